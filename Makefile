@@ -1,0 +1,55 @@
+# One entry for people and CI alike. Each target makes .venv on first use and installs what it needs.
+PYTHON ?= python3
+# `demo` needs only what a server needs; developing needs the rest.
+DEMO := .venv/.demo
+DEV := .venv/.dev
+BIN := .venv/bin
+PROTOS := $(wildcard proto/glimpse/v1/*.proto)
+
+.PHONY: demo test lint proto bench docs mini clean help
+
+help:           ## what there is
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+demo: $(DEMO)   ## enroll one drawing a character, classify the others, make a picture
+	$(BIN)/glimpse demo
+
+test: $(DEV)    ## every test, on real servers
+	$(BIN)/python -m pytest
+
+lint: $(DEV)    ## ruff, mypy strict, buf
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/buf lint proto
+
+proto: $(DEV)   ## regenerate the stubs beside the contract
+	$(BIN)/python proto/generate.py
+
+bench: $(DEV)   ## throughput and latency beside their floors; writes bench/results/
+	$(BIN)/python -m bench.serve
+
+docs: $(DEV)    ## regenerate docs/cli.md
+	$(BIN)/python docs/generate_cli.py
+
+mini: .venv-export/.ready   ## train glimpse-mini anew (about an hour on two cores; needs torch)
+	.venv-export/bin/python -m glimpse.export.mini.train --out build/glimpse-mini
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+$(DEMO): pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[server]'
+	@touch $(DEMO)
+
+$(DEV): pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $(DEV) $(DEMO)
+
+.venv-export/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv-export
+	.venv-export/bin/pip install --quiet --editable '.[export]'
+	@touch $@
+
+clean:          ## everything the targets above made
+	rm -rf .venv .venv-export build dist

@@ -1,0 +1,228 @@
+from glimpse.v1 import types_pb2 as _types_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DECISION_UNSPECIFIED: _ClassVar[Decision]
+    DECISION_MATCH: _ClassVar[Decision]
+    DECISION_UNKNOWN: _ClassVar[Decision]
+    DECISION_AMBIGUOUS: _ClassVar[Decision]
+
+class Head(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    HEAD_UNSPECIFIED: _ClassVar[Head]
+    HEAD_CLASS_MEAN: _ClassVar[Head]
+    HEAD_PROMPTS: _ClassVar[Head]
+    HEAD_CLASS_MEAN_AND_PROMPTS: _ClassVar[Head]
+
+class LabelMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LABEL_MODE_UNSPECIFIED: _ClassVar[LabelMode]
+    LABEL_MODE_EXCLUSIVE: _ClassVar[LabelMode]
+    LABEL_MODE_INDEPENDENT: _ClassVar[LabelMode]
+DECISION_UNSPECIFIED: Decision
+DECISION_MATCH: Decision
+DECISION_UNKNOWN: Decision
+DECISION_AMBIGUOUS: Decision
+HEAD_UNSPECIFIED: Head
+HEAD_CLASS_MEAN: Head
+HEAD_PROMPTS: Head
+HEAD_CLASS_MEAN_AND_PROMPTS: Head
+LABEL_MODE_UNSPECIFIED: LabelMode
+LABEL_MODE_EXCLUSIVE: LabelMode
+LABEL_MODE_INDEPENDENT: LabelMode
+
+class LabelScore(_message.Message):
+    __slots__ = ("label_id", "score", "probability")
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    label_id: str
+    score: float
+    probability: float
+    def __init__(self, label_id: _Optional[str] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ...) -> None: ...
+
+class Evidence(_message.Message):
+    __slots__ = ("example", "label_id", "similarity")
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
+    example: str
+    label_id: str
+    similarity: float
+    def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., similarity: _Optional[float] = ...) -> None: ...
+
+class Classification(_message.Message):
+    __slots__ = ("collection", "decision", "label_id", "probability", "margin", "labels", "evidence", "head", "head_reason", "calibrated", "revision")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    MARGIN_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    HEAD_REASON_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATED_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    decision: Decision
+    label_id: str
+    probability: float
+    margin: float
+    labels: _containers.RepeatedCompositeFieldContainer[LabelScore]
+    evidence: _containers.RepeatedCompositeFieldContainer[Evidence]
+    head: Head
+    head_reason: str
+    calibrated: bool
+    revision: int
+    def __init__(self, collection: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., margin: _Optional[float] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., head: _Optional[_Union[Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class ClassifyOptions(_message.Message):
+    __slots__ = ("top_k", "evidence", "min_revision")
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
+    top_k: int
+    evidence: int
+    min_revision: int
+    def __init__(self, top_k: _Optional[int] = ..., evidence: _Optional[int] = ..., min_revision: _Optional[int] = ...) -> None: ...
+
+class ClassifyRequest(_message.Message):
+    __slots__ = ("collections", "inputs", "options")
+    COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    collections: _containers.RepeatedScalarFieldContainer[str]
+    inputs: _containers.RepeatedCompositeFieldContainer[_types_pb2.Input]
+    options: ClassifyOptions
+    def __init__(self, collections: _Optional[_Iterable[str]] = ..., inputs: _Optional[_Iterable[_Union[_types_pb2.Input, _Mapping]]] = ..., options: _Optional[_Union[ClassifyOptions, _Mapping]] = ...) -> None: ...
+
+class ClassifyResult(_message.Message):
+    __slots__ = ("id", "status", "classifications", "truncated", "timings")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFICATIONS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    status: _types_pb2.ItemStatus
+    classifications: _containers.RepeatedCompositeFieldContainer[Classification]
+    truncated: bool
+    timings: _types_pb2.Timings
+    def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., classifications: _Optional[_Iterable[_Union[Classification, _Mapping]]] = ..., truncated: _Optional[bool] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ...) -> None: ...
+
+class ClassifyResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[ClassifyResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[ClassifyResult, _Mapping]]] = ...) -> None: ...
+
+class StreamClassifyConfig(_message.Message):
+    __slots__ = ("collections", "options")
+    COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    collections: _containers.RepeatedScalarFieldContainer[str]
+    options: ClassifyOptions
+    def __init__(self, collections: _Optional[_Iterable[str]] = ..., options: _Optional[_Union[ClassifyOptions, _Mapping]] = ...) -> None: ...
+
+class StreamClassifyRequest(_message.Message):
+    __slots__ = ("config", "input")
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    config: StreamClassifyConfig
+    input: _types_pb2.Input
+    def __init__(self, config: _Optional[_Union[StreamClassifyConfig, _Mapping]] = ..., input: _Optional[_Union[_types_pb2.Input, _Mapping]] = ...) -> None: ...
+
+class StreamClassifyResponse(_message.Message):
+    __slots__ = ("result",)
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    result: ClassifyResult
+    def __init__(self, result: _Optional[_Union[ClassifyResult, _Mapping]] = ...) -> None: ...
+
+class PromptedLabel(_message.Message):
+    __slots__ = ("label_id", "prompts")
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PROMPTS_FIELD_NUMBER: _ClassVar[int]
+    label_id: str
+    prompts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, label_id: _Optional[str] = ..., prompts: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ZeroShotRequest(_message.Message):
+    __slots__ = ("backbone", "labels", "inputs", "mode", "use_templates", "top_k")
+    BACKBONE_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    USE_TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    backbone: str
+    labels: _containers.RepeatedCompositeFieldContainer[PromptedLabel]
+    inputs: _containers.RepeatedCompositeFieldContainer[_types_pb2.Input]
+    mode: LabelMode
+    use_templates: bool
+    top_k: int
+    def __init__(self, backbone: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[PromptedLabel, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[_types_pb2.Input, _Mapping]]] = ..., mode: _Optional[_Union[LabelMode, str]] = ..., use_templates: _Optional[bool] = ..., top_k: _Optional[int] = ...) -> None: ...
+
+class ZeroShotResult(_message.Message):
+    __slots__ = ("id", "status", "classification", "truncated", "timings")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFICATION_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    status: _types_pb2.ItemStatus
+    classification: Classification
+    truncated: bool
+    timings: _types_pb2.Timings
+    def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., classification: _Optional[_Union[Classification, _Mapping]] = ..., truncated: _Optional[bool] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ...) -> None: ...
+
+class ZeroShotResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[ZeroShotResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[ZeroShotResult, _Mapping]]] = ...) -> None: ...
+
+class SearchRequest(_message.Message):
+    __slots__ = ("collection", "inputs", "top_k", "label_ids", "min_revision")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    INPUTS_FIELD_NUMBER: _ClassVar[int]
+    TOP_K_FIELD_NUMBER: _ClassVar[int]
+    LABEL_IDS_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    inputs: _containers.RepeatedCompositeFieldContainer[_types_pb2.Input]
+    top_k: int
+    label_ids: _containers.RepeatedScalarFieldContainer[str]
+    min_revision: int
+    def __init__(self, collection: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[_types_pb2.Input, _Mapping]]] = ..., top_k: _Optional[int] = ..., label_ids: _Optional[_Iterable[str]] = ..., min_revision: _Optional[int] = ...) -> None: ...
+
+class SearchResult(_message.Message):
+    __slots__ = ("id", "status", "neighbors", "truncated", "timings")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBORS_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    status: _types_pb2.ItemStatus
+    neighbors: _containers.RepeatedCompositeFieldContainer[Evidence]
+    truncated: bool
+    timings: _types_pb2.Timings
+    def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., neighbors: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., truncated: _Optional[bool] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ...) -> None: ...
+
+class SearchResponse(_message.Message):
+    __slots__ = ("results", "revision")
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[SearchResult]
+    revision: int
+    def __init__(self, results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
