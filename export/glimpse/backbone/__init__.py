@@ -1,0 +1,35 @@
+"""A backbone as a folder: manifest, ONNX graphs, tokenizer; and what runs it. docs/bundle.md has the format.
+
+    bundle = load_bundle(bundled())
+    encoder = Encoder(bundle, threads=2)
+    pixels = decode_image(Path("a.png").read_bytes(), bundle.manifest.image)
+    vector = encoder.encode_images(pixels[None])[0]
+
+No torch, no gRPC.
+"""
+
+from glimpse.backbone.bundle import Bundle, bundled, load_bundle, write_bundle
+from glimpse.backbone.encoder import Encoder
+from glimpse.backbone.errors import BundleError, InputError
+from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
+from glimpse.backbone.preprocess import ImageLimits, decode_image
+from glimpse.backbone.tokenizer import Tokenizer, Tokens
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Bundle",
+    "BundleError",
+    "DecisionRule",
+    "Encoder",
+    "ImageLimits",
+    "ImageRule",
+    "InputError",
+    "Manifest",
+    "TextRule",
+    "Tokenizer",
+    "Tokens",
+    "bundled",
+    "decode_image",
+    "load_bundle",
+    "write_bundle",
+]

@@ -1,0 +1,23 @@
+"""What can be wrong with a bundle, and with an input.
+
+BundleError     the folder: names the file and what to do
+InputError      an image or text that cannot be encoded: carries a stable reason
+"""
+
+from pathlib import Path
+
+
+class BundleError(Exception):
+    """A bundle that cannot be used. `file` is the file at fault."""
+
+    def __init__(self, file: Path, message: str) -> None:
+        super().__init__(f"{file}: {message}")
+        self.file = file
+
+
+class InputError(Exception):
+    """An input that cannot be encoded. `reason` is stable, in UPPER_SNAKE_CASE."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,0 +1,149 @@
+"""backbone.json: what a bundle says of itself. docs/bundle.md explains every field."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from glimpse.backbone.errors import BundleError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+FORMAT_VERSION = 1
+MANIFEST_NAME = "backbone.json"
+IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER = "image.onnx", "text.onnx", "tokenizer.json"
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageRule(_Part):
+    """How an encoded picture becomes the graph's input, `size` x `size`.
+
+    `squash`: the whole picture to the square. `shortest`: the shorter side to `resize_to` (None: `size`), then the
+    central square of `size`.
+    """
+
+    size: Positive
+    resize: Literal["squash", "shortest"] = "shortest"
+    resize_to: Positive | None = None
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
+    # What the graph itself does to the values, in units of 0 to 1; here for people.
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+class TextRule(_Part):
+    """How a text becomes the graph's input: tokenizer.json, cut to the context."""
+
+    context_length: Positive
+    pad_id: Annotated[int, Field(ge=0)] = 0
+
+
+class DecisionRule(_Part):
+    """When a best label is believed by default. Cosines differ from backbone to backbone, so a bundle may say.
+
+    The defaults suit no backbone especially: they refuse what is plainly unlike, and ties.
+    """
+
+    match_threshold: Annotated[float, Field(ge=-1, le=1)] = 0.5
+    match_margin: Annotated[float, Field(ge=0, le=2)] = 0.01
+
+
+class Manifest(_Part):
+    """A bundle's manifest. `files` maps the name of every other file to its sha256."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]{0,62}$")]
+    description: str = ""
+    modalities: tuple[Literal["image", "text"], ...]
+    dimension: Positive
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    image: ImageRule | None = None
+    text: TextRule | None = None
+    logit_scale: Annotated[float, Field(gt=0)] | None = None
+    logit_bias: float | None = None
+    prompt_templates: tuple[str, ...] = ()
+    decision: DecisionRule = DecisionRule()
+    license: str
+    provenance: dict[str, Any] = {}
+    files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+    embedding_space: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] = "0" * 32
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        given = {name for name, rule in (("image", self.image), ("text", self.text)) if rule}
+        if not self.modalities or set(self.modalities) != given:
+            raise ValueError(
+                f"modalities {list(self.modalities)} and the rules given ({sorted(given)}) differ"
+            )
+        needed = {"image": [IMAGE_GRAPH], "text": [TEXT_GRAPH, TOKENIZER]}
+        missing = [
+            file for modality in self.modalities for file in needed[modality] if file not in self.files
+        ]
+        if missing:
+            raise ValueError(f"files lacks {', '.join(missing)}")
+        if any("{}" not in template for template in self.prompt_templates):
+            raise ValueError("every prompt template needs {} where the label goes")
+        if self.image and (self.image.resize_to or self.image.size) < self.image.size:
+            raise ValueError("image.resize_to is smaller than image.size: nothing to crop from")
+        if any("/" in name or "\\" in name or name in ("", ".", "..", MANIFEST_NAME) for name in self.files):
+            raise ValueError("a file's name must be a plain name in the bundle's folder")
+        return self
+
+    def computed_space(self) -> str:
+        """The embedding space's digest: of everything that decides a vector's value, and of nothing else."""
+        graphs = {
+            name: self.files[name] for name in (IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER) if name in self.files
+        }
+        deciding = {
+            "dimension": self.dimension,
+            "files": graphs,
+            "image": self.image and self.image.model_dump(exclude={"mean", "std"}),
+            "text": self.text and self.text.model_dump(),
+            "precision": self.precision,
+        }
+        text = json.dumps(deciding, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def with_space(self) -> Self:
+        """The manifest with its embedding space filled in."""
+        return self.model_copy(update={"embedding_space": self.computed_space()})
+
+    def to_json(self) -> str:
+        """As it is written."""
+        return self.model_dump_json(indent=2, exclude_none=True) + "\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a bundle's folder. Raises BundleError naming file and field."""
+    file = folder / MANIFEST_NAME
+    try:
+        values = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError as error:
+        message = "is missing; a bundle is a folder with a backbone.json (make one with `glimpse export`)"
+        raise BundleError(file, message) from error
+    except (OSError, ValueError) as error:
+        raise BundleError(file, f"cannot be read as JSON: {error}") from error
+    version = values.get("format_version") if isinstance(values, Mapping) else None
+    if version != FORMAT_VERSION:
+        message = (
+            f"has format version {version!r}; this Glimpse reads {FORMAT_VERSION}. Export the backbone anew"
+        )
+        raise BundleError(file, message)
+    try:
+        manifest = Manifest.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'manifest'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise BundleError(file, problems) from error
+    if manifest.embedding_space != manifest.computed_space():
+        raise BundleError(
+            file, "embedding_space does not follow from the files and rules: it was changed by hand"
+        )
+    return manifest

@@ -1,0 +1,113 @@
+"""From an encoded picture to the graph's input, with the limits before the pixels.
+
+Order: header and limits, first frame, EXIF orientation, 8-bit RGB over white, resize, crop. Pillow throughout, because
+checkpoints were trained with it.
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from glimpse.backbone.errors import InputError
+from glimpse.backbone.manifest import ImageRule
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+Pixels = npt.NDArray[np.uint8]
+
+_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+# What these modes hold are numbers of 16 bits and more, which Pillow's own conversion to 8 bits would clip.
+_DEEP = {"I;16", "I;16L", "I;16B", "I;16N", "I", "F"}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """The largest picture that is decoded: pixels a side, and in all."""
+
+    side: int = 8_192
+    pixels: int = 40_000_000
+
+
+def decode_image(data: bytes, rule: ImageRule, limits: ImageLimits | None = None) -> Pixels:
+    """An encoded picture as the image graph takes it: uint8 (size, size, 3).
+
+    Raises:
+        InputError: IMAGE_EMPTY, IMAGE_UNREADABLE, IMAGE_TRUNCATED or IMAGE_TOO_LARGE.
+    """
+    if not data:
+        raise InputError("IMAGE_EMPTY", "the image has 0 bytes")
+    limits = limits or ImageLimits()
+    try:
+        with warnings.catch_warnings():
+            # The limits below are ours; Pillow's own bomb warning would only repeat them.
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as image:
+                _check_size(image, limits)
+                return np.asarray(_fit(_to_rgb(image), rule))
+    except InputError:
+        raise
+    except UnidentifiedImageError as error:
+        raise InputError("IMAGE_UNREADABLE", "not a picture in a format this server reads") from error
+    except Image.DecompressionBombError as error:
+        raise InputError("IMAGE_TOO_LARGE", str(error)) from error
+    except MemoryError as error:
+        raise InputError("IMAGE_TOO_LARGE", "decoding it takes more memory than there is") from error
+    except Exception as error:  # a hostile file can raise almost anything out of a decoder
+        if "truncated" in str(error).lower() or isinstance(error, EOFError):
+            raise InputError("IMAGE_TRUNCATED", f"the picture ends too early: {error}") from error
+        raise InputError("IMAGE_UNREADABLE", f"the picture is damaged: {error}") from error
+
+
+def _check_size(image: ImageFile.ImageFile, limits: ImageLimits) -> None:
+    width, height = image.size
+    if max(width, height) > limits.side or width * height > limits.pixels:
+        raise InputError(
+            "IMAGE_TOO_LARGE",
+            f"{width} x {height} pixels; at most {limits.side} a side and {limits.pixels:,} in all",
+        )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """The first frame, upright, 8-bit RGB, transparency laid over white."""
+    image.seek(0)
+    image = ImageOps.exif_transpose(image)
+    if image.mode in _DEEP:
+        image = _to_eight_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(paper, image).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image, np.float64)
+    # 16-bit pictures are often read as 32-bit integers; floats are taken as 0 to 1 unless they go beyond.
+    top = (
+        65_535.0
+        if image.mode != "F" or values.max(initial=0) > 255
+        else 255.0
+        if values.max(initial=0) > 1
+        else 1.0
+    )
+    return Image.fromarray(np.clip(np.nan_to_num(values) * (255 / top), 0, 255).round().astype(np.uint8))
+
+
+def _fit(image: Image.Image, rule: ImageRule) -> Image.Image:
+    size, filter_ = rule.size, _FILTERS[rule.interpolation]
+    if rule.resize == "squash":
+        return image if image.size == (size, size) else image.resize((size, size), filter_)
+    # torchvision's Resize and CenterCrop: the longer side truncated to whole pixels, the crop's corner rounded.
+    width, height = image.size
+    short, goal = min(width, height), rule.resize_to or size
+    target = (int(goal * width / short), int(goal * height / short))
+    # Only the part that survives the crop is computed: a 50:1 strip would otherwise grow to a huge one.
+    left, top = round((target[0] - size) / 2), round((target[1] - size) / 2)
+    scale_x, scale_y = width / target[0], height / target[1]
+    box = (left * scale_x, top * scale_y, (left + size) * scale_x, (top + size) * scale_y)
+    return image.resize((size, size), filter_, box=box)

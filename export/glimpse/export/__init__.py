@@ -1,0 +1,1 @@
+"""From a checkpoint to a bundle. The only room that may import torch, and only in the modules that need it."""

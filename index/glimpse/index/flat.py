@@ -1,0 +1,56 @@
+"""Exact search over vectors that come and go."""
+
+import threading
+from collections.abc import Sequence
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+
+class FlatIndex:
+    """Cosine search, exact, over unit vectors named by 64-bit ids. Safe to use from several threads."""
+
+    def __init__(self, dimension: int) -> None:
+        self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+        # FAISS allows searches side by side, but none beside a change.
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
+
+    def add(self, ids: Sequence[int] | Ids, vectors: Vectors) -> None:
+        """Adds vectors, (n, d), under new ids, (n,)."""
+        with self._lock:
+            self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.asarray(ids, np.int64))
+
+    def remove(self, ids: Sequence[int] | Ids) -> None:
+        """Removes ids; unknown ones are ignored. One pass over everything stored."""
+        with self._lock:
+            self._index.remove_ids(np.asarray(ids, np.int64))
+
+    def vector(self, id: int) -> Vectors:
+        """The vector, (d,), of an id. Raises KeyError."""
+        with self._lock:
+            try:
+                return np.asarray(self._index.reconstruct(int(id)), np.float32)
+            except RuntimeError as error:
+                raise KeyError(id) from error
+
+    def search(self, queries: Vectors, k: int, among: Ids | None = None) -> tuple[Vectors, Ids]:
+        """The k nearest: cosines and ids, each (n, min(k, stored)), nearest first; id -1 where `among` has fewer.
+
+        Args:
+            queries: (n, d), unit rows.
+            k: at least 1.
+            among: only these ids.
+        """
+        parameters = faiss.SearchParameters(sel=faiss.IDSelectorBatch(among)) if among is not None else None
+        with self._lock:
+            k = min(k, len(self))
+            if k == 0:
+                return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+            return self._index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)  # type: ignore[no-any-return]

@@ -1,0 +1,28 @@
+"""What the ledger refuses.
+
+LedgerError
+├── NotFound            a write about something that is not there
+├── AlreadyExists       a creation of something that is
+├── RequestIdReused     a request id seen before with other content
+└── DataFolderInUse     another process holds the data folder
+"""
+
+
+class LedgerError(Exception):
+    """Any refusal of the ledger; the message is for people."""
+
+
+class NotFound(LedgerError):
+    """A write about a collection, label or example that does not exist."""
+
+
+class AlreadyExists(LedgerError):
+    """A creation of a collection or label that exists."""
+
+
+class RequestIdReused(LedgerError):
+    """The request id was used before for a request with other content."""
+
+
+class DataFolderInUse(LedgerError):
+    """Another process has the data folder open."""

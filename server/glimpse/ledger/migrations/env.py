@@ -1,0 +1,13 @@
+"""Alembic's entry: runs the migrations on the connection that `glimpse.ledger.database.migrate` hands over."""
+
+from alembic import context
+from glimpse.ledger.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    # SQLite cannot alter most things in place; Alembic then copies the table.
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

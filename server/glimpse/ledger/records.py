@@ -1,0 +1,71 @@
+"""The ledger's rows as values. Times are microseconds since the epoch, UTC."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRecord:
+    """A collection. `match_threshold` and `match_margin` are None where the backbone's defaults hold."""
+
+    id: str
+    backbone: str
+    embedding_space: str
+    dimension: int
+    display_name: str = ""
+    match_threshold: float | None = None
+    match_margin: float | None = None
+    revision: int = 0
+    create_time: int = 0
+    update_time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRecord:
+    """A label. `prompt_vector` is the mean of its prompts' vectors: float32 little-endian, length 1, or None."""
+
+    id: str
+    display_name: str = ""
+    prompts: tuple[str, ...] = ()
+    prompt_vector: bytes | None = None
+    create_time: int = 0
+    update_time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleRecord:
+    """An example. `vector` is float32 little-endian of length 1; `sequence` is its place in the ledger."""
+
+    id: str
+    label_id: str
+    content_digest: str
+    modality: int
+    vector: bytes
+    domain: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    sequence: int = 0
+    create_time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What a transaction of enrolments did.
+
+    `examples[i]` answers the i-th one given: the new row, or the one that had the same content under the same
+    label (`duplicates[i]`). `conflicts[i]` are the examples of other labels with the same content.
+    """
+
+    examples: Sequence[ExampleRecord]
+    duplicates: Sequence[bool]
+    conflicts: Sequence[Sequence[ExampleRecord]]
+    new_labels: Sequence[LabelRecord]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollRequest:
+    """How a request is remembered: by its id, the digest of its content, and what it was answered."""
+
+    id: str
+    digest: str
+    answer: Callable[[Enrolled], bytes]

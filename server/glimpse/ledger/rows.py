@@ -1,0 +1,34 @@
+"""Between records and rows."""
+
+from dataclasses import asdict
+from typing import Any
+
+from glimpse.ledger.records import ExampleRecord, LabelRecord
+from sqlalchemy import Row
+
+
+def label_row(collection_id: str, record: LabelRecord) -> dict[str, Any]:
+    """The values of a label's row."""
+    return {**asdict(record), "prompts": list(record.prompts), "collection_id": collection_id}
+
+
+def label_record(row: Row[Any]) -> LabelRecord:
+    """A label from its row."""
+    values = dict(row._mapping)
+    del values["collection_id"]
+    values["prompts"] = tuple(values["prompts"])
+    return LabelRecord(**values)
+
+
+def example_row(collection_id: str, record: ExampleRecord) -> dict[str, Any]:
+    """The values of an example's row, but for the sequence the database gives."""
+    values = {**asdict(record), "collection_id": collection_id}
+    del values["sequence"]
+    return values
+
+
+def example_record(row: Row[Any]) -> ExampleRecord:
+    """An example from its row."""
+    values = dict(row._mapping)
+    del values["collection_id"]
+    return ExampleRecord(**values)

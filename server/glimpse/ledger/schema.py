@@ -1,0 +1,96 @@
+"""The tables. A change here needs a migration in migrations/versions; a test compares the two."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# SQLite gives only INTEGER PRIMARY KEY a sequence of its own; PostgreSQL wants BIGINT.
+_SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
+
+# The append-only sequence: one row a write, its number the revision.
+changes = Table(
+    "changes",
+    metadata,
+    Column("revision", _SEQUENCE, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("collection_id", Text, nullable=False),
+    Column("subject", JSON, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("backbone", Text, nullable=False),
+    Column("embedding_space", Text, nullable=False),
+    Column("dimension", Integer, nullable=False),
+    Column("match_threshold", Float),
+    Column("match_margin", Float),
+    Column("revision", BigInteger, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("display_name", Text, nullable=False),
+    Column("prompts", JSON, nullable=False),
+    Column("prompt_vector", LargeBinary),
+    Column("create_time", BigInteger, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+)
+
+examples = Table(
+    "examples",
+    metadata,
+    # Never reused (autoincrement), so it can name a vector in an index.
+    Column("sequence", _SEQUENCE, primary_key=True),
+    Column("collection_id", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("label_id", Text, nullable=False),
+    Column("content_digest", Text, nullable=False),
+    Column("modality", Integer, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    ForeignKeyConstraint(
+        ["collection_id", "label_id"], ["labels.collection_id", "labels.id"], ondelete="CASCADE"
+    ),
+    UniqueConstraint("collection_id", "id"),
+    # The same content may stand under several labels, but once under each.
+    UniqueConstraint("collection_id", "content_digest", "label_id"),
+    Index("examples_by_label", "collection_id", "label_id", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+# What an enrolment was answered, so that the same request again is answered the same.
+requests = Table(
+    "requests",
+    metadata,
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("time", BigInteger, nullable=False),
+)

@@ -1,0 +1,140 @@
+"""The server, from top to bottom: load, serve, warm up, wait for a signal, drain, close."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import faiss
+import grpc
+from glimpse.ledger import Ledger
+from glimpse.server.backbones import Backbones
+from glimpse.server.catalog import Catalog
+from glimpse.server.classification_service import ClassificationService
+from glimpse.server.collection_service import CollectionService
+from glimpse.server.context import Rooms
+from glimpse.server.embedding_service import EmbeddingService
+from glimpse.server.reflection import add_reflection
+from glimpse.server.settings import Settings
+from glimpse.v1 import (
+    classification_service_pb2,
+    classification_service_pb2_grpc,
+    collection_service_pb2,
+    collection_service_pb2_grpc,
+    embedding_service_pb2,
+    embedding_service_pb2_grpc,
+)
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from threadpoolctl import threadpool_limits
+
+logger = logging.getLogger(__name__)
+
+_SERVICES = tuple(
+    file.DESCRIPTOR.services_by_name[name].full_name
+    for file, name in (
+        (embedding_service_pb2, "EmbeddingService"),
+        (collection_service_pb2, "CollectionService"),
+        (classification_service_pb2, "ClassificationService"),
+    )
+)
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT. Prints `listening on ADDRESS` when every backbone is warm.
+
+    Raises BundleError, DataFolderInUse, or OSError where the address cannot be had.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
+    faiss.omp_set_num_threads(1)
+    with threadpool_limits(1, user_api="blas"):
+        async with _open_rooms(settings) as rooms:
+            await _serve_rooms(settings, rooms)
+
+
+@asynccontextmanager
+async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
+    """Loads backbones and ledger; closes what was opened, in every outcome."""
+    async with AsyncExitStack() as stack:
+        decoders = stack.enter_context(ThreadPoolExecutor(settings.decode_threads, "decode"))
+        searchers = stack.enter_context(ThreadPoolExecutor(1, "search"))
+        backbones = Backbones.load(settings, decoders)
+        for backbone in backbones:
+            stack.push_async_callback(backbone.close)
+        ledger = Ledger.open(settings.data)
+        stack.callback(ledger.close)
+        catalog = Catalog(ledger)
+        stack.push_async_callback(catalog.close)
+        yield Rooms(settings, backbones, catalog, searchers)
+
+
+async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
+    server = grpc.aio.server(
+        options=[
+            # Past this gRPC itself refuses, without a reason; up to it the services do, with one.
+            ("grpc.max_receive_message_length", 2 * settings.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            # A second server on the same port is a mistake, not a load balancer.
+            ("grpc.so_reuseport", 0),
+        ]
+    )
+    embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(rooms), server)
+    collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(CollectionService(rooms), server)
+    classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(
+        ClassificationService(rooms), server
+    )
+    checked = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(checked, server)
+    await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
+    add_reflection(server, (*_SERVICES, health.SERVICE_NAME))
+    address = _bind(server, settings.listen)
+    await server.start()
+    stopped = _signalled()
+    for backbone in rooms.backbones:
+        await backbone.warm_up()
+    await _set_health(checked, health_pb2.HealthCheckResponse.SERVING)
+    print(f"listening on {address}", flush=True)
+    await stopped.wait()
+    logger.info("draining for at most %g s", settings.drain_seconds)
+    await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
+    await server.stop(settings.drain_seconds)
+
+
+def _bind(server: grpc.aio.Server, listen: str) -> str:
+    host, separator, _ = listen.rpartition(":")
+    if not separator:
+        raise OSError(f"{listen!r} is not HOST:PORT")
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {listen}: is another server there? Try --listen {host}:0") from error
+    return f"{host}:{port}"
+
+
+async def _set_health(
+    servicer: health.aio.HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus
+) -> None:
+    for service in ("", *_SERVICES):
+        await servicer.set(service, status)
+
+
+def _signalled() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT; a second one ends the process at once."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if stopped.is_set():
+            sys.exit(1)
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    return stopped

@@ -1,0 +1,123 @@
+"""The backbones a server has loaded: each an encoder with its batchers and decoding."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from glimpse.backbone import (
+    Bundle,
+    Encoder,
+    ImageLimits,
+    Manifest,
+    Tokenizer,
+    bundled,
+    decode_image,
+    load_bundle,
+)
+from glimpse.server.batcher import Batcher, Vectors
+from glimpse.server.errors import RequestError, invalid, not_found
+from glimpse.server.settings import Settings
+
+Pixels = npt.NDArray[np.uint8]
+TokenIds = npt.NDArray[np.int64]
+
+
+class LoadedBackbone:
+    """One bundle, ready to embed. Images and texts queue apart, and share one device thread."""
+
+    def __init__(self, bundle: Bundle, settings: Settings, decoders: Executor) -> None:
+        self.manifest: Manifest = bundle.manifest
+        self.encoder = Encoder(bundle, threads=settings.encode_threads)
+        self._tokenizer = Tokenizer.of(bundle) if self.manifest.text else None
+        self._limits = ImageLimits(settings.max_image_side, settings.max_image_pixels)
+        self._decoders = decoders
+        self._device = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{self.manifest.name}")
+        self.images, self.texts = (
+            Batcher(
+                encode,
+                executor=self._device,
+                max_batch=settings.max_batch,
+                queue_limit=settings.queue_limit,
+            )
+            for encode in (self._encode_images, self._encode_texts)
+        )
+
+    @property
+    def name(self) -> str:
+        """The resource name, `backbones/{backbone}`."""
+        return f"backbones/{self.manifest.name}"
+
+    async def warm_up(self) -> None:
+        """Runs each graph once, so that the first caller does not pay for its preparation."""
+        await asyncio.get_running_loop().run_in_executor(self._device, self.encoder.warm_up)
+
+    async def decode(self, image: bytes) -> Pixels:
+        """An encoded picture as the graph takes it: uint8 (S, S, 3). Raises InputError."""
+        rule = self.manifest.image
+        if rule is None:
+            raise self._cannot_read("images")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._decoders, decode_image, image, rule, self._limits)
+
+    def tokenize(self, text: str) -> tuple[TokenIds, bool]:
+        """A text's token ids, (T,), and whether it was cut to the context. Raises RequestError."""
+        if self._tokenizer is None:
+            raise self._cannot_read("text")
+        tokens = self._tokenizer.encode(text)
+        return tokens.ids, tokens.truncated
+
+    async def close(self) -> None:
+        """Ends the batchers and the device thread."""
+        await asyncio.gather(self.images.close(), self.texts.close())
+        self._device.shutdown()
+
+    def _cannot_read(self, what: str) -> RequestError:
+        return invalid(
+            "MODALITY_UNSUPPORTED",
+            f"backbone {self.manifest.name!r} reads {' and '.join(self.manifest.modalities)}, not {what}",
+        )
+
+    def _encode_images(self, pictures: Sequence[Pixels]) -> Vectors:
+        return self.encoder.encode_images(np.stack(pictures))  # (N, S, S, 3)
+
+    def _encode_texts(self, texts: Sequence[TokenIds]) -> Vectors:
+        assert self._tokenizer is not None  # noqa: S101 (only tokenised texts come here)
+        return self.encoder.encode_texts(*self._tokenizer.pad(texts))  # (N, T) twice
+
+
+class Backbones:
+    """The loaded backbones by name."""
+
+    def __init__(self, loaded: Sequence[LoadedBackbone]) -> None:
+        self._by_name = {backbone.manifest.name: backbone for backbone in loaded}
+        if len(self._by_name) < len(loaded):
+            raise ValueError(f"two backbones have one name: {[b.manifest.name for b in loaded]}")
+
+    @classmethod
+    def load(cls, settings: Settings, decoders: Executor) -> Self:
+        """Loads the settings' bundles, or the bundled one. Raises BundleError."""
+        folders: Sequence[Path] = settings.backbone or (bundled(),)
+        return cls([LoadedBackbone(load_bundle(folder), settings, decoders) for folder in folders])
+
+    def __iter__(self) -> Iterator[LoadedBackbone]:
+        return iter(sorted(self._by_name.values(), key=lambda backbone: backbone.manifest.name))
+
+    def find(self, name: str, field: str) -> LoadedBackbone:
+        """The backbone of a resource name; an empty name is the only one. Raises RequestError."""
+        if not name:
+            if len(self._by_name) == 1:
+                return next(iter(self._by_name.values()))
+            raise invalid("BACKBONE_REQUIRED", f"say which: {self._names()}", field)
+        backbone = self._by_name.get(name.removeprefix("backbones/"))
+        if backbone is None or not name.startswith("backbones/"):
+            raise not_found(
+                "BACKBONE_NOT_FOUND", f"there is no backbone {name!r}, only {self._names()}", field
+            )
+        return backbone
+
+    def _names(self) -> str:
+        return ", ".join(backbone.name for backbone in self)

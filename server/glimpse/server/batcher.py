@@ -1,0 +1,136 @@
+"""Many callers, one device: whenever it is free, it takes what is waiting.
+
+There is no timer: an idle device starts at once, a busy one finds a batch when it comes back. Bounded: a caller takes
+a place first, and past the limit is told when to return. Entries whose caller has gone, or whose deadline has passed,
+are dropped before they cost anything.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from glimpse.server.errors import deadline_exceeded, exhausted
+
+Array = npt.NDArray[np.generic]
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One input's vector, (d,), and where its time went (seconds)."""
+
+    vector: Vectors
+    queue_seconds: float
+    encode_seconds: float
+    batch_size: int
+
+
+@dataclass(slots=True)
+class _Entry:
+    item: Array
+    future: asyncio.Future[Encoded]
+    deadline: float
+    since: float
+
+
+class Batcher:
+    """Feeds one encoder. Lives on one event loop; `encode` runs in `executor`."""
+
+    def __init__(
+        self,
+        encode: Callable[[Sequence[Array]], Vectors],
+        *,
+        executor: Executor,
+        max_batch: int,
+        queue_limit: int,
+    ) -> None:
+        """`encode` takes up to `max_batch` items and returns as many rows, in order."""
+        self._encode = encode
+        self._executor = executor
+        self._max_batch = max_batch
+        self._queue_limit = queue_limit
+        self._queue: deque[_Entry] = deque()
+        self._places = 0
+        self._seconds_per_item = 0.01
+        self._arrived = asyncio.Event()
+        self._worker = asyncio.create_task(self._work())
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place in the queue, held from before the input is decoded until its vector is there.
+
+        Raises RequestError RESOURCE_EXHAUSTED, with the time by which the queue should have been worked off.
+        """
+        if self._places >= self._queue_limit:
+            wait = self._places * self._seconds_per_item
+            raise exhausted(
+                "QUEUE_FULL", f"{self._places} inputs are waiting; send this one again later", wait
+            )
+        self._places += 1
+        try:
+            yield
+        finally:
+            self._places -= 1
+
+    async def encode(self, item: Array, deadline: float = np.inf) -> Encoded:
+        """One item's vector. `deadline` in time.monotonic() seconds. Call it holding a place."""
+        future: asyncio.Future[Encoded] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Entry(item, future, deadline, time.monotonic()))
+        self._arrived.set()
+        return await future
+
+    async def close(self) -> None:
+        """Ends the worker; what still waits is cancelled."""
+        self._worker.cancel()
+        await asyncio.gather(self._worker, return_exceptions=True)
+        for entry in self._queue:
+            entry.future.cancel()
+        self._queue.clear()
+
+    async def _work(self) -> None:
+        while True:
+            await self._arrived.wait()
+            batch = self._take()
+            if batch:
+                await self._run(batch)
+            if not self._queue:
+                self._arrived.clear()
+
+    def _take(self) -> list[_Entry]:
+        """The next entries somebody still waits for."""
+        batch: list[_Entry] = []
+        now = time.monotonic()
+        while self._queue and len(batch) < self._max_batch:
+            entry = self._queue.popleft()
+            if entry.future.done():  # the caller was cancelled
+                continue
+            if entry.deadline <= now:
+                entry.future.set_exception(deadline_exceeded())
+                continue
+            batch.append(entry)
+        return batch
+
+    async def _run(self, batch: list[_Entry]) -> None:
+        started = time.monotonic()
+        loop = asyncio.get_running_loop()
+        items = [entry.item for entry in batch]
+        try:
+            vectors = await loop.run_in_executor(self._executor, self._encode, items)
+            if len(vectors) != len(batch):
+                raise RuntimeError(f"the encoder returned {len(vectors)} vectors for {len(batch)} inputs")
+        except Exception as error:  # the encoder's fault fails its batch, not the batches after it
+            for entry in batch:
+                if not entry.future.done():
+                    entry.future.set_exception(error)
+            return
+        seconds = time.monotonic() - started
+        self._seconds_per_item += 0.2 * (seconds / len(batch) - self._seconds_per_item)
+        for entry, vector in zip(batch, vectors, strict=True):
+            if not entry.future.done():  # cancelled meanwhile
+                entry.future.set_result(Encoded(vector, started - entry.since, seconds, len(batch)))

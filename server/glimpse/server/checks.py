@@ -1,0 +1,104 @@
+"""What a request is checked for before any work is done. Each check raises RequestError, naming the field."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from glimpse.server.errors import invalid
+from glimpse.v1 import collection_service_pb2, types_pb2
+
+_COLLECTION_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+_MAX_LABEL = 128
+_MAX_NAME = 256  # display names, domains, the caller's ids
+_MAX_PROMPTS = 64
+_MAX_PROMPT = 4_096
+_MAX_METADATA = 64
+_MAX_KEY, _MAX_VALUE = 64, 1_024
+
+
+def check_collection_id(collection_id: str, field: str) -> None:
+    """A collection's id."""
+    if not _COLLECTION_ID.fullmatch(collection_id):
+        raise invalid(
+            "INVALID_ID",
+            f"{collection_id!r}: lower-case letters, digits and hyphens, 1 to 63, a letter first, no hyphen last",
+            field,
+        )
+
+
+def check_label_id(label_id: str, field: str) -> None:
+    """A label's id."""
+    if not 1 <= len(label_id) <= _MAX_LABEL:
+        raise invalid("INVALID_ID", f"a label's id has 1 to {_MAX_LABEL} characters", field)
+    if "/" in label_id or any(unicodedata.category(character) == "Cc" for character in label_id):
+        raise invalid("INVALID_ID", f"{label_id!r}: a label's id has no `/` and no control character", field)
+
+
+def check_length(text: str, field: str, most: int = _MAX_NAME) -> None:
+    """A display name, a domain, an id of the caller's."""
+    if len(text) > most:
+        raise invalid("TOO_LONG", f"{len(text)} characters; at most {most}", field)
+
+
+def check_count(items: Sequence[object], most: int, field: str) -> None:
+    """A list that is neither empty nor too long."""
+    if not items:
+        raise invalid("EMPTY", f"{field} is empty", field)
+    if len(items) > most:
+        raise invalid("TOO_MANY", f"{len(items)} {field}; at most {most} in one call", field)
+
+
+def check_range(value: float, least: float, most: float, field: str) -> None:
+    """A number in a range; NaN is in none."""
+    if not least <= value <= most:
+        raise invalid("OUT_OF_RANGE", f"{value} is not between {least} and {most}", field)
+
+
+def check_inputs(inputs: Sequence[types_pb2.Input], most: int, field: str = "inputs") -> None:
+    """A list of inputs: its length, and the caller's ids."""
+    check_count(inputs, most, field)
+    for position, item in enumerate(inputs):
+        check_length(item.id, f"{field}[{position}].id")
+
+
+def check_prompts(prompts: Sequence[str], field: str) -> None:
+    """A label's prompts."""
+    if len(prompts) > _MAX_PROMPTS:
+        raise invalid("TOO_MANY", f"{len(prompts)} prompts; at most {_MAX_PROMPTS}", field)
+    for position, prompt in enumerate(prompts):
+        if not prompt.strip():
+            raise invalid("EMPTY", "a prompt needs text", f"{field}[{position}]")
+        check_length(prompt, f"{field}[{position}]", _MAX_PROMPT)
+
+
+def check_metadata(metadata: Mapping[str, str], field: str) -> None:
+    """An example's key-value pairs."""
+    if len(metadata) > _MAX_METADATA:
+        raise invalid("TOO_MANY", f"{len(metadata)} pairs; at most {_MAX_METADATA}", field)
+    for key, value in metadata.items():
+        if not 1 <= len(key) <= _MAX_KEY:
+            raise invalid("TOO_LONG", f"a key has 1 to {_MAX_KEY} characters", field)
+        check_length(value, f"{field}[{key!r}]", _MAX_VALUE)
+
+
+def check_enum(value: int, known: Sequence[int], field: str) -> None:
+    """An enum value this version knows."""
+    if value not in known:
+        raise invalid(
+            "UNKNOWN_ENUM_VALUE", f"{value} is not a value of this enum; known are {list(known)}", field
+        )
+
+
+def check_policy(policy: collection_service_pb2.DecisionPolicy, field: str) -> None:
+    """A decision policy's thresholds."""
+    if policy.HasField("match_threshold"):
+        check_range(policy.match_threshold, -1, 1, f"{field}.match_threshold")
+    if policy.HasField("match_margin"):
+        check_range(policy.match_margin, 0, 2, f"{field}.match_margin")
+
+
+def mask_paths(paths: Sequence[str]) -> Sequence[str]:
+    """An update mask's paths; there must be one."""
+    if not paths:
+        raise invalid("EMPTY", "say which fields to update", "update_mask")
+    return paths

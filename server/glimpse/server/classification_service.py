@@ -1,0 +1,118 @@
+"""ClassificationService: inputs to labels, with or without a collection, and to nearest examples."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+
+from glimpse.server import names
+from glimpse.server.answer import evidence
+from glimpse.server.checks import check_count, check_enum, check_inputs, check_range
+from glimpse.server.classifying import Options, classify_inputs, zero_shot
+from glimpse.server.context import Rooms
+from glimpse.server.embedding import embed_all
+from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
+from glimpse.server.results import good_vectors, input_fields, settle
+from glimpse.server.rpc import Context, deadline_of, streaming, unary
+from glimpse.server.streams import first_config, inputs_of, ordered
+from glimpse.server.view import CollectionView
+from glimpse.v1 import classification_service_pb2 as pb
+from glimpse.v1 import classification_service_pb2_grpc, types_pb2
+
+_MAX_COLLECTIONS = 16
+_MAX_PROMPTED_LABELS = 1_000
+_MAX_NEIGHBORS = 1_000
+
+
+class ClassificationService(classification_service_pb2_grpc.ClassificationServiceServicer):
+    """See the contract."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.settings = rooms.settings
+
+    @unary
+    async def Classify(self, request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:
+        """A list of inputs against one or several collections."""
+        deadline = deadline_of(context)
+        check_inputs(request.inputs, self.settings.max_inputs)
+        options = Options.read(request.options, self.settings.max_labels, "options")
+        await self.rooms.catalog.reach(options.min_revision, deadline)
+        views = self._views(request.collections, "collections")
+        fields = input_fields(request.inputs)
+        results = await classify_inputs(self.rooms, views, request.inputs, fields, options, deadline)
+        return pb.ClassifyResponse(results=results)
+
+    @streaming
+    async def StreamClassify(
+        self, requests: AsyncIterator[pb.StreamClassifyRequest], context: Context
+    ) -> AsyncIterator[pb.StreamClassifyResponse]:
+        """A stream of inputs against one or several collections."""
+        deadline = deadline_of(context)
+        config = await first_config(requests)
+        options = Options.read(config.options, self.settings.max_labels, "config.options")
+        await self.rooms.catalog.reach(options.min_revision, deadline)
+        self._views(config.collections, "config.collections")
+
+        async def answer(item: types_pb2.Input | RequestError) -> pb.StreamClassifyResponse:
+            if isinstance(item, RequestError):
+                return pb.StreamClassifyResponse(result=pb.ClassifyResult(status=item_status(item)))
+            try:
+                # Found anew for every input: a collection may be deleted while the stream is open.
+                views = self._views(config.collections, "config.collections")
+                [result] = await classify_inputs(self.rooms, views, [item], ["input"], options, deadline)
+            except RequestError as refusal:
+                result = pb.ClassifyResult(id=item.id, status=item_status(refusal))
+            return pb.StreamClassifyResponse(result=result)
+
+        async for response in ordered(inputs_of(self, requests), answer, self.settings.stream_window):
+            yield response
+
+    @unary
+    async def ZeroShot(self, request: pb.ZeroShotRequest, context: Context) -> pb.ZeroShotResponse:
+        """A list of inputs against labels given as prompts."""
+        check_inputs(request.inputs, self.settings.max_inputs)
+        check_count(request.labels, _MAX_PROMPTED_LABELS, "labels")
+        check_enum(request.mode, pb.LabelMode.values(), "mode")
+        top_k = request.top_k if request.HasField("top_k") else 5
+        check_range(top_k, 1, self.settings.max_labels, "top_k")
+        backbone = self.rooms.backbones.find(request.backbone, "backbone")
+        if request.mode == pb.LABEL_MODE_INDEPENDENT and backbone.manifest.logit_bias is None:
+            message = f"{backbone.name} has no logit bias, so no probability for a label by itself"
+            raise failed_precondition("LOGIT_BIAS_REQUIRED", message, "mode")
+        fields = input_fields(request.inputs)
+        results = await zero_shot(backbone, request, fields, top_k, deadline_of(context))
+        return pb.ZeroShotResponse(results=results)
+
+    @unary
+    async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
+        """The nearest examples of each input."""
+        started, deadline = time.monotonic(), deadline_of(context)
+        check_inputs(request.inputs, self.settings.max_inputs)
+        top_k = request.top_k if request.HasField("top_k") else 10
+        check_range(top_k, 1, _MAX_NEIGHBORS, "top_k")
+        await self.rooms.catalog.reach(request.min_revision, deadline)
+        view = self._view(request.collection, "collection")
+        _check_labels(view, request.label_ids)
+        source = self.rooms.source_of(view)
+        outcomes = await embed_all(source, request.inputs, input_fields(request.inputs), deadline)
+        revision, asked = view.record.revision, time.monotonic()
+        queries = good_vectors(outcomes, source.dimension)
+        near = await self.rooms.neighbors(view, queries, top_k, request.label_ids)
+        found = [{"neighbors": evidence(view.record.id, neighbors)} for neighbors in near]
+        head_seconds = time.monotonic() - asked
+        results = settle(pb.SearchResult, request.inputs, outcomes, found, started, head_seconds)
+        return pb.SearchResponse(results=results, revision=revision)
+
+    def _views(self, collections: Sequence[str], field: str) -> list[CollectionView]:
+        check_count(collections, _MAX_COLLECTIONS, field)
+        return [self._view(name, f"{field}[{position}]") for position, name in enumerate(collections)]
+
+    def _view(self, name: str, field: str) -> CollectionView:
+        [collection_id] = names.parse_name(name, "collections/*", field)
+        return self.rooms.catalog.find(collection_id, field)
+
+
+def _check_labels(view: CollectionView, label_ids: Sequence[str]) -> None:
+    for position, label_id in enumerate(label_ids):
+        if label_id not in view.labels:
+            message = f"collection {view.record.id!r} has no label {label_id!r}"
+            raise not_found("LABEL_NOT_FOUND", message, f"label_ids[{position}]")

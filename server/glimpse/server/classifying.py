@@ -1,0 +1,121 @@
+"""The work behind Classify and ZeroShot."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from glimpse.fewshot import PrototypeHead
+from glimpse.server.answer import Judgement, classify, complete
+from glimpse.server.backbones import LoadedBackbone
+from glimpse.server.checks import check_prompts, check_range
+from glimpse.server.context import Rooms, prompt_directions, source_of_backbone
+from glimpse.server.embedding import embed_all
+from glimpse.server.errors import RequestError, invalid
+from glimpse.server.results import Outcome, good_vectors, settle
+from glimpse.server.view import CollectionView
+from glimpse.v1 import classification_service_pb2 as pb
+from glimpse.v1 import types_pb2
+
+_MAX_EVIDENCE = 100
+_MAX_PROMPTS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """ClassifyOptions with its defaults filled in."""
+
+    top_k: int
+    evidence: int
+    min_revision: int
+
+    @classmethod
+    def read(cls, given: pb.ClassifyOptions, most_labels: int, field: str) -> "Options":
+        """From the request. Raises RequestError."""
+        top_k = given.top_k if given.HasField("top_k") else 5
+        evidence = given.evidence if given.HasField("evidence") else 3
+        check_range(top_k, 1, most_labels, f"{field}.top_k")
+        check_range(evidence, 0, _MAX_EVIDENCE, f"{field}.evidence")
+        return cls(top_k, evidence, given.min_revision)
+
+
+async def classify_inputs(
+    rooms: Rooms,
+    views: Sequence[CollectionView],
+    inputs: Sequence[types_pb2.Input],
+    fields: Sequence[str],
+    options: Options,
+    deadline: float,
+) -> list[pb.ClassifyResult]:
+    """Embeds each input once for each embedding space, then asks every collection. Raises RequestError."""
+    started = time.monotonic()
+    sources = {view.record.embedding_space: rooms.source_of(view) for view in views}
+    if len(sources) == 1:
+        [source] = sources.values()
+        by_space = {source.embedding_space: await embed_all(source, inputs, fields, deadline)}
+    else:
+        passes = [embed_all(source, inputs, fields, deadline) for source in sources.values()]
+        by_space = dict(zip(sources, await asyncio.gather(*passes), strict=True))
+    # An input good in one space and not in another has failed.
+    outcomes = [_worst(several) for several in zip(*by_space.values(), strict=True)]
+    good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
+    asked = time.monotonic()
+    answers: list[list[pb.Classification]] = [[] for _ in good]
+    for view in views:
+        embedded = by_space[view.record.embedding_space]
+        queries = good_vectors([embedded[i] for i in good], view.record.dimension)
+        # Head and revision are read together, before anything is awaited.
+        revision = view.record.revision
+        classified = classify(view.head, queries, rooms.judgement(view), options.top_k)
+        near = await rooms.neighbors(view, queries, options.evidence)
+        for answer, classification, neighbors in zip(answers, classified, near, strict=True):
+            complete(classification, view, revision, neighbors)
+            answer.append(classification)
+    found = [{"classifications": answer} for answer in answers]
+    return settle(pb.ClassifyResult, inputs, outcomes, found, started, time.monotonic() - asked)
+
+
+def _worst(outcomes: Sequence[Outcome]) -> Outcome:
+    return next((outcome for outcome in outcomes if isinstance(outcome, RequestError)), outcomes[0])
+
+
+async def zero_shot(
+    backbone: LoadedBackbone, request: pb.ZeroShotRequest, fields: Sequence[str], top_k: int, deadline: float
+) -> list[pb.ZeroShotResult]:
+    """Scores inputs against the directions of the request's prompts. Raises RequestError."""
+    started = time.monotonic()
+    manifest, source = backbone.manifest, source_of_backbone(backbone)
+    labels = _prompted(request, manifest.prompt_templates if request.use_templates else ())
+    prompt_fields = [f"labels[{i}].prompts" for i in range(len(labels))]
+    directions = await prompt_directions(source, list(labels.values()), prompt_fields, deadline)
+    head = PrototypeHead(manifest.dimension)
+    for label, direction in zip(labels, directions, strict=True):
+        head.set_prompts(label, direction)
+    outcomes = await embed_all(source, request.inputs, fields, deadline)
+    asked = time.monotonic()
+    bias = manifest.logit_bias if request.mode == pb.LABEL_MODE_INDEPENDENT else None
+    judgement = Judgement(manifest.logit_scale or 1.0, None)
+    queries = good_vectors(outcomes, manifest.dimension)
+    answers = classify(head, queries, judgement, top_k, independent_bias=bias)
+    found = [{"classification": answer} for answer in answers]
+    return settle(pb.ZeroShotResult, request.inputs, outcomes, found, started, time.monotonic() - asked)
+
+
+def _prompted(request: pb.ZeroShotRequest, templates: Sequence[str]) -> dict[str, list[str]]:
+    """Label ids with their prompts, each set into every template. Raises RequestError."""
+    labels: dict[str, list[str]] = {}
+    for position, label in enumerate(request.labels):
+        field = f"labels[{position}]"
+        if not label.prompts:
+            raise invalid("EMPTY", "a label needs a prompt", f"{field}.prompts")
+        check_prompts(label.prompts, f"{field}.prompts")
+        label_id = label.label_id or label.prompts[0]
+        if label_id in labels:
+            raise invalid("DUPLICATE_LABEL", f"label {label_id!r} is given twice", f"{field}.label_id")
+        labels[label_id] = [
+            template.replace("{}", prompt) for prompt in label.prompts for template in templates or ("{}",)
+        ]
+    count = sum(len(label.prompts) for label in request.labels)
+    if count > _MAX_PROMPTS:
+        raise invalid("TOO_MANY", f"{count} prompts; at most {_MAX_PROMPTS} in one call", "labels")
+    return labels

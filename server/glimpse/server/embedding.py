@@ -1,0 +1,134 @@
+"""From inputs to vectors: admit, decode, batch, encode. Each input fails by itself."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from glimpse.fewshot import normalize
+from glimpse.server.backbones import LoadedBackbone
+from glimpse.server.batcher import Encoded
+from glimpse.server.errors import Code, RequestError, as_request_error, invalid
+from glimpse.v1 import types_pb2
+
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where vectors come from: a space, and the backbone that embeds into it, or why there is none."""
+
+    embedding_space: str
+    dimension: int
+    backbone: LoadedBackbone | RequestError
+
+
+@dataclass(slots=True)
+class Embedded:
+    """One input as a vector, (d,), unit length, with its timings so far."""
+
+    vector: Vector
+    timings: types_pb2.Timings
+    truncated: bool = False
+
+
+async def embed_all(
+    source: Source, inputs: Sequence[types_pb2.Input], fields: Sequence[str], deadline: float
+) -> list[Embedded | RequestError]:
+    """Embeds images and texts and checks vectors, in order; `fields[i]` names the i-th input in the request.
+
+    Raises RequestError only where every input met a full queue: then the call as a whole may be sent again.
+    """
+    results: list[Embedded | RequestError] = []
+    waiting: list[tuple[int, asyncio.Task[Embedded | RequestError]]] = []
+    for position, (item, field) in enumerate(zip(inputs, fields, strict=True)):
+        if item.WhichOneof("content") == "vector":
+            # No task for a vector: there is nothing to wait for, and this is the fastest call there is.
+            results.append(_given_vector(source, item.vector, field))
+        else:
+            waiting.append((position, asyncio.create_task(_embed(source, item, field, deadline))))
+            results.append(_NOT_YET)
+    try:
+        for position, task in waiting:
+            results[position] = await task
+    finally:
+        for _, task in waiting:
+            task.cancel()  # a cancelled call takes its inputs out of the queue
+    errors = [result for result in results if isinstance(result, RequestError)]
+    if errors and len(errors) == len(results) and all(error.reason == "QUEUE_FULL" for error in errors):
+        raise errors[-1]
+    return results
+
+
+_NOT_YET = RequestError(Code.INTERNAL, "INTERNAL", "not embedded")
+
+
+def _given_vector(source: Source, given: types_pb2.Vector, field: str) -> Embedded | RequestError:
+    """A vector computed elsewhere, checked and brought to length 1."""
+    if given.embedding_space != source.embedding_space:
+        return invalid(
+            "EMBEDDING_SPACE_MISMATCH",
+            f"the vector is of embedding space {given.embedding_space or '(none given)'!r}, "
+            f"wanted is {source.embedding_space!r}",
+            f"{field}.vector.embedding_space",
+        )
+    data_field = f"{field}.vector.data"
+    if len(given.data) != 4 * source.dimension:
+        wanted = f"{source.dimension} float32 values are {4 * source.dimension} bytes"
+        return invalid("VECTOR_SIZE_MISMATCH", f"{wanted}, not {len(given.data)}", data_field)
+    vector = np.frombuffer(given.data, "<f4")
+    square = float(vector @ vector)
+    if abs(square - 1) > 1e-6:
+        try:
+            vector = normalize(vector)
+        except ValueError as error:
+            return invalid("VECTOR_NOT_FINITE", str(error), data_field)
+    return Embedded(vector, types_pb2.Timings())
+
+
+async def _embed(
+    source: Source, item: types_pb2.Input, field: str, deadline: float
+) -> Embedded | RequestError:
+    kind = item.WhichOneof("content")
+    try:
+        if kind is None:
+            raise invalid("CONTENT_REQUIRED", "an input needs an image, a text or a vector", field)
+        if isinstance(source.backbone, RequestError):
+            raise source.backbone
+        if kind == "image":
+            return await _embed_image(source.backbone, item.image, deadline)
+        return await _embed_text(source.backbone, item.text, deadline)
+    except Exception as error:
+        refusal = as_request_error(error)
+        if refusal is None:
+            raise
+        return refusal if refusal.field else refusal.at(f"{field}.{kind}")
+
+
+async def _embed_image(backbone: LoadedBackbone, image: bytes, deadline: float) -> Embedded:
+    with backbone.images.place():
+        started = time.monotonic()
+        pixels = await backbone.decode(image)
+        decode_seconds = time.monotonic() - started
+        encoded = await backbone.images.encode(pixels, deadline)
+    return Embedded(encoded.vector, _timings(decode_seconds, encoded))
+
+
+async def _embed_text(backbone: LoadedBackbone, text: str, deadline: float) -> Embedded:
+    with backbone.texts.place():
+        started = time.monotonic()
+        ids, truncated = backbone.tokenize(text)
+        decode_seconds = time.monotonic() - started
+        encoded = await backbone.texts.encode(ids, deadline)
+    return Embedded(encoded.vector, _timings(decode_seconds, encoded), truncated)
+
+
+def _timings(decode_seconds: float, encoded: Encoded) -> types_pb2.Timings:
+    return types_pb2.Timings(
+        decode_ms=decode_seconds * 1e3,
+        queue_ms=encoded.queue_seconds * 1e3,
+        encode_ms=encoded.encode_seconds * 1e3,
+        batch_size=encoded.batch_size,
+    )

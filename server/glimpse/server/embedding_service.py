@@ -1,0 +1,111 @@
+"""EmbeddingService: inputs to vectors, and the backbones there are."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
+
+from glimpse.server import names
+from glimpse.server.backbones import LoadedBackbone
+from glimpse.server.checks import check_inputs
+from glimpse.server.context import Rooms, default_policy, source_of_backbone
+from glimpse.server.embedding import Source, embed_all
+from glimpse.server.errors import RequestError, item_status
+from glimpse.server.results import Outcome, good_vectors, input_fields, settle
+from glimpse.server.rpc import Context, deadline_of, streaming, unary
+from glimpse.server.streams import first_config, inputs_of, ordered
+from glimpse.v1 import embedding_service_pb2 as pb
+from glimpse.v1 import embedding_service_pb2_grpc, types_pb2
+
+_MODALITIES = {"image": types_pb2.MODALITY_IMAGE, "text": types_pb2.MODALITY_TEXT}
+
+
+class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
+    """See the contract."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.settings = rooms.settings
+
+    @unary
+    async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
+        """A list of inputs."""
+        started = time.monotonic()
+        source = source_of_backbone(self.rooms.backbones.find(request.backbone, "backbone"))
+        check_inputs(request.inputs, self.settings.max_inputs)
+        fields = input_fields(request.inputs)
+        outcomes = await embed_all(source, request.inputs, fields, deadline_of(context))
+        return pb.EmbedResponse(results=_results(source, request.inputs, outcomes, started))
+
+    @streaming
+    async def StreamEmbed(
+        self, requests: AsyncIterator[pb.StreamEmbedRequest], context: Context
+    ) -> AsyncIterator[pb.StreamEmbedResponse]:
+        """A stream of inputs."""
+        config = await first_config(requests)
+        source = source_of_backbone(self.rooms.backbones.find(config.backbone, "config.backbone"))
+        deadline = deadline_of(context)
+
+        async def embed(item: types_pb2.Input | RequestError) -> pb.StreamEmbedResponse:
+            started = time.monotonic()
+            if isinstance(item, RequestError):
+                return pb.StreamEmbedResponse(result=pb.EmbedResult(status=item_status(item)))
+            outcomes: list[Outcome]
+            try:
+                outcomes = await embed_all(source, [item], ["input"], deadline)
+            except RequestError as refusal:
+                outcomes = [refusal]
+            [result] = _results(source, [item], outcomes, started)
+            return pb.StreamEmbedResponse(result=result)
+
+        async for response in ordered(inputs_of(self, requests), embed, self.settings.stream_window):
+            yield response
+
+    @unary
+    async def ListBackbones(
+        self, request: pb.ListBackbonesRequest, context: Context
+    ) -> pb.ListBackbonesResponse:
+        """The loaded backbones."""
+        after = names.page_after(request.page_token)
+        size = names.page_size(request.page_size)
+        later = (backbone for backbone in self.rooms.backbones if backbone.name > after)
+        page = list(islice(later, size + 1))
+        return pb.ListBackbonesResponse(
+            backbones=[_backbone(backbone) for backbone in page[:size]],
+            next_page_token=names.page_token(page[size - 1].name) if len(page) > size else "",
+        )
+
+    @unary
+    async def GetBackbone(self, request: pb.GetBackboneRequest, context: Context) -> pb.GetBackboneResponse:
+        """One loaded backbone."""
+        names.parse_name(request.name, "backbones/*", "name")
+        return pb.GetBackboneResponse(backbone=_backbone(self.rooms.backbones.find(request.name, "name")))
+
+
+def _results(
+    source: Source, inputs: Sequence[types_pb2.Input], outcomes: Sequence[Outcome], started: float
+) -> list[pb.EmbedResult]:
+    vectors = good_vectors(outcomes, source.dimension)
+    space = source.embedding_space
+    found = [{"vector": types_pb2.Vector(data=row.tobytes(), embedding_space=space)} for row in vectors]
+    return settle(pb.EmbedResult, inputs, outcomes, found, started)
+
+
+def _backbone(backbone: LoadedBackbone) -> pb.Backbone:
+    manifest = backbone.manifest
+    policy = default_policy(backbone)
+    return pb.Backbone(
+        name=backbone.name,
+        description=manifest.description,
+        modalities=[_MODALITIES[modality] for modality in manifest.modalities],
+        dimension=manifest.dimension,
+        embedding_space=manifest.embedding_space,
+        image_size=manifest.image.size if manifest.image else 0,
+        context_length=manifest.text.context_length if manifest.text else 0,
+        logit_scale=manifest.logit_scale or 0,
+        logit_bias=manifest.logit_bias,
+        prompt_templates=manifest.prompt_templates,
+        license=manifest.license,
+        providers=backbone.encoder.providers,
+        default_match_threshold=policy.threshold,
+        default_match_margin=policy.margin,
+    )

@@ -1,0 +1,192 @@
+"""The way of an enrolment: check, embed, commit, apply, answer."""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from glimpse.fewshot.vectors import Array
+from glimpse.ledger import Enrolled, EnrollRequest, ExampleRecord, LabelRecord
+from glimpse.server import checks
+from glimpse.server.context import Rooms
+from glimpse.server.embedding import Embedded, embed_all
+from glimpse.server.errors import RequestError, exhausted, item_status, not_found
+from glimpse.server.messages import example_message
+from glimpse.server.names import example_name
+from glimpse.server.view import CollectionView
+from glimpse.v1 import collection_service_pb2 as pb
+from glimpse.v1 import types_pb2
+
+_MODALITIES = {
+    "image": types_pb2.MODALITY_IMAGE,
+    "text": types_pb2.MODALITY_TEXT,
+    "vector": types_pb2.MODALITY_VECTOR,
+}
+
+
+@dataclass(slots=True)
+class _Item:
+    """One example on its way: refused, or embedded as a record."""
+
+    given: pb.NewExample
+    refusal: RequestError | None = None
+    embedded: Embedded | None = None
+    record: ExampleRecord | None = None
+
+
+async def enroll(
+    rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest, deadline: float
+) -> pb.EnrollExamplesResponse:
+    """Enrolls what can be enrolled, in one durable transaction. Raises RequestError."""
+    started = time.monotonic()
+    checks.check_inputs([new.input for new in request.examples], rooms.settings.max_inputs, "examples")
+    checks.check_length(request.request_id, "request_id", 128)
+    collection_id = view.record.id
+    remembered = _remembered(request)
+    if remembered:
+        before = await rooms.catalog.read(lambda ledger: ledger.answer_of(collection_id, remembered))
+        if before is not None:
+            return pb.EnrollExamplesResponse.FromString(before)
+    items = _checked(rooms, view, request)
+    await _embed(rooms, view, items, deadline)
+    good = [item.record for item in items if item.record]
+    if not good:
+        return pb.EnrollExamplesResponse(
+            results=_results(view, items, None, started, 0.0), revision=view.record.revision
+        )
+    labels = [LabelRecord(label) for label in dict.fromkeys(record.label_id for record in good)]
+    committing = time.monotonic()
+
+    def answer(enrolled: Enrolled) -> bytes:
+        results = _results(view, items, enrolled, started, committing)
+        return pb.EnrollExamplesResponse(results=results, revision=enrolled.revision).SerializeToString()
+
+    def apply(outcome: Enrolled | bytes) -> int:
+        if isinstance(outcome, bytes):  # the same request, sent twice at once, was answered meanwhile
+            return 0
+        for label in outcome.new_labels:
+            view.put_label(label)
+        pairs = zip(outcome.examples, outcome.duplicates, strict=True)
+        view.add_examples([record for record, duplicate in pairs if not duplicate])
+        return view.moved_to(outcome.revision)
+
+    # An item that may be tried again must not be answered from memory when it is.
+    again = any(item.refusal and item.refusal.retry_delay is not None for item in items)
+    request_to_remember = replace(remembered, answer=answer) if remembered and not again else None
+    new_labels = labels if request.create_labels else []
+    outcome = await rooms.catalog.write(
+        lambda ledger: ledger.enroll(collection_id, new_labels, good, request_to_remember), apply
+    )
+    return pb.EnrollExamplesResponse.FromString(outcome if isinstance(outcome, bytes) else answer(outcome))
+
+
+def _remembered(request: pb.EnrollExamplesRequest) -> EnrollRequest | None:
+    if not request.request_id:
+        return None
+    content = pb.EnrollExamplesRequest()
+    content.CopyFrom(request)
+    content.request_id = ""
+    digest = hashlib.sha256(content.SerializeToString(deterministic=True)).hexdigest()
+    return EnrollRequest(request.request_id, digest, lambda _: b"")
+
+
+def _checked(rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest) -> list[_Item]:
+    """The request's examples, those refused that need no embedding to be refused."""
+    items = []
+    labels = set(view.labels)
+    for position, new in enumerate(request.examples):
+        item, field = _Item(new), f"examples[{position}]"
+        try:
+            checks.check_label_id(new.label_id, f"{field}.label_id")
+            checks.check_length(new.domain, f"{field}.domain")
+            checks.check_metadata(new.metadata, f"{field}.metadata")
+            if new.label_id not in labels:
+                _check_new_label(rooms, view, request, new.label_id, len(labels), f"{field}.label_id")
+                labels.add(new.label_id)
+            if view.example_count + position >= rooms.settings.max_examples:
+                raise exhausted("TOO_MANY_EXAMPLES", f"a collection takes {rooms.settings.max_examples}")
+        except RequestError as refusal:
+            item.refusal = refusal
+        items.append(item)
+    return items
+
+
+def _check_new_label(
+    rooms: Rooms,
+    view: CollectionView,
+    request: pb.EnrollExamplesRequest,
+    label_id: str,
+    count: int,
+    field: str,
+) -> None:
+    if not request.create_labels:
+        message = f"collection {view.record.id!r} has no label {label_id!r}; create it, or say create_labels"
+        raise not_found("LABEL_NOT_FOUND", message, field)
+    if count >= rooms.settings.max_labels:
+        raise exhausted("TOO_MANY_LABELS", f"{count} labels are the most a collection takes").at(field)
+
+
+async def _embed(rooms: Rooms, view: CollectionView, items: Sequence[_Item], deadline: float) -> None:
+    """Embeds the items not refused yet, and makes records of them."""
+    waiting = [(position, item) for position, item in enumerate(items) if item.refusal is None]
+    inputs = [item.given.input for _, item in waiting]
+    fields = [f"examples[{position}].input" for position, _ in waiting]
+    outcomes = await embed_all(rooms.source_of(view), inputs, fields, deadline)
+    for (_, item), outcome in zip(waiting, outcomes, strict=True):
+        if isinstance(outcome, RequestError):
+            item.refusal = outcome
+        else:
+            item.embedded = outcome
+            item.record = _record(item.given, outcome.vector)
+
+
+def _record(new: pb.NewExample, vector: Array) -> ExampleRecord:
+    kind = new.input.WhichOneof("content")
+    content = {"image": new.input.image, "text": new.input.text.encode(), "vector": new.input.vector.data}[
+        kind
+    ]
+    return ExampleRecord(
+        id=secrets.token_hex(8),
+        label_id=new.label_id,
+        content_digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
+        modality=_MODALITIES[kind],
+        vector=vector.astype("<f4").tobytes(),
+        domain=new.domain,
+        metadata=dict(new.metadata),
+    )
+
+
+def _results(
+    view: CollectionView, items: Sequence[_Item], enrolled: Enrolled | None, started: float, committing: float
+) -> list[pb.EnrollResult]:
+    now = time.monotonic()
+    done = iter(
+        zip(enrolled.examples, enrolled.duplicates, enrolled.conflicts, strict=True) if enrolled else ()
+    )
+    results = []
+    for item in items:
+        if item.refusal or item.embedded is None:
+            status = item_status(item.refusal) if item.refusal else None
+            results.append(pb.EnrollResult(id=item.given.input.id, status=status))
+            continue
+        record, duplicate, others = next(done)
+        timings = item.embedded.timings
+        timings.commit_ms = (now - committing) * 1e3
+        timings.total_ms = (now - started) * 1e3
+        results.append(
+            pb.EnrollResult(
+                id=item.given.input.id,
+                example=example_message(view.record.id, record),
+                duplicate=duplicate,
+                conflicts=[_conflict(view, other) for other in others],
+                truncated=item.embedded.truncated,
+                timings=timings,
+            )
+        )
+    return results
+
+
+def _conflict(view: CollectionView, other: ExampleRecord) -> pb.Conflict:
+    name = example_name(view.record.id, other.id)
+    return pb.Conflict(example=name, label_id=other.label_id, similarity=1.0)  # the same content

@@ -1,0 +1,114 @@
+"""From what goes wrong to what the caller reads.
+
+A RequestError is deliberate: its status code, reason, field and message reach the caller, as the status of the call
+or of one item of a batch. What other rooms raise is translated in one table. Anything else is a bug: logged with its
+traceback, answered "internal error".
+"""
+
+from dataclasses import dataclass, replace
+
+import grpc
+from glimpse.backbone import InputError
+from glimpse.ledger import AlreadyExists, LedgerError, NotFound, RequestIdReused
+from glimpse.v1 import types_pb2
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+Code = grpc.StatusCode
+DOMAIN = "glimpse"
+
+
+@dataclass
+class RequestError(Exception):
+    """A refusal the caller is told of. `retry_delay` in seconds; None: trying again will not help."""
+
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    field: str = ""
+    retry_delay: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+    def at(self, field: str) -> "RequestError":
+        """The same refusal, of a request field."""
+        return replace(self, field=field)
+
+
+def invalid(reason: str, message: str, field: str = "") -> RequestError:
+    """INVALID_ARGUMENT."""
+    return RequestError(Code.INVALID_ARGUMENT, reason, message, field)
+
+
+def not_found(reason: str, message: str, field: str = "") -> RequestError:
+    """NOT_FOUND."""
+    return RequestError(Code.NOT_FOUND, reason, message, field)
+
+
+def failed_precondition(reason: str, message: str, field: str = "") -> RequestError:
+    """FAILED_PRECONDITION."""
+    return RequestError(Code.FAILED_PRECONDITION, reason, message, field)
+
+
+def exhausted(reason: str, message: str, retry_delay: float | None = None) -> RequestError:
+    """RESOURCE_EXHAUSTED."""
+    return RequestError(Code.RESOURCE_EXHAUSTED, reason, message, retry_delay=retry_delay)
+
+
+def deadline_exceeded() -> RequestError:
+    """DEADLINE_EXCEEDED: the caller's time was over before the work was begun."""
+    return RequestError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the deadline passed while waiting")
+
+
+# What other rooms raise, most specific first.
+_TABLE: tuple[tuple[type[Exception], grpc.StatusCode, str], ...] = (
+    (RequestIdReused, Code.INVALID_ARGUMENT, "REQUEST_ID_REUSED"),
+    (AlreadyExists, Code.ALREADY_EXISTS, "ALREADY_EXISTS"),
+    (NotFound, Code.NOT_FOUND, "NOT_FOUND"),
+    (LedgerError, Code.INTERNAL, "LEDGER_ERROR"),
+)
+
+
+def as_request_error(error: Exception) -> RequestError | None:
+    """The refusal an exception stands for; None if it is a bug."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, InputError):
+        return invalid(error.reason, str(error))
+    for kind, code, reason in _TABLE:
+        if isinstance(error, kind):
+            return RequestError(code, reason, str(error))
+    return None
+
+
+def item_status(error: RequestError) -> types_pb2.ItemStatus:
+    """The refusal as the status of one item."""
+    return types_pb2.ItemStatus(
+        code=error.code.value[0],
+        reason=error.reason,
+        field=error.field,
+        message=error.message,
+        retry_delay_ms=0 if error.retry_delay is None else max(1, round(error.retry_delay * 1000)),
+    )
+
+
+def call_status(error: RequestError) -> grpc.Status:
+    """The refusal as the status of a call, with google.rpc details."""
+    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=error.message, reason=error.reason
+        )
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if error.retry_delay is not None:
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(max(1, round(error.retry_delay * 1000)))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    status = status_pb2.Status(code=error.code.value[0], message=error.message)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return rpc_status.to_status(status)

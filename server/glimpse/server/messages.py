@@ -1,0 +1,62 @@
+"""Records as the contract's resources."""
+
+from glimpse.ledger import ExampleRecord
+from glimpse.server.names import collection_name, example_name, label_name
+from glimpse.server.view import CollectionView
+from glimpse.v1 import collection_service_pb2 as pb
+from glimpse.v1 import types_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+
+
+def timestamp(microseconds: int) -> Timestamp:
+    """Microseconds since the epoch as a Timestamp."""
+    stamp = Timestamp()
+    stamp.FromMicroseconds(microseconds)
+    return stamp
+
+
+def collection_message(view: CollectionView) -> pb.Collection:
+    """A collection with its counts."""
+    record = view.record
+    return pb.Collection(
+        name=collection_name(record.id),
+        display_name=record.display_name,
+        backbone=record.backbone,
+        embedding_space=record.embedding_space,
+        policy=pb.DecisionPolicy(match_threshold=record.match_threshold, match_margin=record.match_margin),
+        label_count=len(view.labels),
+        example_count=view.example_count,
+        revision=record.revision,
+        create_time=timestamp(record.create_time),
+        update_time=timestamp(record.update_time),
+    )
+
+
+def label_message(view: CollectionView, label_id: str) -> pb.Label:
+    """A label with its count."""
+    record = view.labels[label_id]
+    return pb.Label(
+        name=label_name(view.record.id, label_id),
+        display_name=record.display_name,
+        prompts=record.prompts,
+        example_count=view.head.count(label_id),
+        create_time=timestamp(record.create_time),
+        update_time=timestamp(record.update_time),
+    )
+
+
+def example_message(collection_id: str, record: ExampleRecord, embedding_space: str = "") -> pb.Example:
+    """An example; with its vector where the embedding space is given."""
+    vector = (
+        types_pb2.Vector(data=record.vector, embedding_space=embedding_space) if embedding_space else None
+    )
+    return pb.Example(
+        name=example_name(collection_id, record.id),
+        label_id=record.label_id,
+        content_digest=record.content_digest,
+        modality=record.modality,  # type: ignore[arg-type]
+        domain=record.domain,
+        metadata=record.metadata,
+        create_time=timestamp(record.create_time),
+        vector=vector,
+    )

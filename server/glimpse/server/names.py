@@ -1,0 +1,61 @@
+"""Resource names and page tokens."""
+
+import base64
+import binascii
+
+from glimpse.server.errors import invalid
+
+
+def collection_name(collection_id: str) -> str:
+    """`collections/{collection}`."""
+    return f"collections/{collection_id}"
+
+
+def label_name(collection_id: str, label_id: str) -> str:
+    """`collections/{collection}/labels/{label}`."""
+    return f"collections/{collection_id}/labels/{label_id}"
+
+
+def example_name(collection_id: str, example_id: str) -> str:
+    """`collections/{collection}/examples/{example}`."""
+    return f"collections/{collection_id}/examples/{example_id}"
+
+
+def parse_name(name: str, pattern: str, field: str) -> list[str]:
+    """The ids in a resource name; `pattern` is e.g. `collections/*/labels/*`. Raises RequestError."""
+    given, wanted = name.split("/"), pattern.split("/")
+    fits = len(given) == len(wanted) and all(
+        part if want == "*" else part == want for part, want in zip(given, wanted, strict=True)
+    )
+    if not fits:
+        shape = pattern.replace("*", "{id}")
+        raise invalid("INVALID_NAME", f"{name!r} is not a name of the form {shape}", field)
+    return [part for part, want in zip(given, wanted, strict=True) if want == "*"]
+
+
+def page_size(asked: int) -> int:
+    """How many to return: 0 is 100, and at most 1,000. Raises RequestError."""
+    if asked < 0:
+        raise invalid("OUT_OF_RANGE", f"{asked} is negative", "page_size")
+    return min(asked or 100, 1_000)
+
+
+def page_token(after: str) -> str:
+    """An opaque token for the page after a key."""
+    return base64.urlsafe_b64encode(after.encode()).decode()
+
+
+def page_after(token: str) -> str:
+    """The key a token stands for; empty for the first page. Raises RequestError."""
+    try:
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise invalid("INVALID_PAGE_TOKEN", "not a page token of this service", "page_token") from error
+
+
+def page_number(token: str) -> int:
+    """The number a token stands for; 0 for the first page. Raises RequestError."""
+    after = page_after(token) or "0"
+    if not after.isdecimal():
+        raise invalid("INVALID_PAGE_TOKEN", "not a page token of this list", "page_token")
+    return int(after)

@@ -1,0 +1,82 @@
+"""What every call shares: the size limit, the deadline, and errors told the same way."""
+
+import functools
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+import numpy as np
+from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted
+
+logger = logging.getLogger(__name__)
+Context = grpc.aio.ServicerContext[Any, Any]
+S = TypeVar("S")
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+_INTERNAL = RequestError(
+    grpc.StatusCode.INTERNAL, "INTERNAL", "internal error; the server's log has the particulars"
+)
+
+
+def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Context], Awaitable[R]]:
+    """A call with one answer: deliberate errors reach the caller, others the log."""
+
+    @functools.wraps(method)
+    async def answer(self: S, request: Q, context: Context) -> R:
+        try:
+            check_size(self, request)
+            return await method(self, request, context)
+        except Exception as error:  # anything unexpected is told the caller as INTERNAL and logged
+            refusal = _refusal(error, method.__name__)
+        return await _abort(context, refusal)
+
+    return answer
+
+
+def streaming(
+    method: Callable[[S, AsyncIterator[Q], Context], AsyncIterator[R]],
+) -> Callable[[S, AsyncIterator[Q], Context], AsyncIterator[R]]:
+    """A call with a stream of answers, with errors told as in `unary`."""
+
+    @functools.wraps(method)
+    async def answer(self: S, requests: AsyncIterator[Q], context: Context) -> AsyncIterator[R]:
+        try:
+            async for response in method(self, requests, context):
+                yield response
+            return
+        except Exception as error:  # as above
+            refusal = _refusal(error, method.__name__)
+        await _abort(context, refusal)
+
+    return answer
+
+
+def check_size(servicer: Any, request: Any) -> None:
+    """Raises RequestError where a message is over the limit. (gRPC itself refuses only far greater ones.)"""
+    size, most = request.ByteSize(), servicer.settings.max_message_bytes
+    if size > most:
+        raise exhausted(
+            "MESSAGE_TOO_LARGE", f"a message of {size} bytes; at most {most}. Send fewer inputs in one call"
+        )
+
+
+def deadline_of(context: Context) -> float:
+    """When the caller stops waiting, in time.monotonic() seconds."""
+    remaining = context.time_remaining()
+    return np.inf if remaining is None else time.monotonic() + remaining
+
+
+def _refusal(error: Exception, name: str) -> RequestError:
+    refusal = as_request_error(error)
+    if refusal is None:
+        logger.error("%s failed", name, exc_info=error)
+        return _INTERNAL
+    return refusal
+
+
+async def _abort(context: Context, refusal: RequestError) -> Any:
+    status = call_status(refusal)
+    await context.abort(status.code, status.details, status.trailing_metadata)

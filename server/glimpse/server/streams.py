@@ -1,0 +1,68 @@
+"""Bidirectional streams: a config first, then inputs; answers in the inputs' order, reading ahead a little."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+from glimpse.server.checks import check_inputs
+from glimpse.server.errors import RequestError, invalid
+from glimpse.server.rpc import check_size
+from glimpse.v1 import types_pb2
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def first_config(requests: AsyncIterator[Any]) -> Any:
+    """The stream's first message's config. Raises RequestError where it carries none."""
+    first = await anext(requests, None)
+    if first is None or first.WhichOneof("message") != "config":
+        raise invalid("CONFIG_REQUIRED", "the first message of the stream carries its config", "config")
+    return first.config
+
+
+async def inputs_of(
+    servicer: Any, requests: AsyncIterator[Any]
+) -> AsyncIterator[types_pb2.Input | RequestError]:
+    """The inputs of every later message; a message that is no good stands as its refusal, in its place."""
+    async for request in requests:
+        try:
+            check_size(servicer, request)
+            if request.WhichOneof("message") != "input":
+                raise invalid("INPUT_REQUIRED", "every message after the first carries an input", "input")
+            check_inputs([request.input], 1)
+        except RequestError as refusal:
+            yield refusal
+        else:
+            yield request.input
+
+
+async def ordered(
+    inputs: AsyncIterator[T], work: Callable[[T], Awaitable[R]], window: int
+) -> AsyncIterator[R]:
+    """Works on up to `window` inputs at once and yields in their order; reads no further ahead than that."""
+    slots = asyncio.Semaphore(window)
+    tasks: asyncio.Queue[asyncio.Future[R] | None] = asyncio.Queue()
+    running: set[asyncio.Future[R]] = set()
+
+    async def feed() -> None:
+        try:
+            async for item in inputs:
+                await slots.acquire()
+                task = asyncio.ensure_future(work(item))
+                running.add(task)
+                task.add_done_callback(running.discard)
+                tasks.put_nowait(task)
+        finally:
+            tasks.put_nowait(None)
+
+    feeder = asyncio.create_task(feed())
+    try:
+        while (task := await tasks.get()) is not None:
+            yield await task
+            slots.release()
+        await feeder
+    finally:
+        feeder.cancel()
+        for task in list(running):
+            task.cancel()
