@@ -1,0 +1,112 @@
+"""The asyncio client."""
+# ruff: noqa: ASYNC109  (a timeout here covers retries and is what the server is told)
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+
+from glimpse.client import _input_requests as requests
+from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, LabelMode, SearchResult
+from glimpse.client._async_resources import AsyncResourceMethods
+from glimpse.client._input_requests import Collections, Labels
+from glimpse.client._inputs import AnyInput, NewExample
+from glimpse.client._resource_requests import CollectionRef
+
+
+class AsyncClient(AsyncResourceMethods):
+    """A Glimpse server, for asyncio; made, used and closed in one event loop.
+
+        async with AsyncClient() as glimpse:
+            [result] = await glimpse.classify("shapes", [Path("query.png")])
+            async for result in glimpse.stream_classify("shapes", paths):
+                ...
+
+    The methods are Client's, to be awaited; listings and streams are async iterators, and a stream's inputs
+    may come from an iterable or an async iterable. A stream that is not read to its end is closed with
+    `aclose()` (contextlib.aclosing). Files given as a Path are read on the event loop.
+    """
+
+    async def embed(
+        self, inputs: Iterable[AnyInput], *, backbone: str = "", timeout: float | None = None
+    ) -> list[EmbedResult]:
+        """As Client.embed."""
+        return await self._run(requests.embed(inputs, backbone), timeout)
+
+    def stream_embed(
+        self,
+        inputs: Iterable[AnyInput] | AsyncIterable[AnyInput],
+        *,
+        backbone: str = "",
+        window: int = 32,
+        timeout: float | None = None,
+    ) -> AsyncIterator[EmbedResult]:
+        """As Client.stream_embed."""
+        return self._answers(requests.stream_embed(backbone), inputs, window, timeout)
+
+    async def enroll(
+        self,
+        collection: CollectionRef,
+        examples: Iterable[NewExample],
+        *,
+        create_labels: bool = False,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> Enrollment:
+        """As Client.enroll."""
+        answers = await self._run(requests.enroll(collection, examples, create_labels, request_id), timeout)
+        return requests.enrollment(answers)
+
+    async def classify(
+        self,
+        collections: Collections,
+        inputs: Iterable[AnyInput],
+        *,
+        top_k: int | None = None,
+        evidence: int | None = None,
+        min_revision: int = 0,
+        timeout: float | None = None,
+    ) -> list[ClassifyResult]:
+        """As Client.classify."""
+        options = requests.options(top_k, evidence, min_revision)
+        return await self._run(requests.classify(collections, inputs, options), timeout)
+
+    def stream_classify(
+        self,
+        collections: Collections,
+        inputs: Iterable[AnyInput] | AsyncIterable[AnyInput],
+        *,
+        top_k: int | None = None,
+        evidence: int | None = None,
+        min_revision: int = 0,
+        window: int = 32,
+        timeout: float | None = None,
+    ) -> AsyncIterator[ClassifyResult]:
+        """As Client.stream_classify."""
+        options = requests.options(top_k, evidence, min_revision)
+        return self._answers(requests.stream_classify(collections, options), inputs, window, timeout)
+
+    async def zero_shot(
+        self,
+        labels: Labels,
+        inputs: Iterable[AnyInput],
+        *,
+        backbone: str = "",
+        mode: LabelMode = LabelMode.EXCLUSIVE,
+        use_templates: bool = False,
+        top_k: int | None = None,
+        timeout: float | None = None,
+    ) -> list[ClassifyResult]:
+        """As Client.zero_shot."""
+        call = requests.zero_shot(labels, inputs, backbone, mode, use_templates, top_k)
+        return await self._run(call, timeout)
+
+    async def search(
+        self,
+        collection: CollectionRef,
+        inputs: Iterable[AnyInput],
+        *,
+        top_k: int | None = None,
+        labels: Sequence[str] = (),
+        min_revision: int = 0,
+        timeout: float | None = None,
+    ) -> list[SearchResult]:
+        """As Client.search."""
+        return await self._run(requests.search(collection, inputs, top_k, labels, min_revision), timeout)

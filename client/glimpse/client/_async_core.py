@@ -1,0 +1,150 @@
+"""What the asyncio client stands on: its channel, and how steps are driven. The twin of _sync_core."""
+# ruff: noqa: ASYNC109  (a timeout here covers retries and is what the server is told)
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import Self, TypeVar
+
+import grpc
+from glimpse.client._async_backlog import AsyncBacklog
+from glimpse.client._channel import (
+    MAX_MESSAGE_BYTES,
+    Metadata,
+    address_or_default,
+    channel_options,
+    stubs_of,
+)
+from glimpse.client._errors import Internal
+from glimpse.client._exchange import Call, Listing, Pause, Steps, Unary, back_off, until_ready
+from glimpse.client._input_requests import Stream
+from glimpse.client._inputs import AnyInput
+from glimpse.client._policy import Deadline, Retry, Session
+from glimpse.client._resources import Health
+
+T = TypeVar("T")
+
+
+class AsyncCore:
+    """A channel to one server."""
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        timeout: float = 60.0,
+        retry: Retry | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Metadata = (),
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        """Opens a channel; the arguments are Client's."""
+        self.address = address_or_default(address)
+        self._timeout = timeout
+        self._retry = retry or Retry()
+        self._metadata = metadata
+        self._max_bytes = max_message_bytes
+        options = channel_options(max_message_bytes)
+        if credentials is None:
+            self._channel = grpc.aio.insecure_channel(self.address, options)
+        else:
+            self._channel = grpc.aio.secure_channel(self.address, credentials, options)
+        self._stubs = stubs_of(self._channel)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.address!r}, timeout={self._timeout:g})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the channel; calls in flight are cancelled."""
+        await self._channel.close(None)
+
+    async def health(self, service: str = "", *, timeout: float | None = None) -> Health:
+        """As Client.health."""
+        start = time.perf_counter()
+        status = await self._run(Unary("health.Check", service, str), timeout)
+        return Health(status, (time.perf_counter() - start) * 1000)
+
+    async def wait_ready(self, timeout: float = 30.0) -> None:
+        """As Client.wait_ready."""
+        await self._drive(until_ready(self.address, timeout))
+
+    async def _run(self, call: Call[T], timeout: float | None) -> T:
+        return await self._drive(call.steps(self._session(timeout)))
+
+    async def _pages(self, listing: Listing[T], timeout: float | None) -> AsyncIterator[T]:
+        token = ""
+        while True:
+            items, token = await self._run(listing.page(token), timeout)
+            for item in items:
+                yield item
+            if not token:
+                return
+
+    async def _answers(
+        self,
+        stream: Stream[T],
+        inputs: Iterable[AnyInput] | AsyncIterable[AnyInput],
+        window: int,
+        timeout: float | None,
+    ) -> AsyncIterator[T]:
+        """Runs a stream and, should the server go away, its successors. No timeout: no deadline."""
+        session = self._session(math.inf if timeout is None else timeout)
+        backlog, attempt = AsyncBacklog(inputs, window, self._max_bytes), 0
+        try:
+            while True:
+                before = backlog.answered
+                try:
+                    async for answer in self._one_call(stream, backlog, session):
+                        yield answer
+                    break
+                except grpc.RpcError as error:
+                    attempt = 1 if backlog.answered > before else attempt + 1
+                    await self._drive(back_off(error, attempt, session))
+        finally:
+            backlog.close()
+        if backlog.error is not None:
+            raise backlog.error
+
+    async def _one_call(self, stream: Stream[T], backlog: AsyncBacklog, session: Session) -> AsyncIterator[T]:
+        requests = backlog.requests(stream.config, stream.wrap)
+        timeout = session.deadline.remaining()
+        call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=self._metadata)
+        try:
+            async for response in call:
+                (given, prepared), position = backlog.answer()
+                steps = stream.settle(given, prepared, response.result, position, self._session(None))
+                yield await self._drive(steps)
+        finally:
+            call.cancel()
+        if backlog.unanswered():
+            raise Internal(f"the server ended the stream with {backlog.unanswered()} inputs unanswered")
+
+    def _session(self, timeout: float | None) -> Session:
+        deadline = Deadline(self._timeout if timeout is None else timeout)
+        return Session(deadline, self._retry, self._max_bytes)
+
+    async def _drive(self, steps: Steps[T]) -> T:
+        """Does what the steps ask for, one after the other."""
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    step = next(steps)
+                    continue
+                method = self._stubs.method(step.rpc)
+                try:
+                    response = await method(step.request, timeout=step.timeout, metadata=self._metadata)
+                except grpc.RpcError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(response)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]

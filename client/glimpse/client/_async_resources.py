@@ -1,0 +1,122 @@
+"""The asyncio client's calls on backbones, collections, labels and examples."""
+# ruff: noqa: ASYNC109  (a timeout here covers retries and is what the server is told)
+
+from collections.abc import AsyncIterator, Sequence
+
+from glimpse.client import _resource_requests as requests
+from glimpse.client._async_core import AsyncCore
+from glimpse.client._resource_requests import CollectionRef, Threshold
+from glimpse.client._resources import Backbone, Collection, Example, Label
+
+
+class AsyncResourceMethods(AsyncCore):
+    """As ResourceMethods; what lists is an async iterator."""
+
+    def list_backbones(self, *, page_size: int = 0, timeout: float | None = None) -> AsyncIterator[Backbone]:
+        """As Client.list_backbones."""
+        return self._pages(requests.list_backbones(page_size), timeout)
+
+    async def get_backbone(self, name: str, *, timeout: float | None = None) -> Backbone:
+        """As Client.get_backbone."""
+        return await self._run(requests.get_backbone(name), timeout)
+
+    async def create_collection(
+        self,
+        collection_id: str,
+        *,
+        backbone: str = "",
+        display_name: str = "",
+        match_threshold: float | None = None,
+        match_margin: float | None = None,
+        timeout: float | None = None,
+    ) -> Collection:
+        """As Client.create_collection."""
+        call = requests.create_collection(collection_id, backbone, display_name, match_threshold, match_margin)
+        return await self._run(call, timeout)
+
+    async def get_collection(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
+        """As Client.get_collection."""
+        return await self._run(requests.get_collection(collection), timeout)
+
+    def list_collections(self, *, page_size: int = 0, timeout: float | None = None) -> AsyncIterator[Collection]:
+        """As Client.list_collections."""
+        return self._pages(requests.list_collections(page_size), timeout)
+
+    async def update_collection(
+        self,
+        collection: CollectionRef,
+        *,
+        display_name: str | None = None,
+        match_threshold: Threshold = None,
+        match_margin: Threshold = None,
+        timeout: float | None = None,
+    ) -> Collection:
+        """As Client.update_collection."""
+        call = requests.update_collection(collection, display_name, match_threshold, match_margin)
+        return await self._run(call, timeout)
+
+    async def delete_collection(
+        self, collection: CollectionRef, *, force: bool = False, timeout: float | None = None
+    ) -> int:
+        """As Client.delete_collection."""
+        return await self._run(requests.delete_collection(collection, force), timeout)
+
+    async def create_label(
+        self,
+        collection: CollectionRef,
+        label_id: str,
+        *,
+        display_name: str = "",
+        prompts: Sequence[str] = (),
+        timeout: float | None = None,
+    ) -> Label:
+        """As Client.create_label."""
+        return await self._run(requests.create_label(collection, label_id, display_name, prompts), timeout)
+
+    async def get_label(self, collection: CollectionRef, label: str, *, timeout: float | None = None) -> Label:
+        """As Client.get_label."""
+        return await self._run(requests.get_label(collection, label), timeout)
+
+    def list_labels(
+        self, collection: CollectionRef, *, page_size: int = 0, timeout: float | None = None
+    ) -> AsyncIterator[Label]:
+        """As Client.list_labels."""
+        return self._pages(requests.list_labels(collection, page_size), timeout)
+
+    async def update_label(
+        self,
+        collection: CollectionRef,
+        label: str,
+        *,
+        display_name: str | None = None,
+        prompts: Sequence[str] | None = None,
+        timeout: float | None = None,
+    ) -> Label:
+        """As Client.update_label."""
+        return await self._run(requests.update_label(collection, label, display_name, prompts), timeout)
+
+    async def delete_label(
+        self, collection: CollectionRef, label: str, *, force: bool = False, timeout: float | None = None
+    ) -> int:
+        """As Client.delete_label."""
+        return await self._run(requests.delete_label(collection, label, force), timeout)
+
+    async def get_example(self, name: str, *, include_vector: bool = False, timeout: float | None = None) -> Example:
+        """As Client.get_example."""
+        return await self._run(requests.get_example(name, include_vector), timeout)
+
+    def list_examples(
+        self,
+        collection: CollectionRef,
+        *,
+        label: str = "",
+        include_vector: bool = False,
+        page_size: int = 0,
+        timeout: float | None = None,
+    ) -> AsyncIterator[Example]:
+        """As Client.list_examples."""
+        return self._pages(requests.list_examples(collection, label, include_vector, page_size), timeout)
+
+    async def delete_example(self, name: str, *, timeout: float | None = None) -> int:
+        """As Client.delete_example."""
+        return await self._run(requests.delete_example(name), timeout)

@@ -1,0 +1,84 @@
+"""What a channel is made with, and the calls it offers by name."""
+
+import os
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+from glimpse.client._details import values_of
+from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
+from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
+from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+MAX_MESSAGE_BYTES = 16 << 20
+_STATUS = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
+
+
+def address_or_default(address: str | None) -> str:
+    """The address given, else GLIMPSE_SERVER, else 127.0.0.1:50051."""
+    return address or os.environ.get("GLIMPSE_SERVER") or DEFAULT_ADDRESS
+
+
+def channel_options(max_bytes: int) -> list[tuple[str, int | str]]:
+    """Options of a channel whose messages have up to `max_bytes`."""
+    return [
+        # Answers may outgrow requests: 256 vectors, or 1,000 neighbours for each of 256 inputs.
+        ("grpc.max_receive_message_length", 4 * max_bytes),
+        ("grpc.max_send_message_length", max_bytes + (1 << 20)),
+        # A server that comes back is noticed within a retry's pause, not gRPC's default of up to two minutes.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1_000),
+        # Notices a dead peer during a call; without calls, silent, as servers drop clients that ping too
+        # much.
+        ("grpc.keepalive_time_ms", 300_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_permit_without_calls", 0),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Stubs:
+    """The services' stubs on one channel, grpc's or grpc.aio's alike."""
+
+    embedding: Any
+    collections: Any
+    classification: Any
+    health: Any
+
+    def method(self, rpc: str) -> Any:
+        """The callable of e.g. `embedding.Embed`."""
+        return attrgetter(rpc)(self)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthStub:
+    """grpc.health.v1.Health without its package: one string out (field 1), one enum back (field 1)."""
+
+    Check: Any
+
+
+def stubs_of(channel: Any) -> Stubs:
+    """The stubs on a channel."""
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check", request_serializer=_service_request, response_deserializer=_status
+    )
+    return Stubs(
+        EmbeddingServiceStub(channel),
+        CollectionServiceStub(channel),
+        ClassificationServiceStub(channel),
+        HealthStub(check),
+    )
+
+
+def _service_request(service: str) -> bytes:
+    name = service.encode()
+    if len(name) > 127:
+        raise ValueError("a service's name has at most 127 bytes")
+    return b"\x0a" + bytes([len(name)]) + name if name else b""
+
+
+def _status(response: bytes) -> str:
+    return _STATUS.get(next(values_of(response, 1), 0), "UNKNOWN")

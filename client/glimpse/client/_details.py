@@ -1,0 +1,67 @@
+"""The google.rpc details of a failed call, read from its `grpc-status-details-bin` trailer.
+
+The trailer is a google.rpc.Status. Its few fields are read through protobuf's unknown fields, so that the
+client needs no package of google.rpc stubs:
+
+    Status         1 code, 2 message, 3 details (Any)
+    Any            1 type_url, 2 value
+    ErrorInfo      1 reason, 2 domain
+    BadRequest     1 field_violations (FieldViolation: 1 field)
+    RetryInfo      1 retry_delay (Duration: 1 seconds, 2 nanos)
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+TRAILER = "grpc-status-details-bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What the trailer says beyond code and message. `retry_delay` in seconds; None: no RetryInfo."""
+
+    reason: str = ""
+    field: str = ""
+    retry_delay: float | None = None
+
+
+def read_details(trailers: Iterable[tuple[str, str | bytes]] | None) -> Details:
+    """The details in a call's trailing metadata. Absent or broken ones are empty, never an error."""
+    for key, value in trailers or ():
+        if key == TRAILER and isinstance(value, bytes):
+            try:
+                return _parse(value)
+            except (DecodeError, UnicodeDecodeError):
+                return Details()
+    return Details()
+
+
+def _parse(status: bytes) -> Details:
+    reason, field, retry_delay = "", "", None
+    for packed in values_of(status, 3):
+        kind = _text(packed, 1).rpartition("/")[2]
+        value = next(values_of(packed, 2), b"")
+        if kind == "google.rpc.ErrorInfo":
+            reason = _text(value, 1)
+        elif kind == "google.rpc.BadRequest":
+            field = _text(next(values_of(value, 1), b""), 1)
+        elif kind == "google.rpc.RetryInfo":
+            duration = next(values_of(value, 1), b"")
+            retry_delay = next(values_of(duration, 1), 0) + next(values_of(duration, 2), 0) / 1e9
+    return Details(reason, field, retry_delay)
+
+
+def values_of(message: bytes, number: int) -> Iterator[Any]:
+    """The values of one field of an encoded message: an int for a varint, bytes for what has a length."""
+    for field in UnknownFieldSet(Empty.FromString(message)):  # type: ignore[attr-defined]
+        if field.field_number == number:
+            yield field.data
+
+
+def _text(message: bytes, number: int) -> str:
+    return bytes(next(values_of(message, number), b"")).decode()

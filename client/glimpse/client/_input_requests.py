@@ -1,0 +1,189 @@
+"""One function a call that takes inputs: from arguments to the batch or the stream that is sent."""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from glimpse.client import _answers as answers
+from glimpse.client import _results as read
+from glimpse.client._errors import GlimpseError
+from glimpse.client._exchange import Batch, Pause, Steps, restore, retry_delay
+from glimpse.client._inputs import AnyInput, NewExample, Prepared, prepare_example, prepare_input
+from glimpse.client._names import backbone_name, collection_name, collection_names
+from glimpse.client._policy import Session, after
+from glimpse.client._resource_requests import CollectionRef
+from glimpse.client._resources import Vector
+from glimpse.v1 import classification_service_pb2 as pb
+from glimpse.v1 import collection_service_pb2 as collection_pb
+from glimpse.v1 import embedding_service_pb2 as embedding_pb
+
+T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741
+Collections = CollectionRef | Sequence[CollectionRef]
+Labels = Sequence[str] | Mapping[str, Sequence[str]]
+"""Prompts that are labels themselves, or labels with their prompts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream(Generic[T]):
+    """A bidirectional stream: its first message, how an input is sent, and the batch that asks again for
+    one."""
+
+    rpc: str
+    config: Any
+    wrap: Callable[[Any], Any]
+    parse: Callable[[Any], T]
+    batch: Callable[[Sequence[AnyInput]], Batch[T]]
+
+    def settle(self, given: AnyInput, prepared: Prepared, result: Any, position: int, session: Session) -> Steps[T]:
+        """The result of one input. One that the server was too busy for is asked again with a call of its
+        own."""
+        delay = after(retry_delay(result, prepared))
+        if delay and session.deadline.allows(delay):
+            yield Pause(delay)
+            try:
+                return (yield from self.batch([given]).steps(session))[0]
+            except GlimpseError:
+                pass  # the stream's own answer stands
+        restore(result, prepared, position)
+        return self.parse(result)
+
+
+def embed(inputs: Iterable[AnyInput], backbone: str) -> Batch[answers.EmbedResult]:
+    """Embed."""
+    name = backbone_name(backbone)
+    return Batch(
+        "embedding.Embed",
+        _prepared(inputs, prepare_input),
+        lambda messages, chunk, attempt: embedding_pb.EmbedRequest(backbone=name, inputs=messages),
+        read.embed_result,
+    )
+
+
+def stream_embed(backbone: str) -> Stream[answers.EmbedResult]:
+    """StreamEmbed."""
+    config = embedding_pb.StreamEmbedConfig(backbone=backbone_name(backbone))
+    return Stream(
+        "embedding.StreamEmbed",
+        embedding_pb.StreamEmbedRequest(config=config),
+        lambda message: embedding_pb.StreamEmbedRequest(input=message),
+        read.embed_result,
+        lambda inputs: embed(inputs, backbone),
+    )
+
+
+def enroll(
+    collection: CollectionRef, examples: Iterable[NewExample], create_labels: bool, request_id: str
+) -> Batch[tuple[answers.EnrollResult, int]]:
+    """EnrollExamples. Every chunk has a request id of its own, the same on every attempt to send it; what is
+    sent again because the server was busy is another request."""
+    parent = collection_name(collection)
+    base = request_id or str(uuid.uuid4())
+
+    def request(messages: list[Any], chunk: int, attempt: int) -> collection_pb.EnrollExamplesRequest:
+        own = str(uuid.uuid4()) if attempt else f"{base}/{chunk}" if chunk else base
+        return collection_pb.EnrollExamplesRequest(
+            parent=parent, examples=messages, request_id=own, create_labels=create_labels
+        )
+
+    return Batch(
+        "collections.EnrollExamples",
+        _prepared(examples, prepare_example),
+        request,
+        lambda result, response: (read.enroll_result(result), int(response.revision)),
+    )
+
+
+def enrollment(results: list[tuple[answers.EnrollResult, int]]) -> answers.Enrollment:
+    """The results of an enrolment, with the last of its requests' revisions."""
+    revision = max((revision for _, revision in results), default=0)
+    return answers.Enrollment(tuple(result for result, _ in results), revision)
+
+
+def classify(
+    collections: Collections, inputs: Iterable[AnyInput], options: pb.ClassifyOptions
+) -> Batch[answers.ClassifyResult]:
+    """Classify."""
+    names = collection_names(collections)
+    return Batch(
+        "classification.Classify",
+        _prepared(inputs, prepare_input),
+        lambda messages, chunk, attempt: pb.ClassifyRequest(collections=names, inputs=messages, options=options),
+        read.classify_result,
+    )
+
+
+def stream_classify(collections: Collections, options: pb.ClassifyOptions) -> Stream[answers.ClassifyResult]:
+    """StreamClassify."""
+    config = pb.StreamClassifyConfig(collections=collection_names(collections), options=options)
+    return Stream(
+        "classification.StreamClassify",
+        pb.StreamClassifyRequest(config=config),
+        lambda message: pb.StreamClassifyRequest(input=message),
+        read.classify_result,
+        lambda inputs: classify(collections, inputs, options),
+    )
+
+
+def zero_shot(
+    labels: Labels,
+    inputs: Iterable[AnyInput],
+    backbone: str,
+    mode: answers.LabelMode,
+    use_templates: bool,
+    top_k: int | None,
+) -> Batch[answers.ClassifyResult]:
+    """ZeroShot."""
+    if isinstance(labels, Mapping):
+        prompted = [pb.PromptedLabel(label_id=label, prompts=texts) for label, texts in labels.items()]
+    else:
+        prompted = [pb.PromptedLabel(prompts=[text]) for text in labels]
+    name = backbone_name(backbone)
+
+    def request(messages: list[Any], chunk: int, attempt: int) -> pb.ZeroShotRequest:
+        return pb.ZeroShotRequest(
+            backbone=name,
+            labels=prompted,
+            inputs=messages,
+            mode=mode.value,  # type: ignore[arg-type]
+            use_templates=use_templates,
+            top_k=top_k,
+        )
+
+    return Batch(
+        "classification.ZeroShot",
+        _prepared(inputs, prepare_input),
+        request,
+        lambda result, _: read.zero_shot_result(result),
+    )
+
+
+def search(
+    collection: CollectionRef,
+    inputs: Iterable[AnyInput],
+    top_k: int | None,
+    labels: Sequence[str],
+    min_revision: int,
+) -> Batch[answers.SearchResult]:
+    """Search."""
+    parent = collection_name(collection)
+    return Batch(
+        "classification.Search",
+        _prepared(inputs, prepare_input),
+        lambda messages, chunk, attempt: pb.SearchRequest(
+            collection=parent, inputs=messages, top_k=top_k, label_ids=labels, min_revision=min_revision
+        ),
+        read.search_result,
+    )
+
+
+def options(top_k: int | None, evidence: int | None, min_revision: int) -> pb.ClassifyOptions:
+    """ClassifyOptions; None leaves the server's default."""
+    return pb.ClassifyOptions(top_k=top_k, evidence=evidence, min_revision=min_revision)
+
+
+def _prepared(given: Iterable[I], prepare: Callable[[I, int], Prepared]) -> Callable[[int], Iterable[Prepared]]:
+    if isinstance(given, str | bytes | Vector):
+        raise TypeError(f"a list of inputs is needed: [{type(given).__name__}], not {type(given).__name__}")
+    return lambda max_bytes: (prepare(one, max_bytes) for one in given)

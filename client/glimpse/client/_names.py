@@ -1,0 +1,28 @@
+"""Resource names from what callers write: a bare id or the full name."""
+
+from collections.abc import Sequence
+
+from glimpse.client._resources import Collection
+
+
+def backbone_name(given: str) -> str:
+    """`backbones/{backbone}`; empty stays empty: the server's only one."""
+    return given if "/" in given or not given else f"backbones/{given}"
+
+
+def collection_name(given: str | Collection) -> str:
+    """`collections/{collection}`."""
+    if isinstance(given, Collection):
+        return given.name
+    return given if "/" in given else f"collections/{given}"
+
+
+def collection_names(given: str | Collection | Sequence[str | Collection]) -> list[str]:
+    """The names of one collection or several."""
+    many = [given] if isinstance(given, str | Collection) else given
+    return [collection_name(one) for one in many]
+
+
+def label_name(collection: str | Collection, label: str) -> str:
+    """`collections/{collection}/labels/{label}`."""
+    return label if label.startswith("collections/") else f"{collection_name(collection)}/labels/{label}"

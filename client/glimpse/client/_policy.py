@@ -1,0 +1,61 @@
+"""How long a call may take, and when it is sent again."""
+
+import math
+import random
+import time
+from dataclasses import dataclass
+
+import grpc
+from glimpse.client._errors import GlimpseError
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a failed call is sent again, always within its deadline. Times in seconds.
+
+    UNAVAILABLE: up to `attempts` times in all, after a pause that doubles from `initial` to `maximum`, less a
+    random part. RESOURCE_EXHAUSTED: as often as the server says when to come back (RetryInfo), after the
+    pause it names. Nothing else is ever sent again.
+    """
+
+    attempts: int = 5
+    initial: float = 0.1
+    maximum: float = 2.0
+
+    def pause(self, error: GlimpseError, attempt: int) -> float | None:
+        """How long to wait after attempt number `attempt` (from 1); None: give up."""
+        if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_delay is not None:
+            return after(error.retry_delay)
+        if error.code is grpc.StatusCode.UNAVAILABLE and attempt < self.attempts:
+            ceiling = min(self.maximum, self.initial * 2.0 ** (attempt - 1))
+            return max(error.retry_delay or 0.0, ceiling * random.uniform(0.5, 1.0))
+        return None
+
+
+def after(delay: float) -> float:
+    """A little more than the server asked for, so that many callers do not come back at once."""
+    return delay * random.uniform(1.0, 1.2)
+
+
+class Deadline:
+    """A point in time that a call and all its retries must keep. math.inf: none."""
+
+    def __init__(self, timeout: float) -> None:
+        self._end = time.monotonic() + timeout
+
+    def remaining(self) -> float | None:
+        """Seconds left, as gRPC takes them: never negative, None for no deadline."""
+        return None if math.isinf(self._end) else max(0.0, self._end - time.monotonic())
+
+    def allows(self, pause: float) -> bool:
+        """Whether there is time left after a pause."""
+        return time.monotonic() + pause < self._end
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one call of a client runs under."""
+
+    deadline: Deadline
+    retry: Retry
+    max_bytes: int

@@ -1,0 +1,160 @@
+"""From arguments to what is sent and how the answer is read: a function a call on a resource."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from glimpse.client import _resources as types
+from glimpse.client import _results as read
+from glimpse.client._exchange import Listing, Unary
+from glimpse.client._names import backbone_name, collection_name, label_name
+from glimpse.v1 import collection_service_pb2 as pb
+from glimpse.v1 import embedding_service_pb2 as embedding
+from google.protobuf.field_mask_pb2 import FieldMask
+
+CollectionRef = str | types.Collection
+"""A collection's id, its full name, or the Collection itself."""
+Threshold = float | Literal["default"] | None
+"""A number, "default" for the backbone's own, or None for no change."""
+
+
+def list_backbones(page_size: int) -> Listing[types.Backbone]:
+    """ListBackbones."""
+    return Listing(
+        "embedding.ListBackbones",
+        lambda token: embedding.ListBackbonesRequest(page_size=page_size, page_token=token),
+        lambda page: [read.backbone(one) for one in page.backbones],
+    )
+
+
+def get_backbone(name: str) -> Unary[types.Backbone]:
+    """GetBackbone."""
+    request = embedding.GetBackboneRequest(name=backbone_name(name))
+    return Unary("embedding.GetBackbone", request, lambda response: read.backbone(response.backbone))
+
+
+def create_collection(
+    collection_id: str,
+    backbone: str,
+    display_name: str,
+    match_threshold: float | None,
+    match_margin: float | None,
+) -> Unary[types.Collection]:
+    """CreateCollection."""
+    policy = pb.DecisionPolicy(match_threshold=match_threshold, match_margin=match_margin)
+    collection = pb.Collection(display_name=display_name, backbone=backbone_name(backbone), policy=policy)
+    request = pb.CreateCollectionRequest(collection_id=collection_id, collection=collection)
+    return Unary("collections.CreateCollection", request, lambda r: read.collection_of(r.collection))
+
+
+def get_collection(collection: CollectionRef) -> Unary[types.Collection]:
+    """GetCollection."""
+    request = pb.GetCollectionRequest(name=collection_name(collection))
+    return Unary("collections.GetCollection", request, lambda r: read.collection_of(r.collection))
+
+
+def list_collections(page_size: int) -> Listing[types.Collection]:
+    """ListCollections."""
+    return Listing(
+        "collections.ListCollections",
+        lambda token: pb.ListCollectionsRequest(page_size=page_size, page_token=token),
+        lambda page: [read.collection_of(one) for one in page.collections],
+    )
+
+
+def update_collection(
+    collection: CollectionRef, display_name: str | None, match_threshold: Threshold, match_margin: Threshold
+) -> Unary[types.Collection]:
+    """UpdateCollection; the mask names what is given."""
+    new, mask = pb.Collection(name=collection_name(collection)), FieldMask()
+    if display_name is not None:
+        new.display_name = display_name
+        mask.paths.append("display_name")
+    for field, value in (("match_threshold", match_threshold), ("match_margin", match_margin)):
+        if value is not None:
+            mask.paths.append(f"policy.{field}")
+        if value is not None and value != "default":
+            setattr(new.policy, field, value)
+    request = pb.UpdateCollectionRequest(collection=new, update_mask=mask)
+    return Unary("collections.UpdateCollection", request, lambda r: read.collection_of(r.collection))
+
+
+def delete_collection(collection: CollectionRef, force: bool) -> Unary[int]:
+    """DeleteCollection."""
+    request = pb.DeleteCollectionRequest(name=collection_name(collection), force=force)
+    return Unary("collections.DeleteCollection", request, lambda r: int(r.revision))
+
+
+def create_label(
+    collection: CollectionRef, label_id: str, display_name: str, prompts: Sequence[str]
+) -> Unary[types.Label]:
+    """CreateLabel."""
+    label = pb.Label(display_name=display_name, prompts=prompts)
+    request = pb.CreateLabelRequest(parent=collection_name(collection), label_id=label_id, label=label)
+    return Unary("collections.CreateLabel", request, lambda r: read.label(r.label, r.revision))
+
+
+def get_label(collection: CollectionRef, label: str) -> Unary[types.Label]:
+    """GetLabel."""
+    request = pb.GetLabelRequest(name=label_name(collection, label))
+    return Unary("collections.GetLabel", request, lambda r: read.label(r.label))
+
+
+def list_labels(collection: CollectionRef, page_size: int) -> Listing[types.Label]:
+    """ListLabels."""
+    parent = collection_name(collection)
+    return Listing(
+        "collections.ListLabels",
+        lambda token: pb.ListLabelsRequest(parent=parent, page_size=page_size, page_token=token),
+        lambda page: [read.label(one) for one in page.labels],
+    )
+
+
+def update_label(
+    collection: CollectionRef, label: str, display_name: str | None, prompts: Sequence[str] | None
+) -> Unary[types.Label]:
+    """UpdateLabel; the mask names what is given."""
+    new, mask = pb.Label(name=label_name(collection, label)), FieldMask()
+    if display_name is not None:
+        new.display_name = display_name
+        mask.paths.append("display_name")
+    if prompts is not None:
+        new.prompts.extend(prompts)
+        mask.paths.append("prompts")
+    request = pb.UpdateLabelRequest(label=new, update_mask=mask)
+    return Unary("collections.UpdateLabel", request, lambda r: read.label(r.label, r.revision))
+
+
+def delete_label(collection: CollectionRef, label: str, force: bool) -> Unary[int]:
+    """DeleteLabel."""
+    request = pb.DeleteLabelRequest(name=label_name(collection, label), force=force)
+    return Unary("collections.DeleteLabel", request, lambda r: int(r.revision))
+
+
+def get_example(name: str, include_vector: bool) -> Unary[types.Example]:
+    """GetExample."""
+    request = pb.GetExampleRequest(name=name, include_vector=include_vector)
+    return Unary("collections.GetExample", request, lambda r: read.example(r.example))
+
+
+def list_examples(
+    collection: CollectionRef, label: str, include_vector: bool, page_size: int
+) -> Listing[types.Example]:
+    """ListExamples."""
+    parent = collection_name(collection)
+    return Listing(
+        "collections.ListExamples",
+        lambda token: pb.ListExamplesRequest(
+            parent=parent,
+            page_size=page_size,
+            page_token=token,
+            label_id=label,
+            include_vector=include_vector,
+        ),
+        lambda page: [read.example(one) for one in page.examples],
+    )
+
+
+def delete_example(name: str) -> Unary[int]:
+    """DeleteExample."""
+    request = pb.DeleteExampleRequest(name=name)
+    return Unary("collections.DeleteExample", request, lambda r: int(r.revision))

@@ -1,0 +1,151 @@
+"""The synchronous client."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from glimpse.client import _input_requests as requests
+from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, LabelMode, SearchResult
+from glimpse.client._input_requests import Collections, Labels
+from glimpse.client._inputs import AnyInput, NewExample
+from glimpse.client._resource_requests import CollectionRef
+from glimpse.client._sync_resources import ResourceMethods
+
+
+class Client(ResourceMethods):
+    """A Glimpse server. Threads may share a client.
+
+        with Client() as glimpse:
+            glimpse.create_collection("shapes")
+            glimpse.enroll("shapes", [NewExample(Path("star.png"), "star")], create_labels=True)
+            [result] = glimpse.classify("shapes", [Path("query.png")])
+            print(result.unwrap().decision, result.unwrap().label)
+
+    Inputs are bytes (an encoded image), a Path (an image file, read when it is sent), a str (a text), a
+    Vector, or an Input, which adds an id. Lists may be of any length: they are sent in as many requests as
+    the limits ask for. An item that fails has `error` set and does not fail the others; a call that fails
+    raises GlimpseError, as does a list whose n-th request fails, and then the requests before it stand.
+    """
+
+    def embed(
+        self, inputs: Iterable[AnyInput], *, backbone: str = "", timeout: float | None = None
+    ) -> list[EmbedResult]:
+        """The inputs' vectors, in order. `backbone` may be empty where the server has one."""
+        return self._run(requests.embed(inputs, backbone), timeout)
+
+    def stream_embed(
+        self,
+        inputs: Iterable[AnyInput],
+        *,
+        backbone: str = "",
+        window: int = 32,
+        timeout: float | None = None,
+    ) -> Iterator[EmbedResult]:
+        """The vectors of any number of inputs, as they come; as `stream_classify`."""
+        return self._answers(requests.stream_embed(backbone), inputs, window, timeout)
+
+    def enroll(
+        self,
+        collection: CollectionRef,
+        examples: Iterable[NewExample],
+        *,
+        create_labels: bool = False,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> Enrollment:
+        """Enrolls examples; they classify from the moment this returns.
+
+        Enrolling the same content under the same label again changes nothing, so a call that failed half way
+        is simply made again.
+
+        Args:
+            collection: Where to.
+            examples: Contents with their labels' ids.
+            create_labels: Make labels that do not exist yet. Otherwise such an item is NOT_FOUND.
+            request_id: At most 100 characters; the same id with the same examples gives the same answer.
+                Empty: a new one, which makes this call's own retries safe.
+            timeout: Seconds for this call, retries included. None: the client's.
+        """
+        answers = self._run(requests.enroll(collection, examples, create_labels, request_id), timeout)
+        return requests.enrollment(answers)
+
+    def classify(
+        self,
+        collections: Collections,
+        inputs: Iterable[AnyInput],
+        *,
+        top_k: int | None = None,
+        evidence: int | None = None,
+        min_revision: int = 0,
+        timeout: float | None = None,
+    ) -> list[ClassifyResult]:
+        """What one collection, or several, say of each input.
+
+        Args:
+            collections: One or a list of 1 to 16; each input is embedded once for each backbone among them.
+            inputs: What to classify.
+            top_k: How many labels to return. None: 5.
+            evidence: How many nearest examples to return. None: 3.
+            min_revision: Answer from at least this revision, as a write returned it.
+            timeout: Seconds for this call, retries included. None: the client's.
+        """
+        options = requests.options(top_k, evidence, min_revision)
+        return self._run(requests.classify(collections, inputs, options), timeout)
+
+    def stream_classify(
+        self,
+        collections: Collections,
+        inputs: Iterable[AnyInput],
+        *,
+        top_k: int | None = None,
+        evidence: int | None = None,
+        min_revision: int = 0,
+        window: int = 32,
+        timeout: float | None = None,
+    ) -> Iterator[ClassifyResult]:
+        """Classifies any number of inputs; the answers come in the inputs' order, each as soon as it is
+        there.
+
+        At most `window` inputs are read ahead of the answers, in a thread of their own; whoever takes answers
+        slowly slows the reading down. Closing the iterator cancels the call. Should the server go away, the
+        unanswered inputs are sent again to the one that comes back, as the client's Retry allows. `timeout`
+        bounds the whole stream; None: no limit.
+        """
+        options = requests.options(top_k, evidence, min_revision)
+        return self._answers(requests.stream_classify(collections, options), inputs, window, timeout)
+
+    def zero_shot(
+        self,
+        labels: Labels,
+        inputs: Iterable[AnyInput],
+        *,
+        backbone: str = "",
+        mode: LabelMode = LabelMode.EXCLUSIVE,
+        use_templates: bool = False,
+        top_k: int | None = None,
+        timeout: float | None = None,
+    ) -> list[ClassifyResult]:
+        """Labels inputs by text alone.
+
+        Args:
+            labels: Texts, each a label and its own prompt; or a mapping from labels to their prompts.
+            inputs: What to label.
+            backbone: One that reads text and what the inputs are. Empty: the server's only one.
+            mode: Whether one label is right or any number may be.
+            use_templates: Set each prompt into the backbone's own templates and average.
+            top_k: How many labels to return. None: 5.
+            timeout: Seconds for this call, retries included. None: the client's.
+        """
+        call = requests.zero_shot(labels, inputs, backbone, mode, use_templates, top_k)
+        return self._run(call, timeout)
+
+    def search(
+        self,
+        collection: CollectionRef,
+        inputs: Iterable[AnyInput],
+        *,
+        top_k: int | None = None,
+        labels: Sequence[str] = (),
+        min_revision: int = 0,
+        timeout: float | None = None,
+    ) -> list[SearchResult]:
+        """The examples nearest to each input: `top_k` (None: 10), of these labels only (empty: of all)."""
+        return self._run(requests.search(collection, inputs, top_k, labels, min_revision), timeout)

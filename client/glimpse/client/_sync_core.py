@@ -1,0 +1,152 @@
+"""What the synchronous client stands on: its channel, and how steps are driven."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from typing import Self, TypeVar
+
+import grpc
+from glimpse.client._backlog import Backlog
+from glimpse.client._channel import (
+    MAX_MESSAGE_BYTES,
+    Metadata,
+    address_or_default,
+    channel_options,
+    stubs_of,
+)
+from glimpse.client._errors import Internal
+from glimpse.client._exchange import Call, Listing, Pause, Steps, Unary, back_off, until_ready
+from glimpse.client._input_requests import Stream
+from glimpse.client._inputs import AnyInput
+from glimpse.client._policy import Deadline, Retry, Session
+from glimpse.client._resources import Health
+
+T = TypeVar("T")
+
+
+class SyncCore:
+    """A channel to one server."""
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        timeout: float = 60.0,
+        retry: Retry | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Metadata = (),
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        """Opens a channel; connects at the first call.
+
+        Args:
+            address: `host:port`. None: GLIMPSE_SERVER, else 127.0.0.1:50051.
+            timeout: Seconds a call may take, retries included; math.inf for no limit. Every call can have its
+                own.
+            retry: When a call is sent again.
+            credentials: For TLS (grpc.ssl_channel_credentials()). None: plain text.
+            metadata: Sent with every call.
+            max_message_bytes: The server's limit of one message.
+        """
+        self.address = address_or_default(address)
+        self._timeout = timeout
+        self._retry = retry or Retry()
+        self._metadata = metadata
+        self._max_bytes = max_message_bytes
+        options = channel_options(max_message_bytes)
+        if credentials is None:
+            self._channel = grpc.insecure_channel(self.address, options)
+        else:
+            self._channel = grpc.secure_channel(self.address, credentials, options)
+        self._stubs = stubs_of(self._channel)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.address!r}, timeout={self._timeout:g})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the channel; calls in flight are cancelled."""
+        self._channel.close()
+
+    def health(self, service: str = "", *, timeout: float | None = None) -> Health:
+        """The server's health, or one service's by its full name. Raises GlimpseError."""
+        start = time.perf_counter()
+        status = self._run(Unary("health.Check", service, str), timeout)
+        return Health(status, (time.perf_counter() - start) * 1000)
+
+    def wait_ready(self, timeout: float = 30.0) -> None:
+        """Waits until every backbone is warm. Raises Unavailable after `timeout` seconds."""
+        self._drive(until_ready(self.address, timeout))
+
+    def _run(self, call: Call[T], timeout: float | None) -> T:
+        return self._drive(call.steps(self._session(timeout)))
+
+    def _pages(self, listing: Listing[T], timeout: float | None) -> Iterator[T]:
+        token = ""
+        while True:
+            items, token = self._run(listing.page(token), timeout)
+            yield from items
+            if not token:
+                return
+
+    def _answers(
+        self, stream: Stream[T], inputs: Iterable[AnyInput], window: int, timeout: float | None
+    ) -> Iterator[T]:
+        """Runs a stream and, should the server go away, its successors. No timeout: no deadline."""
+        session = self._session(math.inf if timeout is None else timeout)
+        backlog, attempt = Backlog(inputs, window, self._max_bytes), 0
+        try:
+            while True:
+                before = backlog.answered
+                try:
+                    yield from self._one_call(stream, backlog, session)
+                    break
+                except grpc.RpcError as error:
+                    attempt = 1 if backlog.answered > before else attempt + 1
+                    self._drive(back_off(error, attempt, session))
+        finally:
+            backlog.close()
+        if backlog.error is not None:
+            raise backlog.error
+
+    def _one_call(self, stream: Stream[T], backlog: Backlog, session: Session) -> Iterator[T]:
+        requests = backlog.requests(stream.config, stream.wrap)
+        timeout = session.deadline.remaining()
+        call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=self._metadata)
+        try:
+            for response in call:
+                (given, prepared), position = backlog.answer()
+                steps = stream.settle(given, prepared, response.result, position, self._session(None))
+                yield self._drive(steps)
+        finally:
+            call.cancel()
+        if backlog.unanswered():
+            raise Internal(f"the server ended the stream with {backlog.unanswered()} inputs unanswered")
+
+    def _session(self, timeout: float | None) -> Session:
+        deadline = Deadline(self._timeout if timeout is None else timeout)
+        return Session(deadline, self._retry, self._max_bytes)
+
+    def _drive(self, steps: Steps[T]) -> T:
+        """Does what the steps ask for, one after the other."""
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    step = next(steps)
+                    continue
+                method = self._stubs.method(step.rpc)
+                try:
+                    response = method(step.request, timeout=step.timeout, metadata=self._metadata)
+                except grpc.RpcError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(response)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
