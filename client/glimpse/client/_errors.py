@@ -178,6 +178,9 @@ _CLASSES: dict[grpc.StatusCode, type[GlimpseError]] = {
         *(Unimplemented, Internal, DataLoss, Unknown),
     )
 }
+# grpc.aio puts this in the place of a stream's true status where a write meets its end (grpc/grpc#36066). Asking
+# again brings the true one to light, or works.
+_LOST = "Internal error from Core"
 _BY_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in Code}
 
 
@@ -214,6 +217,8 @@ def from_rpc_error(error: grpc.RpcError, attempts: int = 1) -> GlimpseError:
     if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
         return Unknown(str(error), attempts=attempts)
     code, details = error.code(), read_details(_pairs(error.trailing_metadata()))
+    if code is Code.INTERNAL and error.details() == _LOST:
+        return Unavailable("the stream ended while it was written to", attempts=attempts)
     return class_of(code)(
         error.details() or code.name,
         code=code,

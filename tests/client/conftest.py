@@ -1,0 +1,209 @@
+"""A server whose faults are scripted: real gRPC, on a real port, in a thread of its own."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from glimpse.client import Client
+from glimpse.v1 import classification_service_pb2 as classification_pb
+from glimpse.v1 import (
+    classification_service_pb2_grpc,
+    collection_service_pb2_grpc,
+    embedding_service_pb2_grpc,
+    types_pb2,
+)
+from glimpse.v1 import collection_service_pb2 as collection_pb
+from glimpse.v1 import embedding_service_pb2 as embedding_pb
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+SPACE = "sha256:toy"
+Fault = tuple[grpc.StatusCode, str, float | None]
+
+
+def status_of(code: grpc.StatusCode, reason: str, field: str = "", retry_delay: float | None = None) -> grpc.Status:
+    """A status with google.rpc details, made with the packages that the client does without."""
+    details: list[Any] = [error_details_pb2.ErrorInfo(reason=reason, domain="glimpse")]
+    if field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description="no")
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if retry_delay is not None:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(round(retry_delay * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    status = status_pb2.Status(code=code.value[0], message=f"told: {reason}")
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return rpc_status.to_status(status)
+
+
+class Script:
+    """What the server is to do wrong, and what it has seen."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []  # the next calls end so
+        self.busy: dict[str, int] = {}  # an item's id: how often it is answered "busy"
+        self.break_after: list[int] = []  # the next streams break after so many answers
+        self.delay = 0.0  # seconds before an answer
+        self.requests: list[Any] = []
+        self.streamed: list[str] = []
+        self.cancelled = threading.Event()
+
+    async def fail(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await asyncio.sleep(self.delay)
+        if self.faults:
+            code, reason, retry_delay = self.faults.pop(0)
+            status = status_of(code, reason, "inputs[0].text", retry_delay)
+            await context.abort(status.code, status.details, status.trailing_metadata)
+
+    def item_status(self, item: types_pb2.Input, field: str) -> types_pb2.ItemStatus | None:
+        if self.busy.get(item.id):
+            self.busy[item.id] -= 1
+            return types_pb2.ItemStatus(code=8, reason="QUEUE_FULL", message="busy", retry_delay_ms=20)
+        if item.WhichOneof("content") is None or item.text == "bad":
+            return types_pb2.ItemStatus(code=3, reason="INPUT_EMPTY", field=field, message="no content")
+        return None
+
+
+class _Embedding(embedding_service_pb2_grpc.EmbeddingServiceServicer):
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    async def Embed(self, request: Any, context: Any) -> Any:
+        self.script.requests.append(request)
+        await self.script.fail(context)
+        return embedding_pb.EmbedResponse(
+            results=[self._result(item, f"inputs[{i}]") for i, item in enumerate(request.inputs)]
+        )
+
+    async def ListBackbones(self, request: Any, context: Any) -> Any:
+        first = int(request.page_token or 0)
+        named = [embedding_pb.Backbone(name=f"backbones/b{i}", modalities=[1, 99]) for i in range(first, first + 2)]
+        token = str(first + 2) if first < 4 else ""
+        return embedding_pb.ListBackbonesResponse(backbones=named, next_page_token=token)
+
+    async def GetBackbone(self, request: Any, context: Any) -> Any:
+        await self.script.fail(context)
+        return embedding_pb.GetBackboneResponse(backbone=embedding_pb.Backbone(name=request.name))
+
+    async def StreamEmbed(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
+        async for request in request_iterator:
+            if request.WhichOneof("message") == "input":
+                yield embedding_pb.StreamEmbedResponse(result=self._result(request.input, "input"))
+
+    def _result(self, item: types_pb2.Input, field: str) -> embedding_pb.EmbedResult:
+        status = self.script.item_status(item, field)
+        vector = types_pb2.Vector(data=np.array([len(item.text), 1], "<f4").tobytes(), embedding_space=SPACE)
+        return embedding_pb.EmbedResult(id=item.id, status=status, vector=None if status else vector)
+
+
+class _Collections(collection_service_pb2_grpc.CollectionServiceServicer):
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    async def EnrollExamples(self, request: Any, context: Any) -> Any:
+        self.script.requests.append(request)
+        await self.script.fail(context)
+        results = []
+        for i, new in enumerate(request.examples):
+            status = self.script.item_status(new.input, f"examples[{i}]")
+            example = collection_pb.Example(name=f"{request.parent}/examples/{new.input.id}", label_id=new.label_id)
+            results.append(collection_pb.EnrollResult(id=new.input.id, status=status, example=example))
+        return collection_pb.EnrollExamplesResponse(results=results, revision=len(self.script.requests))
+
+    async def UpdateCollection(self, request: Any, context: Any) -> Any:
+        self.script.requests.append(request)
+        return collection_pb.UpdateCollectionResponse(collection=request.collection, revision=3)
+
+
+class _Classification(classification_service_pb2_grpc.ClassificationServiceServicer):
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    async def Classify(self, request: Any, context: Any) -> Any:
+        self.script.requests.append(request)
+        await self.script.fail(context)
+        return classification_pb.ClassifyResponse(results=[self._result(item, "inputs[0]") for item in request.inputs])
+
+    async def StreamClassify(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
+        limit = self.script.break_after.pop(0) if self.script.break_after else None
+        answered = 0
+        try:
+            await self.script.fail(context)
+            async for request in request_iterator:
+                if request.WhichOneof("message") == "config":
+                    continue
+                if answered == limit:
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
+                self.script.streamed.append(request.input.text)
+                await asyncio.sleep(self.script.delay)
+                answered += 1
+                yield classification_pb.StreamClassifyResponse(result=self._result(request.input, "input"))
+        except asyncio.CancelledError:
+            self.script.cancelled.set()
+            raise
+
+    def _result(self, item: types_pb2.Input, field: str) -> classification_pb.ClassifyResult:
+        status = self.script.item_status(item, field)
+        found = classification_pb.Classification(label_id=item.text, decision=classification_pb.DECISION_MATCH)
+        return classification_pb.ClassifyResult(id=item.id, status=status, classifications=[] if status else [found])
+
+
+class _Health(health_pb2_grpc.HealthServicer):
+    async def Check(self, request: Any, context: Any) -> Any:
+        known = {"": 1, "glimpse.v1.EmbeddingService": 2}
+        return health_pb2.HealthCheckResponse(status=known.get(request.service, 3))
+
+
+def _serve(script: Script, ready: Callable[[str], None], stop: threading.Event) -> None:
+    async def run() -> None:
+        server = grpc.aio.server(options=[("grpc.max_receive_message_length", 32 << 20)])
+        embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(_Embedding(script), server)
+        collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(_Collections(script), server)
+        classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(_Classification(script), server)
+        health_pb2_grpc.add_HealthServicer_to_server(_Health(), server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        ready(f"127.0.0.1:{port}")
+        await asyncio.to_thread(stop.wait)
+        await server.stop(None)
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script()
+
+
+@pytest.fixture
+def address(script: Script) -> Iterator[str]:
+    """Where the scripted server listens."""
+    found: list[str] = []
+    stop = threading.Event()
+    thread = threading.Thread(target=_serve, args=(script, found.append, stop))
+    thread.start()
+    while not found:
+        time.sleep(0.005)
+    yield found[0]
+    stop.set()
+    thread.join()
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[Client]:
+    with Client(address, timeout=10) as one:
+        yield one
+
+
+def texts(count: int) -> Sequence[str]:
+    return [f"t{i}" for i in range(count)]

@@ -1,0 +1,108 @@
+"""Lists of any length, kinds of inputs, and results that keep their places."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from glimpse.client import Client, Decision, Input, Modality, NewExample, NotFound, Vector
+
+from .conftest import SPACE, Script, texts
+
+
+def test_a_long_list_goes_in_chunks(client: Client, script: Script) -> None:
+    results = client.embed(Input(text, id=text) for text in texts(600))
+    assert [len(request.inputs) for request in script.requests] == [256, 256, 88]
+    assert [result.id for result in results] == texts(600)
+
+
+def test_chunks_stay_under_the_message_limit(address: str, script: Script) -> None:
+    with Client(address, max_message_bytes=1 << 20) as client:
+        results = client.embed([bytes(300_000)] * 7)
+    assert [len(request.inputs) for request in script.requests] == [3, 3, 1]
+    assert all(request.ByteSize() <= 1 << 20 for request in script.requests)
+    assert all(result.ok for result in results)
+
+
+def test_every_chunk_of_an_enrolment_has_a_request_id_of_its_own(client: Client, script: Script) -> None:
+    client.enroll("c", [NewExample(text, "l") for text in texts(300)], request_id="mine", create_labels=True)
+    assert [request.request_id for request in script.requests] == ["mine", "mine/1"]
+    assert all(request.create_labels and request.parent == "collections/c" for request in script.requests)
+
+
+def test_a_bad_item_fails_alone_and_its_field_names_its_place(client: Client) -> None:
+    results = client.embed([*texts(300), "bad", "good"])
+    assert [i for i, result in enumerate(results) if not result.ok] == [300]
+    assert results[300].error is not None
+    assert results[300].error.field == "inputs[300]"
+    with pytest.raises(Exception, match="no content"):
+        results[300].unwrap()
+
+
+def test_what_cannot_be_sent_fails_alone(address: str, tmp_path: Path) -> None:
+    image = tmp_path / "x.png"
+    image.write_bytes(b"png")
+    with Client(address, max_message_bytes=1 << 20) as client:
+        results = client.embed([image, tmp_path / "gone.png", tmp_path, bytes(2 << 20), "\ud800", "well"])
+    reasons = [result.error.reason if result.error else "" for result in results]
+    assert reasons == ["", "FILE_UNREADABLE", "FILE_UNREADABLE", "MESSAGE_TOO_LARGE", "TEXT_INVALID", ""]
+    with pytest.raises(NotFound, match=r"gone\.png"):
+        results[1].unwrap()
+
+
+def test_every_kind_of_content_is_sent_as_what_it_is(client: Client, script: Script, tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"file")
+    vector = Vector(np.array([1, 2], np.float64), SPACE)
+    client.embed([b"raw", tmp_path / "x.png", "text", vector], backbone="mini")
+    raw, file, text, sent = script.requests[0].inputs
+    assert (raw.image, file.image, text.text) == (b"raw", b"file", "text")
+    assert np.frombuffer(sent.vector.data, "<f4").tolist() == [1.0, 2.0]
+    assert sent.vector.embedding_space == SPACE
+    assert script.requests[0].backbone == "backbones/mini"
+
+
+@pytest.mark.parametrize("lone", ["text", b"image", Vector(np.zeros(2), SPACE)])
+def test_a_lone_input_is_refused_rather_than_iterated(client: Client, lone: object) -> None:
+    with pytest.raises(TypeError, match="list"):
+        client.embed(lone)
+
+
+def test_no_inputs_are_no_results(client: Client, script: Script) -> None:
+    assert client.embed([]) == []
+    assert script.requests == []
+
+
+def test_vectors_have_one_axis_and_compare_by_value() -> None:
+    with pytest.raises(ValueError, match="one axis"):
+        Vector(np.zeros((2, 2)), SPACE)
+    assert Vector(np.ones(2), SPACE) == Vector(np.ones(2), SPACE) != Vector(np.ones(2), "other")
+    assert len({Vector(np.ones(2), SPACE), Vector(np.ones(2), SPACE)}) == 1
+
+
+def test_classification_and_options(client: Client, script: Script) -> None:
+    [result] = client.classify(["a", "collections/b"], ["cat"], top_k=2, evidence=0, min_revision=7)
+    assert (result.unwrap().label, result.unwrap().decision) == ("cat", Decision.MATCH)
+    assert result.unwrap().margin is None
+    request = script.requests[0]
+    assert list(request.collections) == ["collections/a", "collections/b"]
+    assert (request.options.top_k, request.options.evidence, request.options.min_revision) == (2, 0, 7)
+
+
+def test_listings_follow_pages_and_unknown_enum_values_are_unspecified(client: Client) -> None:
+    backbones = list(client.list_backbones())
+    assert [backbone.name for backbone in backbones] == [f"backbones/b{i}" for i in range(6)]
+    assert backbones[0].modalities == (Modality.IMAGE, Modality.UNSPECIFIED)
+
+
+def test_an_update_names_what_it_changes(client: Client, script: Script) -> None:
+    client.update_collection("c", match_threshold="default", match_margin=0.1)
+    request = script.requests[0]
+    assert list(request.update_mask.paths) == ["policy.match_threshold", "policy.match_margin"]
+    assert not request.collection.policy.HasField("match_threshold")
+    assert request.collection.policy.match_margin == 0.1
+
+
+def test_health(client: Client) -> None:
+    assert client.health().serving
+    assert client.health("glimpse.v1.EmbeddingService").status == "NOT_SERVING"
+    assert client.health("no.Such").status == "SERVICE_UNKNOWN"
+    client.wait_ready(5)

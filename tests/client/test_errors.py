@@ -1,0 +1,57 @@
+"""Every status code has a class, and the details of a failed call reach it."""
+
+import grpc
+import pytest
+from glimpse.client import Client, GlimpseError, InvalidArgument, ItemError, NotFound, ResourceExhausted, Unavailable
+from glimpse.client._details import TRAILER, read_details
+from glimpse.client._errors import class_of, code_of
+
+from .conftest import Script, status_of
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+def test_every_code_has_a_class_of_its_own(code: grpc.StatusCode) -> None:
+    assert class_of(code).code is code
+    assert issubclass(class_of(code), GlimpseError)
+    assert code_of(code.value[0]) is code
+
+
+def test_details_are_read_without_their_stubs() -> None:
+    status = status_of(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", "inputs[3].image", 1.25)
+    details = read_details(status.trailing_metadata)
+    assert (details.reason, details.field, details.retry_delay) == ("QUEUE_FULL", "inputs[3].image", 1.25)
+
+
+@pytest.mark.parametrize("trailer", [b"", b"\xff", b"\x1a\x05\x0a\x03abc", b"\x1a\x04\x0a\x02\xff\xfe"])
+def test_broken_details_are_empty(trailer: bytes) -> None:
+    assert read_details([("other", "x"), (TRAILER, trailer)]).reason == ""
+
+
+def test_a_failed_call_carries_what_the_server_said(client: Client, script: Script) -> None:
+    script.faults = [(grpc.StatusCode.INVALID_ARGUMENT, "TEXT_EMPTY", None)]
+    with pytest.raises(InvalidArgument) as caught:
+        client.embed(["x"])
+    error = caught.value
+    assert (error.reason, error.field, error.message) == ("TEXT_EMPTY", "inputs[0].text", "told: TEXT_EMPTY")
+    assert (error.code, error.retry_delay, error.attempts) == (grpc.StatusCode.INVALID_ARGUMENT, None, 1)
+    assert str(error) == "TEXT_EMPTY (inputs[0].text): told: TEXT_EMPTY"
+    assert isinstance(error.__cause__, grpc.RpcError)
+
+
+def test_an_item_error_raises_as_its_code() -> None:
+    error = ItemError(grpc.StatusCode.NOT_FOUND, "LABEL_NOT_FOUND", "examples[0].label_id", "no such label")
+    assert isinstance(error.exception(), NotFound)
+    assert error.exception().reason == "LABEL_NOT_FOUND"
+
+
+def test_no_server_is_unavailable_and_says_how_often_it_was_tried() -> None:
+    with Client("127.0.0.1:1", timeout=0.5) as client, pytest.raises(Unavailable) as caught:
+        client.embed(["x"])
+    assert caught.value.attempts >= 2
+
+
+def test_busy_without_a_time_to_come_back_is_not_tried_again(client: Client, script: Script) -> None:
+    script.faults = [(grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MUCH", None)]
+    with pytest.raises(ResourceExhausted):
+        client.embed(["x"])
+    assert len(script.requests) == 1

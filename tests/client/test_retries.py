@@ -1,0 +1,112 @@
+"""What is sent again, when, and what never is."""
+
+import time
+
+import grpc
+import pytest
+from glimpse.client import Client, DeadlineExceeded, Internal, NewExample, ResourceExhausted, Retry, Unavailable
+from glimpse.client._errors import GlimpseError, class_of
+
+from .conftest import Script
+
+Code = grpc.StatusCode
+
+
+def test_unavailable_twice_then_well(client: Client, script: Script) -> None:
+    script.faults = [(Code.UNAVAILABLE, "STARTING", None)] * 2
+    [result] = client.embed(["abc"])
+    assert result.unwrap().values.tolist() == [3.0, 1.0]
+    assert len(script.requests) == 3
+
+
+def test_unavailable_too_often_gives_up(address: str, script: Script) -> None:
+    script.faults = [(Code.UNAVAILABLE, "STARTING", None)] * 9
+    with Client(address, retry=Retry(attempts=3, initial=0.01)) as client, pytest.raises(Unavailable) as caught:
+        client.embed(["abc"])
+    assert len(script.requests) == caught.value.attempts == 3
+
+
+def test_busy_waits_as_long_as_the_server_says(client: Client, script: Script) -> None:
+    script.faults = [(Code.RESOURCE_EXHAUSTED, "QUEUE_FULL", 0.15)]
+    start = time.monotonic()
+    assert client.embed(["abc"])[0].ok
+    assert 0.15 <= time.monotonic() - start < 1.0
+
+
+def test_no_pause_goes_past_the_deadline(client: Client, script: Script) -> None:
+    script.faults = [(Code.RESOURCE_EXHAUSTED, "QUEUE_FULL", 60.0)]
+    start = time.monotonic()
+    with pytest.raises(ResourceExhausted) as caught:
+        client.embed(["abc"], timeout=1.0)
+    assert caught.value.retry_delay == 60.0
+    assert time.monotonic() - start < 0.9
+
+
+def test_a_slow_answer_is_deadline_exceeded(client: Client, script: Script) -> None:
+    script.delay = 5.0
+    with pytest.raises(DeadlineExceeded):
+        client.embed(["abc"], timeout=0.1)
+
+
+@pytest.mark.parametrize("code", [Code.INTERNAL, Code.ABORTED, Code.UNKNOWN, Code.DEADLINE_EXCEEDED])
+def test_nothing_else_is_sent_again(client: Client, script: Script, code: grpc.StatusCode) -> None:
+    script.faults = [(code, "NO", None)]
+    with pytest.raises(class_of(code)):
+        client.embed(["abc"])
+    assert len(script.requests) == 1
+
+
+def test_pauses_double_up_to_a_limit() -> None:
+    retry = Retry(attempts=10, initial=0.1, maximum=0.5)
+    pauses = [retry.pause(Unavailable("x"), attempt) or 0.0 for attempt in range(1, 10)]
+    assert all(0.5 * c <= p <= c for p, c in zip(pauses, [0.1, 0.2, 0.4] + [0.5] * 6, strict=True))
+    assert retry.pause(Unavailable("x"), 10) is None
+    assert retry.pause(Internal("x"), 1) is None
+
+
+def test_only_the_busy_items_are_sent_again(client: Client, script: Script) -> None:
+    script.busy = {"b": 2}
+    examples = [NewExample(text, "letter", id=text) for text in "abc"]
+    enrollment = client.enroll("letters", examples)
+    assert [result.unwrap().id for result in enrollment.results] == ["a", "b", "c"]
+    sent = [[one.input.id for one in request.examples] for request in script.requests]
+    assert sent == [["a", "b", "c"], ["b"], ["b"]]
+    assert len({request.request_id for request in script.requests}) == 3
+    assert enrollment.revision == 3
+
+
+def test_an_item_that_stays_busy_has_its_error_by_the_deadline(client: Client, script: Script) -> None:
+    script.busy = {"b": 10_000}
+    first, second = client.enroll(
+        "letters", [NewExample(text, "letter", id=text) for text in "ab"], timeout=0.3
+    ).results
+    assert first.ok
+    assert second.error is not None
+    assert second.error.reason == "QUEUE_FULL"
+    assert second.error.retry_delay == 0.02
+
+
+def test_a_repeated_enrolment_keeps_its_request_id(client: Client, script: Script) -> None:
+    script.faults = [(Code.UNAVAILABLE, "STOPPING", None)]
+    client.enroll("letters", [NewExample("a", "letter")])
+    first, second = script.requests
+    assert first.request_id == second.request_id != ""
+    client.enroll("letters", [NewExample("a", "letter")])
+    assert script.requests[2].request_id != first.request_id
+
+
+def test_a_failure_in_a_later_round_keeps_what_was_answered(client: Client, script: Script) -> None:
+    script.busy = {"b": 1}
+    examples = [NewExample(text, "letter", id=text) for text in "ab"]
+    original = script.fail
+
+    async def fail_second(context: object) -> None:
+        if len(script.requests) == 2:
+            script.faults = [(Code.INTERNAL, "BUG", None)]
+        await original(context)
+
+    script.fail = fail_second
+    first, second = client.enroll("letters", examples).results
+    assert first.ok
+    with pytest.raises(GlimpseError, match="busy"):
+        second.unwrap()
