@@ -1,0 +1,35 @@
+"""`glimpse classify`."""
+
+import typer
+from glimpse.cli import options
+from glimpse.cli.answers import Answers
+from glimpse.cli.inputs import read_sources
+from glimpse.cli.session import connected
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def classify(
+    collection: options.CollectionName,
+    paths: options.Paths = None,
+    texts: options.Texts = None,
+    top: options.TopK = None,
+    timeout: options.Timeout = 60.0,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Classify inputs by a collection's examples.
+
+    Prints one line an input: what to make of it (MATCH, UNKNOWN, AMBIGUOUS), the best label, its probability, its
+    lead over the second label, and the similarity of the nearest example. Exit code 1 where an input failed.
+    """
+    sources = read_sources(paths, texts)
+    answers = Answers(output)
+    with connected(server, timeout) as client:
+        inputs = (source.as_input() for source in sources)
+        results = client.stream_classify(collection, inputs, top_k=top)
+        for source, result in zip(sources, results, strict=True):
+            answers.show(source, result)
+    if answers.failures:
+        raise typer.Exit(1)

@@ -1,0 +1,82 @@
+"""The command tree. A subcommand's module is imported when the subcommand is, so that `glimpse --help` is quick."""
+
+import os
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from glimpse.cli.options import Format, Output, Server
+from typer.core import TyperGroup
+
+# Name: module with `app`, and the line `glimpse --help` shows (the first line of the subcommand's own help).
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("glimpse.cli.demo", "See it work: enroll one drawing a character, classify the others, make a picture."),
+    "serve": ("glimpse.cli.serve", "Run a server."),
+    "status": ("glimpse.cli.status", "Health, backbones, collections and latency of a server."),
+    "enroll": ("glimpse.cli.enroll", "Enroll examples: files, or folders whose subfolders are the labels."),
+    "classify": ("glimpse.cli.classify", "Classify inputs by a collection's examples."),
+    "label": ("glimpse.cli.label", "Label inputs by text alone."),
+    "search": ("glimpse.cli.search", "Find the examples nearest to each input."),
+    "embed": ("glimpse.cli.embed", "Write the inputs' vectors to a file."),
+    "collections": ("glimpse.cli.collections", "Collections: list, show, create, update, delete."),
+    "labels": ("glimpse.cli.labels", "Labels of a collection: list, show, create, update, delete."),
+    "examples": ("glimpse.cli.examples", "Examples of a collection: list, show, delete."),
+    "backbone": ("glimpse.cli.backbone", "The backbones a server has loaded: list, show."),
+    "export": ("glimpse.cli.export", "Make a backbone bundle from a model."),
+}
+
+
+class _Commands(MutableMapping[str, Any]):
+    """COMMANDS as the commands themselves, each imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, _ = COMMANDS[name]
+        command = typer.main.get_command(import_module(module).app)
+        command.name = name
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        raise TypeError("commands are listed in COMMANDS")
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("commands are listed in COMMANDS")
+
+
+class LazyGroup(TyperGroup):
+    """A group that knows its subcommands' names and first lines without importing them."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _Commands()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the table's order."""
+        return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of subcommands in the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, no_args_is_help=True, add_completion=True)
+
+
+@app.callback(help="Teach a classifier by example. One glimpse is enough.")
+def _root(server: Server = None, output: Output = Format.TABLE) -> None:
+    # A subcommand's own options read the same variables, so that both places work; the nearer one wins.
+    if server is not None:
+        os.environ["GLIMPSE_SERVER"] = server
+    os.environ["GLIMPSE_FORMAT"] = output.value
+
+
+def command() -> Any:
+    """The whole command."""
+    return typer.main.get_command(app)

@@ -1,0 +1,64 @@
+"""A server of one's own for the length of a command."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from glimpse.cli.errors import CliError
+
+_READY = "listening on "
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+
+
+@contextmanager
+def own_server(folder: Path, backbones: Sequence[Path] = ()) -> Iterator[str]:
+    """Starts a server on a free port with its data in `folder`; yields its address; stops it in every outcome.
+
+    Raises CliError with the end of the server's log where it does not start.
+    """
+    log = folder / "server.log"
+    arguments = ["serve", "--listen", "127.0.0.1:0", "--data", str(folder / "data")]
+    for backbone in backbones:
+        arguments += ["--backbone", str(backbone)]
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "glimpse.cli.main", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the demo, which then stops the server
+        )
+    try:
+        yield _address(process, log)
+    finally:
+        _stop(process)
+
+
+def _address(process: subprocess.Popen[str], log: Path) -> str:
+    assert process.stdout is not None  # noqa: S101  (a pipe was asked for)
+    watchdog = threading.Timer(_START_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        for line in process.stdout:
+            if line.startswith(_READY):
+                return line.removeprefix(_READY).strip()
+    finally:
+        watchdog.cancel()
+    process.wait()
+    tail = log.read_text("utf-8", errors="replace").splitlines()[-12:]
+    raise CliError("the server did not start; its log ends: " + " | ".join(line for line in tail if line.strip()))
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

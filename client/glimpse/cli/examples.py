@@ -1,0 +1,55 @@
+"""`glimpse examples`."""
+
+from typing import Annotated, Any
+
+import typer
+from glimpse.cli import options
+from glimpse.cli.output import Column, print_json, print_record, print_records
+from glimpse.cli.session import connected
+from glimpse.client import Example
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Examples of a collection: list, show, delete.")
+_COLUMNS = (Column("EXAMPLE", share=3), Column("LABEL", share=2), Column("MODALITY", 8), Column("CREATE TIME", 25))
+ExampleName = Annotated[
+    str, typer.Argument(metavar="EXAMPLE", help="Its full name, collections/…/examples/…, as answers give it.")
+]
+
+
+@app.command("list")
+def list_(
+    collection: options.CollectionName,
+    label: Annotated[str, typer.Option("--label", metavar="LABEL", help="Only this label's.")] = "",
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """List the examples of a collection, in the order of their enrolment."""
+    with connected(server) as client:
+        print_records(output, map(_record, client.list_examples(collection, label=label)), _COLUMNS)
+
+
+@app.command()
+def show(example: ExampleName, server: options.Server = None, output: options.Output = options.Format.TABLE) -> None:
+    """Show one example."""
+    with connected(server) as client:
+        print_record(output, _record(client.get_example(example)))
+
+
+@app.command()
+def delete(example: ExampleName, server: options.Server = None, output: options.Output = options.Format.TABLE) -> None:
+    """Delete an example; its effect is taken back exactly."""
+    with connected(server) as client:
+        revision = client.delete_example(example)
+    if output is options.Format.JSON:
+        print_json(deleted=example, revision=revision)
+
+
+def _record(example: Example) -> dict[str, Any]:
+    return {
+        "example": example.name,
+        "label": example.label,
+        "modality": example.modality.name,
+        "content_digest": example.content_digest,
+        "domain": example.domain,
+        "metadata": example.metadata,
+        "create_time": example.create_time.isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,47 @@
+"""`glimpse label`."""
+
+from typing import Annotated
+
+import typer
+from glimpse.cli import options
+from glimpse.cli.answers import Answers
+from glimpse.cli.batches import batched
+from glimpse.cli.inputs import read_sources
+from glimpse.cli.session import connected
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def label(
+    paths: options.Paths = None,
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option("--prompt", metavar="TEXT", help='A label as text: "a red circle". Repeat it for each.'),
+    ] = None,
+    texts: options.Texts = None,
+    backbone: options.Backbone = "",
+    templates: Annotated[
+        bool, typer.Option("--templates/--no-templates", help="Set each prompt into the backbone's own templates.")
+    ] = False,
+    top: options.TopK = None,
+    timeout: options.Timeout = 60.0,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Label inputs by text alone.
+
+    No collection and no example is needed, but a backbone that reads both text and the inputs.
+    """
+    if not prompts:
+        raise typer.BadParameter("give the labels to choose from, each as --prompt TEXT")
+    sources = read_sources(paths, texts)
+    answers = Answers(output)
+    with connected(server, timeout) as client:
+        for batch in batched(sources):
+            inputs = [source.as_input() for source in batch]
+            results = client.zero_shot(prompts, inputs, backbone=backbone, use_templates=templates, top_k=top)
+            for source, result in zip(batch, results, strict=True):
+                answers.show(source, result)
+    if answers.failures:
+        raise typer.Exit(1)

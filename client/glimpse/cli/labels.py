@@ -1,0 +1,109 @@
+"""`glimpse labels`."""
+
+from typing import Annotated, Any
+
+import typer
+from glimpse.cli import options
+from glimpse.cli.output import Column, print_json, print_record, print_records
+from glimpse.cli.session import connected
+from glimpse.client import Label
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Labels of a collection: list, show, create, update, delete.",
+)
+_COLUMNS = (
+    Column("ID", share=2),
+    Column("DISPLAY NAME"),
+    Column("EXAMPLES", 8, right=True),
+    Column("PROMPTS", share=2),
+)
+LabelId = Annotated[str, typer.Argument(metavar="LABEL", help="The label's id.")]
+
+
+@app.command("list")
+def list_(
+    collection: options.CollectionName,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """List the labels of a collection."""
+    with connected(server) as client:
+        print_records(output, map(_record, client.list_labels(collection)), _COLUMNS)
+
+
+@app.command()
+def show(
+    collection: options.CollectionName,
+    label: LabelId,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Show one label."""
+    with connected(server) as client:
+        print_record(output, _record(client.get_label(collection, label)))
+
+
+@app.command()
+def create(
+    collection: options.CollectionName,
+    label: LabelId,
+    display_name: Annotated[str, typer.Option(metavar="TEXT", help="For people.")] = "",
+    prompts: Annotated[
+        list[str] | None, typer.Option("--prompt", metavar="TEXT", help="A text that describes it. Repeatable.")
+    ] = None,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Make a label. With prompts it classifies before it has an example."""
+    with connected(server) as client:
+        made = client.create_label(collection, label, display_name=display_name, prompts=prompts or ())
+    print_record(output, _record(made))
+
+
+@app.command()
+def update(
+    collection: options.CollectionName,
+    label: LabelId,
+    display_name: Annotated[str | None, typer.Option(metavar="TEXT", help="For people.")] = None,
+    prompts: Annotated[
+        list[str] | None, typer.Option("--prompt", metavar="TEXT", help="In place of its prompts. Repeatable.")
+    ] = None,
+    no_prompts: Annotated[bool, typer.Option("--no-prompts", help="Take its prompts away.")] = False,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Change a label's display name or prompts."""
+    new = [] if no_prompts else prompts or None
+    if display_name is None and new is None:
+        raise typer.BadParameter("say what to change: --display-name, --prompt or --no-prompts")
+    with connected(server) as client:
+        changed = client.update_label(collection, label, display_name=display_name, prompts=new)
+    print_record(output, _record(changed))
+
+
+@app.command()
+def delete(
+    collection: options.CollectionName,
+    label: LabelId,
+    force: Annotated[bool, typer.Option("--force", help="Delete its examples with it.")] = False,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Delete a label."""
+    with connected(server) as client:
+        revision = client.delete_label(collection, label, force=force)
+    if output is options.Format.JSON:
+        print_json(deleted=label, revision=revision)
+
+
+def _record(label: Label) -> dict[str, Any]:
+    return {
+        "id": label.id,
+        "display_name": label.display_name,
+        "prompts": list(label.prompts),
+        "examples": label.example_count,
+        "create_time": label.create_time.isoformat(timespec="seconds"),
+        "update_time": label.update_time.isoformat(timespec="seconds"),
+    }

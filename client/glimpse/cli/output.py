@@ -1,0 +1,103 @@
+"""Answers as rows for people, or as one JSON object a line."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from glimpse.cli.options import Format
+
+_COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "dim": "2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. Width 0: what the others leave, of which `share` parts."""
+
+    title: str
+    width: int = 0
+    right: bool = False
+    share: int = 1
+
+
+class Table:
+    """Rows as wide as the terminal (80 where there is none), printed as they come."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        total = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
+        free = total - sum(column.width for column in columns) - 2 * (len(columns) - 1)
+        parts = sum(column.share for column in columns if not column.width) or 1
+        self._widths = [column.width or max(8, free * column.share // parts) for column in columns]
+        self._begun = False
+
+    def row(self, *cells: object, colour: str = "") -> None:
+        """Prints one row; the title row before the first."""
+        if not self._begun:
+            self._begun = True
+            print(styled(self._line([column.title for column in self._columns]), "bold"))
+        print(styled(self._line([_shown(cell) for cell in cells]), colour), flush=sys.stdout.isatty())
+
+    def _line(self, cells: Sequence[str]) -> str:
+        fitted = [
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, width, column in zip(map(_fit, cells, self._widths), self._widths, self._columns, strict=True)
+        ]
+        return "  ".join(fitted).rstrip()
+
+
+def styled(text: str, colour: str) -> str:
+    """A text in a colour, where stdout is a terminal that may show it (https://no-color.org)."""
+    if not colour or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+def print_json(**values: Any) -> None:
+    """One JSON object on a line of its own."""
+    print(json.dumps(values, ensure_ascii=False), flush=sys.stdout.isatty())
+
+
+def print_records(output: Format, records: Iterable[dict[str, Any]], columns: Sequence[Column]) -> None:
+    """Resources: every field as JSON, or the columns' (named by their titles in lower case)."""
+    table = Table(columns)
+    for record in records:
+        if output is Format.JSON:
+            print_json(**record)
+        else:
+            table.row(*(record[column.title.lower().replace(" ", "_")] for column in columns))
+
+
+def print_record(output: Format, record: dict[str, Any]) -> None:
+    """One resource: as JSON, or a field a line."""
+    if output is Format.JSON:
+        print_json(**record)
+        return
+    width = max(map(len, record))
+    for name, value in record.items():
+        print(f"{styled(name.ljust(width), 'bold')}  {_shown(value)}")
+
+
+def tell(text: str) -> None:
+    """A line for people on stderr, so that stdout stays the answer's."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_shown(one)}" for key, one in value.items())
+    return "".join(character if character.isprintable() else "�" for character in str(value))
+
+
+def _fit(text: str, width: int) -> str:
+    """Cut in front, where paths are alike."""
+    return text if len(text) <= width else "…" + text[len(text) - width + 1 :]

@@ -1,0 +1,51 @@
+"""`glimpse search`."""
+
+from typing import Annotated
+
+import typer
+from glimpse.cli import options
+from glimpse.cli.answers import evidence_json, show_failure, timings_json
+from glimpse.cli.batches import batched
+from glimpse.cli.inputs import read_sources
+from glimpse.cli.output import Column, Table, print_json
+from glimpse.cli.session import connected
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def search(
+    collection: options.CollectionName,
+    paths: options.Paths = None,
+    texts: options.Texts = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", metavar="LABEL", help="Only examples of this label. Repeatable.")
+    ] = None,
+    top: options.TopK = None,
+    timeout: options.Timeout = 60.0,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Find the examples nearest to each input.
+
+    Prints a line an example (as JSON: an object an input), nearest first.
+    """
+    sources = read_sources(paths, texts)
+    table = Table((Column("INPUT"), Column("EXAMPLE"), Column("LABEL", 20), Column("SIMILARITY", 10, right=True)))
+    failures = 0
+    with connected(server, timeout) as client:
+        for batch in batched(sources):
+            inputs = [source.as_input() for source in batch]
+            results = client.search(collection, inputs, top_k=top, labels=labels or ())
+            for source, result in zip(batch, results, strict=True):
+                if result.error is not None:
+                    failures += 1
+                    show_failure(output, source.name, result.error)
+                elif output is options.Format.JSON:
+                    neighbors, timings = evidence_json(result.neighbors), timings_json(result.timings)
+                    print_json(input=source.name, neighbors=neighbors, timings_ms=timings)
+                else:
+                    for one in result.neighbors:
+                        table.row(source.name, one.example, one.label, one.similarity)
+    if failures:
+        raise typer.Exit(1)
