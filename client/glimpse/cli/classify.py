@@ -6,7 +6,7 @@ from glimpse.cli.answers import Answers
 from glimpse.cli.inputs import read_sources
 from glimpse.cli.session import connected
 
-app = typer.Typer(rich_markup_mode=None)
+app = options.group()
 
 
 @app.command()

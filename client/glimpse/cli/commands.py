@@ -19,10 +19,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "label": ("glimpse.cli.label", "Label inputs by text alone."),
     "search": ("glimpse.cli.search", "Find the examples nearest to each input."),
     "embed": ("glimpse.cli.embed", "Write the inputs' vectors to a file."),
-    "collections": ("glimpse.cli.collections", "Collections: list, show, create, update, delete."),
-    "labels": ("glimpse.cli.labels", "Labels of a collection: list, show, create, update, delete."),
-    "examples": ("glimpse.cli.examples", "Examples of a collection: list, show, delete."),
-    "backbone": ("glimpse.cli.backbone", "The backbones a server has loaded: list, show."),
+    "collections": ("glimpse.cli.manage_collections", "Collections: list, show, create, update, delete."),
+    "labels": ("glimpse.cli.manage_labels", "Labels of a collection: list, show, create, update, delete."),
+    "examples": ("glimpse.cli.manage_examples", "Examples of a collection: list, show, delete."),
+    "backbone": ("glimpse.cli.manage_backbones", "The backbones a server has loaded: list, show."),
     "export": ("glimpse.cli.export", "Make a backbone bundle from a model."),
 }
 

@@ -13,7 +13,7 @@ from glimpse.cli.inputs import read_sources
 from glimpse.cli.output import print_record
 from glimpse.cli.session import connected
 
-app = typer.Typer(rich_markup_mode=None)
+app = options.group()
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """`glimpse enroll`."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from glimpse.cli.output import print_json, print_record, tell
 from glimpse.cli.session import connected
 from glimpse.client import AlreadyExists, Client, EnrollResult, NewExample, NotFound
 
-app = typer.Typer(rich_markup_mode=None)
+app = options.group()
 _TOLD = 10  # failures and conflicts told one by one
 
 
@@ -93,10 +94,8 @@ def _prepare(client: Client, collection: str, backbone: str, create: bool) -> No
     except NotFound as error:
         if not create:
             raise CliError(f"there is no collection {collection!r}", "add --create to make it") from error
-        try:
+        with suppress(AlreadyExists):  # somebody else was quicker
             client.create_collection(collection, backbone=backbone)
-        except AlreadyExists:
-            pass  # somebody else was quicker
         return
     if backbone and found.backbone.rpartition("/")[2] != backbone.rpartition("/")[2]:
         raise CliError(

@@ -9,28 +9,11 @@ from glimpse.cli.errors import CliError
 from glimpse.client import Input
 
 _IMAGES = frozenset(
-    [
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".webp",
-        ".gif",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".ppm",
-        ".pgm",
-        ".pbm",
-        ".pnm",
-        ".tga",
-        ".ico",
-        ".jp2",
-        ".avif",
-        ".heic",
-        ".heif",
-        ".pcx",
-    ]
+    f".{suffix}"
+    for suffix in (
+        *("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "jp2"),
+        *("ppm", "pgm", "pbm", "pnm", "tga", "ico", "pcx"),
+    )
 )
 _SHOWN = 60  # characters of a text that stand for it
 

@@ -9,7 +9,7 @@ from glimpse.cli.batches import batched
 from glimpse.cli.inputs import read_sources
 from glimpse.cli.session import connected
 
-app = typer.Typer(rich_markup_mode=None)
+app = options.group()
 
 
 @app.command()

@@ -1,13 +1,20 @@
 """Arguments and options that commands share."""
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-class Format(str, Enum):
+def group(help_text: str | None = None) -> typer.Typer:
+    """The `app` of a subcommand's module: plain help, which needs no rich; completion is the whole command's."""
+    return typer.Typer(
+        rich_markup_mode=None, add_completion=False, no_args_is_help=help_text is not None, help=help_text
+    )
+
+
+class Format(StrEnum):
     """How answers are printed: for people, or one JSON object a line."""
 
     TABLE = "table"
@@ -32,7 +39,7 @@ CollectionName = Annotated[str, typer.Argument(metavar="COLLECTION", help="The c
 Paths = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="PATH...",
+        metavar="PATH",
         help="Image files; folders, read with their subfolders; .txt files with a text a line; .jsonl files with a "
         "JSON string or an object with `text` (and `id`, `label`) a line.",
     ),

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from glimpse.cli import options
 from glimpse.cli.errors import CliError
 
-app = typer.Typer(rich_markup_mode=None)
+app = options.group()
 
 
 @app.command()

@@ -1,11 +1,11 @@
 """`glimpse status`."""
 
 import typer
-from glimpse.cli import backbone, collections, options
+from glimpse.cli import manage_backbones, manage_collections, options
 from glimpse.cli.output import Column, print_json, print_record, print_records
 from glimpse.cli.session import connected
 
-app = typer.Typer(rich_markup_mode=None)
+app = options.group()
 _CALLS = 5  # the first also connects
 
 
@@ -18,8 +18,8 @@ def status(server: options.Server = None, output: options.Output = options.Forma
     with connected(server, timeout=10.0) as client:
         calls = [client.health() for _ in range(_CALLS)]
         health = calls[-1]
-        backbones = [backbone.record(one) for one in client.list_backbones()]
-        held = [collections.record(one) for one in client.list_collections()]
+        backbones = [manage_backbones.record(one) for one in client.list_backbones()]
+        held = [manage_collections.record(one) for one in client.list_collections()]
         state = {
             "server": client.address,
             "health": health.status,

@@ -8,7 +8,7 @@ from glimpse.cli.output import Column, print_json, print_record, print_records
 from glimpse.cli.session import connected
 from glimpse.client import Collection
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Collections: list, show, create, update, delete.")
+app = options.group("Collections: list, show, create, update, delete.")
 _COLUMNS = (
     Column("ID"),
     Column("BACKBONE", share=1),

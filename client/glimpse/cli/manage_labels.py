@@ -8,11 +8,7 @@ from glimpse.cli.output import Column, print_json, print_record, print_records
 from glimpse.cli.session import connected
 from glimpse.client import Label
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Labels of a collection: list, show, create, update, delete.",
-)
+app = options.group("Labels of a collection: list, show, create, update, delete.")
 _COLUMNS = (
     Column("ID", share=2),
     Column("DISPLAY NAME"),

@@ -9,7 +9,7 @@ from glimpse.cli.output import Column, print_record, print_records
 from glimpse.cli.session import connected
 from glimpse.client import Backbone
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="The backbones a server has loaded: list, show.")
+app = options.group("The backbones a server has loaded: list, show.")
 _COLUMNS = (
     Column("NAME", share=2),
     Column("READS", 11),

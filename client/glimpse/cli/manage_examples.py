@@ -8,7 +8,7 @@ from glimpse.cli.output import Column, print_json, print_record, print_records
 from glimpse.cli.session import connected
 from glimpse.client import Example
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Examples of a collection: list, show, delete.")
+app = options.group("Examples of a collection: list, show, delete.")
 _COLUMNS = (Column("EXAMPLE", share=3), Column("LABEL", share=2), Column("MODALITY", 8), Column("CREATE TIME", 25))
 ExampleName = Annotated[
     str, typer.Argument(metavar="EXAMPLE", help="Its full name, collections/…/examples/…, as answers give it.")
