@@ -9,9 +9,9 @@ from glimpse.cli.session import connected
 from glimpse.client import Example
 
 app = options.group("Examples of a collection: list, show, delete.")
-_COLUMNS = (Column("EXAMPLE", share=3), Column("LABEL", share=2), Column("MODALITY", 8), Column("CREATE TIME", 25))
-ExampleName = Annotated[
-    str, typer.Argument(metavar="EXAMPLE", help="Its full name, collections/…/examples/…, as answers give it.")
+_COLUMNS = (Column("ID", 18), Column("LABEL"), Column("MODALITY", 8), Column("CREATE TIME", 25))
+ExampleId = Annotated[
+    str, typer.Argument(metavar="EXAMPLE", help="Its id, or its full name as answers give it (collections/…).")
 ]
 
 
@@ -28,23 +28,38 @@ def list_(
 
 
 @app.command()
-def show(example: ExampleName, server: options.Server = None, output: options.Output = options.Format.TABLE) -> None:
+def show(
+    collection: options.CollectionName,
+    example: ExampleId,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
     """Show one example."""
     with connected(server) as client:
-        print_record(output, _record(client.get_example(example)))
+        print_record(output, _record(client.get_example(_name(collection, example))))
 
 
 @app.command()
-def delete(example: ExampleName, server: options.Server = None, output: options.Output = options.Format.TABLE) -> None:
+def delete(
+    collection: options.CollectionName,
+    example: ExampleId,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
     """Delete an example; its effect is taken back exactly."""
     with connected(server) as client:
-        revision = client.delete_example(example)
+        revision = client.delete_example(_name(collection, example))
     if output is options.Format.JSON:
         print_json(deleted=example, revision=revision)
 
 
+def _name(collection: str, example: str) -> str:
+    return example if example.startswith("collections/") else f"collections/{collection}/examples/{example}"
+
+
 def _record(example: Example) -> dict[str, Any]:
     return {
+        "id": example.id,
         "example": example.name,
         "label": example.label,
         "modality": example.modality.name,

@@ -31,7 +31,14 @@ def search(
     Prints a line an example (as JSON: an object an input), nearest first.
     """
     sources = read_sources(paths, texts)
-    table = Table((Column("INPUT"), Column("EXAMPLE"), Column("LABEL", 20), Column("SIMILARITY", 10, right=True)))
+    table = Table(
+        (
+            Column("INPUT", share=3),
+            Column("EXAMPLE", 18),
+            Column("LABEL", share=2),
+            Column("SIMILARITY", 10, right=True),
+        )
+    )
     failures = 0
     with connected(server, timeout) as client:
         for batch in batched(sources):
@@ -46,6 +53,6 @@ def search(
                     print_json(input=source.name, neighbors=neighbors, timings_ms=timings)
                 else:
                     for one in result.neighbors:
-                        table.row(source.name, one.example, one.label, one.similarity)
+                        table.row(source.name, one.example.rpartition("/")[2], one.label, one.similarity)
     if failures:
         raise typer.Exit(1)
