@@ -37,9 +37,7 @@ class Encoder:
         options.inter_op_num_threads = 1
         # A waiting thread must leave its core to decoding and gRPC: there are no more cores than threads.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._image = (
-            _open(bundle, IMAGE_GRAPH, _IMAGE_INPUTS, options, chosen) if self.manifest.image else None
-        )
+        self._image = _open(bundle, IMAGE_GRAPH, _IMAGE_INPUTS, options, chosen) if self.manifest.image else None
         self._text = _open(bundle, TEXT_GRAPH, _TEXT_INPUTS, options, chosen) if self.manifest.text else None
         session = self._image or self._text
         #: The providers really in use.
@@ -52,9 +50,7 @@ class Encoder:
         [vectors] = self._image.run([OUTPUT], {"images": pixels})
         return np.asarray(vectors, np.float32)
 
-    def encode_texts(
-        self, input_ids: npt.NDArray[np.int64], attention_mask: npt.NDArray[np.int64]
-    ) -> Vectors:
+    def encode_texts(self, input_ids: npt.NDArray[np.int64], attention_mask: npt.NDArray[np.int64]) -> Vectors:
         """Token ids and mask, int64 (N, T) → float32 (N, d), rows of length 1."""
         if self._text is None:
             raise ValueError(f"backbone {self.manifest.name!r} reads no text")

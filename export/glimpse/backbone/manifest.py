@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from glimpse.backbone.errors import BundleError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Literal[1] = 1
 MANIFEST_NAME = "backbone.json"
 IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER = "image.onnx", "text.onnx", "tokenizer.json"
 
@@ -77,13 +77,9 @@ class Manifest(_Part):
     def _whole(self) -> Self:
         given = {name for name, rule in (("image", self.image), ("text", self.text)) if rule}
         if not self.modalities or set(self.modalities) != given:
-            raise ValueError(
-                f"modalities {list(self.modalities)} and the rules given ({sorted(given)}) differ"
-            )
+            raise ValueError(f"modalities {list(self.modalities)} and the rules given ({sorted(given)}) differ")
         needed = {"image": [IMAGE_GRAPH], "text": [TEXT_GRAPH, TOKENIZER]}
-        missing = [
-            file for modality in self.modalities for file in needed[modality] if file not in self.files
-        ]
+        missing = [file for modality in self.modalities for file in needed[modality] if file not in self.files]
         if missing:
             raise ValueError(f"files lacks {', '.join(missing)}")
         if any("{}" not in template for template in self.prompt_templates):
@@ -96,9 +92,7 @@ class Manifest(_Part):
 
     def computed_space(self) -> str:
         """The embedding space's digest: of everything that decides a vector's value, and of nothing else."""
-        graphs = {
-            name: self.files[name] for name in (IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER) if name in self.files
-        }
+        graphs = {name: self.files[name] for name in (IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER) if name in self.files}
         deciding = {
             "dimension": self.dimension,
             "files": graphs,
@@ -130,20 +124,15 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(file, f"cannot be read as JSON: {error}") from error
     version = values.get("format_version") if isinstance(values, Mapping) else None
     if version != FORMAT_VERSION:
-        message = (
-            f"has format version {version!r}; this Glimpse reads {FORMAT_VERSION}. Export the backbone anew"
-        )
+        message = f"has format version {version!r}; this Glimpse reads {FORMAT_VERSION}. Export the backbone anew"
         raise BundleError(file, message)
     try:
         manifest = Manifest.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'manifest'}: {problem['msg']}"
-            for problem in error.errors()
+            f"{'.'.join(map(str, problem['loc'])) or 'manifest'}: {problem['msg']}" for problem in error.errors()
         )
         raise BundleError(file, problems) from error
     if manifest.embedding_space != manifest.computed_space():
-        raise BundleError(
-            file, "embedding_space does not follow from the files and rules: it was changed by hand"
-        )
+        raise BundleError(file, "embedding_space does not follow from the files and rules: it was changed by hand")
     return manifest

@@ -88,13 +88,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _to_eight_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image, np.float64)
     # 16-bit pictures are often read as 32-bit integers; floats are taken as 0 to 1 unless they go beyond.
-    top = (
-        65_535.0
-        if image.mode != "F" or values.max(initial=0) > 255
-        else 255.0
-        if values.max(initial=0) > 1
-        else 1.0
-    )
+    top = 65_535.0 if image.mode != "F" or values.max(initial=0) > 255 else 255.0 if values.max(initial=0) > 1 else 1.0
     return Image.fromarray(np.clip(np.nan_to_num(values) * (255 / top), 0, 255).round().astype(np.uint8))
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import faiss
 import numpy as np
@@ -15,7 +16,8 @@ class FlatIndex:
     """Cosine search, exact, over unit vectors named by 64-bit ids. Safe to use from several threads."""
 
     def __init__(self, dimension: int) -> None:
-        self._index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+        # FAISS's own wrappers take arrays; the generated types know only pointers.
+        self._index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
         # FAISS allows searches side by side, but none beside a change.
         self._lock = threading.Lock()
 
@@ -48,9 +50,15 @@ class FlatIndex:
             k: at least 1.
             among: only these ids.
         """
-        parameters = faiss.SearchParameters(sel=faiss.IDSelectorBatch(among)) if among is not None else None
+        parameters = _among(among) if among is not None else None
         with self._lock:
             k = min(k, len(self))
             if k == 0:
                 return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-            return self._index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)  # type: ignore[no-any-return]
+            similarities, found = self._index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)
+        return similarities, found
+
+
+def _among(ids: Ids) -> Any:
+    parameters: Any = faiss.SearchParameters
+    return parameters(sel=faiss.IDSelectorBatch(ids))

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from glimpse.ledger import schema
 from glimpse.ledger.errors import NotFound, RequestIdReused
 from glimpse.ledger.records import Enrolled, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import example_record, example_row, label_row
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, CursorResult, insert, select
 from sqlalchemy.exc import IntegrityError
 
 
@@ -61,9 +62,7 @@ def _add_labels(
             )
         )
     )
-    added = [
-        replace(label, create_time=now, update_time=now) for label in new_labels if label.id not in there
-    ]
+    added = [replace(label, create_time=now, update_time=now) for label in new_labels if label.id not in there]
     if added:
         connection.execute(insert(schema.labels), [label_row(collection_id, label) for label in added])
     return added
@@ -78,9 +77,16 @@ def _with_content(connection: Connection, collection_id: str, digest: str) -> li
     return [example_record(row) for row in rows]
 
 
+def new_key(result: CursorResult[Any]) -> int:
+    """The number the database gave to an inserted row."""
+    key = result.inserted_primary_key
+    assert key is not None  # noqa: S101 (both databases return it)
+    return int(key[0])
+
+
 def _add_example(connection: Connection, collection_id: str, example: ExampleRecord) -> ExampleRecord:
     try:
         result = connection.execute(insert(schema.examples).values(example_row(collection_id, example)))
     except IntegrityError as error:
         raise NotFound(f"there is no label {example.label_id!r}") from error
-    return replace(example, sequence=result.inserted_primary_key[0])
+    return replace(example, sequence=new_key(result))

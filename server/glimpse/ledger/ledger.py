@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from glimpse.ledger import schema
 from glimpse.ledger.database import FolderLock, open_engine
-from glimpse.ledger.enrollment import enroll_examples, stored_answer
+from glimpse.ledger.enrollment import enroll_examples, new_key, stored_answer
 from glimpse.ledger.errors import AlreadyExists, NotFound
 from glimpse.ledger.records import CollectionRecord, Enrolled, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import example_record, label_record, label_row
@@ -89,9 +89,7 @@ class Ledger:
         """Deletes a collection and all that is in it; returns the revision. Raises NotFound."""
         with self._change("delete_collection", collection_id) as (connection, revision, _now):
             self._must_touch(
-                connection.execute(
-                    delete(schema.collections).where(schema.collections.c.id == collection_id)
-                ).rowcount,
+                connection.execute(delete(schema.collections).where(schema.collections.c.id == collection_id)).rowcount,
                 f"collection {collection_id!r}",
             )
         return revision
@@ -148,9 +146,7 @@ class Ledger:
         """Every label of a collection, by id."""
         with self._engine.connect() as connection:
             rows = connection.execute(
-                select(schema.labels)
-                .where(schema.labels.c.collection_id == collection_id)
-                .order_by(schema.labels.c.id)
+                select(schema.labels).where(schema.labels.c.collection_id == collection_id).order_by(schema.labels.c.id)
             )
             return [label_record(row) for row in rows]
 
@@ -196,9 +192,7 @@ class Ledger:
         subject = {"example": example_id}
         with self._change("delete_example", collection_id, subject) as (connection, revision, _now):
             self._must_touch(
-                connection.execute(
-                    delete(schema.examples).where(*_is_example(collection_id, example_id))
-                ).rowcount,
+                connection.execute(delete(schema.examples).where(*_is_example(collection_id, example_id))).rowcount,
                 f"example {example_id!r}",
             )
         return revision
@@ -206,9 +200,7 @@ class Ledger:
     def example(self, collection_id: str, example_id: str) -> ExampleRecord:
         """One example. Raises NotFound."""
         with self._engine.connect() as connection:
-            row = connection.execute(
-                select(schema.examples).where(*_is_example(collection_id, example_id))
-            ).first()
+            row = connection.execute(select(schema.examples).where(*_is_example(collection_id, example_id))).first()
         if row is None:
             raise NotFound(f"there is no example {example_id!r}")
         return example_record(row)
@@ -226,9 +218,7 @@ class Ledger:
         if label_id is not None:
             query = query.where(schema.examples.c.label_id == label_id)
         with self._engine.connect() as connection:
-            rows: Iterator[Row[Any]] = iter(
-                connection.execute(query.execution_options(yield_per=_READ_AHEAD))
-            )
+            rows: Iterator[Row[Any]] = iter(connection.execute(query.execution_options(yield_per=_READ_AHEAD)))
             yield from map(example_record, rows)
 
     # Changes
@@ -248,11 +238,9 @@ class Ledger:
         result = connection.execute(
             insert(schema.changes).values(kind=kind, collection_id=collection_id, subject=subject, time=now)
         )
-        revision: int = result.inserted_primary_key[0]
+        revision = new_key(result)
         connection.execute(
-            update(schema.collections)
-            .where(schema.collections.c.id == collection_id)
-            .values(revision=revision)
+            update(schema.collections).where(schema.collections.c.id == collection_id).values(revision=revision)
         )
         return revision, now
 

@@ -74,9 +74,7 @@ examples = Table(
     Column("metadata", JSON, nullable=False),
     Column("vector", LargeBinary, nullable=False),
     Column("create_time", BigInteger, nullable=False),
-    ForeignKeyConstraint(
-        ["collection_id", "label_id"], ["labels.collection_id", "labels.id"], ondelete="CASCADE"
-    ),
+    ForeignKeyConstraint(["collection_id", "label_id"], ["labels.collection_id", "labels.id"], ondelete="CASCADE"),
     UniqueConstraint("collection_id", "id"),
     # The same content may stand under several labels, but once under each.
     UniqueConstraint("collection_id", "content_digest", "label_id"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from glimpse.fewshot import Decision, HeadKind, Policy, PrototypeHead, decide, softmax
 from glimpse.fewshot.decision import EXAMPLE_SCALE, decide_by_probability
 from glimpse.fewshot.vectors import Array
@@ -58,9 +59,7 @@ def classify(
     """The head's answer for each row of queries (n, d). With a bias, labels are judged one by one (sigmoid)."""
     kind, reason = _HEADS[head.kind]
     if not head.labels:
-        return [
-            pb.Classification(decision=pb.DECISION_UNKNOWN, head=kind, head_reason=reason) for _ in queries
-        ]
+        return [pb.Classification(decision=pb.DECISION_UNKNOWN, head=kind, head_reason=reason) for _ in queries]
     scores = head.scores(queries)  # (n, C)
     if independent_bias is None:
         probabilities = softmax(scores, judgement.scale)  # (n, C)
@@ -101,9 +100,7 @@ def evidence(collection_id: str, neighbors: Sequence[Neighbor]) -> list[pb.Evide
     ]
 
 
-def complete(
-    answer: pb.Classification, view: CollectionView, revision: int, near: Sequence[Neighbor]
-) -> None:
+def complete(answer: pb.Classification, view: CollectionView, revision: int, near: Sequence[Neighbor]) -> None:
     """Says which collection answered, as of which revision, because of which examples."""
     answer.collection = collection_name(view.record.id)
     answer.revision = revision
@@ -116,11 +113,11 @@ def _decide(best: pb.LabelScore, lead: float | None, judgement: Judgement) -> De
     return decide(best.score, lead, judgement.policy)
 
 
-def _best(scores: Array, k: int) -> Array:
+def _best(scores: Array, k: int) -> npt.NDArray[np.intp]:
     """Columns of the k greatest scores a row, greatest first: (n, C) → (n, min(k, C))."""
     labels = scores.shape[1]
     if labels > 4 * k:
         candidates = np.argpartition(scores, labels - k, axis=1)[:, labels - k :]  # (n, k)
-        order = np.argsort(-np.take_along_axis(scores, candidates, axis=1), axis=1, kind="stable")
+        order = np.argsort(-np.take_along_axis(scores, candidates, 1), axis=1, kind="stable")
         return np.take_along_axis(candidates, order, axis=1)
     return np.argsort(-scores, axis=1, kind="stable")[:, :k]

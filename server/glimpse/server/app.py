@@ -28,6 +28,7 @@ from glimpse.v1 import (
     embedding_service_pb2_grpc,
 )
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
 from threadpoolctl import threadpool_limits
 
 logger = logging.getLogger(__name__)
@@ -87,10 +88,8 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
     )
     embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(rooms), server)
     collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(CollectionService(rooms), server)
-    classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(
-        ClassificationService(rooms), server
-    )
-    checked = health.aio.HealthServicer()
+    classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(ClassificationService(rooms), server)
+    checked = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checked, server)
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
     add_reflection(server, (*_SERVICES, health.SERVICE_NAME))
@@ -118,9 +117,7 @@ def _bind(server: grpc.aio.Server, listen: str) -> str:
     return f"{host}:{port}"
 
 
-async def _set_health(
-    servicer: health.aio.HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus
-) -> None:
+async def _set_health(servicer: HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
     for service in ("", *_SERVICES):
         await servicer.set(service, status)
 

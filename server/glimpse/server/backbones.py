@@ -36,15 +36,8 @@ class LoadedBackbone:
         self._limits = ImageLimits(settings.max_image_side, settings.max_image_pixels)
         self._decoders = decoders
         self._device = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{self.manifest.name}")
-        self.images, self.texts = (
-            Batcher(
-                encode,
-                executor=self._device,
-                max_batch=settings.max_batch,
-                queue_limit=settings.queue_limit,
-            )
-            for encode in (self._encode_images, self._encode_texts)
-        )
+        self.images = Batcher(self._encode_images, self._device, settings.max_batch, settings.queue_limit)
+        self.texts = Batcher(self._encode_texts, self._device, settings.max_batch, settings.queue_limit)
 
     @property
     def name(self) -> str:
@@ -114,9 +107,7 @@ class Backbones:
             raise invalid("BACKBONE_REQUIRED", f"say which: {self._names()}", field)
         backbone = self._by_name.get(name.removeprefix("backbones/"))
         if backbone is None or not name.startswith("backbones/"):
-            raise not_found(
-                "BACKBONE_NOT_FOUND", f"there is no backbone {name!r}, only {self._names()}", field
-            )
+            raise not_found("BACKBONE_NOT_FOUND", f"there is no backbone {name!r}, only {self._names()}", field)
         return backbone
 
     def _names(self) -> str:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from glimpse.server.errors import deadline_exceeded, exhausted
 
-Array = npt.NDArray[np.generic]
+# The items: plain arrays of pixels or token ids.
+T = TypeVar("T", bound=npt.NDArray[Any])
 Vectors = npt.NDArray[np.float32]
 
 
@@ -32,20 +34,19 @@ class Encoded:
 
 
 @dataclass(slots=True)
-class _Entry:
-    item: Array
+class _Entry(Generic[T]):
+    item: T
     future: asyncio.Future[Encoded]
     deadline: float
     since: float
 
 
-class Batcher:
+class Batcher(Generic[T]):
     """Feeds one encoder. Lives on one event loop; `encode` runs in `executor`."""
 
     def __init__(
         self,
-        encode: Callable[[Sequence[Array]], Vectors],
-        *,
+        encode: Callable[[Sequence[T]], Vectors],
         executor: Executor,
         max_batch: int,
         queue_limit: int,
@@ -55,7 +56,7 @@ class Batcher:
         self._executor = executor
         self._max_batch = max_batch
         self._queue_limit = queue_limit
-        self._queue: deque[_Entry] = deque()
+        self._queue: deque[_Entry[T]] = deque()
         self._places = 0
         self._seconds_per_item = 0.01
         self._arrived = asyncio.Event()
@@ -69,16 +70,14 @@ class Batcher:
         """
         if self._places >= self._queue_limit:
             wait = self._places * self._seconds_per_item
-            raise exhausted(
-                "QUEUE_FULL", f"{self._places} inputs are waiting; send this one again later", wait
-            )
+            raise exhausted("QUEUE_FULL", f"{self._places} inputs are waiting; send this one again later", wait)
         self._places += 1
         try:
             yield
         finally:
             self._places -= 1
 
-    async def encode(self, item: Array, deadline: float = np.inf) -> Encoded:
+    async def encode(self, item: T, deadline: float = np.inf) -> Encoded:
         """One item's vector. `deadline` in time.monotonic() seconds. Call it holding a place."""
         future: asyncio.Future[Encoded] = asyncio.get_running_loop().create_future()
         self._queue.append(_Entry(item, future, deadline, time.monotonic()))
@@ -102,9 +101,9 @@ class Batcher:
             if not self._queue:
                 self._arrived.clear()
 
-    def _take(self) -> list[_Entry]:
+    def _take(self) -> list[_Entry[T]]:
         """The next entries somebody still waits for."""
-        batch: list[_Entry] = []
+        batch: list[_Entry[T]] = []
         now = time.monotonic()
         while self._queue and len(batch) < self._max_batch:
             entry = self._queue.popleft()
@@ -116,7 +115,7 @@ class Batcher:
             batch.append(entry)
         return batch
 
-    async def _run(self, batch: list[_Entry]) -> None:
+    async def _run(self, batch: list[_Entry[T]]) -> None:
         started = time.monotonic()
         loop = asyncio.get_running_loop()
         items = [entry.item for entry in batch]

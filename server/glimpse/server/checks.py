@@ -84,9 +84,7 @@ def check_metadata(metadata: Mapping[str, str], field: str) -> None:
 def check_enum(value: int, known: Sequence[int], field: str) -> None:
     """An enum value this version knows."""
     if value not in known:
-        raise invalid(
-            "UNKNOWN_ENUM_VALUE", f"{value} is not a value of this enum; known are {list(known)}", field
-        )
+        raise invalid("UNKNOWN_ENUM_VALUE", f"{value} is not a value of this enum; known are {list(known)}", field)
 
 
 def check_policy(policy: collection_service_pb2.DecisionPolicy, field: str) -> None:

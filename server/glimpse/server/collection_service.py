@@ -59,16 +59,12 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
         return pb.CreateCollectionResponse(collection=collection_message(view), revision=record.revision)
 
     @unary
-    async def GetCollection(
-        self, request: pb.GetCollectionRequest, context: Context
-    ) -> pb.GetCollectionResponse:
+    async def GetCollection(self, request: pb.GetCollectionRequest, context: Context) -> pb.GetCollectionResponse:
         """One collection."""
         return pb.GetCollectionResponse(collection=collection_message(self._view(request.name, "name")))
 
     @unary
-    async def ListCollections(
-        self, request: pb.ListCollectionsRequest, context: Context
-    ) -> pb.ListCollectionsResponse:
+    async def ListCollections(self, request: pb.ListCollectionsRequest, context: Context) -> pb.ListCollectionsResponse:
         """The collections, by id."""
         after = names.page_after(request.page_token)
         later = (view for view in self.catalog if view.record.id > after)
@@ -149,9 +145,7 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
             return view.moved_to(created[1])
 
         collection_id = view.record.id
-        _, revision = await self.catalog.write(
-            lambda ledger: ledger.create_label(collection_id, record), apply
-        )
+        _, revision = await self.catalog.write(lambda ledger: ledger.create_label(collection_id, record), apply)
         return pb.CreateLabelResponse(label=label_message(view, record.id), revision=revision)
 
     @unary
@@ -189,9 +183,7 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
             return view.moved_to(updated[1])
 
         collection_id = view.record.id
-        _, revision = await self.catalog.write(
-            lambda ledger: ledger.update_label(collection_id, record), apply
-        )
+        _, revision = await self.catalog.write(lambda ledger: ledger.update_label(collection_id, record), apply)
         return pb.UpdateLabelResponse(label=label_message(view, record.id), revision=revision)
 
     @unary
@@ -207,17 +199,13 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
             return view.moved_to(revision)
 
         collection_id = view.record.id
-        revision = await self.catalog.write(
-            lambda ledger: ledger.delete_label(collection_id, label.id), apply
-        )
+        revision = await self.catalog.write(lambda ledger: ledger.delete_label(collection_id, label.id), apply)
         return pb.DeleteLabelResponse(revision=revision)
 
     # Examples
 
     @unary
-    async def EnrollExamples(
-        self, request: pb.EnrollExamplesRequest, context: Context
-    ) -> pb.EnrollExamplesResponse:
+    async def EnrollExamples(self, request: pb.EnrollExamplesRequest, context: Context) -> pb.EnrollExamplesResponse:
         """A list of examples."""
         view = self._view(request.parent, "parent")
         return await enroll(self.rooms, view, request, deadline_of(context))
@@ -231,9 +219,7 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
         return pb.GetExampleResponse(example=example_message(view.record.id, record, space))
 
     @unary
-    async def ListExamples(
-        self, request: pb.ListExamplesRequest, context: Context
-    ) -> pb.ListExamplesResponse:
+    async def ListExamples(self, request: pb.ListExamplesRequest, context: Context) -> pb.ListExamplesResponse:
         """The examples of a collection, oldest first."""
         view = self._view(request.parent, "parent")
         collection_id, label_id = view.record.id, request.label_id or None
@@ -242,9 +228,7 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
         after = names.page_number(request.page_token)
         size = names.page_size(request.page_size)
         records = await self.catalog.read(
-            lambda ledger: list(
-                ledger.examples(collection_id, after=after, limit=size + 1, label_id=label_id)
-            )
+            lambda ledger: list(ledger.examples(collection_id, after=after, limit=size + 1, label_id=label_id))
         )
         space = view.record.embedding_space if request.include_vector else ""
         more = len(records) > size
@@ -254,9 +238,7 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
         )
 
     @unary
-    async def DeleteExample(
-        self, request: pb.DeleteExampleRequest, context: Context
-    ) -> pb.DeleteExampleResponse:
+    async def DeleteExample(self, request: pb.DeleteExampleRequest, context: Context) -> pb.DeleteExampleResponse:
         """An example, and its effect."""
         view, example_id = self._example(request.name)
 
@@ -265,9 +247,7 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
             return view.moved_to(revision)
 
         collection_id = view.record.id
-        revision = await self.catalog.write(
-            lambda ledger: ledger.delete_example(collection_id, example_id), apply
-        )
+        revision = await self.catalog.write(lambda ledger: ledger.delete_example(collection_id, example_id), apply)
         return pb.DeleteExampleResponse(revision=revision)
 
     def _view(self, name: str, field: str) -> CollectionView:
@@ -303,9 +283,7 @@ class CollectionService(collection_service_pb2_grpc.CollectionServiceServicer):
                 source, deadline = self.rooms.source_of(view), deadline_of(context)
                 [direction] = await prompt_directions(source, [given.prompts], ["label.prompts"], deadline)
                 vector = direction.astype("<f4").tobytes()
-        return replace(
-            label, display_name=given.display_name, prompts=tuple(given.prompts), prompt_vector=vector
-        )
+        return replace(label, display_name=given.display_name, prompts=tuple(given.prompts), prompt_vector=vector)
 
 
 def _page(items: Iterable[T], asked: int) -> tuple[list[T], bool]:

@@ -88,9 +88,7 @@ def _given_vector(source: Source, given: types_pb2.Vector, field: str) -> Embedd
     return Embedded(vector, types_pb2.Timings())
 
 
-async def _embed(
-    source: Source, item: types_pb2.Input, field: str, deadline: float
-) -> Embedded | RequestError:
+async def _embed(source: Source, item: types_pb2.Input, field: str, deadline: float) -> Embedded | RequestError:
     kind = item.WhichOneof("content")
     try:
         if kind is None:

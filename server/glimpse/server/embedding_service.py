@@ -61,9 +61,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             yield response
 
     @unary
-    async def ListBackbones(
-        self, request: pb.ListBackbonesRequest, context: Context
-    ) -> pb.ListBackbonesResponse:
+    async def ListBackbones(self, request: pb.ListBackbonesRequest, context: Context) -> pb.ListBackbonesResponse:
         """The loaded backbones."""
         after = names.page_after(request.page_token)
         size = names.page_size(request.page_size)

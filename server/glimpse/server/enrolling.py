@@ -143,9 +143,7 @@ async def _embed(rooms: Rooms, view: CollectionView, items: Sequence[_Item], dea
 
 def _record(new: pb.NewExample, vector: Array) -> ExampleRecord:
     kind = new.input.WhichOneof("content")
-    content = {"image": new.input.image, "text": new.input.text.encode(), "vector": new.input.vector.data}[
-        kind
-    ]
+    content = {"image": new.input.image, "text": new.input.text.encode(), "vector": new.input.vector.data}[kind]
     return ExampleRecord(
         id=secrets.token_hex(8),
         label_id=new.label_id,
@@ -161,9 +159,7 @@ def _results(
     view: CollectionView, items: Sequence[_Item], enrolled: Enrolled | None, started: float, committing: float
 ) -> list[pb.EnrollResult]:
     now = time.monotonic()
-    done = iter(
-        zip(enrolled.examples, enrolled.duplicates, enrolled.conflicts, strict=True) if enrolled else ()
-    )
+    done = iter(zip(enrolled.examples, enrolled.duplicates, enrolled.conflicts, strict=True) if enrolled else ())
     results = []
     for item in items:
         if item.refusal or item.embedded is None:

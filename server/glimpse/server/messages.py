@@ -47,9 +47,7 @@ def label_message(view: CollectionView, label_id: str) -> pb.Label:
 
 def example_message(collection_id: str, record: ExampleRecord, embedding_space: str = "") -> pb.Example:
     """An example; with its vector where the embedding space is given."""
-    vector = (
-        types_pb2.Vector(data=record.vector, embedding_space=embedding_space) if embedding_space else None
-    )
+    vector = types_pb2.Vector(data=record.vector, embedding_space=embedding_space) if embedding_space else None
     return pb.Example(
         name=example_name(collection_id, record.id),
         label_id=record.label_id,

@@ -1,7 +1,7 @@
 """One result an input, in order: what was found for the good ones, the status of the others."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +15,7 @@ M = TypeVar("M")
 
 
 def settle(
-    kind: type[M],
+    kind: Callable[..., M],
     inputs: Sequence[types_pb2.Input],
     outcomes: Sequence[Outcome],
     found: Iterable[dict[str, Any]],

@@ -4,7 +4,7 @@ import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import grpc
 import numpy as np
@@ -16,9 +16,7 @@ S = TypeVar("S")
 Q = TypeVar("Q")
 R = TypeVar("R")
 
-_INTERNAL = RequestError(
-    grpc.StatusCode.INTERNAL, "INTERNAL", "internal error; the server's log has the particulars"
-)
+_INTERNAL = RequestError(grpc.StatusCode.INTERNAL, "INTERNAL", "internal error; the server's log has the particulars")
 
 
 def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Context], Awaitable[R]]:
@@ -31,7 +29,7 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
             return await method(self, request, context)
         except Exception as error:  # anything unexpected is told the caller as INTERNAL and logged
             refusal = _refusal(error, method.__name__)
-        return await _abort(context, refusal)
+        await _abort(context, refusal)
 
     return answer
 
@@ -77,6 +75,7 @@ def _refusal(error: Exception, name: str) -> RequestError:
     return refusal
 
 
-async def _abort(context: Context, refusal: RequestError) -> Any:
+async def _abort(context: Context, refusal: RequestError) -> NoReturn:
     status = call_status(refusal)
     await context.abort(status.code, status.details, status.trailing_metadata)
+    raise AssertionError("abort raises")

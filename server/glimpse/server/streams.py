@@ -21,9 +21,7 @@ async def first_config(requests: AsyncIterator[Any]) -> Any:
     return first.config
 
 
-async def inputs_of(
-    servicer: Any, requests: AsyncIterator[Any]
-) -> AsyncIterator[types_pb2.Input | RequestError]:
+async def inputs_of(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[types_pb2.Input | RequestError]:
     """The inputs of every later message; a message that is no good stands as its refusal, in its place."""
     async for request in requests:
         try:
@@ -37,9 +35,7 @@ async def inputs_of(
             yield request.input
 
 
-async def ordered(
-    inputs: AsyncIterator[T], work: Callable[[T], Awaitable[R]], window: int
-) -> AsyncIterator[R]:
+async def ordered(inputs: AsyncIterator[T], work: Callable[[T], Awaitable[R]], window: int) -> AsyncIterator[R]:
     """Works on up to `window` inputs at once and yields in their order; reads no further ahead than that."""
     slots = asyncio.Semaphore(window)
     tasks: asyncio.Queue[asyncio.Future[R] | None] = asyncio.Queue()

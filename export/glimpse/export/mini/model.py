@@ -45,9 +45,7 @@ class ImageTower(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         widths = shape.widths
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
-        )
+        self.stem = nn.Sequential(nn.Conv2d(3, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU())
         inputs = (widths[0], *widths[:-1])
         self.blocks = nn.Sequential(
             *(Block(a, b, 1 if i == 0 else 2) for i, (a, b) in enumerate(zip(inputs, widths, strict=True)))

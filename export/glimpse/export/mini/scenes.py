@@ -3,7 +3,7 @@
 A scene is a row of attributes; a caption names some of them. So for any caption and any scene it is known whether the
 caption is true of it, and training need not take two pictures of a red circle for different things.
 
-Some pairs of colour and shape (`HELD_OUT_PAIRS`) are never drawn nor named in training: zero-shot accuracy on them shows
+Some pairs of colour and shape (`HELD_OUT_PAIRS`) are never drawn nor named in training: accuracy on them shows
 that the two were learned apart.
 """
 
@@ -48,9 +48,7 @@ FONTS = {
 
 #: Never drawn together nor named together in training: 24 pairs, every colour twice, no shape more than twice.
 HELD_OUT_PAIRS = frozenset(
-    (colour, SHAPES[(step * 7 + offset) % len(SHAPES)])
-    for step, colour in enumerate(COLOURS)
-    for offset in (0, 8)
+    (colour, SHAPES[(step * 7 + offset) % len(SHAPES)]) for step, colour in enumerate(COLOURS) for offset in (0, 8)
 )
 
 
@@ -201,12 +199,8 @@ def _paper(colour: Rgb, rng: np.random.Generator, size: int) -> Image.Image:
     kind = rng.random()
     if kind < 0.6:
         return Image.new("RGB", (size, size), tuple(base.astype(int).tolist()))
-    small = (
-        rng.normal(0, 14, (8, 8, 1))
-        if kind < 0.8
-        else np.linspace(-22, 22, 8)[:, None, None] * np.ones((8, 8, 1))
-    )
-    shade = np.clip(base + np.rot90(small, rng.integers(4)), 0, 255).astype(np.uint8)
+    small = rng.normal(0, 14, (8, 8, 1)) if kind < 0.8 else np.linspace(-22, 22, 8)[:, None, None] * np.ones((8, 8, 1))
+    shade = np.clip(base + np.rot90(small, int(rng.integers(4))), 0, 255).astype(np.uint8)
     return Image.fromarray(shade).resize((size, size), Image.Resampling.BILINEAR)
 
 
@@ -277,9 +271,7 @@ def _draw_shape(
     ink = _jittered(colour, rng)
     width = max(3, int(extent * radius * 0.2))
     if shape == "ring":
-        ImageDraw.Draw(picture).line(
-            [*outline, *outline[:2]], fill=ink, width=int(width * 1.8), joint="curve"
-        )
+        ImageDraw.Draw(picture).line([*outline, *outline[:2]], fill=ink, width=int(width * 1.8), joint="curve")
     elif fill == "outlined":
         ImageDraw.Draw(picture).line([*outline, *outline[:2]], fill=ink, width=width, joint="curve")
     else:
@@ -313,13 +305,11 @@ def outline_of(shape: str) -> list[tuple[float, float]]:
     if shape == "crescent":
         outer = np.linspace(0.25 * math.pi, 1.75 * math.pi, 30)
         return [(math.cos(a), math.sin(a)) for a in outer] + [
-            (0.35 + 0.75 * math.cos(a), 0.75 * math.sin(a))
-            for a in np.linspace(1.65 * math.pi, 0.35 * math.pi, 24)
+            (0.35 + 0.75 * math.cos(a), 0.75 * math.sin(a)) for a in np.linspace(1.65 * math.pi, 0.35 * math.pi, 24)
         ]
     if shape == "drop":
         return [(0.0, -1.0)] + [
-            (0.68 * math.cos(a), 0.3 + 0.68 * math.sin(a))
-            for a in np.linspace(-0.15 * math.pi, 1.15 * math.pi, 30)
+            (0.68 * math.cos(a), 0.3 + 0.68 * math.sin(a)) for a in np.linspace(-0.15 * math.pi, 1.15 * math.pi, 30)
         ]
     if shape == "star":
         return [

@@ -58,13 +58,11 @@ def _primitive(rng: np.random.Generator, curviness: float) -> Points:
         radius = 1 / max(sweep, 1.6)
         stroke = radius * np.stack([np.cos(angles), rng.uniform(0.6, 1.4) * np.sin(angles)], 1)
     elif kind > 0.2 * curviness:  # an S, a hook, a wave
-        stroke = np.stack(
-            [t, rng.uniform(0.1, 0.35) * np.sin(2 * np.pi * (t * rng.uniform(0.8, 2) + 0.25))], 1
-        )
+        stroke = np.stack([t, rng.uniform(0.1, 0.35) * np.sin(2 * np.pi * (t * rng.uniform(0.8, 2) + 0.25))], 1)
     else:  # anything
         stroke = np.cumsum(rng.normal(0, 0.3, (CONTROLS, 2)), 0)
     stroke = stroke - stroke.mean(0)
-    return stroke @ _rotation(rng.uniform(0, 2 * np.pi)).T
+    return np.asarray(stroke @ _rotation(rng.uniform(0, 2 * np.pi)).T)
 
 
 def _rotation(angle: float) -> Points:
@@ -110,9 +108,7 @@ class Character:
         strokes = turned + centres + rng.normal(0, 0.055 * sloppiness, (count, 1, 2))
         shear = np.array([[1, rng.normal(0, 0.12)], [rng.normal(0, 0.06), 1]])
         stretch = np.diag(np.exp(rng.normal(0, 0.12, 2)))
-        curves = np.einsum(
-            "tc,scj->stj", _BASIS, strokes @ (_rotation(rng.normal(0, 0.12)) @ shear @ stretch)
-        )
+        curves = np.einsum("tc,scj->stj", _BASIS, strokes @ (_rotation(rng.normal(0, 0.12)) @ shear @ stretch))
         # A smooth warp of the whole sheet.
         waves = rng.uniform(0.5, 2.0, (2, 2))
         phase = rng.uniform(0, 2 * np.pi, 2)

@@ -33,9 +33,7 @@ REPORT_EVERY = 100
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run and, in it, the bundle")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=STEPS)
@@ -53,9 +51,7 @@ def train(seed: int, steps: int, out: Path) -> Mini:
     """Trains and returns the averaged model. Prints progress; writes curve.csv."""
     torch.manual_seed(seed)
     mix = Mix()
-    model = Mini(
-        Shape(vocabulary=make_tokenizer().get_vocab_size(), image_size=mix.image_size, context=mix.context)
-    )
+    model = Mini(Shape(vocabulary=make_tokenizer().get_vocab_size(), image_size=mix.image_size, context=mix.context))
     model.image = model.image.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model).eval()
     optimizer = torch.optim.AdamW(_groups(model), lr=PEAK_RATE, betas=(0.9, 0.98))
@@ -63,9 +59,7 @@ def train(seed: int, steps: int, out: Path) -> Mini:
     started = time.monotonic()
     with (out / "curve.csv").open("w", newline="") as file:
         curve = csv.writer(file)
-        curve.writerow(
-            ["step", "minutes", "caption_loss", "character_loss", "one_shot_error", "zero_shot_accuracy"]
-        )
+        curve.writerow(["step", "minutes", "caption_loss", "character_loss", "one_shot_error", "zero_shot_accuracy"])
         losses: list[tuple[float, float]] = []
         for step in range(1, steps + 1):
             for group in optimizer.param_groups:

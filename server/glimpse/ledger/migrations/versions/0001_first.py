@@ -55,9 +55,7 @@ def upgrade() -> None:
 
 
 def _collection_id() -> "sa.Column[str]":
-    return sa.Column(
-        "collection_id", sa.Text, sa.ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True
-    )
+    return sa.Column("collection_id", sa.Text, sa.ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True)
 
 
 def _create_examples() -> None:
