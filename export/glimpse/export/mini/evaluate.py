@@ -1,0 +1,195 @@
+"""Measures the finished bundle through its own preprocessing and ONNX Runtime; writes the card. No torch.
+
+    python -m glimpse.export.mini.evaluate BUNDLE [--data FOLDER] [--card]
+
+FOLDER holds `omniglot/background.tar.gz` and `sign_digits/`; what is not there is left out of the card, and said.
+"""
+
+import argparse
+import io
+import json
+import tarfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from glimpse.backbone import Encoder, Tokenizer, decode_image, load_bundle
+from glimpse.export.mini.card import write_card
+from glimpse.export.mini.scenes import HELD_OUT_PAIRS, Scene, render_scene
+from glimpse.export.mini.strokes import HELD_OUT_SEED, Alphabet
+
+Vectors = npt.NDArray[np.float32]
+_WAYS = 20
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--data", type=Path, help="folder with omniglot/ and sign_digits/")
+    parser.add_argument("--card", action="store_true", help="write CARD.md and card.json into the bundle's folder")
+    arguments = parser.parse_args()
+    bundle = load_bundle(arguments.bundle)
+    encoder, tokenizer = Encoder(bundle, threads=2), Tokenizer.of(bundle)
+    figures: dict[str, Any] = {
+        "zero_shot_held_out": zero_shot_accuracy(encoder, tokenizer),
+        "one_shot_drawn": one_shot_drawn(encoder),
+        "latency_ms_one_core": latency(arguments.bundle),
+        "bytes": {file.name: file.stat().st_size for file in sorted(arguments.bundle.iterdir())},
+    }
+    omniglot = arguments.data and arguments.data / "omniglot" / "background.tar.gz"
+    if omniglot and omniglot.is_file():
+        figures["one_shot_omniglot"] = one_shot_omniglot(encoder, omniglot)
+    signs = arguments.data and arguments.data / "sign_digits"
+    if signs and signs.is_dir():
+        figures["sign_digits"] = {shots: few_shot(encoder, signs, shots) for shots in (1, 5)}
+    print(json.dumps(figures, indent=2))
+    if arguments.card:
+        write_card(bundle, figures)
+
+
+def embed(encoder: Encoder, pictures: Sequence[Image.Image | bytes]) -> Vectors:
+    """Pictures as a client would send them, through the bundle's preprocessing: (n, d)."""
+    rule = encoder.manifest.image
+    assert rule is not None  # noqa: S101 (the mini reads images)
+    pixels = [decode_image(_png(picture) if isinstance(picture, Image.Image) else picture, rule) for picture in pictures]
+    return np.concatenate([encoder.encode_images(np.stack(pixels[i : i + 64])) for i in range(0, len(pixels), 64)])
+
+
+def _png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def zero_shot_accuracy(encoder: Encoder, tokenizer: Tokenizer, each: int = 25, rounds: int = 5) -> float:
+    """Share of pictures of held-out pairs named right among 20 held-out pairs, over random choices of them."""
+    rng = np.random.default_rng(11)
+    pairs = sorted(HELD_OUT_PAIRS)
+    accuracies = []
+    for _ in range(rounds):
+        chosen = [pairs[i] for i in rng.permutation(len(pairs))[:_WAYS]]
+        pictures = [render_scene(Scene(*pair), rng) for pair in chosen for _ in range(each)]
+        prompts = [f"{'an' if pair[0][0] in 'aeiou' else 'a'} {' '.join(pair)}" for pair in chosen]
+        texts = encoder.encode_texts(*tokenizer.pad([tokenizer.encode(prompt).ids for prompt in prompts]))
+        best = (embed(encoder, pictures) @ texts.T).argmax(1)
+        accuracies.append(np.mean(best == np.repeat(np.arange(_WAYS), each)))
+    return float(np.mean(accuracies))
+
+
+def one_shot_drawn(encoder: Encoder, alphabets: int = 50) -> float:
+    """20-way one-shot error within drawn alphabets kept from training."""
+    errors = []
+    for number in range(alphabets):
+        rng = np.random.default_rng([13, number])
+        characters = Alphabet(HELD_OUT_SEED + 1_000 + number, size=_WAYS).characters
+        vectors = embed(encoder, [character.draw(rng) for _ in range(2) for character in characters])
+        errors.append(_error(vectors[:_WAYS], vectors[_WAYS:]))
+    return float(np.mean(errors))
+
+
+def _error(support: Vectors, query: Vectors) -> float:
+    return float(np.mean((query @ support.T).argmax(1) != np.arange(len(support))))
+
+
+def one_shot_omniglot(encoder: Encoder, archive: Path, episodes: int = 600) -> dict[str, float]:
+    """20-way one-shot within one alphabet: support from one drawer, queries from another (Lake et al. 2015).
+
+    Beside the bundle's error, that of raw pixels on the same episodes.
+    """
+    alphabets = read_omniglot(archive)
+    vectors, pixels = {}, {}
+    for alphabet, characters in alphabets.items():
+        flat = [picture for drawings in characters for picture in drawings]
+        vectors[alphabet] = embed(encoder, flat).reshape(len(characters), 20, -1)
+        raw = [np.asarray(Image.open(io.BytesIO(p)).convert("L").resize((28, 28)), np.float32).ravel() for p in flat]
+        centred = np.stack(raw) - np.mean(raw, 1, keepdims=True)
+        pixels[alphabet] = (centred / np.linalg.norm(centred, axis=1, keepdims=True)).reshape(len(characters), 20, -1)
+    eligible = [alphabet for alphabet in sorted(alphabets) if len(alphabets[alphabet]) >= _WAYS]
+    rng = np.random.default_rng(17)
+    errors = []
+    for episode in range(episodes):
+        alphabet = eligible[episode % len(eligible)]
+        characters = rng.permutation(len(alphabets[alphabet]))[:_WAYS]
+        first, second = rng.permutation(20)[:2]
+        errors.append(
+            [_error(table[alphabet][characters, first], table[alphabet][characters, second]) for table in (vectors, pixels)]
+        )
+    mean, spread = np.mean(errors, 0), np.std(errors, 0) / np.sqrt(episodes)
+    return {
+        "error": float(mean[0]),
+        "standard_error": float(spread[0]),
+        "error_of_raw_pixels": float(mean[1]),
+        "alphabets": len(eligible),
+        "episodes": episodes,
+    }
+
+
+def read_omniglot(archive: Path) -> dict[str, list[list[bytes]]]:
+    """By alphabet, by character, its 20 drawings (PNG), one a drawer, in the drawers' order."""
+    found: dict[str, dict[str, list[tuple[str, bytes]]]] = defaultdict(lambda: defaultdict(list))
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if member.name.endswith(".png") and (file := tar.extractfile(member)):
+                alphabet, character, drawing = member.name.split("/")[-3:]
+                found[alphabet][character].append((drawing, file.read()))
+    return {
+        alphabet: [[png for _, png in sorted(drawings)] for _, drawings in sorted(characters.items())]
+        for alphabet, characters in found.items()
+    }
+
+
+def few_shot(encoder: Encoder, folder: Path, shots: int, seeds: int = 20) -> float:
+    """Nearest-class-mean accuracy on a labelled folder: `shots` examples a class, the rest are queries."""
+    by_class = [
+        embed(encoder, [file.read_bytes() for file in sorted(sub.iterdir())])
+        for sub in sorted(folder.iterdir())
+        if sub.is_dir()
+    ]
+    accuracies = []
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        orders = [rng.permutation(len(vectors)) for vectors in by_class]
+        means = np.stack([v[order[:shots]].mean(0) for v, order in zip(by_class, orders, strict=True)])
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        right = [(v[order[shots:]] @ means.T).argmax(1) == i for i, (v, order) in enumerate(zip(by_class, orders, strict=True))]
+        accuracies.append(np.concatenate(right).mean())
+    return float(np.mean(accuracies))
+
+
+def thresholds(encoder: Encoder, alphabets: int = 40) -> dict[str, float]:
+    """A cosine that refuses about 5 % of genuine one-shot matches on drawn alphabets kept from training."""
+    genuine = []
+    for number in range(alphabets):
+        rng = np.random.default_rng([19, number])
+        characters = Alphabet(HELD_OUT_SEED + 5_000 + number, size=_WAYS).characters
+        vectors = embed(encoder, [character.draw(rng) for _ in range(2) for character in characters])
+        genuine.append((vectors[:_WAYS] * vectors[_WAYS:]).sum(1))
+    return {"match_threshold": round(float(np.quantile(np.concatenate(genuine), 0.05)), 3), "match_margin": 0.01}
+
+
+def latency(folder: Path, runs: int = 200) -> dict[str, float]:
+    """Milliseconds for one picture on one core: median of decode and of the graph."""
+    bundle = load_bundle(folder)
+    encoder, rule = Encoder(bundle, threads=1), bundle.manifest.image
+    assert rule is not None  # noqa: S101 (the mini reads images)
+    png = _png(Alphabet(HELD_OUT_SEED).characters[0].draw(np.random.default_rng(0)))
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        pixels = decode_image(png, rule)
+        decoded = time.perf_counter()
+        encoder.encode_images(pixels[None])
+        times.append((decoded - started, time.perf_counter() - decoded))
+    decode, encode = np.median(times, 0) * 1e3
+    return {"decode": round(float(decode), 3), "encode": round(float(encode), 3)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Wraps any ONNX image encoder into a bundle: uint8 pictures in, unit vectors out. Needs no torch."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+from onnx import ModelProto
+
+from glimpse.backbone import Bundle, write_bundle
+from glimpse.export.surgery import cut, free_batch, normalize_input, normalize_output
+
+Layout = Literal["NCHW", "NHWC"]
+_MIN_COSINE = 0.9999
+
+
+class ExportError(Exception):
+    """A model that cannot be wrapped; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class ImageEncoderSource:
+    """How an encoder expects its pictures: value = (uint8 / 255 - mean) / std, one number or one a channel."""
+
+    size: int
+    mean: Sequence[float]
+    std: Sequence[float]
+    layout: Layout = "NCHW"
+    resize: Literal["squash", "shortest"] = "squash"
+    resize_to: int | None = None
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+    output_name: str | None = None
+
+
+def wrap_image_encoder(
+    model_file: Path,
+    out: Path,
+    source: ImageEncoderSource,
+    *,
+    name: str,
+    description: str = "",
+    license: str = "unknown",
+    command: str = "",
+) -> Bundle:
+    """Writes the bundle of an ONNX image encoder.
+
+    The wrapped graph is run on noise, one picture and three, before anything is written: a batch must give what its
+    pictures give one by one.
+
+    Raises:
+        ExportError: no ONNX model, no such output, an output that is no vector, a batch that cannot be freed.
+        BundleError: where `out` holds something already.
+    """
+    mean, std = (_three(values, which) for values, which in ((source.mean, "mean"), (source.std, "std")))
+    wrapped = _wrap(_load(model_file), source, mean, std)
+    dimension = _prove(wrapped, source.size)
+    fields = {
+        "name": name,
+        "description": description or f"{model_file.name}, wrapped",
+        "modalities": ("image",),
+        "dimension": dimension,
+        "image": {
+            "size": source.size,
+            "resize": source.resize,
+            "resize_to": source.resize_to,
+            "interpolation": source.interpolation,
+            "mean": tuple(mean.tolist()),
+            "std": tuple(std.tolist()),
+        },
+        "license": license,
+        "provenance": {"source": model_file.name, "command": command, "onnx": onnx.__version__},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        graph = Path(folder) / "image.onnx"
+        onnx.save(wrapped, graph)
+        return write_bundle(out, fields, {graph.name: graph})
+
+
+def _load(file: Path) -> ModelProto:
+    if not file.is_file():
+        raise ExportError(f"there is no file {file}")
+    try:
+        model = onnx.load(file)
+        onnx.checker.check_model(model)
+    except Exception as error:  # protobuf's and the checker's exceptions have no common base
+        raise ExportError(f"{file} is not a sound ONNX model: {str(error).splitlines()[0]}") from error
+    return model
+
+
+def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:
+    array = np.asarray(values, np.float64)
+    if array.shape not in ((1,), (3,)) or not np.isfinite(array).all() or (which == "std" and (array <= 0).any()):
+        raise ExportError(f"--{which} takes one number or three, comma-separated, not {list(values)}")
+    return np.broadcast_to(array, 3)
+
+
+def _wrap(
+    model: ModelProto, source: ImageEncoderSource, mean: npt.NDArray[np.float64], std: npt.NDArray[np.float64]
+) -> ModelProto:
+    constants = {initializer.name for initializer in model.graph.initializer}
+    inputs = [value.name for value in model.graph.input if value.name not in constants]
+    outputs = [value.name for value in model.graph.output]
+    if len(inputs) != 1:
+        raise ExportError(f"an image encoder has one input; this model has {len(inputs)}: {', '.join(inputs)}")
+    output = source.output_name or (outputs[0] if len(outputs) == 1 else None)
+    if output is None or output not in outputs:
+        problem = f"no output {output!r}" if output else "several outputs"
+        raise ExportError(f"the model has {problem}; give --output-name, one of: {', '.join(outputs)}")
+    model = cut(model, inputs[0], output)
+    free_batch(model)
+    normalize_input(model, source.size, source.layout, mean, std)
+    normalize_output(model)
+    return model
+
+
+def _prove(model: ModelProto, size: int) -> int:
+    """Runs one picture and three; returns the dimension."""
+    try:
+        onnx.checker.check_model(model)
+        session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        pictures = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), np.uint8)
+        singly = [session.run(["embedding"], {"images": picture[None]})[0] for picture in pictures]
+        together = np.asarray(session.run(["embedding"], {"images": pictures})[0])
+    except Exception as error:  # as above
+        message = str(error).splitlines()[0]
+        raise ExportError(f"the wrapped model does not run at {size} px, one picture and three: {message}") from error
+    if together.ndim != 2 or len(together) != 3:
+        raise ExportError(f"the output has shape {together.shape} for 3 pictures, not one vector each; name another")
+    cosine = float((np.concatenate(singly) * together).sum(1).min())
+    if not cosine >= _MIN_COSINE:
+        raise ExportError(f"a batch of three differs from three of one: cosine {cosine:.5f}")
+    return int(together.shape[1])
