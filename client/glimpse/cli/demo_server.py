@@ -1,5 +1,6 @@
 """A server of one's own for the length of a command."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -24,7 +25,7 @@ def own_server(folder: Path, backbones: Sequence[Path] = ()) -> Iterator[str]:
     arguments = ["serve", "--listen", "127.0.0.1:0", "--data", str(folder / "data")]
     for backbone in backbones:
         arguments += ["--backbone", str(backbone)]
-    with log.open("wb") as stderr:
+    with log.open("wb") as stderr, _exit_on_terminate():
         process = subprocess.Popen(
             [sys.executable, "-m", "glimpse.cli.main", *arguments],
             stdout=subprocess.PIPE,
@@ -32,10 +33,24 @@ def own_server(folder: Path, backbones: Sequence[Path] = ()) -> Iterator[str]:
             text=True,
             start_new_session=True,  # Ctrl-C is for the demo, which then stops the server
         )
+        try:
+            yield _address(process, log)
+        finally:
+            _stop(process)
+
+
+@contextmanager
+def _exit_on_terminate() -> Iterator[None]:
+    """Makes of SIGTERM an exit that cleans up; otherwise the server would outlive us."""
+
+    def leave(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
     try:
-        yield _address(process, log)
+        yield
     finally:
-        _stop(process)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _address(process: subprocess.Popen[str], log: Path) -> str:

@@ -57,7 +57,7 @@ def draw_sheet(report: Report) -> Image.Image:
     _title(sheet, report)
     _examples(sheet, report)
     good = f"best label right in {report.accuracy(report.queries):.1%} of {len(report.queries)}"
-    sheet.heading("Asked", f"each with the example that speaks for the answer and their cosine; {good}")
+    sheet.heading("Asked", f"each with its nearest example and their cosine; {good}")
     sheet.grid(_sample(report.queries, _SHOWN_QUERIES), 8, 114, _pair)
     if report.strangers:
         sheet.heading("Strangers", "of no label: the answer should be UNKNOWN")

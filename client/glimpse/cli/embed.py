@@ -30,6 +30,8 @@ def embed(
     FILE.npy holds a float32 array, one row an input that went well, each of length 1. FILE.jsonl beside it says which
     row is which input, and why an input has none. Exit code 1 where an input failed.
     """
+    if out.suffix != ".npy":
+        raise typer.BadParameter(f"--out {out}: the name must end in .npy; the listing goes beside it as .jsonl")
     sources = read_sources(paths, texts)
     listing: list[dict[str, Any]] = []
     vectors: list[Any] = []

@@ -1,0 +1,44 @@
+"""Writes docs/cli.md, every command's help: `make docs`, or `python docs/generate_cli.py`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from glimpse.cli.commands import command
+
+PAGE = Path(__file__).with_name("cli.md")
+_WIDTH = 100
+_HEAD = f"""<!-- Made by docs/generate_cli.py with typer {typer.__version__}; `make docs` makes it anew. -->
+
+# The `glimpse` command
+
+Expected errors are one line on stderr that says what to do next. Exit codes: 0 well, 1 failed (in part or whole),
+2 wrong usage, 130 interrupted. `--server` and `--format` may stand before or after the subcommand.
+
+As JSON, `glimpse classify` and `glimpse label` print for each input one object with the fields `input`, `decision`,
+`label`, `probability`, `margin`, `labels` (each `label`, `score`), `evidence` (each `example`, `label`, `similarity`)
+and `timings_ms`; for an input that failed, one with `input` and `error` (`code`, `reason`, `field`, `message`).
+
+Inputs are image files, folders (with their subfolders), texts given with `--text`, `.txt` files (UTF-8, one text a
+line, empty lines left out) and `.jsonl` files (on each line a JSON string, or an object with `text` and, if you like,
+`id`, which stands for the input in the answers, and `label`, for `glimpse enroll`).
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    return _HEAD + "".join(_sections(command(), "glimpse", None))
+
+
+def _sections(node: Any, name: str, parent: Any) -> Iterator[str]:
+    context = node.context_class(node, info_name=name, parent=parent, terminal_width=_WIDTH, max_content_width=_WIDTH)
+    title = context.command_path
+    help_text = "\n".join(line.rstrip() for line in node.get_help(context).strip().splitlines())
+    yield f"\n## `{title}`\n\n```text\n{help_text}\n```\n"
+    for child in node.list_commands(context) if hasattr(node, "list_commands") else ():
+        yield from _sections(node.get_command(context, child), child, context)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), "utf-8")

@@ -1,0 +1,86 @@
+"""The real command against a real server process with a backbone of mean colours."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from glimpse.cli.demo_server import own_server
+from PIL import Image
+
+from .toy_bundle import COLOURS, make_toy_bundle
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ran."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_toy_bundle(tmp_path_factory.mktemp("bundle") / "toy")
+
+
+@pytest.fixture(scope="session")
+def toy_server(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with own_server(tmp_path_factory.mktemp("server"), [toy_bundle]) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a subfolder of six pictures a colour."""
+    folder = tmp_path_factory.mktemp("pictures") / "colours"
+    rng = np.random.default_rng(0)
+    for colour, rgb in COLOURS.items():
+        (folder / colour).mkdir(parents=True)
+        for number in range(6):
+            pixels = np.clip(np.array(rgb) + rng.normal(0, 12, (16, 16, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / colour / f"{number}.png")
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+def environment(server: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GLIMPSE_")}
+    return {**kept, "GLIMPSE_SERVER": server, "COLUMNS": "80"}
+
+
+def run_glimpse(arguments: Sequence[object], server: str = "127.0.0.1:1", cwd: Path | None = None) -> Done:
+    command = [sys.executable, "-m", "glimpse.cli.main", *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment(server), cwd=cwd, timeout=120, check=False
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def run(toy_server: str, tmp_path: Path) -> Run:
+    """Runs `glimpse …` in an empty folder."""
+    return lambda *arguments: run_glimpse(arguments, toy_server, tmp_path)
+
+
+@pytest.fixture
+def collection(run: Run, colours: Path, request: pytest.FixtureRequest) -> str:
+    """A collection of this test's own, with every picture of `colours` enrolled."""
+    name = "c-" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[-50:].strip("-")
+    done = run("enroll", name, colours, "--create")
+    assert done.code == 0, done.err
+    return name

@@ -1,0 +1,110 @@
+"""The command as a process: how quick, how it fails, how it is interrupted."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from glimpse.cli.commands import COMMANDS, command
+
+from .conftest import Run, environment, run_glimpse
+
+_HELP = """
+import sys
+from glimpse.cli.main import main
+try:
+    main(["--help"])
+finally:
+    print(sorted({"grpc", "numpy", "rich", "PIL", "onnxruntime"} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def test_help_is_quick() -> None:
+    def once() -> float:
+        start = time.perf_counter()
+        assert run_glimpse(["--help"]).code == 0
+        return time.perf_counter() - start
+
+    assert min(once() for _ in range(5)) < 0.3
+
+
+def test_help_loads_neither_grpc_nor_numpy_nor_rich() -> None:
+    done = subprocess.run([sys.executable, "-c", _HELP], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_says_what_the_subcommand_says(name: str) -> None:
+    root = command()
+    context = root.context_class(root, info_name="glimpse")
+    help_text = root.get_command(context, name).help
+    assert " ".join(help_text.split("\n\n")[0].split()) == COMMANDS[name][1]
+
+
+def test_without_a_server_it_says_how_to_start_one(tmp_path: Path) -> None:
+    done = run_glimpse(["status"], cwd=tmp_path)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("glimpse: no server answers at 127.0.0.1:1")
+    assert "glimpse serve" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_wrong_usage_is_two() -> None:
+    assert run_glimpse(["clasify"]).code == 2
+    assert "Did you mean 'classify'" in run_glimpse(["clasify"]).err
+    assert run_glimpse(["status", "--format", "xml"]).code == 2
+
+
+def test_without_typer_it_prints_the_pip_command() -> None:
+    code = "import sys; sys.modules['typer'] = None\nfrom glimpse.cli.main import main\nmain(['status'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("pip install 'glimpse[cli]'")
+
+
+def test_ctrl_c_is_quiet(toy_server: str, collection: str, tmp_path: Path) -> None:
+    (tmp_path / "many.txt").write_text("red\n" * 200_000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "glimpse.cli.main", "classify", collection, "many.txt"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(toy_server),
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    for _ in range(200):
+        process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, "")
+
+
+def test_a_closed_pipe_is_quiet(toy_server: str, collection: str, tmp_path: Path) -> None:
+    (tmp_path / "many.txt").write_text("red\n" * 3_000)
+    done = subprocess.run(
+        f"{sys.executable} -m glimpse.cli.main classify {collection} many.txt | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env=environment(toy_server),
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.stdout.startswith("INPUT")
+    assert done.stderr == ""
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    done = run_glimpse(["serve", "--backbone", tmp_path / "none", "--data", tmp_path / "data"])
+    assert done.code == 1
+    assert "none" in done.err.splitlines()[-1]
+    assert "Traceback" not in done.err
+    wrong = run_glimpse(["serve", "--config", tmp_path / "none.toml"])
+    assert (wrong.code, "none.toml" in wrong.err) == (1, True)
+
+
+def test_progress_is_told_in_lines_where_there_is_no_terminal(run: Run, collection: str, colours: Path) -> None:
+    assert run("enroll", collection, colours).err == ""

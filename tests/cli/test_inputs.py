@@ -1,0 +1,93 @@
+from pathlib import Path
+
+import numpy as np
+
+from .conftest import Run
+
+FIELDS = ["input", "decision", "label", "probability", "margin", "labels", "evidence", "timings_ms"]
+
+
+def test_classify_prints_exactly_these_fields(run: Run, collection: str, colours: Path) -> None:
+    done = run("classify", collection, colours / "red", "--format", "json")
+    assert done.code == 0
+    assert len(done.objects) == 6
+    for one in done.objects:
+        assert list(one) == FIELDS
+        assert (one["decision"], one["label"]) == ("MATCH", "red")
+        assert set(one["labels"][0]) == {"label", "score"}
+        assert set(one["evidence"][0]) == {"example", "label", "similarity"}
+        assert one["timings_ms"]["total"] > 0
+
+
+def test_a_table_fits_eighty_columns(run: Run, collection: str, colours: Path) -> None:
+    done = run("classify", collection, colours, "--text", "x" * 200)
+    assert done.code == 0
+    assert done.out.startswith("INPUT")
+    assert len(done.out.splitlines()) == 26
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_a_bad_file_keeps_its_place_and_fails_the_command(
+    run: Run, collection: str, colours: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"")
+    red = colours / "red" / "0.png"
+    done = run("classify", collection, red, "bad.png", red, "--format", "json")
+    assert done.code == 1
+    assert [one.get("decision") for one in done.objects] == ["MATCH", None, "MATCH"]
+    assert done.objects[1]["input"] == "bad.png"
+    assert "failed: bad.png" in run("classify", collection, "bad.png").err
+
+
+def test_a_stranger_is_unknown(run: Run, collection: str) -> None:
+    assert run("classify", collection, "--text", "nothing", "--format", "json").objects[0]["decision"] == "UNKNOWN"
+
+
+def test_lines_of_text(run: Run, collection: str, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("red\n\nblue\n")
+    done = run("classify", collection, "lines.txt", "--text", "green", "--format", "json")
+    assert [one["label"] for one in done.objects] == ["red", "blue", "green"]
+    assert [one["input"] for one in done.objects] == ["lines.txt:1", "lines.txt:3", "green"]
+
+
+def test_broken_lines_name_their_place(run: Run, collection: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('"red"\n{"no": "text"}\n')
+    assert "bad.jsonl:2 is neither" in run("classify", collection, "bad.jsonl").err
+
+
+def test_label_by_text_alone(run: Run, colours: Path) -> None:
+    prompts = ["--prompt", "a red circle", "--prompt", "blue"]
+    done = run("label", colours / "red" / "0.png", *prompts, "--format", "json")
+    assert list(done.objects[0]) == FIELDS
+    assert done.objects[0]["label"] == "a red circle"
+    assert run("label", colours / "blue", *prompts, "--templates").code == 0
+    assert run("label", colours / "blue").code == 2
+
+
+def test_search_and_its_labels(run: Run, collection: str, colours: Path) -> None:
+    red = colours / "red" / "0.png"
+    [one] = run("search", collection, red, "--top", "4", "--format", "json").objects
+    assert [neighbor["label"] for neighbor in one["neighbors"]] == ["red"] * 4
+    assert one["neighbors"][0]["similarity"] > 0.9999
+    [one] = run("search", collection, red, "--label", "blue", "--top", "2", "--format", "json").objects
+    assert [neighbor["label"] for neighbor in one["neighbors"]] == ["blue"] * 2
+    assert len(run("search", collection, red).out.splitlines()) == 11
+
+
+def test_embed_writes_vectors_and_says_which_is_which(run: Run, colours: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"")
+    done = run("embed", colours / "red", "bad.png", "--text", "red", "--out", "v.npy", "--format", "json")
+    assert done.code == 1
+    assert done.objects[0]["shape"] == [7, 4]
+    vectors = np.load(tmp_path / "v.npy")
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    listing = (tmp_path / "v.jsonl").read_text().splitlines()
+    assert len(listing) == 8
+    assert '"row": null' in listing[6]
+
+
+def test_both_places_take_the_options(run: Run, collection: str, toy_server: str) -> None:
+    before = run("--format", "json", "--server", toy_server, "collections", "show", collection)
+    after = run("collections", "show", collection, "--server", toy_server, "--format", "json")
+    assert before.objects == after.objects

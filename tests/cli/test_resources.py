@@ -1,0 +1,49 @@
+from .conftest import Run
+
+
+def test_a_collections_life(run: Run) -> None:
+    made = run("collections", "create", "life", "--match-threshold", "0.7", "--format", "json").objects[0]
+    assert (made["backbone"], made["match_threshold"], made["match_margin"]) == ("toy", 0.7, None)
+    again = run("collections", "create", "life")
+    assert again.code == 1
+    assert "life" in again.err
+    changed = run("collections", "update", "life", "--match-threshold", "default", "--format", "json").objects[0]
+    assert changed["match_threshold"] is None
+    assert run("collections", "update", "life").code == 2
+    assert run("collections", "update", "life", "--match-margin", "much").code == 2
+    assert "life" in run("collections", "list").out
+    assert run("collections", "delete", "life").code == 0
+    assert run("collections", "show", "life").code == 1
+
+
+def test_a_labels_life(run: Run, collection: str) -> None:
+    made = run("labels", "create", collection, "warm", "--prompt", "red", "--format", "json").objects[0]
+    assert made["prompts"] == ["red"]
+    run("labels", "update", collection, "warm", "--display-name", "Warm ones", "--no-prompts")
+    shown = run("labels", "show", collection, "warm", "--format", "json").objects[0]
+    assert (shown["display_name"], shown["prompts"]) == ("Warm ones", [])
+    assert run("labels", "delete", collection, "warm").code == 0
+    refused = run("labels", "delete", collection, "red")
+    assert refused.code == 1
+    assert "--force" in refused.err
+    assert run("labels", "delete", collection, "red", "--force").code == 0
+
+
+def test_an_examples_life(run: Run, collection: str) -> None:
+    listed = run("examples", "list", collection, "--label", "red", "--format", "json").objects
+    assert len(listed) == 6
+    first = listed[0]
+    assert run("examples", "show", collection, first["id"], "--format", "json").objects == [first]
+    assert run("examples", "delete", collection, first["example"]).code == 0
+    assert run("examples", "show", collection, first["id"]).code == 1
+    assert len(run("examples", "list", collection).out.splitlines()) == 24
+
+
+def test_backbones_and_status(run: Run, collection: str) -> None:
+    assert run("backbone", "list", "--format", "json").objects[0]["reads"] == ["image", "text"]
+    assert "toy" in run("backbone", "show", "toy").out
+    [state] = run("status", "--format", "json").objects
+    assert state["health"] == "SERVING"
+    assert 0 < state["latency_ms"] < 1000
+    assert collection in {one["id"] for one in state["collections"]}
+    assert max(map(len, run("status").out.splitlines())) <= 80

@@ -1,0 +1,136 @@
+"""The client against a real server, over every kind of call."""
+
+import asyncio
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from glimpse.cli.demo_server import own_server
+from glimpse.client import (
+    AlreadyExists,
+    AsyncClient,
+    Client,
+    Decision,
+    FailedPrecondition,
+    Input,
+    InvalidArgument,
+    Modality,
+    NewExample,
+    NotFound,
+    Vector,
+)
+from PIL import Image
+
+from ..cli.toy_bundle import make_toy_bundle
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    bundle = make_toy_bundle(tmp_path_factory.mktemp("bundle") / "toy")
+    with own_server(tmp_path_factory.mktemp("server"), [bundle]) as address:
+        yield address
+
+
+@pytest.fixture
+def glimpse(server: str) -> Iterator[Client]:
+    with Client(server) as client:
+        yield client
+        for collection in client.list_collections():
+            client.delete_collection(collection, force=True)
+
+
+def png(colour: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (10, 10), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_from_an_example_to_an_answer(glimpse: Client) -> None:
+    collection = glimpse.create_collection("shades", display_name="Shades")
+    new = [NewExample(png("red"), "warm", id="r", domain="drawn", metadata={"by": "hand"}), NewExample("blue", "cold")]
+    enrollment = glimpse.enroll(collection, new, create_labels=True)
+    example = enrollment.results[0].unwrap()
+    assert (example.label, example.modality, example.domain) == ("warm", Modality.IMAGE, "drawn")
+    assert example.metadata == {"by": "hand"}
+    [result] = glimpse.classify(collection, ["red"], min_revision=enrollment.revision)
+    assert (result.unwrap().decision, result.unwrap().label) == (Decision.MATCH, "warm")
+    assert result.unwrap().evidence[0].example == example.name
+    assert result.unwrap().revision >= enrollment.revision
+    assert result.timings.total_ms > 0
+
+
+def test_the_same_request_again_changes_nothing(glimpse: Client) -> None:
+    glimpse.create_collection("shades")
+    examples = [NewExample("red", "warm"), NewExample("blue", "cold")]
+    first = glimpse.enroll("shades", examples, create_labels=True, request_id="once")
+    again = glimpse.enroll("shades", examples, create_labels=True, request_id="once")
+    assert [one.unwrap().name for one in again.results] == [one.unwrap().name for one in first.results]
+    assert glimpse.get_collection("shades").example_count == 2
+    with pytest.raises(InvalidArgument) as caught:
+        glimpse.enroll("shades", examples[:1], create_labels=True, request_id="once")
+    assert caught.value.reason == "REQUEST_ID_REUSED"
+
+
+def test_vectors_go_out_and_in(glimpse: Client) -> None:
+    glimpse.create_collection("shades")
+    vector = glimpse.embed([png("red")])[0].unwrap()
+    assert vector.values.dtype == np.float32
+    assert np.linalg.norm(vector.values) == pytest.approx(1)
+    glimpse.enroll("shades", [NewExample(vector, "warm")], create_labels=True)
+    [found] = glimpse.search("shades", [Vector(2 * vector.values, vector.embedding_space)], top_k=1)
+    assert found.unwrap()[0].similarity == pytest.approx(1)
+    stored = glimpse.get_example(found.unwrap()[0].example, include_vector=True).vector
+    assert stored is not None
+    np.testing.assert_allclose(stored.values, vector.values, atol=1e-6)
+    assert next(glimpse.list_examples("shades")).vector is None
+
+
+def test_refusals_name_reason_and_field(glimpse: Client) -> None:
+    glimpse.create_collection("shades")
+    with pytest.raises(AlreadyExists):
+        glimpse.create_collection("shades")
+    with pytest.raises(NotFound) as caught:
+        glimpse.classify("nowhere", ["red"])
+    assert caught.value.reason == "COLLECTION_NOT_FOUND"
+    with pytest.raises(InvalidArgument) as wrong:
+        glimpse.create_collection("Not An Id")
+    assert wrong.value.field == "collection_id"
+    glimpse.create_label("shades", "warm")
+    with pytest.raises(FailedPrecondition):
+        glimpse.delete_collection("shades")
+    bad = glimpse.embed([b"", b"no picture", png("red")[:40], Vector(np.ones(3), "other"), "red"])
+    assert [one.ok for one in bad] == [False, False, False, False, True]
+    assert all(one.error and one.error.reason and one.error.field.startswith("inputs[") for one in bad[:4])
+
+
+def test_listings_follow_real_pages(glimpse: Client) -> None:
+    glimpse.create_collection("shades")
+    glimpse.enroll("shades", [NewExample(f"red {i}", f"l{i:02}") for i in range(25)], create_labels=True)
+    assert [label.id for label in glimpse.list_labels("shades", page_size=7)] == [f"l{i:02}" for i in range(25)]
+    assert len(list(glimpse.list_examples("shades", page_size=10))) == 25
+
+
+async def test_a_stream_and_calls_beside_it(server: str, glimpse: Client) -> None:
+    glimpse.create_collection("shades")
+    glimpse.enroll("shades", [NewExample("red", "warm"), NewExample("blue", "cold")], create_labels=True)
+    async with AsyncClient(server) as client:
+
+        async def streamed() -> list[str]:
+            inputs = (Input(("red", "blue")[i % 2], id=str(i)) for i in range(500))
+            return [one.unwrap().label async for one in client.stream_classify("shades", inputs)]
+
+        labels, answers, health = await asyncio.gather(
+            streamed(), client.zero_shot({"w": ["red"], "c": ["blue"]}, [png("blue")]), client.health()
+        )
+    assert labels == ["warm", "cold"] * 250
+    assert answers[0].unwrap().label == "c"
+    assert health.serving
+
+
+def test_a_stream_of_a_thousand(glimpse: Client) -> None:
+    glimpse.create_collection("shades")
+    glimpse.enroll("shades", [NewExample("red", "warm"), NewExample("blue", "cold")], create_labels=True)
+    pictures = [png("red"), png("blue")] * 500
+    labels = [one.unwrap().label for one in glimpse.stream_classify("shades", pictures)]
+    assert labels == ["warm", "cold"] * 500
