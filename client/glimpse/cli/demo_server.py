@@ -9,17 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from glimpse.cli.errors import CliError
+from glimpse.cli.output import tell
 
 _READY = "listening on "
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
+_TOLD = 20  # lines of the log
 
 
 @contextmanager
 def own_server(folder: Path, backbones: Sequence[Path] = ()) -> Iterator[str]:
     """Starts a server on a free port with its data in `folder`; yields its address; stops it in every outcome.
 
-    Raises CliError with the end of the server's log where it does not start.
+    Where it does not start, tells the end of its log and raises CliError.
     """
     log = folder / "server.log"
     arguments = ["serve", "--listen", "127.0.0.1:0", "--data", str(folder / "data")]
@@ -64,8 +66,9 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
     finally:
         watchdog.cancel()
     process.wait()
-    tail = log.read_text("utf-8", errors="replace").splitlines()[-12:]
-    raise CliError("the server did not start; its log ends: " + " | ".join(line for line in tail if line.strip()))
+    for logged in log.read_text("utf-8", errors="replace").splitlines()[-_TOLD:]:
+        tell(f"server: {logged}")
+    raise CliError("the server did not start; the end of its log is above")
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

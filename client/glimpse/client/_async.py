@@ -1,7 +1,7 @@
 """The asyncio client."""
 # ruff: noqa: ASYNC109  (a timeout here covers retries and is what the server is told)
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 
 from glimpse.client import _input_requests as requests
 from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, LabelMode, SearchResult
@@ -37,7 +37,7 @@ class AsyncClient(AsyncResourceMethods):
         backbone: str = "",
         window: int = 32,
         timeout: float | None = None,
-    ) -> AsyncIterator[EmbedResult]:
+    ) -> AsyncGenerator[EmbedResult, None]:
         """As Client.stream_embed."""
         return self._answers(requests.stream_embed(backbone), inputs, window, timeout)
 
@@ -78,7 +78,7 @@ class AsyncClient(AsyncResourceMethods):
         min_revision: int = 0,
         window: int = 32,
         timeout: float | None = None,
-    ) -> AsyncIterator[ClassifyResult]:
+    ) -> AsyncGenerator[ClassifyResult, None]:
         """As Client.stream_classify."""
         options = requests.options(top_k, evidence, min_revision)
         return self._answers(requests.stream_classify(collections, options), inputs, window, timeout)

@@ -4,7 +4,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from typing import Self, TypeVar
 
 import grpc
@@ -93,7 +93,7 @@ class AsyncCore:
         inputs: Iterable[AnyInput] | AsyncIterable[AnyInput],
         window: int,
         timeout: float | None,
-    ) -> AsyncIterator[T]:
+    ) -> AsyncGenerator[T, None]:
         """Runs a stream and, should the server go away, its successors. No timeout: no deadline."""
         session = self._session(math.inf if timeout is None else timeout)
         backlog, attempt = AsyncBacklog(inputs, window, self._max_bytes), 0
@@ -112,7 +112,7 @@ class AsyncCore:
         if backlog.error is not None:
             raise backlog.error
 
-    async def _one_call(self, stream: Stream[T], backlog: AsyncBacklog, session: Session) -> AsyncIterator[T]:
+    async def _one_call(self, stream: Stream[T], backlog: AsyncBacklog, session: Session) -> AsyncGenerator[T, None]:
         requests = backlog.requests(stream.config, stream.wrap)
         timeout = session.deadline.remaining()
         call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=self._metadata)

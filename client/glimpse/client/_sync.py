@@ -1,6 +1,6 @@
 """The synchronous client."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 from glimpse.client import _input_requests as requests
 from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, LabelMode, SearchResult
@@ -38,7 +38,7 @@ class Client(ResourceMethods):
         backbone: str = "",
         window: int = 32,
         timeout: float | None = None,
-    ) -> Iterator[EmbedResult]:
+    ) -> Generator[EmbedResult, None, None]:
         """The vectors of any number of inputs, as they come; as `stream_classify`."""
         return self._answers(requests.stream_embed(backbone), inputs, window, timeout)
 
@@ -100,7 +100,7 @@ class Client(ResourceMethods):
         min_revision: int = 0,
         window: int = 32,
         timeout: float | None = None,
-    ) -> Iterator[ClassifyResult]:
+    ) -> Generator[ClassifyResult, None, None]:
         """Classifies any number of inputs; the answers come in the inputs' order, each as soon as it is
         there.
 

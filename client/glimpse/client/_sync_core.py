@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Self, TypeVar
 
 import grpc
@@ -96,7 +96,7 @@ class SyncCore:
 
     def _answers(
         self, stream: Stream[T], inputs: Iterable[AnyInput], window: int, timeout: float | None
-    ) -> Iterator[T]:
+    ) -> Generator[T, None, None]:
         """Runs a stream and, should the server go away, its successors. No timeout: no deadline."""
         session = self._session(math.inf if timeout is None else timeout)
         backlog, attempt = Backlog(inputs, window, self._max_bytes), 0
@@ -114,7 +114,7 @@ class SyncCore:
         if backlog.error is not None:
             raise backlog.error
 
-    def _one_call(self, stream: Stream[T], backlog: Backlog, session: Session) -> Iterator[T]:
+    def _one_call(self, stream: Stream[T], backlog: Backlog, session: Session) -> Generator[T, None, None]:
         requests = backlog.requests(stream.config, stream.wrap)
         timeout = session.deadline.remaining()
         call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=self._metadata)
