@@ -54,7 +54,7 @@ def decode_image(data: bytes, rule: ImageRule, limits: ImageLimits | None = None
     except UnidentifiedImageError as error:
         raise InputError("IMAGE_UNREADABLE", "not a picture in a format this server reads") from error
     except Image.DecompressionBombError as error:
-        raise InputError("IMAGE_TOO_LARGE", str(error)) from error
+        raise InputError("IMAGE_TOO_LARGE", f"far too many pixels; at most {limits.pixels:,} in all") from error
     except MemoryError as error:
         raise InputError("IMAGE_TOO_LARGE", "decoding it takes more memory than there is") from error
     except Exception as error:  # a hostile file can raise almost anything out of a decoder

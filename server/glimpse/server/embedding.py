@@ -80,7 +80,7 @@ def _given_vector(source: Source, given: types_pb2.Vector, field: str) -> Embedd
         return invalid("VECTOR_SIZE_MISMATCH", f"{wanted}, not {len(given.data)}", data_field)
     vector = np.frombuffer(given.data, "<f4")
     square = float(vector @ vector)
-    if abs(square - 1) > 1e-6:
+    if not abs(square - 1) <= 1e-6:  # NaN too
         try:
             vector = normalize(vector)
         except ValueError as error:

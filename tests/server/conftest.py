@@ -1,0 +1,35 @@
+"""One real server for the room's tests, with a dual and an image-only backbone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.bundles import tiny_dual_bundle, tiny_image_bundle
+from support.server import ServerProcess, Stubs, make_collection
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("bundles")
+    tiny_dual_bundle(folder / "tiny")
+    tiny_image_bundle(folder / "tiny-image", seed=5)
+    return folder / "tiny", folder / "tiny-image"
+
+
+@pytest.fixture(scope="session")
+def server(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("server"), *bundles) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def stubs(server: ServerProcess) -> Iterator[Stubs]:
+    stubs = Stubs(server.address)
+    yield stubs
+    stubs.channel.close()
+
+
+@pytest.fixture
+def collection(stubs: Stubs) -> str:
+    """A new collection of the dual backbone: its name."""
+    return make_collection(stubs)

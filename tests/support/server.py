@@ -1,0 +1,94 @@
+"""A real server process that a test can stop, kill and start again on the same data."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Self
+
+import grpc
+
+from glimpse.v1 import collection_service_pb2
+from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
+from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
+from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+
+
+class ServerProcess:
+    """`glimpse serve` on a free port. Use it as a context manager: it is stopped in every outcome."""
+
+    def __init__(self, folder: Path, *backbones: Path, **settings: object) -> None:
+        self.folder = folder
+        self._arguments = ["--listen", "127.0.0.1:0", "--data", str(folder / "data")]
+        for backbone in backbones:
+            self._arguments += ["--backbone", str(backbone)]
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("GLIMPSE_")},
+            **{f"GLIMPSE_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self.process: subprocess.Popen[str] | None = None
+        self.address = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        log = (self.folder / "server.log").open("a")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "glimpse.cli.main", "serve", *self._arguments],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=self._environment,
+        )
+        log.close()
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if not line.startswith("listening on "):
+            self.stop()
+            raise AssertionError(f"the server did not start:\n{self.log()}")
+        self.address = line.split()[-1]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Signals the process, waits for its end, returns its exit code."""
+        assert self.process
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+        return self.process.returncode
+
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text()
+
+
+class Stubs:
+    """The three services over one channel, and the channel."""
+
+    def __init__(self, address: str) -> None:
+        options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+        self.channel = grpc.insecure_channel(address, options)
+        self.embedding = EmbeddingServiceStub(self.channel)
+        self.collections = CollectionServiceStub(self.channel)
+        self.classification = ClassificationServiceStub(self.channel)
+
+
+def make_collection(stubs: Stubs, backbone: str = "backbones/tiny") -> str:
+    """A new collection with an id of its own; returns its name."""
+    request = collection_service_pb2.CreateCollectionRequest(
+        collection_id=f"c-{uuid.uuid4().hex[:12]}",
+        collection=collection_service_pb2.Collection(backbone=backbone),
+    )
+    name: str = stubs.collections.CreateCollection(request).collection.name
+    return name
