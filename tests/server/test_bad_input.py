@@ -6,15 +6,14 @@ import zlib
 import grpc
 import numpy as np
 import pytest
-from PIL import Image
-from support.pictures import encoded, picture
-from support.server import ServerProcess, Stubs, make_collection
-from support.status import refused
-
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
+from PIL import Image
+from support.pictures import encoded, picture
+from support.server import ServerProcess, Stubs, make_collection
+from support.status import refused
 
 Code = grpc.StatusCode
 Input = types_pb2.Input
@@ -27,7 +26,12 @@ def claims(width: int, height: int) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 def vector(values: "np.typing.ArrayLike", space: str) -> Input:
@@ -114,9 +118,7 @@ def test_an_empty_input_fails_alone(stubs: Stubs) -> None:
         ([0.0] * 8, "VECTOR_NOT_FINITE"),
     ],
 )
-def test_a_bad_vector_fails_alone(
-    stubs: Stubs, collection: str, space: str, values: list[float], reason: str
-) -> None:
+def test_a_bad_vector_fails_alone(stubs: Stubs, collection: str, space: str, values: list[float], reason: str) -> None:
     inputs = [vector(values, space), vector([1e20] * 8, space)]
     enrolled = stubs.collections.EnrollExamples(
         col.EnrollExamplesRequest(
@@ -134,7 +136,9 @@ def test_a_bad_vector_fails_alone(
 
 
 def test_a_vector_of_another_space_is_refused(stubs: Stubs, collection: str) -> None:
-    request = cls.ClassifyRequest(collections=[collection], inputs=[vector([1.0] * 8, "another"), vector([1.0] * 8, "")])
+    request = cls.ClassifyRequest(
+        collections=[collection], inputs=[vector([1.0] * 8, "another"), vector([1.0] * 8, "")]
+    )
     for result in stubs.classification.Classify(request).results:
         assert result.status.reason == "EMBEDDING_SPACE_MISMATCH"
         assert result.status.field.endswith(".vector.embedding_space")
@@ -148,9 +152,7 @@ def test_a_text_for_an_image_only_backbone_is_refused(stubs: Stubs) -> None:
     assert (text.status.reason, text.status.field) == ("MODALITY_UNSUPPORTED", "inputs[0].text")
     assert image.status.code == 0
     prompts = [cls.PromptedLabel(prompts=["a red circle"])]
-    zero_shot = cls.ZeroShotRequest(
-        backbone="backbones/tiny-image", labels=prompts, inputs=[Input(image=picture())]
-    )
+    zero_shot = cls.ZeroShotRequest(backbone="backbones/tiny-image", labels=prompts, inputs=[Input(image=picture())])
     with refused(Code.INVALID_ARGUMENT, "MODALITY_UNSUPPORTED", "labels[0].prompts[0].text"):
         stubs.classification.ZeroShot(zero_shot)
 
@@ -172,9 +174,7 @@ def test_unknown_things_are_not_found(stubs: Stubs, collection: str) -> None:
     with refused(Code.NOT_FOUND, "LABEL_NOT_FOUND", "label_ids[0]"):
         stubs.classification.Search(cls.SearchRequest(collection=collection, inputs=image, label_ids=["none"]))
     new = col.NewExample(label_id="none", input=image[0])
-    [result] = stubs.collections.EnrollExamples(
-        col.EnrollExamplesRequest(parent=collection, examples=[new])
-    ).results
+    [result] = stubs.collections.EnrollExamples(col.EnrollExamplesRequest(parent=collection, examples=[new])).results
     assert (result.status.code, result.status.reason) == (Code.NOT_FOUND.value[0], "LABEL_NOT_FOUND")
     assert result.status.field == "examples[0].label_id"
 

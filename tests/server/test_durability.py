@@ -6,14 +6,13 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+from glimpse.v1 import classification_service_pb2 as cls
+from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import types_pb2
 from support.bundles import tiny_image_bundle
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
 from support.status import refused
-
-from glimpse.v1 import classification_service_pb2 as cls
-from glimpse.v1 import collection_service_pb2 as col
-from glimpse.v1 import types_pb2
 
 _WRITERS, _KILLS = 4, 3
 
@@ -31,9 +30,7 @@ def a_picture(writer: int, number: int) -> bytes:
 def enroll(stubs: Stubs, collection: str, writer: int, number: int) -> list[str]:
     """Two examples in one request; returns their names."""
     examples = [
-        col.NewExample(
-            label_id=f"label-{writer}", input=types_pb2.Input(image=a_picture(writer, 2 * number + i))
-        )
+        col.NewExample(label_id=f"label-{writer}", input=types_pb2.Input(image=a_picture(writer, 2 * number + i)))
         for i in (0, 1)
     ]
     request = col.EnrollExamplesRequest(

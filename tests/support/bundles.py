@@ -4,15 +4,34 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from glimpse.backbone import Bundle, write_bundle
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from glimpse.backbone import Bundle, write_bundle
+_WORDS = [
+    "a",
+    "red",
+    "green",
+    "blue",
+    "circle",
+    "square",
+    "triangle",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+]
 
-_WORDS = "a red green blue circle square triangle one two three four five six seven eight nine ten".split()
 
-
-def tiny_image_bundle(out: Path, name: str = "tiny-image", *, size: int = 16, dimension: int = 8, seed: int = 0) -> Bundle:
+def tiny_image_bundle(
+    out: Path, name: str = "tiny-image", *, size: int = 16, dimension: int = 8, seed: int = 0
+) -> Bundle:
     """Images only: a random projection of the pixels."""
     work = _folder(out)
     _image_graph(work / "image.onnx", size, dimension, seed)

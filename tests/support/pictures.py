@@ -6,7 +6,9 @@ from typing import Any
 from PIL import Image
 
 
-def picture(colour: str | tuple[int, ...] = "red", size: tuple[int, int] = (20, 20), format: str = "PNG", **save: Any) -> bytes:
+def picture(
+    colour: str | tuple[int, ...] = "red", size: tuple[int, int] = (20, 20), format: str = "PNG", **save: Any
+) -> bytes:
     """One colour, encoded."""
     return encoded(Image.new("RGB", size, colour), format, **save)
 

@@ -47,5 +47,3 @@ def refused(code: grpc.StatusCode, reason: str, field: str | None = None) -> Ite
     if field is not None:
         assert found.field == field
     assert found.message
-
-

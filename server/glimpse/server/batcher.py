@@ -123,6 +123,10 @@ class Batcher(Generic[T]):
             vectors = await loop.run_in_executor(self._executor, self._encode, items)
             if len(vectors) != len(batch):
                 raise RuntimeError(f"the encoder returned {len(vectors)} vectors for {len(batch)} inputs")
+        except asyncio.CancelledError:  # closing: nobody is left waiting
+            for entry in batch:
+                entry.future.cancel()
+            raise
         except Exception as error:  # the encoder's fault fails its batch, not the batches after it
             for entry in batch:
                 if not entry.future.done():

@@ -1,0 +1,117 @@
+"""Health, reflection, backbones, settings, restart with another backbone."""
+
+from pathlib import Path
+
+import grpc
+import pytest
+from glimpse.server.settings import load_settings
+from glimpse.v1 import classification_service_pb2 as cls
+from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import embedding_service_pb2 as emb
+from glimpse.v1 import types_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
+from pydantic import ValidationError
+from server.test_collections import enroll
+from support.bundles import tiny_dual_bundle
+from support.pictures import picture
+from support.server import ServerProcess, Stubs, make_collection
+from support.status import refused
+
+SERVICES = {
+    "glimpse.v1.EmbeddingService",
+    "glimpse.v1.CollectionService",
+    "glimpse.v1.ClassificationService",
+}
+
+
+def test_health_is_serving_for_the_server_and_each_service(stubs: Stubs) -> None:
+    check = health_pb2_grpc.HealthStub(stubs.channel).Check
+    for service in ("", *SERVICES):
+        assert check(health_pb2.HealthCheckRequest(service=service)).status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_reflection_describes_the_services(stubs: Stubs, version: str) -> None:
+    call = stubs.channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        reflection_pb2.ServerReflectionRequest.SerializeToString,
+        reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    requests = [
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol="glimpse.v1.ClassificationService"),
+    ]
+    listed, described = call(iter(requests))
+    assert {service.name for service in listed.list_services_response.service} > SERVICES
+    file, *_ = described.file_descriptor_response.file_descriptor_proto
+    assert FileDescriptorProto.FromString(file).package == "glimpse.v1"
+
+
+def test_backbones_say_what_they_are(stubs: Stubs) -> None:
+    first = stubs.embedding.ListBackbones(emb.ListBackbonesRequest(page_size=1))
+    [tiny] = first.backbones
+    assert (tiny.name, tiny.dimension, tiny.image_size, tiny.context_length) == ("backbones/tiny", 8, 16, 6)
+    assert list(tiny.modalities) == [types_pb2.MODALITY_IMAGE, types_pb2.MODALITY_TEXT]
+    assert tiny.logit_scale == 20
+    assert not tiny.HasField("logit_bias")
+    rest = stubs.embedding.ListBackbones(emb.ListBackbonesRequest(page_token=first.next_page_token))
+    assert [backbone.name for backbone in rest.backbones] == ["backbones/tiny-image"]
+    assert stubs.embedding.GetBackbone(emb.GetBackboneRequest(name=tiny.name)).backbone == tiny
+
+
+def test_another_backbone_of_the_same_name_does_not_mix(tmp_path: Path) -> None:
+    """A collection keeps its embedding space: with other weights under the name, images are refused, vectors not."""
+    tiny_dual_bundle(tmp_path / "old", "tiny")
+    tiny_dual_bundle(tmp_path / "new", "tiny", seed=9)
+    with ServerProcess(tmp_path, tmp_path / "old") as server:
+        stubs = Stubs(server.address)
+        collection = make_collection(stubs)
+        enroll(stubs, collection, [("red", picture("red"))])
+        [example] = stubs.collections.ListExamples(
+            col.ListExamplesRequest(parent=collection, include_vector=True)
+        ).examples
+    with ServerProcess(tmp_path, tmp_path / "new") as server:
+        stubs = Stubs(server.address)
+        request = cls.ClassifyRequest(
+            collections=[collection],
+            inputs=[types_pb2.Input(image=picture("red")), types_pb2.Input(vector=example.vector)],
+        )
+        image, vector = stubs.classification.Classify(request).results
+        assert image.status.code == grpc.StatusCode.FAILED_PRECONDITION.value[0]
+        assert image.status.reason == "EMBEDDING_SPACE_MISMATCH"
+        assert vector.classifications[0].label_id == "red"
+        with refused(grpc.StatusCode.FAILED_PRECONDITION, "EMBEDDING_SPACE_MISMATCH"):
+            stubs.collections.CreateLabel(
+                col.CreateLabelRequest(parent=collection, label_id="x", label=col.Label(prompts=["red"]))
+            )
+
+
+def test_a_full_queue_is_resource_exhausted_with_a_time_to_return(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
+    with ServerProcess(tmp_path, bundles[0], queue_limit=4) as server:
+        stubs = Stubs(server.address)
+        inputs = [types_pb2.Input(image=picture(size=(600, 600)))] * 64
+        request = emb.EmbedRequest(backbone="backbones/tiny", inputs=inputs)
+        results = stubs.embedding.Embed(request).results
+        full = [result.status for result in results if result.status.code]
+        assert 0 < len(full) < 64
+        assert {status.reason for status in full} == {"QUEUE_FULL"}
+        assert all(status.retry_delay_ms > 0 for status in full)
+
+
+def test_settings_come_from_flag_environment_file_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "glimpse.toml"
+    file.write_text('listen = "127.0.0.1:1"\nmax_batch = 7\nqueue_limit = 9\n')
+    monkeypatch.setenv("GLIMPSE_MAX_BATCH", "8")
+    settings = load_settings(file, listen="127.0.0.1:2", data=None)
+    assert (settings.listen, settings.max_batch, settings.queue_limit, settings.max_inputs) == (
+        "127.0.0.1:2",
+        8,
+        9,
+        256,
+    )
+    with pytest.raises(ValidationError, match="max_batch"):
+        load_settings(None, max_batch=0)
+    with pytest.raises(FileNotFoundError, match="no-such"):
+        load_settings(tmp_path / "no-such.toml")

@@ -1,0 +1,82 @@
+"""`ordered`: in order, a window at a time, tidy when it ends early."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from glimpse.server.streams import ordered
+
+
+class Source:
+    """Numbers, counted as they are taken."""
+
+    def __init__(self, count: int, broken_at: int | None = None) -> None:
+        self.taken = 0
+        self._count, self._broken_at = count, broken_at
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        for number in range(self._count):
+            if number == self._broken_at:
+                raise ConnectionError("the sender is gone")
+            self.taken += 1
+            yield number
+            await asyncio.sleep(0)
+
+
+async def test_answers_come_in_order_however_long_each_takes() -> None:
+    async def work(number: int) -> int:
+        await asyncio.sleep(0.02 if number % 3 == 0 else 0)
+        return number * 10
+
+    assert [answer async for answer in ordered(aiter(Source(50)), work, 8)] == [10 * n for n in range(50)]
+
+
+async def test_no_more_is_taken_than_the_window_holds() -> None:
+    source, gate = Source(1_000), asyncio.Event()
+
+    async def work(number: int) -> int:
+        await gate.wait()
+        return number
+
+    answers = ordered(aiter(source), work, 8)
+    first = asyncio.ensure_future(anext(answers))
+    await asyncio.sleep(0.05)
+    assert source.taken <= 8 + 1  # one more may be in hand
+    gate.set()
+    assert await first == 0
+    await asyncio.sleep(0.05)
+    assert source.taken <= 8 + 2, "a reader that does not read holds the sender back"
+    assert [answer async for answer in answers] == list(range(1, 1_000))
+
+
+async def test_a_reader_who_leaves_stops_the_work() -> None:
+    source, cancelled = Source(1_000), 0
+
+    async def work(number: int) -> int:
+        nonlocal cancelled
+        if number == 0:
+            return 0
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled += 1
+            raise
+        return number
+
+    answers = ordered(aiter(source), work, 8)
+    assert await anext(answers) == 0
+    await asyncio.sleep(0.02)
+    await answers.aclose()  # type: ignore[attr-defined]
+    await asyncio.sleep(0.02)
+    assert cancelled >= 7
+    assert source.taken < 20
+
+
+async def test_a_sender_that_breaks_is_an_error_after_what_it_sent() -> None:
+    async def work(number: int) -> int:
+        return number
+
+    answers = ordered(aiter(Source(10, broken_at=3)), work, 8)
+    assert [await anext(answers) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ConnectionError):
+        await anext(answers)
