@@ -1,0 +1,145 @@
+"""The ledger on a real SQLite file."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from glimpse.ledger import (
+    AlreadyExists,
+    CollectionRecord,
+    DataFolderInUse,
+    Enrolled,
+    EnrollRequest,
+    ExampleRecord,
+    LabelRecord,
+    Ledger,
+    NotFound,
+    RequestIdReused,
+)
+from glimpse.ledger.database import open_engine
+from glimpse.ledger.schema import metadata
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path) as ledger:
+        ledger.create_collection(CollectionRecord("birds", "backbones/b", "space", 2))
+        yield ledger
+
+
+def example(name: str, label: str = "robin", digest: str | None = None) -> ExampleRecord:
+    return ExampleRecord(name, label, digest or f"sha256:{name}", 1, b"\0" * 8, "garden", {"k": "v"})
+
+
+def enroll(ledger: Ledger, *examples: ExampleRecord, labels: tuple[str, ...] = ("robin",)) -> Enrolled:
+    enrolled = ledger.enroll("birds", [LabelRecord(label) for label in labels], examples)
+    assert isinstance(enrolled, Enrolled)
+    return enrolled
+
+
+def test_what_is_written_is_read_back_from_another_process_eyes(ledger: Ledger, tmp_path: Path) -> None:
+    enroll(ledger, example("a"), example("b"))
+    ledger.close()
+    with Ledger.open(tmp_path) as again:
+        [collection] = again.collections()
+        assert (collection.id, collection.revision) == ("birds", 2)
+        first, second = again.examples("birds")
+        assert replace(first, sequence=0, create_time=0) == example("a")
+        assert first.sequence < second.sequence
+        assert [label.id for label in again.labels("birds")] == ["robin"]
+        assert again.revision == 2
+
+
+def test_revisions_have_no_gaps_and_refused_writes_make_none(ledger: Ledger) -> None:
+    revisions = [ledger.revision]
+    with pytest.raises(AlreadyExists):
+        ledger.create_collection(CollectionRecord("birds", "b", "s", 2))
+    revisions.append(enroll(ledger, example("a")).revision)
+    with pytest.raises(NotFound):
+        ledger.enroll("birds", [], [example("b"), example("c", "nobody")])
+    with pytest.raises(NotFound):
+        ledger.delete_example("birds", "nothing")
+    revisions.append(ledger.create_label("birds", LabelRecord("wren"))[1])
+    revisions.append(ledger.delete_label("birds", "wren"))
+    revisions.append(ledger.delete_example("birds", "a"))
+    assert revisions == [1, 2, 3, 4, 5]
+
+
+def test_an_enrolment_is_all_or_nothing(ledger: Ledger) -> None:
+    with pytest.raises(NotFound):
+        ledger.enroll("birds", [LabelRecord("robin")], [example("a"), example("b", "nobody")])
+    assert not list(ledger.examples("birds"))
+    assert not ledger.labels("birds")
+
+
+def test_content_is_once_under_each_label(ledger: Ledger) -> None:
+    enrolled = enroll(ledger, example("a", digest="x"), example("b", digest="x"))
+    assert enrolled.duplicates == [False, True]
+    assert enrolled.examples[1].id == "a"
+    other = enroll(ledger, example("c", "wren", "x"), labels=("wren",))
+    assert [[one.id for one in conflicts] for conflicts in other.conflicts] == [["a"]]
+
+
+def test_a_request_is_answered_once(ledger: Ledger) -> None:
+    request = EnrollRequest("r", "digest", lambda enrolled: f"made {enrolled.revision}".encode())
+    assert ledger.answer_of("birds", request) is None
+    first = ledger.enroll("birds", [LabelRecord("robin")], [example("a")], request)
+    assert isinstance(first, Enrolled)
+    assert ledger.enroll("birds", [], [example("z")], request) == b"made 2"
+    assert ledger.answer_of("birds", request) == b"made 2"
+    assert ledger.revision == 2
+    with pytest.raises(RequestIdReused, match="other content"):
+        ledger.enroll("birds", [], [example("z")], replace(request, digest="other"))
+
+
+def test_deleting_takes_what_is_inside_along(ledger: Ledger) -> None:
+    enroll(ledger, example("a"), example("b", "wren"), labels=("robin", "wren"))
+    ledger.delete_label("birds", "wren")
+    assert [one.id for one in ledger.examples("birds")] == ["a"]
+    ledger.delete_collection("birds")
+    assert not ledger.collections()
+    assert not list(ledger.examples("birds"))
+    ledger.create_collection(CollectionRecord("birds", "b", "s", 2))
+    assert not ledger.labels("birds")
+
+
+def test_a_sequence_number_is_never_used_again(ledger: Ledger) -> None:
+    """Vectors in an index are named by it: a late answer must not name another example."""
+    [first] = enroll(ledger, example("a")).examples
+    ledger.delete_example("birds", "a")
+    [second] = enroll(ledger, example("a")).examples
+    assert second.sequence > first.sequence
+
+
+def test_every_commit_is_synced(ledger: Ledger, tmp_path: Path) -> None:
+    with ledger._engine.connect() as connection:
+        pragma = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")}
+    assert pragma == {"journal_mode": "wal", "synchronous": 2}  # 2: FULL
+
+
+def test_migrations_make_just_the_schema(tmp_path: Path) -> None:
+    engine = open_engine(tmp_path)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_a_folder_has_one_owner(ledger: Ledger, tmp_path: Path) -> None:
+    with pytest.raises(DataFolderInUse, match=r"in use by process \d+"):
+        Ledger.open(tmp_path)
+
+
+def test_a_damaged_database_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    file.write_bytes(b"not a database, but somebody's" * 200)
+    with pytest.raises(Exception, match="not a database"):
+        Ledger.open(tmp_path)
+    assert file.read_bytes().startswith(b"not a database")
+    file.unlink()
+    sqlite3.connect(file).close()
+    Ledger.open(tmp_path).close()  # the failed opening left no lock behind

@@ -1,0 +1,95 @@
+"""What holds the house together: import rules, the namespace, the stubs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOTS = ("proto", "client", "server", "index", "export")
+
+# Each package of ours, and which others it may import.
+ALLOWED = {
+    "glimpse.backbone": set(),
+    "glimpse.fewshot": set(),
+    "glimpse.index": set(),
+    "glimpse.ledger": set(),
+    "glimpse.export": {"glimpse.backbone"},
+    "glimpse.client": {"glimpse.v1"},
+    "glimpse.server": {"glimpse.v1", "glimpse.backbone", "glimpse.fewshot", "glimpse.index", "glimpse.ledger"},
+    "glimpse.cli": {"glimpse.client", "glimpse.export", "glimpse.backbone"},
+}
+# Beyond ALLOWED: the one command that runs the server.
+EXCEPTIONS = {"client/glimpse/cli/serve.py": {"glimpse.server", "glimpse.ledger"}}
+# Third-party modules that a room must not know.
+FORBIDDEN = {
+    "glimpse.backbone": {"grpc", "sqlalchemy", "faiss", "torch"},
+    "glimpse.fewshot": {"grpc", "sqlalchemy", "faiss", "torch", "onnxruntime", "PIL"},
+    "glimpse.index": {"grpc", "sqlalchemy", "torch", "onnxruntime"},
+    "glimpse.ledger": {"grpc", "faiss", "torch", "onnxruntime"},
+    "glimpse.server": {"torch"},
+    "glimpse.client": {"torch", "faiss", "onnxruntime", "PIL", "rich", "typer", "google.rpc", "grpc_status"},
+    "glimpse.cli": {"torch", "faiss", "onnxruntime"},
+}
+
+
+def modules() -> list[tuple[str, Path]]:
+    """Every package's files, as (package, file)."""
+    found = []
+    for root in ROOTS[1:]:
+        for file in (ROOT / root / "glimpse").rglob("*.py"):
+            package = ".".join(("glimpse", file.relative_to(ROOT / root / "glimpse").parts[0]))
+            found.append((package, file))
+    return found
+
+
+def imports(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_go_one_way(package: str) -> None:
+    files = [file for one, file in modules() if one == package]
+    assert files, f"no file of {package}"
+    for file in files:
+        name = file.relative_to(ROOT).as_posix()
+        for imported in imports(file):
+            if imported.startswith("glimpse."):
+                target = ".".join(imported.split(".")[:2])
+                allowed = ALLOWED[package] | EXCEPTIONS.get(name, set()) | {package}
+                assert target in allowed, f"{name} imports {imported}"
+            for forbidden in FORBIDDEN.get(package, ()):
+                assert not f"{imported}.".startswith(f"{forbidden}."), f"{name} imports {imported}"
+
+
+def test_every_package_has_its_rule() -> None:
+    assert {package for package, _ in modules()} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_the_namespace_has_no_init(root: str) -> None:
+    assert not (ROOT / root / "glimpse" / "__init__.py").exists()
+
+
+def test_the_stubs_are_what_the_contract_makes(tmp_path: Path) -> None:
+    made = subprocess.run([sys.executable, ROOT / "proto" / "generate.py", tmp_path], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    fresh = {file.name: file.read_bytes() for file in (tmp_path / "glimpse" / "v1").iterdir()}
+    kept = {file.name: file.read_bytes() for file in (ROOT / "proto" / "glimpse" / "v1").glob("*_pb2*")}
+    assert kept.keys() == fresh.keys()
+    stale = [name for name, content in fresh.items() if kept[name] != content]
+    assert not stale, f"run `make proto`: {stale}"
+
+
+def test_the_server_loads_no_torch() -> None:
+    code = "import sys, glimpse.server.app; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
