@@ -25,16 +25,22 @@ Through the bundle's own preprocessing and ONNX Runtime, by `python -m glimpse.e
 
 ## How it was made
 
-`{command}`: everything it saw in training was drawn by the recipe itself (`export/glimpse/export/mini/`): pictograms,
-letters and digits with captions, and characters of made-up alphabets. No photograph, no Omniglot, no downloaded weights.
-Fonts: DejaVu, STIX and Computer Modern as matplotlib carries them. {shape} Weights: {license}.
+    {command}
+
+Everything it saw in training was drawn by the recipe itself (`export/glimpse/export/mini/`): pictograms, letters and
+digits with captions, and characters of made-up alphabets. No photograph, no Omniglot, no downloaded weights. Fonts:
+DejaVu, STIX and Computer Modern as matplotlib carries them. {shape} Weights: {license}. The run's curve:
+docs/glimpse-mini-curve.csv.
 """
 
 
 def write_card(bundle: Bundle, figures: dict[str, Any]) -> None:
     """Writes CARD.md and card.json into the bundle's folder."""
     rows = [
-        ("zero-shot, 20-way, pairs of colour and shape never seen together", f"{figures['zero_shot_held_out']:.1%} right"),
+        (
+            "zero-shot, 20-way, pairs of colour and shape never seen together",
+            f"{figures['zero_shot_held_out']:.1%} right",
+        ),
         ("one-shot, 20-way, drawn alphabets kept from training", f"{figures['one_shot_drawn']:.1%} error"),
     ]
     if omniglot := figures.get("one_shot_omniglot"):

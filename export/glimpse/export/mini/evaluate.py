@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-
 from glimpse.backbone import Encoder, Tokenizer, decode_image, load_bundle
 from glimpse.export.mini.card import write_card
 from glimpse.export.mini.scenes import HELD_OUT_PAIRS, Scene, render_scene
 from glimpse.export.mini.strokes import HELD_OUT_SEED, Alphabet
+from PIL import Image
 
 Vectors = npt.NDArray[np.float32]
 _WAYS = 20
@@ -58,7 +57,9 @@ def embed(encoder: Encoder, pictures: Sequence[Image.Image | bytes]) -> Vectors:
     """Pictures as a client would send them, through the bundle's preprocessing: (n, d)."""
     rule = encoder.manifest.image
     assert rule is not None  # noqa: S101 (the mini reads images)
-    pixels = [decode_image(_png(picture) if isinstance(picture, Image.Image) else picture, rule) for picture in pictures]
+    pixels = [
+        decode_image(_png(picture) if isinstance(picture, Image.Image) else picture, rule) for picture in pictures
+    ]
     return np.concatenate([encoder.encode_images(np.stack(pixels[i : i + 64])) for i in range(0, len(pixels), 64)])
 
 
@@ -119,7 +120,10 @@ def one_shot_omniglot(encoder: Encoder, archive: Path, episodes: int = 600) -> d
         characters = rng.permutation(len(alphabets[alphabet]))[:_WAYS]
         first, second = rng.permutation(20)[:2]
         errors.append(
-            [_error(table[alphabet][characters, first], table[alphabet][characters, second]) for table in (vectors, pixels)]
+            [
+                _error(table[alphabet][characters, first], table[alphabet][characters, second])
+                for table in (vectors, pixels)
+            ]
         )
     mean, spread = np.mean(errors, 0), np.std(errors, 0) / np.sqrt(episodes)
     return {
@@ -158,7 +162,10 @@ def few_shot(encoder: Encoder, folder: Path, shots: int, seeds: int = 20) -> flo
         orders = [rng.permutation(len(vectors)) for vectors in by_class]
         means = np.stack([v[order[:shots]].mean(0) for v, order in zip(by_class, orders, strict=True)])
         means /= np.linalg.norm(means, axis=1, keepdims=True)
-        right = [(v[order[shots:]] @ means.T).argmax(1) == i for i, (v, order) in enumerate(zip(by_class, orders, strict=True))]
+        right = [
+            (v[order[shots:]] @ means.T).argmax(1) == i
+            for i, (v, order) in enumerate(zip(by_class, orders, strict=True))
+        ]
         accuracies.append(np.concatenate(right).mean())
     return float(np.mean(accuracies))
 
