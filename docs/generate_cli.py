@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+
 from glimpse.cli.commands import command
 
 PAGE = Path(__file__).with_name("cli.md")

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from glimpse.cli.demo_server import own_server
 from PIL import Image
+
+from glimpse.cli.demo_server import own_server
 
 from .toy_bundle import COLOURS, make_toy_bundle
 

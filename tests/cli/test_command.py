@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from glimpse.cli.commands import COMMANDS, command
 
 from .conftest import Run, environment, run_glimpse

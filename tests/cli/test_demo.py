@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from glimpse.backbone import bundled
 from PIL import Image
+
+from glimpse.backbone import bundled
 
 from .conftest import run_glimpse
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import tokenizers
-from glimpse.backbone import write_bundle
 from onnx import TensorProto, helper, numpy_helper
+
+from glimpse.backbone import write_bundle
 
 SIZE, DIMENSION = 8, 4
 COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220), "white": (250, 250, 250)}

@@ -9,6 +9,11 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
 from glimpse.client import Client
 from glimpse.v1 import classification_service_pb2 as classification_pb
 from glimpse.v1 import (
@@ -19,10 +24,6 @@ from glimpse.v1 import (
 )
 from glimpse.v1 import collection_service_pb2 as collection_pb
 from glimpse.v1 import embedding_service_pb2 as embedding_pb
-from google.protobuf import any_pb2, duration_pb2
-from google.rpc import error_details_pb2, status_pb2
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
 
 SPACE = "sha256:toy"
 Fault = tuple[grpc.StatusCode, str, float | None]

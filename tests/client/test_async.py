@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 import grpc
 import pytest
+
 from glimpse.client import AsyncClient, Client, Input, NewExample, NotFound, Unavailable
 
 from .conftest import Script, texts

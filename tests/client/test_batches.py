@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from glimpse.client import Client, Decision, Input, Modality, NewExample, NotFound, Vector
 
 from .conftest import SPACE, Script, texts

@@ -2,6 +2,7 @@
 
 import grpc
 import pytest
+
 from glimpse.client import Client, GlimpseError, InvalidArgument, ItemError, NotFound, ResourceExhausted, Unavailable
 from glimpse.client._details import TRAILER, read_details
 from glimpse.client._errors import class_of, code_of

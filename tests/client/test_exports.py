@@ -5,9 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import glimpse.client
 import grpc
 import pytest
+
+import glimpse.client
 from glimpse.client._channel import stubs_of
 
 FOLDER = Path(glimpse.client.__file__).parent

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from glimpse.cli.demo_server import own_server
 from glimpse.client import (
     AlreadyExists,
@@ -20,7 +22,6 @@ from glimpse.client import (
     NotFound,
     Vector,
 )
-from PIL import Image
 
 from ..cli.toy_bundle import make_toy_bundle
 

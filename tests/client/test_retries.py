@@ -4,6 +4,7 @@ import time
 
 import grpc
 import pytest
+
 from glimpse.client import Client, DeadlineExceeded, Internal, NewExample, ResourceExhausted, Retry, Unavailable
 from glimpse.client._errors import GlimpseError, class_of
 

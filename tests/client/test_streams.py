@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
+
 from glimpse.client import Client, Input, NotFound, Unavailable
 
 from .conftest import Script, texts

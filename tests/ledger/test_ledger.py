@@ -118,7 +118,9 @@ def test_a_sequence_number_is_never_used_again(ledger: Ledger) -> None:
 
 def test_every_commit_is_synced(ledger: Ledger, tmp_path: Path) -> None:
     with ledger._engine.connect() as connection:
-        pragma = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")}
+        pragma = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")
+        }
     assert pragma == {"journal_mode": "wal", "synchronous": 2}  # 2: FULL
 
 

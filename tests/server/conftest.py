@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
 from support.server import ServerProcess, Stubs, make_collection
 

@@ -6,11 +6,12 @@ import zlib
 import grpc
 import numpy as np
 import pytest
+from PIL import Image
+
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
-from PIL import Image
 from support.pictures import encoded, picture
 from support.server import ServerProcess, Stubs, make_collection
 from support.status import refused

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from glimpse.server.batcher import Batcher
 from glimpse.server.errors import RequestError
 

@@ -3,10 +3,11 @@
 import grpc
 import numpy as np
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
-from google.protobuf.field_mask_pb2 import FieldMask
 from support.pictures import picture
 from support.server import Stubs, make_collection
 from support.status import refused

@@ -6,6 +6,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2

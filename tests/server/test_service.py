@@ -4,16 +4,17 @@ from pathlib import Path
 
 import grpc
 import pytest
-from glimpse.server.settings import load_settings
-from glimpse.v1 import classification_service_pb2 as cls
-from glimpse.v1 import collection_service_pb2 as col
-from glimpse.v1 import embedding_service_pb2 as emb
-from glimpse.v1 import types_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from pydantic import ValidationError
 from server.test_collections import enroll
+
+from glimpse.server.settings import load_settings
+from glimpse.v1 import classification_service_pb2 as cls
+from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import embedding_service_pb2 as emb
+from glimpse.v1 import types_pb2
 from support.bundles import tiny_dual_bundle
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection

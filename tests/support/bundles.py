@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from glimpse.backbone import Bundle, write_bundle
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from glimpse.backbone import Bundle, write_bundle
 
 _WORDS = [
     "a",

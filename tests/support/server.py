@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import grpc
+
 from glimpse.v1 import collection_service_pb2
 from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
 from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub

@@ -1,6 +1,7 @@
 """`glimpse classify`."""
 
 import typer
+
 from glimpse.cli import options
 from glimpse.cli.answers import Answers
 from glimpse.cli.inputs import read_sources

@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from glimpse.cli.options import Format, Output, Server
 from typer.core import TyperGroup
+
+from glimpse.cli.options import Format, Output, Server
 
 # Name: module with `app`, and the line `glimpse --help` shows (the first line of the subcommand's own help).
 COMMANDS: dict[str, tuple[str, str]] = {

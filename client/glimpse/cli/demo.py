@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from glimpse.cli import options
 from glimpse.cli.errors import CliError
 

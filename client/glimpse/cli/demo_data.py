@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
 from glimpse.cli.errors import CliError
 from glimpse.cli.inputs import images_in
 

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from glimpse.cli.demo_run import Report
-from glimpse.client import Decision
 from rich.console import Console
 from rich.table import Table
+
+from glimpse.cli.demo_run import Report
+from glimpse.client import Decision
 
 
 def show(report: Report, sheet: Path) -> None:

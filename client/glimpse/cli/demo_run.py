@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from glimpse.cli.demo_data import Picture, Task
 from glimpse.client import Classification, Client, Decision, Modality, NewExample
 

@@ -3,8 +3,9 @@
 import io
 from collections.abc import Callable, Sequence
 
-from glimpse.cli.demo_run import Answered, Report
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from glimpse.cli.demo_run import Answered, Report
 
 _WIDTH, _MARGIN, _GAP = 1280, 40, 12
 _PAPER, _INK, _FAINT = "#f7f6f2", "#22252a", "#7b8087"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+
 from glimpse.cli import options
 from glimpse.cli.answers import error_json, show_failure
 from glimpse.cli.batches import progress

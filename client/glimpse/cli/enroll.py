@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Annotated
 
 import typer
+
 from glimpse.cli import options
 from glimpse.cli.answers import error_json, evidence_json
 from glimpse.cli.batches import batched, progress

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+
 from glimpse.cli import options
 from glimpse.cli.answers import Answers
 from glimpse.cli.batches import batched

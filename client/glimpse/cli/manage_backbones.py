@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
+
 from glimpse.cli import options
 from glimpse.cli.output import Column, print_record, print_records
 from glimpse.cli.session import connected

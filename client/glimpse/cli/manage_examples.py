@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+
 from glimpse.cli import options
 from glimpse.cli.output import Column, print_json, print_record, print_records
 from glimpse.cli.session import connected

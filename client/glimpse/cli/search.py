@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+
 from glimpse.cli import options
 from glimpse.cli.answers import evidence_json, show_failure, timings_json
 from glimpse.cli.batches import batched

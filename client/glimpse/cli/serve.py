@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from glimpse.cli import options
 from glimpse.cli.errors import CliError
 
@@ -32,8 +33,8 @@ def serve(
     """Run a server.
 
     Prints `listening on ADDRESS` when every backbone is warm. SIGTERM and SIGINT end it once the running calls are
-    answered. What has no option here is set in the TOML file, or by a variable GLIMPSE_NAME; docs/configuration.md
-    lists the settings.
+    answered. Any setting can also stand in the TOML file (`max_batch = 16`) or in a variable (GLIMPSE_MAX_BATCH=16);
+    an option wins over a variable, a variable over the file.
     """
     load, run, expected = _server()
     try:
@@ -46,11 +47,12 @@ def serve(
 def _server() -> tuple[Callable[..., Any], Callable[[Any], None], tuple[type[Exception], ...]]:
     """How settings are loaded, how a server is run, and what either raises for people. Raises CliError."""
     try:
+        from pydantic import ValidationError
+
         from glimpse.backbone import BundleError
         from glimpse.ledger import LedgerError
         from glimpse.server.app import serve as run
         from glimpse.server.settings import load_settings
-        from pydantic import ValidationError
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("glimpse"):
             raise

@@ -1,6 +1,7 @@
 """`glimpse status`."""
 
 import typer
+
 from glimpse.cli import manage_backbones, manage_collections, options
 from glimpse.cli.output import Column, print_json, print_record, print_records
 from glimpse.cli.session import connected

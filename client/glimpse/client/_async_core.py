@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from typing import Self, TypeVar
 
 import grpc
+
 from glimpse.client._async_backlog import AsyncBacklog
 from glimpse.client._channel import (
     MAX_MESSAGE_BYTES,

@@ -22,6 +22,7 @@ A call that fails raises one of these; in a batch an item that fails has an `Ite
 from dataclasses import dataclass
 
 import grpc
+
 from glimpse.client._details import read_details
 
 Code = grpc.StatusCode

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
+
 from glimpse.client._errors import GlimpseError, Internal, Unavailable, from_rpc_error
 from glimpse.client._inputs import Prepared
 from glimpse.client._policy import Deadline, Session, after

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+
 from glimpse.client._resources import Vector
 from glimpse.v1 import collection_service_pb2, types_pb2
 

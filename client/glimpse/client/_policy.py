@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 import grpc
+
 from glimpse.client._errors import GlimpseError
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from google.protobuf.field_mask_pb2 import FieldMask
+
 from glimpse.client import _resources as types
 from glimpse.client import _results as read
 from glimpse.client._exchange import Listing, Unary
 from glimpse.client._names import backbone_name, collection_name, label_name
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2 as embedding
-from google.protobuf.field_mask_pb2 import FieldMask
 
 CollectionRef = str | types.Collection
 """A collection's id, its full name, or the Collection itself."""

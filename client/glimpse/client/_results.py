@@ -5,6 +5,8 @@ from enum import Enum
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from glimpse.client import _answers as answers
 from glimpse.client import _resources as resources
 from glimpse.client._errors import Code, ItemError, code_of
@@ -12,7 +14,6 @@ from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import collection_service_pb2 as collection
 from glimpse.v1 import embedding_service_pb2 as embedding
 from glimpse.v1 import types_pb2
-from google.protobuf.timestamp_pb2 import Timestamp
 
 E = TypeVar("E", bound=Enum)
 

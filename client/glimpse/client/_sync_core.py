@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator
 from typing import Self, TypeVar
 
 import grpc
+
 from glimpse.client._backlog import Backlog
 from glimpse.client._channel import (
     MAX_MESSAGE_BYTES,

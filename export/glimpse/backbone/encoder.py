@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
+
 from glimpse.backbone.bundle import Bundle
 from glimpse.backbone.errors import BundleError
 from glimpse.backbone.manifest import IMAGE_GRAPH, TEXT_GRAPH, Manifest

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from glimpse.backbone.errors import BundleError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from glimpse.backbone.errors import BundleError
 
 FORMAT_VERSION: Literal[1] = 1
 MANIFEST_NAME = "backbone.json"

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
 from glimpse.backbone.errors import InputError
 from glimpse.backbone.manifest import ImageRule
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 Pixels = npt.NDArray[np.uint8]
 

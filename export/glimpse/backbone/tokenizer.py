@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import tokenizers
+
 from glimpse.backbone.bundle import Bundle
 from glimpse.backbone.errors import BundleError
 from glimpse.backbone.manifest import TOKENIZER, TextRule

@@ -111,11 +111,28 @@ def _wrap(
     if output is None or output not in outputs:
         problem = f"no output {output!r}" if output else "several outputs"
         raise ExportError(f"the model has {problem}; give --output-name, one of: {', '.join(outputs)}")
+    _check_size(model, inputs[0], source)
     model = cut(model, inputs[0], output)
     free_batch(model)
     normalize_input(model, source.size, source.layout, mean, std)
     normalize_output(model)
     return model
+
+
+def _check_size(model: ModelProto, input_name: str, source: ImageEncoderSource) -> None:
+    """Refuses a size that the model's own input contradicts."""
+    [value] = [value for value in model.graph.input if value.name == input_name]
+    shape = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]  # 0: free
+    if len(shape) != 4:
+        raise ExportError(f"input {input_name!r} has {len(shape)} dimensions; an image encoder's has 4")
+    channels, sides = (shape[1], shape[2:]) if source.layout == "NCHW" else (shape[3], shape[1:3])
+    if channels not in (0, 3):
+        other = "NHWC" if source.layout == "NCHW" else "NCHW"
+        raise ExportError(f"input {input_name!r} has {channels} channels in {source.layout}; try --layout {other}")
+    if any(side not in (0, source.size) for side in sides):
+        raise ExportError(
+            f"the model takes {' x '.join(map(str, sides))} px, not {source.size}; give --size {sides[0]}"
+        )
 
 
 def _prove(model: ModelProto, size: int) -> int:

@@ -23,7 +23,8 @@ def _rename(graph: GraphProto, names: dict[str, str]) -> None:
         for sides in (node.input, node.output):
             for i, name in enumerate(sides):
                 sides[i] = names.get(name, name)
-    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+    named: list[Any] = [*graph.input, *graph.output, *graph.value_info, *graph.initializer]
+    for value in named:
         value.name = names.get(value.name, value.name)
 
 
@@ -79,7 +80,7 @@ def normalize_output(model: ModelProto) -> None:
     """Flattens (n, d, 1, 1) to (n, d) and brings rows to length 1, in float32, after the graph."""
     opset = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     graph = model.graph
-    graph.initializer.append(numpy_helper.from_array(np.float32(1e-12), "glimpse_least"))
+    graph.initializer.append(numpy_helper.from_array(np.array(1e-12, np.float32), "glimpse_least"))
     after = [
         helper.make_node("Cast", ["glimpse_raw_output"], ["glimpse_out"], to=TensorProto.FLOAT),
         helper.make_node("Flatten", ["glimpse_out"], ["glimpse_flat"], axis=1),

@@ -9,6 +9,7 @@ from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
+
 from glimpse.fewshot.vectors import Array
 
 # The temperature of cosines to examples, as weighted kNN on frozen features uses it (Wu et al. 2018).

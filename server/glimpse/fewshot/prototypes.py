@@ -9,6 +9,7 @@ from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
+
 from glimpse.fewshot.vectors import Array
 
 # Sums are kept in fixed point, so that adding is exact in any order and removing an example takes its effect

@@ -7,8 +7,9 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from glimpse.ledger.errors import DataFolderInUse
 from sqlalchemy import Engine, create_engine, event
+
+from glimpse.ledger.errors import DataFolderInUse
 
 DATABASE_NAME = "ledger.sqlite"
 

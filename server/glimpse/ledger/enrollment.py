@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import Connection, CursorResult, insert, select
+from sqlalchemy.exc import IntegrityError
+
 from glimpse.ledger import schema
 from glimpse.ledger.errors import NotFound, RequestIdReused
 from glimpse.ledger.records import Enrolled, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import example_record, example_row, label_row
-from sqlalchemy import Connection, CursorResult, insert, select
-from sqlalchemy.exc import IntegrityError
 
 
 def stored_answer(connection: Connection, collection_id: str, request: EnrollRequest) -> bytes | None:

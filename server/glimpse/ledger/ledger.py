@@ -7,14 +7,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
 from glimpse.ledger import schema
 from glimpse.ledger.database import FolderLock, open_engine
 from glimpse.ledger.enrollment import enroll_examples, new_key, stored_answer
 from glimpse.ledger.errors import AlreadyExists, NotFound
 from glimpse.ledger.records import CollectionRecord, Enrolled, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import example_record, label_record, label_row
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 # Rows read at a time when a collection is loaded: bounds memory, not speed.
 _READ_AHEAD = 1_000

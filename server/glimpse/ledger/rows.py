@@ -3,8 +3,9 @@
 from dataclasses import asdict
 from typing import Any
 
-from glimpse.ledger.records import ExampleRecord, LabelRecord
 from sqlalchemy import Row
+
+from glimpse.ledger.records import ExampleRecord, LabelRecord
 
 
 def label_row(collection_id: str, record: LabelRecord) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from glimpse.fewshot import Decision, HeadKind, Policy, PrototypeHead, decide, softmax
 from glimpse.fewshot.decision import EXAMPLE_SCALE, decide_by_probability
 from glimpse.fewshot.vectors import Array

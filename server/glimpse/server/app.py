@@ -10,6 +10,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import faiss
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from threadpoolctl import threadpool_limits
+
 from glimpse.ledger import Ledger
 from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
@@ -27,9 +31,6 @@ from glimpse.v1 import (
     embedding_service_pb2,
     embedding_service_pb2_grpc,
 )
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
-from threadpoolctl import threadpool_limits
 
 logger = logging.getLogger(__name__)
 

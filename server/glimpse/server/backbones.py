@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+
 from glimpse.backbone import (
     Bundle,
     Encoder,

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
 from glimpse.server.errors import deadline_exceeded, exhausted
 
 # The items: plain arrays of pixels or token ids.

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+
 from glimpse.fewshot import Policy, mean_direction
 from glimpse.fewshot.vectors import Array
 from glimpse.server.answer import Judgement, judgement_for

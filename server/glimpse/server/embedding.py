@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from glimpse.fewshot import normalize
 from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.batcher import Encoded

@@ -8,12 +8,13 @@ traceback, answered "internal error".
 from dataclasses import dataclass, replace
 
 import grpc
-from glimpse.backbone import InputError
-from glimpse.ledger import AlreadyExists, LedgerError, NotFound, RequestIdReused
-from glimpse.v1 import types_pb2
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+
+from glimpse.backbone import InputError
+from glimpse.ledger import AlreadyExists, LedgerError, NotFound, RequestIdReused
+from glimpse.v1 import types_pb2
 
 Code = grpc.StatusCode
 DOMAIN = "glimpse"

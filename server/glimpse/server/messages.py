@@ -1,11 +1,12 @@
 """Records as the contract's resources."""
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from glimpse.ledger import ExampleRecord
 from glimpse.server.names import collection_name, example_name, label_name
 from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
-from google.protobuf.timestamp_pb2 import Timestamp
 
 
 def timestamp(microseconds: int) -> Timestamp:

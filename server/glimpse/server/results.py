@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+
 from glimpse.fewshot.vectors import Array
 from glimpse.server.embedding import Embedded
 from glimpse.server.errors import RequestError, item_status

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 
 import grpc
 import numpy as np
+
 from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted
 
 logger = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from glimpse.fewshot import PrototypeHead
 from glimpse.fewshot.vectors import Array
 from glimpse.index import FlatIndex

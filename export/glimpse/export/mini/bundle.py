@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
+from torch import Tensor, nn
+
 from glimpse.backbone import Bundle, Encoder, write_bundle
 from glimpse.export.mini.data import make_tokenizer
 from glimpse.export.mini.evaluate import thresholds
 from glimpse.export.mini.model import Mini
-from torch import Tensor, nn
 
 _MIN_COSINE = 0.99999
 _IMAGE_AXES = {"images": {0: "n"}, "embedding": {0: "n"}}

@@ -5,6 +5,10 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+from torch.utils.data import IterableDataset
+
 from glimpse.export.mini.scenes import (
     COLOURS,
     COUNTS,
@@ -20,9 +24,6 @@ from glimpse.export.mini.scenes import (
     render_scene,
 )
 from glimpse.export.mini.strokes import HELD_OUT_SEED, Alphabet
-from PIL import Image
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-from torch.utils.data import IterableDataset
 
 _FRAME_WORDS = [
     "a",
@@ -57,9 +58,9 @@ def make_tokenizer() -> Tokenizer:
 class Mix:
     """What a batch is made of."""
 
-    scenes: int = 96
-    alphabets: int = 8
-    characters: int = 14
+    scenes: int = 72
+    alphabets: int = 9
+    characters: int = 16
     instances: int = 2
     image_size: int = 64
     context: int = 24

@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
+
 from glimpse.backbone import Encoder, Tokenizer, decode_image, load_bundle
 from glimpse.export.mini.card import write_card
 from glimpse.export.mini.scenes import HELD_OUT_PAIRS, Scene, render_scene
 from glimpse.export.mini.strokes import HELD_OUT_SEED, Alphabet
-from PIL import Image
 
 Vectors = npt.NDArray[np.float32]
 _WAYS = 20
@@ -117,14 +118,10 @@ def one_shot_omniglot(encoder: Encoder, archive: Path, episodes: int = 600) -> d
     errors = []
     for episode in range(episodes):
         alphabet = eligible[episode % len(eligible)]
-        characters = rng.permutation(len(alphabets[alphabet]))[:_WAYS]
+        chosen = rng.permutation(len(alphabets[alphabet]))[:_WAYS]
         first, second = rng.permutation(20)[:2]
-        errors.append(
-            [
-                _error(table[alphabet][characters, first], table[alphabet][characters, second])
-                for table in (vectors, pixels)
-            ]
-        )
+        tables = (vectors[alphabet], pixels[alphabet])
+        errors.append([_error(table[chosen, first], table[chosen, second]) for table in tables])
     mean, spread = np.mean(errors, 0), np.std(errors, 0) / np.sqrt(episodes)
     return {
         "error": float(mean[0]),

@@ -39,6 +39,9 @@ def _spline_basis() -> Points:
 
 
 _BASIS = _spline_basis()
+_GRID = np.stack(np.meshgrid(np.linspace(-1, 1, 11), np.linspace(-1, 1, 11)), -1).reshape(1, -1, 2)
+# The cosine of two coarse pictures from which on they are taken for the same character.
+_ALIKE = 0.9
 
 
 def _primitive(rng: np.random.Generator, curviness: float) -> Points:
@@ -137,7 +140,19 @@ class Alphabet:
         angles = rng.choice([2, 4, 8, 64])
         lengths = rng.uniform(0.5, 1.0), rng.uniform(1.0, 1.6)
         mean_strokes = rng.uniform(1.3, 3.4)
-        return [_compose(rng, primitives, int(angles), lengths, mean_strokes) for _ in range(self.size)]
+        found: list[Character] = []
+        pictures: list[Points] = []
+        for attempt in range(30 * self.size):
+            character = _compose(rng, primitives, int(angles), lengths, mean_strokes)
+            picture = _coarse(character)
+            # Two that a reader could not tell apart would be one character with two names.
+            if attempt < 25 * self.size and any(picture @ other > _ALIKE for other in pictures):
+                continue
+            found.append(character)
+            pictures.append(picture)
+            if len(found) == self.size:
+                break
+        return found
 
 
 def _compose(
@@ -166,6 +181,13 @@ def _compose(
     points = np.stack(strokes)
     low, high = points.min((0, 1)), points.max((0, 1))
     return Character((points - (low + high) / 2) * (1.6 / max((high - low).max(), 0.4)))
+
+
+def _coarse(character: Character) -> Points:
+    """A blurred picture of a character on an 11 x 11 grid, of length 1: what is left when the hand is forgotten."""
+    ink = np.einsum("tc,scj->stj", _BASIS, character.strokes).reshape(-1, 1, 2)
+    picture = np.exp(-((ink - _GRID) ** 2).sum(2) / (2 * 0.22**2)).max(0)
+    return np.asarray(picture / np.linalg.norm(picture))
 
 
 def _colours(rng: np.random.Generator) -> tuple[tuple[int, int, int], tuple[int, int, int]]:

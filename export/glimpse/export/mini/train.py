@@ -16,15 +16,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
 from glimpse.export.mini.data import Batches, Mix, make_tokenizer
 from glimpse.export.mini.losses import caption_loss, character_loss
 from glimpse.export.mini.model import Mini, Shape
 from glimpse.export.mini.scenes import HELD_OUT_PAIRS, Scene, render_scene
 from glimpse.export.mini.strokes import HELD_OUT_SEED, Alphabet
-from torch import Tensor
-from torch.utils.data import DataLoader
 
-STEPS = 6_000
+STEPS = 5_400
 WARM_UP = 200
 PEAK_RATE = 2e-3
 EMA = 0.998

@@ -1,6 +1,7 @@
 """Alembic's entry: runs the migrations on the connection that `glimpse.ledger.database.migrate` hands over."""
 
 from alembic import context
+
 from glimpse.ledger.schema import metadata
 
 context.configure(
