@@ -9,8 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from glimpse.backbone.errors import BundleError
-from glimpse.backbone.manifest import MANIFEST_NAME, Manifest, read_manifest
+from glimpse.backbone.manifest import MANIFEST_NAME, Manifest, problems, read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,10 @@ def write_bundle(out: Path, fields: Mapping[str, Any], contents: Mapping[str, Pa
         for file, source in contents.items():
             shutil.copyfile(source, folder / file)
         digests = {file: digest(folder / file) for file in contents}
-        manifest = Manifest(**fields, files=digests).with_space()
+        try:
+            manifest = Manifest(**fields, files=digests).with_space()
+        except ValidationError as error:
+            raise BundleError(out / MANIFEST_NAME, problems(error)) from error
         (folder / MANIFEST_NAME).write_text(manifest.to_json(), "utf-8")
         if out.exists():
             out.rmdir()

@@ -130,10 +130,14 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         manifest = Manifest.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'manifest'}: {problem['msg']}" for problem in error.errors()
-        )
-        raise BundleError(file, problems) from error
+        raise BundleError(file, problems(error)) from error
     if manifest.embedding_space != manifest.computed_space():
         raise BundleError(file, "embedding_space does not follow from the files and rules: it was changed by hand")
     return manifest
+
+
+def problems(error: ValidationError) -> str:
+    """What is wrong, field by field."""
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'manifest'}: {problem['msg']}" for problem in error.errors()
+    )
