@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.server import ServerProcess
 
 from glimpse.client import Client, Decision, NewExample, Vector
 from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
+from support.server import ServerProcess
 
 # The fewer the labels, the more a draw of examples matters.
 _SEEDS = {"caltech101": 4, "sign_digits": 20}

@@ -1,0 +1,120 @@
+"""The table on the terminal and in bench/results/."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.floor import Floor
+from bench.load import Load
+from bench.machine import describe
+
+
+@dataclass(frozen=True)
+class Row:
+    """One load and the echo's under the same; the ratios are of calls a second."""
+
+    backbone: str
+    kind: str
+    callers: int
+    load: Load
+    echo: Load
+    to_echo: float
+    to_session: float | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure that was to be reached."""
+
+    what: str
+    measured: float | None
+    relation: str
+    wanted: float
+
+    @property
+    def reached(self) -> bool:
+        if self.measured is None:
+            return False
+        return self.measured >= self.wanted if self.relation == ">=" else self.measured <= self.wanted
+
+
+_HEAD = ["backbone", "input", "n", "calls/s", "p50 ms", "p99 ms", "echo/s", "/ echo", "/ session"]
+
+
+def write_report(
+    out: Path | None, rows: list[Row], targets: list[Target], floors: dict[str, Floor], conditions: dict[str, str]
+) -> None:
+    """Prints the tables; with `out`, writes serve.md and serve.json there too."""
+    cells = [_cells(row) for row in rows]
+    aims = [[t.what, f"{t.measured:.2f}", f"{t.relation} {t.wanted}", "yes" if t.reached else "NO"] for t in targets]
+    bare = [_floor_cells(name, floor) for name, floor in floors.items()]
+    sections = [
+        ("Classify over gRPC, one input a call, n callers", _HEAD, cells),
+        ("Bare session: ms, and pictures/s by batch, without and with decoding", _FLOOR_HEAD, bare),
+        ("To reach", ["what", "measured", "wanted", "reached"], aims),
+    ]
+    console = Console()
+    for title, head, lines in sections:
+        table = Table(*head, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+        for line in lines:
+            table.add_row(*line)
+        console.print(table)
+    if out is None:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    machine = {**describe(), **conditions, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
+    (out / "serve.md").write_text(_markdown(machine, sections), "utf-8")
+    record = {
+        "machine": machine,
+        "rows": [asdict(row) for row in rows],
+        "floors": {name: asdict(floor) for name, floor in floors.items()},
+        "targets": [{**asdict(target), "reached": target.reached} for target in targets],
+    }
+    (out / "serve.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    console.print(f"written: {out / 'serve.md'}, {out / 'serve.json'}")
+
+
+_FLOOR_HEAD = ["backbone", "decode", "session", "1", "8", "32", "1+dec", "8+dec", "32+dec"]
+
+
+def _floor_cells(name: str, floor: Floor) -> list[str]:
+    rates = [*floor.session_rate.values(), *floor.decode_and_session_rate.values()]
+    return [name, f"{floor.decode_ms:.2f}", f"{floor.session_ms:.2f}", *(f"{rate:.0f}" for rate in rates)]
+
+
+def _cells(row: Row) -> list[str]:
+    load = row.load
+    return [
+        row.backbone,
+        row.kind,
+        str(row.callers),
+        f"{load.per_second:.0f}",
+        f"{load.p50_ms:.2f}",
+        f"{load.p99_ms:.2f}",
+        f"{row.echo.per_second:.0f}",
+        f"{row.to_echo:.2f}",
+        "" if row.to_session is None else f"{row.to_session:.2f}",
+    ]
+
+
+def _markdown(machine: dict[str, str], sections: list[tuple[str, list[str], list[list[str]]]]) -> str:
+    lines = [
+        "# Classify over gRPC, beside its floors",
+        "",
+        "Made by `make bench`; how is told in `bench/serve.py`.",
+        "",
+    ]
+    lines += [f"- {name}: {value}" for name, value in machine.items()]
+    for title, head, body in sections:
+        lines += ["", f"## {title}", "", *_table(head, body)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(head: list[str], body: list[list[str]]) -> list[str]:
+    rows = [head, ["---"] * len(head), *body]
+    return [f"| {' | '.join(row)} |" for row in rows]
