@@ -48,6 +48,11 @@ def not_found(reason: str, message: str, field: str = "") -> RequestError:
     return RequestError(Code.NOT_FOUND, reason, message, field)
 
 
+def already_exists(reason: str, message: str, field: str = "") -> RequestError:
+    """ALREADY_EXISTS."""
+    return RequestError(Code.ALREADY_EXISTS, reason, message, field)
+
+
 def failed_precondition(reason: str, message: str, field: str = "") -> RequestError:
     """FAILED_PRECONDITION."""
     return RequestError(Code.FAILED_PRECONDITION, reason, message, field)

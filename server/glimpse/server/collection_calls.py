@@ -1,0 +1,119 @@
+"""CollectionService's calls on collections."""
+
+from dataclasses import replace
+
+from glimpse.ledger import CollectionRecord
+from glimpse.server import checks, names
+from glimpse.server.errors import already_exists, failed_precondition, invalid
+from glimpse.server.messages import collection_message
+from glimpse.server.resource_calls import ResourceCalls, page_of
+from glimpse.server.rpc import Context, unary
+from glimpse.v1 import collection_service_pb2 as pb
+
+
+class CollectionCalls(ResourceCalls):
+    """See the contract."""
+
+    @unary
+    async def CreateCollection(
+        self, request: pb.CreateCollectionRequest, context: Context
+    ) -> pb.CreateCollectionResponse:
+        """A new, empty collection."""
+        collection_id, given = request.collection_id, request.collection
+        checks.check_collection_id(collection_id, "collection_id")
+        checks.check_length(given.display_name, "collection.display_name")
+        checks.check_policy(given.policy, "collection.policy")
+        backbone = self.rooms.backbones.find(given.backbone, "collection.backbone")
+        if self.catalog.exists(collection_id):
+            raise already_exists("COLLECTION_EXISTS", f"collection {collection_id!r} exists", "collection_id")
+        record = CollectionRecord(
+            collection_id,
+            backbone.name,
+            backbone.manifest.embedding_space,
+            backbone.manifest.dimension,
+            given.display_name,
+            *_policy(given.policy),
+        )
+
+        def apply(record: CollectionRecord) -> int:
+            self.catalog.put(record)
+            return record.revision
+
+        record = await self.catalog.write(lambda ledger: ledger.create_collection(record), apply)
+        view = self.catalog.find(collection_id, "collection_id")
+        return pb.CreateCollectionResponse(collection=collection_message(view), revision=record.revision)
+
+    @unary
+    async def GetCollection(self, request: pb.GetCollectionRequest, context: Context) -> pb.GetCollectionResponse:
+        """One collection."""
+        return pb.GetCollectionResponse(collection=collection_message(self.view(request.name, "name")))
+
+    @unary
+    async def ListCollections(self, request: pb.ListCollectionsRequest, context: Context) -> pb.ListCollectionsResponse:
+        """The collections, by id."""
+        after = names.page_after(request.page_token)
+        later = (view for view in self.catalog if view.record.id > after)
+        page, more = page_of(later, request.page_size)
+        return pb.ListCollectionsResponse(
+            collections=[collection_message(view) for view in page],
+            next_page_token=names.page_token(page[-1].record.id) if more else "",
+        )
+
+    @unary
+    async def UpdateCollection(
+        self, request: pb.UpdateCollectionRequest, context: Context
+    ) -> pb.UpdateCollectionResponse:
+        """Another display name or policy."""
+        given = request.collection
+        view = self.view(given.name, "collection.name")
+        checks.check_length(given.display_name, "collection.display_name")
+        checks.check_policy(given.policy, "collection.policy")
+        threshold, margin = _policy(given.policy)
+        changes: dict[str, object] = {}
+        for path in checks.mask_paths(request.update_mask.paths):
+            match path:
+                case "display_name":
+                    changes["display_name"] = given.display_name
+                case "policy":
+                    changes |= {"match_threshold": threshold, "match_margin": margin}
+                case "policy.match_threshold":
+                    changes["match_threshold"] = threshold
+                case "policy.match_margin":
+                    changes["match_margin"] = margin
+                case _:
+                    raise invalid("UNKNOWN_FIELD", f"{path!r} cannot be updated", "update_mask")
+
+        def apply(record: CollectionRecord) -> int:
+            self.catalog.put(record)
+            return record.revision
+
+        record = await self.catalog.write(
+            lambda ledger: ledger.update_collection(replace(view.record, **changes)),  # type: ignore[arg-type]
+            apply,
+        )
+        return pb.UpdateCollectionResponse(collection=collection_message(view), revision=record.revision)
+
+    @unary
+    async def DeleteCollection(
+        self, request: pb.DeleteCollectionRequest, context: Context
+    ) -> pb.DeleteCollectionResponse:
+        """A collection and, with force, all that is in it."""
+        view = self.view(request.name, "name")
+        collection_id = view.record.id
+        if view.labels and not request.force:
+            message = f"{len(view.labels)} labels and {view.example_count} examples would go too; say force"
+            raise failed_precondition("COLLECTION_NOT_EMPTY", message, "force")
+
+        def apply(revision: int) -> int:
+            self.catalog.drop(collection_id)
+            return revision
+
+        revision = await self.catalog.write(lambda ledger: ledger.delete_collection(collection_id), apply)
+        return pb.DeleteCollectionResponse(revision=revision)
+
+
+def _policy(policy: pb.DecisionPolicy) -> tuple[float | None, float | None]:
+    return (
+        policy.match_threshold if policy.HasField("match_threshold") else None,
+        policy.match_margin if policy.HasField("match_margin") else None,
+    )

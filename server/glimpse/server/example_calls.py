@@ -1,0 +1,59 @@
+"""CollectionService's calls on examples."""
+
+from glimpse.server import names
+from glimpse.server.enrolling import enroll
+from glimpse.server.errors import not_found
+from glimpse.server.messages import example_message
+from glimpse.server.resource_calls import ResourceCalls
+from glimpse.server.rpc import Context, deadline_of, unary
+from glimpse.v1 import collection_service_pb2 as pb
+
+
+class ExampleCalls(ResourceCalls):
+    """See the contract."""
+
+    @unary
+    async def EnrollExamples(self, request: pb.EnrollExamplesRequest, context: Context) -> pb.EnrollExamplesResponse:
+        """A list of examples."""
+        view = self.view(request.parent, "parent")
+        return await enroll(self.rooms, view, request, deadline_of(context))
+
+    @unary
+    async def GetExample(self, request: pb.GetExampleRequest, context: Context) -> pb.GetExampleResponse:
+        """One example."""
+        view, example_id = self.example(request.name)
+        record = await self.catalog.read(lambda ledger: ledger.example(view.record.id, example_id))
+        space = view.record.embedding_space if request.include_vector else ""
+        return pb.GetExampleResponse(example=example_message(view.record.id, record, space))
+
+    @unary
+    async def ListExamples(self, request: pb.ListExamplesRequest, context: Context) -> pb.ListExamplesResponse:
+        """The examples of a collection, oldest first."""
+        view = self.view(request.parent, "parent")
+        collection_id, label_id = view.record.id, request.label_id or None
+        if label_id is not None and label_id not in view.labels:
+            raise not_found("LABEL_NOT_FOUND", f"there is no label {label_id!r}", "label_id")
+        after = names.page_number(request.page_token)
+        size = names.page_size(request.page_size)
+        records = await self.catalog.read(
+            lambda ledger: list(ledger.examples(collection_id, after=after, limit=size + 1, label_id=label_id))
+        )
+        space = view.record.embedding_space if request.include_vector else ""
+        more = len(records) > size
+        return pb.ListExamplesResponse(
+            examples=[example_message(collection_id, record, space) for record in records[:size]],
+            next_page_token=names.page_token(str(records[size - 1].sequence)) if more else "",
+        )
+
+    @unary
+    async def DeleteExample(self, request: pb.DeleteExampleRequest, context: Context) -> pb.DeleteExampleResponse:
+        """An example, and its effect."""
+        view, example_id = self.example(request.name)
+
+        def apply(revision: int) -> int:
+            view.drop_example(example_id)
+            return view.moved_to(revision)
+
+        collection_id = view.record.id
+        revision = await self.catalog.write(lambda ledger: ledger.delete_example(collection_id, example_id), apply)
+        return pb.DeleteExampleResponse(revision=revision)

@@ -1,0 +1,52 @@
+"""What the calls on collections, labels and examples share: finding what a name names, and pages of lists."""
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import TypeVar
+
+from glimpse.ledger import LabelRecord
+from glimpse.server import names
+from glimpse.server.context import Rooms
+from glimpse.server.errors import not_found
+from glimpse.server.view import CollectionView
+
+T = TypeVar("T")
+
+
+class ResourceCalls:
+    """Finds resources by name. All raise RequestError."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.settings = rooms.settings
+        self.catalog = rooms.catalog
+
+    def view(self, name: str, field: str) -> CollectionView:
+        """The collection of a resource name."""
+        [collection_id] = names.parse_name(name, "collections/*", field)
+        return self.catalog.find(collection_id, field)
+
+    def label(self, name: str, field: str) -> tuple[CollectionView, LabelRecord]:
+        """The label of a resource name, and its collection."""
+        collection_id, label_id = names.parse_name(name, "collections/*/labels/*", field)
+        view = self.catalog.find(collection_id, field)
+        if label_id not in view.labels:
+            message = f"collection {collection_id!r} has no label {label_id!r}"
+            raise not_found("LABEL_NOT_FOUND", message, field)
+        return view, view.labels[label_id]
+
+    def example(self, name: str) -> tuple[CollectionView, str]:
+        """The id of the example of a resource name, and its collection."""
+        collection_id, example_id = names.parse_name(name, "collections/*/examples/*", "name")
+        view = self.catalog.find(collection_id, "name")
+        if not view.has_example(example_id):
+            message = f"collection {collection_id!r} has no example {example_id!r}"
+            raise not_found("EXAMPLE_NOT_FOUND", message, "name")
+        return view, example_id
+
+
+def page_of(items: Iterable[T], asked: int) -> tuple[list[T], bool]:
+    """The first page of items, and whether there are more."""
+    size = names.page_size(asked)
+    page = list(islice(items, size + 1))
+    return page[:size], len(page) > size

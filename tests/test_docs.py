@@ -1,0 +1,123 @@
+"""What the documents say is so: examples run, tables name what there is."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from glimpse.backbone import Manifest, bundled
+from glimpse.cli.demo_server import own_server
+from glimpse.server.settings import Settings
+from support.bundles import tiny_image_bundle
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text("utf-8")
+
+
+def block(text: str, language: str) -> str:
+    [found] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return str(found)
+
+
+def named(text: str, pattern: str = r"^\| `([A-Za-z_]+)`") -> set[str]:
+    """What the first columns of a page's tables name."""
+    return set(re.findall(pattern, text, re.MULTILINE))
+
+
+def drawing(file: Path, *lines: tuple[int, int, int, int]) -> None:
+    image = Image.new("RGB", (100, 100), "white")
+    for line in lines:
+        ImageDraw.Draw(image).line(line, fill="black", width=4)
+    image.save(file)
+
+
+def test_the_readmes_example_runs(tmp_path: Path) -> None:
+    drawing(tmp_path / "tick.png", (20, 50, 45, 80), (45, 80, 85, 20))
+    drawing(tmp_path / "cross.png", (20, 20, 80, 80), (20, 80, 80, 20))
+    drawing(tmp_path / "scan.png", (25, 24, 82, 77), (24, 80, 76, 22))
+    image = Image.new("RGB", (100, 100), "white")
+    ImageDraw.Draw(image).ellipse((25, 25, 75, 75), fill="red")
+    image.save(tmp_path / "shape.png")
+    with own_server(tmp_path) as address:
+        code = block(README, "python").replace("127.0.0.1:50051", address)
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert "cross" in first
+    assert "collections/signs/examples/" in first
+    assert "a red circle" in second
+
+
+def test_the_readme_shows_the_cards_figures() -> None:
+    card = (bundled() / "CARD.md").read_text("utf-8")
+    [shown] = re.findall(r"<!-- glimpse-mini figures -->\n(.*?)<!-- end -->", README, re.DOTALL)
+    rows = [line for line in shown.splitlines() if line.startswith("| ")][1:]
+    assert rows
+    for row in rows:
+        assert row in card
+
+
+@pytest.mark.parametrize("name", re.findall(r"\]\(([^)#]+)\)", README))
+def test_the_readmes_links_lead_somewhere(name: str) -> None:
+    assert (ROOT / name).exists()
+
+
+def test_ten_lines_read_a_bundle(tmp_path: Path) -> None:
+    bundle = tiny_image_bundle(tmp_path / "bundle")
+    pictures = []
+    for colour in ("red", "blue"):
+        pictures.append(tmp_path / f"{colour}.png")
+        Image.new("RGB", (30, 20), colour).save(pictures[-1])
+    code = block(page("bundle.md"), "python")
+    assert len([line for line in code.splitlines() if line]) == 10
+    done = subprocess.run([sys.executable, "-c", code, bundle.path, *pictures], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    cosines = np.array(re.findall(r"-?\d+\.\d*", done.stdout), float).reshape(2, 2)
+    assert np.diagonal(cosines) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_bundles_page_names_every_field() -> None:
+    assert named(page("bundle.md")) - {"embedding_space"} >= set(Manifest.model_fields) - {"embedding_space"}
+
+
+def test_every_setting_is_told_with_its_default() -> None:
+    table = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]+?)`? \|", page("serving.md"), re.MULTILINE))
+    assert table.keys() == Settings.model_fields.keys()
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.default, int | float | str) and not name.endswith("_threads"):
+            assert table[name] == str(field.default), name
+
+
+def reasons() -> set[str]:
+    """Every reason that the server's code gives."""
+    found = set()
+    refusals = {
+        "invalid",
+        "not_found",
+        "already_exists",
+        "failed_precondition",
+        "exhausted",
+        "RequestError",
+        "InputError",
+    }
+    for root in ("server/glimpse/server", "export/glimpse/backbone"):
+        for file in (ROOT / root).glob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in refusals:
+                    found |= {a.value for a in node.args[:2] if isinstance(a, ast.Constant)}
+                elif isinstance(node, ast.Tuple) and len(node.elts) == 3 and isinstance(node.elts[2], ast.Constant):
+                    found.add(node.elts[2].value)
+    return {str(one) for one in found if re.fullmatch(r"[A-Z]+(_[A-Z]+)*", str(one))}
+
+
+def test_every_reason_is_told_and_no_other() -> None:
+    assert named(page("errors.md"), r"^\| `([A-Z_]+)`") == reasons()
