@@ -25,7 +25,7 @@ class Echo(classification_service_pb2_grpc.ClassificationServiceServicer):
 
 async def main(reply: pb.ClassifyResponse) -> None:
     server = grpc.aio.server()
-    classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(Echo(reply), server)
+    classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(Echo(reply), server)  # type: ignore[abstract]
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(f"listening on 127.0.0.1:{port}", flush=True)

@@ -31,7 +31,7 @@ from bench.vit import vit_bundle
 from glimpse.backbone import Bundle, bundled, load_bundle
 from glimpse.cli.demo_server import own_server
 from glimpse.client import Client, NewExample, Vector
-from glimpse.server.settings import Settings
+from glimpse.server.settings import load_settings
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
@@ -130,7 +130,7 @@ def _repeat(
     """Floor, echo and server in turn, so that the machine's moods fall on all alike."""
     loads: dict[tuple[str, str, int], list[tuple[Load, Load]]] = {}
     floors: dict[str, list[Floor]] = {subject.name: [] for subject in subjects}
-    threads = Settings().encode_threads
+    threads = load_settings().encode_threads
     with Progress() as progress:
         task = progress.add_task("measuring", total=repeats * len(subjects) * (1 + 2 * len(CALLERS)))
         for _ in range(repeats):

@@ -23,7 +23,8 @@ def test_a_batch_gives_what_its_pictures_give_alone(tiny: Bundle, count: int) ->
     encoder = Encoder(tiny, threads=1)
     pixels = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3), np.uint8)
     together = encoder.encode_images(pixels)
-    assert (together.shape, together.dtype) == ((count, 8), np.float32)
+    assert together.shape == (count, 8)
+    assert together.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
     alone = np.concatenate([encoder.encode_images(one[None]) for one in pixels])
     np.testing.assert_allclose(together, alone, atol=1e-6)

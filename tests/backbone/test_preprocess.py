@@ -117,7 +117,8 @@ def test_floats_from_0_to_1_are_scaled() -> None:
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
 def test_every_mode_gives_rgb(mode: str) -> None:
     found = decode_image(encoded(Image.new(mode, (20, 30))), CROP)
-    assert (found.shape, found.dtype) == ((32, 32, 3), np.uint8)
+    assert found.shape == (32, 32, 3)
+    assert found.dtype == np.uint8
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])

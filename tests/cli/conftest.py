@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 
 from glimpse.cli.demo_server import own_server
-
-from .toy_bundle import COLOURS, make_toy_bundle
+from support.toy_bundle import COLOURS, make_toy_bundle
 
 
 @dataclass(frozen=True)

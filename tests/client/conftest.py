@@ -75,6 +75,10 @@ class Script:
         return None
 
 
+# The second is one that this client does not know.
+_MODALITIES: Any = [1, 99]
+
+
 class _Embedding(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -88,7 +92,7 @@ class _Embedding(embedding_service_pb2_grpc.EmbeddingServiceServicer):
 
     async def ListBackbones(self, request: Any, context: Any) -> Any:
         first = int(request.page_token or 0)
-        named = [embedding_pb.Backbone(name=f"backbones/b{i}", modalities=[1, 99]) for i in range(first, first + 2)]
+        named = [embedding_pb.Backbone(name=f"backbones/b{i}", modalities=_MODALITIES) for i in range(first, first + 2)]
         token = str(first + 2) if first < 4 else ""
         return embedding_pb.ListBackbonesResponse(backbones=named, next_page_token=token)
 
@@ -159,7 +163,7 @@ class _Classification(classification_service_pb2_grpc.ClassificationServiceServi
         return classification_pb.ClassifyResult(id=item.id, status=status, classifications=[] if status else [found])
 
 
-class _Health(health_pb2_grpc.HealthServicer):
+class _Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     async def Check(self, request: Any, context: Any) -> Any:
         known = {"": 1, "glimpse.v1.EmbeddingService": 2}
         return health_pb2.HealthCheckResponse(status=known.get(request.service, 3))
@@ -169,8 +173,8 @@ def _serve(script: Script, ready: Callable[[str], None], stop: threading.Event) 
     async def run() -> None:
         server = grpc.aio.server(options=[("grpc.max_receive_message_length", 32 << 20)])
         embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(_Embedding(script), server)
-        collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(_Collections(script), server)
-        classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(_Classification(script), server)
+        collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(_Collections(script), server)  # type: ignore[abstract]
+        classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(_Classification(script), server)  # type: ignore[abstract]
         health_pb2_grpc.add_HealthServicer_to_server(_Health(), server)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()

@@ -1,6 +1,7 @@
 """Lists of any length, kinds of inputs, and results that keep their places."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_every_kind_of_content_is_sent_as_what_it_is(client: Client, script: Scr
 
 
 @pytest.mark.parametrize("lone", ["text", b"image", Vector(np.zeros(2), SPACE)])
-def test_a_lone_input_is_refused_rather_than_iterated(client: Client, lone: object) -> None:
+def test_a_lone_input_is_refused_rather_than_iterated(client: Client, lone: Any) -> None:
     with pytest.raises(TypeError, match="list"):
         client.embed(lone)
 

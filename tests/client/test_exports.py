@@ -69,4 +69,4 @@ def test_every_call_names_a_method_of_the_contract() -> None:
                 if isinstance(node, ast.Constant) and str(node.value).startswith(
                     ("embedding.", "collections.", "classification.")
                 ):
-                    assert callable(stubs.method(node.value))
+                    assert callable(stubs.method(str(node.value)))

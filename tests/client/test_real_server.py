@@ -22,8 +22,7 @@ from glimpse.client import (
     NotFound,
     Vector,
 )
-
-from ..cli.toy_bundle import make_toy_bundle
+from support.toy_bundle import make_toy_bundle
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """What is sent again, when, and what never is."""
 
 import time
+from typing import Any
 
 import grpc
 import pytest
@@ -96,17 +97,19 @@ def test_a_repeated_enrolment_keeps_its_request_id(client: Client, script: Scrip
     assert script.requests[2].request_id != first.request_id
 
 
-def test_a_failure_in_a_later_round_keeps_what_was_answered(client: Client, script: Script) -> None:
+def test_a_failure_in_a_later_round_keeps_what_was_answered(
+    client: Client, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script.busy = {"b": 1}
     examples = [NewExample(text, "letter", id=text) for text in "ab"]
     original = script.fail
 
-    async def fail_second(context: object) -> None:
+    async def fail_second(context: Any) -> None:
         if len(script.requests) == 2:
             script.faults = [(Code.INTERNAL, "BUG", None)]
         await original(context)
 
-    script.fail = fail_second
+    monkeypatch.setattr(script, "fail", fail_second)
     first, second = client.enroll("letters", examples).results
     assert first.ok
     with pytest.raises(GlimpseError, match="busy"):

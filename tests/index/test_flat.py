@@ -11,7 +11,8 @@ from glimpse.index import FlatIndex
 @pytest.fixture
 def vectors() -> "np.typing.NDArray[np.float32]":
     rows = np.random.default_rng(0).normal(size=(500, 24)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
 
 
 def test_search_equals_a_sorted_product(vectors: "np.typing.NDArray[np.float32]") -> None:

@@ -200,7 +200,7 @@ def test_an_oversized_message_is_refused(stubs: Stubs) -> None:
     assert refusal.retry_delay is None
     with pytest.raises(grpc.RpcError) as caught:  # past twice the limit gRPC itself refuses
         stubs.embedding.Embed(request(40))
-    assert caught.value.code() is Code.RESOURCE_EXHAUSTED  # type: ignore[attr-defined]
+    assert caught.value.code() is Code.RESOURCE_EXHAUSTED
 
 
 def test_lists_and_ranges_are_checked(stubs: Stubs, collection: str) -> None:
@@ -256,7 +256,7 @@ def test_prompts_on_an_image_only_collection_are_refused(stubs: Stubs) -> None:
 
 
 def test_a_message_that_is_no_message_leaves_the_server_up(server: ServerProcess, stubs: Stubs) -> None:
-    raw = stubs.channel.unary_unary("/glimpse.v1.EmbeddingService/Embed")
+    raw = stubs.channel.unary_unary("/glimpse.v1.EmbeddingService/Embed", None, None)
     with pytest.raises(grpc.RpcError):
         raw(b"\xff\xff\xff")
     listed = stubs.embedding.ListBackbones(emb.ListBackbonesRequest())

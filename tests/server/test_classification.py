@@ -37,7 +37,7 @@ def test_a_stranger_is_unknown_and_a_tie_ambiguous(stubs: Stubs, collection: str
     assert answer(stubs, collection, picture((255, 1, 0))).decision == cls.DECISION_AMBIGUOUS
     update = col.UpdateCollectionRequest(
         collection=col.Collection(name=collection, policy=col.DecisionPolicy(match_threshold=0.99999)),
-        update_mask={"paths": ["policy"]},  # type: ignore[arg-type]
+        update_mask={"paths": ["policy"]},
     )
     stubs.collections.UpdateCollection(update)
     assert answer(stubs, collection, picture("blue")).decision == cls.DECISION_UNKNOWN
@@ -191,8 +191,8 @@ def test_a_caller_who_leaves_disturbs_nobody(stubs: Stubs, collection: str) -> N
     for _ in range(5):
         call = stubs.classification.Classify.future(request)
         time.sleep(0.02)
-        call.cancel()
+        call.cancel()  # type: ignore[no-untyped-call]
     with pytest.raises(grpc.RpcError) as caught:
         stubs.classification.Classify(request, timeout=0.01)
-    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED  # type: ignore[attr-defined]
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert answer(stubs, collection, picture("red")).label_id == "red"

@@ -1,6 +1,8 @@
 """Real bundles, tiny ones: random weights in real ONNX graphs, and a real tokenizers file."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -113,7 +115,7 @@ def _save(
     file: Path,
     nodes: list[onnx.NodeProto],
     inputs: list[onnx.ValueInfoProto],
-    constants: dict[str, "np.typing.NDArray[np.generic]"],
+    constants: Mapping[str, Any],
     dimension: int,
 ) -> None:
     graph = helper.make_graph(
