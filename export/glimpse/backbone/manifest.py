@@ -38,10 +38,15 @@ class ImageRule(_Part):
 
 
 class TextRule(_Part):
-    """How a text becomes the graph's input: tokenizer.json, cut to the context."""
+    """How a text becomes the graph's input: `prefix` and text through tokenizer.json, cut to the context.
+
+    `padding`: of a batch to its `longest` text, or always to the `context`, for towers that were trained so and mind.
+    """
 
     context_length: Positive
     pad_id: Annotated[int, Field(ge=0)] = 0
+    padding: Literal["longest", "context"] = "longest"
+    prefix: str = ""
 
 
 class DecisionRule(_Part):
@@ -92,13 +97,16 @@ class Manifest(_Part):
         return self
 
     def computed_space(self) -> str:
-        """The embedding space's digest: of everything that decides a vector's value, and of nothing else."""
+        """The embedding space's digest: of everything that decides a vector's value, and of nothing else.
+
+        Rules at their defaults are left out, so that a rule added later leaves the spaces of older bundles alone.
+        """
         graphs = {name: self.files[name] for name in (IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER) if name in self.files}
         deciding = {
             "dimension": self.dimension,
             "files": graphs,
-            "image": self.image and self.image.model_dump(exclude={"mean", "std"}),
-            "text": self.text and self.text.model_dump(),
+            "image": self.image and self.image.model_dump(exclude={"mean", "std"}, exclude_defaults=True),
+            "text": self.text and self.text.model_dump(exclude_defaults=True),
             "precision": self.precision,
         }
         text = json.dumps(deciding, sort_keys=True, separators=(",", ":"))

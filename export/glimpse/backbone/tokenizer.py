@@ -46,14 +46,15 @@ class Tokenizer:
 
     def encode(self, text: str) -> Tokens:
         """A text's tokens; at least one, so that an empty text has a vector too."""
-        encoding = self._tokenizer.encode(text)
+        encoding = self._tokenizer.encode(self._rule.prefix + text)
         ids = np.array(encoding.ids or [self._rule.pad_id], np.int64)
         return Tokens(ids, truncated=bool(encoding.overflowing))
 
     def pad(self, texts: Sequence[TokenIds]) -> tuple[TokenIds, TokenIds]:
-        """Ids and mask of a batch, both (N, T), padded to its longest text."""
-        longest = max(len(ids) for ids in texts)
-        input_ids = np.full((len(texts), longest), self._rule.pad_id, np.int64)
+        """Ids and mask of a batch, both (N, T), padded as the bundle says."""
+        fixed = self._rule.padding == "context"
+        length = self._rule.context_length if fixed else max(len(ids) for ids in texts)
+        input_ids = np.full((len(texts), length), self._rule.pad_id, np.int64)
         mask = np.zeros_like(input_ids)
         for row, ids in enumerate(texts):
             input_ids[row, : len(ids)] = ids

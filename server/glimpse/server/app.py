@@ -66,7 +66,9 @@ async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
     """Loads backbones and ledger; closes what was opened, in every outcome."""
     async with AsyncExitStack() as stack:
         decoders = stack.enter_context(ThreadPoolExecutor(settings.decode_threads, "decode"))
-        searchers = stack.enter_context(ThreadPoolExecutor(1, "search"))
+        # OpenMP keeps its thread count for each thread that asks: this one has to be told too.
+        one_thread = (faiss.omp_set_num_threads, (1,))
+        searchers = stack.enter_context(ThreadPoolExecutor(1, "search", *one_thread))
         backbones = Backbones.load(settings, decoders)
         for backbone in backbones:
             stack.push_async_callback(backbone.close)
