@@ -111,4 +111,19 @@ def test_what_has_no_direction_is_refused(bad: list[float]) -> None:
     ],
 )
 def test_decisions(best: float, lead: float | None, wanted: Decision) -> None:
-    assert decide(best, lead, Policy(0.5, 0.1)) is wanted
+    assert decide(best, lead, 0.1, Policy(0.5, 0.1)) is wanted
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted"),
+    [
+        (Policy(None, None), Decision.MATCH),  # by probability
+        (Policy(0.3, None), Decision.UNKNOWN),
+        (Policy(None, 0.06), Decision.AMBIGUOUS),
+        (Policy(None, 0.05), Decision.MATCH),
+        (Policy(0.2, 0.05), Decision.MATCH),
+    ],
+)
+def test_decisions_where_only_prompts_answer(policy: Policy, wanted: Decision) -> None:
+    assert decide(0.25, 0.05, 0.8, policy) is wanted
+    assert decide(0.25, 0.05, 0.4, Policy(None, None)) is Decision.AMBIGUOUS

@@ -6,8 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command, op
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import select
 
 from glimpse.ledger import (
     AlreadyExists,
@@ -18,8 +22,10 @@ from glimpse.ledger import (
     ExampleRecord,
     LabelRecord,
     Ledger,
+    LedgerError,
     NotFound,
     RequestIdReused,
+    schema,
 )
 from glimpse.ledger.database import open_engine
 from glimpse.ledger.schema import metadata
@@ -131,6 +137,63 @@ def test_migrations_make_just_the_schema(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_a_first_start_cut_short_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    created: list[str] = []
+
+    def create_two(name: str, *columns: object, **options: object) -> None:
+        if len(created) == 2:
+            raise SystemExit
+        created.append(name)
+        create_table(name, *columns, **options)  # type: ignore[arg-type]
+
+    create_table = op.create_table
+    monkeypatch.setattr(op, "create_table", create_two)
+    with pytest.raises(SystemExit):
+        Ledger.open(tmp_path)
+    assert len(created) == 2
+    monkeypatch.undo()
+    Ledger.open(tmp_path).close()
+
+
+def test_copying_a_table_in_a_migration_takes_nothing_with_it(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enroll(ledger, example("a"))
+    ledger.close()
+
+    def copy_collections(config: Config, _: str) -> None:
+        operations = Operations(MigrationContext.configure(config.attributes["connection"]))
+        with operations.batch_alter_table("collections", recreate="always"):
+            pass
+
+    monkeypatch.setattr(command, "upgrade", copy_collections)
+    with Ledger.open(tmp_path) as again:
+        assert [one.id for one in again.examples("birds")] == ["a"]
+        assert [label.id for label in again.labels("birds")] == ["robin"]
+
+
+def test_a_change_names_what_was_added_and_nothing_else(ledger: Ledger) -> None:
+    enroll(ledger, example("a"))
+    assert enroll(ledger, example("b", digest="sha256:a")).revision == 2  # the same content: no change
+    enroll(ledger, example("c"), example("d", digest="sha256:a"), labels=())
+    with ledger._engine.connect() as connection:
+        subjects = connection.scalars(select(schema.changes.c.subject).order_by(schema.changes.c.revision)).all()
+    assert subjects == [{}, {"labels": ["robin"], "examples": ["a"]}, {"examples": ["c"]}]
+
+
+def test_writes_to_a_collection_that_is_gone_are_refused(ledger: Ledger) -> None:
+    ledger.delete_collection("birds")
+    with pytest.raises(NotFound, match="collection 'birds'"):
+        ledger.create_label("birds", LabelRecord("robin"))
+    with pytest.raises(NotFound, match="collection 'birds'"):
+        enroll(ledger, example("a"))
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    Ledger.open(tmp_path / "what?x=1#y").close()
+    assert (tmp_path / "what?x=1#y" / "ledger.sqlite").is_file()
+
+
 def test_a_folder_has_one_owner(ledger: Ledger, tmp_path: Path) -> None:
     with pytest.raises(DataFolderInUse, match=r"in use by process \d+"):
         Ledger.open(tmp_path)
@@ -139,7 +202,7 @@ def test_a_folder_has_one_owner(ledger: Ledger, tmp_path: Path) -> None:
 def test_a_damaged_database_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "ledger.sqlite"
     file.write_bytes(b"not a database, but somebody's" * 200)
-    with pytest.raises(Exception, match="not a database"):
+    with pytest.raises(LedgerError, match="not a database"):
         Ledger.open(tmp_path)
     assert file.read_bytes().startswith(b"not a database")
     file.unlink()

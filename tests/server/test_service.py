@@ -7,10 +7,9 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
-from pydantic import ValidationError
 from server.test_collections import enroll
 
-from glimpse.server.settings import load_settings
+from glimpse.server.settings import SettingsError, load_settings
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
@@ -112,7 +111,13 @@ def test_settings_come_from_flag_environment_file_default(tmp_path: Path, monkey
         9,
         256,
     )
-    with pytest.raises(ValidationError, match="max_batch"):
+    monkeypatch.setenv("GLIMPSE_BACKBONE", "one:two")
+    assert load_settings().backbone == (Path("one"), Path("two"))
+    with pytest.raises(SettingsError, match="max_batch: Input should be greater"):
         load_settings(None, max_batch=0)
-    with pytest.raises(FileNotFoundError, match="no-such"):
+    for content, told in (("max_batchx = 3", "no setting 'max_batchx'"), ("max_batch =", "cannot be read as TOML")):
+        file.write_text(content)
+        with pytest.raises(SettingsError, match=told):
+            load_settings(file)
+    with pytest.raises(SettingsError, match="no-such"):
         load_settings(tmp_path / "no-such.toml")

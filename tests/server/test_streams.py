@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from glimpse.server.duty import Duty
+from glimpse.server.errors import RequestError
 from glimpse.server.streams import ordered
 
 
@@ -29,7 +31,7 @@ async def test_answers_come_in_order_however_long_each_takes() -> None:
         await asyncio.sleep(0.02 if number % 3 == 0 else 0)
         return number * 10
 
-    assert [answer async for answer in ordered(aiter(Source(50)), work, 8)] == [10 * n for n in range(50)]
+    assert [answer async for answer in ordered(aiter(Source(50)), work, 8, Duty())] == [10 * n for n in range(50)]
 
 
 async def test_no_more_is_taken_than_the_window_holds() -> None:
@@ -39,7 +41,7 @@ async def test_no_more_is_taken_than_the_window_holds() -> None:
         await gate.wait()
         return number
 
-    answers = ordered(aiter(source), work, 8)
+    answers = ordered(aiter(source), work, 8, Duty())
     first = asyncio.ensure_future(anext(answers))
     await asyncio.sleep(0.05)
     assert source.taken <= 8 + 1  # one more may be in hand
@@ -64,7 +66,7 @@ async def test_a_reader_who_leaves_stops_the_work() -> None:
             raise
         return number
 
-    answers = ordered(aiter(source), work, 8)
+    answers = ordered(aiter(source), work, 8, Duty())
     assert await anext(answers) == 0
     await asyncio.sleep(0.02)
     await answers.aclose()  # type: ignore[attr-defined]
@@ -77,7 +79,33 @@ async def test_a_sender_that_breaks_is_an_error_after_what_it_sent() -> None:
     async def work(number: int) -> int:
         return number
 
-    answers = ordered(aiter(Source(10, broken_at=3)), work, 8)
+    answers = ordered(aiter(Source(10, broken_at=3)), work, 8, Duty())
     assert [await anext(answers) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ConnectionError):
         await anext(answers)
+
+
+async def test_a_server_that_stops_answers_what_it_began_and_ends_the_stream() -> None:
+    duty, gate = Duty(), asyncio.Event()
+
+    async def numbers() -> AsyncIterator[int]:
+        yield 0
+        yield 1
+        await asyncio.sleep(60)  # an idle sender
+
+    async def work(number: int) -> int:
+        await gate.wait()
+        return number
+
+    answers = ordered(numbers(), work, 8, duty)
+    first = asyncio.ensure_future(anext(answers))
+    await asyncio.sleep(0.02)
+    stopped = asyncio.ensure_future(duty.stop(5))
+    await asyncio.sleep(0.02)
+    assert not stopped.done(), "two inputs are being worked on"
+    gate.set()
+    assert [await first, await anext(answers)] == [0, 1]
+    await asyncio.wait_for(stopped, 1)
+    with pytest.raises(RequestError) as caught:
+        await anext(answers)
+    assert caught.value.reason == "STOPPING"

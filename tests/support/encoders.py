@@ -1,11 +1,13 @@
-"""Plain ONNX image encoders as people have them: float input, any layout, a batch frozen at 1."""
+"""Plain ONNX encoders as people have them: float pictures in any layout, a batch frozen at 1; token ids and masks."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 SIZE, DIMENSION = 12, 5
 
@@ -63,3 +65,85 @@ def by_hand(file: Path, pixels: npt.NDArray[np.uint8], mean: float, std: float, 
     dtype = np.float16 if "float16" in given.type else np.float32
     vector = np.asarray(session.run(None, {given.name: value[None].astype(dtype)})[0], np.float64).ravel()
     return vector / np.linalg.norm(vector)
+
+
+WORDS = ("[PAD]", "[UNK]", "one", "two", "three", "a", "text", "of", "words", "longer")
+
+
+def word_tokenizer(file: Path, *, pad: bool = True) -> Path:
+    """Whole words; [PAD] is 0."""
+    vocabulary = {word: i for i, word in enumerate(WORDS)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    if pad:
+        tokenizer.enable_padding(pad_id=0, pad_token="[PAD]")
+    tokenizer.save(str(file))
+    return file
+
+
+def text_encoder(
+    file: Path,
+    *,
+    inputs: tuple[str, ...] = ("input_ids", "attention_mask"),
+    element: int = TensorProto.INT64,
+    output: str = "last_hidden_state",
+    minds_padding: bool = False,
+) -> Path:
+    """States (n, t, d): a word's own vector times a curve over places; with segment ids, their vector added.
+
+    `minds_padding`: adds the mean over all tokens, padding too, as towers without a mask do.
+    """
+    rng = np.random.default_rng(0)
+    constants: dict[str, npt.NDArray[Any]] = {
+        "words": rng.normal(0, 1, (len(WORDS), DIMENSION)).astype(np.float32),
+        "segments": rng.normal(0, 1, (2, DIMENSION)).astype(np.float32),
+        "middle": np.array([1], np.int64),
+    }
+    nodes = [helper.make_node("Gather", ["words", inputs[0]], ["looked_up"])]
+    value = "looked_up"
+    if "attention_mask" in inputs:  # read, as attention does, with no effect where all is 1
+        nodes += [
+            helper.make_node("Cast", ["attention_mask"], ["mask_float"], to=TensorProto.FLOAT),
+            helper.make_node("Unsqueeze", ["mask_float", "last"], ["mask_column"]),
+            helper.make_node("Mul", [value, "mask_column"], ["masked"]),
+        ]
+        constants["last"] = np.array([2], np.int64)
+        value = "masked"
+    if "token_type_ids" in inputs:
+        nodes += [
+            helper.make_node("Gather", ["segments", "token_type_ids"], ["segment"]),
+            helper.make_node("Add", [value, "segment"], ["segmented"]),
+        ]
+        value = "segmented"
+    if minds_padding:
+        nodes += [
+            helper.make_node("ReduceMean", [value], ["over_all"], axes=[1], keepdims=1),
+            helper.make_node("Add", [value, "over_all"], ["mixed"]),
+        ]
+        value = "mixed"
+    nodes.append(helper.make_node("Identity", [value], [output]))
+    graph = helper.make_graph(
+        nodes,
+        "text",
+        [helper.make_tensor_value_info(name, element, ["n", "t"]) for name in inputs],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n", "t", DIMENSION])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), file)
+    return file
+
+
+def states_by_hand(file: Path, ids: list[int]) -> np.ndarray:
+    """The encoder's states of one text: (t, d)."""
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    given = {}
+    for value in session.get_inputs():
+        dtype = np.int32 if "int32" in value.type else np.int64
+        fill = np.zeros if value.name == "token_type_ids" else np.ones
+        given[value.name] = np.array([ids], dtype) if value.name not in _FILLED else fill((1, len(ids)), dtype)
+    return np.asarray(session.run(None, given)[0][0])
+
+
+_FILLED = ("attention_mask", "token_type_ids")

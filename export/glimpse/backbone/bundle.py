@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from glimpse.backbone.errors import BundleError
-from glimpse.backbone.manifest import MANIFEST_NAME, Manifest, problems, read_manifest
+from glimpse.backbone.manifest import IMAGE_GRAPH, MANIFEST_NAME, TEXT_GRAPH, Manifest, problems, read_manifest
+from glimpse.backbone.weights import external_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,19 @@ def load_bundle(path: Path) -> Bundle:
         if (found := digest(file)) != wanted:
             message = f"has sha256 {found}, but backbone.json says {wanted}; it was changed or cut short"
             raise BundleError(file, message)
+    for name in (IMAGE_GRAPH, TEXT_GRAPH):
+        if name in manifest.files:
+            _check_weights(path / name, manifest)
     return Bundle(path, manifest)
+
+
+def _check_weights(graph: Path, manifest: Manifest) -> None:
+    """Weights outside the graph must be files of the bundle, named after it: what is not digested could be anything."""
+    for name in external_files(graph):
+        if name not in manifest.files or not name.startswith(graph.name):
+            raise BundleError(
+                graph, f"keeps weights in {name!r}; they belong in a file {graph.name}.data of the bundle"
+            )
 
 
 def write_bundle(out: Path, fields: Mapping[str, Any], contents: Mapping[str, Path]) -> Bundle:

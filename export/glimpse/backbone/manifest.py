@@ -101,7 +101,9 @@ class Manifest(_Part):
 
         Rules at their defaults are left out, so that a rule added later leaves the spaces of older bundles alone.
         """
-        graphs = {name: self.files[name] for name in (IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER) if name in self.files}
+        # With the weights that a graph keeps in files of its own, which are named after it.
+        names = (IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER)
+        graphs = {name: digest for name, digest in self.files.items() if name.startswith(names)}
         deciding = {
             "dimension": self.dimension,
             "files": graphs,
@@ -140,7 +142,10 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         raise BundleError(file, problems(error)) from error
     if manifest.embedding_space != manifest.computed_space():
-        raise BundleError(file, "embedding_space does not follow from the files and rules: it was changed by hand")
+        raise BundleError(
+            file,
+            "embedding_space does not follow from the rest: changed by hand, or made by another version. Export anew",
+        )
     return manifest
 
 

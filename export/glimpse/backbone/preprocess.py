@@ -24,6 +24,15 @@ _FILTERS = {
 }
 # What these modes hold are numbers of 16 bits and more, which Pillow's own conversion to 8 bits would clip.
 _DEEP = {"I;16", "I;16L", "I;16B", "I;16N", "I", "F"}
+_SIXTEEN_TO_EIGHT = np.round(np.arange(65_536) / 257).astype(np.uint8)
+# Formats whose header alone says how large the picture is. Not among them: icons, which hold other pictures and decode
+# them on opening, and those that call other programs.
+Image.init()
+_FORMATS = tuple(
+    {"PNG", "JPEG", "MPO", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF"} & Image.OPEN.keys()
+)
+# The limits below are ours; what Pillow warns of while it reads would only repeat the outcome.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +53,9 @@ def decode_image(data: bytes, rule: ImageRule, limits: ImageLimits | None = None
         raise InputError("IMAGE_EMPTY", "the image has 0 bytes")
     limits = limits or ImageLimits()
     try:
-        with warnings.catch_warnings():
-            # The limits below are ours; Pillow's own bomb warning would only repeat them.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data)) as image:
-                _check_size(image, limits)
-                return np.asarray(_fit(_to_rgb(image), rule))
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            _check_size(image, limits)
+            return np.asarray(_fit(to_rgb(image), rule))
     except InputError:
         raise
     except UnidentifiedImageError as error:
@@ -73,7 +79,7 @@ def _check_size(image: ImageFile.ImageFile, limits: ImageLimits) -> None:
         )
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
     """The first frame, upright, 8-bit RGB, transparency laid over white."""
     image.seek(0)
     image = ImageOps.exif_transpose(image)
@@ -87,10 +93,17 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, np.float64)
-    # 16-bit pictures are often read as 32-bit integers; floats are taken as 0 to 1 unless they go beyond.
-    top = 65_535.0 if image.mode != "F" or values.max(initial=0) > 255 else 255.0 if values.max(initial=0) > 1 else 1.0
-    return Image.fromarray(np.clip(np.nan_to_num(values) * (255 / top), 0, 255).round().astype(np.uint8))
+    """16-bit pictures, often read as 32-bit integers, by a table; floats as 0 to 1, or as far as they go beyond."""
+    values = np.asarray(image)
+    if image.mode == "F":
+        values = np.nan_to_num(values)  # a copy
+        top = values.max(initial=0)
+        np.clip(values, 0, top, out=values)
+        values *= 255 / (1 if top <= 1 else 255 if top <= 255 else max(top, 65_535))
+        return Image.fromarray(values.round(out=values).astype(np.uint8))
+    if image.mode == "I":
+        values = np.clip(values, 0, 65_535)
+    return Image.fromarray(_SIXTEEN_TO_EIGHT[values])
 
 
 def _fit(image: Image.Image, rule: ImageRule) -> Image.Image:

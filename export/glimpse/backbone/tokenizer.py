@@ -13,6 +13,8 @@ from glimpse.backbone.errors import BundleError
 from glimpse.backbone.manifest import TOKENIZER, TextRule
 
 TokenIds = npt.NDArray[np.int64]
+# More than any text needs that fills its context; what comes after cannot matter.
+_CHARACTERS_A_TOKEN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,11 @@ class Tokenizer:
 
     def encode(self, text: str) -> Tokens:
         """A text's tokens; at least one, so that an empty text has a vector too."""
-        encoding = self._tokenizer.encode(self._rule.prefix + text)
+        # The library works a text off to its end, however early it is cut.
+        most = _CHARACTERS_A_TOKEN * self._rule.context_length
+        encoding = self._tokenizer.encode(self._rule.prefix + text[:most])
         ids = np.array(encoding.ids or [self._rule.pad_id], np.int64)
-        return Tokens(ids, truncated=bool(encoding.overflowing))
+        return Tokens(ids, truncated=bool(encoding.overflowing) or len(text) > most)
 
     def pad(self, texts: Sequence[TokenIds]) -> tuple[TokenIds, TokenIds]:
         """Ids and mask of a batch, both (N, T), padded as the bundle says."""

@@ -9,18 +9,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 from onnx import ModelProto
 
 from glimpse.backbone import Bundle, write_bundle
-from glimpse.export.surgery import cut, free_batch, normalize_input, normalize_output
+from glimpse.export.errors import ExportError
+from glimpse.export.onnx_model import choose_output, inputs_of, load_model, prove_batches
+from glimpse.export.surgery import IMAGES, cut, free_batch, normalize_input, normalize_output
 
 Layout = Literal["NCHW", "NHWC"]
-_MIN_COSINE = 0.9999
-
-
-class ExportError(Exception):
-    """A model that cannot be wrapped; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def wrap_image_encoder(
         BundleError: where `out` holds something already.
     """
     mean, std = (_three(values, which) for values, which in ((source.mean, "mean"), (source.std, "std")))
-    wrapped = _wrap(_load(model_file), source, mean, std)
+    wrapped = _wrap(load_model(model_file), source, mean, std)
     dimension = _prove(wrapped, source.size)
     fields = {
         "name": name,
@@ -81,17 +77,6 @@ def wrap_image_encoder(
         return write_bundle(out, fields, {graph.name: graph})
 
 
-def _load(file: Path) -> ModelProto:
-    if not file.is_file():
-        raise ExportError(f"there is no file {file}")
-    try:
-        model = onnx.load(file)
-        onnx.checker.check_model(model)
-    except Exception as error:  # protobuf's and the checker's exceptions have no common base
-        raise ExportError(f"{file} is not a sound ONNX model: {str(error).splitlines()[0]}") from error
-    return model
-
-
 def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:
     array = np.asarray(values, np.float64)
     if array.shape not in ((1,), (3,)) or not np.isfinite(array).all() or (which == "std" and (array <= 0).any()):
@@ -102,15 +87,11 @@ def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:
 def _wrap(
     model: ModelProto, source: ImageEncoderSource, mean: npt.NDArray[np.float64], std: npt.NDArray[np.float64]
 ) -> ModelProto:
-    constants = {initializer.name for initializer in model.graph.initializer}
-    inputs = [value.name for value in model.graph.input if value.name not in constants]
-    outputs = [value.name for value in model.graph.output]
+    inputs = inputs_of(model)
     if len(inputs) != 1:
-        raise ExportError(f"an image encoder has one input; this model has {len(inputs)}: {', '.join(inputs)}")
-    output = source.output_name or (outputs[0] if len(outputs) == 1 else None)
-    if output is None or output not in outputs:
-        problem = f"no output {output!r}" if output else "several outputs"
-        raise ExportError(f"the model has {problem}; give --output-name, one of: {', '.join(outputs)}")
+        message = f"an image encoder has one input; this model has {len(inputs)}: {', '.join(inputs)}"
+        raise ExportError(f"{message}. A text encoder needs --tokenizer")
+    output = choose_output(model, source.output_name)
     _check_size(model, inputs[0], source)
     model = cut(model, inputs[0], output)
     free_batch(model)
@@ -137,18 +118,6 @@ def _check_size(model: ModelProto, input_name: str, source: ImageEncoderSource) 
 
 def _prove(model: ModelProto, size: int) -> int:
     """Runs one picture and three; returns the dimension."""
-    try:
-        onnx.checker.check_model(model)
-        session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        pictures = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), np.uint8)
-        singly = [session.run(["embedding"], {"images": picture[None]})[0] for picture in pictures]
-        together = np.asarray(session.run(["embedding"], {"images": pictures})[0])
-    except Exception as error:  # as above
-        message = str(error).splitlines()[0]
-        raise ExportError(f"the wrapped model does not run at {size} px, one picture and three: {message}") from error
-    if together.ndim != 2 or len(together) != 3:
-        raise ExportError(f"the output has shape {together.shape} for 3 pictures, not one vector each; name another")
-    cosine = float((np.concatenate(singly) * together).sum(1).min())
-    if not cosine >= _MIN_COSINE:
-        raise ExportError(f"a batch of three differs from three of one: cosine {cosine:.5f}")
-    return int(together.shape[1])
+    pictures = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), np.uint8)
+    singly = [{IMAGES: picture[None]} for picture in pictures]
+    return prove_batches(model, singly, {IMAGES: pictures}, f"{size} px, one picture and three")

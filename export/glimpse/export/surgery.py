@@ -6,19 +6,21 @@ import numpy as np
 import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper, utils
 
-_INPUT, _OUTPUT = "images", "embedding"
+IMAGES, EMBEDDING = "images", "embedding"
+#: The cut-out part's own input and output, between which and the bundle's names the grafts go.
+RAW_INPUT, RAW_OUTPUT = "glimpse_raw_input", "glimpse_raw_output"
 
 
 def cut(model: ModelProto, input_name: str, output_name: str) -> ModelProto:
     """The part of a model between an input and an output, the two renamed out of the way of the bundle's names."""
     part: ModelProto = utils.Extractor(model).extract_model([input_name], [output_name])
-    _rename(part.graph, {input_name: "glimpse_raw_input", output_name: "glimpse_raw_output"})
-    taken = {_INPUT: f"inner_{_INPUT}", _OUTPUT: f"inner_{_OUTPUT}"}
-    _rename(part.graph, taken)
+    rename(part.graph, {input_name: RAW_INPUT, output_name: RAW_OUTPUT})
+    rename(part.graph, {name: f"inner_{name}" for name in (IMAGES, EMBEDDING)})
     return part
 
 
-def _rename(graph: GraphProto, names: dict[str, str]) -> None:
+def rename(graph: GraphProto, names: dict[str, str]) -> None:
+    """Gives values other names, wherever they stand in the graph."""
     for node in graph.node:
         for sides in (node.input, node.output):
             for i, name in enumerate(sides):
@@ -64,16 +66,16 @@ def normalize_input(
             numpy_helper.from_array((-mean / std).astype(dtype), "glimpse_shift"),
         ]
     )
-    last = "glimpse_raw_input" if layout == "NHWC" else "glimpse_nhwc"
+    last = RAW_INPUT if layout == "NHWC" else "glimpse_nhwc"
     before = [
-        helper.make_node("Cast", [_INPUT], ["glimpse_float"], to=element),
+        helper.make_node("Cast", [IMAGES], ["glimpse_float"], to=element),
         helper.make_node("Mul", ["glimpse_float", "glimpse_scale"], ["glimpse_scaled"]),
         helper.make_node("Add", ["glimpse_scaled", "glimpse_shift"], [last]),
     ]
     if layout == "NCHW":
-        before.append(helper.make_node("Transpose", [last], ["glimpse_raw_input"], perm=[0, 3, 1, 2]))
-    _replace(graph.node, [*before, *graph.node])
-    _replace(graph.input, [helper.make_tensor_value_info(_INPUT, TensorProto.UINT8, ["n", size, size, 3])])
+        before.append(helper.make_node("Transpose", [last], [RAW_INPUT], perm=[0, 3, 1, 2]))
+    replace(graph.node, [*before, *graph.node])
+    replace(graph.input, [helper.make_tensor_value_info(IMAGES, TensorProto.UINT8, ["n", size, size, 3])])
 
 
 def normalize_output(model: ModelProto) -> None:
@@ -82,14 +84,14 @@ def normalize_output(model: ModelProto) -> None:
     graph = model.graph
     graph.initializer.append(numpy_helper.from_array(np.array(1e-12, np.float32), "glimpse_least"))
     after = [
-        helper.make_node("Cast", ["glimpse_raw_output"], ["glimpse_out"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [RAW_OUTPUT], ["glimpse_out"], to=TensorProto.FLOAT),
         helper.make_node("Flatten", ["glimpse_out"], ["glimpse_flat"], axis=1),
         _length(graph, opset),
         helper.make_node("Max", ["glimpse_length", "glimpse_least"], ["glimpse_divisor"]),
-        helper.make_node("Div", ["glimpse_flat", "glimpse_divisor"], [_OUTPUT]),
+        helper.make_node("Div", ["glimpse_flat", "glimpse_divisor"], [EMBEDDING]),
     ]
     graph.node.extend(after)
-    _replace(graph.output, [helper.make_tensor_value_info(_OUTPUT, TensorProto.FLOAT, ["n", "d"])])
+    replace(graph.output, [helper.make_tensor_value_info(EMBEDDING, TensorProto.FLOAT, ["n", "d"])])
 
 
 def _length(graph: GraphProto, opset: int) -> NodeProto:
@@ -99,6 +101,7 @@ def _length(graph: GraphProto, opset: int) -> NodeProto:
     return helper.make_node("ReduceL2", ["glimpse_flat", "glimpse_axes"], ["glimpse_length"], keepdims=1)
 
 
-def _replace(field: Any, values: list[Any]) -> None:
+def replace(field: Any, values: list[Any]) -> None:
+    """Puts other values into a repeated field."""
     del field[:]
     field.extend(values)

@@ -1,5 +1,5 @@
 """Vectors to neighbours, through FAISS."""
 
-from glimpse.index.flat import FlatIndex
+from glimpse.index.flat import FlatIndex, Ids
 
-__all__ = ["FlatIndex"]
+__all__ = ["FlatIndex", "Ids"]

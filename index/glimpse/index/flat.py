@@ -12,6 +12,10 @@ Vectors = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 
+# Multiply-adds under one hold of the lock: some milliseconds.
+_LOCKED_SEARCH = 30_000_000
+
+
 class FlatIndex:
     """Cosine search, exact, over unit vectors named by 64-bit ids. Safe to use from several threads."""
 
@@ -51,12 +55,20 @@ class FlatIndex:
             among: only these ids.
         """
         parameters = _among(among) if among is not None else None
+        k = min(k, len(self))
+        if k == 0 or not len(queries):
+            return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+        rows = np.ascontiguousarray(queries, np.float32)
+        # A change waits for the lock, so a long list of queries gives it away now and then.
+        step = max(1, _LOCKED_SEARCH // (len(self) * rows.shape[1]))
+        found = [self._search(rows[start : start + step], k, parameters) for start in range(0, len(rows), step)]
+        similarities, ids = zip(*found, strict=True)
+        return np.concatenate(similarities), np.concatenate(ids)
+
+    def _search(self, queries: Vectors, k: int, parameters: Any) -> tuple[Vectors, Ids]:
         with self._lock:
-            k = min(k, len(self))
-            if k == 0:
-                return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-            similarities, found = self._index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)
-        return similarities, found
+            similarities, ids = self._index.search(queries, k, params=parameters)
+        return similarities, ids
 
 
 def _among(ids: Ids) -> Any:

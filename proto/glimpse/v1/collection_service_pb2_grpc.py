@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class CollectionServiceStub:
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a read that asks for `min_revision` sees it.
+    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    such as enrolling what is there already, returns the collection's last revision.
     """
 
     def __init__(self, channel):
@@ -110,7 +111,8 @@ class CollectionServiceStub:
 
 class CollectionServiceServicer:
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a read that asks for `min_revision` sees it.
+    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    such as enrolling what is there already, returns the collection's last revision.
     """
 
     def CreateCollection(self, request, context):
@@ -296,7 +298,8 @@ def add_CollectionServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class CollectionService:
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a read that asks for `min_revision` sees it.
+    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    such as enrolling what is there already, returns the collection's last revision.
     """
 
     @staticmethod

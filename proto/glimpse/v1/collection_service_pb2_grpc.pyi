@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class CollectionServiceStub:
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a read that asks for `min_revision` sees it.
+    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    such as enrolling what is there already, returns the collection's last revision.
     """
 
     @_typing.overload
@@ -71,7 +72,8 @@ class CollectionServiceStub:
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a read that asks for `min_revision` sees it.
+    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    such as enrolling what is there already, returns the collection's last revision.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -110,7 +112,8 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a read that asks for `min_revision` sees it.
+    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    such as enrolling what is there already, returns the collection's last revision.
     """
 
     @_abc_1.abstractmethod

@@ -28,10 +28,13 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When the best label is believed: its cosine at least `threshold`, its lead at least `margin`."""
+    """When the best label is believed: its cosine at least `threshold`, its lead at least `margin`.
 
-    threshold: float
-    margin: float
+    Threshold None: at any cosine, as text-image cosines have no common level. Margin None: by its probability.
+    """
+
+    threshold: float | None
+    margin: float | None
 
 
 def softmax(scores: Array, scale: float) -> npt.NDArray[np.float64]:
@@ -42,15 +45,10 @@ def softmax(scores: Array, scale: float) -> npt.NDArray[np.float64]:
     return probabilities
 
 
-def decide(best: float, lead: float | None, policy: Policy) -> Decision:
-    """Decides from the best label's cosine and its lead over the second (None: there is no second)."""
-    if best < policy.threshold:
+def decide(best: float, lead: float | None, probability: float, policy: Policy) -> Decision:
+    """Decides from the best label's cosine, its lead over the second (None: there is none) and its probability."""
+    if policy.threshold is not None and best < policy.threshold:
         return Decision.UNKNOWN
-    if lead is not None and lead < policy.margin:
-        return Decision.AMBIGUOUS
-    return Decision.MATCH
-
-
-def decide_by_probability(probability: float) -> Decision:
-    """Decides where only prompts answer: text-image cosines have no common level, so nothing is UNKNOWN."""
-    return Decision.MATCH if probability >= PROMPT_PROBABILITY else Decision.AMBIGUOUS
+    if policy.margin is None:
+        return Decision.MATCH if probability >= PROMPT_PROBABILITY else Decision.AMBIGUOUS
+    return Decision.AMBIGUOUS if lead is not None and lead < policy.margin else Decision.MATCH

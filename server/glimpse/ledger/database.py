@@ -7,35 +7,59 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from glimpse.ledger.errors import DataFolderInUse
+from glimpse.ledger.errors import DataFolderInUse, LedgerError
 
 DATABASE_NAME = "ledger.sqlite"
 
 
 def open_engine(folder: Path) -> Engine:
     """An engine on `folder`/ledger.sqlite, migrated to this version's schema."""
-    engine = create_engine(f"sqlite:///{folder / DATABASE_NAME}")
+    url = URL.create("sqlite", database=str(folder / DATABASE_NAME))
+    migrate(url)
+    return _engine(url, foreign_keys=True)
+
+
+def _engine(url: URL, *, foreign_keys: bool) -> Engine:
+    engine = create_engine(url)
     event.listen(engine, "connect", _make_durable)
-    migrate(engine)
+    event.listen(engine, "begin", _begin)
+    if foreign_keys:
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"))
     return engine
 
 
 def _make_durable(connection: Any, _record: Any) -> None:
+    # The driver would otherwise begin transactions by itself, and none before a change of the schema.
+    connection.isolation_level = None
     # WAL lets readers go on beside the writer; FULL syncs the log at every commit, so that a commit survives
     # a power cut as well as a kill.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
         connection.execute(f"PRAGMA {pragma}")
 
 
-def migrate(engine: Engine, revision: str = "head") -> None:
-    """Brings the schema to an Alembic revision. Leaves a current one untouched."""
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def migrate(url: URL, revision: str = "head") -> None:
+    """Brings the schema to an Alembic revision, in one transaction. Leaves a current one untouched.
+
+    Foreign keys are off meanwhile: a table that is altered is copied and dropped, and dropping it must not take
+    with it what refers to it. They are checked before the commit. Raises LedgerError where one leads nowhere.
+    """
+    engine = _engine(url, foreign_keys=False)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+            if lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+                raise LedgerError(f"the migration to {revision} would leave {len(lost)} rows that refer to nothing")
+    finally:
+        engine.dispose()
 
 
 class FolderLock:

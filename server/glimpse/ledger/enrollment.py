@@ -35,10 +35,13 @@ def enroll_examples(
     collection_id: str,
     new_labels: Sequence[LabelRecord],
     examples: Sequence[ExampleRecord],
-    revision: int,
     now: int,
 ) -> Enrolled:
-    """Inserts labels and examples in the caller's transaction; the same content under the same label once."""
+    """Inserts labels and examples in the caller's transaction; the same content under the same label once.
+
+    The revision is the collection's last one. Raises NotFound.
+    """
+    revision = revision_of(connection, collection_id)
     added_labels = _add_labels(connection, collection_id, new_labels, now)
     rows: list[ExampleRecord] = []
     duplicates: list[bool] = []
@@ -50,6 +53,15 @@ def enroll_examples(
         duplicates.append(twin is not None)
         conflicts.append([other for other in same if other.label_id != example.label_id])
     return Enrolled(rows, duplicates, conflicts, added_labels, revision)
+
+
+def revision_of(connection: Connection, collection_id: str) -> int:
+    """The revision of a collection's last change. Raises NotFound."""
+    query = select(schema.collections.c.revision).where(schema.collections.c.id == collection_id)
+    revision = connection.scalar(query)
+    if revision is None:
+        raise NotFound(f"there is no collection {collection_id!r}")
+    return int(revision)
 
 
 def _add_labels(

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from glimpse.ledger import schema
 from glimpse.ledger.database import FolderLock, open_engine
-from glimpse.ledger.enrollment import enroll_examples, new_key, stored_answer
-from glimpse.ledger.errors import AlreadyExists, NotFound
+from glimpse.ledger.enrollment import enroll_examples, new_key, revision_of, stored_answer
+from glimpse.ledger.errors import AlreadyExists, LedgerError, NotFound
 from glimpse.ledger.records import CollectionRecord, Enrolled, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import example_record, label_record, label_row
 
 # Rows read at a time when a collection is loaded: bounds memory, not speed.
 _READ_AHEAD = 1_000
+# How long the answer to a request id is kept at least: a week, in microseconds.
+_REMEMBERED = 7 * 24 * 3600 * 1_000_000
 
 
 class Ledger:
@@ -30,13 +32,18 @@ class Ledger:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Opens, and on first use makes, the ledger of a data folder. Raises DataFolderInUse."""
+        """Opens, and on first use makes, the ledger of a data folder. Raises LedgerError."""
         lock = FolderLock(folder)
         try:
-            return cls(open_engine(folder), lock)
-        except BaseException:
+            ledger = cls(open_engine(folder), lock)
+            ledger._forget_requests()
+        except BaseException as error:
             lock.release()
+            if isinstance(error, DatabaseError):
+                message = f"the ledger in {folder} cannot be read ({error.orig}); restore it, or give another folder"
+                raise LedgerError(message) from error
             raise
+        return ledger
 
     def close(self) -> None:
         """Closes the database and frees the folder."""
@@ -104,10 +111,11 @@ class Ledger:
     # Labels
 
     def create_label(self, collection_id: str, record: LabelRecord) -> tuple[LabelRecord, int]:
-        """Adds a label; returns it with its times, and the revision. Raises AlreadyExists."""
+        """Adds a label; returns it with its times, and the revision. Raises AlreadyExists and NotFound."""
         subject = {"label": record.id}
         with self._change("create_label", collection_id, subject) as (connection, revision, now):
             record = replace(record, create_time=now, update_time=now)
+            revision_of(connection, collection_id)
             try:
                 connection.execute(insert(schema.labels).values(label_row(collection_id, record)))
             except IntegrityError as error:
@@ -160,17 +168,19 @@ class Ledger:
         examples: Sequence[ExampleRecord],
         request: EnrollRequest | None = None,
     ) -> Enrolled | bytes:
-        """Adds labels that are not there yet and examples, all or nothing.
+        """Adds labels that are not there yet and examples, all or nothing; the revision is a new one if any was added.
 
         Returns what was done, or, where the request was answered before, that answer. Raises RequestIdReused,
-        and NotFound where an example's label is gone.
+        and NotFound where the collection or an example's label is gone.
         """
         with self._engine.begin() as connection:
             if request and (answer := stored_answer(connection, collection_id, request)):
                 return answer
-            subject = {"examples": [example.id for example in examples]}
-            revision, now = self._append(connection, "enroll", collection_id, subject)
-            enrolled = enroll_examples(connection, collection_id, new_labels, examples, revision, now)
+            now = _now()
+            enrolled = enroll_examples(connection, collection_id, new_labels, examples, now)
+            if enrolled.subject:
+                revision = self._append(connection, "enroll", collection_id, enrolled.subject, now)
+                enrolled = replace(enrolled, revision=revision)
             if request:
                 connection.execute(
                     insert(schema.requests).values(
@@ -187,6 +197,10 @@ class Ledger:
         """What a request was answered before, or None. Raises RequestIdReused."""
         with self._engine.connect() as connection:
             return stored_answer(connection, collection_id, request)
+
+    def _forget_requests(self) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(delete(schema.requests).where(schema.requests.c.time < _now() - _REMEMBERED))
 
     def delete_example(self, collection_id: str, example_id: str) -> int:
         """Deletes an example; returns the revision. Raises NotFound."""
@@ -230,12 +244,10 @@ class Ledger:
     ) -> Iterator[tuple[Connection, int, int]]:
         """One transaction with one change appended: yields the connection, the revision and the time."""
         with self._engine.begin() as connection:
-            yield (connection, *self._append(connection, kind, collection_id, subject or {}))
+            now = _now()
+            yield connection, self._append(connection, kind, collection_id, subject or {}, now), now
 
-    def _append(
-        self, connection: Connection, kind: str, collection_id: str, subject: dict[str, Any]
-    ) -> tuple[int, int]:
-        now = time.time_ns() // 1_000
+    def _append(self, connection: Connection, kind: str, collection_id: str, subject: dict[str, Any], now: int) -> int:
         result = connection.execute(
             insert(schema.changes).values(kind=kind, collection_id=collection_id, subject=subject, time=now)
         )
@@ -243,12 +255,16 @@ class Ledger:
         connection.execute(
             update(schema.collections).where(schema.collections.c.id == collection_id).values(revision=revision)
         )
-        return revision, now
+        return revision
 
     @staticmethod
     def _must_touch(rowcount: int, what: str) -> None:
         if rowcount != 1:
             raise NotFound(f"there is no {what}")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
 
 
 def _is_example(collection_id: str, example_id: str) -> tuple[Any, Any]:

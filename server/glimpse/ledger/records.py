@@ -61,6 +61,13 @@ class Enrolled:
     new_labels: Sequence[LabelRecord]
     revision: int
 
+    @property
+    def subject(self) -> dict[str, list[str]]:
+        """What the change is about: the ids of the labels and examples that were added; empty if none was."""
+        added = [example.id for example, old in zip(self.examples, self.duplicates, strict=True) if not old]
+        named = {"labels": [label.id for label in self.new_labels], "examples": added}
+        return {kind: ids for kind, ids in named.items() if ids}
+
 
 @dataclass(frozen=True, slots=True)
 class EnrollRequest:

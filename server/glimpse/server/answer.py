@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glimpse.fewshot import Decision, HeadKind, Policy, PrototypeHead, decide, softmax
-from glimpse.fewshot.decision import EXAMPLE_SCALE, decide_by_probability
+from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.fewshot.vectors import Array
 from glimpse.server.names import collection_name, example_name
 from glimpse.server.view import CollectionView, Neighbor
@@ -31,22 +31,22 @@ _HEADS = {
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How scores become probabilities and a decision. `policy` None: decide by probability alone."""
+    """How scores become probabilities and a decision."""
 
     scale: float
-    policy: Policy | None
+    policy: Policy
 
 
 def judgement_for(view: CollectionView, defaults: Policy, logit_scale: float) -> Judgement:
-    """The collection's own policy over the backbone's defaults."""
+    """The collection's own policy; over the backbone's defaults where there are examples."""
     record = view.record
+    if view.head.kind is HeadKind.PROMPTS:
+        return Judgement(logit_scale, Policy(record.match_threshold, record.match_margin))
     policy = Policy(
         defaults.threshold if record.match_threshold is None else record.match_threshold,
         defaults.margin if record.match_margin is None else record.match_margin,
     )
-    if view.head.kind is not HeadKind.PROMPTS:
-        return Judgement(EXAMPLE_SCALE, policy)
-    return Judgement(logit_scale, policy if record.match_threshold is not None else None)
+    return Judgement(EXAMPLE_SCALE, policy)
 
 
 def classify(
@@ -77,7 +77,7 @@ def classify(
         lead = best[0].score - best[1].score if len(best) > 1 else None
         answers.append(
             pb.Classification(
-                decision=_DECISIONS[_decide(best[0], lead, judgement)],
+                decision=_DECISIONS[decide(best[0].score, lead, best[0].probability, judgement.policy)],
                 label_id=best[0].label_id,
                 probability=best[0].probability,
                 margin=lead,
@@ -106,12 +106,6 @@ def complete(answer: pb.Classification, view: CollectionView, revision: int, nea
     answer.collection = collection_name(view.record.id)
     answer.revision = revision
     answer.evidence.extend(evidence(view.record.id, near))
-
-
-def _decide(best: pb.LabelScore, lead: float | None, judgement: Judgement) -> Decision:
-    if judgement.policy is None:
-        return decide_by_probability(best.probability)
-    return decide(best.score, lead, judgement.policy)
 
 
 def _best(scores: Array, k: int) -> npt.NDArray[np.intp]:

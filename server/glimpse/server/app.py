@@ -14,7 +14,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from threadpoolctl import threadpool_limits
 
-from glimpse.ledger import Ledger
 from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
 from glimpse.server.classification_service import ClassificationService
@@ -42,6 +41,10 @@ _SERVICES = tuple(
         (classification_service_pb2, "ClassificationService"),
     )
 )
+
+
+# For streams to hear that the server stops; one that watches its health would stay for ever.
+_FAREWELL_SECONDS = 0.5
 
 
 def serve(settings: Settings) -> None:
@@ -72,9 +75,7 @@ async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         backbones = Backbones.load(settings, decoders)
         for backbone in backbones:
             stack.push_async_callback(backbone.close)
-        ledger = Ledger.open(settings.data)
-        stack.callback(ledger.close)
-        catalog = Catalog(ledger)
+        catalog = Catalog.open(settings.data)
         stack.push_async_callback(catalog.close)
         yield Rooms(settings, backbones, catalog, searchers)
 
@@ -106,7 +107,8 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
     await stopped.wait()
     logger.info("draining for at most %g s", settings.drain_seconds)
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
-    await server.stop(settings.drain_seconds)
+    await rooms.duty.stop(settings.drain_seconds)
+    await server.stop(_FAREWELL_SECONDS)
 
 
 def _bind(server: grpc.aio.Server, listen: str) -> str:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from glimpse.backbone import (
     Bundle,
+    BundleError,
     Encoder,
     ImageLimits,
     Manifest,
@@ -25,6 +26,8 @@ from glimpse.server.settings import Settings
 
 Pixels = npt.NDArray[np.uint8]
 TokenIds = npt.NDArray[np.int64]
+# Characters that are tokenised in less time than a thread takes to be asked.
+_INLINE_TEXT = 500
 
 
 class LoadedBackbone:
@@ -57,11 +60,15 @@ class LoadedBackbone:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._decoders, decode_image, image, rule, self._limits)
 
-    def tokenize(self, text: str) -> tuple[TokenIds, bool]:
+    async def tokenize(self, text: str) -> tuple[TokenIds, bool]:
         """A text's token ids, (T,), and whether it was cut to the context. Raises RequestError."""
         if self._tokenizer is None:
             raise self._cannot_read("text")
-        tokens = self._tokenizer.encode(text)
+        if len(text) <= _INLINE_TEXT:
+            tokens = self._tokenizer.encode(text)
+        else:
+            loop = asyncio.get_running_loop()
+            tokens = await loop.run_in_executor(self._decoders, self._tokenizer.encode, text)
         return tokens.ids, tokens.truncated
 
     async def close(self) -> None:
@@ -89,7 +96,9 @@ class Backbones:
     def __init__(self, loaded: Sequence[LoadedBackbone]) -> None:
         self._by_name = {backbone.manifest.name: backbone for backbone in loaded}
         if len(self._by_name) < len(loaded):
-            raise ValueError(f"two backbones have one name: {[b.manifest.name for b in loaded]}")
+            names = [backbone.manifest.name for backbone in loaded]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise BundleError(Path(twice), "two bundles have this name; export one of them under another")
 
     @classmethod
     def load(cls, settings: Settings, decoders: Executor) -> Self:

@@ -8,7 +8,8 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from pathlib import Path
+from typing import Self, TypeVar
 
 from glimpse.ledger import CollectionRecord, Ledger
 from glimpse.server.errors import Code, RequestError, not_found
@@ -33,6 +34,16 @@ class Catalog:
         self._views = {record.id: _load(ledger, record) for record in ledger.collections()}
         self.revision = ledger.revision
 
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Opens a data folder's ledger and builds its views. Raises LedgerError."""
+        ledger = Ledger.open(folder)
+        try:
+            return cls(ledger)
+        except BaseException:
+            ledger.close()
+            raise
+
     def __iter__(self) -> Iterator[CollectionView]:
         return (self._views[name] for name in sorted(self._views))
 
@@ -40,12 +51,17 @@ class Catalog:
         """The view of a collection. Raises RequestError NOT_FOUND."""
         view = self._views.get(collection_id)
         if view is None:
-            raise not_found("COLLECTION_NOT_FOUND", f"there is no collection {collection_id!r}", field)
+            raise _not_found(collection_id, field)
         return view
 
     def exists(self, collection_id: str) -> bool:
         """Whether there is such a collection."""
         return collection_id in self._views
+
+    def check_current(self, view: CollectionView, field: str) -> None:
+        """Raises RequestError where a collection found earlier was deleted, even if another has its id now."""
+        if self._views.get(view.record.id) is not view:
+            raise _not_found(view.record.id, field)
 
     def put(self, record: CollectionRecord) -> None:
         """Makes a created collection, or a collection's new record, visible."""
@@ -62,16 +78,18 @@ class Catalog:
         """A read of the ledger, in its thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, query, self._ledger)
 
-    async def write(self, commit: Callable[[Ledger], T], apply: Callable[[T], int]) -> T:
-        """Commits in the ledger's thread, then applies to the views; `apply` returns the write's revision.
+    async def write(self, plan: Callable[[], Callable[[Ledger], T]], apply: Callable[[T], int]) -> T:
+        """Plans, commits in the ledger's thread, applies to the views; `apply` returns the write's revision.
 
-        A caller who leaves meanwhile changes nothing: what is committed is applied.
+        `plan` sees the views as they are when the commit begins, whatever other calls did while this one was waiting
+        or embedding: it raises RequestError, or returns what to commit. A caller who leaves meanwhile changes
+        nothing: what is committed is applied.
         """
-        return await asyncio.shield(asyncio.create_task(self._write(commit, apply)))
+        return await asyncio.shield(asyncio.create_task(self._write(plan, apply)))
 
-    async def _write(self, commit: Callable[[Ledger], T], apply: Callable[[T], int]) -> T:
+    async def _write(self, plan: Callable[[], Callable[[Ledger], T]], apply: Callable[[T], int]) -> T:
         async with self._write_lock:
-            result = await self.read(commit)
+            result = await self.read(plan())
             revision = apply(result)
         async with self._moved:
             self.revision = max(self.revision, revision)
@@ -103,6 +121,10 @@ class Catalog:
         async with self._write_lock:
             await self.read(lambda ledger: ledger.close())
         self._thread.shutdown()
+
+
+def _not_found(collection_id: str, field: str) -> RequestError:
+    return not_found("COLLECTION_NOT_FOUND", f"there is no collection {collection_id!r}", field)
 
 
 def _load(ledger: Ledger, record: CollectionRecord) -> CollectionView:

@@ -5,11 +5,11 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from glimpse.server.errors import invalid
-from glimpse.v1 import collection_service_pb2, types_pb2
+from glimpse.v1 import collection_service_pb2
 
 _COLLECTION_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _MAX_LABEL = 128
-_MAX_NAME = 256  # display names, domains, the caller's ids
+MAX_NAME = 256  # display names, domains, the caller's ids
 _MAX_PROMPTS = 64
 _MAX_PROMPT = 4_096
 _MAX_METADATA = 64
@@ -34,7 +34,7 @@ def check_label_id(label_id: str, field: str) -> None:
         raise invalid("INVALID_ID", f"{label_id!r}: a label's id has no `/` and no control character", field)
 
 
-def check_length(text: str, field: str, most: int = _MAX_NAME) -> None:
+def check_length(text: str, field: str, most: int = MAX_NAME) -> None:
     """A display name, a domain, an id of the caller's."""
     if len(text) > most:
         raise invalid("TOO_LONG", f"{len(text)} characters; at most {most}", field)
@@ -52,13 +52,6 @@ def check_range(value: float, least: float, most: float, field: str) -> None:
     """A number in a range; NaN is in none."""
     if not least <= value <= most:
         raise invalid("OUT_OF_RANGE", f"{value} is not between {least} and {most}", field)
-
-
-def check_inputs(inputs: Sequence[types_pb2.Input], most: int, field: str = "inputs") -> None:
-    """A list of inputs: its length, and the caller's ids."""
-    check_count(inputs, most, field)
-    for position, item in enumerate(inputs):
-        check_length(item.id, f"{field}[{position}].id")
 
 
 def check_prompts(prompts: Sequence[str], field: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from glimpse.server import names
 from glimpse.server.answer import evidence
-from glimpse.server.checks import check_count, check_enum, check_inputs, check_range
+from glimpse.server.checks import check_count, check_enum, check_range
 from glimpse.server.classifying import Options, classify_inputs, zero_shot
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import embed_all
@@ -33,7 +33,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
     async def Classify(self, request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:
         """A list of inputs against one or several collections."""
         deadline = deadline_of(context)
-        check_inputs(request.inputs, self.settings.max_inputs)
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
         options = Options.read(request.options, self.settings.max_labels, "options")
         await self.rooms.catalog.reach(options.min_revision, deadline)
         views = self._views(request.collections, "collections")
@@ -63,13 +63,13 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
                 result = pb.ClassifyResult(id=item.id, status=item_status(refusal))
             return pb.StreamClassifyResponse(result=result)
 
-        async for response in ordered(inputs_of(self, requests), answer, self.settings.stream_window):
+        async for response in ordered(inputs_of(self, requests), answer, self.settings.stream_window, self.rooms.duty):
             yield response
 
     @unary
     async def ZeroShot(self, request: pb.ZeroShotRequest, context: Context) -> pb.ZeroShotResponse:
         """A list of inputs against labels given as prompts."""
-        check_inputs(request.inputs, self.settings.max_inputs)
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
         check_count(request.labels, _MAX_PROMPTED_LABELS, "labels")
         check_enum(request.mode, pb.LabelMode.values(), "mode")
         top_k = request.top_k if request.HasField("top_k") else 5
@@ -86,7 +86,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
     async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
         """The nearest examples of each input."""
         started, deadline = time.monotonic(), deadline_of(context)
-        check_inputs(request.inputs, self.settings.max_inputs)
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
         top_k = request.top_k if request.HasField("top_k") else 10
         check_range(top_k, 1, _MAX_NEIGHBORS, "top_k")
         await self.rooms.catalog.reach(request.min_revision, deadline)

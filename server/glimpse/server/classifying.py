@@ -3,15 +3,16 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from glimpse.fewshot import PrototypeHead
+from glimpse.fewshot import Policy, PrototypeHead
 from glimpse.server.answer import Judgement, classify, complete
 from glimpse.server.backbones import LoadedBackbone
-from glimpse.server.checks import check_prompts, check_range
-from glimpse.server.context import Rooms, prompt_directions, source_of_backbone
-from glimpse.server.embedding import embed_all
+from glimpse.server.checks import check_length, check_prompts, check_range
+from glimpse.server.context import Rooms, source_of_backbone
+from glimpse.server.embedding import Embedded, Source, embed_all
 from glimpse.server.errors import RequestError, invalid
+from glimpse.server.prompts import prompt_directions
 from glimpse.server.results import Outcome, good_vectors, settle
 from glimpse.server.view import CollectionView
 from glimpse.v1 import classification_service_pb2 as pb
@@ -50,14 +51,8 @@ async def classify_inputs(
     """Embeds each input once for each embedding space, then asks every collection. Raises RequestError."""
     started = time.monotonic()
     sources = {view.record.embedding_space: rooms.source_of(view) for view in views}
-    if len(sources) == 1:
-        [source] = sources.values()
-        by_space = {source.embedding_space: await embed_all(source, inputs, fields, deadline)}
-    else:
-        passes = [embed_all(source, inputs, fields, deadline) for source in sources.values()]
-        by_space = dict(zip(sources, await asyncio.gather(*passes), strict=True))
-    # An input good in one space and not in another has failed.
-    outcomes = [_worst(several) for several in zip(*by_space.values(), strict=True)]
+    by_space = await _embed(sources, inputs, fields, deadline)
+    outcomes = [_together(several) for several in zip(*by_space.values(), strict=True)]
     good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
     asked = time.monotonic()
     answers: list[list[pb.Classification]] = [[] for _ in good]
@@ -75,8 +70,31 @@ async def classify_inputs(
     return settle(pb.ClassifyResult, inputs, outcomes, found, started, time.monotonic() - asked)
 
 
-def _worst(outcomes: Sequence[Outcome]) -> Outcome:
-    return next((outcome for outcome in outcomes if isinstance(outcome, RequestError)), outcomes[0])
+async def _embed(
+    sources: dict[str, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str], deadline: float
+) -> dict[str, list[Outcome]]:
+    """The inputs in each space, side by side. Raises RequestError."""
+    passes = [embed_all(source, inputs, fields, deadline) for source in sources.values()]
+    if len(passes) == 1:
+        return dict(zip(sources, [await passes[0]], strict=True))
+    # All are waited for, so that one that fails leaves none behind.
+    done = await asyncio.gather(*passes, return_exceptions=True)
+    for one in done:
+        if isinstance(one, BaseException):
+            raise one
+    return dict(zip(sources, done, strict=True))  # type: ignore[arg-type]
+
+
+def _together(outcomes: Sequence[Outcome]) -> Outcome:
+    """One input's outcome in several spaces: failed where it failed in one; as slow as the slowest."""
+    slowest = outcomes[0]
+    for outcome in outcomes:
+        if isinstance(outcome, RequestError) or isinstance(slowest, RequestError):
+            return outcome if isinstance(outcome, RequestError) else slowest
+        if outcome.timings.encode_ms > slowest.timings.encode_ms:
+            slowest = outcome
+    truncated = any(isinstance(outcome, Embedded) and outcome.truncated for outcome in outcomes)
+    return replace(slowest, truncated=truncated) if isinstance(slowest, Embedded) else slowest
 
 
 async def zero_shot(
@@ -94,7 +112,7 @@ async def zero_shot(
     outcomes = await embed_all(source, request.inputs, fields, deadline)
     asked = time.monotonic()
     bias = manifest.logit_bias if request.mode == pb.LABEL_MODE_INDEPENDENT else None
-    judgement = Judgement(manifest.logit_scale or 1.0, None)
+    judgement = Judgement(manifest.logit_scale or 1.0, Policy(None, None))
     queries = good_vectors(outcomes, manifest.dimension)
     answers = classify(head, queries, judgement, top_k, independent_bias=bias)
     found = [{"classification": answer} for answer in answers]
@@ -110,6 +128,7 @@ def _prompted(request: pb.ZeroShotRequest, templates: Sequence[str]) -> dict[str
             raise invalid("EMPTY", "a label needs a prompt", f"{field}.prompts")
         check_prompts(label.prompts, f"{field}.prompts")
         label_id = label.label_id or label.prompts[0]
+        check_length(label.label_id, f"{field}.label_id")
         if label_id in labels:
             raise invalid("DUPLICATE_LABEL", f"label {label_id!r} is given twice", f"{field}.label_id")
         labels[label_id] = [

@@ -1,8 +1,9 @@
 """CollectionService's calls on collections."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
-from glimpse.ledger import CollectionRecord
+from glimpse.ledger import CollectionRecord, Ledger
 from glimpse.server import checks, names
 from glimpse.server.errors import already_exists, failed_precondition, invalid
 from glimpse.server.messages import collection_message
@@ -24,8 +25,6 @@ class CollectionCalls(ResourceCalls):
         checks.check_length(given.display_name, "collection.display_name")
         checks.check_policy(given.policy, "collection.policy")
         backbone = self.rooms.backbones.find(given.backbone, "collection.backbone")
-        if self.catalog.exists(collection_id):
-            raise already_exists("COLLECTION_EXISTS", f"collection {collection_id!r} exists", "collection_id")
         record = CollectionRecord(
             collection_id,
             backbone.name,
@@ -35,11 +34,12 @@ class CollectionCalls(ResourceCalls):
             *_policy(given.policy),
         )
 
-        def apply(record: CollectionRecord) -> int:
-            self.catalog.put(record)
-            return record.revision
+        def plan() -> Callable[[Ledger], CollectionRecord]:
+            if self.catalog.exists(collection_id):
+                raise already_exists("COLLECTION_EXISTS", f"collection {collection_id!r} exists", "collection_id")
+            return lambda ledger: ledger.create_collection(record)
 
-        record = await self.catalog.write(lambda ledger: ledger.create_collection(record), apply)
+        record = await self.catalog.write(plan, self._put)
         view = self.catalog.find(collection_id, "collection_id")
         return pb.CreateCollectionResponse(collection=collection_message(view), revision=record.revision)
 
@@ -83,14 +83,12 @@ class CollectionCalls(ResourceCalls):
                 case _:
                     raise invalid("UNKNOWN_FIELD", f"{path!r} cannot be updated", "update_mask")
 
-        def apply(record: CollectionRecord) -> int:
-            self.catalog.put(record)
-            return record.revision
+        def plan() -> Callable[[Ledger], CollectionRecord]:
+            self.catalog.check_current(view, "collection.name")
+            changed = replace(view.record, **changes)  # type: ignore[arg-type]
+            return lambda ledger: ledger.update_collection(changed)
 
-        record = await self.catalog.write(
-            lambda ledger: ledger.update_collection(replace(view.record, **changes)),  # type: ignore[arg-type]
-            apply,
-        )
+        record = await self.catalog.write(plan, self._put)
         return pb.UpdateCollectionResponse(collection=collection_message(view), revision=record.revision)
 
     @unary
@@ -100,16 +98,24 @@ class CollectionCalls(ResourceCalls):
         """A collection and, with force, all that is in it."""
         view = self.view(request.name, "name")
         collection_id = view.record.id
-        if view.labels and not request.force:
-            message = f"{len(view.labels)} labels and {view.example_count} examples would go too; say force"
-            raise failed_precondition("COLLECTION_NOT_EMPTY", message, "force")
+
+        def plan() -> Callable[[Ledger], int]:
+            self.catalog.check_current(view, "name")
+            if view.labels and not request.force:
+                message = f"{len(view.labels)} labels and {view.example_count} examples would go too; say force"
+                raise failed_precondition("COLLECTION_NOT_EMPTY", message, "force")
+            return lambda ledger: ledger.delete_collection(collection_id)
 
         def apply(revision: int) -> int:
             self.catalog.drop(collection_id)
             return revision
 
-        revision = await self.catalog.write(lambda ledger: ledger.delete_collection(collection_id), apply)
+        revision = await self.catalog.write(plan, apply)
         return pb.DeleteCollectionResponse(revision=revision)
+
+    def _put(self, record: CollectionRecord) -> int:
+        self.catalog.put(record)
+        return record.revision
 
 
 def _policy(policy: pb.DecisionPolicy) -> tuple[float | None, float | None]:

@@ -3,20 +3,18 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from glimpse.fewshot import Policy, mean_direction
+from glimpse.fewshot import Policy
 from glimpse.fewshot.vectors import Array
 from glimpse.server.answer import Judgement, judgement_for
 from glimpse.server.backbones import Backbones, LoadedBackbone
 from glimpse.server.catalog import Catalog
-from glimpse.server.embedding import Source, embed_all
+from glimpse.server.duty import Duty
+from glimpse.server.embedding import Source
 from glimpse.server.errors import RequestError, failed_precondition
 from glimpse.server.settings import Settings
 from glimpse.server.view import CollectionView, Neighbor
-from glimpse.v1 import types_pb2
 
 # Multiply-adds a search may take on the event loop: about a millisecond. Greater ones go to a thread.
 _INLINE_SEARCH = 4_000_000
@@ -30,6 +28,7 @@ class Rooms:
     backbones: Backbones
     catalog: Catalog
     searchers: ThreadPoolExecutor
+    duty: Duty = field(default_factory=Duty)
 
     def source_of(self, view: CollectionView) -> Source:
         """Where a collection's vectors come from. Vectors are taken even where its backbone is not loaded."""
@@ -46,13 +45,20 @@ class Rooms:
     async def neighbors(
         self, view: CollectionView, queries: Array, k: int, label_ids: Sequence[str] = ()
     ) -> list[list[Neighbor]]:
-        """The nearest examples of each query, in a thread where it would keep other calls waiting."""
-        if k == 0 or view.example_count == 0:
+        """The k nearest examples of each query, of some labels or all; nearest first.
+
+        Searched in a thread where it would keep other calls waiting.
+        """
+        among = view.sequences_of(label_ids) if label_ids else None
+        count = view.example_count if among is None else len(among)
+        if k == 0 or count == 0:
             return [[] for _ in queries]
-        if queries.size * view.example_count <= _INLINE_SEARCH:
-            return view.neighbors(queries, k, label_ids)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.searchers, view.neighbors, queries, k, label_ids)
+        if queries.size * count <= _INLINE_SEARCH:
+            found = view.index.search(queries, k, among)
+        else:
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self.searchers, view.index.search, queries, k, among)
+        return view.named(*found)
 
     def _backbone_of(self, view: CollectionView) -> LoadedBackbone | RequestError:
         record = view.record
@@ -81,17 +87,3 @@ def default_policy(backbone: LoadedBackbone) -> Policy:
     """When a best label is believed, as the bundle suggests."""
     decision = backbone.manifest.decision
     return Policy(decision.match_threshold, decision.match_margin)
-
-
-async def prompt_directions(
-    source: Source, prompts: Sequence[Sequence[str]], fields: Sequence[str], deadline: float
-) -> list[Array]:
-    """The mean direction, (d,), of each list of prompts; `fields[i]` names the i-th list. Raises RequestError."""
-    flat = [types_pb2.Input(text=text) for texts in prompts for text in texts]
-    named = [f"{field}[{i}]" for texts, field in zip(prompts, fields, strict=True) for i in range(len(texts))]
-    embedded = await embed_all(source, flat, named, deadline)
-    for result in embedded:
-        if isinstance(result, RequestError):
-            raise result
-    vectors = iter([result.vector for result in embedded if not isinstance(result, RequestError)])
-    return [mean_direction(np.stack([next(vectors) for _ in texts])) for texts in prompts]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from glimpse.fewshot import normalize
 from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.batcher import Encoded
+from glimpse.server.checks import MAX_NAME
 from glimpse.server.errors import Code, RequestError, as_request_error, invalid
 from glimpse.v1 import types_pb2
 
@@ -45,7 +46,9 @@ async def embed_all(
     results: list[Embedded | RequestError] = []
     waiting: list[tuple[int, asyncio.Task[Embedded | RequestError]]] = []
     for position, (item, field) in enumerate(zip(inputs, fields, strict=True)):
-        if item.WhichOneof("content") == "vector":
+        if len(item.id) > MAX_NAME:
+            results.append(invalid("TOO_LONG", f"{len(item.id)} characters; at most {MAX_NAME}", f"{field}.id"))
+        elif item.WhichOneof("content") == "vector":
             # No task for a vector: there is nothing to wait for, and this is the fastest call there is.
             results.append(_given_vector(source, item.vector, field))
         else:
@@ -118,7 +121,7 @@ async def _embed_image(backbone: LoadedBackbone, image: bytes, deadline: float) 
 async def _embed_text(backbone: LoadedBackbone, text: str, deadline: float) -> Embedded:
     with backbone.texts.place():
         started = time.monotonic()
-        ids, truncated = backbone.tokenize(text)
+        ids, truncated = await backbone.tokenize(text)
         decode_seconds = time.monotonic() - started
         encoded = await backbone.texts.encode(ids, deadline)
     return Embedded(encoded.vector, _timings(decode_seconds, encoded), truncated)

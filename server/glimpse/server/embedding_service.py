@@ -6,7 +6,7 @@ from itertools import islice
 
 from glimpse.server import names
 from glimpse.server.backbones import LoadedBackbone
-from glimpse.server.checks import check_inputs
+from glimpse.server.checks import check_count
 from glimpse.server.context import Rooms, default_policy, source_of_backbone
 from glimpse.server.embedding import Source, embed_all
 from glimpse.server.errors import RequestError, item_status
@@ -31,7 +31,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         """A list of inputs."""
         started = time.monotonic()
         source = source_of_backbone(self.rooms.backbones.find(request.backbone, "backbone"))
-        check_inputs(request.inputs, self.settings.max_inputs)
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
         fields = input_fields(request.inputs)
         outcomes = await embed_all(source, request.inputs, fields, deadline_of(context))
         return pb.EmbedResponse(results=_results(source, request.inputs, outcomes, started))
@@ -57,7 +57,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             [result] = _results(source, [item], outcomes, started)
             return pb.StreamEmbedResponse(result=result)
 
-        async for response in ordered(inputs_of(self, requests), embed, self.settings.stream_window):
+        async for response in ordered(inputs_of(self, requests), embed, self.settings.stream_window, self.rooms.duty):
             yield response
 
     @unary

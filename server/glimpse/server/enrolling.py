@@ -3,11 +3,11 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from glimpse.fewshot.vectors import Array
-from glimpse.ledger import Enrolled, EnrollRequest, ExampleRecord, LabelRecord
+from glimpse.ledger import Enrolled, EnrollRequest, ExampleRecord, LabelRecord, Ledger
 from glimpse.server import checks
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import Embedded, embed_all
@@ -40,45 +40,46 @@ async def enroll(
 ) -> pb.EnrollExamplesResponse:
     """Enrolls what can be enrolled, in one durable transaction. Raises RequestError."""
     started = time.monotonic()
-    checks.check_inputs([new.input for new in request.examples], rooms.settings.max_inputs, "examples")
+    checks.check_count(request.examples, rooms.settings.max_inputs, "examples")
     checks.check_length(request.request_id, "request_id", 128)
-    collection_id = view.record.id
     remembered = _remembered(request)
     if remembered:
-        before = await rooms.catalog.read(lambda ledger: ledger.answer_of(collection_id, remembered))
+        before = await rooms.catalog.read(lambda ledger: ledger.answer_of(view.record.id, remembered))
         if before is not None:
             return pb.EnrollExamplesResponse.FromString(before)
-    items = _checked(rooms, view, request)
+    items = [_Item(new) for new in request.examples]
+    _refuse_what_cannot_be(rooms, view, request, items)
     await _embed(rooms, view, items, deadline)
-    good = [item.record for item in items if item.record]
-    if not good:
-        return pb.EnrollExamplesResponse(
-            results=_results(view, items, None, started, 0.0), revision=view.record.revision
-        )
-    labels = [LabelRecord(label) for label in dict.fromkeys(record.label_id for record in good)]
     committing = time.monotonic()
 
     def answer(enrolled: Enrolled) -> bytes:
         results = _results(view, items, enrolled, started, committing)
         return pb.EnrollExamplesResponse(results=results, revision=enrolled.revision).SerializeToString()
 
-    def apply(outcome: Enrolled | bytes) -> int:
-        if isinstance(outcome, bytes):  # the same request, sent twice at once, was answered meanwhile
-            return 0
-        for label in outcome.new_labels:
-            view.put_label(label)
-        pairs = zip(outcome.examples, outcome.duplicates, strict=True)
-        view.add_examples([record for record, duplicate in pairs if not duplicate])
-        return view.moved_to(outcome.revision)
+    def plan() -> Callable[[Ledger], Enrolled | bytes]:
+        rooms.catalog.check_current(view, "parent")
+        # Again: labels may have gone, and others come, while this call was embedding.
+        _refuse_what_cannot_be(rooms, view, request, items)
+        good = [item.record for item in items if item.record and not item.refusal]
+        labels = dict.fromkeys(record.label_id for record in good if record.label_id not in view.labels)
+        new_labels = [LabelRecord(label) for label in labels]
+        # An item that may be tried again must not be answered from memory when it is.
+        again = any(item.refusal and item.refusal.retry_delay is not None for item in items)
+        to_remember = replace(remembered, answer=answer) if remembered and not again else None
+        return lambda ledger: ledger.enroll(view.record.id, new_labels, good, to_remember)
 
-    # An item that may be tried again must not be answered from memory when it is.
-    again = any(item.refusal and item.refusal.retry_delay is not None for item in items)
-    request_to_remember = replace(remembered, answer=answer) if remembered and not again else None
-    new_labels = labels if request.create_labels else []
-    outcome = await rooms.catalog.write(
-        lambda ledger: ledger.enroll(collection_id, new_labels, good, request_to_remember), apply
-    )
+    outcome = await rooms.catalog.write(plan, lambda outcome: _apply(view, outcome))
     return pb.EnrollExamplesResponse.FromString(outcome if isinstance(outcome, bytes) else answer(outcome))
+
+
+def _apply(view: CollectionView, outcome: Enrolled | bytes) -> int:
+    if isinstance(outcome, bytes):  # the same request, sent twice at once, was answered meanwhile
+        return 0
+    for label in outcome.new_labels:
+        view.put_label(label)
+    pairs = zip(outcome.examples, outcome.duplicates, strict=True)
+    view.add_examples([record for record, duplicate in pairs if not duplicate])
+    return view.moved_to(outcome.revision)
 
 
 def _remembered(request: pb.EnrollExamplesRequest) -> EnrollRequest | None:
@@ -91,25 +92,28 @@ def _remembered(request: pb.EnrollExamplesRequest) -> EnrollRequest | None:
     return EnrollRequest(request.request_id, digest, lambda _: b"")
 
 
-def _checked(rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest) -> list[_Item]:
-    """The request's examples, those refused that need no embedding to be refused."""
-    items = []
-    labels = set(view.labels)
-    for position, new in enumerate(request.examples):
-        item, field = _Item(new), f"examples[{position}]"
+def _refuse_what_cannot_be(
+    rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest, items: Sequence[_Item]
+) -> None:
+    """Refuses the items that the collection, as it is now, cannot take."""
+    labels, count = set(view.labels), view.example_count
+    for position, item in enumerate(items):
+        if item.refusal:
+            continue
+        new, field = item.given, f"examples[{position}]"
         try:
+            checks.check_length(new.input.id, f"{field}.input.id")
             checks.check_label_id(new.label_id, f"{field}.label_id")
             checks.check_length(new.domain, f"{field}.domain")
             checks.check_metadata(new.metadata, f"{field}.metadata")
             if new.label_id not in labels:
                 _check_new_label(rooms, view, request, new.label_id, len(labels), f"{field}.label_id")
                 labels.add(new.label_id)
-            if view.example_count + position >= rooms.settings.max_examples:
+            if count >= rooms.settings.max_examples:
                 raise exhausted("TOO_MANY_EXAMPLES", f"a collection takes {rooms.settings.max_examples}")
+            count += 1
         except RequestError as refusal:
             item.refusal = refusal
-        items.append(item)
-    return items
 
 
 def _check_new_label(
@@ -156,10 +160,10 @@ def _record(new: pb.NewExample, vector: Array) -> ExampleRecord:
 
 
 def _results(
-    view: CollectionView, items: Sequence[_Item], enrolled: Enrolled | None, started: float, committing: float
+    view: CollectionView, items: Sequence[_Item], enrolled: Enrolled, started: float, committing: float
 ) -> list[pb.EnrollResult]:
     now = time.monotonic()
-    done = iter(zip(enrolled.examples, enrolled.duplicates, enrolled.conflicts, strict=True) if enrolled else ())
+    done = iter(zip(enrolled.examples, enrolled.duplicates, enrolled.conflicts, strict=True))
     results = []
     for item in items:
         if item.refusal or item.embedded is None:

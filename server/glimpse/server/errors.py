@@ -18,6 +18,8 @@ from glimpse.v1 import types_pb2
 
 Code = grpc.StatusCode
 DOMAIN = "glimpse"
+# Characters of a call's message.
+_LONGEST = 300
 
 
 @dataclass
@@ -102,17 +104,19 @@ def item_status(error: RequestError) -> types_pb2.ItemStatus:
 
 def call_status(error: RequestError) -> grpc.Status:
     """The refusal as the status of a call, with google.rpc details."""
+    # It travels three times, percent-encoded once, and clients drop headers of more than a few kilobytes.
+    message = error.message if len(error.message) <= _LONGEST else f"{error.message[:_LONGEST]}…"
     details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field, description=error.message, reason=error.reason
+            field=error.field[:_LONGEST], description=message, reason=error.reason
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if error.retry_delay is not None:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(max(1, round(error.retry_delay * 1000)))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    status = status_pb2.Status(code=error.code.value[0], message=error.message)
+    status = status_pb2.Status(code=error.code.value[0], message=message)
     for detail in details:
         packed = any_pb2.Any()
         packed.Pack(detail)

@@ -1,5 +1,8 @@
 """CollectionService's calls on examples."""
 
+from collections.abc import Callable
+
+from glimpse.ledger import Ledger
 from glimpse.server import names
 from glimpse.server.enrolling import enroll
 from glimpse.server.errors import not_found
@@ -50,10 +53,13 @@ class ExampleCalls(ResourceCalls):
         """An example, and its effect."""
         view, example_id = self.example(request.name)
 
+        def plan() -> Callable[[Ledger], int]:
+            self.check_example(view, example_id)
+            return lambda ledger: ledger.delete_example(view.record.id, example_id)
+
         def apply(revision: int) -> int:
             view.drop_example(example_id)
             return view.moved_to(revision)
 
-        collection_id = view.record.id
-        revision = await self.catalog.write(lambda ledger: ledger.delete_example(collection_id, example_id), apply)
+        revision = await self.catalog.write(plan, apply)
         return pb.DeleteExampleResponse(revision=revision)

@@ -5,6 +5,9 @@ import binascii
 
 from glimpse.server.errors import invalid
 
+# Of a sequence number in a page token: what fits 63 bits.
+_MAX_DIGITS = 18
+
 
 def collection_name(collection_id: str) -> str:
     """`collections/{collection}`."""
@@ -56,6 +59,6 @@ def page_after(token: str) -> str:
 def page_number(token: str) -> int:
     """The number a token stands for; 0 for the first page. Raises RequestError."""
     after = page_after(token) or "0"
-    if not after.isdecimal():
+    if not after.isdecimal() or len(after) > _MAX_DIGITS:
         raise invalid("INVALID_PAGE_TOKEN", "not a page token of this list", "page_token")
     return int(after)

@@ -11,7 +11,8 @@ _V1 = "grpc.reflection.v1.ServerReflection"
 
 def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
     """Describes the services under both versions of the protocol."""
-    names = (*services, reflection.SERVICE_NAME, _V1)
+    # v1 is answered, but not listed: there is no descriptor of it to describe it by.
+    names = (*services, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     servicer = ReflectionServicer(names)
     # The v1 messages have the v1alpha ones' fields and numbers; grpcio-reflection generates only the latter.

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TypeVar
 
-from glimpse.ledger import LabelRecord
 from glimpse.server import names
 from glimpse.server.context import Rooms
 from glimpse.server.errors import not_found
@@ -26,23 +25,33 @@ class ResourceCalls:
         [collection_id] = names.parse_name(name, "collections/*", field)
         return self.catalog.find(collection_id, field)
 
-    def label(self, name: str, field: str) -> tuple[CollectionView, LabelRecord]:
-        """The label of a resource name, and its collection."""
+    def label(self, name: str, field: str) -> tuple[CollectionView, str]:
+        """The id of the label of a resource name, and its collection."""
         collection_id, label_id = names.parse_name(name, "collections/*/labels/*", field)
         view = self.catalog.find(collection_id, field)
+        self.check_label(view, label_id, field)
+        return view, label_id
+
+    def check_label(self, view: CollectionView, label_id: str, field: str) -> None:
+        """A label that is there, in a collection that is there."""
+        self.catalog.check_current(view, field)
         if label_id not in view.labels:
-            message = f"collection {collection_id!r} has no label {label_id!r}"
+            message = f"collection {view.record.id!r} has no label {label_id!r}"
             raise not_found("LABEL_NOT_FOUND", message, field)
-        return view, view.labels[label_id]
 
     def example(self, name: str) -> tuple[CollectionView, str]:
         """The id of the example of a resource name, and its collection."""
         collection_id, example_id = names.parse_name(name, "collections/*/examples/*", "name")
         view = self.catalog.find(collection_id, "name")
-        if not view.has_example(example_id):
-            message = f"collection {collection_id!r} has no example {example_id!r}"
-            raise not_found("EXAMPLE_NOT_FOUND", message, "name")
+        self.check_example(view, example_id)
         return view, example_id
+
+    def check_example(self, view: CollectionView, example_id: str) -> None:
+        """An example that is there, in a collection that is there."""
+        self.catalog.check_current(view, "name")
+        if not view.has_example(example_id):
+            message = f"collection {view.record.id!r} has no example {example_id!r}"
+            raise not_found("EXAMPLE_NOT_FOUND", message, "name")
 
 
 def page_of(items: Iterable[T], asked: int) -> tuple[list[T], bool]:

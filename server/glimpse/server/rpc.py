@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 import numpy as np
 
+from glimpse.server.duty import Duty, stopping
 from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
     async def answer(self: S, request: Q, context: Context) -> R:
         try:
             check_size(self, request)
-            return await method(self, request, context)
+            with duty_of(self).work():
+                return await method(self, request, context)
         except Exception as error:  # anything unexpected is told the caller as INTERNAL and logged
             refusal = _refusal(error, method.__name__)
         await _abort(context, refusal)
@@ -43,6 +45,8 @@ def streaming(
     @functools.wraps(method)
     async def answer(self: S, requests: AsyncIterator[Q], context: Context) -> AsyncIterator[R]:
         try:
+            if duty_of(self).stopping.is_set():
+                raise stopping()
             async for response in method(self, requests, context):
                 yield response
             return
@@ -60,6 +64,12 @@ def check_size(servicer: Any, request: Any) -> None:
         raise exhausted(
             "MESSAGE_TOO_LARGE", f"a message of {size} bytes; at most {most}. Send fewer inputs in one call"
         )
+
+
+def duty_of(servicer: Any) -> Duty:
+    """Where a service's work is counted."""
+    duty: Duty = servicer.rooms.duty
+    return duty
 
 
 def deadline_of(context: Context) -> float:

@@ -1,15 +1,17 @@
 """What can be set: by flag, environment (GLIMPSE_…), TOML file or default, in that order."""
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 _CORES = os.cpu_count() or 1
@@ -20,6 +22,11 @@ def _data_home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "glimpse"
 
 
+def _paths(value: Any) -> Any:
+    """In a variable, folders stand as in PATH."""
+    return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     """The server's settings. Sizes in bytes, times in seconds."""
 
@@ -27,7 +34,9 @@ class Settings(BaseSettings):
 
     listen: str = Field("127.0.0.1:50051", description="address to listen on; port 0 picks a free one")
     data: Path = Field(default_factory=_data_home, description="folder of the ledger")
-    backbone: tuple[Path, ...] = Field((), description="bundle folders; none: the bundled glimpse-mini")
+    backbone: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
+        (), description="bundle folders; none: the bundled glimpse-mini"
+    )
 
     # ONNX Runtime gets every core; decoding fills the gaps between batches and yields to it (no spinning).
     encode_threads: Annotated[int, Field(ge=1)] = _CORES
@@ -45,13 +54,13 @@ class Settings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, description="how long running calls may finish")] = 20.0
 
 
-def load_settings(config: Path | None = None, **flags: Any) -> Settings:
-    """Settings from flags (None: not given), environment, a TOML file and the defaults.
+class SettingsError(Exception):
+    """Settings that cannot be; the message names each."""
 
-    Raises pydantic.ValidationError naming each wrong value, and FileNotFoundError for a missing file.
-    """
-    if config is not None and not config.is_file():
-        raise FileNotFoundError(f"there is no configuration file {config}")
+
+def load_settings(config: Path | None = None, **flags: Any) -> Settings:
+    """Settings from flags (None: not given), environment, a TOML file and the defaults. Raises SettingsError."""
+    given = _read(config) if config else {}
 
     class _Settings(Settings):
         @classmethod
@@ -63,7 +72,21 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            file = (TomlConfigSettingsSource(settings_cls, config),) if config else ()
-            return (init_settings, env_settings, *file)
+            return (init_settings, env_settings, InitSettingsSource(settings_cls, given))
 
-    return _Settings(**{name: value for name, value in flags.items() if value is not None})
+    try:
+        return _Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        problems = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise SettingsError("; ".join(problems)) from error
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML
+        raise SettingsError(f"{file} cannot be read as TOML: {error}") from error
+    if unknown := sorted(values.keys() - Settings.model_fields.keys()):
+        known = ", ".join(Settings.model_fields)
+        raise SettingsError(f"{file}: there is no setting {unknown[0]!r}; there are {known}")
+    return values

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
-from glimpse.server.checks import check_inputs
+from glimpse.server.duty import Duty, stopping
 from glimpse.server.errors import RequestError, invalid
 from glimpse.server.rpc import check_size
 from glimpse.v1 import types_pb2
@@ -28,31 +28,45 @@ async def inputs_of(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterato
             check_size(servicer, request)
             if request.WhichOneof("message") != "input":
                 raise invalid("INPUT_REQUIRED", "every message after the first carries an input", "input")
-            check_inputs([request.input], 1)
         except RequestError as refusal:
             yield refusal
         else:
             yield request.input
 
 
-async def ordered(inputs: AsyncIterator[T], work: Callable[[T], Awaitable[R]], window: int) -> AsyncIterator[R]:
-    """Works on up to `window` inputs at once and yields in their order; reads no further ahead than that."""
+async def ordered(
+    inputs: AsyncIterator[T], work: Callable[[T], Awaitable[R]], window: int, duty: Duty
+) -> AsyncIterator[R]:
+    """Works on up to `window` inputs at once and yields in their order; reads no further ahead than that.
+
+    Raises RequestError UNAVAILABLE, after what was begun is answered, when the server stops.
+    """
     slots = asyncio.Semaphore(window)
     tasks: asyncio.Queue[asyncio.Future[R] | None] = asyncio.Queue()
     running: set[asyncio.Future[R]] = set()
+
+    async def answer(item: T) -> R:
+        with duty.work():
+            return await work(item)
 
     async def feed() -> None:
         try:
             async for item in inputs:
                 await slots.acquire()
-                task = asyncio.ensure_future(work(item))
+                task = asyncio.ensure_future(answer(item))
                 running.add(task)
                 task.add_done_callback(running.discard)
                 tasks.put_nowait(task)
         finally:
             tasks.put_nowait(None)
 
-    feeder = asyncio.create_task(feed())
+    async def refuse() -> None:
+        await duty.stopping.wait()
+        refusal: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        refusal.set_exception(stopping())
+        tasks.put_nowait(refusal)
+
+    feeder, refuser = asyncio.create_task(feed()), asyncio.create_task(refuse())
     try:
         while (task := await tasks.get()) is not None:
             yield await task
@@ -60,5 +74,6 @@ async def ordered(inputs: AsyncIterator[T], work: Callable[[T], Awaitable[R]], w
         await feeder
     finally:
         feeder.cancel()
+        refuser.cancel()
         for task in list(running):
             task.cancel()

@@ -7,7 +7,7 @@ import numpy as np
 
 from glimpse.fewshot import PrototypeHead
 from glimpse.fewshot.vectors import Array
-from glimpse.index import FlatIndex
+from glimpse.index import FlatIndex, Ids
 from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord
 
 
@@ -21,7 +21,7 @@ class Neighbor:
 
 
 class CollectionView:
-    """One collection's labels, head and index. Changed and asked by the event loop's thread alone."""
+    """One collection's labels, head and index. For the event loop's thread alone, but for `index.search`."""
 
     def __init__(self, record: CollectionRecord) -> None:
         self.record = record
@@ -82,22 +82,21 @@ class CollectionView:
         self.head.remove(label_id, self.index.vector(sequence))
         self.index.remove([sequence])
 
-    def neighbors(self, queries: Array, k: int, label_ids: Sequence[str] = ()) -> list[list[Neighbor]]:
-        """The k nearest examples, of some labels or all, for each row of queries (n, d); nearest first."""
-        among = None
-        if label_ids:
-            wanted = set(label_ids)
-            among = np.array([s for s, (_, label) in self._examples.items() if label in wanted], np.int64)
-            if not len(among):
-                return [[] for _ in queries]
-        similarities, sequences = self.index.search(queries, k, among)
-        # An example deleted while a thread was searching is no longer named; nor is -1, "no more".
-        named = self._examples
+    def sequences_of(self, label_ids: Sequence[str]) -> Ids:
+        """The sequence numbers of some labels' examples: (n,)."""
+        wanted = set(label_ids)
+        return np.array([sequence for sequence, (_, label) in self._examples.items() if label in wanted], np.int64)
+
+    def named(self, similarities: Array, sequences: Ids) -> list[list[Neighbor]]:
+        """What the index found, (n, k) each, as neighbours.
+
+        An example deleted while a thread was searching is left out; so is -1, "no more".
+        """
         return [
             [
-                Neighbor(*named[sequence], similarity)
+                Neighbor(*example, similarity)
                 for sequence, similarity in zip(ids, cosines, strict=True)
-                if sequence in named
+                if (example := self._examples.get(sequence))
             ]
             for ids, cosines in zip(sequences.tolist(), similarities.tolist(), strict=True)
         ]

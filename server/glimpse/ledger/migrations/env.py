@@ -9,6 +9,8 @@ context.configure(
     target_metadata=metadata,
     # SQLite cannot alter most things in place; Alembic then copies the table.
     render_as_batch=True,
+    # SQLite can roll a change of the schema back; Alembic thinks it cannot.
+    transactional_ddl=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,214 @@
+"""Calls that cross each other: each is answered as if it had come alone, before or after the other."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from glimpse.v1 import classification_service_pb2 as cls
+from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import embedding_service_pb2 as emb
+from glimpse.v1.types_pb2 import Input
+from support.bundles import tiny_dual_bundle, tiny_image_bundle
+from support.pictures import picture
+from support.server import ServerProcess, Stubs, make_collection
+from support.status import refused
+
+Code = grpc.StatusCode
+
+
+@pytest.fixture(scope="module")
+def large_picture() -> bytes:
+    """One that takes a tenth of a second and more to decode: time for another call to come in between."""
+    return picture(size=(5_000, 5_000))
+
+
+def enrolling(collection: str, image: bytes, **fields: object) -> col.EnrollExamplesRequest:
+    examples = [col.NewExample(label_id="a", input=Input(image=image))]
+    return col.EnrollExamplesRequest(parent=collection, examples=examples, **fields)  # type: ignore[arg-type]
+
+
+def delete(stubs: Stubs, collection: str) -> None:
+    stubs.collections.DeleteCollection(col.DeleteCollectionRequest(name=collection, force=True))
+
+
+def test_an_enrolment_does_not_outlive_its_collection(tmp_path: Path, large_picture: bytes) -> None:
+    """Its id may stand for another collection by then, of another backbone."""
+    tiny_dual_bundle(tmp_path / "tiny")
+    tiny_image_bundle(tmp_path / "wide", "wide", dimension=16)
+    with ServerProcess(tmp_path, tmp_path / "tiny", tmp_path / "wide") as server:
+        stubs = Stubs(server.address)
+        collection = make_collection(stubs)
+        call = stubs.collections.EnrollExamples.future(enrolling(collection, large_picture, create_labels=True))
+        time.sleep(0.05)
+        delete(stubs, collection)
+        again = col.CreateCollectionRequest(
+            collection_id=collection.split("/")[1], collection=col.Collection(backbone="backbones/wide")
+        )
+        stubs.collections.CreateCollection(again)
+        with refused(Code.NOT_FOUND, "COLLECTION_NOT_FOUND", "parent"):
+            call.result()
+        stubs.collections.EnrollExamples(enrolling(collection, picture(), create_labels=True))
+        stubs.channel.close()
+        server.stop()
+        server.start()
+        stubs = Stubs(server.address)
+        found = stubs.collections.GetCollection(col.GetCollectionRequest(name=collection)).collection
+        assert (found.example_count, found.backbone) == (1, "backbones/wide")
+        stubs.channel.close()
+
+
+def test_a_label_deleted_while_its_example_is_embedded_fails_that_item_alone(
+    stubs: Stubs, collection: str, large_picture: bytes
+) -> None:
+    for label in "ab":
+        stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id=label))
+    examples = [
+        col.NewExample(label_id=label, input=Input(image=image))
+        for label, image in (("a", large_picture), ("b", picture()))
+    ]
+    call = stubs.collections.EnrollExamples.future(col.EnrollExamplesRequest(parent=collection, examples=examples))
+    time.sleep(0.05)
+    stubs.collections.DeleteLabel(col.DeleteLabelRequest(name=f"{collection}/labels/a"))
+    gone, good = call.result().results
+    assert (gone.status.reason, gone.status.field) == ("LABEL_NOT_FOUND", "examples[0].label_id")
+    assert good.example.label_id == "b"
+
+
+def test_a_label_is_not_deleted_with_an_example_nobody_agreed_to(stubs: Stubs, collection: str) -> None:
+    for round_ in range(15):
+        label = f"l{round_}"
+        stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id=label))
+        example = col.NewExample(label_id=label, input=Input(image=picture((round_, 1, 1))))
+        enrolled = stubs.collections.EnrollExamples.future(
+            col.EnrollExamplesRequest(parent=collection, examples=[example])
+        )
+        time.sleep(0.0002 * round_)
+        deletion = stubs.collections.DeleteLabel.future(col.DeleteLabelRequest(name=f"{collection}/labels/{label}"))
+        [result] = enrolled.result().results
+        lost = result.status.reason == "LABEL_NOT_FOUND"
+        assert deletion.code() is (Code.OK if lost else Code.FAILED_PRECONDITION)
+
+
+def test_two_changes_of_a_label_leave_both(stubs: Stubs, collection: str) -> None:
+    name = f"{collection}/labels/a"
+    stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id="a"))
+
+    def change(path: str, label: col.Label) -> None:
+        stubs.collections.UpdateLabel(col.UpdateLabelRequest(label=label, update_mask={"paths": [path]}))
+
+    for number in range(15):
+        with ThreadPoolExecutor(2) as pool:
+            prompts = pool.submit(change, "prompts", col.Label(name=name, prompts=[f"red {number}"]))
+            display = pool.submit(change, "display_name", col.Label(name=name, display_name=f"A{number}"))
+            prompts.result(), display.result()
+        found = stubs.collections.GetLabel(col.GetLabelRequest(name=name)).label
+        assert (list(found.prompts), found.display_name) == ([f"red {number}"], f"A{number}")
+
+
+def test_of_many_creations_one_wins_and_the_others_are_told(stubs: Stubs) -> None:
+    def create(_: int) -> str:
+        request = col.CreateCollectionRequest(
+            collection_id="contested", collection=col.Collection(backbone="backbones/tiny")
+        )
+        try:
+            return str(stubs.collections.CreateCollection(request).collection.name)
+        except grpc.RpcError as error:
+            return f"{error.code().name}: {error.details()}"
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = sorted(pool.map(create, range(8)))
+    assert answers == ["ALREADY_EXISTS: collection 'contested' exists"] * 7 + ["collections/contested"]
+    delete(stubs, "collections/contested")
+
+
+def test_a_refused_request_is_remembered_too(stubs: Stubs, collection: str) -> None:
+    request = enrolling(collection, picture(), request_id="once")
+    first = stubs.collections.EnrollExamples(request)
+    assert first.results[0].status.reason == "LABEL_NOT_FOUND"
+    stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id="a"))
+    assert stubs.collections.EnrollExamples(request) == first
+    with refused(Code.INVALID_ARGUMENT, "REQUEST_ID_REUSED"):
+        stubs.collections.EnrollExamples(enrolling(collection, picture("blue"), request_id="once"))
+
+
+def test_enrolling_what_is_there_makes_no_revision(stubs: Stubs, collection: str) -> None:
+    first = stubs.collections.EnrollExamples(enrolling(collection, picture(), create_labels=True))
+    again = stubs.collections.EnrollExamples(enrolling(collection, picture()))
+    assert again.results[0].duplicate
+    assert again.revision == first.revision
+
+
+def test_one_long_text_does_not_keep_others_waiting(stubs: Stubs) -> None:
+    text = Input(text="red circle " * 900_000)
+    call = stubs.embedding.Embed.future(emb.EmbedRequest(backbone="backbones/tiny", inputs=[text]))
+    slowest = 0.0
+    while not call.done():
+        started = time.perf_counter()
+        stubs.embedding.GetBackbone(emb.GetBackboneRequest(name="backbones/tiny"))
+        slowest = max(slowest, time.perf_counter() - started)
+    [result] = call.result().results
+    assert result.truncated
+    assert slowest < 2, "seconds; tokenising it all takes ten"
+
+
+def test_more_prompts_than_the_queue_has_places(stubs: Stubs) -> None:
+    labels = [cls.PromptedLabel(label_id=f"l{i}", prompts=[f"red {i}"]) for i in range(900)]
+    request = cls.ZeroShotRequest(
+        backbone="backbones/tiny", labels=labels, use_templates=True, inputs=[Input(image=picture())]
+    )
+    [result] = stubs.classification.ZeroShot(request).results
+    assert not result.status.code
+
+
+def test_a_long_name_is_told_in_a_message_that_arrives(stubs: Stubs) -> None:
+    with refused(Code.INVALID_ARGUMENT, "INVALID_NAME", "name"):
+        stubs.collections.GetCollection(col.GetCollectionRequest(name="ж" * 6_000))
+
+
+def test_a_stopping_server_says_so_and_waits_for_work_alone(tmp_path: Path, large_picture: bytes) -> None:
+    tiny_dual_bundle(tmp_path / "tiny")
+    with ServerProcess(tmp_path, tmp_path / "tiny") as server:
+        stubs = Stubs(server.address)
+        seen: list[int] = []
+
+        def watch() -> None:
+            request = health_pb2.HealthCheckRequest()
+            with suppress(grpc.RpcError):
+                seen.extend(one.status for one in health_pb2_grpc.HealthStub(stubs.channel).Watch(request))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        idle = stubs.embedding.StreamEmbed(iter_forever())
+        inputs = [Input(image=large_picture)] * 8
+        working = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=inputs))
+        time.sleep(0.1)
+        assert server.process
+        server.process.terminate()
+        time.sleep(0.1)
+        started = time.monotonic()
+        check = health_pb2_grpc.HealthStub(stubs.channel).Check(health_pb2.HealthCheckRequest())
+        assert check.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        with refused(Code.UNAVAILABLE, "STOPPING") as told:
+            stubs.embedding.ListBackbones(emb.ListBackbonesRequest())
+        assert told.retry_delay
+        assert not any(result.status.code for result in working.result().results)
+        with refused(Code.UNAVAILABLE, "STOPPING"):
+            next(iter(idle))
+        assert server.process.wait(15) == 0
+        assert time.monotonic() - started < 10
+        watcher.join(5)
+        assert seen[-1] == health_pb2.HealthCheckResponse.NOT_SERVING
+        stubs.channel.close()
+
+
+def iter_forever() -> Iterator[emb.StreamEmbedRequest]:
+    """A stream that says its config, and then nothing."""
+    yield emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny"))
+    threading.Event().wait(30)
