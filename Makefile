@@ -32,8 +32,10 @@ bench: $(DEV)   ## throughput and latency beside their floors; writes bench/resu
 docs: $(DEV)    ## regenerate docs/cli.md
 	$(BIN)/python docs/generate_cli.py
 
-mini: .venv-export/.ready   ## train glimpse-mini anew (about an hour on two cores; needs torch)
-	.venv-export/bin/python -m glimpse.export.mini.train --out build/glimpse-mini
+mini: .venv-export/.ready   ## train glimpse-mini anew and write its card (about an hour on two cores; installs torch)
+	.venv-export/bin/python -m glimpse.export.mini.train --out build/mini
+	.venv-export/bin/python -m glimpse.export.mini.evaluate build/mini/glimpse-mini --card \
+	    $(if $(GLIMPSE_EVAL_DATA),--data '$(GLIMPSE_EVAL_DATA)')
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

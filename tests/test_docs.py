@@ -71,14 +71,14 @@ def test_the_readmes_links_lead_somewhere(name: str) -> None:
     assert (ROOT / name).exists()
 
 
-def test_ten_lines_read_a_bundle(tmp_path: Path) -> None:
+def test_eleven_lines_read_a_bundle(tmp_path: Path) -> None:
     bundle = tiny_image_bundle(tmp_path / "bundle")
     pictures = []
     for colour in ("red", "blue"):
         pictures.append(tmp_path / f"{colour}.png")
         Image.new("RGB", (30, 20), colour).save(pictures[-1])
     code = block(page("bundle.md"), "python")
-    assert len([line for line in code.splitlines() if line]) == 10
+    assert len([line for line in code.splitlines() if line]) == 11
     done = subprocess.run([sys.executable, "-c", code, bundle.path, *pictures], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     cosines = np.array(re.findall(r"-?\d+\.\d*", done.stdout), float).reshape(2, 2)

@@ -28,6 +28,8 @@ def source(**changes: Any) -> ImageEncoderSource:
         {"batch": 1},
         {"batch": 1, "flatten_to": [1, DIMENSION]},  # as exporters freeze it
         {"flatten_to": [-1, DIMENSION]},
+        {"batch": 1, "flatten_to": [1, DIMENSION], "constant_nodes": True},
+        {"reshaped_weights": True},
         {"opset": 18},
         {"opset": 13},
         {"input_name": "images", "outputs": ("embedding",)},  # the bundle's own names
@@ -79,6 +81,9 @@ def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:
         ({}, {"std": [0]}, "--std takes one number or three"),
         ({}, {"std": [-1]}, "--std takes one number or three"),
         ({}, {"mean": [float("nan")]}, "--mean takes one number or three"),
+        ({}, {"mean": [127.0]}, "--mean is in units of 0 to 1"),
+        ({}, {"std": [0.5, 58.4, 0.5]}, "--std is in units of 0 to 1"),
+        ({"pooled": False}, {}, r"has shape \(3, 5, 10, 10\)"),
         ({"flatten_to": [5, -1]}, {}, "does not run at 12 px, one picture and three|has shape"),
     ],
 )

@@ -23,8 +23,14 @@ def conv_encoder(
     element: int = TensorProto.FLOAT,
     opset: int = 17,
     size: int | str = SIZE,
+    pooled: bool = True,
+    constant_nodes: bool = False,
+    reshaped_weights: bool = False,
 ) -> Path:
-    """A convolution and a mean over the plane. Outputs (n, d, 1, 1), or reshaped to `flatten_to`."""
+    """A convolution and a mean over the plane. Outputs (n, d, 1, 1), or reshaped to `flatten_to`.
+
+    `reshaped_weights`: the bias comes of a Reshape to (1, d, 1, 1), as exporters write normalisation layers.
+    """
     dtype = helper.tensor_dtype_to_np_dtype(element)
     weights = np.random.default_rng(0).normal(0, 0.3, (DIMENSION, 3, 3, 3)).astype(dtype)
     nodes, value = [], input_name
@@ -34,11 +40,24 @@ def conv_encoder(
     nodes += [
         helper.make_node("Conv", [value, "weights"], ["mapped"]),
         helper.make_node("Relu", ["mapped"], ["positive"]),
-        helper.make_node("GlobalAveragePool", ["positive"], ["pooled" if flatten_to else outputs[0]]),
     ]
     constants = [numpy_helper.from_array(weights, "weights")]
+    if reshaped_weights:
+        constants.append(numpy_helper.from_array(np.array([1, DIMENSION, 1, 1], np.int64), "bias_shape"))
+        constants.append(numpy_helper.from_array(np.full(DIMENSION, 0.1, dtype), "flat_bias"))
+        nodes[-1:] = [
+            helper.make_node("Reshape", ["flat_bias", "bias_shape"], ["bias"]),
+            helper.make_node("Add", ["mapped", "bias"], ["shifted"]),
+            helper.make_node("Relu", ["shifted"], ["positive"]),
+        ]
+    last = "pooled" if flatten_to else outputs[0]
+    nodes.append(helper.make_node("GlobalAveragePool" if pooled else "Identity", ["positive"], [last]))
     if flatten_to:
-        constants.append(numpy_helper.from_array(np.array(flatten_to, np.int64), "shape"))
+        shape_tensor = numpy_helper.from_array(np.array(flatten_to, np.int64), "shape")
+        if constant_nodes:
+            nodes.append(helper.make_node("Constant", [], ["shape"], value=shape_tensor))
+        else:
+            constants.append(shape_tensor)
         nodes.append(helper.make_node("Reshape", ["pooled", "shape"], [outputs[0]]))
     nodes += [helper.make_node("Neg", [outputs[0]], [name]) for name in outputs[1:]]
     shape = [batch, 3, size, size] if layout == "NCHW" else [batch, size, size, 3]

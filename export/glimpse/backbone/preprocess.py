@@ -28,9 +28,7 @@ _SIXTEEN_TO_EIGHT = np.round(np.arange(65_536) / 257).astype(np.uint8)
 # Formats whose header alone says how large the picture is. Not among them: icons, which hold other pictures and decode
 # them on opening, and those that call other programs.
 Image.init()
-_FORMATS = tuple(
-    {"PNG", "JPEG", "MPO", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF"} & Image.OPEN.keys()
-)
+_FORMATS = tuple({"PNG", "JPEG", "MPO", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF"} & Image.OPEN.keys())
 # The limits below are ours; what Pillow warns of while it reads would only repeat the outcome.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 

@@ -81,6 +81,10 @@ def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:
     array = np.asarray(values, np.float64)
     if array.shape not in ((1,), (3,)) or not np.isfinite(array).all() or (which == "std" and (array <= 0).any()):
         raise ExportError(f"--{which} takes one number or three, comma-separated, not {list(values)}")
+    if (array > 1).any():
+        raise ExportError(
+            f"--{which} is in units of 0 to 1; divide by 255 what is in units of 0 to 255: {list(values)}"
+        )
     return np.broadcast_to(array, 3)
 
 

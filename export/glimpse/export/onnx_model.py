@@ -11,8 +11,10 @@ import onnxruntime as ort
 from onnx import ModelProto
 
 from glimpse.export.errors import ExportError
+from glimpse.export.surgery import EMBEDDING, RAW_OUTPUT
 
 _MIN_COSINE = 0.9999
+_ANOTHER = "name another with --output-name, or put a pooling into the model"
 Inputs = Mapping[str, npt.NDArray[Any]]
 
 
@@ -51,15 +53,25 @@ def prove_batches(model: ModelProto, one_by_one: Sequence[Inputs], together: Inp
     """
     try:
         onnx.checker.check_model(model)
-        session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        singly = np.concatenate([session.run(["embedding"], dict(one))[0] for one in one_by_one])
-        batch = np.asarray(session.run(["embedding"], dict(together))[0])
+        session = _session(model)
+        singly = np.concatenate([session.run([EMBEDDING], dict(one))[0] for one in one_by_one])
+        batch, raw = (np.asarray(value) for value in session.run([EMBEDDING, RAW_OUTPUT], dict(together)))
     except Exception as error:  # as above
         message = str(error).splitlines()[0]
         raise ExportError(f"the wrapped model does not run on {what}: {message}") from error
-    if batch.ndim != 2 or len(batch) != len(one_by_one):
-        raise ExportError(f"the output has shape {batch.shape} for {what}, not one vector each; name another")
+    if len(raw) != len(one_by_one) or raw.ndim < 2 or set(raw.shape[2:]) - {1}:
+        raise ExportError(f"the output has shape {raw.shape} for {what}, not one vector each; {_ANOTHER}")
     cosine = float((singly * batch).sum(1).min())
     if not cosine >= _MIN_COSINE:
         raise ExportError(f"a batch differs from its inputs one by one: cosine {cosine:.5f} ({what})")
     return int(batch.shape[1])
+
+
+def _session(model: ModelProto) -> ort.InferenceSession:
+    """A session that gives the raw output too, and is quiet about what the caller is told of in one line."""
+    probe = ModelProto()
+    probe.CopyFrom(model)
+    probe.graph.output.add().name = RAW_OUTPUT
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    return ort.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -31,14 +31,16 @@ def rename(graph: GraphProto, names: dict[str, str]) -> None:
 
 
 def free_batch(model: ModelProto) -> None:
-    """Lets the first dimension be any number, where exporters froze it at 1."""
+    """Lets the first dimension be any number, where exporters froze it at 1 in the shape of a Reshape."""
     graph = model.graph
     del graph.value_info[:]  # inferred for the frozen batch
-    constants = {initializer.name: initializer for initializer in graph.initializer}
+    constants = _constants(graph)
+    from_input = _reached(graph, RAW_INPUT)
     for node in graph.node:
-        if node.op_type != "Reshape" or node.input[1] not in constants:
+        # A Reshape of weights has no batch, even where its shape begins with 1.
+        if node.op_type != "Reshape" or node.input[0] not in from_input or node.input[1] not in constants:
             continue
-        shape = numpy_helper.to_array(constants[node.input[1]])
+        shape = constants[node.input[1]]
         if shape.size > 1 and shape[0] == 1:
             # 0 copies the input's dimension. The constant may serve others, so the node gets one of its own.
             own = f"{node.input[1]}_of_{node.output[0]}"
@@ -46,6 +48,24 @@ def free_batch(model: ModelProto) -> None:
             node.input[1] = own
     for value in graph.output:
         value.type.tensor_type.ClearField("shape")
+
+
+def _constants(graph: GraphProto) -> dict[str, npt.NDArray[Any]]:
+    """Initializers and the outputs of Constant nodes, by name."""
+    found = {initializer.name: numpy_helper.to_array(initializer) for initializer in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            found[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    return found
+
+
+def _reached(graph: GraphProto, name: str) -> set[str]:
+    """What is computed from a value, itself included. (A graph's nodes stand in the order of their running.)"""
+    reached = {name}
+    for node in graph.node:
+        if not reached.isdisjoint(node.input):
+            reached.update(node.output)
+    return reached
 
 
 def normalize_input(
