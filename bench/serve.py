@@ -2,7 +2,7 @@
 
     make bench            or: python -m bench.serve [--quick] [--seconds S] [--repeats N] [--out DIR]
 
-A real `glimpse serve` process with two backbones, the bundled glimpse-mini and a ViT of tens of milliseconds, under a
+A real `glimpse serve` process with two backbones, the bundled glimpse-mini and a ViT-B/32 of random weights, under a
 closed loop of 1, 8 and 32 callers with one input a call. Floors: the bare ONNX Runtime session at batches of the same
 size, and a grpc.aio server that only returns a reply of the same size. Every figure is the median of the repeats; the
 callers run on the same cores as the server.

@@ -1,4 +1,4 @@
-"""A backbone with the shape and the cost of a small ViT, and random weights: speed does not depend on their values."""
+"""A backbone with the shape and the cost of CLIP's ViT-B/32, and random weights: its speed does not mind."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from glimpse.backbone import Bundle, write_bundle
 
-SIZE, PATCH, WIDTH, DEPTH, HEADS = 224, 32, 384, 12, 6
+SIZE, PATCH, WIDTH, DEPTH, HEADS = 224, 32, 768, 12, 12
 TOKENS = (SIZE // PATCH) ** 2
 
 
@@ -62,7 +62,7 @@ class _Graph:
 
 
 def vit_bundle(out: Path) -> Bundle:
-    """Writes and loads the bundle `bench-vit`."""
+    """Writes and loads the bundle `vit-b32`."""
     graph = _Graph()
     floats = graph.add("Cast", "images", to=TensorProto.FLOAT)
     scaled = graph.add("Mul", floats, graph.constant(np.float32(1 / 255)))
@@ -89,7 +89,7 @@ def vit_bundle(out: Path) -> Bundle:
     file = out.with_suffix(".onnx")
     onnx.save(model, file)
     fields = {
-        "name": "bench-vit",
+        "name": "vit-b32",
         "modalities": ("image",),
         "dimension": WIDTH,
         "image": {"size": SIZE, "resize": "shortest", "interpolation": "bicubic"},

@@ -15,11 +15,14 @@ _HEAD = f"""<!-- Made by docs/generate_cli.py with typer {typer.__version__}; `m
 # The `glimpse` command
 
 Expected errors are one line on stderr that says what to do next. Exit codes: 0 well, 1 failed (in part or whole),
-2 wrong usage, 130 interrupted. `--server` and `--format` may stand before or after the subcommand.
+2 wrong usage, 130 interrupted. `--server` and `--format` may stand before the subcommand or after it, where the
+subcommand takes them: `demo` and `serve` take neither, `export` takes `--format` alone.
 
 As JSON, `glimpse classify` and `glimpse label` print for each input one object with the fields `input`, `decision`,
 `label`, `probability`, `margin`, `labels` (each `label`, `score`), `evidence` (each `example`, `label`, `similarity`)
-and `timings_ms`; for an input that failed, one with `input` and `error` (`code`, `reason`, `field`, `message`).
+and `timings_ms`; for an input that failed, one with `input` and `error` (`code`, `reason`, `field`, `message`). Where
+a text was longer than the backbone reads, there is also `truncated`, and it is true; in tables, a line on stderr says
+so.
 
 Inputs are image files, folders (with their subfolders), texts given with `--text`, `.txt` files (UTF-8, one text a
 line, empty lines left out) and `.jsonl` files (on each line a JSON string, or an object with `text` and, if you like,

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glimpse.fewshot import Decision, HeadKind, Policy, PrototypeHead, decide, mean_direction, normalize, softmax
+from glimpse.fewshot import Decision, HeadKind, Policy, PrototypeHead, decide, mean_direction, normalize
+from glimpse.fewshot.decision import log_partition
 
 Array = npt.NDArray[np.float32]
 
@@ -81,11 +82,13 @@ def test_opposite_examples_score_nothing() -> None:
     assert table(head, vector[None])["a"] == [0]
 
 
-def test_softmax_is_steady() -> None:
-    scores = np.array([[1000.0, 999.0], [-1000.0, -1001.0]], np.float32)
-    assert softmax(scores, 1).sum(1) == pytest.approx([1, 1])
-    assert softmax(scores, 1)[0] == pytest.approx(softmax(scores, 1)[1])
-    assert softmax(scores, 100)[0, 0] == pytest.approx(1)
+def test_probabilities_are_steady() -> None:
+    scores = np.array([[0.9, 0.1, -0.5], [100.9, 100.1, 99.5]], np.float32)
+    for scale in (1.0, 100.0):
+        probabilities = np.exp(scale * scores.astype(np.float64) - log_partition(scores, scale)[:, None])
+        assert probabilities.sum(1) == pytest.approx([1, 1])
+        assert probabilities[0] == pytest.approx(probabilities[1], rel=1e-3)
+    assert probabilities[0, 0] == pytest.approx(1)
 
 
 def test_a_mean_direction_is_the_renormalised_mean() -> None:

@@ -1,10 +1,14 @@
 """A bundle's graphs in ONNX Runtime: arrays in, unit vectors out."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+# Read when the library is first imported; some of its builds report their use otherwise.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 from glimpse.backbone.bundle import Bundle
@@ -36,8 +40,8 @@ class Encoder:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        # A waiting thread must leave its core to decoding and gRPC: there are no more cores than threads.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Threads spin between the operators of a run, and leave their cores to decoding and gRPC when it ends.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         self._image = _open(bundle, IMAGE_GRAPH, _IMAGE_INPUTS, options, chosen) if self.manifest.image else None
         self._text = _open(bundle, TEXT_GRAPH, _TEXT_INPUTS, options, chosen) if self.manifest.text else None
         session = self._image or self._text

@@ -61,6 +61,8 @@ class FlatIndex:
         rows = np.ascontiguousarray(queries, np.float32)
         # A change waits for the lock, so a long list of queries gives it away now and then.
         step = max(1, _LOCKED_SEARCH // (len(self) * rows.shape[1]))
+        if len(rows) <= step:
+            return self._search(rows, k, parameters)
         found = [self._search(rows[start : start + step], k, parameters) for start in range(0, len(rows), step)]
         similarities, ids = zip(*found, strict=True)
         return np.concatenate(similarities), np.concatenate(ids)

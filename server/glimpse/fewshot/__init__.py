@@ -3,7 +3,7 @@
 Shapes: n queries, C labels, d dimensions. Vectors are rows, float32, of length 1.
 """
 
-from glimpse.fewshot.decision import Decision, Policy, decide, softmax
+from glimpse.fewshot.decision import Decision, Policy, decide, log_partition
 from glimpse.fewshot.prototypes import HeadKind, PrototypeHead
 from glimpse.fewshot.vectors import mean_direction, normalize
 
@@ -13,7 +13,7 @@ __all__ = [
     "Policy",
     "PrototypeHead",
     "decide",
+    "log_partition",
     "mean_direction",
     "normalize",
-    "softmax",
 ]

@@ -37,12 +37,16 @@ class Policy:
     margin: float | None
 
 
-def softmax(scores: Array, scale: float) -> npt.NDArray[np.float64]:
-    """Probabilities over the last axis of scaled scores: (..., C) → (..., C)."""
-    scaled = np.asarray(scores, np.float64) * scale
-    scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    probabilities: npt.NDArray[np.float64] = scaled / scaled.sum(axis=-1, keepdims=True)
-    return probabilities
+def log_partition(scores: Array, scale: float) -> npt.NDArray[np.float64]:
+    """The logarithm of softmax's denominator over scaled scores: (n, C) → (n,).
+
+    A label's probability is exp(scale * score - log_partition), so that only those asked for are computed.
+    """
+    scaled = np.multiply(scores, scale, dtype=np.float64)
+    most = np.maximum.reduce(scaled, axis=1)
+    scaled -= most[:, None]
+    np.exp(scaled, out=scaled)
+    return np.asarray(most + np.log(np.add.reduce(scaled, axis=1)))
 
 
 def decide(best: float, lead: float | None, probability: float, policy: Policy) -> Decision:

@@ -1,12 +1,13 @@
 """From vectors to answers: scores, probabilities, decision and evidence, as the contract says them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.fewshot import Decision, HeadKind, Policy, PrototypeHead, decide, softmax
+from glimpse.fewshot import Decision, HeadKind, Policy, PrototypeHead, decide, log_partition
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.fewshot.vectors import Array
 from glimpse.server.names import collection_name, example_name
@@ -61,31 +62,28 @@ def classify(
     kind, reason = _HEADS[head.kind]
     if not head.labels:
         return [pb.Classification(decision=pb.DECISION_UNKNOWN, head=kind, head_reason=reason) for _ in queries]
-    scores = head.scores(queries)  # (n, C)
-    if independent_bias is None:
-        probabilities = softmax(scores, judgement.scale)  # (n, C)
-    else:
-        probabilities = 1 / (1 + np.exp(-(judgement.scale * scores.astype(np.float64) + independent_bias)))
+    scores, scale = head.scores(queries), judgement.scale  # (n, C)
+    partitions = None if independent_bias is not None else log_partition(scores, scale).tolist()  # (n,)
     answers = []
     for row, order in enumerate(_best(scores, max(top_k, 2))):
-        best = [
-            pb.LabelScore(label_id=head.labels[column], score=score, probability=probability)
-            for column, score, probability in zip(
-                order.tolist(), scores[row, order].tolist(), probabilities[row, order].tolist(), strict=True
-            )
-        ]
-        lead = best[0].score - best[1].score if len(best) > 1 else None
-        answers.append(
-            pb.Classification(
-                decision=_DECISIONS[decide(best[0].score, lead, best[0].probability, judgement.policy)],
-                label_id=best[0].label_id,
-                probability=best[0].probability,
-                margin=lead,
-                labels=best[:top_k],
-                head=kind,
-                head_reason=reason,
-            )
+        best = scores[row, order].tolist()
+        if partitions is not None:
+            probabilities = [math.exp(scale * score - partitions[row]) for score in best]
+        else:  # the sigmoid, in a form that does not overflow
+            probabilities = [0.5 + 0.5 * math.tanh((scale * score + independent_bias) / 2) for score in best]
+        lead = best[0] - best[1] if len(best) > 1 else None
+        names = [head.labels[column] for column in order.tolist()]
+        answer = pb.Classification(
+            decision=_DECISIONS[decide(best[0], lead, probabilities[0], judgement.policy)],
+            label_id=names[0],
+            probability=probabilities[0],
+            margin=lead,
+            head=kind,
+            head_reason=reason,
         )
+        for name, score, probability in zip(names[:top_k], best, probabilities, strict=False):
+            answer.labels.add(label_id=name, score=score, probability=probability)
+        answers.append(answer)
     return answers
 
 
@@ -93,11 +91,9 @@ def evidence(collection_id: str, neighbors: Sequence[Neighbor]) -> list[pb.Evide
     """Neighbours as the contract says them."""
     return [
         pb.Evidence(
-            example=example_name(collection_id, neighbor.example_id),
-            label_id=neighbor.label_id,
-            similarity=neighbor.similarity,
+            example=example_name(collection_id, near.example_id), label_id=near.label_id, similarity=near.similarity
         )
-        for neighbor in neighbors
+        for near in neighbors
     ]
 
 

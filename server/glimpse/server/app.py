@@ -1,6 +1,7 @@
 """The server, from top to bottom: load, serve, warm up, wait for a signal, drain, close."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -102,6 +103,9 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
     stopped = _signalled()
     for backbone in rooms.backbones:
         await backbone.warm_up()
+    # What is loaded now stays for good: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     await _set_health(checked, health_pb2.HealthCheckResponse.SERVING)
     print(f"listening on {address}", flush=True)
     await stopped.wait()

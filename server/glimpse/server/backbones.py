@@ -20,6 +20,7 @@ from glimpse.backbone import (
     decode_image,
     load_bundle,
 )
+from glimpse.fewshot import Policy
 from glimpse.server.batcher import Batcher, Vectors
 from glimpse.server.errors import RequestError, invalid, not_found
 from glimpse.server.settings import Settings
@@ -35,6 +36,9 @@ class LoadedBackbone:
 
     def __init__(self, bundle: Bundle, settings: Settings, decoders: Executor) -> None:
         self.manifest: Manifest = bundle.manifest
+        decision = self.manifest.decision
+        #: When a best label is believed, as the bundle suggests.
+        self.policy = Policy(decision.match_threshold, decision.match_margin)
         self.encoder = Encoder(bundle, threads=settings.encode_threads)
         self._tokenizer = Tokenizer.of(bundle) if self.manifest.text else None
         self._limits = ImageLimits(settings.max_image_side, settings.max_image_pixels)

@@ -52,7 +52,8 @@ async def classify_inputs(
     started = time.monotonic()
     sources = {view.record.embedding_space: rooms.source_of(view) for view in views}
     by_space = await _embed(sources, inputs, fields, deadline)
-    outcomes = [_together(several) for several in zip(*by_space.values(), strict=True)]
+    spaces = list(by_space.values())
+    outcomes = spaces[0] if len(spaces) == 1 else [_together(several) for several in zip(*spaces, strict=True)]
     good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
     asked = time.monotonic()
     answers: list[list[pb.Classification]] = [[] for _ in good]

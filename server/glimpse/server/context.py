@@ -40,7 +40,7 @@ class Rooms:
         backbone = self._backbone_of(view)
         if isinstance(backbone, RequestError):
             return judgement_for(view, Policy(0.5, 0.0), 1.0)
-        return judgement_for(view, default_policy(backbone), backbone.manifest.logit_scale or 1.0)
+        return judgement_for(view, backbone.policy, backbone.manifest.logit_scale or 1.0)
 
     async def neighbors(
         self, view: CollectionView, queries: Array, k: int, label_ids: Sequence[str] = ()
@@ -81,9 +81,3 @@ class Rooms:
 def source_of_backbone(backbone: LoadedBackbone) -> Source:
     """A backbone's own space."""
     return Source(backbone.manifest.embedding_space, backbone.manifest.dimension, backbone)
-
-
-def default_policy(backbone: LoadedBackbone) -> Policy:
-    """When a best label is believed, as the bundle suggests."""
-    decision = backbone.manifest.decision
-    return Policy(decision.match_threshold, decision.match_margin)

@@ -1,8 +1,7 @@
 """What the server is working on: so that a drain waits for work, and for nothing else."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from glimpse.server.errors import Code, RequestError
 
@@ -10,7 +9,7 @@ _COME_BACK_SECONDS = 1.0
 
 
 class Duty:
-    """Counts running calls and stream inputs; once stopping, takes no more."""
+    """Counts running calls and stream inputs, each `with duty:`; once stopping, takes no more."""
 
     def __init__(self) -> None:
         self._running = 0
@@ -19,19 +18,17 @@ class Duty:
         #: Set when no more work is taken.
         self.stopping = asyncio.Event()
 
-    @contextmanager
-    def work(self) -> Iterator[None]:
-        """One call, or one input of a stream. Raises RequestError UNAVAILABLE while stopping."""
+    def __enter__(self) -> None:
+        """Begins one call, or one input of a stream. Raises RequestError UNAVAILABLE while stopping."""
         if self.stopping.is_set():
             raise stopping()
         self._running += 1
         self._idle.clear()
-        try:
-            yield
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._idle.set()
+
+    def __exit__(self, *_: object) -> None:
+        self._running -= 1
+        if not self._running:
+            self._idle.set()
 
     async def stop(self, seconds: float) -> None:
         """Takes no more work, and waits at most so long for what is running."""

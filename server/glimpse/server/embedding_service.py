@@ -7,7 +7,7 @@ from itertools import islice
 from glimpse.server import names
 from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.checks import check_count
-from glimpse.server.context import Rooms, default_policy, source_of_backbone
+from glimpse.server.context import Rooms, source_of_backbone
 from glimpse.server.embedding import Source, embed_all
 from glimpse.server.errors import RequestError, item_status
 from glimpse.server.results import Outcome, good_vectors, input_fields, settle
@@ -90,7 +90,7 @@ def _results(
 
 def _backbone(backbone: LoadedBackbone) -> pb.Backbone:
     manifest = backbone.manifest
-    policy = default_policy(backbone)
+    policy = backbone.policy
     return pb.Backbone(
         name=backbone.name,
         description=manifest.description,

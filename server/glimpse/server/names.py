@@ -2,6 +2,8 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
+from functools import lru_cache
 
 from glimpse.server.errors import invalid
 
@@ -24,16 +26,24 @@ def example_name(collection_id: str, example_id: str) -> str:
     return f"collections/{collection_id}/examples/{example_id}"
 
 
-def parse_name(name: str, pattern: str, field: str) -> list[str]:
+def parse_name(name: str, pattern: str, field: str) -> Sequence[str]:
     """The ids in a resource name; `pattern` is e.g. `collections/*/labels/*`. Raises RequestError."""
-    given, wanted = name.split("/"), pattern.split("/")
-    fits = len(given) == len(wanted) and all(
-        part if want == "*" else part == want for part, want in zip(given, wanted, strict=True)
-    )
-    if not fits:
+    if (ids := _ids(name, pattern)) is None:
         shape = pattern.replace("*", "{id}")
         raise invalid("INVALID_NAME", f"{name!r} is not a name of the form {shape}", field)
-    return [part for part, want in zip(given, wanted, strict=True) if want == "*"]
+    return ids
+
+
+# The same few names come with every call.
+@lru_cache(4096)
+def _ids(name: str, pattern: str) -> tuple[str, ...] | None:
+    given, wanted = name.split("/"), pattern.split("/")
+    if len(given) != len(wanted):
+        return None
+    pairs = list(zip(given, wanted, strict=True))
+    if not all(part if want == "*" else part == want for part, want in pairs):
+        return None
+    return tuple(part for part, want in pairs if want == "*")
 
 
 def page_size(asked: int) -> int:

@@ -40,6 +40,8 @@ def settle(
 def good_vectors(outcomes: Sequence[Outcome], dimension: int) -> Array:
     """The vectors of the good ones as rows: (n, d)."""
     vectors = [outcome.vector for outcome in outcomes if isinstance(outcome, Embedded)]
+    if len(vectors) == 1:
+        return vectors[0][None]  # as most calls: nothing to copy
     return np.stack(vectors) if vectors else np.empty((0, dimension), np.float32)
 
 

@@ -28,7 +28,7 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
     async def answer(self: S, request: Q, context: Context) -> R:
         try:
             check_size(self, request)
-            with duty_of(self).work():
+            with duty_of(self):
                 return await method(self, request, context)
         except Exception as error:  # anything unexpected is told the caller as INTERNAL and logged
             refusal = _refusal(error, method.__name__)

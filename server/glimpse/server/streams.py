@@ -46,7 +46,7 @@ async def ordered(
     running: set[asyncio.Future[R]] = set()
 
     async def answer(item: T) -> R:
-        with duty.work():
+        with duty:
             return await work(item)
 
     async def feed() -> None:

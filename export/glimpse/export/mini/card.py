@@ -29,8 +29,9 @@ Through the bundle's own preprocessing and ONNX Runtime, by `python -m glimpse.e
 
 Everything it saw in training was drawn by the recipe itself (`export/glimpse/export/mini/`): pictograms, letters and
 digits with captions, and characters of made-up alphabets. No photograph, no Omniglot, no downloaded weights. Fonts:
-DejaVu, STIX and Computer Modern as matplotlib carries them. {shape} Weights: {license}. The run's curve:
-docs/glimpse-mini-curve.csv.
+DejaVu, STIX and Computer Modern as matplotlib carries them. The run's curve: docs/glimpse-mini-curve.csv.
+
+{shape} Weights: {license}.
 """
 
 
