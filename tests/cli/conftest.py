@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,11 +63,15 @@ def environment(server: str) -> dict[str, str]:
     return {**kept, "GLIMPSE_SERVER": server, "COLUMNS": "80"}
 
 
-def run_glimpse(arguments: Sequence[object], server: str = "127.0.0.1:1", cwd: Path | None = None) -> Done:
+def run_glimpse(
+    arguments: Sequence[object],
+    server: str = "127.0.0.1:1",
+    cwd: Path | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Done:
     command = [sys.executable, "-m", "glimpse.cli.main", *map(str, arguments)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=environment(server), cwd=cwd, timeout=120, check=False
-    )
+    env = {**environment(server), **(variables or {})}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=120, check=False)
     return Done(done.returncode, done.stdout, done.stderr)
 
 

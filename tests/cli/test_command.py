@@ -62,7 +62,17 @@ def test_without_typer_it_prints_the_pip_command() -> None:
     code = "import sys; sys.modules['typer'] = None\nfrom glimpse.cli.main import main\nmain(['status'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr.strip().endswith("pip install 'glimpse[cli]'")
+    assert "pip install '.[cli]' in Glimpse's folder" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["serve"], ["demo"], ["export", "onnx", "x.onnx", "--name", "x", "--out", "x"]])
+def test_without_a_module_of_the_server_it_prints_the_pip_command(arguments: list[str], tmp_path: Path) -> None:
+    code = f"import sys; sys.modules['PIL'] = None\nfrom glimpse.cli.main import main\nmain({arguments})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "pip install '.[server]' in Glimpse's folder" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_ctrl_c_is_quiet(toy_server: str, collection: str, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 from .conftest import Run
@@ -49,6 +50,22 @@ def test_lines_bring_their_own_labels(run: Run, tmp_path: Path) -> None:
     done = run("enroll", "lines", "colours.jsonl", "--create", "--format", "json")
     assert [(one["input"], one["label"]) for one in done.objects] == [("first", "warm"), ("colours.jsonl:3", "cold")]
     assert run("classify", "lines", "--text", "blue", "--format", "json").objects[0]["label"] == "cold"
+
+
+def test_what_a_folder_has_beside_its_labels_is_told(run: Run, colours: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    shutil.copytree(colours / "red", folder / "red")
+    shutil.copytree(colours / "blue", folder / ".hidden")
+    shutil.copy(colours / "blue" / "0.png", folder)
+    (folder / "notes.txt").write_text("not a picture")
+    for name in ("empty", "later"):
+        (folder / name).mkdir()
+    done = run("enroll", "mixed", folder, "--create")
+    assert done.code == 0
+    assert done.err == (
+        f"left out in {folder}: 1 picture beside the label folders; 2 label folders without a picture (empty, later)\n"
+    )
+    assert [one["id"] for one in run("labels", "list", "mixed", "--format", "json").objects] == ["red"]
 
 
 def test_missing_things_say_what_to_do(run: Run, colours: Path, tmp_path: Path) -> None:

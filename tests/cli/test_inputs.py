@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .conftest import Run
+from .conftest import Run, run_glimpse
 
 FIELDS = ["input", "decision", "label", "probability", "margin", "labels", "evidence", "timings_ms"]
 
@@ -91,3 +91,48 @@ def test_both_places_take_the_options(run: Run, collection: str, toy_server: str
     before = run("--format", "json", "--server", toy_server, "collections", "show", collection)
     after = run("collections", "show", collection, "--server", toy_server, "--format", "json")
     assert before.objects == after.objects
+
+
+def test_embed_never_replaces_an_input(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").write_text('"red"\n')
+    (tmp_path / "old.npy").write_bytes(b"mine")
+    for arguments in (["texts.jsonl", "--out", "texts.npy"], ["old.npy", "--out", "./old.npy"]):
+        done = run("embed", *arguments)
+        assert done.code == 1
+        assert "is one of the inputs" in done.err
+    assert (tmp_path / "texts.jsonl").read_text() == '"red"\n'
+    assert (tmp_path / "old.npy").read_bytes() == b"mine"
+
+
+def test_embed_asks_for_a_place_before_it_connects(tmp_path: Path) -> None:
+    (tmp_path / "folder.npy").mkdir()
+    for out, told in (("none/v.npy", "there is no folder none"), ("folder.npy", "folder.npy cannot be written")):
+        done = run_glimpse(["embed", "--text", "red", "--out", out], cwd=tmp_path)
+        assert done.code == 1
+        assert told in done.err
+
+
+def test_a_text_that_was_cut_is_told_of(run: Run, collection: str, tmp_path: Path) -> None:
+    text = ["--text", "red " * 20]  # the toy reads eight words
+    commands: list[list[object]] = [
+        ["classify", collection],
+        ["label", "--prompt", "red"],
+        ["search", collection],
+        ["enroll", collection, "--label", "red"],
+        ["embed", "--out", "v.npy"],
+    ]
+    for command in commands:
+        done = run(*command, *text)
+        assert done.code == 0, done.err
+        assert done.err.startswith("cut: red red")
+        assert done.err.count("\n") == 1
+    for command in commands[:-1]:
+        cut, whole = run(*command, *text, "--text", "red", "--format", "json").objects
+        assert cut["truncated"] is True
+        assert "truncated" not in whole
+    assert '"truncated": true' in (tmp_path / "v.jsonl").read_text()
+
+
+def test_by_text_alone_there_is_no_column_of_examples(run: Run, collection: str, colours: Path) -> None:
+    assert "NEAREST" in run("classify", collection, colours / "red" / "0.png").out
+    assert "NEAREST" not in run("label", colours / "red" / "0.png", "--prompt", "red").out

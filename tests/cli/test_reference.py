@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 import typer
 
+from glimpse.cli.commands import COMMANDS, command
+
 GENERATOR = Path(__file__).parents[2] / "docs" / "generate_cli.py"
+PAGE = GENERATOR.with_name("cli.md")
 
 
 def test_the_reference_is_not_stale() -> None:
@@ -19,3 +22,16 @@ def test_the_reference_is_not_stale() -> None:
     if f"typer {typer.__version__};" not in written:
         pytest.skip("made with another version of typer, which words its help in its own way")
     assert written == generator.render(), "docs/cli.md is stale: run `make docs`"
+
+
+def test_it_is_true_which_subcommands_take_server_and_format() -> None:
+    root = command()
+    context = root.context_class(root, info_name="glimpse")
+    lacking: dict[str, set[str]] = {"server": set(), "output": set()}
+    for name in COMMANDS:
+        node = root.get_command(context, name)
+        for leaf in node.commands.values() if hasattr(node, "commands") else [node]:
+            for option in lacking.keys() - {parameter.name for parameter in leaf.params}:
+                lacking[option].add(name)
+    assert lacking == {"server": {"demo", "serve", "export"}, "output": {"demo", "serve"}}
+    assert "`demo` and `serve` take neither, `export` takes `--format` alone" in PAGE.read_text("utf-8")

@@ -22,6 +22,8 @@ def test_a_labels_life(run: Run, collection: str) -> None:
     run("labels", "update", collection, "warm", "--display-name", "Warm ones", "--no-prompts")
     shown = run("labels", "show", collection, "warm", "--format", "json").objects[0]
     assert (shown["display_name"], shown["prompts"]) == ("Warm ones", [])
+    contradiction = run("labels", "update", collection, "warm", "--no-prompts", "--prompt", "x")
+    assert contradiction.code == 2
     assert run("labels", "delete", collection, "warm").code == 0
     refused = run("labels", "delete", collection, "red")
     assert refused.code == 1
@@ -37,6 +39,19 @@ def test_an_examples_life(run: Run, collection: str) -> None:
     assert run("examples", "delete", collection, first["example"]).code == 0
     assert run("examples", "show", collection, first["id"]).code == 1
     assert len(run("examples", "list", collection).out.splitlines()) == 24
+
+
+def test_a_full_name_of_another_collection_is_refused(run: Run, collection: str) -> None:
+    example = run("examples", "list", collection, "--format", "json").objects[0]["example"]
+    for refused in (
+        run("examples", "show", "other", example),
+        run("examples", "delete", "other", example),
+        run("labels", "delete", "other", f"collections/{collection}/labels/red", "--force"),
+    ):
+        assert refused.code == 1
+        assert "is not of collections/other" in refused.err
+    assert run("examples", "show", collection, example).code == 0
+    assert run("examples", "show", f"collections/{collection}", example.rpartition("/")[2]).code == 0
 
 
 def test_backbones_and_status(run: Run, collection: str) -> None:

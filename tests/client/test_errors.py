@@ -1,13 +1,30 @@
 """Every status code has a class, and the details of a failed call reach it."""
 
+import inspect
+import re
+from collections.abc import Iterator
+
 import grpc
 import pytest
 
 from glimpse.client import Client, GlimpseError, InvalidArgument, ItemError, NotFound, ResourceExhausted, Unavailable
+from glimpse.client import _errors as errors
 from glimpse.client._details import TRAILER, read_details
-from glimpse.client._errors import class_of, code_of
+from glimpse.client._status import class_of, code_of
 
 from .conftest import Script, status_of
+
+
+def _tree(kind: type[GlimpseError], depth: int = 1) -> Iterator[str]:
+    yield "  " * (depth + 1) + kind.__name__
+    for child in kind.__subclasses__():
+        yield from _tree(child, depth + 1)
+
+
+def test_the_modules_tree_is_the_tree_of_classes() -> None:
+    # Line by line, so that a formatter that flows docstrings anew is noticed.
+    drawn = (inspect.getsource(errors).split('"""')[1]).splitlines()
+    assert [re.match(r" *\w+", line)[0] for line in drawn if line.startswith("    ")] == list(_tree(GlimpseError))  # type: ignore[index]
 
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
@@ -56,3 +73,8 @@ def test_busy_without_a_time_to_come_back_is_not_tried_again(client: Client, scr
     with pytest.raises(ResourceExhausted):
         client.embed(["x"])
     assert len(script.requests) == 1
+
+
+def test_a_label_of_another_collection_is_refused_before_it_is_sent(client: Client) -> None:
+    with pytest.raises(InvalidArgument, match="collections/b/labels/x is not of collections/a"):
+        client.delete_label("a", "collections/b/labels/x")

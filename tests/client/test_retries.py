@@ -7,7 +7,8 @@ import grpc
 import pytest
 
 from glimpse.client import Client, DeadlineExceeded, Internal, NewExample, ResourceExhausted, Retry, Unavailable
-from glimpse.client._errors import GlimpseError, class_of
+from glimpse.client._errors import GlimpseError
+from glimpse.client._status import class_of
 
 from .conftest import Script
 

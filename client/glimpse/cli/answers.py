@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from glimpse.cli.errors import with_options
 from glimpse.cli.inputs import Source
 from glimpse.cli.options import Format
 from glimpse.cli.output import Column, Table, print_json, tell
@@ -11,21 +12,20 @@ _COLOURS = {Decision.MATCH: "green", Decision.UNKNOWN: "red", Decision.AMBIGUOUS
 
 
 class Answers:
-    """Prints classifications as they come, and counts the failures."""
+    """Prints classifications as they come, and counts the failures. By text alone there is no `nearest` example."""
 
-    def __init__(self, output: Format) -> None:
+    def __init__(self, output: Format, *, nearest: bool = True) -> None:
         self.failures = 0
         self._output = output
-        self._table = Table(
-            (
-                Column("INPUT", share=3),
-                Column("DECISION", 9),
-                Column("LABEL", share=2),
-                Column("PROB", 5, right=True),
-                Column("MARGIN", 6, right=True),
-                Column("NEAREST", 7, right=True),
-            )
-        )
+        self._nearest = nearest
+        columns = [
+            Column("INPUT", share=3, path=True),
+            Column("DECISION", 9),
+            Column("LABEL", share=2),
+            Column("PROB", 5, right=True),
+            Column("MARGIN", 6, right=True),
+        ]
+        self._table = Table([*columns, Column("NEAREST", 7, right=True)] if nearest else columns)
 
     def show(self, source: Source, result: ClassifyResult) -> None:
         """One input's answer."""
@@ -33,6 +33,8 @@ class Answers:
             self.failures += 1
             show_failure(self._output, source.name, result.error)
             return
+        if result.truncated:
+            tell_truncated(self._output, source.name)
         found = result.unwrap()
         if self._output is Format.JSON:
             print_json(
@@ -44,12 +46,13 @@ class Answers:
                 labels=[{"label": one.label, "score": one.score} for one in found.labels],
                 evidence=evidence_json(found.evidence),
                 timings_ms=timings_json(result.timings),
+                **truncated_json(result.truncated),
             )
             return
-        nearest = found.evidence[0].similarity if found.evidence else None
-        colour = _COLOURS.get(found.decision, "")
-        row = (source.name, found.decision.name, found.label or None, found.probability, found.margin, nearest)
-        self._table.row(*row, colour=colour)
+        row = [source.name, found.decision.name, found.label or None, found.probability, found.margin]
+        if self._nearest:
+            row.append(found.evidence[0].similarity if found.evidence else None)
+        self._table.row(*row, colour=_COLOURS.get(found.decision, ""))
 
 
 def show_failure(output: Format, name: str, error: ItemError) -> None:
@@ -57,12 +60,24 @@ def show_failure(output: Format, name: str, error: ItemError) -> None:
     if output is Format.JSON:
         print_json(input=name, error=error_json(error))
     else:
-        tell(f"failed: {name}: {error.message}")
+        tell(f"failed: {name}: {with_options(error.message)}")
+
+
+def tell_truncated(output: Format, name: str) -> None:
+    """An input whose end was not read: on stderr for people; its JSON says so itself."""
+    if output is Format.TABLE:
+        tell(f"cut: {name}: longer than the backbone reads; only its beginning counted")
+
+
+def truncated_json(truncated: bool) -> dict[str, bool]:
+    """`truncated`, only where it is true."""
+    return {"truncated": True} if truncated else {}
 
 
 def error_json(error: ItemError) -> dict[str, Any]:
     """An item's error."""
-    return {"code": error.code.name, "reason": error.reason, "field": error.field, "message": error.message}
+    message = with_options(error.message)
+    return {"code": error.code.name, "reason": error.reason, "field": error.field, "message": message}
 
 
 def evidence_json(evidence: tuple[Evidence, ...]) -> list[dict[str, Any]]:

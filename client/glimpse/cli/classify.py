@@ -4,6 +4,7 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.answers import Answers
+from glimpse.cli.batches import batched
 from glimpse.cli.inputs import read_sources
 from glimpse.cli.session import connected
 
@@ -28,9 +29,9 @@ def classify(
     sources = read_sources(paths, texts)
     answers = Answers(output)
     with connected(server, timeout) as client:
-        inputs = (source.as_input() for source in sources)
-        results = client.stream_classify(collection, inputs, top_k=top)
-        for source, result in zip(sources, results, strict=True):
-            answers.show(source, result)
+        for batch in batched(sources):
+            results = client.classify(collection, [source.as_input() for source in batch], top_k=top)
+            for source, result in zip(batch, results, strict=True):
+                answers.show(source, result)
     if answers.failures:
         raise typer.Exit(1)

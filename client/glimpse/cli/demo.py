@@ -7,9 +7,13 @@ from typing import Annotated
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.errors import CliError
+from glimpse.cli.errors import CliError, missing_module
+from glimpse.cli.files import check_target, writing
+from glimpse.cli.inputs import label_folders
+from glimpse.client import Client
 
 app = options.group()
+_FORMATS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @app.command()
@@ -37,13 +41,8 @@ def demo(
     try:
         from glimpse.cli import demo_data, demo_report, demo_run, demo_server, demo_sheet
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "PIL":
-            raise
-        raise CliError("the demo runs a server", "install it with: pip install 'glimpse[server]'") from error
-    from glimpse.client import Client
-
-    if images is not None and not images.is_dir():
-        raise CliError(f"there is no folder {images}")
+        raise missing_module(error, "server") from error
+    _check(images, out)
     task = demo_data.folder_task(images, shots, seed) if images else demo_data.drawn_task(seed)
     with (
         tempfile.TemporaryDirectory(prefix="glimpse-demo-") as folder,
@@ -51,5 +50,19 @@ def demo(
         Client(address) as client,
     ):
         report = demo_run.run(client, task)
-    demo_sheet.draw_sheet(report).save(out)
-    demo_report.show(report, out)
+    demo_report.show(report)
+    sheet = demo_sheet.draw_sheet(report)
+    with writing(out):
+        sheet.save(out)
+    print(f"picture: {out.resolve()}")
+
+
+def _check(images: Path | None, out: Path) -> None:
+    """Refuses, before the run, what would fail after it. Raises BadParameter and CliError."""
+    if images is not None and not images.is_dir():
+        raise CliError(f"there is no folder {images}")
+    if out.suffix.lower() not in _FORMATS:
+        raise typer.BadParameter(f"--out {out}: the name must end in {' or '.join(_FORMATS)}")
+    check_target(out)
+    if images is not None and any(out.resolve().is_relative_to(folder.resolve()) for folder in label_folders(images)):
+        raise CliError(f"--out {out} lies among the pictures of a label", "name another place with --out")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from glimpse.cli.errors import CliError
-from glimpse.cli.inputs import images_in
+from glimpse.cli.inputs import images_in, label_folders
 
 CHARACTERS, QUERIES, STRANGERS, PROMPTS, WORDED = 20, 200, 20, 20, 60
 _FEWEST_LABELS_FOR_STRANGERS = 4
@@ -16,9 +16,9 @@ _FEWEST_LABELS_FOR_STRANGERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An encoded picture and what it shows."""
+    """A picture, encoded or in a file, and what it shows (empty: none of the labels)."""
 
-    image: bytes
+    content: bytes | Path
     truth: str
 
 
@@ -26,13 +26,18 @@ class Picture:
 class Task:
     """Examples to enroll, others of the same labels, strangers of no label, and pictures to label by `prompts`."""
 
-    title: str
+    subject: str
     examples: Sequence[Picture]
     queries: Sequence[Picture]
     strangers: Sequence[Picture]
     prompts: dict[str, list[str]] = field(default_factory=dict)
     worded: Sequence[Picture] = ()
     use_templates: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it is about, with the number of labels."""
+        return f"{len({one.truth for one in self.examples})} {self.subject}"
 
 
 def drawn_task(seed: int) -> Task:
@@ -48,7 +53,7 @@ def drawn_task(seed: int) -> Task:
     named = {f"char-{number:02}": character for number, character in enumerate(known, 1)}
     prompts, worded = _worded(rng)
     return Task(
-        title=f"{CHARACTERS} characters of an alphabet it never saw, one drawing of each",
+        subject="characters of an alphabet it never saw, one drawing of each",
         examples=[Picture(_png(character.draw(rng)), label) for label, character in named.items()],
         queries=[
             Picture(_png(character.draw(rng)), label)
@@ -67,7 +72,7 @@ def folder_task(folder: Path, shots: int, seed: int) -> Task:
     From four labels on, about a tenth of them, at least one, is kept out: its pictures are the strangers.
     """
     rng = np.random.default_rng(seed)
-    files = {child.name: list(images_in(child)) for child in sorted(folder.iterdir()) if child.is_dir()}
+    files = {child.name: images_in(child) for child in label_folders(folder)}
     files = {label: found for label, found in files.items() if len(found) > shots}
     if len(files) < 2:
         message = f"{folder} needs at least two subfolders with more than {shots} pictures each"
@@ -78,14 +83,14 @@ def folder_task(folder: Path, shots: int, seed: int) -> Task:
     known = sorted(labels[kept_out:])
     queries = _round_robin([[(label, file) for file in shuffled[label][shots:]] for label in known])
     strangers = _round_robin([[("", file) for file in shuffled[label]] for label in labels[:kept_out]])
-    read = _read(queries[:QUERIES])
+    asked = _pictures(queries[:QUERIES])
     return Task(
-        title=f"{len(known)} labels of {folder.name}, {shots} {'picture' if shots == 1 else 'pictures'} of each",
-        examples=_read((label, file) for label in known for file in shuffled[label][:shots]),
-        queries=read,
-        strangers=_read(strangers[:STRANGERS]),
+        subject=f"labels of {folder.name}, {shots} {'picture' if shots == 1 else 'pictures'} of each",
+        examples=_pictures((label, file) for label in known for file in shuffled[label][:shots]),
+        queries=asked,
+        strangers=_pictures(strangers[:STRANGERS]),
         prompts={label: [label.replace("_", " ").replace("-", " ")] for label in known[:1000]},
-        worded=read[:WORDED],
+        worded=asked[:WORDED],
         use_templates=True,
     )
 
@@ -109,8 +114,8 @@ def _round_robin(lists: Sequence[Sequence[tuple[str, Path]]]) -> list[tuple[str,
     return [one[i] for i in range(longest) for one in lists if i < len(one)]
 
 
-def _read(files: Iterable[tuple[str, Path]]) -> list[Picture]:
-    return [Picture(file.read_bytes(), label) for label, file in files]
+def _pictures(files: Iterable[tuple[str, Path]]) -> list[Picture]:
+    return [Picture(file, label) for label, file in files]
 
 
 def _png(image: object) -> bytes:

@@ -1,7 +1,5 @@
 """The demo's tables."""
 
-from pathlib import Path
-
 from rich.console import Console
 from rich.table import Table
 
@@ -9,13 +7,12 @@ from glimpse.cli.demo_run import Report
 from glimpse.client import Decision
 
 
-def show(report: Report, sheet: Path) -> None:
-    """Prints what the run found, and where the picture is."""
+def show(report: Report) -> None:
+    """Prints what the run found."""
     console = Console()
     console.print(f"\n[bold]{report.task.title}[/] · backbone {report.backbone}", highlight=False)
     console.print(_answers(report))
     console.print(_latency(report))
-    console.print(f"picture: {sheet.resolve()}", highlight=False, soft_wrap=True)
 
 
 def _answers(report: Report) -> Table:

@@ -27,7 +27,7 @@ def own_server(folder: Path, backbones: Sequence[Path] = ()) -> Iterator[str]:
     arguments = ["serve", "--listen", "127.0.0.1:0", "--data", str(folder / "data")]
     for backbone in backbones:
         arguments += ["--backbone", str(backbone)]
-    with log.open("wb") as stderr, _exit_on_terminate():
+    with _exit_on_terminate(), log.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "glimpse.cli.main", *arguments],
             stdout=subprocess.PIPE,
@@ -58,8 +58,9 @@ def _exit_on_terminate() -> Iterator[None]:
 def _address(process: subprocess.Popen[str], log: Path) -> str:
     assert process.stdout is not None  # noqa: S101  (a pipe was asked for)
     watchdog = threading.Timer(_START_SECONDS, process.kill)
-    watchdog.start()
+    watchdog.daemon = True  # a signal may come before it can be cancelled, and nobody is to wait for it then
     try:
+        watchdog.start()
         for line in process.stdout:
             if line.startswith(_READY):
                 return line.removeprefix(_READY).strip()

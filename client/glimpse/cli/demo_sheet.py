@@ -2,9 +2,11 @@
 
 import io
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from glimpse.backbone.preprocess import to_rgb
 from glimpse.cli.demo_run import Answered, Report
 
 _WIDTH, _MARGIN, _GAP = 1280, 40, 12
@@ -34,11 +36,11 @@ class Sheet:
         self.text(left, self.y + 8, note, 16, _FAINT)
         self.y += 44
 
-    def picture(self, x: int, y: int, side: int, encoded: bytes, frame: str = "") -> None:
-        """A picture in a square, white where it has no content, with a frame or without."""
+    def picture(self, x: int, y: int, side: int, content: bytes | Path, frame: str = "") -> None:
+        """A picture, as the backbone saw it, in a square of white, with a frame or without."""
         card = Image.new("RGB", (side, side), "white")
-        with Image.open(io.BytesIO(encoded)) as opened:
-            fitted = ImageOps.contain(opened.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
+        with Image.open(content if isinstance(content, Path) else io.BytesIO(content)) as opened:
+            fitted = ImageOps.contain(to_rgb(opened), (side, side), Image.Resampling.LANCZOS)
         card.paste(fitted, ((side - fitted.width) // 2, (side - fitted.height) // 2))
         self.image.paste(card, (x, y))
         width = 4 if frame else 1
@@ -87,7 +89,7 @@ def _examples(sheet: Sheet, report: Report) -> None:
     shown = report.task.examples[: 2 * columns]
     for i, one in enumerate(shown):
         x, y = _MARGIN + i % columns * (cell + 8), sheet.y + i // columns * (cell + 26)
-        sheet.picture(x, y, cell, one.image)
+        sheet.picture(x, y, cell, one.content)
         sheet.text(x + cell // 2, y + cell + 4, _cut(sheet, one.truth, cell + 6, 11), 11, _FAINT, anchor="ma")
     sheet.y += -(-len(shown) // columns) * (cell + 26) + 22
 
@@ -95,9 +97,9 @@ def _examples(sheet: Sheet, report: Report) -> None:
 def _pair(sheet: Sheet, x: int, y: int, width: int, one: Answered) -> None:
     """The query in its frame, the nearest example beside it, the answer below."""
     side = (width - 6) // 2
-    sheet.picture(x, y, side, one.picture.image, _FRAMES[one.verdict])
+    sheet.picture(x, y, side, one.picture.content, _FRAMES[one.verdict])
     if one.nearest is not None:
-        sheet.picture(x + side + 6, y, side, one.nearest.image)
+        sheet.picture(x + side + 6, y, side, one.nearest.content)
     similarity = f"{one.answer.evidence[0].similarity:.2f}" if one.answer.evidence else ""
     said = one.answer.label if one.answer.decision.name == "MATCH" else one.answer.decision.name
     sheet.text(x, y + side + 5, _cut(sheet, said, width - 34, 14), 14, _FRAMES[one.verdict])
@@ -109,7 +111,7 @@ def _pair(sheet: Sheet, x: int, y: int, width: int, one: Answered) -> None:
 def _worded(sheet: Sheet, x: int, y: int, width: int, one: Answered) -> None:
     """The picture in its frame and the text chosen for it."""
     side = width - 18
-    sheet.picture(x + 9, y, side, one.picture.image, _FRAMES["good" if one.right else "bad"])
+    sheet.picture(x + 9, y, side, one.picture.content, _FRAMES["good" if one.right else "bad"])
     colour = _INK if one.right else _FRAMES["bad"]
     sheet.text(x + width // 2, y + side + 5, _cut(sheet, one.answer.label, width + 8, 13), 13, colour, anchor="ma")
     sheet.text(x + width // 2, y + side + 21, f"{one.answer.probability:.0%}", 12, _FAINT, anchor="ma")

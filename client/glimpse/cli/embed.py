@@ -8,11 +8,13 @@ import numpy as np
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.answers import error_json, show_failure
-from glimpse.cli.batches import progress
-from glimpse.cli.inputs import read_sources
+from glimpse.cli.answers import error_json, show_failure, tell_truncated, truncated_json
+from glimpse.cli.batches import batched, progress
+from glimpse.cli.files import check_target, writing
+from glimpse.cli.inputs import Source, read_sources
 from glimpse.cli.output import print_record
 from glimpse.cli.session import connected
+from glimpse.client import EmbedResult
 
 app = options.group()
 
@@ -23,6 +25,7 @@ def embed(
     out: Annotated[Path, typer.Option("--out", metavar="FILE.npy", help="Where the vectors go.")] = Path("vectors.npy"),
     texts: options.Texts = None,
     backbone: options.Backbone = "",
+    timeout: options.Timeout = 60.0,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
@@ -33,31 +36,52 @@ def embed(
     """
     if out.suffix != ".npy":
         raise typer.BadParameter(f"--out {out}: the name must end in .npy; the listing goes beside it as .jsonl")
+    vectors = _Vectors(out)
+    for target in (vectors.out, vectors.listing):
+        check_target(target, paths or ())
     sources = read_sources(paths, texts)
-    listing: list[dict[str, Any]] = []
-    vectors: list[Any] = []
-    space = ""
-    with connected(server) as client, progress("embedding", len(sources)) as advance:
-        results = client.stream_embed((source.as_input() for source in sources), backbone=backbone)
-        for source, result in zip(sources, results, strict=True):
-            advance(1)
-            if result.error is not None:
-                show_failure(options.Format.TABLE, source.name, result.error)
-                listing.append({"input": source.name, "row": None, "error": error_json(result.error)})
-                continue
-            space = result.unwrap().embedding_space
-            listing.append({"input": source.name, "row": len(vectors), "truncated": result.truncated})
-            vectors.append(result.unwrap().values)
-    array = np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)  # (N, d)
-    _write(out, array, listing)
-    failures = len(listing) - len(vectors)
-    print_record(output, {"out": str(out), "shape": list(array.shape), "embedding_space": space, "failures": failures})
-    if failures:
+    with connected(server, timeout) as client, progress("embedding", len(sources)) as advance:
+        for batch in batched(sources):
+            results = client.embed([source.as_input() for source in batch], backbone=backbone)
+            for source, result in zip(batch, results, strict=True):
+                vectors.add(source, result)
+            advance(len(batch))
+    print_record(output, vectors.write())
+    if vectors.failures:
         raise typer.Exit(1)
 
 
-def _write(out: Path, array: Any, listing: list[dict[str, Any]]) -> None:
-    with out.open("wb") as file:
-        np.save(file, array)
-    lines = (json.dumps(entry, ensure_ascii=False) + "\n" for entry in listing)
-    out.with_suffix(".jsonl").write_text("".join(lines), "utf-8")
+class _Vectors:
+    """Gathers the vectors, and for each input the row it went to or why it has none."""
+
+    def __init__(self, out: Path) -> None:
+        self.out, self.listing = out, out.with_suffix(".jsonl")
+        self.failures = 0
+        self._rows: list[Any] = []
+        self._entries: list[dict[str, Any]] = []
+        self._space = ""
+
+    def add(self, source: Source, result: EmbedResult) -> None:
+        """One input's result. What is wrong with it is told on stderr, as stdout has the summary alone."""
+        if result.error is not None:
+            self.failures += 1
+            show_failure(options.Format.TABLE, source.name, result.error)
+            self._entries.append({"input": source.name, "row": None, "error": error_json(result.error)})
+            return
+        if result.truncated:
+            tell_truncated(options.Format.TABLE, source.name)
+        vector = result.unwrap()
+        self._space = vector.embedding_space
+        self._entries.append({"input": source.name, "row": len(self._rows), **truncated_json(result.truncated)})
+        self._rows.append(vector.values)
+
+    def write(self) -> dict[str, Any]:
+        """Writes both files; returns a summary of them."""
+        array = np.stack(self._rows) if self._rows else np.zeros((0, 0), np.float32)  # (N, d)
+        with writing(self.out), self.out.open("wb") as file:
+            np.save(file, array)
+        lines = (json.dumps(entry, ensure_ascii=False) + "\n" for entry in self._entries)
+        with writing(self.listing):
+            self.listing.write_text("".join(lines), "utf-8")
+        shape = list(array.shape)
+        return {"out": str(self.out), "shape": shape, "embedding_space": self._space, "failures": self.failures}

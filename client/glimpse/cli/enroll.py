@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.answers import error_json, evidence_json
+from glimpse.cli.answers import error_json, evidence_json, tell_truncated, truncated_json
 from glimpse.cli.batches import batched, progress
-from glimpse.cli.errors import CliError
+from glimpse.cli.errors import CliError, with_options
 from glimpse.cli.inputs import Source, read_labelled
 from glimpse.cli.output import print_json, print_record, tell
 from glimpse.cli.session import connected
@@ -70,8 +70,10 @@ class _Tally:
                 print_json(**_record(source, result))
             if result.error is not None:
                 self.counts["failures"] += 1
-                self._told.append(f"failed: {source.name}: {result.error.message}")
+                self._told.append(f"failed: {source.name}: {with_options(result.error.message)}")
                 continue
+            if result.truncated:
+                tell_truncated(self._output, source.name)
             self.counts["duplicates" if result.duplicate else "enrolled"] += 1
             if result.conflicts:
                 self.counts["conflicts"] += 1
@@ -114,4 +116,5 @@ def _record(source: Source, result: EnrollResult) -> dict[str, object]:
         "example": result.unwrap().name,
         "duplicate": result.duplicate,
         "conflicts": evidence_json(result.conflicts),
+        **truncated_json(result.truncated),
     }

@@ -14,12 +14,12 @@ class CliError(Exception):
 
 _NEXT_STEPS = {
     "COLLECTION_NOT_FOUND": "see `glimpse collections list`, or make it: glimpse collections create NAME",
-    "LABEL_NOT_FOUND": "see `glimpse labels list COLLECTION`, or add --create to make missing labels",
+    "LABEL_NOT_FOUND": "see `glimpse labels list COLLECTION`",
     "BACKBONE_NOT_FOUND": "see `glimpse backbone list`",
     "BACKBONE_REQUIRED": "name one with --backbone; see `glimpse backbone list`",
-    "COLLECTION_NOT_EMPTY": "add --force to delete its labels and examples with it",
-    "LABEL_NOT_EMPTY": "add --force to delete its examples with it",
 }
+# What the server advises a program to set in its request is an option here.
+_OPTIONS = {"say create_labels": "add --create", "say force": "add --force"}
 
 
 def explain(error: Exception) -> str | None:
@@ -28,13 +28,27 @@ def explain(error: Exception) -> str | None:
         return _line(error.message, error.next_step)
     if isinstance(error, OSError) and error.filename:
         return _line(f"{error.filename}: {error.strerror}")
-    from glimpse.client import DeadlineExceeded, GlimpseError
+    from glimpse.client import GlimpseError
 
-    if isinstance(error, DeadlineExceeded):
-        return _line(error.message, "give it longer with --timeout")
     if isinstance(error, GlimpseError):
-        return _line(error.message, _NEXT_STEPS.get(error.reason, ""))
+        return _line(with_options(error.message), _NEXT_STEPS.get(error.reason, ""))
     return None
+
+
+def with_options(message: str) -> str:
+    """A message of the server, with the command's options in place of the request's fields."""
+    for field, option in _OPTIONS.items():
+        message = message.replace(field, option)
+    return message
+
+
+def missing_module(error: ModuleNotFoundError, extra: str) -> CliError:
+    """What to say of a module that one of the project's extras brings. Raises the error where the module is our own."""
+    module = (error.name or "glimpse").split(".")[0]
+    if module == "glimpse":
+        raise error
+    install = f"install the extra {extra!r}: pip install '.[{extra}]' in Glimpse's folder"
+    return CliError(f"the module {module!r} is missing", install)
 
 
 def unreachable(address: str, error: Any) -> CliError:
@@ -45,6 +59,12 @@ def unreachable(address: str, error: Any) -> CliError:
         f"no server answers at {address} ({cause})",
         "start one with: glimpse serve; or name another with --server",
     )
+
+
+def too_late(error: Any, has_timeout: bool) -> CliError:
+    """No answer in time, in a command that has --timeout or has not."""
+    step = "give it longer with --timeout" if has_timeout else "try again; the server's log may say what holds it up"
+    return CliError(error.message, step)
 
 
 def _line(message: str, next_step: str = "") -> str:

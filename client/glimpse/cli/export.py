@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.errors import CliError
+from glimpse.cli.errors import CliError, missing_module
 from glimpse.cli.output import print_record
 
 app = options.group("Make a backbone bundle from a model.")
@@ -80,12 +80,10 @@ def onnx(
     """
     try:
         from glimpse.backbone import BundleError
-        from glimpse.export.onnx_image import ExportError, ImageEncoderSource, wrap_image_encoder
+        from glimpse.export.errors import ExportError
+        from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("glimpse"):
-            raise
-        message = f"exporting needs the module {error.name!r}"
-        raise CliError(message, "install it with: pip install 'glimpse[server]'") from error
+        raise missing_module(error, "server") from error
     try:
         source = ImageEncoderSource(
             size=size,

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glimpse.cli.errors import CliError
+from glimpse.cli.output import tell
 from glimpse.client import Input
 
-_IMAGES = frozenset(
+_IMAGES = frozenset(  # what the server decodes
     f".{suffix}"
     for suffix in (
-        *("png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "jp2"),
-        *("ppm", "pgm", "pbm", "pnm", "tga", "ico", "pcx"),
+        *("png", "jpg", "jpeg", "mpo", "webp", "gif", "tif", "tiff", "avif", "jp2"),
+        *("bmp", "ppm", "pgm", "pbm", "pnm"),
     )
 )
+_NAMED = 10  # label folders without a picture
 _SHOWN = 60  # characters of a text that stand for it
 
 
@@ -62,7 +64,7 @@ def _some(found: Sequence[Source]) -> list[Source]:
 
 def _of_path(path: Path) -> Iterator[Source]:
     if path.is_dir():
-        images = list(images_in(path))
+        images = images_in(path)
         if not images:
             raise CliError(f"there is no image in the folder {path}", f"it looks for {' '.join(sorted(_IMAGES))}")
         yield from (Source(str(image), image) for image in images)
@@ -77,18 +79,40 @@ def _of_path(path: Path) -> Iterator[Source]:
 
 
 def _of_labelled_folder(folder: Path) -> Iterator[Source]:
-    labels = sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    labels = label_folders(folder)
     if not labels:
         raise CliError(
             f"the folder {folder} has no subfolders to take labels from", "give the label of its files with --label"
         )
-    for child in labels:
-        yield from (Source(str(image), image, child.name) for image in images_in(child))
+    images = {child.name: images_in(child) for child in labels}
+    _tell_left_out(folder, [label for label, found in images.items() if not found])
+    for label, found in images.items():
+        yield from (Source(str(image), image, label) for image in found)
 
 
-def images_in(folder: Path) -> Iterator[Path]:
+def _tell_left_out(folder: Path, empty: Sequence[str]) -> None:
+    """Pictures that have no label, and labels that have no picture: most often a slip."""
+    beside = sum(map(_is_image, folder.iterdir()))
+    parts = [f"{beside} {'picture' if beside == 1 else 'pictures'} beside the label folders"] if beside else []
+    if empty:
+        names = ", ".join([*empty[:_NAMED], *(["…"] if empty[_NAMED:] else [])])
+        parts.append(f"{len(empty)} label {'folder' if len(empty) == 1 else 'folders'} without a picture ({names})")
+    if parts:
+        tell(f"left out in {folder}: {'; '.join(parts)}")
+
+
+def label_folders(folder: Path) -> list[Path]:
+    """The subfolders whose names are labels, by name; hidden ones are not."""
+    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+
+
+def images_in(folder: Path) -> list[Path]:
     """The image files in a folder and its subfolders, by name."""
-    return iter(sorted(file for file in folder.rglob("*") if file.suffix.lower() in _IMAGES and file.is_file()))
+    return sorted(filter(_is_image, folder.rglob("*")))
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in _IMAGES and file.is_file()
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:

@@ -37,7 +37,7 @@ def label(
     if not prompts:
         raise typer.BadParameter("give the labels to choose from, each as --prompt TEXT")
     sources = read_sources(paths, texts)
-    answers = Answers(output)
+    answers = Answers(output, nearest=False)
     with connected(server, timeout) as client:
         for batch in batched(sources):
             inputs = [source.as_input() for source in batch]

@@ -7,15 +7,15 @@ import os
 import sys
 from collections.abc import Sequence
 
+from glimpse.cli.errors import explain, missing_module
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and exits."""
     try:
         from glimpse.cli.commands import command
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("typer", "click"):
-            raise
-        sys.exit("the glimpse command needs more than the client; install it with: pip install 'glimpse[cli]'")
+        sys.exit(explain(missing_module(error, "cli")))
     try:
         command().main(args=None if arguments is None else list(arguments), prog_name="glimpse")
     except KeyboardInterrupt:
@@ -30,10 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _explained(error: Exception) -> str:
     """What to print for an error that is to be expected. Raises any other."""
-    from glimpse.cli.errors import CliError, explain
-
-    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "rich":
-        error = CliError("the module 'rich' is missing", "install it with: pip install 'glimpse[cli]'")
+    if isinstance(error, ModuleNotFoundError):  # rich, of which plain help has no need
+        error = missing_module(error, "cli")
     text = explain(error)
     if text is None:
         raise error

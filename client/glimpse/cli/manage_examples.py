@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli import options
+from glimpse.cli.errors import CliError
 from glimpse.cli.output import Column, print_json, print_record, print_records
 from glimpse.cli.session import connected
 from glimpse.client import Example
@@ -55,7 +56,13 @@ def delete(
 
 
 def _name(collection: str, example: str) -> str:
-    return example if example.startswith("collections/") else f"collections/{collection}/examples/{example}"
+    """The full name of an example, given by id or by full name. Raises CliError for another collection's."""
+    parent = f"collections/{collection.removeprefix('collections/')}"
+    if not example.startswith("collections/"):
+        return f"{parent}/examples/{example}"
+    if not example.startswith(f"{parent}/examples/"):
+        raise CliError(f"{example} is not of {parent}", "give its id alone, or its own collection")
+    return example
 
 
 def _record(example: Example) -> dict[str, Any]:

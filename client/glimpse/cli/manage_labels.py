@@ -72,6 +72,8 @@ def update(
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """Change a label's display name or prompts."""
+    if no_prompts and prompts:
+        raise typer.BadParameter("--no-prompts and --prompt contradict each other; --prompt alone replaces them")
     new = [] if no_prompts else prompts or None
     if display_name is None and new is None:
         raise typer.BadParameter("say what to change: --display-name, --prompt or --no-prompts")

@@ -49,6 +49,7 @@ Backbone = Annotated[
     str, typer.Option("--backbone", metavar="NAME", help="Its name; may be left out where the server has one.")
 ]
 Timeout = Annotated[
-    float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="For each call, retries included.")
+    float,
+    typer.Option("--timeout", min=0.1, metavar="SECONDS", help="For each call of up to 32 inputs, retries included."),
 ]
 TopK = Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="How many to return.")]

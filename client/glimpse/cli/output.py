@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +16,16 @@ _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "dim": "2"}
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. Width 0: what the others leave, of which `share` parts."""
+    """A column of a table. Width 0: what the others leave, of which `share` parts.
+
+    What is too long is cut at its end; a `path` in front, where paths are alike.
+    """
 
     title: str
     width: int = 0
     right: bool = False
     share: int = 1
+    path: bool = False
 
 
 class Table:
@@ -42,10 +47,7 @@ class Table:
         print(styled(self._line([_shown(cell) for cell in cells]), colour), flush=sys.stdout.isatty())
 
     def _line(self, cells: Sequence[str]) -> str:
-        fitted = [
-            cell.rjust(width) if column.right else cell.ljust(width)
-            for cell, width, column in zip(map(_fit, cells, self._widths), self._widths, self._columns, strict=True)
-        ]
+        fitted = [_fit(*one) for one in zip(cells, self._widths, self._columns, strict=True)]
         return "  ".join(fitted).rstrip()
 
 
@@ -98,6 +100,30 @@ def _shown(value: object) -> str:
     return "".join(character if character.isprintable() else "�" for character in str(value))
 
 
-def _fit(text: str, width: int) -> str:
-    """Cut in front, where paths are alike."""
-    return text if len(text) <= width else "…" + text[len(text) - width + 1 :]
+def _fit(text: str, width: int, column: Column) -> str:
+    """A cell's text in exactly `width` columns of a terminal."""
+    if display_width(text) > width:
+        text = _cut(text[::-1], width)[::-1] if column.path else _cut(text, width)
+    space = " " * (width - display_width(text))
+    return space + text if column.right else text + space
+
+
+def _cut(text: str, width: int) -> str:
+    room, kept = width - 1, 0  # a column is the ellipsis's
+    for character in text:
+        room -= _width(character)
+        if room < 0:
+            break
+        kept += 1
+    return f"{text[:kept]}…"
+
+
+def display_width(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(map(_width, text))
+
+
+def _width(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0  # a mark on the character before it
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.answers import evidence_json, show_failure, timings_json
+from glimpse.cli.answers import evidence_json, show_failure, tell_truncated, timings_json, truncated_json
 from glimpse.cli.batches import batched
 from glimpse.cli.inputs import read_sources
 from glimpse.cli.output import Column, Table, print_json
 from glimpse.cli.session import connected
+from glimpse.client import SearchResult
 
 app = options.group()
 
@@ -34,7 +35,7 @@ def search(
     sources = read_sources(paths, texts)
     table = Table(
         (
-            Column("INPUT", share=3),
+            Column("INPUT", share=3, path=True),
             Column("EXAMPLE", 18),
             Column("LABEL", share=2),
             Column("SIMILARITY", 10, right=True),
@@ -49,11 +50,18 @@ def search(
                 if result.error is not None:
                     failures += 1
                     show_failure(output, source.name, result.error)
-                elif output is options.Format.JSON:
-                    neighbors, timings = evidence_json(result.neighbors), timings_json(result.timings)
-                    print_json(input=source.name, neighbors=neighbors, timings_ms=timings)
                 else:
-                    for one in result.neighbors:
-                        table.row(source.name, one.example.rpartition("/")[2], one.label, one.similarity)
+                    _show(output, table, source.name, result)
     if failures:
         raise typer.Exit(1)
+
+
+def _show(output: options.Format, table: Table, name: str, result: SearchResult) -> None:
+    if result.truncated:
+        tell_truncated(output, name)
+    if output is options.Format.JSON:
+        neighbors, timings = evidence_json(result.neighbors), timings_json(result.timings)
+        print_json(input=name, neighbors=neighbors, timings_ms=timings, **truncated_json(result.truncated))
+        return
+    for one in result.neighbors:
+        table.row(name, one.example.rpartition("/")[2], one.label, one.similarity)

@@ -1,5 +1,6 @@
 """`glimpse serve`: the only place that imports the server."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.errors import CliError
+from glimpse.cli.errors import CliError, missing_module
 
 app = options.group()
 
@@ -38,31 +39,30 @@ def serve(
     """
     load, run, expected = _server()
     try:
-        chosen = tuple(backbones) if backbones else None
-        run(load(config, listen=listen, data=data, backbone=chosen))
+        settings = load(config, listen=listen, data=data, backbone=tuple(backbones) if backbones else None)
+        _make_folder(settings.data)
+        run(settings)
     except expected as error:
-        raise CliError(_message(error)) from error
+        raise CliError(str(error)) from error
 
 
 def _server() -> tuple[Callable[..., Any], Callable[[Any], None], tuple[type[Exception], ...]]:
     """How settings are loaded, how a server is run, and what either raises for people. Raises CliError."""
     try:
-        from pydantic import ValidationError
-
         from glimpse.backbone import BundleError
         from glimpse.ledger import LedgerError
         from glimpse.server.app import serve as run
-        from glimpse.server.settings import load_settings
+        from glimpse.server.settings import SettingsError, load_settings
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("glimpse"):
-            raise
-        message = f"the server needs the module {error.name!r}"
-        raise CliError(message, "install it with: pip install 'glimpse[server]'") from error
-    return load_settings, run, (BundleError, LedgerError, ValidationError, OSError)
+        raise missing_module(error, "server") from error
+    return load_settings, run, (SettingsError, BundleError, LedgerError, OSError)
 
 
-def _message(error: Exception) -> str:
-    problems = getattr(error, "errors", None)
-    if problems is None:
-        return str(error)
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems())
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise CliError(f"{data} cannot be the data folder: {why}", "name another with --data") from error
+    if not os.access(data, os.W_OK):
+        raise CliError(f"the data folder {data} cannot be written", "name another with --data")

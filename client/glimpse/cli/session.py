@@ -3,16 +3,31 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from glimpse.cli.errors import unreachable
-from glimpse.client import Client, Retry, Unavailable
+from glimpse.cli.errors import too_late, unreachable
+from glimpse.client import Client, DeadlineExceeded, GlimpseError, Retry, Unavailable
+
+_REFUSED = "Connection refused"
+_PAUSE, _PATIENCE = 0.25, 15  # seconds between two attempts; attempts: 3.5 s in all
+
+
+class _Patience(Retry):
+    """Waits a little for a server that is just starting (`glimpse serve & glimpse enroll …`)."""
+
+    def pause(self, error: GlimpseError, attempt: int) -> float | None:
+        """As Retry, but longer where nobody listens yet, which is known at once and costs no server anything."""
+        if isinstance(error, Unavailable) and _REFUSED in error.message:
+            return _PAUSE if attempt < _PATIENCE else None
+        return super().pause(error, attempt)
 
 
 @contextmanager
-def connected(server: str | None, timeout: float = 60.0) -> Iterator[Client]:
-    """A client. Raises CliError where no server answers."""
-    with Client(server, timeout=timeout, retry=Retry(attempts=4)) as client:
+def connected(server: str | None, timeout: float | None = None) -> Iterator[Client]:
+    """A client. `timeout` is the command's --timeout; None: it has none, and a call has a minute. Raises CliError."""
+    with Client(server, timeout=timeout or 60.0, retry=_Patience(attempts=4)) as client:
         try:
             yield client
+        except DeadlineExceeded as error:
+            raise too_late(error, has_timeout=timeout is not None) from error
         except Unavailable as error:
             if error.reason:  # the server itself spoke
                 raise

@@ -29,7 +29,6 @@ from glimpse.client._errors import (
     GlimpseError,
     Internal,
     InvalidArgument,
-    ItemError,
     NotFound,
     OutOfRange,
     PermissionDenied,
@@ -43,6 +42,7 @@ from glimpse.client._errors import (
 from glimpse.client._inputs import Input, NewExample
 from glimpse.client._policy import Retry
 from glimpse.client._resources import Backbone, Collection, Example, Health, Label, Modality, Vector
+from glimpse.client._status import ItemError
 from glimpse.client._sync import Client
 
 __all__ = [

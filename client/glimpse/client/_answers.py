@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from glimpse.client._errors import ItemError
 from glimpse.client._resources import Example, Vector
+from glimpse.client._status import ItemError
 
 
 class Decision(Enum):

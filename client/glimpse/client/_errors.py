@@ -1,29 +1,29 @@
 """What can go wrong, as one tree:
 
     GlimpseError
-      InvalidArgument       the request is wrong in itself; `field` names the part
-        OutOfRange          a value past what there is
-      FailedPrecondition    right in itself, but not in the server's present state (wrong embedding space, not
-      empty …) NotFound              no such backbone, collection, label or example AlreadyExists         one
-      of that id is there Unauthenticated       the server does not know who is calling PermissionDenied
-      the caller may not do this ResourceExhausted     too much: busy (with `retry_delay`), or over a limit
-      (without) Unavailable           no server, or one that is starting or stopping DeadlineExceeded      no
-      answer in time Cancelled             the call was cancelled Aborted               another write got in
-      between Unimplemented         the server is older than the client ServerError           the server
-      failed
-        Internal
-        DataLoss
-        Unknown
+      InvalidArgument      the request is wrong in itself; `field` names the part
+        OutOfRange         a value past what there is
+      FailedPrecondition   right in itself, but not in the server's present state
+      NotFound             no such backbone, collection, label or example
+      AlreadyExists        one of that id is there
+      Unauthenticated      the server does not know who is calling
+      PermissionDenied     the caller may not do this
+      ResourceExhausted    too much: busy (with `retry_delay`), or over a limit (without)
+      Unavailable          no server at the address, or one that is starting or stopping
+      DeadlineExceeded     no answer in time
+      Cancelled            the call was cancelled
+      Aborted              another write got in between
+      Unimplemented        the server is older than the client
+      ServerError          the server failed
+        Internal           a bug in the server, or a broken connection
+        DataLoss           something stored cannot be read any more
+        Unknown            an error without a code of its own
 
-A call that fails raises one of these; in a batch an item that fails has an `ItemError` instead, and
-`unwrap()` on its result raises the same classes.
+A call that fails raises one of these; in a batch an item that fails has an `ItemError` instead, and `unwrap()` on its
+result raises the same classes. _status.py makes them of what gRPC says.
 """
 
-from dataclasses import dataclass
-
 import grpc
-
-from glimpse.client._details import read_details
 
 Code = grpc.StatusCode
 
@@ -34,14 +34,11 @@ class GlimpseError(Exception):
     Attributes:
         message: What happened and what to do next, for people.
         code: The gRPC status code.
-        reason: Stable and machine-readable, e.g. COLLECTION_NOT_FOUND; docs/errors.md lists them. Empty: none
-            given.
+        reason: Stable and machine-readable, e.g. COLLECTION_NOT_FOUND; docs/errors.md lists them. Empty: none given.
         field: The request field at fault. Empty: none.
-        retry_delay: Seconds after which the same may be sent again, as the server says. None: it says
-            nothing.
-        attempts: How often the call was sent. Where a create ends in AlreadyExists or a delete in NotFound
-            after more than one attempt, it may have been an earlier one that succeeded and whose answer was
-            lost.
+        retry_delay: Seconds after which the same may be sent again, as the server says. None: it says nothing.
+        attempts: How often the call was sent. Where a create ends in AlreadyExists or a delete in NotFound after more
+            than one attempt, it may have been an earlier one that succeeded and whose answer was lost.
     """
 
     code: grpc.StatusCode = Code.UNKNOWN
@@ -169,66 +166,3 @@ class Unknown(ServerError):
     """An error without a code of its own."""
 
     code = Code.UNKNOWN
-
-
-_CLASSES: dict[grpc.StatusCode, type[GlimpseError]] = {
-    kind.code: kind
-    for kind in (
-        *(InvalidArgument, OutOfRange, FailedPrecondition, NotFound, AlreadyExists, Unauthenticated),
-        *(PermissionDenied, ResourceExhausted, Unavailable, DeadlineExceeded, Cancelled, Aborted),
-        *(Unimplemented, Internal, DataLoss, Unknown),
-    )
-}
-# grpc.aio puts this in the place of a stream's true status where a write meets its end (grpc/grpc#36066). Asking
-# again brings the true one to light, or works.
-_LOST = "Internal error from Core"
-_BY_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in Code}
-
-
-def class_of(code: grpc.StatusCode) -> type[GlimpseError]:
-    """The exception class of a status code."""
-    return _CLASSES.get(code, Unknown)
-
-
-def code_of(number: int) -> grpc.StatusCode:
-    """The status code of a number; UNKNOWN for one that gRPC does not have."""
-    return _BY_NUMBER.get(number, Code.UNKNOWN)
-
-
-@dataclass(frozen=True, slots=True)
-class ItemError:
-    """Why one item of a batch failed; the attributes are as GlimpseError's."""
-
-    code: grpc.StatusCode
-    reason: str
-    field: str
-    message: str
-    retry_delay: float | None = None
-
-    def exception(self) -> GlimpseError:
-        """The same as an exception."""
-        return class_of(self.code)(self.message, reason=self.reason, field=self.field, retry_delay=self.retry_delay)
-
-    def __str__(self) -> str:
-        return str(self.exception())
-
-
-def from_rpc_error(error: grpc.RpcError, attempts: int = 1) -> GlimpseError:
-    """What gRPC raised, as one of the classes above. Takes the errors of grpc and of grpc.aio."""
-    if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
-        return Unknown(str(error), attempts=attempts)
-    code, details = error.code(), read_details(_pairs(error.trailing_metadata()))
-    if code is Code.INTERNAL and error.details() == _LOST:
-        return Unavailable("the stream ended while it was written to", attempts=attempts)
-    return class_of(code)(
-        error.details() or code.name,
-        code=code,
-        reason=details.reason,
-        field=details.field,
-        retry_delay=details.retry_delay,
-        attempts=attempts,
-    )
-
-
-def _pairs(metadata: object) -> list[tuple[str, str | bytes]]:
-    return [(str(key), value) for key, value in metadata or ()]  # type: ignore[attr-defined]

@@ -12,9 +12,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 
-from glimpse.client._errors import GlimpseError, Internal, Unavailable, from_rpc_error
+from glimpse.client._errors import GlimpseError, Internal, Unavailable
 from glimpse.client._inputs import Prepared
 from glimpse.client._policy import Deadline, Session, after
+from glimpse.client._status import from_rpc_error
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

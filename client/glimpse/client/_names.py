@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from glimpse.client._errors import InvalidArgument
 from glimpse.client._resources import Collection
 
 
@@ -24,5 +25,10 @@ def collection_names(given: str | Collection | Sequence[str | Collection]) -> li
 
 
 def label_name(collection: str | Collection, label: str) -> str:
-    """`collections/{collection}/labels/{label}`."""
-    return label if label.startswith("collections/") else f"{collection_name(collection)}/labels/{label}"
+    """`collections/{collection}/labels/{label}`. Raises InvalidArgument for a full name in another collection."""
+    parent = f"{collection_name(collection)}/labels/"
+    if not label.startswith("collections/"):
+        return parent + label
+    if not label.startswith(parent):
+        raise InvalidArgument(f"{label} is not of {collection_name(collection)}", reason="INVALID_NAME", field="name")
+    return label

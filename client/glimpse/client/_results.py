@@ -9,7 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from glimpse.client import _answers as answers
 from glimpse.client import _resources as resources
-from glimpse.client._errors import Code, ItemError, code_of
+from glimpse.client._errors import Code
+from glimpse.client._status import ItemError, code_of
 from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import collection_service_pb2 as collection
 from glimpse.v1 import embedding_service_pb2 as embedding
