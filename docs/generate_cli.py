@@ -16,7 +16,8 @@ _HEAD = f"""<!-- Made by docs/generate_cli.py with typer {typer.__version__}; `m
 
 Expected errors are one line on stderr that says what to do next. Exit codes: 0 well, 1 failed (in part or whole),
 2 wrong usage, 130 interrupted. `--server` and `--format` may stand before the subcommand or after it, where the
-subcommand takes them: `demo` and `serve` take neither, `export` takes `--format` alone.
+subcommand takes them: `demo` and `serve` take neither; what works on files (`export`, `backbone verify`,
+`backbone bench`) takes `--format` alone.
 
 As JSON, `glimpse classify` and `glimpse label` print for each input one object with the fields `input`, `decision`,
 `label`, `probability`, `margin`, `labels` (each `label`, `score`), `evidence` (each `example`, `label`, `similarity`)

@@ -51,6 +51,10 @@ def test_what_a_manifest_needs_at_least(fields: dict[str, Any]) -> None:
         ({"prompt_templates": ["a photo"]}, "{}"),
         ({"logit_scale": -1.0}, "logit_scale"),
         ({"decision": {"match_threshold": 2.0}}, "decision.match_threshold"),
+        ({"parent": {"embedding_space": "short", "min_cosine": 0.99}}, "parent.embedding_space"),
+        ({"parent": {"embedding_space": "a" * 32, "min_cosine": 1.01}}, "parent.min_cosine"),
+        ({"parent": {"embedding_space": "a" * 32, "min_cosine": 0.0}}, "parent.min_cosine"),
+        ({"parent": {"embedding_space": "a" * 32}}, "parent.min_cosine"),
         ({"nonsense": 1}, "nonsense"),
         ({"license": None}, "license"),
     ],
@@ -71,6 +75,9 @@ def test_a_wrong_field_is_named(change: dict[str, Any], told: str) -> None:
         ({"prompt_templates": ["a {}"]}, True),
         ({"files": {**IMAGE["files"], "CARD.md": "d" * 64}}, True),
         ({"image": {"size": 16, "mean": [0.5, 0.5, 0.5]}}, True),  # says again what the graph does
+        ({"parent": {"embedding_space": "a" * 32, "min_cosine": 0.99}}, True),
+        ({"image": {"size": 16, "scaled_decode": False}}, True),  # the default, which older bundles do not say
+        ({"image": {"size": 16, "scaled_decode": True}}, False),
         ({"image": {"size": 18}}, False),
         ({"image": {"size": 16, "resize": "squash"}}, False),
         ({"image": {"size": 16, "interpolation": "bilinear"}}, False),
@@ -82,3 +89,9 @@ def test_the_space_follows_what_decides_a_vector_and_nothing_else(change: dict[s
     before = Manifest.model_validate(IMAGE).computed_space()
     after = Manifest.model_validate({**IMAGE, **change}).computed_space()
     assert (before == after) is same
+
+
+def test_a_bundle_is_not_its_own_parent() -> None:
+    own = Manifest.model_validate(IMAGE).computed_space()
+    with pytest.raises(ValidationError, match="not its own parent"):
+        Manifest.model_validate({**IMAGE, "parent": {"embedding_space": own, "min_cosine": 0.99}})

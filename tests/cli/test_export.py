@@ -1,9 +1,13 @@
 """`glimpse export onnx`, and the bundle it makes served at once."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
+from glimpse.backbone import bundled
 from glimpse.cli.demo_server import own_server
-from support.encoders import conv_encoder
+from support.encoders import conv_encoder, text_encoder, word_tokenizer
 from support.pictures import picture
 
 from .conftest import run_glimpse
@@ -52,3 +56,82 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert done.code == 1
     assert "not empty" in done.err
     assert (tmp_path / "bundle" / "mine").read_text() == "mine"
+
+
+def test_a_text_encoder_with_its_tokenizer(tmp_path: Path) -> None:
+    text_encoder(tmp_path / "text.onnx")
+    word_tokenizer(tmp_path / "tokenizer.json")
+    given = ["--tokenizer", "tokenizer.json", "--context", "8", "--pooling", "mean", "--prefix", "a "]
+    command = ["export", "onnx", "text.onnx", "--name", "words", "--out", "bundle", *given]
+    done = run_glimpse([*command, "--format", "json"], cwd=tmp_path)
+    assert done.code == 0, done.err
+    [made] = done.objects
+    assert made["modalities"] == ["text"]
+    [check] = made["proof"]
+    assert (check["part"], check["passed"]) == ("text graph: smallest cosine", True)
+
+
+def test_word_vectors(tmp_path: Path) -> None:
+    (tmp_path / "glove.txt").write_text("cat 1 0 0\ndog 0 1 0\nhouse 0 0 1\n")
+    done = run_glimpse(["export", "vectors", "glove.txt", "--out", "bundle", "--format", "json"], cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert (done.objects[0]["name"], done.objects[0]["dimension"]) == ("glove", 3)
+
+
+def test_the_proof_is_shown(tmp_path: Path) -> None:
+    conv_encoder(tmp_path / "model.onnx")
+    command = ["export", "onnx", "model.onnx", "--name", "conv", "--out", "bundle", "--size", "12"]
+    done = run_glimpse(command, cwd=tmp_path)
+    assert "comparing it with the original" in done.err
+    assert "image graph: smallest cosine" in done.out
+    assert "glimpse serve --backbone bundle" in done.out
+
+
+def test_a_bundle_is_verified(tmp_path: Path) -> None:
+    conv_encoder(tmp_path / "model.onnx")
+    run_glimpse(["export", "onnx", "model.onnx", "--name", "conv", "--out", "bundle", "--size", "12"], cwd=tmp_path)
+    done = run_glimpse(["backbone", "verify", "bundle", "--format", "json"], cwd=tmp_path)
+    assert done.code == 0, done.err
+    [found] = done.objects
+    assert (found["digests"], found["compared"]) == ("ok", False)
+    assert "not made of a checkpoint" in found["reason"]
+    assert found["proof"][0]["passed"]
+    with (tmp_path / "bundle" / "image.onnx").open("ab") as file:
+        file.write(b"x")
+    changed = run_glimpse(["backbone", "verify", "bundle"], cwd=tmp_path)
+    assert changed.code == 1
+    assert "image.onnx" in changed.err
+    assert "changed or cut short" in changed.err
+
+
+def test_a_bundle_is_timed_beside_the_ceiling(tmp_path: Path) -> None:
+    conv_encoder(tmp_path / "model.onnx")
+    run_glimpse(["export", "onnx", "model.onnx", "--name", "conv", "--out", "bundle", "--size", "12"], cwd=tmp_path)
+    command = ["backbone", "bench", "bundle", "--provider", "cpu", "--seconds", "0.01", "--format", "json"]
+    done = run_glimpse(command, cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert [one["batch"] for one in done.objects] == [1, 8, 32]
+    assert all(one["per_second"] > 0 and 0 < one["ceiling"] < 1 for one in done.objects)
+
+
+def test_a_provider_that_is_not_there_is_told(tmp_path: Path) -> None:
+    command = ["backbone", "bench", str(bundled()), "--provider", "cuda"]
+    done = run_glimpse(command, cwd=tmp_path)
+    assert done.code == 1
+    assert "cannot run on cuda here" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:
+    if find_spec("torch"):
+        pytest.skip("torch is here")
+    done = run_glimpse(["export", "timm", "resnet50", "--out", "bundle"], cwd=tmp_path)
+    assert done.code == 1
+    assert "install the extra 'export'" in done.err
+
+
+def test_the_folder_is_looked_at_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    done = run_glimpse(["export", "open_clip", "ViT-B-32", "--out", "."], cwd=tmp_path)
+    assert done.code == 1
+    assert "not empty" in done.err

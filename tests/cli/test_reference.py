@@ -32,6 +32,8 @@ def test_it_is_true_which_subcommands_take_server_and_format() -> None:
         node = root.get_command(context, name)
         for leaf in node.commands.values() if hasattr(node, "commands") else [node]:
             for option in lacking.keys() - {parameter.name for parameter in leaf.params}:
-                lacking[option].add(name)
-    assert lacking == {"server": {"demo", "serve", "export"}, "output": {"demo", "serve"}}
-    assert "`demo` and `serve` take neither, `export` takes `--format` alone" in PAGE.read_text("utf-8")
+                lacking[option].add(name if leaf is node or name == "export" else f"{name} {leaf.name}")
+    on_files = {"export", "backbone verify", "backbone bench"}
+    assert lacking == {"server": {"demo", "serve", *on_files}, "output": {"demo", "serve"}}
+    told = "`demo` and `serve` take neither; what works on files (`export`, `backbone verify`,"
+    assert told in PAGE.read_text("utf-8")

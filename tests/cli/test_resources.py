@@ -11,6 +11,13 @@ def test_a_collections_life(run: Run) -> None:
     assert changed["match_threshold"] is None
     assert run("collections", "update", "life").code == 2
     assert run("collections", "update", "life", "--match-margin", "much").code == 2
+    assert (changed["min_space_cosine"], changed["names_as_prompts"]) == (None, False)
+    changes = ("--min-space-cosine", "0.99", "--names-as-prompts")
+    changed = run("collections", "update", "life", *changes, "--format", "json").objects[0]
+    assert (changed["min_space_cosine"], changed["names_as_prompts"]) == (0.99, True)
+    changes = ("--min-space-cosine", "default", "--no-names-as-prompts")
+    changed = run("collections", "update", "life", *changes, "--format", "json").objects[0]
+    assert (changed["min_space_cosine"], changed["names_as_prompts"]) == (None, False)
     assert "life" in run("collections", "list").out
     assert run("collections", "delete", "life").code == 0
     assert run("collections", "show", "life").code == 1
@@ -62,3 +69,13 @@ def test_backbones_and_status(run: Run, collection: str) -> None:
     assert 0 < state["latency_ms"] < 1000
     assert collection in {one["id"] for one in state["collections"]}
     assert max(map(len, run("status").out.splitlines())) <= 80
+
+
+def test_a_collection_of_names_classifies_before_it_has_an_example(run: Run) -> None:
+    run("collections", "create", "names", "--names-as-prompts", "--min-space-cosine", "0.99")
+    for colour in ("red", "green", "blue"):
+        assert run("labels", "create", "names", colour).code == 0
+    [found] = run("classify", "names", "--text", "blue", "--format", "json").objects
+    assert found["label"] == "blue"
+    assert run("collections", "show", "names", "--format", "json").objects[0]["min_space_cosine"] == 0.99
+    run("collections", "delete", "names", "--force")

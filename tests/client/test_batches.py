@@ -96,11 +96,14 @@ def test_listings_follow_pages_and_unknown_enum_values_are_unspecified(client: C
 
 
 def test_an_update_names_what_it_changes(client: Client, script: Script) -> None:
-    client.update_collection("c", match_threshold="default", match_margin=0.1)
+    client.update_collection(
+        "c", match_threshold="default", match_margin=0.1, min_space_cosine=0.99, names_as_prompts=False
+    )
     request = script.requests[0]
-    assert list(request.update_mask.paths) == ["policy.match_threshold", "policy.match_margin"]
+    policy = [f"policy.{field}" for field in ("match_threshold", "match_margin", "min_space_cosine")]
+    assert list(request.update_mask.paths) == ["names_as_prompts", *policy]
     assert not request.collection.policy.HasField("match_threshold")
-    assert request.collection.policy.match_margin == 0.1
+    assert (request.collection.policy.match_margin, request.collection.policy.min_space_cosine) == (0.1, 0.99)
 
 
 def test_health(client: Client) -> None:

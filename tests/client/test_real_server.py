@@ -46,6 +46,14 @@ def png(colour: str) -> bytes:
     return buffer.getvalue()
 
 
+def test_what_a_collection_is_made_with_comes_back(glimpse: Client) -> None:
+    made = glimpse.create_collection("shades", match_margin=0.2, min_space_cosine=0.99, names_as_prompts=True)
+    assert (made.match_threshold, made.match_margin) == (None, 0.2)
+    assert (made.min_space_cosine, made.names_as_prompts) == (0.99, True)
+    assert glimpse.update_collection(made, min_space_cosine="default").min_space_cosine is None
+    assert glimpse.get_collection("shades").names_as_prompts
+
+
 def test_from_an_example_to_an_answer(glimpse: Client) -> None:
     collection = glimpse.create_collection("shades", display_name="Shades")
     new = [NewExample(png("red"), "warm", id="r", domain="drawn", metadata={"by": "hand"}), NewExample("blue", "cold")]

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import select
+from sqlalchemy import URL, select
 
 from glimpse.ledger import (
     AlreadyExists,
@@ -27,7 +27,7 @@ from glimpse.ledger import (
     RequestIdReused,
     schema,
 )
-from glimpse.ledger.database import open_engine
+from glimpse.ledger.database import DATABASE_NAME, migrate, open_engine
 from glimpse.ledger.schema import metadata
 
 
@@ -135,6 +135,35 @@ def test_migrations_make_just_the_schema(tmp_path: Path) -> None:
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
+
+
+def test_what_the_first_version_wrote_is_read(tmp_path: Path) -> None:
+    file = tmp_path / DATABASE_NAME
+    migrate(URL.create("sqlite", database=str(file)), "0001")
+    with sqlite3.connect(file) as old:
+        old.execute("INSERT INTO collections VALUES ('birds', 'Birds', 'backbones/b', 'space', 2, 0.7, NULL, 1, 2, 3)")
+        old.execute("INSERT INTO labels VALUES ('birds', 'robin', '', '[]', NULL, 4, 5)")
+        old.execute("INSERT INTO examples VALUES (7, 'birds', 'a', 'robin', 'sha256:a', 1, '', '{}', x'00', 6)")
+    old.close()
+    with Ledger.open(tmp_path) as ledger:
+        wanted = CollectionRecord("birds", "backbones/b", "space", 2, "Birds", 0.7, revision=1, create_time=2)
+        assert ledger.collections() == [replace(wanted, update_time=3)]
+        [found] = ledger.examples("birds")
+        assert (found.id, found.sequence, found.embedding_space) == ("a", 7, None)
+
+
+def test_what_a_collection_takes_and_does_with_names_is_kept(ledger: Ledger, tmp_path: Path) -> None:
+    [before] = ledger.collections()
+    assert (before.min_space_cosine, before.names_as_prompts) == (None, False)
+    changed = ledger.update_collection(replace(before, min_space_cosine=0.99, names_as_prompts=True))
+    ledger.close()
+    with Ledger.open(tmp_path) as again:
+        assert again.collections() == [changed]
+
+
+def test_an_example_keeps_the_space_of_its_vector(ledger: Ledger) -> None:
+    enroll(ledger, example("a"), replace(example("b"), embedding_space="another"))
+    assert [one.embedding_space for one in ledger.examples("birds")] == [None, "another"]
 
 
 def test_a_first_start_cut_short_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,18 @@
 """Health, reflection, backbones, settings, restart with another backbone."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
+import onnxruntime as ort
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from server.test_collections import enroll
 
+from glimpse.server.backbones import Backbones, LoadedBackbone
 from glimpse.server.settings import SettingsError, load_settings
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
@@ -115,9 +119,39 @@ def test_settings_come_from_flag_environment_file_default(tmp_path: Path, monkey
     assert load_settings().backbone == (Path("one"), Path("two"))
     with pytest.raises(SettingsError, match="max_batch: Input should be greater"):
         load_settings(None, max_batch=0)
+    monkeypatch.setenv("GLIMPSE_PROVIDERS", "cuda, cpu")
+    assert load_settings().providers == ("cuda", "cpu")
+    with pytest.raises(SettingsError, match="'tensorrt', 'cuda' or 'cpu'"):
+        load_settings(None, providers="gpu")
     for content, told in (("max_batchx = 3", "no setting 'max_batchx'"), ("max_batch =", "cannot be read as TOML")):
         file.write_text(content)
         with pytest.raises(SettingsError, match=told):
             load_settings(file)
     with pytest.raises(SettingsError, match="no-such"):
         load_settings(tmp_path / "no-such.toml")
+
+
+@pytest.mark.skipif("TensorrtExecutionProvider" in ort.get_available_providers(), reason="TensorRT is here")
+def test_a_provider_that_is_not_there_is_told_at_the_start(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, bundles[0], providers="tensorrt,cpu")
+    with pytest.raises(AssertionError, match=r"cannot run on tensorrt here. This ONNX Runtime has .*cpu; pip install"):
+        server.start()
+
+
+async def test_several_backbones_are_told_that_they_share_the_cores(bundles: tuple[Path, Path]) -> None:
+    with ThreadPoolExecutor(1) as decoders:
+        for folders, spinning in ((bundles, {"0"}), (bundles[:1], {""})):
+            backbones = list(Backbones.load(load_settings(backbone=folders), decoders))
+            found = {spinning_of(backbone) for backbone in backbones}
+            await asyncio.gather(*(backbone.close() for backbone in backbones))
+            assert found == spinning
+
+
+def spinning_of(backbone: LoadedBackbone) -> str:
+    """What ONNX Runtime was told of its threads' spinning; empty: nothing, so that they do."""
+    assert backbone.encoder._image
+    try:
+        options = backbone.encoder._image._session.get_session_options()
+        return str(options.get_session_config_entry("session.intra_op.allow_spinning"))
+    except RuntimeError:
+        return ""

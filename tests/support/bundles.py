@@ -53,6 +53,25 @@ def tiny_dual_bundle(
     return write_bundle(out, fields, {f.name: f for f in work.iterdir()})
 
 
+def child_bundle(parent: Bundle, out: Path, min_cosine: float, *, name: str | None = None) -> Bundle:
+    """As a lower precision would make it of `parent`: all weights a little off, and the parent's space declared."""
+    rng, work = np.random.default_rng(7), _folder(out)
+    contents = {file: parent.path / file for file in parent.manifest.files}
+    for file in ("image.onnx", "text.onnx"):
+        model = onnx.load(parent.path / file)
+        for tensor in model.graph.initializer:
+            values = numpy_helper.to_array(tensor)
+            if values.dtype == np.float32 and values.ndim:
+                noise = rng.normal(0, 1e-3 * values.std(), values.shape).astype(np.float32)
+                tensor.CopyFrom(numpy_helper.from_array(values + noise, tensor.name))
+        onnx.save(model, work / file)
+        contents[file] = work / file
+    fields = parent.manifest.model_dump(exclude={"files", "embedding_space", "parent"})
+    lineage = {"embedding_space": parent.manifest.embedding_space, "min_cosine": min_cosine}
+    changed = {"name": name or parent.manifest.name, "precision": "int8", "parent": lineage}
+    return write_bundle(out, {**fields, **changed}, contents)
+
+
 def _folder(out: Path) -> Path:
     work = out.with_name(f"{out.name}-parts")
     work.mkdir(parents=True)

@@ -23,7 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collections": ("glimpse.cli.manage_collections", "Collections: list, show, create, update, delete."),
     "labels": ("glimpse.cli.manage_labels", "Labels of a collection: list, show, create, update, delete."),
     "examples": ("glimpse.cli.manage_examples", "Examples of a collection: list, show, delete."),
-    "backbone": ("glimpse.cli.manage_backbones", "The backbones a server has loaded: list, show."),
+    "backbone": (
+        "glimpse.cli.manage_backbones",
+        "Backbones of a server: list, show; bundles on disk: verify, bench.",
+    ),
     "export": ("glimpse.cli.export", "Make a backbone bundle from a model."),
 }
 

@@ -49,6 +49,13 @@ def create(
     match_margin: Annotated[
         float | None, typer.Option(help="The lead in cosine under which an answer is AMBIGUOUS.")
     ] = None,
+    min_space_cosine: Annotated[
+        float | None,
+        typer.Option(help="Take a backbone of lower precision for the collection's own from this cosine on."),
+    ] = None,
+    names_as_prompts: Annotated[
+        bool, typer.Option("--names-as-prompts", help="Labels answer by their names until they have examples.")
+    ] = False,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
@@ -60,6 +67,8 @@ def create(
             display_name=display_name,
             match_threshold=match_threshold,
             match_margin=match_margin,
+            min_space_cosine=min_space_cosine,
+            names_as_prompts=names_as_prompts,
         )
     print_record(output, record(made))
 
@@ -72,18 +81,29 @@ def update(
         str | None, typer.Option(metavar="COSINE", help='A number, or "default" for the backbone\'s.')
     ] = None,
     match_margin: Annotated[str | None, typer.Option(metavar="COSINE", help="Likewise.")] = None,
+    min_space_cosine: Annotated[
+        str | None, typer.Option(metavar="COSINE", help='A number, or "default" for its own embedding space alone.')
+    ] = None,
+    names_as_prompts: Annotated[
+        bool | None,
+        typer.Option(
+            "--names-as-prompts/--no-names-as-prompts", help="Labels answer by their names until they have examples."
+        ),
+    ] = None,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Change a collection's display name or thresholds."""
-    if display_name is None and match_threshold is None and match_margin is None:
-        raise typer.BadParameter("say what to change: --display-name, --match-threshold or --match-margin")
+    """Change a collection's display name, thresholds, or what it takes and prompts with."""
+    if all(one is None for one in (display_name, match_threshold, match_margin, min_space_cosine, names_as_prompts)):
+        raise typer.BadParameter("say what to change: --display-name, --match-threshold, …; --help lists them")
     with connected(server) as client:
         changed = client.update_collection(
             collection,
             display_name=display_name,
             match_threshold=_threshold(match_threshold),
             match_margin=_threshold(match_margin),
+            min_space_cosine=_threshold(min_space_cosine),
+            names_as_prompts=names_as_prompts,
         )
     print_record(output, record(changed))
 
@@ -111,6 +131,8 @@ def record(collection: Collection) -> dict[str, Any]:
         "embedding_space": collection.embedding_space,
         "match_threshold": collection.match_threshold,
         "match_margin": collection.match_margin,
+        "min_space_cosine": collection.min_space_cosine,
+        "names_as_prompts": collection.names_as_prompts,
         "labels": collection.label_count,
         "examples": collection.example_count,
         "revision": collection.revision,

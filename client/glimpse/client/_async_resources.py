@@ -28,10 +28,13 @@ class AsyncResourceMethods(AsyncCore):
         display_name: str = "",
         match_threshold: float | None = None,
         match_margin: float | None = None,
+        min_space_cosine: float | None = None,
+        names_as_prompts: bool = False,
         timeout: float | None = None,
     ) -> Collection:
         """As Client.create_collection."""
-        call = requests.create_collection(collection_id, backbone, display_name, match_threshold, match_margin)
+        policy = requests.policy(match_threshold, match_margin, min_space_cosine)
+        call = requests.create_collection(collection_id, backbone, display_name, policy, names_as_prompts)
         return await self._run(call, timeout)
 
     async def get_collection(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
@@ -49,10 +52,19 @@ class AsyncResourceMethods(AsyncCore):
         display_name: str | None = None,
         match_threshold: Threshold = None,
         match_margin: Threshold = None,
+        min_space_cosine: Threshold = None,
+        names_as_prompts: bool | None = None,
         timeout: float | None = None,
     ) -> Collection:
         """As Client.update_collection."""
-        call = requests.update_collection(collection, display_name, match_threshold, match_margin)
+        call = requests.update_collection(
+            collection,
+            display_name,
+            names_as_prompts,
+            match_threshold=match_threshold,
+            match_margin=match_margin,
+            min_space_cosine=min_space_cosine,
+        )
         return await self._run(call, timeout)
 
     async def delete_collection(

@@ -15,7 +15,7 @@ from glimpse.v1 import embedding_service_pb2 as embedding
 CollectionRef = str | types.Collection
 """A collection's id, its full name, or the Collection itself."""
 Threshold = float | Literal["default"] | None
-"""A number, "default" for the backbone's own, or None for no change."""
+"""A number, "default" for what holds where none is set, or None for no change."""
 
 
 def list_backbones(page_size: int) -> Listing[types.Backbone]:
@@ -33,16 +33,29 @@ def get_backbone(name: str) -> Unary[types.Backbone]:
     return Unary("embedding.GetBackbone", request, lambda response: read.backbone(response.backbone))
 
 
+def policy(
+    match_threshold: float | None, match_margin: float | None, min_space_cosine: float | None
+) -> pb.DecisionPolicy:
+    """A new collection's policy; None leaves the default."""
+    return pb.DecisionPolicy(
+        match_threshold=match_threshold, match_margin=match_margin, min_space_cosine=min_space_cosine
+    )
+
+
 def create_collection(
     collection_id: str,
     backbone: str,
     display_name: str,
-    match_threshold: float | None,
-    match_margin: float | None,
+    policy: pb.DecisionPolicy,
+    names_as_prompts: bool,
 ) -> Unary[types.Collection]:
     """CreateCollection."""
-    policy = pb.DecisionPolicy(match_threshold=match_threshold, match_margin=match_margin)
-    collection = pb.Collection(display_name=display_name, backbone=backbone_name(backbone), policy=policy)
+    collection = pb.Collection(
+        display_name=display_name,
+        backbone=backbone_name(backbone),
+        policy=policy,
+        names_as_prompts=names_as_prompts,
+    )
     request = pb.CreateCollectionRequest(collection_id=collection_id, collection=collection)
     return Unary("collections.CreateCollection", request, lambda r: read.collection_of(r.collection))
 
@@ -63,14 +76,20 @@ def list_collections(page_size: int) -> Listing[types.Collection]:
 
 
 def update_collection(
-    collection: CollectionRef, display_name: str | None, match_threshold: Threshold, match_margin: Threshold
+    collection: CollectionRef,
+    display_name: str | None,
+    names_as_prompts: bool | None,
+    **policy: Threshold,
 ) -> Unary[types.Collection]:
     """UpdateCollection; the mask names what is given."""
     new, mask = pb.Collection(name=collection_name(collection)), FieldMask()
     if display_name is not None:
         new.display_name = display_name
         mask.paths.append("display_name")
-    for field, value in (("match_threshold", match_threshold), ("match_margin", match_margin)):
+    if names_as_prompts is not None:
+        new.names_as_prompts = names_as_prompts
+        mask.paths.append("names_as_prompts")
+    for field, value in policy.items():
         if value is not None:
             mask.paths.append(f"policy.{field}")
         if value is not None and value != "default":

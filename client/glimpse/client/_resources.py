@@ -66,11 +66,16 @@ class Backbone:
     providers: tuple[str, ...]
     default_match_threshold: float
     default_match_margin: float
+    parent_embedding_space: str
+    parent_min_cosine: float
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Labels and examples in one embedding space. A threshold of None: the backbone's default."""
+    """Labels and examples in one embedding space. A threshold of None: the backbone's default.
+
+    `min_space_cosine`: how near a backbone's vectors must be to this space's to be taken for them; None: none are.
+    """
 
     name: str
     display_name: str
@@ -78,6 +83,8 @@ class Collection:
     embedding_space: str
     match_threshold: float | None
     match_margin: float | None
+    min_space_cosine: float | None
+    names_as_prompts: bool
     label_count: int
     example_count: int
     revision: int

@@ -43,6 +43,8 @@ def backbone(message: embedding.Backbone) -> resources.Backbone:
         providers=tuple(message.providers),
         default_match_threshold=message.default_match_threshold,
         default_match_margin=message.default_match_margin,
+        parent_embedding_space=message.parent_embedding_space,
+        parent_min_cosine=message.parent_min_cosine,
     )
 
 
@@ -56,6 +58,8 @@ def collection_of(message: collection.Collection) -> resources.Collection:
         embedding_space=message.embedding_space,
         match_threshold=policy.match_threshold if policy.HasField("match_threshold") else None,
         match_margin=policy.match_margin if policy.HasField("match_margin") else None,
+        min_space_cosine=policy.min_space_cosine if policy.HasField("min_space_cosine") else None,
+        names_as_prompts=message.names_as_prompts,
         label_count=message.label_count,
         example_count=message.example_count,
         revision=message.revision,

@@ -33,6 +33,8 @@ class ResourceMethods(SyncCore):
         display_name: str = "",
         match_threshold: float | None = None,
         match_margin: float | None = None,
+        min_space_cosine: float | None = None,
+        names_as_prompts: bool = False,
         timeout: float | None = None,
     ) -> Collection:
         """Makes an empty collection, bound for good to one backbone's embedding space. Raises AlreadyExists.
@@ -43,9 +45,13 @@ class ResourceMethods(SyncCore):
             display_name: For people.
             match_threshold: The cosine under which an input is UNKNOWN. None: the backbone's default.
             match_margin: The lead in cosine under which an answer is AMBIGUOUS. None: the backbone's default.
+            min_space_cosine: Take vectors of loaded backbones that declare the collection's space their parent, with
+                at least this cosine. None: of the collection's own space alone.
+            names_as_prompts: Let labels answer by their names until they have prompts or examples.
             timeout: Seconds for this call, retries included. None: the client's.
         """
-        call = requests.create_collection(collection_id, backbone, display_name, match_threshold, match_margin)
+        policy = requests.policy(match_threshold, match_margin, min_space_cosine)
+        call = requests.create_collection(collection_id, backbone, display_name, policy, names_as_prompts)
         return self._run(call, timeout)
 
     def get_collection(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
@@ -63,10 +69,19 @@ class ResourceMethods(SyncCore):
         display_name: str | None = None,
         match_threshold: Threshold = None,
         match_margin: Threshold = None,
+        min_space_cosine: Threshold = None,
+        names_as_prompts: bool | None = None,
         timeout: float | None = None,
     ) -> Collection:
-        """Changes what is given; a threshold of "default" goes back to the backbone's. Raises NotFound."""
-        call = requests.update_collection(collection, display_name, match_threshold, match_margin)
+        """Changes what is given; "default" goes back to what holds where nothing is. Raises NotFound."""
+        call = requests.update_collection(
+            collection,
+            display_name,
+            names_as_prompts,
+            match_threshold=match_threshold,
+            match_margin=match_margin,
+            min_space_cosine=min_space_cosine,
+        )
         return self._run(call, timeout)
 
     def delete_collection(self, collection: CollectionRef, *, force: bool = False, timeout: float | None = None) -> int:

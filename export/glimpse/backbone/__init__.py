@@ -13,6 +13,7 @@ from glimpse.backbone.encoder import Encoder
 from glimpse.backbone.errors import BundleError, InputError
 from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
 from glimpse.backbone.preprocess import ImageLimits, decode_image
+from glimpse.backbone.scaled_decode import scaled_decode_cosine
 from glimpse.backbone.tokenizer import Tokenizer, Tokens
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "bundled",
     "decode_image",
     "load_bundle",
+    "scaled_decode_cosine",
     "write_bundle",
 ]

@@ -15,6 +15,7 @@ MANIFEST_NAME = "backbone.json"
 IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER = "image.onnx", "text.onnx", "tokenizer.json"
 
 Positive = Annotated[int, Field(ge=1)]
+Space = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class _Part(BaseModel):
@@ -32,6 +33,8 @@ class ImageRule(_Part):
     resize: Literal["squash", "shortest"] = "shortest"
     resize_to: Positive | None = None
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
+    # JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that leaves twice what the resize makes of them.
+    scaled_decode: bool = False
     # What the graph itself does to the values, in units of 0 to 1; here for people.
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -59,6 +62,16 @@ class DecisionRule(_Part):
     match_margin: Annotated[float, Field(ge=0, le=2)] = 0.01
 
 
+class Parent(_Part):
+    """The bundle of higher precision that this one was made of.
+
+    `min_cosine`: the smallest cosine measured between a vector of this one and the parent's of the same input.
+    """
+
+    embedding_space: Space
+    min_cosine: Annotated[float, Field(gt=0, le=1)]
+
+
 class Manifest(_Part):
     """A bundle's manifest. `files` maps the name of every other file to its sha256."""
 
@@ -77,7 +90,8 @@ class Manifest(_Part):
     license: str
     provenance: dict[str, Any] = {}
     files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
-    embedding_space: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] = "0" * 32
+    parent: Parent | None = None
+    embedding_space: Space = "0" * 32
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -94,6 +108,8 @@ class Manifest(_Part):
             raise ValueError("image.resize_to is smaller than image.size: nothing to crop from")
         if any("/" in name or "\\" in name or name in ("", ".", "..", MANIFEST_NAME) for name in self.files):
             raise ValueError("a file's name must be a plain name in the bundle's folder")
+        if self.parent and self.parent.embedding_space == self.computed_space():
+            raise ValueError("parent.embedding_space is the bundle's own: a bundle is not its own parent")
         return self
 
     def computed_space(self) -> str:

@@ -11,9 +11,11 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto
 
-from glimpse.backbone import Bundle, write_bundle
+from glimpse.backbone import Bundle, ImageRule
 from glimpse.export.errors import ExportError
-from glimpse.export.onnx_model import choose_output, inputs_of, load_model, prove_batches
+from glimpse.export.finish import NO_WISH, Tell, Wish, finish, silent
+from glimpse.export.onnx_model import choose_output, inputs_of, load_model, prove_batches, quiet_session
+from glimpse.export.onnx_proof import prove_image
 from glimpse.export.surgery import IMAGES, cut, free_batch, normalize_input, normalize_output
 
 Layout = Literal["NCHW", "NHWC"]
@@ -42,39 +44,52 @@ def wrap_image_encoder(
     description: str = "",
     license: str = "unknown",
     command: str = "",
+    wish: Wish = NO_WISH,
+    tell: Tell = silent,
 ) -> Bundle:
     """Writes the bundle of an ONNX image encoder.
 
     The wrapped graph is run on noise, one picture and three, before anything is written: a batch must give what its
-    pictures give one by one.
+    pictures give one by one; and the bundle must give what the model gives.
 
     Raises:
         ExportError: no ONNX model, no such output, an output that is no vector, a batch that cannot be freed.
         BundleError: where `out` holds something already.
     """
     mean, std = (_three(values, which) for values, which in ((source.mean, "mean"), (source.std, "std")))
-    wrapped = _wrap(load_model(model_file), source, mean, std)
+    model = load_model(model_file)
+    output = choose_output(model, source.output_name)
+    wrapped = _wrap(model, source, output, mean, std)
     dimension = _prove(wrapped, source.size)
+    rule = ImageRule(
+        size=source.size,
+        resize=source.resize,
+        resize_to=source.resize_to,
+        interpolation=source.interpolation,
+        mean=tuple(mean.tolist()),
+        std=tuple(std.tolist()),
+    )
     fields = {
         "name": name,
         "description": description or f"{model_file.name}, wrapped",
         "modalities": ("image",),
         "dimension": dimension,
-        "image": {
-            "size": source.size,
-            "resize": source.resize,
-            "resize_to": source.resize_to,
-            "interpolation": source.interpolation,
-            "mean": tuple(mean.tolist()),
-            "std": tuple(std.tolist()),
-        },
+        "image": rule,
         "license": license,
         "provenance": {"source": model_file.name, "command": command, "onnx": onnx.__version__},
     }
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "image.onnx"
         onnx.save(wrapped, graph)
-        return write_bundle(out, fields, {graph.name: graph})
+        session = quiet_session(model_file)
+        return finish(
+            out,
+            fields,
+            {graph.name: graph},
+            wish,
+            lambda bundle: prove_image(session, output, source.layout, rule, bundle),
+            tell,
+        )
 
 
 def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:
@@ -89,13 +104,16 @@ def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:
 
 
 def _wrap(
-    model: ModelProto, source: ImageEncoderSource, mean: npt.NDArray[np.float64], std: npt.NDArray[np.float64]
+    model: ModelProto,
+    source: ImageEncoderSource,
+    output: str,
+    mean: npt.NDArray[np.float64],
+    std: npt.NDArray[np.float64],
 ) -> ModelProto:
     inputs = inputs_of(model)
     if len(inputs) != 1:
         message = f"an image encoder has one input; this model has {len(inputs)}: {', '.join(inputs)}"
         raise ExportError(f"{message}. A text encoder needs --tokenizer")
-    output = choose_output(model, source.output_name)
     _check_size(model, inputs[0], source)
     model = cut(model, inputs[0], output)
     free_batch(model)

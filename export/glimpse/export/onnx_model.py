@@ -68,10 +68,16 @@ def prove_batches(model: ModelProto, one_by_one: Sequence[Inputs], together: Inp
 
 
 def _session(model: ModelProto) -> ort.InferenceSession:
-    """A session that gives the raw output too, and is quiet about what the caller is told of in one line."""
+    """A session that gives the raw output too."""
     probe = ModelProto()
     probe.CopyFrom(model)
     probe.graph.output.add().name = RAW_OUTPUT
+    return quiet_session(probe.SerializeToString())
+
+
+def quiet_session(model: Path | bytes) -> ort.InferenceSession:
+    """A model in ONNX Runtime on the CPU, without its warnings."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    return ort.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    given = model if isinstance(model, bytes) else str(model)
+    return ort.InferenceSession(given, options, providers=["CPUExecutionProvider"])

@@ -7,9 +7,11 @@ from pathlib import Path
 import onnx
 import tokenizers
 
-from glimpse.backbone import Bundle, TextRule, Tokenizer, write_bundle
+from glimpse.backbone import Bundle, TextRule, Tokenizer
 from glimpse.export.errors import ExportError
-from glimpse.export.onnx_model import Inputs, choose_output, inputs_of, load_model, prove_batches
+from glimpse.export.finish import NO_WISH, Tell, Wish, finish, silent
+from glimpse.export.onnx_model import Inputs, choose_output, inputs_of, load_model, prove_batches, quiet_session
+from glimpse.export.onnx_proof import prove_text
 from glimpse.export.surgery import EMBEDDING, RAW_OUTPUT, rename
 from glimpse.export.text_graph import IDS, MASK, Pooling, bundle_inputs, pool
 
@@ -41,10 +43,13 @@ def wrap_text_encoder(
     description: str = "",
     license: str = "unknown",
     command: str = "",
+    wish: Wish = NO_WISH,
+    tell: Tell = silent,
 ) -> Bundle:
     """Writes the bundle of an ONNX text encoder.
 
-    The wrapped graph is run on texts of many lengths, one by one and padded together, before anything is written.
+    The wrapped graph is run on texts of many lengths, one by one and padded together, before anything is written; and
+    the bundle must give what the model gives.
 
     Raises:
         ExportError: no ONNX model, no tokenizer, no such output, unknown inputs, a batch that changes its texts.
@@ -54,7 +59,8 @@ def wrap_text_encoder(
     inner = _read_tokenizer(source.tokenizer)
     pad_id = _pad_id(inner) if source.pad_id is None else source.pad_id
     rule = TextRule(context_length=source.context_length, pad_id=pad_id, prefix=source.prefix)
-    _wrap(model, source)
+    output = choose_output(model, source.output_name)
+    _wrap(model, output, source.pooling)
     dimension = prove_batches(model, *_inputs(Tokenizer(inner, rule)), "texts of many lengths")
     fields = {
         "name": name,
@@ -68,7 +74,15 @@ def wrap_text_encoder(
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "text.onnx"
         onnx.save(model, graph)
-        return write_bundle(out, fields, {graph.name: graph, "tokenizer.json": source.tokenizer})
+        session = quiet_session(model_file)
+        return finish(
+            out,
+            fields,
+            {graph.name: graph, "tokenizer.json": source.tokenizer},
+            wish,
+            lambda bundle: prove_text(session, output, source.pooling, source.context_length, bundle),
+            tell,
+        )
 
 
 def _read_tokenizer(file: Path) -> tokenizers.Tokenizer:
@@ -87,8 +101,7 @@ def _pad_id(tokenizer: tokenizers.Tokenizer) -> int:
     return next((found for found in ids if found is not None), 0)
 
 
-def _wrap(model: onnx.ModelProto, source: TextEncoderSource) -> None:
-    output = choose_output(model, source.output_name)
+def _wrap(model: onnx.ModelProto, output: str, pooling: Pooling) -> None:
     named = inputs_of(model)
     rename(model.graph, {output: RAW_OUTPUT})
     rename(model.graph, {EMBEDDING: f"inner_{EMBEDDING}"})
@@ -98,7 +111,7 @@ def _wrap(model: onnx.ModelProto, source: TextEncoderSource) -> None:
             f"of which {', '.join(unknown)} cannot be filled"
         )
     del model.graph.value_info[:]
-    pool(model, source.pooling)
+    pool(model, pooling)
 
 
 def _inputs(tokenizer: Tokenizer) -> tuple[list[Inputs], Inputs]:

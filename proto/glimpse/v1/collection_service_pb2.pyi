@@ -12,15 +12,17 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DecisionPolicy(_message.Message):
-    __slots__ = ("match_threshold", "match_margin")
+    __slots__ = ("match_threshold", "match_margin", "min_space_cosine")
     MATCH_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     MATCH_MARGIN_FIELD_NUMBER: _ClassVar[int]
+    MIN_SPACE_COSINE_FIELD_NUMBER: _ClassVar[int]
     match_threshold: float
     match_margin: float
-    def __init__(self, match_threshold: _Optional[float] = ..., match_margin: _Optional[float] = ...) -> None: ...
+    min_space_cosine: float
+    def __init__(self, match_threshold: _Optional[float] = ..., match_margin: _Optional[float] = ..., min_space_cosine: _Optional[float] = ...) -> None: ...
 
 class Collection(_message.Message):
-    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "label_count", "example_count", "revision", "create_time", "update_time")
+    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
@@ -31,6 +33,7 @@ class Collection(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    NAMES_AS_PROMPTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     backbone: str
@@ -41,7 +44,8 @@ class Collection(_message.Message):
     revision: int
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    names_as_prompts: bool
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ...) -> None: ...
 
 class Label(_message.Message):
     __slots__ = ("name", "display_name", "prompts", "example_count", "create_time", "update_time")

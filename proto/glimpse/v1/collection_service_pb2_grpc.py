@@ -138,7 +138,7 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCollection(self, request, context):
-        """Changes display name, policy or both.
+        """Changes display name, policy, names_as_prompts or several of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,7 @@ class CollectionServiceStub:
     ListCollections: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.ListCollectionsRequest, _collection_service_pb2.ListCollectionsResponse]
     """The collections, by id."""
     UpdateCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.UpdateCollectionRequest, _collection_service_pb2.UpdateCollectionResponse]
-    """Changes display name, policy or both."""
+    """Changes display name, policy, names_as_prompts or several of them."""
     DeleteCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteCollectionRequest, _collection_service_pb2.DeleteCollectionResponse]
     """Deletes a collection. One with labels needs `force`: FAILED_PRECONDITION (COLLECTION_NOT_EMPTY)."""
     CreateLabel: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.CreateLabelRequest, _collection_service_pb2.CreateLabelResponse]
@@ -86,7 +86,7 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     ListCollections: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.ListCollectionsRequest, _collection_service_pb2.ListCollectionsResponse]  # type: ignore[assignment]
     """The collections, by id."""
     UpdateCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.UpdateCollectionRequest, _collection_service_pb2.UpdateCollectionResponse]  # type: ignore[assignment]
-    """Changes display name, policy or both."""
+    """Changes display name, policy, names_as_prompts or several of them."""
     DeleteCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteCollectionRequest, _collection_service_pb2.DeleteCollectionResponse]  # type: ignore[assignment]
     """Deletes a collection. One with labels needs `force`: FAILED_PRECONDITION (COLLECTION_NOT_EMPTY)."""
     CreateLabel: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.CreateLabelRequest, _collection_service_pb2.CreateLabelResponse]  # type: ignore[assignment]
@@ -148,7 +148,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collection_service_pb2.UpdateCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.UpdateCollectionResponse, _abc.Awaitable[_collection_service_pb2.UpdateCollectionResponse]]:
-        """Changes display name, policy or both."""
+        """Changes display name, policy, names_as_prompts or several of them."""
 
     @_abc_1.abstractmethod
     def DeleteCollection(

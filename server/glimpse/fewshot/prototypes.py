@@ -86,6 +86,10 @@ class PrototypeHead:
         state = self._state.get(label)
         return state.count if state else 0
 
+    def answers(self, label: str) -> bool:
+        """Whether a label can score."""
+        return label in self._column
+
     def _label(self, label: str) -> _Label:
         return self._state.setdefault(label, _Label(np.zeros(self.dimension, np.int64)))
 

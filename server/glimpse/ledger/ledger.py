@@ -75,7 +75,7 @@ class Ledger:
         return record
 
     def update_collection(self, record: CollectionRecord) -> CollectionRecord:
-        """Stores a collection's display name and policy. Raises NotFound."""
+        """Stores a collection's display name, policy and use of names. Raises NotFound."""
         with self._change("update_collection", record.id) as (connection, revision, now):
             record = replace(record, revision=revision, update_time=now)
             self._must_touch(
@@ -86,6 +86,8 @@ class Ledger:
                         display_name=record.display_name,
                         match_threshold=record.match_threshold,
                         match_margin=record.match_margin,
+                        min_space_cosine=record.min_space_cosine,
+                        names_as_prompts=record.names_as_prompts,
                         update_time=now,
                     )
                 ).rowcount,

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class CollectionRecord:
-    """A collection. `match_threshold` and `match_margin` are None where the backbone's defaults hold."""
+    """A collection. `match_threshold` and `match_margin` are None where the backbone's defaults hold.
+
+    `min_space_cosine`: how near a child of its embedding space must be to be taken for it; None: none is.
+    """
 
     id: str
     backbone: str
@@ -15,6 +18,8 @@ class CollectionRecord:
     display_name: str = ""
     match_threshold: float | None = None
     match_margin: float | None = None
+    min_space_cosine: float | None = None
+    names_as_prompts: bool = False
     revision: int = 0
     create_time: int = 0
     update_time: int = 0
@@ -34,7 +39,10 @@ class LabelRecord:
 
 @dataclass(frozen=True, slots=True)
 class ExampleRecord:
-    """An example. `vector` is float32 little-endian of length 1; `sequence` is its place in the ledger."""
+    """An example. `vector` is float32 little-endian of length 1; `sequence` is its place in the ledger.
+
+    `embedding_space` is the vector's, where it is not the collection's own.
+    """
 
     id: str
     label_id: str
@@ -43,6 +51,7 @@ class ExampleRecord:
     vector: bytes
     domain: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
+    embedding_space: str | None = None
     sequence: int = 0
     create_time: int = 0
 

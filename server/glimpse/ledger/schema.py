@@ -3,6 +3,7 @@
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -43,6 +45,8 @@ collections = Table(
     Column("dimension", Integer, nullable=False),
     Column("match_threshold", Float),
     Column("match_margin", Float),
+    Column("min_space_cosine", Float),
+    Column("names_as_prompts", Boolean, nullable=False, server_default=false()),
     Column("revision", BigInteger, nullable=False),
     Column("create_time", BigInteger, nullable=False),
     Column("update_time", BigInteger, nullable=False),
@@ -73,6 +77,8 @@ examples = Table(
     Column("domain", Text, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("vector", LargeBinary, nullable=False),
+    # Of the vector, where it is not the collection's own.
+    Column("embedding_space", Text),
     Column("create_time", BigInteger, nullable=False),
     ForeignKeyConstraint(["collection_id", "label_id"], ["labels.collection_id", "labels.id"], ondelete="CASCADE"),
     UniqueConstraint("collection_id", "id"),

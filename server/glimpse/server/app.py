@@ -1,6 +1,7 @@
 """The server, from top to bottom: load, serve, warm up, wait for a signal, drain, close."""
 
 import asyncio
+import ctypes
 import gc
 import logging
 import signal
@@ -103,9 +104,7 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
     stopped = _signalled()
     for backbone in rooms.backbones:
         await backbone.warm_up()
-    # What is loaded now stays for good: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
+    _settle_memory()
     await _set_health(checked, health_pb2.HealthCheckResponse.SERVING)
     print(f"listening on {address}", flush=True)
     await stopped.wait()
@@ -113,6 +112,15 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
     await rooms.duty.stop(settings.drain_seconds)
     await server.stop(_FAREWELL_SECONDS)
+
+
+def _settle_memory() -> None:
+    # What is loaded now stays for good: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    # Loading takes more than it keeps (for a ViT-B/32 230 MiB more); glibc gives that back where it is told to.
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 def _bind(server: grpc.aio.Server, listen: str) -> str:

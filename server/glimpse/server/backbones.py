@@ -21,8 +21,10 @@ from glimpse.backbone import (
     load_bundle,
 )
 from glimpse.fewshot import Policy
+from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.server.batcher import Batcher, Vectors
 from glimpse.server.errors import RequestError, invalid, not_found
+from glimpse.server.prompt_cache import PromptCache
 from glimpse.server.settings import Settings
 
 Pixels = npt.NDArray[np.uint8]
@@ -34,12 +36,23 @@ _INLINE_TEXT = 500
 class LoadedBackbone:
     """One bundle, ready to embed. Images and texts queue apart, and share one device thread."""
 
-    def __init__(self, bundle: Bundle, settings: Settings, decoders: Executor) -> None:
+    def __init__(self, bundle: Bundle, settings: Settings, decoders: Executor, *, shared: bool = False) -> None:
+        """`shared`: whether other backbones run on the same cores. Raises BundleError."""
         self.manifest: Manifest = bundle.manifest
         decision = self.manifest.decision
         #: When a best label is believed, as the bundle suggests.
         self.policy = Policy(decision.match_threshold, decision.match_margin)
-        self.encoder = Encoder(bundle, threads=settings.encode_threads)
+        #: What cosines to prompts are multiplied with before softmax. Where texts alone are read, they lie as near to
+        #: prompts as to examples.
+        self.prompt_scale = self.manifest.logit_scale or EXAMPLE_SCALE
+        self.prompts = PromptCache()
+        self.encoder = Encoder(
+            bundle,
+            threads=settings.encode_threads,
+            providers=settings.providers,
+            max_batch=settings.max_batch,
+            shared=shared,
+        )
         self._tokenizer = Tokenizer.of(bundle) if self.manifest.text else None
         self._limits = ImageLimits(settings.max_image_side, settings.max_image_pixels)
         self._decoders = decoders
@@ -80,6 +93,11 @@ class LoadedBackbone:
         await asyncio.gather(self.images.close(), self.texts.close())
         self._device.shutdown()
 
+    def check_reads_text(self) -> None:
+        """Raises RequestError where it does not."""
+        if self._tokenizer is None:
+            raise self._cannot_read("text")
+
     def _cannot_read(self, what: str) -> RequestError:
         return invalid(
             "MODALITY_UNSUPPORTED",
@@ -98,7 +116,8 @@ class Backbones:
     """The loaded backbones by name."""
 
     def __init__(self, loaded: Sequence[LoadedBackbone]) -> None:
-        self._by_name = {backbone.manifest.name: backbone for backbone in loaded}
+        by_name = sorted(loaded, key=lambda backbone: backbone.manifest.name)
+        self._by_name = {backbone.manifest.name: backbone for backbone in by_name}
         if len(self._by_name) < len(loaded):
             names = [backbone.manifest.name for backbone in loaded]
             twice = next(name for name in names if names.count(name) > 1)
@@ -108,10 +127,11 @@ class Backbones:
     def load(cls, settings: Settings, decoders: Executor) -> Self:
         """Loads the settings' bundles, or the bundled one. Raises BundleError."""
         folders: Sequence[Path] = settings.backbone or (bundled(),)
-        return cls([LoadedBackbone(load_bundle(folder), settings, decoders) for folder in folders])
+        shared = len(folders) > 1
+        return cls([LoadedBackbone(load_bundle(folder), settings, decoders, shared=shared) for folder in folders])
 
     def __iter__(self) -> Iterator[LoadedBackbone]:
-        return iter(sorted(self._by_name.values(), key=lambda backbone: backbone.manifest.name))
+        return iter(self._by_name.values())
 
     def find(self, name: str, field: str) -> LoadedBackbone:
         """The backbone of a resource name; an empty name is the only one. Raises RequestError."""

@@ -68,7 +68,7 @@ class Catalog:
         if (view := self._views.get(record.id)) is None:
             self._views[record.id] = CollectionView(record)
         else:
-            view.record = record
+            view.put_record(record)
 
     def drop(self, collection_id: str) -> None:
         """Makes a deleted collection invisible."""

@@ -86,6 +86,9 @@ def check_policy(policy: collection_service_pb2.DecisionPolicy, field: str) -> N
         check_range(policy.match_threshold, -1, 1, f"{field}.match_threshold")
     if policy.HasField("match_margin"):
         check_range(policy.match_margin, 0, 2, f"{field}.match_margin")
+    if policy.HasField("min_space_cosine") and not 0 < policy.min_space_cosine <= 1:
+        message = f"{policy.min_space_cosine} is not over 0 and at most 1"
+        raise invalid("OUT_OF_RANGE", message, f"{field}.min_space_cosine")
 
 
 def mask_paths(paths: Sequence[str]) -> Sequence[str]:

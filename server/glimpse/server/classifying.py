@@ -9,17 +9,20 @@ from glimpse.fewshot import Policy, PrototypeHead
 from glimpse.server.answer import Judgement, classify, complete
 from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.checks import check_length, check_prompts, check_range
-from glimpse.server.context import Rooms, source_of_backbone
-from glimpse.server.embedding import Embedded, Source, embed_all
+from glimpse.server.context import Rooms
+from glimpse.server.embedding import Embedded, embed_all
 from glimpse.server.errors import RequestError, invalid
-from glimpse.server.prompts import prompt_directions
+from glimpse.server.naming import prompt_names
+from glimpse.server.prompts import name_as_prompt, prompt_directions, with_templates
 from glimpse.server.results import Outcome, good_vectors, settle
+from glimpse.server.spaces import Source, source_of_backbone
 from glimpse.server.view import CollectionView
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
 _MAX_EVIDENCE = 100
 _MAX_PROMPTS = 4_096
+_Pass = tuple[str, str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +51,21 @@ async def classify_inputs(
     options: Options,
     deadline: float,
 ) -> list[pb.ClassifyResult]:
-    """Embeds each input once for each embedding space, then asks every collection. Raises RequestError."""
+    """Embeds each input once for each backbone, then asks every collection. Raises RequestError."""
     started = time.monotonic()
-    sources = {view.record.embedding_space: rooms.source_of(view) for view in views}
-    by_space = await _embed(sources, inputs, fields, deadline)
-    spaces = list(by_space.values())
-    outcomes = spaces[0] if len(spaces) == 1 else [_together(several) for several in zip(*spaces, strict=True)]
+    for view in views:
+        await prompt_names(rooms, view, deadline)
+    vectors_given = any(item.WhichOneof("content") == "vector" for item in inputs)
+    sources = [rooms.source_of(view) for view in views]
+    keys = [_pass_of(source, vectors_given) for source in sources]
+    by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline)
+    passes = list(by_pass.values())
+    outcomes = passes[0] if len(passes) == 1 else [_together(several) for several in zip(*passes, strict=True)]
     good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
     asked = time.monotonic()
     answers: list[list[pb.Classification]] = [[] for _ in good]
-    for view in views:
-        embedded = by_space[view.record.embedding_space]
+    for view, key in zip(views, keys, strict=True):
+        embedded = by_pass[key]
         queries = good_vectors([embedded[i] for i in good], view.record.dimension)
         # Head and revision are read together, before anything is awaited.
         revision = view.record.revision
@@ -71,10 +78,17 @@ async def classify_inputs(
     return settle(pb.ClassifyResult, inputs, outcomes, found, started, time.monotonic() - asked)
 
 
+def _pass_of(source: Source, vectors_given: bool) -> _Pass:
+    """Collections of equal ones share a pass: their backbone, and, for vectors, what they take, are the same."""
+    backbone = source.backbone
+    name = "" if isinstance(backbone, RequestError) else backbone.name
+    return source.embedding_space, name, source.min_cosine if vectors_given else None
+
+
 async def _embed(
-    sources: dict[str, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str], deadline: float
-) -> dict[str, list[Outcome]]:
-    """The inputs in each space, side by side. Raises RequestError."""
+    sources: dict[_Pass, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str], deadline: float
+) -> dict[_Pass, list[Outcome]]:
+    """The inputs in each pass, side by side. Raises RequestError."""
     passes = [embed_all(source, inputs, fields, deadline) for source in sources.values()]
     if len(passes) == 1:
         return dict(zip(sources, [await passes[0]], strict=True))
@@ -113,7 +127,7 @@ async def zero_shot(
     outcomes = await embed_all(source, request.inputs, fields, deadline)
     asked = time.monotonic()
     bias = manifest.logit_bias if request.mode == pb.LABEL_MODE_INDEPENDENT else None
-    judgement = Judgement(manifest.logit_scale or 1.0, Policy(None, None))
+    judgement = Judgement(backbone.prompt_scale, Policy(None, None))
     queries = good_vectors(outcomes, manifest.dimension)
     answers = classify(head, queries, judgement, top_k, independent_bias=bias)
     found = [{"classification": answer} for answer in answers]
@@ -125,17 +139,16 @@ def _prompted(request: pb.ZeroShotRequest, templates: Sequence[str]) -> dict[str
     labels: dict[str, list[str]] = {}
     for position, label in enumerate(request.labels):
         field = f"labels[{position}]"
-        if not label.prompts:
-            raise invalid("EMPTY", "a label needs a prompt", f"{field}.prompts")
+        if not label.prompts and not label.label_id.strip():
+            raise invalid("EMPTY", "a label needs a prompt, or an id that can be one", f"{field}.prompts")
         check_prompts(label.prompts, f"{field}.prompts")
-        label_id = label.label_id or label.prompts[0]
         check_length(label.label_id, f"{field}.label_id")
+        prompts = label.prompts or [name_as_prompt(label.label_id)]
+        label_id = label.label_id or prompts[0]
         if label_id in labels:
             raise invalid("DUPLICATE_LABEL", f"label {label_id!r} is given twice", f"{field}.label_id")
-        labels[label_id] = [
-            template.replace("{}", prompt) for prompt in label.prompts for template in templates or ("{}",)
-        ]
-    count = sum(len(label.prompts) for label in request.labels)
+        labels[label_id] = with_templates(prompts, templates)
+    count = sum(max(1, len(label.prompts)) for label in request.labels)
     if count > _MAX_PROMPTS:
         raise invalid("TOO_MANY", f"{count} prompts; at most {_MAX_PROMPTS} in one call", "labels")
     return labels

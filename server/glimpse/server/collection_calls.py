@@ -1,14 +1,16 @@
 """CollectionService's calls on collections."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from glimpse.ledger import CollectionRecord, Ledger
 from glimpse.server import checks, names
-from glimpse.server.errors import already_exists, failed_precondition, invalid
+from glimpse.server.errors import RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.messages import collection_message
 from glimpse.server.resource_calls import ResourceCalls, page_of
 from glimpse.server.rpc import Context, unary
+from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -31,8 +33,11 @@ class CollectionCalls(ResourceCalls):
             backbone.manifest.embedding_space,
             backbone.manifest.dimension,
             given.display_name,
-            *_policy(given.policy),
+            names_as_prompts=given.names_as_prompts,
+            **_policy(given.policy),
         )
+        if record.names_as_prompts:
+            backbone.check_reads_text()
 
         def plan() -> Callable[[Ledger], CollectionRecord]:
             if self.catalog.exists(collection_id):
@@ -68,24 +73,13 @@ class CollectionCalls(ResourceCalls):
         view = self.view(given.name, "collection.name")
         checks.check_length(given.display_name, "collection.display_name")
         checks.check_policy(given.policy, "collection.policy")
-        threshold, margin = _policy(given.policy)
-        changes: dict[str, object] = {}
-        for path in checks.mask_paths(request.update_mask.paths):
-            match path:
-                case "display_name":
-                    changes["display_name"] = given.display_name
-                case "policy":
-                    changes |= {"match_threshold": threshold, "match_margin": margin}
-                case "policy.match_threshold":
-                    changes["match_threshold"] = threshold
-                case "policy.match_margin":
-                    changes["match_margin"] = margin
-                case _:
-                    raise invalid("UNKNOWN_FIELD", f"{path!r} cannot be updated", "update_mask")
+        changes = _changes(given, checks.mask_paths(request.update_mask.paths))
+        if changes.get("names_as_prompts"):
+            self._check_reads_text(view)
 
         def plan() -> Callable[[Ledger], CollectionRecord]:
             self.catalog.check_current(view, "collection.name")
-            changed = replace(view.record, **changes)  # type: ignore[arg-type]
+            changed = replace(view.record, **changes)
             return lambda ledger: ledger.update_collection(changed)
 
         record = await self.catalog.write(plan, self._put)
@@ -113,13 +107,35 @@ class CollectionCalls(ResourceCalls):
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteCollectionResponse(revision=revision)
 
+    def _check_reads_text(self, view: CollectionView) -> None:
+        backbone = self.rooms.source_of(view).backbone
+        if isinstance(backbone, RequestError):
+            raise backbone
+        backbone.check_reads_text()
+
     def _put(self, record: CollectionRecord) -> int:
         self.catalog.put(record)
         return record.revision
 
 
-def _policy(policy: pb.DecisionPolicy) -> tuple[float | None, float | None]:
-    return (
-        policy.match_threshold if policy.HasField("match_threshold") else None,
-        policy.match_margin if policy.HasField("match_margin") else None,
-    )
+def _changes(given: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
+    """The record's fields that these paths of a collection set. Raises RequestError."""
+    policy = _policy(given.policy)
+    changes: dict[str, Any] = {}
+    for path in paths:
+        match path.split("."):
+            case ["display_name" | "names_as_prompts"]:
+                changes[path] = getattr(given, path)
+            case ["policy"]:
+                changes |= policy
+            case ["policy", field] if field in policy:
+                changes[field] = policy[field]
+            case _:
+                raise invalid("UNKNOWN_FIELD", f"{path!r} cannot be updated", "update_mask")
+    return changes
+
+
+def _policy(policy: pb.DecisionPolicy) -> dict[str, Any]:
+    """The policy's fields as the record has them; None: unset."""
+    fields = ("match_threshold", "match_margin", "min_space_cosine")
+    return {field: getattr(policy, field) if policy.HasField(field) else None for field in fields}

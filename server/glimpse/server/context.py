@@ -6,14 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from glimpse.fewshot import Policy
+from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.fewshot.vectors import Array
 from glimpse.server.answer import Judgement, judgement_for
-from glimpse.server.backbones import Backbones, LoadedBackbone
+from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
 from glimpse.server.duty import Duty
-from glimpse.server.embedding import Source
-from glimpse.server.errors import RequestError, failed_precondition
+from glimpse.server.errors import RequestError
 from glimpse.server.settings import Settings
+from glimpse.server.spaces import Source, source_of_collection
 from glimpse.server.view import CollectionView, Neighbor
 
 # Multiply-adds a search may take on the event loop: about a millisecond. Greater ones go to a thread.
@@ -31,16 +32,15 @@ class Rooms:
     duty: Duty = field(default_factory=Duty)
 
     def source_of(self, view: CollectionView) -> Source:
-        """Where a collection's vectors come from. Vectors are taken even where its backbone is not loaded."""
-        record = view.record
-        return Source(record.embedding_space, record.dimension, self._backbone_of(view))
+        """Where a collection's vectors come from."""
+        return source_of_collection(view.record, self.backbones)
 
     def judgement(self, view: CollectionView) -> Judgement:
         """How a collection's scores are judged."""
-        backbone = self._backbone_of(view)
+        backbone = self.source_of(view).backbone
         if isinstance(backbone, RequestError):
-            return judgement_for(view, Policy(0.5, 0.0), 1.0)
-        return judgement_for(view, backbone.policy, backbone.manifest.logit_scale or 1.0)
+            return judgement_for(view, Policy(0.5, 0.0), EXAMPLE_SCALE)
+        return judgement_for(view, backbone.policy, backbone.prompt_scale)
 
     async def neighbors(
         self, view: CollectionView, queries: Array, k: int, label_ids: Sequence[str] = ()
@@ -59,25 +59,3 @@ class Rooms:
             loop = asyncio.get_running_loop()
             found = await loop.run_in_executor(self.searchers, view.index.search, queries, k, among)
         return view.named(*found)
-
-    def _backbone_of(self, view: CollectionView) -> LoadedBackbone | RequestError:
-        record = view.record
-        try:
-            backbone = self.backbones.find(record.backbone, "")
-        except RequestError:
-            return failed_precondition(
-                "BACKBONE_NOT_LOADED",
-                f"collection {record.id!r} needs {record.backbone}; start the server with it, or send vectors",
-            )
-        if backbone.manifest.embedding_space != record.embedding_space:
-            return failed_precondition(
-                "EMBEDDING_SPACE_MISMATCH",
-                f"collection {record.id!r} holds vectors of {record.backbone}'s embedding space "
-                f"{record.embedding_space}; the one loaded has {backbone.manifest.embedding_space}",
-            )
-        return backbone
-
-
-def source_of_backbone(backbone: LoadedBackbone) -> Source:
-    """A backbone's own space."""
-    return Source(backbone.manifest.embedding_space, backbone.manifest.dimension, backbone)

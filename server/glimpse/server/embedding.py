@@ -13,18 +13,10 @@ from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.batcher import Encoded
 from glimpse.server.checks import MAX_NAME
 from glimpse.server.errors import Code, RequestError, as_request_error, invalid
+from glimpse.server.spaces import Source, mismatch
 from glimpse.v1 import types_pb2
 
 Vector = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where vectors come from: a space, and the backbone that embeds into it, or why there is none."""
-
-    embedding_space: str
-    dimension: int
-    backbone: LoadedBackbone | RequestError
 
 
 @dataclass(slots=True)
@@ -32,6 +24,7 @@ class Embedded:
     """One input as a vector, (d,), unit length, with its timings so far."""
 
     vector: Vector
+    embedding_space: str
     timings: types_pb2.Timings
     truncated: bool = False
 
@@ -71,13 +64,9 @@ _NOT_YET = RequestError(Code.INTERNAL, "INTERNAL", "not embedded")
 
 def _given_vector(source: Source, given: types_pb2.Vector, field: str) -> Embedded | RequestError:
     """A vector computed elsewhere, checked and brought to length 1."""
-    if given.embedding_space != source.embedding_space:
-        return invalid(
-            "EMBEDDING_SPACE_MISMATCH",
-            f"the vector is of embedding space {given.embedding_space or '(none given)'!r}, "
-            f"wanted is {source.embedding_space!r}",
-            f"{field}.vector.embedding_space",
-        )
+    space = given.embedding_space
+    if not source.takes(space):
+        return invalid("EMBEDDING_SPACE_MISMATCH", mismatch(source, space), f"{field}.vector.embedding_space")
     data_field = f"{field}.vector.data"
     if len(given.data) != 4 * source.dimension:
         wanted = f"{source.dimension} float32 values are {4 * source.dimension} bytes"
@@ -89,7 +78,7 @@ def _given_vector(source: Source, given: types_pb2.Vector, field: str) -> Embedd
             vector = normalize(vector)
         except ValueError as error:
             return invalid("VECTOR_NOT_FINITE", str(error), data_field)
-    return Embedded(vector, types_pb2.Timings())
+    return Embedded(vector, space, types_pb2.Timings())
 
 
 async def _embed(source: Source, item: types_pb2.Input, field: str, deadline: float) -> Embedded | RequestError:
@@ -115,7 +104,7 @@ async def _embed_image(backbone: LoadedBackbone, image: bytes, deadline: float) 
         pixels = await backbone.decode(image)
         decode_seconds = time.monotonic() - started
         encoded = await backbone.images.encode(pixels, deadline)
-    return Embedded(encoded.vector, _timings(decode_seconds, encoded))
+    return Embedded(encoded.vector, backbone.manifest.embedding_space, _timings(decode_seconds, encoded))
 
 
 async def _embed_text(backbone: LoadedBackbone, text: str, deadline: float) -> Embedded:
@@ -124,7 +113,8 @@ async def _embed_text(backbone: LoadedBackbone, text: str, deadline: float) -> E
         ids, truncated = await backbone.tokenize(text)
         decode_seconds = time.monotonic() - started
         encoded = await backbone.texts.encode(ids, deadline)
-    return Embedded(encoded.vector, _timings(decode_seconds, encoded), truncated)
+    space = backbone.manifest.embedding_space
+    return Embedded(encoded.vector, space, _timings(decode_seconds, encoded), truncated)
 
 
 def _timings(decode_seconds: float, encoded: Encoded) -> types_pb2.Timings:

@@ -7,11 +7,12 @@ from itertools import islice
 from glimpse.server import names
 from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.checks import check_count
-from glimpse.server.context import Rooms, source_of_backbone
-from glimpse.server.embedding import Source, embed_all
+from glimpse.server.context import Rooms
+from glimpse.server.embedding import embed_all
 from glimpse.server.errors import RequestError, item_status
 from glimpse.server.results import Outcome, good_vectors, input_fields, settle
 from glimpse.server.rpc import Context, deadline_of, streaming, unary
+from glimpse.server.spaces import Source, source_of_backbone
 from glimpse.server.streams import first_config, inputs_of, ordered
 from glimpse.v1 import embedding_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2_grpc, types_pb2
@@ -90,7 +91,7 @@ def _results(
 
 def _backbone(backbone: LoadedBackbone) -> pb.Backbone:
     manifest = backbone.manifest
-    policy = backbone.policy
+    policy, parent = backbone.policy, manifest.parent
     return pb.Backbone(
         name=backbone.name,
         description=manifest.description,
@@ -106,4 +107,6 @@ def _backbone(backbone: LoadedBackbone) -> pb.Backbone:
         providers=backbone.encoder.providers,
         default_match_threshold=policy.threshold,
         default_match_margin=policy.margin,
+        parent_embedding_space=parent.embedding_space if parent else "",
+        parent_min_cosine=parent.min_cosine if parent else 0,
     )

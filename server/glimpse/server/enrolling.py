@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from glimpse.fewshot.vectors import Array
 from glimpse.ledger import Enrolled, EnrollRequest, ExampleRecord, LabelRecord, Ledger
 from glimpse.server import checks
 from glimpse.server.context import Rooms
@@ -136,16 +135,17 @@ async def _embed(rooms: Rooms, view: CollectionView, items: Sequence[_Item], dea
     waiting = [(position, item) for position, item in enumerate(items) if item.refusal is None]
     inputs = [item.given.input for _, item in waiting]
     fields = [f"examples[{position}].input" for position, _ in waiting]
-    outcomes = await embed_all(rooms.source_of(view), inputs, fields, deadline)
+    source = rooms.source_of(view)
+    outcomes = await embed_all(source, inputs, fields, deadline)
     for (_, item), outcome in zip(waiting, outcomes, strict=True):
         if isinstance(outcome, RequestError):
             item.refusal = outcome
         else:
             item.embedded = outcome
-            item.record = _record(item.given, outcome.vector)
+            item.record = _record(item.given, outcome, source.embedding_space)
 
 
-def _record(new: pb.NewExample, vector: Array) -> ExampleRecord:
+def _record(new: pb.NewExample, embedded: Embedded, space: str) -> ExampleRecord:
     kind = new.input.WhichOneof("content")
     content = {"image": new.input.image, "text": new.input.text.encode(), "vector": new.input.vector.data}[kind]
     return ExampleRecord(
@@ -153,9 +153,10 @@ def _record(new: pb.NewExample, vector: Array) -> ExampleRecord:
         label_id=new.label_id,
         content_digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
         modality=_MODALITIES[kind],
-        vector=vector.astype("<f4").tobytes(),
+        vector=embedded.vector.astype("<f4").tobytes(),
         domain=new.domain,
         metadata=dict(new.metadata),
+        embedding_space=None if embedded.embedding_space == space else embedded.embedding_space,
     )
 
 

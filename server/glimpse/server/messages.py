@@ -24,7 +24,12 @@ def collection_message(view: CollectionView) -> pb.Collection:
         display_name=record.display_name,
         backbone=record.backbone,
         embedding_space=record.embedding_space,
-        policy=pb.DecisionPolicy(match_threshold=record.match_threshold, match_margin=record.match_margin),
+        policy=pb.DecisionPolicy(
+            match_threshold=record.match_threshold,
+            match_margin=record.match_margin,
+            min_space_cosine=record.min_space_cosine,
+        ),
+        names_as_prompts=record.names_as_prompts,
         label_count=len(view.labels),
         example_count=view.example_count,
         revision=record.revision,
@@ -47,8 +52,9 @@ def label_message(view: CollectionView, label_id: str) -> pb.Label:
 
 
 def example_message(collection_id: str, record: ExampleRecord, embedding_space: str = "") -> pb.Example:
-    """An example; with its vector where the embedding space is given."""
-    vector = types_pb2.Vector(data=record.vector, embedding_space=embedding_space) if embedding_space else None
+    """An example; with its vector where the collection's embedding space is given."""
+    space = record.embedding_space or embedding_space
+    vector = types_pb2.Vector(data=record.vector, embedding_space=space) if embedding_space else None
     return pb.Example(
         name=example_name(collection_id, record.id),
         label_id=record.label_id,

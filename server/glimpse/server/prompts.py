@@ -1,4 +1,4 @@
-"""Prompts as directions: each text embedded once, however many labels share it."""
+"""Prompts as directions: each text embedded once, however many labels and calls share it."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,9 @@ import numpy as np
 
 from glimpse.fewshot import mean_direction
 from glimpse.fewshot.vectors import Array
-from glimpse.server.embedding import Embedded, Source, embed_all
+from glimpse.server.embedding import Embedded, embed_all
 from glimpse.server.errors import RequestError
+from glimpse.server.spaces import Source
 from glimpse.v1 import types_pb2
 
 # Texts embedded at a time: a fraction of the queue, which other callers use too.
@@ -18,18 +19,39 @@ async def prompt_directions(
     source: Source, prompts: Sequence[Sequence[str]], fields: Sequence[str], deadline: float
 ) -> list[Array]:
     """The mean direction, (d,), of each list of prompts; `fields[i]` names the i-th list. Raises RequestError."""
-    first_fields: dict[str, str] = {}
+    if isinstance(source.backbone, RequestError):
+        raise source.backbone
+    cache = source.backbone.prompts
+    vectors: dict[str, Array] = {}
+    unknown: dict[str, str] = {}  # text: the field where it stands first
     for texts, field in zip(prompts, fields, strict=True):
         for position, text in enumerate(texts):
-            first_fields.setdefault(text, f"{field}[{position}]")
-    vectors: dict[str, Array] = {}
-    distinct = list(first_fields)
-    for start in range(0, len(distinct), _AT_ONCE):
-        some = distinct[start : start + _AT_ONCE]
+            if text in vectors or text in unknown:
+                continue
+            if (vector := cache.get(text)) is not None:
+                vectors[text] = vector
+            else:
+                unknown[text] = f"{field}[{position}]"
+    texts_left = list(unknown)
+    for start in range(0, len(texts_left), _AT_ONCE):
+        some = texts_left[start : start + _AT_ONCE]
         inputs = [types_pb2.Input(text=text) for text in some]
-        embedded = await embed_all(source, inputs, [first_fields[text] for text in some], deadline)
-        vectors |= zip(some, map(_vector, embedded), strict=True)
+        outcomes = await embed_all(source, inputs, [unknown[text] for text in some], deadline)
+        for text, outcome in zip(some, outcomes, strict=True):
+            vectors[text] = _vector(outcome)
+            cache.put(text, vectors[text])
     return [mean_direction(np.stack([vectors[text] for text in texts])) for texts in prompts]
+
+
+def with_templates(texts: Sequence[str], templates: Sequence[str]) -> list[str]:
+    """Each text set into every template; as it is where there is none."""
+    return [template.replace("{}", text) for text in texts for template in templates or ("{}",)]
+
+
+def name_as_prompt(label_id: str, display_name: str = "") -> str:
+    """A label's name as people would write it: the display name, or the id with `_` and `-` as spaces."""
+    spaced = " ".join(label_id.replace("_", " ").replace("-", " ").split())
+    return display_name.strip() or spaced or label_id
 
 
 def _vector(outcome: Embedded | RequestError) -> Array:

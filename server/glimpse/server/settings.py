@@ -3,7 +3,7 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import (
@@ -27,6 +27,11 @@ def _paths(value: Any) -> Any:
     return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
 
 
+def _names(value: Any) -> Any:
+    """In a variable, names stand with commas between them."""
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     """The server's settings. Sizes in bytes, times in seconds."""
 
@@ -38,6 +43,9 @@ class Settings(BaseSettings):
         (), description="bundle folders; none: the bundled glimpse-mini"
     )
 
+    providers: Annotated[tuple[Literal["tensorrt", "cuda", "cpu"], ...], NoDecode, BeforeValidator(_names)] = Field(
+        (), description="what backbones run on, best first; none: cuda where it is there, then cpu"
+    )
     # ONNX Runtime gets every core; decoding fills the gaps between batches and yields to it (no spinning).
     encode_threads: Annotated[int, Field(ge=1)] = _CORES
     decode_threads: Annotated[int, Field(ge=1)] = _CORES

@@ -1,5 +1,6 @@
 """A collection as the server holds it in memory: a view of the ledger, kept up write by write."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,8 @@ class CollectionView:
         self.labels: dict[str, LabelRecord] = {}
         self.head = PrototypeHead(record.dimension)
         self.index = FlatIndex(record.dimension)
+        #: Held by whoever embeds the labels' names.
+        self.naming = asyncio.Lock()
         # By sequence number, the ids of the vectors in the index: example id and label id.
         self._examples: dict[int, tuple[str, str]] = {}
         self._sequences: dict[str, int] = {}
@@ -45,6 +48,25 @@ class CollectionView:
         """Notes the revision of a change just applied, and returns it."""
         self.record = replace(self.record, revision=revision)
         return revision
+
+    def put_record(self, record: CollectionRecord) -> None:
+        """Takes on the collection's changed record."""
+        if self.record.names_as_prompts and not record.names_as_prompts:
+            for label in self.labels.values():
+                if label.prompt_vector is None:
+                    self.head.set_prompts(label.id, None)
+        self.record = record
+
+    def silent_labels(self) -> list[LabelRecord]:
+        """The labels that cannot answer: with no example, no prompt, and a name that was not embedded."""
+        if len(self.head.labels) == len(self.labels):
+            return []
+        return [label for label in self.labels.values() if not self.head.answers(label.id)]
+
+    def name_label(self, label: LabelRecord, direction: Array) -> None:
+        """Lets a label answer by the direction, (d,), of its name, if it is still what it was."""
+        if self.labels.get(label.id) is label and self.record.names_as_prompts:
+            self.head.set_prompts(label.id, direction)
 
     def put_label(self, label: LabelRecord) -> None:
         """Adds a label or replaces it with its changed self."""

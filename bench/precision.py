@@ -1,0 +1,160 @@
+"""ViT-B/32 in fp32 and int8: bare sessions, torch, and a real server with JPEG in, all in the same run.
+
+    python -m bench.precision [--quick] [--seconds S] [--repeats N] [--out DIR]
+
+Random weights, whose speed is that of trained ones; exported by the project itself from open_clip where torch and
+open_clip are installed (`pip install '.[export]'`), else of the same shape and without torch's row. One `glimpse serve`
+process has both backbones; callers send Embed with one JPEG a call and run on the same cores. What is compared is
+measured in turn, and every figure is the median of the repeats. About 6 minutes on two cores.
+"""
+
+import argparse
+import asyncio
+import importlib.util
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+from rich.progress import Progress
+
+from bench.floor import BATCHES, Floor, measure_floor
+from bench.inputs import photographs
+from bench.load import Load, closed_loop
+from bench.precision_report import Figures, write_report
+from bench.vit import vit_bundle
+from glimpse.backbone import Bundle, decode_image, load_bundle, write_bundle
+from glimpse.cli.demo_server import own_server
+from glimpse.export.precision import Precision, lower
+from glimpse.server.settings import load_settings
+from glimpse.v1 import embedding_service_pb2 as pb
+from glimpse.v1 import types_pb2
+from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+
+CALLERS = 8
+PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+Eager = Callable[[npt.NDArray[np.uint8]], object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one short repeat; for trying out, not for recording")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of every measurement")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    given = parser.parse_args()
+    seconds, repeats = (1.0, 1) if given.quick else (given.seconds, given.repeats)
+    threads = load_settings().encode_threads
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        there = all(importlib.util.find_spec(package) for package in ("torch", "open_clip"))
+        bundles, eager = _from_open_clip(folder, threads) if there else (_of_the_same_shape(folder), None)
+        with own_server(folder, [bundle.path for bundle in bundles.values()]) as address:
+            figures = _repeat(address, bundles, eager, threads, seconds, repeats)
+    conditions = {
+        "weights": "random, exported from open_clip ViT-B-32" if there else "random, shaped like ViT-B/32",
+        "threads": str(threads),
+        "seconds a measurement": str(seconds),
+        "repeats": str(repeats),
+    }
+    write_report(None if given.quick else given.out, figures, conditions)
+
+
+def _from_open_clip(folder: Path, threads: int) -> tuple[dict[Precision, Bundle], Eager]:
+    """Both bundles by the way of `glimpse export open_clip`, and the checkpoint's own image tower in torch."""
+    import open_clip
+    import torch
+
+    from glimpse.export.checkpoint.from_open_clip import load_open_clip
+    from glimpse.export.checkpoint.original import ImageTower
+    from glimpse.export.checkpoint.write import export_checkpoint
+    from glimpse.export.finish import Wish
+
+    torch.manual_seed(0)
+    torch.set_num_threads(threads)
+    checkpoint = folder / "checkpoint.pt"
+    torch.save(open_clip.create_model("ViT-B-32").state_dict(), checkpoint)
+    original = replace(load_open_clip("ViT-B-32", str(checkpoint)), text=None)
+    bundles = {
+        precision: export_checkpoint(
+            original, folder / precision, name=f"vit-b32-{precision}", wish=Wish(precision), tell=print
+        )
+        for precision in PRECISIONS
+    }
+    assert original.image
+    tower = ImageTower(original.image).eval()
+
+    def eager(pixels: npt.NDArray[np.uint8]) -> object:
+        with torch.inference_mode():
+            return tower(torch.from_numpy(pixels))
+
+    return bundles, eager
+
+
+def _of_the_same_shape(folder: Path) -> dict[Precision, Bundle]:
+    exact = vit_bundle(folder / "fp32")
+    rule = exact.manifest.image
+    assert rule
+    pixels = np.stack([decode_image(picture, rule) for picture in photographs()])
+    graph = folder / "lowered" / "image.onnx"
+    graph.parent.mkdir()
+    lower(exact.path / graph.name, graph, "int8", [{"images": pixels}], print)
+    fields = exact.manifest.model_dump(exclude={"files", "embedding_space"}, exclude_none=True)
+    fields |= {"name": "vit-b32-int8", "precision": "int8"}
+    write_bundle(folder / "int8", fields, {graph.name: graph})
+    return {"fp32": load_bundle(exact.path), "int8": load_bundle(folder / "int8")}
+
+
+def _repeat(
+    address: str, bundles: dict[Precision, Bundle], eager: Eager | None, threads: int, seconds: float, repeats: int
+) -> Figures:
+    """Sessions, torch and the server in turn, so that the machine's moods fall on all alike."""
+    pictures = photographs()
+    floors: dict[Precision, list[Floor]] = {precision: [] for precision in bundles}
+    served: dict[Precision, list[Load]] = {precision: [] for precision in bundles}
+    torch_rates: dict[int, list[float]] = {batch: [] for batch in BATCHES}
+    rule = bundles["fp32"].manifest.image
+    assert rule
+    pixels = np.stack([decode_image(pictures[i % len(pictures)], rule) for i in range(max(BATCHES))])
+    with Progress() as progress:
+        task = progress.add_task("measuring", total=repeats * (2 * len(bundles) + 1))
+        for _ in range(repeats):
+            for precision, bundle in bundles.items():
+                floors[precision].append(measure_floor(bundle, pictures, threads, seconds / 2))
+                progress.advance(task)
+                served[precision].append(asyncio.run(_load(address, bundle, pictures, seconds)))
+                progress.advance(task)
+            if eager:
+                for batch in BATCHES:
+                    torch_rates[batch].append(_rate(eager, pixels[:batch], seconds / 2))
+            progress.advance(task)
+    return Figures(floors, served, torch_rates if eager else {})
+
+
+async def _load(address: str, bundle: Bundle, pictures: list[bytes], seconds: float) -> Load:
+    backbone = f"backbones/{bundle.manifest.name}"
+    requests = [pb.EmbedRequest(backbone=backbone, inputs=[types_pb2.Input(image=picture)]) for picture in pictures]
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = EmbeddingServiceStub(channel)
+        return await closed_loop(lambda i: stub.Embed(requests[i % len(requests)]), CALLERS, seconds)
+
+
+def _rate(eager: Eager, pixels: npt.NDArray[np.uint8], seconds: float) -> float:
+    """Pictures a second, by the median run."""
+    eager(pixels)
+    taken: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(taken) < 4 or time.perf_counter() < end:
+        started = time.perf_counter()
+        eager(pixels)
+        taken.append(time.perf_counter() - started)
+    return len(pixels) / statistics.median(taken)
+
+
+if __name__ == "__main__":
+    main()

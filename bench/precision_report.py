@@ -1,0 +1,138 @@
+"""The tables of bench.precision, on the terminal and in bench/results/."""
+
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.floor import BATCHES, Floor
+from bench.load import Load
+from bench.machine import describe
+from bench.report import Target
+from glimpse.export.precision import Precision, int8_instructions
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured in every repeat, by precision; torch's pictures a second by batch, empty without torch."""
+
+    floors: Mapping[Precision, Sequence[Floor]]
+    served: Mapping[Precision, Sequence[Load]]
+    torch_rates: Mapping[int, Sequence[float]]
+
+    def session(self, precision: Precision, batch: int, *, decoding: bool = False) -> float:
+        """The bare session's pictures a second."""
+
+        def rates(floor: Floor) -> dict[int, float]:
+            return floor.decode_and_session_rate if decoding else floor.session_rate
+
+        return statistics.median(rates(floor)[batch] for floor in self.floors[precision])
+
+    def service(self, precision: Precision) -> float:
+        """Pictures a second through the server."""
+        return statistics.median(load.per_second for load in self.served[precision])
+
+    def torch(self, batch: int) -> float:
+        """Torch's pictures a second."""
+        return statistics.median(self.torch_rates[batch])
+
+    def ratio(self, over: Callable[[int], float], under: Callable[[int], float]) -> float:
+        """The median of the ratios within a repeat, where the machine's mood was one."""
+        repeats = len(next(iter(self.served.values())))
+        return statistics.median(over(i) / under(i) for i in range(repeats))
+
+
+def write_report(out: Path | None, figures: Figures, conditions: Mapping[str, str]) -> None:
+    """Prints the tables; with `out`, writes precision.md and precision.json there too."""
+    targets = _targets(figures)
+    rates = [_row(figures, precision) for precision in figures.floors]
+    if figures.torch_rates:
+        rates.append(["torch fp32", *(f"{figures.torch(batch):.1f}" for batch in BATCHES), *[""] * 6])
+    aims = [[t.what, f"{t.measured:.2f}", f"{t.relation} {t.wanted}", "yes" if t.reached else "NO"] for t in targets]
+    sections = [
+        ("ViT-B/32, pictures a second: session by batch, without and with decoding; server, 8 callers", _HEAD, rates),
+        ("To reach (ratios: median over the repeats)", ["what", "measured", "wanted", "reached"], aims),
+    ]
+    console = Console()
+    for title, head, lines in sections:
+        table = Table(*head, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+        for line in lines:
+            table.add_row(*line)
+        console.print(table)
+    if out is None:
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    machine = _machine(conditions, bool(figures.torch_rates))
+    (out / "precision.md").write_text(_markdown(machine, sections), "utf-8")
+    record = {
+        "machine": machine,
+        "floors": {name: [asdict(floor) for floor in floors] for name, floors in figures.floors.items()},
+        "served": {name: [asdict(load) for load in loads] for name, loads in figures.served.items()},
+        "torch": {str(batch): list(found) for batch, found in figures.torch_rates.items()},
+        "targets": [{**asdict(target), "reached": target.reached} for target in targets],
+    }
+    (out / "precision.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    console.print(f"written: {out / 'precision.md'}, {out / 'precision.json'}")
+
+
+_HEAD = ["", *(str(n) for n in BATCHES), *(f"{n}+dec" for n in BATCHES), "server", "p50 ms", "p99 ms"]
+
+
+def _row(figures: Figures, precision: Precision) -> list[str]:
+    bare = [figures.session(precision, batch, decoding=decoding) for decoding in (False, True) for batch in BATCHES]
+    p50, p99 = (
+        statistics.median(getattr(one, name) for one in figures.served[precision]) for name in ("p50_ms", "p99_ms")
+    )
+    rates = [f"{rate:.1f}" for rate in (*bare, figures.service(precision))]
+    return [precision, *rates, f"{p50:.0f}", f"{p99:.0f}"]
+
+
+def _targets(figures: Figures) -> list[Target]:
+    """What was to be reached, beside what was."""
+    floors, served = figures.floors, figures.served
+    targets = []
+    for batch in BATCHES:
+        ratio = figures.ratio(
+            lambda i, n=batch: floors["int8"][i].session_rate[n],  # type: ignore[misc]
+            lambda i, n=batch: floors["fp32"][i].session_rate[n],  # type: ignore[misc]
+        )
+        targets.append(Target(f"int8 session to fp32 session, batch {batch}", ratio, ">=", 2.0))
+    for precision in served:
+        for decoding in (True, False):
+            ratio = figures.ratio(
+                lambda i, p=precision: served[p][i].per_second,  # type: ignore[misc]
+                lambda i, p=precision, d=decoding: _bare(floors[p][i], d),  # type: ignore[misc]
+            )
+            what = "with" if decoding else "without"
+            targets.append(Target(f"{precision} server to session of 8 {what} decoding", ratio, ">=", 0.95))
+    if figures.torch_rates:
+        ratio = figures.ratio(lambda i: served["int8"][i].per_second, lambda i: figures.torch_rates[8][i])
+        targets.append(Target("int8 server to torch eager fp32, batch 8", ratio, ">=", 2.0))
+    return targets
+
+
+def _bare(floor: Floor, decoding: bool) -> float:
+    return (floor.decode_and_session_rate if decoding else floor.session_rate)[8]
+
+
+def _machine(conditions: Mapping[str, str], torch: bool) -> dict[str, str]:
+    machine = {**describe(), "8-bit instructions": ", ".join(int8_instructions()) or "none"}
+    if torch:
+        machine |= {name: version(name) for name in ("torch", "open_clip_torch")}
+    return {**machine, **conditions, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
+
+
+def _markdown(machine: Mapping[str, str], sections: list[tuple[str, list[str], list[list[str]]]]) -> str:
+    lines = ["# ViT-B/32 in fp32 and int8", "", "Made by `python -m bench.precision`, whose head tells how.", ""]
+    lines += [f"- {name}: {value}" for name, value in machine.items()]
+    for title, head, body in sections:
+        rows = [head, ["---"] * len(head), *body]
+        lines += ["", f"## {title}", "", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join(lines) + "\n"

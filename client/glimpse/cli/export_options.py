@@ -1,0 +1,113 @@
+"""What the commands of `glimpse export` share: options, progress, the answer."""
+
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glimpse.cli import options
+from glimpse.cli.errors import CliError, missing_module
+from glimpse.cli.inputs import images_in
+from glimpse.cli.output import Column, Table, print_record, tell
+
+if TYPE_CHECKING:
+    from glimpse.backbone import Bundle
+    from glimpse.export.finish import Wish
+
+_MOST_PHOTOGRAPHS = 64
+
+
+class Precision(StrEnum):
+    """Of the graphs' numbers."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The bundle's folder; made, or empty.")]
+Description = Annotated[str, typer.Option("--description", metavar="TEXT", help="One line for people.")]
+License = Annotated[str, typer.Option("--license", metavar="ID", help="The weights' licence, as SPDX says it.")]
+OfPrecision = Annotated[
+    Precision, typer.Option("--precision", help="fp32: exact; int8: fastest on a CPU; fp16: for CUDA.")
+]
+Calibrate = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibrate",
+        metavar="DIR",
+        help="Photographs like those to come: int8 is fitted to them, and JPEGs are decoded at a smaller scale if the "
+        "vectors stay the same.",
+    ),
+]
+
+
+def wish(precision: Precision, calibrate: Path | None) -> "Wish":
+    """What was asked of an export. Raises CliError."""
+    from glimpse.export.finish import Wish
+
+    files = images_in(calibrate) if calibrate else []
+    if calibrate and not files:
+        raise CliError(f"there is no image in {calibrate}", "give a folder of photographs with --calibrate")
+    step = max(1, len(files) // _MOST_PHOTOGRAPHS)
+    return Wish(precision.value, [file.read_bytes() for file in files[::step][:_MOST_PHOTOGRAPHS]])
+
+
+def name_of(model: str) -> str:
+    """A backbone's name out of a model's: `ViT-B-32` → `vit-b-32`; of a path or hub id, its last part."""
+    last = Path(model.rstrip("/")).name or model
+    return re.sub(r"[^a-z0-9.]+", "-", last.lower()).strip("-.")[:63]
+
+
+def command_line() -> str:
+    """How the command was called, for the bundle's provenance."""
+    return shlex.join(["glimpse", *sys.argv[1:]])
+
+
+def export(out: Path, output: options.Format, make: Callable[[Callable[[str], None]], "Bundle"]) -> None:
+    """Makes a bundle, telling of the steps, and prints what came of it. Raises CliError."""
+    from glimpse.backbone import BundleError, InputError
+    from glimpse.export.errors import ExportError
+
+    try:
+        bundle = make(lambda step: tell(f"{step} …"))
+    except ModuleNotFoundError as error:
+        raise missing_module(error, "export") from error
+    except InputError as error:
+        raise CliError(f"a picture in --calibrate cannot be read: {error}", "take it out") from error
+    except (ExportError, BundleError) as error:
+        raise CliError(str(error)) from error
+    manifest = bundle.manifest
+    checks: list[dict[str, Any]] = manifest.provenance.get("proof", [])
+    megabytes = sum(part.stat().st_size for part in out.iterdir()) / 1e6
+    record: dict[str, Any] = {
+        "name": manifest.name,
+        "modalities": list(manifest.modalities),
+        "dimension": manifest.dimension,
+        "precision": manifest.precision,
+        "embedding_space": manifest.embedding_space,
+        "megabytes": round(megabytes, 1),
+        "out": str(out),
+    }
+    if output is options.Format.JSON:
+        print_record(output, {**record, "proof": checks})
+        return
+    print_record(output, record)
+    print_checks(checks)
+    print(f"\nserve it with: glimpse serve --backbone {shlex.quote(str(out))}")
+
+
+def print_checks(checks: list[dict[str, Any]]) -> None:
+    """A proof as a table."""
+    if not checks:
+        return
+    print()
+    table = Table([Column("COMPARED WITH THE ORIGINAL"), Column("MEASURED", 10, True), Column("WANTED", 12, True)])
+    for check in checks:
+        wanted = f"{check['relation']} {check['limit']:.5g}"
+        table.row(check["part"], f"{check['measured']:.6f}", wanted, colour="" if check["passed"] else "red")

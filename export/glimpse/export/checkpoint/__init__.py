@@ -1,0 +1,1 @@
+"""Exports from the frameworks that checkpoints come from. Needs torch."""

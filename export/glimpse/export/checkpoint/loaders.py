@@ -1,0 +1,29 @@
+"""The libraries that checkpoints are loaded by; each is imported only when it is asked for."""
+
+from glimpse.export.checkpoint.original import Original
+from glimpse.export.errors import ExportError
+
+
+def load(library: str, model: str, pretrained: str | None) -> Original:
+    """A checkpoint in its own framework.
+
+    Args:
+        library: `open_clip`, `timm` or `hf`.
+        model: its name for the library, or a folder.
+        pretrained: a tag or a local checkpoint; None where the model's name says it all.
+
+    Raises ExportError: no such model, no weights to be had.
+    """
+    if library == "open_clip":
+        from glimpse.export.checkpoint.from_open_clip import load_open_clip
+
+        return load_open_clip(model, pretrained)
+    if library == "timm":
+        from glimpse.export.checkpoint.from_timm import load_timm
+
+        return load_timm(model, pretrained)
+    if library == "hf":
+        from glimpse.export.checkpoint.from_hf import load_hf
+
+        return load_hf(model, pretrained)
+    raise ExportError(f"there is no source {library!r}; there are open_clip, timm and hf")

@@ -1,0 +1,91 @@
+"""Whether a bundle equals the checkpoint it was made of, part by part and on the whole path."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from glimpse.backbone import Bundle, Encoder, Tokenizer
+from glimpse.export.checkpoint.original import ImageOriginal, ImageTower, Original, TextOriginal, TextTower
+from glimpse.export.finish import on_cpu
+from glimpse.export.proof import GATES, Check
+from glimpse.export.samples import encoded, pictures, pixels_of, texts
+
+# A value of 255, and what float rounding adds.
+_MAX_PIXEL = 1 / 255 + 1e-4
+# Pixels may differ by one, and vectors by what follows of it.
+_MIN_PATH = 0.999
+_BATCHES = (1, 3, 8)
+Array = npt.NDArray[np.float32]
+
+
+def compare(original: Original, bundle: Bundle) -> list[Check]:
+    """Runs pictures and texts through both."""
+    encoder = on_cpu(bundle)
+    checks: list[Check] = []
+    with torch.inference_mode():
+        if original.image:
+            checks += _compare_images(original.image, bundle, encoder)
+        if original.text:
+            checks += _compare_texts(original.text, bundle, encoder)
+    return checks
+
+
+def _compare_images(original: ImageOriginal, bundle: Bundle, encoder: Encoder) -> list[Check]:
+    rule, gate = original.rule, GATES[bundle.manifest.precision]
+    shown = pictures()
+    pixels = pixels_of(rule, [encoded(picture) for picture in shown])  # uint8 (n, S, S, 3)
+    theirs = torch.stack([original.transform(picture) for picture in shown])  # (n, 3, S, S)
+    mean, std = (np.array(values)[:, None, None] for values in (rule.mean, rule.std))
+    difference = np.abs(theirs.numpy() * std + mean - pixels.transpose(0, 3, 1, 2) / 255).max()
+    tower, whole = (
+        _in_batches(ImageTower(original).eval(), torch.from_numpy(pixels)),
+        _in_batches(original.encode, theirs),
+    )
+    found = [
+        np.concatenate([encoder.encode_images(pixels[i : i + n]) for i in range(0, len(pixels), n)]) for n in _BATCHES
+    ]
+    return [
+        Check("pictures: greatest difference of a value", float(difference), "<=", _MAX_PIXEL),
+        Check("image graph: smallest cosine", _smallest(found, tower), ">=", gate),
+        Check("image path: smallest cosine", _smallest(found, whole), ">=", min(gate, _MIN_PATH)),
+    ]
+
+
+def _compare_texts(original: TextOriginal, bundle: Bundle, encoder: Encoder) -> list[Check]:
+    rule, gate = original.rule, GATES[bundle.manifest.precision]
+    tokenizer = Tokenizer.of(bundle)
+    said = texts(rule.context_length)
+    mine = [tokenizer.encode(text).ids for text in said]
+    theirs, their_mask = original.tokenize([rule.prefix + text for text in said])  # (n, T)
+    different = sum(not _same(ids, row, rule.pad_id) for ids, row in zip(mine, theirs, strict=True))
+    ids, mask = (torch.from_numpy(array) for array in tokenizer.pad(mine))
+    tower = _in_batches(TextTower(original).eval(), ids, mask)
+    whole = _in_batches(original.encode, theirs, their_mask)
+    found = [
+        np.concatenate([encoder.encode_texts(*tokenizer.pad(mine[i : i + n])) for i in range(0, len(mine), n)])
+        for n in _BATCHES
+    ]
+    return [
+        Check(f"tokenizer: texts of {len(said)} with other ids", different, "<=", 0),
+        Check("text graph: smallest cosine", _smallest(found, tower), ">=", gate),
+        Check("text path: smallest cosine", _smallest(found, whole), ">=", gate),
+    ]
+
+
+def _in_batches(tower: torch.nn.Module, *inputs: Tensor) -> Array:
+    """A tower's vectors, (n, d), unit length; a few inputs at a time, for memory's sake."""
+    parts = [tower(*some) for some in zip(*(one.split(_BATCHES[-1]) for one in inputs), strict=True)]
+    return np.asarray(functional.normalize(torch.cat(parts).float(), dim=-1).numpy())
+
+
+def _smallest(found: list[Array], wanted: Array) -> float:
+    """Of every input at every batch size."""
+    return min(float((vectors * wanted).sum(1).min()) for vectors in found)
+
+
+def _same(mine: npt.NDArray[np.int64], theirs: Tensor, pad_id: int) -> bool:
+    padded = np.full(len(theirs), pad_id)
+    padded[: len(mine)] = mine[: len(theirs)]
+    return len(mine) <= len(theirs) and bool((padded == theirs.numpy()).all())

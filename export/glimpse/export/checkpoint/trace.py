@@ -1,0 +1,73 @@
+"""From torch towers to ONNX graphs."""
+
+import contextlib
+import io
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from glimpse.export.checkpoint.attention import plain_attention
+from glimpse.export.checkpoint.original import ImageOriginal, ImageTower, TextOriginal, TextTower
+from glimpse.export.errors import ExportError
+from glimpse.export.surgery import EMBEDDING, IMAGES
+from glimpse.export.text_graph import IDS, MASK
+
+OPSET = 18
+# Protobuf's limit on one message, a little under 2 GiB.
+_LARGEST_FILE = 2_000_000_000
+
+
+def trace_image(original: ImageOriginal, file: Path) -> int:
+    """Writes the bundle's image graph; returns the vectors' dimension. Raises ExportError."""
+    size = original.rule.size
+    images = torch.zeros((2, size, size, 3), dtype=torch.uint8)
+    return _trace(ImageTower(original), (images,), {IMAGES: {0: "n"}}, file)
+
+
+def trace_text(original: TextOriginal, file: Path) -> int:
+    """Writes the bundle's text graph; returns the vectors' dimension. Raises ExportError."""
+    rule = original.rule
+    fixed = rule.padding == "context"
+    length = rule.context_length if fixed else min(7, rule.context_length)
+    ids = torch.ones((2, length), dtype=torch.long)
+    axes = {0: "n"} if fixed else {0: "n", 1: "t"}
+    return _trace(TextTower(original), (ids, ids), {IDS: axes, MASK: axes}, file)
+
+
+def _trace(tower: nn.Module, inputs: tuple[Tensor, ...], axes: dict[str, dict[int, str]], file: Path) -> int:
+    try:
+        # On failure the exporter prints the whole graph.
+        quiet = contextlib.redirect_stdout(io.StringIO())
+        with torch.no_grad(), warnings.catch_warnings(), plain_attention(tower), quiet:
+            warnings.simplefilter("ignore")
+            shape = tower.eval()(*inputs).shape
+            torch.onnx.export(
+                tower,
+                inputs,
+                input_names=list(axes),
+                output_names=[EMBEDDING],
+                dynamic_axes={**axes, EMBEDDING: {0: "n"}},
+                opset_version=OPSET,
+                dynamo=False,
+                f=str(file),
+            )
+    except Exception as error:  # the exporter's have no common base
+        reason = str(error).strip().splitlines()[0]
+        raise ExportError(f"torch cannot export this tower to ONNX: {reason}") from error
+    _settle_weights(file)
+    if len(shape) != 2:
+        raise ExportError(f"this tower gives shape {tuple(shape)} for 2 inputs, not one vector each")
+    return int(shape[1])
+
+
+def _settle_weights(file: Path) -> None:
+    """Weights inside the graph's file, or, past protobuf's limit, in one file beside it."""
+    model = onnx.load(file)
+    for stray in file.parent.iterdir():
+        if stray != file:
+            stray.unlink()
+    large = model.ByteSize() > _LARGEST_FILE
+    onnx.save(model, file, save_as_external_data=large, location=f"{file.name}.data")

@@ -1,0 +1,150 @@
+"""The last steps of every export: lower precision, proof, and the bundle, whole or not at all. No torch."""
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glimpse.backbone import Bundle, Encoder, scaled_decode_cosine, write_bundle
+from glimpse.backbone.encoder import Vectors
+from glimpse.export.onnx_model import Inputs
+from glimpse.export.proof import GATES, Check, refuse_failed
+from glimpse.export.samples import encoded, inputs_of, pictures, pixels_of
+from glimpse.export.surgery import IMAGES
+from glimpse.export.text_graph import IDS, MASK
+
+if TYPE_CHECKING:
+    from glimpse.export.precision import Precision
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user may ask of any export.
+
+    `photographs`: encoded pictures of the user's, to calibrate int8 on and to try scaled decoding with.
+    """
+
+    precision: "Precision" = "fp32"
+    photographs: Sequence[bytes] = ()
+
+
+NO_WISH = Wish()
+#: JPEGs are decoded at a smaller scale only if the vectors of real photographs stay as near as this.
+MIN_SCALED = 0.999
+
+
+def silent(step: str) -> None:
+    """A Tell for programs."""
+
+
+def finish(
+    out: Path,
+    fields: Mapping[str, Any],
+    contents: Mapping[str, Path],
+    wish: Wish,
+    prove: Callable[[Bundle], list[Check]],
+    tell: Tell,
+) -> Bundle:
+    """Writes the bundle of fp32 graphs at the wished precision.
+
+    Args:
+        out: the folder; it must not exist, or be empty.
+        fields: the manifest's, as for write_bundle.
+        contents: the fp32 files by their names in the bundle.
+        wish: as above.
+        prove: compares a bundle with the original; `checks` of it that fail are refused.
+        tell: is told of each step, as a line for people.
+
+    Raises:
+        ExportError: where a check fails; the message names the part.
+        BundleError: where `out` holds something already.
+    """
+    fields = dict(fields)
+    provenance = dict(fields.pop("provenance", {}))
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        exact = write_bundle(scratch / "exact", fields, contents)
+        if wish.photographs and exact.manifest.image:
+            tell("decoding the photographs at a smaller scale")
+            cosine = scaled_decode_cosine(on_cpu(exact), exact.manifest.image, wish.photographs)
+            on = cosine is not None and cosine >= MIN_SCALED
+            fields["image"] = exact.manifest.image.model_copy(update={"scaled_decode": on})
+            provenance["scaled_decode"] = {"photographs": len(wish.photographs), "min_cosine": cosine}
+        if wish.precision != "fp32":
+            contents, provenance["precision"] = _lowered(exact, wish, scratch, tell)
+            fields["precision"] = wish.precision
+        draft = write_bundle(scratch / "draft", fields, contents)
+        checks: list[Check] = []
+        if draft.manifest.embedding_space != exact.manifest.embedding_space:
+            tell("comparing it with fp32")
+            checks = _against(exact, draft, wish.photographs)
+            smallest = min(check.measured for check in checks)
+            parent = {"embedding_space": exact.manifest.embedding_space, "min_cosine": _floor(smallest)}
+            fields["parent"] = parent
+        tell("comparing it with the original")
+        checks += prove(draft)
+        refuse_failed(checks)
+        provenance["proof"] = [check.record() for check in checks]
+        return write_bundle(out, {**fields, "provenance": provenance}, contents)
+
+
+def _lowered(exact: Bundle, wish: Wish, scratch: Path, tell: Tell) -> tuple[dict[str, Path], dict[str, Any]]:
+    """The bundle's files with lowered graphs, and what was done to each."""
+    from glimpse.export.precision import lower  # what it needs of onnxruntime takes a second to import
+
+    contents = {name: exact.path / name for name in exact.manifest.files if not name.endswith(".data")}
+    done: dict[str, Any] = {}
+    # Other pictures than those of the proof.
+    shown = wish.photographs or [encoded(picture) for picture in pictures(seed=1)]
+    for graph, inputs in inputs_of(exact, shown):
+        folder = scratch / graph.removesuffix(".onnx")
+        folder.mkdir()
+        lowered = lower(exact.path / graph, folder / graph, wish.precision, inputs, tell)
+        contents |= {file.name: file for file in folder.iterdir()}
+        done[graph] = {"method": lowered.notes, "kept_in_float": list(lowered.kept)}
+    return contents, done
+
+
+def _against(exact: Bundle, draft: Bundle, photographs: Sequence[bytes]) -> list[Check]:
+    """The two bundles' vectors of the same inputs, graph by graph; of photographs on the whole path."""
+    gate = GATES[draft.manifest.precision]
+    encoders = [on_cpu(bundle) for bundle in (exact, draft)]
+    checks = []
+    for graph, inputs in inputs_of(exact, [encoded(picture) for picture in pictures()]):
+        wanted, found = (np.concatenate([_encode(one, batch) for batch in inputs]) for one in encoders)
+        checks.append(Check(f"{graph} against fp32: smallest cosine", _smallest(wanted, found), ">=", gate))
+    theirs, ours = exact.manifest.image, draft.manifest.image
+    if theirs and ours and ours.scaled_decode:
+        wanted, found = (
+            np.concatenate([encoder.encode_images(pixels_of(rule, [photograph])) for photograph in photographs])
+            for encoder, rule in zip(encoders, (theirs, ours), strict=True)
+        )
+        part = "photographs against fp32: smallest cosine"
+        checks.append(Check(part, _smallest(wanted, found), ">=", min(gate, MIN_SCALED)))
+    return checks
+
+
+def _smallest(wanted: Vectors, found: Vectors) -> float:
+    return float((wanted * found).sum(1).min())
+
+
+def on_cpu(bundle: Bundle) -> Encoder:
+    """A bundle's encoder where every machine has one, on every core."""
+    return Encoder(bundle, threads=os.cpu_count() or 1, providers=["cpu"])
+
+
+def _encode(encoder: Encoder, inputs: Inputs) -> Vectors:
+    if IMAGES in inputs:
+        return encoder.encode_images(inputs[IMAGES])
+    return encoder.encode_texts(inputs[IDS], inputs[MASK])
+
+
+def _floor(cosine: float) -> float:
+    """Never rounded up: what is declared must hold."""
+    return int(cosine * 1e5) / 1e5

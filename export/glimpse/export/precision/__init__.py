@@ -1,0 +1,11 @@
+"""A bundle's fp32 graph in fewer bits: int8 for processors, fp16 for CUDA; measured against the fp32 graph. No torch.
+
+lowered = lower(Path("image.onnx"), Path("lower/image.onnx"), "int8", [{"images": pixels}], print)
+lowered.min_cosine, lowered.kept, lowered.notes
+"""
+
+from glimpse.export.precision.lowered import Lowered, Precision
+from glimpse.export.precision.lowering import lower
+from glimpse.export.precision.processor import int8_instructions
+
+__all__ = ["Lowered", "Precision", "int8_instructions", "lower"]

@@ -1,0 +1,134 @@
+"""Layers in eight bits: matrix products quantised as they run, convolutions by ranges that were calibrated."""
+
+import contextlib
+import io
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto, helper, numpy_helper
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantType,
+    create_calibrator,
+    quantize_dynamic,
+)
+from onnxruntime.quantization.calibrate import TensorsData
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+
+from glimpse.export.onnx_model import Inputs
+from glimpse.export.precision.graph import ACTIVATIONS, LARGEST_FILE, Layer, save, size_of
+from glimpse.export.precision.processor import saturates
+
+# With a convolution goes the activation that its 8-bit range can express; additions between blocks stay in float,
+# which is as fast and costs no accuracy.
+_STATIC = ["Conv", *ACTIVATIONS]
+#: Ways to calibrate. Percentile: a few extreme values are cut off so that the others have finer steps.
+METHODS: Mapping[str, Any] = {"percentile 99.999": CalibrationMethod.Percentile, "min-max": CalibrationMethod.MinMax}
+_OPTIONS = {"percentile": 99.999, "symmetric": False}
+
+
+def calibrate(prepared: Path, inputs: Sequence[Inputs], method: str) -> TensorsData:
+    """The range of every value that a convolution reads or writes, over the inputs."""
+    with contextlib.redirect_stdout(io.StringIO()):  # the library tells of its progress by print
+        calibrator = create_calibrator(
+            prepared,
+            _STATIC,
+            augmented_model_path=str(prepared.with_suffix(".augmented.onnx")),
+            calibrate_method=METHODS[method],
+            use_external_data_format=prepared.with_name(f"{prepared.name}.data").is_file(),
+            extra_options=_OPTIONS,
+        )
+        for batch in inputs:  # one by one: the library holds all values of what it is given at once
+            calibrator.collect_data(_Reader([batch]))
+        ranges: TensorsData = calibrator.compute_data()
+    return ranges
+
+
+def quantize(model: ModelProto, layers: Collection[Layer], ranges: TensorsData | None, out: Path) -> None:
+    """Writes the model with these layers in 8 bits: signed weights a channel, unsigned activations.
+
+    Args:
+        model: as `prepare` makes it; left as it is.
+        layers: what to quantise.
+        ranges: as `calibrate` finds them, where convolutions are among the layers.
+        out: the file.
+    """
+    quantized = ModelProto()
+    quantized.CopyFrom(model)
+    add_pre_process_metadata(quantized)
+    products = [layer.name for layer in layers if layer.operator == "MatMul"]
+    if products:
+        quantize_dynamic(
+            quantized,
+            out,
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            reduce_range=saturates(),  # to 7 bits
+            weight_type=QuantType.QInt8,
+            nodes_to_quantize=products,
+            use_external_data_format=size_of(model) > LARGEST_FILE,
+        )
+        quantized = onnx.load(out)
+    if convolutions := {layer.name for layer in layers if layer.operator == "Conv"}:
+        quantized = _with_ranges(quantized, convolutions, ranges)
+    save(quantized, out)
+
+
+def _with_ranges(model: ModelProto, convolutions: Collection[str], ranges: TensorsData | None) -> ModelProto:
+    """The model with these convolutions between QuantizeLinear and DequantizeLinear."""
+    others = [node.name for node in model.graph.node if node.op_type == "Conv" and node.name not in convolutions]
+    quantizer = QDQQuantizer(
+        model,
+        per_channel=True,
+        reduce_range=saturates(),
+        weight_qType=QuantType.QInt8,
+        activation_qType=QuantType.QUInt8,  # twice as fast on x86 as signed ones
+        tensors_range=ranges,
+        nodes_to_quantize=[],
+        nodes_to_exclude=others,
+        op_types_to_quantize=_STATIC,
+        extra_options={},
+    )
+    quantizer.quantize_model()
+    quantized: ModelProto = quantizer.model.model
+    _hold_in_float(quantized, others)
+    return quantized
+
+
+def _hold_in_float(model: ModelProto, names: Collection[str]) -> None:
+    """Gives convolutions that stay in float a DequantizeLinear of their own, with its one scale told once a channel.
+
+    Between a DequantizeLinear of one scale and a QuantizeLinear, ONNX Runtime would quantise them after all, and with
+    one scale for the whole weight.
+    """
+    graph = model.graph
+    makers = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for place, node in reversed(list(enumerate(graph.node))):
+        if node.name not in names or node.input[0] not in makers:
+            continue
+        maker = makers[node.input[0]]
+        groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+        channels = groups * constants[node.input[1]].dims[1]
+        told = [f"{name}_of_{node.name}" for name in (*maker.input[1:], maker.output[0])]
+        for name, source in zip(told, maker.input[1:], strict=False):
+            values = np.full(channels, numpy_helper.to_array(constants[source]))
+            graph.initializer.append(numpy_helper.from_array(values, name))
+        own = helper.make_node("DequantizeLinear", [maker.input[0], *told[:2]], [told[2]], name=told[2], axis=1)
+        node.input[0] = told[2]
+        graph.node.insert(place, own)
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, batches: Sequence[Inputs]) -> None:
+        self._batches: Iterator[Inputs] = iter(batches)
+
+    def get_next(self) -> dict[str, Any] | None:
+        """The next batch."""
+        batch = next(self._batches, None)
+        return None if batch is None else dict(batch)

@@ -1,0 +1,66 @@
+"""By how much fewer bits change what a layer gives, reckoned in NumPy."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from glimpse.export.precision.graph import Layer
+
+Values = npt.NDArray[np.float32]
+#: The least and the greatest value of a tensor, by its name.
+Ranges = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A layer at work in float: what it read, its weight, what it gave, and itself without its bias."""
+
+    layer: Layer
+    value: Values
+    weight: Values
+    output: Values
+    run: Callable[[Values, Values], Values]
+
+
+def in_eight_bits(ranges: Ranges) -> Callable[[Seen], Values]:
+    """What int8 adds to a layer's output; `ranges` of what convolutions read and write."""
+
+    def change(seen: Seen) -> Values:
+        exact = seen.run(seen.value, seen.weight)
+        if seen.layer.operator == "MatMul":
+            value = _unsigned(seen.value, (seen.value.min(), seen.value.max()))
+            return np.asarray(seen.run(value, _signed(seen.weight, 1)) - exact)
+        value = _unsigned(seen.value, ranges[seen.layer.activation])
+        given = seen.output + seen.run(value, _signed(seen.weight, 0)) - exact
+        return np.asarray(_unsigned(given, ranges[seen.layer.written]) - seen.output)
+
+    return change
+
+
+def in_half(seen: Seen) -> Values:
+    """What fp16 adds to a layer's output."""
+    given = seen.output + seen.run(_half(seen.value), _half(seen.weight)) - seen.run(seen.value, seen.weight)
+    return np.asarray(_half(given) - seen.output)
+
+
+def _half(values: Values) -> Values:
+    with np.errstate(over="ignore"):
+        return values.astype(np.float16).astype(np.float32)
+
+
+def _unsigned(values: Values, limits: tuple[Any, Any]) -> Values:
+    """What unsigned eight bits leave of values between these limits, with 0 among them."""
+    low, high = min(float(limits[0]), 0.0), max(float(limits[1]), 0.0)
+    step = (high - low) / 255 or 1.0
+    return np.asarray(np.round(np.clip(values, low, high) / step) * step, np.float32)
+
+
+def _signed(values: Values, channels: int) -> Values:
+    """What signed eight bits leave of a weight, with a step of its own for every channel of this axis."""
+    axes = tuple(axis for axis in range(values.ndim) if axis != channels)
+    step = np.abs(values).max(axis=axes, keepdims=True) / 127
+    step[step == 0] = 1
+    return np.asarray(np.round(values / step) * step, np.float32)

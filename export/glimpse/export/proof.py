@@ -1,0 +1,38 @@
+"""What an export must keep to, and whether it does."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from glimpse.export.errors import ExportError
+
+#: The smallest cosine between a graph's vectors and the original's that is let through, by the bundle's precision.
+GATES = {"fp32": 0.99999, "fp16": 0.9999, "int8": 0.99}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One comparison: what was measured, and the limit it must keep."""
+
+    part: str
+    measured: float
+    relation: Literal[">=", "<="]
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether it does; what is not a number does not."""
+        return self.measured >= self.limit if self.relation == ">=" else self.measured <= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.part}: {self.measured:.6g}, wanted {self.relation} {self.limit:.6g}"
+
+    def record(self) -> dict[str, Any]:
+        """As a manifest's provenance and `--format json` hold it."""
+        return {**asdict(self), "measured": round(self.measured, 7), "passed": self.passed}
+
+
+def refuse_failed(checks: Sequence[Check]) -> None:
+    """Raises ExportError, naming every part that differs."""
+    if failed := [str(check) for check in checks if not check.passed]:
+        raise ExportError(f"the bundle differs from the original, and was not written: {'; '.join(failed)}")

@@ -1,0 +1,26 @@
+"""Collections whose labels answer by their names until they have prompts or examples."""
+
+from glimpse.server.context import Rooms
+from glimpse.server.errors import RequestError
+from glimpse.server.prompts import name_as_prompt, prompt_directions, with_templates
+from glimpse.server.view import CollectionView
+
+
+async def prompt_names(rooms: Rooms, view: CollectionView, deadline: float) -> None:
+    """Gives labels that cannot answer yet the directions of their names, where the collection wants that.
+
+    In memory alone: names are cheap to embed again, and a collection's wish may change. Raises RequestError.
+    """
+    if not view.record.names_as_prompts or not view.silent_labels():
+        return
+    source = rooms.source_of(view)
+    if isinstance(source.backbone, RequestError) or not source.backbone.manifest.text:
+        return  # vectors are still answered, by the labels that can
+    templates = source.backbone.manifest.prompt_templates
+    async with view.naming:  # whoever comes meanwhile waits for these names rather than embedding them too
+        labels = view.silent_labels()
+        texts = [with_templates([name_as_prompt(label.id, label.display_name)], templates) for label in labels]
+        fields = [f"labels/{label.id}" for label in labels]
+        directions = await prompt_directions(source, texts, fields, deadline)
+        for label, direction in zip(labels, directions, strict=True):
+            view.name_label(label, direction)

@@ -1,0 +1,115 @@
+"""JPEGs decoded at a part of their size: only where that leaves enough, and with what difference."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import glimpse.backbone.preprocess as preprocess
+from glimpse.backbone import Encoder, ImageLimits, ImageRule, InputError, decode_image, scaled_decode_cosine
+from support.bundles import tiny_image_bundle
+from support.pictures import encoded
+
+EXACT = ImageRule(size=32, resize="squash", interpolation="bilinear")
+SCALED = EXACT.model_copy(update={"scaled_decode": True})
+CROPPED = ImageRule(size=24, resize="shortest", resize_to=32, scaled_decode=True)
+
+
+def scene(width: int, height: int) -> Image.Image:
+    """Smooth colours with edges."""
+    small = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8))
+    return small.resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def decoded_size(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, ImageRule], tuple[int, int]]:
+    """How large the picture was that the decoder gave."""
+    to_rgb = preprocess.to_rgb
+
+    def size_of(data: bytes, rule: ImageRule) -> tuple[int, int]:
+        sizes: list[tuple[int, int]] = []
+
+        def spy(image: Image.Image) -> Image.Image:
+            upright = to_rgb(image)
+            sizes.append(upright.size)
+            return upright
+
+        monkeypatch.setattr(preprocess, "to_rgb", spy)
+        decode_image(data, rule)
+        return sizes[0]
+
+    return size_of
+
+
+@pytest.mark.parametrize(
+    ("size", "rule", "wanted"),
+    [
+        ((640, 480), SCALED, (80 * 2, 60 * 2)),  # 1/4 leaves 120 of the 64 needed, 1/8 only 60
+        ((127, 400), SCALED, (127, 400)),  # 1/2 would leave 64 rows by a hair, of 127 only 63.5
+        ((128, 128), SCALED, (64, 64)),
+        ((64, 64), SCALED, (64, 64)),
+        ((2000, 1000), SCALED, (250, 125)),  # 1/8 is the least there is
+        ((640, 480), CROPPED, (160, 120)),  # of what is resized, not of what is cut out of it
+        ((640, 480), EXACT, (640, 480)),
+    ],
+)
+def test_twice_what_the_resize_makes_is_left(
+    decoded_size: Callable[[bytes, ImageRule], tuple[int, int]],
+    size: tuple[int, int],
+    rule: ImageRule,
+    wanted: tuple[int, int],
+) -> None:
+    assert decoded_size(encoded(scene(*size), "JPEG"), rule) == wanted
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30}], ids=str)
+def test_little_changes(mode: str, options: dict[str, int]) -> None:
+    photo = encoded(scene(700, 500).convert(mode), "JPEG", **options)
+    exact, scaled = (decode_image(photo, rule).astype(int) for rule in (EXACT, SCALED))
+    assert 0 < np.abs(exact - scaled).max() <= 16
+
+
+def test_a_turned_photograph_is_turned_too() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = encoded(scene(700, 500), "JPEG", exif=exif)
+    exact, scaled = (decode_image(photo, rule).astype(int) for rule in (EXACT, SCALED))
+    assert np.abs(exact - scaled).mean() < 2
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "BMP"])
+def test_other_formats_are_decoded_whole(format: str) -> None:
+    photo = encoded(scene(700, 500), format)
+    np.testing.assert_array_equal(decode_image(photo, SCALED), decode_image(photo, EXACT))
+
+
+def test_the_limits_are_those_of_the_whole_picture() -> None:
+    with pytest.raises(InputError, match="700 x 500"):
+        decode_image(encoded(scene(700, 500), "JPEG"), SCALED, ImageLimits(side=600))
+
+
+def test_a_cut_off_photograph_is_refused_as_ever() -> None:
+    with pytest.raises(InputError) as caught:
+        decode_image(encoded(scene(700, 500), "JPEG")[:3000], SCALED)
+    assert caught.value.reason == "IMAGE_TRUNCATED"
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return Encoder(tiny_image_bundle(tmp_path_factory.mktemp("bundles") / "tiny", size=32), threads=1)
+
+
+def test_the_smallest_cosine_is_told(encoder: Encoder) -> None:
+    photos = [encoded(scene(size, 300), "JPEG") for size in range(300, 640, 20)]
+    found = scaled_decode_cosine(encoder, EXACT, photos)
+    pairs = [[encoder.encode_images(decode_image(one, rule)[None])[0] for rule in (EXACT, SCALED)] for one in photos]
+    assert found is not None
+    assert found == pytest.approx(min(float(exact @ scaled) for exact, scaled in pairs), abs=1e-6)
+    assert found < 1
+
+
+def test_where_nothing_would_be_scaled_nothing_is_told(encoder: Encoder) -> None:
+    small, drawing = encoded(scene(60, 60), "JPEG"), encoded(scene(600, 600), "PNG")
+    assert scaled_decode_cosine(encoder, EXACT, [small, drawing]) is None

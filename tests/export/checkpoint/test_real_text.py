@@ -1,0 +1,210 @@
+"""A real sentence encoder serving text collections over real gRPC: the accuracy measured without a server.
+
+Reference: nearest class mean, cosine, mean of 20 seeds. It does not say which texts its queries were, nor what it
+called classes whose ids are no names. Here: banking77's own test file; the rest of TREC's training file, and for
+zero-shot its test file; the last 30 % of the spam file, whose majority is the recorded one.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from glimpse.backbone import Bundle
+from glimpse.client import Client, Head, NewExample, Vector
+from glimpse.export.checkpoint.from_hf import load_hf
+from glimpse.export.checkpoint.write import export_checkpoint
+from glimpse.export.finish import Wish
+from support.server import ServerProcess
+
+pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
+
+SHOTS = (1, 5, 10)
+# Percent, at SHOTS; and by the labels' names alone.
+REFERENCE = {"banking77": (53.1, 77.5, 81.5), "trec": (32.0, 44.8, 52.2), "sms_spam": (58.6, 71.5, 78.7)}
+ZERO_SHOT = {"banking77": 61.2, "trec": 48.0, "sms_spam": 78.2}
+# At SHOTS: the fewer the labels and the shots, the more a draw of examples matters.
+SEEDS = {"banking77": (10, 10, 10), "trec": (20, 20, 20), "sms_spam": (100, 40, 40)}
+# What the classes are called where their ids are no names.
+NAMES = {
+    "trec": {
+        "ABBR": "abbreviation",
+        "DESC": "description",
+        "ENTY": "entity",
+        "HUM": "human being",
+        "LOC": "location",
+        "NUM": "number",
+    },
+    "sms_spam": {"ham": "a normal text message", "spam": "a spam text message"},
+}
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Labelled texts: (label, text). `unprompted`: queries for names alone, where they are others."""
+
+    support: list[tuple[str, str]]
+    queries: list[tuple[str, str]]
+    unprompted: list[tuple[str, str]] | None = None
+
+
+def banking77(folder: Path) -> Texts:
+    def read(part: str) -> list[tuple[str, str]]:
+        with (folder / "banking77" / f"{part}.csv").open(encoding="utf-8") as file:
+            return [(row["category"], row["text"]) for row in csv.DictReader(file)]
+
+    return Texts(read("train"), read("test"))
+
+
+def trec(folder: Path) -> Texts:
+    def read(part: str) -> list[tuple[str, str]]:
+        lines = (folder / "trec" / f"TREC.{part}").read_text("latin-1").splitlines()
+        # "NUM:dist How far is it …": the coarse class is what stands before the colon.
+        return [(line.split(":", 1)[0], line.split(" ", 1)[1]) for line in lines]
+
+    rows = read("train")
+    return Texts(rows, rows, read("test"))
+
+
+def sms_spam(folder: Path) -> Texts:
+    with (folder / "sms_spam" / "spam.csv").open(encoding="latin-1") as file:
+        rows = [(row[0], row[1]) for row in list(csv.reader(file))[1:]]
+    cut = int(0.7 * len(rows))
+    return Texts(rows[:cut], rows[cut:])
+
+
+READERS = {"banking77": banking77, "trec": trec, "sms_spam": sms_spam}
+
+
+@pytest.fixture(scope="module")
+def bundles(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
+    """MiniLM at two precisions, both under one name."""
+    folder = tmp_path_factory.mktemp("minilm")
+    exact = export_checkpoint(load_hf(str(minilm), None), folder / "fp32", name="minilm")
+    small = export_checkpoint(load_hf(str(minilm), None), folder / "int8", name="minilm", wish=Wish("int8"))
+    return {"fp32": exact, "int8": small}
+
+
+@pytest.fixture(scope="module")
+def client(bundles: dict[str, Bundle], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    folder = tmp_path_factory.mktemp("server")
+    with ServerProcess(folder, bundles["fp32"].path) as server, Client(server.address, timeout=300) as client:
+        yield client
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """As Texts, with vectors for texts."""
+
+    support: list[tuple[str, Vector]]
+    queries: list[tuple[str, Vector]]
+    unprompted: list[tuple[str, Vector]]
+
+
+@pytest.fixture(scope="module", params=list(READERS))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def embedded(client: Client, evaluation_data: Path, name: str) -> Embedded:
+    """Every text embedded once, over the stream."""
+    texts = READERS[name](evaluation_data / "text")
+
+    def through(rows: list[tuple[str, str]]) -> list[tuple[str, Vector]]:
+        results = client.stream_embed((text for _, text in rows), window=64)
+        return [(label, result.unwrap()) for (label, _), result in zip(rows, results, strict=True)]
+
+    support = through(texts.support)
+    queries = support if texts.queries is texts.support else through(texts.queries)
+    return Embedded(support, queries, through(texts.unprompted) if texts.unprompted else queries)
+
+
+def right(client: Client, collection: str, queries: list[tuple[str, Vector]]) -> float:
+    """Percent of the queries that the collection gets right."""
+    results = client.classify(collection, [vector for _, vector in queries], top_k=1, evidence=0)
+    found = [result.unwrap().label == label for (label, _), result in zip(queries, results, strict=True)]
+    return 100 * float(np.mean(found))
+
+
+def few_shot(client: Client, name: str, embedded: Embedded, shots: int, seed: int) -> float:
+    """Percent right, with `shots` enrolled examples a label, and no query among them."""
+    rng = np.random.default_rng(seed)
+    labels = np.array([label for label, _ in embedded.support])
+    chosen = [i for label in sorted(set(labels)) for i in rng.permutation(np.flatnonzero(labels == label))[:shots]]
+    examples = [NewExample(embedded.support[i][1], embedded.support[i][0]) for i in chosen]
+    queries = embedded.queries
+    if queries is embedded.support:
+        queries = [query for i, query in enumerate(queries) if i not in set(chosen)]
+    collection = f"{name.replace('_', '-')}-{shots}-{seed}"
+    client.create_collection(collection)
+    assert all(result.ok for result in client.enroll(collection, examples, create_labels=True).results)
+    found = right(client, collection, queries)
+    client.delete_collection(collection, force=True)
+    return found
+
+
+@pytest.mark.parametrize("shots", SHOTS)
+def test_few_shot_accuracy_is_the_references(client: Client, name: str, embedded: Embedded, shots: int) -> None:
+    seeds = range(SEEDS[name][SHOTS.index(shots)])
+    found = float(np.mean([few_shot(client, name, embedded, shots, seed) for seed in seeds]))
+    reference = REFERENCE[name][SHOTS.index(shots)]
+    print(f"{name} {shots}-shot: {found:.1f} % (reference {reference})")
+    assert found == pytest.approx(reference, abs=2)
+
+
+def test_labels_names_alone_do_what_the_references_do(client: Client, name: str, embedded: Embedded) -> None:
+    collection = f"{name.replace('_', '-')}-names"
+    client.create_collection(collection, names_as_prompts=True)
+    for label in sorted({label for label, _ in embedded.unprompted}):
+        client.create_label(collection, label, display_name=NAMES.get(name, {}).get(label, ""))
+    found = right(client, collection, embedded.unprompted)
+    print(f"{name} zero-shot: {found:.1f} % (reference {ZERO_SHOT[name]})")
+    assert found == pytest.approx(ZERO_SHOT[name], abs=2)
+
+
+def test_zero_shot_needs_no_collection_for_it(client: Client, evaluation_data: Path) -> None:
+    queries = banking77(evaluation_data / "text").queries[::10]
+    labels: dict[str, list[str]] = {label: [] for label, _ in queries}  # no prompt: the name
+    results = client.zero_shot(labels, [text for _, text in queries])
+    found = [result.unwrap().label == label for (label, _), result in zip(queries, results, strict=True)]
+    assert 100 * np.mean(found) == pytest.approx(ZERO_SHOT["banking77"], abs=6)  # of a tenth of the queries
+
+
+def test_a_text_is_enrolled_and_classified_as_text(client: Client) -> None:
+    client.create_collection("intents")
+    examples = [NewExample("Where is my new card?", "card"), NewExample("The exchange rate is wrong", "exchange")]
+    client.enroll("intents", examples, create_labels=True)
+    [result] = client.classify("intents", ["My card has not arrived yet"])
+    assert (result.unwrap().label, result.unwrap().head) == ("card", Head.CLASS_MEAN)
+
+
+def test_int8_stands_in_for_fp32_where_the_policy_lets_it(
+    bundles: dict[str, Bundle], evaluation_data: Path, tmp_path: Path
+) -> None:
+    texts = banking77(evaluation_data / "text")
+    examples = [NewExample(text, label) for label, text in texts.support[::40]]
+    queries = texts.queries[::10]
+
+    def accuracy(client: Client) -> float:
+        results = client.classify("banking", [text for _, text in queries], top_k=1, evidence=0)
+        return 100 * float(np.mean([r.unwrap().label == label for (label, _), r in zip(queries, results, strict=True)]))
+
+    with ServerProcess(tmp_path, bundles["fp32"].path) as server, Client(server.address, timeout=300) as client:
+        client.create_collection("banking")
+        assert all(result.ok for result in client.enroll("banking", examples, create_labels=True).results)
+        exact = accuracy(client)
+    with ServerProcess(tmp_path, bundles["int8"].path) as server, Client(server.address, timeout=300) as client:
+        [result] = client.classify("banking", ["Where is my card?"])
+        assert result.error
+        assert result.error.reason == "EMBEDDING_SPACE_MISMATCH"
+        client.update_collection("banking", min_space_cosine=0.99)
+        small = accuracy(client)
+    print(f"banking77: fp32 {exact:.1f} %, queries in int8 {small:.1f} %")
+    assert small == pytest.approx(exact, abs=2)

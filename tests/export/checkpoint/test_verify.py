@@ -1,0 +1,73 @@
+"""`glimpse export` and `glimpse backbone verify` on a checkpoint, as a user calls them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("open_clip")
+
+from .open_clip_models import save_siglip
+
+
+def glimpse(*arguments: str, cwd: Path) -> tuple[int, list[Any], str]:
+    """Exit code, the lines of JSON, and what was told."""
+    command = [sys.executable, "-m", "glimpse.cli.main", *arguments, "--format", "json"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the checkpoint `siglip` and its bundle `out`."""
+    folder = tmp_path_factory.mktemp("verify")
+    (folder / "siglip").mkdir()
+    save_siglip(folder / "siglip")
+    code, [made], told = glimpse("export", "open_clip", "siglip", "--out", "out", cwd=folder)
+    assert code == 0, told
+    assert made["modalities"] == ["image", "text"]
+    assert all(check["passed"] for check in made["proof"])
+    assert "tracing the image tower" in told
+    return folder
+
+
+def test_it_is_compared_with_its_checkpoint_anew(folder: Path) -> None:
+    code, [found], told = glimpse("backbone", "verify", "out", cwd=folder)
+    assert code == 0, told
+    assert found["compared"]
+    assert len(found["proof"]) == 6
+
+
+def test_a_checkpoint_that_has_moved(folder: Path) -> None:
+    (folder / "siglip").rename(folder / "moved")
+    try:
+        code, [found], _ = glimpse("backbone", "verify", "out", cwd=folder)
+        assert (code, found["compared"]) == (0, False)
+        assert "siglip" in found["reason"]
+        code, [found], _ = glimpse("backbone", "verify", "out", "--model", "moved", cwd=folder)
+        assert (code, found["compared"]) == (0, True)
+    finally:
+        (folder / "moved").rename(folder / "siglip")
+
+
+def test_another_checkpoint_differs(folder: Path) -> None:
+    import torch
+
+    (folder / "other").mkdir()
+    for file in (folder / "siglip").iterdir():
+        (folder / "other" / file.name).write_bytes(file.read_bytes())
+    weights = folder / "other" / "open_clip_pytorch_model.bin"
+    state = torch.load(weights, weights_only=True)
+    changed = {name: value.flip(0) if name == "text.text_projection.weight" else value for name, value in state.items()}
+    assert not changed["text.text_projection.weight"].equal(state["text.text_projection.weight"])
+    torch.save(changed, weights)
+    code, [found], told = glimpse("backbone", "verify", "out", "--model", "other", cwd=folder)
+    assert code == 1
+    assert {check["part"] for check in found["proof"] if not check["passed"]} >= {"text graph: smallest cosine"}
+    assert "differs from its checkpoint in text graph" in told

@@ -1,0 +1,26 @@
+"""What needs a GPU is skipped, saying so, where there is none."""
+
+import os
+
+import onnxruntime as ort
+import pytest
+
+from glimpse.backbone import BundleError, Encoder, bundled, load_bundle
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cuda() -> None:
+    """Skips unless ONNX Runtime really starts on a GPU."""
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        pytest.skip(
+            "this ONNX Runtime has no CUDAExecutionProvider; pip install 'glimpse[gpu]' on a machine with a GPU"
+        )
+    try:
+        Encoder(load_bundle(bundled()), threads=1, providers=["cuda"])
+    except BundleError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def threads() -> int:
+    return os.cpu_count() or 1

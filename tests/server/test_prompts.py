@@ -1,0 +1,101 @@
+"""Prompts are embedded once for all calls."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glimpse.backbone import load_bundle
+from glimpse.server.backbones import LoadedBackbone
+from glimpse.server.classifying import zero_shot
+from glimpse.server.prompt_cache import PromptCache
+from glimpse.server.prompts import prompt_directions
+from glimpse.server.settings import load_settings
+from glimpse.server.spaces import source_of_backbone
+from glimpse.v1 import classification_service_pb2 as cls
+from glimpse.v1.types_pb2 import Input
+from support.pictures import picture
+
+
+class Counted:
+    """A backbone and how many texts it was given to encode."""
+
+    def __init__(self, backbone: LoadedBackbone, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.backbone = backbone
+        self.texts = 0
+        self.fails = False
+        encode = backbone.encoder.encode_texts
+
+        def count(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+            if self.fails:
+                raise RuntimeError("the device is gone")
+            self.texts += len(ids)
+            return encode(ids, mask)
+
+        monkeypatch.setattr(backbone.encoder, "encode_texts", count)
+
+
+@pytest.fixture
+async def counted(bundles: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counted]:
+    with ThreadPoolExecutor(1) as decoders:
+        backbone = LoadedBackbone(load_bundle(bundles[0]), load_settings(encode_threads=1), decoders)
+        yield Counted(backbone, monkeypatch)
+        await backbone.close()
+
+
+async def label(counted: Counted, *prompts: str, templates: bool = False) -> cls.Classification:
+    """ZeroShot's answer to a picture, which needs no text."""
+    labels = [cls.PromptedLabel(prompts=[prompt]) for prompt in prompts]
+    request = cls.ZeroShotRequest(labels=labels, inputs=[Input(image=picture("red"))], use_templates=templates)
+    [result] = await zero_shot(counted.backbone, request, ["inputs[0]"], 5, np.inf)
+    return result.classification
+
+
+async def test_prompts_that_came_before_are_not_embedded_again(counted: Counted) -> None:
+    first = await label(counted, "red circle", "blue square")
+    assert counted.texts == 2
+    assert await label(counted, "red circle", "blue square") == first
+    assert counted.texts == 2
+
+
+async def test_only_what_is_new_in_a_call_is_embedded(counted: Counted) -> None:
+    await label(counted, "red circle", "blue square")
+    await label(counted, "blue square", "green triangle", templates=True)  # as they are, and with "a" before
+    assert counted.texts == 2 + 3
+
+
+async def test_a_prompt_that_failed_is_tried_again(counted: Counted) -> None:
+    counted.fails = True
+    source = source_of_backbone(counted.backbone)
+    with pytest.raises(RuntimeError):
+        await prompt_directions(source, [["red circle"]], ["labels[0].prompts"], np.inf)
+    counted.fails = False
+    [direction] = await prompt_directions(source, [["red circle"]], ["labels[0].prompts"], np.inf)
+    assert np.linalg.norm(direction) == pytest.approx(1)
+
+
+def test_the_prompts_used_longest_ago_go_first() -> None:
+    vector = np.ones(256, np.float32)  # 1 KiB, and 4 bytes of text
+    cache = PromptCache(max_bytes=3 * 1_028)
+    for text in "abc":
+        cache.put(text, vector)
+    cache.get("a")
+    cache.put("d", vector)
+    assert [text for text in "abcd" if cache.get(text) is not None] == ["a", "c", "d"]
+
+
+def test_what_is_put_twice_counts_once() -> None:
+    cache = PromptCache(max_bytes=2 * 1_028)
+    for text in "aaaab":
+        cache.put(text, np.ones(256, np.float32))
+    assert cache.get("a") is not None
+
+
+def test_a_remembered_vector_does_not_keep_its_batch() -> None:
+    cache, batch = PromptCache(), np.ones((32, 8), np.float32)
+    cache.put("a", batch[3])
+    kept = cache.get("a")
+    assert kept is not None
+    assert kept.base is None
