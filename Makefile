@@ -32,8 +32,9 @@ lint: $(DEV)    ## ruff, mypy strict, buf
 proto: $(DEV)   ## regenerate the stubs beside the contract
 	$(BIN)/python proto/generate.py
 
-bench: $(DEV)   ## throughput and latency beside their floors; writes bench/results/
+bench: $(DEV) $(EXPORT)  ## throughput and latency beside their floors; writes bench/results/
 	$(BIN)/python -m bench.serve
+	.venv-export/bin/python -m bench.precision
 
 docs: $(DEV)    ## regenerate docs/cli.md
 	$(BIN)/python docs/generate_cli.py

@@ -3,8 +3,8 @@
     python -m bench.precision [--quick] [--seconds S] [--repeats N] [--out DIR]
 
 Random weights, whose speed is that of trained ones; exported by the project itself from open_clip where torch and
-open_clip are installed (`pip install '.[export]'`), else of the same shape and without torch's row. One `glimpse serve`
-process has both backbones; callers send Embed with one JPEG a call and run on the same cores. What is compared is
+open_clip are installed (`pip install '.[export]'`), else of the same shape and without torch's row. A `glimpse serve`
+process has each; callers send Embed with one JPEG a call and run on the same cores. What is compared is
 measured in turn, and every figure is the median of the repeats. About 6 minutes on two cores.
 """
 
@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,8 +55,13 @@ def main() -> None:
         folder = Path(name)
         there = all(importlib.util.find_spec(package) for package in ("torch", "open_clip"))
         bundles, eager = _from_open_clip(folder, threads) if there else (_of_the_same_shape(folder), None)
-        with own_server(folder, [bundle.path for bundle in bundles.values()]) as address:
-            figures = _repeat(address, bundles, eager, threads, seconds, repeats)
+        with ExitStack() as servers:
+            # A server each: backbones that share cores do not spin, and only one of them is loaded at a time.
+            addresses = {
+                precision: servers.enter_context(own_server(_made(folder / f"{precision}-server"), [bundle.path]))
+                for precision, bundle in bundles.items()
+            }
+            figures = _repeat(addresses, bundles, eager, threads, seconds, repeats)
     conditions = {
         "weights": "random, exported from open_clip ViT-B-32" if there else "random, shaped like ViT-B/32",
         "threads": str(threads),
@@ -63,6 +69,11 @@ def main() -> None:
         "repeats": str(repeats),
     }
     write_report(None if given.quick else given.out, figures, conditions)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def _from_open_clip(folder: Path, threads: int) -> tuple[dict[Precision, Bundle], Eager]:
@@ -111,7 +122,12 @@ def _of_the_same_shape(folder: Path) -> dict[Precision, Bundle]:
 
 
 def _repeat(
-    address: str, bundles: dict[Precision, Bundle], eager: Eager | None, threads: int, seconds: float, repeats: int
+    addresses: dict[Precision, str],
+    bundles: dict[Precision, Bundle],
+    eager: Eager | None,
+    threads: int,
+    seconds: float,
+    repeats: int,
 ) -> Figures:
     """Sessions, torch and the server in turn, so that the machine's moods fall on all alike."""
     pictures = photographs()
@@ -127,7 +143,7 @@ def _repeat(
             for precision, bundle in bundles.items():
                 floors[precision].append(measure_floor(bundle, pictures, threads, seconds / 2))
                 progress.advance(task)
-                served[precision].append(asyncio.run(_load(address, bundle, pictures, seconds)))
+                served[precision].append(asyncio.run(_load(addresses[precision], bundle, pictures, seconds)))
                 progress.advance(task)
             if eager:
                 for batch in BATCHES:

@@ -2,10 +2,10 @@
 
     make bench            or: python -m bench.serve [--quick] [--seconds S] [--repeats N] [--out DIR]
 
-A real `glimpse serve` process with two backbones, the bundled glimpse-mini and a ViT-B/32 of random weights, under a
-closed loop of 1, 8 and 32 callers with one input a call. Floors: the bare ONNX Runtime session at batches of the same
-size, and a grpc.aio server that only returns a reply of the same size. Every figure is the median of the repeats; the
-callers run on the same cores as the server.
+A real `glimpse serve` process for each of two backbones, the bundled glimpse-mini and a ViT-B/32 of random weights,
+under a closed loop of 1, 8 and 32 callers with one input a call. Floors: the bare ONNX Runtime session at batches of
+the same size, and a grpc.aio server that only returns a reply of the same size. Every figure is the median of the
+repeats; the callers run on the same cores as the server.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,11 +78,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subjects = [Subject(load_bundle(bundled()), drawings()), Subject(vit_bundle(folder / "vit"), photographs())]
-        with own_server(folder, [subject.bundle.path for subject in subjects]) as address:
-            replies = {subject.name: _enroll(address, subject) for subject in subjects}
-            rows, floors = _repeat(folder, address, subjects, replies, seconds, repeats)
+        with ExitStack() as servers:
+            addresses = {one.name: servers.enter_context(_server(folder / one.name, one)) for one in subjects}
+            replies = {subject.name: _enroll(addresses[subject.name], subject) for subject in subjects}
+            rows, floors = _repeat(folder, addresses, subjects, replies, seconds, repeats)
     conditions = {"seconds a load": str(seconds), "repeats": str(repeats)}
     write_report(None if given.quick else given.out, rows, _targets(rows, floors), floors, conditions)
+
+
+@contextmanager
+def _server(folder: Path, subject: Subject) -> Iterator[str]:
+    folder.mkdir()
+    with own_server(folder, [subject.bundle.path]) as address:
+        yield address
 
 
 def _enroll(address: str, subject: Subject) -> pb.ClassifyResponse:
@@ -121,7 +129,7 @@ def _echo(folder: Path, reply: pb.ClassifyResponse) -> Iterator[str]:
 
 def _repeat(
     folder: Path,
-    address: str,
+    addresses: dict[str, str],
     subjects: list[Subject],
     replies: dict[str, pb.ClassifyResponse],
     seconds: float,
@@ -140,6 +148,7 @@ def _repeat(
                 with _echo(folder, replies[subject.name]) as echo:
                     for kind in ("image", "vector"):
                         for callers in CALLERS:
+                            address = addresses[subject.name]
                             pair = asyncio.run(_pair(subject.requests(kind), echo, address, callers, seconds))
                             loads.setdefault((subject.name, kind, callers), []).append(pair)
                             progress.advance(task)

@@ -71,6 +71,9 @@ def _start(bundle: Bundle, graph: str, place: Place, providers: Sequence[str]) -
     options = ort.SessionOptions()
     options.intra_op_num_threads = place.threads
     options.inter_op_num_threads = 1
+    if bundle.manifest.precision == "fp16":
+        # The levels above, which are for processors, crash on some sound 16-bit graphs (seen in ONNX Runtime 1.31).
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     # Threads spin between the operators of a run, and leave their cores to decoding and gRPC when it ends. Where other
     # encoders run on the same cores they do not: two that spin took a quarter of each other's throughput.
     spin = ("session.intra_op.allow_spinning", "0") if place.shared else ("session.force_spinning_stop", "1")

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from glimpse.export.checkpoint.attention import plain_attention
 from glimpse.export.checkpoint.original import ImageOriginal, ImageTower, TextOriginal, TextTower
 from glimpse.export.errors import ExportError
+from glimpse.export.precision.graph import save
 from glimpse.export.surgery import EMBEDDING, IMAGES
 from glimpse.export.text_graph import IDS, MASK
 
 OPSET = 18
-# Protobuf's limit on one message, a little under 2 GiB.
-_LARGEST_FILE = 2_000_000_000
 
 
 def trace_image(original: ImageOriginal, file: Path) -> int:
@@ -69,5 +68,4 @@ def _settle_weights(file: Path) -> None:
     for stray in file.parent.iterdir():
         if stray != file:
             stray.unlink()
-    large = model.ByteSize() > _LARGEST_FILE
-    onnx.save(model, file, save_as_external_data=large, location=f"{file.name}.data")
+    save(model, file)
