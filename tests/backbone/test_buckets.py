@@ -118,3 +118,12 @@ def test_warming_up_runs_every_shape(bucketed: Encoder, monkeypatch: pytest.Monk
     monkeypatch.setattr(bucketed, "encode_images", spy)
     bucketed.warm_up()
     assert seen == [1, 2, 4, 6]
+
+
+def test_a_tower_that_reads_its_whole_context_has_no_shorter_bucket() -> None:
+    buckets = Buckets(4, context=64, shortest=64)
+    assert {tokens for _, tokens in buckets.shapes()} == {64}
+
+
+def test_no_shape_is_too_large_to_make_ready() -> None:
+    assert max(rows * tokens for rows, tokens in Buckets(32, context=65_536).shapes()) <= 32 * 512

@@ -8,9 +8,9 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from glimpse.backbone import Bundle, BundleError, Encoder
+from glimpse.backbone import Bundle, BundleError, Encoder, TextRule, Tokenizer
 from glimpse.backbone.sessions import CPU, CUDA, TENSORRT, choose_providers
-from support.bundles import tiny_image_bundle
+from support.bundles import tiny_dual_bundle, tiny_image_bundle
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +111,17 @@ def test_the_memory_of_a_peak_is_given_back(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     _, before, peak, after = map(float, done.stdout.split())
     assert max(peak, after) - before < 60, "MiB more than before a batch of 256"
+
+
+def test_a_tower_that_reads_its_whole_context_is_warmed_up(tmp_path: Path) -> None:
+    bundle = tiny_dual_bundle(tmp_path / "fixed", fixed=True)
+    encoder, tokenizer = Encoder(bundle, threads=1), Tokenizer.of(bundle)
+    encoder.warm_up()
+    assert encoder.encode_texts(*tokenizer.pad([tokenizer.encode("a red circle").ids])).shape == (1, 8)
+
+
+def test_a_graph_that_does_not_run_is_told_of(tmp_path: Path) -> None:
+    bundle = tiny_dual_bundle(tmp_path / "fixed", fixed=True)
+    lying = Bundle(bundle.path, bundle.manifest.model_copy(update={"text": TextRule(context_length=6)}))
+    with pytest.raises(BundleError, match=r"text\.onnx.*does not run"):
+        Encoder(lying, threads=1).warm_up()

@@ -11,7 +11,7 @@ from glimpse.backbone import Bundle
 from glimpse.export.errors import ExportError
 from glimpse.export.finish import Wish
 from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
-from glimpse.export.proof import GATES, Check, refuse_failed
+from glimpse.export.proof import GATES, Check, refuse_failed, smallest_cosine
 from support.encoders import conv_encoder
 
 SOURCE = ImageEncoderSource(size=12, mean=[0.5], std=[0.25])
@@ -40,6 +40,7 @@ def test_a_lower_precision_declares_its_parent(precision: str, tmp_path: Path) -
     assert lowered.parent.embedding_space == exact.embedding_space
     assert GATES[precision] <= lowered.parent.min_cosine <= 1
     assert {check["part"] for check in lowered.provenance["proof"]} == {
+        "image.onnx where it was fitted: smallest cosine",
         "image.onnx against fp32: smallest cosine",
         "image graph: smallest cosine",
     }
@@ -85,3 +86,13 @@ def test_every_failed_check_is_named() -> None:
     with pytest.raises(ExportError, match=r"not written: pictures: 0\.5, wanted <= 0\.1; graph: nan"):
         refuse_failed([good, Check("pictures", 0.5, "<=", 0.1), Check("graph", float("nan"), ">=", 0.99)])
     refuse_failed([good])
+
+
+def test_a_cosine_that_is_no_number_is_never_the_smallest_left_out() -> None:
+    row = np.array([[1.0, 0.0]])
+    assert np.isnan(smallest_cosine([row, row * np.nan, row], row))
+
+
+def test_vectors_of_another_size_are_not_compared() -> None:
+    with pytest.raises(ExportError, match="cannot be compared"):
+        smallest_cosine([np.ones((2, 3))], np.ones((2, 4)))

@@ -212,3 +212,22 @@ def iter_forever() -> Iterator[emb.StreamEmbedRequest]:
     """A stream that says its config, and then nothing."""
     yield emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny"))
     threading.Event().wait(30)
+
+
+def test_a_label_renamed_during_a_classification_is_among_its_answers(
+    stubs: Stubs, collection: str, large_picture: bytes
+) -> None:
+    change = col.Collection(name=collection, names_as_prompts=True)
+    stubs.collections.UpdateCollection(
+        col.UpdateCollectionRequest(collection=change, update_mask={"paths": ["names_as_prompts"]})
+    )
+    for label in ("red_circle", "blue_square"):
+        stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id=label))
+    call = stubs.classification.Classify.future(
+        cls.ClassifyRequest(collections=[collection], inputs=[Input(image=large_picture)])
+    )
+    time.sleep(0.05)
+    renamed = col.Label(name=f"{collection}/labels/blue_square", display_name="green triangle")
+    stubs.collections.UpdateLabel(col.UpdateLabelRequest(label=renamed, update_mask={"paths": ["display_name"]}))
+    [classification] = call.result().results[0].classifications
+    assert {score.label_id for score in classification.labels} == {"red_circle", "blue_square"}

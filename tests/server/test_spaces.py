@@ -218,3 +218,12 @@ def test_a_cosine_out_of_range_is_refused(stubs: Stubs, cosine: float) -> None:
     )
     with refused(Code.INVALID_ARGUMENT, "OUT_OF_RANGE", "collection.policy.min_space_cosine"):
         stubs.collections.CreateCollection(request)
+
+
+def test_letting_a_child_in_and_using_names_may_be_one_update(collection: str, child: Bundle, tmp_path: Path) -> None:
+    policy = col.DecisionPolicy(min_space_cosine=0.9)
+    both = col.Collection(name=collection, names_as_prompts=True, policy=policy)
+    paths = ["names_as_prompts", "policy.min_space_cosine"]
+    with serving(tmp_path, child) as stubs:
+        update = col.UpdateCollectionRequest(collection=both, update_mask={"paths": paths})
+        assert stubs.collections.UpdateCollection(update).collection.names_as_prompts

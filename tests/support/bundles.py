@@ -42,14 +42,26 @@ def tiny_image_bundle(
 
 
 def tiny_dual_bundle(
-    out: Path, name: str = "tiny", *, size: int = 16, dimension: int = 8, context: int = 6, seed: int = 0
+    out: Path,
+    name: str = "tiny",
+    *,
+    size: int = 16,
+    dimension: int = 8,
+    context: int = 6,
+    seed: int = 0,
+    fixed: bool = False,
 ) -> Bundle:
-    """Images and texts: a random projection of pixels, and the mean of random word vectors."""
+    """Images and texts: a random projection of pixels, and the mean of random word vectors.
+
+    `fixed`: the text graph reads the whole context and nothing shorter, as SigLIP's does.
+    """
     work = _folder(out)
     _image_graph(work / "image.onnx", size, dimension, seed)
     _tokenizer(work / "tokenizer.json")
-    _text_graph(work / "text.onnx", len(_WORDS) + 2, dimension, seed)
+    _text_graph(work / "text.onnx", len(_WORDS) + 2, dimension, seed, context if fixed else "t")
     fields = _fields(name, dimension, size=size, context=context)
+    if fixed:
+        fields["text"] = {"context_length": context, "padding": "context"}
     return write_bundle(out, fields, {f.name: f for f in work.iterdir()})
 
 
@@ -109,7 +121,7 @@ def _image_graph(file: Path, size: int, dimension: int, seed: int) -> None:
     _save(file, nodes, [images], constants, dimension)
 
 
-def _text_graph(file: Path, vocabulary: int, dimension: int, seed: int) -> None:
+def _text_graph(file: Path, vocabulary: int, dimension: int, seed: int, length: int | str) -> None:
     rng = np.random.default_rng(seed + 1)
     nodes = [
         helper.make_node("Gather", ["words", "input_ids"], ["vectors"]),  # (N, T, d)
@@ -120,7 +132,8 @@ def _text_graph(file: Path, vocabulary: int, dimension: int, seed: int) -> None:
         helper.make_node("LpNormalization", ["summed"], ["embedding"], axis=1, p=2),
     ]
     inputs = [
-        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "t"]) for name in ("input_ids", "attention_mask")
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", length])
+        for name in ("input_ids", "attention_mask")
     ]
     constants = {
         "words": rng.normal(0, 1, (vocabulary, dimension)).astype(np.float32),

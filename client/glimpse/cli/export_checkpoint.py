@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.errors import CliError, missing_module
+from glimpse.cli.errors import missing_module
 from glimpse.cli.export_options import (
     Calibrate,
     Description,
@@ -15,6 +15,7 @@ from glimpse.cli.export_options import (
     OfPrecision,
     Out,
     Precision,
+    check_before,
     command_line,
     export,
     name_of,
@@ -106,8 +107,7 @@ def _export(
     fields: dict[str, str],
     prefix: str | None = None,
 ) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):  # before the minutes, not after
-        raise CliError(f"{out} exists and is not empty", "give another folder, or remove it first")
+    check_before(fields["name"], out)
     try:
         from glimpse.export.checkpoint.loaders import load
         from glimpse.export.checkpoint.original import with_prefix

@@ -16,6 +16,7 @@ from glimpse.cli.export_options import (
     OfPrecision,
     Out,
     Precision,
+    check_before,
     command_line,
     export,
     wish,
@@ -109,6 +110,9 @@ def onnx(
         from glimpse.export.onnx_text import TextEncoderSource, wrap_text_encoder
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
+    check_before(name, out)
+    if tokenizer and calibrate:
+        raise CliError("--calibrate is for images, and --tokenizer says that this model reads text", "leave one out")
     asked = wish(precision, calibrate)
     fields = {"name": name, "description": description, "license": license, "command": command_line()}
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glimpse.export.finish import Wish
 
 _MOST_PHOTOGRAPHS = 64
+NAME_PATTERN = r"[a-z][a-z0-9.-]{0,62}"  # of a bundle's manifest
 
 
 class Precision(StrEnum):
@@ -54,14 +55,26 @@ def wish(precision: Precision, calibrate: Path | None) -> "Wish":
     files = images_in(calibrate) if calibrate else []
     if calibrate and not files:
         raise CliError(f"there is no image in {calibrate}", "give a folder of photographs with --calibrate")
-    step = max(1, len(files) // _MOST_PHOTOGRAPHS)
-    return Wish(precision.value, [file.read_bytes() for file in files[::step][:_MOST_PHOTOGRAPHS]])
+    count = min(len(files), _MOST_PHOTOGRAPHS)
+    return Wish(precision.value, [_photograph(files[i * len(files) // count]) for i in range(count)])
+
+
+def _photograph(file: Path) -> bytes:
+    from glimpse.backbone import ImageRule, InputError, decode_image
+
+    content = file.read_bytes()
+    try:
+        decode_image(content, ImageRule(size=8))
+    except InputError as error:
+        raise CliError(f"{file}: {error}", "take it out of the folder given with --calibrate") from error
+    return content
 
 
 def name_of(model: str) -> str:
     """A backbone's name out of a model's: `ViT-B-32` → `vit-b-32`; of a path or hub id, its last part."""
-    last = Path(model.rstrip("/")).name or model
-    return re.sub(r"[^a-z0-9.]+", "-", last.lower()).strip("-.")[:63]
+    last = Path(model).resolve().name if Path(model).exists() else model.rpartition("/")[2]
+    name = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9.]+", "-", last.lower()))
+    return name[:63].strip("-.")
 
 
 def command_line() -> str:
@@ -69,17 +82,24 @@ def command_line() -> str:
     return shlex.join(["glimpse", *sys.argv[1:]])
 
 
+def check_before(name: str, out: Path) -> None:
+    """What would otherwise be found out after minutes. Raises CliError."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        told = f"{name!r} is no backbone's name" if name else "no backbone's name can be made of this"
+        raise CliError(told, "give --name: a letter, then letters, digits, dots and hyphens, in lower case")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CliError(f"{out} exists and is not empty", "give another folder, or remove it first")
+
+
 def export(out: Path, output: options.Format, make: Callable[[Callable[[str], None]], "Bundle"]) -> None:
     """Makes a bundle, telling of the steps, and prints what came of it. Raises CliError."""
-    from glimpse.backbone import BundleError, InputError
+    from glimpse.backbone import BundleError
     from glimpse.export.errors import ExportError
 
     try:
         bundle = make(lambda step: tell(f"{step} …"))
     except ModuleNotFoundError as error:
         raise missing_module(error, "export") from error
-    except InputError as error:
-        raise CliError(f"a picture in --calibrate cannot be read: {error}", "take it out") from error
     except (ExportError, BundleError) as error:
         raise CliError(str(error)) from error
     manifest = bundle.manifest

@@ -7,7 +7,7 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.errors import missing_module
-from glimpse.cli.export_options import Description, License, Out, command_line, export, name_of
+from glimpse.cli.export_options import Description, License, Out, check_before, command_line, export, name_of
 
 
 def vectors(
@@ -32,6 +32,7 @@ def vectors(
     except ModuleNotFoundError as error:
         raise missing_module(error, "vectors") from error
     fields = {"name": name or name_of(file.name.split(".")[0]), "description": description, "license": license}
+    check_before(fields["name"], out)
     export(
         out,
         output,

@@ -148,6 +148,7 @@ def _load(folder: Path) -> "Bundle":
 
 def _compared(bundle: "Bundle", model: str | None, pretrained: str | None) -> tuple[list[dict[str, Any]], str]:
     """The comparison's checks, or why there was none."""
+    from glimpse.backbone import BundleError
     from glimpse.export.errors import ExportError
     from glimpse.export.verify import compare_again
 
@@ -155,8 +156,10 @@ def _compared(bundle: "Bundle", model: str | None, pretrained: str | None) -> tu
         return [check.record() for check in compare_again(bundle, model, pretrained)], ""
     except ModuleNotFoundError as error:
         return [], str(missing_module(error, "export").message)
-    except ExportError as error:
-        return [], str(error)
+    except (ExportError, BundleError) as error:
+        if model or pretrained:
+            raise CliError(str(error)) from error
+        return [], f"{error} (--model and --pretrained say where it lies now)"
 
 
 def record(backbone: Backbone) -> dict[str, Any]:

@@ -9,18 +9,20 @@ import numpy.typing as npt
 
 Inputs = Mapping[str, npt.NDArray[Any]]
 # Fewer tokens are no faster on a device that buckets are for.
-_SHORTEST = 16
+SHORTEST = 16
 # No shape of more tokens is made ready: attention over the longest contexts would fill the device's memory.
 _READY_TOKENS = 32 * 512
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Batches of 1, 2, 4, … and `max_batch`; texts of 16, 32, 64, … and `context` tokens. `context` 0: no texts."""
+    """Batches of 1, 2, 4, … and `max_batch`; texts of `shortest`, 2 x, 4 x, … and `context` tokens (0: no texts)."""
 
     max_batch: int
     context: int = 0
     pad_id: int = 0
+    #: Tokens of the smallest bucket: the context itself for towers that always read so many.
+    shortest: int = SHORTEST
 
     def rows(self, count: int) -> int:
         """The batch size for so many inputs; more than `max_batch` stay as they are."""
@@ -28,13 +30,13 @@ class Buckets:
 
     def tokens(self, length: int) -> int:
         """The length for texts of so many tokens; more than `context` stay as they are."""
-        return _bucket(length, _SHORTEST, self.context)
+        return _bucket(length, self.shortest, self.context)
 
     def shapes(self) -> Iterator[tuple[int, int]]:
         """The shapes to make ready before the first caller comes: (rows, tokens), tokens 0 where there are no texts."""
-        for tokens in _all_buckets(_SHORTEST, self.context) if self.context else [0]:
+        for tokens in _all_buckets(self.shortest, self.context) if self.context else [0]:
             for rows in _all_buckets(1, self.max_batch):
-                if rows == 1 or rows * tokens <= _READY_TOKENS:
+                if rows * tokens <= _READY_TOKENS:
                     yield rows, tokens
 
     @property

@@ -1,7 +1,7 @@
 """A bundle's graphs in ONNX Runtime: arrays in, unit vectors out."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,7 @@ class Encoder:
             BundleError: a provider that is not there, a graph that cannot be opened or is not what the manifest says.
         """
         self.manifest: Manifest = bundle.manifest
+        self._path = bundle.path
         place = Place(threads, providers, shared)
         reads = self.manifest
         self._image = Graph(bundle, IMAGE_GRAPH, _IMAGE_INPUTS, place, max_batch) if reads.image else None
@@ -67,19 +68,23 @@ class Encoder:
         if self._image and (rule := self.manifest.image):
             for rows, _ in _shapes(self._image):
                 pixels = np.full((rows, rule.size, rule.size, 3), 127, np.uint8)
-                self._check(IMAGE_GRAPH, self.encode_images(pixels), rows)
-        if self._text:
-            for rows, tokens in _shapes(self._text):
-                ids = np.ones((rows, tokens or 1), np.int64)
-                self._check(TEXT_GRAPH, self.encode_texts(ids, ids), rows)
+                self._check(IMAGE_GRAPH, partial(self.encode_images, pixels), rows)
+        if self._text and (text := self.manifest.text):
+            for rows, tokens in _shapes(self._text, text.context_length if text.padding == "context" else 1):
+                ids = np.ones((rows, tokens), np.int64)
+                self._check(TEXT_GRAPH, partial(self.encode_texts, ids, ids), rows)
 
-    def _check(self, graph: str, vectors: Vectors, rows: int) -> None:
+    def _check(self, graph: str, run: Callable[[], Vectors], rows: int) -> None:
+        try:
+            vectors = run()
+        except Exception as error:  # the library's exceptions have no common base
+            raise BundleError(self._path / graph, f"does not run: {error}") from error
         shape, length = vectors.shape, float(np.linalg.norm(vectors[0]))
         if shape != (rows, self.manifest.dimension) or not abs(length - 1) < 1e-2:
             message = f"gives shape {shape} and length {length:.3f}, not one unit vector of {self.manifest.dimension}"
-            raise BundleError(Path(graph), message)
+            raise BundleError(self._path / graph, message)
 
 
-def _shapes(graph: Graph) -> Iterator[tuple[int, int]]:
+def _shapes(graph: Graph, tokens: int = 0) -> Iterator[tuple[int, int]]:
     """Rows and tokens to warm up with: on the CPU the first run alone is slower than the others."""
-    return graph.buckets.shapes() if graph.buckets else iter([(1, 1)])
+    return graph.buckets.shapes() if graph.buckets else iter([(1, tokens)])

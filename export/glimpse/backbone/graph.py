@@ -7,10 +7,10 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from glimpse.backbone.binding import BoundRuns
-from glimpse.backbone.buckets import Buckets, Inputs
+from glimpse.backbone.buckets import SHORTEST, Buckets, Inputs
 from glimpse.backbone.bundle import Bundle
 from glimpse.backbone.errors import BundleError
-from glimpse.backbone.manifest import TEXT_GRAPH
+from glimpse.backbone.manifest import TEXT_GRAPH, TextRule
 from glimpse.backbone.sessions import CPU, CUDA, Place, open_session, shrinking
 
 OUTPUT = "embedding"
@@ -34,8 +34,8 @@ class Graph:
         #: None: shapes as they come. On the CPU a new shape costs nothing, and padding does.
         self.buckets: Buckets | None = None
         self._kept = _KEPT_TOKENS if text else _KEPT_ROWS
-        if self.providers != [CPU]:
-            self.buckets = Buckets(max_batch, text.context_length if text else 0, text.pad_id if text else 0)
+        if self.providers[0] != CPU:
+            self.buckets = _buckets(max_batch, text)
             self._kept = self.buckets.largest
         self._session = session
         self._shrink = shrinking(session)
@@ -54,6 +54,13 @@ class Graph:
         else:
             [vectors] = self._session.run([OUTPUT], dict(inputs))
         return np.asarray(vectors[:count], np.float32)
+
+
+def _buckets(max_batch: int, text: TextRule | None) -> Buckets:
+    if text is None:
+        return Buckets(max_batch)
+    shortest = text.context_length if text.padding == "context" else SHORTEST
+    return Buckets(max_batch, text.context_length, text.pad_id, shortest)
 
 
 def _size(inputs: Inputs) -> int:

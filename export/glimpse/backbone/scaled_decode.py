@@ -25,5 +25,5 @@ def scaled_decode_cosine(encoder: Encoder, rule: ImageRule, photos: Sequence[byt
         differing = [pair for pair in pairs if not np.array_equal(*pair)]
         if differing:
             one, other = (encoder.encode_images(np.stack(pixels)) for pixels in zip(*differing, strict=True))
-            smallest = min(1.0 if smallest is None else smallest, float((one * other).sum(1).min()))
+            smallest = float(np.minimum(1.0 if smallest is None else smallest, (one * other).sum(1).min()))
     return smallest

@@ -96,6 +96,7 @@ def _options(bundle: Bundle, provider: str) -> dict[str, Any]:
         # Building an engine takes minutes: one is kept for each embedding space.
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glimpse" / "tensorrt"
         folder = cache / bundle.manifest.embedding_space
+        folder.mkdir(parents=True, exist_ok=True)
         half = str(bundle.manifest.precision == "fp16")
         return {"trt_engine_cache_enable": "True", "trt_engine_cache_path": str(folder), "trt_fp16_enable": half}
     return {}

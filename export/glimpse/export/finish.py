@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glimpse.backbone import Bundle, Encoder, scaled_decode_cosine, write_bundle
+from glimpse.backbone import Bundle, Encoder, ImageRule, scaled_decode_cosine, write_bundle
 from glimpse.backbone.encoder import Vectors
 from glimpse.export.onnx_model import Inputs
-from glimpse.export.proof import GATES, Check, refuse_failed
+from glimpse.export.proof import GATES, Check, refuse_failed, smallest_cosine
 from glimpse.export.samples import encoded, inputs_of, pictures, pixels_of
 from glimpse.export.surgery import IMAGES
 from glimpse.export.text_graph import IDS, MASK
@@ -70,36 +70,51 @@ def finish(
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         exact = write_bundle(scratch / "exact", fields, contents)
+        tell("comparing it with the original")
+        checks = prove(exact)
+        refuse_failed(checks)
         if wish.photographs and exact.manifest.image:
-            tell("decoding the photographs at a smaller scale")
-            cosine = scaled_decode_cosine(on_cpu(exact), exact.manifest.image, wish.photographs)
-            on = cosine is not None and cosine >= MIN_SCALED
-            fields["image"] = exact.manifest.image.model_copy(update={"scaled_decode": on})
-            provenance["scaled_decode"] = {"photographs": len(wish.photographs), "min_cosine": cosine}
+            fields["image"], provenance["scaled_decode"] = _scaled(exact, wish.photographs, tell)
+        lowering: list[Check] = []
         if wish.precision != "fp32":
-            contents, provenance["precision"] = _lowered(exact, wish, scratch, tell)
+            contents, provenance["precision"], lowering = _lowered(exact, wish, scratch, tell)
             fields["precision"] = wish.precision
         draft = write_bundle(scratch / "draft", fields, contents)
-        checks: list[Check] = []
         if draft.manifest.embedding_space != exact.manifest.embedding_space:
             tell("comparing it with fp32")
-            checks = _against(exact, draft, wish.photographs)
-            smallest = min(check.measured for check in checks)
-            parent = {"embedding_space": exact.manifest.embedding_space, "min_cosine": _floor(smallest)}
-            fields["parent"] = parent
-        tell("comparing it with the original")
-        checks += prove(draft)
-        refuse_failed(checks)
-        provenance["proof"] = [check.record() for check in checks]
+            lowering += _against(exact, draft, wish.photographs)
+            refuse_failed(lowering)
+            smallest = min(check.measured for check in lowering)
+            fields["parent"] = {"embedding_space": exact.manifest.embedding_space, "min_cosine": _floor(smallest)}
+        if wish.precision != "fp32":
+            tell("comparing it with the original")
+            checks = prove(draft)
+            refuse_failed(checks)
+        provenance["proof"] = [check.record() for check in (*lowering, *checks)]
         return write_bundle(out, {**fields, "provenance": provenance}, contents)
 
 
-def _lowered(exact: Bundle, wish: Wish, scratch: Path, tell: Tell) -> tuple[dict[str, Path], dict[str, Any]]:
-    """The bundle's files with lowered graphs, and what was done to each."""
+def _scaled(exact: Bundle, photographs: Sequence[bytes], tell: Tell) -> tuple[ImageRule, dict[str, Any]]:
+    """The image rule, with scaled decoding where it does no harm; and what was measured."""
+    rule = exact.manifest.image
+    if rule is None:
+        raise ValueError("this bundle reads no images")
+    cosine = scaled_decode_cosine(on_cpu(exact), rule, photographs)
+    on = cosine is not None and cosine >= MIN_SCALED
+    measured = "no photograph is a JPEG large enough" if cosine is None else f"smallest cosine {cosine:.5f}"
+    tell(f"decoding JPEGs at a smaller scale: {'on' if on else 'off'}, {measured}")
+    return rule.model_copy(update={"scaled_decode": on}), {"photographs": len(photographs), "min_cosine": cosine}
+
+
+def _lowered(
+    exact: Bundle, wish: Wish, scratch: Path, tell: Tell
+) -> tuple[dict[str, Path], dict[str, Any], list[Check]]:
+    """The bundle's files with lowered graphs, what was done to each, and how near it came where it was fitted."""
     from glimpse.export.precision import lower  # what it needs of onnxruntime takes a second to import
 
     contents = {name: exact.path / name for name in exact.manifest.files if not name.endswith(".data")}
     done: dict[str, Any] = {}
+    checks = []
     # Other pictures than those of the proof.
     shown = wish.photographs or [encoded(picture) for picture in pictures(seed=1)]
     for graph, inputs in inputs_of(exact, shown):
@@ -108,7 +123,9 @@ def _lowered(exact: Bundle, wish: Wish, scratch: Path, tell: Tell) -> tuple[dict
         lowered = lower(exact.path / graph, folder / graph, wish.precision, inputs, tell)
         contents |= {file.name: file for file in folder.iterdir()}
         done[graph] = {"method": lowered.notes, "kept_in_float": list(lowered.kept)}
-    return contents, done
+        part = f"{graph} where it was fitted: smallest cosine"
+        checks.append(Check(part, lowered.min_cosine, ">=", GATES[wish.precision]))
+    return contents, done, checks
 
 
 def _against(exact: Bundle, draft: Bundle, photographs: Sequence[bytes]) -> list[Check]:
@@ -118,7 +135,7 @@ def _against(exact: Bundle, draft: Bundle, photographs: Sequence[bytes]) -> list
     checks = []
     for graph, inputs in inputs_of(exact, [encoded(picture) for picture in pictures()]):
         wanted, found = (np.concatenate([_encode(one, batch) for batch in inputs]) for one in encoders)
-        checks.append(Check(f"{graph} against fp32: smallest cosine", _smallest(wanted, found), ">=", gate))
+        checks.append(Check(f"{graph} against fp32: smallest cosine", smallest_cosine([found], wanted), ">=", gate))
     theirs, ours = exact.manifest.image, draft.manifest.image
     if theirs and ours and ours.scaled_decode:
         wanted, found = (
@@ -126,12 +143,8 @@ def _against(exact: Bundle, draft: Bundle, photographs: Sequence[bytes]) -> list
             for encoder, rule in zip(encoders, (theirs, ours), strict=True)
         )
         part = "photographs against fp32: smallest cosine"
-        checks.append(Check(part, _smallest(wanted, found), ">=", min(gate, MIN_SCALED)))
+        checks.append(Check(part, smallest_cosine([found], wanted), ">=", min(gate, MIN_SCALED)))
     return checks
-
-
-def _smallest(wanted: Vectors, found: Vectors) -> float:
-    return float((wanted * found).sum(1).min())
 
 
 def on_cpu(bundle: Bundle) -> Encoder:

@@ -9,7 +9,7 @@ from onnxruntime import InferenceSession
 from glimpse.backbone import Bundle, ImageRule, Tokenizer
 from glimpse.export.finish import on_cpu
 from glimpse.export.onnx_model import Inputs
-from glimpse.export.proof import GATES, Check
+from glimpse.export.proof import GATES, Check, smallest_cosine
 from glimpse.export.samples import encoded, pictures, pixels_of, texts
 from glimpse.export.text_graph import Pooling
 
@@ -66,5 +66,5 @@ def _check(part: str, bundle: Bundle, found: list[Array], wanted: list[Array]) -
     """The smallest cosine of every input at every batch size."""
     rows = np.stack(wanted).astype(np.float64)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    smallest = min(float((vectors * rows).sum(1).min()) for vectors in found)
+    smallest = smallest_cosine(found, rows)
     return Check(f"{part}: smallest cosine", smallest, ">=", GATES[bundle.manifest.precision])

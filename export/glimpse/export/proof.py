@@ -1,10 +1,15 @@
 """What an export must keep to, and whether it does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from glimpse.export.errors import ExportError
+
+Vectors = npt.NDArray[np.floating[Any]]
 
 #: The smallest cosine between a graph's vectors and the original's that is let through, by the bundle's precision.
 GATES = {"fp32": 0.99999, "fp16": 0.9999, "int8": 0.99}
@@ -25,11 +30,19 @@ class Check:
         return self.measured >= self.limit if self.relation == ">=" else self.measured <= self.limit
 
     def __str__(self) -> str:
-        return f"{self.part}: {self.measured:.6g}, wanted {self.relation} {self.limit:.6g}"
+        return f"{self.part}: {self.measured:.7g}, wanted {self.relation} {self.limit:.7g}"
 
     def record(self) -> dict[str, Any]:
         """As a manifest's provenance and `--format json` hold it."""
         return {**asdict(self), "measured": round(self.measured, 7), "passed": self.passed}
+
+
+def smallest_cosine(found: Iterable[Vectors], wanted: Vectors) -> float:
+    """Of rows of length 1 with those wanted, at every batch size; NaN where one is. Raises ExportError."""
+    rows = list(found)
+    if any(vectors.shape != wanted.shape for vectors in rows):
+        raise ExportError(f"vectors of shape {rows[0].shape} cannot be compared with those wanted, {wanted.shape}")
+    return float(np.min([(vectors * wanted).sum(1) for vectors in rows]))
 
 
 def refuse_failed(checks: Sequence[Check]) -> None:

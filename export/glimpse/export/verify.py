@@ -18,7 +18,10 @@ def compare_again(bundle: Bundle, model: str | None, pretrained: str | None) -> 
     if not isinstance(source, dict):
         raise ExportError(f"{bundle.manifest.name} was not made of a checkpoint that can be loaded again")
     from glimpse.export.checkpoint.loaders import load
+    from glimpse.export.checkpoint.original import with_prefix
     from glimpse.export.checkpoint.parity import compare
 
     original = load(source["library"], model or source["model"], pretrained or source.get("pretrained"))
+    if (prefix := source.get("prefix")) is not None:
+        original = with_prefix(original, prefix)
     return compare(original, bundle)

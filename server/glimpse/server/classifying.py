@@ -53,8 +53,6 @@ async def classify_inputs(
 ) -> list[pb.ClassifyResult]:
     """Embeds each input once for each backbone, then asks every collection. Raises RequestError."""
     started = time.monotonic()
-    for view in views:
-        await prompt_names(rooms, view, deadline)
     vectors_given = any(item.WhichOneof("content") == "vector" for item in inputs)
     sources = [rooms.source_of(view) for view in views]
     keys = [_pass_of(source, vectors_given) for source in sources]
@@ -67,6 +65,7 @@ async def classify_inputs(
     for view, key in zip(views, keys, strict=True):
         embedded = by_pass[key]
         queries = good_vectors([embedded[i] for i in good], view.record.dimension)
+        await prompt_names(rooms, view, deadline)
         # Head and revision are read together, before anything is awaited.
         revision = view.record.revision
         classified = classify(view.head, queries, rooms.judgement(view), options.top_k)

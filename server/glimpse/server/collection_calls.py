@@ -10,7 +10,7 @@ from glimpse.server.errors import RequestError, already_exists, failed_precondit
 from glimpse.server.messages import collection_message
 from glimpse.server.resource_calls import ResourceCalls, page_of
 from glimpse.server.rpc import Context, unary
-from glimpse.server.view import CollectionView
+from glimpse.server.spaces import source_of_collection
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -74,12 +74,12 @@ class CollectionCalls(ResourceCalls):
         checks.check_length(given.display_name, "collection.display_name")
         checks.check_policy(given.policy, "collection.policy")
         changes = _changes(given, checks.mask_paths(request.update_mask.paths))
-        if changes.get("names_as_prompts"):
-            self._check_reads_text(view)
 
         def plan() -> Callable[[Ledger], CollectionRecord]:
             self.catalog.check_current(view, "collection.name")
             changed = replace(view.record, **changes)
+            if changed.names_as_prompts and not view.record.names_as_prompts:
+                self._check_reads_text(changed)
             return lambda ledger: ledger.update_collection(changed)
 
         record = await self.catalog.write(plan, self._put)
@@ -107,8 +107,8 @@ class CollectionCalls(ResourceCalls):
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteCollectionResponse(revision=revision)
 
-    def _check_reads_text(self, view: CollectionView) -> None:
-        backbone = self.rooms.source_of(view).backbone
+    def _check_reads_text(self, record: CollectionRecord) -> None:
+        backbone = source_of_collection(record, self.rooms.backbones).backbone
         if isinstance(backbone, RequestError):
             raise backbone
         backbone.check_reads_text()

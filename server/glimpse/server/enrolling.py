@@ -10,9 +10,10 @@ from glimpse.ledger import Enrolled, EnrollRequest, ExampleRecord, LabelRecord, 
 from glimpse.server import checks
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import Embedded, embed_all
-from glimpse.server.errors import RequestError, exhausted, item_status, not_found
+from glimpse.server.errors import RequestError, exhausted, invalid, item_status, not_found
 from glimpse.server.messages import example_message
 from glimpse.server.names import example_name
+from glimpse.server.spaces import mismatch
 from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
@@ -95,7 +96,7 @@ def _refuse_what_cannot_be(
     rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest, items: Sequence[_Item]
 ) -> None:
     """Refuses the items that the collection, as it is now, cannot take."""
-    labels, count = set(view.labels), view.example_count
+    labels, count, source = set(view.labels), view.example_count, rooms.source_of(view)
     for position, item in enumerate(items):
         if item.refusal:
             continue
@@ -111,6 +112,10 @@ def _refuse_what_cannot_be(
             if count >= rooms.settings.max_examples:
                 raise exhausted("TOO_MANY_EXAMPLES", f"a collection takes {rooms.settings.max_examples}")
             count += 1
+            # The policy that let it in may have been withdrawn while it was embedded.
+            if item.embedded and not source.takes(item.embedded.embedding_space):
+                told = mismatch(source, item.embedded.embedding_space)
+                raise invalid("EMBEDDING_SPACE_MISMATCH", told, f"{field}.input")
         except RequestError as refusal:
             item.refusal = refusal
 

@@ -5,22 +5,26 @@ from glimpse.server.errors import RequestError
 from glimpse.server.prompts import name_as_prompt, prompt_directions, with_templates
 from glimpse.server.view import CollectionView
 
+_AT_ONCE = 16  # labels
+
 
 async def prompt_names(rooms: Rooms, view: CollectionView, deadline: float) -> None:
     """Gives labels that cannot answer yet the directions of their names, where the collection wants that.
 
     In memory alone: names are cheap to embed again, and a collection's wish may change. Raises RequestError.
     """
-    if not view.record.names_as_prompts or not view.silent_labels():
+    if not view.record.names_as_prompts:
         return
     source = rooms.source_of(view)
-    if isinstance(source.backbone, RequestError) or not source.backbone.manifest.text:
+    if isinstance(source.backbone, RequestError) or not source.backbone.manifest.text or not view.silent_labels():
         return  # vectors are still answered, by the labels that can
     templates = source.backbone.manifest.prompt_templates
     async with view.naming:  # whoever comes meanwhile waits for these names rather than embedding them too
-        labels = view.silent_labels()
-        texts = [with_templates([name_as_prompt(label.id, label.display_name)], templates) for label in labels]
-        fields = [f"labels/{label.id}" for label in labels]
-        directions = await prompt_directions(source, texts, fields, deadline)
-        for label, direction in zip(labels, directions, strict=True):
-            view.name_label(label, direction)
+        # A few at a time, so that a call that ends too early leaves the next one less to do; anew after each, since
+        # labels come and go.
+        while view.record.names_as_prompts and (labels := view.silent_labels()[:_AT_ONCE]):
+            texts = [with_templates([name_as_prompt(label.id, label.display_name)], templates) for label in labels]
+            fields = [f"labels/{label.id}" for label in labels]
+            directions = await prompt_directions(source, texts, fields, deadline)
+            for label, direction in zip(labels, directions, strict=True):
+                view.name_label(label, direction)

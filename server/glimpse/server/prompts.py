@@ -37,9 +37,12 @@ async def prompt_directions(
         some = texts_left[start : start + _AT_ONCE]
         inputs = [types_pb2.Input(text=text) for text in some]
         outcomes = await embed_all(source, inputs, [unknown[text] for text in some], deadline)
-        for text, outcome in zip(some, outcomes, strict=True):
-            vectors[text] = _vector(outcome)
-            cache.put(text, vectors[text])
+        good = {text: one for text, one in zip(some, outcomes, strict=True) if isinstance(one, Embedded)}
+        for text, embedded in good.items():
+            vectors[text] = embedded.vector
+            cache.put(text, embedded.vector)
+        if refusal := next((one for one in outcomes if isinstance(one, RequestError)), None):
+            raise refusal
     return [mean_direction(np.stack([vectors[text] for text in texts])) for texts in prompts]
 
 
@@ -52,9 +55,3 @@ def name_as_prompt(label_id: str, display_name: str = "") -> str:
     """A label's name as people would write it: the display name, or the id with `_` and `-` as spaces."""
     spaced = " ".join(label_id.replace("_", " ").replace("-", " ").split())
     return display_name.strip() or spaced or label_id
-
-
-def _vector(outcome: Embedded | RequestError) -> Array:
-    if isinstance(outcome, RequestError):
-        raise outcome
-    return outcome.vector

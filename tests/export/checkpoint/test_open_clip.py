@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("open_clip")
 
+import open_clip
 import torch
 
 from glimpse.backbone import Bundle, Encoder, Tokenizer
@@ -42,7 +43,9 @@ def test_a_small_one_of_each_family(architecture: str, tmp_path: Path) -> None:
 def test_siglip_from_a_folder_has_its_bias_tokenizer_and_preprocessing(tmp_path: Path) -> None:
     folder = tmp_path / "siglip"
     folder.mkdir()
-    manifest = exported(str(save_siglip(folder)), None, tmp_path / "out").manifest
+    bundle = exported(str(save_siglip(folder)), None, tmp_path / "out")
+    Encoder(bundle, threads=1).warm_up()  # as a server does
+    manifest = bundle.manifest
     assert manifest.logit_bias == -10
     assert manifest.text
     assert manifest.text.padding == "context"
@@ -130,3 +133,29 @@ def test_a_difference_is_refused_and_nothing_written(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="pictures: greatest difference of a value"):
         export_checkpoint(original, tmp_path / "out", name="backbone")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "tag", "trained"), [("ViT-B-32", "openai", True), ("ViT-B-32", "laion2b_s34b_b79k", False)]
+)
+def test_weights_trained_with_quick_gelu_are_run_with_it(
+    model: str, tag: str, trained: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, object] = {}
+
+    def create_model(*_: object, **options: object) -> None:
+        asked.update(options)
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(open_clip, "create_model", create_model)
+    with pytest.raises(ExportError, match="no network"):
+        load_open_clip(model, tag)
+    assert asked["force_quick_gelu"] is trained
+
+
+def test_a_quick_gelu_architecture_refuses_other_weights() -> None:
+    tag = "laion2b_s34b_b79k"
+    if tag not in open_clip.list_pretrained_tags_by_model("ViT-B-32-quickgelu"):
+        pytest.skip("open_clip lists no such pair any more")
+    with pytest.raises(ExportError, match="export ViT-B-32 instead"):
+        load_open_clip("ViT-B-32-quickgelu", tag)

@@ -25,14 +25,14 @@ def load_open_clip(model: str, pretrained: str | None) -> Original:
 
     name = f"local-dir:{model}" if Path(model).is_dir() else model
     whole = name.startswith(("local-dir:", "hf-hub:"))
-    if not whole:
-        _check(open_clip, model, pretrained)
+    quick_gelu = not whole and _check(open_clip, model, pretrained)
     try:
         network = open_clip.create_model(
             name,
             pretrained=pretrained,
             require_pretrained=True,
             pretrained_hf=False,  # the checkpoint has the text tower's weights too
+            force_quick_gelu=quick_gelu,
             force_custom_text=True,  # takes texts of any length; CLIP's oldest form takes 77 tokens only
         ).eval()
         tokenizer = open_clip.get_tokenizer(name)
@@ -54,7 +54,8 @@ def load_open_clip(model: str, pretrained: str | None) -> Original:
     return Original(_image(network), _text(network, tokenizer), fields)
 
 
-def _check(open_clip: Any, model: str, pretrained: str | None) -> None:
+def _check(open_clip: Any, model: str, pretrained: str | None) -> bool:
+    """Whether a tag's weights were trained with QuickGELU: open_clip itself only warns. Raises ExportError."""
     known = open_clip.list_models()
     if model not in known:
         near = difflib.get_close_matches(model, known, 5, 0.4)
@@ -66,6 +67,12 @@ def _check(open_clip: Any, model: str, pretrained: str | None) -> None:
     if not Path(pretrained).is_file() and pretrained not in tags:
         choice = ", ".join(tags) or "(none)"
         raise ExportError(f"{pretrained!r} is neither a file nor a tag of {model}; its tags are {choice}")
+    of_tag = bool((open_clip.get_pretrained_cfg(model, pretrained) or {}).get("quick_gelu"))
+    of_model = bool(open_clip.get_model_config(model).get("quick_gelu"))
+    if of_model and not of_tag and pretrained in tags:
+        other = model.replace("-quickgelu", "")
+        raise ExportError(f"the weights {pretrained!r} were not trained with QuickGELU; export {other} instead")
+    return of_tag
 
 
 def _nothing_to_be_had(model: str, pretrained: str | None, error: Exception) -> str:

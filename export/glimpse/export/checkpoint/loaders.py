@@ -14,6 +14,15 @@ def load(library: str, model: str, pretrained: str | None) -> Original:
 
     Raises ExportError: no such model, no weights to be had.
     """
+    try:
+        return _load(library, model, pretrained)
+    except RuntimeError as error:
+        if "torchvision" not in str(error):
+            raise
+        raise ExportError(f"torchvision does not fit torch ({error}): install both from the same place") from error
+
+
+def _load(library: str, model: str, pretrained: str | None) -> Original:
     if library == "open_clip":
         from glimpse.export.checkpoint.from_open_clip import load_open_clip
 

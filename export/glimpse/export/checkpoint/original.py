@@ -54,7 +54,10 @@ def with_prefix(original: Original, prefix: str) -> Original:
     if original.text is None:
         raise ExportError("a prefix is for texts, and this model reads none")
     rule = original.text.rule.model_copy(update={"prefix": prefix})
-    return replace(original, text=replace(original.text, rule=rule))
+    provenance = {**original.fields["provenance"]}
+    provenance["source"] = {**provenance["source"], "prefix": prefix}
+    fields = {**original.fields, "provenance": provenance}
+    return replace(original, text=replace(original.text, rule=rule), fields=fields)
 
 
 class ImageTower(nn.Module):

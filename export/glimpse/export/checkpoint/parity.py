@@ -8,8 +8,9 @@ from torch.nn import functional
 
 from glimpse.backbone import Bundle, Encoder, Tokenizer
 from glimpse.export.checkpoint.original import ImageOriginal, ImageTower, Original, TextOriginal, TextTower
+from glimpse.export.errors import ExportError
 from glimpse.export.finish import on_cpu
-from glimpse.export.proof import GATES, Check
+from glimpse.export.proof import GATES, Check, smallest_cosine
 from glimpse.export.samples import encoded, pictures, pixels_of, texts
 
 # A value of 255, and what float rounding adds.
@@ -22,6 +23,11 @@ Array = npt.NDArray[np.float32]
 
 def compare(original: Original, bundle: Bundle) -> list[Check]:
     """Runs pictures and texts through both."""
+    manifest = bundle.manifest
+    if [bool(manifest.image), bool(manifest.text)] != [bool(original.image), bool(original.text)]:
+        raise ExportError(
+            f"the checkpoint and the bundle, which reads {' and '.join(manifest.modalities)}, read others"
+        )
     encoder = on_cpu(bundle)
     checks: list[Check] = []
     with torch.inference_mode():
@@ -35,7 +41,7 @@ def compare(original: Original, bundle: Bundle) -> list[Check]:
 def _compare_images(original: ImageOriginal, bundle: Bundle, encoder: Encoder) -> list[Check]:
     rule, gate = original.rule, GATES[bundle.manifest.precision]
     shown = pictures()
-    pixels = pixels_of(rule, [encoded(picture) for picture in shown])  # uint8 (n, S, S, 3)
+    pixels = pixels_of(bundle.manifest.image or rule, [encoded(picture) for picture in shown])  # uint8 (n, S, S, 3)
     theirs = torch.stack([original.transform(picture) for picture in shown])  # (n, 3, S, S)
     mean, std = (np.array(values)[:, None, None] for values in (rule.mean, rule.std))
     difference = np.abs(theirs.numpy() * std + mean - pixels.transpose(0, 3, 1, 2) / 255).max()
@@ -48,8 +54,8 @@ def _compare_images(original: ImageOriginal, bundle: Bundle, encoder: Encoder) -
     ]
     return [
         Check("pictures: greatest difference of a value", float(difference), "<=", _MAX_PIXEL),
-        Check("image graph: smallest cosine", _smallest(found, tower), ">=", gate),
-        Check("image path: smallest cosine", _smallest(found, whole), ">=", min(gate, _MIN_PATH)),
+        Check("image graph: smallest cosine", smallest_cosine(found, tower), ">=", gate),
+        Check("image path: smallest cosine", smallest_cosine(found, whole), ">=", min(gate, _MIN_PATH)),
     ]
 
 
@@ -69,8 +75,8 @@ def _compare_texts(original: TextOriginal, bundle: Bundle, encoder: Encoder) -> 
     ]
     return [
         Check(f"tokenizer: texts of {len(said)} with other ids", different, "<=", 0),
-        Check("text graph: smallest cosine", _smallest(found, tower), ">=", gate),
-        Check("text path: smallest cosine", _smallest(found, whole), ">=", gate),
+        Check("text graph: smallest cosine", smallest_cosine(found, tower), ">=", gate),
+        Check("text path: smallest cosine", smallest_cosine(found, whole), ">=", gate),
     ]
 
 
@@ -78,11 +84,6 @@ def _in_batches(tower: torch.nn.Module, *inputs: Tensor) -> Array:
     """A tower's vectors, (n, d), unit length; a few inputs at a time, for memory's sake."""
     parts = [tower(*some) for some in zip(*(one.split(_BATCHES[-1]) for one in inputs), strict=True)]
     return np.asarray(functional.normalize(torch.cat(parts).float(), dim=-1).numpy())
-
-
-def _smallest(found: list[Array], wanted: Array) -> float:
-    """Of every input at every batch size."""
-    return min(float((vectors * wanted).sum(1).min()) for vectors in found)
 
 
 def _same(mine: npt.NDArray[np.int64], theirs: Tensor, pad_id: int) -> bool:
