@@ -115,9 +115,9 @@ def _lowered(
     contents = {name: exact.path / name for name in exact.manifest.files if not name.endswith(".data")}
     done: dict[str, Any] = {}
     checks = []
-    # Other pictures than those of the proof.
+    # Other pictures and texts than those of the proof.
     shown = wish.photographs or [encoded(picture) for picture in pictures(seed=1)]
-    for graph, inputs in inputs_of(exact, shown):
+    for graph, inputs in inputs_of(exact, shown, seed=1):
         folder = scratch / graph.removesuffix(".onnx")
         folder.mkdir()
         lowered = lower(exact.path / graph, folder / graph, wish.precision, inputs, tell)

@@ -39,10 +39,13 @@ def pictures(seed: int = 0) -> list[Image.Image]:
     return found
 
 
-def texts(context: int) -> list[str]:
+def texts(context: int, seed: int = 0) -> list[str]:
     """About thirty, empty and over-long ones among them; with capitals, marks, accents, other scripts and emoji."""
-    sentences = [" ".join(_WORDS[: 1 + i % len(_WORDS)]) for i in range(0, 2 * len(_WORDS), 3)]
-    return [*sentences, *_ODD_TEXTS, "word " * (2 * context), "".join(_WORDS) * context]
+    rng = np.random.default_rng(seed)
+    words = [_WORDS[i] for i in rng.permutation(len(_WORDS))] if seed else _WORDS
+    odd = [" ".join(text.split(" ")[::-1]) for text in _ODD_TEXTS] if seed else _ODD_TEXTS
+    sentences = [" ".join(words[: 1 + i % len(words)]) for i in range(0, 2 * len(words), 3)]
+    return [*sentences, *odd, f"{words[3]} " * (2 * context), "".join(words) * context]
 
 
 def encoded(picture: Image.Image) -> bytes:
@@ -57,13 +60,14 @@ def pixels_of(rule: ImageRule, shown: Sequence[bytes]) -> npt.NDArray[np.uint8]:
     return np.stack([decode_image(picture, rule) for picture in shown])
 
 
-def inputs_of(bundle: Bundle, shown: Sequence[bytes], batch: int = 8) -> Iterator[tuple[str, list[Inputs]]]:
-    """The bundle's graphs, each with batches for it: of encoded pictures, and of sample texts."""
+def inputs_of(bundle: Bundle, shown: Sequence[bytes], seed: int = 0) -> Iterator[tuple[str, list[Inputs]]]:
+    """The bundle's graphs, each with batches of eight for it: of encoded pictures, and of sample texts."""
+    batch = 8
     if bundle.manifest.image:
         pixels = pixels_of(bundle.manifest.image, shown)
         yield "image.onnx", [{IMAGES: pixels[i : i + batch]} for i in range(0, len(pixels), batch)]
     if bundle.manifest.text:
         tokenizer = Tokenizer.of(bundle)
-        ids = [tokenizer.encode(text).ids for text in texts(bundle.manifest.text.context_length)]
+        ids = [tokenizer.encode(text).ids for text in texts(bundle.manifest.text.context_length, seed)]
         padded = [tokenizer.pad(ids[i : i + batch]) for i in range(0, len(ids), batch)]
         yield "text.onnx", [dict(zip((IDS, MASK), one, strict=True)) for one in padded]
