@@ -30,15 +30,15 @@ def measure_floor(bundle: Bundle, pictures: Sequence[bytes], threads: int, secon
     encoder.warm_up()
     pixels = [decode_image(data, rule) for data in pictures]
     batches = {n: np.stack([pixels[i % len(pixels)] for i in range(n)]) for n in BATCHES}
-    decode_ms = 1e3 * _median_seconds(lambda i: decode_image(pictures[i % len(pictures)], rule), seconds)
-    session = {n: _median_seconds(lambda _, n=n: encoder.encode_images(batches[n]), seconds) for n in BATCHES}  # type: ignore[misc]
+    decode_ms = 1e3 * median_seconds(lambda i: decode_image(pictures[i % len(pictures)], rule), seconds)
+    session = {n: median_seconds(lambda _, n=n: encoder.encode_images(batches[n]), seconds) for n in BATCHES}  # type: ignore[misc]
     with ThreadPoolExecutor(threads) as pool:
 
         def both(count: int) -> object:
             data = [pictures[i % len(pictures)] for i in range(count)]
             return encoder.encode_images(np.stack(list(pool.map(lambda d: decode_image(d, rule), data))))
 
-        whole = {n: _median_seconds(lambda _, n=n: both(n), seconds) for n in BATCHES}  # type: ignore[misc]
+        whole = {n: median_seconds(lambda _, n=n: both(n), seconds) for n in BATCHES}  # type: ignore[misc]
     return Floor(
         decode_ms,
         1e3 * session[1],
@@ -47,7 +47,8 @@ def measure_floor(bundle: Bundle, pictures: Sequence[bytes], threads: int, secon
     )
 
 
-def _median_seconds(work: Callable[[int], object], seconds: float) -> float:
+def median_seconds(work: Callable[[int], object], seconds: float) -> float:
+    """Of the runs of about so many seconds, but for the first."""
     taken: list[float] = []
     end = time.perf_counter() + seconds
     while len(taken) < 5 or time.perf_counter() < end:

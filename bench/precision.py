@@ -11,9 +11,7 @@ measured in turn, and every figure is the median of the repeats. About 6 minutes
 import argparse
 import asyncio
 import importlib.util
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import Progress
 
-from bench.floor import BATCHES, Floor, measure_floor
+from bench.floor import BATCHES, Floor, measure_floor, median_seconds
 from bench.inputs import photographs
 from bench.load import Load, closed_loop
 from bench.precision_report import Figures, write_report
@@ -147,7 +145,8 @@ def _repeat(
                 progress.advance(task)
             if eager:
                 for batch in BATCHES:
-                    torch_rates[batch].append(_rate(eager, pixels[:batch], seconds / 2))
+                    taken = median_seconds(lambda _, n=batch: eager(pixels[:n]), seconds / 2)  # type: ignore[misc]
+                    torch_rates[batch].append(batch / taken)
             progress.advance(task)
     return Figures(floors, served, torch_rates if eager else {})
 
@@ -158,18 +157,6 @@ async def _load(address: str, bundle: Bundle, pictures: list[bytes], seconds: fl
     async with grpc.aio.insecure_channel(address) as channel:
         stub = EmbeddingServiceStub(channel)
         return await closed_loop(lambda i: stub.Embed(requests[i % len(requests)]), CALLERS, seconds)
-
-
-def _rate(eager: Eager, pixels: npt.NDArray[np.uint8], seconds: float) -> float:
-    """Pictures a second, by the median run."""
-    eager(pixels)
-    taken: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(taken) < 4 or time.perf_counter() < end:
-        started = time.perf_counter()
-        eager(pixels)
-        taken.append(time.perf_counter() - started)
-    return len(pixels) / statistics.median(taken)
 
 
 if __name__ == "__main__":

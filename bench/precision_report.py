@@ -1,21 +1,14 @@
 """The tables of bench.precision, on the terminal and in bench/results/."""
 
-import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 from bench.floor import BATCHES, Floor
 from bench.load import Load
-from bench.machine import describe
-from bench.report import Target
+from bench.report import Target, write_tables
 from glimpse.export.precision import Precision, int8_instructions
 
 
@@ -51,35 +44,19 @@ class Figures:
 
 def write_report(out: Path | None, figures: Figures, conditions: Mapping[str, str]) -> None:
     """Prints the tables; with `out`, writes precision.md and precision.json there too."""
-    targets = _targets(figures)
     rates = [_row(figures, precision) for precision in figures.floors]
     if figures.torch_rates:
         rates.append(["torch fp32", *(f"{figures.torch(batch):.1f}" for batch in BATCHES), *[""] * 6])
-    aims = [[t.what, f"{t.measured:.2f}", f"{t.relation} {t.wanted}", "yes" if t.reached else "NO"] for t in targets]
-    sections = [
-        ("ViT-B/32, pictures a second: session by batch, without and with decoding; server, 8 callers", _HEAD, rates),
-        ("To reach (ratios: median over the repeats)", ["what", "measured", "wanted", "reached"], aims),
-    ]
-    console = Console()
-    for title, head, lines in sections:
-        table = Table(*head, title=title, title_justify="left", box=box.SIMPLE_HEAD)
-        for line in lines:
-            table.add_row(*line)
-        console.print(table)
-    if out is None:
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    machine = _machine(conditions, bool(figures.torch_rates))
-    (out / "precision.md").write_text(_markdown(machine, sections), "utf-8")
+    title = "ViT-B/32, pictures a second: session by batch, without and with decoding; server, 8 callers"
     record = {
-        "machine": machine,
         "floors": {name: [asdict(floor) for floor in floors] for name, floors in figures.floors.items()},
         "served": {name: [asdict(load) for load in loads] for name, loads in figures.served.items()},
         "torch": {str(batch): list(found) for batch, found in figures.torch_rates.items()},
-        "targets": [{**asdict(target), "reached": target.reached} for target in targets],
     }
-    (out / "precision.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    console.print(f"written: {out / 'precision.md'}, {out / 'precision.json'}")
+    head = ["# ViT-B/32 in fp32 and int8", "", "Made by `python -m bench.precision`, whose head tells how."]
+    aims = "To reach (ratios: median over the repeats)", _targets(figures)
+    told = {**_software(bool(figures.torch_rates)), **conditions}
+    write_tables(out and out / "precision", head, [(title, _HEAD, rates)], aims, record, told)
 
 
 _HEAD = ["", *(str(n) for n in BATCHES), *(f"{n}+dec" for n in BATCHES), "server", "p50 ms", "p99 ms"]
@@ -122,17 +99,8 @@ def _bare(floor: Floor, decoding: bool) -> float:
     return (floor.decode_and_session_rate if decoding else floor.session_rate)[8]
 
 
-def _machine(conditions: Mapping[str, str], torch: bool) -> dict[str, str]:
-    machine = {**describe(), "8-bit instructions": ", ".join(int8_instructions()) or "none"}
+def _software(torch: bool) -> dict[str, str]:
+    found = {"8-bit instructions": ", ".join(int8_instructions()) or "none"}
     if torch:
-        machine |= {name: version(name) for name in ("torch", "open_clip_torch")}
-    return {**machine, **conditions, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
-
-
-def _markdown(machine: Mapping[str, str], sections: list[tuple[str, list[str], list[list[str]]]]) -> str:
-    lines = ["# ViT-B/32 in fp32 and int8", "", "Made by `python -m bench.precision`, whose head tells how.", ""]
-    lines += [f"- {name}: {value}" for name, value in machine.items()]
-    for title, head, body in sections:
-        rows = [head, ["---"] * len(head), *body]
-        lines += ["", f"## {title}", "", *(f"| {' | '.join(row)} |" for row in rows)]
-    return "\n".join(lines) + "\n"
+        found |= {name: version(name) for name in ("torch", "open_clip_torch")}
+    return found

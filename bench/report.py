@@ -1,9 +1,11 @@
 """The table on the terminal and in bench/results/."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -46,37 +48,61 @@ class Target:
 _HEAD = ["backbone", "input", "n", "calls/s", "p50 ms", "p99 ms", "echo/s", "/ echo", "/ session"]
 
 
+Section = tuple[str, list[str], list[list[str]]]
+"""A table: title, head, rows."""
+
+
 def write_report(
     out: Path | None, rows: list[Row], targets: list[Target], floors: dict[str, Floor], conditions: dict[str, str]
 ) -> None:
     """Prints the tables; with `out`, writes serve.md and serve.json there too."""
     cells = [_cells(row) for row in rows]
-    aims = [[t.what, f"{t.measured:.2f}", f"{t.relation} {t.wanted}", "yes" if t.reached else "NO"] for t in targets]
     bare = [_floor_cells(name, floor) for name, floor in floors.items()]
     sections = [
         ("Classify over gRPC, one input a call, n callers", _HEAD, cells),
         ("Bare session: ms, and pictures/s by batch, without and with decoding", _FLOOR_HEAD, bare),
-        ("To reach", ["what", "measured", "wanted", "reached"], aims),
     ]
+    record = {
+        "rows": [asdict(row) for row in rows],
+        "floors": {name: asdict(floor) for name, floor in floors.items()},
+    }
+    head = ["# Classify over gRPC, beside its floors", "", "Made by `make bench`; how is told in `bench/serve.py`."]
+    write_tables(out and out / "serve", head, sections, ("To reach", targets), record, conditions)
+
+
+def write_tables(
+    file: Path | None,
+    head: list[str],
+    sections: list[Section],
+    aims: tuple[str, list[Target]],
+    record: Mapping[str, Any],
+    conditions: Mapping[str, str],
+) -> None:
+    """Prints tables, the last that of the targets; with `file`, writes them to its .md, and `record` to its .json.
+
+    `head`: the page's first lines. `conditions`: of this run, told with the machine's description.
+    """
+    title, targets = aims
+    reached = [
+        [one.what, f"{one.measured:.2f}", f"{one.relation} {one.wanted}", "yes" if one.reached else "NO"]
+        for one in targets
+    ]
+    sections = [*sections, (title, ["what", "measured", "wanted", "reached"], reached)]
     console = Console()
-    for title, head, lines in sections:
-        table = Table(*head, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for title, columns, lines in sections:
+        table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD)
         for line in lines:
             table.add_row(*line)
         console.print(table)
-    if out is None:
+    if file is None:
         return
-    out.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     machine = {**describe(), **conditions, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
-    (out / "serve.md").write_text(_markdown(machine, sections), "utf-8")
-    record = {
-        "machine": machine,
-        "rows": [asdict(row) for row in rows],
-        "floors": {name: asdict(floor) for name, floor in floors.items()},
-        "targets": [{**asdict(target), "reached": target.reached} for target in targets],
-    }
-    (out / "serve.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    console.print(f"written: {out / 'serve.md'}, {out / 'serve.json'}")
+    told = [{**asdict(target), "reached": target.reached} for target in targets]
+    page, data = file.with_suffix(".md"), file.with_suffix(".json")
+    page.write_text(_markdown(head, machine, sections), "utf-8")
+    data.write_text(json.dumps({"machine": machine, **record, "targets": told}, indent=1) + "\n", "utf-8")
+    console.print(f"written: {page}, {data}")
 
 
 _FLOOR_HEAD = ["backbone", "decode", "session", "1", "8", "32", "1+dec", "8+dec", "32+dec"]
@@ -102,16 +128,10 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def _markdown(machine: dict[str, str], sections: list[tuple[str, list[str], list[list[str]]]]) -> str:
-    lines = [
-        "# Classify over gRPC, beside its floors",
-        "",
-        "Made by `make bench`; how is told in `bench/serve.py`.",
-        "",
-    ]
-    lines += [f"- {name}: {value}" for name, value in machine.items()]
-    for title, head, body in sections:
-        lines += ["", f"## {title}", "", *_table(head, body)]
+def _markdown(head: list[str], machine: dict[str, str], sections: list[Section]) -> str:
+    lines = [*head, "", *(f"- {name}: {value}" for name, value in machine.items())]
+    for title, columns, body in sections:
+        lines += ["", f"## {title}", "", *_table(columns, body)]
     return "\n".join(lines) + "\n"
 
 

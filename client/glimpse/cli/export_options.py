@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from glimpse.export.finish import Wish
 
 _MOST_PHOTOGRAPHS = 64
-NAME_PATTERN = r"[a-z][a-z0-9.-]{0,62}"  # of a bundle's manifest
 
 
 class Precision(StrEnum):
@@ -84,11 +83,19 @@ def command_line() -> str:
 
 def check_before(name: str, out: Path) -> None:
     """What would otherwise be found out after minutes. Raises CliError."""
-    if not re.fullmatch(NAME_PATTERN, name):
+    try:
+        from glimpse.backbone import BundleError
+        from glimpse.backbone.bundle import check_free
+        from glimpse.backbone.manifest import NAME_PATTERN
+    except ModuleNotFoundError as error:
+        raise missing_module(error, "server") from error
+    if not re.match(NAME_PATTERN, name):
         told = f"{name!r} is no backbone's name" if name else "no backbone's name can be made of this"
         raise CliError(told, "give --name: a letter, then letters, digits, dots and hyphens, in lower case")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CliError(f"{out} exists and is not empty", "give another folder, or remove it first")
+    try:
+        check_free(out)
+    except BundleError as error:
+        raise CliError(str(error)) from error
 
 
 def export(out: Path, output: options.Format, make: Callable[[Callable[[str], None]], "Bundle"]) -> None:

@@ -60,8 +60,7 @@ def write_bundle(out: Path, fields: Mapping[str, Any], contents: Mapping[str, Pa
     Raises:
         BundleError: where `out` holds something already.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BundleError(out, "exists and is not empty; give another folder, or remove it first")
+    check_free(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
         folder = Path(name) / "bundle"
@@ -78,6 +77,12 @@ def write_bundle(out: Path, fields: Mapping[str, Any], contents: Mapping[str, Pa
             out.rmdir()
         folder.rename(out)
     return load_bundle(out)
+
+
+def check_free(out: Path) -> None:
+    """Raises BundleError where a bundle's folder would take the place of something."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BundleError(out, "exists and is not empty; give another folder, or remove it first")
 
 
 def bundled(name: str = "glimpse-mini") -> Path:

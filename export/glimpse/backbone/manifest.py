@@ -14,6 +14,8 @@ FORMAT_VERSION: Literal[1] = 1
 MANIFEST_NAME = "backbone.json"
 IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER = "image.onnx", "text.onnx", "tokenizer.json"
 
+#: Of a backbone's name.
+NAME_PATTERN = r"^[a-z][a-z0-9.-]{0,62}$"
 Positive = Annotated[int, Field(ge=1)]
 Space = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
@@ -76,7 +78,7 @@ class Manifest(_Part):
     """A bundle's manifest. `files` maps the name of every other file to its sha256."""
 
     format_version: Literal[1] = FORMAT_VERSION
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9.-]{0,62}$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     description: str = ""
     modalities: tuple[Literal["image", "text"], ...]
     dimension: Positive

@@ -18,7 +18,8 @@ from glimpse.backbone.errors import BundleError
 
 logger = logging.getLogger(__name__)
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
-_NAMES = {"tensorrt": TENSORRT, "cuda": CUDA, "cpu": CPU}
+#: ONNX Runtime's names, by ours.
+PROVIDERS = {"tensorrt": TENSORRT, "cuda": CUDA, "cpu": CPU}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,9 @@ def choose_providers(bundle: Bundle, asked: Sequence[str]) -> list[str]:
     if not asked:
         return [name for name in (CUDA, CPU) if name in there]
     for name in asked:
-        if _NAMES.get(name) not in there:
+        if PROVIDERS.get(name) not in there:
             raise _not_here(bundle, name)
-    return [*dict.fromkeys((*(_NAMES[name] for name in asked), CPU))]
+    return [*dict.fromkeys((*(PROVIDERS[name] for name in asked), CPU))]
 
 
 def open_session(bundle: Bundle, graph: str, place: Place) -> ort.InferenceSession:
@@ -61,7 +62,7 @@ def open_session(bundle: Bundle, graph: str, place: Place) -> ort.InferenceSessi
             return open_session(bundle, graph, replace(place, providers=("cpu",)))
     missing = [name for name in providers if name not in session.get_providers()]
     if asked and missing:
-        raise _not_here(bundle, next(name for name, long in _NAMES.items() if long == missing[0]))
+        raise _not_here(bundle, next(name for name, long in PROVIDERS.items() if long == missing[0]))
     if missing:
         logger.warning("CUDA could not be started, so %s runs on the CPU", bundle.manifest.name)
     return session
@@ -111,7 +112,7 @@ def shrinking(session: ort.InferenceSession) -> ort.RunOptions:
 
 
 def _not_here(bundle: Bundle, name: str) -> BundleError:
-    there = ", ".join(one for one, long in _NAMES.items() if long in ort.get_available_providers())
+    there = ", ".join(one for one, long in PROVIDERS.items() if long in ort.get_available_providers())
     known = "pip install 'glimpse[gpu]' brings cuda, for a machine with an NVIDIA GPU and its driver"
     more = "; tensorrt needs NVIDIA's TensorRT libraries beside it" if name == "tensorrt" else ""
     return BundleError(bundle.path, f"cannot run on {name} here. This ONNX Runtime has {there}; {known}{more}")

@@ -1,6 +1,5 @@
 """The last steps of every export: lower precision, proof, and the bundle, whole or not at all. No torch."""
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from glimpse.backbone import Bundle, Encoder, ImageRule, scaled_decode_cosine, w
 from glimpse.backbone.encoder import Vectors
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.proof import GATES, Check, refuse_failed, smallest_cosine
-from glimpse.export.samples import encoded, inputs_of, pictures, pixels_of
+from glimpse.export.running import on_cpu
+from glimpse.export.samples import batches_of, encoded, pictures, pixels_of
 from glimpse.export.surgery import IMAGES
 from glimpse.export.text_graph import IDS, MASK
 
@@ -79,17 +79,17 @@ def finish(
         if wish.precision != "fp32":
             contents, provenance["precision"], lowering = _lowered(exact, wish, scratch, tell)
             fields["precision"] = wish.precision
-        draft = write_bundle(scratch / "draft", fields, contents)
-        if draft.manifest.embedding_space != exact.manifest.embedding_space:
+        if wish.precision != "fp32" or fields.get("image") != exact.manifest.image:
+            draft = write_bundle(scratch / "draft", fields, contents)
             tell("comparing it with fp32")
             lowering += _against(exact, draft, wish.photographs)
             refuse_failed(lowering)
             smallest = min(check.measured for check in lowering)
             fields["parent"] = {"embedding_space": exact.manifest.embedding_space, "min_cosine": _floor(smallest)}
-        if wish.precision != "fp32":
-            tell("comparing it with the original")
-            checks = prove(draft)
-            refuse_failed(checks)
+            if wish.precision != "fp32":
+                tell("comparing it with the original")
+                checks = prove(draft)
+                refuse_failed(checks)
         provenance["proof"] = [check.record() for check in (*lowering, *checks)]
         return write_bundle(out, {**fields, "provenance": provenance}, contents)
 
@@ -117,7 +117,7 @@ def _lowered(
     checks = []
     # Other pictures and texts than those of the proof.
     shown = wish.photographs or [encoded(picture) for picture in pictures(seed=1)]
-    for graph, inputs in inputs_of(exact, shown, seed=1):
+    for graph, inputs in batches_of(exact, shown, seed=1):
         folder = scratch / graph.removesuffix(".onnx")
         folder.mkdir()
         lowered = lower(exact.path / graph, folder / graph, wish.precision, inputs, tell)
@@ -133,7 +133,7 @@ def _against(exact: Bundle, draft: Bundle, photographs: Sequence[bytes]) -> list
     gate = GATES[draft.manifest.precision]
     encoders = [on_cpu(bundle) for bundle in (exact, draft)]
     checks = []
-    for graph, inputs in inputs_of(exact, [encoded(picture) for picture in pictures()]):
+    for graph, inputs in batches_of(exact, [encoded(picture) for picture in pictures()]):
         wanted, found = (np.concatenate([_encode(one, batch) for batch in inputs]) for one in encoders)
         checks.append(Check(f"{graph} against fp32: smallest cosine", smallest_cosine([found], wanted), ">=", gate))
     theirs, ours = exact.manifest.image, draft.manifest.image
@@ -145,11 +145,6 @@ def _against(exact: Bundle, draft: Bundle, photographs: Sequence[bytes]) -> list
         part = "photographs against fp32: smallest cosine"
         checks.append(Check(part, smallest_cosine([found], wanted), ">=", min(gate, MIN_SCALED)))
     return checks
-
-
-def on_cpu(bundle: Bundle) -> Encoder:
-    """A bundle's encoder where every machine has one, on every core."""
-    return Encoder(bundle, threads=os.cpu_count() or 1, providers=["cpu"])
 
 
 def _encode(encoder: Encoder, inputs: Inputs) -> Vectors:

@@ -1,6 +1,5 @@
 """Wraps any ONNX image encoder into a bundle: uint8 pictures in, unit vectors out. Needs no torch."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 from onnx import ModelProto
 
 from glimpse.backbone import Bundle, ImageRule
 from glimpse.export.errors import ExportError
-from glimpse.export.finish import NO_WISH, Tell, Wish, finish, silent
-from glimpse.export.onnx_model import choose_output, inputs_of, load_model, prove_batches, quiet_session
+from glimpse.export.finish import NO_WISH, Tell, Wish, silent
+from glimpse.export.onnx_bundle import finish_wrapped
+from glimpse.export.onnx_model import choose_output, inputs_of, load_model, prove_batches
 from glimpse.export.onnx_proof import prove_image
 from glimpse.export.surgery import IMAGES, cut, free_batch, normalize_input, normalize_output
 
@@ -69,27 +68,19 @@ def wrap_image_encoder(
         mean=tuple(mean.tolist()),
         std=tuple(std.tolist()),
     )
-    fields = {
-        "name": name,
-        "description": description or f"{model_file.name}, wrapped",
-        "modalities": ("image",),
-        "dimension": dimension,
-        "image": rule,
-        "license": license,
-        "provenance": {"source": model_file.name, "command": command, "onnx": onnx.__version__},
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        graph = Path(folder) / "image.onnx"
-        onnx.save(wrapped, graph)
-        session = quiet_session(model_file)
-        return finish(
-            out,
-            fields,
-            {graph.name: graph},
-            wish,
-            lambda bundle: prove_image(session, output, source.layout, rule, bundle),
-            tell,
-        )
+    return finish_wrapped(
+        "image",
+        model_file,
+        wrapped,
+        out,
+        rule=rule,
+        fields={"name": name, "description": description, "license": license, "dimension": dimension},
+        contents={},
+        command=command,
+        prove=lambda session, bundle: prove_image(session, output, source.layout, rule, bundle),
+        wish=wish,
+        tell=tell,
+    )
 
 
 def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:

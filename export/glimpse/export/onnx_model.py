@@ -10,7 +10,7 @@ import onnx
 import onnxruntime as ort
 from onnx import ModelProto
 
-from glimpse.export.errors import ExportError
+from glimpse.export.errors import ExportError, first_line
 from glimpse.export.surgery import EMBEDDING, RAW_OUTPUT
 
 _MIN_COSINE = 0.9999
@@ -26,7 +26,7 @@ def load_model(file: Path) -> ModelProto:
         model = onnx.load(file)
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf's and the checker's exceptions have no common base
-        raise ExportError(f"{file} is not a sound ONNX model: {str(error).splitlines()[0]}") from error
+        raise ExportError(f"{file} is not a sound ONNX model: {first_line(error)}") from error
     return model
 
 
@@ -57,8 +57,7 @@ def prove_batches(model: ModelProto, one_by_one: Sequence[Inputs], together: Inp
         singly = np.concatenate([session.run([EMBEDDING], dict(one))[0] for one in one_by_one])
         batch, raw = (np.asarray(value) for value in session.run([EMBEDDING, RAW_OUTPUT], dict(together)))
     except Exception as error:  # as above
-        message = str(error).splitlines()[0]
-        raise ExportError(f"the wrapped model does not run on {what}: {message}") from error
+        raise ExportError(f"the wrapped model does not run on {what}: {first_line(error)}") from error
     if len(raw) != len(one_by_one) or raw.ndim < 2 or set(raw.shape[2:]) - {1}:
         raise ExportError(f"the output has shape {raw.shape} for {what}, not one vector each; {_ANOTHER}")
     cosine = float((singly * batch).sum(1).min())
@@ -76,8 +75,11 @@ def _session(model: ModelProto) -> ort.InferenceSession:
 
 
 def quiet_session(model: Path | bytes) -> ort.InferenceSession:
-    """A model in ONNX Runtime on the CPU, without its warnings."""
+    """A model in ONNX Runtime on the CPU that leaves it to the caller to tell what went wrong."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
+    # The level beyond merges half-precision weights for processors, and has been seen to crash on sound graphs.
+    levels = ort.GraphOptimizationLevel
+    options.graph_optimization_level = getattr(levels, "ORT_ENABLE_LAYOUT", levels.ORT_ENABLE_ALL)
     given = model if isinstance(model, bytes) else str(model)
     return ort.InferenceSession(given, options, providers=["CPUExecutionProvider"])

@@ -7,14 +7,13 @@ import numpy.typing as npt
 from onnxruntime import InferenceSession
 
 from glimpse.backbone import Bundle, ImageRule, Tokenizer
-from glimpse.export.finish import on_cpu
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.proof import GATES, Check, smallest_cosine
+from glimpse.export.running import image_vectors, on_cpu, text_vectors
 from glimpse.export.samples import encoded, pictures, pixels_of, texts
 from glimpse.export.text_graph import Pooling
 
 Array = npt.NDArray[Any]
-_BATCHES = (1, 3, 8)
 
 
 def prove_image(session: InferenceSession, output: str, layout: str, rule: ImageRule, bundle: Bundle) -> list[Check]:
@@ -25,20 +24,15 @@ def prove_image(session: InferenceSession, output: str, layout: str, rule: Image
     [given] = session.get_inputs()
     dtype = np.float16 if "float16" in given.type else np.float32
     wanted = [session.run([output], {given.name: one[None].astype(dtype)})[0].ravel() for one in values]
-    encoder = on_cpu(bundle)
-    return [_check("image graph", bundle, [_split(encoder.encode_images, n, pixels) for n in _BATCHES], wanted)]
+    return [_check("image graph", bundle, image_vectors(on_cpu(bundle), pixels), wanted)]
 
 
 def prove_text(session: InferenceSession, output: str, pooling: Pooling, context: int, bundle: Bundle) -> list[Check]:
     """Texts through the bundle's graph, and through the model's own one by one, their states pooled here."""
-    tokenizer, encoder = Tokenizer.of(bundle), on_cpu(bundle)
+    tokenizer = Tokenizer.of(bundle)
     ids = [tokenizer.encode(text).ids for text in texts(context)]
     wanted = [_pooled(session.run([output], _fed(session, one))[0][0], pooling) for one in ids]
-    found = [
-        np.concatenate([encoder.encode_texts(*tokenizer.pad(ids[i : i + n])) for i in range(0, len(ids), n)])
-        for n in _BATCHES
-    ]
-    return [_check("text graph", bundle, found, wanted)]
+    return [_check("text graph", bundle, text_vectors(on_cpu(bundle), tokenizer, ids), wanted)]
 
 
 def _fed(session: InferenceSession, ids: npt.NDArray[np.int64]) -> Inputs:
@@ -56,10 +50,6 @@ def _pooled(states: Array, pooling: Pooling) -> Array:
     if pooling == "mean":
         return np.asarray(states.mean(0))
     return states if pooling == "none" else states[0 if pooling == "cls" else -1]
-
-
-def _split(encode: Any, n: int, inputs: Array) -> Array:
-    return np.concatenate([encode(inputs[i : i + n]) for i in range(0, len(inputs), n)])
 
 
 def _check(part: str, bundle: Bundle, found: list[Array], wanted: list[Array]) -> Check:

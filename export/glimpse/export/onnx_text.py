@@ -1,6 +1,5 @@
 """Wraps any ONNX text encoder and its tokenizer.json into a bundle: texts in, unit vectors out. Needs no torch."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import tokenizers
 
 from glimpse.backbone import Bundle, TextRule, Tokenizer
 from glimpse.export.errors import ExportError
-from glimpse.export.finish import NO_WISH, Tell, Wish, finish, silent
-from glimpse.export.onnx_model import Inputs, choose_output, inputs_of, load_model, prove_batches, quiet_session
+from glimpse.export.finish import NO_WISH, Tell, Wish, silent
+from glimpse.export.onnx_bundle import finish_wrapped
+from glimpse.export.onnx_model import Inputs, choose_output, inputs_of, load_model, prove_batches
 from glimpse.export.onnx_proof import prove_text
 from glimpse.export.surgery import EMBEDDING, RAW_OUTPUT, rename
 from glimpse.export.text_graph import IDS, MASK, Pooling, bundle_inputs, pool
@@ -62,27 +62,19 @@ def wrap_text_encoder(
     output = choose_output(model, source.output_name)
     _wrap(model, output, source.pooling)
     dimension = prove_batches(model, *_inputs(Tokenizer(inner, rule)), "texts of many lengths")
-    fields = {
-        "name": name,
-        "description": description or f"{model_file.name}, wrapped",
-        "modalities": ("text",),
-        "dimension": dimension,
-        "text": rule,
-        "license": license,
-        "provenance": {"source": model_file.name, "command": command, "onnx": onnx.__version__},
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        graph = Path(folder) / "text.onnx"
-        onnx.save(model, graph)
-        session = quiet_session(model_file)
-        return finish(
-            out,
-            fields,
-            {graph.name: graph, "tokenizer.json": source.tokenizer},
-            wish,
-            lambda bundle: prove_text(session, output, source.pooling, source.context_length, bundle),
-            tell,
-        )
+    return finish_wrapped(
+        "text",
+        model_file,
+        model,
+        out,
+        rule=rule,
+        fields={"name": name, "description": description, "license": license, "dimension": dimension},
+        contents={"tokenizer.json": source.tokenizer},
+        command=command,
+        prove=lambda session, bundle: prove_text(session, output, source.pooling, source.context_length, bundle),
+        wish=wish,
+        tell=tell,
+    )
 
 
 def _read_tokenizer(file: Path) -> tokenizers.Tokenizer:

@@ -60,7 +60,7 @@ def pixels_of(rule: ImageRule, shown: Sequence[bytes]) -> npt.NDArray[np.uint8]:
     return np.stack([decode_image(picture, rule) for picture in shown])
 
 
-def inputs_of(bundle: Bundle, shown: Sequence[bytes], seed: int = 0) -> Iterator[tuple[str, list[Inputs]]]:
+def batches_of(bundle: Bundle, shown: Sequence[bytes], seed: int = 0) -> Iterator[tuple[str, list[Inputs]]]:
     """The bundle's graphs, each with batches of eight for it: of encoded pictures, and of sample texts."""
     batch = 8
     if bundle.manifest.image:

@@ -14,6 +14,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from glimpse.backbone import Bundle, Encoder
+from glimpse.backbone.sessions import PROVIDERS
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.precision.graph import expose
 from glimpse.export.surgery import IMAGES
@@ -22,7 +23,6 @@ from glimpse.export.text_graph import IDS, MASK
 BATCHES = (1, 8, 32)
 _TOKENS = 16  # of a text that is timed
 _SIDE = 2_048  # of the matrices for the ceiling
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 _PRODUCTS = ("Conv", "MatMul", "Gemm", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul", "FusedMatMul")
 
 
@@ -46,7 +46,7 @@ class Speed:
 def available() -> list[str]:
     """Short names of the providers that this ONNX Runtime has, best first; TensorRT only on request."""
     there = ort.get_available_providers()
-    return [short for short in ("cuda", "cpu") if _PROVIDERS[short] in there]
+    return [short for short in ("cuda", "cpu") if PROVIDERS[short] in there]
 
 
 def measure(bundle: Bundle, provider: str, threads: int | None, seconds: float) -> Iterator[Speed]:
@@ -90,7 +90,7 @@ def products_per_second(precision: str, provider: str, threads: int, seconds: fl
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=[_PROVIDERS[provider]])
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=[PROVIDERS[provider]])
     binding = session.io_binding()  # what is copied to a GPU and back is no product
     device = "cpu" if provider == "cpu" else "cuda"
     binding.bind_ortvalue_input("a", ort.OrtValue.ortvalue_from_numpy(given, device, 0))

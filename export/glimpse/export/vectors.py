@@ -16,8 +16,9 @@ from tokenizers import models, normalizers, pre_tokenizers
 
 from glimpse.backbone import Bundle, Tokenizer
 from glimpse.export.errors import ExportError
-from glimpse.export.finish import NO_WISH, Tell, finish, on_cpu, silent
+from glimpse.export.finish import NO_WISH, Tell, finish, silent
 from glimpse.export.proof import GATES, Check
+from glimpse.export.running import on_cpu
 from glimpse.export.surgery import RAW_OUTPUT, normalize_output
 from glimpse.export.text_graph import IDS, MASK
 

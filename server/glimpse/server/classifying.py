@@ -62,13 +62,13 @@ async def classify_inputs(
     good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
     asked = time.monotonic()
     answers: list[list[pb.Classification]] = [[] for _ in good]
-    for view, key in zip(views, keys, strict=True):
+    for view, source, key in zip(views, sources, keys, strict=True):
         embedded = by_pass[key]
         queries = good_vectors([embedded[i] for i in good], view.record.dimension)
         await prompt_names(rooms, view, deadline)
         # Head and revision are read together, before anything is awaited.
         revision = view.record.revision
-        classified = classify(view.head, queries, rooms.judgement(view), options.top_k)
+        classified = classify(view.head, queries, rooms.judgement(view, source), options.top_k)
         near = await rooms.neighbors(view, queries, options.evidence)
         for answer, classification, neighbors in zip(answers, classified, near, strict=True):
             complete(classification, view, revision, neighbors)

@@ -35,9 +35,9 @@ class Rooms:
         """Where a collection's vectors come from."""
         return source_of_collection(view.record, self.backbones)
 
-    def judgement(self, view: CollectionView) -> Judgement:
-        """How a collection's scores are judged."""
-        backbone = self.source_of(view).backbone
+    def judgement(self, view: CollectionView, source: Source) -> Judgement:
+        """How a collection's scores are judged, by the backbone that its vectors come from."""
+        backbone = source.backbone
         if isinstance(backbone, RequestError):
             return judgement_for(view, Policy(0.5, 0.0), EXAMPLE_SCALE)
         return judgement_for(view, backbone.policy, backbone.prompt_scale)

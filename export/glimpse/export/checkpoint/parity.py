@@ -9,15 +9,14 @@ from torch.nn import functional
 from glimpse.backbone import Bundle, Encoder, Tokenizer
 from glimpse.export.checkpoint.original import ImageOriginal, ImageTower, Original, TextOriginal, TextTower
 from glimpse.export.errors import ExportError
-from glimpse.export.finish import on_cpu
 from glimpse.export.proof import GATES, Check, smallest_cosine
+from glimpse.export.running import BATCHES, image_vectors, on_cpu, text_vectors
 from glimpse.export.samples import encoded, pictures, pixels_of, texts
 
 # A value of 255, and what float rounding adds.
 _MAX_PIXEL = 1 / 255 + 1e-4
 # Pixels may differ by one, and vectors by what follows of it.
 _MIN_PATH = 0.999
-_BATCHES = (1, 3, 8)
 Array = npt.NDArray[np.float32]
 
 
@@ -45,13 +44,9 @@ def _compare_images(original: ImageOriginal, bundle: Bundle, encoder: Encoder) -
     theirs = torch.stack([original.transform(picture) for picture in shown])  # (n, 3, S, S)
     mean, std = (np.array(values)[:, None, None] for values in (rule.mean, rule.std))
     difference = np.abs(theirs.numpy() * std + mean - pixels.transpose(0, 3, 1, 2) / 255).max()
-    tower, whole = (
-        _in_batches(ImageTower(original).eval(), torch.from_numpy(pixels)),
-        _in_batches(original.encode, theirs),
-    )
-    found = [
-        np.concatenate([encoder.encode_images(pixels[i : i + n]) for i in range(0, len(pixels), n)]) for n in _BATCHES
-    ]
+    tower = _in_batches(ImageTower(original).eval(), torch.from_numpy(pixels))
+    whole = _in_batches(original.encode, theirs)
+    found = image_vectors(encoder, pixels)
     return [
         Check("pictures: greatest difference of a value", float(difference), "<=", _MAX_PIXEL),
         Check("image graph: smallest cosine", smallest_cosine(found, tower), ">=", gate),
@@ -69,10 +64,7 @@ def _compare_texts(original: TextOriginal, bundle: Bundle, encoder: Encoder) -> 
     ids, mask = (torch.from_numpy(array) for array in tokenizer.pad(mine))
     tower = _in_batches(TextTower(original).eval(), ids, mask)
     whole = _in_batches(original.encode, theirs, their_mask)
-    found = [
-        np.concatenate([encoder.encode_texts(*tokenizer.pad(mine[i : i + n])) for i in range(0, len(mine), n)])
-        for n in _BATCHES
-    ]
+    found = text_vectors(encoder, tokenizer, mine)
     return [
         Check(f"tokenizer: texts of {len(said)} with other ids", different, "<=", 0),
         Check("text graph: smallest cosine", smallest_cosine(found, tower), ">=", gate),
@@ -82,7 +74,7 @@ def _compare_texts(original: TextOriginal, bundle: Bundle, encoder: Encoder) -> 
 
 def _in_batches(tower: torch.nn.Module, *inputs: Tensor) -> Array:
     """A tower's vectors, (n, d), unit length; a few inputs at a time, for memory's sake."""
-    parts = [tower(*some) for some in zip(*(one.split(_BATCHES[-1]) for one in inputs), strict=True)]
+    parts = [tower(*some) for some in zip(*(one.split(BATCHES[-1]) for one in inputs), strict=True)]
     return np.asarray(functional.normalize(torch.cat(parts).float(), dim=-1).numpy())
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from glimpse.export.checkpoint.attention import plain_attention
 from glimpse.export.checkpoint.original import ImageOriginal, ImageTower, TextOriginal, TextTower
-from glimpse.export.errors import ExportError
+from glimpse.export.errors import ExportError, first_line
 from glimpse.export.precision.graph import save
 from glimpse.export.surgery import EMBEDDING, IMAGES
 from glimpse.export.text_graph import IDS, MASK
@@ -54,8 +54,7 @@ def _trace(tower: nn.Module, inputs: tuple[Tensor, ...], axes: dict[str, dict[in
                 f=str(file),
             )
     except Exception as error:  # the exporter's have no common base
-        reason = str(error).strip().splitlines()[0]
-        raise ExportError(f"torch cannot export this tower to ONNX: {reason}") from error
+        raise ExportError(f"torch cannot export this tower to ONNX: {first_line(error)}") from error
     _settle_weights(file)
     if len(shape) != 2:
         raise ExportError(f"this tower gives shape {tuple(shape)} for 2 inputs, not one vector each")

@@ -11,7 +11,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, version_convert
 from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shape_infer
 
-from glimpse.export.errors import ExportError
+from glimpse.export.errors import ExportError, first_line
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.precision.run import run
 from glimpse.export.surgery import replace
@@ -54,7 +54,7 @@ def prepare(graph: Path, folder: Path) -> ModelProto:
     try:
         ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library's exceptions have no common base
-        raise ExportError(f"ONNX Runtime cannot open {graph}: {str(error).splitlines()[0]}") from error
+        raise ExportError(f"ONNX Runtime cannot open {graph}: {first_line(error)}") from error
     wrapped = ONNXModel(_recent(onnx.load(file)))
     wrapped.replace_gemm_with_matmul()
     _name_nodes(wrapped.model)
@@ -71,8 +71,8 @@ def _recent(model: ModelProto) -> ModelProto:
     try:
         converted: ModelProto = version_converter.convert_version(model, _LEAST_OPSET)
     except Exception as error:  # the converter's have no common base
-        reason = str(error).splitlines()[0]
-        message = f"opset {version} cannot be brought to {_LEAST_OPSET}: {reason}. Export the model with a newer one"
+        told = first_line(error)
+        message = f"opset {version} cannot be brought to {_LEAST_OPSET}: {told}. Export the model with a newer one"
         raise ExportError(message) from error
     return converted
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from glimpse.export.onnx_model import Inputs
+from glimpse.export.onnx_model import Inputs, quiet_session
 from glimpse.export.precision.graph import Layer, expose, save
 from glimpse.export.precision.rounding import Seen, Values
-from glimpse.export.precision.run import open_quietly
 from glimpse.export.surgery import EMBEDDING
 
 # More than this part of the work in float, and fewer bits are not worth their cost.
@@ -32,7 +31,7 @@ def rank_by_cost(
     values = dict(zip(names, expose(model, names, folder, inputs), strict=True))
     nodes = {node.name: node for node in model.graph.node}
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    session = open_quietly(_changeable(model, layers, folder))
+    session = quiet_session(_changeable(model, layers, folder))
     [wanted] = session.run([EMBEDDING], dict(inputs))
     costs = {}
     for layer in layers:
@@ -104,7 +103,7 @@ def _alone(node: NodeProto, folder: Path) -> Callable[[Values, Values], Values]:
     result = helper.make_tensor_value_info("result", TensorProto.FLOAT, None)
     graph = helper.make_graph([single], "alone", inputs, [result])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    session = open_quietly(save(model, folder / "alone.onnx"))
+    session = quiet_session(save(model, folder / "alone.onnx"))
     return lambda value, weight: np.asarray(session.run(None, {"value": value, "weight": weight})[0], np.float32)
 
 

@@ -6,27 +6,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
-from glimpse.export.errors import ExportError
-from glimpse.export.onnx_model import Inputs
+from glimpse.export.errors import ExportError, first_line
+from glimpse.export.onnx_model import Inputs, quiet_session
 from glimpse.export.surgery import EMBEDDING
 
 
 def run(graph: Path, inputs: Inputs, outputs: Sequence[str]) -> list[npt.NDArray[Any]]:
     """Runs a graph once on the CPU."""
-    found = open_quietly(graph).run(list(outputs), dict(inputs))
+    found = quiet_session(graph).run(list(outputs), dict(inputs))
     return [np.asarray(value) for value in found]
-
-
-def open_quietly(graph: Path) -> ort.InferenceSession:
-    """A session on the CPU that leaves it to the caller to tell what went wrong."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    # The level beyond merges half-precision weights for processors, and has been seen to crash on sound graphs.
-    levels = ort.GraphOptimizationLevel
-    options.graph_optimization_level = getattr(levels, "ORT_ENABLE_LAYOUT", levels.ORT_ENABLE_ALL)
-    return ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
 
 
 class Reference:
@@ -56,7 +45,7 @@ class Reference:
 
 def _embed(graph: Path, inputs: Sequence[Inputs]) -> list[npt.NDArray[np.float64]]:
     try:
-        session = open_quietly(graph)
+        session = quiet_session(graph)
         return [np.asarray(session.run([EMBEDDING], dict(batch))[0], np.float64) for batch in inputs]
     except Exception as error:  # the library's exceptions have no common base
-        raise ExportError(f"ONNX Runtime cannot run {graph.name}: {str(error).splitlines()[0]}") from error
+        raise ExportError(f"ONNX Runtime cannot run {graph.name}: {first_line(error)}") from error

@@ -12,10 +12,9 @@ import numpy as np
 from onnx import ModelProto, helper, numpy_helper
 from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shape_infer
 
-from glimpse.export.onnx_model import Inputs
+from glimpse.export.onnx_model import Inputs, quiet_session
 from glimpse.export.precision.graph import Layer, exposed
 from glimpse.export.precision.rounding import Values
-from glimpse.export.precision.run import open_quietly
 from glimpse.export.surgery import replace
 
 # How far: 0 moves the weights' differences into what is read, 1 the other way. Measured on a trained MiniLM: the mean
@@ -70,7 +69,7 @@ def _largest_columns(
     model: ModelProto, names: Sequence[str], inputs: Sequence[Inputs], folder: Path
 ) -> dict[str, Values]:
     """Of every value, the greatest magnitude in each of its columns."""
-    session = open_quietly(exposed(model, names, folder))
+    session = quiet_session(exposed(model, names, folder))
     found = {name: np.zeros(1, np.float32) for name in names}
     for batch in inputs:
         for name, value in zip(names, session.run(list(names), dict(batch)), strict=True):
