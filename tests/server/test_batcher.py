@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from glimpse.server.batcher import Batcher
+from glimpse.server.arrivals import Arrivals
+from glimpse.server.batcher import Batcher, Encoded
 from glimpse.server.errors import RequestError
 
 Rows = npt.NDArray[np.float32]
@@ -25,9 +26,11 @@ class Encoder:
         self.gate = threading.Event()
         self.gate.set()
         self.batches: list[list[float]] = []
+        self.seconds = 0.0
 
     def __call__(self, items: Sequence[Rows]) -> Rows:
         self.gate.wait(5)
+        time.sleep(self.seconds)
         values = [float(item[0]) for item in items]
         self.batches.append(values)
         if -1.0 in values:
@@ -46,14 +49,19 @@ async def make(encoder: Encoder) -> AsyncIterator[Make]:
     made: list[Batcher[Any]] = []
     with ThreadPoolExecutor(1) as executor:
 
-        def make(max_batch: int = 4, queue_limit: int = 100) -> Batcher[Any]:
-            made.append(Batcher(encoder, executor, max_batch, queue_limit))
+        def make(max_batch: int = 4, queue_limit: int = 100, patient: bool = False) -> Batcher[Any]:
+            made.append(Batcher(encoder, executor, max_batch, queue_limit, patient=patient))
             return made[-1]
 
         yield make
         encoder.gate.set()
         for batcher in made:
             await batcher.close()
+
+
+async def encode(batcher: Batcher[Any], item: Rows, deadline: float = np.inf) -> Encoded:
+    with batcher.place() as place:
+        return await place.encode(item, deadline)
 
 
 def item(value: float) -> Rows:
@@ -63,7 +71,7 @@ def item(value: float) -> Rows:
 async def test_an_idle_device_starts_at_once_and_a_busy_one_batches(make: Make, encoder: Encoder) -> None:
     batcher = make()
     encoder.gate.clear()
-    tasks = [asyncio.create_task(batcher.encode(item(value))) for value in range(7)]
+    tasks = [asyncio.create_task(encode(batcher, item(value))) for value in range(7)]
     await asyncio.sleep(0.05)
     encoder.gate.set()
     results = await asyncio.gather(*tasks)
@@ -72,18 +80,18 @@ async def test_an_idle_device_starts_at_once_and_a_busy_one_batches(make: Make, 
     assert max(map(len, encoder.batches)) <= 4
     assert sum(map(len, encoder.batches)) == 7
     started = time.monotonic()
-    await batcher.encode(item(1))
+    await encode(batcher, item(1))
     assert time.monotonic() - started < 0.5  # no timer
 
 
 async def test_cancelled_and_expired_entries_are_dropped_before_encoding(make: Make, encoder: Encoder) -> None:
     batcher = make()
     encoder.gate.clear()
-    running = asyncio.create_task(batcher.encode(item(0)))
+    running = asyncio.create_task(encode(batcher, item(0)))
     await asyncio.sleep(0.02)
-    cancelled = asyncio.create_task(batcher.encode(item(1)))
-    expired = asyncio.create_task(batcher.encode(item(2), time.monotonic() + 0.01))
-    kept = asyncio.create_task(batcher.encode(item(3)))
+    cancelled = asyncio.create_task(encode(batcher, item(1)))
+    expired = asyncio.create_task(encode(batcher, item(2), time.monotonic() + 0.01))
+    kept = asyncio.create_task(encode(batcher, item(3)))
     await asyncio.sleep(0.05)
     cancelled.cancel()
     encoder.gate.set()
@@ -97,26 +105,26 @@ async def test_cancelled_and_expired_entries_are_dropped_before_encoding(make: M
 async def test_a_cancelled_caller_in_the_running_batch_harms_no_other(make: Make, encoder: Encoder) -> None:
     batcher = make()
     encoder.gate.clear()
-    gone, stays = (asyncio.create_task(batcher.encode(item(value))) for value in (1, 2))
+    gone, stays = (asyncio.create_task(encode(batcher, item(value))) for value in (1, 2))
     await asyncio.sleep(0.05)
     gone.cancel()
     encoder.gate.set()
     assert float((await stays).vector[0]) == 4
-    assert float((await batcher.encode(item(5))).vector[0]) == 10
+    assert float((await encode(batcher, item(5))).vector[0]) == 10
 
 
 async def test_a_failing_batch_fails_alone(make: Make) -> None:
     batcher = make()
     with pytest.raises(RuntimeError, match="the device is gone"):
-        await batcher.encode(item(-1))
-    assert float((await batcher.encode(item(3))).vector[0]) == 6
+        await encode(batcher, item(-1))
+    assert float((await encode(batcher, item(3))).vector[0]) == 6
 
 
 async def test_a_wrong_number_of_vectors_is_an_error_that_names_both(make: Make) -> None:
     batcher = make()
     with pytest.raises(RuntimeError, match="0 vectors for 1 inputs"):
-        await batcher.encode(item(-2))
-    assert float((await batcher.encode(item(3))).vector[0]) == 6
+        await encode(batcher, item(-2))
+    assert float((await encode(batcher, item(3))).vector[0]) == 6
 
 
 async def test_a_full_queue_says_when_to_return(make: Make, encoder: Encoder) -> None:
@@ -125,16 +133,70 @@ async def test_a_full_queue_says_when_to_return(make: Make, encoder: Encoder) ->
         with pytest.raises(RequestError, match="QUEUE_FULL") as caught, batcher.place():
             pass
         assert caught.value.retry_delay
-    with batcher.place():
-        assert float((await batcher.encode(item(1))).vector[0]) == 2
+    with batcher.place() as place:
+        assert float((await place.encode(item(1))).vector[0]) == 2
 
 
 async def test_closing_cancels_what_waits(make: Make, encoder: Encoder) -> None:
     batcher = make(max_batch=1)
     encoder.gate.clear()
-    tasks = [asyncio.create_task(batcher.encode(item(value))) for value in range(3)]
+    tasks = [asyncio.create_task(encode(batcher, item(value))) for value in range(3)]
     await asyncio.sleep(0.02)
     encoder.gate.set()
     await batcher.close()
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(outcomes[-1], asyncio.CancelledError)
+
+
+async def test_callers_that_come_back_together_are_waited_for_and_share_runs(make: Make, encoder: Encoder) -> None:
+    """Without waiting, the first of them to come back would have every run to himself."""
+    sizes = {}
+    encoder.seconds = 0.02
+    for patient in (False, True):
+        batcher = make(8, patient=patient)
+        results: list[Encoded] = []
+
+        async def caller(number: int, batcher: Batcher[Any] = batcher, results: list[Encoded] = results) -> None:
+            for _ in range(12):
+                with batcher.place() as place:
+                    await asyncio.sleep(0.001 + 0.0003 * number)  # decoding
+                    results.append(await place.encode(item(number)))
+
+        await asyncio.gather(*map(caller, range(4)))
+        sizes[patient] = np.mean([result.batch_size for result in results[len(results) // 2 :]])
+    assert sizes[True] > 3.9
+    assert sizes[False] < sizes[True]
+
+
+async def test_a_patient_batcher_waits_for_nobody_where_nobody_is_on_his_way(make: Make, encoder: Encoder) -> None:
+    encoder.seconds = 0.04
+    batcher = make(patient=True)
+    for _ in range(8):  # one caller, who is back at once
+        assert (await encode(batcher, item(1))).queue_seconds < 0.01
+    assert (await asyncio.gather(*(encode(batcher, item(1)) for _ in range(2))))[0].batch_size == 2
+
+
+async def test_callers_that_do_not_come_back_are_soon_not_waited_for(make: Make, encoder: Encoder) -> None:
+    arrivals = Arrivals()
+    for now in range(20):
+        arrivals.admitted(now)
+        arrivals.ready()
+        arrivals.answered(1, now, 2.0)
+    assert arrivals.expected(19.1)  # they came back so far
+    for now in range(100, 200, 10):
+        arrivals.admitted(now)
+        arrivals.ready()
+        assert not arrivals.expected(now)
+        arrivals.answered(1, now, 2.0)
+    assert not arrivals.expected(190.1)
+
+
+async def test_an_input_whose_decoding_fails_is_waited_for_no_longer(make: Make, encoder: Encoder) -> None:
+    encoder.seconds = 0.5
+    batcher = make(patient=True)
+    await encode(batcher, item(1))  # from here on an input is known to take long
+    with batcher.place():
+        waiting = asyncio.create_task(encode(batcher, item(2)))
+        await asyncio.sleep(0.02)
+        assert len(encoder.batches) == 1
+    assert (await waiting).queue_seconds < 0.1

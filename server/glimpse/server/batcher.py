@@ -1,8 +1,9 @@
 """Many callers, one device: whenever it is free, it takes what is waiting.
 
-There is no timer: an idle device starts at once, a busy one finds a batch when it comes back. Bounded: a caller takes
-a place first, and past the limit is told when to return. Entries whose caller has gone, or whose deadline has passed,
-are dropped before they cost anything.
+An idle device starts at once, a busy one finds a batch when it comes back. Only where decoding takes the encoder's own
+cores does it let inputs that are on their way come first, for a part of the time that one of them takes. Bounded: a
+caller takes a place first, and past the limit is told when to return. Entries whose caller has gone, or whose deadline
+has passed, are dropped before they cost anything.
 """
 
 import asyncio
@@ -17,11 +18,16 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from glimpse.server.arrivals import Arrivals
 from glimpse.server.errors import deadline_exceeded, exhausted
 
 # The items: plain arrays of pixels or token ids.
 T = TypeVar("T", bound=npt.NDArray[Any])
 Vectors = npt.NDArray[np.float32]
+# The longest wait for inputs on their way, in the time that one input takes.
+_PATIENCE = 0.5
+# A wait shorter than this many seconds is no longer what it is said to be.
+_SHORTEST_WAIT = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +57,27 @@ class Batcher(Generic[T]):
         executor: Executor,
         max_batch: int,
         queue_limit: int,
+        *,
+        patient: bool = False,
     ) -> None:
-        """`encode` takes up to `max_batch` items and returns as many rows, in order."""
+        """`encode` takes up to `max_batch` items and returns as many rows, in order.
+
+        `patient`: whether inputs are decoded on the encoder's own cores, so that it waits for those on their way.
+        """
         self._encode = encode
         self._executor = executor
         self._max_batch = max_batch
         self._queue_limit = queue_limit
         self._queue: deque[_Entry[T]] = deque()
         self._places = 0
+        self._patient = patient
+        self._arrivals = Arrivals()
         self._seconds_per_item = 0.01
-        self._arrived = asyncio.Event()
+        self._changed = asyncio.Event()
         self._worker = asyncio.create_task(self._work())
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self) -> Iterator["Place[T]"]:
         """A place in the queue, held from before the input is decoded until its vector is there.
 
         Raises RequestError RESOURCE_EXHAUSTED, with the time by which the queue should have been worked off.
@@ -73,17 +86,24 @@ class Batcher(Generic[T]):
             wait = self._places * self._seconds_per_item
             raise exhausted("QUEUE_FULL", f"{self._places} inputs are waiting; send this one again later", wait)
         self._places += 1
+        self._arrivals.admitted(time.monotonic())
+        place = Place(self)
         try:
-            yield
+            yield place
         finally:
             self._places -= 1
+            place.ready()
 
-    async def encode(self, item: T, deadline: float = np.inf) -> Encoded:
-        """One item's vector. `deadline` in time.monotonic() seconds. Call it holding a place."""
+    def ready(self) -> None:
+        """An input with a place is decoded, or has failed. Called by the place."""
+        self._arrivals.ready()
+        self._changed.set()
+
+    def put(self, item: T, deadline: float) -> asyncio.Future[Encoded]:
+        """Queues a decoded input; its vector will be the result. Called by the place."""
         future: asyncio.Future[Encoded] = asyncio.get_running_loop().create_future()
         self._queue.append(_Entry(item, future, deadline, time.monotonic()))
-        self._arrived.set()
-        return await future
+        return future
 
     async def close(self) -> None:
         """Ends the worker; what still waits is cancelled."""
@@ -95,12 +115,26 @@ class Batcher(Generic[T]):
 
     async def _work(self) -> None:
         while True:
-            await self._arrived.wait()
+            await self._changed.wait()
+            if self._patient and self._queue:
+                await self._gather()
             batch = self._take()
             if batch:
                 await self._run(batch)
             if not self._queue:
-                self._arrived.clear()
+                self._changed.clear()
+
+    async def _gather(self) -> None:
+        """Lets inputs that are on their way come first."""
+        loop, patience = asyncio.get_running_loop(), _PATIENCE * self._seconds_per_item
+        if patience < _SHORTEST_WAIT:
+            return
+        end = time.monotonic() + patience
+        timer = loop.call_later(patience, self._changed.set)
+        while len(self._queue) < self._max_batch and (now := time.monotonic()) < end and self._arrivals.expected(now):
+            self._changed.clear()
+            await self._changed.wait()
+        timer.cancel()
 
     def _take(self) -> list[_Entry[T]]:
         """The next entries somebody still waits for."""
@@ -135,6 +169,27 @@ class Batcher(Generic[T]):
             return
         seconds = time.monotonic() - started
         self._seconds_per_item += 0.2 * (seconds / len(batch) - self._seconds_per_item)
+        self._arrivals.answered(len(batch), time.monotonic(), _PATIENCE * self._seconds_per_item)
         for entry, vector in zip(batch, vectors, strict=True):
             if not entry.future.done():  # cancelled meanwhile
                 entry.future.set_result(Encoded(vector, started - entry.since, seconds, len(batch)))
+
+
+class Place(Generic[T]):
+    """One input's place in a batcher's queue."""
+
+    def __init__(self, batcher: Batcher[T]) -> None:
+        self._batcher = batcher
+        self._decoding = True
+
+    async def encode(self, item: T, deadline: float = np.inf) -> Encoded:
+        """The decoded item's vector. `deadline` in time.monotonic() seconds."""
+        vector = self._batcher.put(item, deadline)
+        self.ready()
+        return await vector
+
+    def ready(self) -> None:
+        """There is no decoding to wait for; said once or more often."""
+        if self._decoding:
+            self._decoding = False
+            self._batcher.ready()

@@ -99,20 +99,20 @@ async def _embed(source: Source, item: types_pb2.Input, field: str, deadline: fl
 
 
 async def _embed_image(backbone: LoadedBackbone, image: bytes, deadline: float) -> Embedded:
-    with backbone.images.place():
+    with backbone.images.place() as place:
         started = time.monotonic()
         pixels = await backbone.decode(image)
         decode_seconds = time.monotonic() - started
-        encoded = await backbone.images.encode(pixels, deadline)
+        encoded = await place.encode(pixels, deadline)
     return Embedded(encoded.vector, backbone.manifest.embedding_space, _timings(decode_seconds, encoded))
 
 
 async def _embed_text(backbone: LoadedBackbone, text: str, deadline: float) -> Embedded:
-    with backbone.texts.place():
+    with backbone.texts.place() as place:
         started = time.monotonic()
         ids, truncated = await backbone.tokenize(text)
         decode_seconds = time.monotonic() - started
-        encoded = await backbone.texts.encode(ids, deadline)
+        encoded = await place.encode(ids, deadline)
     space = backbone.manifest.embedding_space
     return Embedded(encoded.vector, space, _timings(decode_seconds, encoded), truncated)
 

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     encode_threads: Annotated[int, Field(ge=1)] = _CORES
     decode_threads: Annotated[int, Field(ge=1)] = _CORES
 
-    max_batch: Annotated[int, Field(ge=1, description="inputs in one run of a backbone")] = 32
+    max_batch: Annotated[int | None, Field(ge=1, description="inputs in one run of a backbone")] = None
     queue_limit: Annotated[int, Field(ge=1, description="inputs waiting for a backbone")] = 1_024
     max_inputs: Annotated[int, Field(ge=1, description="inputs in one call")] = 256
     max_message_bytes: Annotated[int, Field(ge=MIB)] = 16 * MIB
