@@ -200,3 +200,16 @@ async def test_an_input_whose_decoding_fails_is_waited_for_no_longer(make: Make,
         await asyncio.sleep(0.02)
         assert len(encoder.batches) == 1
     assert (await waiting).queue_seconds < 0.1
+
+
+async def test_callers_who_are_waited_for_in_vain_hold_nobody_up(make: Make, encoder: Encoder) -> None:
+    """On the server's own event loop too, whose timers may fire a little early."""
+    encoder.seconds = 0.03
+    batcher = make(patient=True)
+
+    async def stays(times: int) -> None:
+        for _ in range(times):
+            await encode(batcher, item(1))
+
+    for _ in range(10):
+        await asyncio.wait_for(asyncio.gather(stays(1), stays(6)), 5)  # one leaves, the other goes on

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -115,26 +115,24 @@ class Batcher(Generic[T]):
 
     async def _work(self) -> None:
         while True:
-            await self._changed.wait()
-            if self._patient and self._queue:
-                await self._gather()
-            batch = self._take()
-            if batch:
-                await self._run(batch)
-            if not self._queue:
+            while not self._queue:
                 self._changed.clear()
+                await self._changed.wait()
+            if self._patient:
+                await self._gather()
+            if batch := self._take():
+                await self._run(batch)
 
     async def _gather(self) -> None:
         """Lets inputs that are on their way come first."""
-        loop, patience = asyncio.get_running_loop(), _PATIENCE * self._seconds_per_item
+        patience = _PATIENCE * self._seconds_per_item
         if patience < _SHORTEST_WAIT:
             return
-        end = time.monotonic() + patience
-        timer = loop.call_later(patience, self._changed.set)
-        while len(self._queue) < self._max_batch and (now := time.monotonic()) < end and self._arrivals.expected(now):
-            self._changed.clear()
-            await self._changed.wait()
-        timer.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while len(self._queue) < self._max_batch and self._arrivals.expected(time.monotonic()):
+                    self._changed.clear()
+                    await self._changed.wait()
 
     def _take(self) -> list[_Entry[T]]:
         """The next entries somebody still waits for."""
