@@ -1,0 +1,152 @@
+"""Shrinkage LDA and its leave-one-out, against fitting from scratch and against scikit-learn."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glimpse.fewshot.lda import LdaHead, Metric
+from glimpse.fewshot.leave_one_out import leave_one_out
+from glimpse.fewshot.moments import Moments
+from glimpse.fewshot.vectors import normalize
+
+Array = npt.NDArray[np.float32]
+
+
+def examples(seed: int, n: int, labels: int = 4, d: int = 12) -> tuple[Array, list[str]]:
+    rng = np.random.default_rng(seed)
+    names = [f"l{i}" for i in rng.integers(0, labels, n)]
+    centres = {name: rng.normal(size=d) for name in sorted(set(names))}
+    rows = np.array([centres[name] + 0.7 * rng.normal(size=d) for name in names], np.float32)
+    return normalize(rows), names
+
+
+def plain_scores(vectors: Array, names: list[str], queries: Array, ridge: float | None = None) -> dict[str, Array]:
+    """The formula of METHODS word for word: Sigma = (1 - lam) W / nu + lam t I."""
+    x, d = vectors.astype(np.float64), vectors.shape[1]
+    labels = sorted(set(names))
+    member = np.array([[one == label for one in names] for label in labels])
+    means = np.array([x[row].mean(0) for row in member])
+    residuals = x - means[[labels.index(one) for one in names]]
+    scatter, nu = residuals.T @ residuals, len(names) - len(labels)
+    if nu == 0 or np.trace(scatter) < 1e-9:
+        precision = np.eye(d)
+    elif ridge is None:
+        lam, t = d / (d + nu), np.trace(scatter) / (nu * d)
+        precision = np.linalg.inv((1 - lam) * scatter / nu + lam * t * np.eye(d))
+    else:
+        precision = (d + nu) * np.linalg.inv(scatter + ridge * np.eye(d))
+    scores = queries @ precision @ means.T - 0.5 * np.einsum("cd,de,ce->c", means, precision, means)
+    return dict(zip(labels, scores.T, strict=True))
+
+
+def head_of(vectors: Array, names: list[str]) -> LdaHead:
+    head = LdaHead(vectors.shape[1])
+    for vector, name in zip(vectors, names, strict=True):
+        head.add(name, vector)
+    return head
+
+
+def table(head: LdaHead, queries: Array) -> dict[str, Array]:
+    return dict(zip(head.labels, head.scores(queries).T, strict=True))
+
+
+def assert_equal(found: dict[str, Array], wanted: dict[str, Array], tolerance: float = 1e-5) -> None:
+    assert found.keys() == wanted.keys()
+    for label, scores in wanted.items():
+        assert found[label] == pytest.approx(scores, rel=tolerance, abs=tolerance)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 60))
+def test_inverted_anew_it_is_the_formula(seed: int, n: int) -> None:
+    vectors, names = examples(seed, n)
+    queries = normalize(np.random.default_rng(seed).normal(size=(5, 12)).astype(np.float32))
+    head = head_of(vectors, names)
+    head.adopt(Metric.of(head.moments))
+    assert_equal(table(head, queries), plain_scores(vectors, names, queries))
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(6, 40), st.integers(1, 20))
+def test_online_equals_batch_at_the_same_ridge(seed: int, before: int, more: int) -> None:
+    vectors, names = examples(seed, before + more)
+    queries = normalize(np.random.default_rng(seed).normal(size=(5, 12)).astype(np.float32))
+    head = head_of(vectors[:before], names[:before])
+    metric = Metric.of(head.moments)
+    head.adopt(metric)
+    for vector, name in zip(vectors[before:], names[before:], strict=True):
+        head.add(name, vector)
+    wanted = plain_scores(vectors, names, queries, metric.ridge if metric.freedom else None)
+    if metric.freedom:
+        assert_equal(table(head, queries), wanted)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.permutations(range(30)), st.integers(1, 30))
+def test_what_is_deleted_leaves_no_trace(seed: int, order: list[int], kept: int) -> None:
+    vectors, names = examples(seed, 30)
+    head = head_of(vectors[order], [names[i] for i in order])
+    head.adopt(Metric.of(head.moments))
+    for i in order[kept:]:
+        head.remove(names[i], vectors[i])
+    direct = head_of(vectors[order[:kept]], [names[i] for i in order[:kept]])
+    queries = vectors[:4]
+    for one in (head, direct):
+        one.adopt(Metric.of(one.moments))
+        assert one.settled
+    assert_equal(table(head, queries), table(direct, queries))
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(2, 40))
+def test_leave_one_out_equals_leaving_one_out(seed: int, n: int) -> None:
+    vectors, names = examples(seed, n)
+    moments = Moments(12)
+    moments.add_all(names, vectors)
+    metric = Metric.of(moments)
+    if not metric.freedom:
+        return
+    scale = 12.0 + moments.freedom
+    rows = np.array([moments.row(name) for name in names], np.intp)
+    found = leave_one_out(moments, metric.inverse, scale, vectors.astype(np.float64), rows)
+    for i in range(n):
+        rest = Moments(12)
+        rest.add_all([*names[:i], *names[i + 1 :]], np.delete(vectors, i, 0))
+        inverse = np.linalg.inv(rest.scatter() + metric.ridge * np.eye(12))
+        for column, label in enumerate(moments.labels):
+            row = rest.row(label)
+            if row is None:
+                assert found.scores[i, column] == -np.inf
+                continue
+            mean = rest.mean(row)
+            score = scale * (vectors[i] @ inverse @ mean - 0.5 * mean @ inverse @ mean)
+            score += 0.5 * found.spread / rest.counts[row]
+            assert found.scores[i, column] == pytest.approx(score, rel=1e-5, abs=1e-5)
+        gaps = vectors[i] - rest.means
+        nearest = (scale * np.einsum("cd,de,ce->c", gaps, inverse, gaps) - found.spread / rest.counts).min()
+        assert found.distances[i] == pytest.approx(nearest, rel=1e-6)
+
+
+def test_labels_of_few_shots_do_not_lose_for_being_few() -> None:
+    """Blobs of equal spread in many dimensions, half of them with 1 example and half with 16."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(10, 128))
+    shots = [1, 16] * 5
+    rows = np.repeat(np.arange(10), shots)
+    vectors = normalize((centres[rows] + 1.3 * rng.normal(size=(len(rows), 128))).astype(np.float32))
+    truth = np.repeat(np.arange(10), 100)
+    queries = normalize((centres[truth] + 1.3 * rng.normal(size=(1_000, 128))).astype(np.float32))
+    head = LdaHead(128)
+    head.moments.add_all([f"l{row}" for row in rows], vectors)
+    metric = Metric.of(head.moments)
+    head.adopt(metric)
+    plain = head.scores(queries).argmax(1) == truth
+    found = leave_one_out(head.moments, metric.inverse, head.scale, vectors.astype(np.float64), rows)
+    head.adopt(metric, found.spread)
+    corrected = head.scores(queries).argmax(1) == truth
+    few = truth % 2 == 0
+    assert plain[few].mean() < 0.5
+    assert corrected[few].mean() > 0.8
+    assert corrected.mean() > plain.mean() + 0.15

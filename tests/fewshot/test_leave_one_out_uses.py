@@ -1,0 +1,113 @@
+"""What leave-one-out is used for: temperature, the weight beside text, kernel ridge, strangers."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glimpse.fewshot.calibration import best_temperature, best_weight, log_loss
+from glimpse.fewshot.kernel_ridge import KernelRidge
+from glimpse.fewshot.neighbors import votes
+from glimpse.fewshot.strangers import Typicality, nearest_others
+from glimpse.fewshot.vectors import normalize
+
+Array = npt.NDArray[np.float32]
+
+
+def blobs(seed: int, n: int, labels: int = 3, d: int = 8, noise: float = 0.6) -> tuple[Array, npt.NDArray[np.intp]]:
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(labels, d))
+    rows = rng.integers(0, labels, n)
+    return normalize((centres[rows] + noise * rng.normal(size=(n, d))).astype(np.float32)), rows.astype(np.intp)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.05, 20))
+def test_the_temperature_is_the_best_of_a_fine_grid(seed: int, heat: float) -> None:
+    rng = np.random.default_rng(seed)
+    scores, rows = heat * rng.normal(size=(40, 5)), rng.integers(0, 5, 40)
+    scores[np.arange(40), rows] += heat
+    found = best_temperature(scores, rows)
+    grid = min(log_loss(scores / heat_, rows) for heat_ in np.exp(np.linspace(np.log(1e-3), np.log(1e3), 600)))
+    assert log_loss(scores / found, rows) <= grid + 1e-4
+
+
+def test_examples_that_are_all_told_apart_do_not_promise_certainty() -> None:
+    rows = np.arange(6) % 3
+    scores = np.eye(3)[rows]
+    probabilities = np.exp(scores[0] / best_temperature(scores, rows))
+    assert 0.8 < probabilities[0] / probabilities.sum() < 0.95  # 6 right of 6: not more than 7 of 8
+
+
+def test_a_label_without_another_example_takes_no_part() -> None:
+    scores = np.array([[2.0, 1.0, -np.inf], [0.5, 3.0, 0.1], [1.0, 1.0, -np.inf]])
+    assert log_loss(scores, np.array([0, 1, 2])) == pytest.approx(log_loss(scores[:2], np.array([0, 1])))
+    assert log_loss(scores[2:], np.array([2])) == 0
+    assert np.isfinite(best_temperature(scores, np.array([0, 1, 2])))
+
+
+def test_the_weight_of_examples_is_what_they_are_worth() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 4, 200)
+    right, noise = 3.0 * np.eye(4)[rows], rng.normal(size=(200, 4))
+    weights = (0.0, 0.1, 1.0, 10.0)
+    assert best_weight(right, noise, rows, weights) == 0
+    assert best_weight(noise, right, rows, weights) >= 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(4, 25), st.booleans())
+def test_kernel_ridge_left_out_equals_leaving_out(seed: int, n: int, beside_text: bool) -> None:
+    vectors, rows = blobs(seed, n)
+    prior = np.random.default_rng(seed).random((n, 3)) if beside_text else np.zeros((n, 3))
+    fitted = KernelRidge.fit(vectors, rows, 3, prior if beside_text else None)
+    kernel = np.exp(-fitted.beta * (1 - (vectors @ vectors.T).astype(np.float64)))
+    target = np.eye(3)[rows] - prior
+    for i in range(n):
+        rest = np.delete(np.arange(n), i)
+        weights = np.linalg.solve(kernel[np.ix_(rest, rest)] + fitted.ridge * np.eye(n - 1), target[rest])
+        assert fitted.left_out[i] == pytest.approx(kernel[i, rest] @ weights + prior[i], abs=1e-5)
+    inside = np.linalg.solve(kernel + fitted.ridge * np.eye(n), target)
+    assert fitted.scores(vectors, prior) == pytest.approx(kernel @ inside + prior, abs=1e-4)
+
+
+def test_votes_are_softmax_over_the_neighbours() -> None:
+    found = votes([[0.9, 0.8, 0.2], [0.5, 0.0, 0.0]], np.array([[1, 0, 1], [2, -1, -1]]), 3)
+    weights = np.exp(np.array([0.9, 0.8, 0.2]) / 0.07)
+    weights /= weights.sum()
+    assert found[0] == pytest.approx([weights[1], weights[0] + weights[2], 0], abs=1e-6)
+    assert found[1].tolist() == [0, 0, 1]
+    assert votes(np.empty((2, 0)), np.empty((2, 0), np.intp), 3).tolist() == [[0] * 3] * 2
+
+
+def test_the_nearest_other_is_never_oneself() -> None:
+    vectors, _ = blobs(0, 1_500)
+    cosines = vectors @ vectors.T
+    np.fill_diagonal(cosines, -1)
+    assert nearest_others(vectors) == pytest.approx(cosines.max(1), abs=1e-6)
+    assert nearest_others(vectors[:1]).tolist() == [-1]
+
+
+@pytest.mark.parametrize("together", [0.0, 0.95])
+@pytest.mark.parametrize("target", [0.05, 0.2])
+def test_what_belongs_is_rejected_as_often_as_was_asked(together: float, target: float) -> None:
+    """Whether the two measures say the same or different things."""
+    rng = np.random.default_rng(1)
+
+    def measures(n: int, shift: float = 0.0) -> npt.NDArray[np.float64]:
+        shared = rng.normal(size=(n, 1))
+        own = rng.normal(size=(n, 2))
+        return np.asarray(np.sqrt(together) * shared + np.sqrt(1 - together) * own + shift, np.float64)
+
+    rejected: list[float] = []
+    strangers: list[float] = []
+    for _ in range(60):
+        own = measures(80)
+        typical = Typicality.of(own[:, 0], -own[:, 1])
+        for shift, found in ((0.0, rejected), (4.0, strangers)):
+            new = measures(200, shift)
+            found.append(float((typical.p_values(new[:, 0], -new[:, 1]) <= target).mean()))
+    assert np.mean(rejected) == pytest.approx(target, abs=0.02)
+    assert np.mean(strangers) > 0.95
+    assert typical.p_values([99.0], [-99.0])[0] == pytest.approx(1 / 81)
