@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from glimpse.fewshot.calibration import best_temperature, best_weight, log_loss
 from glimpse.fewshot.kernel_ridge import KernelRidge
+from glimpse.fewshot.lda import Metric
+from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.neighbors import votes
-from glimpse.fewshot.strangers import Typicality, nearest_others
+from glimpse.fewshot.strangers import Background, Typicality, background_left_out, nearest_others
 from glimpse.fewshot.vectors import normalize
 
 Array = npt.NDArray[np.float32]
@@ -92,22 +94,38 @@ def test_the_nearest_other_is_never_oneself() -> None:
 @pytest.mark.parametrize("together", [0.0, 0.95])
 @pytest.mark.parametrize("target", [0.05, 0.2])
 def test_what_belongs_is_rejected_as_often_as_was_asked(together: float, target: float) -> None:
-    """Whether the two measures say the same or different things."""
+    """Whether the measures say the same or different things, and in whatever units."""
     rng = np.random.default_rng(1)
+    units = np.array([100.0, 0.1, 1.0])
 
-    def measures(n: int, shift: float = 0.0) -> npt.NDArray[np.float64]:
-        shared = rng.normal(size=(n, 1))
-        own = rng.normal(size=(n, 2))
-        return np.asarray(np.sqrt(together) * shared + np.sqrt(1 - together) * own + shift, np.float64)
+    def some(n: int, shift: float = 0.0) -> npt.NDArray[np.float64]:
+        shared, own = rng.normal(size=(n, 1)), rng.normal(size=(n, 3))
+        return np.asarray((np.sqrt(together) * shared + np.sqrt(1 - together) * own - shift) * units, np.float64)
 
     rejected: list[float] = []
     strangers: list[float] = []
     for _ in range(60):
-        own = measures(80)
-        typical = Typicality.of(own[:, 0], -own[:, 1])
-        for shift, found in ((0.0, rejected), (4.0, strangers)):
-            new = measures(200, shift)
-            found.append(float((typical.p_values(new[:, 0], -new[:, 1]) <= target).mean()))
+        typical = Typicality.of(some(80))
+        for shift, found in ((0.0, rejected), (5.0, strangers)):
+            found.append(float((typical.p_values(some(200, shift)) <= target).mean()))
     assert np.mean(rejected) == pytest.approx(target, abs=0.02)
     assert np.mean(strangers) > 0.95
-    assert typical.p_values([99.0], [-99.0])[0] == pytest.approx(1 / 81)
+    assert typical.p_values(np.full((1, 3), -1e6))[0] == pytest.approx(1 / 81)
+    assert Typicality.of(np.empty((0, 3))).p_values(np.zeros((1, 3)))[0] == 1  # nothing to judge by
+
+
+def test_the_background_left_out_is_that_of_the_others() -> None:
+    vectors, rows = blobs(3, 30)
+    moments = Moments(8)
+    moments.add_all([f"l{row}" for row in rows], vectors)
+    ridge = Metric.of(moments.pooled()).ridge
+    found = background_left_out(moments, vectors.astype(np.float64))
+    for i in range(len(rows)):
+        rest = np.delete(vectors, i, 0).astype(np.float64)
+        gaps, gap = rest - rest.mean(0), vectors[i] - rest.mean(0)
+        wanted = (8 + 29) * gap @ np.linalg.inv(gaps.T @ gaps + ridge * np.eye(8)) @ gap
+        assert found[i] == pytest.approx(wanted, rel=1e-6)
+    covered = Background.of(moments)
+    gaps = vectors.astype(np.float64) - vectors.mean(0)
+    plain = (8 + 29) * np.linalg.inv(gaps.T @ gaps + ridge * np.eye(8))
+    assert covered.distances(vectors) == pytest.approx(np.einsum("nd,de,ne->n", gaps, plain, gaps), rel=1e-4)

@@ -24,8 +24,9 @@ class LeftOut:
 
     #: (N, C); its own label's column is -inf where it is that label's only example.
     scores: npt.NDArray[np.float32]
-    #: Squared Mahalanobis distance to the nearest label's true mean, (N,).
+    #: Squared Mahalanobis distance to the nearest label's true mean, (N,); and to the mean of its own label's others.
     distances: Floats
+    own: Floats
     #: The squared distance e of an example from its label's true mean.
     spread: float
 
@@ -41,7 +42,7 @@ def leave_one_out(moments: Moments, inverse: Floats, scale: float, vectors: Floa
     spread = float(np.quantile((own * (counts - 1) / counts)[several], 0.25)) if several.any() else 0.0
     scores += 0.5 * spread / moments.counts
     scores[np.arange(len(rows)), rows] += 0.5 * spread * (1 / np.maximum(counts - 1, 1) - 1 / counts)
-    return LeftOut(np.asarray(scores, np.float32), lengths - 2 * scores.max(1), spread)
+    return LeftOut(np.asarray(scores, np.float32), lengths - 2 * scores.max(1), own, spread)
 
 
 def _parts(

@@ -51,6 +51,15 @@ class Moments:
         sums = self._sums[: len(self.labels)]
         return self.second - (sums / self.counts[:, None]).T @ sums
 
+    def pooled(self) -> "Moments":
+        """The same examples as those of one label."""
+        one = Moments(self.dimension)
+        if self.labels:
+            one.labels, one._row = [""], {"": 0}
+            one._counts[0], one._sums[0] = self.counts.sum(), self._sums[: len(self.labels)].sum(0)
+            one.second = self.second
+        return one
+
     def row(self, label: str) -> int | None:
         """The label's row, or None where it has no example."""
         return self._row.get(label)

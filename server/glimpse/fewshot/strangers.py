@@ -1,19 +1,24 @@
-"""How well an input fits among a collection's examples: p-values against what the examples say of one another.
+"""How well an input fits among a collection's examples: a p-value against what the examples say of one another.
 
-Two measures, neither of which dominates: the squared Mahalanobis distance to the nearest label's mean (Lee et al.
-2018, on vectors of length 1), and the cosine to the nearest example (Sun et al. 2022). Each example is measured with
-itself left out; an input's p-value is the part of the examples that fit no better (Vovk et al. 2005). The smaller of
-the two is then measured against the smaller of the two of each example, so that p < a rejects a part a of what
-belongs here however the measures hang together. In-sample measures would not do: for a target of 5 % they reject 8 to
-99 %.
+Three measures are added up, each in units of its spread over the examples: the relative Mahalanobis distance, to the
+nearest label's mean less that to the mean of all (Ren et al. 2021); the cosine to the nearest example (Sun et al.
+2022); and the logarithm of the greatest probability (Hendrycks and Gimpel 2017). Each example is measured with itself
+left out. An input's p-value is the part of the examples that fit no better (Vovk et al. 2005), so that p < a rejects
+a part a of what belongs here. In-sample measures would not do: for a target of 5 % they reject 8 to 99 %.
+
+None of the three dominates. AUROC at 8 shots of caltech101 against its clutter, of two thirds of banking77's intents
+against the others, of six hand signs against the other four: plain Mahalanobis distance 0.870, 0.779, 0.738; cosine
+to the class mean 0.919, 0.792, 0.731; greatest probability 0.939, 0.794, 0.717; the sum 0.952, 0.840, 0.802.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from glimpse.fewshot.moments import Floats
+from glimpse.fewshot.lda import Metric
+from glimpse.fewshot.leave_one_out import LeftOut, leave_one_out
+from glimpse.fewshot.moments import Floats, Moments
 from glimpse.fewshot.vectors import Array
 
 # Neighbours are sought for so many examples at once.
@@ -21,38 +26,71 @@ _CHUNK = 1_024
 
 
 @dataclass(frozen=True, slots=True)
-class Typicality:
-    """The examples' own measures, left out one by one, each in ascending order: greater is stranger."""
+class Background:
+    """All examples as one Gaussian, shrunk as LDA's is: what an input is like that is like none of the labels."""
 
-    distances: Floats
-    dissimilarities: Floats
-    smaller: Floats
+    mean: Floats
+    precision: Floats
 
     @classmethod
-    def of(cls, distances: npt.ArrayLike, similarities: npt.ArrayLike) -> "Typicality":
-        """From what leaving out gives for each of N examples that are not the only ones of their labels."""
-        far, unlike = np.asarray(distances, np.float64), -np.asarray(similarities, np.float64)
-        ordered = np.sort(far), np.sort(unlike)
-        # An example is among those it is ranked with; a new input is not.
-        smaller = np.minimum(_rank(ordered[0], far, own=True), _rank(ordered[1], unlike, own=True))
-        return cls(*ordered, np.sort(smaller))
+    def of(cls, moments: Moments) -> Self:
+        """Of at least one example."""
+        one = moments.pooled()
+        return cls(one.mean(0), _scale(one) * Metric.of(one).inverse)
+
+    def distances(self, queries: Array) -> Floats:
+        """Squared Mahalanobis distances to the mean of all: (n, d) → (n,)."""
+        gaps = np.asarray(queries, np.float64) - self.mean
+        return np.asarray(np.einsum("nd,nd->n", gaps @ self.precision, gaps), np.float64)
+
+
+def background_left_out(moments: Moments, vectors: Floats) -> Floats:
+    """Each example's distance to the background of the others: (N, d) → (N,)."""
+    one = moments.pooled()
+    rows = np.zeros(len(vectors), np.intp)
+    return leave_one_out(one, Metric.of(one).inverse, _scale(one), vectors, rows).own
+
+
+def _scale(one: Moments) -> float:
+    return float(one.dimension + one.freedom) if one.freedom else 1.0
+
+
+def measures(distances: Floats, background: Floats, nearest: Floats, scores: Array, temperature: float) -> Floats:
+    """The three measures, greater for what fits: (n,) three times and scores, (n, C) → (n, 3)."""
+    scaled = np.asarray(scores, np.float64) / temperature
+    likely = -np.log(np.exp(scaled - scaled.max(1, keepdims=True)).sum(1))
+    return np.stack([background - distances, nearest, likely], axis=1)
+
+
+def measures_left_out(moments: Moments, left_out: LeftOut, vectors: Array, temperature: float) -> Floats:
+    """The measures of each example without itself, (N, 3)."""
+    background = background_left_out(moments, np.asarray(vectors, np.float64))
+    return measures(left_out.distances, background, nearest_others(vectors), left_out.scores, temperature)
+
+
+@dataclass(frozen=True, slots=True)
+class Typicality:
+    """How well the examples fit among one another, in ascending order."""
+
+    units: Floats  # (3,)
+    fits: Floats  # (N,)
+
+    @classmethod
+    def of(cls, left_out: Floats) -> Self:
+        """From the measures, (N, 3), of the examples that are not the only ones of their labels, left out."""
+        units = left_out.std(0) if len(left_out) else np.ones(left_out.shape[1])
+        units[units == 0] = 1.0
+        return cls(units, np.sort((left_out / units).sum(1)))
 
     @property
     def count(self) -> int:
-        """How many examples it stands on; p-values are never under 1 / (count + 1)."""
-        return len(self.smaller)
+        """How many examples it stands on: no p-value is under 1 / (count + 1)."""
+        return len(self.fits)
 
-    def p_values(self, distances: npt.ArrayLike, similarities: npt.ArrayLike) -> Floats:
-        """The part of what belongs here that fits no better than each input: (n,), (n,) → (n,)."""
-        far, unlike = np.asarray(distances, np.float64), -np.asarray(similarities, np.float64)
-        smaller = np.minimum(_rank(self.distances, far), _rank(self.dissimilarities, unlike))
-        return (1 + np.searchsorted(self.smaller, smaller, "right")) / (self.count + 1)
-
-
-def _rank(ordered: Floats, values: Floats, *, own: bool = False) -> Floats:
-    """(1 + how many of N others are at least as great) / (N + 1)."""
-    others = len(ordered) - own
-    return (1 + len(ordered) - np.searchsorted(ordered, values, "left") - own) / (others + 1)
+    def p_values(self, given: Floats) -> Floats:
+        """The part of what belongs here that fits no better: measures (n, 3) → (n,)."""
+        better = np.searchsorted(self.fits, (given / self.units).sum(1), "right")
+        return np.asarray((1 + better) / (self.count + 1), np.float64)
 
 
 def nearest_others(vectors: Array) -> Floats:
