@@ -99,12 +99,20 @@ def test_what_is_deleted_leaves_no_trace(seed: int, order: list[int], kept: int)
     assert_equal(table(head, queries), table(direct, queries))
 
 
-@settings(max_examples=60)
-@given(st.integers(0, 10_000), st.integers(2, 40))
-def test_leave_one_out_equals_leaving_one_out(seed: int, n: int) -> None:
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 40), st.sets(st.sampled_from(["l0", "l1", "l2", "l3", "l4"])))
+def test_leave_one_out_equals_leaving_one_out(seed: int, n: int, with_text: set[str]) -> None:
     vectors, names = examples(seed, n)
-    moments = Moments(12)
-    moments.add_all(names, vectors)
+    texts = dict(zip(sorted(with_text), examples(seed + 1, 5)[0], strict=False))
+
+    def moments_of(rows: list[int]) -> Moments:
+        moments = Moments(12)
+        moments.add_all([names[i] for i in rows], vectors[rows])
+        for label, text in texts.items():
+            moments.set_text(label, text)
+        return moments
+
+    moments = moments_of(list(range(n)))
     metric = Metric.of(moments)
     if not metric.freedom:
         return
@@ -112,21 +120,39 @@ def test_leave_one_out_equals_leaving_one_out(seed: int, n: int) -> None:
     rows = np.array([moments.row(name) for name in names], np.intp)
     found = leave_one_out(moments, metric.inverse, scale, vectors.astype(np.float64), rows)
     for i in range(n):
-        rest = Moments(12)
-        rest.add_all([*names[:i], *names[i + 1 :]], np.delete(vectors, i, 0))
+        rest = moments_of([j for j in range(n) if j != i])
         inverse = np.linalg.inv(rest.scatter() + metric.ridge * np.eye(12))
         for column, label in enumerate(moments.labels):
             row = rest.row(label)
             if row is None:
                 assert found.scores[i, column] == -np.inf
                 continue
-            mean = rest.mean(row)
-            score = scale * (vectors[i] @ inverse @ mean - 0.5 * mean @ inverse @ mean)
-            score += 0.5 * found.spread / rest.counts[row]
+            centre = rest.centre(row)
+            score = scale * (vectors[i] @ inverse @ centre - 0.5 * centre @ inverse @ centre)
+            score += 0.5 * found.spread / rest.shots[row]
             assert found.scores[i, column] == pytest.approx(score, rel=1e-5, abs=1e-5)
-        gaps = vectors[i] - rest.means
-        nearest = (scale * np.einsum("cd,de,ce->c", gaps, inverse, gaps) - found.spread / rest.counts).min()
-        assert found.distances[i] == pytest.approx(nearest, rel=1e-6)
+        gaps = vectors[i] - rest.centres
+        nearest = (scale * np.einsum("cd,de,ce->c", gaps, inverse, gaps) - found.spread / rest.shots).min()
+        assert found.distances[i] == pytest.approx(nearest, rel=1e-6, abs=1e-6)
+
+
+def test_text_answers_before_examples_and_beside_them() -> None:
+    vectors, names = examples(0, 12)
+    head = LdaHead(12)
+    head.set_text("l0", vectors[0])
+    head.set_text("l1", vectors[1])
+    assert head.scores(vectors[:2]).argmax(1).tolist() == [0, 1]
+    for vector, name in zip(vectors, names, strict=True):
+        head.add(name, vector)
+    head.set_text("l0", None)
+    head.set_text("l1", None)
+    head.set_text("none", None)
+    head.adopt(Metric.of(head.moments))
+    assert_equal(table(head, vectors), plain_scores(vectors, names, vectors))
+    head.set_text("other", vectors[3])
+    assert "other" in head.labels
+    head.set_text("other", None)
+    assert "other" not in head.labels
 
 
 def test_labels_of_few_shots_do_not_lose_for_being_few() -> None:

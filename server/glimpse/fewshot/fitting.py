@@ -23,7 +23,7 @@ class Fitted:
     temperature: float
     background: Background
     typicality: Typicality
-    #: The part of the examples, but for those that are the only ones of their labels, that the others call right.
+    #: The part of the examples that the others and the text call right, but for those that are all of their labels.
     accuracy: float
 
 
@@ -32,7 +32,7 @@ def fit(moments: Moments, vectors: Array, rows: Rows) -> Fitted:
     metric = Metric.of(moments)
     scale = float(moments.dimension + moments.freedom) if metric.freedom else 1.0
     left_out = leave_one_out(moments, metric.inverse, scale, np.asarray(vectors, np.float64), rows)
-    several = moments.counts[rows] > 1
+    several = moments.shots[rows] > 1  # an example that is all there is of its label tells nothing
     scores, known = left_out.scores[several], rows[several]
     temperature = best_temperature(scores, known) if several.any() else 1.0
     each = measures_left_out(moments, left_out, vectors, temperature)[several]

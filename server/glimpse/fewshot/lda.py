@@ -4,7 +4,7 @@ With nu = N - C and W the pooled scatter within labels, Sigma = (1 - lam) W / nu
 t = tr(W) / (nu d). That is (W + r I) / (d + nu) with r = tr(W) / nu, so its inverse is (d + nu) G, G = (W + r I)^-1.
 A new example changes W by a matrix of rank one, and G by another (Sherman and Morrison 1950); r stands still until the
 next inversion. The score s_c(x) = (d + nu) (x^T G mu_c - 1/2 mu_c^T G mu_c) is Fisher's discriminant with a uniform
-prior. Without freedom within labels (nu = 0) Sigma = I: the nearest class mean.
+prior, mu_c the label's centre. Without freedom within labels (nu = 0) Sigma = I: the nearest class mean.
 
 A mean of n examples lies e / n farther (squared) from what belongs to it than the true mean does, e being the squared
 distance of an example from the true mean. Labels of few shots would lose for that alone, so e / (2 n_c) is added to
@@ -109,6 +109,11 @@ class LdaHead:
         self._shift(value - self.moments.mean(row), -count / (count + 1))
         self._refresh(label)
 
+    def set_text(self, label: str, direction: Array | None) -> None:
+        """Gives a label the direction, (d,), of its prompts, or None: text counts as some examples of it."""
+        self.moments.set_text(label, direction)
+        self._rebuild()
+
     def adopt(self, metric: Metric, spread: float = 0.0) -> None:
         """Takes an inversion of the moments as they are now, and the e that leaving out gives for it."""
         self._metric, self._spread, self._changes, self._removed = metric, spread, 0, False
@@ -120,7 +125,7 @@ class LdaHead:
         if self._single is None:
             self._single = self._weights[:count].astype(np.float32)
         linear = queries @ self._single.T
-        few = 0.5 * self._spread / self.moments.counts
+        few = 0.5 * self._spread / self.moments.shots
         return np.asarray(self.scale * (linear - self._bias[:count]) + few, np.float32)
 
     def distances(self, queries: Array, scores: Array) -> Floats:
@@ -145,13 +150,13 @@ class LdaHead:
         if len(self._bias) < len(self.labels):
             self._weights = np.concatenate([self._weights, np.zeros_like(self._weights)])
             self._bias = np.concatenate([self._bias, np.zeros_like(self._bias)])
-        mean = self.moments.mean(row)
-        self._weights[row] = self._metric.inverse @ mean
-        self._bias[row] = 0.5 * float(mean @ self._weights[row])
+        centre = self.moments.centre(row)
+        self._weights[row] = self._metric.inverse @ centre
+        self._bias[row] = 0.5 * float(centre @ self._weights[row])
         self._single = None
 
     def _rebuild(self) -> None:
-        means = self.moments.means
-        self._weights = np.concatenate([means @ self._metric.inverse, np.zeros((8, means.shape[1]))])
-        self._bias = np.concatenate([0.5 * np.einsum("cd,cd->c", means, self._weights[: len(means)]), np.zeros(8)])
+        centres = self.moments.centres
+        self._weights = np.concatenate([centres @ self._metric.inverse, np.zeros((8, centres.shape[1]))])
+        self._bias = np.concatenate([0.5 * np.einsum("cd,cd->c", centres, self._weights[: len(centres)]), np.zeros(8)])
         self._single = None

@@ -1,8 +1,8 @@
 """What LDA would have said of each example, had it not been among the examples: exactly, without fitting N times.
 
 Taking x_i out of label y changes W by -k z z^T, z = x_i - mu_y, k = n_y / (n_y - 1). With the ridge and the scale as
-they are, G becomes G + g u u^T, u = G z, g = k / (1 - k z^T u) (Sherman and Morrison 1950), and mu_y becomes
-mu_y - z / (n_y - 1).
+they are, G becomes G + g u u^T, u = G z, g = k / (1 - k z^T u) (Sherman and Morrison 1950). The label's centre, of s_y
+shots with its text, moves from c_y by -(x_i - c_y) / (s_y - 1).
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _CHUNK = 1_024
 class LeftOut:
     """For each of N examples, what the others say of it."""
 
-    #: (N, C); its own label's column is -inf where it is that label's only example.
+    #: (N, C); its own label's column is -inf where it is all there is of that label.
     scores: npt.NDArray[np.float32]
     #: Squared Mahalanobis distance to the nearest label's true mean, (N,); and to the mean of its own label's others.
     distances: Floats
@@ -40,51 +40,49 @@ def leave_one_out(moments: Moments, inverse: Floats, scale: float, vectors: Floa
     # An example left out lies e (1 + 1 / (n - 1)) from the mean of the others. The lower quartile, as examples that are
     # unlike their label would raise the average.
     spread = float(np.quantile((own * (counts - 1) / counts)[several], 0.25)) if several.any() else 0.0
-    scores += 0.5 * spread / moments.counts
-    scores[np.arange(len(rows)), rows] += 0.5 * spread * (1 / np.maximum(counts - 1, 1) - 1 / counts)
+    shots = moments.shots[rows]
+    scores += 0.5 * spread / moments.shots
+    scores[np.arange(len(rows)), rows] += 0.5 * spread * (1 / np.maximum(shots - 1, 1) - 1 / shots)
     return LeftOut(np.asarray(scores, np.float32), lengths - 2 * scores.max(1), own, spread)
 
 
 def _parts(
     moments: Moments, inverse: Floats, scale: float, vectors: Floats, rows: Rows
 ) -> Iterator[tuple[Floats, Floats, Floats]]:
-    means = moments.means
-    weights = means @ inverse  # (C, d)
-    squares = np.einsum("cd,cd->c", means, weights)  # mu_c^T G mu_c
+    centres = moments.centres
+    weights = centres @ inverse  # (C, d)
+    squares = np.einsum("cd,cd->c", centres, weights)  # c^T G c
     for start in range(0, max(1, len(rows)), _CHUNK):
         part = slice(start, start + _CHUNK)
-        yield _part(vectors[part], rows[part], moments.counts[rows[part]], means, weights, squares, inverse, scale)
+        yield _part(moments, weights, squares, inverse, scale, vectors[part], rows[part])
 
 
 def _part(
-    vectors: Floats,
-    rows: Rows,
-    counts: Floats,
-    means: Floats,
-    weights: Floats,
-    squares: Floats,
-    inverse: Floats,
-    scale: float,
+    moments: Moments, weights: Floats, squares: Floats, inverse: Floats, scale: float, vectors: Floats, rows: Rows
 ) -> tuple[Floats, Floats, Floats]:
     """Scores, (n, C), x^T P x and squared distances to the own label's mean, (n,), without each example itself."""
-    each = np.arange(len(rows))
-    others = np.maximum(counts - 1, 1)  # an only example has z = 0, and is set apart below
-    residuals = vectors - means[rows]
+    each, counts, left = np.arange(len(rows)), moments.counts[rows], moments.shots[rows] - 1
+    alone = left <= 0  # set apart below
+    left = np.where(alone, 1.0, left)
+    residuals = vectors - moments.means[rows]  # z; 0 for an only example
     directions = residuals @ inverse  # u
-    spread = np.einsum("nd,nd->n", residuals, directions)  # z^T u
-    factor = counts / others
-    gain = factor / (1 - factor * spread)
+    inside = np.einsum("nd,nd->n", residuals, directions)  # z^T u
+    factor = counts / np.maximum(counts - 1, 1)
+    gain = factor / (1 - factor * inside)
     own = np.einsum("nd,nd->n", vectors, directions)  # x^T u
-    across = residuals @ weights.T  # mu_c^T u: (n, C)
-    linear = vectors @ weights.T + (gain * own)[:, None] * across
-    square = squares + gain[:, None] * across**2
-    # Its own label's mean lies elsewhere too.
-    at_mean = across[each, rows]
-    moved = at_mean - spread / others  # mu_y'^T u
-    linear[each, rows] = (vectors * weights[rows]).sum(1) - own / others + gain * own * moved
-    square[each, rows] = squares[rows] - 2 * at_mean / others + spread / others**2 + gain * moved**2
+    length = np.einsum("nd,nd->n", vectors @ inverse, vectors)  # x^T G x
+    across = residuals @ weights.T  # c^T u, (n, C)
+    linear = vectors @ weights.T  # c^T G x, (n, C)
+    square = np.broadcast_to(squares, linear.shape).copy()
+    # Its own label's centre lies elsewhere.
+    at, to, of = across[each, rows], linear[each, rows], squares[rows]
+    across[each, rows] = at - (own - at) / left
+    linear[each, rows] = to - (length - to) / left
+    square[each, rows] = of - 2 * (to - of) / left + (length - 2 * to + of) / left**2
+    # And the scatter is another.
+    linear += (gain * own)[:, None] * across
+    square += gain[:, None] * across**2
     scores = scale * (linear - 0.5 * square)
-    scores[each[counts < 2], rows[counts < 2]] = -np.inf
-    lengths = scale * (np.einsum("nd,nd->n", vectors @ inverse, vectors) + gain * own**2)
-    # x - mu_y' = z n / (n - 1).
-    return scores, lengths, scale * factor**2 * (spread + gain * spread**2)
+    scores[each[alone], rows[alone]] = -np.inf
+    # x lies z n / (n - 1) from the mean of the others.
+    return scores, scale * (length + gain * own**2), scale * factor**2 * (inside + gain * inside**2)

@@ -1,6 +1,10 @@
-"""What the closed-form heads need to know of the examples: counts, sums and the second moment.
+"""What the closed-form heads need to know of the examples: counts, sums and the second moment; and of the text.
 
 All of it adds up, so that an example taken out leaves what would be there had it never come (to float64's rounding).
+A label's text counts as two examples of it, wherever a label's centre is asked for. With MiniLM, at 1, 4 and 16 shots,
+LDA on such centres gets 69.6, 78.4 and 85.5 % of banking77 right, where text alone gets 62.2 and examples alone 51.7,
+76.1 and 85.6; TREC's six classes 54.1, 58.3 and 68.1 (51.5; 40.2, 53.2, 67.1); spam 75.9, 85.6, 90.9 (69.7; 71.4, 85.4,
+91.2; balanced).
 """
 
 from dataclasses import dataclass, field
@@ -9,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+TEXT_SHOTS = 2.0
+_ROWS = "_counts", "_text_shots", "_sums"
 
 
 @dataclass(slots=True)
@@ -16,16 +22,18 @@ class Moments:
     """Counts (C,), sums (C, d) and second moment X^T X (d, d) of unit vectors. Not thread-safe."""
 
     dimension: int
-    #: The labels with examples, in the order of the rows.
+    #: The labels with examples or text, in the order of the rows.
     labels: list[str] = field(default_factory=list)
     second: Floats = field(init=False)
     _counts: Floats = field(init=False)
     _sums: Floats = field(init=False)
+    _text_shots: Floats = field(init=False)
+    _texts: dict[str, Floats] = field(default_factory=dict)
     _row: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.second = np.zeros((self.dimension, self.dimension))
-        self._counts, self._sums = np.zeros(8), np.zeros((8, self.dimension))
+        self._counts, self._text_shots, self._sums = np.zeros(8), np.zeros(8), np.zeros((8, self.dimension))
 
     @property
     def counts(self) -> Floats:
@@ -33,36 +41,65 @@ class Moments:
         return self._counts[: len(self.labels)]
 
     @property
+    def shots(self) -> Floats:
+        """Examples a label with its text, (C,): more than 0."""
+        return self.counts + self._text_shots[: len(self.labels)]
+
+    @property
+    def centres(self) -> Floats:
+        """Means of examples and text, (C, d); not of length 1."""
+        sums = self._sums[: len(self.labels)].copy()
+        for label, text in self._texts.items():
+            sums[self._row[label]] += TEXT_SHOTS * text
+        return np.asarray(sums / self.shots[:, None], np.float64)
+
+    def centre(self, row: int) -> Floats:
+        """One label's, (d,)."""
+        text = self._texts.get(self.labels[row])
+        if text is None:
+            return self.mean(row)
+        return np.asarray((self._sums[row] + TEXT_SHOTS * text) / (self._counts[row] + TEXT_SHOTS), np.float64)
+
+    @property
     def means(self) -> Floats:
-        """Their means, (C, d); not of length 1."""
-        return self._sums[: len(self.labels)] / self.counts[:, None]
+        """Means of the examples alone, (C, d); 0 where there is none."""
+        return np.asarray(self._sums[: len(self.labels)] / np.maximum(self.counts, 1.0)[:, None], np.float64)
 
     def mean(self, row: int) -> Floats:
         """One label's, (d,)."""
-        return np.asarray(self._sums[row] / self._counts[row], np.float64)
+        return np.asarray(self._sums[row] / max(self._counts[row], 1.0), np.float64)
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom within labels: N - C."""
-        return int(self.counts.sum()) - len(self.labels)
+        """Degrees of freedom within labels: N - C, of the labels with examples."""
+        return int(self.counts.sum() - (self.counts > 0).sum())
 
     def scatter(self) -> Floats:
-        """Pooled scatter within labels, sum of (x - mu_y)(x - mu_y)^T: (d, d)."""
-        sums = self._sums[: len(self.labels)]
-        return self.second - (sums / self.counts[:, None]).T @ sums
+        """Pooled scatter of the examples within labels, sum of (x - mu_y)(x - mu_y)^T: (d, d)."""
+        return self.second - self.means.T @ self._sums[: len(self.labels)]
 
     def pooled(self) -> "Moments":
         """The same examples as those of one label."""
         one = Moments(self.dimension)
-        if self.labels:
+        if self.counts.any():
             one.labels, one._row = [""], {"": 0}
             one._counts[0], one._sums[0] = self.counts.sum(), self._sums[: len(self.labels)].sum(0)
             one.second = self.second
         return one
 
     def row(self, label: str) -> int | None:
-        """The label's row, or None where it has no example."""
+        """The label's row, or None where it has neither example nor text."""
         return self._row.get(label)
+
+    def set_text(self, label: str, direction: npt.ArrayLike | None) -> None:
+        """Gives a label the direction, (d,), of its prompts, or takes it away."""
+        if direction is not None:
+            self._text_shots[self._row_for(label)] = TEXT_SHOTS
+            self._texts[label] = np.asarray(direction, np.float64)
+        elif self._texts.pop(label, None) is not None:
+            self._text_shots[row := self._row[label]] = 0.0
+            if not self._counts[row]:
+                self._drop(label, row)
 
     def add(self, label: str, vector: npt.ArrayLike) -> None:
         """Counts one more example, (d,)."""
@@ -83,6 +120,8 @@ class Moments:
         self._sums[row] -= value
         self.second -= np.outer(value, value)
         if not self._counts[row]:
+            self._sums[row] = 0.0  # no rounding stays behind
+        if not self._counts[row] and label not in self._texts:
             self._drop(label, row)
 
     def _row_for(self, label: str) -> int:
@@ -91,8 +130,8 @@ class Moments:
             row = self._row[label] = len(self.labels)
             self.labels.append(label)
             if row == len(self._counts):
-                self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
-                self._sums = np.concatenate([self._sums, np.zeros_like(self._sums)])
+                for name in _ROWS:
+                    setattr(self, name, np.concatenate([getattr(self, name), np.zeros_like(getattr(self, name))]))
         return row
 
     def _drop(self, label: str, row: int) -> None:
@@ -101,5 +140,7 @@ class Moments:
         del self._row[label]
         if last != label:
             self.labels[row], self._row[last] = last, row
-            self._counts[row], self._sums[row] = self._counts[end], self._sums[end]
-        self._counts[end], self._sums[end] = 0.0, 0.0
+        for name in _ROWS:
+            values = getattr(self, name)
+            values[row] = values[end]
+            values[end] = 0.0
