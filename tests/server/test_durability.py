@@ -1,6 +1,8 @@
 """What was acknowledged is there after kill -9; what was not is whole or absent; nothing is there twice."""
 
+import signal
 import threading
+import time
 from pathlib import Path
 
 import grpc
@@ -160,3 +162,22 @@ def test_sigterm_drains(server: ServerProcess) -> None:
         [response] = outcome
         assert isinstance(response, cls.ClassifyResponse)
         assert len(response.results) == 200
+
+
+def test_a_second_signal_ends_the_drain(server: ServerProcess) -> None:
+    with server:
+        stubs = Stubs(server.address)
+        collection = make_collection(stubs, "backbones/tiny")
+        inputs = [types_pb2.Input(image=picture(size=(1500, 1500)))] * 256
+        request = cls.ClassifyRequest(collections=[collection], inputs=inputs)
+        calls = [stubs.classification.Classify.future(request, timeout=60) for _ in range(4)]
+        threading.Event().wait(0.3)
+        assert server.process
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        threading.Event().wait(0.2)
+        assert server.process.poll() is None  # it drains
+        assert server.stop() == 1
+        assert time.monotonic() - started < 5
+        for call in calls:
+            assert call.exception(timeout=10) is not None
