@@ -34,6 +34,7 @@ proto: $(DEV)   ## regenerate the stubs beside the contract
 
 bench: $(DEV) $(EXPORT)  ## throughput and latency beside their floors; writes bench/results/
 	$(BIN)/python -m bench.serve
+	$(BIN)/python -m bench.heads
 	.venv-export/bin/python -m bench.precision
 
 docs: $(DEV)    ## regenerate docs/cli.md

@@ -180,4 +180,5 @@ def test_a_second_signal_ends_the_drain(server: ServerProcess) -> None:
         assert server.stop() == 1
         assert time.monotonic() - started < 5
         for call in calls:
-            assert call.exception(timeout=10) is not None
+            with pytest.raises(grpc.RpcError):
+                call.result(timeout=10)

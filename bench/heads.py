@@ -1,0 +1,95 @@
+"""Head and decision alone, on one thread, beside the products they cannot do without.
+
+    python -m bench.heads [--out DIR]
+
+LDA of 1,000 labels with 16 examples each: one more example, a query's scores, and scores with the p-value of its being
+a stranger. Floors: the rank-one change of a d x d matrix; the product of the query with the C x d weights, and with two
+d x d matrices more.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from bench.floor import median_seconds
+from bench.report import Target, write_tables
+from glimpse.fewshot.fitting import fit
+from glimpse.fewshot.lda import LdaHead, Metric
+from glimpse.fewshot.moments import Moments
+from glimpse.fewshot.strangers import measures
+from glimpse.fewshot.vectors import Array, normalize
+
+LABELS, SHOTS, DIMENSIONS = 1_000, 16, (384, 512, 1_024)
+# Leaving out takes far longer than fitting, and its size does not matter to a query.
+_FITTED = 2_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    given = parser.parse_args()
+    with threadpool_limits(1):
+        found = {dimension: _measure(dimension) for dimension in DIMENSIONS}
+    rows = [[str(d), *(f"{ms:.3f}" for ms in figures.values())] for d, figures in found.items()]
+    columns = ["d", *next(iter(found.values()))]
+    targets = [
+        Target("d = 512: enroll, ms", found[512]["enroll"], "<=", 5.0),
+        Target("d = 512: query and decision, ms", found[512]["query + decision"], "<=", 1.0),
+    ]
+    title = f"Milliseconds, C = {LABELS:,}, N = {LABELS * SHOTS:,}, one thread (medians)"
+    head = ["# Head and decision alone", "", "Made by `python -m bench.heads`, whose head tells how."]
+    write_tables(given.out / "heads", head, [(title, columns, rows)], ("To reach", targets), {"ms": found}, {})
+
+
+def _measure(dimension: int) -> dict[str, float]:
+    vectors, rows = _examples(dimension)
+    head = LdaHead(dimension)
+    head.moments.add_all([f"l{row}" for row in rows], vectors)
+    invert = 1e3 * median_seconds(lambda _: Metric.of(head.moments), 1.0)
+    some = Moments(dimension)
+    some.add_all([f"l{row}" for row in rows[:_FITTED]], vectors[:_FITTED])
+    fitted = fit(some, vectors[:_FITTED], rows[:_FITTED])
+    head.adopt(Metric.of(head.moments), fitted.spread)
+
+    def one(i: int) -> Array:
+        return np.asarray(vectors[i % len(vectors)][None], np.float32)
+
+    def decide(i: int) -> object:
+        query = one(i)
+        scores = head.scores(query)
+        far, near = head.distances(query, scores), np.array([0.9])  # the neighbour is the index's to find
+        given = measures(far, fitted.background.distances(query), near, scores, fitted.temperature)
+        return fitted.typicality.p_values(given)
+
+    square, weights = np.zeros((dimension, dimension)), vectors[:LABELS]
+    query = np.asarray(vectors[0], np.float64)
+
+    def change(_: int) -> None:
+        square[...] -= np.outer(query, query)
+
+    def products(i: int) -> object:
+        return (one(i) @ weights.T, square @ query, square @ query)
+
+    figures: dict[str, Callable[[int], object]] = {
+        "enroll": lambda i: head.add(f"l{rows[i % len(rows)]}", one(i)[0]),
+        "rank one": change,
+        "query": lambda i: head.scores(one(i)),
+        "query x weights": lambda i: one(i) @ weights.T,
+        "query + decision": decide,
+        "its products": products,
+    }
+    return {name: 1e3 * median_seconds(work, 1.0) for name, work in figures.items()} | {"invert": invert}
+
+
+def _examples(dimension: int) -> tuple[Array, np.ndarray]:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(LABELS, dimension))
+    rows = np.arange(LABELS * SHOTS) % LABELS
+    return normalize((centres[rows] + rng.normal(size=(len(rows), dimension))).astype(np.float32)), rows
+
+
+if __name__ == "__main__":
+    main()
