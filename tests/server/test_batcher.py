@@ -182,13 +182,13 @@ async def test_callers_that_do_not_come_back_are_soon_not_waited_for(make: Make,
         arrivals.admitted(now)
         arrivals.ready()
         arrivals.answered(1, now, 2.0)
-    assert arrivals.expected(19.1)  # they came back so far
+    assert arrivals.expected_until() == 21  # they came back so far
     for now in range(100, 200, 10):
         arrivals.admitted(now)
         arrivals.ready()
-        assert not arrivals.expected(now)
+        assert arrivals.expected_until() < now
         arrivals.answered(1, now, 2.0)
-    assert not arrivals.expected(190.1)
+    assert arrivals.expected_until() < 190
 
 
 async def test_an_input_whose_decoding_fails_is_waited_for_no_longer(make: Make, encoder: Encoder) -> None:
@@ -213,3 +213,35 @@ async def test_callers_who_are_waited_for_in_vain_hold_nobody_up(make: Make, enc
 
     for _ in range(10):
         await asyncio.wait_for(asyncio.gather(stays(1), stays(6)), 5)  # one leaves, the other goes on
+
+
+async def test_a_caller_in_a_hurry_is_not_made_to_wait_for_others(make: Make, encoder: Encoder) -> None:
+    encoder.seconds = 0.2
+    batcher = make(patient=True)
+    for _ in range(6):
+        await encode(batcher, item(1))  # from here on an input is known to take about 0.2 s
+    encoder.seconds = 0.0
+    with batcher.place():  # being decoded all the while
+        found = await encode(batcher, item(2), time.monotonic() + 0.05)
+    assert found.queue_seconds < 0.05
+
+
+async def test_what_comes_after_closing_is_cancelled(make: Make) -> None:
+    batcher = make()
+    with batcher.place() as place:
+        await batcher.close()
+        with pytest.raises(asyncio.CancelledError):
+            await place.encode(item(1))
+
+
+async def test_time_spent_waiting_for_another_batchers_run_is_queueing(encoder: Encoder) -> None:
+    encoder.seconds = 0.05
+    with ThreadPoolExecutor(1) as executor:
+        images, texts = (Batcher(encoder, executor, 4, 100) for _ in range(2))
+        first = asyncio.create_task(encode(images, item(1)))
+        await asyncio.sleep(0.01)
+        found = await encode(texts, item(2))
+        await first
+        await asyncio.gather(images.close(), texts.close())
+    assert found.queue_seconds > 0.03
+    assert found.encode_seconds < 0.08

@@ -89,7 +89,7 @@ def check_before(name: str, out: Path) -> None:
         from glimpse.backbone.manifest import NAME_PATTERN
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
-    if not re.match(NAME_PATTERN, name):
+    if not re.fullmatch(NAME_PATTERN, name):
         told = f"{name!r} is no backbone's name" if name else "no backbone's name can be made of this"
         raise CliError(told, "give --name: a letter, then letters, digits, dots and hyphens, in lower case")
     try:

@@ -38,7 +38,9 @@ class Arrivals:
             self._share_back += 0.2 * (min(1.0, self._back / self._answered) - self._share_back)
         self._answered, self._back, self._back_until = count, 0, now + patience
 
-    def expected(self, now: float) -> bool:
-        """Whether an input is on its way."""
-        returning = self._back < self._answered and now < self._back_until and self._share_back >= _ENOUGH
-        return self.decoding > 0 or returning
+    def expected_until(self) -> float:
+        """Until when an input may still be said to be on its way; in the past where none is."""
+        if self.decoding > 0:
+            return math.inf
+        returning = self._back < self._answered and self._share_back >= _ENOUGH
+        return self._back_until if returning else -math.inf

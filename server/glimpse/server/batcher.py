@@ -70,6 +70,7 @@ class Batcher(Generic[T]):
         self._queue_limit = queue_limit
         self._queue: deque[_Entry[T]] = deque()
         self._places = 0
+        self._closed = False
         self._patient = patient
         self._arrivals = Arrivals()
         self._seconds_per_item = 0.01
@@ -102,11 +103,15 @@ class Batcher(Generic[T]):
     def put(self, item: T, deadline: float) -> asyncio.Future[Encoded]:
         """Queues a decoded input; its vector will be the result. Called by the place."""
         future: asyncio.Future[Encoded] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            future.cancel()
+            return future
         self._queue.append(_Entry(item, future, deadline, time.monotonic()))
         return future
 
     async def close(self) -> None:
         """Ends the worker; what still waits is cancelled."""
+        self._closed = True
         self._worker.cancel()
         await asyncio.gather(self._worker, return_exceptions=True)
         for entry in self._queue:
@@ -128,10 +133,16 @@ class Batcher(Generic[T]):
         patience = _PATIENCE * self._seconds_per_item
         if patience < _SHORTEST_WAIT:
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                while len(self._queue) < self._max_batch and self._arrivals.expected(time.monotonic()):
-                    self._changed.clear()
+        end = time.monotonic() + patience
+        while len(self._queue) < self._max_batch:
+            # No caller loses an answer by it that there was time for.
+            soonest = min(entry.deadline for entry in self._queue) - self._seconds_per_item
+            seconds = min(end, self._arrivals.expected_until(), soonest) - time.monotonic()
+            if seconds <= 0:
+                return
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
                     await self._changed.wait()
 
     def _take(self) -> list[_Entry[T]]:
@@ -149,11 +160,15 @@ class Batcher(Generic[T]):
         return batch
 
     async def _run(self, batch: list[_Entry[T]]) -> None:
-        started = time.monotonic()
-        loop = asyncio.get_running_loop()
         items = [entry.item for entry in batch]
+
+        def encode() -> tuple[Vectors, float, float]:
+            # Timed in the thread: another batcher's run may have to end there first.
+            began = time.monotonic()
+            return self._encode(items), began, time.monotonic()
+
         try:
-            vectors = await loop.run_in_executor(self._executor, self._encode, items)
+            vectors, began, ended = await asyncio.get_running_loop().run_in_executor(self._executor, encode)
             if len(vectors) != len(batch):
                 raise RuntimeError(f"the encoder returned {len(vectors)} vectors for {len(batch)} inputs")
         except asyncio.CancelledError:  # closing: nobody is left waiting
@@ -165,12 +180,12 @@ class Batcher(Generic[T]):
                 if not entry.future.done():
                     entry.future.set_exception(error)
             return
-        seconds = time.monotonic() - started
+        seconds = ended - began
         self._seconds_per_item += 0.2 * (seconds / len(batch) - self._seconds_per_item)
         self._arrivals.answered(len(batch), time.monotonic(), _PATIENCE * self._seconds_per_item)
         for entry, vector in zip(batch, vectors, strict=True):
             if not entry.future.done():  # cancelled meanwhile
-                entry.future.set_result(Encoded(vector, started - entry.since, seconds, len(batch)))
+                entry.future.set_result(Encoded(vector, began - entry.since, seconds, len(batch)))
 
 
 class Place(Generic[T]):
