@@ -1,4 +1,4 @@
-"""What leave-one-out is used for: temperature, the weight beside text, kernel ridge, strangers."""
+"""What leave-one-out is used for: temperature, kernel ridge, strangers."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glimpse.fewshot.calibration import best_temperature, best_weight, log_loss
+from glimpse.fewshot.calibration import best_temperature, log_loss
+from glimpse.fewshot.fitting import Fitted, fit
 from glimpse.fewshot.kernel_ridge import KernelRidge
-from glimpse.fewshot.lda import Metric
+from glimpse.fewshot.lda import LdaHead, Metric
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.neighbors import votes
-from glimpse.fewshot.strangers import Background, Typicality, background_left_out, nearest_others
+from glimpse.fewshot.strangers import Background, Typicality, background_left_out, measures, nearest_others
 from glimpse.fewshot.vectors import normalize
 
 Array = npt.NDArray[np.float32]
@@ -49,13 +50,19 @@ def test_a_label_without_another_example_takes_no_part() -> None:
     assert np.isfinite(best_temperature(scores, np.array([0, 1, 2])))
 
 
-def test_the_weight_of_examples_is_what_they_are_worth() -> None:
+def test_where_there_is_nothing_to_tell_apart_nobody_is_sure() -> None:
+    rows = np.zeros(5, np.intp)
+    assert best_temperature(np.ones((5, 1)), rows) == best_temperature(np.ones((5, 3)), rows) == 1
     rng = np.random.default_rng(0)
-    rows = rng.integers(0, 4, 200)
-    right, noise = 3.0 * np.eye(4)[rows], rng.normal(size=(200, 4))
-    weights = (0.0, 0.1, 1.0, 10.0)
-    assert best_weight(right, noise, rows, weights) == 0
-    assert best_weight(noise, right, rows, weights) >= 1
+    same = np.repeat(rng.normal(size=(40, 1)), 2, axis=1)  # two labels that always score alike
+    assert best_temperature(same, np.arange(40) % 2) > 100
+
+
+def test_scores_of_any_size_have_their_temperature() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 5, 100)
+    scores = rng.normal(size=(100, 5)) + np.eye(5)[rows]
+    assert best_temperature(1e6 * scores, rows) == pytest.approx(1e6 * best_temperature(scores, rows), rel=1e-6)
 
 
 @settings(max_examples=20, deadline=None)
@@ -84,11 +91,50 @@ def test_votes_are_softmax_over_the_neighbours() -> None:
 
 
 def test_the_nearest_other_is_never_oneself() -> None:
-    vectors, _ = blobs(0, 1_500)
+    vectors, _ = blobs(0, 300)
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -1)
-    assert nearest_others(vectors) == pytest.approx(cosines.max(1), abs=1e-6)
-    assert nearest_others(vectors[:1]).tolist() == [-1]
+    some = np.arange(0, 300, 2)
+    assert nearest_others(vectors, some) == pytest.approx(cosines.max(1)[some], abs=1e-6)
+    assert nearest_others(vectors[:1], np.array([0])).tolist() == [-1]
+
+
+def fitted_to(vectors: Array, rows: npt.NDArray[np.intp]) -> Fitted:
+    moments = Moments(vectors.shape[1])
+    moments.add_all([f"l{row}" for row in rows], vectors)
+    return fit(moments, vectors, np.array([moments.row(f"l{row}") for row in rows], np.intp))
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_loneliest_collections_can_be_fitted() -> None:
+    vectors, _ = blobs(0, 6)
+    for rows in (np.zeros(1), np.zeros(2), np.arange(6), np.array([0, 0, 0, 0, 0, 1])):
+        fitted = fitted_to(vectors[: len(rows)], rows.astype(np.intp))
+        assert fitted.temperature > 0
+        assert np.isfinite(fitted.typicality.fits).all()
+    copies = np.repeat(vectors[:3], 5, axis=0)
+    assert fitted_to(copies, np.repeat(np.arange(3), 5)).typicality.count == 0
+
+
+@pytest.mark.parametrize("noise", [0.5, 1e-2, 1e-3])
+def test_near_copies_are_measured_as_exactly_as_others(noise: float) -> None:
+    rng = np.random.default_rng(0)
+    centres = normalize(rng.normal(size=(10, 64)).astype(np.float32))
+    rows = np.repeat(np.arange(10), 12).astype(np.intp)
+    vectors = normalize((centres[rows] + noise / 8 * rng.normal(size=(120, 64))).astype(np.float32))
+    queries = normalize((centres[rows] + noise / 8 * rng.normal(size=(120, 64))).astype(np.float32))
+    fitted, head = fitted_to(vectors, rows), LdaHead(64)
+    head.moments.add_all([f"l{row}" for row in rows], vectors)
+    head.adopt(fitted.metric, fitted.spread)
+    scores = head.scores(queries)
+    given = measures(
+        head.distances(queries, scores),
+        fitted.background.distances(queries),
+        np.asarray((queries @ vectors.T).max(1), np.float64),
+        scores,
+        fitted.temperature,
+    )
+    assert (fitted.typicality.p_values(given) <= 0.05).mean() < 0.1
 
 
 @pytest.mark.parametrize("together", [0.0, 0.95])
@@ -119,7 +165,7 @@ def test_the_background_left_out_is_that_of_the_others() -> None:
     moments = Moments(8)
     moments.add_all([f"l{row}" for row in rows], vectors)
     ridge = Metric.of(moments.pooled()).ridge
-    found = background_left_out(moments, vectors.astype(np.float64))
+    found = background_left_out(moments, vectors)
     for i in range(len(rows)):
         rest = np.delete(vectors, i, 0).astype(np.float64)
         gaps, gap = rest - rest.mean(0), vectors[i] - rest.mean(0)

@@ -1,10 +1,8 @@
-"""Temperature and the weight of examples beside text, by leave-one-out log-loss.
+"""Temperature by leave-one-out log-loss.
 
 The loss is that of softmax against smoothed targets, (N + 1) / (N + 2) for the right label and the rest spread over the
 others (Platt 1999), so that few examples that are all told apart do not promise certainty.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -37,17 +35,23 @@ def log_loss(scores: npt.ArrayLike, rows: Rows) -> float:
 
 
 def best_temperature(scores: npt.ArrayLike, rows: Rows) -> float:
-    """The T for which softmax(scores / T) has the least log-loss, which has one minimum: by golden section."""
+    """The T for which softmax(scores / T) has the least log-loss, which has one minimum: by golden section.
+
+    1 where there is nothing to tell apart.
+    """
     values = np.asarray(scores, np.float64)
+    unit = float(values[np.isfinite(values)].std()) if np.isfinite(values).any() else 0.0
+    if unit == 0.0 or values.shape[1] < 2:
+        return 1.0
 
     def loss(log_temperature: float) -> float:
-        return log_loss(values / np.exp(log_temperature), rows)
+        return log_loss(values / (unit * np.exp(log_temperature)), rows)
 
     low, high = float(_COLDEST), float(_HOTTEST)
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = loss(left), loss(right)
     for _ in range(_STEPS):
-        if at_left <= at_right:
+        if at_left < at_right:  # where they are the same, warmer: less sure
             high, right, at_right = right, left, at_left
             left = high - _GOLDEN * (high - low)
             at_left = loss(left)
@@ -55,10 +59,4 @@ def best_temperature(scores: npt.ArrayLike, rows: Rows) -> float:
             low, left, at_left = left, right, at_right
             right = low + _GOLDEN * (high - low)
             at_right = loss(right)
-    return float(np.exp((low + high) / 2))
-
-
-def best_weight(text: npt.ArrayLike, examples: npt.ArrayLike, rows: Rows, weights: Sequence[float]) -> float:
-    """The alpha of `weights` for which text + alpha examples, (N, C) each, has the least log-loss."""
-    one, other = np.asarray(text, np.float64), np.asarray(examples, np.float64)
-    return min(weights, key=lambda alpha: log_loss(one + alpha * other if alpha else one, rows))
+    return unit * float(np.exp((low + high) / 2))

@@ -8,7 +8,7 @@ from glimpse.fewshot.calibration import best_temperature
 from glimpse.fewshot.lda import Metric
 from glimpse.fewshot.leave_one_out import Rows, leave_one_out
 from glimpse.fewshot.moments import Moments
-from glimpse.fewshot.strangers import Background, Typicality, measures_left_out
+from glimpse.fewshot.strangers import Background, Typicality, background_left_out, measures, nearest_others
 from glimpse.fewshot.vectors import Array
 
 
@@ -22,25 +22,33 @@ class Fitted:
     #: What scores are divided by before softmax.
     temperature: float
     background: Background
+    #: Of nothing where the examples do not differ within labels: whatever comes fits.
     typicality: Typicality
     #: The part of the examples that the others and the text call right, but for those that are all of their labels.
     accuracy: float
+
+
+# Temperature and p-values stand on so many examples at most: more would change them by less than they are worth.
+_SAMPLE = 4_000
 
 
 def fit(moments: Moments, vectors: Array, rows: Rows) -> Fitted:
     """From examples, (N, d), N > 0, and the rows of their labels in the moments, (N,)."""
     metric = Metric.of(moments)
     scale = float(moments.dimension + moments.freedom) if metric.freedom else 1.0
-    left_out = leave_one_out(moments, metric.inverse, scale, np.asarray(vectors, np.float64), rows)
-    several = moments.shots[rows] > 1  # an example that is all there is of its label tells nothing
-    scores, known = left_out.scores[several], rows[several]
-    temperature = best_temperature(scores, known) if several.any() else 1.0
-    each = measures_left_out(moments, left_out, vectors, temperature)[several]
+    # An example that is all there is of its label tells nothing. Always the same sample of the same examples.
+    several = np.flatnonzero(moments.shots[rows] > 1)
+    some = np.sort(np.random.default_rng(0).permutation(several)[:_SAMPLE])
+    left_out = leave_one_out(moments, metric.inverse, scale, vectors[some], rows[some])
+    temperature = best_temperature(left_out.scores, rows[some])
+    background = background_left_out(moments, vectors[some])
+    nearest = nearest_others(vectors, some)
+    each = measures(left_out.distances, background, nearest, left_out.scores, temperature)
     return Fitted(
         metric,
         left_out.spread,
         temperature,
         Background.of(moments),
-        Typicality.of(each),
-        float((scores.argmax(1) == known).mean()) if several.any() else float("nan"),
+        Typicality.of(each if metric.freedom else each[:0]),
+        float((left_out.scores.argmax(1) == rows[some]).mean()) if len(some) else float("nan"),
     )

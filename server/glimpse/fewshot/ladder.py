@@ -1,4 +1,4 @@
-"""Which head answers: from text alone over the class mean and LDA to regression, by shots and by leave-one-out.
+"""When a regression takes the place of LDA: by shots and by leave-one-out.
 
 Under 8 shots nothing is chosen by leave-one-out: at 4 it picked the class mean and lost 3 points. From there on a
 regression takes LDA's place where it is better by more than one standard error (Breiman et al. 1984). Leaving out

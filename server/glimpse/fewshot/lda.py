@@ -57,9 +57,12 @@ class LdaHead:
         self.moments = Moments(dimension)
         self._metric = Metric.of(self.moments)
         self._spread = 0.0
-        self._changes = 0
-        self._removed = False
-        self._weights = np.zeros((8, dimension))  # M G
+        #: How often the examples have changed.
+        self.version = 0
+        self._fitted = self._removed = 0  # the versions of the last inversion and the last removal
+        # The labels' middle, from which scores are taken: near copies lie too close together for float32 otherwise.
+        self._origin = np.zeros(dimension)
+        self._weights = np.zeros((8, dimension))  # of the centres from the origin: M G
         self._bias = np.zeros(8)  # 1/2 mu_c^T G mu_c
         self._single: Array | None = None
 
@@ -81,12 +84,12 @@ class LdaHead:
     @property
     def due(self) -> bool:
         """Whether the examples have changed so much that the ridge, or rounding, asks for a new inversion."""
-        return self._removed or self._changes > _GROWTH * self._metric.freedom
+        return self._removed > self._fitted or self.version - self._fitted > _GROWTH * self._metric.freedom
 
     @property
     def settled(self) -> bool:
         """Whether the scores are those of LDA fitted to the examples at once."""
-        return not self._changes
+        return self.version == self._fitted
 
     def add(self, label: str, vector: Array) -> None:
         """Counts one more example, (d,): O(d^2 + C d)."""
@@ -100,46 +103,55 @@ class LdaHead:
         """Takes an added example back."""
         value = np.asarray(vector, np.float64)
         self.moments.remove(label, value)
-        self._removed = True
         row = self.moments.row(label)
         if row is None:
+            self.version += 1
+            self._removed = self.version
             self._rebuild()
             return
         count = float(self.moments.counts[row])
         self._shift(value - self.moments.mean(row), -count / (count + 1))
+        self._removed = self.version
         self._refresh(label)
 
     def set_text(self, label: str, direction: Array | None) -> None:
         """Gives a label the direction, (d,), of its prompts, or None: text counts as some examples of it."""
         self.moments.set_text(label, direction)
-        self._rebuild()
+        if self.moments.row(label) is None:
+            self._rebuild()
+        else:
+            self._refresh(label)
 
-    def adopt(self, metric: Metric, spread: float = 0.0) -> None:
-        """Takes an inversion of the moments as they are now, and the e that leaving out gives for it."""
-        self._metric, self._spread, self._changes, self._removed = metric, spread, 0, False
+    def adopt(self, metric: Metric, spread: float = 0.0, version: int | None = None) -> None:
+        """Takes an inversion of the moments, and the e that leaving out gives for it.
+
+        `version`: of the moments it is of, where they are not those of now; what came since counts as not settled.
+        """
+        self._metric = Metric(metric.inverse.copy(), metric.ridge, metric.freedom)
+        self._spread, self._fitted = spread, self.version if version is None else version
         self._rebuild()
 
     def scores(self, queries: Array) -> Array:
-        """Log-likelihood ratios, up to what all labels share: (n, d) → (n, C)."""
+        """Log-likelihoods, up to what all labels share: (n, d) → (n, C)."""
         count = len(self.labels)
         if self._single is None:
             self._single = self._weights[:count].astype(np.float32)
-        linear = queries @ self._single.T
+        linear = (queries - self._origin.astype(np.float32)) @ self._single.T
         few = 0.5 * self._spread / self.moments.shots
         return np.asarray(self.scale * (linear - self._bias[:count]) + few, np.float32)
 
     def distances(self, queries: Array, scores: Array) -> Floats:
         """Squared Mahalanobis distances to the nearest label's true mean, (n,), of queries (n, d) with these scores."""
-        values = np.asarray(queries, np.float64)
+        values = np.asarray(queries, np.float64) - self._origin.astype(np.float32)
         lengths = np.einsum("nd,nd->n", values @ self._metric.inverse, values)
         return np.asarray(self.scale * lengths - 2 * scores.max(1), np.float64)
 
     def _shift(self, residual: Floats, by: float) -> None:
-        self._changes += 1
+        self.version += 1
         if not by or not self._metric.freedom:  # a label's first example; or no metric yet
             return
         count = len(self.labels)
-        across = self._weights[:count] @ residual  # mu_c^T G z
+        across = self._weights[:count] @ residual  # (mu_c - origin)^T G z
         direction, gain = self._metric.shift(residual, by)
         self._weights[:count] -= np.outer(gain * across, direction)
         self._bias[:count] -= 0.5 * gain * across**2
@@ -150,13 +162,17 @@ class LdaHead:
         if len(self._bias) < len(self.labels):
             self._weights = np.concatenate([self._weights, np.zeros_like(self._weights)])
             self._bias = np.concatenate([self._bias, np.zeros_like(self._bias)])
-        centre = self.moments.centre(row)
+        centre = self.moments.centre(row) - self._origin
         self._weights[row] = self._metric.inverse @ centre
         self._bias[row] = 0.5 * float(centre @ self._weights[row])
         self._single = None
 
     def _rebuild(self) -> None:
         centres = self.moments.centres
+        if len(centres):
+            # As float32 has it, since queries are taken from it in float32.
+            self._origin = centres.mean(0).astype(np.float32).astype(np.float64)
+            centres = centres - self._origin
         self._weights = np.concatenate([centres @ self._metric.inverse, np.zeros((8, centres.shape[1]))])
         self._bias = np.concatenate([0.5 * np.einsum("cd,cd->c", centres, self._weights[: len(centres)]), np.zeros(8)])
         self._single = None

@@ -5,17 +5,17 @@ they are, G becomes G + g u u^T, u = G z, g = k / (1 - k z^T u) (Sherman and Mor
 shots with its text, moves from c_y by -(x_i - c_y) / (s_y - 1).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from glimpse.fewshot.moments import Floats, Moments
+from glimpse.fewshot.vectors import Array
 
 Rows = npt.NDArray[np.intp]
-# Examples worked on at once: their scores against thousands of labels stay within a few tens of megabytes.
-_CHUNK = 1_024
+# Examples worked on at once, so that little is held beside the scores.
+_CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class LeftOut:
     """For each of N examples, what the others say of it."""
 
     #: (N, C); its own label's column is -inf where it is all there is of that label.
-    scores: npt.NDArray[np.float32]
+    scores: Floats
     #: Squared Mahalanobis distance to the nearest label's true mean, (N,); and to the mean of its own label's others.
     distances: Floats
     own: Floats
@@ -31,30 +31,28 @@ class LeftOut:
     spread: float
 
 
-def leave_one_out(moments: Moments, inverse: Floats, scale: float, vectors: Floats, rows: Rows) -> LeftOut:
-    """The examples, (N, d), with the rows of their labels, (N,), under G (d, d) and its scale (d + nu)."""
-    found = list(_parts(moments, inverse, scale, np.asarray(vectors, np.float64), rows))
-    scores, lengths, own = (np.concatenate(several) for several in zip(*found, strict=True))
-    counts = moments.counts[rows]
+def leave_one_out(moments: Moments, inverse: Floats, scale: float, vectors: Array, rows: Rows) -> LeftOut:
+    """What is said of examples, (N, d), or a sample of them, under G (d, d) and its scale (d + nu).
+
+    `rows`: of their labels in the moments, (N,).
+    """
+    counts, shots = moments.counts[rows], moments.shots[rows]
+    scores = np.empty((len(rows), len(moments.labels)))
+    lengths, own = np.empty(len(rows)), np.empty(len(rows))
+    centres = moments.centres
+    weights = centres @ inverse  # (C, d)
+    squares = np.einsum("cd,cd->c", centres, weights)  # c^T G c
+    for start in range(0, len(rows), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        values = np.asarray(vectors[part], np.float64)
+        scores[part], lengths[part], own[part] = _part(moments, weights, squares, inverse, scale, values, rows[part])
     several = counts > 1
     # An example left out lies e (1 + 1 / (n - 1)) from the mean of the others. The lower quartile, as examples that are
     # unlike their label would raise the average.
     spread = float(np.quantile((own * (counts - 1) / counts)[several], 0.25)) if several.any() else 0.0
-    shots = moments.shots[rows]
     scores += 0.5 * spread / moments.shots
     scores[np.arange(len(rows)), rows] += 0.5 * spread * (1 / np.maximum(shots - 1, 1) - 1 / shots)
-    return LeftOut(np.asarray(scores, np.float32), lengths - 2 * scores.max(1), own, spread)
-
-
-def _parts(
-    moments: Moments, inverse: Floats, scale: float, vectors: Floats, rows: Rows
-) -> Iterator[tuple[Floats, Floats, Floats]]:
-    centres = moments.centres
-    weights = centres @ inverse  # (C, d)
-    squares = np.einsum("cd,cd->c", centres, weights)  # c^T G c
-    for start in range(0, max(1, len(rows)), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        yield _part(moments, weights, squares, inverse, scale, vectors[part], rows[part])
+    return LeftOut(scores, lengths - 2 * scores.max(1, initial=-np.inf), own, spread)
 
 
 def _part(

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from glimpse.fewshot.lda import Metric
-from glimpse.fewshot.leave_one_out import LeftOut, leave_one_out
+from glimpse.fewshot.leave_one_out import Rows, leave_one_out
 from glimpse.fewshot.moments import Floats, Moments
 from glimpse.fewshot.vectors import Array
 
 # Neighbours are sought for so many examples at once.
-_CHUNK = 1_024
+_CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Background:
         return np.asarray(np.einsum("nd,nd->n", gaps @ self.precision, gaps), np.float64)
 
 
-def background_left_out(moments: Moments, vectors: Floats) -> Floats:
-    """Each example's distance to the background of the others: (N, d) → (N,)."""
+def background_left_out(moments: Moments, vectors: Array) -> Floats:
+    """Each example's distance to the background of the others: (n, d) of the examples → (n,)."""
     one = moments.pooled()
     rows = np.zeros(len(vectors), np.intp)
     return leave_one_out(one, Metric.of(one).inverse, _scale(one), vectors, rows).own
@@ -55,17 +56,13 @@ def _scale(one: Moments) -> float:
     return float(one.dimension + one.freedom) if one.freedom else 1.0
 
 
-def measures(distances: Floats, background: Floats, nearest: Floats, scores: Array, temperature: float) -> Floats:
+def measures(
+    distances: Floats, background: Floats, nearest: Floats, scores: npt.NDArray[np.floating], temperature: float
+) -> Floats:
     """The three measures, greater for what fits: (n,) three times and scores, (n, C) → (n, 3)."""
     scaled = np.asarray(scores, np.float64) / temperature
     likely = -np.log(np.exp(scaled - scaled.max(1, keepdims=True)).sum(1))
     return np.stack([background - distances, nearest, likely], axis=1)
-
-
-def measures_left_out(moments: Moments, left_out: LeftOut, vectors: Array, temperature: float) -> Floats:
-    """The measures of each example without itself, (N, 3)."""
-    background = background_left_out(moments, np.asarray(vectors, np.float64))
-    return measures(left_out.distances, background, nearest_others(vectors), left_out.scores, temperature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,8 @@ class Typicality:
     def of(cls, left_out: Floats) -> Self:
         """From the measures, (N, 3), of the examples that are not the only ones of their labels, left out."""
         units = left_out.std(0) if len(left_out) else np.ones(left_out.shape[1])
-        units[units == 0] = 1.0
+        # Less than this is rounding: what are copies of one another differ by no unit at all.
+        units = np.maximum(units, 1e-4 * np.maximum(np.abs(left_out).max(0, initial=0.0), 1.0))
         return cls(units, np.sort((left_out / units).sum(1)))
 
     @property
@@ -93,11 +91,12 @@ class Typicality:
         return np.asarray((1 + better) / (self.count + 1), np.float64)
 
 
-def nearest_others(vectors: Array) -> Floats:
-    """Each example's cosine to the nearest other one: (N, d) → (N,); -1 for an only one."""
-    nearest = np.full(len(vectors), -1.0)
-    for start in range(0, len(vectors), _CHUNK):
-        cosines = vectors[start : start + _CHUNK] @ vectors.T
-        cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -1.0
+def nearest_others(vectors: Array, some: Rows) -> Floats:
+    """Cosines of some of the examples, (N, d), to the nearest other one: (n,) → (n,); -1 for an only one."""
+    nearest = np.full(len(some), -1.0)
+    for start in range(0, len(some), _CHUNK):
+        part = some[start : start + _CHUNK]
+        cosines = vectors[part] @ vectors.T
+        cosines[np.arange(len(part)), part] = -1.0
         nearest[start : start + _CHUNK] = cosines.max(1)
     return nearest
