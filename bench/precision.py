@@ -26,9 +26,9 @@ from bench.floor import BATCHES, Floor, measure_floor, median_seconds
 from bench.inputs import photographs
 from bench.load import Load, closed_loop
 from bench.precision_report import Figures, write_report
+from bench.server import server_of
 from bench.vit import vit_bundle
 from glimpse.backbone import Bundle, decode_image, load_bundle, write_bundle
-from glimpse.cli.demo_server import own_server
 from glimpse.export.precision import Precision, lower
 from glimpse.server.settings import load_settings
 from glimpse.v1 import embedding_service_pb2 as pb
@@ -56,7 +56,7 @@ def main() -> None:
         with ExitStack() as servers:
             # A server each: backbones that share cores do not spin, and only one of them is loaded at a time.
             addresses = {
-                precision: servers.enter_context(own_server(_made(folder / f"{precision}-server"), [bundle.path]))
+                precision: servers.enter_context(server_of(bundle, folder / f"{precision}-server"))
                 for precision, bundle in bundles.items()
             }
             figures = _repeat(addresses, bundles, eager, threads, seconds, repeats)
@@ -67,11 +67,6 @@ def main() -> None:
         "repeats": str(repeats),
     }
     write_report(None if given.quick else given.out, figures, conditions)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 def _from_open_clip(folder: Path, threads: int) -> tuple[dict[Precision, Bundle], Eager]:

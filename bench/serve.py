@@ -27,9 +27,9 @@ from bench.floor import BATCHES, Floor, measure_floor
 from bench.inputs import drawings, photographs
 from bench.load import Load, closed_loop
 from bench.report import Row, Target, write_report
+from bench.server import server_of
 from bench.vit import vit_bundle
 from glimpse.backbone import Bundle, bundled, load_bundle
-from glimpse.cli.demo_server import own_server
 from glimpse.client import Client, NewExample, Vector
 from glimpse.server.settings import load_settings
 from glimpse.v1 import classification_service_pb2 as pb
@@ -79,18 +79,11 @@ def main() -> None:
         folder = Path(name)
         subjects = [Subject(load_bundle(bundled()), drawings()), Subject(vit_bundle(folder / "vit"), photographs())]
         with ExitStack() as servers:
-            addresses = {one.name: servers.enter_context(_server(folder / one.name, one)) for one in subjects}
+            addresses = {one.name: servers.enter_context(server_of(one.bundle, folder / one.name)) for one in subjects}
             replies = {subject.name: _enroll(addresses[subject.name], subject) for subject in subjects}
             rows, floors = _repeat(folder, addresses, subjects, replies, seconds, repeats)
     conditions = {"seconds a load": str(seconds), "repeats": str(repeats)}
     write_report(None if given.quick else given.out, rows, _targets(rows, floors), floors, conditions)
-
-
-@contextmanager
-def _server(folder: Path, subject: Subject) -> Iterator[str]:
-    folder.mkdir()
-    with own_server(folder, [subject.bundle.path]) as address:
-        yield address
 
 
 def _enroll(address: str, subject: Subject) -> pb.ClassifyResponse:

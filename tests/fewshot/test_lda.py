@@ -120,7 +120,7 @@ def test_leave_one_out_equals_leaving_one_out(seed: int, n: int, with_text: set[
         return
     scale = 12.0 + moments.freedom
     rows = np.array([moments.row(name) for name in names], np.intp)
-    found = leave_one_out(moments, metric.inverse, scale, vectors, rows)
+    found = leave_one_out(moments, metric, vectors, rows)
     for i in range(n):
         rest = moments_of([j for j in range(n) if j != i])
         inverse = np.linalg.inv(rest.scatter() + metric.ridge * np.eye(12))
@@ -179,7 +179,7 @@ def test_labels_of_few_shots_do_not_lose_for_being_few() -> None:
     metric = Metric.of(head.moments)
     head.adopt(metric)
     plain = head.scores(queries).argmax(1) == truth
-    found = leave_one_out(head.moments, metric.inverse, head.scale, vectors, rows)
+    found = leave_one_out(head.moments, metric, vectors, rows)
     head.adopt(metric, found.spread)
     corrected = head.scores(queries).argmax(1) == truth
     few = truth % 2 == 0

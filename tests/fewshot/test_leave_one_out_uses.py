@@ -10,9 +10,10 @@ from glimpse.fewshot.calibration import best_temperature, log_loss
 from glimpse.fewshot.fitting import Fitted, fit
 from glimpse.fewshot.kernel_ridge import KernelRidge
 from glimpse.fewshot.lda import LdaHead, Metric
+from glimpse.fewshot.leave_one_out import leave_one_out
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.neighbors import votes
-from glimpse.fewshot.strangers import Background, Typicality, background_left_out, measures, nearest_others
+from glimpse.fewshot.strangers import Background, Typicality, measures, nearest_others
 from glimpse.fewshot.vectors import normalize
 
 Array = npt.NDArray[np.float32]
@@ -164,14 +165,16 @@ def test_the_background_left_out_is_that_of_the_others() -> None:
     vectors, rows = blobs(3, 30)
     moments = Moments(8)
     moments.add_all([f"l{row}" for row in rows], vectors)
-    ridge = Metric.of(moments.pooled()).ridge
-    found = background_left_out(moments, vectors)
+    pooled = moments.pooled()
+    metric = Metric.of(pooled)
+    ridge = metric.ridge
+    found = leave_one_out(pooled, metric, vectors, np.zeros_like(rows)).own
     for i in range(len(rows)):
         rest = np.delete(vectors, i, 0).astype(np.float64)
         gaps, gap = rest - rest.mean(0), vectors[i] - rest.mean(0)
         wanted = (8 + 29) * gap @ np.linalg.inv(gaps.T @ gaps + ridge * np.eye(8)) @ gap
         assert found[i] == pytest.approx(wanted, rel=1e-6)
-    covered = Background.of(moments)
+    covered = Background.of(pooled, metric)
     gaps = vectors.astype(np.float64) - vectors.mean(0)
     plain = (8 + 29) * np.linalg.inv(gaps.T @ gaps + ridge * np.eye(8))
     assert covered.distances(vectors) == pytest.approx(np.einsum("nd,de,ne->n", gaps, plain, gaps), rel=1e-4)

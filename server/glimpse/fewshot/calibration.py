@@ -7,7 +7,8 @@ others (Platt 1999), so that few examples that are all told apart do not promise
 import numpy as np
 import numpy.typing as npt
 
-Rows = npt.NDArray[np.intp]
+from glimpse.fewshot.vectors import Rows
+
 _COLDEST, _HOTTEST = np.log(1e-4), np.log(1e4)
 # The section is narrowed to a hundredth of a unit of log temperature.
 _STEPS = 16
@@ -17,16 +18,14 @@ _GOLDEN = (5**0.5 - 1) / 2
 def log_loss(scores: npt.ArrayLike, rows: Rows) -> float:
     """Mean over the examples that a label other than themselves' alone can answer for: (N, C), (N,)."""
     values = np.asarray(scores, np.float64)
-    each = np.arange(len(rows))
-    known = np.isfinite(values[each, rows])
+    known = np.isfinite(values[np.arange(len(rows)), rows])
     values, rows = values[known], rows[known]
     count, labels = values.shape
     if not count or labels < 2:
         return 0.0
-    each = each[:count]
-    values = values - np.where(np.isfinite(values), values, -np.inf).max(1, keepdims=True)
+    values = values - values.max(1, keepdims=True)
     logs = values - np.log(np.exp(values).sum(1, keepdims=True))
-    right = logs[each, rows]
+    right = logs[np.arange(count), rows]
     # A label without another example has no score; it takes no part.
     there = np.isfinite(logs)
     others = (np.where(there, logs, 0.0).sum(1) - right) / np.maximum(there.sum(1) - 1, 1)

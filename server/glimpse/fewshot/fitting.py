@@ -6,10 +6,10 @@ import numpy as np
 
 from glimpse.fewshot.calibration import best_temperature
 from glimpse.fewshot.lda import Metric
-from glimpse.fewshot.leave_one_out import Rows, leave_one_out
+from glimpse.fewshot.leave_one_out import leave_one_out
 from glimpse.fewshot.moments import Moments
-from glimpse.fewshot.strangers import Background, Typicality, background_left_out, measures, nearest_others
-from glimpse.fewshot.vectors import Array
+from glimpse.fewshot.strangers import Background, Typicality, measures, nearest_others
+from glimpse.fewshot.vectors import Array, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,21 @@ _SAMPLE = 4_000
 def fit(moments: Moments, vectors: Array, rows: Rows) -> Fitted:
     """From examples, (N, d), N > 0, and the rows of their labels in the moments, (N,)."""
     metric = Metric.of(moments)
-    scale = float(moments.dimension + moments.freedom) if metric.freedom else 1.0
     # An example that is all there is of its label tells nothing. Always the same sample of the same examples.
     several = np.flatnonzero(moments.shots[rows] > 1)
     some = np.sort(np.random.default_rng(0).permutation(several)[:_SAMPLE])
-    left_out = leave_one_out(moments, metric.inverse, scale, vectors[some], rows[some])
+    left_out = leave_one_out(moments, metric, vectors[some], rows[some])
     temperature = best_temperature(left_out.scores, rows[some])
-    background = background_left_out(moments, vectors[some])
+    pooled = moments.pooled()
+    around = Metric.of(pooled)
+    background = leave_one_out(pooled, around, vectors[some], np.zeros_like(some)).own
     nearest = nearest_others(vectors, some)
     each = measures(left_out.distances, background, nearest, left_out.scores, temperature)
     return Fitted(
         metric,
         left_out.spread,
         temperature,
-        Background.of(moments),
+        Background.of(pooled, around),
         Typicality.of(each if metric.freedom else each[:0]),
         float((left_out.scores.argmax(1) == rows[some]).mean()) if len(some) else float("nan"),
     )

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.fewshot.moments import Floats
-from glimpse.fewshot.vectors import Array
+from glimpse.fewshot.vectors import Array, Floats, Rows
 
-Rows = npt.NDArray[np.intp]
 BETAS, RIDGES = (1.0, 4.0, 10.0), (0.03, 0.3, 1.0)
 #: Fitting takes O(N^3): seconds for so many examples.
 MOST_EXAMPLES = 2_000
@@ -33,8 +31,7 @@ class KernelRidge:
     @classmethod
     def fit(cls, vectors: Array, rows: Rows, labels: int, prior: npt.ArrayLike | None = None) -> "KernelRidge":
         """From unit vectors, (N, d), the columns of their labels, (N,), and f0 of each, (N, C), if any."""
-        target = np.zeros((len(rows), labels))
-        target[np.arange(len(rows)), rows] = 1.0
+        target = np.eye(labels)[rows]
         wanted = target if prior is None else target - np.asarray(prior, np.float64)
         cosines = np.asarray(vectors @ vectors.T, np.float64)
         best: tuple[float, KernelRidge] | None = None

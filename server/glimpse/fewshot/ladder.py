@@ -8,9 +8,7 @@ the other two were at 8.
 
 import numpy as np
 
-from glimpse.fewshot.leave_one_out import Rows
-from glimpse.fewshot.moments import Floats
-from glimpse.fewshot.vectors import Array
+from glimpse.fewshot.vectors import Array, Floats, Rows
 
 #: Shots, in the middle label, from which on heads are compared.
 COMPARED_FROM = 8

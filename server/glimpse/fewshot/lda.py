@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.fewshot.moments import Floats, Moments
-from glimpse.fewshot.vectors import Array
+from glimpse.fewshot.moments import Moments
+from glimpse.fewshot.vectors import Array, Floats
 
 # Within-label squared distances this small are rounding: each label's examples are copies of one another.
 _NO_SPREAD = 1e-9
@@ -42,6 +42,10 @@ class Metric:
         scatter[np.diag_indices_from(scatter)] += ridge
         return cls(np.asarray(np.linalg.inv(scatter), np.float64), ridge, freedom)
 
+    def scale(self, moments: Moments) -> float:
+        """d + nu, nu of the moments as they are: what makes of x^T G y an inner product under Sigma^-1."""
+        return float(moments.dimension + moments.freedom) if self.freedom else 1.0
+
     def shift(self, residual: Floats, by: float) -> tuple[Floats, float]:
         """W changes by `by` z z^T: G - g u u^T is the new G. Returns u = G z, (d,), and g."""
         direction = self.inverse @ residual
@@ -60,8 +64,9 @@ class LdaHead:
         #: How often the examples have changed.
         self.version = 0
         self._fitted = self._removed = 0  # the versions of the last inversion and the last removal
-        # The labels' middle, from which scores are taken: near copies lie too close together for float32 otherwise.
-        self._origin = np.zeros(dimension)
+        # The labels' middle, from which scores are taken: near copies lie too close together for float32 otherwise. Of
+        # float32 itself, as what queries lose must be what centres lose.
+        self._origin = np.zeros(dimension, np.float32)
         self._weights = np.zeros((8, dimension))  # of the centres from the origin: M G
         self._bias = np.zeros(8)  # 1/2 mu_c^T G mu_c
         self._single: Array | None = None
@@ -78,8 +83,8 @@ class LdaHead:
 
     @property
     def scale(self) -> float:
-        """d + nu: what makes of x^T G y an inner product under Sigma^-1."""
-        return self.moments.dimension + self.moments.freedom if self._metric.freedom else 1.0
+        """The metric's, for the examples as they are."""
+        return self._metric.scale(self.moments)
 
     @property
     def due(self) -> bool:
@@ -96,6 +101,7 @@ class LdaHead:
         value, row = np.asarray(vector, np.float64), self.moments.row(label)
         before = (self.moments.mean(row), float(self.moments.counts[row])) if row is not None else (value, 0.0)
         self.moments.add(label, value)
+        self.version += 1
         self._shift(value - before[0], before[1] / (before[1] + 1))
         self._refresh(label)
 
@@ -103,15 +109,14 @@ class LdaHead:
         """Takes an added example back."""
         value = np.asarray(vector, np.float64)
         self.moments.remove(label, value)
+        self.version += 1
+        self._removed = self.version
         row = self.moments.row(label)
         if row is None:
-            self.version += 1
-            self._removed = self.version
             self._rebuild()
             return
         count = float(self.moments.counts[row])
         self._shift(value - self.moments.mean(row), -count / (count + 1))
-        self._removed = self.version
         self._refresh(label)
 
     def set_text(self, label: str, direction: Array | None) -> None:
@@ -136,18 +141,17 @@ class LdaHead:
         count = len(self.labels)
         if self._single is None:
             self._single = self._weights[:count].astype(np.float32)
-        linear = (queries - self._origin.astype(np.float32)) @ self._single.T
+        linear = (queries - self._origin) @ self._single.T
         few = 0.5 * self._spread / self.moments.shots
         return np.asarray(self.scale * (linear - self._bias[:count]) + few, np.float32)
 
     def distances(self, queries: Array, scores: Array) -> Floats:
         """Squared Mahalanobis distances to the nearest label's true mean, (n,), of queries (n, d) with these scores."""
-        values = np.asarray(queries, np.float64) - self._origin.astype(np.float32)
+        values = np.asarray(queries, np.float64) - self._origin
         lengths = np.einsum("nd,nd->n", values @ self._metric.inverse, values)
         return np.asarray(self.scale * lengths - 2 * scores.max(1), np.float64)
 
     def _shift(self, residual: Floats, by: float) -> None:
-        self.version += 1
         if not by or not self._metric.freedom:  # a label's first example; or no metric yet
             return
         count = len(self.labels)
@@ -170,8 +174,7 @@ class LdaHead:
     def _rebuild(self) -> None:
         centres = self.moments.centres
         if len(centres):
-            # As float32 has it, since queries are taken from it in float32.
-            self._origin = centres.mean(0).astype(np.float32).astype(np.float64)
+            self._origin = centres.mean(0).astype(np.float32)
             centres = centres - self._origin
         self._weights = np.concatenate([centres @ self._metric.inverse, np.zeros((8, centres.shape[1]))])
         self._bias = np.concatenate([0.5 * np.einsum("cd,cd->c", centres, self._weights[: len(centres)]), np.zeros(8)])

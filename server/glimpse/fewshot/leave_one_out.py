@@ -8,12 +8,11 @@ shots with its text, moves from c_y by -(x_i - c_y) / (s_y - 1).
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from glimpse.fewshot.moments import Floats, Moments
-from glimpse.fewshot.vectors import Array
+from glimpse.fewshot.lda import Metric
+from glimpse.fewshot.moments import Moments
+from glimpse.fewshot.vectors import Array, Floats, Rows
 
-Rows = npt.NDArray[np.intp]
 # Examples worked on at once, so that little is held beside the scores.
 _CHUNK = 256
 
@@ -31,21 +30,26 @@ class LeftOut:
     spread: float
 
 
-def leave_one_out(moments: Moments, inverse: Floats, scale: float, vectors: Array, rows: Rows) -> LeftOut:
-    """What is said of examples, (N, d), or a sample of them, under G (d, d) and its scale (d + nu).
+def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) -> LeftOut:
+    """What is said of examples, (N, d), or a sample of them.
 
     `rows`: of their labels in the moments, (N,).
     """
     counts, shots = moments.counts[rows], moments.shots[rows]
     scores = np.empty((len(rows), len(moments.labels)))
     lengths, own = np.empty(len(rows)), np.empty(len(rows))
-    centres = moments.centres
-    weights = centres @ inverse  # (C, d)
+    means, centres = moments.means, moments.centres
+    weights = centres @ metric.inverse  # (C, d)
     squares = np.einsum("cd,cd->c", centres, weights)  # c^T G c
     for start in range(0, len(rows), _CHUNK):
         part = slice(start, start + _CHUNK)
         values = np.asarray(vectors[part], np.float64)
-        scores[part], lengths[part], own[part] = _part(moments, weights, squares, inverse, scale, values, rows[part])
+        residuals = values - means[rows[part]]  # z; 0 for an only example
+        scores[part], lengths[part], own[part] = _part(
+            values, residuals, rows[part], counts[part], shots[part], weights, squares, metric.inverse
+        )
+    for under in (scores, lengths, own):
+        under *= metric.scale(moments)
     several = counts > 1
     # An example left out lies e (1 + 1 / (n - 1)) from the mean of the others. The lower quartile, as examples that are
     # unlike their label would raise the average.
@@ -56,13 +60,18 @@ def leave_one_out(moments: Moments, inverse: Floats, scale: float, vectors: Arra
 
 
 def _part(
-    moments: Moments, weights: Floats, squares: Floats, inverse: Floats, scale: float, vectors: Floats, rows: Rows
+    vectors: Floats,
+    residuals: Floats,
+    rows: Rows,
+    counts: Floats,
+    shots: Floats,
+    weights: Floats,
+    squares: Floats,
+    inverse: Floats,
 ) -> tuple[Floats, Floats, Floats]:
-    """Scores, (n, C), x^T P x and squared distances to the own label's mean, (n,), without each example itself."""
-    each, counts, left = np.arange(len(rows)), moments.counts[rows], moments.shots[rows] - 1
-    alone = left <= 0  # set apart below
-    left = np.where(alone, 1.0, left)
-    residuals = vectors - moments.means[rows]  # z; 0 for an only example
+    """Scores, (n, C), x^T G x and squared distances to the own label's mean, (n,), without each example itself."""
+    each, alone = np.arange(len(rows)), shots <= 1  # set apart below
+    left = np.where(alone, 1.0, shots - 1)
     directions = residuals @ inverse  # u
     inside = np.einsum("nd,nd->n", residuals, directions)  # z^T u
     factor = counts / np.maximum(counts - 1, 1)
@@ -80,7 +89,7 @@ def _part(
     # And the scatter is another.
     linear += (gain * own)[:, None] * across
     square += gain[:, None] * across**2
-    scores = scale * (linear - 0.5 * square)
+    scores = linear - 0.5 * square
     scores[each[alone], rows[alone]] = -np.inf
     # x lies z n / (n - 1) from the mean of the others.
-    return scores, scale * (length + gain * own**2), scale * factor**2 * (inside + gain * inside**2)
+    return scores, length + gain * own**2, factor**2 * (inside + gain * inside**2)

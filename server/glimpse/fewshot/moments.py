@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from glimpse.fewshot.vectors import Floats
+
 TEXT_SHOTS = 2.0
 _ROWS = "_counts", "_text_shots", "_sums"
 
@@ -126,8 +127,8 @@ class Moments:
         self.second -= np.outer(value, value)
         if not self._counts[row]:
             self._sums[row] = 0.0  # no rounding stays behind
-        if not self._counts[row] and label not in self._texts:
-            self._drop(label, row)
+            if label not in self._texts:
+                self._drop(label, row)
 
     def _row_for(self, label: str) -> int:
         row = self._row.get(label)

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glimpse.fewshot.decision import EXAMPLE_SCALE
-from glimpse.fewshot.vectors import Array
+from glimpse.fewshot.vectors import Array, Rows
 
 
-def votes(similarities: npt.ArrayLike, rows: npt.NDArray[np.intp], labels: int) -> Array:
+def votes(similarities: npt.ArrayLike, rows: Rows, labels: int) -> Array:
     """Each label's part of the votes, (n, C).
 
     From k neighbours' cosines and the columns of their labels, (n, k) each; column -1: no more neighbours.

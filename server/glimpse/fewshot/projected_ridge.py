@@ -12,12 +12,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from glimpse.fewshot.moments import Floats
-from glimpse.fewshot.vectors import Array
+from glimpse.fewshot.vectors import Array, Floats, Rows
 
-Rows = npt.NDArray[np.intp]
 WIDTH = 2_000
 RIDGES = tuple(10.0**power for power in (-1, 0, 1, 1.5, 2, 2.5, 3, 4))
 # Examples projected at once.
@@ -52,8 +49,8 @@ class ProjectedRidge:
         left_out = np.empty((len(rows), labels), np.float32)
         for start in range(0, len(rows), _CHUNK):
             part = slice(start, start + _CHUNK)
-            hidden = _hidden(vectors[part], projection)
-            left_out[part] = _without(hidden, rows[part], values, basis, inside, ridge)
+            turned = _hidden(vectors[part], projection) @ basis
+            left_out[part] = _without(turned, rows[part], values, inside, ridge)
         return cls(projection, np.asarray(weights, np.float32), ridge, left_out)
 
     def scores(self, queries: Array) -> Array:
@@ -65,13 +62,11 @@ def _hidden(vectors: Array, projection: Array) -> Floats:
     return np.asarray(np.maximum(vectors @ projection, 0), np.float64)
 
 
-def _without(hidden: Floats, rows: Rows, values: Floats, basis: Floats, inside: Floats, ridge: float) -> Floats:
-    """What is said of each example without it: (n, m), (n,) → (n, C)."""
-    turned = hidden @ basis
+def _without(turned: Floats, rows: Rows, values: Floats, inside: Floats, ridge: float) -> Floats:
+    """What is said of each example, projected and turned to the basis, without it: (n, m), (n,) → (n, C)."""
     said = turned @ (inside / (values + ridge)[:, None])
     leverage = (turned**2) @ (1 / (values + ridge))
-    target = np.zeros_like(said)
-    target[np.arange(len(rows)), rows] = 1.0
+    target = np.eye(inside.shape[1])[rows]
     return np.asarray(target - (target - said) / np.maximum(1 - leverage, 1e-9)[:, None], np.float64)
 
 
@@ -80,10 +75,10 @@ def _errors(
 ) -> dict[float, float]:
     """The squared error of leaving out, summed over some thousand examples, for each ridge."""
     some = np.random.default_rng(0).permutation(len(rows))[:_CHUNK]
-    hidden = _hidden(vectors[some], projection)
+    turned = _hidden(vectors[some], projection) @ basis
     errors = {}
     for ridge in RIDGES:
-        said = _without(hidden, rows[some], values, basis, inside, ridge)
+        said = _without(turned, rows[some], values, inside, ridge)
         said[np.arange(len(some)), rows[some]] -= 1.0
         errors[ridge] = float((said**2).sum())
     return errors

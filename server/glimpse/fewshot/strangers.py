@@ -18,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from glimpse.fewshot.lda import Metric
-from glimpse.fewshot.leave_one_out import Rows, leave_one_out
-from glimpse.fewshot.moments import Floats, Moments
-from glimpse.fewshot.vectors import Array
+from glimpse.fewshot.moments import Moments
+from glimpse.fewshot.vectors import Array, Floats, Rows
 
 # Neighbours are sought for so many examples at once.
 _CHUNK = 64
@@ -34,26 +33,14 @@ class Background:
     precision: Floats
 
     @classmethod
-    def of(cls, moments: Moments) -> Self:
-        """Of at least one example."""
-        one = moments.pooled()
-        return cls(one.mean(0), _scale(one) * Metric.of(one).inverse)
+    def of(cls, pooled: Moments, metric: Metric) -> Self:
+        """From the moments of the examples as those of one label."""
+        return cls(pooled.mean(0), metric.scale(pooled) * metric.inverse)
 
     def distances(self, queries: Array) -> Floats:
         """Squared Mahalanobis distances to the mean of all: (n, d) → (n,)."""
         gaps = np.asarray(queries, np.float64) - self.mean
         return np.asarray(np.einsum("nd,nd->n", gaps @ self.precision, gaps), np.float64)
-
-
-def background_left_out(moments: Moments, vectors: Array) -> Floats:
-    """Each example's distance to the background of the others: (n, d) of the examples → (n,)."""
-    one = moments.pooled()
-    rows = np.zeros(len(vectors), np.intp)
-    return leave_one_out(one, Metric.of(one).inverse, _scale(one), vectors, rows).own
-
-
-def _scale(one: Moments) -> float:
-    return float(one.dimension + one.freedom) if one.freedom else 1.0
 
 
 def measures(

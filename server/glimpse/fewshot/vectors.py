@@ -4,6 +4,10 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float32]
+#: What is summed up and inverted.
+Floats = npt.NDArray[np.float64]
+#: Places of labels: rows of their means, columns of scores.
+Rows = npt.NDArray[np.intp]
 
 
 def normalize(vectors: Array) -> Array:
