@@ -2,9 +2,9 @@
 
     python -m bench.heads [--out DIR]
 
-LDA of 1,000 labels with 16 examples each: one more example, a query's scores, and scores with the p-value of its being
-a stranger. Floors: the rank-one change of a d x d matrix; the product of the query with the C x d weights, and with two
-d x d matrices more.
+The engine with 1,000 labels of 16 examples each: one more example, a query's scores, and its whole answer with p-value,
+prediction set and decision. Floors: the rank-one change of a d x d matrix; the product of the query with the C x d
+weights, and with two d x d matrices more.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from threadpoolctl import threadpool_limits
 
 from bench.floor import median_seconds
 from bench.report import Target, write_tables
-from glimpse.fewshot.fitting import fit
-from glimpse.fewshot.lda import LdaHead, Metric
+from glimpse.fewshot import Engine, Examples, Nearest, Policy, Terms, answer, fit
+from glimpse.fewshot.decision import EXAMPLE_SCALE
+from glimpse.fewshot.lda import Metric
 from glimpse.fewshot.moments import Moments
-from glimpse.fewshot.strangers import measures
-from glimpse.fewshot.vectors import Array, normalize
+from glimpse.fewshot.vectors import Array, Rows, normalize
 
 LABELS, SHOTS, DIMENSIONS = 1_000, 16, (384, 512, 1_024)
 # Leaving out takes far longer than fitting, and its size does not matter to a query.
@@ -46,23 +46,22 @@ def main() -> None:
 
 def _measure(dimension: int) -> dict[str, float]:
     vectors, rows = _examples(dimension)
-    head = LdaHead(dimension)
-    head.moments.add_all([f"l{row}" for row in rows], vectors)
-    invert = 1e3 * median_seconds(lambda _: Metric.of(head.moments), 1.0)
-    some = Moments(dimension)
-    some.add_all([f"l{row}" for row in rows[:_FITTED]], vectors[:_FITTED])
-    fitted = fit(some, vectors[:_FITTED], rows[:_FITTED])
-    head.adopt(Metric.of(head.moments), fitted.spread)
+    labels, few = [f"l{row}" for row in range(LABELS)], slice(0, _FITTED)
+    everything = Moments(dimension)
+    everything.add_all([labels[row] for row in rows], vectors)
+    invert = 1e3 * median_seconds(lambda _: Metric.of(everything), 1.0)
+    engine = Engine(dimension)
+    engine.add([labels[row] for row in rows], vectors)
+    # All labels have been seen by then: a fit of some of the examples stands for one of all.
+    engine.adopt(fit(Examples(vectors[few], rows[few], labels)), engine.begin(), whole=False)
+    head, terms = engine.lda, Terms(Policy(), EXAMPLE_SCALE)
+    near = Nearest(np.array([0.9]), np.array([-1.0]))  # the neighbour is the index's to find
 
     def one(i: int) -> Array:
         return np.asarray(vectors[i % len(vectors)][None], np.float32)
 
     def decide(i: int) -> object:
-        query = one(i)
-        scores = head.scores(query)
-        far, near = head.distances(query, scores), np.array([0.9])  # the neighbour is the index's to find
-        given = measures(far, fitted.background.distances(query), near, scores, fitted.temperature)
-        return fitted.typicality.p_values(given)
+        return answer(engine, one(i), near, terms, 5)
 
     square, weights = np.zeros((dimension, dimension)), vectors[:LABELS]
     query = np.asarray(vectors[0], np.float64)
@@ -74,7 +73,7 @@ def _measure(dimension: int) -> dict[str, float]:
         return (one(i) @ weights.T, square @ query, square @ query)
 
     figures: dict[str, Callable[[int], object]] = {
-        "enroll": lambda i: head.add(f"l{rows[i % len(rows)]}", one(i)[0]),
+        "enroll": lambda i: engine.add([labels[rows[i % len(rows)]]], one(i)),
         "rank one": change,
         "query": lambda i: head.scores(one(i)),
         "query x weights": lambda i: one(i) @ weights.T,
@@ -84,7 +83,7 @@ def _measure(dimension: int) -> dict[str, float]:
     return {name: 1e3 * median_seconds(work, 1.0) for name, work in figures.items()} | {"invert": invert}
 
 
-def _examples(dimension: int) -> tuple[Array, np.ndarray]:
+def _examples(dimension: int) -> tuple[Array, Rows]:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(LABELS, dimension))
     rows = np.arange(LABELS * SHOTS) % LABELS

@@ -16,14 +16,22 @@ _HEAD = f"""<!-- Made by docs/generate_cli.py with typer {typer.__version__}; `m
 
 Expected errors are one line on stderr that says what to do next. Exit codes: 0 well, 1 failed (in part or whole),
 2 wrong usage, 130 interrupted. `--server` and `--format` may stand before the subcommand or after it, where the
-subcommand takes them: `demo` and `serve` take neither; what works on files (`export`, `backbone verify`,
-`backbone bench`) takes `--format` alone.
+subcommand takes them: `demo` and `serve` take neither; what works on files (`evaluate`, `export`, `backbone
+verify`, `backbone bench`) takes `--format` alone.
 
 As JSON, `glimpse classify` and `glimpse label` print for each input one object with the fields `input`, `decision`,
-`label`, `probability`, `margin`, `labels` (each `label`, `score`), `evidence` (each `example`, `label`, `similarity`)
-and `timings_ms`; for an input that failed, one with `input` and `error` (`code`, `reason`, `field`, `message`). Where
-a text was longer than the backbone reads, there is also `truncated`, and it is true; in tables, a line on stderr says
-so.
+`decision_reason`, `label`, `probability`, `margin`, `similarity` (to the best label's mean), `p_value` (null: not
+calibrated), `set_size` (so many of `labels` are the prediction set; 0: too few examples to say), `labels` (each
+`label`, `score`, `probability`), `evidence` (each `example`, `label`, `similarity`), `head`, `head_reason`,
+`calibrated`, `revision` and `timings_ms`; for an input that failed, one with `input` and `error` (`code`, `reason`,
+`field`, `message`). Where a text was longer than the backbone reads, there is also `truncated`, and it is true; in
+tables, a line on stderr says so. Heads are named as `--head` takes them.
+
+As JSON, `glimpse enroll` prints for each input one object with `input`, `label`, `example`, `duplicate`, `conflicts`
+and `near_duplicates` (each `example`, `label`, `similarity`) and `outlier`, or with `input`, `label` and `error`; the
+last one also has `accuracy_before` (null: never measured) and `accuracy_after`, where leave-one-out accuracy could be
+measured. `glimpse check` prints one object; a part measured is an object of `value`, `low`, `high` (its 95 %
+confidence interval) and `count`, and what was not measured is null.
 
 Inputs are image files, folders (with their subfolders), texts given with `--text`, `.txt` files (UTF-8, one text a
 line, empty lines left out) and `.jsonl` files (on each line a JSON string, or an object with `text` and, if you like,

@@ -19,10 +19,15 @@ ALLOWED = {
     "glimpse.export": {"glimpse.backbone"},
     "glimpse.client": {"glimpse.v1"},
     "glimpse.server": {"glimpse.v1", "glimpse.backbone", "glimpse.fewshot", "glimpse.index", "glimpse.ledger"},
+    "glimpse.evaluate": {"glimpse.backbone", "glimpse.fewshot", "glimpse.index"},
     "glimpse.cli": {"glimpse.client", "glimpse.export", "glimpse.backbone"},
 }
-# Beyond ALLOWED: the one command that runs the server.
-EXCEPTIONS = {"client/glimpse/cli/serve.py": {"glimpse.server", "glimpse.ledger"}}
+# Beyond ALLOWED: the one command that runs the server, and the one that evaluates without one.
+EXCEPTIONS = {
+    "client/glimpse/cli/serve.py": {"glimpse.server", "glimpse.ledger"},
+    "client/glimpse/cli/evaluate.py": {"glimpse.evaluate", "glimpse.fewshot"},
+    "client/glimpse/cli/evaluate_report.py": {"glimpse.evaluate"},
+}
 # Third-party modules that a room must not know.
 FORBIDDEN = {
     "glimpse.backbone": {"grpc", "sqlalchemy", "faiss", "torch"},
@@ -30,6 +35,7 @@ FORBIDDEN = {
     "glimpse.index": {"grpc", "sqlalchemy", "torch", "onnxruntime"},
     "glimpse.ledger": {"grpc", "faiss", "torch", "onnxruntime"},
     "glimpse.server": {"torch"},
+    "glimpse.evaluate": {"grpc", "sqlalchemy", "torch", "faiss", "onnxruntime"},
     "glimpse.client": {"torch", "faiss", "onnxruntime", "PIL", "rich", "typer", "google.rpc", "grpc_status"},
     "glimpse.cli": {"torch", "faiss", "onnxruntime"},
 }

@@ -16,6 +16,8 @@ from PIL import Image
 from glimpse.cli.demo_server import own_server
 from support.toy_bundle import COLOURS, make_toy_bundle
 
+from .fake_server import FakeServer, fake_server
+
 
 @dataclass(frozen=True)
 class Done:
@@ -79,6 +81,18 @@ def run_glimpse(
 def run(toy_server: str, tmp_path: Path) -> Run:
     """Runs `glimpse …` in an empty folder."""
     return lambda *arguments: run_glimpse(arguments, toy_server, tmp_path)
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeServer]:
+    with fake_server() as server:
+        yield server
+
+
+@pytest.fixture
+def ask(fake: FakeServer, tmp_path: Path) -> Run:
+    """Runs `glimpse …` against the fake server."""
+    return lambda *arguments: run_glimpse(arguments, fake.address, tmp_path)
 
 
 @pytest.fixture

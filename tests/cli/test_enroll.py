@@ -1,13 +1,19 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
+from glimpse.v1 import collection_service_pb2 as pb
+
 from .conftest import Run
+from .fake_server import FakeServer
 
 
 def test_a_folder_of_folders_is_enrolled_by_its_names(run: Run, colours: Path) -> None:
     done = run("enroll", "by-name", colours, "--create")
     assert done.code == 0
-    assert done.out.split() == ["enrolled", "24", "duplicates", "0", "conflicts", "0", "failures", "0"]
+    told = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    assert (told["enrolled"], told["duplicates"], told["conflicts"], told["failures"]) == ("24", "0", "0", "0")
     labels = run("labels", "list", "by-name", "--format", "json").objects
     assert [(one["id"], one["examples"]) for one in labels] == [(c, 6) for c in ("blue", "green", "red", "white")]
 
@@ -62,9 +68,10 @@ def test_what_a_folder_has_beside_its_labels_is_told(run: Run, colours: Path, tm
         (folder / name).mkdir()
     done = run("enroll", "mixed", folder, "--create")
     assert done.code == 0
-    assert done.err == (
-        f"left out in {folder}: 1 picture beside the label folders; 2 label folders without a picture (empty, later)\n"
+    assert done.err.splitlines()[0] == (
+        f"left out in {folder}: 1 picture beside the label folders; 2 label folders without a picture (empty, later)"
     )
+    assert done.err.count("left out") == 1
     assert [one["id"] for one in run("labels", "list", "mixed", "--format", "json").objects] == ["red"]
 
 
@@ -79,3 +86,105 @@ def test_another_backbone_than_the_collections_is_refused(run: Run, collection: 
     done = run("enroll", collection, colours, "--backbone", "other")
     assert done.code == 1
     assert "bound to backbones/toy" in done.err
+
+
+def like(example: str, label: str, similarity: float) -> pb.Conflict:
+    return pb.Conflict(example=f"collections/birds/examples/{example}", label_id=label, similarity=similarity)
+
+
+def test_what_to_look_at_is_told_the_gravest_first(ask: Run, fake: FakeServer) -> None:
+    conflicts = [like("a", "wren", 0.98), like("b", "wren", 0.99), like("c", "owl", 1.0)]
+    fake.result = pb.EnrollResult(
+        example=pb.Example(name="collections/birds/examples/new"),
+        conflicts=conflicts,
+        near_duplicates=[like("old", "robin", 0.991)],
+        outlier=True,
+    )
+    done = ask("enroll", "birds", "--text", "tjip", "--label", "robin")
+    assert done.code == 0
+    assert done.err.splitlines() == [
+        "conflict: tjip is 'robin', and all but the same is 'owl' (1.000), 'wren' (0.990)",
+        "outlier: tjip is far from the other examples of 'robin'; is it one?",
+        "near duplicate: tjip is all but old (0.991), under 'robin' too",
+    ]
+    told = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    assert told == dict.fromkeys(("enrolled", "near_duplicates", "conflicts", "outliers"), "1") | dict.fromkeys(
+        ("duplicates", "failures"), "0"
+    )
+    [found] = ask("enroll", "birds", "--text", "tjip", "--label", "robin", "--format", "json").objects
+    near = {"example": "collections/birds/examples/old", "label": "robin", "similarity": 0.991}
+    assert (found["near_duplicates"], found["outlier"], len(found["conflicts"])) == ([near], True, 3)
+
+
+def test_ten_are_told_and_the_others_counted(ask: Run, fake: FakeServer, tmp_path: Path) -> None:
+    fake.result = pb.EnrollResult(near_duplicates=[like("old", "robin", 1.0)], outlier=True, example=pb.Example())
+    (tmp_path / "calls.txt").write_text("tjip\n" * 40)
+    lines = ask("enroll", "birds", "calls.txt", "--label", "robin").err.splitlines()
+    assert [line.split(":")[0] for line in lines[:10]] == ["outlier"] * 10
+    assert lines[10:] == ["and 70 more"]
+
+
+def test_accuracy_is_measured_with_the_last_batch_and_told_beside_the_one_before(
+    ask: Run, fake: FakeServer, tmp_path: Path
+) -> None:
+    fake.result = pb.EnrollResult(example=pb.Example())
+    (tmp_path / "calls.txt").write_text("tjip\n" * 70)
+    fake.accuracies = [{"accuracy_before": 0.842}, {"accuracy_before": 0.1}, {"accuracy_before": 0.1} | AFTER]
+    done = ask("enroll", "birds", "calls.txt", "--label", "robin")
+    assert [request.measure_accuracy for request in fake.enrolled] == [False, False, True]
+    assert done.out.splitlines()[-1] == "leave-one-out accuracy  84.2 % → 85.0 %"
+    fake.accuracies = [{}, {}, AFTER]
+    assert ask("enroll", "birds", "calls.txt", "--label", "robin").out.endswith("accuracy  85.0 %\n")
+    fake.accuracies = [{"accuracy_before": 0.842}]
+    assert "accuracy" not in ask("enroll", "birds", "calls.txt", "--label", "robin").out
+    fake.accuracies = [{"accuracy_before": 0.842}, {}, AFTER]
+    *others, last = ask("enroll", "birds", "calls.txt", "--label", "robin", "--format", "json").objects
+    assert (last["accuracy_before"], last["accuracy_after"]) == (0.842, 0.85)
+    assert not any("accuracy_after" in one for one in others)
+
+
+AFTER = {"accuracy_after": 0.85}
+
+
+def test_where_examples_come_from_is_sent(ask: Run, fake: FakeServer) -> None:
+    ask("enroll", "birds", "--text", "tjip", "--label", "robin", "--domain", "garden")
+    assert [one.domain for one in fake.enrolled[0].examples] == ["garden"]
+
+
+@pytest.mark.parametrize(
+    ("option", "role"), [("--negative", pb.LABEL_ROLE_NEGATIVE), ("--unlabeled", pb.LABEL_ROLE_UNLABELED)]
+)
+def test_a_label_with_a_role_is_made_where_it_is_not_there(ask: Run, fake: FakeServer, option: str, role: int) -> None:
+    fake.result = pb.EnrollResult(example=pb.Example())
+    for _ in range(2):
+        assert ask("enroll", "birds", "--text", "noise", "--label", "none", option).code == 0
+    assert fake.roles == {"none": role}
+    assert len(fake.enrolled) == 2
+
+
+def test_strangers_enrolled_are_answered_unknown(run: Run, colours: Path) -> None:
+    for colour in ("red", "blue"):
+        assert run("enroll", "some", colours / colour, "--label", colour, "--create").code == 0
+    assert run("enroll", "some", colours / "green", "--label", "none", "--negative").code == 0
+    assert run("labels", "show", "some", "none", "--format", "json").objects[0]["role"] == "negative"
+    found = run("classify", "some", colours / "green" / "0.png", colours / "red" / "0.png", "--format", "json").objects
+    assert [one["decision"] for one in found] == ["UNKNOWN", "MATCH"]
+    refused = run("enroll", "some", colours / "white", "--label", "red", "--negative")
+    assert (refused.code, "the role class" in refused.err) == (1, True)
+    run("collections", "delete", "some", "--force")
+
+
+@pytest.mark.parametrize("role", [pb.LABEL_ROLE_UNSPECIFIED, pb.LABEL_ROLE_CLASS, pb.LABEL_ROLE_UNLABELED])
+def test_strangers_are_not_enrolled_under_a_label_of_another_role(ask: Run, fake: FakeServer, role: int) -> None:
+    fake.roles["none"] = role
+    done = ask("enroll", "birds", "--text", "noise", "--label", "none", "--negative")
+    shown = "unlabeled" if role == pb.LABEL_ROLE_UNLABELED else "class"
+    assert done.code == 1
+    assert f"the label 'none' is there with the role {shown}, not negative" in done.err
+    assert "--label" in done.err
+    assert not fake.enrolled
+
+
+def test_roles_contradict_each_other(ask: Run, fake: FakeServer) -> None:
+    assert ask("enroll", "birds", "--text", "x", "--label", "none", "--negative", "--unlabeled").code == 2
+    assert not fake.enrolled

@@ -1,3 +1,5 @@
+import pytest
+
 from .conftest import Run
 
 
@@ -79,3 +81,33 @@ def test_a_collection_of_names_classifies_before_it_has_an_example(run: Run) -> 
     assert found["label"] == "blue"
     assert run("collections", "show", "names", "--format", "json").objects[0]["min_space_cosine"] == 0.99
     run("collections", "delete", "names", "--force")
+
+
+def test_a_collection_shows_its_policy_and_head_as_options_take_them(ask: Run) -> None:
+    given = ("--false-reject-rate", "0.1", "--coverage", "0.95", "--head", "kernel-ridge", "--multi-label")
+    [made] = ask("collections", "create", "birds", *given, "--format", "json").objects
+    assert (made["false_reject_rate"], made["false_accept_rate"], made["coverage"]) == (0.1, None, 0.95)
+    assert (made["head"], made["multi_label"]) == ("kernel-ridge", True)
+    [plain] = ask("collections", "create", "birds", "--format", "json").objects
+    assert (plain["head"], plain["multi_label"]) == ("ladder", False)
+    changes = ("--false-accept-rate", "0.01", "--coverage", "default", "--head", "ladder")
+    [changed] = ask("collections", "update", "birds", *changes, "--format", "json").objects
+    assert (changed["false_accept_rate"], changed["coverage"], changed["head"]) == (0.01, None, "ladder")
+    assert "head" in ask("collections", "show", "birds").out
+
+
+@pytest.mark.parametrize(
+    "given", [("update", "--head", "best"), ("create", "--head", "lda-and-prompts"), ("update", "--coverage", "much")]
+)
+def test_what_a_collection_cannot_be_told_is_wrong_usage(ask: Run, given: tuple[str, ...]) -> None:
+    done = ask("collections", given[0], "birds", *given[1:])
+    assert done.code == 2
+    assert "is n" in done.err
+    assert ("kernel-ridge" in done.err) == ("--head" in given)
+
+
+def test_a_label_shows_its_role(ask: Run) -> None:
+    [none] = ask("labels", "create", "birds", "none", "--role", "negative", "--format", "json").objects
+    [robin] = ask("labels", "create", "birds", "robin", "--format", "json").objects
+    assert (none["role"], robin["role"]) == ("negative", "class")
+    assert ask("labels", "create", "birds", "other", "--role", "stranger").code == 2

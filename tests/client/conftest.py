@@ -56,6 +56,8 @@ class Script:
         self.break_after: list[int] = []  # the next streams break after so many answers
         self.delay = 0.0  # seconds before an answer
         self.requests: list[Any] = []
+        self.configs: list[Any] = []  # the first messages of streams
+        self.answers: dict[str, Any] = {}  # by method: what it answers, whatever it is asked
         self.streamed: list[str] = []
         self.cancelled = threading.Event()
 
@@ -118,12 +120,34 @@ class _Collections(collection_service_pb2_grpc.CollectionServiceServicer):
     async def EnrollExamples(self, request: Any, context: Any) -> Any:
         self.script.requests.append(request)
         await self.script.fail(context)
+        if "EnrollExamples" in self.script.answers:
+            return self.script.answers["EnrollExamples"]
         results = []
         for i, new in enumerate(request.examples):
             status = self.script.item_status(new.input, f"examples[{i}]")
             example = collection_pb.Example(name=f"{request.parent}/examples/{new.input.id}", label_id=new.label_id)
             results.append(collection_pb.EnrollResult(id=new.input.id, status=status, example=example))
-        return collection_pb.EnrollExamplesResponse(results=results, revision=len(self.script.requests))
+        number = len(self.script.requests)
+        accuracies = {"accuracy_before": number / 100} if number > 1 else {}
+        if request.measure_accuracy:
+            accuracies["accuracy_after"] = (number + 1) / 100
+        return collection_pb.EnrollExamplesResponse(results=results, revision=number, **accuracies)
+
+    async def GetCollection(self, request: Any, context: Any) -> Any:
+        return self.script.answers["GetCollection"]
+
+    async def CheckCollection(self, request: Any, context: Any) -> Any:
+        self.script.requests.append(request)
+        await self.script.fail(context)
+        return self.script.answers["CheckCollection"]
+
+    async def CreateCollection(self, request: Any, context: Any) -> Any:
+        self.script.requests.append(request)
+        return collection_pb.CreateCollectionResponse(collection=request.collection, revision=1)
+
+    async def CreateLabel(self, request: Any, context: Any) -> Any:
+        self.script.requests.append(request)
+        return collection_pb.CreateLabelResponse(label=request.label, revision=2)
 
     async def UpdateCollection(self, request: Any, context: Any) -> Any:
         self.script.requests.append(request)
@@ -137,6 +161,8 @@ class _Classification(classification_service_pb2_grpc.ClassificationServiceServi
     async def Classify(self, request: Any, context: Any) -> Any:
         self.script.requests.append(request)
         await self.script.fail(context)
+        if "Classify" in self.script.answers:
+            return self.script.answers["Classify"]
         return classification_pb.ClassifyResponse(results=[self._result(item, "inputs[0]") for item in request.inputs])
 
     async def StreamClassify(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
@@ -146,6 +172,7 @@ class _Classification(classification_service_pb2_grpc.ClassificationServiceServi
             await self.script.fail(context)
             async for request in request_iterator:
                 if request.WhichOneof("message") == "config":
+                    self.script.configs.append(request.config)
                     continue
                 if answered == limit:
                     await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")

@@ -1,13 +1,15 @@
 """The asyncio client does what the other does."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 
 import grpc
 import pytest
 
-from glimpse.client import AsyncClient, Client, Input, NewExample, NotFound, Unavailable
+from glimpse.client import AsyncClient, Client, Head, Input, LabelRole, NewExample, NotFound, Unavailable
+from glimpse.v1.collection_service_pb2 import CheckCollectionResponse
 
 from .conftest import Script, texts
 
@@ -96,3 +98,25 @@ async def test_no_server() -> None:
             await client.embed(["x"])
         with pytest.raises(Unavailable, match="not ready"):
             await client.wait_ready(0.2)
+
+
+async def test_it_says_the_same_of_collections(client: AsyncClient, script: Script) -> None:
+    made = await client.create_collection("c", coverage=0.95, pinned_head=Head.LDA)
+    assert (made.coverage, made.pinned_head) == (0.95, Head.LDA)
+    assert (await client.update_collection(made, coverage="default")).coverage is None
+    assert (await client.create_label("c", "none", role=LabelRole.NEGATIVE)).role is LabelRole.NEGATIVE
+    script.answers["CheckCollection"] = CheckCollectionResponse(revision=7, advice=["add wrens"])
+    check = await client.check("c")
+    assert (check.revision, check.advice) == (7, ("add wrens",))
+    enrollment = await client.enroll("c", [NewExample("x", "l")], measure_accuracy=True)
+    assert enrollment.accuracy_after is not None
+    await client.classify("c", ["x"], domain="garden")
+    assert script.requests[-1].options.domain == "garden"
+
+
+@pytest.mark.parametrize("name", sorted(name for name in dir(Client) if not name.startswith("_")))
+def test_its_methods_take_the_same_arguments(name: str) -> None:
+    def arguments(kind: type) -> dict[str, object]:
+        return {one.name: one.default for one in inspect.signature(getattr(kind, name)).parameters.values()}
+
+    assert arguments(Client) == arguments(AsyncClient)

@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glimpse.client import Client, Decision, Input, Modality, NewExample, NotFound, Vector
+from glimpse.client import Client, Conflict, Decision, Head, Input, Modality, NewExample, NotFound, Vector
+from glimpse.v1 import classification_service_pb2 as classification_pb
+from glimpse.v1 import collection_service_pb2 as collection_pb
+from glimpse.v1 import types_pb2
 
 from .conftest import SPACE, Script, texts
 
@@ -87,6 +90,65 @@ def test_classification_and_options(client: Client, script: Script) -> None:
     request = script.requests[0]
     assert list(request.collections) == ["collections/a", "collections/b"]
     assert (request.options.top_k, request.options.evidence, request.options.min_revision) == (2, 0, 7)
+
+
+def test_a_classification_says_why_and_how_sure(client: Client, script: Script) -> None:
+    found = classification_pb.Classification(
+        decision=classification_pb.DECISION_UNKNOWN,
+        decision_reason="fits worse than all examples",
+        p_value=0.02,
+        set_size=2,
+        similarity=0.4,
+        head=types_pb2.HEAD_LDA,
+        head_reason="enough examples",
+        calibrated=True,
+    )
+    result = classification_pb.ClassifyResult(classifications=[found, classification_pb.Classification()])
+    script.answers["Classify"] = classification_pb.ClassifyResponse(results=[result])
+    [answer] = client.classify(["a", "b"], ["cat"])
+    told, untold = answer.classifications
+    assert (told.decision_reason, told.p_value) == ("fits worse than all examples", 0.02)
+    assert (told.set_size, told.similarity, told.head) == (2, 0.4, Head.LDA)
+    assert (untold.decision_reason, untold.p_value, untold.set_size) == ("", None, 0)
+
+
+def test_the_domain_of_the_inputs_is_sent(client: Client, script: Script) -> None:
+    client.classify("c", ["cat"], domain="garden")
+    assert [one.ok for one in client.stream_classify("c", ["cat"], domain="attic")] == [True]
+    assert script.requests[0].options.domain == "garden"
+    assert script.configs[0].options.domain == "attic"
+
+
+def test_what_an_example_is_like_comes_with_it(client: Client, script: Script) -> None:
+    near = collection_pb.EnrollResult(
+        near_duplicates=[collection_pb.Conflict(example="e", label_id="l", similarity=0.99)],
+        conflicts=[collection_pb.Conflict(example="f", label_id="m", similarity=0.98)],
+        outlier=True,
+    )
+    script.answers["EnrollExamples"] = collection_pb.EnrollExamplesResponse(results=[near])
+    [result] = client.enroll("c", [NewExample("x", "l")]).results
+    assert result.near_duplicates == (Conflict("e", "l", 0.99),)
+    assert result.conflicts == (Conflict("f", "m", 0.98),)
+    assert result.outlier
+
+
+def test_accuracy_is_measured_with_the_last_chunk_alone(client: Client, script: Script) -> None:
+    """Each measurement leaves out every example: one a chunk would take hours for a long list."""
+    enrollment = client.enroll("c", [NewExample(text, "l") for text in texts(600)], measure_accuracy=True)
+    assert [request.measure_accuracy for request in script.requests] == [False, False, True]
+    assert (enrollment.accuracy_before, enrollment.accuracy_after, enrollment.revision) == (None, 0.04, 3)
+    again = client.enroll("c", [NewExample(text, "l") for text in texts(300)])
+    assert (again.accuracy_before, again.accuracy_after) == (0.04, None)
+    assert not any(request.measure_accuracy for request in script.requests[3:])
+
+
+def test_accuracy_is_that_of_the_last_request_where_items_were_sent_again(client: Client, script: Script) -> None:
+    script.busy = {"t0": 1}
+    examples = [NewExample(text, "l", id=text) for text in texts(3)]
+    enrollment = client.enroll("c", examples, measure_accuracy=True)
+    assert [len(request.examples) for request in script.requests] == [3, 1]
+    assert [result.id for result in enrollment.results] == texts(3)
+    assert (enrollment.accuracy_before, enrollment.accuracy_after, enrollment.revision) == (None, 0.03, 2)
 
 
 def test_listings_follow_pages_and_unknown_enum_values_are_unspecified(client: Client) -> None:

@@ -15,8 +15,11 @@ from glimpse.client import (
     Client,
     Decision,
     FailedPrecondition,
+    Head,
     Input,
     InvalidArgument,
+    LabelMode,
+    LabelRole,
     Modality,
     NewExample,
     NotFound,
@@ -52,6 +55,57 @@ def test_what_a_collection_is_made_with_comes_back(glimpse: Client) -> None:
     assert (made.min_space_cosine, made.names_as_prompts) == (0.99, True)
     assert glimpse.update_collection(made, min_space_cosine="default").min_space_cosine is None
     assert glimpse.get_collection("shades").names_as_prompts
+
+
+def test_rates_mode_and_head_come_back(glimpse: Client) -> None:
+    glimpse.create_collection(
+        "shades", false_reject_rate=0.1, coverage=0.95, label_mode=LabelMode.INDEPENDENT, pinned_head=Head.LDA
+    )
+    kept = glimpse.get_collection("shades")
+    assert (kept.false_reject_rate, kept.false_accept_rate, kept.coverage) == (0.1, None, 0.95)
+    assert (kept.label_mode, kept.pinned_head) == (LabelMode.INDEPENDENT, Head.LDA)
+    changed = glimpse.update_collection(
+        kept, false_reject_rate="default", false_accept_rate=0.2, coverage="default", pinned_head=Head.UNSPECIFIED
+    )
+    assert (changed.false_reject_rate, changed.false_accept_rate, changed.coverage) == (None, 0.2, None)
+    assert changed.pinned_head is Head.UNSPECIFIED
+
+
+def test_what_is_nearest_to_a_stranger_is_unknown(glimpse: Client) -> None:
+    glimpse.create_collection("shades")
+    assert glimpse.create_label("shades", "none", role=LabelRole.NEGATIVE).role is LabelRole.NEGATIVE
+    glimpse.enroll("shades", [NewExample("red", "warm"), NewExample("blue", "cold")], create_labels=True)
+    glimpse.enroll("shades", [NewExample("green", "none")])
+    known, stranger = (result.unwrap() for result in glimpse.classify("shades", ["red", "green"]))
+    assert (known.decision, known.label) == (Decision.MATCH, "warm")
+    assert stranger.decision is Decision.UNKNOWN
+    assert stranger.decision_reason
+    assert "none" not in {one.label for one in stranger.labels}
+
+
+def test_a_collection_measures_itself(glimpse: Client) -> None:
+    glimpse.create_collection("shades")
+    rng = np.random.default_rng(0)
+    means = glimpse.embed(["red", "blue"])
+    examples = [
+        NewExample(Vector(mean.unwrap().values + rng.normal(0, 0.1, 4), mean.unwrap().embedding_space), label)
+        for mean, label in zip(means, ("warm", "cold"), strict=True)
+        for _ in range(10)
+    ]
+    enrollment = glimpse.enroll("shades", examples, create_labels=True, measure_accuracy=True)
+    wrong = NewExample(means[0].unwrap(), "cold", id="wrong")
+    more = glimpse.enroll("shades", [wrong], measure_accuracy=True)
+    assert (enrollment.accuracy_before, enrollment.accuracy_after) == (None, 1.0)
+    assert more.accuracy_before == 1.0
+    assert more.accuracy_after == pytest.approx(20 / 21)
+    assert {one.label for one in more.results[0].conflicts} == {"warm"}
+    check = glimpse.check("shades", min_revision=more.revision)
+    assert (check.revision, check.calibrated) == (more.revision, True)
+    assert check.accuracy is not None
+    assert check.accuracy.value == pytest.approx(20 / 21)
+    assert check.accuracy.count == 21
+    assert [(one.example, one.answered_label) for one in check.suspects] == [(more.results[0].unwrap().name, "warm")]
+    assert {one.label: one.example_count for one in check.labels} == {"warm": 10, "cold": 11}
 
 
 def test_from_an_example_to_an_answer(glimpse: Client) -> None:

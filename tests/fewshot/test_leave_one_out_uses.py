@@ -6,14 +6,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glimpse.fewshot import (
+    Decision,
+    Engine,
+    Examples,
+    Fitted,
+    HeadKind,
+    Nearest,
+    Policy,
+    Terms,
+    answer,
+    fit,
+)
 from glimpse.fewshot.calibration import best_temperature, log_loss
-from glimpse.fewshot.fitting import Fitted, fit
 from glimpse.fewshot.kernel_ridge import KernelRidge
-from glimpse.fewshot.lda import LdaHead, Metric
+from glimpse.fewshot.lda import Metric
 from glimpse.fewshot.leave_one_out import leave_one_out
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.neighbors import votes
-from glimpse.fewshot.strangers import Background, Typicality, measures, nearest_others
+from glimpse.fewshot.strangers import Background, Typicality, nearest_others, nearest_to
 from glimpse.fewshot.vectors import normalize
 
 Array = npt.NDArray[np.float32]
@@ -95,15 +106,21 @@ def test_the_nearest_other_is_never_oneself() -> None:
     vectors, _ = blobs(0, 300)
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -1)
-    some = np.arange(0, 300, 2)
-    assert nearest_others(vectors, some) == pytest.approx(cosines.max(1)[some], abs=1e-6)
-    assert nearest_others(vectors[:1], np.array([0])).tolist() == [-1]
+    some, rows = np.arange(0, 300, 2), np.arange(300) % 4
+    nearest, of_other_labels = nearest_others(vectors, rows, some)
+    assert nearest == pytest.approx(cosines.max(1)[some], abs=1e-6)
+    cosines[rows[:, None] == rows] = -1
+    assert of_other_labels == pytest.approx(cosines.max(1)[some], abs=1e-6)
+    alone = nearest_others(vectors[:1], rows[:1], np.array([0]))
+    assert [one.tolist() for one in alone] == [[-1], [-1]]
+    assert nearest_to(vectors, vectors[:1]) == pytest.approx(vectors @ vectors[0], abs=1e-6)
+    assert nearest_to(vectors[:0], vectors).shape == (0,)
+    assert nearest_to(vectors[:2], vectors[:0]).tolist() == [-1, -1]
 
 
 def fitted_to(vectors: Array, rows: npt.NDArray[np.intp]) -> Fitted:
-    moments = Moments(vectors.shape[1])
-    moments.add_all([f"l{row}" for row in rows], vectors)
-    return fit(moments, vectors, np.array([moments.row(f"l{row}") for row in rows], np.intp))
+    names, places = np.unique(rows, return_inverse=True)
+    return fit(Examples(vectors, places.astype(np.intp), [f"l{int(name)}" for name in names]))
 
 
 @pytest.mark.filterwarnings("error")
@@ -111,10 +128,12 @@ def test_the_loneliest_collections_can_be_fitted() -> None:
     vectors, _ = blobs(0, 6)
     for rows in (np.zeros(1), np.zeros(2), np.arange(6), np.array([0, 0, 0, 0, 0, 1])):
         fitted = fitted_to(vectors[: len(rows)], rows.astype(np.intp))
-        assert fitted.temperature > 0
-        assert np.isfinite(fitted.typicality.fits).all()
-    copies = np.repeat(vectors[:3], 5, axis=0)
-    assert fitted_to(copies, np.repeat(np.arange(3), 5)).typicality.count == 0
+        for judged in fitted.judged.values():
+            assert judged.temperature > 0
+            assert np.isfinite(judged.typicality.fits).all()
+    copies = fitted_to(np.repeat(vectors[:3], 5, axis=0), np.repeat(np.arange(3), 5))
+    assert copies.chosen is HeadKind.CLASS_MEAN
+    assert copies.judged[HeadKind.CLASS_MEAN].typicality.count == 0
 
 
 @pytest.mark.parametrize("noise", [0.5, 1e-2, 1e-3])
@@ -124,18 +143,13 @@ def test_near_copies_are_measured_as_exactly_as_others(noise: float) -> None:
     rows = np.repeat(np.arange(10), 12).astype(np.intp)
     vectors = normalize((centres[rows] + noise / 8 * rng.normal(size=(120, 64))).astype(np.float32))
     queries = normalize((centres[rows] + noise / 8 * rng.normal(size=(120, 64))).astype(np.float32))
-    fitted, head = fitted_to(vectors, rows), LdaHead(64)
-    head.moments.add_all([f"l{row}" for row in rows], vectors)
-    head.adopt(fitted.metric, fitted.spread)
-    scores = head.scores(queries)
-    given = measures(
-        head.distances(queries, scores),
-        fitted.background.distances(queries),
-        np.asarray((queries @ vectors.T).max(1), np.float64),
-        scores,
-        fitted.temperature,
-    )
-    assert (fitted.typicality.p_values(given) <= 0.05).mean() < 0.1
+    engine = Engine(64)
+    labels = [f"l{row}" for row in range(10)]
+    engine.add([labels[row] for row in rows], vectors)
+    engine.adopt(fit(Examples(vectors, rows, labels)), engine.begin())
+    near = Nearest(nearest_to(queries, vectors), np.full(len(queries), -1.0))
+    found = answer(engine, queries, near, Terms(Policy(), 1.0), 1)
+    assert np.mean([one.decision is Decision.UNKNOWN for one in found.each]) < 0.1
 
 
 @pytest.mark.parametrize("together", [0.0, 0.95])

@@ -148,8 +148,30 @@ def test_what_the_first_version_wrote_is_read(tmp_path: Path) -> None:
     with Ledger.open(tmp_path) as ledger:
         wanted = CollectionRecord("birds", "backbones/b", "space", 2, "Birds", 0.7, revision=1, create_time=2)
         assert ledger.collections() == [replace(wanted, update_time=3)]
+        assert ledger.labels("birds") == [LabelRecord("robin", create_time=4, update_time=5)]
         [found] = ledger.examples("birds")
         assert (found.id, found.sequence, found.embedding_space) == ("a", 7, None)
+
+
+def test_what_the_version_before_wrote_is_read(tmp_path: Path) -> None:
+    file = tmp_path / DATABASE_NAME
+    migrate(URL.create("sqlite", database=str(file)), "0002")
+    names = "id, display_name, backbone, embedding_space, dimension, min_space_cosine, names_as_prompts"
+    with sqlite3.connect(file) as old:
+        old.execute(
+            f"INSERT INTO collections ({names}, revision, create_time, update_time)"
+            " VALUES ('birds', 'Birds', 'backbones/b', 'space', 2, 0.9, 1, 1, 2, 3)"
+        )
+        old.execute("INSERT INTO labels VALUES ('birds', 'robin', '', '[\"a robin\"]', x'00', 4, 5)")
+        old.execute("INSERT INTO examples VALUES (7, 'birds', 'a', 'robin', 'sha256:a', 1, '', '{}', x'00', 6, 's2')")
+    old.close()
+    with Ledger.open(tmp_path) as ledger:
+        [birds] = ledger.collections()
+        assert (birds.min_space_cosine, birds.names_as_prompts, birds.update_time) == (0.9, True, 3)
+        assert (birds.false_reject_rate, birds.false_accept_rate, birds.coverage) == (None, None, None)
+        assert (birds.label_mode, birds.pinned_head) == (0, 0)
+        assert ledger.labels("birds") == [LabelRecord("robin", "", ("a robin",), b"\0", 0, 4, 5)]
+        assert [(one.id, one.embedding_space) for one in ledger.examples("birds")] == [("a", "s2")]
 
 
 def test_what_a_collection_takes_and_does_with_names_is_kept(ledger: Ledger, tmp_path: Path) -> None:
@@ -159,6 +181,33 @@ def test_what_a_collection_takes_and_does_with_names_is_kept(ledger: Ledger, tmp
     ledger.close()
     with Ledger.open(tmp_path) as again:
         assert again.collections() == [changed]
+
+
+def test_what_a_collection_risks_and_answers_with_is_kept(ledger: Ledger, tmp_path: Path) -> None:
+    [before] = ledger.collections()
+    rates = {"false_reject_rate": 0.1, "false_accept_rate": 0.01, "coverage": 0.95}
+    changed = ledger.update_collection(replace(before, **rates, pinned_head=4))  # type: ignore[arg-type]
+    ledger.close()
+    with Ledger.open(tmp_path) as again:
+        assert again.collections() == [changed]
+        again.update_collection(replace(changed, false_reject_rate=None, coverage=None, pinned_head=0))
+        [unset] = again.collections()
+        assert (unset.false_reject_rate, unset.false_accept_rate, unset.coverage) == (None, 0.01, None)
+        assert unset.pinned_head == 0
+
+
+def test_whether_labels_exclude_each_other_is_fixed(ledger: Ledger) -> None:
+    made = ledger.create_collection(CollectionRecord("tags", "backbones/b", "space", 2, label_mode=2))
+    ledger.update_collection(replace(made, label_mode=1, display_name="Tags"))
+    [tags] = [one for one in ledger.collections() if one.id == "tags"]
+    assert (tags.label_mode, tags.display_name) == (2, "Tags")
+
+
+def test_a_label_keeps_its_role(ledger: Ledger) -> None:
+    none, _ = ledger.create_label("birds", LabelRecord("none", role=2))
+    ledger.update_label("birds", replace(none, display_name="None of these"))
+    enroll(ledger, example("a"), labels=("robin", "none"))
+    assert [(one.id, one.role) for one in ledger.labels("birds")] == [("none", 2), ("robin", 0)]
 
 
 def test_an_example_keeps_the_space_of_its_vector(ledger: Ledger) -> None:

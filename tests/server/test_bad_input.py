@@ -228,7 +228,7 @@ def test_lists_and_ranges_are_checked(stubs: Stubs, collection: str) -> None:
     with refused(Code.FAILED_PRECONDITION, "LOGIT_BIAS_REQUIRED", "mode"):
         stubs.classification.ZeroShot(
             cls.ZeroShotRequest(
-                backbone="backbones/tiny", labels=labels[:1], inputs=one, mode=cls.LABEL_MODE_INDEPENDENT
+                backbone="backbones/tiny", labels=labels[:1], inputs=one, mode=types_pb2.LABEL_MODE_INDEPENDENT
             )
         )
 

@@ -22,7 +22,7 @@ Input = types_pb2.Input
 def test_one_example_classifies(stubs: Stubs, collection: str) -> None:
     enrolled = enroll(stubs, collection, [("red", picture("red")), ("blue", picture("blue"))])
     found = answer(stubs, collection, picture((250, 5, 5)))
-    assert (found.decision, found.label_id, found.head) == (cls.DECISION_MATCH, "red", cls.HEAD_CLASS_MEAN)
+    assert (found.decision, found.label_id, found.head) == (cls.DECISION_MATCH, "red", types_pb2.HEAD_CLASS_MEAN)
     assert found.evidence[0].example == enrolled.results[0].example.name
     assert found.probability == pytest.approx(found.labels[0].probability)
     assert sum(label.probability for label in found.labels) == pytest.approx(1)
@@ -79,10 +79,10 @@ def test_prompts_stand_in_where_there_is_no_example(stubs: Stubs, collection: st
         cls.ClassifyRequest(collections=[collection], inputs=[Input(text="blue square")])
     ).results
     [found] = result.classifications
-    assert (found.label_id, found.head, found.decision) == ("blue", cls.HEAD_PROMPTS, cls.DECISION_MATCH)
+    assert (found.label_id, found.head, found.decision) == ("blue", types_pb2.HEAD_PROMPTS, cls.DECISION_MATCH)
     enroll(stubs, collection, [("red", picture("red"))])
     mixed = answer(stubs, collection, picture("red"))
-    assert (mixed.label_id, mixed.head) == ("red", cls.HEAD_CLASS_MEAN_AND_PROMPTS)
+    assert (mixed.label_id, mixed.head) == ("red", types_pb2.HEAD_CLASS_MEAN_AND_PROMPTS)
 
 
 def test_zero_shot_needs_no_collection(stubs: Stubs) -> None:

@@ -1,5 +1,7 @@
 """Collections, labels and examples over gRPC: made, listed, changed, deleted; enrolled once."""
 
+from typing import Any
+
 import grpc
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ def enroll(
     return response
 
 
-def answer(stubs: Stubs, collection: str, image: bytes, **options: int) -> cls.Classification:
+def answer(stubs: Stubs, collection: str, image: bytes, **options: Any) -> cls.Classification:
     request = cls.ClassifyRequest(
         collections=[collection], inputs=[Input(image=image)], options=cls.ClassifyOptions(**options)
     )
@@ -104,7 +106,7 @@ def test_a_label_lives(stubs: Stubs, collection: str) -> None:
     with refused(Code.ALREADY_EXISTS, "LABEL_EXISTS", "label_id"):
         stubs.collections.CreateLabel(create)
     before = answer(stubs, collection, picture())
-    assert before.head == cls.HEAD_PROMPTS
+    assert before.head == types_pb2.HEAD_PROMPTS
     changed = col.Label(name=label.name, prompts=["a blue square"])
     update = col.UpdateLabelRequest(label=changed, update_mask=FieldMask(paths=["prompts"]))
     updated = stubs.collections.UpdateLabel(update).label

@@ -9,6 +9,7 @@ from server.test_collections import answer, enroll
 from glimpse.server.prompts import name_as_prompt
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import types_pb2
 from glimpse.v1.types_pb2 import Input
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
@@ -67,7 +68,7 @@ def test_without_the_wish_a_bare_label_is_no_answer(stubs: Stubs, collection: st
 @pytest.mark.parametrize(("text", "wanted"), [("red circle", "red_circle"), ("one blue square", "b")])
 def test_labels_answer_by_their_names(stubs: Stubs, named: str, text: str, wanted: str) -> None:
     found = of_text(stubs, named, text)
-    assert (found.label_id, found.head) == (wanted, cls.HEAD_PROMPTS)
+    assert (found.label_id, found.head) == (wanted, types_pb2.HEAD_PROMPTS)
 
 
 def test_names_are_set_into_the_backbones_templates(stubs: Stubs, named: str) -> None:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from glimpse.cli.choices import answering
 from glimpse.cli.errors import with_options
 from glimpse.cli.inputs import Source
 from glimpse.cli.options import Format
 from glimpse.cli.output import Column, Table, print_json, tell
-from glimpse.client import ClassifyResult, Decision, Evidence, ItemError, Timings
+from glimpse.client import Classification, ClassifyResult, Decision, Evidence, ItemError, Timings
 
 _COLOURS = {Decision.MATCH: "green", Decision.UNKNOWN: "red", Decision.AMBIGUOUS: "yellow"}
 
@@ -37,16 +38,9 @@ class Answers:
             tell_truncated(self._output, source.name)
         found = result.unwrap()
         if self._output is Format.JSON:
+            timings = timings_json(result.timings)
             print_json(
-                input=source.name,
-                decision=found.decision.name,
-                label=found.label,
-                probability=found.probability,
-                margin=found.margin,
-                labels=[{"label": one.label, "score": one.score} for one in found.labels],
-                evidence=evidence_json(found.evidence),
-                timings_ms=timings_json(result.timings),
-                **truncated_json(result.truncated),
+                input=source.name, **_classification_json(found), timings_ms=timings, **truncated_json(result.truncated)
             )
             return
         row = [source.name, found.decision.name, found.label or None, found.probability, found.margin]
@@ -78,6 +72,25 @@ def error_json(error: ItemError) -> dict[str, Any]:
     """An item's error."""
     message = with_options(error.message)
     return {"code": error.code.name, "reason": error.reason, "field": error.field, "message": message}
+
+
+def _classification_json(found: Classification) -> dict[str, Any]:
+    return {
+        "decision": found.decision.name,
+        "decision_reason": found.decision_reason,
+        "label": found.label,
+        "probability": found.probability,
+        "margin": found.margin,
+        "similarity": found.similarity,
+        "p_value": found.p_value,
+        "set_size": found.set_size,
+        "labels": [{"label": one.label, "score": one.score, "probability": one.probability} for one in found.labels],
+        "evidence": evidence_json(found.evidence),
+        "head": answering(found.head),
+        "head_reason": found.head_reason,
+        "calibrated": found.calibrated,
+        "revision": found.revision,
+    }
 
 
 def evidence_json(evidence: tuple[Evidence, ...]) -> list[dict[str, Any]]:

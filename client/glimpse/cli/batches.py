@@ -1,6 +1,7 @@
-"""Lists in parts, and a progress bar over them."""
+"""Lists in parts, and how far along a command is."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,27 @@ def progress(title: str, total: int) -> Iterator[Advance]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total)
         yield lambda count: bar.advance(task, count)
+
+
+@contextmanager
+def working(title: str) -> Iterator[None]:
+    """A spinner on stderr around one long call; where there is no terminal, a line should it take long."""
+    if not sys.stderr.isatty():
+        line = threading.Timer(_EVERY, tell, (f"{title} …",))
+        line.daemon = True
+        line.start()
+        try:
+            yield
+        finally:
+            line.cancel()
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        bar.add_task(title, total=None)
+        yield
 
 
 class _Lines:

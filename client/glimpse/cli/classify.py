@@ -17,6 +17,7 @@ def classify(
     paths: options.Paths = None,
     texts: options.Texts = None,
     top: options.TopK = None,
+    domain: options.Domain = "",
     timeout: options.Timeout = 60.0,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
@@ -24,13 +25,15 @@ def classify(
     """Classify inputs by a collection's examples.
 
     Prints one line an input: what to make of it (MATCH, UNKNOWN, AMBIGUOUS), the best label, its probability, its
-    lead over the second label, and the similarity of the nearest example. Exit code 1 where an input failed.
+    lead over the second label, and the similarity of the nearest example. As JSON it also says why. Exit code 1 where
+    an input failed.
     """
     sources = read_sources(paths, texts)
     answers = Answers(output)
     with connected(server, timeout) as client:
         for batch in batched(sources):
-            results = client.classify(collection, [source.as_input() for source in batch], top_k=top)
+            inputs = [source.as_input() for source in batch]
+            results = client.classify(collection, inputs, top_k=top, domain=domain)
             for source, result in zip(batch, results, strict=True):
                 answers.show(source, result)
     if answers.failures:

@@ -17,6 +17,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("glimpse.cli.status", "Health, backbones, collections and latency of a server."),
     "enroll": ("glimpse.cli.enroll", "Enroll examples: files, or folders whose subfolders are the labels."),
     "classify": ("glimpse.cli.classify", "Classify inputs by a collection's examples."),
+    "check": (
+        "glimpse.cli.check",
+        "What a collection knows of itself: how good it is, what looks wrong, what to do.",
+    ),
+    "evaluate": (
+        "glimpse.cli.evaluate",
+        "How well a backbone suits your data, from how many examples: tables and a report. Needs no server.",
+    ),
     "label": ("glimpse.cli.label", "Label inputs by text alone."),
     "search": ("glimpse.cli.search", "Find the examples nearest to each input."),
     "embed": ("glimpse.cli.embed", "Write the inputs' vectors to a file."),

@@ -7,16 +7,15 @@ from typing import Annotated
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.answers import error_json, evidence_json, tell_truncated, truncated_json
 from glimpse.cli.batches import batched, progress
-from glimpse.cli.errors import CliError, with_options
+from glimpse.cli.choices import shown_role
+from glimpse.cli.enroll_report import Tally
+from glimpse.cli.errors import CliError
 from glimpse.cli.inputs import Source, read_labelled
-from glimpse.cli.output import print_json, print_record, tell
 from glimpse.cli.session import connected
-from glimpse.client import AlreadyExists, Client, EnrollResult, NewExample, NotFound
+from glimpse.client import AlreadyExists, Client, Label, LabelRole, NewExample, NotFound
 
 app = options.group()
-_TOLD = 10  # failures and conflicts told one by one
 
 
 @app.command()
@@ -27,6 +26,13 @@ def enroll(
         str, typer.Option("--label", metavar="LABEL", help="The label of every input that brings none of its own.")
     ] = "",
     texts: options.Texts = None,
+    domain: options.Domain = "",
+    negative: Annotated[
+        bool, typer.Option("--negative", help="The inputs are strangers: what is like them is UNKNOWN.")
+    ] = False,
+    unlabeled: Annotated[
+        bool, typer.Option("--unlabeled", help="The inputs are of classes nobody told: they show their domain alone.")
+    ] = False,
     backbone: options.Backbone = "",
     create: Annotated[
         bool, typer.Option("--create", help="Make the collection, and labels, that do not exist yet.")
@@ -38,56 +44,28 @@ def enroll(
     """Enroll examples: files, or folders whose subfolders are the labels.
 
     Enrolling the same file under the same label again changes nothing, so a run that was cut short is simply repeated.
-    As JSON it prints an object an input. Exit code 1 where an input failed.
+    With --negative or --unlabeled the label is made with that role where it is not there yet: glimpse enroll birds
+    clutter/ --label none --negative. As JSON it prints an object an input. Exit code 1 where an input failed.
     """
+    if negative and unlabeled:
+        raise typer.BadParameter("--negative and --unlabeled contradict each other")
     sources = read_labelled(paths, texts, label)
-    tally = _Tally(output)
+    tally = Tally(output)
     with connected(server, timeout) as client:
         _prepare(client, collection, backbone, create)
+        if negative or unlabeled:
+            _prepare_labels(client, collection, sources, LabelRole.NEGATIVE if negative else LabelRole.UNLABELED)
         with progress("enrolling", len(sources)) as advance:
             for batch in batched(sources):
-                examples = [NewExample(source.content, source.label) for source in batch]
-                results = client.enroll(collection, examples, create_labels=create).results
-                tally.add(batch, results)
+                examples = [NewExample(source.content, source.label, domain=domain) for source in batch]
+                # Measuring takes time that grows with the collection: only with what comes last.
+                last = batch[-1] is sources[-1]
+                enrollment = client.enroll(collection, examples, create_labels=create, measure_accuracy=last)
+                tally.add(batch, enrollment)
                 advance(len(batch))
     tally.close()
     if tally.counts["failures"]:
         raise typer.Exit(1)
-
-
-class _Tally:
-    """Counts what became of the examples, and tells of each or of the first few."""
-
-    def __init__(self, output: options.Format) -> None:
-        self.counts = {"enrolled": 0, "duplicates": 0, "conflicts": 0, "failures": 0}
-        self._output = output
-        self._told: list[str] = []
-
-    def add(self, sources: Sequence[Source], results: Sequence[EnrollResult]) -> None:
-        """One batch."""
-        for source, result in zip(sources, results, strict=True):
-            if self._output is options.Format.JSON:
-                print_json(**_record(source, result))
-            if result.error is not None:
-                self.counts["failures"] += 1
-                self._told.append(f"failed: {source.name}: {with_options(result.error.message)}")
-                continue
-            if result.truncated:
-                tell_truncated(self._output, source.name)
-            self.counts["duplicates" if result.duplicate else "enrolled"] += 1
-            if result.conflicts:
-                self.counts["conflicts"] += 1
-                others = ", ".join(sorted({one.label for one in result.conflicts}))
-                self._told.append(f"conflict: {source.name} is {source.label!r}, and the same content is {others!r}")
-
-    def close(self) -> None:
-        """The summary; on stderr what went wrong."""
-        for line in self._told[:_TOLD]:
-            tell(line)
-        if len(self._told) > _TOLD:
-            tell(f"and {len(self._told) - _TOLD} more")
-        if self._output is options.Format.TABLE:
-            print_record(self._output, dict(self.counts))
 
 
 def _prepare(client: Client, collection: str, backbone: str, create: bool) -> None:
@@ -107,14 +85,21 @@ def _prepare(client: Client, collection: str, backbone: str, create: bool) -> No
         )
 
 
-def _record(source: Source, result: EnrollResult) -> dict[str, object]:
-    if result.error is not None:
-        return {"input": source.name, "label": source.label, "error": error_json(result.error)}
-    return {
-        "input": source.name,
-        "label": source.label,
-        "example": result.unwrap().name,
-        "duplicate": result.duplicate,
-        "conflicts": evidence_json(result.conflicts),
-        **truncated_json(result.truncated),
-    }
+def _prepare_labels(client: Client, collection: str, sources: Sequence[Source], role: LabelRole) -> None:
+    """Sees to it that the inputs' labels are there and of a role. Raises CliError."""
+    for name in sorted({source.label for source in sources}):
+        found = _label(client, collection, name, role)
+        if found.role is not role:
+            raise CliError(
+                f"the label {name!r} is there with the role {shown_role(found.role)}, not {shown_role(role)}",
+                "give another one with --label; a role is for good",
+            )
+
+
+def _label(client: Client, collection: str, name: str, role: LabelRole) -> Label:
+    """A label, made with a role where it is not there."""
+    with suppress(NotFound):
+        return client.get_label(collection, name)
+    with suppress(AlreadyExists):  # somebody else was quicker
+        return client.create_label(collection, name, role=role)
+    return client.get_label(collection, name)

@@ -4,10 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
+from glimpse.cli import collection_options as wanted
 from glimpse.cli import options
+from glimpse.cli.choices import pinned
 from glimpse.cli.output import Column, print_json, print_record, print_records
 from glimpse.cli.session import connected
-from glimpse.client import Collection
+from glimpse.client import Collection, Head, LabelMode
 
 app = options.group("Collections: list, show, create, update, delete.")
 _COLUMNS = (
@@ -17,7 +19,6 @@ _COLUMNS = (
     Column("EXAMPLES", 8, right=True),
     Column("REVISION", 8, right=True),
 )
-Name = Annotated[str, typer.Option("--display-name", metavar="TEXT", help="For people.")]
 
 
 @app.command("list")
@@ -42,20 +43,18 @@ def show(
 def create(
     collection: options.CollectionName,
     backbone: options.Backbone = "",
-    display_name: Name = "",
-    match_threshold: Annotated[
-        float | None, typer.Option(help="The cosine under which an input is UNKNOWN; default the backbone's.")
-    ] = None,
-    match_margin: Annotated[
-        float | None, typer.Option(help="The lead in cosine under which an answer is AMBIGUOUS.")
-    ] = None,
-    min_space_cosine: Annotated[
-        float | None,
-        typer.Option(help="Take a backbone of lower precision for the collection's own from this cosine on."),
-    ] = None,
+    display_name: wanted.DisplayName = None,
+    match_threshold: wanted.MatchThreshold = None,
+    match_margin: wanted.MatchMargin = None,
+    min_space_cosine: wanted.MinSpaceCosine = None,
+    false_reject_rate: wanted.FalseRejectRate = None,
+    false_accept_rate: wanted.FalseAcceptRate = None,
+    coverage: wanted.Coverage = None,
     names_as_prompts: Annotated[
         bool, typer.Option("--names-as-prompts", help="Labels answer by their names until they have examples.")
     ] = False,
+    multi_label: wanted.MultiLabel = False,
+    head: wanted.PinnedHead = None,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
@@ -64,11 +63,16 @@ def create(
         made = client.create_collection(
             collection,
             backbone=backbone,
-            display_name=display_name,
+            display_name=display_name or "",
             match_threshold=match_threshold,
             match_margin=match_margin,
             min_space_cosine=min_space_cosine,
+            false_reject_rate=false_reject_rate,
+            false_accept_rate=false_accept_rate,
+            coverage=coverage,
             names_as_prompts=names_as_prompts,
+            label_mode=LabelMode.INDEPENDENT if multi_label else LabelMode.EXCLUSIVE,
+            pinned_head=head or Head.UNSPECIFIED,
         )
     print_record(output, record(made))
 
@@ -76,35 +80,39 @@ def create(
 @app.command()
 def update(
     collection: options.CollectionName,
-    display_name: Annotated[str | None, typer.Option(metavar="TEXT", help="For people.")] = None,
-    match_threshold: Annotated[
-        str | None, typer.Option(metavar="COSINE", help='A number, or "default" for the backbone\'s.')
-    ] = None,
-    match_margin: Annotated[str | None, typer.Option(metavar="COSINE", help="Likewise.")] = None,
-    min_space_cosine: Annotated[
-        str | None, typer.Option(metavar="COSINE", help='A number, or "default" for its own embedding space alone.')
-    ] = None,
+    display_name: wanted.DisplayName = None,
+    match_threshold: wanted.NewMatchThreshold = None,
+    match_margin: wanted.NewMatchMargin = None,
+    min_space_cosine: wanted.NewMinSpaceCosine = None,
+    false_reject_rate: wanted.NewFalseRejectRate = None,
+    false_accept_rate: wanted.NewFalseAcceptRate = None,
+    coverage: wanted.NewCoverage = None,
     names_as_prompts: Annotated[
         bool | None,
         typer.Option(
             "--names-as-prompts/--no-names-as-prompts", help="Labels answer by their names until they have examples."
         ),
     ] = None,
+    head: wanted.PinnedHead = None,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Change a collection's display name, thresholds, or what it takes and prompts with."""
-    if all(one is None for one in (display_name, match_threshold, match_margin, min_space_cosine, names_as_prompts)):
+    """Change a collection's display name, policy, head, or what it takes and prompts with."""
+    changes: dict[str, Any] = {
+        "display_name": display_name,
+        "match_threshold": match_threshold,
+        "match_margin": match_margin,
+        "min_space_cosine": min_space_cosine,
+        "false_reject_rate": false_reject_rate,
+        "false_accept_rate": false_accept_rate,
+        "coverage": coverage,
+        "names_as_prompts": names_as_prompts,
+        "pinned_head": head,
+    }
+    if all(one is None for one in changes.values()):
         raise typer.BadParameter("say what to change: --display-name, --match-threshold, …; --help lists them")
     with connected(server) as client:
-        changed = client.update_collection(
-            collection,
-            display_name=display_name,
-            match_threshold=_threshold(match_threshold),
-            match_margin=_threshold(match_margin),
-            min_space_cosine=_threshold(min_space_cosine),
-            names_as_prompts=names_as_prompts,
-        )
+        changed = client.update_collection(collection, **changes)
     print_record(output, record(changed))
 
 
@@ -132,19 +140,15 @@ def record(collection: Collection) -> dict[str, Any]:
         "match_threshold": collection.match_threshold,
         "match_margin": collection.match_margin,
         "min_space_cosine": collection.min_space_cosine,
+        "false_reject_rate": collection.false_reject_rate,
+        "false_accept_rate": collection.false_accept_rate,
+        "coverage": collection.coverage,
         "names_as_prompts": collection.names_as_prompts,
+        "multi_label": collection.label_mode is LabelMode.INDEPENDENT,
+        "head": pinned(collection.pinned_head),
         "labels": collection.label_count,
         "examples": collection.example_count,
         "revision": collection.revision,
         "create_time": collection.create_time.isoformat(timespec="seconds"),
         "update_time": collection.update_time.isoformat(timespec="seconds"),
     }
-
-
-def _threshold(given: str | None) -> Any:
-    if given is None or given == "default":
-        return given
-    try:
-        return float(given)
-    except ValueError as error:
-        raise typer.BadParameter(f"{given!r} is neither a number nor 'default'") from error

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli import options
+from glimpse.cli.choices import ROLES, one_of, shown_role
 from glimpse.cli.output import Column, print_json, print_record, print_records
 from glimpse.cli.session import connected
-from glimpse.client import Label
+from glimpse.client import Label, LabelRole
 
 app = options.group("Labels of a collection: list, show, create, update, delete.")
 _COLUMNS = (
@@ -16,6 +17,16 @@ _COLUMNS = (
     Column("EXAMPLES", 8, right=True),
     Column("PROMPTS", share=2),
 )
+Role = Annotated[
+    LabelRole | None,
+    typer.Option(
+        "--role",
+        metavar="ROLE",
+        parser=one_of(ROLES),
+        help="What its examples are, for good: class (default); negative, known strangers, which are answered UNKNOWN; "
+        "unlabeled, of classes nobody told, which show what their domain looks like.",
+    ),
+]
 LabelId = Annotated[str, typer.Argument(metavar="LABEL", help="The label's id.")]
 
 
@@ -50,12 +61,15 @@ def create(
     prompts: Annotated[
         list[str] | None, typer.Option("--prompt", metavar="TEXT", help="A text that describes it. Repeatable.")
     ] = None,
+    role: Role = None,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """Make a label. With prompts it classifies before it has an example."""
     with connected(server) as client:
-        made = client.create_label(collection, label, display_name=display_name, prompts=prompts or ())
+        made = client.create_label(
+            collection, label, display_name=display_name, prompts=prompts or (), role=role or LabelRole.CLASS
+        )
     print_record(output, _record(made))
 
 
@@ -102,6 +116,7 @@ def _record(label: Label) -> dict[str, Any]:
         "id": label.id,
         "display_name": label.display_name,
         "prompts": list(label.prompts),
+        "role": shown_role(label.role),
         "examples": label.example_count,
         "create_time": label.create_time.isoformat(timespec="seconds"),
         "update_time": label.update_time.isoformat(timespec="seconds"),

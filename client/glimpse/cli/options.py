@@ -53,3 +53,6 @@ Timeout = Annotated[
     typer.Option("--timeout", min=0.1, metavar="SECONDS", help="For each call of up to 32 inputs, retries included."),
 ]
 TopK = Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="How many to return.")]
+Domain = Annotated[
+    str, typer.Option("--domain", metavar="TEXT", help="Where the inputs come from (camera, site, style).")
+]

@@ -33,8 +33,7 @@ class Table:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
-        total = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
-        free = total - sum(column.width for column in columns) - 2 * (len(columns) - 1)
+        free = terminal_width() - sum(column.width for column in columns) - 2 * (len(columns) - 1)
         parts = sum(column.share for column in columns if not column.width) or 1
         self._widths = [column.width or max(8, free * column.share // parts) for column in columns]
         self._begun = False
@@ -44,11 +43,16 @@ class Table:
         if not self._begun:
             self._begun = True
             print(styled(self._line([column.title for column in self._columns]), "bold"))
-        print(styled(self._line([_shown(cell) for cell in cells]), colour), flush=sys.stdout.isatty())
+        print(styled(self._line([shown(cell) for cell in cells]), colour), flush=sys.stdout.isatty())
 
     def _line(self, cells: Sequence[str]) -> str:
         fitted = [_fit(*one) for one in zip(cells, self._widths, self._columns, strict=True)]
         return "  ".join(fitted).rstrip()
+
+
+def terminal_width() -> int:
+    """How many columns stdout has; 80 where it is no terminal."""
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
 
 
 def styled(text: str, colour: str) -> str:
@@ -80,7 +84,7 @@ def print_record(output: Format, record: dict[str, Any]) -> None:
         return
     width = max(map(len, record))
     for name, value in record.items():
-        print(f"{styled(name.ljust(width), 'bold')}  {_shown(value)}")
+        print(f"{styled(name.ljust(width), 'bold')}  {shown(value)}")
 
 
 def tell(text: str) -> None:
@@ -88,15 +92,21 @@ def tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _shown(value: object) -> str:
+def percent(part: float) -> str:
+    """A part, in [0, 1], for people."""
+    return f"{100 * part:.1f} %"
+
+
+def shown(value: object) -> str:
+    """A value for people; what a terminal would take for a command is replaced."""
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_shown, value))
+        return ", ".join(map(shown, value))
     if isinstance(value, dict):
-        return ", ".join(f"{key}={_shown(one)}" for key, one in value.items())
+        return ", ".join(f"{key}={shown(one)}" for key, one in value.items())
     return "".join(character if character.isprintable() else "�" for character in str(value))
 
 

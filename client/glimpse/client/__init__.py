@@ -7,18 +7,25 @@ from glimpse.client._answers import (
     Classification,
     ClassifyResult,
     Conflict,
-    Decision,
     EmbedResult,
     Enrollment,
     EnrollResult,
     Evidence,
-    Head,
-    LabelMode,
     LabelScore,
     SearchResult,
     Timings,
 )
 from glimpse.client._async import AsyncClient
+from glimpse.client._check import (
+    AdaptationFigures,
+    Check,
+    Confusion,
+    HeadAccuracy,
+    LabelFigures,
+    Proportion,
+    SuspectExample,
+)
+from glimpse.client._enums import Decision, Head, LabelMode, LabelRole, Modality
 from glimpse.client._errors import (
     Aborted,
     AlreadyExists,
@@ -41,21 +48,24 @@ from glimpse.client._errors import (
 )
 from glimpse.client._inputs import Input, NewExample
 from glimpse.client._policy import Retry
-from glimpse.client._resources import Backbone, Collection, Example, Health, Label, Modality, Vector
+from glimpse.client._resources import Backbone, Collection, Example, Health, Label, Vector
 from glimpse.client._status import ItemError
 from glimpse.client._sync import Client
 
 __all__ = [
     "Aborted",
+    "AdaptationFigures",
     "AlreadyExists",
     "AsyncClient",
     "Backbone",
     "Cancelled",
+    "Check",
     "Classification",
     "ClassifyResult",
     "Client",
     "Collection",
     "Conflict",
+    "Confusion",
     "DataLoss",
     "DeadlineExceeded",
     "Decision",
@@ -67,23 +77,28 @@ __all__ = [
     "FailedPrecondition",
     "GlimpseError",
     "Head",
+    "HeadAccuracy",
     "Health",
     "Input",
     "Internal",
     "InvalidArgument",
     "ItemError",
     "Label",
+    "LabelFigures",
     "LabelMode",
+    "LabelRole",
     "LabelScore",
     "Modality",
     "NewExample",
     "NotFound",
     "OutOfRange",
     "PermissionDenied",
+    "Proportion",
     "ResourceExhausted",
     "Retry",
     "SearchResult",
     "ServerError",
+    "SuspectExample",
     "Timings",
     "Unauthenticated",
     "Unavailable",

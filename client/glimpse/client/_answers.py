@@ -1,36 +1,10 @@
 """What became of inputs: one result each, with the answer or the error. Times are in milliseconds."""
 
 from dataclasses import dataclass
-from enum import Enum
 
+from glimpse.client._enums import Decision, Head
 from glimpse.client._resources import Example, Vector
 from glimpse.client._status import ItemError
-
-
-class Decision(Enum):
-    """What to make of the best label."""
-
-    UNSPECIFIED = 0
-    MATCH = 1
-    UNKNOWN = 2
-    AMBIGUOUS = 3
-
-
-class LabelMode(Enum):
-    """Whether exactly one label is right (softmax) or any number may be (sigmoid)."""
-
-    UNSPECIFIED = 0
-    EXCLUSIVE = 1
-    INDEPENDENT = 2
-
-
-class Head(Enum):
-    """The function from a vector to label scores that answered."""
-
-    UNSPECIFIED = 0
-    CLASS_MEAN = 1
-    PROMPTS = 2
-    CLASS_MEAN_AND_PROMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +22,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """One label's share of an answer: the head's score (a cosine) and a probability in [0, 1]."""
+    """One label's share of an answer: the head's score, in its own unit, and a probability in [0, 1]."""
 
     label: str
     score: float
@@ -66,7 +40,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Conflict(Evidence):
-    """An example of the same content under another label."""
+    """Another enrolled example that is all but the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +48,10 @@ class Classification:
     """What one collection (or, for zero-shot, a set of prompts) says of one input.
 
     `label` is the best one whatever the decision, and empty where no label can score; `margin` is None where
-    there is no second label. `labels` and `evidence` come best first.
+    there is no second label. `labels` and `evidence` come best first. `p_value` is the part of the collection's own
+    examples that fit no better than the input (small: a stranger), None where not calibrated. The first `set_size`
+    of the labels are the prediction set, or those that hold where any number may; 0: too few examples to say.
+    `similarity` is the cosine to the best label's mean.
     """
 
     collection: str
@@ -88,6 +65,10 @@ class Classification:
     head_reason: str
     calibrated: bool
     revision: int
+    decision_reason: str
+    p_value: float | None
+    set_size: int
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +108,15 @@ class EmbedResult(ItemResult):
 class EnrollResult(ItemResult):
     """One example's enrolment.
 
-    A duplicate was there before; conflicts are the same content under other labels.
+    A duplicate was there before. Conflicts are the same or nearly the same content under other labels, near
+    duplicates other content under the same one; an outlier lies far from its label's mean.
     """
 
     example: Example | None = None
     duplicate: bool = False
     conflicts: tuple[Conflict, ...] = ()
+    near_duplicates: tuple[Conflict, ...] = ()
+    outlier: bool = False
 
     def unwrap(self) -> Example:
         """The example, new or there before. Raises the item's GlimpseError where it failed."""
@@ -143,10 +127,16 @@ class EnrollResult(ItemResult):
 
 @dataclass(frozen=True, slots=True)
 class Enrollment:
-    """One result an example, in order, and the ledger's revision with them in it."""
+    """One result an example, in order, and the ledger's revision with them in it.
+
+    `accuracy_before` is leave-one-out accuracy as last measured before them, `accuracy_after` with them, where it was
+    asked for; None: not measured.
+    """
 
     results: tuple[EnrollResult, ...]
     revision: int
+    accuracy_before: float | None = None
+    accuracy_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

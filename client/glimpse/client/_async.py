@@ -4,11 +4,12 @@
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 
 from glimpse.client import _input_requests as requests
-from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, LabelMode, SearchResult
+from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, SearchResult
 from glimpse.client._async_resources import AsyncResourceMethods
+from glimpse.client._enums import LabelMode
 from glimpse.client._input_requests import Collections, Labels
 from glimpse.client._inputs import AnyInput, NewExample
-from glimpse.client._resource_requests import CollectionRef
+from glimpse.client._names import CollectionRef
 
 
 class AsyncClient(AsyncResourceMethods):
@@ -48,11 +49,12 @@ class AsyncClient(AsyncResourceMethods):
         *,
         create_labels: bool = False,
         request_id: str = "",
+        measure_accuracy: bool = False,
         timeout: float | None = None,
     ) -> Enrollment:
         """As Client.enroll."""
-        answers = await self._run(requests.enroll(collection, examples, create_labels, request_id), timeout)
-        return requests.enrollment(answers)
+        call = requests.enroll(collection, examples, create_labels, request_id, measure_accuracy)
+        return requests.enrollment(await self._run(call, timeout))
 
     async def classify(
         self,
@@ -62,10 +64,11 @@ class AsyncClient(AsyncResourceMethods):
         top_k: int | None = None,
         evidence: int | None = None,
         min_revision: int = 0,
+        domain: str = "",
         timeout: float | None = None,
     ) -> list[ClassifyResult]:
         """As Client.classify."""
-        options = requests.options(top_k, evidence, min_revision)
+        options = requests.options(top_k, evidence, min_revision, domain)
         return await self._run(requests.classify(collections, inputs, options), timeout)
 
     def stream_classify(
@@ -76,11 +79,12 @@ class AsyncClient(AsyncResourceMethods):
         top_k: int | None = None,
         evidence: int | None = None,
         min_revision: int = 0,
+        domain: str = "",
         window: int = 32,
         timeout: float | None = None,
     ) -> AsyncGenerator[ClassifyResult, None]:
         """As Client.stream_classify."""
-        options = requests.options(top_k, evidence, min_revision)
+        options = requests.options(top_k, evidence, min_revision, domain)
         return self._answers(requests.stream_classify(collections, options), inputs, window, timeout)
 
     async def zero_shot(

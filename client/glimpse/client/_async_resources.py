@@ -1,15 +1,16 @@
-"""The asyncio client's calls on backbones, collections, labels and examples."""
+"""The asyncio client's calls on backbones, labels and examples."""
 # ruff: noqa: ASYNC109  (a timeout here covers retries and is what the server is told)
 
 from collections.abc import AsyncIterator, Sequence
 
 from glimpse.client import _resource_requests as requests
-from glimpse.client._async_core import AsyncCore
-from glimpse.client._resource_requests import CollectionRef, Threshold
-from glimpse.client._resources import Backbone, Collection, Example, Label
+from glimpse.client._async_collections import AsyncCollectionMethods
+from glimpse.client._enums import LabelRole
+from glimpse.client._names import CollectionRef
+from glimpse.client._resources import Backbone, Example, Label
 
 
-class AsyncResourceMethods(AsyncCore):
+class AsyncResourceMethods(AsyncCollectionMethods):
     """As ResourceMethods; what lists is an async iterator."""
 
     def list_backbones(self, *, page_size: int = 0, timeout: float | None = None) -> AsyncIterator[Backbone]:
@@ -20,59 +21,6 @@ class AsyncResourceMethods(AsyncCore):
         """As Client.get_backbone."""
         return await self._run(requests.get_backbone(name), timeout)
 
-    async def create_collection(
-        self,
-        collection_id: str,
-        *,
-        backbone: str = "",
-        display_name: str = "",
-        match_threshold: float | None = None,
-        match_margin: float | None = None,
-        min_space_cosine: float | None = None,
-        names_as_prompts: bool = False,
-        timeout: float | None = None,
-    ) -> Collection:
-        """As Client.create_collection."""
-        policy = requests.policy(match_threshold, match_margin, min_space_cosine)
-        call = requests.create_collection(collection_id, backbone, display_name, policy, names_as_prompts)
-        return await self._run(call, timeout)
-
-    async def get_collection(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
-        """As Client.get_collection."""
-        return await self._run(requests.get_collection(collection), timeout)
-
-    def list_collections(self, *, page_size: int = 0, timeout: float | None = None) -> AsyncIterator[Collection]:
-        """As Client.list_collections."""
-        return self._pages(requests.list_collections(page_size), timeout)
-
-    async def update_collection(
-        self,
-        collection: CollectionRef,
-        *,
-        display_name: str | None = None,
-        match_threshold: Threshold = None,
-        match_margin: Threshold = None,
-        min_space_cosine: Threshold = None,
-        names_as_prompts: bool | None = None,
-        timeout: float | None = None,
-    ) -> Collection:
-        """As Client.update_collection."""
-        call = requests.update_collection(
-            collection,
-            display_name,
-            names_as_prompts,
-            match_threshold=match_threshold,
-            match_margin=match_margin,
-            min_space_cosine=min_space_cosine,
-        )
-        return await self._run(call, timeout)
-
-    async def delete_collection(
-        self, collection: CollectionRef, *, force: bool = False, timeout: float | None = None
-    ) -> int:
-        """As Client.delete_collection."""
-        return await self._run(requests.delete_collection(collection, force), timeout)
-
     async def create_label(
         self,
         collection: CollectionRef,
@@ -80,10 +28,11 @@ class AsyncResourceMethods(AsyncCore):
         *,
         display_name: str = "",
         prompts: Sequence[str] = (),
+        role: LabelRole = LabelRole.CLASS,
         timeout: float | None = None,
     ) -> Label:
         """As Client.create_label."""
-        return await self._run(requests.create_label(collection, label_id, display_name, prompts), timeout)
+        return await self._run(requests.create_label(collection, label_id, display_name, prompts, role), timeout)
 
     async def get_label(self, collection: CollectionRef, label: str, *, timeout: float | None = None) -> Label:
         """As Client.get_label."""

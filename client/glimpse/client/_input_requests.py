@@ -7,12 +7,13 @@ from typing import Any, Generic, TypeVar
 
 from glimpse.client import _answers as answers
 from glimpse.client import _results as read
+from glimpse.client._batches import Batch, Part, restore, retry_delay
+from glimpse.client._enums import LabelMode
 from glimpse.client._errors import GlimpseError
-from glimpse.client._exchange import Batch, Pause, Steps, restore, retry_delay
+from glimpse.client._exchange import Pause, Steps
 from glimpse.client._inputs import AnyInput, NewExample, Prepared, prepare_example, prepare_input
-from glimpse.client._names import backbone_name, collection_name, collection_names
+from glimpse.client._names import CollectionRef, backbone_name, collection_name, collection_names
 from glimpse.client._policy import Session, after
-from glimpse.client._resource_requests import CollectionRef
 from glimpse.client._resources import Vector
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import collection_service_pb2 as collection_pb
@@ -56,7 +57,7 @@ def embed(inputs: Iterable[AnyInput], backbone: str) -> Batch[answers.EmbedResul
     return Batch(
         "embedding.Embed",
         _prepared(inputs, prepare_input),
-        lambda messages, chunk, attempt: embedding_pb.EmbedRequest(backbone=name, inputs=messages),
+        lambda messages, _: embedding_pb.EmbedRequest(backbone=name, inputs=messages),
         read.embed_result,
     )
 
@@ -74,31 +75,40 @@ def stream_embed(backbone: str) -> Stream[answers.EmbedResult]:
 
 
 def enroll(
-    collection: CollectionRef, examples: Iterable[NewExample], create_labels: bool, request_id: str
-) -> Batch[tuple[answers.EnrollResult, int]]:
+    collection: CollectionRef,
+    examples: Iterable[NewExample],
+    create_labels: bool,
+    request_id: str,
+    measure_accuracy: bool,
+) -> Batch[answers.Enrollment]:
     """EnrollExamples. Every chunk has a request id of its own, the same on every attempt to send it; what is
-    sent again because the server was busy is another request."""
+    sent again because the server was busy is another request. Accuracy is measured with the last chunk."""
     parent = collection_name(collection)
     base = request_id or str(uuid.uuid4())
 
-    def request(messages: list[Any], chunk: int, attempt: int) -> collection_pb.EnrollExamplesRequest:
-        own = str(uuid.uuid4()) if attempt else f"{base}/{chunk}" if chunk else base
+    def request(messages: list[Any], part: Part) -> collection_pb.EnrollExamplesRequest:
+        own = str(uuid.uuid4()) if part.attempt else f"{base}/{part.chunk}" if part.chunk else base
         return collection_pb.EnrollExamplesRequest(
-            parent=parent, examples=messages, request_id=own, create_labels=create_labels
+            parent=parent,
+            examples=messages,
+            request_id=own,
+            create_labels=create_labels,
+            measure_accuracy=measure_accuracy and part.last,
         )
 
-    return Batch(
-        "collections.EnrollExamples",
-        _prepared(examples, prepare_example),
-        request,
-        lambda result, response: (read.enroll_result(result), int(response.revision)),
+    return Batch("collections.EnrollExamples", _prepared(examples, prepare_example), request, read.enrollment)
+
+
+def enrollment(parts: Sequence[answers.Enrollment]) -> answers.Enrollment:
+    """Enrolments of one as one: the accuracy before the first of them, revision and accuracy after the last."""
+    by_revision = sorted(parts, key=lambda part: part.revision)
+    measured = [part.accuracy_after for part in by_revision if part.accuracy_after is not None]
+    return answers.Enrollment(
+        results=tuple(result for part in parts for result in part.results),
+        revision=by_revision[-1].revision if parts else 0,
+        accuracy_before=by_revision[0].accuracy_before if parts else None,
+        accuracy_after=measured[-1] if measured else None,
     )
-
-
-def enrollment(results: list[tuple[answers.EnrollResult, int]]) -> answers.Enrollment:
-    """The results of an enrolment, with the last of its requests' revisions."""
-    revision = max((revision for _, revision in results), default=0)
-    return answers.Enrollment(tuple(result for result, _ in results), revision)
 
 
 def classify(
@@ -109,7 +119,7 @@ def classify(
     return Batch(
         "classification.Classify",
         _prepared(inputs, prepare_input),
-        lambda messages, chunk, attempt: pb.ClassifyRequest(collections=names, inputs=messages, options=options),
+        lambda messages, _: pb.ClassifyRequest(collections=names, inputs=messages, options=options),
         read.classify_result,
     )
 
@@ -130,7 +140,7 @@ def zero_shot(
     labels: Labels,
     inputs: Iterable[AnyInput],
     backbone: str,
-    mode: answers.LabelMode,
+    mode: LabelMode,
     use_templates: bool,
     top_k: int | None,
 ) -> Batch[answers.ClassifyResult]:
@@ -141,7 +151,7 @@ def zero_shot(
         prompted = [pb.PromptedLabel(prompts=[text]) for text in labels]
     name = backbone_name(backbone)
 
-    def request(messages: list[Any], chunk: int, attempt: int) -> pb.ZeroShotRequest:
+    def request(messages: list[Any], _: Part) -> pb.ZeroShotRequest:
         return pb.ZeroShotRequest(
             backbone=name,
             labels=prompted,
@@ -171,16 +181,16 @@ def search(
     return Batch(
         "classification.Search",
         _prepared(inputs, prepare_input),
-        lambda messages, chunk, attempt: pb.SearchRequest(
+        lambda messages, _: pb.SearchRequest(
             collection=parent, inputs=messages, top_k=top_k, label_ids=labels, min_revision=min_revision
         ),
         read.search_result,
     )
 
 
-def options(top_k: int | None, evidence: int | None, min_revision: int) -> pb.ClassifyOptions:
+def options(top_k: int | None, evidence: int | None, min_revision: int, domain: str) -> pb.ClassifyOptions:
     """ClassifyOptions; None leaves the server's default."""
-    return pb.ClassifyOptions(top_k=top_k, evidence=evidence, min_revision=min_revision)
+    return pb.ClassifyOptions(top_k=top_k, evidence=evidence, min_revision=min_revision, domain=domain)
 
 
 def _prepared(given: Iterable[I], prepare: Callable[[I, int], Prepared]) -> Callable[[int], Iterable[Prepared]]:

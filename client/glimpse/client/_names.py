@@ -5,26 +5,29 @@ from collections.abc import Sequence
 from glimpse.client._errors import InvalidArgument
 from glimpse.client._resources import Collection
 
+CollectionRef = str | Collection
+"""A collection's id, its full name, or the Collection itself."""
+
 
 def backbone_name(given: str) -> str:
     """`backbones/{backbone}`; empty stays empty: the server's only one."""
     return given if "/" in given or not given else f"backbones/{given}"
 
 
-def collection_name(given: str | Collection) -> str:
+def collection_name(given: CollectionRef) -> str:
     """`collections/{collection}`."""
     if isinstance(given, Collection):
         return given.name
     return given if "/" in given else f"collections/{given}"
 
 
-def collection_names(given: str | Collection | Sequence[str | Collection]) -> list[str]:
+def collection_names(given: CollectionRef | Sequence[CollectionRef]) -> list[str]:
     """The names of one collection or several."""
     many = [given] if isinstance(given, str | Collection) else given
     return [collection_name(one) for one in many]
 
 
-def label_name(collection: str | Collection, label: str) -> str:
+def label_name(collection: CollectionRef, label: str) -> str:
     """`collections/{collection}/labels/{label}`. Raises InvalidArgument for a full name in another collection."""
     parent = f"{collection_name(collection)}/labels/"
     if not label.startswith("collections/"):

@@ -1,21 +1,16 @@
-"""From arguments to what is sent and how the answer is read: a function a call on a resource."""
+"""From arguments to what is sent and how the answer is read: a function a call on backbones, labels and examples."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from glimpse.client import _resource_results as read
 from glimpse.client import _resources as types
-from glimpse.client import _results as read
+from glimpse.client._enums import LabelRole
 from glimpse.client._exchange import Listing, Unary
-from glimpse.client._names import backbone_name, collection_name, label_name
+from glimpse.client._names import CollectionRef, backbone_name, collection_name, label_name
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2 as embedding
-
-CollectionRef = str | types.Collection
-"""A collection's id, its full name, or the Collection itself."""
-Threshold = float | Literal["default"] | None
-"""A number, "default" for what holds where none is set, or None for no change."""
 
 
 def list_backbones(page_size: int) -> Listing[types.Backbone]:
@@ -33,82 +28,11 @@ def get_backbone(name: str) -> Unary[types.Backbone]:
     return Unary("embedding.GetBackbone", request, lambda response: read.backbone(response.backbone))
 
 
-def policy(
-    match_threshold: float | None, match_margin: float | None, min_space_cosine: float | None
-) -> pb.DecisionPolicy:
-    """A new collection's policy; None leaves the default."""
-    return pb.DecisionPolicy(
-        match_threshold=match_threshold, match_margin=match_margin, min_space_cosine=min_space_cosine
-    )
-
-
-def create_collection(
-    collection_id: str,
-    backbone: str,
-    display_name: str,
-    policy: pb.DecisionPolicy,
-    names_as_prompts: bool,
-) -> Unary[types.Collection]:
-    """CreateCollection."""
-    collection = pb.Collection(
-        display_name=display_name,
-        backbone=backbone_name(backbone),
-        policy=policy,
-        names_as_prompts=names_as_prompts,
-    )
-    request = pb.CreateCollectionRequest(collection_id=collection_id, collection=collection)
-    return Unary("collections.CreateCollection", request, lambda r: read.collection_of(r.collection))
-
-
-def get_collection(collection: CollectionRef) -> Unary[types.Collection]:
-    """GetCollection."""
-    request = pb.GetCollectionRequest(name=collection_name(collection))
-    return Unary("collections.GetCollection", request, lambda r: read.collection_of(r.collection))
-
-
-def list_collections(page_size: int) -> Listing[types.Collection]:
-    """ListCollections."""
-    return Listing(
-        "collections.ListCollections",
-        lambda token: pb.ListCollectionsRequest(page_size=page_size, page_token=token),
-        lambda page: [read.collection_of(one) for one in page.collections],
-    )
-
-
-def update_collection(
-    collection: CollectionRef,
-    display_name: str | None,
-    names_as_prompts: bool | None,
-    **policy: Threshold,
-) -> Unary[types.Collection]:
-    """UpdateCollection; the mask names what is given."""
-    new, mask = pb.Collection(name=collection_name(collection)), FieldMask()
-    if display_name is not None:
-        new.display_name = display_name
-        mask.paths.append("display_name")
-    if names_as_prompts is not None:
-        new.names_as_prompts = names_as_prompts
-        mask.paths.append("names_as_prompts")
-    for field, value in policy.items():
-        if value is not None:
-            mask.paths.append(f"policy.{field}")
-        if value is not None and value != "default":
-            setattr(new.policy, field, value)
-    request = pb.UpdateCollectionRequest(collection=new, update_mask=mask)
-    return Unary("collections.UpdateCollection", request, lambda r: read.collection_of(r.collection))
-
-
-def delete_collection(collection: CollectionRef, force: bool) -> Unary[int]:
-    """DeleteCollection."""
-    request = pb.DeleteCollectionRequest(name=collection_name(collection), force=force)
-    return Unary("collections.DeleteCollection", request, lambda r: int(r.revision))
-
-
 def create_label(
-    collection: CollectionRef, label_id: str, display_name: str, prompts: Sequence[str]
+    collection: CollectionRef, label_id: str, display_name: str, prompts: Sequence[str], role: LabelRole
 ) -> Unary[types.Label]:
     """CreateLabel."""
-    label = pb.Label(display_name=display_name, prompts=prompts)
+    label = pb.Label(display_name=display_name, prompts=prompts, role=role.value)  # type: ignore[arg-type]
     request = pb.CreateLabelRequest(parent=collection_name(collection), label_id=label_id, label=label)
     return Unary("collections.CreateLabel", request, lambda r: read.label(r.label, r.revision))
 

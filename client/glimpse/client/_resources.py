@@ -2,28 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-class Modality(Enum):
-    """What a backbone reads, or an example was enrolled as."""
-
-    UNSPECIFIED = 0
-    IMAGE = 1
-    TEXT = 2
-    VECTOR = 3
-
-
-class LabelMode(Enum):
-    """Whether exactly one label is right (softmax) or any number may be (sigmoid)."""
-
-    UNSPECIFIED = 0
-    EXCLUSIVE = 1
-    INDEPENDENT = 2
+from glimpse.client._enums import Head, LabelMode, LabelRole, Modality
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,9 +56,10 @@ class Backbone:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Labels and examples in one embedding space. A threshold of None: the backbone's default.
+    """Labels and examples in one embedding space. A number of None was not set.
 
     `min_space_cosine`: how near a backbone's vectors must be to this space's to be taken for them; None: none are.
+    `pinned_head`: UNSPECIFIED where the ladder chooses.
     """
 
     name: str
@@ -84,7 +69,12 @@ class Collection:
     match_threshold: float | None
     match_margin: float | None
     min_space_cosine: float | None
+    false_reject_rate: float | None
+    false_accept_rate: float | None
+    coverage: float | None
     names_as_prompts: bool
+    label_mode: LabelMode
+    pinned_head: Head
     label_count: int
     example_count: int
     revision: int
@@ -99,11 +89,12 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A class of a collection. `revision` is that of the write that returned it; 0 where it was only read."""
+    """A label of a collection. `revision` is that of the write that returned it; 0 where it was only read."""
 
     name: str
     display_name: str
     prompts: tuple[str, ...]
+    role: LabelRole
     example_count: int
     create_time: datetime
     update_time: datetime

@@ -3,10 +3,11 @@
 from collections.abc import Generator, Iterable, Sequence
 
 from glimpse.client import _input_requests as requests
-from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, LabelMode, SearchResult
+from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, SearchResult
+from glimpse.client._enums import LabelMode
 from glimpse.client._input_requests import Collections, Labels
 from glimpse.client._inputs import AnyInput, NewExample
-from glimpse.client._resource_requests import CollectionRef
+from glimpse.client._names import CollectionRef
 from glimpse.client._sync_resources import ResourceMethods
 
 
@@ -49,6 +50,7 @@ class Client(ResourceMethods):
         *,
         create_labels: bool = False,
         request_id: str = "",
+        measure_accuracy: bool = False,
         timeout: float | None = None,
     ) -> Enrollment:
         """Enrolls examples; they classify from the moment this returns.
@@ -62,10 +64,12 @@ class Client(ResourceMethods):
             create_labels: Make labels that do not exist yet. Otherwise such an item is NOT_FOUND.
             request_id: At most 100 characters; the same id with the same examples gives the same answer.
                 Empty: a new one, which makes this call's own retries safe.
+            measure_accuracy: Return only when leave-one-out accuracy has been measured with these examples in it,
+                which takes seconds for thousands; see Enrollment.
             timeout: Seconds for this call, retries included. None: the client's.
         """
-        answers = self._run(requests.enroll(collection, examples, create_labels, request_id), timeout)
-        return requests.enrollment(answers)
+        call = requests.enroll(collection, examples, create_labels, request_id, measure_accuracy)
+        return requests.enrollment(self._run(call, timeout))
 
     def classify(
         self,
@@ -75,6 +79,7 @@ class Client(ResourceMethods):
         top_k: int | None = None,
         evidence: int | None = None,
         min_revision: int = 0,
+        domain: str = "",
         timeout: float | None = None,
     ) -> list[ClassifyResult]:
         """What one collection, or several, say of each input.
@@ -85,9 +90,10 @@ class Client(ResourceMethods):
             top_k: How many labels to return. None: 5.
             evidence: How many nearest examples to return. None: 3.
             min_revision: Answer from at least this revision, as a write returned it.
+            domain: Where the inputs come from, as NewExample.domain. Empty: unknown.
             timeout: Seconds for this call, retries included. None: the client's.
         """
-        options = requests.options(top_k, evidence, min_revision)
+        options = requests.options(top_k, evidence, min_revision, domain)
         return self._run(requests.classify(collections, inputs, options), timeout)
 
     def stream_classify(
@@ -98,6 +104,7 @@ class Client(ResourceMethods):
         top_k: int | None = None,
         evidence: int | None = None,
         min_revision: int = 0,
+        domain: str = "",
         window: int = 32,
         timeout: float | None = None,
     ) -> Generator[ClassifyResult, None, None]:
@@ -109,7 +116,7 @@ class Client(ResourceMethods):
         unanswered inputs are sent again to the one that comes back, as the client's Retry allows. `timeout`
         bounds the whole stream; None: no limit.
         """
-        options = requests.options(top_k, evidence, min_revision)
+        options = requests.options(top_k, evidence, min_revision, domain)
         return self._answers(requests.stream_classify(collections, options), inputs, window, timeout)
 
     def zero_shot(

@@ -14,6 +14,7 @@ Ids = npt.NDArray[np.int64]
 
 # Multiply-adds under one hold of the lock: some milliseconds.
 _LOCKED_SEARCH = 30_000_000
+_READ_AT_ONCE = 1_000
 
 
 class FlatIndex:
@@ -45,6 +46,18 @@ class FlatIndex:
                 return np.asarray(self._index.reconstruct(int(id)), np.float32)
             except RuntimeError as error:
                 raise KeyError(id) from error
+
+    def vectors(self, ids: Ids) -> Vectors:
+        """The vectors of ids, (n,): (n, d). Raises KeyError where one is not there."""
+        found = np.empty((len(ids), self._index.d), np.float32)
+        for start in range(0, len(ids), _READ_AT_ONCE):
+            with self._lock:
+                try:
+                    part = ids[start : start + _READ_AT_ONCE]
+                    found[start : start + _READ_AT_ONCE] = self._index.reconstruct_batch(part)
+                except RuntimeError as error:
+                    raise KeyError("one of the ids") from error
+        return found
 
     def search(self, queries: Vectors, k: int, among: Ids | None = None) -> tuple[Vectors, Ids]:
         """The k nearest: cosines and ids, each (n, min(k, stored)), nearest first; id -1 where `among` has fewer.

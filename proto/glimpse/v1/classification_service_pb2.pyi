@@ -14,30 +14,10 @@ class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_MATCH: _ClassVar[Decision]
     DECISION_UNKNOWN: _ClassVar[Decision]
     DECISION_AMBIGUOUS: _ClassVar[Decision]
-
-class Head(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    HEAD_UNSPECIFIED: _ClassVar[Head]
-    HEAD_CLASS_MEAN: _ClassVar[Head]
-    HEAD_PROMPTS: _ClassVar[Head]
-    HEAD_CLASS_MEAN_AND_PROMPTS: _ClassVar[Head]
-
-class LabelMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    LABEL_MODE_UNSPECIFIED: _ClassVar[LabelMode]
-    LABEL_MODE_EXCLUSIVE: _ClassVar[LabelMode]
-    LABEL_MODE_INDEPENDENT: _ClassVar[LabelMode]
 DECISION_UNSPECIFIED: Decision
 DECISION_MATCH: Decision
 DECISION_UNKNOWN: Decision
 DECISION_AMBIGUOUS: Decision
-HEAD_UNSPECIFIED: Head
-HEAD_CLASS_MEAN: Head
-HEAD_PROMPTS: Head
-HEAD_CLASS_MEAN_AND_PROMPTS: Head
-LABEL_MODE_UNSPECIFIED: LabelMode
-LABEL_MODE_EXCLUSIVE: LabelMode
-LABEL_MODE_INDEPENDENT: LabelMode
 
 class LabelScore(_message.Message):
     __slots__ = ("label_id", "score", "probability")
@@ -60,7 +40,7 @@ class Evidence(_message.Message):
     def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class Classification(_message.Message):
-    __slots__ = ("collection", "decision", "label_id", "probability", "margin", "labels", "evidence", "head", "head_reason", "calibrated", "revision")
+    __slots__ = ("collection", "decision", "label_id", "probability", "margin", "labels", "evidence", "head", "head_reason", "calibrated", "revision", "decision_reason", "p_value", "set_size", "similarity")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     LABEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +52,10 @@ class Classification(_message.Message):
     HEAD_REASON_FIELD_NUMBER: _ClassVar[int]
     CALIBRATED_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    DECISION_REASON_FIELD_NUMBER: _ClassVar[int]
+    P_VALUE_FIELD_NUMBER: _ClassVar[int]
+    SET_SIZE_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_FIELD_NUMBER: _ClassVar[int]
     collection: str
     decision: Decision
     label_id: str
@@ -79,21 +63,27 @@ class Classification(_message.Message):
     margin: float
     labels: _containers.RepeatedCompositeFieldContainer[LabelScore]
     evidence: _containers.RepeatedCompositeFieldContainer[Evidence]
-    head: Head
+    head: _types_pb2.Head
     head_reason: str
     calibrated: bool
     revision: int
-    def __init__(self, collection: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., margin: _Optional[float] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., head: _Optional[_Union[Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., revision: _Optional[int] = ...) -> None: ...
+    decision_reason: str
+    p_value: float
+    set_size: int
+    similarity: float
+    def __init__(self, collection: _Optional[str] = ..., decision: _Optional[_Union[Decision, str]] = ..., label_id: _Optional[str] = ..., probability: _Optional[float] = ..., margin: _Optional[float] = ..., labels: _Optional[_Iterable[_Union[LabelScore, _Mapping]]] = ..., evidence: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., revision: _Optional[int] = ..., decision_reason: _Optional[str] = ..., p_value: _Optional[float] = ..., set_size: _Optional[int] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class ClassifyOptions(_message.Message):
-    __slots__ = ("top_k", "evidence", "min_revision")
+    __slots__ = ("top_k", "evidence", "min_revision", "domain")
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
     top_k: int
     evidence: int
     min_revision: int
-    def __init__(self, top_k: _Optional[int] = ..., evidence: _Optional[int] = ..., min_revision: _Optional[int] = ...) -> None: ...
+    domain: str
+    def __init__(self, top_k: _Optional[int] = ..., evidence: _Optional[int] = ..., min_revision: _Optional[int] = ..., domain: _Optional[str] = ...) -> None: ...
 
 class ClassifyRequest(_message.Message):
     __slots__ = ("collections", "inputs", "options")
@@ -166,10 +156,10 @@ class ZeroShotRequest(_message.Message):
     backbone: str
     labels: _containers.RepeatedCompositeFieldContainer[PromptedLabel]
     inputs: _containers.RepeatedCompositeFieldContainer[_types_pb2.Input]
-    mode: LabelMode
+    mode: _types_pb2.LabelMode
     use_templates: bool
     top_k: int
-    def __init__(self, backbone: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[PromptedLabel, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[_types_pb2.Input, _Mapping]]] = ..., mode: _Optional[_Union[LabelMode, str]] = ..., use_templates: _Optional[bool] = ..., top_k: _Optional[int] = ...) -> None: ...
+    def __init__(self, backbone: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[PromptedLabel, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[_types_pb2.Input, _Mapping]]] = ..., mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., use_templates: _Optional[bool] = ..., top_k: _Optional[int] = ...) -> None: ...
 
 class ZeroShotResult(_message.Message):
     __slots__ = ("id", "status", "classification", "truncated", "timings")

@@ -4,6 +4,7 @@ from glimpse.v1 import types_pb2 as _types_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -11,18 +12,35 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class LabelRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LABEL_ROLE_UNSPECIFIED: _ClassVar[LabelRole]
+    LABEL_ROLE_CLASS: _ClassVar[LabelRole]
+    LABEL_ROLE_NEGATIVE: _ClassVar[LabelRole]
+    LABEL_ROLE_UNLABELED: _ClassVar[LabelRole]
+LABEL_ROLE_UNSPECIFIED: LabelRole
+LABEL_ROLE_CLASS: LabelRole
+LABEL_ROLE_NEGATIVE: LabelRole
+LABEL_ROLE_UNLABELED: LabelRole
+
 class DecisionPolicy(_message.Message):
-    __slots__ = ("match_threshold", "match_margin", "min_space_cosine")
+    __slots__ = ("match_threshold", "match_margin", "min_space_cosine", "false_reject_rate", "false_accept_rate", "coverage")
     MATCH_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     MATCH_MARGIN_FIELD_NUMBER: _ClassVar[int]
     MIN_SPACE_COSINE_FIELD_NUMBER: _ClassVar[int]
+    FALSE_REJECT_RATE_FIELD_NUMBER: _ClassVar[int]
+    FALSE_ACCEPT_RATE_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
     match_threshold: float
     match_margin: float
     min_space_cosine: float
-    def __init__(self, match_threshold: _Optional[float] = ..., match_margin: _Optional[float] = ..., min_space_cosine: _Optional[float] = ...) -> None: ...
+    false_reject_rate: float
+    false_accept_rate: float
+    coverage: float
+    def __init__(self, match_threshold: _Optional[float] = ..., match_margin: _Optional[float] = ..., min_space_cosine: _Optional[float] = ..., false_reject_rate: _Optional[float] = ..., false_accept_rate: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
 
 class Collection(_message.Message):
-    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts")
+    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts", "label_mode", "pinned_head")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
@@ -34,6 +52,8 @@ class Collection(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
     NAMES_AS_PROMPTS_FIELD_NUMBER: _ClassVar[int]
+    LABEL_MODE_FIELD_NUMBER: _ClassVar[int]
+    PINNED_HEAD_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     backbone: str
@@ -45,23 +65,27 @@ class Collection(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
     names_as_prompts: bool
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ...) -> None: ...
+    label_mode: _types_pb2.LabelMode
+    pinned_head: _types_pb2.Head
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ...) -> None: ...
 
 class Label(_message.Message):
-    __slots__ = ("name", "display_name", "prompts", "example_count", "create_time", "update_time")
+    __slots__ = ("name", "display_name", "prompts", "example_count", "create_time", "update_time", "role")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     PROMPTS_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     UPDATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     prompts: _containers.RepeatedScalarFieldContainer[str]
     example_count: int
     create_time: _timestamp_pb2.Timestamp
     update_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., prompts: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    role: LabelRole
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., prompts: _Optional[_Iterable[str]] = ..., example_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., role: _Optional[_Union[LabelRole, str]] = ...) -> None: ...
 
 class Example(_message.Message):
     __slots__ = ("name", "label_id", "content_digest", "modality", "domain", "metadata", "create_time", "vector")
@@ -262,16 +286,18 @@ class NewExample(_message.Message):
     def __init__(self, label_id: _Optional[str] = ..., input: _Optional[_Union[_types_pb2.Input, _Mapping]] = ..., domain: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class EnrollExamplesRequest(_message.Message):
-    __slots__ = ("parent", "examples", "request_id", "create_labels")
+    __slots__ = ("parent", "examples", "request_id", "create_labels", "measure_accuracy")
     PARENT_FIELD_NUMBER: _ClassVar[int]
     EXAMPLES_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CREATE_LABELS_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_ACCURACY_FIELD_NUMBER: _ClassVar[int]
     parent: str
     examples: _containers.RepeatedCompositeFieldContainer[NewExample]
     request_id: str
     create_labels: bool
-    def __init__(self, parent: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[NewExample, _Mapping]]] = ..., request_id: _Optional[str] = ..., create_labels: _Optional[bool] = ...) -> None: ...
+    measure_accuracy: bool
+    def __init__(self, parent: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[NewExample, _Mapping]]] = ..., request_id: _Optional[str] = ..., create_labels: _Optional[bool] = ..., measure_accuracy: _Optional[bool] = ...) -> None: ...
 
 class Conflict(_message.Message):
     __slots__ = ("example", "label_id", "similarity")
@@ -284,7 +310,7 @@ class Conflict(_message.Message):
     def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class EnrollResult(_message.Message):
-    __slots__ = ("id", "status", "example", "duplicate", "conflicts", "truncated", "timings")
+    __slots__ = ("id", "status", "example", "duplicate", "conflicts", "truncated", "timings", "near_duplicates", "outlier")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_FIELD_NUMBER: _ClassVar[int]
@@ -292,6 +318,8 @@ class EnrollResult(_message.Message):
     CONFLICTS_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
+    NEAR_DUPLICATES_FIELD_NUMBER: _ClassVar[int]
+    OUTLIER_FIELD_NUMBER: _ClassVar[int]
     id: str
     status: _types_pb2.ItemStatus
     example: Example
@@ -299,15 +327,21 @@ class EnrollResult(_message.Message):
     conflicts: _containers.RepeatedCompositeFieldContainer[Conflict]
     truncated: bool
     timings: _types_pb2.Timings
-    def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., example: _Optional[_Union[Example, _Mapping]] = ..., duplicate: _Optional[bool] = ..., conflicts: _Optional[_Iterable[_Union[Conflict, _Mapping]]] = ..., truncated: _Optional[bool] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ...) -> None: ...
+    near_duplicates: _containers.RepeatedCompositeFieldContainer[Conflict]
+    outlier: bool
+    def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., example: _Optional[_Union[Example, _Mapping]] = ..., duplicate: _Optional[bool] = ..., conflicts: _Optional[_Iterable[_Union[Conflict, _Mapping]]] = ..., truncated: _Optional[bool] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ..., near_duplicates: _Optional[_Iterable[_Union[Conflict, _Mapping]]] = ..., outlier: _Optional[bool] = ...) -> None: ...
 
 class EnrollExamplesResponse(_message.Message):
-    __slots__ = ("results", "revision")
+    __slots__ = ("results", "revision", "accuracy_before", "accuracy_after")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_AFTER_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[EnrollResult]
     revision: int
-    def __init__(self, results: _Optional[_Iterable[_Union[EnrollResult, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+    accuracy_before: float
+    accuracy_after: float
+    def __init__(self, results: _Optional[_Iterable[_Union[EnrollResult, _Mapping]]] = ..., revision: _Optional[int] = ..., accuracy_before: _Optional[float] = ..., accuracy_after: _Optional[float] = ...) -> None: ...
 
 class GetExampleRequest(_message.Message):
     __slots__ = ("name", "include_vector")
@@ -356,3 +390,111 @@ class DeleteExampleResponse(_message.Message):
     REVISION_FIELD_NUMBER: _ClassVar[int]
     revision: int
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
+class CheckCollectionRequest(_message.Message):
+    __slots__ = ("name", "min_revision")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    min_revision: int
+    def __init__(self, name: _Optional[str] = ..., min_revision: _Optional[int] = ...) -> None: ...
+
+class Proportion(_message.Message):
+    __slots__ = ("value", "low", "high", "count")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    value: float
+    low: float
+    high: float
+    count: int
+    def __init__(self, value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., count: _Optional[int] = ...) -> None: ...
+
+class HeadAccuracy(_message.Message):
+    __slots__ = ("head", "accuracy")
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    head: _types_pb2.Head
+    accuracy: Proportion
+    def __init__(self, head: _Optional[_Union[_types_pb2.Head, str]] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ...) -> None: ...
+
+class Confusion(_message.Message):
+    __slots__ = ("label_id", "answered_label_id", "count")
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    label_id: str
+    answered_label_id: str
+    count: int
+    def __init__(self, label_id: _Optional[str] = ..., answered_label_id: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+
+class SuspectExample(_message.Message):
+    __slots__ = ("example", "label_id", "answered_label_id", "probability")
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    example: str
+    label_id: str
+    answered_label_id: str
+    probability: float
+    def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., answered_label_id: _Optional[str] = ..., probability: _Optional[float] = ...) -> None: ...
+
+class LabelFigures(_message.Message):
+    __slots__ = ("label_id", "example_count", "accuracy", "needs_more")
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_MORE_FIELD_NUMBER: _ClassVar[int]
+    label_id: str
+    example_count: int
+    accuracy: Proportion
+    needs_more: bool
+    def __init__(self, label_id: _Optional[str] = ..., example_count: _Optional[int] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., needs_more: _Optional[bool] = ...) -> None: ...
+
+class AdaptationFigures(_message.Message):
+    __slots__ = ("method", "accuracy", "kept")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    accuracy: Proportion
+    kept: bool
+    def __init__(self, method: _Optional[str] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., kept: _Optional[bool] = ...) -> None: ...
+
+class CheckCollectionResponse(_message.Message):
+    __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    HEAD_REASON_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATED_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    HEADS_FIELD_NUMBER: _ClassVar[int]
+    ZERO_SHOT_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    NEGATIVE_TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    FALSE_REJECT_FIELD_NUMBER: _ClassVar[int]
+    FALSE_ACCEPT_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_ON_NEGATIVES_FIELD_NUMBER: _ClassVar[int]
+    CONFUSIONS_FIELD_NUMBER: _ClassVar[int]
+    SUSPECTS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    ADAPTATIONS_FIELD_NUMBER: _ClassVar[int]
+    ADVICE_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    head: _types_pb2.Head
+    head_reason: str
+    calibrated: bool
+    accuracy: Proportion
+    heads: _containers.RepeatedCompositeFieldContainer[HeadAccuracy]
+    zero_shot_accuracy: Proportion
+    negative_transfer: bool
+    false_reject: Proportion
+    false_accept: Proportion
+    measured_on_negatives: bool
+    confusions: _containers.RepeatedCompositeFieldContainer[Confusion]
+    suspects: _containers.RepeatedCompositeFieldContainer[SuspectExample]
+    labels: _containers.RepeatedCompositeFieldContainer[LabelFigures]
+    adaptations: _containers.RepeatedCompositeFieldContainer[AdaptationFigures]
+    advice: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ...) -> None: ...

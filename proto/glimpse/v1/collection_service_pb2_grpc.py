@@ -107,6 +107,11 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleResponse.FromString,
                 _registered_method=True)
+        self.CheckCollection = channel.unary_unary(
+                '/glimpse.v1.CollectionService/CheckCollection',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionResponse.FromString,
+                _registered_method=True)
 
 
 class CollectionServiceServicer:
@@ -215,6 +220,14 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckCollection(self, request, context):
+        """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
+        which examples look wrong, and what to add next. Takes seconds for thousands of examples.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -287,6 +300,11 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.DeleteExample,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleResponse.SerializeToString,
+            ),
+            'CheckCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckCollection,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -670,6 +688,33 @@ class CollectionService:
             '/glimpse.v1.CollectionService/DeleteExample',
             glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleRequest.SerializeToString,
             glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/CheckCollection',
+            glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -68,6 +68,10 @@ class CollectionServiceStub:
     """The examples of a collection, in the order of their enrolment."""
     DeleteExample: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteExampleRequest, _collection_service_pb2.DeleteExampleResponse]
     """Deletes an example and takes its effect back exactly."""
+    CheckCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.CheckCollectionRequest, _collection_service_pb2.CheckCollectionResponse]
+    """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
+    which examples look wrong, and what to add next. Takes seconds for thousands of examples.
+    """
 
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
@@ -109,6 +113,10 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """The examples of a collection, in the order of their enrolment."""
     DeleteExample: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteExampleRequest, _collection_service_pb2.DeleteExampleResponse]  # type: ignore[assignment]
     """Deletes an example and takes its effect back exactly."""
+    CheckCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.CheckCollectionRequest, _collection_service_pb2.CheckCollectionResponse]  # type: ignore[assignment]
+    """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
+    which examples look wrong, and what to add next. Takes seconds for thousands of examples.
+    """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
@@ -231,5 +239,15 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.DeleteExampleResponse, _abc.Awaitable[_collection_service_pb2.DeleteExampleResponse]]:
         """Deletes an example and takes its effect back exactly."""
+
+    @_abc_1.abstractmethod
+    def CheckCollection(
+        self,
+        request: _collection_service_pb2.CheckCollectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.CheckCollectionResponse, _abc.Awaitable[_collection_service_pb2.CheckCollectionResponse]]:
+        """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
+        which examples look wrong, and what to add next. Takes seconds for thousands of examples.
+        """
 
 def add_CollectionServiceServicer_to_server(servicer: CollectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

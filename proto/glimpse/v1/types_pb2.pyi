@@ -12,10 +12,40 @@ class Modality(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MODALITY_IMAGE: _ClassVar[Modality]
     MODALITY_TEXT: _ClassVar[Modality]
     MODALITY_VECTOR: _ClassVar[Modality]
+
+class Head(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    HEAD_UNSPECIFIED: _ClassVar[Head]
+    HEAD_CLASS_MEAN: _ClassVar[Head]
+    HEAD_PROMPTS: _ClassVar[Head]
+    HEAD_CLASS_MEAN_AND_PROMPTS: _ClassVar[Head]
+    HEAD_LDA: _ClassVar[Head]
+    HEAD_LDA_AND_PROMPTS: _ClassVar[Head]
+    HEAD_KERNEL_RIDGE: _ClassVar[Head]
+    HEAD_PROJECTED_RIDGE: _ClassVar[Head]
+    HEAD_NEIGHBORS: _ClassVar[Head]
+
+class LabelMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LABEL_MODE_UNSPECIFIED: _ClassVar[LabelMode]
+    LABEL_MODE_EXCLUSIVE: _ClassVar[LabelMode]
+    LABEL_MODE_INDEPENDENT: _ClassVar[LabelMode]
 MODALITY_UNSPECIFIED: Modality
 MODALITY_IMAGE: Modality
 MODALITY_TEXT: Modality
 MODALITY_VECTOR: Modality
+HEAD_UNSPECIFIED: Head
+HEAD_CLASS_MEAN: Head
+HEAD_PROMPTS: Head
+HEAD_CLASS_MEAN_AND_PROMPTS: Head
+HEAD_LDA: Head
+HEAD_LDA_AND_PROMPTS: Head
+HEAD_KERNEL_RIDGE: Head
+HEAD_PROJECTED_RIDGE: Head
+HEAD_NEIGHBORS: Head
+LABEL_MODE_UNSPECIFIED: LabelMode
+LABEL_MODE_EXCLUSIVE: LabelMode
+LABEL_MODE_INDEPENDENT: LabelMode
 
 class Vector(_message.Message):
     __slots__ = ("data", "embedding_space")

@@ -1,4 +1,4 @@
-"""Temperature by leave-one-out log-loss.
+"""Temperature by leave-one-out log-loss, prediction sets by leave-one-out probabilities, odds of single labels.
 
 The loss is that of softmax against smoothed targets, (N + 1) / (N + 2) for the right label and the rest spread over the
 others (Platt 1999), so that few examples that are all told apart do not promise certainty.
@@ -7,7 +7,7 @@ others (Platt 1999), so that few examples that are all told apart do not promise
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.fewshot.vectors import Rows
+from glimpse.fewshot.vectors import Floats, Rows
 
 _COLDEST, _HOTTEST = np.log(1e-4), np.log(1e4)
 # The section is narrowed to a hundredth of a unit of log temperature.
@@ -59,3 +59,35 @@ def best_temperature(scores: npt.ArrayLike, rows: Rows) -> float:
             right = low + _GOLDEN * (high - low)
             at_right = loss(right)
     return unit * float(np.exp((low + high) / 2))
+
+
+def set_floor(right: Floats, coverage: float) -> float | None:
+    """The probability from which on a label is in the prediction set; None: too few examples for that coverage.
+
+    `right`: what the left-out examples' own labels were given, ascending, (N,). Least ambiguous sets (Sadinle et al.
+    2019), split-free: leaving out takes the place of a calibration set, which promises the coverage in the long run of
+    examples like these, and no more.
+    """
+    needed = int(np.ceil((len(right) + 1) * coverage - 1e-9))
+    return float(right[len(right) - needed]) if needed <= len(right) else None
+
+
+def logistic(values: Floats, holds: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """a > 0 and b so that 1 / (1 + exp(-(a v + b))) is how often what has value v, (n,), holds (Platt 1999)."""
+    positive, negative = int(holds.sum()), int((~holds).sum())
+    middle, unit = float(np.median(values)), max(float(values.std()), 1e-9)
+    scaled = (values - middle) / unit
+    target = np.where(holds, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    a, b = 1.0, float(np.log((positive + 1) / (negative + 1)))
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(a * scaled + b, -500, 500)))
+        gap, weight = p - target, np.maximum(p * (1 - p), 1e-9)
+        gradient = np.array([gap @ scaled, gap.sum()])
+        curve = np.array([[weight @ scaled**2, weight @ scaled], [weight @ scaled, weight.sum()]])
+        step = np.linalg.solve(curve + 1e-6 * len(values) * np.eye(2), gradient)
+        length = float(np.abs(step).max())
+        a, b = a - step[0] / max(length, 1.0), b - step[1] / max(length, 1.0)
+        if length < 1e-6:
+            break
+    a = max(a, 1e-6)
+    return a / unit, b - a * middle / unit

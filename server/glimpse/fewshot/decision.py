@@ -1,8 +1,4 @@
-"""From scores to probabilities and a decision.
-
-Here with fixed thresholds: a cosine under which the best label is not believed, and a lead it must have. Thresholds
-drawn from a collection's own leave-one-out scores are to come.
-"""
+"""From what speaks for the best label and against it to a decision, with its reason."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +6,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.fewshot.vectors import Array
+from glimpse.fewshot.vectors import Array, Floats
 
 # The temperature of cosines to examples, as weighted kNN on frozen features uses it (Wu et al. 2018).
 EXAMPLE_SCALE = 1 / 0.07
@@ -28,16 +24,41 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When the best label is believed: its cosine at least `threshold`, its lead at least `margin`.
+    """When the best label is believed.
 
-    Threshold None: at any cosine, as text-image cosines have no common level. Margin None: by its probability.
+    A cosine or lead that is set holds whatever the examples say. Where it is None the examples decide, by the rates and
+    the coverage; where they are too few, the defaults do (None: any cosine; the lead by probability).
     """
 
-    threshold: float | None
-    margin: float | None
+    threshold: float | None = None
+    margin: float | None = None
+    default_threshold: float | None = None
+    default_margin: float | None = None
+    false_reject: float = 0.05
+    false_accept: float | None = None
+    coverage: float = 0.9
 
 
-def log_partition(scores: Array, scale: float) -> npt.NDArray[np.float64]:
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What is known of an input and its best label. Cosines are to labels' centres; None: not known."""
+
+    probability: float
+    similarity: float
+    #: Over the second label, in cosine.
+    lead: float | None
+    #: To the nearest example of the labels, and to the nearest known stranger; -1: none.
+    nearest: float
+    nearest_negative: float
+    #: How well it fits, how well it must, and the part of the examples that fit no better.
+    fit: float | None = None
+    least_fit: float | None = None
+    p_value: float | None = None
+    #: The labels in the prediction set; 0: none was made.
+    set_size: int = 0
+
+
+def log_partition(scores: Array, scale: float) -> Floats:
     """The logarithm of softmax's denominator over scaled scores: (n, C) → (n,).
 
     A label's probability is exp(scale * score - log_partition), so that only those asked for are computed.
@@ -49,10 +70,55 @@ def log_partition(scores: Array, scale: float) -> npt.NDArray[np.float64]:
     return np.asarray(most + np.log(np.add.reduce(scaled, axis=1)))
 
 
-def decide(best: float, lead: float | None, probability: float, policy: Policy) -> Decision:
-    """Decides from the best label's cosine, its lead over the second (None: there is none) and its probability."""
-    if policy.threshold is not None and best < policy.threshold:
-        return Decision.UNKNOWN
-    if policy.margin is None:
-        return Decision.MATCH if probability >= PROMPT_PROBABILITY else Decision.AMBIGUOUS
-    return Decision.AMBIGUOUS if lead is not None and lead < policy.margin else Decision.MATCH
+def decide(signs: Signs, policy: Policy) -> tuple[Decision, str]:
+    """MATCH, UNKNOWN or AMBIGUOUS, and why."""
+    if reason := _unknown(signs, policy):
+        return Decision.UNKNOWN, reason
+    if reason := _ambiguous(signs, policy):
+        return Decision.AMBIGUOUS, reason
+    if signs.p_value is not None:
+        return Decision.MATCH, f"fits as well as {signs.p_value:.0%} of the examples do, or better"
+    return Decision.MATCH, f"nothing speaks against it; cosine {signs.similarity:.3f}"
+
+
+def _unknown(signs: Signs, policy: Policy) -> str | None:
+    if signs.nearest_negative > signs.nearest:
+        return f"a known stranger is nearer (cosine {signs.nearest_negative:.3f}) than any example of a label"
+    if policy.threshold is not None:
+        if signs.similarity < policy.threshold:
+            return f"cosine {signs.similarity:.3f} is under the collection's threshold {policy.threshold:g}"
+        return None
+    if signs.fit is not None and signs.least_fit is not None:
+        if signs.fit < signs.least_fit:
+            return f"only {signs.p_value:.1%} of the examples fit as badly, or it fits no better than strangers do"
+        return None
+    if policy.default_threshold is not None and signs.similarity < policy.default_threshold:
+        return f"cosine {signs.similarity:.3f} is under the default threshold {policy.default_threshold:g}"
+    return None
+
+
+def _ambiguous(signs: Signs, policy: Policy) -> str | None:
+    margin = policy.margin
+    if margin is None:
+        if signs.set_size:
+            if signs.set_size == 1:
+                return None
+            return f"{signs.set_size} labels are needed to hold the right one in {policy.coverage:.0%} of cases"
+        margin = policy.default_margin
+    if margin is None:
+        if signs.probability >= PROMPT_PROBABILITY:
+            return None
+        return f"its probability {signs.probability:.2f} is under {PROMPT_PROBABILITY:g}"
+    if signs.lead is not None and signs.lead < margin:
+        return f"its lead in cosine {signs.lead:.3f} is under {margin:g}"
+    return None
+
+
+def best(scores: Array, k: int) -> npt.NDArray[np.intp]:
+    """Columns of the k greatest scores a row, greatest first: (n, C) → (n, min(k, C))."""
+    labels = scores.shape[1]
+    if labels > 4 * k:
+        candidates = np.argpartition(scores, labels - k, axis=1)[:, labels - k :]  # (n, k)
+        order = np.argsort(-np.take_along_axis(scores, candidates, 1), axis=1, kind="stable")
+        return np.take_along_axis(candidates, order, axis=1)
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k]

@@ -1,55 +1,115 @@
-"""All that a collection's examples tell of themselves, computed at once: run it in a thread, on a copy."""
+"""All that a collection's examples tell of themselves, computed at once; to be run in a thread."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.fewshot.calibration import best_temperature
-from glimpse.fewshot.lda import Metric
-from glimpse.fewshot.leave_one_out import leave_one_out
-from glimpse.fewshot.moments import Moments
-from glimpse.fewshot.strangers import Background, Typicality, measures, nearest_others
-from glimpse.fewshot.vectors import Array, Rows
+from glimpse.fewshot.adaptation_gate import Trial
+from glimpse.fewshot.class_mean import ClassMeanHead, class_mean_left_out
+from glimpse.fewshot.domains import Adaptation
+from glimpse.fewshot.examples import Examples
+from glimpse.fewshot.ground import Ground
+from glimpse.fewshot.judged import Judged
+from glimpse.fewshot.ladder import HeadKind, better
+from glimpse.fewshot.lda import LdaHead
+from glimpse.fewshot.odds import Odds
+from glimpse.fewshot.strangers import Background
+from glimpse.fewshot.vectors import Array, Floats, Rows
+from glimpse.fewshot.whole import Prompts, Whole, regressions
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """LDA's inversion, and what leaving out each example gives for it."""
+    """Every head, fitted and judged."""
 
-    metric: Metric
-    #: As LeftOut's.
-    spread: float
-    #: What scores are divided by before softmax.
-    temperature: float
+    #: The labels in the order of every head's columns.
+    labels: Sequence[str]
+    #: To be changed by whoever adopts it.
+    lda: LdaHead
+    #: What is done to vectors because of their domains, and what was tried.
+    adaptation: Adaptation | None
+    trials: Sequence[Trial]
     background: Background
-    #: Of nothing where the examples do not differ within labels: whatever comes fits.
-    typicality: Typicality
-    #: The part of the examples that the others and the text call right, but for those that are all of their labels.
-    accuracy: float
+    #: Which of the examples were left out, and the columns of their labels: (n,).
+    some: Rows
+    rows: Rows
+    judged: Mapping[HeadKind, Judged]
+    #: The ladder's choice or the pinned one, why, and what it scores with where it is fitted as a whole.
+    chosen: HeadKind
+    reason: str
+    whole: Whole | None
+    #: Of independent labels.
+    odds: Odds | None
+    #: Squared distances of examples to the mean of their labels' others, ascending, as if these were many.
+    own: Floats
 
 
-# Temperature and p-values stand on so many examples at most: more would change them by less than they are worth.
-_SAMPLE = 4_000
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A head on trial: what it says of the examples left out, (n, C), and how it scores others."""
+
+    kind: HeadKind
+    left_out: Array | Floats
+    scores: Callable[[Array], Array]
+    whole: Whole | None = None
 
 
-def fit(moments: Moments, vectors: Array, rows: Rows) -> Fitted:
-    """From examples, (N, d), N > 0, and the rows of their labels in the moments, (N,)."""
-    metric = Metric.of(moments)
-    # An example that is all there is of its label tells nothing. Always the same sample of the same examples.
-    several = np.flatnonzero(moments.shots[rows] > 1)
-    some = np.sort(np.random.default_rng(0).permutation(several)[:_SAMPLE])
-    left_out = leave_one_out(moments, metric, vectors[some], rows[some])
-    temperature = best_temperature(left_out.scores, rows[some])
-    pooled = moments.pooled()
-    around = Metric.of(pooled)
-    background = leave_one_out(pooled, around, vectors[some], np.zeros_like(some)).own
-    nearest = nearest_others(vectors, some)
-    each = measures(left_out.distances, background, nearest, left_out.scores, temperature)
+def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool = False) -> Fitted:
+    """Fits and judges every head that the examples allow. `independent`: any number of labels may be right."""
+    ground = Ground.of(examples)
+    measured, spread = ground.measured(examples), bool(ground.lda.metric.freedom)
+    candidates = {one.kind: one for one in _candidates(examples, ground, pinned, independent)}
+    judged = {
+        one.kind: Judged.of(one.kind, one.left_out, measured, one.scores(ground.negatives), spread=spread)
+        for one in candidates.values()
+    }
+    chosen, reason = _choose(candidates, measured.rows, pinned, independent)
     return Fitted(
-        metric,
-        left_out.spread,
-        temperature,
-        Background.of(pooled, around),
-        Typicality.of(each if metric.freedom else each[:0]),
-        float((left_out.scores.argmax(1) == rows[some]).mean()) if len(some) else float("nan"),
+        ground.lda.labels,
+        ground.lda,
+        ground.choice.kept,
+        ground.choice.trials,
+        ground.background,
+        ground.some,
+        measured.rows,
+        judged,
+        chosen,
+        reason,
+        candidates[chosen].whole if chosen in candidates else None,
+        Odds.of(ground, examples) if independent and spread else None,
+        ground.own_distances(),
     )
+
+
+def _candidates(examples: Examples, ground: Ground, pinned: HeadKind | None, independent: bool) -> Iterator[_Candidate]:
+    moments, vectors, some = ground.lda.moments, ground.vectors, ground.some
+    said = class_mean_left_out(moments, vectors[some], ground.rows[some])
+    yield _Candidate(HeadKind.CLASS_MEAN, said, ClassMeanHead(moments).scores)
+    if len(examples.texts) == len(moments.labels):
+        texts = np.stack([np.asarray(examples.texts[label], np.float32) for label in moments.labels])
+        prompts = Prompts(texts)
+        yield _Candidate(HeadKind.PROMPTS, prompts.scores(vectors[some]), prompts.scores, prompts)
+    if ground.lda.metric.freedom:
+        yield _Candidate(HeadKind.LDA, ground.left_out.scores, ground.lda.scores)
+    if independent:
+        return
+    for kind, whole, left_out in regressions(vectors, ground.rows, moments, some, pinned):
+        yield _Candidate(kind, left_out, whole.scores, whole)
+
+
+def _choose(
+    candidates: Mapping[HeadKind, _Candidate], rows: Rows, pinned: HeadKind | None, independent: bool
+) -> tuple[HeadKind, str]:
+    if pinned is not None and pinned in candidates and not independent:
+        return pinned, "the collection asks for it"
+    sorry = f"{pinned.value.replace('_', ' ')} was asked for, but the examples do not allow it; " if pinned else ""
+    if HeadKind.LDA not in candidates:
+        return HeadKind.CLASS_MEAN, f"{sorry}no label has two examples that differ"
+    best, reason = HeadKind.LDA, "labels have two examples or more"
+    for kind in (HeadKind.KERNEL_RIDGE, HeadKind.PROJECTED_RIDGE):
+        if kind in candidates and better(candidates[kind].left_out, candidates[best].left_out, rows):
+            best, reason = kind, "by more than a standard error the best with each example left out"
+    if best is HeadKind.LDA and HeadKind.KERNEL_RIDGE in candidates:
+        reason = "no head was better by more than a standard error with each example left out"
+    return best, sorry + reason

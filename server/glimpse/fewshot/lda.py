@@ -8,20 +8,32 @@ prior, mu_c the label's centre. Without freedom within labels (nu = 0) Sigma = I
 
 A mean of n examples lies e / n farther (squared) from what belongs to it than the true mean does, e being the squared
 distance of an example from the true mean. Labels of few shots would lose for that alone, so e / (2 n_c) is added to
-their scores. With 1 shot for half of caltech101's labels and 16 for the others, 34 % right become 67 %.
+their scores. With 1 shot for half of caltech101's labels and 16 for the others, 34 % right become 67 %. What e is for
+texts shows where labels have both.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.fewshot.moments import Moments
-from glimpse.fewshot.vectors import Array, Floats
+from glimpse.fewshot.moments import MOST_EXACT, Moments
+from glimpse.fewshot.vectors import Array, Floats, Rows
 
 # Within-label squared distances this small are rounding: each label's examples are copies of one another.
 _NO_SPREAD = 1e-9
 # Inverted anew once the examples have changed by this part of what they were.
 _GROWTH = 0.1
+# So many examples at once are not worth a change of the metric each: it stands still until the next inversion.
+_ONE_BY_ONE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Squared distances e, under Sigma^-1, from a label's true mean: of an example of it, and of its text."""
+
+    examples: float
+    texts: float
 
 
 @dataclass(slots=True)
@@ -30,7 +42,12 @@ class Metric:
 
     inverse: Floats
     ridge: float
-    freedom: int
+    freedom: int  # changes with each shift
+
+    @classmethod
+    def identity(cls, dimension: int) -> "Metric":
+        """Of examples that show no spread within labels: distances are Euclid's."""
+        return cls(np.eye(dimension), 0.0, 0)
 
     @classmethod
     def of(cls, moments: Moments) -> "Metric":
@@ -38,29 +55,34 @@ class Metric:
         scatter, freedom = moments.scatter(), moments.freedom
         ridge = float(np.trace(scatter)) / freedom if freedom else 0.0
         if ridge <= _NO_SPREAD:
-            return cls(np.eye(moments.dimension), 0.0, 0)
+            return cls.identity(moments.dimension)
         scatter[np.diag_indices_from(scatter)] += ridge
         return cls(np.asarray(np.linalg.inv(scatter), np.float64), ridge, freedom)
 
-    def scale(self, moments: Moments) -> float:
-        """d + nu, nu of the moments as they are: what makes of x^T G y an inner product under Sigma^-1."""
-        return float(moments.dimension + moments.freedom) if self.freedom else 1.0
+    @property
+    def scale(self) -> float:
+        """d + nu: what makes of x^T G y an inner product under Sigma^-1."""
+        return float(len(self.inverse) + self.freedom) if self.freedom else 1.0
 
     def shift(self, residual: Floats, by: float) -> tuple[Floats, float]:
         """W changes by `by` z z^T: G - g u u^T is the new G. Returns u = G z, (d,), and g."""
         direction = self.inverse @ residual
         gain = by / (1.0 + by * float(residual @ direction))
         self.inverse -= np.outer(gain * direction, direction)
+        self.freedom += 1 if by > 0 else -1
         return direction, gain
 
 
 class LdaHead:
-    """Scores by shrinkage LDA. One thread changes and asks it; `Metric.of` may run in another, on a copy."""
+    """Scores by shrinkage LDA. One thread changes and asks it; `Metric.of` may run in another, on a copy.
 
-    def __init__(self, dimension: int) -> None:
-        self.moments = Moments(dimension)
-        self._metric = Metric.of(self.moments)
-        self._spread = 0.0
+    Of more than 10,000 labels it scores candidates alone.
+    """
+
+    def __init__(self, dimension: int, moments: Moments | None = None) -> None:
+        self.moments = moments or Moments(dimension)
+        self._metric = Metric.identity(dimension)
+        self._spread = Spread(0.0, 0.0)
         #: How often the examples have changed.
         self.version = 0
         self._fitted = self._removed = 0  # the versions of the last inversion and the last removal
@@ -70,6 +92,8 @@ class LdaHead:
         self._weights = np.zeros((8, dimension))  # of the centres from the origin: M G
         self._bias = np.zeros(8)  # 1/2 mu_c^T G mu_c
         self._single: Array | None = None
+        if self.moments.labels:
+            self._rebuild()
 
     @property
     def labels(self) -> list[str]:
@@ -80,11 +104,6 @@ class LdaHead:
     def metric(self) -> Metric:
         """The inversion in use, brought up to date."""
         return self._metric
-
-    @property
-    def scale(self) -> float:
-        """The metric's, for the examples as they are."""
-        return self._metric.scale(self.moments)
 
     @property
     def due(self) -> bool:
@@ -105,6 +124,17 @@ class LdaHead:
         self._shift(value - before[0], before[1] / (before[1] + 1))
         self._refresh(label)
 
+    def add_all(self, labels: Sequence[str], vectors: Array) -> None:
+        """Counts examples, (n, d)."""
+        if len(labels) <= _ONE_BY_ONE:
+            for label, vector in zip(labels, vectors, strict=True):
+                self.add(label, vector)
+            return
+        self.moments.add_all(labels, vectors)
+        self.version += len(labels)
+        for label in dict.fromkeys(labels):
+            self._refresh(label)
+
     def remove(self, label: str, vector: Array) -> None:
         """Takes an added example back."""
         value = np.asarray(vector, np.float64)
@@ -117,7 +147,16 @@ class LdaHead:
             return
         count = float(self.moments.counts[row])
         self._shift(value - self.moments.mean(row), -count / (count + 1))
+        if self._metric.freedom <= 0 < count:
+            self.adopt(Metric.identity(self.moments.dimension), version=self._fitted)
         self._refresh(label)
+
+    def drop(self, label: str) -> None:
+        """Forgets a label. The spread of its examples stays in the metric until the next inversion."""
+        self.moments.drop(label)
+        self.version += 1
+        self._removed = self.version
+        self._rebuild()
 
     def set_text(self, label: str, direction: Array | None) -> None:
         """Gives a label the direction, (d,), of its prompts, or None: text counts as some examples of it."""
@@ -127,14 +166,40 @@ class LdaHead:
         else:
             self._refresh(label)
 
-    def adopt(self, metric: Metric, spread: float = 0.0, version: int | None = None) -> None:
-        """Takes an inversion of the moments, and the e that leaving out gives for it.
+    def close_gap(self) -> None:
+        """Moves texts to where the examples are."""
+        self.moments.gap = self.moments.find_gap()
+        self._rebuild()
+
+    def adopt(self, metric: Metric, spread: "Spread | None" = None, version: int | None = None) -> None:
+        """Takes an inversion of the moments, and what leaving out gives for it.
 
         `version`: of the moments it is of, where they are not those of now; what came since counts as not settled.
         """
         self._metric = Metric(metric.inverse.copy(), metric.ridge, metric.freedom)
-        self._spread, self._fitted = spread, self.version if version is None else version
+        self._spread, self._fitted = spread or Spread(0.0, 0.0), self.version if version is None else version
         self._rebuild()
+
+    @property
+    def spread(self) -> "Spread":
+        """That of `adopt`."""
+        return self._spread
+
+    @property
+    def dense(self) -> bool:
+        """Whether every label is scored at once."""
+        return len(self.labels) <= MOST_EXACT
+
+    def scores_of(self, queries: Array, rows: Rows) -> Array:
+        """As `scores`, of each query's own labels alone: (n, d) and rows of the moments, (n, k) → (n, k)."""
+        values = np.asarray(queries, np.float64) - self._origin
+        centres = self.moments.centres_of(rows) - self._origin  # (n, k, d)
+        linear = np.einsum("nkd,nd->nk", centres, values @ self._metric.inverse)
+        turned = centres @ self._metric.inverse if self._metric.freedom else centres
+        few = 0.5 * self.moments.noise(self._spread.examples, self._spread.texts)[rows]
+        return np.asarray(
+            self._metric.scale * (linear - 0.5 * np.einsum("nkd,nkd->nk", turned, centres)) + few, np.float32
+        )
 
     def scores(self, queries: Array) -> Array:
         """Log-likelihoods, up to what all labels share: (n, d) → (n, C)."""
@@ -142,19 +207,30 @@ class LdaHead:
         if self._single is None:
             self._single = self._weights[:count].astype(np.float32)
         linear = (queries - self._origin) @ self._single.T
-        few = 0.5 * self._spread / self.moments.shots
-        return np.asarray(self.scale * (linear - self._bias[:count]) + few, np.float32)
+        few = 0.5 * self.moments.noise(self._spread.examples, self._spread.texts)
+        return np.asarray(self._metric.scale * (linear - self._bias[:count]) + few, np.float32)
+
+    def lengths(self, queries: Array) -> Floats:
+        """x^T Sigma^-1 x, (n, d) → (n,): less 2 s, the squared distance to the true mean of a label that scores s."""
+        values = np.asarray(queries, np.float64) - self._origin
+        return np.asarray(self._metric.scale * np.einsum("nd,nd->n", values @ self._metric.inverse, values), np.float64)
 
     def distances(self, queries: Array, scores: Array) -> Floats:
         """Squared Mahalanobis distances to the nearest label's true mean, (n,), of queries (n, d) with these scores."""
-        values = np.asarray(queries, np.float64) - self._origin
-        lengths = np.einsum("nd,nd->n", values @ self._metric.inverse, values)
-        return np.asarray(self.scale * lengths - 2 * scores.max(1), np.float64)
+        return np.asarray(self.lengths(queries) - 2 * scores.max(1, initial=-np.inf), np.float64)
+
+    def own_distance(self, label: str, vector: Array) -> float:
+        """A new example's squared distance, (d,), from its label's mean, as if that were of many."""
+        row = self.moments.row(label)
+        if row is None or not self.moments.counts[row]:
+            return 0.0
+        gap, count = np.asarray(vector, np.float64) - self.moments.mean(row), float(self.moments.counts[row])
+        return float(self._metric.scale * (gap @ self._metric.inverse @ gap) * count / (count + 1))
 
     def _shift(self, residual: Floats, by: float) -> None:
         if not by or not self._metric.freedom:  # a label's first example; or no metric yet
             return
-        count = len(self.labels)
+        count = len(self.labels) if self.dense else 0
         across = self._weights[:count] @ residual  # (mu_c - origin)^T G z
         direction, gain = self._metric.shift(residual, by)
         self._weights[:count] -= np.outer(gain * across, direction)
@@ -163,6 +239,8 @@ class LdaHead:
     def _refresh(self, label: str) -> None:
         row = self.moments.row(label)
         assert row is not None  # noqa: S101 (it was just changed)
+        if not self.dense:
+            return
         if len(self._bias) < len(self.labels):
             self._weights = np.concatenate([self._weights, np.zeros_like(self._weights)])
             self._bias = np.concatenate([self._bias, np.zeros_like(self._bias)])
@@ -172,6 +250,9 @@ class LdaHead:
         self._single = None
 
     def _rebuild(self) -> None:
+        if not self.dense:
+            self._weights, self._bias, self._single = self._weights[:8], self._bias[:8], None
+            return
         centres = self.moments.centres
         if len(centres):
             self._origin = centres.mean(0).astype(np.float32)

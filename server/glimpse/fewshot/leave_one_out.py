@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.fewshot.lda import Metric
-from glimpse.fewshot.moments import Moments
+from glimpse.fewshot.lda import Metric, Spread
+from glimpse.fewshot.moments import TEXT_SHOTS, Moments
 from glimpse.fewshot.vectors import Array, Floats, Rows
 
 # Examples worked on at once, so that little is held beside the scores.
 _CHUNK = 256
+# Labels with text and examples that it takes to tell how far texts lie off.
+_TEXTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,9 @@ class LeftOut:
     #: Squared Mahalanobis distance to the nearest label's true mean, (N,); and to the mean of its own label's others.
     distances: Floats
     own: Floats
-    #: The squared distance e of an example from its label's true mean.
-    spread: float
+    #: x^T Sigma^-1 x, (N,): with a score s of it, the squared distance to that label's true mean is this less 2 s.
+    lengths: Floats
+    spread: Spread
 
 
 def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) -> LeftOut:
@@ -49,14 +52,32 @@ def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) 
             values, residuals, rows[part], counts[part], shots[part], weights, squares, metric.inverse
         )
     for under in (scores, lengths, own):
-        under *= metric.scale(moments)
+        under *= metric.scale
     several = counts > 1
     # An example left out lies e (1 + 1 / (n - 1)) from the mean of the others. The lower quartile, as examples that are
     # unlike their label would raise the average.
-    spread = float(np.quantile((own * (counts - 1) / counts)[several], 0.25)) if several.any() else 0.0
-    scores += 0.5 * spread / moments.shots
-    scores[np.arange(len(rows)), rows] += 0.5 * spread * (1 / np.maximum(shots - 1, 1) - 1 / shots)
-    return LeftOut(scores, lengths - 2 * scores.max(1, initial=-np.inf), own, spread)
+    example = float(np.quantile((own * (counts - 1) / counts)[several], 0.25)) if several.any() else 0.0
+    spread = Spread(example, _of_texts(moments, metric, example))
+    noise = moments.noise(spread.examples, spread.texts)
+    scores += 0.5 * noise
+    # The own label's centre is of an example less.
+    less = (noise[rows] * shots**2 - spread.examples) / np.maximum(shots - 1, 1) ** 2
+    scores[np.arange(len(rows)), rows] += 0.5 * (less - noise[rows])
+    return LeftOut(scores, lengths - 2 * scores.max(1, initial=-np.inf), own, lengths, spread)
+
+
+def _of_texts(moments: Moments, metric: Metric, example: float) -> float:
+    """As far as texts lie from their labels' means beyond what few examples explain; half of e where none can tell.
+
+    That makes a text worth two examples.
+    """
+    rows = [row for label in moments.texts if moments.counts[row := moments.place(label)]]
+    if len(rows) < _TEXTS:
+        return example / TEXT_SHOTS
+    texts = np.stack([moments.texts[moments.labels[row]] for row in rows]) + moments.gap
+    gaps = texts - moments.means[rows]
+    far = metric.scale * np.einsum("cd,cd->c", gaps @ metric.inverse, gaps) - example / moments.counts[rows]
+    return max(float(np.median(far)), example / TEXT_SHOTS)
 
 
 def _part(

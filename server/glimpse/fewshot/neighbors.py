@@ -1,10 +1,50 @@
 """Weighted nearest neighbours: softmax(cosine / 0.07) votes (Wu et al. 2018). For labels of many modes."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.fewshot.vectors import Array, Rows
+
+_MOST = 10  # neighbours
+_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbors:
+    """The votes of the k nearest of N examples."""
+
+    vectors: Array
+    rows: Rows
+    labels: int
+    k: int
+
+    @classmethod
+    def fit(cls, vectors: Array, rows: Rows, labels: int) -> "Neighbors":
+        """From unit vectors, (N, d), and the columns of their labels, (N,); k is the shots of a label, at most 10."""
+        shots = np.bincount(rows, minlength=labels)
+        middle = int(np.median(shots[shots > 0])) if len(rows) else 1
+        return cls(vectors, rows, labels, min(_MOST, max(1, middle)))
+
+    def scores(self, queries: Array) -> Array:
+        """(n, d) → (n, C)."""
+        return self._votes(queries, None)
+
+    def left_out(self, some: Rows) -> Array:
+        """What the others say of some of the examples, (n,) → (n, C)."""
+        parts = [some[start : start + _CHUNK] for start in range(0, len(some), _CHUNK)]
+        found = [self._votes(self.vectors[part], part) for part in parts]
+        return np.concatenate(found) if found else np.empty((0, self.labels), np.float32)
+
+    def _votes(self, queries: Array, without: Rows | None) -> Array:
+        cosines = queries @ self.vectors.T
+        if without is not None:
+            cosines[np.arange(len(without)), without] = -np.inf
+        k = min(self.k, cosines.shape[1] - (without is not None))
+        nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k] if k else np.empty((len(cosines), 0), np.intp)
+        return votes(np.take_along_axis(cosines, nearest, 1), self.rows[nearest], self.labels)
 
 
 def votes(similarities: npt.ArrayLike, rows: Rows, labels: int) -> Array:

@@ -21,6 +21,8 @@ from glimpse.fewshot.lda import Metric
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.vectors import Array, Floats, Rows
 
+# The part of known negatives that may be taken for a label, as long as no other is asked for.
+_CEILING = 0.05
 # Neighbours are sought for so many examples at once.
 _CHUNK = 64
 
@@ -35,7 +37,12 @@ class Background:
     @classmethod
     def of(cls, pooled: Moments, metric: Metric) -> Self:
         """From the moments of the examples as those of one label."""
-        return cls(pooled.mean(0), metric.scale(pooled) * metric.inverse)
+        return cls(pooled.mean(0), metric.scale * metric.inverse)
+
+    @classmethod
+    def nowhere(cls, dimension: int) -> Self:
+        """No distance from anything: distances to labels count as they are."""
+        return cls(np.zeros(dimension), np.zeros((dimension, dimension)))
 
     def distances(self, queries: Array) -> Floats:
         """Squared Mahalanobis distances to the mean of all: (n, d) → (n,)."""
@@ -54,36 +61,79 @@ def measures(
 
 @dataclass(frozen=True, slots=True)
 class Typicality:
-    """How well the examples fit among one another, in ascending order."""
+    """How well inputs fit among the examples: fits in ascending order, of what belongs and of what does not."""
 
     units: Floats  # (3,)
-    fits: Floats  # (N,)
+    #: Of the examples, each left out: (N,).
+    fits: Floats
+    #: Of the examples whose whole label is left out, which makes strangers of them: (N,).
+    strangers: Floats
+    #: Of the examples of negative labels: (M,).
+    negatives: Floats
 
     @classmethod
-    def of(cls, left_out: Floats) -> Self:
+    def of(cls, left_out: Floats, strangers: Floats | None = None, negatives: Floats | None = None) -> Self:
         """From the measures, (N, 3), of the examples that are not the only ones of their labels, left out."""
         units = left_out.std(0) if len(left_out) else np.ones(left_out.shape[1])
         # Less than this is rounding: what are copies of one another differ by no unit at all.
         units = np.maximum(units, 1e-4 * np.maximum(np.abs(left_out).max(0, initial=0.0), 1.0))
-        return cls(units, np.sort((left_out / units).sum(1)))
+        none = np.empty((0, left_out.shape[1]))
+        several = (none if one is None else one for one in (left_out, strangers, negatives))
+        return cls(units, *(np.sort((one / units).sum(1)) for one in several))
 
     @property
     def count(self) -> int:
         """How many examples it stands on: no p-value is under 1 / (count + 1)."""
         return len(self.fits)
 
+    def fits_of(self, given: Floats) -> Floats:
+        """Measures as one number, greater for what fits: (n, 3) → (n,)."""
+        return np.asarray((given / self.units).sum(1), np.float64)
+
     def p_values(self, given: Floats) -> Floats:
         """The part of what belongs here that fits no better: measures (n, 3) → (n,)."""
-        better = np.searchsorted(self.fits, (given / self.units).sum(1), "right")
+        better = np.searchsorted(self.fits, self.fits_of(given), "right")
         return np.asarray((1 + better) / (self.count + 1), np.float64)
 
+    def least_fit(self, false_reject: float, false_accept: float | None) -> float | None:
+        """The fit under which an input is a stranger; None: too few examples to say.
 
-def nearest_others(vectors: Array, some: Rows) -> Floats:
-    """Cosines of some of the examples, (N, d), to the nearest other one: (n,) → (n,); -1 for an only one."""
-    nearest = np.full(len(some), -1.0)
+        By the target of false rejects, unless there is one of false accepts. Beside the former, known negatives are a
+        ceiling of strangers: the greatest fit of theirs, or of nineteen twentieths of them where they are many.
+        """
+        if false_accept is not None:
+            enough = len(self.negatives) + 1 >= 1 / false_accept
+            return _over(self.negatives if enough else self.strangers, false_accept)
+        allowed = int(false_reject * (self.count + 1) + 1e-9)
+        if not allowed:
+            return None
+        ceiling = _over(self.negatives, max(_CEILING, 1 / (len(self.negatives) + 1)))
+        return max(float(self.fits[allowed - 1]), -np.inf if ceiling is None else ceiling)
+
+
+def _over(strangers: Floats, accepted: float) -> float | None:
+    """Just over the fit that no more than this part of strangers reach, others of their kind counted in."""
+    allowed = int(accepted * (len(strangers) + 1) + 1e-9)
+    return float(np.nextafter(strangers[len(strangers) - allowed], np.inf)) if allowed and len(strangers) else None
+
+
+def nearest_others(vectors: Array, rows: Rows, some: Rows) -> tuple[Floats, Floats]:
+    """Cosines of some of the examples, (N, d), to the nearest other one, and to the nearest of another label.
+
+    (N,) labels' rows and (n,) → (n,) each; -1 where there is none.
+    """
+    nearest, other = np.full(len(some), -1.0), np.full(len(some), -1.0)
     for start in range(0, len(some), _CHUNK):
         part = some[start : start + _CHUNK]
         cosines = vectors[part] @ vectors.T
         cosines[np.arange(len(part)), part] = -1.0
         nearest[start : start + _CHUNK] = cosines.max(1)
-    return nearest
+        cosines[rows[part, None] == rows] = -1.0
+        other[start : start + _CHUNK] = cosines.max(1)
+    return nearest, other
+
+
+def nearest_to(queries: Array, vectors: Array) -> Floats:
+    """Cosines of queries to the nearest example: (n, d), (N, d) → (n,)."""
+    parts = [queries[start : start + _CHUNK] @ vectors.T for start in range(0, len(queries), _CHUNK)]
+    return np.concatenate([np.asarray(part.max(1, initial=-1.0), np.float64) for part in parts] or [np.empty(0)])

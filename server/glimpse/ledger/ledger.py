@@ -15,7 +15,7 @@ from glimpse.ledger.database import FolderLock, open_engine
 from glimpse.ledger.enrollment import enroll_examples, new_key, revision_of, stored_answer
 from glimpse.ledger.errors import AlreadyExists, LedgerError, NotFound
 from glimpse.ledger.records import CollectionRecord, Enrolled, EnrollRequest, ExampleRecord, LabelRecord
-from glimpse.ledger.rows import example_record, label_record, label_row
+from glimpse.ledger.rows import changeable, example_record, label_record, label_row
 
 # Rows read at a time when a collection is loaded: bounds memory, not speed.
 _READ_AHEAD = 1_000
@@ -75,21 +75,12 @@ class Ledger:
         return record
 
     def update_collection(self, record: CollectionRecord) -> CollectionRecord:
-        """Stores a collection's display name, policy and use of names. Raises NotFound."""
+        """Stores a collection's display name, policy, use of names and pinned head. Raises NotFound."""
         with self._change("update_collection", record.id) as (connection, revision, now):
             record = replace(record, revision=revision, update_time=now)
             self._must_touch(
                 connection.execute(
-                    update(schema.collections)
-                    .where(schema.collections.c.id == record.id)
-                    .values(
-                        display_name=record.display_name,
-                        match_threshold=record.match_threshold,
-                        match_margin=record.match_margin,
-                        min_space_cosine=record.min_space_cosine,
-                        names_as_prompts=record.names_as_prompts,
-                        update_time=now,
-                    )
+                    update(schema.collections).where(schema.collections.c.id == record.id).values(changeable(record))
                 ).rowcount,
                 f"collection {record.id!r}",
             )

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class CollectionRecord:
-    """A collection. `match_threshold` and `match_margin` are None where the backbone's defaults hold.
+    """A collection. The policy's numbers (`match_threshold` to `coverage`) are None where nobody set them.
 
     `min_space_cosine`: how near a child of its embedding space must be to be taken for it; None: none is.
+    `label_mode` and `pinned_head` are the contract's numbers; 0: nobody chose.
     """
 
     id: str
@@ -19,7 +20,12 @@ class CollectionRecord:
     match_threshold: float | None = None
     match_margin: float | None = None
     min_space_cosine: float | None = None
+    false_reject_rate: float | None = None
+    false_accept_rate: float | None = None
+    coverage: float | None = None
     names_as_prompts: bool = False
+    label_mode: int = 0
+    pinned_head: int = 0
     revision: int = 0
     create_time: int = 0
     update_time: int = 0
@@ -27,12 +33,16 @@ class CollectionRecord:
 
 @dataclass(frozen=True, slots=True)
 class LabelRecord:
-    """A label. `prompt_vector` is the mean of its prompts' vectors: float32 little-endian, length 1, or None."""
+    """A label. `prompt_vector` is the mean of its prompts' vectors: float32 little-endian, length 1, or None.
+
+    `role` is the contract's number; 0: a class.
+    """
 
     id: str
     display_name: str = ""
     prompts: tuple[str, ...] = ()
     prompt_vector: bytes | None = None
+    role: int = 0
     create_time: int = 0
     update_time: int = 0
 

@@ -5,7 +5,15 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from glimpse.ledger.records import ExampleRecord, LabelRecord
+from glimpse.ledger.records import CollectionRecord, ExampleRecord, LabelRecord
+
+# What a collection keeps as it was made. Its revision is the change's to write.
+_FIXED = ("id", "backbone", "embedding_space", "dimension", "label_mode", "revision", "create_time")
+
+
+def changeable(record: CollectionRecord) -> dict[str, Any]:
+    """The values of a collection's row that an update stores."""
+    return {name: value for name, value in asdict(record).items() if name not in _FIXED}
 
 
 def label_row(collection_id: str, record: LabelRecord) -> dict[str, Any]:

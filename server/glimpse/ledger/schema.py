@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 metadata = MetaData()
@@ -46,7 +47,13 @@ collections = Table(
     Column("match_threshold", Float),
     Column("match_margin", Float),
     Column("min_space_cosine", Float),
+    Column("false_reject_rate", Float),
+    Column("false_accept_rate", Float),
+    Column("coverage", Float),
     Column("names_as_prompts", Boolean, nullable=False, server_default=false()),
+    # Both the contract's numbers; 0: nobody chose.
+    Column("label_mode", Integer, nullable=False, server_default=text("0")),
+    Column("pinned_head", Integer, nullable=False, server_default=text("0")),
     Column("revision", BigInteger, nullable=False),
     Column("create_time", BigInteger, nullable=False),
     Column("update_time", BigInteger, nullable=False),
@@ -60,6 +67,8 @@ labels = Table(
     Column("display_name", Text, nullable=False),
     Column("prompts", JSON, nullable=False),
     Column("prompt_vector", LargeBinary),
+    # The contract's number; 0: a class.
+    Column("role", Integer, nullable=False, server_default=text("0")),
     Column("create_time", BigInteger, nullable=False),
     Column("update_time", BigInteger, nullable=False),
 )

@@ -17,12 +17,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from threadpoolctl import threadpool_limits
 
+from glimpse.fewshot import PINNABLE
 from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
 from glimpse.server.classification_service import ClassificationService
 from glimpse.server.collection_service import CollectionService
 from glimpse.server.context import Rooms
 from glimpse.server.embedding_service import EmbeddingService
+from glimpse.server.fitter import Fitter
+from glimpse.server.heads import HEADS
 from glimpse.server.reflection import add_reflection
 from glimpse.server.settings import Settings
 from glimpse.v1 import (
@@ -78,9 +81,11 @@ async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         backbones = Backbones.load(settings, decoders)
         for backbone in backbones:
             stack.push_async_callback(backbone.close)
-        catalog = Catalog.open(settings.data)
+        fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE})
+        stack.push_async_callback(fitter.close)
+        catalog = Catalog.open(settings.data, fitter.touch)
         stack.push_async_callback(catalog.close)
-        yield Rooms(settings, backbones, catalog, searchers)
+        yield Rooms(settings, backbones, catalog, fitter, searchers)
 
 
 async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:

@@ -21,7 +21,6 @@ from glimpse.backbone import (
     load_bundle,
 )
 from glimpse.backbone.sessions import CPU
-from glimpse.fewshot import Policy
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.server.batcher import Batcher, Vectors
 from glimpse.server.errors import RequestError, invalid, not_found
@@ -42,9 +41,6 @@ class LoadedBackbone:
     def __init__(self, bundle: Bundle, settings: Settings, decoders: Executor, *, shared: bool = False) -> None:
         """`shared`: whether other backbones run on the same cores. Raises BundleError."""
         self.manifest: Manifest = bundle.manifest
-        decision = self.manifest.decision
-        #: When a best label is believed, as the bundle suggests.
-        self.policy = Policy(decision.match_threshold, decision.match_margin)
         #: What cosines to prompts are multiplied with before softmax. Where texts alone are read, they lie as near to
         #: prompts as to examples.
         self.prompt_scale = self.manifest.logit_scale or EXAMPLE_SCALE

@@ -26,20 +26,21 @@ _MAX_WAIT_SECONDS = 30.0
 class Catalog:
     """The views of a ledger's collections."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, changed: Callable[[CollectionView], None]) -> None:
+        """`changed` is told of views that have changed, once they are loaded."""
+        self._ledger, self._changed = ledger, changed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._write_lock = asyncio.Lock()
         self._moved = asyncio.Condition()
-        self._views = {record.id: _load(ledger, record) for record in ledger.collections()}
+        self._views = {record.id: _load(ledger, record, changed) for record in ledger.collections()}
         self.revision = ledger.revision
 
     @classmethod
-    def open(cls, folder: Path) -> Self:
+    def open(cls, folder: Path, changed: Callable[[CollectionView], None]) -> Self:
         """Opens a data folder's ledger and builds its views. Raises LedgerError."""
         ledger = Ledger.open(folder)
         try:
-            return cls(ledger)
+            return cls(ledger, changed)
         except BaseException:
             ledger.close()
             raise
@@ -66,7 +67,7 @@ class Catalog:
     def put(self, record: CollectionRecord) -> None:
         """Makes a created collection, or a collection's new record, visible."""
         if (view := self._views.get(record.id)) is None:
-            self._views[record.id] = CollectionView(record)
+            self._views[record.id] = CollectionView(record, self._changed)
         else:
             view.put_record(record)
 
@@ -127,8 +128,8 @@ def _not_found(collection_id: str, field: str) -> RequestError:
     return not_found("COLLECTION_NOT_FOUND", f"there is no collection {collection_id!r}", field)
 
 
-def _load(ledger: Ledger, record: CollectionRecord) -> CollectionView:
-    view = CollectionView(record)
+def _load(ledger: Ledger, record: CollectionRecord, changed: Callable[[CollectionView], None]) -> CollectionView:
+    view = CollectionView(record, changed)
     for label in ledger.labels(record.id):
         view.put_label(label)
     examples = ledger.examples(record.id)

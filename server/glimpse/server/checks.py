@@ -4,8 +4,10 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from glimpse.fewshot import PINNABLE
 from glimpse.server.errors import invalid
-from glimpse.v1 import collection_service_pb2
+from glimpse.server.heads import HEADS
+from glimpse.v1 import collection_service_pb2, types_pb2
 
 _COLLECTION_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _MAX_LABEL = 128
@@ -80,12 +82,28 @@ def check_enum(value: int, known: Sequence[int], field: str) -> None:
         raise invalid("UNKNOWN_ENUM_VALUE", f"{value} is not a value of this enum; known are {list(known)}", field)
 
 
+def check_head(head: int, field: str) -> None:
+    """A head that can be asked for; 0: none is."""
+    pinnable = [types_pb2.HEAD_UNSPECIFIED, *(HEADS[kind] for kind in PINNABLE)]
+    if head not in pinnable:
+        check_enum(head, types_pb2.Head.values(), field)
+        names = ", ".join(types_pb2.Head.Name(one) for one in pinnable[1:])
+        raise invalid(
+            "HEAD_NOT_PINNABLE", f"{types_pb2.Head.Name(head)} comes by itself; what can be asked for: {names}", field
+        )
+
+
 def check_policy(policy: collection_service_pb2.DecisionPolicy, field: str) -> None:
     """A decision policy's thresholds."""
     if policy.HasField("match_threshold"):
         check_range(policy.match_threshold, -1, 1, f"{field}.match_threshold")
     if policy.HasField("match_margin"):
         check_range(policy.match_margin, 0, 2, f"{field}.match_margin")
+    for rate in ("false_reject_rate", "false_accept_rate"):
+        if policy.HasField(rate) and not 0 < getattr(policy, rate) <= 0.5:
+            raise invalid("OUT_OF_RANGE", f"{getattr(policy, rate)} is not over 0 and at most 0.5", f"{field}.{rate}")
+    if policy.HasField("coverage") and not 0.5 <= policy.coverage < 1:
+        raise invalid("OUT_OF_RANGE", f"{policy.coverage} is not at least 0.5 and under 1", f"{field}.coverage")
     if policy.HasField("min_space_cosine") and not 0 < policy.min_space_cosine <= 1:
         message = f"{policy.min_space_cosine} is not over 0 and at most 1"
         raise invalid("OUT_OF_RANGE", message, f"{field}.min_space_cosine")

@@ -10,6 +10,7 @@ from glimpse.server.classifying import Options, classify_inputs, zero_shot
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import embed_all
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
+from glimpse.server.neighborhood import search
 from glimpse.server.results import good_vectors, input_fields, settle
 from glimpse.server.rpc import Context, deadline_of, streaming, unary
 from glimpse.server.streams import first_config, inputs_of, ordered
@@ -71,11 +72,11 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         """A list of inputs against labels given as prompts."""
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         check_count(request.labels, _MAX_PROMPTED_LABELS, "labels")
-        check_enum(request.mode, pb.LabelMode.values(), "mode")
+        check_enum(request.mode, types_pb2.LabelMode.values(), "mode")
         top_k = request.top_k if request.HasField("top_k") else 5
         check_range(top_k, 1, self.settings.max_labels, "top_k")
         backbone = self.rooms.backbones.find(request.backbone, "backbone")
-        if request.mode == pb.LABEL_MODE_INDEPENDENT and backbone.manifest.logit_bias is None:
+        if request.mode == types_pb2.LABEL_MODE_INDEPENDENT and backbone.manifest.logit_bias is None:
             message = f"{backbone.name} has no logit bias, so no probability for a label by itself"
             raise failed_precondition("LOGIT_BIAS_REQUIRED", message, "mode")
         fields = input_fields(request.inputs)
@@ -96,7 +97,8 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         outcomes = await embed_all(source, request.inputs, input_fields(request.inputs), deadline)
         revision, asked = view.record.revision, time.monotonic()
         queries = good_vectors(outcomes, source.dimension)
-        near = await self.rooms.neighbors(view, queries, top_k, request.label_ids)
+        among = view.sequences_of(request.label_ids) if request.label_ids else None
+        near = await search(self.rooms, view, view.index, queries, top_k, among)
         found = [{"neighbors": evidence(view.record.id, neighbors)} for neighbors in near]
         head_seconds = time.monotonic() - asked
         results = settle(pb.SearchResult, request.inputs, outcomes, found, started, head_seconds)

@@ -5,14 +5,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from glimpse.fewshot import Policy, PrototypeHead
-from glimpse.server.answer import Judgement, classify, complete
+from glimpse.fewshot import Engine, Nearest, Policy, Terms, answer
+from glimpse.server.answer import classifications, complete, terms_of
 from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.checks import check_length, check_prompts, check_range
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import Embedded, embed_all
 from glimpse.server.errors import RequestError, invalid
 from glimpse.server.naming import prompt_names
+from glimpse.server.neighborhood import look_around
 from glimpse.server.prompts import name_as_prompt, prompt_directions, with_templates
 from glimpse.server.results import Outcome, good_vectors, settle
 from glimpse.server.spaces import Source, source_of_backbone
@@ -32,6 +33,7 @@ class Options:
     top_k: int
     evidence: int
     min_revision: int
+    domain: str
 
     @classmethod
     def read(cls, given: pb.ClassifyOptions, most_labels: int, field: str) -> "Options":
@@ -40,7 +42,8 @@ class Options:
         evidence = given.evidence if given.HasField("evidence") else 3
         check_range(top_k, 1, most_labels, f"{field}.top_k")
         check_range(evidence, 0, _MAX_EVIDENCE, f"{field}.evidence")
-        return cls(top_k, evidence, given.min_revision)
+        check_length(given.domain, f"{field}.domain")
+        return cls(top_k, evidence, given.min_revision, given.domain)
 
 
 async def classify_inputs(
@@ -61,20 +64,21 @@ async def classify_inputs(
     outcomes = passes[0] if len(passes) == 1 else [_together(several) for several in zip(*passes, strict=True)]
     good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
     asked = time.monotonic()
-    answers: list[list[pb.Classification]] = [[] for _ in good]
+    found: list[list[pb.Classification]] = [[] for _ in good]
     for view, source, key in zip(views, sources, keys, strict=True):
         embedded = by_pass[key]
         queries = good_vectors([embedded[i] for i in good], view.record.dimension)
         await prompt_names(rooms, view, deadline)
-        # Head and revision are read together, before anything is awaited.
+        around = await look_around(rooms, view, queries, options.evidence)
+        # Engine and revision are read together: nothing is awaited in between.
         revision = view.record.revision
-        classified = classify(view.head, queries, rooms.judgement(view, source), options.top_k)
-        near = await rooms.neighbors(view, queries, options.evidence)
-        for answer, classification, neighbors in zip(answers, classified, near, strict=True):
+        terms = terms_of(view.record, source)
+        said = answer(view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain)
+        for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
             complete(classification, view, revision, neighbors)
-            answer.append(classification)
-    found = [{"classifications": answer} for answer in answers]
-    return settle(pb.ClassifyResult, inputs, outcomes, found, started, time.monotonic() - asked)
+            answers.append(classification)
+    fields_of = [{"classifications": answers} for answers in found]
+    return settle(pb.ClassifyResult, inputs, outcomes, fields_of, started, time.monotonic() - asked)
 
 
 def _pass_of(source: Source, vectors_given: bool) -> _Pass:
@@ -120,16 +124,16 @@ async def zero_shot(
     labels = _prompted(request, manifest.prompt_templates if request.use_templates else ())
     prompt_fields = [f"labels[{i}].prompts" for i in range(len(labels))]
     directions = await prompt_directions(source, list(labels.values()), prompt_fields, deadline)
-    head = PrototypeHead(manifest.dimension)
+    engine = Engine(manifest.dimension)
     for label, direction in zip(labels, directions, strict=True):
-        head.set_prompts(label, direction)
+        engine.set_text(label, direction)
     outcomes = await embed_all(source, request.inputs, fields, deadline)
     asked = time.monotonic()
-    bias = manifest.logit_bias if request.mode == pb.LABEL_MODE_INDEPENDENT else None
-    judgement = Judgement(backbone.prompt_scale, Policy(None, None))
+    independent = request.mode == types_pb2.LABEL_MODE_INDEPENDENT
+    terms = Terms(Policy(), backbone.prompt_scale, independent, manifest.logit_bias)
     queries = good_vectors(outcomes, manifest.dimension)
-    answers = classify(head, queries, judgement, top_k, independent_bias=bias)
-    found = [{"classification": answer} for answer in answers]
+    said = answer(engine, queries, Nearest.none(len(queries)), terms, top_k)
+    found = [{"classification": one} for one in classifications(said)]
     return settle(pb.ZeroShotResult, request.inputs, outcomes, found, started, time.monotonic() - asked)
 
 

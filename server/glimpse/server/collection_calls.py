@@ -12,6 +12,7 @@ from glimpse.server.resource_calls import ResourceCalls, page_of
 from glimpse.server.rpc import Context, unary
 from glimpse.server.spaces import source_of_collection
 from glimpse.v1 import collection_service_pb2 as pb
+from glimpse.v1 import types_pb2
 
 
 class CollectionCalls(ResourceCalls):
@@ -26,6 +27,8 @@ class CollectionCalls(ResourceCalls):
         checks.check_collection_id(collection_id, "collection_id")
         checks.check_length(given.display_name, "collection.display_name")
         checks.check_policy(given.policy, "collection.policy")
+        checks.check_enum(given.label_mode, types_pb2.LabelMode.values(), "collection.label_mode")
+        checks.check_head(given.pinned_head, "collection.pinned_head")
         backbone = self.rooms.backbones.find(given.backbone, "collection.backbone")
         record = CollectionRecord(
             collection_id,
@@ -34,6 +37,8 @@ class CollectionCalls(ResourceCalls):
             backbone.manifest.dimension,
             given.display_name,
             names_as_prompts=given.names_as_prompts,
+            label_mode=given.label_mode,
+            pinned_head=given.pinned_head,
             **_policy(given.policy),
         )
         if record.names_as_prompts:
@@ -73,6 +78,7 @@ class CollectionCalls(ResourceCalls):
         view = self.view(given.name, "collection.name")
         checks.check_length(given.display_name, "collection.display_name")
         checks.check_policy(given.policy, "collection.policy")
+        checks.check_head(given.pinned_head, "collection.pinned_head")
         changes = _changes(given, checks.mask_paths(request.update_mask.paths))
 
         def plan() -> Callable[[Ledger], CollectionRecord]:
@@ -124,7 +130,7 @@ def _changes(given: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for path in paths:
         match path.split("."):
-            case ["display_name" | "names_as_prompts"]:
+            case ["display_name" | "names_as_prompts" | "pinned_head"]:
                 changes[path] = getattr(given, path)
             case ["policy"]:
                 changes |= policy
@@ -137,5 +143,5 @@ def _changes(given: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
 
 def _policy(policy: pb.DecisionPolicy) -> dict[str, Any]:
     """The policy's fields as the record has them; None: unset."""
-    fields = ("match_threshold", "match_margin", "min_space_cosine")
+    fields = [field.name for field in pb.DecisionPolicy.DESCRIPTOR.fields]
     return {field: getattr(policy, field) if policy.HasField(field) else None for field in fields}

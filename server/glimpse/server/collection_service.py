@@ -1,5 +1,6 @@
 """CollectionService: collections, labels and examples, kept and changed."""
 
+from glimpse.server.check_calls import CheckCalls
 from glimpse.server.collection_calls import CollectionCalls
 from glimpse.server.example_calls import ExampleCalls
 from glimpse.server.label_calls import LabelCalls
@@ -7,6 +8,6 @@ from glimpse.v1 import collection_service_pb2_grpc
 
 
 class CollectionService(
-    CollectionCalls, LabelCalls, ExampleCalls, collection_service_pb2_grpc.CollectionServiceServicer
+    CollectionCalls, LabelCalls, ExampleCalls, CheckCalls, collection_service_pb2_grpc.CollectionServiceServicer
 ):
     """See the contract; the calls on each kind of resource have a module of their own."""

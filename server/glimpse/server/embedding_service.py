@@ -91,7 +91,7 @@ def _results(
 
 def _backbone(backbone: LoadedBackbone) -> pb.Backbone:
     manifest = backbone.manifest
-    policy, parent = backbone.policy, manifest.parent
+    decision, parent = manifest.decision, manifest.parent
     return pb.Backbone(
         name=backbone.name,
         description=manifest.description,
@@ -105,8 +105,8 @@ def _backbone(backbone: LoadedBackbone) -> pb.Backbone:
         prompt_templates=manifest.prompt_templates,
         license=manifest.license,
         providers=backbone.encoder.providers,
-        default_match_threshold=policy.threshold,
-        default_match_margin=policy.margin,
+        default_match_threshold=decision.match_threshold,
+        default_match_margin=decision.match_margin,
         parent_embedding_space=parent.embedding_space if parent else "",
         parent_min_cosine=parent.min_cosine if parent else 0,
     )

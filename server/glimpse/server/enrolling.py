@@ -4,17 +4,19 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from glimpse.ledger import Enrolled, EnrollRequest, ExampleRecord, LabelRecord, Ledger
 from glimpse.server import checks
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import Embedded, embed_all
 from glimpse.server.errors import RequestError, exhausted, invalid, item_status, not_found
+from glimpse.server.findings import TOLD, Finding, look_at
 from glimpse.server.messages import example_message
 from glimpse.server.names import example_name
 from glimpse.server.spaces import mismatch
-from glimpse.server.view import CollectionView
+from glimpse.server.view import CollectionView, Neighbor
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
@@ -33,6 +35,7 @@ class _Item:
     refusal: RequestError | None = None
     embedded: Embedded | None = None
     record: ExampleRecord | None = None
+    finding: Finding = field(default_factory=Finding)
 
 
 async def enroll(
@@ -50,11 +53,17 @@ async def enroll(
     items = [_Item(new) for new in request.examples]
     _refuse_what_cannot_be(rooms, view, request, items)
     await _embed(rooms, view, items, deadline)
-    committing = time.monotonic()
+    good = [item for item in items if item.record and not item.refusal]
+    for item, finding in zip(
+        good, await look_at(rooms, view, [item.record for item in good if item.record]), strict=True
+    ):
+        item.finding = finding
+    accuracy, committing = view.accuracy, time.monotonic()
 
     def answer(enrolled: Enrolled) -> bytes:
         results = _results(view, items, enrolled, started, committing)
-        return pb.EnrollExamplesResponse(results=results, revision=enrolled.revision).SerializeToString()
+        response = pb.EnrollExamplesResponse(results=results, revision=enrolled.revision, accuracy_before=accuracy)
+        return response.SerializeToString()
 
     def plan() -> Callable[[Ledger], Enrolled | bytes]:
         rooms.catalog.check_current(view, "parent")
@@ -69,7 +78,13 @@ async def enroll(
         return lambda ledger: ledger.enroll(view.record.id, new_labels, good, to_remember)
 
     outcome = await rooms.catalog.write(plan, lambda outcome: _apply(view, outcome))
-    return pb.EnrollExamplesResponse.FromString(outcome if isinstance(outcome, bytes) else answer(outcome))
+    response = pb.EnrollExamplesResponse.FromString(outcome if isinstance(outcome, bytes) else answer(outcome))
+    if request.measure_accuracy:
+        with suppress(RequestError):  # the examples are in, whether there is time to measure or not
+            await rooms.fitter.settled(view, deadline)
+            if view.accuracy is not None:
+                response.accuracy_after = view.accuracy
+    return response
 
 
 def _apply(view: CollectionView, outcome: Enrolled | bytes) -> int:
@@ -185,7 +200,11 @@ def _results(
                 id=item.given.input.id,
                 example=example_message(view.record.id, record),
                 duplicate=duplicate,
-                conflicts=[_conflict(view, other) for other in others],
+                conflicts=_conflicts(view, item.finding, record, others),
+                near_duplicates=[
+                    _near(view, one) for one in item.finding.among(record.label_id, same=True, but={record.id})
+                ],
+                outlier=item.finding.outlier and not duplicate,
                 truncated=item.embedded.truncated,
                 timings=timings,
             )
@@ -193,6 +212,17 @@ def _results(
     return results
 
 
-def _conflict(view: CollectionView, other: ExampleRecord) -> pb.Conflict:
-    name = example_name(view.record.id, other.id)
-    return pb.Conflict(example=name, label_id=other.label_id, similarity=1.0)  # the same content
+def _conflicts(
+    view: CollectionView, finding: Finding, record: ExampleRecord, others: Sequence[ExampleRecord]
+) -> list[pb.Conflict]:
+    """The same content under other labels, then what is all but the same; where labels exclude each other."""
+    if view.independent:
+        return []
+    same = [Neighbor(other.id, other.label_id, 1.0) for other in others]
+    near = finding.among(record.label_id, same=False, but={record.id, *(other.id for other in others)})
+    return [_near(view, one) for one in (*same, *near)][:TOLD]
+
+
+def _near(view: CollectionView, one: Neighbor) -> pb.Conflict:
+    name = example_name(view.record.id, one.example_id)
+    return pb.Conflict(example=name, label_id=one.label_id, similarity=one.similarity)

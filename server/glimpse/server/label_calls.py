@@ -24,7 +24,8 @@ class LabelCalls(ResourceCalls):
         view, label_id = self.view(request.parent, "parent"), request.label_id
         checks.check_label_id(label_id, "label_id")
         described = await self._described(view, request.label, ("display_name", "prompts"), context)
-        record = LabelRecord(label_id, **described)
+        checks.check_enum(request.label.role, pb.LabelRole.values(), "label.role")
+        record = LabelRecord(label_id, role=request.label.role, **described)
 
         def plan() -> Callable[[Ledger], tuple[LabelRecord, int]]:
             self.catalog.check_current(view, "parent")
@@ -78,7 +79,7 @@ class LabelCalls(ResourceCalls):
 
         def plan() -> Callable[[Ledger], int]:
             self.check_label(view, label_id, "name")
-            if (count := view.head.count(label_id)) and not request.force:
+            if (count := view.count(label_id)) and not request.force:
                 raise failed_precondition("LABEL_NOT_EMPTY", f"{count} examples would go too; say force", "force")
             return lambda ledger: ledger.delete_label(view.record.id, label_id)
 

@@ -28,7 +28,12 @@ def collection_message(view: CollectionView) -> pb.Collection:
             match_threshold=record.match_threshold,
             match_margin=record.match_margin,
             min_space_cosine=record.min_space_cosine,
+            false_reject_rate=record.false_reject_rate,
+            false_accept_rate=record.false_accept_rate,
+            coverage=record.coverage,
         ),
+        label_mode=record.label_mode,  # type: ignore[arg-type]
+        pinned_head=record.pinned_head,  # type: ignore[arg-type]
         names_as_prompts=record.names_as_prompts,
         label_count=len(view.labels),
         example_count=view.example_count,
@@ -45,7 +50,8 @@ def label_message(view: CollectionView, label_id: str) -> pb.Label:
         name=label_name(view.record.id, label_id),
         display_name=record.display_name,
         prompts=record.prompts,
-        example_count=view.head.count(label_id),
+        example_count=view.count(label_id),
+        role=record.role,  # type: ignore[arg-type]
         create_time=timestamp(record.create_time),
         update_time=timestamp(record.update_time),
     )

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     max_message_bytes: Annotated[int, Field(ge=MIB)] = 16 * MIB
     max_image_side: Annotated[int, Field(ge=1, description="pixels")] = 8_192
     max_image_pixels: Annotated[int, Field(ge=1)] = 40_000_000
-    max_labels: Annotated[int, Field(ge=1, description="labels in one collection")] = 10_000
+    max_labels: Annotated[int, Field(ge=1, description="labels in one collection")] = 1_000_000
     max_examples: Annotated[int, Field(ge=1, description="examples in one collection")] = 1_000_000
     stream_window: Annotated[int, Field(ge=1, description="inputs of one stream worked on at once")] = 64
     drain_seconds: Annotated[float, Field(ge=0, description="how long running calls may finish")] = 20.0

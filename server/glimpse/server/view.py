@@ -1,15 +1,18 @@
 """A collection as the server holds it in memory: a view of the ledger, kept up write by write."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glimpse.fewshot import PrototypeHead
+from glimpse.fewshot import Engine
 from glimpse.fewshot.vectors import Array
 from glimpse.index import FlatIndex, Ids
 from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord
+from glimpse.server.gallery import Gallery
+from glimpse.v1 import collection_service_pb2 as pb
+from glimpse.v1 import types_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,27 +25,55 @@ class Neighbor:
 
 
 class CollectionView:
-    """One collection's labels, head and index. For the event loop's thread alone, but for `index.search`."""
+    """One collection's labels, engine and indexes. For the event loop's thread alone, but for searches."""
 
-    def __init__(self, record: CollectionRecord) -> None:
+    def __init__(self, record: CollectionRecord, changed: Callable[["CollectionView"], None]) -> None:
+        """`changed` is told of what a fit of the examples would see."""
         self.record = record
         self.labels: dict[str, LabelRecord] = {}
-        self.head = PrototypeHead(record.dimension)
+        self.engine = Engine(record.dimension)
+        #: Of the examples of labels that can answer, of known strangers, and of vectors whose labels nobody told.
         self.index = FlatIndex(record.dimension)
+        self.negatives = FlatIndex(record.dimension)
+        self.unlabeled = FlatIndex(record.dimension)
+        #: Of labels, where they are very many.
+        self.gallery = Gallery()
+        #: The examples that `engine.fitted` is of, in its order.
+        self.fitted_ids: Ids = np.empty(0, np.int64)
         #: Held by whoever embeds the labels' names.
         self.naming = asyncio.Lock()
-        # By sequence number, the ids of the vectors in the index: example id and label id.
+        self._changed = changed
+        # By sequence number, the ids of the vectors in the indexes: example id and label id.
         self._examples: dict[int, tuple[str, str]] = {}
         self._sequences: dict[str, int] = {}
+        self._of_label: dict[str, list[int]] = {}
+        # Of the examples that have one; and what the same content is known by, where labels are independent.
+        self.domains: dict[int, str] = {}
+        self.contents: dict[int, str] = {}
 
     @property
     def example_count(self) -> int:
         """How many examples there are."""
         return len(self._examples)
 
+    @property
+    def independent(self) -> bool:
+        """Whether any number of labels may be right."""
+        return self.record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
+
+    @property
+    def accuracy(self) -> float | None:
+        """Leave-one-out accuracy of the head chosen, when the examples were last fitted; None: not measured."""
+        judged = self.engine.chosen_judged
+        return judged.accuracy if judged and judged.count else None
+
     def has_example(self, example_id: str) -> bool:
         """Whether there is such an example."""
         return example_id in self._sequences
+
+    def count(self, label_id: str) -> int:
+        """How many examples a label has."""
+        return len(self._of_label.get(label_id, ()))
 
     def moved_to(self, revision: int) -> int:
         """Notes the revision of a change just applied, and returns it."""
@@ -54,63 +85,115 @@ class CollectionView:
         if self.record.names_as_prompts and not record.names_as_prompts:
             for label in self.labels.values():
                 if label.prompt_vector is None:
-                    self.head.set_prompts(label.id, None)
+                    self.engine.set_text(label.id, None)
+        if record.pinned_head != self.record.pinned_head:
+            self.engine.outdate()
         self.record = record
+        self._changed(self)
 
     def silent_labels(self) -> list[LabelRecord]:
-        """The labels that cannot answer: with no example, no prompt, and a name that was not embedded."""
-        if len(self.head.labels) == len(self.labels):
+        """The labels that should answer and cannot: no example, no prompt, and a name that was not embedded."""
+        if len(self.engine.labels) == len(self.labels):
             return []
-        return [label for label in self.labels.values() if not self.head.answers(label.id)]
+        return [one for one in self.labels.values() if can_answer(one) and not self.engine.answers(one.id)]
 
     def name_label(self, label: LabelRecord, direction: Array) -> None:
         """Lets a label answer by the direction, (d,), of its name, if it is still what it was."""
         if self.labels.get(label.id) is label and self.record.names_as_prompts:
-            self.head.set_prompts(label.id, direction)
+            self.engine.set_text(label.id, direction)
+            self._changed(self)
 
     def put_label(self, label: LabelRecord) -> None:
         """Adds a label or replaces it with its changed self."""
         self.labels[label.id] = label
         vector = label.prompt_vector
-        self.head.set_prompts(label.id, None if vector is None else np.frombuffer(vector, "<f4"))
+        if can_answer(label):
+            self.engine.set_text(label.id, None if vector is None else np.frombuffer(vector, "<f4"))
+            self._changed(self)
 
     def drop_label(self, label_id: str) -> None:
         """Removes a label and its examples."""
-        del self.labels[label_id]
-        gone = [sequence for sequence, (_, label) in self._examples.items() if label == label_id]
+        index = self.index_of(label_id)
+        label = self.labels.pop(label_id)
+        gone = self._of_label.pop(label_id, [])
         for sequence in gone:
             example_id, _ = self._examples.pop(sequence)
             del self._sequences[example_id]
+            self.domains.pop(sequence, None)
+            self.contents.pop(sequence, None)
         if gone:
-            self.index.remove(gone)
-        self.head.drop(label_id)
+            index.remove(gone)
+        if can_answer(label):
+            self.engine.drop(label_id)
+            self.gallery.drop(label_id)
+        else:
+            self.engine.outdate()
+        self._changed(self)
 
     def add_examples(self, examples: Sequence[ExampleRecord]) -> None:
-        """Adds enrolled examples to head and index."""
-        if not examples:
-            return
-        vectors = np.frombuffer(b"".join(example.vector for example in examples), "<f4")
-        vectors = vectors.reshape(len(examples), -1)  # (n, d)
-        for example, vector in zip(examples, vectors, strict=True):
-            self.head.add(example.label_id, vector)
-            self._examples[example.sequence] = (example.id, example.label_id)
-            self._sequences[example.id] = example.sequence
-        self.index.add([example.sequence for example in examples], vectors)
+        """Adds enrolled examples."""
+        by_index: dict[int, list[ExampleRecord]] = {}
+        for example in examples:
+            by_index.setdefault(id(self.index_of(example.label_id)), []).append(example)
+            self._note(example)
+        for several in by_index.values():
+            index = self.index_of(several[0].label_id)
+            vectors = np.frombuffer(b"".join(example.vector for example in several), "<f4").reshape(len(several), -1)
+            index.add([example.sequence for example in several], vectors)
+            if index is self.index:
+                labels = [example.label_id for example in several]
+                self.engine.add(labels, vectors, [example.domain for example in several])
+                self.gallery.put(self.engine, labels)
+            else:
+                self.engine.outdate()
+        if examples:
+            self._changed(self)
+
+    def _note(self, example: ExampleRecord) -> None:
+        self._examples[example.sequence] = (example.id, example.label_id)
+        self._sequences[example.id] = example.sequence
+        self._of_label.setdefault(example.label_id, []).append(example.sequence)
+        if example.domain:
+            self.domains[example.sequence] = example.domain
+        if self.independent:
+            self.contents[example.sequence] = example.content_digest
 
     def drop_example(self, example_id: str) -> None:
-        """Takes an example out of head and index again, exactly."""
+        """Takes an example out again, exactly."""
         sequence = self._sequences.pop(example_id)
         _, label_id = self._examples.pop(sequence)
-        self.head.remove(label_id, self.index.vector(sequence))
-        self.index.remove([sequence])
+        self._of_label[label_id].remove(sequence)
+        domain = self.domains.pop(sequence, "")
+        self.contents.pop(sequence, None)
+        index = self.index_of(label_id)
+        if index is self.index:
+            self.engine.remove(label_id, index.vector(sequence), domain)
+            self.gallery.put(self.engine, [label_id])
+        else:
+            self.engine.outdate()
+        index.remove([sequence])
+        self._changed(self)
+
+    def index_of(self, label_id: str) -> FlatIndex:
+        """Where the vectors of a label's examples are."""
+        match self.labels[label_id].role:
+            case pb.LABEL_ROLE_NEGATIVE:
+                return self.negatives
+            case pb.LABEL_ROLE_UNLABELED:
+                return self.unlabeled
+        return self.index
+
+    def example_of(self, sequence: int) -> tuple[str, str] | None:
+        """The id of an example and its label's; None where it was deleted."""
+        return self._examples.get(sequence)
 
     def sequences_of(self, label_ids: Sequence[str]) -> Ids:
         """The sequence numbers of some labels' examples: (n,)."""
-        wanted = set(label_ids)
-        return np.array([sequence for sequence, (_, label) in self._examples.items() if label in wanted], np.int64)
+        found = [sequence for label in dict.fromkeys(label_ids) for sequence in self._of_label.get(label, ())]
+        return np.array(found, np.int64)
 
     def named(self, similarities: Array, sequences: Ids) -> list[list[Neighbor]]:
-        """What the index found, (n, k) each, as neighbours.
+        """What an index found, (n, k) each, as neighbours.
 
         An example deleted while a thread was searching is left out; so is -1, "no more".
         """
@@ -122,3 +205,8 @@ class CollectionView:
             ]
             for ids, cosines in zip(sequences.tolist(), similarities.tolist(), strict=True)
         ]
+
+
+def can_answer(label: LabelRecord) -> bool:
+    """Whether a label is one of those that inputs are told apart by."""
+    return label.role not in (pb.LABEL_ROLE_NEGATIVE, pb.LABEL_ROLE_UNLABELED)

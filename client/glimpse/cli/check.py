@@ -1,0 +1,40 @@
+"""`glimpse check`."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from glimpse.cli import check_report, options
+from glimpse.cli.batches import working
+from glimpse.cli.choices import answering
+from glimpse.cli.output import print_json
+from glimpse.cli.session import connected
+from glimpse.client import Head
+
+app = options.group()
+
+
+@app.command()
+def check(
+    collection: options.CollectionName,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long it may take.")
+    ] = 300.0,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """What a collection knows of itself: how good it is, what looks wrong, what to do.
+
+    Leaves out each of its examples in turn and asks the others. Takes seconds for thousands of examples.
+    """
+    with connected(server, timeout) as client, working(f"checking {collection}"):
+        found = client.check(collection)
+    if output is options.Format.JSON:
+        print_json(**asdict(found, dict_factory=_plain))
+    else:
+        check_report.show(collection, found)
+
+
+def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: answering(value) if isinstance(value, Head) else value for name, value in fields}

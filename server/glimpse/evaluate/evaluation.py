@@ -1,0 +1,161 @@
+"""The whole of it: read, embed once, try every backbone, head and number of shots over seeds, and say what came out."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from glimpse.backbone import Bundle
+from glimpse.evaluate.across import Across, across, check_domains
+from glimpse.evaluate.cells import Cell
+from glimpse.evaluate.dataset import Dataset, usable
+from glimpse.evaluate.encoders import check_reads, open_bundle
+from glimpse.evaluate.errors import EvaluationError
+from glimpse.evaluate.gather import Gathered, Watch, gather
+from glimpse.evaluate.mistakes import Mistakes
+from glimpse.evaluate.reading import read_dataset, read_strangers
+from glimpse.evaluate.splits import Split, folds, split
+from glimpse.evaluate.trial import Contender, run
+from glimpse.evaluate.verdict import Difference, Key, compared_head, differences, verdict
+from glimpse.fewshot import HeadKind
+
+# Labels' names speak for these heads beside examples; without any example they all are the prompts.
+_WITH_TEXT = {None, HeadKind.CLASS_MEAN, HeadKind.LDA}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to evaluate. `pinned`: heads to try beside the ladder's own choice."""
+
+    data: Path
+    backbones: Sequence[str]
+    shots: Sequence[int]
+    seeds: int
+    cache: Path
+    pinned: Sequence[HeadKind] = ()
+    unknown: Path | None = None
+    domains: bool = False
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """What came out."""
+
+    plan: Plan
+    dataset: Dataset
+    bundles: Sequence[Bundle]
+    gathered: Gathered
+    #: The shots that could be had, ascending.
+    shots: Sequence[int]
+    cells: dict[Key, Cell] = field(default_factory=dict)
+    #: Of each backbone, in the cell it is compared by at the most shots.
+    mistakes: dict[str, Mistakes] = field(default_factory=dict)
+    across: list[Across] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    verdict: str = ""
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def evaluate(plan: Plan, watch: Watch) -> Evaluation:
+    """Runs it. Raises EvaluationError, BundleError, OSError."""
+    start = time.perf_counter()
+    dataset = read_dataset(plan.data, with_domains=plan.domains)
+    strangers = read_strangers(plan.unknown, dataset.kind) if plan.unknown else None
+    bundles = _bundles(plan, dataset)
+    usable(dataset)  # before the work
+    if plan.domains:
+        check_domains(dataset.domains)
+    gathered = gather(dataset, strangers, bundles, plan.cache, watch)
+    shots, notes = _possible(plan, gathered.dataset, bundles)
+    found = Evaluation(plan, gathered.dataset, bundles, gathered, shots, notes=[*gathered.notes, *notes])
+    for bundle in bundles:
+        _try_all(found, bundle, watch)
+        if plan.domains:
+            _try_domains(found, bundle, watch)
+    names = [bundle.manifest.name for bundle in bundles]
+    found.notes = list(dict.fromkeys(found.notes))
+    found.differences = differences(found.cells, names, shots)
+    found.verdict = verdict(found.cells, names, shots)
+    found.seconds = time.perf_counter() - start
+    return found
+
+
+def _bundles(plan: Plan, dataset: Dataset) -> list[Bundle]:
+    bundles = [open_bundle(name) for name in plan.backbones]
+    names = [bundle.manifest.name for bundle in bundles]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise EvaluationError(f"two bundles have the name {twice[0]!r}", "export one of them under another")
+    for bundle in bundles:
+        check_reads(bundle, dataset.kind)
+    return bundles
+
+
+def _possible(plan: Plan, dataset: Dataset, bundles: Sequence[Bundle]) -> tuple[list[int], list[str]]:
+    """The shots that some label has, beside one to ask about; and what to say of the others."""
+    counts, notes, kept = np.bincount(dataset.rows), [], []
+    for shots in sorted(set(plan.shots)):
+        enough = int((counts > shots).sum())
+        if not enough:
+            notes.append(f"shots {shots}: left out, as no label has more than {counts.max()} inputs")
+            continue
+        kept.append(shots)
+        if enough < len(counts):
+            few = len(counts) - enough
+            notes.append(f"shots {shots}: {few} of {len(counts)} labels have too few, and give all inputs but one")
+    if 0 in kept and (wordless := [one.manifest.name for one in bundles if not one.manifest.text]):
+        notes.append(f"shots 0: left out for {', '.join(wordless)}, which reads no text and so has no prompts")
+        if len(wordless) == len(bundles):
+            kept.remove(0)
+    if not kept:
+        raise EvaluationError("; ".join(notes), "ask for other --shots")
+    return kept, notes
+
+
+def contenders(pinned: Sequence[HeadKind], shots: int, has_text: bool) -> list[Contender]:
+    """The heads to try at a number of shots, with labels' names and without."""
+    if not shots:
+        return [Contender(None, text=True)] if has_text else []
+    heads = (None, *pinned)
+    found = [Contender(head) for head in heads if head is not HeadKind.PROMPTS]
+    if has_text:
+        found += [Contender(head, text=True) for head in heads if head in _WITH_TEXT or head is HeadKind.PROMPTS]
+    return found
+
+
+def _try_all(found: Evaluation, bundle: Bundle, watch: Watch) -> None:
+    name, material = bundle.manifest.name, found.gathered.materials[bundle.manifest.name]
+    tried = {shots: contenders(found.plan.pinned, shots, material.prompts is not None) for shots in found.shots}
+    most = max((shots for shots, some in tried.items() if some), default=0)
+    mistakes = found.mistakes[name] = Mistakes()
+    with watch(f"{name}: trials", sum(map(len, tried.values())) * found.plan.seeds) as advance:
+        for shots, some in tried.items():
+            splits = _splits(found, shots)
+            for contender in some:
+                cell = found.cells[name, contender.name, shots] = Cell(name, contender, shots)
+                for seed, one in enumerate(splits):
+                    outcome, truth = run(material, contender, one), material.rows[one.queries]
+                    cell.add(seed, outcome, truth, material.terms.policy)
+                    if shots == most and contender.name == compared_head(shots):
+                        mistakes.add(one, outcome.queries, truth)
+                    advance(1)
+                if not cell.answered():
+                    del found.cells[name, contender.name, shots]
+                    found.notes.append(f"shots {shots}: {contender.name} left out, as it needs more examples")
+
+
+def _splits(found: Evaluation, shots: int) -> list[Split]:
+    rows, seeds = found.dataset.rows, found.plan.seeds
+    return [split(rows, shots, seed) for seed in range(seeds)] if shots else folds(rows, seeds)
+
+
+def _try_domains(found: Evaluation, bundle: Bundle, watch: Watch) -> None:
+    most = max(found.shots)
+    if not most:
+        return
+    name, data = bundle.manifest.name, found.dataset
+    with watch(f"{name}: domains", found.plan.seeds * len(data.domains)) as advance:
+        material = found.gathered.materials[name]
+        found.across += across(name, material, data.domains, data.domain_rows, most, found.plan.seeds, advance)

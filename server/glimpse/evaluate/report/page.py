@@ -1,0 +1,129 @@
+"""The page. Whatever comes from the data is escaped where it is put in."""
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from glimpse.evaluate.cells import Cell
+from glimpse.evaluate.evaluation import Evaluation
+from glimpse.evaluate.report import plots, tables
+from glimpse.evaluate.report.method import method
+from glimpse.evaluate.report.thumbnails import snippet, thumbnail
+from glimpse.evaluate.verdict import compared_head
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #22252a; background: #fff; max-width: 46rem; margin: 0 auto;
+  padding: 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; } h3 { font-size: 1rem; }
+.verdict { font-size: 1.15rem; padding: .8rem 1rem; background: #f3f6fa; border-left: 4px solid #0072b2; }
+.note, figcaption, .small { color: #5d636b; font-size: .875rem; }
+figure { margin: 1rem 0; } img { max-width: 100%; height: auto; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .875rem; white-space: nowrap; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #e3e6ea; text-align: right; }
+th:first-child, td:first-child, td.text, th.text { text-align: left; }
+.worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: .75rem; }
+.worst.texts { grid-template-columns: 1fr; } .worst img { display: block; }
+.worst div, code { overflow-wrap: anywhere; } .worst div { font-size: .8125rem; } summary { cursor: pointer; }
+"""
+
+
+def page(evaluation: Evaluation) -> str:
+    """The whole document; it loads nothing."""
+    title = f"{escape(evaluation.plan.data.name)}: {len(evaluation.bundles)} backbone{_s(len(evaluation.bundles))}"
+    body = "\n".join(_sections(evaluation))
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _sections(evaluation: Evaluation) -> Iterator[str]:
+    cells = list(evaluation.cells.values())
+    yield f'<p class="verdict">{escape(evaluation.verdict)}</p>'
+    yield from (f'<p class="note">{escape(note)}.</p>' for note in evaluation.notes)
+    yield "<h2>Accuracy</h2>"
+    yield _image(plots.accuracy_plot(cells), "Accuracy over examples a label", "Bars: 95 % intervals over seeds.")
+    yield tables.results(cells)
+    if evaluation.differences:
+        yield "<h3>Backbones on the same draws</h3>" + tables.differences(evaluation.differences)
+    if evaluation.across:
+        yield "<h2>Domains</h2>" + tables.domains(evaluation.across, evaluation.dataset.domains)
+    names = _best_first(evaluation)
+    yield "<h2>Can the probabilities be trusted?</h2>"
+    compared = [(name, _compared(cells, name)) for name in names]
+    compared = [(name, own) for name, own in compared if own]
+    if compared:
+        caption = "On the dotted line, answers of a probability of 70 % are right 70 times in 100."
+        yield _image(plots.reliability_plot(compared), "Reliability", caption)
+        yield "<h2>Known and unknown</h2>"
+        last = [(name, list(own[-1].histograms.values())[-1]) for name, own in compared]
+        strangers = "" if evaluation.plan.unknown else " No strangers were given: --unknown names a folder of some."
+        caption = f"At the most examples a label.{strangers}"
+        yield _image(plots.histogram_plot(last), "Known inputs and strangers", caption)
+    yield "<h2>What is taken for what</h2>"
+    yield from (_folded(name, _confusion(evaluation, name), i == 0) for i, name in enumerate(names))
+    yield "<h2>Sure and wrong</h2>"
+    yield from (_folded(name, _worst(evaluation, name), i == 0) for i, name in enumerate(names))
+    yield "<h2>How it was measured</h2>" + method(evaluation)
+
+
+def _compared(cells: list[Cell], name: str) -> list[Cell]:
+    """A backbone's cells that backbones are compared by, by shots."""
+    own = [one for one in cells if one.backbone == name and one.contender.name == compared_head(one.shots)]
+    return sorted(own, key=lambda one: one.shots)
+
+
+def _best_first(evaluation: Evaluation) -> list[str]:
+    names = [bundle.manifest.name for bundle in evaluation.bundles]
+    at_most = [one for one in evaluation.differences if one.shots == max(evaluation.shots)]
+    return list(dict.fromkeys([*(one.first for one in at_most), *(one.second for one in at_most), *names]))
+
+
+def _confusion(evaluation: Evaluation, name: str) -> str:
+    mistakes, labels = evaluation.mistakes[name], evaluation.dataset.labels
+    if not any(truth != said for truth, said in mistakes.counts):
+        return '<p class="note">Nothing was mistaken.</p>'
+    shown, parts = mistakes.matrix(labels)
+    caption = f"The {len(shown)} most confused of {len(labels)} labels." if len(shown) < len(labels) else ""
+    rows = [
+        [escape(str(one["label"])), escape(str(one["taken_for"])), str(one["count"])]
+        for one in mistakes.confusions(labels, 10)
+    ]
+    commonest = tables.table(["label", "taken for", "times"], rows, text=2)
+    return _image(plots.confusion_plot(shown, parts), f"Confusions of {name}", caption) + commonest
+
+
+def _worst(evaluation: Evaluation, name: str) -> str:
+    data = evaluation.dataset
+    [rule] = [bundle.manifest.image for bundle in evaluation.bundles if bundle.manifest.name == name]
+    shown = []
+    for one in evaluation.mistakes[name].surest():
+        content = data.contents[one.place]
+        if data.kind == "image":
+            source = thumbnail(content, rule) if rule else None
+            picture = f'<img src="{source}" alt="{escape(Path(content).name)}">' if source else "(the file is gone)"
+            head = f'<span title="{escape(content)}">{picture}</span>'
+        else:
+            head = f"“{escape(snippet(content))}”"
+        said = f"<b>{escape(data.labels[one.said])}</b>, {one.probability:.0%}"
+        shown.append(f"<div>{head}<br>{said}<br>is {escape(data.labels[one.truth])}</div>")
+    kind = "worst" if data.kind == "image" else "worst texts"
+    if not shown:
+        return '<p class="note">Nothing was mistaken.</p>'
+    caption = "Pictures as the backbone sees them. " if data.kind == "image" else ""
+    told = f'<p class="note">{caption}What was said, how surely, and what it is.</p>'
+    return f'{told}<div class="{kind}">{"".join(shown)}</div>'
+
+
+def _folded(name: str, content: str, is_open: bool) -> str:
+    return f"<details{' open' if is_open else ''}><summary>{escape(name)}</summary>{content}</details>"
+
+
+def _image(source: str, what: str, caption: str) -> str:
+    told = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><img src="{source}" alt="{escape(what)}">{told}</figure>'
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"

@@ -1,0 +1,159 @@
+"""Plots as SVG, their text left as text: small, sharp at any size, and in the reader's own fonts."""
+
+import base64
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from glimpse.evaluate.cells import Cell, Histogram
+from glimpse.evaluate.figures import Interval
+from glimpse.fewshot.vectors import Floats
+
+# Told apart by colour-blind readers too (Okabe and Ito 2008).
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+_KNOWN, _STRANGERS, _FAINT = "#0072b2", "#d55e00", "#8a8f98"
+_LINES, _MARKS = ("-", "--", ":", "-."), ("o", "s", "^", "D", "v", "P")
+# A name is what someone called a folder: no part of it is mathematics.
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "glimpse",
+    "text.parse_math": False,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": _FAINT,
+    "legend.frameon": False,
+}
+T = TypeVar("T")
+_LONGEST = 24  # characters of a label
+
+
+@mpl.rc_context(_STYLE)
+def accuracy_plot(cells: Sequence[Cell]) -> str:
+    """Accuracy over shots, a line a backbone and head."""
+    figure, [axes] = _figure(1, 4.2)
+    shots = sorted({cell.shots for cell in cells})
+    backbones, heads = _in_order([cell.backbone for cell in cells]), _in_order([cell.contender.name for cell in cells])
+    lines = _in_order([(cell.backbone, cell.contender.name) for cell in cells])
+    for place, (backbone, head) in enumerate(lines):
+        own = sorted((one for one in cells if (one.backbone, one.contender.name) == (backbone, head)), key=_shots)
+        figures = [Interval.of(one.values("accuracy")) for one in own]
+        # A little apart, so that intervals do not hide one another.
+        x = [shots.index(one.shots) + 0.04 * (place - (len(lines) - 1) / 2) for one in own]
+        axes.errorbar(
+            x,
+            [100 * one.mean for one in figures],
+            [100 * (one.half or 0.0) for one in figures],
+            label=f"{backbone} · {head}",
+            color=_COLOURS[backbones.index(backbone) % len(_COLOURS)],
+            linestyle=_LINES[heads.index(head) % len(_LINES)],
+            marker=_MARKS[heads.index(head) % len(_MARKS)],
+            capsize=3,
+            markersize=5,
+        )
+    axes.set_xticks(range(len(shots)), [str(one) if one else "0 (names)" for one in shots])
+    axes.set_xlim(-0.4, len(shots) - 0.6)
+    axes.set(xlabel="examples a label", ylabel="accuracy, %")
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2 if len(lines) > 1 else 1)
+    return _source(figure)
+
+
+@mpl.rc_context(_STYLE)
+def reliability_plot(by_backbone: Sequence[tuple[str, Sequence[Cell]]]) -> str:
+    """How often answers of a probability are right, a panel a backbone and a line a number of shots."""
+    figure, panels = _figure(len(by_backbone), 3.6)
+    shots = sorted({cell.shots for _, cells in by_backbone for cell in cells})
+    for axes, (backbone, cells) in zip(panels, by_backbone, strict=True):
+        axes.plot([0, 100], [0, 100], color=_FAINT, linewidth=1, linestyle=":")
+        for cell in cells:
+            place = shots.index(cell.shots)
+            some = cell.bins[cell.bins[:, 0] >= max(10, 0.002 * cell.bins[:, 0].sum())]  # fewer tell nothing
+            axes.plot(
+                100 * some[:, 1] / some[:, 0],
+                100 * some[:, 2] / some[:, 0],
+                marker=_MARKS[place % len(_MARKS)],
+                markersize=4,
+                color=_COLOURS[place % len(_COLOURS)],
+                label=f"{cell.shots} a label" if cell.shots else "names alone",
+            )
+        axes.set(xlim=(0, 101), ylim=(0, 101), title=_short(backbone), xlabel="probability, %", ylabel="right, %")
+        axes.legend(fontsize=8, loc="upper left")
+    return _source(figure)
+
+
+@mpl.rc_context(_STYLE)
+def histogram_plot(by_backbone: Sequence[tuple[str, Histogram]]) -> str:
+    """Where known inputs and strangers lie, and what is refused."""
+    figure, panels = _figure(len(by_backbone), 3.2)
+    for axes, (backbone, one) in zip(panels, by_backbone, strict=True):
+        edges = np.linspace(one.low, one.high, len(one.known) + 1)
+        for counts, colour, name in ((one.known, _KNOWN, "known labels"), (one.strangers, _STRANGERS, "strangers")):
+            if counts.any():
+                axes.stairs(100 * counts / counts.sum(), edges, fill=True, alpha=0.45, color=colour, label=name)
+        if one.threshold is not None:
+            axes.axvline(one.threshold, color="black", linewidth=1, linestyle="--", label="left of it: UNKNOWN")
+        used = np.flatnonzero(one.known + one.strangers)
+        if len(used):
+            low = min(edges[used[0]], one.threshold if one.threshold is not None else 1.0)
+            axes.set_xlim(low - 0.02, min(edges[used[-1] + 1] + 0.02, one.high))
+        measure = (
+            "p-value: part of the examples that fit no better" if one.measure == "p-value" else "cosine to the label"
+        )
+        axes.set(title=_short(backbone), xlabel=measure, ylabel="of inputs, %")
+        axes.legend(fontsize=8)
+    return _source(figure)
+
+
+@mpl.rc_context(_STYLE)
+def confusion_plot(labels: Sequence[str], parts: Floats) -> str:
+    """What inputs of each label were called."""
+    side = min(8.0, 2.6 + 0.2 * len(labels))
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.add_subplot()
+    shown = axes.imshow(100 * parts, cmap="Blues", vmin=0, vmax=100)
+    names = [_short(label) for label in labels]
+    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set(xlabel="said", ylabel="true label")
+    if len(labels) <= 12:
+        for (row, column), part in np.ndenumerate(parts):
+            if part >= 0.005:
+                colour = "white" if part > 0.5 else "black"
+                axes.text(column, row, f"{100 * part:.0f}", ha="center", va="center", fontsize=8, color=colour)
+    bar = figure.colorbar(shown, ax=axes, shrink=0.6)
+    bar.set_label("of the label's inputs, %")
+    return _source(figure)
+
+
+def _figure(panels: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Panels one over the other, as a phone is narrow."""
+    figure = Figure(figsize=(6.4, height * panels), layout="constrained")
+    return figure, [figure.add_subplot(panels, 1, 1 + place) for place in range(panels)]
+
+
+def _source(figure: Figure) -> str:
+    """A figure as an image's source: its own document, whose names cannot meet those of others on a page."""
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # letters that matplotlib's own font lacks; readers' fonts draw them
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+
+
+def _shots(cell: Cell) -> int:
+    return cell.shots
+
+
+def _in_order(items: Sequence[T]) -> list[T]:
+    return list(dict.fromkeys(items))

@@ -1,0 +1,147 @@
+"""Everything that came out, as one JSON object."""
+
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from glimpse.backbone import Bundle
+from glimpse.evaluate.cells import Cell, Histogram
+from glimpse.evaluate.evaluation import Evaluation
+from glimpse.evaluate.figures import BINS, Interval
+from glimpse.evaluate.splits import most_queries
+from glimpse.evaluate.verdict import compared_head
+
+#: Goes up when a key changes its meaning or goes away.
+FORMAT_VERSION = 1
+
+
+def record(evaluation: Evaluation) -> dict[str, Any]:
+    """Plain values; parts in [0, 1], intervals of 95 %, None where something was not measured."""
+    plan, data, labels = evaluation.plan, evaluation.dataset, evaluation.dataset.labels
+    return {
+        "format_version": FORMAT_VERSION,
+        "glimpse_version": version("glimpse"),
+        "verdict": evaluation.verdict,
+        "notes": evaluation.notes,
+        "data": {
+            "source": str(plan.data),
+            "kind": data.kind,
+            "inputs": len(data),
+            "labels": list(labels),
+            "domains": list(data.domains),
+            "unreadable": dict(evaluation.gathered.unreadable),
+            "strangers": {"source": str(plan.unknown), "inputs": evaluation.gathered.strangers}
+            if plan.unknown
+            else None,
+        },
+        "settings": {
+            "shots": list(evaluation.shots),
+            "seeds": plan.seeds,
+            "queries_a_label": most_queries(len(labels)),
+            "reliability_bins": BINS,
+        },
+        "backbones": [_backbone(evaluation, bundle) for bundle in evaluation.bundles],
+        "results": [_result(cell) for cell in evaluation.cells.values()],
+        "differences": [
+            {
+                "first": one.first,
+                "second": one.second,
+                "head": one.head,
+                "shots": one.shots,
+                "accuracy": interval(one.accuracy),
+                "clear": one.clear,
+            }
+            for one in evaluation.differences
+        ],
+        "domains": [
+            {
+                "backbone": one.backbone,
+                "shots": one.shots,
+                "taught_in": one.taught_in,
+                "asked_in": one.asked_in,
+                "accuracy": interval(one.accuracy),
+                "accuracy_centred": interval(one.adapted),
+            }
+            for one in evaluation.across
+        ],
+        "mistakes": {name: _mistakes(evaluation, name) for name in evaluation.mistakes},
+        "seconds": evaluation.seconds,
+    }
+
+
+def interval(of: Interval | None) -> dict[str, Any] | None:
+    """A figure over trials."""
+    return None if of is None else {"mean": of.mean, "low": of.low, "high": of.high, "trials": of.count}
+
+
+def _backbone(evaluation: Evaluation, bundle: Bundle) -> dict[str, Any]:
+    manifest = bundle.manifest
+    policy = evaluation.gathered.materials[manifest.name].terms.policy
+    return {
+        "name": manifest.name,
+        "path": str(bundle.path),
+        "embedding_space": manifest.embedding_space,
+        "dimension": manifest.dimension,
+        "precision": manifest.precision,
+        "modalities": list(manifest.modalities),
+        "policy": {
+            "false_reject": policy.false_reject,
+            "coverage": policy.coverage,
+            "default_threshold": policy.default_threshold,
+            "default_margin": policy.default_margin,
+        },
+        "embedding": asdict(evaluation.gathered.efforts[manifest.name]),
+    }
+
+
+def _result(cell: Cell) -> dict[str, Any]:
+    return {
+        "backbone": cell.backbone,
+        "head": cell.contender.name,
+        "shots": cell.shots,
+        "answered_by": dict(cell.heads),
+        **{name: interval(value) for name, value in cell.summary().items()},
+        "trials": [{"seed": seed, **asdict(figures)} for seed, figures in cell.trials.items()],
+        "reliability": [
+            {
+                "low": i / BINS,
+                "high": (i + 1) / BINS,
+                "count": int(count),
+                "probability": sure / count,
+                "right": ok / count,
+            }
+            for i, (count, sure, ok) in enumerate(cell.bins.tolist())
+            if count
+        ],
+        "histograms": [_histogram(one) for one in cell.histograms.values()],
+    }
+
+
+def _histogram(one: Histogram) -> dict[str, Any]:
+    return {
+        "measure": one.measure,
+        "low": one.low,
+        "high": one.high,
+        "threshold": one.threshold,
+        "known": one.known.astype(int).tolist(),
+        "strangers": one.strangers.astype(int).tolist(),
+    }
+
+
+def _mistakes(evaluation: Evaluation, name: str) -> dict[str, Any]:
+    data, mistakes = evaluation.dataset, evaluation.mistakes[name]
+    shots = max((shots for backbone, head, shots in evaluation.cells if backbone == name), default=0)
+    return {
+        "shots": shots,
+        "head": compared_head(shots),
+        "confusions": mistakes.confusions(data.labels),
+        "worst": [
+            {
+                "input": data.contents[one.place],
+                "label": data.labels[one.truth],
+                "said": data.labels[one.said],
+                "probability": one.probability,
+            }
+            for one in mistakes.surest()
+        ],
+    }

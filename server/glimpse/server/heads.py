@@ -1,0 +1,17 @@
+"""The heads of the mathematics and those of the contract."""
+
+from glimpse.fewshot import HeadKind
+from glimpse.v1 import types_pb2
+
+#: The contract's heads.
+HEADS = {
+    HeadKind.NONE: types_pb2.HEAD_UNSPECIFIED,
+    HeadKind.CLASS_MEAN: types_pb2.HEAD_CLASS_MEAN,
+    HeadKind.PROMPTS: types_pb2.HEAD_PROMPTS,
+    HeadKind.CLASS_MEAN_AND_PROMPTS: types_pb2.HEAD_CLASS_MEAN_AND_PROMPTS,
+    HeadKind.LDA: types_pb2.HEAD_LDA,
+    HeadKind.LDA_AND_PROMPTS: types_pb2.HEAD_LDA_AND_PROMPTS,
+    HeadKind.KERNEL_RIDGE: types_pb2.HEAD_KERNEL_RIDGE,
+    HeadKind.PROJECTED_RIDGE: types_pb2.HEAD_PROJECTED_RIDGE,
+    HeadKind.NEIGHBORS: types_pb2.HEAD_NEIGHBORS,
+}

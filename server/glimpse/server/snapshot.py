@@ -1,0 +1,110 @@
+"""What a fit needs of a collection, taken at once where views change, to be read in a thread."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glimpse.fewshot import Examples, Strangers
+from glimpse.fewshot.vectors import Array, Floats, Rows
+from glimpse.index import FlatIndex, Ids
+from glimpse.server.view import CollectionView
+
+# A fit is of so many examples, and labels, at most: of a sample where there are more.
+_MOST_EXAMPLES, _MOST_LABELS = 50_000, 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Vectors in an index by their ids, and their domains: one each, or none has."""
+
+    index: FlatIndex
+    ids: Ids
+    domains: Sequence[str]
+
+    def strangers(self) -> Strangers:
+        """Reads them. Raises KeyError where one was deleted meanwhile."""
+        return Strangers(self.index.vectors(self.ids), self.domains)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A collection's examples as they were when it was taken."""
+
+    #: Of Engine.begin.
+    token: int
+    #: Whether it is of all examples.
+    whole: bool
+    examples: Stored
+    rows: Rows
+    labels: Sequence[str]
+    texts: dict[str, Array | Floats]
+    negatives: Stored
+    unlabeled: Stored
+    contents: Rows | None
+
+    def read(self) -> Examples:
+        """The vectors with what goes with them. Raises KeyError where one was deleted meanwhile."""
+        return Examples(
+            self.examples.index.vectors(self.examples.ids),
+            self.rows,
+            self.labels,
+            self.texts,
+            self.examples.domains,
+            self.negatives.strangers(),
+            self.unlabeled.strangers(),
+            self.contents,
+        )
+
+
+def snapshot(view: CollectionView) -> Snapshot:
+    """Takes one; the view's engine notes what changes from now on."""
+    token = view.engine.begin()
+    moments = view.engine.lda.moments
+    labels, whole = list(moments.labels), True
+    if len(labels) > _MOST_LABELS and not view.engine.lda.dense:
+        chosen = np.sort(np.random.default_rng(0).permutation(len(labels))[:_MOST_LABELS])
+        labels, whole = [labels[place] for place in chosen], False
+    ids, rows = _sequences(view, labels)
+    if len(ids) > _MOST_EXAMPLES and not view.engine.adapted:
+        some = np.sort(np.random.default_rng(0).permutation(len(ids))[:_MOST_EXAMPLES])
+        ids, rows, whole = ids[some], rows[some], False
+    return Snapshot(
+        token,
+        whole,
+        Stored(view.index, ids, _domains(view, ids)),
+        rows,
+        labels,
+        {label: text for label, text in moments.texts.items() if whole or label in set(labels)},
+        _of_role(view, view.negatives),
+        _of_role(view, view.unlabeled),
+        _contents(view, ids),
+    )
+
+
+def _sequences(view: CollectionView, labels: Sequence[str]) -> tuple[Ids, Rows]:
+    """The examples of labels in the order of their enrolment, and their labels' places."""
+    ids = [view.sequences_of([label]) for label in labels]
+    rows = np.repeat(np.arange(len(labels)), [len(some) for some in ids])
+    flat = np.concatenate([*ids, np.empty(0, np.int64)])
+    order = np.argsort(flat, kind="stable")
+    return flat[order], rows[order].astype(np.intp)
+
+
+def _of_role(view: CollectionView, index: FlatIndex) -> Stored:
+    labels = [label for label in view.labels if view.index_of(label) is index]
+    ids = np.sort(view.sequences_of(labels)[:_MOST_EXAMPLES])
+    return Stored(index, ids, _domains(view, ids))
+
+
+def _domains(view: CollectionView, ids: Ids) -> Sequence[str]:
+    if not view.domains:
+        return ()
+    return [view.domains.get(sequence, "") for sequence in ids.tolist()]
+
+
+def _contents(view: CollectionView, ids: Ids) -> Rows | None:
+    if not view.independent:
+        return None
+    _, places = np.unique([view.contents[sequence] for sequence in ids.tolist()] or [""], return_inverse=True)
+    return np.asarray(places[: len(ids)], np.intp)

@@ -1,0 +1,79 @@
+"""A server that answers what a test says, over real gRPC: for answers that take a real one many examples."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+from glimpse.v1 import classification_service_pb2 as classification
+from glimpse.v1 import classification_service_pb2_grpc, collection_service_pb2_grpc
+from glimpse.v1 import collection_service_pb2 as pb
+
+
+class FakeServer(
+    collection_service_pb2_grpc.CollectionServiceServicer, classification_service_pb2_grpc.ClassificationServiceServicer
+):
+    """One collection, whose labels' roles are kept; what examples and inputs are answered is set by the test."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.roles: dict[str, int] = {}
+        self.enrolled: list[Any] = []  # the requests
+        self.classified: list[Any] = []
+        self.result = pb.EnrollResult()  # of every example
+        self.accuracies: list[dict[str, float]] = []  # of the next enrolments
+        self.classification = classification.Classification()  # of every input
+        self.check = pb.CheckCollectionResponse()
+
+    def GetCollection(self, request: Any, context: Any) -> Any:
+        return pb.GetCollectionResponse(collection=pb.Collection(name=request.name))
+
+    def UpdateCollection(self, request: Any, context: Any) -> Any:
+        return pb.UpdateCollectionResponse(collection=request.collection)
+
+    def CreateCollection(self, request: Any, context: Any) -> Any:
+        return pb.CreateCollectionResponse(collection=request.collection)
+
+    def GetLabel(self, request: Any, context: Any) -> Any:
+        name = request.name.rpartition("/")[2]
+        if name not in self.roles:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"there is no label {name}")
+        return pb.GetLabelResponse(label=self._label(name))
+
+    def CreateLabel(self, request: Any, context: Any) -> Any:
+        self.roles[request.label_id] = request.label.role
+        return pb.CreateLabelResponse(label=self._label(request.label_id))
+
+    def EnrollExamples(self, request: Any, context: Any) -> Any:
+        self.enrolled.append(request)
+        accuracies: Any = self.accuracies.pop(0) if self.accuracies else {}
+        return pb.EnrollExamplesResponse(results=[self.result] * len(request.examples), **accuracies)
+
+    def CheckCollection(self, request: Any, context: Any) -> Any:
+        return self.check
+
+    def Classify(self, request: Any, context: Any) -> Any:
+        self.classified.append(request)
+        result = classification.ClassifyResult(classifications=[self.classification])
+        return classification.ClassifyResponse(results=[result] * len(request.inputs))
+
+    def _label(self, name: str) -> pb.Label:
+        role: Any = self.roles[name]
+        return pb.Label(name=f"collections/birds/labels/{name}", role=role)
+
+
+@contextmanager
+def fake_server() -> Iterator[FakeServer]:
+    """It, listening on its address."""
+    fake = FakeServer()  # type: ignore[abstract]  # what is not answered here nobody asks
+    server = grpc.server(ThreadPoolExecutor(2))
+    collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(fake, server)
+    classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(fake, server)
+    fake.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    try:
+        yield fake
+    finally:
+        server.stop(None).wait()

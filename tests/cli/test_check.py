@@ -1,0 +1,178 @@
+"""`glimpse check`, and what `glimpse classify` says of its answers, from messages as a server sends them."""
+
+import time
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from glimpse.cli import batches
+from glimpse.client import Check
+from glimpse.v1 import classification_service_pb2 as classification
+from glimpse.v1 import collection_service_pb2 as pb
+from glimpse.v1 import types_pb2
+
+from .conftest import Run
+from .fake_server import FakeServer
+
+EXAMPLE = "06f6dd2202002e96"
+
+
+def part(value: float, count: int = 240) -> pb.Proportion:
+    return pb.Proportion(value=value, low=value - 0.05, high=value + 0.04, count=count)
+
+
+def full() -> pb.CheckCollectionResponse:
+    return pb.CheckCollectionResponse(
+        revision=42,
+        head=types_pb2.HEAD_LDA,
+        head_reason="labels have twelve examples, and no other head is better than it by a standard error",
+        calibrated=True,
+        accuracy=part(0.842),
+        heads=[
+            pb.HeadAccuracy(head=types_pb2.HEAD_KERNEL_RIDGE, accuracy=part(0.85)),
+            pb.HeadAccuracy(head=types_pb2.HEAD_LDA, accuracy=part(0.842)),
+        ],
+        zero_shot_accuracy=part(0.9),
+        negative_transfer=True,
+        false_reject=part(0.052),
+        false_accept=part(0.061),
+        measured_on_negatives=True,
+        confusions=[pb.Confusion(label_id="great spotted woodpecker " * 3, answered_label_id="wryneck", count=5)],
+        suspects=[
+            pb.SuspectExample(
+                example=f"collections/birds/examples/{EXAMPLE}",
+                label_id="robin",
+                answered_label_id="wren",
+                probability=0.97,
+            )
+        ],
+        labels=[
+            pb.LabelFigures(label_id="wren", example_count=2, accuracy=part(0.5, 2), needs_more=True),
+            pb.LabelFigures(label_id="owl", example_count=1, needs_more=True),
+            pb.LabelFigures(label_id="sparrow", example_count=20, accuracy=part(0.9, 20)),
+        ],
+        adaptations=[
+            pb.AdaptationFigures(method="none", accuracy=part(0.6)),
+            pb.AdaptationFigures(method="coral", accuracy=part(0.7), kept=True),
+        ],
+        advice=["look at the example that looks mislabelled, " * 4, "add owls"],
+    )
+
+
+def test_a_check_is_told_in_eighty_columns(ask: Run, fake: FakeServer) -> None:
+    fake.check = full()
+    done = ask("check", "birds")
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "birds, revision 42, 240 examples measured"
+    assert "leave-one-out accuracy    84.2 % (79.2 to 88.2 %)" in lines
+    assert "strangers taken for one   6.1 % (1.1 to 10.1 %), on negative examples" in lines
+    for told in ("by prompts alone", "negative transfer", "lda: labels have twelve", "its own called UNKNOWN"):
+        assert told in done.out
+    rows = [" ".join(line.split()) for line in lines]
+    assert "kernel-ridge 85.0 % 80.0 to 89.0 %" in rows
+    assert f"{EXAMPLE} robin wren 0.970" in rows
+    assert "wren 2 50.0 % 45.0 to 54.0 %" in rows
+    assert "owl 1 - -" in rows
+    assert "coral 70.0 % 65.0 to 74.0 % kept" in rows
+    assert "2. add owls" in rows
+    assert not [row for row in rows if row.startswith(("sparrow", "lda "))]
+
+
+def test_a_check_leaves_out_what_was_not_measured(ask: Run, fake: FakeServer) -> None:
+    fake.check = pb.CheckCollectionResponse(revision=1, false_accept=part(0.1))
+    assert ask("check", "birds").out.splitlines() == [
+        "birds, revision 1",
+        "leave-one-out accuracy    not measured: no label has two examples",
+        "head                      none",
+        "calibrated                no: too few examples",
+        "strangers taken for one   10.0 % (5.0 to 14.0 %), by leaving out labels",
+    ]
+
+
+def test_many_labels_that_need_more_are_counted(ask: Run, fake: FakeServer) -> None:
+    labels = [pb.LabelFigures(label_id=f"l{i}", example_count=1, needs_more=True) for i in range(30)]
+    fake.check = pb.CheckCollectionResponse(labels=labels)
+    assert ask("check", "birds").out.splitlines()[-2:] == [
+        "l19                                              1         -                   -",
+        "and 10 more; --format json has them all",
+    ]
+
+
+def test_as_json_a_check_is_one_object_with_every_field(ask: Run, fake: FakeServer) -> None:
+    fake.check = full()
+    [found] = ask("check", "birds", "--format", "json").objects
+    assert list(found) == [one.name for one in fields(Check)]
+    assert (found["head"], found["heads"][0]["head"]) == ("lda", "kernel-ridge")
+    assert found["accuracy"] == {
+        "value": 0.842,
+        "low": pytest.approx(0.792),
+        "high": pytest.approx(0.882),
+        "count": 240,
+    }
+    assert len(found["labels"]) == 3
+    assert found["suspects"][0]["example"].endswith(EXAMPLE)
+    fake.check = pb.CheckCollectionResponse()
+    [empty] = ask("check", "birds", "--format", "json").objects
+    assert (empty["head"], empty["accuracy"], empty["advice"]) == (None, None, [])
+
+
+def test_a_real_collection_is_checked(run: Run, collection: str) -> None:
+    [found] = run("check", collection, "--format", "json").objects
+    assert (found["accuracy"]["value"], found["accuracy"]["count"]) == (1.0, 24)
+    assert {one["label"]: one["example_count"] for one in found["labels"]} == dict.fromkeys(
+        ("blue", "green", "red", "white"), 6
+    )
+    told = run("check", collection).out
+    assert f"{collection}, revision {found['revision']}, 24 examples measured\n" in told
+    assert max(map(len, told.splitlines())) <= 80
+
+
+def test_a_long_call_is_told_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(batches, "_EVERY", 0.01)
+    with batches.working("checking birds"):
+        while not (err := capsys.readouterr().err):
+            time.sleep(0.01)
+    assert err == "checking birds …\n"
+    monkeypatch.undo()
+    with batches.working("checking birds"):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_as_json_an_answer_says_why_and_how_sure(ask: Run, fake: FakeServer) -> None:
+    fake.classification = classification.Classification(
+        decision=classification.DECISION_UNKNOWN,
+        decision_reason="fits worse than 98 % of the examples",
+        label_id="robin",
+        labels=[classification.LabelScore(label_id="robin", score=-3.5, probability=0.8)],
+        p_value=0.02,
+        set_size=1,
+        similarity=0.4,
+        head=types_pb2.HEAD_PROJECTED_RIDGE,
+        head_reason="many examples",
+        calibrated=True,
+        revision=7,
+    )
+    [found] = ask("classify", "birds", "--text", "tjip", "--domain", "garden", "--format", "json").objects
+    wanted: dict[str, Any] = {
+        "decision": "UNKNOWN",
+        "decision_reason": "fits worse than 98 % of the examples",
+        "p_value": 0.02,
+        "set_size": 1,
+        "similarity": 0.4,
+        "labels": [{"label": "robin", "score": -3.5, "probability": 0.8}],
+        "head": "projected-ridge",
+        "head_reason": "many examples",
+        "calibrated": True,
+        "revision": 7,
+    }
+    assert {name: found[name] for name in wanted} == wanted
+    assert fake.classified[0].options.domain == "garden"
+    fake.classification = classification.Classification()
+    [bare] = ask("classify", "birds", "--text", "tjip", "--format", "json").objects
+    assert (bare["p_value"], bare["head"], bare["set_size"]) == (None, None, 0)

@@ -1,0 +1,161 @@
+"""What is said of collections and labels, and what a collection says of itself."""
+
+from dataclasses import fields
+from enum import Enum
+from typing import Any
+
+import pytest
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+
+from glimpse.client import (
+    AdaptationFigures,
+    Check,
+    Client,
+    Confusion,
+    Decision,
+    Head,
+    HeadAccuracy,
+    LabelFigures,
+    LabelMode,
+    LabelRole,
+    Modality,
+    Proportion,
+    SuspectExample,
+)
+from glimpse.v1 import classification_service_pb2, types_pb2
+from glimpse.v1 import collection_service_pb2 as pb
+
+from .conftest import Script
+
+_ENUMS: tuple[tuple[type[Enum], Any], ...] = (
+    (Decision, classification_service_pb2.Decision),
+    (Head, types_pb2.Head),
+    (LabelMode, types_pb2.LabelMode),
+    (LabelRole, pb.LabelRole),
+    (Modality, types_pb2.Modality),
+)
+
+
+@pytest.mark.parametrize(("ours", "contract"), _ENUMS, ids=lambda one: getattr(one, "__name__", ""))
+def test_enumerations_are_the_contracts(ours: type[Enum], contract: EnumTypeWrapper) -> None:
+    numbers = dict(contract.items())
+    [prefix] = [name.removesuffix("UNSPECIFIED") for name in numbers if name.endswith("_UNSPECIFIED")]
+    assert {prefix + one.name: one.value for one in ours} == numbers
+
+
+def test_a_new_collection_is_sent_with_what_is_given_and_nothing_else(client: Client, script: Script) -> None:
+    made = client.create_collection(
+        "c", false_reject_rate=0.1, coverage=0.95, label_mode=LabelMode.INDEPENDENT, pinned_head=Head.KERNEL_RIDGE
+    )
+    sent = script.requests[0].collection
+    assert sent.policy == pb.DecisionPolicy(false_reject_rate=0.1, coverage=0.95)
+    assert (sent.label_mode, sent.pinned_head) == (types_pb2.LABEL_MODE_INDEPENDENT, types_pb2.HEAD_KERNEL_RIDGE)
+    assert (made.false_reject_rate, made.false_accept_rate, made.coverage) == (0.1, None, 0.95)
+    assert (made.label_mode, made.pinned_head) == (LabelMode.INDEPENDENT, Head.KERNEL_RIDGE)
+
+
+def test_a_collection_is_exclusive_and_unpinned_unless_told(client: Client) -> None:
+    made = client.create_collection("c")
+    assert (made.label_mode, made.pinned_head) == (LabelMode.EXCLUSIVE, Head.UNSPECIFIED)
+    assert (made.match_threshold, made.false_accept_rate) == (None, None)
+
+
+def test_rates_go_back_to_their_defaults_and_a_head_is_unpinned(client: Client, script: Script) -> None:
+    client.update_collection("c", false_reject_rate="default", false_accept_rate=0.01, pinned_head=Head.UNSPECIFIED)
+    request = script.requests[0]
+    assert list(request.update_mask.paths) == [
+        "pinned_head",
+        "policy.false_reject_rate",
+        "policy.false_accept_rate",
+    ]
+    assert request.collection.policy == pb.DecisionPolicy(false_accept_rate=0.01)
+    assert request.collection.pinned_head == types_pb2.HEAD_UNSPECIFIED
+    client.update_collection("c", coverage=0.8, pinned_head=Head.LDA)
+    assert list(script.requests[1].update_mask.paths) == ["pinned_head", "policy.coverage"]
+    assert script.requests[1].collection.pinned_head == types_pb2.HEAD_LDA
+
+
+def test_a_head_of_a_newer_server_is_unspecified(client: Client, script: Script) -> None:
+    newer: Any = 99
+    script.answers["GetCollection"] = pb.GetCollectionResponse(collection=pb.Collection(pinned_head=newer))
+    assert client.get_collection("c").pinned_head is Head.UNSPECIFIED
+
+
+def test_a_label_has_a_role(client: Client, script: Script) -> None:
+    assert client.create_label("c", "none", role=LabelRole.NEGATIVE).role is LabelRole.NEGATIVE
+    assert client.create_label("c", "robin").role is LabelRole.CLASS
+    assert [request.label.role for request in script.requests] == [pb.LABEL_ROLE_NEGATIVE, pb.LABEL_ROLE_CLASS]
+
+
+def part(value: float) -> pb.Proportion:
+    return pb.Proportion(value=value, low=value - 0.1, high=value + 0.1, count=10)
+
+
+def test_a_check_says_all_that_was_measured(client: Client, script: Script) -> None:
+    script.answers["CheckCollection"] = pb.CheckCollectionResponse(
+        revision=7,
+        head=types_pb2.HEAD_LDA,
+        head_reason="enough examples",
+        calibrated=True,
+        accuracy=part(0.8),
+        heads=[pb.HeadAccuracy(head=types_pb2.HEAD_PROJECTED_RIDGE, accuracy=part(0.7))],
+        zero_shot_accuracy=part(0.9),
+        negative_transfer=True,
+        false_reject=part(0.2),
+        false_accept=part(0.3),
+        measured_on_negatives=True,
+        confusions=[pb.Confusion(label_id="robin", answered_label_id="wren", count=3)],
+        suspects=[pb.SuspectExample(example="e", label_id="robin", answered_label_id="wren", probability=0.6)],
+        labels=[
+            pb.LabelFigures(label_id="robin", example_count=4, accuracy=part(0.5), needs_more=True),
+            pb.LabelFigures(label_id="wren", example_count=1),
+        ],
+        adaptations=[pb.AdaptationFigures(method="coral", accuracy=part(0.4), kept=True)],
+        advice=["add wrens"],
+    )
+
+    def read(value: float) -> Proportion:
+        return Proportion(value, value - 0.1, value + 0.1, 10)
+
+    assert client.check("c", min_revision=6) == Check(
+        revision=7,
+        head=Head.LDA,
+        head_reason="enough examples",
+        calibrated=True,
+        accuracy=read(0.8),
+        heads=(HeadAccuracy(Head.PROJECTED_RIDGE, read(0.7)),),
+        zero_shot_accuracy=read(0.9),
+        negative_transfer=True,
+        false_reject=read(0.2),
+        false_accept=read(0.3),
+        measured_on_negatives=True,
+        confusions=(Confusion("robin", "wren", 3),),
+        suspects=(SuspectExample("e", "robin", "wren", 0.6),),
+        labels=(LabelFigures("robin", 4, read(0.5), True), LabelFigures("wren", 1, None, False)),
+        adaptations=(AdaptationFigures("coral", read(0.4), True),),
+        advice=("add wrens",),
+    )
+    assert script.requests == [pb.CheckCollectionRequest(name="collections/c", min_revision=6)]
+
+
+def test_what_was_not_measured_is_none(client: Client, script: Script) -> None:
+    script.answers["CheckCollection"] = pb.CheckCollectionResponse(revision=1)
+    found = client.check("c")
+    assert (found.accuracy, found.zero_shot_accuracy, found.false_reject, found.false_accept) == (None,) * 4
+    assert (found.head, found.labels, found.advice) == (Head.UNSPECIFIED, (), ())
+
+
+@pytest.mark.parametrize(
+    ("ours", "message"),
+    [
+        (Check, pb.CheckCollectionResponse),
+        (Proportion, pb.Proportion),
+        (HeadAccuracy, pb.HeadAccuracy),
+        (Confusion, pb.Confusion),
+        (SuspectExample, pb.SuspectExample),
+        (LabelFigures, pb.LabelFigures),
+        (AdaptationFigures, pb.AdaptationFigures),
+    ],
+)
+def test_a_check_lacks_nothing_of_the_contract(ours: Any, message: Any) -> None:
+    assert [one.name for one in fields(ours)] == [one.name.removesuffix("_id") for one in message.DESCRIPTOR.fields]

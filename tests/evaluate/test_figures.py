@@ -1,0 +1,68 @@
+"""Figures against what a hand computes."""
+
+import numpy as np
+import pytest
+
+from glimpse.evaluate.cells import Cell, Figures
+from glimpse.evaluate.figures import Interval, auroc, balanced_accuracy, calibration_error, reliability, t_quantile
+from glimpse.evaluate.trial import Contender
+from glimpse.evaluate.verdict import Key, differences, verdict
+
+
+def test_balanced_accuracy_weighs_labels_alike() -> None:
+    truth, said = np.array([0, 0, 0, 0, 1, 2]), np.array([0, 0, 0, 1, 2, 2])
+    assert balanced_accuracy(truth, said) == pytest.approx((3 / 4 + 0 + 1) / 3)
+
+
+def test_balanced_accuracy_leaves_out_labels_that_nobody_asks_about() -> None:
+    assert balanced_accuracy(np.array([0, 2]), np.array([0, 0])) == pytest.approx(0.5)
+
+
+def test_calibration_error_is_the_mean_gap_by_bin() -> None:
+    # Bins of 1/15: 0.90 and 0.92 in one, 0.5 in another, 1.0 in the last.
+    probabilities, right = np.array([0.9, 0.92, 0.5, 1.0]), np.array([True, False, True, True])
+    bins = reliability(probabilities, right)
+    assert bins[:, 0].sum() == 4
+    assert bins[13].tolist() == pytest.approx([2, 1.82, 1])
+    assert calibration_error(bins) == pytest.approx((abs(1.82 - 1) + abs(0.5 - 1) + 0) / 4)
+
+
+def test_auroc_counts_ties_half() -> None:
+    known, strangers = np.array([0.9, 0.5, 0.1]), np.array([0.5, 0.2])
+    assert auroc(known, strangers) == pytest.approx((2 + 1.5 + 0) / 6)
+
+
+def test_the_interval_is_students() -> None:
+    found = Interval.of([0.5, 0.6, 0.7])
+    half = 4.3027 * 0.1 / 3**0.5
+    assert (found.low, found.mean, found.high) == pytest.approx((0.6 - half, 0.6, 0.6 + half))
+    single = Interval.of([0.5])
+    assert (single.low, single.high, single.half) == (None, None, None)
+
+
+@pytest.mark.parametrize(("freedom", "wanted"), [(9, 2.2622), (11, 2.2010), (19, 2.0930), (60, 2.0003)])
+def test_the_quantile_is_the_tables(freedom: int, wanted: float) -> None:
+    assert t_quantile(freedom) == pytest.approx(wanted, abs=2e-4)
+
+
+def cells(**accuracies: list[float]) -> dict[Key, Cell]:
+    """One number of shots, a backbone each."""
+    made = {}
+    for name, values in accuracies.items():
+        trials = {seed: Figures(value, *(0.0,) * 13) for seed, value in enumerate(values)}
+        made[name, "auto", 4] = Cell(name, Contender(None), 4, trials)
+    return made
+
+
+def test_backbones_are_compared_on_the_same_draws() -> None:
+    # The draws differ by far more than the backbones, which differ by the same in each.
+    made = cells(a=[0.50, 0.70, 0.90], b=[0.48, 0.68, 0.88])
+    [gap] = differences(made, ["b", "a"], [4])
+    assert (gap.first, gap.second, gap.clear) == ("a", "b", True)
+    assert gap.accuracy.mean == pytest.approx(0.02)
+    assert "a suits these data better than b: 2.0 points" in verdict(made, ["b", "a"], [4])
+
+
+def test_backbones_that_take_turns_cannot_be_told_apart() -> None:
+    made = cells(a=[0.5, 0.7, 0.9], b=[0.6, 0.5, 0.9])
+    assert "cannot be told apart with 4 examples a label" in verdict(made, ["a", "b"], [4])

@@ -1,0 +1,85 @@
+"""The page stands by itself, on whatever the data are called."""
+
+import base64
+import io
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+from PIL import Image
+
+from support.bundles import tiny_image_bundle
+
+from .conftest import Done, Evaluate
+
+_VOID = {"meta", "img", "br"}
+_HOSTILE = "<script>alert('&\"')</script>".replace("/", "∕")  # a folder's name has no slash
+
+
+class Page(HTMLParser):
+    """Checks nesting, and keeps what is loaded and what is read."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.sources: list[str] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
+        assert not any(name.startswith("on") for name, _ in attrs)
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def hostile(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> Done:
+    """A run in which one label's name is a script, and a backbone makes mistakes."""
+    shutil.copytree(drawings, tmp_path / "data")
+    (tmp_path / "data" / "char_0").rename(tmp_path / "data" / _HOSTILE)
+    (tmp_path / "data" / "char_1").rename(tmp_path / "data" / "$costs 5$ 漢字")
+    tiny_image_bundle(tmp_path / "tiny")
+    backbones = ["--backbone", tmp_path / "tiny", "--backbone", "glimpse-mini"]
+    done = evaluate(tmp_path / "data", *backbones, "--shots", "1,2", "--seeds", "2")
+    assert done.code == 0, done.err
+    return done
+
+
+def test_the_page_is_whole_and_loads_nothing(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
+    done = hostile(evaluate, drawings, tmp_path)
+    page = Page(done.page)
+    assert page.sources
+    assert all(source.startswith("data:image/") for source in page.sources)
+    assert "script" not in page.tags
+    assert not re.search(r"@import|url\(", done.page)
+    assert _HOSTILE in page.text
+    for title in ("Accuracy", "Can the probabilities be trusted?", "Sure and wrong", "How it was measured"):
+        assert title in page.text
+    assert done.record["verdict"] in page.text
+
+
+def test_pictures_in_the_page_can_be_read(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
+    sources = Page(hostile(evaluate, drawings, tmp_path).page).sources
+    contents = [source.split(",", 1) for source in sources]
+    plots = [base64.b64decode(content) for head, content in contents if "svg" in head]
+    assert len(plots) >= 4
+    texts = ["".join(ElementTree.fromstring(plot).itertext()) for plot in plots]
+    assert any("$costs 5$ 漢字" in text for text in texts)  # as it is, not as mathematics
+    thumbnails = [base64.b64decode(content) for head, content in contents if "jpeg" in head]
+    assert 0 < len(thumbnails) <= 2 * 24
+    for content in thumbnails:
+        with Image.open(io.BytesIO(content)) as image:
+            assert image.format == "JPEG"
+            assert max(image.size) <= 96

@@ -1,0 +1,54 @@
+"""Draws of examples, and trials against a direct computation."""
+
+import numpy as np
+import pytest
+
+from glimpse.evaluate.splits import MOST_A_LABEL, folds, most_queries, split
+from glimpse.evaluate.trial import Contender, Material, run
+from glimpse.fewshot import HeadKind, Policy, Terms, normalize
+
+
+def test_each_label_gives_its_examples_and_the_others_are_asked_about() -> None:
+    rows = np.repeat(np.arange(3), [10, 2, 6])
+    found = split(rows, 4, seed=1)
+    assert np.bincount(rows[found.support]).tolist() == [4, 1, 4]  # one of the two has to be asked about
+    assert np.bincount(rows[found.queries]).tolist() == [6, 1, 2]
+    assert not set(found.support) & set(found.queries)
+
+
+def test_queries_are_bounded_and_the_same_at_any_number_of_shots() -> None:
+    rows = np.repeat(np.arange(2), 1000)
+    one, many = split(rows, 1, seed=3), split(rows, 16, seed=3)
+    assert len(one.queries) == 2 * MOST_A_LABEL
+    assert np.array_equal(one.queries, many.queries)
+    assert not np.array_equal(one.queries, split(rows, 1, seed=4).queries)
+    assert most_queries(10_000) * 10_000 <= 20_000
+
+
+def test_without_examples_the_parts_share_nothing() -> None:
+    parts = folds(np.repeat(np.arange(3), 5), 4)
+    together = np.concatenate([part.queries for part in parts])
+    assert len(parts) == 4
+    assert sorted(together) == list(range(15))
+
+
+def test_with_one_example_a_label_the_answer_is_the_nearest_example() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.repeat(np.arange(4), 8)
+    vectors = normalize((rng.normal(size=(4, 6))[rows] + 0.8 * rng.normal(size=(32, 6))).astype(np.float32))
+    away = normalize(rng.normal(size=(10, 6)).astype(np.float32))
+    labels = ["d", "c", "b", "a"]  # not in the order of names
+    store = np.concatenate([vectors, away])
+    terms = Terms(Policy(default_threshold=0.5, default_margin=0.0), 20.0)
+    material = Material(store, np.arange(32), rows, labels, np.arange(32, 42), None, terms)
+    drawn = split(rows, 1, seed=0)
+    outcome = run(material, Contender(None), drawn)
+    cosines = vectors[drawn.queries] @ vectors[drawn.support].T
+    assert outcome.head is HeadKind.CLASS_MEAN
+    assert np.array_equal(outcome.queries.said, rows[drawn.support][cosines.argmax(1)])
+    assert outcome.queries.cosine == pytest.approx(cosines.max(1), abs=1e-6)
+    assert outcome.strangers is not None
+    assert len(outcome.strangers.said) == 10
+    assert not outcome.by_fit
+    # Under the default threshold: unknown.
+    assert ((outcome.queries.decision == 2) == (cosines.max(1) < 0.5)).all()

@@ -1,0 +1,144 @@
+"""When the best label is believed."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from glimpse.fewshot import Decision, Policy
+from glimpse.fewshot.calibration import logistic, set_floor
+from glimpse.fewshot.decision import Signs, decide
+from glimpse.fewshot.proportions import wilson
+from glimpse.fewshot.strangers import Typicality
+
+FEW = Policy(default_threshold=0.5, default_margin=0.1)
+NOT_CALIBRATED = Signs(probability=0.6, similarity=0.7, lead=0.2, nearest=0.7, nearest_negative=-1.0)
+CALIBRATED = replace(NOT_CALIBRATED, fit=1.0, least_fit=0.0, p_value=0.4, set_size=1)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "lead", "wanted"),
+    [
+        (0.49, 0.4, Decision.UNKNOWN),
+        (0.5, None, Decision.MATCH),
+        (0.5, 0.1, Decision.MATCH),
+        (0.9, 0.09, Decision.AMBIGUOUS),
+        (0.4, 0.01, Decision.UNKNOWN),
+    ],
+)
+def test_too_few_examples_leave_it_to_the_defaults(similarity: float, lead: float | None, wanted: Decision) -> None:
+    assert decide(replace(NOT_CALIBRATED, similarity=similarity, lead=lead), FEW)[0] is wanted
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted"),
+    [
+        (Policy(), Decision.MATCH),  # by probability
+        (Policy(0.8), Decision.UNKNOWN),
+        (Policy(margin=0.3), Decision.AMBIGUOUS),
+        (Policy(0.6, 0.1), Decision.MATCH),
+    ],
+)
+def test_prompts_have_no_defaults(policy: Policy, wanted: Decision) -> None:
+    assert decide(NOT_CALIBRATED, policy)[0] is wanted
+    assert decide(replace(NOT_CALIBRATED, probability=0.4), Policy())[0] is Decision.AMBIGUOUS
+
+
+def test_examples_take_the_place_of_the_defaults() -> None:
+    low = replace(CALIBRATED, similarity=0.1, lead=0.0)
+    assert decide(low, FEW)[0] is Decision.MATCH
+    assert decide(replace(low, fit=-0.1), FEW)[0] is Decision.UNKNOWN
+    assert decide(replace(low, set_size=2), FEW)[0] is Decision.AMBIGUOUS
+    # Too few of them for the rate, or for the coverage.
+    assert decide(replace(low, least_fit=None), FEW)[0] is Decision.UNKNOWN
+    assert decide(replace(CALIBRATED, set_size=0, lead=0.05), FEW)[0] is Decision.AMBIGUOUS
+
+
+def test_what_the_policy_sets_holds_whatever_the_examples_say() -> None:
+    assert decide(CALIBRATED, Policy(threshold=0.71))[0] is Decision.UNKNOWN
+    assert decide(replace(CALIBRATED, fit=-9.0), Policy(threshold=0.6))[0] is Decision.MATCH
+    assert decide(replace(CALIBRATED, set_size=3), Policy(margin=0.1))[0] is Decision.MATCH
+
+
+def test_nearer_to_a_known_stranger_is_unknown() -> None:
+    near = replace(CALIBRATED, nearest_negative=0.71)
+    decision, reason = decide(near, Policy(threshold=0.1))
+    assert decision is Decision.UNKNOWN
+    assert "stranger" in reason
+    assert decide(replace(near, nearest_negative=0.69), FEW)[0] is Decision.MATCH
+
+
+def test_every_decision_has_its_reason() -> None:
+    for signs in (NOT_CALIBRATED, CALIBRATED, replace(CALIBRATED, fit=-1.0), replace(CALIBRATED, set_size=2)):
+        _, reason = decide(signs, FEW)
+        assert len(reason) > 10
+
+
+def typical(count: int, strangers: int = 0, negatives: int = 0) -> Typicality:
+    rng = np.random.default_rng(0)
+    return Typicality.of(
+        rng.normal(size=(count, 3)), rng.normal(size=(strangers, 3)) - 2, rng.normal(size=(negatives, 3)) - 2
+    )
+
+
+def test_a_rate_takes_as_many_examples_as_it_needs() -> None:
+    assert typical(18).least_fit(0.05, None) is None
+    few = typical(19)
+    least = few.least_fit(0.05, None)
+    assert least == few.fits[0]  # the worst fit of 19 is still good enough
+    assert typical(18).least_fit(0.1, None) is not None
+    assert typical(100, strangers=18).least_fit(0.05, 0.05) is None
+
+
+def test_a_rate_of_false_accepts_is_held_among_strangers() -> None:
+    many = typical(500, strangers=999)
+    least = many.least_fit(0.05, 0.1)
+    assert least is not None
+    assert (many.strangers >= least).mean() == pytest.approx(0.1, abs=0.005)
+    known = typical(500, strangers=999, negatives=99)
+    least = known.least_fit(0.05, 0.1)
+    assert least is not None
+    assert (known.negatives >= least).mean() == pytest.approx(0.1, abs=0.02)
+
+
+def test_known_strangers_are_a_ceiling() -> None:
+    alone, beside = typical(100), typical(100, negatives=3)
+    least, raised = alone.least_fit(0.05, None), beside.least_fit(0.05, None)
+    assert least is not None
+    assert raised is not None
+    assert least < raised
+    assert (beside.negatives < raised).all()
+
+
+def test_prediction_sets_need_enough_examples() -> None:
+    for coverage, needed in ((0.9, 9), (0.95, 19), (0.99, 99)):
+        assert set_floor(np.linspace(0.1, 1, needed - 1), coverage) is None
+        assert set_floor(np.linspace(0.1, 1, needed), coverage) == pytest.approx(0.1)
+
+
+def test_prediction_sets_hold_the_right_label_as_often_as_was_asked() -> None:
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(300):
+        floor = set_floor(np.sort(rng.beta(3, 1, 60)), 0.9)
+        assert floor is not None
+        held.append((rng.beta(3, 1, 200) >= floor).mean())
+    assert np.mean(held) == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_logistic_curve_is_that_which_made_the_data() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(40, 10, 20_000)
+    holds = rng.random(20_000) < 1 / (1 + np.exp(-(0.3 * values - 15)))
+    a, b = logistic(values, holds)
+    assert [a, b] == pytest.approx([0.3, -15], rel=0.1)
+    a, b = logistic(np.array([1.0, 2.0]), np.array([True, True]))  # nothing to tell apart
+    assert math.isfinite(a)
+    assert math.isfinite(b)
+
+
+def test_wilsons_interval() -> None:
+    assert wilson(8, 10) == pytest.approx((0.4902, 0.9433), abs=1e-4)  # Agresti and Coull 1998
+    assert wilson(0, 5)[0] == pytest.approx(0)
+    assert wilson(5, 5)[1] == pytest.approx(1)

@@ -1,0 +1,277 @@
+"""The engine: examples come and go, fits are adopted, answers are sane at every step."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glimpse.fewshot import (
+    Answers,
+    Decision,
+    Engine,
+    Examples,
+    HeadKind,
+    Nearest,
+    Policy,
+    Strangers,
+    Terms,
+    answer,
+    fit,
+    normalize,
+)
+from glimpse.fewshot.strangers import nearest_to
+
+Array = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
+TERMS = Terms(Policy(default_threshold=0.5, default_margin=0.0), 10.0)
+NAMES = [f"l{i}" for i in range(5)]
+CENTRES = np.random.default_rng(99).normal(size=(12, 24))
+
+
+def blobs(seed: int, rows: list[int], noise: float = 0.5) -> Array:
+    rng = np.random.default_rng(seed)
+    return normalize((CENTRES[rows] + noise * rng.normal(size=(len(rows), 24))).astype(np.float32))
+
+
+def fitted(engine: Engine, examples: Examples, pinned: HeadKind | None = None, independent: bool = False) -> Engine:
+    token = engine.begin()
+    engine.adopt(fit(examples, pinned, independent=independent), token)
+    return engine
+
+
+def engine_of(vectors: Array, rows: list[int], texts: dict[str, Array] | None = None) -> Engine:
+    engine = Engine(24)
+    for label, text in (texts or {}).items():
+        engine.set_text(label, text)
+    engine.add([NAMES[row] for row in rows], vectors)
+    return engine
+
+
+def ask(engine: Engine, queries: Array, examples: Array, terms: Terms = TERMS, top_k: int = 5) -> Answers:
+    near = nearest_to(queries, examples)
+    return answer(engine, queries, Nearest(near, np.full(len(queries), -1.0)), terms, top_k)
+
+
+def scores_of(engine: Engine, queries: Array) -> dict[str, list[float]]:
+    kind = engine.head().kind
+    return dict(zip(engine.labels, engine.scores(kind, queries).T.tolist(), strict=True))
+
+
+SHOTS = [row for row in range(5) for _ in range(8)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1_000), st.permutations(range(40)), st.integers(3, 40))
+def test_what_is_deleted_leaves_no_trace(seed: int, order: list[int], kept: int) -> None:
+    """Whether or not a fit comes in between; and equal to 1e-5 of the scores' size."""
+    vectors = blobs(seed, SHOTS)
+    engine = engine_of(vectors, SHOTS)
+    fitted(engine, Examples(vectors, np.array(SHOTS, np.intp), NAMES))
+    for i in order[kept:]:
+        engine.remove(NAMES[SHOTS[i]], vectors[i])
+    rest = sorted(order[:kept])
+    labels = sorted({SHOTS[i] for i in rest})
+    examples = Examples(
+        vectors[rest], np.array([labels.index(SHOTS[i]) for i in rest], np.intp), [NAMES[i] for i in labels]
+    )
+    never = fitted(engine_of(vectors[rest], [SHOTS[i] for i in rest]), examples)
+    fitted(engine, examples)
+    found, wanted = scores_of(engine, vectors[:5]), scores_of(never, vectors[:5])
+    assert found.keys() == wanted.keys()
+    for label, scores in wanted.items():
+        assert found[label] == pytest.approx(scores, rel=1e-5, abs=1e-5)
+
+
+def test_the_ladder_by_shots_and_text() -> None:
+    texts = dict(zip(NAMES, blobs(1, list(range(5)), 0.2), strict=True))
+    queries, truth = blobs(2, list(range(5)) * 4), [NAMES[row] for row in list(range(5)) * 4]
+    engine = Engine(24)
+    assert engine.head().kind is HeadKind.NONE
+    assert ask(engine, queries[:1], queries[:0]).each[0].decision is Decision.UNKNOWN
+    for label, text in texts.items():
+        engine.set_text(label, text)
+    steps = [
+        ([], HeadKind.PROMPTS),
+        (list(range(5)), HeadKind.CLASS_MEAN_AND_PROMPTS),
+        (SHOTS, HeadKind.LDA_AND_PROMPTS),
+    ]
+    vectors = np.empty((0, 24), np.float32)
+    rows: list[int] = []
+    for more, kind in steps:
+        if more:
+            new = blobs(len(more), more)
+            engine.add([NAMES[row] for row in more], new)
+            vectors, rows = np.concatenate([vectors, new]), rows + more
+            fitted(engine, Examples(vectors, np.array(rows, np.intp), NAMES, texts))
+        found = ask(engine, queries, vectors)
+        assert found.kind is kind
+        assert len(found.reason) > 5
+        assert np.mean([one.labels[0] == label for one, label in zip(found.each, truth, strict=True)]) > 0.9
+    assert found.calibrated
+
+
+def test_one_example_a_label_is_not_calibrated() -> None:
+    vectors = blobs(0, list(range(5)))
+    engine = fitted(engine_of(vectors, list(range(5))), Examples(vectors, np.arange(5), NAMES))
+    found = ask(engine, vectors, vectors)
+    assert (found.kind, found.calibrated) == (HeadKind.CLASS_MEAN, False)
+    assert [one.labels[0] for one in found.each] == NAMES
+    assert all(one.p_value is None and one.set_size == 0 for one in found.each)
+
+
+def test_what_comes_while_it_is_fitted_is_not_forgotten() -> None:
+    vectors = blobs(0, SHOTS)
+    engine = engine_of(vectors, SHOTS)
+    token = engine.begin()
+    of_then = fit(Examples(vectors, np.array(SHOTS, np.intp), NAMES))
+    new = blobs(1, [7, 7])
+    engine.add(["new", "new"], new)
+    engine.remove("l0", vectors[0])
+    engine.drop("l4")
+    engine.adopt(of_then, token)
+    assert not engine.settled
+    assert (engine.count("new"), engine.count("l0"), engine.answers("l4")) == (2, 7, False)
+    found = ask(engine, np.concatenate([new, vectors[2:3]]), vectors)
+    assert [one.labels[0] for one in found.each] == ["new", "new", "l0"]
+
+
+@pytest.mark.parametrize(
+    "pinned", [HeadKind.CLASS_MEAN, HeadKind.LDA, HeadKind.KERNEL_RIDGE, HeadKind.PROJECTED_RIDGE, HeadKind.NEIGHBORS]
+)
+def test_a_pinned_head_answers_and_is_calibrated(pinned: HeadKind) -> None:
+    vectors = blobs(0, SHOTS)
+    # In another order than the labels came in: columns are those of the labels all the same.
+    order = np.random.default_rng(0).permutation(len(SHOTS))
+    engine = engine_of(vectors[order], [SHOTS[i] for i in order])
+    fitted(engine, Examples(vectors, np.array(SHOTS, np.intp), NAMES), pinned)
+    found = ask(engine, vectors, vectors)
+    assert (found.kind, found.calibrated) == (pinned, True)
+    assert np.mean([one.labels[0] == NAMES[row] for one, row in zip(found.each, SHOTS, strict=True)]) > 0.9
+    engine.add(["l0"], vectors[:1])
+    if pinned not in (HeadKind.CLASS_MEAN, HeadKind.LDA):
+        assert engine.head().kind is HeadKind.LDA  # until it is fitted again
+    else:
+        assert engine.head().kind is pinned
+
+
+def test_prompts_can_be_pinned_against_examples() -> None:
+    vectors = blobs(0, SHOTS)
+    turned = dict(zip(NAMES, blobs(1, [1, 2, 3, 4, 0], 0.1), strict=True))  # l0 is called what l1 looks like
+    engine = engine_of(vectors, SHOTS, turned)
+    fitted(engine, Examples(vectors, np.array(SHOTS, np.intp), NAMES, turned), HeadKind.PROMPTS)
+    found = ask(engine, vectors[:1], vectors)
+    assert (found.kind, found.each[0].labels[0]) == (HeadKind.PROMPTS, "l4")
+
+
+def test_few_and_many_shots_one_label_and_labels_of_text_alone_are_sane() -> None:
+    rows = [0] * 40 + [1]
+    vectors = blobs(0, rows)
+    engine = fitted(engine_of(vectors, rows), Examples(vectors, np.array(rows, np.intp), NAMES[:2]))
+    found = ask(engine, blobs(1, [0] * 20 + [1] * 20), vectors)
+    right = [one.labels[0] == NAMES[row] for one, row in zip(found.each, [0] * 20 + [1] * 20, strict=True)]
+    assert np.mean(right) > 0.9
+    one_label = fitted(engine_of(vectors[:40], [0] * 40), Examples(vectors[:40], np.zeros(40, np.intp), NAMES[:1]))
+    decisions = [one.decision for one in ask(one_label, blobs(2, [0] * 50 + [3] * 50), vectors[:40]).each]
+    assert np.mean([one is Decision.MATCH for one in decisions[:50]]) > 0.85
+    assert np.mean([one is Decision.UNKNOWN for one in decisions[50:]]) > 0.9
+    texts = {"l3": blobs(3, [3], 0.1)[0], "l0": blobs(3, [0], 0.1)[0]}
+    mixed = engine_of(vectors[:40], [0] * 40, texts)
+    fitted(mixed, Examples(vectors[:40], np.zeros(40, np.intp), ["l0", "l3"], texts))
+    assert [one.labels[0] for one in ask(mixed, blobs(4, [0, 3]), vectors[:40]).each] == ["l0", "l3"]
+
+
+def test_strangers_are_found_and_known_ones_are_a_ceiling() -> None:
+    vectors, rows = blobs(0, SHOTS), np.array(SHOTS, np.intp)
+    queries, strangers = blobs(1, SHOTS), blobs(2, [7] * 30 + [8] * 30)
+    engine = fitted(engine_of(vectors, SHOTS), Examples(vectors, rows, NAMES))
+
+    def unknown(engine: Engine, some: Array) -> float:
+        return float(np.mean([one.decision is Decision.UNKNOWN for one in ask(engine, some, vectors).each]))
+
+    assert unknown(engine, queries) < 0.15
+    assert unknown(engine, strangers) > 0.9
+    # Not far from a label, towards a stranger.
+    between = normalize(blobs(3, [0] * 30) + 0.35 * blobs(4, [7] * 30))
+    before = unknown(engine, between[:15])
+    aware = fitted(engine_of(vectors, SHOTS), Examples(vectors, rows, NAMES, negatives=Strangers(between[15:])))
+    assert before < 0.6
+    assert unknown(aware, between[:15]) > before + 0.3
+
+
+def test_independent_labels_each_hold_by_themselves() -> None:
+    """Inputs of two labels at once: both hold; of one: one does; of none: none."""
+    rng = np.random.default_rng(0)
+
+    def some(sets: list[tuple[int, ...]], seed: int) -> Array:
+        noise = np.random.default_rng(seed).normal(size=(len(sets), 24))
+        return normalize((np.array([CENTRES[list(one)].sum(0) for one in sets]) + 0.6 * noise).astype(np.float32))
+
+    sets = [tuple(sorted(rng.choice(5, rng.integers(1, 3), replace=False).tolist())) for _ in range(150)]
+    base = some(sets, 1)
+    pairs = [(place, row) for place, one in enumerate(sets) for row in one]
+    vectors, rows = base[[place for place, _ in pairs]], np.array([row for _, row in pairs], np.intp)
+    contents = np.array([place for place, _ in pairs], np.intp)
+    engine = Engine(24)
+    engine.add([NAMES[row] for row in rows], vectors)
+    fitted(engine, Examples(vectors, rows, NAMES, contents=contents), independent=True)
+    asked = [tuple(sorted(rng.choice(5, rng.integers(1, 3), replace=False).tolist())) for _ in range(200)]
+    found = ask(engine, some(asked, 2), vectors, Terms(Policy(), 10.0, independent=True))
+    said = [{*one.labels[: one.set_size]} for one in found.each]
+    truth = [{NAMES[row] for row in one} for one in asked]
+    right = np.mean([len(a & b) / len(a | b) for a, b in zip(said, truth, strict=True)])
+    assert right > 0.8
+    odd = ask(engine, some([(9,)] * 40, 3), vectors, Terms(Policy(), 10.0, independent=True))
+    assert np.mean([one.decision is Decision.UNKNOWN for one in odd.each]) > 0.7
+
+
+def test_candidates_alone_are_scored_where_labels_are_very_many() -> None:
+    rng = np.random.default_rng(0)
+    vectors = normalize(rng.normal(size=(10_050, 24)).astype(np.float32))
+    engine = Engine(24)
+    labels = [f"n{i}" for i in range(len(vectors))]
+    engine.add(labels, vectors)
+    assert not engine.lda.dense
+    candidates = np.array([[5, 17, -1, 10_049], [1, 2, 3, -1]], np.intp)
+    queries = vectors[[17, 3]]
+    found = answer(engine, queries, Nearest.none(2), TERMS, 3, candidates)
+    assert [one.labels[0] for one in found.each] == ["n17", "n3"]
+    assert [len(one.labels) for one in found.each] == [3, 3]
+    assert [one.scores[0] for one in found.each] == pytest.approx([1, 1], abs=1e-5)
+    engine.drop("n3")
+    assert engine.labels[3] == "n10049"
+    for label in labels[100:]:
+        if engine.lda.dense:
+            break
+        engine.drop(label)
+    assert ask(engine, vectors[17:18], vectors).each[0].labels[0] == "n17"
+
+
+def test_domains_are_taken_out_where_that_helps() -> None:
+    rng = np.random.default_rng(0)
+    shift = {"a": rng.normal(size=24), "b": rng.normal(size=24), "c": rng.normal(size=24)}
+    rows = [row for row in range(5) for _ in range(12)]
+    names = ["a", "b", "c"] * 20
+
+    def some(seed: int) -> Array:
+        noise = np.random.default_rng(seed).normal(size=(60, 24))
+        moved = np.array([shift[name] for name in names])
+        return normalize((0.6 * CENTRES[rows] + 2.5 * moved + 0.3 * noise).astype(np.float32))
+
+    vectors, places = some(1), np.array(rows, np.intp)
+    engine = Engine(24)
+    engine.add([NAMES[row] for row in rows], vectors, names)
+    fitted(engine, Examples(vectors, places, NAMES, domains=names))
+    assert engine.adapted
+    assert engine.fitted is not None
+    assert len(engine.fitted.trials) > 1
+    # One more, and out again: as it was.
+    queries = engine.seen(some(2)[:6], names[:6])
+    before = engine.lda.scores(queries)
+    engine.add(["l0"], vectors[:1], ["a"])
+    engine.remove("l0", vectors[0], "a")
+    assert engine.lda.scores(queries) == pytest.approx(before, rel=1e-3, abs=1e-2)
+    fresh = Engine(24)
+    fresh.add([NAMES[row] for row in rows], vectors)
+    fitted(fresh, Examples(vectors, places, NAMES))
+    assert not fresh.adapted
