@@ -42,7 +42,7 @@ class Target:
     def reached(self) -> bool:
         if self.measured is None:
             return False
-        return self.measured >= self.wanted if self.relation == ">=" else self.measured <= self.wanted
+        return bool(self.measured >= self.wanted if self.relation == ">=" else self.measured <= self.wanted)
 
 
 _HEAD = ["backbone", "input", "n", "calls/s", "p50 ms", "p99 ms", "echo/s", "/ echo", "/ session"]

@@ -29,7 +29,7 @@ def test_every_room_is_in_it(wheel: zipfile.ZipFile) -> None:
         "glimpse/client/py.typed",
         "glimpse/cli/main.py",
         "glimpse/server/app.py",
-        "glimpse/fewshot/prototypes.py",
+        "glimpse/fewshot/engine.py",
         "glimpse/index/flat.py",
         "glimpse/ledger/migrations/env.py",
         "glimpse/export/onnx_image.py",

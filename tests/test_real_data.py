@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glimpse.client import Client, Decision, NewExample, Vector
+from glimpse.client import Client, Decision, Head, NewExample, Vector
 from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
 from support.server import ServerProcess
 
@@ -42,18 +42,30 @@ def embedded(client: Client, folder: Path) -> dict[str, list[Vector]]:
     return found
 
 
-def accuracy(client: Client, name: str, by_label: dict[str, list[Vector]], shots: int, seed: int) -> float:
-    """Percent right, with `shots` enrolled examples a label and all others as queries."""
+def accuracy(
+    client: Client, name: str, by_label: dict[str, list[Vector]], shots: int, seed: int, head: Head = Head.CLASS_MEAN
+) -> float:
+    """Percent right, with `shots` enrolled examples a label and all others as queries, by this head or the ladder's.
+
+    By the ladder's the collection must know how good it is, too.
+    """
     rng = np.random.default_rng(seed)
     orders = {label: rng.permutation(len(vectors)) for label, vectors in by_label.items()}
     support = [NewExample(by_label[label][i], label) for label, order in orders.items() for i in order[:shots]]
     queries = [(label, by_label[label][i]) for label, order in orders.items() for i in order[shots:]]
     collection = f"{name.replace('_', '-')}-{shots}-{seed}"
-    client.create_collection(collection)
+    client.create_collection(collection, pinned_head=head)
     assert all(result.ok for result in client.enroll(collection, support, create_labels=True).results)
+    check = client.check(collection)
     results = client.classify(collection, [vector for _, vector in queries], evidence=0)
     right = [result.unwrap().label == label for (label, _), result in zip(queries, results, strict=True)]
     client.delete_collection(collection, force=True)
+    if head is Head.UNSPECIFIED and shots > 1:
+        unknown = [result.unwrap().decision is Decision.UNKNOWN for result in results]
+        assert check.accuracy is not None
+        # It was measured with an example less in the label that is asked.
+        assert check.accuracy.low - 0.02 < np.mean(right) < check.accuracy.high + 0.1
+        assert np.mean(unknown) < 0.1
     return 100 * float(np.mean(right))
 
 
@@ -64,6 +76,34 @@ def test_few_shot_accuracy_is_the_references(client: Client, evaluation_data: Pa
         found = np.mean([accuracy(client, name, by_label, shots, seed) for seed in range(_SEEDS[name])])
         print(f"{name} {shots}-shot: {found:.1f} % (reference {reference})")
         assert found == pytest.approx(reference, abs=2), f"{name}, {shots}-shot"
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_the_ladder_beats_the_reference_and_knows_how_good_it_is(
+    client: Client, evaluation_data: Path, name: str
+) -> None:
+    by_label = embedded(client, evaluation_data / name)
+    seeds = range(_SEEDS[name] // 2)
+    found = np.mean([accuracy(client, name, by_label, 5, seed, Head.UNSPECIFIED) for seed in seeds])
+    print(f"{name} 5-shot by the ladder: {found:.1f} % (class mean, the reference: {REFERENCE[name][1]})")
+    assert found > REFERENCE[name][1] + (2 if name == "sign_digits" else -0.5)
+
+
+def test_clutter_is_unknown_more_often_than_what_belongs(client: Client, evaluation_data: Path) -> None:
+    folder = evaluation_data / "caltech101"
+    labels = sorted(one.name for one in folder.iterdir() if one.name != "BACKGROUND_Google")[:20]
+    files = {label: sorted((folder / label).iterdir()) for label in labels}
+    client.create_collection("clutter")
+    examples = [NewExample(file, label) for label in labels for file in files[label][:8]]
+    client.enroll("clutter", examples, create_labels=True, measure_accuracy=True)
+
+    def unknown(pictures: list[Path]) -> float:
+        answers = [result.unwrap() for result in client.classify("clutter", pictures)]
+        assert all(answer.calibrated and answer.p_value is not None for answer in answers)
+        return float(np.mean([answer.decision is Decision.UNKNOWN for answer in answers]))
+
+    assert unknown([file for label in labels for file in files[label][8:13]]) < 0.1
+    assert unknown(sorted((folder / "BACKGROUND_Google").iterdir())) > 0.4
 
 
 def test_one_photograph_each_answers_with_its_evidence(client: Client, evaluation_data: Path) -> None:

@@ -26,6 +26,8 @@ class FakeServer(
         self.accuracies: list[dict[str, float]] = []  # of the next enrolments
         self.classification = classification.Classification()  # of every input
         self.check = pb.CheckCollectionResponse()
+        self.files: dict[str, str] = {}  # that examples were enrolled from, by full name; others there are none
+        self.asked_for: list[str] = []  # examples
 
     def GetCollection(self, request: Any, context: Any) -> Any:
         return pb.GetCollectionResponse(collection=pb.Collection(name=request.name))
@@ -50,6 +52,13 @@ class FakeServer(
         self.enrolled.append(request)
         accuracies: Any = self.accuracies.pop(0) if self.accuracies else {}
         return pb.EnrollExamplesResponse(results=[self.result] * len(request.examples), **accuracies)
+
+    def GetExample(self, request: Any, context: Any) -> Any:
+        self.asked_for.append(request.name)
+        if request.name not in self.files:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"there is no example {request.name}")
+        metadata = {"file": self.files[request.name]} if self.files[request.name] else {}
+        return pb.GetExampleResponse(example=pb.Example(name=request.name, metadata=metadata))
 
     def CheckCollection(self, request: Any, context: Any) -> Any:
         return self.check

@@ -81,6 +81,28 @@ def test_a_check_is_told_in_eighty_columns(ask: Run, fake: FakeServer) -> None:
     assert not [row for row in rows if row.startswith(("sparrow", "lda "))]
 
 
+def test_suspects_are_named_by_their_files(ask: Run, fake: FakeServer) -> None:
+    fake.check = full()
+    example = f"collections/birds/examples/{EXAMPLE}"
+    fake.files = {example: "/data/pictures/of/birds/in/my/garden/robin/morning-0017.png"}
+    done = ask("check", "birds")
+    [row] = [" ".join(line.split()) for line in done.out.splitlines() if line.startswith(EXAMPLE)]
+    assert row.startswith(f"{EXAMPLE} …")
+    assert row.endswith("/morning-0017.png robin wren 0.970")
+    assert max(map(len, done.out.splitlines())) <= 80
+    [suspect] = ask("check", "birds", "--format", "json").objects[0]["suspects"]
+    assert (suspect["example"], suspect["file"]) == (example, fake.files[example])
+    fake.files = {example: ""}
+    assert f"{EXAMPLE} robin wren 0.970" in [" ".join(line.split()) for line in ask("check", "birds").out.splitlines()]
+
+
+def test_files_are_asked_for_of_the_first_twenty_suspects(ask: Run, fake: FakeServer) -> None:
+    suspects = [pb.SuspectExample(example=f"collections/birds/examples/{i}", label_id="robin") for i in range(30)]
+    fake.check = pb.CheckCollectionResponse(suspects=suspects)
+    assert len(ask("check", "birds", "--format", "json").objects[0]["suspects"]) == 30
+    assert len(fake.asked_for) == 20
+
+
 def test_a_check_leaves_out_what_was_not_measured(ask: Run, fake: FakeServer) -> None:
     fake.check = pb.CheckCollectionResponse(revision=1, false_accept=part(0.1))
     assert ask("check", "birds").out.splitlines() == [

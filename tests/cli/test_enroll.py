@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from glimpse.cli.example_files import file_metadata
+from glimpse.cli.inputs import Source
 from glimpse.v1 import collection_service_pb2 as pb
 
 from .conftest import Run
@@ -114,6 +116,42 @@ def test_what_to_look_at_is_told_the_gravest_first(ask: Run, fake: FakeServer) -
     [found] = ask("enroll", "birds", "--text", "tjip", "--label", "robin", "--format", "json").objects
     near = {"example": "collections/birds/examples/old", "label": "robin", "similarity": 0.991}
     assert (found["near_duplicates"], found["outlier"], len(found["conflicts"])) == ([near], True, 3)
+
+
+def test_other_examples_are_told_by_their_files(ask: Run, fake: FakeServer) -> None:
+    conflicts = [like("a", "wren", 0.98), like("c", "owl", 1.0)]
+    fake.result = pb.EnrollResult(conflicts=conflicts, near_duplicates=[like("old", "robin", 0.991)])
+    fake.files = {f"collections/birds/examples/{one}": f"birds/{one}.png" for one in ("a", "c", "old")}
+    assert ask("enroll", "birds", "--text", "tjip", "--label", "robin").err.splitlines() == [
+        "conflict: tjip is 'robin', and all but the same is 'owl' (1.000, birds/c.png), 'wren' (0.980)",
+        "near duplicate: tjip is all but birds/old.png (0.991), under 'robin' too",
+    ]
+    fake.files["collections/birds/examples/old"] = ""  # enrolled as a text
+    assert "is all but old (0.991)" in ask("enroll", "birds", "--text", "tjip", "--label", "robin").err
+
+
+def test_only_for_what_is_told_files_are_asked_for(ask: Run, fake: FakeServer, tmp_path: Path) -> None:
+    fake.result = pb.EnrollResult(near_duplicates=[like("old", "robin", 1.0)])
+    (tmp_path / "calls.txt").write_text("tjip\n" * 40)
+    ask("enroll", "birds", "calls.txt", "--label", "robin")
+    assert len(fake.asked_for) == 10
+
+
+def test_a_files_name_is_kept_with_its_example(run: Run, colours: Path, tmp_path: Path) -> None:
+    (tmp_path / "white.txt").write_text("white\n")
+    assert run("enroll", "files", colours / "red", "white.txt", "--label", "red", "--create").code == 0
+    found = run("examples", "list", "files", "--format", "json").objects
+    kept = [one["metadata"] for one in found]
+    assert kept == [*({"file": str(colours / "red" / f"{number}.png")} for number in range(6)), {}]
+    told = run("enroll", "files", colours / "red" / "3.png", "--label", "white", "--create").err
+    assert f"'red' (1.000, {colours / 'red' / '3.png'})" in told
+    run("collections", "delete", "files", "--force")
+
+
+def test_of_a_long_name_the_end_is_kept_and_bytes_that_are_no_text_are_replaced() -> None:
+    long = Path("/".join(["folder"] * 200), "robin.png")
+    assert file_metadata(Source("x", long, "robin")) == {"file": str(long)[-1024:]}
+    assert file_metadata(Source("x", Path("robin\udcff.png"), "robin")) == {"file": "robin\ufffd.png"}
 
 
 def test_ten_are_told_and_the_others_counted(ask: Run, fake: FakeServer, tmp_path: Path) -> None:

@@ -50,13 +50,101 @@ def test_drawings_with_strangers_and_two_backbones(
 
 
 def test_pinned_heads_stand_beside_the_ladder(evaluate: Evaluate, drawings: Path) -> None:
-    done = evaluate(drawings, "--shots", "1,4", "--seeds", "2", "--head", "neighbors", "--head", "class-mean")
+    pinned = [word for head in ("neighbors", "lda", "class-mean") for word in ("--head", head)]
+    done = evaluate(drawings, "--shots", "1,4", "--seeds", "2", *pinned)
     assert done.code == 0, done.err
     heads = {(one["head"], one["shots"]) for one in done.record["results"]}
-    assert {("auto", 4), ("neighbors", 4), ("class-mean", 1), ("class-mean+text", 4)} <= heads
-    assert ("neighbors", 1) not in heads
-    assert "shots 1: neighbors left out" in done.err
+    assert {("auto", 4), ("neighbors", 4), ("lda", 4), ("class-mean", 1), ("class-mean+text", 4)} <= heads
+    assert ("lda", 1) not in heads
+    assert "shots 1: lda left out" in done.err
     assert done.result(4, "neighbors")["answered_by"] == {"neighbors": 2}
+
+
+def test_names_alone_with_a_backbone_that_reads_no_text_beside(
+    evaluate: Evaluate, drawings: Path, tmp_path: Path
+) -> None:
+    for name in ("tiny", "other"):
+        tiny_image_bundle(tmp_path / name, name=name, seed=3)
+    backbones = [
+        word for name in (tmp_path / "tiny", tmp_path / "other", "glimpse-mini") for word in ("--backbone", name)
+    ]
+    done = evaluate(drawings, *backbones, "--shots", "0", "--seeds", "2")
+    assert done.code == 0, done.err
+    assert "shots 0: left out for tiny, other, which read no text and so have no prompts" in done.err
+    assert [one["backbone"] for one in done.record["results"]] == ["glimpse-mini"]
+    assert done.record["verdict"].startswith("glimpse-mini calls ")
+    assert "<summary>tiny</summary>" not in done.page  # of which nothing was measured
+    refused = evaluate(drawings, *backbones[:4], "--shots", "0")
+    assert (refused.code, "ask for other --shots" in refused.err) == (1, True)
+
+
+def test_prediction_sets_hold_what_they_promise(evaluate: Evaluate, drawings: Path, strangers: Path) -> None:
+    done = evaluate(drawings, "--shots", "1,4", "--seeds", "3")
+    assert done.code == 0, done.err
+    one, four = done.result(1), done.result(4)
+    assert (one["coverage"], one["set_size"]) == (None, None)
+    assert 1 <= four["set_size"]["mean"] <= 6
+    assert four["coverage"]["mean"] >= four["accuracy"]["mean"]  # a set holds its best label
+    assert "SET  SIZE" in done.out
+    assert "SET  SIZE" not in evaluate(drawings, "--shots", "4", "--seeds", "2", "--unknown", strangers).out
+
+
+def test_without_strangers_labels_are_withheld(evaluate: Evaluate, drawings: Path) -> None:
+    done = evaluate(drawings, "--shots", "1,5", "--seeds", "5")
+    assert done.code == 0, done.err
+    [found] = done.record["labels_withheld"]
+    assert (found["shots"], found["head"], len(found["trials"])) == (5, "auto", 3)
+    assert [len(some) for some in found["withheld"]] == [2, 2, 2]
+    assert len({tuple(some) for some in found["withheld"]}) > 1  # drawn anew
+    assert sum(found["histograms"][0]["strangers"]) == 3 * 2 * 5
+    assert sum(found["histograms"][0]["known"]) == 3 * 4 * 5
+    assert found["auroc"]["mean"] > 0.6
+    assert 0 <= found["expected"]["mean"] <= 1
+    assert "Labels withheld" in done.page
+    assert "A third of the labels withheld" in done.out
+    assert max(map(len, done.out.splitlines()[:-1])) <= 80
+
+
+def test_labels_are_not_withheld_beside_strangers_nor_where_they_are_few(
+    evaluate: Evaluate, drawings: Path, strangers: Path
+) -> None:
+    for data, arguments in ((drawings, ["--unknown", strangers]), (strangers, [])):
+        done = evaluate(data, "--shots", "2", "--seeds", "2", *arguments)
+        assert done.code == 0, done.err
+        assert done.record["labels_withheld"] == []
+        assert "Labels withheld" not in done.page
+
+
+def test_strangers_that_lie_in_the_data_have_no_label(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
+    shutil.copytree(drawings, tmp_path / "data")
+    unknown = tmp_path / "data" / "char_5"
+    done = evaluate(tmp_path / "data", "--unknown", unknown, "--shots", "2", "--seeds", "2")
+    assert done.code == 0, done.err
+    assert f"{unknown} lies in the data: its 10 inputs are strangers, and of no label" in done.err
+    assert "char_5" not in done.record["data"]["labels"]
+    assert done.record["data"]["strangers"]["inputs"] == 10
+    (unknown / "more").mkdir()
+    (unknown / "0.png").rename(unknown / "more" / "0.png")
+    deeper = evaluate(tmp_path / "data", "--unknown", unknown / "more" / ".." / "more", "--shots", "2", "--seeds", "2")
+    assert (deeper.code, deeper.record["data"]["inputs"]) == (0, 59)
+    nothing = evaluate(tmp_path / "data", "--unknown", tmp_path)
+    assert (nothing.code, "subfolders of" in nothing.err) == (1, True)
+
+
+def test_columns_of_a_table_can_be_named(evaluate: Evaluate, tmp_path: Path) -> None:
+    file = tmp_path / "data.csv"
+    file.write_text("\n".join(["label,intent,said", *(f"wrong,{label},{text}" for text, label in rows())]), "utf-8")
+    named = ["--label-column", "intent", "--text-column", "said"]
+    done = evaluate(file, *named, "--shots", "2", "--seeds", "2")
+    assert done.code == 0, done.err
+    assert len(done.record["data"]["labels"]) == 16
+    assert "--label-column intent --text-column said" in done.page
+    strange = tmp_path / "strange.csv"
+    strange.write_text("text\nthe weather\nmy old car\n", "utf-8")
+    assert evaluate(file, *named, "--unknown", strange, "--shots", "2", "--seeds", "2").code == 0
+    lacking = evaluate(file, "--text-column", "words")
+    assert "no column 'words'; it has label, intent, said — name the one with the texts with" in lacking.err
+    assert "is a folder and has no columns" in evaluate(tmp_path, *named).err
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
@@ -84,19 +172,42 @@ def test_pictures_named_by_a_table_lie_beside_it(evaluate: Evaluate, drawings: P
     assert done.record["data"]["inputs"] == 60
 
 
-def test_domains_are_taught_in_one_and_asked_in_each(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
-    for place, first in (("here", 0), ("there", 5)):
+def placed(drawings: Path, data: Path, places: str) -> Path:
+    """Three characters in places, three drawings of each."""
+    for number, place in enumerate(places):
         for folder in sorted(drawings.iterdir())[:3]:
-            (tmp_path / "data" / place / folder.name).mkdir(parents=True)
-            for number in range(first, first + 5):
-                shutil.copy(folder / f"{number}.png", tmp_path / "data" / place / folder.name)
-    done = evaluate(tmp_path / "data", "--domains", "--shots", "2", "--seeds", "2")
+            (data / place / folder.name).mkdir(parents=True)
+            for copy in range(3 * number, 3 * number + 3):
+                shutil.copy(folder / f"{copy}.png", data / place / folder.name)
+    return data
+
+
+def test_domains_are_taught_in_one_and_asked_in_each(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
+    done = evaluate(placed(drawings, tmp_path / "data", "ab"), "--domains", "--shots", "1", "--seeds", "2")
     assert done.code == 0, done.err
     found = {(one["taught_in"], one["asked_in"]): one for one in done.record["domains"]}
-    assert set(found) == {(a, b) for a in ("here", "there") for b in ("here", "there")}
-    assert found["here", "here"]["accuracy_centred"] is None
-    assert found["here", "there"]["accuracy_centred"]["trials"] == 2
-    assert "another, centred" in done.out
+    assert set(found) == {(a, b) for a in "ab" for b in "ab"}
+    assert found["a", "a"]["accuracy_centring"] is None
+    for way in ("accuracy", "accuracy_centring", "accuracy_coral", "accuracy_leace"):
+        assert found["a", "b"][way]["trials"] == 2
+    assert found["a", "b"]["accuracy_gate"] is None
+    assert "CENTRING" in done.out
+    assert "GATE" not in done.out
+
+
+def test_of_three_domains_two_are_taught_and_the_gate_chooses(
+    evaluate: Evaluate, drawings: Path, tmp_path: Path
+) -> None:
+    done = evaluate(placed(drawings, tmp_path / "data", "abc"), "--domains", "--shots", "1", "--seeds", "5")
+    assert done.code == 0, done.err
+    two = {one["asked_in"]: one for one in done.record["domains"] if one["taught_in"] == "two others"}
+    assert set(two) == set("abc")
+    for one in two.values():
+        assert one["accuracy_gate"]["trials"] == sum(one["gate_kept"].values()) == 3  # seeds
+        assert set(one["gate_kept"]) <= {"none", "centring", "coral", "leace"}
+    assert "two others" in done.page
+    assert "GATE" in done.out
+    assert max(map(len, done.out.splitlines()[:-1])) <= 80
 
 
 def test_what_cannot_be_read_is_named_and_left_out(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
@@ -135,7 +246,7 @@ def test_what_is_wrong_is_said_with_what_to_do(evaluate: Evaluate, drawings: Pat
     (tmp_path / "empty").mkdir()
     tiny_image_bundle(tmp_path / "tiny")
     for data, arguments, told in (
-        ("columns.csv", [], "no column 'text', 'path' or 'image'; it has sentence, kind"),
+        ("columns.csv", [], "no column 'text' or 'path' or 'image'; it has sentence, kind"),
         ("unlabelled.csv", [], "no column 'label'; it has text, kind"),
         ("lonely.csv", [], "no label has two examples"),
         ("one.csv", [], "only the label 'b' has two examples"),

@@ -49,7 +49,7 @@ def cells(**accuracies: list[float]) -> dict[Key, Cell]:
     """One number of shots, a backbone each."""
     made = {}
     for name, values in accuracies.items():
-        trials = {seed: Figures(value, *(0.0,) * 13) for seed, value in enumerate(values)}
+        trials = {seed: Figures(value, *(0.0,) * 16) for seed, value in enumerate(values)}
         made[name, "auto", 4] = Cell(name, Contender(None), 4, trials)
     return made
 

@@ -24,9 +24,11 @@ class Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
+        self.wide: list[int] = []  # how deep what scrolls sideways is
         self.tags: set[str] = set()
         self.sources: list[str] = []
         self.text = ""
+        self.first = ""  # what is read first
         self.feed(text)
         self.close()
         assert not self.open
@@ -35,6 +37,10 @@ class Page(HTMLParser):
         self.tags.add(tag)
         self.sources += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
         assert not any(name.startswith("on") for name, _ in attrs)
+        if tag == "table":
+            assert self.wide[-1:] == [len(self.open)]  # directly in what scrolls by itself
+        if dict(attrs).get("class") == "wide":
+            self.wide.append(len(self.open) + 1)
         if tag not in _VOID:
             self.open.append(tag)
 
@@ -42,6 +48,8 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
+        if "body" in self.open and data.strip():
+            self.first = self.first or data
         self.text += data
 
 
@@ -67,7 +75,9 @@ def test_the_page_is_whole_and_loads_nothing(evaluate: Evaluate, drawings: Path,
     assert _HOSTILE in page.text
     for title in ("Accuracy", "Can the probabilities be trusted?", "Sure and wrong", "How it was measured"):
         assert title in page.text
-    assert done.record["verdict"] in page.text
+    assert page.first == done.record["verdict"]
+    assert ".wide { overflow-x: auto; }" in done.page
+    assert "overflow-wrap: anywhere" in done.page
 
 
 def test_pictures_in_the_page_can_be_read(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from glimpse.evaluate.splits import MOST_A_LABEL, folds, most_queries, split
-from glimpse.evaluate.trial import Contender, Material, run
-from glimpse.fewshot import HeadKind, Policy, Terms, normalize
+from glimpse.evaluate.trial import Contender, Material, run, taught
+from glimpse.fewshot import HeadKind, Nearest, Policy, Terms, answer, normalize
+from glimpse.fewshot.strangers import nearest_to
 
 
 def test_each_label_gives_its_examples_and_the_others_are_asked_about() -> None:
@@ -30,6 +31,30 @@ def test_without_examples_the_parts_share_nothing() -> None:
     together = np.concatenate([part.queries for part in parts])
     assert len(parts) == 4
     assert sorted(together) == list(range(15))
+
+
+def test_sets_hold_what_ranks_among_their_labels_and_expectations_are_of_labels_left_out() -> None:
+    rng = np.random.default_rng(1)
+    rows = np.repeat(np.arange(4), 30)
+    vectors = normalize((rng.normal(size=(4, 6))[rows] + rng.normal(size=(120, 6))).astype(np.float32))
+    terms = Terms(Policy(coverage=0.8), 20.0)
+    labels = ["d", "c", "b", "a"]
+    material = Material(vectors, np.arange(120), rows, labels, np.zeros(0, np.intp), None, terms)
+    drawn = split(rows, 6, seed=0)
+    outcome = run(material, Contender(None), drawn)
+    support = vectors[drawn.support]
+    engine = taught(support, rows[drawn.support], labels, None)
+    queries = vectors[drawn.queries]
+    each = answer(engine, queries, Nearest(nearest_to(queries, support), np.full(96, -1.0)), terms, 4).each
+    wanted = [labels[row] in one.labels[: one.set_size] for row, one in zip(rows[drawn.queries], each, strict=True)]
+    assert outcome.queries.set_size.tolist() == [one.set_size for one in each]
+    assert outcome.queries.held.tolist() == wanted
+    assert 0 < np.mean(wanted) < 1
+    judged = engine.judged(outcome.head)
+    assert judged is not None
+    least = judged.typicality.least_fit(0.05, None)
+    assert least is not None
+    assert outcome.expected == (judged.typicality.strangers < least).mean()
 
 
 def test_with_one_example_a_label_the_answer_is_the_nearest_example() -> None:

@@ -275,3 +275,53 @@ def test_domains_are_taken_out_where_that_helps() -> None:
     fresh.add([NAMES[row] for row in rows], vectors)
     fitted(fresh, Examples(vectors, places, NAMES))
     assert not fresh.adapted
+
+
+def test_known_strangers_count_with_one_example_a_label_and_with_none() -> None:
+    vectors, strangers = blobs(0, list(range(5)), 0.3), blobs(1, [7] * 30, 0.3)
+    texts = dict(zip(NAMES, blobs(2, list(range(5)), 0.2), strict=True))
+    one = fitted(
+        engine_of(vectors, list(range(5))),
+        Examples(vectors, np.arange(5), NAMES, negatives=Strangers(strangers[:15])),
+    )
+    policy = Policy(default_threshold=-1.0)
+    found = ask(one, np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]]), vectors, Terms(policy, 10.0))
+    assert not found.calibrated
+    assert [each.decision for each in found.each[:5]] == [Decision.MATCH] * 5
+    assert np.mean([each.decision is Decision.UNKNOWN for each in found.each[5:]]) > 0.8
+    words = engine_of(vectors[:0], [], texts)
+    none = np.empty(0, np.intp)
+    fitted(words, Examples(vectors[:0], none, NAMES, texts, negatives=Strangers(strangers[:15])))
+    found = ask(
+        words, np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]]), vectors[:0], Terms(policy, 10.0)
+    )
+    assert found.kind is HeadKind.PROMPTS
+    assert np.mean([each.decision is Decision.UNKNOWN for each in found.each[:5]]) <= 0.2
+    assert np.mean([each.decision is Decision.UNKNOWN for each in found.each[5:]]) > 0.8
+
+
+def test_a_rate_of_false_accepts_needs_no_second_example() -> None:
+    rng = np.random.default_rng(0)
+    centres = normalize(rng.normal(size=(200, 24)).astype(np.float32))
+    names = [f"n{i}" for i in range(100)]
+    engine = Engine(24)
+    engine.add(names, centres[:100])
+    fitted(engine, Examples(centres[:100], np.arange(100), names))
+    for rate in (0.1, 0.4):
+        found = ask(engine, centres[100:], centres[:100], Terms(Policy(false_accept=rate), 10.0))
+        accepted = np.mean([one.decision is not Decision.UNKNOWN for one in found.each])
+        assert accepted == pytest.approx(rate, abs=0.12)
+        again = ask(engine, centres[:100], centres[:100], Terms(Policy(false_accept=rate), 10.0))
+        assert not any(one.decision is Decision.UNKNOWN for one in again.each)
+
+
+def test_a_label_of_text_alone_is_not_held_against_the_examples_of_others() -> None:
+    vectors = blobs(0, SHOTS[:32])  # l0 to l3
+    texts = {"l4": blobs(1, [4], 0.1)[0]}
+    engine = engine_of(vectors, SHOTS[:32], texts)
+    fitted(engine, Examples(vectors, np.array(SHOTS[:32], np.intp), NAMES, texts))
+    found = ask(engine, blobs(2, [4] * 20), vectors)
+    assert np.mean([one.labels[0] == "l4" for one in found.each]) > 0.8
+    assert all(
+        one.p_value is None and one.decision is not Decision.UNKNOWN for one in found.each if one.labels[0] == "l4"
+    )

@@ -35,6 +35,10 @@ def test_left_out_equals_leaving_out(seed: int, n: int) -> None:
         gram = hidden[rest].T @ hidden[rest] + fitted.ridge * np.eye(20)
         wanted = hidden[i] @ np.linalg.solve(gram, hidden[rest].T @ np.eye(3)[rows[rest]])
         assert fitted.left_out[i] == pytest.approx(wanted, abs=1e-4)
+        others = np.flatnonzero(rows != rows[i])
+        gram = hidden[others].T @ hidden[others] + fitted.ridge * np.eye(20)
+        wanted = hidden[i] @ np.linalg.solve(gram, hidden[others].T @ np.eye(3)[rows[others]])
+        assert fitted.label_left_out[i] == pytest.approx(wanted, abs=1e-4)
     gram = hidden.T @ hidden + fitted.ridge * np.eye(20)
     assert fitted.scores(vectors) == pytest.approx(hidden @ np.linalg.solve(gram, hidden.T @ np.eye(3)[rows]), abs=1e-4)
 

@@ -89,6 +89,9 @@ def test_kernel_ridge_left_out_equals_leaving_out(seed: int, n: int, beside_text
         rest = np.delete(np.arange(n), i)
         weights = np.linalg.solve(kernel[np.ix_(rest, rest)] + fitted.ridge * np.eye(n - 1), target[rest])
         assert fitted.left_out[i] == pytest.approx(kernel[i, rest] @ weights + prior[i], abs=1e-5)
+        others = np.flatnonzero(rows != rows[i])
+        weights = np.linalg.solve(kernel[np.ix_(others, others)] + fitted.ridge * np.eye(len(others)), target[others])
+        assert fitted.label_left_out[i] == pytest.approx(kernel[i, others] @ weights + prior[i], abs=1e-5)
     inside = np.linalg.solve(kernel + fitted.ridge * np.eye(n), target)
     assert fitted.scores(vectors, prior) == pytest.approx(kernel @ inside + prior, abs=1e-4)
 

@@ -5,12 +5,17 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from glimpse.cli.output import tell
 
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
 T = TypeVar("T")
 _BATCH = 32  # inputs in one call: enough to fill a batch of the server, few enough to show progress
+_LONGEST = 30  # characters of a title that leave room for a bar in 80 columns
 _EVERY = 5.0  # seconds between two lines of progress where there is no terminal
 
 
@@ -29,16 +34,20 @@ def batched(items: Sequence[T], size: int = _BATCH) -> Iterator[Sequence[T]]:
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Advance]:
-    """Progress on stderr: a bar on a terminal, now and then a line elsewhere."""
+    """Progress on stderr, with how many are done a second: a bar on a terminal, now and then a line elsewhere."""
     if not sys.stderr.isatty():
         yield _Lines(title, total).advance
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # What is being done stands at the end, behind a name.
+    short = title if len(title) <= _LONGEST else f"…{title[1 - _LONGEST :]}"
+    # A title may hold a name with brackets or braces; the bar takes what room the others leave.
+    named, room = TextColumn("{task.description}", markup=False), BarColumn(bar_width=None)
+    columns = (named, room, MofNCompleteColumn(), _rate_column(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=total)
+        task = bar.add_task(short, total=total)
         yield lambda count: bar.advance(task, count)
 
 
@@ -63,15 +72,36 @@ def working(title: str) -> Iterator[None]:
         yield
 
 
+def _rate_column() -> "ProgressColumn":
+    # Made where it is wanted: the module would import rich for every command.
+    from rich.progress import ProgressColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: "Task") -> "Text":
+            return Text(_rate(task.finished_speed or task.speed), style="progress.data.speed")
+
+    return Rate()
+
+
+def _rate(a_second: float | None) -> str:
+    """How many a second; of fewer than ten with a decimal."""
+    if not a_second:
+        return "-/s"
+    return f"{a_second:,.0f}/s" if a_second >= 10 else f"{a_second:.1f}/s"
+
+
 class _Lines:
     def __init__(self, title: str, total: int) -> None:
         self._title = title
         self._total = total
         self._done = 0
-        self._next = time.monotonic() + _EVERY
+        self._start = time.monotonic()
+        self._next = self._start + _EVERY
 
     def advance(self, count: int) -> None:
         self._done += count
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _EVERY
-            tell(f"{self._title}: {self._done} of {self._total}")
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _EVERY
+            tell(f"{self._title}: {self._done} of {self._total}, {_rate(self._done / (now - self._start))}")

@@ -1,5 +1,6 @@
 """`glimpse check`."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -8,11 +9,13 @@ import typer
 from glimpse.cli import check_report, options
 from glimpse.cli.batches import working
 from glimpse.cli.choices import answering
+from glimpse.cli.example_files import file_of
 from glimpse.cli.output import print_json
 from glimpse.cli.session import connected
-from glimpse.client import Head
+from glimpse.client import Check, Head
 
 app = options.group()
+_NAMED = 20  # suspects whose files are asked for
 
 
 @app.command()
@@ -26,14 +29,23 @@ def check(
 ) -> None:
     """What a collection knows of itself: how good it is, what looks wrong, what to do.
 
-    Leaves out each of its examples in turn and asks the others. Takes seconds for thousands of examples.
+    Leaves out each of its examples in turn and asks the others. Takes seconds for thousands of examples. Examples that
+    look mislabelled are named by the files that they were enrolled from.
     """
     with connected(server, timeout) as client, working(f"checking {collection}"):
         found = client.check(collection)
+        files = {one.example: file_of(client, one.example) for one in found.suspects[:_NAMED]}
     if output is options.Format.JSON:
-        print_json(**asdict(found, dict_factory=_plain))
+        print_json(**_record(found, files))
     else:
-        check_report.show(collection, found)
+        check_report.show(collection, found, files)
+
+
+def _record(found: Check, files: Mapping[str, str | None]) -> dict[str, Any]:
+    """Every field, and the files of suspects."""
+    record = asdict(found, dict_factory=_plain)
+    record["suspects"] = [{**one, "file": files.get(one["example"])} for one in record["suspects"]]
+    return record
 
 
 def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:

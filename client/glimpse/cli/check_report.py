@@ -1,7 +1,7 @@
 """A collection's check for people, in a terminal's width; what was not measured is left out."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from glimpse.cli.choices import answering
 from glimpse.cli.output import Column, Table, percent, shown, styled, terminal_width
@@ -13,15 +13,15 @@ _TOLD = 20  # labels that need more examples told one by one
 _ACCURACY = (Column("ACCURACY", 8, right=True), Column("95 % INTERVAL", 18, right=True))
 
 
-def show(name: str, check: Check) -> None:
-    """Prints it."""
+def show(name: str, check: Check, files: Mapping[str, str | None]) -> None:
+    """Prints it, with the files that suspects were enrolled from, where they are known."""
     examples = f", {check.accuracy.count} examples measured" if check.accuracy else ""
     print(styled(f"{shown(name)}, revision {check.revision}{examples}", "bold"))
     for title, text in _figures(check):
         _print_figure(title, text)
     _print_heads(check)
     _print_confusions(check)
-    _print_suspects(check)
+    _print_suspects(check, files)
     _print_labels(check)
     _print_adaptations(check)
     _print_advice(check.advice)
@@ -66,12 +66,15 @@ def _print_confusions(check: Check) -> None:
             table.row(one.label, one.answered_label, one.count)
 
 
-def _print_suspects(check: Check) -> None:
+def _print_suspects(check: Check, files: Mapping[str, str | None]) -> None:
     if check.suspects:
-        columns = [Column("EXAMPLE", _ID), Column("LABEL"), Column("OTHERS SAY")]
-        table = _section("Examples that look mislabelled", [*columns, Column("PROB", 5, right=True)])
+        named = any(files.values())
+        columns = [Column("EXAMPLE", _ID), *([Column("FILE", share=2, path=True)] if named else [])]
+        columns += [Column("LABEL"), Column("OTHERS SAY"), Column("PROB", 5, right=True)]
+        table = _section("Examples that look mislabelled", columns)
         for one in check.suspects:
-            table.row(one.example.rpartition("/")[2], one.label, one.answered_label, one.probability)
+            file = [files.get(one.example)] if named else []
+            table.row(one.example.rpartition("/")[2], *file, one.label, one.answered_label, one.probability)
 
 
 def _print_labels(check: Check) -> None:

@@ -11,6 +11,7 @@ from glimpse.cli.batches import batched, progress
 from glimpse.cli.choices import shown_role
 from glimpse.cli.enroll_report import Tally
 from glimpse.cli.errors import CliError
+from glimpse.cli.example_files import file_metadata, file_of
 from glimpse.cli.inputs import Source, read_labelled
 from glimpse.cli.session import connected
 from glimpse.client import AlreadyExists, Client, Label, LabelRole, NewExample, NotFound
@@ -44,6 +45,7 @@ def enroll(
     """Enroll examples: files, or folders whose subfolders are the labels.
 
     Enrolling the same file under the same label again changes nothing, so a run that was cut short is simply repeated.
+    A file's name is kept in its example's metadata, under `file`.
     With --negative or --unlabeled the label is made with that role where it is not there yet: glimpse enroll birds
     clutter/ --label none --negative. As JSON it prints an object an input. Exit code 1 where an input failed.
     """
@@ -57,15 +59,19 @@ def enroll(
             _prepare_labels(client, collection, sources, LabelRole.NEGATIVE if negative else LabelRole.UNLABELED)
         with progress("enrolling", len(sources)) as advance:
             for batch in batched(sources):
-                examples = [NewExample(source.content, source.label, domain=domain) for source in batch]
+                examples = [_example(source, domain) for source in batch]
                 # Measuring takes time that grows with the collection: only with what comes last.
                 last = batch[-1] is sources[-1]
                 enrollment = client.enroll(collection, examples, create_labels=create, measure_accuracy=last)
                 tally.add(batch, enrollment)
                 advance(len(batch))
-    tally.close()
+        tally.close(lambda example: file_of(client, example))
     if tally.counts["failures"]:
         raise typer.Exit(1)
+
+
+def _example(source: Source, domain: str) -> NewExample:
+    return NewExample(source.content, source.label, domain=domain, metadata=file_metadata(source))
 
 
 def _prepare(client: Client, collection: str, backbone: str, create: bool) -> None:

@@ -1,15 +1,19 @@
 """What `glimpse enroll` tells of its examples."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from glimpse.cli.answers import error_json, evidence_json, tell_truncated, truncated_json
 from glimpse.cli.errors import with_options
 from glimpse.cli.inputs import Source
 from glimpse.cli.options import Format
 from glimpse.cli.output import percent, print_json, print_record, tell
-from glimpse.client import Conflict, Enrollment, EnrollResult
+from glimpse.client import Conflict, Enrollment, EnrollResult, Evidence
 
 _TOLD = 10  # told one by one
+#: An example's full name → its file, or None.
+FileOf = Callable[[str], str | None]
+#: What is told once it is known which lines are: an example's file is asked for only then.
+_Line = Callable[[FileOf], str]
 
 
 class Tally:
@@ -20,7 +24,7 @@ class Tally:
             ("enrolled", "duplicates", "near_duplicates", "conflicts", "outliers", "failures"), 0
         )
         self._output = output
-        self._told: dict[str, list[str]] = {
+        self._told: dict[str, list[_Line]] = {
             kind: [] for kind in ("failures", "conflicts", "outliers", "near_duplicates")
         }
         self._batches = 0
@@ -38,11 +42,11 @@ class Tally:
                 print_json(**_record(source, result), **(self._accuracy if measured else {}))
             self._count(source, result)
 
-    def close(self) -> None:
-        """The summary; on stderr what to look at."""
+    def close(self, file_of: FileOf) -> None:
+        """The summary; on stderr what to look at, other examples by their files."""
         lines = [line for kind in self._told.values() for line in kind]
         for line in lines[:_TOLD]:
-            tell(line)
+            tell(line(file_of))
         if more := sum(self.counts[kind] for kind in self._told) - len(lines[:_TOLD]):
             tell(f"and {more} more")
         if self._output is Format.TABLE:
@@ -51,22 +55,21 @@ class Tally:
     def _count(self, source: Source, result: EnrollResult) -> None:
         name, label = source.name, source.label
         if result.error is not None:
-            self._note("failures", f"failed: {name}: {with_options(result.error.message)}")
+            failure = f"failed: {name}: {with_options(result.error.message)}"
+            self._note("failures", lambda _: failure)
             return
         if result.truncated:
             tell_truncated(self._output, name)
         self.counts["duplicates" if result.duplicate else "enrolled"] += 1
         if result.conflicts:
-            others = ", ".join(_labels(result.conflicts))
-            self._note("conflicts", f"conflict: {name} is {label!r}, and all but the same is {others}")
+            self._note("conflicts", lambda file_of: _conflict(source, result.conflicts, file_of))
         if result.outlier:
-            self._note("outliers", f"outlier: {name} is far from the other examples of {label!r}; is it one?")
+            outlier = f"outlier: {name} is far from the other examples of {label!r}; is it one?"
+            self._note("outliers", lambda _: outlier)
         if result.near_duplicates:
-            nearest = max(result.near_duplicates, key=lambda one: one.similarity)
-            known = f"{nearest.example.rpartition('/')[2]} ({nearest.similarity:.3f})"
-            self._note("near_duplicates", f"near duplicate: {name} is all but {known}, under {label!r} too")
+            self._note("near_duplicates", lambda file_of: _near_duplicate(source, result.near_duplicates, file_of))
 
-    def _note(self, kind: str, line: str) -> None:
+    def _note(self, kind: str, line: _Line) -> None:
         self.counts[kind] += 1
         if len(self._told[kind]) < _TOLD:
             self._told[kind].append(line)
@@ -79,12 +82,23 @@ class Tally:
         return {"leave-one-out accuracy": change}
 
 
-def _labels(conflicts: Iterable[Conflict]) -> list[str]:
-    """The labels in conflict, each with its nearest example's similarity, nearest first."""
-    nearest: dict[str, float] = {}
+def _conflict(source: Source, conflicts: Iterable[Conflict], file_of: FileOf) -> str:
+    """The labels in conflict, each with its nearest example's similarity, nearest first; and the nearest's file."""
+    nearest: dict[str, Conflict] = {}
     for one in sorted(conflicts, key=lambda one: -one.similarity):
-        nearest.setdefault(one.label, one.similarity)
-    return [f"{label!r} ({similarity:.3f})" for label, similarity in nearest.items()]
+        nearest.setdefault(one.label, one)
+    first, *others = nearest.values()
+    file = file_of(first.example)
+    told = [f"{first.label!r} ({first.similarity:.3f}{f', {file}' if file else ''})"]
+    told += [f"{one.label!r} ({one.similarity:.3f})" for one in others]
+    return f"conflict: {source.name} is {source.label!r}, and all but the same is {', '.join(told)}"
+
+
+def _near_duplicate(source: Source, others: Sequence[Evidence], file_of: FileOf) -> str:
+    nearest = max(others, key=lambda one: one.similarity)
+    known = file_of(nearest.example) or nearest.example.rpartition("/")[2]
+    told = f"{known} ({nearest.similarity:.3f})"
+    return f"near duplicate: {source.name} is all but {told}, under {source.label!r} too"
 
 
 def _record(source: Source, result: EnrollResult) -> dict[str, object]:

@@ -43,7 +43,7 @@ def evaluate(
         typer.Argument(
             metavar="DATA",
             help="A folder with a subfolder of pictures (or .txt files) a label, or a .csv, .tsv or .jsonl file with "
-            "`label` and one of `text`, `path`, `image` (and `domain`, with --domains).",
+            "the columns `label` and one of `text`, `path`, `image` (and `domain`, with --domains).",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for report.html and evaluation.json.")],
@@ -67,11 +67,24 @@ def evaluate(
         ),
     ] = None,
     unknown: Annotated[
-        Path | None, typer.Option("--unknown", metavar="DIR", help="Inputs of no label: a folder or a file as DATA.")
+        Path | None,
+        typer.Option(
+            "--unknown",
+            metavar="DIR",
+            help="Inputs of no label: a folder, in DATA or elsewhere, or a file as DATA. Without it a third of the "
+            "labels is withheld and asked about.",
+        ),
     ] = None,
     domains: Annotated[
-        bool, typer.Option("--domains", help="Also teach in one domain and ask in each. Folders: DOMAIN/LABEL/file.")
+        bool,
+        typer.Option("--domains", help="Also teach in one domain or two and ask in each. Folders: DOMAIN/LABEL/file."),
     ] = False,
+    label_column: Annotated[
+        str, typer.Option("--label-column", metavar="NAME", help="The column of labels, where DATA is a file.")
+    ] = "label",
+    text_column: Annotated[
+        str | None, typer.Option("--text-column", metavar="NAME", help="The column of texts, where DATA is a file.")
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Where vectors are kept; default ~/.cache/glimpse/embeddings."),
@@ -87,11 +100,14 @@ def evaluate(
     try:
         from glimpse.backbone import BundleError
         from glimpse.evaluate import EvaluationError, Plan, evaluate
+        from glimpse.evaluate.reading import Columns
         from glimpse.evaluate.report import record, write_report
     except ModuleNotFoundError as error:
         raise missing_module(error, "evaluate" if error.name == "matplotlib" else "server") from error
     _check_folder(out)
-    plan = Plan(data, backbones or ("glimpse-mini",), shots, seeds, cache or _cache(), _pinned(heads), unknown, domains)
+    columns, pinned = Columns(label_column, text_column), _pinned(heads)
+    names = backbones or ("glimpse-mini",)
+    plan = Plan(data, names, shots, seeds, cache or _cache(), pinned, unknown, domains, columns)
     try:
         found = evaluate(plan, progress)
     except EvaluationError as error:

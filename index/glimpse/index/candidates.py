@@ -12,13 +12,15 @@ from glimpse.index.flat import Ids, Vectors
 # The generated types lack a name or two.
 _faiss: Any = faiss
 
-# 4 sqrt(n) lists: reading their centres and reading the lists then cost about the same. None without its few vectors.
+# 4 sqrt(n) lists: of a million, more is found than with sqrt(n) lists when the same part is read. Each has its few
+# vectors, so that a small index reads all its lists.
 _LISTS, _LEAST_IN_LIST = 4, 8
-# What k-means needs for lists of even length, and no more: it is most of what building takes.
+# About the least that FAISS asks for (39): k-means takes much of the time of building.
 _TRAINED_PER_LIST, _ROUNDS = 40, 6
-# Of a million drawn as faces lie, a sixth of the lists has 99 in 100 of those sought: bench/results/gallery.md.
+# Of a million, an eighth of the lists has just 99 in 100 of the nearest, a sixth has more: `things` in
+# bench/results/gallery.md.
 _PROBED_PART, _LEAST_PROBED = 6, 64
-# Bits of a query's coordinates. Eight find no more than four, and take longer.
+# Bits of a query's coordinates. Eight hardly find more than four.
 _QUERY_BITS = 4
 _SEED = 1
 # Under one hold of the lock: some milliseconds, of codes read and of vectors written.
@@ -32,7 +34,7 @@ class CandidateIndex:
 
     Lists around k-means centres, of which a search reads some; in them one bit a coordinate, turned at random (RaBitQ,
     Gao and Long 2024). So similarities are estimates, off by some hundredths, and so is their order: ask for more than
-    are needed and compare those exactly. About 130 bytes a vector for 512 coordinates.
+    are needed and compare those exactly. About 165 bytes a vector for 512 coordinates.
     """
 
     def __init__(self, dimension: int, lists: int) -> None:
@@ -56,7 +58,7 @@ class CandidateIndex:
 
     @classmethod
     def build(cls, ids: Sequence[int] | Ids, vectors: Vectors) -> Self:
-        """Trains on the vectors, (n, d), and fills: a minute or some for a million.
+        """Trains on the vectors, (n, d), and fills: some minutes for a million.
 
         The same ids and vectors, in the same order, make the same index. Of an id that is there twice the last vector
         counts. Raises ValueError without vectors.

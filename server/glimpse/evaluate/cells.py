@@ -29,9 +29,14 @@ class Figures:
     ambiguous: float
     false_reject: float
     accuracy_of_matches: float | None
+    #: How often the prediction set holds the right label, of those that have one; and how many labels it has.
+    coverage: float | None
+    set_size: float | None
     #: Of strangers: called UNKNOWN, and called MATCH.
     caught: float | None
     false_accept: float | None
+    #: What the collection would expect to catch, by leaving out each of its labels.
+    expected: float | None
     #: How often something known fits better than a stranger; and by the plain measures.
     auroc: float | None
     auroc_cosine: float | None
@@ -114,13 +119,22 @@ def figures_of(outcome: Outcome, truth: Rows) -> Figures:
         float(decided[Decision.AMBIGUOUS].mean()),
         float(decided[Decision.UNKNOWN].mean()),
         float(right[matches].mean()) if matches.any() else None,
+        _mean(told.held),
+        _mean(told.set_size),
         caught,
         taken,
+        outcome.expected,
         own,
         cosine,
         softmax,
         outcome.seconds,
     )
+
+
+def _mean(values: Floats) -> float | None:
+    """Of those that are numbers."""
+    some = values[~np.isnan(values)]
+    return float(some.mean()) if len(some) else None
 
 
 def _of_strangers(known: Told, strangers: Told, calibrated: bool) -> _OfStrangers:

@@ -15,10 +15,11 @@ from glimpse.evaluate.encoders import check_reads, open_bundle
 from glimpse.evaluate.errors import EvaluationError
 from glimpse.evaluate.gather import Gathered, Watch, gather
 from glimpse.evaluate.mistakes import Mistakes
-from glimpse.evaluate.reading import read_dataset, read_strangers
-from glimpse.evaluate.splits import Split, folds, split
+from glimpse.evaluate.reading import Columns, read_dataset, read_strangers
+from glimpse.evaluate.splits import MOST_SEEDS_BESIDE, Split, folds, split
 from glimpse.evaluate.trial import Contender, run
 from glimpse.evaluate.verdict import Difference, Key, compared_head, differences, verdict
+from glimpse.evaluate.withheld import FEWEST_LABELS, FEWEST_SHOTS, withhold
 from glimpse.fewshot import HeadKind
 
 # Labels' names speak for these heads beside examples; without any example they all are the prompts.
@@ -37,6 +38,7 @@ class Plan:
     pinned: Sequence[HeadKind] = ()
     unknown: Path | None = None
     domains: bool = False
+    columns: Columns = field(default_factory=Columns)
 
 
 @dataclass(slots=True)
@@ -52,6 +54,8 @@ class Evaluation:
     cells: dict[Key, Cell] = field(default_factory=dict)
     #: Of each backbone, in the cell it is compared by at the most shots.
     mistakes: dict[str, Mistakes] = field(default_factory=dict)
+    #: With strangers made by withholding labels, where none were given.
+    withheld: list[Cell] = field(default_factory=list)
     across: list[Across] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     verdict: str = ""
@@ -62,17 +66,19 @@ class Evaluation:
 def evaluate(plan: Plan, watch: Watch) -> Evaluation:
     """Runs it. Raises EvaluationError, BundleError, OSError."""
     start = time.perf_counter()
-    dataset = read_dataset(plan.data, with_domains=plan.domains)
-    strangers = read_strangers(plan.unknown, dataset.kind) if plan.unknown else None
+    dataset, told = read_dataset(plan.data, plan.columns, with_domains=plan.domains, without=plan.unknown)
+    strangers = read_strangers(plan.unknown, plan.columns, dataset.kind) if plan.unknown else None
     bundles = _bundles(plan, dataset)
     usable(dataset)  # before the work
     if plan.domains:
         check_domains(dataset.domains)
     gathered = gather(dataset, strangers, bundles, plan.cache, watch)
     shots, notes = _possible(plan, gathered.dataset, bundles)
-    found = Evaluation(plan, gathered.dataset, bundles, gathered, shots, notes=[*gathered.notes, *notes])
+    found = Evaluation(plan, gathered.dataset, bundles, gathered, shots, notes=[*told, *gathered.notes, *notes])
     for bundle in bundles:
         _try_all(found, bundle, watch)
+        if not plan.unknown:
+            _try_withheld(found, bundle, watch)
         if plan.domains:
             _try_domains(found, bundle, watch)
     names = [bundle.manifest.name for bundle in bundles]
@@ -106,7 +112,8 @@ def _possible(plan: Plan, dataset: Dataset, bundles: Sequence[Bundle]) -> tuple[
             few = len(counts) - enough
             notes.append(f"shots {shots}: {few} of {len(counts)} labels have too few, and give all inputs but one")
     if 0 in kept and (wordless := [one.manifest.name for one in bundles if not one.manifest.text]):
-        notes.append(f"shots 0: left out for {', '.join(wordless)}, which reads no text and so has no prompts")
+        reads = "which reads no text and so has" if len(wordless) == 1 else "which read no text and so have"
+        notes.append(f"shots 0: left out for {', '.join(wordless)}, {reads} no prompts")
         if len(wordless) == len(bundles):
             kept.remove(0)
     if not kept:
@@ -151,11 +158,22 @@ def _splits(found: Evaluation, shots: int) -> list[Split]:
     return [split(rows, shots, seed) for seed in range(seeds)] if shots else folds(rows, seeds)
 
 
+def _try_withheld(found: Evaluation, bundle: Bundle, watch: Watch) -> None:
+    name, seeds = bundle.manifest.name, min(found.plan.seeds, MOST_SEEDS_BESIDE)
+    tried = [shots for shots in found.shots if shots >= FEWEST_SHOTS]
+    if not tried or len(found.dataset.labels) < FEWEST_LABELS:
+        return
+    with watch(f"{name}: labels withheld", len(tried) * seeds) as advance:
+        for shots in tried:
+            splits = [split(found.dataset.rows, shots, seed) for seed in range(seeds)]
+            found.withheld.append(withhold(name, found.gathered.materials[name], shots, splits, advance))
+
+
 def _try_domains(found: Evaluation, bundle: Bundle, watch: Watch) -> None:
     most = max(found.shots)
     if not most:
         return
-    name, data = bundle.manifest.name, found.dataset
-    with watch(f"{name}: domains", found.plan.seeds * len(data.domains)) as advance:
+    name, data, seeds = bundle.manifest.name, found.dataset, min(found.plan.seeds, MOST_SEEDS_BESIDE)
+    with watch(f"{name}: domains", seeds * len(data.domains)) as advance:
         material = found.gathered.materials[name]
-        found.across += across(name, material, data.domains, data.domain_rows, most, found.plan.seeds, advance)
+        found.across += across(name, material, data.domains, data.domain_rows, most, seeds, advance)

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from sys import intern
@@ -13,7 +14,7 @@ from PIL import Image
 from glimpse.evaluate.dataset import Dataset, Kind
 from glimpse.evaluate.errors import EvaluationError
 
-_CONTENTS: dict[str, Kind] = {"text": "text", "path": "image", "image": "image"}
+_CONTENTS: Mapping[str, Kind] = {"text": "text", "path": "image", "image": "image"}
 #: A line's number, and what stands there by column.
 _Row = tuple[int, Mapping[str, Any]]
 _TABLES, _JSON_LINES = {".csv": ",", ".tsv": "\t"}, (".jsonl", ".ndjson")
@@ -21,21 +22,42 @@ _TABLES, _JSON_LINES = {".csv": ",", ".tsv": "\t"}, (".jsonl", ".ndjson")
 csv.field_size_limit(1 << 27)
 
 
-def read_dataset(source: Path, *, with_domains: bool = False) -> Dataset:
-    """A folder (LABEL/file; with domains DOMAIN/LABEL/file) or a table. Raises EvaluationError."""
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What a table's columns are called. No text: `text`, or for pictures `path` or `image`."""
+
+    label: str = "label"
+    text: str | None = None
+
+    @property
+    def contents(self) -> Mapping[str, Kind]:
+        """The columns that may hold inputs."""
+        return {self.text: "text"} if self.text else _CONTENTS
+
+
+def read_dataset(
+    source: Path, columns: Columns, *, with_domains: bool = False, without: Path | None = None
+) -> tuple[Dataset, list[str]]:
+    """A folder (LABEL/file; with domains DOMAIN/LABEL/file) or a table, and what to say of it. Raises EvaluationError.
+
+    What lies in the folder `without` has no label here.
+    """
     if source.is_dir():
-        return _of_folder(source, with_domains)
-    kind, records = _records(source)
-    return _of_records(source, kind, records, with_domains)
+        if columns != Columns():
+            raise EvaluationError(f"{source} is a folder and has no columns", "its subfolders are the labels")
+        return _of_folder(source, with_domains, without if without and without.is_dir() else None)
+    kind, records = _records(source, columns.contents)
+    return _of_records(source, kind, records, columns, with_domains), []
 
 
-def read_strangers(source: Path, kind: Kind) -> Dataset:
+def read_strangers(source: Path, columns: Columns, kind: Kind) -> Dataset:
     """Inputs of no label: every picture, or text file, of a folder, or a table's column. Raises EvaluationError."""
     if source.is_dir():
         kind_there, contents = _contents(source, _in_folders([source])[0])
     else:
-        kind_there, records = _records(source)
-        contents = [_content(source, line, record, kind_there)[1] for line, record in records]
+        named = {**columns.contents, **_CONTENTS}  # another table may have other columns
+        kind_there, records = _records(source, named)
+        contents = [_content(source, line, record, named, kind_there)[1] for line, record in records]
     if kind_there != kind:
         raise EvaluationError(f"{source} holds {kind_there}s, and the data are {kind}s", "both must be of one kind")
     if not contents:
@@ -43,21 +65,30 @@ def read_strangers(source: Path, kind: Kind) -> Dataset:
     return Dataset.of(source, kind, contents, ["unknown"] * len(contents))
 
 
-def _of_folder(source: Path, with_domains: bool) -> Dataset:
+def _of_folder(source: Path, with_domains: bool, without: Path | None) -> tuple[Dataset, list[str]]:
     parents = _subfolders(source) if with_domains else [source]
     folders = [(parent.name, label) for parent in parents for label in _subfolders(parent)]
     if not folders:
         wanted = "DOMAIN/LABEL/file" if with_domains else "LABEL/file"
         raise EvaluationError(f"the folder {source} has no subfolders to take labels from", f"it reads {wanted}")
-    files, labels, domains = list[Path](), list[str](), list[str]()
+    files, labels, domains, left_out = list[Path](), list[str](), list[str](), 0
     for (domain, label), found in zip(folders, _in_folders([label for _, label in folders]), strict=True):
-        files += found
-        labels += [label.name] * len(found)
-        domains += [domain] * len(found)
+        kept = [one for one in found if without is None or not _within(one, without)]
+        left_out += len(found) - len(kept)
+        files += kept
+        labels += [label.name] * len(kept)
+        domains += [domain] * len(kept)
+    notes = [f"{without} lies in the data: its {left_out} inputs are strangers, and of no label"] if left_out else []
     kind, contents = _contents(source, files)
     if not contents:
-        raise EvaluationError(f"there is no picture and no .txt file in the subfolders of {source}")
-    return Dataset.of(source, kind, contents, labels, domains if with_domains else None)
+        beside = f" beside {without}" if left_out else ""
+        raise EvaluationError(f"there is no picture and no .txt file in the subfolders of {source}{beside}")
+    return Dataset.of(source, kind, contents, labels, domains if with_domains else None), notes
+
+
+def _within(file: Path, folder: Path) -> bool:
+    # Of the folder alone: that a file is a link says nothing of where it stands.
+    return (file.parent.resolve() / file.name).is_relative_to(folder.resolve())
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -84,7 +115,7 @@ def _contents(source: Path, files: Sequence[Path]) -> tuple[Kind, list[str]]:
         raise EvaluationError(f"a text in {source} is not UTF-8: {error}") from error
 
 
-def _records(source: Path) -> tuple[Kind, Iterator[_Row]]:
+def _records(source: Path, named: Mapping[str, Kind]) -> tuple[Kind, Iterator[_Row]]:
     """What a table's rows hold, and the rows, read as they are asked for."""
     suffix = source.suffix.lower()
     if not source.is_file():
@@ -95,10 +126,11 @@ def _records(source: Path) -> tuple[Kind, Iterator[_Row]]:
     first = next(rows, None)
     if first is None:
         raise EvaluationError(f"{source} has no row")
-    for column, kind in _CONTENTS.items():
+    for column, kind in named.items():
         if column in first[1]:
             return kind, chain([first], rows)
-    raise EvaluationError(_lacking(source, "'text', 'path' or 'image'", first[1]))
+    wanted = " or ".join(map(repr, named))
+    raise EvaluationError(_lacking(source, wanted, first[1]), "name the one with the texts with --text-column")
 
 
 def _rows(source: Path, suffix: str) -> Iterator[_Row]:
@@ -132,25 +164,27 @@ def _json_rows(source: Path, file: Any) -> Iterator[_Row]:
         yield line, record
 
 
-def _of_records(source: Path, kind: Kind, records: Iterator[_Row], with_domains: bool) -> Dataset:
-    columns = ["label", *(["domain"] if with_domains else [])]
-    taken: dict[str, list[str]] = {column: [] for column in columns}
+def _of_records(source: Path, kind: Kind, records: Iterator[_Row], columns: Columns, with_domains: bool) -> Dataset:
+    taken: dict[str, list[str]] = {name: [] for name in (columns.label, *(["domain"] if with_domains else []))}
     contents = []
     for line, record in records:
-        column, content = _content(source, line, record, kind)
+        column, content = _content(source, line, record, columns.contents, kind)
         contents.append(content)
-        for name in columns:
+        for name in taken:
             if name not in record:
-                raise EvaluationError(_lacking(source, repr(name), record))
+                step = "name the one with the labels with --label-column" if name == columns.label else ""
+                raise EvaluationError(_lacking(source, repr(name), record), step)
             if not (value := str(record[name]).strip()):
                 raise EvaluationError(f"{source}, line {line}: {name!r} is empty, beside {column} {content[:60]!r}")
             taken[name].append(intern(value))  # a million rows have few labels
-    return Dataset.of(source, kind, contents, taken["label"], taken.get("domain"))
+    return Dataset.of(source, kind, contents, taken[columns.label], taken.get("domain"))
 
 
-def _content(source: Path, line: int, record: Mapping[str, Any], kind: Kind) -> tuple[str, str]:
+def _content(
+    source: Path, line: int, record: Mapping[str, Any], named: Mapping[str, Kind], kind: Kind
+) -> tuple[str, str]:
     """A record's column of content, and what stands there; files relative to the table's folder."""
-    for column, kind_there in _CONTENTS.items():
+    for column, kind_there in named.items():
         if kind_there == kind and column in record:
             if not isinstance(record[column], str):
                 raise EvaluationError(f"{source}, line {line}: {column!r} is no text")

@@ -8,6 +8,8 @@ from glimpse.fewshot.vectors import Rows
 
 #: Inputs asked about in one trial: of a label, and in all.
 MOST_A_LABEL, MOST = 200, 20_000
+#: Draws for what is measured beside accuracy and takes as long: domains, and strangers by withholding labels.
+MOST_SEEDS_BESIDE = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One trial: a collection made of a few examples, asked about others, and about strangers."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +63,9 @@ class Told:
     fit: Floats
     cosine: Floats
     softmax: Floats
+    #: How many labels the prediction set has, and whether it holds the right one, 1 or 0; NaN: none was made.
+    set_size: Floats
+    held: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class Outcome:
     by_fit: bool
     #: What the collection says of itself; None: too few examples.
     left_out: float | None
+    #: The part of strangers that it would expect to catch, by leaving out labels; None: no fit is asked for.
+    expected: float | None
     queries: Told
     strangers: Told | None
     seconds: float
@@ -90,19 +95,18 @@ def run(material: Material, contender: Contender, split: Split) -> Outcome:
     head = engine.head()
     judged = engine.judged(head.kind)
     policy = material.terms.policy
-    by_fit = judged is not None and judged.typicality.least_fit(policy.false_reject, policy.false_accept) is not None
-    queries = (material.of(split.queries[part]) for part in _parts(len(split.queries)))
-    told = _ask(engine, queries, support, material)
-    strangers = (
-        np.array(material.vectors[material.strangers[part]], np.float32) for part in _parts(len(material.strangers))
-    )
+    least = judged.typicality.least_fit(policy.false_reject, policy.false_accept) if judged else None
+    expected = None
+    if judged and least is not None and len(judged.typicality.strangers):
+        expected = float((judged.typicality.strangers < least).mean())
     return Outcome(
         head.kind,
         judged is not None,
-        by_fit,
+        least is not None,
         judged.accuracy if judged else None,
-        told,
-        _ask(engine, strangers, support, material) if len(material.strangers) else None,
+        expected,
+        _ask(engine, material.inputs[split.queries], material.rows[split.queries], support, material),
+        _ask(engine, material.strangers, None, support, material) if len(material.strangers) else None,
         seconds,
     )
 
@@ -124,18 +128,22 @@ def taught(
     return engine
 
 
-def _parts(count: int) -> Iterator[slice]:
-    return (slice(start, start + _CHUNK) for start in range(0, count, _CHUNK))
-
-
-def _ask(engine: Engine, parts: Iterator[Array], support: Array, material: Material) -> Told:
+def _ask(engine: Engine, asked: Rows, truth: Rows | None, support: Array, material: Material) -> Told:
+    """What is said of inputs, by the rows of their vectors, (n,), and of their labels; strangers have none."""
     places = {label: row for row, label in enumerate(material.labels)}
-    found = [_told(engine, queries, support, material.terms, places) for queries in parts]
+    found = []
+    for start in range(0, len(asked), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        queries = np.array(material.vectors[asked[part]], np.float32)
+        own = [] if truth is None else [material.labels[row] for row in truth[part]]
+        found.append(_told(engine, queries, own, support, material.terms, places))
     columns = ([getattr(one, name) for one in found] for name in Told.__slots__)
     return Told(*(np.concatenate(column) for column in columns))
 
 
-def _told(engine: Engine, queries: Array, support: Array, terms: Terms, places: dict[str, int]) -> Told:
+def _told(
+    engine: Engine, queries: Array, own: Sequence[str], support: Array, terms: Terms, places: dict[str, int]
+) -> Told:
     nearest = Nearest.none(len(queries))
     if len(support):
         nearest = Nearest(nearest_to(queries, support), nearest.negatives)
@@ -147,23 +155,36 @@ def _told(engine: Engine, queries: Array, support: Array, terms: Terms, places: 
         return np.array(value, np.float64)
 
     each: Sequence[Answer] = answers.each
+    fits, ranks = _beyond(engine, answers.kind, queries, nearest, own)
+    sizes = column([one.set_size or np.nan for one in each])
     return Told(
         np.array([places[one.labels[0]] for one in each], np.intp),
         column([one.probabilities[0] for one in each]),
         np.array([DECISIONS.index(one.decision) for one in each], np.intp),
         column([one.similarity for one in each]),
         column([np.nan if one.p_value is None else one.p_value for one in each]),
-        _fits(engine, answers.kind, queries, nearest),
+        fits,
         most,
         np.exp(EXAMPLE_SCALE * most - log_partition(cosines, EXAMPLE_SCALE)),
+        sizes,
+        np.where(np.isnan(sizes), np.nan, ranks < sizes),
     )
 
 
-def _fits(engine: Engine, kind: HeadKind, queries: Array, nearest: Nearest) -> Floats:
-    """How well each fits, finer than p-values, which the examples are counted by; NaN where nothing was judged."""
-    judged = engine.judged(kind)
+def _beyond(
+    engine: Engine, kind: HeadKind, queries: Array, nearest: Nearest, own: Sequence[str]
+) -> tuple[Floats, Floats]:
+    """What answers do not say: how well each fits, and how many labels score more than its own, (n,) each.
+
+    Fits are finer than p-values, which the examples are counted by. NaN where nothing was judged.
+    """
+    judged, nothing = engine.judged(kind), np.full(len(queries), np.nan)
     if judged is None:
-        return np.full(len(queries), np.nan)
+        return nothing, nothing
     scores = engine.scores(kind, queries)
-    measured = engine.measures(kind, queries, nearest.examples, scores, judged.temperature)
-    return judged.typicality.fits_of(measured)
+    fits = judged.typicality.fits_of(engine.measures(kind, queries, nearest.examples, scores, judged.temperature))
+    if not own:
+        return fits, nothing
+    place = {label: column for column, label in enumerate(engine.labels)}
+    mine = scores[np.arange(len(own)), [place[label] for label in own]]
+    return fits, (scores > mine[:, None]).sum(1).astype(np.float64)

@@ -1,66 +1,19 @@
 """What an engine answers: scores, probabilities, how well an input fits, and the decision."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
 from glimpse.fewshot.calibration import set_floor
-from glimpse.fewshot.decision import EXAMPLE_SCALE, Decision, Policy, Signs, best, decide, log_partition
+from glimpse.fewshot.decision import EXAMPLE_SCALE, Decision, Signs, best, decide, decide_independent, log_partition
 from glimpse.fewshot.engine import Engine
 from glimpse.fewshot.judged import Judged
 from glimpse.fewshot.ladder import HeadKind
+from glimpse.fewshot.strangers import sureness
+from glimpse.fewshot.terms import Answer, Answers, Nearest, Terms
 from glimpse.fewshot.vectors import Array, Floats, Rows
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How scores are judged: the collection's policy, and what its backbone says of prompts."""
-
-    policy: Policy
-    prompt_scale: float
-    #: Any number of labels may be right. With prompts alone that takes the backbone's logit bias.
-    independent: bool = False
-    logit_bias: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """Cosines of n queries to the nearest example of a label, and to the nearest known stranger: (n,); -1: none."""
-
-    examples: Floats
-    negatives: Floats
-
-    @classmethod
-    def none(cls, count: int) -> "Nearest":
-        """Where there is no example."""
-        return cls(np.full(count, -1.0), np.full(count, -1.0))
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is said of one query; labels best first, with their scores and probabilities."""
-
-    decision: Decision
-    reason: str
-    labels: Sequence[str] = ()
-    scores: Sequence[float] = ()
-    probabilities: Sequence[float] = ()
-    #: In score; None: there is no second label.
-    margin: float | None = None
-    similarity: float = 0.0
-    p_value: float | None = None
-    set_size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What is said of n queries, and by which head."""
-
-    kind: HeadKind
-    reason: str
-    calibrated: bool
-    each: Sequence[Answer]
 
 
 def answer(
@@ -79,56 +32,104 @@ def answer(
     head = engine.head()
     if head.kind is HeadKind.NONE:
         return Answers(head.kind, head.reason, False, [Answer(Decision.UNKNOWN, head.reason) for _ in queries])
-    queries = engine.seen(queries, [domain] * len(queries))
-    scores = engine.scores(head.kind, queries, candidates)
     judged = engine.judged(head.kind) if candidates is None else None
+    asked = _Asked(engine, head.kind, judged, terms, engine.seen(queries, [domain] * len(queries)), nearest)
+    scores = engine.scores(head.kind, asked.queries, candidates)
     order = best(scores, max(top_k, 2))
     rows = order if candidates is None else np.take_along_axis(candidates, order, 1)
-    similarities = engine.similarities(queries, rows[:, :2])
-    if terms.independent:
-        probabilities, sizes = _independent(engine, head.kind, queries, scores, terms, judged)
-    else:
-        probabilities, sizes = _exclusive(head.kind, scores, terms, judged)
-    fits, p_values, least = _fits(engine, head.kind, queries, nearest, scores, judged, terms.policy)
-    each = []
-    for i, columns in enumerate(order):
-        cosines = similarities[i].tolist()
-        signs = Signs(
-            float(probabilities[i, columns[0]]),
-            cosines[0],
-            cosines[0] - cosines[1] if len(cosines) > 1 else None,
-            float(nearest.examples[i]),
-            float(nearest.negatives[i]),
-            fits[i],
-            least,
-            p_values[i],
-            sizes[i],
-        )
-        told = [row for row in rows[i, :top_k].tolist() if row >= 0]
-        values = scores[i, columns].tolist()
-        decision, reason = decide(signs, terms.policy) if not terms.independent else _held(signs, sizes[i])
-        each.append(
-            Answer(
-                decision,
-                reason,
-                [engine.labels[row] for row in told],
-                values[: len(told)],
-                probabilities[i, columns[: len(told)]].tolist(),
-                values[0] - values[1] if len(values) > 1 else None,
+    weighed = _Weighed.of(asked, scores)
+    each = [
+        _told(engine, signs, terms, rows[i, :top_k], scores[i, order[i]], weighed.probabilities[i, order[i]])
+        for i, signs in enumerate(_signs(asked, weighed, order, rows))
+    ]
+    return Answers(head.kind, head.reason, weighed.calibrated, each)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One call: n queries as the heads see them, and what they are judged by."""
+
+    engine: Engine
+    kind: HeadKind
+    judged: Judged | None
+    terms: Terms
+    queries: Array
+    nearest: Nearest
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """Scores made comparable: probabilities, (n, C), sizes of sets and how well each query fits, (n,)."""
+
+    probabilities: Floats
+    sizes: Sequence[int]
+    fits: Sequence[float | None]
+    p_values: Sequence[float | None]
+    least_fit: float | None
+    calibrated: bool
+
+    @classmethod
+    def of(cls, asked: _Asked, scores: Array) -> Self:
+        probabilities, sizes = (_independent if asked.terms.independent else _exclusive)(asked, scores)
+        fits, p_values, least = _fits(asked, scores)
+        policy, own = asked.terms.policy, asked.judged is not None
+        if not asked.terms.independent:
+            rejects = policy.threshold is not None or least is not None
+            own = own and rejects and (policy.margin is not None or bool(sizes and sizes[0]))
+        return cls(probabilities, sizes, fits, p_values, least, own)
+
+
+def _signs(asked: _Asked, weighed: _Weighed, order: Rows, rows: Rows) -> list[Signs]:
+    similarities = asked.engine.similarities(asked.queries, rows[:, :2])
+    # A label of text alone has no example to be near to.
+    shown = asked.engine.lda.moments.counts[rows[:, 0]] > 0
+    found = []
+    for i, cosines in enumerate(similarities.tolist()):
+        by_fit = shown[i] or asked.kind is HeadKind.PROMPTS
+        found.append(
+            Signs(
+                float(weighed.probabilities[i, order[i, 0]]),
                 cosines[0],
-                p_values[i],
-                sizes[i],
+                cosines[0] - cosines[1] if len(cosines) > 1 else None,
+                float(asked.nearest.examples[i]),
+                float(asked.nearest.negatives[i]) if shown[i] else -1.0,
+                bool(shown[i]),
+                weighed.fits[i] if by_fit else None,
+                weighed.least_fit,
+                weighed.p_values[i] if by_fit else None,
+                weighed.sizes[i],
             )
         )
-    return Answers(head.kind, head.reason, judged is not None, each)
+    return found
 
 
-def _exclusive(kind: HeadKind, scores: Array, terms: Terms, judged: Judged | None) -> tuple[Floats, list[int]]:
+def _told(engine: Engine, signs: Signs, terms: Terms, rows: Rows, scores: Array, probabilities: Floats) -> Answer:
+    """One query's answer from its best labels, best first: rows (k,), scores and probabilities (k or 2,)."""
+    policy = terms.policy
+    if not signs.shown:  # cosines to texts have no common level
+        policy = replace(policy, default_threshold=None, default_margin=None)
+    decision, reason = decide_independent(signs) if terms.independent else decide(signs, policy)
+    told = [row for row in rows.tolist() if row >= 0]
+    values = scores.tolist()
+    return Answer(
+        decision,
+        reason,
+        [engine.labels[row] for row in told],
+        values[: len(told)],
+        probabilities[: len(told)].tolist(),
+        values[0] - values[1] if len(values) > 1 else None,
+        signs.similarity,
+        signs.p_value,
+        signs.set_size,
+    )
+
+
+def _exclusive(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
     """Probabilities of labels of which one is right, (n, C), and the sizes of their prediction sets."""
-    default = terms.prompt_scale if kind is HeadKind.PROMPTS else EXAMPLE_SCALE
+    judged, coverage = asked.judged, asked.terms.policy.coverage
+    default = asked.terms.prompt_scale if asked.kind is HeadKind.PROMPTS else EXAMPLE_SCALE
     scale = 1 / judged.temperature if judged else default
     probabilities = np.exp(scale * scores.astype(np.float64) - log_partition(scores, scale)[:, None])
-    coverage = terms.policy.coverage
     floor = set_floor(judged.right, coverage) if judged else None
     if floor is None:
         return probabilities, [0] * len(scores)
@@ -139,46 +140,36 @@ def _exclusive(kind: HeadKind, scores: Array, terms: Terms, judged: Judged | Non
     return probabilities, np.minimum(sizes, scores.shape[1]).tolist()
 
 
-def _independent(
-    engine: Engine, kind: HeadKind, queries: Array, scores: Array, terms: Terms, judged: Judged | None
-) -> tuple[Floats, list[int]]:
+def _independent(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
     """Probabilities of labels by themselves, (n, C), and how many hold."""
-    fitted = engine.fitted
-    if judged and fitted and fitted.odds:
-        seen = queries
-        probabilities = fitted.odds.probabilities(fitted.background.distances(seen), engine.lda.lengths(seen), scores)
+    engine, terms, fitted = asked.engine, asked.terms, asked.engine.fitted
+    if asked.judged and fitted and fitted.odds:
+        around = fitted.background.distances(asked.queries)
+        probabilities = fitted.odds.probabilities(around, engine.lda.lengths(asked.queries), scores)
     else:
-        if kind is HeadKind.PROMPTS:
-            scale, bias = terms.prompt_scale, terms.logit_bias or 0.0
+        if asked.kind is HeadKind.PROMPTS:
+            # Without a bias prompts tell which label is likelier, and not whether it is likely.
+            scale, bias = terms.prompt_scale, -np.inf if terms.logit_bias is None else terms.logit_bias
         else:
             # As likely as not at the cosine from which on a label is believed by default.
-            scale = EXAMPLE_SCALE
-            bias = -scale * (terms.policy.default_threshold or 0.5)
+            threshold = terms.policy.threshold if terms.policy.threshold is not None else terms.policy.default_threshold
+            scale, bias = EXAMPLE_SCALE, -EXAMPLE_SCALE * (0.5 if threshold is None else threshold)
         probabilities = 0.5 + 0.5 * np.tanh((scale * scores.astype(np.float64) + bias) / 2)
     return probabilities, (probabilities >= 0.5).sum(1).tolist()
 
 
-def _held(signs: Signs, count: int) -> tuple[Decision, str]:
-    if signs.nearest_negative > signs.nearest:
-        return Decision.UNKNOWN, f"a known stranger is nearer (cosine {signs.nearest_negative:.3f}) than any example"
-    if not count:
-        return Decision.UNKNOWN, f"no label is as likely as not; the best is {signs.probability:.2f}"
-    return Decision.MATCH, "one label is more likely than not" if count == 1 else f"{count} labels are"
-
-
-def _fits(
-    engine: Engine,
-    kind: HeadKind,
-    queries: Array,
-    nearest: Nearest,
-    scores: Array,
-    judged: Judged | None,
-    policy: Policy,
-) -> tuple[Sequence[float | None], Sequence[float | None], float | None]:
+def _fits(asked: _Asked, scores: Array) -> tuple[Sequence[float | None], Sequence[float | None], float | None]:
     """How well each query fits, the part of the examples that fit no better, and how well it must."""
-    if judged is None or not engine.fitted:
-        return [None] * len(queries), [None] * len(queries), None
-    measured = engine.measures(kind, queries, nearest.examples, scores, judged.temperature)
-    typicality = judged.typicality
+    engine, policy, nearest = asked.engine, asked.terms.policy, asked.nearest.examples
+    unknown: Sequence[float | None] = [None] * len(scores)
+    if engine.fitted is None or not engine.lda.dense:
+        return unknown, unknown, None
+    if asked.judged is None:
+        plain = engine.fitted.plain
+        fits = sureness(scores) if asked.kind is HeadKind.PROMPTS else nearest
+        least = plain.ceiling if policy.false_accept is None else plain.least_fit(0.0, policy.false_accept)
+        return plain.fits_of(fits[:, None]).tolist(), unknown, least
+    typicality = asked.judged.typicality
+    measured = engine.measures(asked.kind, asked.queries, nearest, scores, asked.judged.temperature)
     least = typicality.least_fit(policy.false_reject, policy.false_accept)
     return typicality.fits_of(measured).tolist(), typicality.p_values(measured).tolist(), least

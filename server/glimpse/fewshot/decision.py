@@ -10,8 +10,8 @@ from glimpse.fewshot.vectors import Array, Floats
 
 # The temperature of cosines to examples, as weighted kNN on frozen features uses it (Wu et al. 2018).
 EXAMPLE_SCALE = 1 / 0.07
-# Under half the probability, the best prompt is not clearly the best.
-PROMPT_PROBABILITY = 0.5
+# With less than half of the probability, the best label is not clearly the best.
+LIKELY = 0.5
 
 
 class Decision(Enum):
@@ -50,6 +50,8 @@ class Signs:
     #: To the nearest example of the labels, and to the nearest known stranger; -1: none.
     nearest: float
     nearest_negative: float
+    #: Whether the best label has examples.
+    shown: bool = True
     #: How well it fits, how well it must, and the part of the examples that fit no better.
     fit: float | None = None
     least_fit: float | None = None
@@ -90,8 +92,11 @@ def _unknown(signs: Signs, policy: Policy) -> str | None:
         return None
     if signs.fit is not None and signs.least_fit is not None:
         if signs.fit < signs.least_fit:
+            if signs.p_value is None:
+                return "it is no more like the labels than strangers are"
             return f"only {signs.p_value:.1%} of the examples fit as badly, or it fits no better than strangers do"
-        return None
+        if signs.p_value is not None or policy.false_accept is not None:
+            return None
     if policy.default_threshold is not None and signs.similarity < policy.default_threshold:
         return f"cosine {signs.similarity:.3f} is under the default threshold {policy.default_threshold:g}"
     return None
@@ -100,18 +105,26 @@ def _unknown(signs: Signs, policy: Policy) -> str | None:
 def _ambiguous(signs: Signs, policy: Policy) -> str | None:
     margin = policy.margin
     if margin is None:
-        if signs.set_size:
-            if signs.set_size == 1:
-                return None
+        if signs.set_size > 1:
             return f"{signs.set_size} labels are needed to hold the right one in {policy.coverage:.0%} of cases"
-        margin = policy.default_margin
+        margin = None if signs.set_size else policy.default_margin
     if margin is None:
-        if signs.probability >= PROMPT_PROBABILITY:
+        if signs.probability >= LIKELY:
             return None
-        return f"its probability {signs.probability:.2f} is under {PROMPT_PROBABILITY:g}"
+        return f"its probability {signs.probability:.2f} is under {LIKELY:g}"
     if signs.lead is not None and signs.lead < margin:
         return f"its lead in cosine {signs.lead:.3f} is under {margin:g}"
     return None
+
+
+def decide_independent(signs: Signs) -> tuple[Decision, str]:
+    """Of labels that hold by themselves, `set_size` of them: MATCH or UNKNOWN, and why."""
+    if signs.nearest_negative > signs.nearest:
+        return Decision.UNKNOWN, f"a known stranger is nearer (cosine {signs.nearest_negative:.3f}) than any example"
+    if not signs.set_size:
+        return Decision.UNKNOWN, f"no label is as likely as not; the best is {signs.probability:.2f}"
+    several = "one label is" if signs.set_size == 1 else f"{signs.set_size} labels are"
+    return Decision.MATCH, f"{several} at least as likely as not"
 
 
 def best(scores: Array, k: int) -> npt.NDArray[np.intp]:

@@ -47,6 +47,7 @@ class Engine:
         self._since: list[_Change] = []
         self._noting = False
         self._adaptation: Adaptation | None = None
+        self._texts: Array | None = None
         # Where the labels stand among those of what was fitted as a whole; None: they are not the same.
         self._columns: Rows | None = None
 
@@ -114,7 +115,7 @@ class Engine:
             self.lda.adopt(fitted.lda.metric, fitted.lda.spread)
         self.fitted, self.fitted_version = fitted, token
         self._since, self._noting = [], False
-        self.mean = ClassMeanHead(self.lda.moments)
+        self.mean, self._texts = ClassMeanHead(self.lda.moments), None
         place = {label: column for column, label in enumerate(fitted.labels)}
         same = place.keys() == set(self.labels)
         self._columns = np.array([place[label] for label in self.labels], np.intp) if same else None
@@ -133,14 +134,16 @@ class Engine:
             return Chosen(HeadKind.PROMPTS, "no label has an example; prompts answer")
         text = bool(moments.texts)
         fitted = self.fitted
+        if fitted and fitted.chosen is HeadKind.PROMPTS and len(moments.texts) == len(moments.labels):
+            return Chosen(HeadKind.PROMPTS, fitted.reason)
         if fitted and fitted.whole is not None and self.settled and self._columns is not None:
             return Chosen(fitted.chosen, fitted.reason)
         if fitted is None or not self.lda.metric.freedom or fitted.chosen is HeadKind.CLASS_MEAN:
             kind = HeadKind.CLASS_MEAN_AND_PROMPTS if text else HeadKind.CLASS_MEAN
             return Chosen(kind, fitted.reason if fitted else self._why_mean(text))
-        if fitted.whole is not None:
-            return Chosen(HeadKind.LDA, "examples have changed; another head may answer when it is fitted to them")
-        return Chosen(HeadKind.LDA_AND_PROMPTS if text else HeadKind.LDA, fitted.reason)
+        changed = "examples have changed; another head may answer when it is fitted to them"
+        reason = fitted.reason if fitted.chosen is HeadKind.LDA else changed
+        return Chosen(HeadKind.LDA_AND_PROMPTS if text else HeadKind.LDA, reason)
 
     def judged(self, kind: HeadKind) -> Judged | None:
         """What leaving out says of a head, where there are examples enough."""
@@ -164,9 +167,18 @@ class Engine:
         head: LdaHead | ClassMeanHead = self.mean if kind in _COSINES else self.lda
         if candidates is not None:
             return np.where(candidates < 0, np.float32(-np.inf), head.scores_of(queries, candidates))
+        if kind is HeadKind.PROMPTS and self.lda.moments.counts.any():
+            return queries @ self._directions().T
         if self.fitted and self.fitted.whole and kind is self.fitted.chosen:
             return self.fitted.whole.scores(queries)[:, self._columns]
         return head.scores(queries)
+
+    def _directions(self) -> Array:
+        """Of every label's prompts, (C, d)."""
+        if self._texts is None:
+            texts = self.lda.moments.texts
+            self._texts = np.stack([np.asarray(texts[label], np.float32) for label in self.labels])
+        return self._texts
 
     def similarities(self, queries: Array, rows: Rows) -> Floats:
         """Cosines of queries, (n, d), to the centres of labels, whose rows are (n, k): (n, k)."""
@@ -185,7 +197,7 @@ class Engine:
         return "prompts count as two examples of their label"
 
     def _change(self, change: _Change, labels: Sequence[str]) -> None:
-        before = len(self.labels)
+        before, self._texts = len(self.labels), None
         change()
         self.version += 1
         if self._noting:

@@ -14,9 +14,9 @@ from glimpse.fewshot.judged import Judged
 from glimpse.fewshot.ladder import HeadKind, better
 from glimpse.fewshot.lda import LdaHead
 from glimpse.fewshot.odds import Odds
-from glimpse.fewshot.strangers import Background
+from glimpse.fewshot.strangers import Background, Typicality, nearest_others, nearest_to, sureness
 from glimpse.fewshot.vectors import Array, Floats, Rows
-from glimpse.fewshot.whole import Prompts, Whole, regressions
+from glimpse.fewshot.whole import Whole, regressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,9 @@ class Fitted:
     some: Rows
     rows: Rows
     judged: Mapping[HeadKind, Judged]
+    #: Where no spread within labels is known: by the cosine to the nearest example, or, where there is none, how sure
+    #: prompts are. What belongs is not measured.
+    plain: Typicality
     #: The ladder's choice or the pinned one, why, and what it scores with where it is fitted as a whole.
     chosen: HeadKind
     reason: str
@@ -47,10 +50,11 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A head on trial: what it says of the examples left out, (n, C), and how it scores others."""
+    """A head on trial: what it says of examples left out, and with their labels left out, (n, C); and of others."""
 
     kind: HeadKind
     left_out: Array | Floats
+    alone: Array | Floats
     scores: Callable[[Array], Array]
     whole: Whole | None = None
 
@@ -61,7 +65,7 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
     measured, spread = ground.measured(examples), bool(ground.lda.metric.freedom)
     candidates = {one.kind: one for one in _candidates(examples, ground, pinned, independent)}
     judged = {
-        one.kind: Judged.of(one.kind, one.left_out, measured, one.scores(ground.negatives), spread=spread)
+        one.kind: Judged.of(one.kind, one.left_out, one.alone, measured, one.scores(ground.negatives), spread=spread)
         for one in candidates.values()
     }
     chosen, reason = _choose(candidates, measured.rows, pinned, independent)
@@ -74,6 +78,7 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
         ground.some,
         measured.rows,
         judged,
+        _plain(examples, ground),
         chosen,
         reason,
         candidates[chosen].whole if chosen in candidates else None,
@@ -82,26 +87,38 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
     )
 
 
+def _plain(examples: Examples, ground: Ground) -> Typicality:
+    nothing, negatives = np.empty((0, 1)), examples.strangers
+    if not len(examples.vectors):
+        sure = sureness(ClassMeanHead(ground.lda.moments).scores(negatives)) if len(negatives) else np.empty(0)
+        return Typicality.of(nothing, None, sure[:, None])
+    some = np.sort(np.random.default_rng(0).permutation(len(examples.vectors))[: ground.most])
+    _, others = nearest_others(examples.vectors, ground.rows, some)
+    return Typicality.of(nothing, others[others > -1][:, None], nearest_to(negatives, examples.vectors)[:, None])
+
+
 def _candidates(examples: Examples, ground: Ground, pinned: HeadKind | None, independent: bool) -> Iterator[_Candidate]:
     moments, vectors, some = ground.lda.moments, ground.vectors, ground.some
     said = class_mean_left_out(moments, vectors[some], ground.rows[some])
-    yield _Candidate(HeadKind.CLASS_MEAN, said, ClassMeanHead(moments).scores)
+    yield _Candidate(HeadKind.CLASS_MEAN, said, said, ClassMeanHead(moments).scores)
     if len(examples.texts) == len(moments.labels):
         texts = np.stack([np.asarray(examples.texts[label], np.float32) for label in moments.labels])
-        prompts = Prompts(texts)
-        yield _Candidate(HeadKind.PROMPTS, prompts.scores(vectors[some]), prompts.scores, prompts)
+        told = vectors[some] @ texts.T
+        yield _Candidate(HeadKind.PROMPTS, told, told, lambda queries: queries @ texts.T)
     if ground.lda.metric.freedom:
-        yield _Candidate(HeadKind.LDA, ground.left_out.scores, ground.lda.scores)
+        yield _Candidate(HeadKind.LDA, ground.left_out.scores, ground.left_out.scores, ground.lda.scores)
     if independent:
         return
-    for kind, whole, left_out in regressions(vectors, ground.rows, moments, some, pinned):
-        yield _Candidate(kind, left_out, whole.scores, whole)
+    for kind, whole, left_out, alone in regressions(vectors, ground.rows, moments, some, pinned):
+        yield _Candidate(kind, left_out, alone, whole.scores, whole)
 
 
 def _choose(
     candidates: Mapping[HeadKind, _Candidate], rows: Rows, pinned: HeadKind | None, independent: bool
 ) -> tuple[HeadKind, str]:
-    if pinned is not None and pinned in candidates and not independent:
+    if independent:
+        pinned = None
+    if pinned is not None and pinned in candidates:
         return pinned, "the collection asks for it"
     sorry = f"{pinned.value.replace('_', ' ')} was asked for, but the examples do not allow it; " if pinned else ""
     if HeadKind.LDA not in candidates:

@@ -49,9 +49,8 @@ class Ground:
         metric, pooled = Metric.of(moments), moments.pooled()
         around = Metric.of(pooled)
         several = np.flatnonzero(moments.shots[rows] > 1)
-        most = int(np.clip(_LOOKS / max(1, vectors.size), _LEAST, _SAMPLE))
         # Always the same sample of the same examples.
-        some = np.sort(np.random.default_rng(0).permutation(several)[:most])
+        some = np.sort(np.random.default_rng(0).permutation(several)[: _most(vectors)])
         left_out = leave_one_out(moments, metric, vectors[some], rows[some])
         lda = LdaHead(moments.dimension, moments)
         lda.adopt(metric, left_out.spread)
@@ -70,6 +69,11 @@ class Ground:
             left_out,
             beside,
         )
+
+    @property
+    def most(self) -> int:
+        """How many examples are looked at for what takes a pass over all of them each."""
+        return _most(self.vectors)
 
     def measured(self, examples: Examples) -> Measured:
         """The examples left out, by themselves and with their labels, and the negatives."""
@@ -94,6 +98,10 @@ class Ground:
         counts = self.lda.moments.counts[self.rows[self.some]]
         several = counts > 1
         return np.sort((self.left_out.own * (counts - 1) / counts)[several])
+
+
+def _most(vectors: Array) -> int:
+    return int(np.clip(_LOOKS / max(1, vectors.size), _LEAST, _SAMPLE))
 
 
 def _seen(adaptation: Adaptation | None, vectors: Array, domains: Sequence[str]) -> Array:

@@ -60,9 +60,16 @@ class Judged:
 
     @classmethod
     def of(
-        cls, kind: HeadKind, left_out: Array | Floats, measured: Measured, negatives: Array | Floats, *, spread: bool
+        cls,
+        kind: HeadKind,
+        left_out: Array | Floats,
+        alone: Array | Floats,
+        measured: Measured,
+        negatives: Array | Floats,
+        *,
+        spread: bool,
     ) -> Self:
-        """From the scores of n examples left out, (n, C), and of M negatives, (M, C).
+        """From the scores of n examples left out, by themselves and with their labels, and of M negatives: (n or M, C).
 
         Without a spread within labels whatever comes fits.
         """
@@ -76,7 +83,9 @@ class Judged:
         return cls(
             kind,
             temperature,
-            _typicality(left_out, measured, negatives, temperature) if spread else Typicality.of(np.empty((0, 3))),
+            _typicality(left_out, alone, measured, negatives, temperature)
+            if spread
+            else Typicality.of(np.empty((0, 3))),
             said,
             probabilities[each, said],
             own,
@@ -86,12 +95,16 @@ class Judged:
 
 
 def _typicality(
-    left_out: Array | Floats, measured: Measured, negatives: Array | Floats, temperature: float
+    left_out: Array | Floats,
+    alone: Array | Floats,
+    measured: Measured,
+    negatives: Array | Floats,
+    temperature: float,
 ) -> Typicality:
     def of(fit: Fit, scores: Array | Floats) -> Floats:
         return measures(fit.distances, fit.background, fit.nearest, scores, temperature)
 
-    alone = np.array(left_out, np.float64)
+    alone = np.array(alone, np.float64)
     alone[np.arange(len(alone)), measured.rows] = -np.inf
     told = np.isfinite(alone).any(1)  # there is another label
     some = measured.as_strangers

@@ -2,7 +2,8 @@
 
 f(x) = f0(x) + k(x, S) (K + lam I)^-1 (Y - f0(S)), k(x, y) = exp(-beta (1 - x . y)), Y one-hot. Beta and lam are those
 of the least leave-one-out error, which is exact without fitting anew: with a = (K + lam I)^-1 (Y - f0(S)), the residual
-of example i is a_i / [(K + lam I)^-1]_ii (Rifkin and Lippert 2007).
+of example i is a_i / [(K + lam I)^-1]_ii (Rifkin and Lippert 2007), and those of a label's examples, all left out at
+once, are [(K + lam I)^-1]_gg^-1 a_g.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class KernelRidge:
     ridge: float
     #: What it would have said of each example without it, (N, C).
     left_out: Floats
+    #: And without any example of its label, (N, C).
+    label_left_out: Floats
 
     @classmethod
     def fit(cls, vectors: Array, rows: Rows, labels: int, prior: npt.ArrayLike | None = None) -> "KernelRidge":
@@ -34,7 +37,7 @@ class KernelRidge:
         target = np.eye(labels)[rows]
         wanted = target if prior is None else target - np.asarray(prior, np.float64)
         cosines = np.asarray(vectors @ vectors.T, np.float64)
-        best: tuple[float, KernelRidge] | None = None
+        least, kept = np.inf, None
         for beta in BETAS:
             values, basis = np.linalg.eigh(np.exp(-beta * (1 - cosines)))
             inside = basis.T @ wanted
@@ -43,11 +46,15 @@ class KernelRidge:
                 weights = basis @ (inverse[:, None] * inside)
                 residuals = weights / (basis**2 @ inverse)[:, None]
                 error = float((residuals**2).mean())
-                if best is None or error < best[0]:
-                    fitted = cls(vectors, np.asarray(weights, np.float32), beta, ridge, target - residuals)
-                    best = error, fitted
-        assert best is not None  # noqa: S101 (the grid is not empty)
-        return best[1]
+                if error < least:
+                    least, kept = error, (beta, ridge, weights, residuals, (basis * inverse) @ basis.T)
+        assert kept is not None  # noqa: S101 (the grid is not empty)
+        beta, ridge, weights, residuals, whole = kept
+        without = np.empty_like(weights)
+        for row in np.unique(rows):
+            group = np.flatnonzero(rows == row)
+            without[group] = target[group] - np.linalg.solve(whole[np.ix_(group, group)], weights[group])
+        return cls(vectors, np.asarray(weights, np.float32), beta, ridge, target - residuals, without)
 
     def scores(self, queries: Array, prior: npt.ArrayLike | None = None) -> Array:
         """(n, d) and f0, (n, C), if any → (n, C)."""

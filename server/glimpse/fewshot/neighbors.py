@@ -32,19 +32,23 @@ class Neighbors:
         """(n, d) → (n, C)."""
         return self._votes(queries, None)
 
-    def left_out(self, some: Rows) -> Array:
-        """What the others say of some of the examples, (n,) → (n, C)."""
+    def left_out(self, some: Rows, *, with_label: bool = False) -> Array:
+        """What the others, or those of other labels, say of some of the examples: (n,) → (n, C)."""
         parts = [some[start : start + _CHUNK] for start in range(0, len(some), _CHUNK)]
-        found = [self._votes(self.vectors[part], part) for part in parts]
+        found = []
+        for part in parts:
+            out = np.arange(len(self.rows)) == part[:, None]
+            found.append(self._votes(self.vectors[part], self.rows == self.rows[part, None] if with_label else out))
         return np.concatenate(found) if found else np.empty((0, self.labels), np.float32)
 
-    def _votes(self, queries: Array, without: Rows | None) -> Array:
+    def _votes(self, queries: Array, without: "npt.NDArray[np.bool_] | None") -> Array:
         cosines = queries @ self.vectors.T
         if without is not None:
-            cosines[np.arange(len(without)), without] = -np.inf
-        k = min(self.k, cosines.shape[1] - (without is not None))
+            cosines[without] = -np.inf
+        k = min(self.k, cosines.shape[1])
         nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k] if k else np.empty((len(cosines), 0), np.intp)
-        return votes(np.take_along_axis(cosines, nearest, 1), self.rows[nearest], self.labels)
+        found = np.take_along_axis(cosines, nearest, 1)
+        return votes(found, np.where(np.isfinite(found), self.rows[nearest], -1), self.labels)
 
 
 def votes(similarities: npt.ArrayLike, rows: Rows, labels: int) -> Array:
@@ -52,8 +56,8 @@ def votes(similarities: npt.ArrayLike, rows: Rows, labels: int) -> Array:
 
     From k neighbours' cosines and the columns of their labels, (n, k) each; column -1: no more neighbours.
     """
-    cosines = np.asarray(similarities, np.float64)
     there = rows >= 0
+    cosines = np.where(there, np.asarray(similarities, np.float64), -1.0)
     weights = np.where(there, np.exp(EXAMPLE_SCALE * (cosines - cosines.max(1, keepdims=True, initial=-1.0))), 0.0)
     total = weights.sum(1, keepdims=True)
     weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)

@@ -63,7 +63,7 @@ def measures(
 class Typicality:
     """How well inputs fit among the examples: fits in ascending order, of what belongs and of what does not."""
 
-    units: Floats  # (3,)
+    units: Floats  # one a measure: three, or one where there is no spread within labels
     #: Of the examples, each left out: (N,).
     fits: Floats
     #: Of the examples whose whole label is left out, which makes strangers of them: (N,).
@@ -107,8 +107,13 @@ class Typicality:
         allowed = int(false_reject * (self.count + 1) + 1e-9)
         if not allowed:
             return None
-        ceiling = _over(self.negatives, max(_CEILING, 1 / (len(self.negatives) + 1)))
+        ceiling = self.ceiling
         return max(float(self.fits[allowed - 1]), -np.inf if ceiling is None else ceiling)
+
+    @property
+    def ceiling(self) -> float | None:
+        """Just over the fit of known negatives, or of most of them; None: there are none."""
+        return _over(self.negatives, max(_CEILING, 1 / (len(self.negatives) + 1)))
 
 
 def _over(strangers: Floats, accepted: float) -> float | None:
@@ -131,6 +136,11 @@ def nearest_others(vectors: Array, rows: Rows, some: Rows) -> tuple[Floats, Floa
         cosines[rows[part, None] == rows] = -1.0
         other[start : start + _CHUNK] = cosines.max(1)
     return nearest, other
+
+
+def sureness(cosines: Array) -> Floats:
+    """The greatest probability by softmax over cosines to prompts, unscaled: (n, C) → (n,) (MCM: Ming et al. 2022)."""
+    return np.asarray(1 / np.exp(cosines.astype(np.float64) - cosines.max(1, keepdims=True)).sum(1), np.float64)
 
 
 def nearest_to(queries: Array, vectors: Array) -> Floats:

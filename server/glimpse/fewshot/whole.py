@@ -1,7 +1,6 @@
 """The heads that are fitted as a whole rather than example by example."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from glimpse.fewshot.kernel_ridge import MOST_EXAMPLES, KernelRidge
 from glimpse.fewshot.ladder import COMPARED_FROM, MANY, HeadKind, middle_shots
@@ -10,39 +9,30 @@ from glimpse.fewshot.neighbors import Neighbors
 from glimpse.fewshot.projected_ridge import ProjectedRidge
 from glimpse.fewshot.vectors import Array, Floats, Rows
 
-
-@dataclass(frozen=True, slots=True)
-class Prompts:
-    """Cosines to the prompts alone, whatever examples there are."""
-
-    directions: Array  # (C, d)
-
-    def scores(self, queries: Array) -> Array:
-        """(n, d) → (n, C)."""
-        return queries @ self.directions.T
-
-
 #: What does not follow examples one by one, but is fitted to all of them.
-Whole = KernelRidge | ProjectedRidge | Neighbors | Prompts
+Whole = KernelRidge | ProjectedRidge | Neighbors
 # Projected ridge takes O(N) memory and time for each of its 2,000 features.
 _MOST_PROJECTED = 50_000
 
 
 def regressions(
     vectors: Array, rows: Rows, moments: Moments, some: Rows, pinned: HeadKind | None
-) -> Iterator[tuple[HeadKind, Whole, Array | Floats]]:
-    """Each head worth fitting to examples, (N, d) and (N,), and what it says of some of them left out, (n, C)."""
+) -> Iterator[tuple[HeadKind, Whole, Array | Floats, Array | Floats]]:
+    """Each head worth fitting to examples, (N, d) and (N,); and what it says of some of them, (n, C) twice.
+
+    With each left out, and with its whole label left out.
+    """
     count, shots = len(moments.labels), middle_shots(moments.counts)
     if not moments.counts.all():  # labels that text alone stands for would never be an answer
         return
     compare = pinned is None and shots >= COMPARED_FROM
     if (compare or pinned is HeadKind.KERNEL_RIDGE) and len(rows) <= MOST_EXAMPLES:
         kernel = KernelRidge.fit(vectors, rows, count)
-        yield HeadKind.KERNEL_RIDGE, kernel, kernel.left_out[some]
+        yield HeadKind.KERNEL_RIDGE, kernel, kernel.left_out[some], kernel.label_left_out[some]
     many = compare and shots >= MANY
     if (many or pinned is HeadKind.PROJECTED_RIDGE) and len(rows) <= _MOST_PROJECTED:
         projected = ProjectedRidge.fit(vectors, rows, count)
-        yield HeadKind.PROJECTED_RIDGE, projected, projected.left_out[some]
+        yield HeadKind.PROJECTED_RIDGE, projected, projected.left_out[some], projected.label_left_out[some]
     if pinned is HeadKind.NEIGHBORS:
         neighbors = Neighbors.fit(vectors, rows, count)
-        yield HeadKind.NEIGHBORS, neighbors, neighbors.left_out(some)
+        yield HeadKind.NEIGHBORS, neighbors, neighbors.left_out(some), neighbors.left_out(some, with_label=True)

@@ -82,8 +82,10 @@ def check_enum(value: int, known: Sequence[int], field: str) -> None:
         raise invalid("UNKNOWN_ENUM_VALUE", f"{value} is not a value of this enum; known are {list(known)}", field)
 
 
-def check_head(head: int, field: str) -> None:
+def check_head(head: int, label_mode: int, field: str) -> None:
     """A head that can be asked for; 0: none is."""
+    if head and label_mode == types_pb2.LABEL_MODE_INDEPENDENT:
+        raise invalid("HEAD_NOT_PINNABLE", "labels that are independent of each other have one head alone", field)
     pinnable = [types_pb2.HEAD_UNSPECIFIED, *(HEADS[kind] for kind in PINNABLE)]
     if head not in pinnable:
         check_enum(head, types_pb2.Head.values(), field)

@@ -28,7 +28,7 @@ class CollectionCalls(ResourceCalls):
         checks.check_length(given.display_name, "collection.display_name")
         checks.check_policy(given.policy, "collection.policy")
         checks.check_enum(given.label_mode, types_pb2.LabelMode.values(), "collection.label_mode")
-        checks.check_head(given.pinned_head, "collection.pinned_head")
+        checks.check_head(given.pinned_head, given.label_mode, "collection.pinned_head")
         backbone = self.rooms.backbones.find(given.backbone, "collection.backbone")
         record = CollectionRecord(
             collection_id,
@@ -78,7 +78,7 @@ class CollectionCalls(ResourceCalls):
         view = self.view(given.name, "collection.name")
         checks.check_length(given.display_name, "collection.display_name")
         checks.check_policy(given.policy, "collection.policy")
-        checks.check_head(given.pinned_head, "collection.pinned_head")
+        checks.check_head(given.pinned_head, view.record.label_mode, "collection.pinned_head")
         changes = _changes(given, checks.mask_paths(request.update_mask.paths))
 
         def plan() -> Callable[[Ledger], CollectionRecord]:

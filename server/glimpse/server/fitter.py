@@ -90,7 +90,7 @@ class Fitter:
         taken = snapshot(view)
         pinned = self._heads.get(view.record.pinned_head)
         loop = asyncio.get_running_loop()
-        if len(taken.examples.ids):
+        if taken.labels and len(taken.examples.ids) + len(taken.negatives.ids):
             fitted = await loop.run_in_executor(self._thread, _fitted, taken, pinned, view.independent)
             view.engine.adopt(fitted, taken.token, whole=taken.whole)
             view.fitted_ids = taken.examples.ids

@@ -15,7 +15,7 @@ from glimpse.fewshot.vectors import Array, Rows
 from glimpse.index import CandidateIndex, Ids
 
 #: Labels that the head scores for each input.
-CANDIDATES = 64
+CANDIDATES = 256
 # Directions taken from the engine at a time, so that other calls come in between.
 _SLICE = 10_000
 

@@ -143,7 +143,7 @@ def few_shot(client: Client, name: str, embedded: Embedded, shots: int, seed: in
     if queries is embedded.support:
         queries = [query for i, query in enumerate(queries) if i not in set(chosen)]
     collection = f"{name.replace('_', '-')}-{shots}-{seed}"
-    client.create_collection(collection)
+    client.create_collection(collection, pinned_head=Head.CLASS_MEAN)
     assert all(result.ok for result in client.enroll(collection, examples, create_labels=True).results)
     found = right(client, collection, queries)
     client.delete_collection(collection, force=True)

@@ -13,9 +13,10 @@ from glimpse.evaluate.verdict import compared_head
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #22252a; background: #fff; max-width: 46rem; margin: 0 auto;
-  padding: 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; } h3 { font-size: 1rem; }
-.verdict { font-size: 1.15rem; padding: .8rem 1rem; background: #f3f6fa; border-left: 4px solid #0072b2; }
+  padding: 1rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin-top: 2.5rem; } h3 { font-size: 1rem; }
+.verdict { font-size: 1.15rem; font-weight: normal;
+  margin: 0; padding: .8rem 1rem; background: #f3f6fa; border-left: 4px solid #0072b2; }
 .note, figcaption, .small { color: #5d636b; font-size: .875rem; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .875rem; white-space: nowrap; }
@@ -23,8 +24,13 @@ th, td { padding: .25rem .6rem; border-bottom: 1px solid #e3e6ea; text-align: ri
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 .worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: .75rem; }
 .worst.texts { grid-template-columns: 1fr; } .worst img { display: block; }
-.worst div, code { overflow-wrap: anywhere; } .worst div { font-size: .8125rem; } summary { cursor: pointer; }
+.worst div { font-size: .8125rem; } summary { cursor: pointer; }
 """
+
+_WITHHELD = (
+    "No strangers were given (--unknown names a folder of some), so a third of the labels was withheld, and their "
+    "inputs asked. Expected: what a collection expects to catch, by leaving out its own labels."
+)
 
 
 def page(evaluation: Evaluation) -> str:
@@ -34,13 +40,14 @@ def page(evaluation: Evaluation) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{body}\n</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f'<h1 class="verdict">{escape(evaluation.verdict)}</h1>\n<p class="note">{title}</p>\n'
+        f"{body}\n</body>\n</html>\n"
     )
 
 
 def _sections(evaluation: Evaluation) -> Iterator[str]:
     cells = list(evaluation.cells.values())
-    yield f'<p class="verdict">{escape(evaluation.verdict)}</p>'
     yield from (f'<p class="note">{escape(note)}.</p>' for note in evaluation.notes)
     yield "<h2>Accuracy</h2>"
     yield _image(plots.accuracy_plot(cells), "Accuracy over examples a label", "Bars: 95 % intervals over seeds.")
@@ -48,8 +55,8 @@ def _sections(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.differences:
         yield "<h3>Backbones on the same draws</h3>" + tables.differences(evaluation.differences)
     if evaluation.across:
-        yield "<h2>Domains</h2>" + tables.domains(evaluation.across, evaluation.dataset.domains)
-    names = _best_first(evaluation)
+        yield "<h2>Domains</h2>" + tables.domains(evaluation.across)
+    names = [name for name in _best_first(evaluation) if any(cell.backbone == name for cell in cells)]
     yield "<h2>Can the probabilities be trusted?</h2>"
     compared = [(name, _compared(cells, name)) for name in names]
     compared = [(name, own) for name, own in compared if own]
@@ -57,15 +64,25 @@ def _sections(evaluation: Evaluation) -> Iterator[str]:
         caption = "On the dotted line, answers of a probability of 70 % are right 70 times in 100."
         yield _image(plots.reliability_plot(compared), "Reliability", caption)
         yield "<h2>Known and unknown</h2>"
-        last = [(name, list(own[-1].histograms.values())[-1]) for name, own in compared]
-        strangers = "" if evaluation.plan.unknown else " No strangers were given: --unknown names a folder of some."
-        caption = f"At the most examples a label.{strangers}"
-        yield _image(plots.histogram_plot(last), "Known inputs and strangers", caption)
+        yield from _unknown(evaluation, compared)
     yield "<h2>What is taken for what</h2>"
     yield from (_folded(name, _confusion(evaluation, name), i == 0) for i, name in enumerate(names))
     yield "<h2>Sure and wrong</h2>"
     yield from (_folded(name, _worst(evaluation, name), i == 0) for i, name in enumerate(names))
     yield "<h2>How it was measured</h2>" + method(evaluation)
+
+
+def _unknown(evaluation: Evaluation, compared: list[tuple[str, list[Cell]]]) -> Iterator[str]:
+    """What becomes of strangers; where none were given, of labels withheld."""
+    withheld = {cell.backbone: cell for cell in evaluation.withheld}  # the last has the most shots
+    last = [(name, withheld.get(name, own[-1])) for name, own in compared]
+    shown = [(name, list(cell.histograms.values())[-1]) for name, cell in last]
+    caption = f"At the most examples a label{', labels withheld' if withheld else ''}."
+    yield _image(plots.histogram_plot(shown), "Known inputs and strangers", caption)
+    if withheld:
+        yield "<h3>Labels withheld</h3>" + _told(_WITHHELD) + tables.withheld(evaluation.withheld)
+    elif not evaluation.plan.unknown:
+        yield _told("No strangers were given: --unknown names a folder of some.")
 
 
 def _compared(cells: list[Cell], name: str) -> list[Cell]:
@@ -114,6 +131,10 @@ def _worst(evaluation: Evaluation, name: str) -> str:
     caption = "Pictures as the backbone sees them. " if data.kind == "image" else ""
     told = f'<p class="note">{caption}What was said, how surely, and what it is.</p>'
     return f'{told}<div class="{kind}">{"".join(shown)}</div>'
+
+
+def _told(text: str) -> str:
+    return f'<p class="note">{escape(text)}</p>'
 
 
 def _folded(name: str, content: str, is_open: bool) -> str:

@@ -5,11 +5,13 @@ from importlib.metadata import version
 from typing import Any
 
 from glimpse.backbone import Bundle
+from glimpse.evaluate.across import FORCED, GATE, OFF, Across
 from glimpse.evaluate.cells import Cell, Histogram
 from glimpse.evaluate.evaluation import Evaluation
 from glimpse.evaluate.figures import BINS, Interval
 from glimpse.evaluate.splits import most_queries
 from glimpse.evaluate.verdict import compared_head
+from glimpse.evaluate.withheld import withheld_labels
 
 #: Goes up when a key changes its meaning or goes away.
 FORMAT_VERSION = 1
@@ -17,23 +19,13 @@ FORMAT_VERSION = 1
 
 def record(evaluation: Evaluation) -> dict[str, Any]:
     """Plain values; parts in [0, 1], intervals of 95 %, None where something was not measured."""
-    plan, data, labels = evaluation.plan, evaluation.dataset, evaluation.dataset.labels
+    plan, labels = evaluation.plan, evaluation.dataset.labels
     return {
         "format_version": FORMAT_VERSION,
         "glimpse_version": version("glimpse"),
         "verdict": evaluation.verdict,
         "notes": evaluation.notes,
-        "data": {
-            "source": str(plan.data),
-            "kind": data.kind,
-            "inputs": len(data),
-            "labels": list(labels),
-            "domains": list(data.domains),
-            "unreadable": dict(evaluation.gathered.unreadable),
-            "strangers": {"source": str(plan.unknown), "inputs": evaluation.gathered.strangers}
-            if plan.unknown
-            else None,
-        },
+        "data": _data(evaluation),
         "settings": {
             "shots": list(evaluation.shots),
             "seeds": plan.seeds,
@@ -42,6 +34,7 @@ def record(evaluation: Evaluation) -> dict[str, Any]:
         },
         "backbones": [_backbone(evaluation, bundle) for bundle in evaluation.bundles],
         "results": [_result(cell) for cell in evaluation.cells.values()],
+        "labels_withheld": [_withheld(evaluation, cell) for cell in evaluation.withheld],
         "differences": [
             {
                 "first": one.first,
@@ -53,17 +46,7 @@ def record(evaluation: Evaluation) -> dict[str, Any]:
             }
             for one in evaluation.differences
         ],
-        "domains": [
-            {
-                "backbone": one.backbone,
-                "shots": one.shots,
-                "taught_in": one.taught_in,
-                "asked_in": one.asked_in,
-                "accuracy": interval(one.accuracy),
-                "accuracy_centred": interval(one.adapted),
-            }
-            for one in evaluation.across
-        ],
+        "domains": [_across(one) for one in evaluation.across],
         "mistakes": {name: _mistakes(evaluation, name) for name in evaluation.mistakes},
         "seconds": evaluation.seconds,
     }
@@ -72,6 +55,19 @@ def record(evaluation: Evaluation) -> dict[str, Any]:
 def interval(of: Interval | None) -> dict[str, Any] | None:
     """A figure over trials."""
     return None if of is None else {"mean": of.mean, "low": of.low, "high": of.high, "trials": of.count}
+
+
+def _data(evaluation: Evaluation) -> dict[str, Any]:
+    plan, data, given = evaluation.plan, evaluation.dataset, evaluation.gathered.strangers
+    return {
+        "source": str(plan.data),
+        "kind": data.kind,
+        "inputs": len(data),
+        "labels": list(data.labels),
+        "domains": list(data.domains),
+        "unreadable": dict(evaluation.gathered.unreadable),
+        "strangers": {"source": str(plan.unknown), "inputs": given} if plan.unknown else None,
+    }
 
 
 def _backbone(evaluation: Evaluation, bundle: Bundle) -> dict[str, Any]:
@@ -115,6 +111,27 @@ def _result(cell: Cell) -> dict[str, Any]:
         ],
         "histograms": [_histogram(one) for one in cell.histograms.values()],
     }
+
+
+def _withheld(evaluation: Evaluation, cell: Cell) -> dict[str, Any]:
+    labels = evaluation.dataset.labels
+    rows = [withheld_labels(len(labels), seed) for seed in cell.trials]
+    return {**_result(cell), "withheld": [[labels[row] for row in some] for some in rows]}
+
+
+def _across(one: Across) -> dict[str, Any]:
+    return {
+        "backbone": one.backbone,
+        "shots": one.shots,
+        "taught_in": one.taught_in or "two others",
+        "asked_in": one.asked_in,
+        **{_accuracy_key(way): interval(one.interval(way)) for way in (OFF, *FORCED, GATE)},
+        "gate_kept": dict(one.kept),
+    }
+
+
+def _accuracy_key(way: str) -> str:
+    return "accuracy" if way == OFF else f"accuracy_{way}"
 
 
 def _histogram(one: Histogram) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from glimpse.evaluate.across import Across
+from glimpse.evaluate.across import FORCED, GATE, OFF, Across
 from glimpse.evaluate.cells import Cell
 from glimpse.evaluate.figures import Interval
 from glimpse.evaluate.verdict import Difference
@@ -17,14 +17,29 @@ _COLUMNS = (
     ("of these right", "accuracy_of_matches"),
     ("AMBIGUOUS", "ambiguous"),
     ("UNKNOWN", "false_reject"),
+    ("set holds", "coverage"),
+    ("set size", "set_size"),
 )
 _OF_STRANGERS = (
     ("strangers caught", "caught"),
+    ("expected", "expected"),
     ("strangers MATCH", "false_accept"),
     ("AUROC", "auroc"),
     ("by cosine", "auroc_cosine"),
     ("by softmax", "auroc_softmax"),
 )
+
+
+_OF_WITHHELD = (
+    ("strangers caught", "caught"),
+    ("expected", "expected"),
+    ("strangers MATCH", "false_accept"),
+    ("UNKNOWN", "false_reject"),
+    ("AUROC", "auroc"),
+    ("by cosine", "auroc_cosine"),
+    ("by softmax", "auroc_softmax"),
+)
+_SIZES = {"set_size"}  # labels, and no parts
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], text: int = 1) -> str:
@@ -44,8 +59,17 @@ def results(cells: Sequence[Cell]) -> str:
     for cell in cells:
         heads = ", ".join(name for name, _ in cell.heads.most_common())
         names = [escape(cell.backbone), escape(cell.contender.name), escape(heads), str(cell.shots)]
-        rows.append([*names, *(percent(cell.interval(figure)) for _, figure in columns)])
+        rows.append([*names, *(_shown(cell, figure) for _, figure in columns)])
     return table(["backbone", "head", "answered by", "shots", *(title for title, _ in columns)], rows, text=3)
+
+
+def withheld(cells: Sequence[Cell]) -> str:
+    """What became of the inputs of labels that were withheld."""
+    rows = [
+        [escape(cell.backbone), str(cell.shots), *(_shown(cell, figure) for _, figure in _OF_WITHHELD)]
+        for cell in cells
+    ]
+    return table(["backbone", "shots", *(title for title, _ in _OF_WITHHELD)], rows)
 
 
 def differences(gaps: Sequence[Difference]) -> str:
@@ -57,19 +81,25 @@ def differences(gaps: Sequence[Difference]) -> str:
     return table(["better", "than", "shots", "by, points", "beyond chance"], rows, text=2)
 
 
-def domains(across: Sequence[Across], names: Sequence[str]) -> str:
-    """Accuracy taught in one domain, asked in each, a table a backbone; and what centring makes of it."""
+def domains(across: Sequence[Across]) -> str:
+    """Accuracy in each domain, taught in one and in two, a table a backbone; and what adaptations make of it."""
     shown = []
     for backbone in dict.fromkeys(one.backbone for one in across):
-        found = {(one.taught_in, one.asked_in): one for one in across if one.backbone == backbone}
+        own = [one for one in across if one.backbone == backbone]
+        ways = (OFF, *FORCED, *([GATE] if any(one.kept for one in own) else []))
         rows = []
-        for here in names:
-            own = [found.get((here, there)) for there in names]
-            rows.append([escape(here), *(_pair(one) for one in own)])
-        shots = next(one.shots for one in found.values())
-        note = f"{shots} examples a label. Behind →, with the domains’ means brought together (centring)."
+        for one in own:
+            kept = ", ".join(f"{name} {count}" for name, count in one.kept.most_common())
+            taught = escape(one.taught_in) if one.taught_in else "two others"
+            rows.append([taught, escape(one.asked_in), *(percent(one.interval(way)) for way in ways), kept])
+        titles = ["taught in", "asked in", "as it is", *ways[1:], "gate kept"]
+        titles, rows = (titles, rows) if GATE in ways else (titles[:-1], [row[:-1] for row in rows])
+        note = (
+            f"{own[0].shots} examples a label. Each adaptation is forced, from the examples and half of the other "
+            "domain’s inputs, unlabelled; the other half is asked. The gate needs two domains with labels to choose by."
+        )
         title = f"<h3>{escape(backbone)}</h3>"
-        shown.append(title + table(["taught in, asked in", *map(escape, names)], rows) + f'<p class="note">{note}</p>')
+        shown.append(title + table(titles, rows, text=2) + f'<p class="note">{note}</p>')
     return "".join(shown)
 
 
@@ -81,10 +111,11 @@ def percent(value: Interval | None) -> str:
     return f"{100 * value.mean:.1f}{half}"
 
 
-def _pair(one: Across | None) -> str:
-    if one is None:
-        return "–"
-    return percent(one.accuracy) + (f" → {percent(one.adapted)}" if one.adapted else "")
+def _shown(cell: Cell, figure: str) -> str:
+    value = cell.interval(figure)
+    if value is None or figure not in _SIZES:
+        return percent(value)
+    return f"{value.mean:.1f}" + ("" if value.half is None else f" ± {value.half:.1f}")
 
 
 def _class(column: int, text: int) -> str:

@@ -1,0 +1,188 @@
+"""The pictures of docs/deciding.md that are measured on real data; prints the figures that the page tells.
+
+MobileNet V2's vectors of photographs and MiniLM's of texts, kept under build/bench (bench/vectors.py).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import pyplot as plt
+from threadpoolctl import threadpool_limits
+
+from bench.fewshot import Draw, draw
+from bench.vectors import Array, Labelled, cached, embed_pictures, pictures, texts
+from glimpse.backbone import bundled, load_bundle
+from glimpse.fewshot import Decision, Examples, Nearest, Policy, Terms, answer, fit
+from glimpse.fewshot.decision import EXAMPLE_SCALE, log_partition
+from glimpse.fewshot.judged import Judged
+from glimpse.fewshot.strangers import nearest_to
+from glimpse.fewshot.vectors import Floats
+
+_BLUE, _ORANGE, _RED, _GREY, _INK = "#2a6fbb", "#d9752b", "#b03a3a", "#8a9099", "#22252a"
+_SEEDS, _SHOTS, _TARGET, _ACCEPTED, _CLUTTER = 5, 8, 0.05, 0.2, "BACKGROUND_Google"
+_TENTHS, _FEWEST = np.linspace(0, 1, 11), 20
+_SUSPECT_DRAWS, _SIGNS = 40, 10
+
+Sure = tuple[Floats, npt.NDArray[np.bool_]]  # (n,) probabilities of the best label, and whether it was right
+Parts = dict[str, tuple[Floats, str]]  # fits, and a colour
+
+
+def make(data: Path, save: Callable[[str], None]) -> None:
+    """Draws them, and saves each under a name."""
+    with threadpool_limits(1):
+        photographs, intents = pictures(data, "caltech101"), texts(data, "banking77")
+        there = photographs.labels != _CLUTTER
+        classes = Labelled(photographs.vectors[there], photographs.labels[there])
+        _reliability({"caltech101 (photographs)": (classes, classes), "banking77 (texts)": intents})
+        save("reliability.svg")
+        _strangers(photographs)
+        save("strangers.svg")
+        _sets(intents)
+        _suspects(data)
+
+
+def _reliability(sets: dict[str, tuple[Labelled, Labelled]]) -> None:
+    _, panels = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True)
+    for axes, (name, one) in zip(panels, sets.items(), strict=True):
+        for shots in (2, 4, 8, 16):
+            drawn = list(_draws(one, shots))
+            for title, ask, colour in (("cosines / 0.07", _by_cosines, _ORANGE), ("calibrated", _by_glimpse, _BLUE)):
+                found = [ask(each) for each in drawn]
+                told, right = (np.concatenate(kind) for kind in zip(*found, strict=True))
+                x, y, error = _curve((told, right))
+                print(f"{name}, {shots} shots, {title}: right {right.mean():.1%}, ECE {error:.3f}")
+                if shots == _SHOTS:
+                    axes.plot(x, y, "o-", color=colour, ms=4, label=f"{title} (ECE {error:.2f})")
+        axes.plot([0, 1], [0, 1], color=_GREY, lw=0.8, ls="--")
+        axes.set(title=f"{name}, {_SHOTS} shots", xlabel="probability told", xlim=(0, 1), ylim=(0, 1.02))
+        axes.legend(loc="lower right", fontsize=8)
+    panels[0].set_ylabel("part that was right")
+
+
+def _draws(one: tuple[Labelled, Labelled], shots: int) -> Iterator[Draw]:
+    known = sorted(set(one[0].labels))
+    return (draw(one, known, shots, seed) for seed in range(_SEEDS))
+
+
+def _by_glimpse(drawn: Draw) -> Sure:
+    answers = drawn.ask(drawn.queries.vectors).each
+    right = np.array([one.labels[0] for one in answers]) == drawn.queries.labels
+    return np.array([one.probabilities[0] for one in answers]), right
+
+
+def _by_cosines(drawn: Draw) -> Sure:
+    """Softmax over scaled cosines to the class means, as before there is anything to calibrate by."""
+    scores = drawn.engine.mean.scores(drawn.queries.vectors)
+    labels = np.array(drawn.engine.labels)[scores.argmax(1)]
+    return np.exp(EXAMPLE_SCALE * scores.max(1) - log_partition(scores, EXAMPLE_SCALE)), labels == drawn.queries.labels
+
+
+def _curve(sure: Sure) -> tuple[Floats, Floats, float]:
+    """Mean probability and part right of each tenth that has answers enough, and the expected calibration error."""
+    told, right = sure
+    places = np.clip(np.digitize(told, _TENTHS) - 1, 0, len(_TENTHS) - 2)
+    counts = np.bincount(places, minlength=len(_TENTHS) - 1)
+    x, y = (np.bincount(places, what, len(_TENTHS) - 1) / np.maximum(counts, 1) for what in (told, right))
+    return x[counts >= _FEWEST], y[counts >= _FEWEST], float(counts @ np.abs(x - y) / counts.sum())
+
+
+def _strangers(data: Labelled) -> None:
+    """A fifth of the labels is withheld: strangers that are like the labels. Clutter is like nothing. Draws seed 0."""
+    found: list[list[float]] = []
+    for seed in range(_SEEDS):
+        labels = np.array(sorted(set(data.labels) - {_CLUTTER}))
+        withheld = sorted(np.random.default_rng(seed).permutation(labels)[: len(labels) // 5].tolist())
+        drawn = draw((data, data), sorted(set(labels.tolist()) - set(withheld)), _SHOTS, seed)
+        judged = drawn.engine.judged(drawn.engine.head().kind)
+        assert judged is not None  # noqa: S101 (there are examples enough)
+        least, accepting = (judged.typicality.least_fit(_TARGET, accept) for accept in (None, _ACCEPTED))
+        assert least is not None  # noqa: S101 (likewise)
+        assert accepting is not None  # noqa: S101 (likewise)
+        new = _fits(drawn, judged, drawn.queries.vectors)
+        parts: Parts = {
+            "its own examples, each left out": (judged.typicality.fits, _GREY),
+            "new photographs of its labels": (new, _BLUE),
+            f"of {len(withheld)} other labels": (
+                _fits(drawn, judged, data.vectors[np.isin(data.labels, withheld)]),
+                _ORANGE,
+            ),
+            "clutter": (_fits(drawn, judged, data.vectors[data.labels == _CLUTTER]), _RED),
+        }
+        if not found:
+            _draw_strangers(parts, least)
+        in_sample = np.quantile(_fits(drawn, judged, drawn.enrolled.vectors), _TARGET)
+        expected = (judged.typicality.strangers < least).mean()
+        strange = parts[f"of {len(withheld)} other labels"][0]
+        found.append([float((fits < least).mean()) for fits, _ in parts.values()])
+        found[-1] += [expected, (new < in_sample).mean(), (strange >= accepting).mean(), (new < accepting).mean()]
+    figures = ", ".join(f"{figure:.1%}" for figure in np.mean(found, 0))
+    print(f"under the threshold: {', '.join(parts)}, labels left out; new ones under that of fits in-sample;")
+    print(f"for {_ACCEPTED:.0%} of false accepts: other labels accepted, new ones refused: {figures}")
+
+
+def _fits(drawn: Draw, judged: Judged, vectors: Array) -> Floats:
+    scores, near = drawn.engine.scores(judged.kind, vectors), nearest_to(vectors, drawn.enrolled.vectors)
+    return judged.typicality.fits_of(drawn.engine.measures(judged.kind, vectors, near, scores, judged.temperature))
+
+
+def _draw_strangers(parts: Parts, least: float) -> None:
+    _, axes = plt.subplots(figsize=(8, 3.3))
+    low, high = np.quantile(np.concatenate([fits for fits, _ in parts.values()]), [0.002, 0.998])
+    for name, (fits, colour) in parts.items():
+        title = f"{name}: {(fits < least).mean():.0%} under the threshold"
+        bins = np.linspace(low, high, 15 if len(fits) < _FEWEST * 2 else 40).tolist()
+        axes.hist(fits, bins, density=True, histtype="step", color=colour, lw=1.6, label=title)
+    axes.axvline(least, color=_INK, lw=1)
+    top = axes.get_ylim()[1]
+    axes.text(least, top, " MATCH, or AMBIGUOUS", va="top")
+    axes.text(least, top, "UNKNOWN ", va="top", ha="right")
+    axes.set(xlabel="how well it fits", ylabel="how many (each scaled)", yticks=[])
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
+
+
+def _sets(data: tuple[Labelled, Labelled]) -> None:
+    """How often prediction sets hold the right label, and what that takes."""
+    drawn = list(_draws(data, _SHOTS))
+    for coverage in (0.8, 0.9, 0.95, 0.99):
+        holds, sizes, unsure = [], [], []
+        for one in drawn:
+            vectors, terms = one.queries.vectors, Terms(Policy(coverage=coverage), EXAMPLE_SCALE)
+            near = Nearest(nearest_to(vectors, one.enrolled.vectors), np.full(len(vectors), -1.0))
+            said = answer(one.engine, vectors, near, terms, len(one.engine.labels)).each
+            pairs = zip(said, one.queries.labels, strict=True)
+            holds += [label in each.labels[: each.set_size] for each, label in pairs]
+            sizes += [each.set_size for each in said]
+            unsure += [each.decision is Decision.AMBIGUOUS for each in said]
+        held, size, ambiguous = np.mean(holds), np.mean(sizes), np.mean(unsure)
+        print(f"coverage {coverage:.0%}: held {held:.1%}, {size:.2f} labels a set, AMBIGUOUS {ambiguous:.1%}")
+
+
+def _suspects(data: Path) -> None:
+    """How often one of 80 examples that is given another sign's label is found, through glimpse-mini."""
+    files = sorted((data / "sign_digits").glob("*/*.JPG"))
+    vectors = cached("sign_digits-mini", lambda: embed_pictures(load_bundle(bundled()), files))
+    labels = np.array([int(file.parent.name) for file in files])
+    found = [_place_of_wrong(vectors, labels, seed) for seed in range(_SUSPECT_DRAWS)]
+    places: Sequence[int] = [place for place, told in found if place < told]
+    firsts, early = sum(place == 0 for place in places), sum(place < 3 for place in places)
+    told = np.mean([told for _, told in found])
+    print(
+        f"wrong label found {len(places)} of {len(found)}, first {firsts}, in the first 3 {early}; suspects {told:.1f}"
+    )
+
+
+def _place_of_wrong(vectors: Array, labels: npt.NDArray[np.int_], seed: int) -> tuple[int, int]:
+    """Where the wrong one stands among the suspects, from 0, and how many are told."""
+    rng = np.random.default_rng(seed)
+    drawn = [rng.permutation(np.flatnonzero(labels == sign))[:_SHOTS] for sign in range(_SIGNS)]
+    chosen = np.concatenate(drawn)
+    wrong, given = int(rng.integers(len(chosen))), labels[chosen]
+    given[wrong] = rng.choice(np.setdiff1d(np.arange(_SIGNS), given[wrong]))
+    fitted = fit(Examples(vectors[chosen], given, [str(sign) for sign in range(_SIGNS)]))
+    judged = fitted.judged[fitted.chosen]
+    doubt = np.where(judged.said == fitted.rows, -1.0, judged.said_probability - judged.own_probability)
+    at = doubt[fitted.some == wrong][0]
+    told = int((doubt >= 0).sum())
+    return (int((doubt > at).sum()) if at >= 0 else told), told
