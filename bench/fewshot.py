@@ -25,7 +25,7 @@ from bench.report import Section, Target, write_tables
 from bench.vectors import DATA, Array, Labelled, label_names, pictures, texts
 from glimpse.fewshot import Answers, Decision, Engine, Examples, HeadKind, Nearest, Policy, Terms, answer, fit
 from glimpse.fewshot.class_mean import ClassMeanHead
-from glimpse.fewshot.decision import EXAMPLE_SCALE, log_partition
+from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
 from glimpse.fewshot.strangers import nearest_to
 
 _SEEDS, _SEEDS_OF_FEW, _FEW = 5, 20, 10
@@ -210,7 +210,7 @@ def _plain(drawn: Draw, strangers: Array) -> list[float]:
     """AUROC of the cosine to the nearest class mean, and of the greatest probability by softmax over such cosines."""
     mean = ClassMeanHead(drawn.engine.lda.moments)
     parts = [mean.scores(vectors) for vectors in (drawn.queries.vectors, strangers)]
-    probable = [EXAMPLE_SCALE * part.max(1) - log_partition(part, EXAMPLE_SCALE) for part in parts]
+    probable = [softmax(part, EXAMPLE_SCALE).max(1) for part in parts]
     return [_auroc(*(part.max(1).tolist() for part in parts)), _auroc(*(part.tolist() for part in probable))]
 
 

@@ -15,7 +15,7 @@ from bench.fewshot import Draw, draw
 from bench.vectors import Array, Labelled, cached, embed_pictures, pictures, texts
 from glimpse.backbone import bundled, load_bundle
 from glimpse.fewshot import Decision, Examples, Nearest, Policy, Terms, answer, fit
-from glimpse.fewshot.decision import EXAMPLE_SCALE, log_partition
+from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
 from glimpse.fewshot.judged import Judged
 from glimpse.fewshot.strangers import nearest_to
 from glimpse.fewshot.vectors import Floats
@@ -76,7 +76,7 @@ def _by_cosines(drawn: Draw) -> Sure:
     """Softmax over scaled cosines to the class means, as before there is anything to calibrate by."""
     scores = drawn.engine.mean.scores(drawn.queries.vectors)
     labels = np.array(drawn.engine.labels)[scores.argmax(1)]
-    return np.exp(EXAMPLE_SCALE * scores.max(1) - log_partition(scores, EXAMPLE_SCALE)), labels == drawn.queries.labels
+    return softmax(scores, EXAMPLE_SCALE).max(1), labels == drawn.queries.labels
 
 
 def _curve(sure: Sure) -> tuple[Floats, Floats, float]:

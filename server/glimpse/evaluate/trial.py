@@ -8,7 +8,7 @@ import numpy as np
 
 from glimpse.evaluate.splits import Split
 from glimpse.fewshot import Answer, Decision, Engine, Examples, HeadKind, Nearest, Terms, answer, fit
-from glimpse.fewshot.decision import EXAMPLE_SCALE, log_partition
+from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
 from glimpse.fewshot.strangers import nearest_to
 from glimpse.fewshot.vectors import Array, Floats, Rows
 
@@ -165,7 +165,7 @@ def _told(
         column([np.nan if one.p_value is None else one.p_value for one in each]),
         fits,
         most,
-        np.exp(EXAMPLE_SCALE * most - log_partition(cosines, EXAMPLE_SCALE)),
+        softmax(cosines, EXAMPLE_SCALE).max(1),
         sizes,
         np.where(np.isnan(sizes), np.nan, ranks < sizes),
     )

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration import set_floor
-from glimpse.fewshot.decision import EXAMPLE_SCALE, Decision, Signs, best, decide, decide_independent, log_partition
+from glimpse.fewshot.decision import EXAMPLE_SCALE, Decision, Signs, best, decide, decide_independent, softmax
 from glimpse.fewshot.engine import Engine
 from glimpse.fewshot.judged import Judged
 from glimpse.fewshot.ladder import HeadKind
@@ -129,7 +129,7 @@ def _exclusive(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
     judged, coverage = asked.judged, asked.terms.policy.coverage
     default = asked.terms.prompt_scale if asked.kind is HeadKind.PROMPTS else EXAMPLE_SCALE
     scale = 1 / judged.temperature if judged else default
-    probabilities = np.exp(scale * scores.astype(np.float64) - log_partition(scores, scale)[:, None])
+    probabilities = softmax(scores, scale)
     floor = set_floor(judged.right, coverage) if judged else None
     if floor is None:
         return probabilities, [0] * len(scores)

@@ -4,6 +4,8 @@ The loss is that of softmax against smoothed targets, (N + 1) / (N + 2) for the 
 others (Platt 1999), so that few examples that are all told apart do not promise certainty.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -68,7 +70,7 @@ def set_floor(right: Floats, coverage: float) -> float | None:
     2019), split-free: leaving out takes the place of a calibration set, which promises the coverage in the long run of
     examples like these, and no more.
     """
-    needed = int(np.ceil((len(right) + 1) * coverage - 1e-9))
+    needed = math.ceil((len(right) + 1) * coverage - 1e-9)
     return float(right[len(right) - needed]) if needed <= len(right) else None
 
 

@@ -50,7 +50,9 @@ class ClassMeanHead:
 
     def directions(self, rows: Rows) -> Array:
         """Unit centres of labels, (...) → (..., d); 0 where examples cancel out."""
-        return _unit(self.moments.centres_of(rows))
+        if len(self.moments.labels) > MOST_EXACT:
+            return _unit(self.moments.centres_of(rows))
+        return np.asarray(self._rows[rows], np.float32)
 
 
 def class_mean_left_out(moments: Moments, vectors: Array, rows: Rows) -> Floats:

@@ -60,16 +60,13 @@ class Signs:
     set_size: int = 0
 
 
-def log_partition(scores: Array, scale: float) -> Floats:
-    """The logarithm of softmax's denominator over scaled scores: (n, C) → (n,).
-
-    A label's probability is exp(scale * score - log_partition), so that only those asked for are computed.
-    """
+def softmax(scores: Array | Floats, scale: float) -> Floats:
+    """Probabilities of labels of which one is right, from scores times `scale`: (n, C) → (n, C)."""
     scaled = np.multiply(scores, scale, dtype=np.float64)
-    most = np.maximum.reduce(scaled, axis=1)
-    scaled -= most[:, None]
+    scaled -= np.maximum.reduce(scaled, axis=1, keepdims=True)
     np.exp(scaled, out=scaled)
-    return np.asarray(most + np.log(np.add.reduce(scaled, axis=1)))
+    scaled /= np.add.reduce(scaled, axis=1, keepdims=True)
+    return scaled
 
 
 def decide(signs: Signs, policy: Policy) -> tuple[Decision, str]:

@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration import best_temperature
+from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.ladder import HeadKind
 from glimpse.fewshot.strangers import Typicality, measures
 from glimpse.fewshot.vectors import Array, Floats, Rows
@@ -75,10 +76,7 @@ class Judged:
         """
         rows, each = measured.rows, np.arange(len(measured.rows))
         temperature = best_temperature(left_out, rows)
-        scaled = np.asarray(left_out, np.float64) / temperature
-        scaled -= scaled.max(1, keepdims=True)
-        probabilities = np.exp(scaled)
-        probabilities /= probabilities.sum(1, keepdims=True)
+        probabilities = softmax(left_out, 1 / temperature)
         said, own = probabilities.argmax(1), probabilities[each, rows]
         return cls(
             kind,

@@ -91,7 +91,10 @@ class LdaHead:
         self._origin = np.zeros(dimension, np.float32)
         self._weights = np.zeros((8, dimension))  # of the centres from the origin: M G
         self._bias = np.zeros(8)  # 1/2 mu_c^T G mu_c
+        # As `scores` and `lengths` use them: half the bytes, and made when they are asked for.
         self._single: Array | None = None
+        self._single_inverse: Array | None = None
+        self._few: Floats | None = None  # what makes up for few shots
         if self.moments.labels:
             self._rebuild()
 
@@ -176,7 +179,7 @@ class LdaHead:
 
         `version`: of the moments it is of, where they are not those of now; what came since counts as not settled.
         """
-        self._metric = Metric(metric.inverse.copy(), metric.ridge, metric.freedom)
+        self._metric, self._single_inverse = Metric(metric.inverse.copy(), metric.ridge, metric.freedom), None
         self._spread, self._fitted = spread or Spread(0.0, 0.0), self.version if version is None else version
         self._rebuild()
 
@@ -207,8 +210,9 @@ class LdaHead:
         if self._single is None:
             self._single = self._weights[:count].astype(np.float32)
         linear = (queries - self._origin) @ self._single.T
-        few = 0.5 * self.moments.noise(self._spread.examples, self._spread.texts)
-        return np.asarray(self._metric.scale * (linear - self._bias[:count]) + few, np.float32)
+        if self._few is None:
+            self._few = 0.5 * self.moments.noise(self._spread.examples, self._spread.texts)
+        return np.asarray(self._metric.scale * (linear - self._bias[:count]) + self._few, np.float32)
 
     def lengths(self, queries: Array) -> Floats:
         """x^T Sigma^-1 x, (n, d) → (n,): less 2 s, the squared distance to the true mean of a label that scores s."""
@@ -233,12 +237,14 @@ class LdaHead:
         count = len(self.labels) if self.dense else 0
         across = self._weights[:count] @ residual  # (mu_c - origin)^T G z
         direction, gain = self._metric.shift(residual, by)
+        self._single_inverse = None
         self._weights[:count] -= np.outer(gain * across, direction)
         self._bias[:count] -= 0.5 * gain * across**2
 
     def _refresh(self, label: str) -> None:
         row = self.moments.row(label)
         assert row is not None  # noqa: S101 (it was just changed)
+        self._few = None
         if not self.dense:
             return
         if len(self._bias) < len(self.labels):
@@ -250,6 +256,7 @@ class LdaHead:
         self._single = None
 
     def _rebuild(self) -> None:
+        self._few = None
         if not self.dense:
             self._weights, self._bias, self._single = self._weights[:8], self._bias[:8], None
             return

@@ -31,23 +31,23 @@ _CHUNK = 64
 class Background:
     """All examples as one Gaussian, shrunk as LDA's is: what an input is like that is like none of the labels."""
 
-    mean: Floats
-    precision: Floats
+    mean: Array
+    precision: Array
 
     @classmethod
     def of(cls, pooled: Moments, metric: Metric) -> Self:
         """From the moments of the examples as those of one label."""
-        return cls(pooled.mean(0), metric.scale * metric.inverse)
+        return cls(pooled.mean(0).astype(np.float32), (metric.scale * metric.inverse).astype(np.float32))
 
     @classmethod
     def nowhere(cls, dimension: int) -> Self:
         """No distance from anything: distances to labels count as they are."""
-        return cls(np.zeros(dimension), np.zeros((dimension, dimension)))
+        return cls(np.zeros(dimension, np.float32), np.zeros((dimension, dimension), np.float32))
 
     def distances(self, queries: Array) -> Floats:
         """Squared Mahalanobis distances to the mean of all: (n, d) → (n,)."""
-        gaps = np.asarray(queries, np.float64) - self.mean
-        return np.asarray(np.einsum("nd,nd->n", gaps @ self.precision, gaps), np.float64)
+        gaps = queries - self.mean
+        return np.asarray(np.einsum("nd,nd->n", gaps @ self.precision, gaps, dtype=np.float64), np.float64)
 
 
 def measures(
