@@ -8,7 +8,7 @@ EXPORT := .venv-export/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 
-.PHONY: demo test test-export lint proto bench docs mini clean help
+.PHONY: demo test test-export lint proto bench docs pictures mini clean help
 
 help:           ## what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -32,13 +32,19 @@ lint: $(DEV)    ## ruff, mypy strict, buf
 proto: $(DEV)   ## regenerate the stubs beside the contract
 	$(BIN)/python proto/generate.py
 
-bench: $(DEV) $(EXPORT)  ## throughput and latency beside their floors; writes bench/results/
+bench: $(DEV) $(EXPORT)  ## speed beside floors, accuracy on ../shared/data; writes bench/results/ (an hour)
 	$(BIN)/python -m bench.serve
 	$(BIN)/python -m bench.heads
+	$(BIN)/python -m bench.gallery
+	$(BIN)/python -m bench.domains
+	.venv-export/bin/python -m bench.fewshot
 	.venv-export/bin/python -m bench.precision
 
 docs: $(DEV)    ## regenerate docs/cli.md
 	$(BIN)/python docs/generate_cli.py
+
+pictures: $(DEV)  ## make the pictures of docs/deciding.md anew, from ../shared/data
+	$(BIN)/python docs/generate_pictures.py
 
 mini: $(EXPORT)   ## train glimpse-mini anew and write its card (about an hour on two cores; installs torch)
 	.venv-export/bin/python -m glimpse.export.mini.train --out build/mini

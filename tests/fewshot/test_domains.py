@@ -165,12 +165,13 @@ def test_the_gate_keeps_what_helps_where_domains_differ() -> None:
     vectors, rows, domains = collection([range(4)] * 3, 8, shift=2)
     found = choose(vectors, rows, domains, vectors[:0], [])
     none, *others = found.trials
-    assert [one.name for one in others] == ["centring", "coral", "leace"]
+    assert [one.name for one in others] == ["centring", "leace", "coral"]
     assert none.total == none.home_total == len(rows)
     assert found.kept is not None
-    best = max(found.trials, key=lambda one: one.right)
-    assert found.kept.name == best.name
-    assert best.right > 1.2 * none.right
+    [kept] = [one for one in found.trials if one.name == found.kept.name]
+    assert kept.right > 1.2 * none.right
+    # One that changes more is kept only where it is clearly better.
+    assert max(one.right for one in found.trials) < kept.right + 0.1 * none.total
 
 
 def test_unlabelled_vectors_count_in_what_is_kept() -> None:

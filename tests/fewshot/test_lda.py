@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from glimpse.fewshot.lda import LdaHead, Metric
 from glimpse.fewshot.leave_one_out import leave_one_out
@@ -68,6 +69,24 @@ def test_inverted_anew_it_is_the_formula(seed: int, n: int) -> None:
     head = head_of(vectors, names)
     head.adopt(Metric.of(head.moments))
     assert_equal(table(head, queries), plain_scores(vectors, names, queries))
+
+
+@pytest.mark.parametrize("shots", [2, 5, 40])
+def test_it_is_scikit_learns_lda_at_that_shrinkage(shots: int) -> None:
+    """Whose covariance is W / N where ours is W / (N - C): the same up to a factor, where labels have equal shots."""
+    rng = np.random.default_rng(shots)
+    rows = np.repeat(np.arange(6), shots)
+    vectors = normalize((rng.normal(size=(6, 12))[rows] + 0.7 * rng.normal(size=(len(rows), 12))).astype(np.float32))
+    queries = normalize(rng.normal(size=(20, 12)).astype(np.float32))
+    head = head_of(vectors, [f"l{row}" for row in rows])
+    head.adopt(Metric.of(head.moments))
+    freedom = len(rows) - 6
+    theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=12 / (12 + freedom)).fit(vectors, rows)
+    wanted = theirs.decision_function(queries) * freedom / len(rows)
+    found = head.scores(queries)
+    assert found - found.mean(1, keepdims=True) == pytest.approx(
+        wanted - wanted.mean(1, keepdims=True), rel=1e-3, abs=1e-3
+    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -116,9 +116,7 @@ class Engine:
         self.fitted, self.fitted_version = fitted, token
         self._since, self._noting = [], False
         self.mean, self._texts = ClassMeanHead(self.lda.moments), None
-        place = {label: column for column, label in enumerate(fitted.labels)}
-        same = place.keys() == set(self.labels)
-        self._columns = np.array([place[label] for label in self.labels], np.intp) if same else None
+        self._columns = self._places(fitted.labels) if fitted.whole else None
 
     def forget_fit(self, token: int) -> None:
         """There was nothing to fit at `begin`."""
@@ -173,6 +171,12 @@ class Engine:
             return self.fitted.whole.scores(queries)[:, self._columns]
         return head.scores(queries)
 
+    def _places(self, labels: Sequence[str]) -> Rows | None:
+        """Where the engine's labels stand among these; None where they are not the same."""
+        place = {label: column for column, label in enumerate(labels)}
+        same = place.keys() == set(self.labels)
+        return np.array([place[label] for label in self.labels], np.intp) if same else None
+
     def _directions(self) -> Array:
         """Of every label's prompts, (C, d)."""
         if self._texts is None:
@@ -202,7 +206,8 @@ class Engine:
         self.version += 1
         if self._noting:
             self._since.append(change)
-        if self.lda.moments.texts and self.lda.dense and not self.lda.metric.freedom:
+        moments = self.lda.moments
+        if moments.texts and moments.counts.any() and self.lda.dense and not self.lda.metric.freedom:
             # The first examples beside prompts; later ones wait for the next fit.
             self.lda.close_gap()
             self.mean.refresh_all()

@@ -52,6 +52,7 @@ class Ground:
         # Always the same sample of the same examples.
         some = np.sort(np.random.default_rng(0).permutation(several)[: _most(vectors)])
         left_out = leave_one_out(moments, metric, vectors[some], rows[some])
+        moments.forget_second()  # from now on it would only cost
         lda = LdaHead(moments.dimension, moments)
         lda.adopt(metric, left_out.spread)
         background = Background.of(pooled, around)

@@ -163,11 +163,12 @@ class LdaHead:
 
     def set_text(self, label: str, direction: Array | None) -> None:
         """Gives a label the direction, (d,), of its prompts, or None: text counts as some examples of it."""
+        had = self.moments.row(label) is not None
         self.moments.set_text(label, direction)
-        if self.moments.row(label) is None:
-            self._rebuild()
-        else:
+        if self.moments.row(label) is not None:
             self._refresh(label)
+        elif had:  # rows have moved
+            self._rebuild()
 
     def close_gap(self) -> None:
         """Moves texts to where the examples are."""
@@ -264,6 +265,8 @@ class LdaHead:
         if len(centres):
             self._origin = centres.mean(0).astype(np.float32)
             centres = centres - self._origin
-        self._weights = np.concatenate([centres @ self._metric.inverse, np.zeros((8, centres.shape[1]))])
+        # The identity is not worth a product of matrices.
+        weights = centres @ self._metric.inverse if self._metric.freedom else centres
+        self._weights = np.concatenate([weights, np.zeros((8, centres.shape[1]))])
         self._bias = np.concatenate([0.5 * np.einsum("cd,cd->c", centres, self._weights[: len(centres)]), np.zeros(8)])
         self._single = None

@@ -123,6 +123,10 @@ class Moments:
         """Pooled scatter of the examples within labels, sum of (x - mu_y)(x - mu_y)^T: (d, d)."""
         return self.second - self.means.T @ self._sums[: len(self.labels)]
 
+    def forget_second(self) -> None:
+        """Goes on without the second moment: the scatter has been taken."""
+        self.with_second, self.second = False, np.zeros((0, 0))
+
     def pooled(self) -> "Moments":
         """The same examples as those of one label."""
         one = Moments(self.dimension)

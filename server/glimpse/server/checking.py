@@ -35,9 +35,7 @@ def check(view: CollectionView, policy: Policy) -> pb.CheckCollectionResponse:
     if judged:
         _tell_rates(response, judged, policy)
     response.labels.extend(_labels(view, fitted, chosen))
-    response.advice.extend(
-        advice(response, [view.count(label.id) for label in view.labels.values() if can_answer(label)])
-    )
+    response.advice.extend(advice(response, view.engine.lda.moments.counts.astype(int).tolist()))
     return response
 
 
@@ -97,6 +95,8 @@ def _labels(view: CollectionView, fitted: Fitted | None, chosen: Judged | None) 
         right, of = np.zeros(len(fitted.labels), int), np.bincount(fitted.rows, minlength=len(fitted.labels))
         np.add.at(right, fitted.rows, chosen.said == fitted.rows)
         measured = {label: (int(a), int(b)) for label, a, b in zip(fitted.labels, right, of, strict=True)}
+    if not view.engine.lda.dense:  # one by one they tell nothing
+        return []
     ids = [label.id for label in view.labels.values() if can_answer(label)]
     middle = float(np.median([view.count(label) for label in ids])) if ids else 0.0
     overall = chosen.accuracy if chosen and chosen.count else 1.0

@@ -13,8 +13,9 @@ from glimpse.server.view import CollectionView, Neighbor
 
 #: The cosine from which on two inputs are all but the same, and how many of them are told.
 NEAR, TOLD = 0.98, 5
-# Multiply-adds that looking may take: some seconds. Of so many examples at once that it takes more, nothing is told.
-_MOST_LOOKING = 2e10
+# What looking may take, in multiply-adds or, of very many labels, in searches times labels: some tenths of a second. Of
+# so many examples at once that it takes more, nothing is told.
+_MOST_LOOKING, _MOST_SEARCHES = 4e9, 8e6
 # An outlier lies farther from its label than this part of so many examples at least.
 _ORDINARY, _FEWEST = 0.99, 20
 
@@ -38,8 +39,9 @@ async def look_at(rooms: Rooms, view: CollectionView, examples: Sequence[Example
         return []
     vectors = np.frombuffer(b"".join(example.vector for example in examples), "<f4").reshape(len(examples), -1)
     there: Sequence[Sequence[Neighbor]] = [[] for _ in examples]
-    if not view.engine.lda.dense:
-        there = (await look_around(rooms, view, vectors, 2 * TOLD + 1)).neighbors
+    if view.gallery.index is not None and not view.engine.lda.dense:
+        if len(examples) * len(view.engine.labels) <= _MOST_SEARCHES:
+            there = (await look_around(rooms, view, vectors, 2 * TOLD + 1)).neighbors
     elif vectors.size * len(view.index) <= _MOST_LOOKING:
         there = await search(rooms, view, view.index, vectors, 2 * TOLD + 1)
     together = _beside_one_another(examples, vectors)

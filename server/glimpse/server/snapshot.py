@@ -92,6 +92,8 @@ def _sequences(view: CollectionView, labels: Sequence[str]) -> tuple[Ids, Rows]:
 
 
 def _of_role(view: CollectionView, index: FlatIndex) -> Stored:
+    if not len(index):
+        return Stored(index, np.empty(0, np.int64), ())
     labels = [label for label in view.labels if view.index_of(label) is index]
     ids = np.sort(view.sequences_of(labels)[:_MOST_EXAMPLES])
     return Stored(index, ids, _domains(view, ids))

@@ -107,7 +107,7 @@ class CollectionView:
         """Adds a label or replaces it with its changed self."""
         self.labels[label.id] = label
         vector = label.prompt_vector
-        if can_answer(label):
+        if can_answer(label) and (vector is not None or self.engine.answers(label.id)):
             self.engine.set_text(label.id, None if vector is None else np.frombuffer(vector, "<f4"))
             self._changed(self)
 
