@@ -325,3 +325,125 @@ def test_a_label_of_text_alone_is_not_held_against_the_examples_of_others() -> N
     assert all(
         one.p_value is None and one.decision is not Decision.UNKNOWN for one in found.each if one.labels[0] == "l4"
     )
+
+
+def test_pinned_prompts_are_measured_as_prompts_are_without_examples() -> None:
+    """Not how sure they are against how near examples lie."""
+    vectors, strangers = blobs(0, list(range(5)), 0.3), blobs(1, [7] * 30, 0.3)
+    strangers[0] = normalize(strangers[:1] + vectors[:1])[0]
+    texts = dict(zip(NAMES, blobs(2, list(range(5)), 0.2), strict=True))
+    negatives = Strangers(strangers[:15])
+    pinned = fitted(
+        engine_of(vectors, list(range(5)), texts),
+        Examples(vectors, np.arange(5), NAMES, texts, negatives=negatives),
+        HeadKind.PROMPTS,
+    )
+    plain = engine_of(vectors[:0], [], texts)
+    fitted(plain, Examples(vectors[:0], np.empty(0, np.intp), NAMES, texts, negatives=negatives))
+    queries = np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]])
+    said, wanted = ask(pinned, queries, vectors), ask(plain, queries, vectors)
+    assert said.kind is wanted.kind is HeadKind.PROMPTS
+    assert [one.decision for one in said.each] == [one.decision for one in wanted.each]
+    assert {one.decision for one in said.each} >= {Decision.UNKNOWN, Decision.MATCH}
+
+
+@pytest.mark.parametrize("shots", [1, 3])
+@pytest.mark.parametrize("whole_labels", [False, True])
+def test_texts_stand_where_they_did_when_all_examples_are_gone(shots: int, whole_labels: bool) -> None:
+    texts = dict(zip(NAMES, blobs(1, list(range(5)), 0.2), strict=True))
+    rows = [row for row in range(2) for _ in range(shots)]
+    vectors = normalize(blobs(2, rows) + 0.5 * blobs(3, [8] * len(rows)))
+    engine = engine_of(vectors, rows, texts)
+    fitted(engine, Examples(vectors, np.array(rows, np.intp), NAMES, texts))
+    if whole_labels:
+        for label in ("l0", "l1"):
+            engine.drop(label)
+    else:
+        for row, vector in zip(rows, vectors, strict=True):
+            engine.remove(NAMES[row], vector)
+    engine.forget_fit(engine.begin())
+    left = ["l2", "l3", "l4"]
+    queries = np.stack([texts[label] for label in left])
+    found = ask(engine, queries, vectors[:0])
+    assert found.kind is HeadKind.PROMPTS
+    assert [one.labels[0] for one in found.each] == left
+    assert [one.scores[0] for one in found.each] == pytest.approx([1, 1, 1], abs=1e-5)
+
+
+def many(seed: int, labels: int, shots: int) -> Array:
+    """Each label's shots, one label after another."""
+    centres = np.repeat(np.random.default_rng(99).normal(size=(labels, 24)), shots, axis=0)
+    noise = np.random.default_rng(seed).normal(size=centres.shape)
+    return normalize((centres + 0.9 * noise).astype(np.float32))
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_candidate_has_no_lead_and_none_is_a_stranger() -> None:
+    vectors, engine = many(0, 10_050, 1), Engine(24)
+    engine.add([f"n{i}" for i in range(10_050)], vectors)
+    candidates = np.array([[5, -1, -1], [-1, -1, -1]], np.intp)
+    for independent in (False, True):
+        terms = Terms(TERMS.policy, 10.0, independent)
+        one, none = answer(engine, vectors[[5, 6]], Nearest.none(2), terms, 3, candidates).each
+        assert (one.labels, one.margin) == (["n5"], None)
+        assert (none.decision, len(none.labels), none.margin) == (Decision.UNKNOWN, 0, None)
+        assert none.reason
+
+
+@pytest.mark.parametrize("independent", [False, True])
+def test_candidates_are_as_sure_as_a_sample_of_the_labels_is(independent: bool) -> None:
+    """LDA's scores are no cosines."""
+    vectors, engine = many(0, 10_050, 6), Engine(24)
+    engine.add([f"n{i // 6}" for i in range(len(vectors))], vectors)
+    rows = np.repeat(np.arange(200), 6).astype(np.intp)
+    sample = fit(Examples(vectors[:1_200], rows, [f"n{i}" for i in range(200)]), independent=independent)
+    engine.adopt(sample, engine.begin(), whole=False)
+    queries = many(1, 200, 1)
+    candidates = np.tile(np.arange(200), (200, 1)).astype(np.intp)
+    found = answer(engine, queries, Nearest.none(200), Terms(Policy(), 10.0, independent), 1, candidates)
+    right = np.mean([one.labels[0] == f"n{i}" for i, one in enumerate(found.each)])
+    told = np.mean([one.probabilities[0] for one in found.each])
+    assert 0.6 < right < 0.95
+    if independent:
+        assert np.mean([one.set_size for one in found.each]) == pytest.approx(1, abs=0.3)
+    else:
+        assert told == pytest.approx(right, abs=0.1)
+
+
+def test_texts_move_by_the_gap_that_a_sample_of_the_examples_shows() -> None:
+    texts = dict(zip(NAMES, blobs(1, list(range(5)), 0.1), strict=True))
+    rows = np.array([0, 0, 0, 0, 1, 1, 1, 1], np.intp)
+    vectors = normalize(blobs(2, rows.tolist(), 0.1) + 0.5 * blobs(3, [8] * 8, 0.1))
+    engine = engine_of(vectors[:4], rows[:4].tolist(), texts)
+    fitted(engine, Examples(vectors[:4], rows[:4], NAMES, texts))
+    engine.add(["l1"] * 4, vectors[4:])
+    sample = fit(Examples(vectors[1:7], rows[1:7], NAMES, texts))
+    engine.adopt(sample, engine.begin(), whole=False)
+    assert engine.lda.moments.gap == pytest.approx(sample.lda.moments.gap)
+    assert engine.count("l1") == 4
+
+
+def tagged(seed: int, count: int, most: int = 3) -> tuple[Array, list[tuple[int, ...]]]:
+    """Inputs that have one of 5 labels, or several at once."""
+    rng = np.random.default_rng(seed)
+    sets = [tuple(sorted(rng.choice(5, rng.integers(1, most + 1), replace=False).tolist())) for _ in range(count)]
+    values = np.array([CENTRES[list(one)].sum(0) for one in sets]) + 1.5 * rng.normal(size=(count, 24))
+    return normalize(values.astype(np.float32)), sets
+
+
+def test_copies_under_other_labels_neither_make_nor_mar_an_independent_label() -> None:
+    """Left out, an example is asked beside the labels it has not; its copies are not others it lies near to."""
+    base, sets = tagged(1, 200, 2)
+    pairs = [(place, row) for place, one in enumerate(sets) for row in one]
+    places, rows = (np.array(one, np.intp) for one in zip(*pairs, strict=True))
+    found = fit(Examples(base[places], rows, NAMES, contents=places), independent=True)
+    judged = found.judged[HeadKind.LDA]
+    assert judged.accuracy > 0.8
+    wrong = [(int(places[i]), found.labels[judged.said[i]]) for i in np.flatnonzero(judged.said != found.rows)]
+    assert wrong
+    assert not {*wrong} & {(place, NAMES[row]) for place, row in pairs}
+    engine = Engine(24)
+    engine.add([NAMES[row] for row in rows], base[places])
+    fitted(engine, Examples(base[places], rows, NAMES, contents=places), independent=True)
+    answers = ask(engine, tagged(2, 300, 2)[0], base, Terms(Policy(), 10.0, independent=True))
+    assert np.mean([one.p_value or 0.0 for one in answers.each]) == pytest.approx(0.5, abs=0.08)

@@ -396,4 +396,94 @@ def test_more_labels_than_a_head_can_score(own_server: ServerProcess) -> None:
     assert collection.ask(near[:1])[0].label_id != f"part-{exact[0]}"
     collection.enroll(near[:1], ["new"])
     assert collection.ask(near[:1])[0].label_id == "new"
+    # Labels of text alone come into question as well, and under their new text when it is another.
+    for prompt in ("red circle", "blue square"):
+        label = col.Label(name=f"{collection.name}/labels/text", prompts=[prompt])
+        if prompt == "red circle":
+            stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection.name, label_id="text", label=label))
+        else:
+            stubs.collections.UpdateLabel(col.UpdateLabelRequest(label=label, update_mask=FieldMask(paths=["prompts"])))
+        request = cls.ClassifyRequest(collections=[collection.name], inputs=[types_pb2.Input(text=prompt)])
+        [answer] = stubs.classification.Classify(request).results[0].classifications
+        assert answer.label_id == "text"
     stubs.channel.close()
+
+
+def test_labels_of_every_role_are_searched(fitted: Vectors) -> None:
+    fitted.label("none", col.LABEL_ROLE_NEGATIVE)
+    fitted.label("loose", col.LABEL_ROLE_UNLABELED)
+    negative, loose = blobs([7], seed=3), blobs([8], seed=3)
+    fitted.enroll(np.concatenate([negative, loose]), ["none", "loose"])
+
+    def nearest(vector: Array, *labels: str) -> list[str]:
+        request = cls.SearchRequest(collection=fitted.name, inputs=[fitted.input(vector)], top_k=2, label_ids=labels)
+        [result] = fitted.stubs.classification.Search(request).results
+        cosines = [one.similarity for one in result.neighbors]
+        assert cosines == sorted(cosines, reverse=True)
+        return [one.label_id for one in result.neighbors]
+
+    assert nearest(negative[0])[0] == "none"
+    assert nearest(loose[0], "none", "loose") == ["loose", "none"]
+    assert nearest(loose[0], "none") == ["none"]
+    assert nearest(loose[0], "l1") == ["l1", "l1"]
+
+
+def test_what_an_enrolment_answers_is_of_the_labels_roles(fitted: Vectors) -> None:
+    fitted.label("none", col.LABEL_ROLE_NEGATIVE)
+    fitted.label("loose", col.LABEL_ROLE_UNLABELED)
+    new = blobs([1], seed=9)
+    nudged, again = normalize(new + 0.01), normalize(new - 0.01)
+    # Nobody said what it is: saying it is no conflict.
+    [loose] = fitted.enroll(new, ["loose"]).results
+    [known] = fitted.enroll(new, ["l1"]).results
+    assert not loose.conflicts
+    assert not known.conflicts
+    # A known stranger that looks like one of a label is one, from either side.
+    [stranger] = fitted.enroll(nudged, ["none"]).results
+    assert [one.label_id for one in stranger.conflicts] == ["l1"]
+    [other] = fitted.enroll(again, ["l1"]).results
+    assert [one.example for one in other.conflicts] == [stranger.example.name]
+    [twin] = fitted.enroll(normalize(new + 0.011), ["none"]).results
+    assert [one.example for one in twin.near_duplicates] == [stranger.example.name]
+
+
+def test_what_was_there_already_is_named_as_it_is(fitted: Vectors) -> None:
+    new = blobs([1], seed=9)
+    pair = np.concatenate([new, normalize(new + 0.01)])
+    first = fitted.enroll(pair, ["l1", "l1"]).results
+    again = fitted.enroll(pair, ["l1", "l1"]).results
+    assert all(one.duplicate for one in again)
+    names = [one.example.name for one in first]
+    assert names[0] in [one.example for one in again[1].near_duplicates]
+    for near in (*again[0].near_duplicates, *again[1].near_duplicates):
+        fitted.stubs.collections.GetExample(col.GetExampleRequest(name=near.example))
+
+
+def test_an_enrolment_sent_again_is_measured_too(vectors: Vectors) -> None:
+    examples = [
+        col.NewExample(label_id=label, input=vectors.input(vector))
+        for vector, label in zip(blobs(ROWS), named(ROWS), strict=True)
+    ]
+    request = col.EnrollExamplesRequest(
+        parent=vectors.name, examples=examples, create_labels=True, request_id="one", measure_accuracy=True
+    )
+    first = vectors.stubs.collections.EnrollExamples(request)
+    again = vectors.stubs.collections.EnrollExamples(request)
+    assert first.HasField("accuracy_after")
+    assert again.accuracy_after == first.accuracy_after
+    assert [one.example for one in again.results] == [one.example for one in first.results]
+
+
+def test_rates_that_decide_nothing_are_not_told(fitted: Vectors, stubs: Stubs) -> None:
+    assert fitted.check().HasField("false_reject")
+    update = col.UpdateCollectionRequest(
+        collection=col.Collection(name=fitted.name, policy=col.DecisionPolicy(match_threshold=0.3)),
+        update_mask=FieldMask(paths=["policy.match_threshold"]),
+    )
+    stubs.collections.UpdateCollection(update)
+    tags = Vectors(stubs, label_mode=types_pb2.LABEL_MODE_INDEPENDENT)
+    tags.enroll(blobs(ROWS), named(ROWS))
+    for check in (fitted.check(), tags.check()):
+        assert check.calibrated
+        assert not check.HasField("false_reject")
+        assert not any("rate" in advice for advice in check.advice)

@@ -51,7 +51,7 @@ def create(
     false_accept_rate: wanted.FalseAcceptRate = None,
     coverage: wanted.Coverage = None,
     names_as_prompts: Annotated[
-        bool, typer.Option("--names-as-prompts", help="Labels answer by their names until they have examples.")
+        bool, typer.Option("--names-as-prompts", help="Labels without prompts are prompted by their names.")
     ] = False,
     multi_label: wanted.MultiLabel = False,
     head: wanted.PinnedHead = None,
@@ -90,7 +90,7 @@ def update(
     names_as_prompts: Annotated[
         bool | None,
         typer.Option(
-            "--names-as-prompts/--no-names-as-prompts", help="Labels answer by their names until they have examples."
+            "--names-as-prompts/--no-names-as-prompts", help="Labels without prompts are prompted by their names."
         ),
     ] = None,
     head: wanted.PinnedHead = None,

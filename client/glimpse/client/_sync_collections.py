@@ -53,7 +53,7 @@ class CollectionMethods(SyncCore):
             false_accept_rate: The part of strangers that may be taken for a label, over 0 to 0.5. Set, it takes the
                 place of false_reject_rate.
             coverage: How often the prediction set is to hold the right label: 0.5 to under 1. None: 0.9.
-            names_as_prompts: Let labels answer by their names until they have prompts or examples.
+            names_as_prompts: Let labels without prompts be prompted by their names.
             label_mode: Whether exactly one label is right or any number may be. Then fixed.
             pinned_head: The head that is to answer as soon as the examples allow it. UNSPECIFIED: the ladder chooses.
             timeout: Seconds for this call, retries included. None: the client's.

@@ -35,6 +35,8 @@ def answer(
     judged = engine.judged(head.kind) if candidates is None else None
     asked = _Asked(engine, head.kind, judged, terms, engine.seen(queries, [domain] * len(queries)), nearest)
     scores = engine.scores(head.kind, asked.queries, candidates)
+    if candidates is not None:
+        scores[(candidates < 0).all(1)] = 0.0  # told apart below: -inf alone would make NaN of probabilities
     order = best(scores, max(top_k, 2))
     rows = order if candidates is None else np.take_along_axis(candidates, order, 1)
     weighed = _Weighed.of(asked, scores)
@@ -90,7 +92,7 @@ def _signs(asked: _Asked, weighed: _Weighed, order: Rows, rows: Rows) -> list[Si
             Signs(
                 float(weighed.probabilities[i, order[i, 0]]),
                 cosines[0],
-                cosines[0] - cosines[1] if len(cosines) > 1 else None,
+                cosines[0] - cosines[1] if len(cosines) > 1 and rows[i, 1] >= 0 else None,
                 float(asked.nearest.examples[i]),
                 float(asked.nearest.negatives[i]) if shown[i] else -1.0,
                 bool(shown[i]),
@@ -105,12 +107,14 @@ def _signs(asked: _Asked, weighed: _Weighed, order: Rows, rows: Rows) -> list[Si
 
 def _told(engine: Engine, signs: Signs, terms: Terms, rows: Rows, scores: Array, probabilities: Floats) -> Answer:
     """One query's answer from its best labels, best first: rows (k,), scores and probabilities (k or 2,)."""
+    if rows[0] < 0:
+        return Answer(Decision.UNKNOWN, "no label comes into question")
     policy = terms.policy
     if not signs.shown:  # cosines to texts have no common level
         policy = replace(policy, default_threshold=None, default_margin=None)
     decision, reason = decide_independent(signs) if terms.independent else decide(signs, policy)
     told = [row for row in rows.tolist() if row >= 0]
-    values = scores.tolist()
+    values = scores[np.isfinite(scores)].tolist()
     return Answer(
         decision,
         reason,
@@ -127,9 +131,10 @@ def _told(engine: Engine, signs: Signs, terms: Terms, rows: Rows, scores: Array,
 def _exclusive(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
     """Probabilities of labels of which one is right, (n, C), and the sizes of their prediction sets."""
     judged, coverage = asked.judged, asked.terms.policy.coverage
+    # Of very many labels a sample's temperature serves, where nothing else does.
+    similar = judged or asked.engine.judged(asked.kind)
     default = asked.terms.prompt_scale if asked.kind is HeadKind.PROMPTS else EXAMPLE_SCALE
-    scale = 1 / judged.temperature if judged else default
-    probabilities = softmax(scores, scale)
+    probabilities = softmax(scores, 1 / similar.temperature if similar else default)
     floor = set_floor(judged.right, coverage) if judged else None
     if floor is None:
         return probabilities, [0] * len(scores)
@@ -143,7 +148,7 @@ def _exclusive(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
 def _independent(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
     """Probabilities of labels by themselves, (n, C), and how many hold."""
     engine, terms, fitted = asked.engine, asked.terms, asked.engine.fitted
-    if asked.judged and fitted and fitted.odds:
+    if fitted and fitted.odds and engine.judged(asked.kind):
         around = fitted.background.distances(asked.queries)
         probabilities = fitted.odds.probabilities(around, engine.lda.lengths(asked.queries), scores)
     else:
@@ -165,8 +170,8 @@ def _fits(asked: _Asked, scores: Array) -> tuple[Sequence[float | None], Sequenc
     if engine.fitted is None or not engine.lda.dense:
         return unknown, unknown, None
     if asked.judged is None:
-        plain = engine.fitted.plain
-        fits = sureness(scores) if asked.kind is HeadKind.PROMPTS else nearest
+        prompts = asked.kind is HeadKind.PROMPTS
+        plain, fits = (engine.fitted.prompted, sureness(scores)) if prompts else (engine.fitted.plain, nearest)
         least = plain.ceiling if policy.false_accept is None else plain.least_fit(0.0, policy.false_accept)
         return plain.fits_of(fits[:, None]).tolist(), unknown, least
     typicality = asked.judged.typicality

@@ -4,7 +4,7 @@ engine.add(labels, vectors)                # at once, in the thread that asks an
 token = engine.begin()                     # what comes from now on is noted
 fitted = fit(examples)                     # in another thread, on what was there at `begin`
 engine.adopt(fitted, token)                # at once; what came meanwhile is done again
-engine.answer(queries, nearest, judgement, top_k)
+answer(engine, queries, nearest, terms, top_k)
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from glimpse.fewshot.domains import Adaptation
 from glimpse.fewshot.fitting import Fitted
 from glimpse.fewshot.judged import Judged
 from glimpse.fewshot.ladder import HeadKind
-from glimpse.fewshot.lda import LdaHead
+from glimpse.fewshot.lda import LdaHead, Metric
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.strangers import measures
 from glimpse.fewshot.vectors import Array, Floats, Rows
@@ -58,8 +58,8 @@ class Engine:
 
     @property
     def settled(self) -> bool:
-        """Whether what is adopted was fitted to the examples as they are."""
-        return self.fitted is not None and self.version == self.fitted_version
+        """Whether what is adopted, if anything, was fitted to the examples as they are."""
+        return self.version == self.fitted_version
 
     @property
     def adapted(self) -> bool:
@@ -92,6 +92,10 @@ class Engine:
         """Gives a label the direction, (d,), of its prompts, or None."""
         self._change(lambda: self.lda.set_text(label, direction), [label])
 
+    def forget_texts(self, labels: Sequence[str]) -> None:
+        """Takes the prompts of several labels away at once."""
+        self._change(lambda: self.lda.forget_texts(labels), labels)
+
     def drop(self, label: str) -> None:
         """Forgets a label, its examples and its text."""
         self._change(lambda: self.lda.drop(label), [label])
@@ -112,6 +116,7 @@ class Engine:
             for change in self._since:
                 change()
         else:
+            self.lda.moments.gap = fitted.lda.moments.gap.copy()
             self.lda.adopt(fitted.lda.metric, fitted.lda.spread)
         self.fitted, self.fitted_version = fitted, token
         self._since, self._noting = [], False
@@ -122,6 +127,9 @@ class Engine:
         """There was nothing to fit at `begin`."""
         self.fitted, self.fitted_version, self._adaptation = None, token, None
         self._since, self._noting = [], False
+        if self.lda.metric.freedom or self.lda.moments.gap.any():  # as it was before the first example
+            self.lda.adopt(Metric.identity(len(self.lda.metric.inverse)))
+            self._close_gap()
 
     def head(self) -> Chosen:
         """Which head answers now."""
@@ -200,6 +208,10 @@ class Engine:
             return "no fit of the examples yet: just enrolled, or one a label"
         return "prompts count as two examples of their label"
 
+    def _close_gap(self) -> None:
+        self.lda.close_gap()
+        self.mean.refresh_all()
+
     def _change(self, change: _Change, labels: Sequence[str]) -> None:
         before, self._texts = len(self.labels), None
         change()
@@ -207,10 +219,10 @@ class Engine:
         if self._noting:
             self._since.append(change)
         moments = self.lda.moments
-        if moments.texts and moments.counts.any() and self.lda.dense and not self.lda.metric.freedom:
-            # The first examples beside prompts; later ones wait for the next fit.
-            self.lda.close_gap()
-            self.mean.refresh_all()
+        some = bool(moments.counts.any()) or moments.gap.any()
+        if moments.texts and some and self.lda.dense and not self.lda.metric.freedom:
+            # The first examples beside prompts, and the last; later ones wait for the next fit.
+            self._close_gap()
         elif len(self.labels) < before:
             self.mean.refresh_all()
         else:

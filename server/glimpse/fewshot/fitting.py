@@ -35,9 +35,10 @@ class Fitted:
     some: Rows
     rows: Rows
     judged: Mapping[HeadKind, Judged]
-    #: Where no spread within labels is known: by the cosine to the nearest example, or, where there is none, how sure
-    #: prompts are. What belongs is not measured.
+    #: Where no spread within labels is known: by the cosine to the nearest example, and for prompts by how sure they
+    #: are. What belongs is not measured.
     plain: Typicality
+    prompted: Typicality
     #: The ladder's choice or the pinned one, why, and what it scores with where it is fitted as a whole.
     chosen: HeadKind
     reason: str
@@ -79,31 +80,42 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
         measured.rows,
         judged,
         _plain(examples, ground),
+        _prompted(examples, ground),
         chosen,
         reason,
         candidates[chosen].whole if chosen in candidates else None,
-        Odds.of(ground, examples) if independent and spread else None,
+        Odds.of(ground) if independent and spread else None,
         ground.own_distances(),
     )
 
 
 def _plain(examples: Examples, ground: Ground) -> Typicality:
-    nothing, negatives = np.empty((0, 1)), examples.strangers
-    if not len(examples.vectors):
-        sure = sureness(ClassMeanHead(ground.lda.moments).scores(negatives)) if len(negatives) else np.empty(0)
-        return Typicality.of(nothing, None, sure[:, None])
     some = np.sort(np.random.default_rng(0).permutation(len(examples.vectors))[: ground.most])
-    _, others = nearest_others(examples.vectors, ground.rows, some)
-    return Typicality.of(nothing, others[others > -1][:, None], nearest_to(negatives, examples.vectors)[:, None])
+    _, others = nearest_others(examples.vectors, ground.rows, some, examples.contents)
+    nearest = nearest_to(examples.strangers, examples.vectors)
+    return Typicality.of(np.empty((0, 1)), others[others > -1][:, None], nearest[:, None])
+
+
+def _prompted(examples: Examples, ground: Ground) -> Typicality:
+    texts, strangers = _texts(examples, ground), None
+    if texts is not None and len(ground.negatives):
+        strangers = sureness(ground.negatives @ texts.T)[:, None]
+    return Typicality.of(np.empty((0, 1)), None, strangers)
+
+
+def _texts(examples: Examples, ground: Ground) -> Array | None:
+    """Of every label, (C, d); None where one has none."""
+    if len(examples.texts) < len(ground.lda.labels):
+        return None
+    return np.stack([np.asarray(examples.texts[label], np.float32) for label in ground.lda.labels])
 
 
 def _candidates(examples: Examples, ground: Ground, pinned: HeadKind | None, independent: bool) -> Iterator[_Candidate]:
     moments, vectors, some = ground.lda.moments, ground.vectors, ground.some
-    said = class_mean_left_out(moments, vectors[some], ground.rows[some])
+    said = ground.asked(class_mean_left_out(moments, vectors[some], ground.rows[some]))
     yield _Candidate(HeadKind.CLASS_MEAN, said, said, ClassMeanHead(moments).scores)
-    if len(examples.texts) == len(moments.labels):
-        texts = np.stack([np.asarray(examples.texts[label], np.float32) for label in moments.labels])
-        told = vectors[some] @ texts.T
+    if (texts := _texts(examples, ground)) is not None:
+        told = ground.asked(vectors[some] @ texts.T)
         yield _Candidate(HeadKind.PROMPTS, told, told, lambda queries: queries @ texts.T)
     if ground.lda.metric.freedom:
         yield _Candidate(HeadKind.LDA, ground.left_out.scores, ground.left_out.scores, ground.lda.scores)

@@ -14,11 +14,12 @@ from glimpse.fewshot.lda import LdaHead, Metric
 from glimpse.fewshot.leave_one_out import LeftOut, leave_one_out
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.strangers import Background, nearest_others, nearest_to
-from glimpse.fewshot.vectors import Array, Floats, Rows
+from glimpse.fewshot.vectors import Array, Floats, Mask, Rows
 
 # Temperature and p-values stand on so many examples at most: more would change them by less than they are worth. And on
-# fewer where seeking their neighbours would take more than so many multiply-adds, some seconds.
-_SAMPLE, _LEAST, _LOOKS = 4_000, 200, 1e11
+# fewer where seeking their neighbours would take more than so many multiply-adds, some seconds; or where there would be
+# more scores than these, which are held several times over.
+_SAMPLE, _LEAST, _LOOKS, _SCORES = 4_000, 200, 1e11, 1e7
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Ground:
     left_out: LeftOut
     #: Squared distances to the mean of all others, (n,).
     around: Floats
+    #: The labels that they have beside their own, by copies, (n, C); None: labels exclude each other.
+    beside: Mask | None
 
     @classmethod
     def of(cls, examples: Examples) -> Self:
@@ -50,8 +53,11 @@ class Ground:
         around = Metric.of(pooled)
         several = np.flatnonzero(moments.shots[rows] > 1)
         # Always the same sample of the same examples.
-        some = np.sort(np.random.default_rng(0).permutation(several)[: _most(vectors)])
+        some = np.sort(np.random.default_rng(0).permutation(several)[: _most(vectors, len(moments.labels))])
         left_out = leave_one_out(moments, metric, vectors[some], rows[some])
+        copies = None if examples.contents is None else _beside(examples.contents, rows, some, len(moments.labels))
+        if copies is not None:
+            left_out = left_out.but_for(copies)
         moments.forget_second()  # from now on it would only cost
         lda = LdaHead(moments.dimension, moments)
         lda.adopt(metric, left_out.spread)
@@ -69,17 +75,22 @@ class Ground:
             some,
             left_out,
             beside,
+            copies,
         )
+
+    def asked(self, scores: Array | Floats) -> Array | Floats:
+        """A head's scores of the examples left out, (n, C), but for the labels that they have beside their own."""
+        return scores if self.beside is None else np.where(self.beside, -np.inf, scores)
 
     @property
     def most(self) -> int:
         """How many examples are looked at for what takes a pass over all of them each."""
-        return _most(self.vectors)
+        return _most(self.vectors, len(self.lda.labels))
 
     def measured(self, examples: Examples) -> Measured:
         """The examples left out, by themselves and with their labels, and the negatives."""
         rows = self.rows[self.some]
-        nearest, others = nearest_others(examples.vectors, self.rows, self.some)
+        nearest, others = nearest_others(examples.vectors, self.rows, self.some, examples.contents)
         alone = np.array(self.left_out.scores)
         alone[np.arange(len(rows)), rows] = -np.inf
         far = self.lda.scores(self.negatives)
@@ -101,12 +112,24 @@ class Ground:
         return np.sort((self.left_out.own * (counts - 1) / counts)[several])
 
 
-def _most(vectors: Array) -> int:
-    return int(np.clip(_LOOKS / max(1, vectors.size), _LEAST, _SAMPLE))
+def _most(vectors: Array, labels: int) -> int:
+    return int(np.clip(min(_LOOKS / max(1, vectors.size), _SCORES / max(1, labels)), _LEAST, _SAMPLE))
 
 
 def _seen(adaptation: Adaptation | None, vectors: Array, domains: Sequence[str]) -> Array:
     return vectors if adaptation is None else adaptation.apply(vectors, domains or [""] * len(vectors))
+
+
+def _beside(contents: Rows, rows: Rows, some: Rows, labels: int) -> Mask:
+    """The labels that some of the examples have by copies, but for their own: (N,), (N,), (n,) → (n, C)."""
+    found = np.zeros((len(some), labels), bool)
+    labels_of: dict[int, list[int]] = {}
+    for content, row in zip(contents.tolist(), rows.tolist(), strict=True):
+        labels_of.setdefault(content, []).append(row)
+    for place, content in enumerate(contents[some].tolist()):
+        found[place, labels_of[content]] = True
+    found[np.arange(len(some)), rows[some]] = False
+    return found
 
 
 def _of_domains(examples: Examples) -> tuple[Array, Rows, Sequence[str], Array, Sequence[str]]:

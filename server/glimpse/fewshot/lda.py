@@ -22,8 +22,6 @@ from glimpse.fewshot.vectors import Array, Floats, Rows
 
 # Within-label squared distances this small are rounding: each label's examples are copies of one another.
 _NO_SPREAD = 1e-9
-# Inverted anew once the examples have changed by this part of what they were.
-_GROWTH = 0.1
 # So many examples at once are not worth a change of the metric each: it stands still until the next inversion.
 _ONE_BY_ONE = 8
 
@@ -85,7 +83,7 @@ class LdaHead:
         self._spread = Spread(0.0, 0.0)
         #: How often the examples have changed.
         self.version = 0
-        self._fitted = self._removed = 0  # the versions of the last inversion and the last removal
+        self._fitted = 0  # the version of the last inversion
         # The labels' middle, from which scores are taken: near copies lie too close together for float32 otherwise. Of
         # float32 itself, as what queries lose must be what centres lose.
         self._origin = np.zeros(dimension, np.float32)
@@ -107,11 +105,6 @@ class LdaHead:
     def metric(self) -> Metric:
         """The inversion in use, brought up to date."""
         return self._metric
-
-    @property
-    def due(self) -> bool:
-        """Whether the examples have changed so much that the ridge, or rounding, asks for a new inversion."""
-        return self._removed > self._fitted or self.version - self._fitted > _GROWTH * self._metric.freedom
 
     @property
     def settled(self) -> bool:
@@ -143,7 +136,6 @@ class LdaHead:
         value = np.asarray(vector, np.float64)
         self.moments.remove(label, value)
         self.version += 1
-        self._removed = self.version
         row = self.moments.row(label)
         if row is None:
             self._rebuild()
@@ -158,7 +150,6 @@ class LdaHead:
         """Forgets a label. The spread of its examples stays in the metric until the next inversion."""
         self.moments.drop(label)
         self.version += 1
-        self._removed = self.version
         self._rebuild()
 
     def set_text(self, label: str, direction: Array | None) -> None:
@@ -169,6 +160,12 @@ class LdaHead:
             self._refresh(label)
         elif had:  # rows have moved
             self._rebuild()
+
+    def forget_texts(self, labels: Sequence[str]) -> None:
+        """Takes the prompts of several labels away at once."""
+        for label in labels:
+            self.moments.set_text(label, None)
+        self._rebuild()
 
     def close_gap(self) -> None:
         """Moves texts to where the examples are."""

@@ -5,13 +5,13 @@ they are, G becomes G + g u u^T, u = G z, g = k / (1 - k z^T u) (Sherman and Mor
 shots with its text, moves from c_y by -(x_i - c_y) / (s_y - 1).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from glimpse.fewshot.lda import Metric, Spread
 from glimpse.fewshot.moments import TEXT_SHOTS, Moments
-from glimpse.fewshot.vectors import Array, Floats, Rows
+from glimpse.fewshot.vectors import Array, Floats, Mask, Rows
 
 # Examples worked on at once, so that little is held beside the scores.
 _CHUNK = 256
@@ -31,6 +31,11 @@ class LeftOut:
     #: x^T Sigma^-1 x, (N,): with a score s of it, the squared distance to that label's true mean is this less 2 s.
     lengths: Floats
     spread: Spread
+
+    def but_for(self, beside: Mask) -> "LeftOut":
+        """Without what is said of some labels, (N, C)."""
+        scores = np.where(beside, -np.inf, self.scores)
+        return replace(self, scores=scores, distances=self.lengths - 2 * scores.max(1, initial=-np.inf))
 
 
 def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) -> LeftOut:

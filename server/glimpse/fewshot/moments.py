@@ -136,15 +136,6 @@ class Moments:
             one.second = self.second
         return one
 
-    def copy(self) -> "Moments":
-        """The same, to be changed by itself."""
-        twin = Moments(self.dimension, self.with_second)
-        twin.labels, twin._row, twin._texts = list(self.labels), dict(self._row), dict(self._texts)
-        twin.second, twin.gap = self.second.copy(), self.gap.copy()
-        for name in _ROWS:
-            setattr(twin, name, getattr(self, name).copy())
-        return twin
-
     def row(self, label: str) -> int | None:
         """The label's row, or None where it has neither example nor text."""
         return self._row.get(label)

@@ -11,7 +11,6 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration import logistic
-from glimpse.fewshot.examples import Examples
 from glimpse.fewshot.ground import Ground
 from glimpse.fewshot.vectors import Array, Floats
 
@@ -27,15 +26,14 @@ class Odds:
     b: float
 
     @classmethod
-    def of(cls, ground: Ground, examples: Examples) -> Self:
+    def of(cls, ground: Ground) -> Self:
         """From the examples left out. The same content under several labels counts for each."""
         some, scores = ground.some, ground.left_out.scores
-        held = _held(ground, examples)
-        own = np.zeros_like(held)
+        own = np.zeros(scores.shape, bool)
         own[np.arange(len(some)), ground.rows[some]] = True
         values = (ground.around - ground.left_out.lengths)[:, None] + 2 * scores
-        # Its copy under another label speaks for that label: such a pair is measured when the copy is left out.
-        used = np.flatnonzero((own | ~held) & np.isfinite(values))
+        # Its copy under another label speaks for that label, and is measured when it is left out itself: -inf here.
+        used = np.flatnonzero(np.isfinite(values))
         used = np.sort(np.random.default_rng(0).permutation(used)[:_PAIRS])
         return cls(*logistic(values.ravel()[used], own.ravel()[used]))
 
@@ -44,17 +42,3 @@ class Odds:
         values = (around - lengths)[:, None] + 2 * np.asarray(scores, np.float64)
         # The logistic function, in a form that does not overflow.
         return np.asarray(0.5 + 0.5 * np.tanh((self.a * values + self.b) / 2), np.float64)
-
-
-def _held(ground: Ground, examples: Examples) -> "np.typing.NDArray[np.bool_]":
-    """Which labels each of the examples left out has, by itself or as a copy: (n, C)."""
-    held = np.zeros((len(ground.some), len(ground.lda.labels)), bool)
-    if examples.contents is None:
-        held[np.arange(len(ground.some)), ground.rows[ground.some]] = True
-        return held
-    labels_of: dict[int, list[int]] = {}
-    for content, row in zip(examples.contents.tolist(), ground.rows.tolist(), strict=True):
-        labels_of.setdefault(content, []).append(row)
-    for place, content in enumerate(examples.contents[ground.some].tolist()):
-        held[place, labels_of[content]] = True
-    return held

@@ -122,16 +122,17 @@ def _over(strangers: Floats, accepted: float) -> float | None:
     return float(np.nextafter(strangers[len(strangers) - allowed], np.inf)) if allowed and len(strangers) else None
 
 
-def nearest_others(vectors: Array, rows: Rows, some: Rows) -> tuple[Floats, Floats]:
+def nearest_others(vectors: Array, rows: Rows, some: Rows, contents: Rows | None = None) -> tuple[Floats, Floats]:
     """Cosines of some of the examples, (N, d), to the nearest other one, and to the nearest of another label.
 
-    (N,) labels' rows and (n,) → (n,) each; -1 where there is none.
+    (N,) labels' rows and (n,) → (n,) each; -1 where there is none. Of equal `contents`, (N,), none is another.
     """
+    each = np.arange(len(vectors)) if contents is None else contents
     nearest, other = np.full(len(some), -1.0), np.full(len(some), -1.0)
     for start in range(0, len(some), _CHUNK):
         part = some[start : start + _CHUNK]
         cosines = vectors[part] @ vectors.T
-        cosines[np.arange(len(part)), part] = -1.0
+        cosines[each[part, None] == each] = -1.0
         nearest[start : start + _CHUNK] = cosines.max(1)
         cosines[rows[part, None] == rows] = -1.0
         other[start : start + _CHUNK] = cosines.max(1)

@@ -6,6 +6,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float32]
 #: What is summed up and inverted.
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 #: Places of labels: rows of their means, columns of scores.
 Rows = npt.NDArray[np.intp]
 

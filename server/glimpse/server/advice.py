@@ -9,8 +9,8 @@ _WELL_KNOWN = 0.05  # half of an interval's length
 _MANY_ACCEPTED = 0.5
 
 
-def advice(response: pb.CheckCollectionResponse, counts: Sequence[int]) -> Iterator[str]:
-    """From a check, and the number of examples of each label that can answer."""
+def advice(response: pb.CheckCollectionResponse, counts: Sequence[int], *, by_rates: bool) -> Iterator[str]:
+    """From a check, the number of examples of each label that can answer, and whether the policy's rates decide."""
     single = sum(count == 1 for count in counts)
     if not counts:
         yield "Enroll examples, or give labels prompts: there is no label that could be an answer."
@@ -33,12 +33,12 @@ def advice(response: pb.CheckCollectionResponse, counts: Sequence[int]) -> Itera
         named = ", ".join(map(repr, weak[:_NAMED]))
         more = f" and {len(weak) - _NAMED} more" if len(weak) > _NAMED else ""
         yield f"Enroll more of {named}{more}: they have few examples, or do worse than the others."
+    if by_rates and not response.HasField("false_reject"):
+        yield "Enroll more examples: there are too few yet to hold the rate that the policy asks for."
     yield from _of_rates(response)
 
 
 def _of_rates(response: pb.CheckCollectionResponse) -> Iterator[str]:
-    if response.calibrated and not response.HasField("false_reject"):
-        yield "Enroll more examples: there are too few yet to hold the rate of false rejects that the policy asks for."
     if response.HasField("false_accept") and response.false_accept.value > _MANY_ACCEPTED:
         if response.measured_on_negatives:
             yield "Most known strangers are taken for a label: set a rate of false accepts, or try another backbone."

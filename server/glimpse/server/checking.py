@@ -19,11 +19,11 @@ _TOLD, _MOST_LABELS = 20, 1_000
 
 
 def check(view: CollectionView, policy: Policy) -> pb.CheckCollectionResponse:
-    """Of a collection whose fit is of its examples as they are."""
+    """From what a collection was last fitted to."""
     head = view.engine.head()
     judged = view.engine.judged(head.kind) if view.engine.lda.dense else None
     response = pb.CheckCollectionResponse(
-        revision=view.record.revision,
+        revision=view.record.revision if view.engine.settled else view.fitted_revision,
         head=HEADS[head.kind],
         head_reason=head.reason,
         calibrated=judged is not None,
@@ -32,10 +32,11 @@ def check(view: CollectionView, policy: Policy) -> pb.CheckCollectionResponse:
     if fitted and chosen and chosen.count:
         _tell_accuracy(response, fitted, chosen)
         _tell_examples(response, view, fitted, chosen)
-    if judged:
+    by_rates = judged is not None and policy.threshold is None and not view.independent
+    if judged and by_rates:
         _tell_rates(response, judged, policy)
     response.labels.extend(_labels(view, fitted, chosen))
-    response.advice.extend(advice(response, view.engine.lda.moments.counts.astype(int).tolist()))
+    response.advice.extend(advice(response, view.engine.lda.moments.counts.astype(int).tolist(), by_rates=by_rates))
     return response
 
 
@@ -81,7 +82,7 @@ def _tell_examples(response: pb.CheckCollectionResponse, view: CollectionView, f
 def _tell_rates(response: pb.CheckCollectionResponse, judged: Judged, policy: Policy) -> None:
     typicality = judged.typicality
     least = typicality.least_fit(policy.false_reject, policy.false_accept)
-    if least is None or policy.threshold is not None:
+    if least is None:
         return
     strangers = typicality.negatives if len(typicality.negatives) else typicality.strangers
     response.false_reject.CopyFrom(proportion(int((typicality.fits < least).sum()), typicality.count))

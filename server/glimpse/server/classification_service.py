@@ -10,7 +10,7 @@ from glimpse.server.classifying import Options, classify_inputs, zero_shot
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import embed_all
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
-from glimpse.server.neighborhood import search
+from glimpse.server.neighborhood import search_all
 from glimpse.server.results import good_vectors, input_fields, settle
 from glimpse.server.rpc import Context, deadline_of, streaming, unary
 from glimpse.server.streams import first_config, inputs_of, ordered
@@ -98,7 +98,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         revision, asked = view.record.revision, time.monotonic()
         queries = good_vectors(outcomes, source.dimension)
         among = view.sequences_of(request.label_ids) if request.label_ids else None
-        near = await search(self.rooms, view, view.index, queries, top_k, among)
+        near = await search_all(self.rooms, view, queries, top_k, among)
         found = [{"neighbors": evidence(view.record.id, neighbors)} for neighbors in near]
         head_seconds = time.monotonic() - asked
         results = settle(pb.SearchResult, request.inputs, outcomes, found, started, head_seconds)

@@ -49,7 +49,7 @@ async def enroll(
     if remembered:
         before = await rooms.catalog.read(lambda ledger: ledger.answer_of(view.record.id, remembered))
         if before is not None:
-            return pb.EnrollExamplesResponse.FromString(before)
+            return await _measured(rooms, view, request, before, deadline)
     items = [_Item(new) for new in request.examples]
     _refuse_what_cannot_be(rooms, view, request, items)
     await _embed(rooms, view, items, deadline)
@@ -78,7 +78,14 @@ async def enroll(
         return lambda ledger: ledger.enroll(view.record.id, new_labels, good, to_remember)
 
     outcome = await rooms.catalog.write(plan, lambda outcome: _apply(view, outcome))
-    response = pb.EnrollExamplesResponse.FromString(outcome if isinstance(outcome, bytes) else answer(outcome))
+    return await _measured(rooms, view, request, outcome if isinstance(outcome, bytes) else answer(outcome), deadline)
+
+
+async def _measured(
+    rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest, answer: bytes, deadline: float
+) -> pb.EnrollExamplesResponse:
+    """The answer with the accuracy that there is with its examples, where that is asked for."""
+    response = pb.EnrollExamplesResponse.FromString(answer)
     if request.measure_accuracy:
         with suppress(RequestError):  # the examples are in, whether there is time to measure or not
             await rooms.fitter.settled(view, deadline)
@@ -111,7 +118,8 @@ def _refuse_what_cannot_be(
     rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest, items: Sequence[_Item]
 ) -> None:
     """Refuses the items that the collection, as it is now, cannot take."""
-    labels, count, source = set(view.labels), view.example_count, rooms.source_of(view)
+    new_labels: set[str] = set()
+    count, source = view.example_count, rooms.source_of(view)
     for position, item in enumerate(items):
         if item.refusal:
             continue
@@ -121,9 +129,10 @@ def _refuse_what_cannot_be(
             checks.check_label_id(new.label_id, f"{field}.label_id")
             checks.check_length(new.domain, f"{field}.domain")
             checks.check_metadata(new.metadata, f"{field}.metadata")
-            if new.label_id not in labels:
-                _check_new_label(rooms, view, request, new.label_id, len(labels), f"{field}.label_id")
-                labels.add(new.label_id)
+            if new.label_id not in view.labels and new.label_id not in new_labels:
+                there = len(view.labels) + len(new_labels)
+                _check_new_label(rooms, view, request, new.label_id, there, f"{field}.label_id")
+                new_labels.add(new.label_id)
             if count >= rooms.settings.max_examples:
                 raise exhausted("TOO_MANY_EXAMPLES", f"a collection takes {rooms.settings.max_examples}")
             count += 1
@@ -184,6 +193,7 @@ def _results(
     view: CollectionView, items: Sequence[_Item], enrolled: Enrolled, started: float, committing: float
 ) -> list[pb.EnrollResult]:
     now = time.monotonic()
+    added = {one.id for one, duplicate in zip(enrolled.examples, enrolled.duplicates, strict=True) if not duplicate}
     done = iter(zip(enrolled.examples, enrolled.duplicates, enrolled.conflicts, strict=True))
     results = []
     for item in items:
@@ -192,6 +202,9 @@ def _results(
             results.append(pb.EnrollResult(id=item.given.input.id, status=status))
             continue
         record, duplicate, others = next(done)
+        # Of those in the same call some may not have been added; of those that were there some may be gone.
+        near = [one for one in item.finding.near if one.example_id in added or view.has_example(one.example_id)]
+        finding = replace(item.finding, near=near)
         timings = item.embedded.timings
         timings.commit_ms = (now - committing) * 1e3
         timings.total_ms = (now - started) * 1e3
@@ -200,11 +213,11 @@ def _results(
                 id=item.given.input.id,
                 example=example_message(view.record.id, record),
                 duplicate=duplicate,
-                conflicts=_conflicts(view, item.finding, record, others),
+                conflicts=_conflicts(view, finding, record, others),
                 near_duplicates=[
-                    _near(view, one) for one in item.finding.among(record.label_id, same=True, but={record.id})
+                    _near(view, one) for one in finding.among(record.label_id, same=True, but={record.id})
                 ],
-                outlier=item.finding.outlier and not duplicate,
+                outlier=finding.outlier and not duplicate,
                 truncated=item.embedded.truncated,
                 timings=timings,
             )
@@ -216,11 +229,17 @@ def _conflicts(
     view: CollectionView, finding: Finding, record: ExampleRecord, others: Sequence[ExampleRecord]
 ) -> list[pb.Conflict]:
     """The same content under other labels, then what is all but the same; where labels exclude each other."""
-    if view.independent:
+    if view.independent or not _told(view, record.label_id):
         return []
     same = [Neighbor(other.id, other.label_id, 1.0) for other in others]
     near = finding.among(record.label_id, same=False, but={record.id, *(other.id for other in others)})
-    return [_near(view, one) for one in (*same, *near)][:TOLD]
+    return [_near(view, one) for one in (*same, *near) if _told(view, one.label_id)][:TOLD]
+
+
+def _told(view: CollectionView, label_id: str) -> bool:
+    """Whether a label says of what its examples are: not where nobody told."""
+    label = view.labels.get(label_id)
+    return label is None or label.role != pb.LABEL_ROLE_UNLABELED
 
 
 def _near(view: CollectionView, one: Neighbor) -> pb.Conflict:

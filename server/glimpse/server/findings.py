@@ -8,7 +8,7 @@ import numpy as np
 from glimpse.fewshot.vectors import Array
 from glimpse.ledger import ExampleRecord
 from glimpse.server.context import Rooms
-from glimpse.server.neighborhood import look_around, search
+from glimpse.server.neighborhood import look_around, search_all
 from glimpse.server.view import CollectionView, Neighbor
 
 #: The cosine from which on two inputs are all but the same, and how many of them are told.
@@ -42,8 +42,8 @@ async def look_at(rooms: Rooms, view: CollectionView, examples: Sequence[Example
     if view.gallery.index is not None and not view.engine.lda.dense:
         if len(examples) * len(view.engine.labels) <= _MOST_SEARCHES:
             there = (await look_around(rooms, view, vectors, 2 * TOLD + 1)).neighbors
-    elif vectors.size * len(view.index) <= _MOST_LOOKING:
-        there = await search(rooms, view, view.index, vectors, 2 * TOLD + 1)
+    elif vectors.size * view.example_count <= _MOST_LOOKING:
+        there = await search_all(rooms, view, vectors, 2 * TOLD + 1)
     together = _beside_one_another(examples, vectors)
     seen = view.engine.seen(vectors, [example.domain for example in examples])
     limit = _limit(view)

@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 
-from glimpse.fewshot import Fitted, HeadKind, fit
+from glimpse.fewshot import HeadKind, fit
 from glimpse.server.errors import Code, RequestError
-from glimpse.server.snapshot import Snapshot, snapshot
+from glimpse.server.snapshot import snapshot
 from glimpse.server.view import CollectionView
 
 logger = logging.getLogger(__name__)
@@ -27,28 +29,31 @@ class Fitter:
         self._heads = heads
         self._thread = ThreadPoolExecutor(1, "fit", _yield_to_others)
         self._tasks: dict[CollectionView, asyncio.Task[None]] = {}
-        self._waiting: dict[CollectionView, int] = {}
         self._hurry: dict[CollectionView, asyncio.Event] = {}
+        # A collection is looked at when its turn comes: examples may be deleted while it waits.
+        self._turn = asyncio.Lock()
+        self._ended = asyncio.Condition()  # a fit has, well or not
 
     def touch(self, view: CollectionView) -> None:
         """A collection has changed: it is fitted soon."""
-        if view not in self._tasks and _wanted(view):
+        if view not in self._tasks and not view.engine.settled:
             self._hurry[view] = asyncio.Event()
             self._tasks[view] = task = asyncio.create_task(self._follow(view))
             task.add_done_callback(lambda _: self._forget(view))
 
     async def settled(self, view: CollectionView, deadline: float) -> None:
-        """Waits until a collection's fit is of its examples as they are.
+        """Waits until a collection's fit is of its examples as they are at the call, whatever else has come by then.
 
         Raises RequestError UNAVAILABLE shortly before `deadline` (time.monotonic()).
         """
+        asked = view.engine.version
         seconds = min(deadline - time.monotonic() - _REPLY_SECONDS, _MAX_WAIT_SECONDS)
         try:
-            async with asyncio.timeout(seconds):
-                while _wanted(view):
+            async with asyncio.timeout(seconds), self._ended:
+                while view.engine.fitted_version < asked:
                     self.touch(view)
                     self._hurry[view].set()
-                    await asyncio.wait([self._tasks[view]])
+                    await self._ended.wait()
         except TimeoutError as error:
             message = "the collection is still being fitted to its examples"
             raise RequestError(Code.UNAVAILABLE, "NOT_FITTED", message, retry_delay=1.0) from error
@@ -62,50 +67,45 @@ class Fitter:
         await asyncio.to_thread(self._thread.shutdown)
 
     def _forget(self, view: CollectionView) -> None:
-        del self._tasks[view], self._hurry[view]
+        del self._hurry[view]
+        if not self._tasks.pop(view).cancelled():
+            self.touch(view)  # for what has changed since its task looked
 
     async def _follow(self, view: CollectionView) -> None:
         """Fits until nothing changes any more, with rests in between unless somebody is waiting."""
-        rest = _QUIET_SECONDS
-        while _wanted(view):
-            hurry = self._hurry[view]
-            try:
+        rest, hurry = _QUIET_SECONDS, self._hurry[view]
+        while not view.engine.settled:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(rest):
                     await hurry.wait()
-            except TimeoutError:
-                pass
             hurry.clear()
-            started = time.monotonic()
-            try:
-                await self._fit(view)
-            except KeyError:  # an example was deleted before it was read
-                continue
-            except Exception:
-                logger.exception("collection %s cannot be fitted; what was fitted before stays", view.record.id)
-                view.engine.fitted_version = view.engine.version
-                return
-            rest = max(_QUIET_SECONDS, _REST * (time.monotonic() - started))
+            async with self._turn:
+                started = time.monotonic()
+                try:
+                    await self._fit(view)
+                except Exception:
+                    # What was fitted before may rest on examples that are gone.
+                    logger.exception("collection %s cannot be fitted; its class means answer", view.record.id)
+                    view.engine.forget_fit(view.engine.version)
+                rest = max(_QUIET_SECONDS, _REST * (time.monotonic() - started))
+            async with self._ended:
+                self._ended.notify_all()
 
     async def _fit(self, view: CollectionView) -> None:
-        taken = snapshot(view)
-        pinned = self._heads.get(view.record.pinned_head)
-        loop = asyncio.get_running_loop()
+        taken, revision = snapshot(view), view.record.revision
+        pinned, loop = self._heads.get(view.record.pinned_head), asyncio.get_running_loop()
         if taken.labels and len(taken.examples.ids) + len(taken.negatives.ids):
-            fitted = await loop.run_in_executor(self._thread, _fitted, taken, pinned, view.independent)
-            view.engine.adopt(fitted, taken.token, whole=taken.whole)
-            view.fitted_ids = taken.examples.ids
+            try:
+                examples = await loop.run_in_executor(self._thread, taken.read)
+            except KeyError:  # one was deleted before it was read: taken anew
+                return
+            fit_them = partial(fit, examples, pinned, independent=view.independent)
+            view.engine.adopt(await loop.run_in_executor(self._thread, fit_them), taken.token, whole=taken.whole)
         else:
             view.engine.forget_fit(taken.token)
+        view.fitted_ids, view.fitted_revision = taken.examples.ids, revision
         if view.gallery.due(view.engine):
             await view.gallery.build(view.engine, self._thread)
-
-
-def _fitted(taken: Snapshot, pinned: HeadKind | None, independent: bool) -> Fitted:
-    return fit(taken.read(), pinned, independent=independent)
-
-
-def _wanted(view: CollectionView) -> bool:
-    return view.engine.version != view.engine.fitted_version
 
 
 def _yield_to_others() -> None:

@@ -78,6 +78,10 @@ class Gallery:
         if gone := [number for label, number in self._numbers.items() if not engine.answers(label)]:
             index.remove(np.array(gone, np.int64))
 
+    def labels(self, found: Ids) -> list[str]:
+        """The labels that the index found, (k,), but for those that are gone."""
+        return [self._labels[number] for number in found.tolist() if number in self._labels]
+
     def rows(self, engine: Engine, found: Ids) -> Rows:
         """What the index found, (n, k), as rows of the engine's labels; -1 for those that are gone."""
         rows = [[self._row(engine, number) for number in several] for several in found.tolist()]

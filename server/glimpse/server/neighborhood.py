@@ -32,21 +32,36 @@ async def look_around(rooms: Rooms, view: CollectionView, queries: Array, k: int
     if not len(queries) or not view.engine.labels:
         return Neighborhood([[] for _ in queries], Nearest.none(len(queries)))
     candidates = None
-    if view.engine.lda.dense:
-        # How near examples are is asked for even where no evidence is.
-        near = await search(rooms, view, view.index, queries, max(k, 1))
-    else:
-        candidates, near = await _among_candidates(rooms, view, queries, max(k, 1))
+    # How near examples are is asked for even where no evidence is.
     strangers = await search(rooms, view, view.negatives, queries, max(k, 1))
-    together = [sorted((*a, *b), key=lambda one: -one.similarity)[:k] for a, b in zip(near, strangers, strict=True)]
-    return Neighborhood(together, Nearest(_first(near), _first(strangers)), candidates)
+    if view.engine.lda.dense:
+        near = await search(rooms, view, view.index, queries, max(k, 1))
+    else:  # last: rows stay what they are as long as nothing is awaited
+        candidates, near = await _among_candidates(rooms, view, queries, max(k, 1))
+    return Neighborhood(_nearest(k, near, strangers), Nearest(_first(near), _first(strangers)), candidates)
+
+
+async def search_all(
+    rooms: Rooms, view: CollectionView, queries: Array, k: int, among: Ids | None = None
+) -> list[list[Neighbor]]:
+    """The k nearest examples, of labels of any role; nearest first."""
+    indexes = (view.index, view.negatives, view.unlabeled)
+    return _nearest(k, *[await search(rooms, view, index, queries, k, among) for index in indexes])
+
+
+def _nearest(k: int, *found: Sequence[Sequence[Neighbor]]) -> list[list[Neighbor]]:
+    """Of what several indexes found, (n,) lists each."""
+    return [
+        sorted((one for some in several for one in some), key=lambda one: -one.similarity)[:k]
+        for several in zip(*found, strict=True)
+    ]
 
 
 async def search(
     rooms: Rooms, view: CollectionView, index: FlatIndex, queries: Array, k: int, among: Ids | None = None
 ) -> list[list[Neighbor]]:
     """The k nearest examples in an index, all or some; nearest first. In a thread where others would wait."""
-    count = len(index) if among is None else len(among)
+    count = len(index) if among is None else min(len(index), len(among))
     if count == 0:
         return [[] for _ in queries]
     if queries.size * count <= _INLINE_SEARCH:
@@ -62,15 +77,14 @@ async def _among_candidates(
     found, loop = view.gallery.index, asyncio.get_running_loop()
     if found is not None:
         _, numbers = await loop.run_in_executor(rooms.searchers, found.search, queries, CANDIDATES)
-        candidates = view.gallery.rows(view.engine, numbers)
-        labels = view.engine.labels
         near = []
-        for query, row in zip(queries, candidates.tolist(), strict=True):
-            ids = view.sequences_of([labels[one] for one in row if one >= 0])
+        for query, several in zip(queries, numbers, strict=True):
+            ids = view.sequences_of(view.gallery.labels(several))
             cosines = view.index.vectors(ids) @ query
             order = np.argsort(-cosines, kind="stable")[:k]
             near += view.named(cosines[order][None], ids[order][None])
-        return candidates, near
+            await asyncio.sleep(0)  # labels may have many examples each
+        return view.gallery.rows(view.engine, numbers), near
     # Until the gallery is built: the labels of the nearest examples.
     wide = await search(rooms, view, view.index, queries, CANDIDATES)
     rows = np.full((len(queries), CANDIDATES), -1, np.intp)

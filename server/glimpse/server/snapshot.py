@@ -1,6 +1,6 @@
 """What a fit needs of a collection, taken at once where views change, to be read in a thread."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,7 +61,8 @@ def snapshot(view: CollectionView) -> Snapshot:
     """Takes one; the view's engine notes what changes from now on."""
     token = view.engine.begin()
     moments = view.engine.lda.moments
-    labels, whole = list(moments.labels), True
+    # In the view's order: that of the engine's rows tells what was deleted, and a sample must not.
+    labels, whole = [label for label in view.labels if view.engine.answers(label)], True
     if len(labels) > _MOST_LABELS and not view.engine.lda.dense:
         chosen = np.sort(np.random.default_rng(0).permutation(len(labels))[:_MOST_LABELS])
         labels, whole = [labels[place] for place in chosen], False
@@ -69,13 +70,15 @@ def snapshot(view: CollectionView) -> Snapshot:
     if len(ids) > _MOST_EXAMPLES and not view.engine.adapted:
         some = np.sort(np.random.default_rng(0).permutation(len(ids))[:_MOST_EXAMPLES])
         ids, rows, whole = ids[some], rows[some], False
+        labels, rows = _shown(labels, rows, moments.texts)
     return Snapshot(
         token,
         whole,
-        Stored(view.index, ids, _domains(view, ids)),
+        # A sample's fit leaves vectors as the engine sees them.
+        Stored(view.index, ids, _domains(view, ids) if whole else ()),
         rows,
         labels,
-        {label: text for label, text in moments.texts.items() if whole or label in set(labels)},
+        {label: moments.texts[label] for label in labels if label in moments.texts},
         _of_role(view, view.negatives),
         _of_role(view, view.unlabeled),
         _contents(view, ids),
@@ -89,6 +92,13 @@ def _sequences(view: CollectionView, labels: Sequence[str]) -> tuple[Ids, Rows]:
     flat = np.concatenate([*ids, np.empty(0, np.int64)])
     order = np.argsort(flat, kind="stable")
     return flat[order], rows[order].astype(np.intp)
+
+
+def _shown(labels: Sequence[str], rows: Rows, texts: Container[str]) -> tuple[list[str], Rows]:
+    """The labels with examples or text, and the examples' places among them."""
+    counts = np.bincount(rows, minlength=len(labels))
+    there = np.array([count > 0 or label in texts for label, count in zip(labels, counts, strict=True)])
+    return [label for label, kept in zip(labels, there, strict=True) if kept], (np.cumsum(there) - 1)[rows]
 
 
 def _of_role(view: CollectionView, index: FlatIndex) -> Stored:
@@ -108,5 +118,6 @@ def _domains(view: CollectionView, ids: Ids) -> Sequence[str]:
 def _contents(view: CollectionView, ids: Ids) -> Rows | None:
     if not view.independent:
         return None
-    _, places = np.unique([view.contents[sequence] for sequence in ids.tolist()] or [""], return_inverse=True)
-    return np.asarray(places[: len(ids)], np.intp)
+    numbers: dict[str, int] = {}
+    found = [numbers.setdefault(view.contents[sequence], len(numbers)) for sequence in ids.tolist()]
+    return np.array(found, np.intp)

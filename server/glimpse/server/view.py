@@ -38,8 +38,9 @@ class CollectionView:
         self.unlabeled = FlatIndex(record.dimension)
         #: Of labels, where they are very many.
         self.gallery = Gallery()
-        #: The examples that `engine.fitted` is of, in its order.
+        #: The examples that `engine.fitted` is of, in its order, and the revision.
         self.fitted_ids: Ids = np.empty(0, np.int64)
+        self.fitted_revision = 0
         #: Held by whoever embeds the labels' names.
         self.naming = asyncio.Lock()
         self._changed = changed
@@ -83,33 +84,37 @@ class CollectionView:
     def put_record(self, record: CollectionRecord) -> None:
         """Takes on the collection's changed record."""
         if self.record.names_as_prompts and not record.names_as_prompts:
-            for label in self.labels.values():
-                if label.prompt_vector is None:
-                    self.engine.set_text(label.id, None)
+            named = [one.id for one in self.labels.values() if one.prompt_vector is None and can_answer(one)]
+            self.engine.forget_texts(named)
+            self.gallery.put(self.engine, named)
         if record.pinned_head != self.record.pinned_head:
             self.engine.outdate()
         self.record = record
         self._changed(self)
 
-    def silent_labels(self) -> list[LabelRecord]:
-        """The labels that should answer and cannot: no example, no prompt, and a name that was not embedded."""
-        if len(self.engine.labels) == len(self.labels):
+    def unnamed_labels(self) -> list[LabelRecord]:
+        """The labels that can answer, but have neither prompts nor a name that was embedded."""
+        texts = self.engine.lda.moments.texts
+        if len(texts) == len(self.labels):
             return []
-        return [one for one in self.labels.values() if can_answer(one) and not self.engine.answers(one.id)]
+        return [one for one in self.labels.values() if can_answer(one) and one.id not in texts]
 
     def name_label(self, label: LabelRecord, direction: Array) -> None:
         """Lets a label answer by the direction, (d,), of its name, if it is still what it was."""
         if self.labels.get(label.id) is label and self.record.names_as_prompts:
-            self.engine.set_text(label.id, direction)
-            self._changed(self)
+            self._set_text(label.id, direction)
+
+    def _set_text(self, label_id: str, direction: Array | None) -> None:
+        self.engine.set_text(label_id, direction)
+        self.gallery.put(self.engine, [label_id])
+        self._changed(self)
 
     def put_label(self, label: LabelRecord) -> None:
         """Adds a label or replaces it with its changed self."""
         self.labels[label.id] = label
         vector = label.prompt_vector
         if can_answer(label) and (vector is not None or self.engine.answers(label.id)):
-            self.engine.set_text(label.id, None if vector is None else np.frombuffer(vector, "<f4"))
-            self._changed(self)
+            self._set_text(label.id, None if vector is None else np.frombuffer(vector, "<f4"))
 
     def drop_label(self, label_id: str) -> None:
         """Removes a label and its examples."""

@@ -1,0 +1,179 @@
+"""Fits in the background: nothing is forgotten, nobody waits for what others do, a sample stands for the whole."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from glimpse.fewshot import HeadKind, fit, normalize
+from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord
+from glimpse.server import fitter as module
+from glimpse.server import snapshot as taking
+from glimpse.server.fitter import Fitter
+from glimpse.server.snapshot import snapshot
+from glimpse.server.view import CollectionView
+from glimpse.v1 import types_pb2
+
+Array = npt.NDArray[np.float32]
+D = 8
+CENTRES = np.random.default_rng(5).normal(size=(40, D))
+
+
+def records(rows: list[int], start: int = 1, domain: str = "") -> Iterator[ExampleRecord]:
+    noise = np.random.default_rng(start).normal(size=(len(rows), D))
+    vectors = normalize((CENTRES[rows] + 0.4 * noise).astype(np.float32))
+    for sequence, (row, vector) in enumerate(zip(rows, vectors, strict=True), start):
+        data = vector.astype("<f4").tobytes()
+        yield ExampleRecord(f"e{sequence}", f"l{row}", f"sha256:{sequence}", 1, data, domain, sequence=sequence)
+
+
+def view_of(labels: int, changed: Callable[[CollectionView], None] = lambda _: None, **fields: int) -> CollectionView:
+    view = CollectionView(CollectionRecord("c", "backbones/b", "s", D, **fields), changed)  # type: ignore[arg-type]
+    for label in range(labels):
+        view.put_label(LabelRecord(f"l{label}"))
+    return view
+
+
+def run(work: Callable[[Fitter, CollectionView], Awaitable[None]], labels: int = 4) -> None:
+    async def whole() -> None:
+        fitter = Fitter({types_pb2.HEAD_LDA: HeadKind.LDA})
+        try:
+            await work(fitter, view_of(labels, fitter.touch))
+        finally:
+            await fitter.close()
+
+    asyncio.run(whole())
+
+
+def test_who_waits_for_a_fit_does_not_wait_for_what_comes_later() -> None:
+    async def work(fitter: Fitter, view: CollectionView) -> None:
+        sequence = 1
+
+        def enroll() -> None:
+            nonlocal sequence
+            view.add_examples(list(records([0, 1, 2, 3], sequence)))
+            sequence += 4
+
+        async def write() -> None:
+            while True:
+                enroll()
+                await asyncio.sleep(0.002)
+
+        enroll()
+        enroll()
+        writer = asyncio.create_task(write())
+        await fitter.settled(view, time.monotonic() + 20)
+        writer.cancel()
+        assert view.engine.fitted is not None
+        assert view.accuracy is not None
+
+    run(work)
+
+
+def test_a_change_as_a_fit_ends_is_fitted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_QUIET_SECONDS", 0.01)
+
+    async def work(fitter: Fitter, view: CollectionView) -> None:
+        view.add_examples(list(records([0, 1, 2, 3, 0, 1, 2, 3])))
+        [task] = asyncio.all_tasks() - {asyncio.current_task()}
+        # Before the fitter itself hears that its task has ended.
+        while not task.done():  # noqa: ASYNC110 (the very turn in which it ends)
+            await asyncio.sleep(0)
+        view.add_examples(list(records([0, 1, 2, 3], 9)))
+        for _ in range(500):
+            if view.engine.settled:
+                break
+            await asyncio.sleep(0.01)
+        assert view.engine.settled
+
+    run(work)
+
+
+def test_a_failing_fit_is_told_once_and_leaves_class_means(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever it fails with."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("a mistake")
+
+    async def work(fitter: Fitter, view: CollectionView) -> None:
+        view.add_examples(list(records([0, 1, 2, 3, 0, 1, 2, 3])))
+        await fitter.settled(view, time.monotonic() + 20)
+        before = view.engine.fitted
+        monkeypatch.setattr(module, "fit", fail)
+        view.add_examples(list(records([0, 1], 9)))
+        await fitter.settled(view, time.monotonic() + 5)
+        assert before is not None
+        assert view.engine.fitted is None
+        assert view.engine.head().kind is HeadKind.CLASS_MEAN
+
+    run(work)
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+def test_an_example_deleted_before_it_is_read_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    async def work(fitter: Fitter, view: CollectionView) -> None:
+        view.add_examples(list(records([0, 1, 2, 3, 0, 1, 2, 3])))
+        taken = snapshot(view)
+        view.drop_example("e3")
+        with pytest.raises(KeyError):
+            taken.read()
+        await fitter.settled(view, time.monotonic() + 20)
+        assert view.engine.settled
+        assert view.engine.count("l2") == 1
+
+    run(work)
+    assert not caplog.records
+
+
+def test_a_sample_may_leave_labels_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking, "_MOST_EXAMPLES", 30)
+    view = view_of(40)
+    view.put_label(LabelRecord("text", prompt_vector=normalize(CENTRES[:1].astype(np.float32))[0].tobytes()))
+    view.add_examples(list(records([row for row in range(40) for _ in range(1 if row % 2 else 3)], domain="here")))
+    taken = snapshot(view)
+    assert not taken.whole
+    assert len(taken.examples.ids) == 30
+    assert "text" in taken.labels
+    found = taken.read()
+    for sequence, row in zip(taken.examples.ids.tolist(), found.rows.tolist(), strict=True):
+        assert view.example_of(sequence) == (f"e{sequence}", found.labels[row])
+    # What is done about domains is done to all examples or none.
+    assert not any(found.domains)
+    view.engine.adopt(fit(found), taken.token, whole=taken.whole)
+    assert len(view.engine.labels) == 41
+
+
+def test_a_sample_of_labels_is_the_same_after_an_enrolment_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taking, "_MOST_LABELS", 10)
+    monkeypatch.setattr("glimpse.fewshot.lda.MOST_EXACT", 20)
+    view = view_of(41)
+    view.add_examples(list(records([row for row in range(40) for _ in range(2)])))
+    before = snapshot(view)
+    assert len(before.labels) == 10
+    view.add_examples(list(records([3], 200)))
+    view.drop_example("e200")
+    for one in records([7, 7], 300):
+        view.add_examples([one])
+    for sequence in (300, 301):
+        view.drop_example(f"e{sequence}")
+    # Whole labels go, and come again.
+    gone = list(records([row for row in range(40) for _ in range(2)]))[:40]
+    for example in gone:
+        view.drop_example(example.id)
+    view.add_examples(gone)
+    assert snapshot(view).labels == before.labels
+
+
+def test_the_same_content_has_the_same_number_where_labels_are_independent() -> None:
+    view = view_of(3, label_mode=types_pb2.LABEL_MODE_INDEPENDENT)
+    first, second, third = records([0, 1, 2])
+    view.add_examples([first, second, replace(third, content_digest=first.content_digest)])
+    contents = snapshot(view).contents
+    assert contents is not None
+    assert (contents[0] == contents[2], contents[0] == contents[1]) == (True, False)
