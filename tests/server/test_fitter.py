@@ -1,6 +1,7 @@
 """Fits in the background: nothing is forgotten, nobody waits for what others do, a sample stands for the whole."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -177,3 +178,22 @@ def test_the_same_content_has_the_same_number_where_labels_are_independent() -> 
     contents = snapshot(view).contents
     assert contents is not None
     assert (contents[0] == contents[2], contents[0] == contents[1]) == (True, False)
+
+
+def test_the_end_does_not_wait_for_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    going = threading.Event()
+
+    def slow(*_: object, **__: object) -> None:
+        going.set()
+        time.sleep(20)
+
+    monkeypatch.setattr(module, "fit", slow)
+    ended: list[float] = []
+
+    async def work(fitter: Fitter, view: CollectionView) -> None:
+        view.add_examples(list(records([0, 1, 0, 1])))
+        await asyncio.to_thread(going.wait, 10)
+        ended.append(time.monotonic())
+
+    run(work)
+    assert time.monotonic() - ended[0] < 10

@@ -2,15 +2,13 @@
 
 import asyncio
 import logging
-import os
-import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
 from glimpse.fewshot import HeadKind, fit
+from glimpse.server.aside import aside
 from glimpse.server.errors import Code, RequestError
 from glimpse.server.snapshot import snapshot
 from glimpse.server.view import CollectionView
@@ -22,12 +20,11 @@ _REPLY_SECONDS, _MAX_WAIT_SECONDS = 0.05, 60.0
 
 
 class Fitter:
-    """One thread, yielding to others; one fit of a collection at a time. For the event loop's thread alone."""
+    """One fit at a time, aside. For the event loop's thread alone."""
 
     def __init__(self, heads: dict[int, HeadKind]) -> None:
         """`heads`: what a record's pinned head means."""
         self._heads = heads
-        self._thread = ThreadPoolExecutor(1, "fit", _yield_to_others)
         self._tasks: dict[CollectionView, asyncio.Task[None]] = {}
         self._hurry: dict[CollectionView, asyncio.Event] = {}
         # A collection is looked at when its turn comes: examples may be deleted while it waits.
@@ -59,12 +56,11 @@ class Fitter:
             raise RequestError(Code.UNAVAILABLE, "NOT_FITTED", message, retry_delay=1.0) from error
 
     async def close(self) -> None:
-        """Ends the thread; a running fit is waited for."""
+        """Ends without waiting for a running fit."""
         tasks: Sequence[asyncio.Task[None]] = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.to_thread(self._thread.shutdown)
 
     def _forget(self, view: CollectionView) -> None:
         del self._hurry[view]
@@ -93,21 +89,16 @@ class Fitter:
 
     async def _fit(self, view: CollectionView) -> None:
         taken, revision = snapshot(view), view.record.revision
-        pinned, loop = self._heads.get(view.record.pinned_head), asyncio.get_running_loop()
+        pinned = self._heads.get(view.record.pinned_head)
         if taken.labels and len(taken.examples.ids) + len(taken.negatives.ids):
             try:
-                examples = await loop.run_in_executor(self._thread, taken.read)
+                examples = await aside(taken.read)
             except KeyError:  # one was deleted before it was read: taken anew
                 return
             fit_them = partial(fit, examples, pinned, independent=view.independent)
-            view.engine.adopt(await loop.run_in_executor(self._thread, fit_them), taken.token, whole=taken.whole)
+            view.engine.adopt(await aside(fit_them), taken.token, whole=taken.whole)
         else:
             view.engine.forget_fit(taken.token)
         view.fitted_ids, view.fitted_revision = taken.examples.ids, revision
         if view.gallery.due(view.engine):
-            await view.gallery.build(view.engine, self._thread)
-
-
-def _yield_to_others() -> None:
-    if sys.platform == "linux":  # where a thread has a priority of its own
-        os.setpriority(os.PRIO_PROCESS, 0, 10)
+            await view.gallery.build(view.engine)

@@ -6,13 +6,13 @@ and the head scores these. It is built in the background and kept up from then o
 
 import asyncio
 from collections.abc import Sequence
-from concurrent.futures import Executor
 
 import numpy as np
 
 from glimpse.fewshot import Engine
 from glimpse.fewshot.vectors import Array, Rows
 from glimpse.index import CandidateIndex, Ids
+from glimpse.server.aside import aside
 
 #: Labels that the head scores for each input.
 CANDIDATES = 256
@@ -61,7 +61,7 @@ class Gallery:
             if self._index is not None:
                 self._index.remove(np.array([number], np.int64))
 
-    async def build(self, engine: Engine, executor: Executor) -> None:
+    async def build(self, engine: Engine) -> None:
         """Trains and fills the index in a thread, from the engine as it is."""
         self._since, labels, parts = set(), list(engine.labels), []
         for start in range(0, len(labels), _SLICE):
@@ -69,9 +69,8 @@ class Gallery:
             parts.append((self._numbered(some), _directions(engine, some)))
             await asyncio.sleep(0)
         ids, vectors = (np.concatenate(list(kind)) for kind in zip(*parts, strict=True))
-        loop = asyncio.get_running_loop()
         try:
-            self._index = index = await loop.run_in_executor(executor, CandidateIndex.build, ids, vectors)
+            self._index = index = await aside(lambda: CandidateIndex.build(ids, vectors))
         finally:
             since, self._since = self._since, None
         self.put(engine, [*since, *(label for label in engine.labels if label not in self._numbers)])
