@@ -87,7 +87,7 @@ def _signs(asked: _Asked, weighed: _Weighed, order: Rows, rows: Rows) -> list[Si
     shown = asked.engine.lda.moments.counts[rows[:, 0]] > 0
     found = []
     for i, cosines in enumerate(similarities.tolist()):
-        by_fit = shown[i] or asked.kind is HeadKind.PROMPTS
+        by_fit = shown[i] or (asked.kind is HeadKind.PROMPTS and asked.judged is None)
         found.append(
             Signs(
                 float(weighed.probabilities[i, order[i, 0]]),

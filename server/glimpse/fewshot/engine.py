@@ -140,7 +140,8 @@ class Engine:
             return Chosen(HeadKind.PROMPTS, "no label has an example; prompts answer")
         text = bool(moments.texts)
         fitted = self.fitted
-        if fitted and fitted.chosen is HeadKind.PROMPTS and len(moments.texts) == len(moments.labels):
+        worded = self.lda.dense and len(moments.texts) == len(moments.labels)
+        if fitted and fitted.chosen is HeadKind.PROMPTS and worded:
             return Chosen(HeadKind.PROMPTS, fitted.reason)
         if fitted and fitted.whole is not None and self.settled and self._columns is not None:
             return Chosen(fitted.chosen, fitted.reason)

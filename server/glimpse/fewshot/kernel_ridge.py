@@ -1,7 +1,7 @@
-"""Kernel ridge regression on cosines, beside or without scores that come from text (ProKeR: Bendou et al. 2025).
+"""Kernel ridge regression on cosines (as ProKeR: Bendou et al. 2025, without a prior).
 
-f(x) = f0(x) + k(x, S) (K + lam I)^-1 (Y - f0(S)), k(x, y) = exp(-beta (1 - x . y)), Y one-hot. Beta and lam are those
-of the least leave-one-out error, which is exact without fitting anew: with a = (K + lam I)^-1 (Y - f0(S)), the residual
+f(x) = k(x, S) (K + lam I)^-1 Y, k(x, y) = exp(-beta (1 - x . y)), Y one-hot. Beta and lam are those
+of the least leave-one-out error, which is exact without fitting anew: with a = (K + lam I)^-1 Y, the residual
 of example i is a_i / [(K + lam I)^-1]_ii (Rifkin and Lippert 2007), and those of a label's examples, all left out at
 once, are [(K + lam I)^-1]_gg^-1 a_g.
 """
@@ -9,7 +9,6 @@ once, are [(K + lam I)^-1]_gg^-1 a_g.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from glimpse.fewshot.vectors import Array, Floats, Rows
 
@@ -32,15 +31,14 @@ class KernelRidge:
     label_left_out: Floats
 
     @classmethod
-    def fit(cls, vectors: Array, rows: Rows, labels: int, prior: npt.ArrayLike | None = None) -> "KernelRidge":
-        """From unit vectors, (N, d), the columns of their labels, (N,), and f0 of each, (N, C), if any."""
+    def fit(cls, vectors: Array, rows: Rows, labels: int) -> "KernelRidge":
+        """From unit vectors, (N, d), and the columns of their labels, (N,)."""
         target = np.eye(labels)[rows]
-        wanted = target if prior is None else target - np.asarray(prior, np.float64)
         cosines = np.asarray(vectors @ vectors.T, np.float64)
         least, kept = np.inf, None
         for beta in BETAS:
             values, basis = np.linalg.eigh(np.exp(-beta * (1 - cosines)))
-            inside = basis.T @ wanted
+            inside = basis.T @ target
             for ridge in RIDGES:
                 inverse = 1 / (np.maximum(values, 0.0) + ridge)
                 weights = basis @ (inverse[:, None] * inside)
@@ -56,7 +54,6 @@ class KernelRidge:
             without[group] = target[group] - np.linalg.solve(whole[np.ix_(group, group)], weights[group])
         return cls(vectors, np.asarray(weights, np.float32), beta, ridge, target - residuals, without)
 
-    def scores(self, queries: Array, prior: npt.ArrayLike | None = None) -> Array:
-        """(n, d) and f0, (n, C), if any → (n, C)."""
-        found = np.exp(-self.beta * (1 - queries @ self.vectors.T)) @ self.weights
-        return np.asarray(found if prior is None else found + np.asarray(prior), np.float32)
+    def scores(self, queries: Array) -> Array:
+        """(n, d) → (n, C)."""
+        return np.asarray(np.exp(-self.beta * (1 - queries @ self.vectors.T)) @ self.weights, np.float32)
