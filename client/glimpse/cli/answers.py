@@ -24,9 +24,10 @@ class Answers:
             Column("DECISION", 9),
             Column("LABEL", share=2),
             Column("PROB", 5, right=True),
-            Column("MARGIN", 6, right=True),
         ]
-        self._table = Table([*columns, Column("NEAREST", 7, right=True)] if nearest else columns)
+        # Without examples there is nothing to be near to, nor to fit among.
+        of_examples = [Column("P-VALUE", 7, right=True), Column("NEAREST", 7, right=True)]
+        self._table = Table([*columns, *(of_examples if nearest else [Column("MARGIN", 6, right=True)])])
 
     def show(self, source: Source, result: ClassifyResult) -> None:
         """One input's answer."""
@@ -43,9 +44,11 @@ class Answers:
                 input=source.name, **_classification_json(found), timings_ms=timings, **truncated_json(result.truncated)
             )
             return
-        row = [source.name, found.decision.name, found.label or None, found.probability, found.margin]
+        row = [source.name, found.decision.name, found.label or None, found.probability]
         if self._nearest:
-            row.append(found.evidence[0].similarity if found.evidence else None)
+            row += [found.p_value, found.evidence[0].similarity if found.evidence else None]
+        else:
+            row.append(found.margin)
         self._table.row(*row, colour=_COLOURS.get(found.decision, ""))
 
 

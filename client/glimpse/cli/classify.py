@@ -24,8 +24,9 @@ def classify(
 ) -> None:
     """Classify inputs by a collection's examples.
 
-    Prints one line an input: what to make of it (MATCH, UNKNOWN, AMBIGUOUS), the best label, its probability, its
-    lead over the second label, and the similarity of the nearest example. As JSON it also says why. Exit code 1 where
+    Prints one line an input: what to make of it (MATCH, UNKNOWN, AMBIGUOUS), the best label, its probability, the
+    part of the collection's examples that fit no better (where it is calibrated), and the similarity of the nearest
+    example. As JSON it also says why. Exit code 1 where
     an input failed.
     """
     sources = read_sources(paths, texts)
