@@ -18,7 +18,7 @@ from bench.floor import median_seconds
 from bench.report import Target, write_tables
 from glimpse.fewshot import Engine, Examples, Nearest, Policy, Terms, answer, fit
 from glimpse.fewshot.decision import EXAMPLE_SCALE
-from glimpse.fewshot.lda import Metric
+from glimpse.fewshot.metric import Metric
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.vectors import Array, Rows, normalize
 

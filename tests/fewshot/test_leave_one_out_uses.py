@@ -20,8 +20,8 @@ from glimpse.fewshot import (
 )
 from glimpse.fewshot.calibration import best_temperature, log_loss
 from glimpse.fewshot.kernel_ridge import KernelRidge
-from glimpse.fewshot.lda import Metric
 from glimpse.fewshot.leave_one_out import leave_one_out
+from glimpse.fewshot.metric import Metric
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.neighbors import votes
 from glimpse.fewshot.strangers import Background, Typicality, nearest_others, nearest_to

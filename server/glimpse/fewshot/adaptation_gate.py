@@ -24,8 +24,9 @@ import numpy.typing as npt
 
 from glimpse.fewshot.domains import Adaptation, Centring, Coral, Leace
 from glimpse.fewshot.ladder import better
-from glimpse.fewshot.lda import LdaHead, Metric
+from glimpse.fewshot.lda import LdaHead
 from glimpse.fewshot.leave_one_out import leave_one_out
+from glimpse.fewshot.metric import Metric
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.vectors import Array, Rows
 

@@ -17,7 +17,7 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.fewshot.lda import Metric
+from glimpse.fewshot.metric import Metric
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.vectors import Array, Floats
 

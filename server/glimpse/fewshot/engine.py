@@ -17,7 +17,8 @@ from glimpse.fewshot.domains import Adaptation
 from glimpse.fewshot.fitting import Fitted
 from glimpse.fewshot.judged import Judged
 from glimpse.fewshot.ladder import HeadKind
-from glimpse.fewshot.lda import LdaHead, Metric
+from glimpse.fewshot.lda import LdaHead
+from glimpse.fewshot.metric import Metric
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.strangers import measures
 from glimpse.fewshot.vectors import Array, Floats, Rows

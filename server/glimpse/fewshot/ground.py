@@ -10,8 +10,9 @@ from glimpse.fewshot.adaptation_gate import Choice, choose
 from glimpse.fewshot.domains import Adaptation
 from glimpse.fewshot.examples import Examples
 from glimpse.fewshot.judged import Fit, Measured
-from glimpse.fewshot.lda import LdaHead, Metric
+from glimpse.fewshot.lda import LdaHead
 from glimpse.fewshot.leave_one_out import LeftOut, leave_one_out
+from glimpse.fewshot.metric import Metric
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.strangers import Background, nearest_others, nearest_to
 from glimpse.fewshot.vectors import Array, Floats, Mask, Rows

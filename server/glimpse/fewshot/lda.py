@@ -1,10 +1,7 @@
 """Shrinkage LDA in closed form, kept up to date example by example.
 
-With nu = N - C and W the pooled scatter within labels, Sigma = (1 - lam) W / nu + lam t I, lam = d / (d + nu) and
-t = tr(W) / (nu d). That is (W + r I) / (d + nu) with r = tr(W) / nu, so its inverse is (d + nu) G, G = (W + r I)^-1.
-A new example changes W by a matrix of rank one, and G by another (Sherman and Morrison 1950); r stands still until the
-next inversion. The score s_c(x) = (d + nu) (x^T G mu_c - 1/2 mu_c^T G mu_c) is Fisher's discriminant with a uniform
-prior, mu_c the label's centre. Without freedom within labels (nu = 0) Sigma = I: the nearest class mean.
+With the metric G of metric.py, the score s_c(x) = (d + nu) (x^T G mu_c - 1/2 mu_c^T G mu_c) is Fisher's discriminant
+with a uniform prior, mu_c the label's centre. Without freedom within labels (nu = 0): the nearest class mean.
 
 A mean of n examples lies e / n farther (squared) from what belongs to it than the true mean does, e being the squared
 distance of an example from the true mean. Labels of few shots would lose for that alone, so e / (2 n_c) is added to
@@ -13,62 +10,15 @@ texts shows where labels have both.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from glimpse.fewshot.metric import Metric, Spread
 from glimpse.fewshot.moments import MOST_EXACT, Moments
 from glimpse.fewshot.vectors import Array, Floats, Rows
 
-# Within-label squared distances this small are rounding: each label's examples are copies of one another.
-_NO_SPREAD = 1e-9
 # So many examples at once are not worth a change of the metric each: it stands still until the next inversion.
 _ONE_BY_ONE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Squared distances e, under Sigma^-1, from a label's true mean: of an example of it, and of its text."""
-
-    examples: float
-    texts: float
-
-
-@dataclass(slots=True)
-class Metric:
-    """One inversion: G, (d, d), its ridge r, and the degrees of freedom it saw (0: G is the identity)."""
-
-    inverse: Floats
-    ridge: float
-    freedom: int  # changes with each shift
-
-    @classmethod
-    def identity(cls, dimension: int) -> "Metric":
-        """Of examples that show no spread within labels: distances are Euclid's."""
-        return cls(np.eye(dimension), 0.0, 0)
-
-    @classmethod
-    def of(cls, moments: Moments) -> "Metric":
-        """Inverts anew: O(d^3 + C d^2)."""
-        scatter, freedom = moments.scatter(), moments.freedom
-        ridge = float(np.trace(scatter)) / freedom if freedom else 0.0
-        if ridge <= _NO_SPREAD:
-            return cls.identity(moments.dimension)
-        scatter[np.diag_indices_from(scatter)] += ridge
-        return cls(np.asarray(np.linalg.inv(scatter), np.float64), ridge, freedom)
-
-    @property
-    def scale(self) -> float:
-        """d + nu: what makes of x^T G y an inner product under Sigma^-1."""
-        return float(len(self.inverse) + self.freedom) if self.freedom else 1.0
-
-    def shift(self, residual: Floats, by: float) -> tuple[Floats, float]:
-        """W changes by `by` z z^T: G - g u u^T is the new G. Returns u = G z, (d,), and g."""
-        direction = self.inverse @ residual
-        gain = by / (1.0 + by * float(residual @ direction))
-        self.inverse -= np.outer(gain * direction, direction)
-        self.freedom += 1 if by > 0 else -1
-        return direction, gain
 
 
 class LdaHead:
@@ -81,9 +31,6 @@ class LdaHead:
         self.moments = moments or Moments(dimension)
         self._metric = Metric.identity(dimension)
         self._spread = Spread(0.0, 0.0)
-        #: How often the examples have changed.
-        self.version = 0
-        self._fitted = 0  # the version of the last inversion
         # The labels' middle, from which scores are taken: near copies lie too close together for float32 otherwise. Of
         # float32 itself, as what queries lose must be what centres lose.
         self._origin = np.zeros(dimension, np.float32)
@@ -106,17 +53,11 @@ class LdaHead:
         """The inversion in use, brought up to date."""
         return self._metric
 
-    @property
-    def settled(self) -> bool:
-        """Whether the scores are those of LDA fitted to the examples at once."""
-        return self.version == self._fitted
-
     def add(self, label: str, vector: Array) -> None:
         """Counts one more example, (d,): O(d^2 + C d)."""
         value, row = np.asarray(vector, np.float64), self.moments.row(label)
         before = (self.moments.mean(row), float(self.moments.counts[row])) if row is not None else (value, 0.0)
         self.moments.add(label, value)
-        self.version += 1
         self._shift(value - before[0], before[1] / (before[1] + 1))
         self._refresh(label)
 
@@ -127,7 +68,6 @@ class LdaHead:
                 self.add(label, vector)
             return
         self.moments.add_all(labels, vectors)
-        self.version += len(labels)
         for label in dict.fromkeys(labels):
             self._refresh(label)
 
@@ -135,7 +75,6 @@ class LdaHead:
         """Takes an added example back."""
         value = np.asarray(vector, np.float64)
         self.moments.remove(label, value)
-        self.version += 1
         row = self.moments.row(label)
         if row is None:
             self._rebuild()
@@ -143,13 +82,12 @@ class LdaHead:
         count = float(self.moments.counts[row])
         self._shift(value - self.moments.mean(row), -count / (count + 1))
         if self._metric.freedom <= 0 < count:
-            self.adopt(Metric.identity(self.moments.dimension), version=self._fitted)
+            self.adopt(Metric.identity(self.moments.dimension))
         self._refresh(label)
 
     def drop(self, label: str) -> None:
         """Forgets a label. The spread of its examples stays in the metric until the next inversion."""
         self.moments.drop(label)
-        self.version += 1
         self._rebuild()
 
     def set_text(self, label: str, direction: Array | None) -> None:
@@ -172,17 +110,14 @@ class LdaHead:
         self.moments.gap = self.moments.find_gap()
         self._rebuild()
 
-    def adopt(self, metric: Metric, spread: "Spread | None" = None, version: int | None = None) -> None:
-        """Takes an inversion of the moments, and what leaving out gives for it.
-
-        `version`: of the moments it is of, where they are not those of now; what came since counts as not settled.
-        """
+    def adopt(self, metric: Metric, spread: Spread | None = None) -> None:
+        """Takes an inversion of the moments, and what leaving out gives for it."""
         self._metric, self._single_inverse = Metric(metric.inverse.copy(), metric.ridge, metric.freedom), None
-        self._spread, self._fitted = spread or Spread(0.0, 0.0), self.version if version is None else version
+        self._spread = spread or Spread(0.0, 0.0)
         self._rebuild()
 
     @property
-    def spread(self) -> "Spread":
+    def spread(self) -> Spread:
         """That of `adopt`."""
         return self._spread
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glimpse.fewshot.lda import Metric, Spread
+from glimpse.fewshot.metric import Metric, Spread
 from glimpse.fewshot.moments import TEXT_SHOTS, Moments
 from glimpse.fewshot.vectors import Array, Floats, Mask, Rows
 

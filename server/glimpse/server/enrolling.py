@@ -5,18 +5,17 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from glimpse.ledger import Enrolled, EnrollRequest, ExampleRecord, LabelRecord, Ledger
 from glimpse.server import checks
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import Embedded, embed_all
-from glimpse.server.errors import RequestError, exhausted, invalid, item_status, not_found
-from glimpse.server.findings import TOLD, Finding, look_at
-from glimpse.server.messages import example_message
-from glimpse.server.names import example_name
+from glimpse.server.enroll_results import Item, results_of
+from glimpse.server.errors import RequestError, exhausted, invalid, not_found
+from glimpse.server.findings import look_at
 from glimpse.server.spaces import mismatch
-from glimpse.server.view import CollectionView, Neighbor
+from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
@@ -25,17 +24,6 @@ _MODALITIES = {
     "text": types_pb2.MODALITY_TEXT,
     "vector": types_pb2.MODALITY_VECTOR,
 }
-
-
-@dataclass(slots=True)
-class _Item:
-    """One example on its way: refused, or embedded as a record."""
-
-    given: pb.NewExample
-    refusal: RequestError | None = None
-    embedded: Embedded | None = None
-    record: ExampleRecord | None = None
-    finding: Finding = field(default_factory=Finding)
 
 
 async def enroll(
@@ -50,7 +38,7 @@ async def enroll(
         before = await rooms.catalog.read(lambda ledger: ledger.answer_of(view.record.id, remembered))
         if before is not None:
             return await _measured(rooms, view, request, before, deadline)
-    items = [_Item(new) for new in request.examples]
+    items = [Item(new) for new in request.examples]
     _refuse_what_cannot_be(rooms, view, request, items)
     await _embed(rooms, view, items, deadline)
     good = [item for item in items if item.record and not item.refusal]
@@ -61,7 +49,7 @@ async def enroll(
     accuracy, committing = view.accuracy, time.monotonic()
 
     def answer(enrolled: Enrolled) -> bytes:
-        results = _results(view, items, enrolled, started, committing)
+        results = results_of(view, items, enrolled, started, committing)
         response = pb.EnrollExamplesResponse(results=results, revision=enrolled.revision, accuracy_before=accuracy)
         return response.SerializeToString()
 
@@ -115,7 +103,7 @@ def _remembered(request: pb.EnrollExamplesRequest) -> EnrollRequest | None:
 
 
 def _refuse_what_cannot_be(
-    rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest, items: Sequence[_Item]
+    rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest, items: Sequence[Item]
 ) -> None:
     """Refuses the items that the collection, as it is now, cannot take."""
     new_labels: set[str] = set()
@@ -159,7 +147,7 @@ def _check_new_label(
         raise exhausted("TOO_MANY_LABELS", f"{count} labels are the most a collection takes").at(field)
 
 
-async def _embed(rooms: Rooms, view: CollectionView, items: Sequence[_Item], deadline: float) -> None:
+async def _embed(rooms: Rooms, view: CollectionView, items: Sequence[Item], deadline: float) -> None:
     """Embeds the items not refused yet, and makes records of them."""
     waiting = [(position, item) for position, item in enumerate(items) if item.refusal is None]
     inputs = [item.given.input for _, item in waiting]
@@ -187,61 +175,3 @@ def _record(new: pb.NewExample, embedded: Embedded, space: str) -> ExampleRecord
         metadata=dict(new.metadata),
         embedding_space=None if embedded.embedding_space == space else embedded.embedding_space,
     )
-
-
-def _results(
-    view: CollectionView, items: Sequence[_Item], enrolled: Enrolled, started: float, committing: float
-) -> list[pb.EnrollResult]:
-    now = time.monotonic()
-    added = {one.id for one, duplicate in zip(enrolled.examples, enrolled.duplicates, strict=True) if not duplicate}
-    done = iter(zip(enrolled.examples, enrolled.duplicates, enrolled.conflicts, strict=True))
-    results = []
-    for item in items:
-        if item.refusal or item.embedded is None:
-            status = item_status(item.refusal) if item.refusal else None
-            results.append(pb.EnrollResult(id=item.given.input.id, status=status))
-            continue
-        record, duplicate, others = next(done)
-        # Of those in the same call some may not have been added; of those that were there some may be gone.
-        near = [one for one in item.finding.near if one.example_id in added or view.has_example(one.example_id)]
-        finding = replace(item.finding, near=near)
-        timings = item.embedded.timings
-        timings.commit_ms = (now - committing) * 1e3
-        timings.total_ms = (now - started) * 1e3
-        results.append(
-            pb.EnrollResult(
-                id=item.given.input.id,
-                example=example_message(view.record.id, record),
-                duplicate=duplicate,
-                conflicts=_conflicts(view, finding, record, others),
-                near_duplicates=[
-                    _near(view, one) for one in finding.among(record.label_id, same=True, but={record.id})
-                ],
-                outlier=finding.outlier and not duplicate,
-                truncated=item.embedded.truncated,
-                timings=timings,
-            )
-        )
-    return results
-
-
-def _conflicts(
-    view: CollectionView, finding: Finding, record: ExampleRecord, others: Sequence[ExampleRecord]
-) -> list[pb.Conflict]:
-    """The same content under other labels, then what is all but the same; where labels exclude each other."""
-    if view.independent or not _told(view, record.label_id):
-        return []
-    same = [Neighbor(other.id, other.label_id, 1.0) for other in others]
-    near = finding.among(record.label_id, same=False, but={record.id, *(other.id for other in others)})
-    return [_near(view, one) for one in (*same, *near) if _told(view, one.label_id)][:TOLD]
-
-
-def _told(view: CollectionView, label_id: str) -> bool:
-    """Whether a label says of what its examples are: not where nobody told."""
-    label = view.labels.get(label_id)
-    return label is None or label.role != pb.LABEL_ROLE_UNLABELED
-
-
-def _near(view: CollectionView, one: Neighbor) -> pb.Conflict:
-    name = example_name(view.record.id, one.example_id)
-    return pb.Conflict(example=name, label_id=one.label_id, similarity=one.similarity)
