@@ -58,12 +58,12 @@ def test_what_a_collection_is_made_with_comes_back(glimpse: Client) -> None:
 
 
 def test_rates_mode_and_head_come_back(glimpse: Client) -> None:
-    glimpse.create_collection(
-        "shades", false_reject_rate=0.1, coverage=0.95, label_mode=LabelMode.INDEPENDENT, pinned_head=Head.LDA
-    )
+    glimpse.create_collection("tags", label_mode=LabelMode.INDEPENDENT)
+    assert glimpse.get_collection("tags").label_mode is LabelMode.INDEPENDENT
+    glimpse.create_collection("shades", false_reject_rate=0.1, coverage=0.95, pinned_head=Head.LDA)
     kept = glimpse.get_collection("shades")
     assert (kept.false_reject_rate, kept.false_accept_rate, kept.coverage) == (0.1, None, 0.95)
-    assert (kept.label_mode, kept.pinned_head) == (LabelMode.INDEPENDENT, Head.LDA)
+    assert kept.pinned_head is Head.LDA
     changed = glimpse.update_collection(
         kept, false_reject_rate="default", false_accept_rate=0.2, coverage="default", pinned_head=Head.UNSPECIFIED
     )
