@@ -84,6 +84,8 @@ def test_ctrl_c_is_quiet(toy_server: str, collection: str, tmp_path: Path) -> No
         text=True,
         env=environment(toy_server),
         cwd=tmp_path,
+        # Where the tests run in the background a shell has it ignored, which is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     for _ in range(200):
