@@ -184,7 +184,7 @@ class LdaHead:
             self._weights = np.concatenate([self._weights, np.zeros_like(self._weights)])
             self._bias = np.concatenate([self._bias, np.zeros_like(self._bias)])
         centre = self.moments.centre(row) - self._origin
-        self._weights[row] = self._metric.inverse @ centre
+        self._weights[row] = self._metric.inverse @ centre if self._metric.freedom else centre
         self._bias[row] = 0.5 * float(centre @ self._weights[row])
         self._single = None
 
