@@ -17,15 +17,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bench.report import Section, Target, write_tables
-from glimpse.backbone import Encoder, decode_image, load_bundle
-from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
+from bench.vectors import DATA, cached, embed_pictures, mobilenet
 from glimpse.fewshot.adaptation_gate import ADAPTATIONS, Choice, choose, lda_scores
 from glimpse.fewshot.domains import Adaptation
 from glimpse.fewshot.vectors import Array, Rows, normalize
 
-ROOT = Path(__file__).parents[1]
 DOMAINS, SEEDS, SHOTS, ASKED = ("photo", "art_painting", "cartoon"), 10, 5, 25
-_MEAN, _STD = 127 / 255, 1 / (255 * 0.0078431)
 _WAYS = ("none", *(kind.name for kind in ADAPTATIONS), "gate")
 
 
@@ -57,7 +54,7 @@ class Found:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
     labelled: list[tuple[str, ...]] = [DOMAINS[:1], DOMAINS[:2], DOMAINS[::2], DOMAINS[1:]]
@@ -80,28 +77,11 @@ def main() -> None:
 
 
 def _pictures(data: Path) -> Pictures:
-    """Embedded once, then read from build/."""
     files = sorted((data / "pacs").glob("*/*/*"))
     labels = sorted({file.parent.name for file in files})
-    cache = ROOT / "build" / "domains" / "pacs.npy"
-    if not cache.is_file():
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        np.save(cache, _embedded(data / "models" / "tf2_mobilenet_v2_1.0_224_ptq.onnx", cache.parent / "bundle", files))
+    vectors = cached("pacs", lambda: embed_pictures(mobilenet(data), files))
     rows = np.array([labels.index(file.parent.name) for file in files], np.intp)
-    return Pictures(np.load(cache), rows, [file.parts[-3] for file in files])
-
-
-def _embedded(model: Path, folder: Path, files: Sequence[Path]) -> Array:
-    if not folder.is_dir():
-        source = ImageEncoderSource(224, [_MEAN], [_STD], output_name="embedding")
-        wrap_image_encoder(model, folder, source, name="mobilenet-v2", license="Apache-2.0")
-    bundle = load_bundle(folder)
-    encoder, image = Encoder(bundle, threads=1), bundle.manifest.image
-    assert image is not None
-    batches = [files[start : start + 8] for start in range(0, len(files), 8)]
-    return np.concatenate(
-        [encoder.encode_images(np.stack([decode_image(one.read_bytes(), image) for one in some])) for some in batches]
-    )
+    return Pictures(vectors, rows, [file.parts[-3] for file in files])
 
 
 def _cosines(vectors: Array, rows: Rows, queries: Array, labels: int) -> Array:

@@ -14,7 +14,7 @@ Through MobileNet V2 (pictures) and all-MiniLM-L6-v2 (texts), mean of 5 seeds (2
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from threadpoolctl import threadpool_limits
 
 from bench.report import Section, Target, write_tables
 from bench.vectors import DATA, Array, Labelled, label_names, pictures, texts
-from glimpse.fewshot import Answers, Decision, Engine, Examples, HeadKind, Nearest, Policy, Terms, answer, fit
+from glimpse.evaluate.figures import auroc
+from glimpse.evaluate.trial import taught
+from glimpse.fewshot import Answers, Decision, Engine, HeadKind, Nearest, Policy, Terms, answer
 from glimpse.fewshot.class_mean import ClassMeanHead
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
 from glimpse.fewshot.strangers import nearest_to
@@ -40,9 +42,9 @@ class Draw:
     enrolled: Labelled
     queries: Labelled
 
-    def ask(self, vectors: Array, engine: Engine | None = None) -> Answers:
-        near = nearest_to(vectors, self.enrolled.vectors)
-        return answer(engine or self.engine, vectors, Nearest(near, np.full(len(near), -1.0)), _TERMS, 1)
+    def ask(self, vectors: Array, top_k: int = 1, engine: Engine | None = None, terms: Terms = _TERMS) -> Answers:
+        near = Nearest(nearest_to(vectors, self.enrolled.vectors), np.full(len(vectors), -1.0))
+        return answer(engine or self.engine, vectors, near, terms, top_k)
 
     def balanced(self, said: Sequence[str]) -> float:
         right = np.array(said) == self.queries.labels
@@ -82,13 +84,9 @@ def draw(
     if queries is support:
         asked = np.setdiff1d(asked, chosen)
     enrolled = Labelled(support.vectors[chosen], support.labels[chosen])
-    engine = Engine(support.vectors.shape[1])
-    for label, direction in (directions or {}).items():
-        engine.set_text(label, direction)
-    engine.add(enrolled.labels.tolist(), enrolled.vectors)
     rows = np.array([known.index(one) for one in enrolled.labels], np.intp)
-    token = engine.begin()
-    engine.adopt(fit(Examples(enrolled.vectors, rows, known, directions or {}), pinned), token)
+    words = np.stack([directions[label] for label in known]) if directions else None
+    engine = taught(enrolled.vectors, rows, known, words, pinned)
     return Draw(engine, enrolled, Labelled(queries.vectors[asked], queries.labels[asked]))
 
 
@@ -131,11 +129,9 @@ def _text(data: Path) -> tuple[list[Section], list[Target]]:
             for seed in _seeds(known):
                 both = draw(one, known, shots, seed, directions)
                 alone = draw(one, known, shots, seed)
-                text = Engine(both.engine.lda.moments.dimension)
-                for label, direction in directions.items():
-                    text.set_text(label, direction)
-                queries = both.queries.vectors
-                said = [both.ask(queries, text), alone.ask(queries), both.ask(queries)]
+                queries, words = both.queries.vectors, np.stack([directions[label] for label in known])
+                text = taught(queries[:0], np.empty(0, np.intp), known, words)
+                said = [both.ask(queries, engine=text), alone.ask(queries), both.ask(queries)]
                 found.append([both.balanced(_said(answers)) for answers in said])
             zero, examples, together = np.mean(found, 0).tolist()
             worst["zero-shot"] = min(worst["zero-shot"], together - zero)
@@ -178,13 +174,14 @@ def _stranger_figures(data: tuple[Labelled, Labelled], withheld: set[str], shots
     known = sorted(set(data[0].labels) - withheld)
     drawn = draw(data, known, shots, seed)
     strangers = data[1].vectors[np.isin(data[1].labels, sorted(withheld))]
-    inside, outside = drawn.ask(drawn.queries.vectors), drawn.ask(strangers)
+    inside, outside = drawn.ask(drawn.queries.vectors, len(known)), drawn.ask(strangers)
     judged = drawn.engine.judged(inside.kind)
     assert judged is not None
     least = judged.typicality.least_fit(_TERMS.policy.false_reject, None)
-    holds = [label in one.labels for label, one in zip(drawn.queries.labels, _sets(drawn), strict=True)]
+    pairs = zip(drawn.queries.labels, inside.each, strict=True)
+    holds = [label in one.labels[: one.set_size] for label, one in pairs]
     return [
-        _auroc(*([one.p_value or 0.0 for one in part.each] for part in (inside, outside))),
+        auroc(*(np.array([one.p_value or 0.0 for one in part.each]) for part in (inside, outside))),
         *_plain(drawn, strangers),
         float(np.mean([one.decision is Decision.UNKNOWN for one in inside.each])),
         float(np.mean([one.decision is Decision.UNKNOWN for one in outside.each])),
@@ -193,32 +190,12 @@ def _stranger_figures(data: tuple[Labelled, Labelled], withheld: set[str], shots
     ]
 
 
-@dataclass(frozen=True)
-class _Set:
-    labels: Sequence[str]
-
-
-def _sets(drawn: Draw) -> Iterator[_Set]:
-    """The prediction sets of the queries."""
-    vectors = drawn.queries.vectors
-    near = Nearest(nearest_to(vectors, drawn.enrolled.vectors), np.full(len(vectors), -1.0))
-    for one in answer(drawn.engine, vectors, near, _TERMS, len(drawn.engine.labels)).each:
-        yield _Set(one.labels[: one.set_size])
-
-
 def _plain(drawn: Draw, strangers: Array) -> list[float]:
     """AUROC of the cosine to the nearest class mean, and of the greatest probability by softmax over such cosines."""
     mean = ClassMeanHead(drawn.engine.lda.moments)
     parts = [mean.scores(vectors) for vectors in (drawn.queries.vectors, strangers)]
     probable = [softmax(part, EXAMPLE_SCALE).max(1) for part in parts]
-    return [_auroc(*(part.max(1).tolist() for part in parts)), _auroc(*(part.tolist() for part in probable))]
-
-
-def _auroc(inside: Sequence[float], outside: Sequence[float]) -> float:
-    """How often what belongs has the greater value; half where they are equal."""
-    order = np.sort(outside)
-    under = np.searchsorted(order, inside, "left") + np.searchsorted(order, inside, "right")
-    return float(under.mean() / (2 * len(order)))
+    return [auroc(*(part.max(1).astype(np.float64) for part in parts)), auroc(*probable)]
 
 
 if __name__ == "__main__":

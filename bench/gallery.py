@@ -16,7 +16,6 @@ minutes on two cores, and 4.5 GB.
 
 import argparse
 import ctypes
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,15 +26,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bench.report import Section, Target, write_tables
-from glimpse.backbone import Encoder, decode_image
-from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
+from bench.vectors import DATA, Labelled, pictures
 from glimpse.fewshot.vectors import Array, Floats, normalize
 from glimpse.index import CandidateIndex
 
 DIMENSION, QUERIES, TIMED = 512, 500, 200
 SPREADS = {"things": 0.5, "kinds": 1.0}
 CANDIDATES = (64, 256)
-_CACHE = Path(__file__).parents[1] / "build" / "gallery-photographs.npz"
 _DRAWN = 50_000
 # With 64 candidates, where no number is told. `lost`: how much less the cosine to the found one is, on average.
 _COLUMNS = ["p50 ms", "p95 ms", "p50 ms, 256", "recall, 64", "recall, 256"]
@@ -58,10 +55,10 @@ class Gallery(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--labels", type=int, default=1_000_000)
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
-    moments = _moments(*_photographs(given.data))
+    moments = _moments(_photographs(given.data))
     sections: list[Section] = []
     found = {name: _measure(_draw(*moments, given.labels, spread), name, sections) for name, spread in SPREADS.items()}
     usual = found["things"]
@@ -186,11 +183,11 @@ def _root(covariance: Floats) -> Array:
     return np.asarray((directions * np.sqrt(values.clip(0))).T, np.float32)
 
 
-def _moments(vectors: Array, names: np.ndarray) -> tuple[Floats, Floats, Floats]:
+def _moments(data: Labelled) -> tuple[Floats, Floats, Floats]:
     """Mean (d,), and the covariances between labels and within them, (d, d)."""
-    rows = np.asarray(vectors, np.float64)
+    rows = np.asarray(data.vectors, np.float64)
     rows = rows @ np.linalg.eigh(rows.T @ rows)[1][:, -DIMENSION:]
-    labels, of = np.unique(names, return_inverse=True)
+    labels, of = np.unique(data.labels, return_inverse=True)
     means = np.stack([rows[of == label].mean(axis=0) for label in range(len(labels))])
     apart, rest = means - means.mean(axis=0), rows - means[of]
     between, within = apart.T @ apart / len(labels), rest.T @ rest / (len(rows) - len(labels))
@@ -200,21 +197,11 @@ def _moments(vectors: Array, names: np.ndarray) -> tuple[Floats, Floats, Floats]
     return means.mean(axis=0), (1 - part) * between + part * aim, within
 
 
-def _photographs(data: Path) -> tuple[Array, np.ndarray]:
-    """Caltech's pictures as MobileNet V2's unit vectors, (n, 1280), with the names of their labels."""
-    if not _CACHE.is_file():
-        model = data / "models" / "tf2_mobilenet_v2_1.0_224_ptq.onnx"
-        files = [file for file in sorted((data / "caltech101").glob("*/*.jpg")) if file.parent.name[:4] != "BACK"]
-        source = ImageEncoderSource(224, [127 / 255], [1 / (255 * 0.0078431)], output_name="embedding")
-        with tempfile.TemporaryDirectory() as folder:
-            bundle = wrap_image_encoder(model, Path(folder) / "bundle", source, name="mobilenet", license="Apache-2.0")
-            encoder, rule = Encoder(bundle, threads=1), bundle.manifest.image
-            assert rule
-            vectors = [encoder.encode_images(decode_image(file.read_bytes(), rule)[None])[0] for file in files]
-        _CACHE.parent.mkdir(exist_ok=True)
-        np.savez(_CACHE, vectors=np.stack(vectors), names=np.array([file.parent.name for file in files]))
-    kept = np.load(_CACHE)
-    return kept["vectors"], kept["names"]
+def _photographs(data: Path) -> Labelled:
+    """Caltech's pictures, but for its clutter, as MobileNet V2's unit vectors, (n, 1280)."""
+    found = pictures(data, "caltech101")
+    kept = found.labels != "BACKGROUND_Google"
+    return Labelled(found.vectors[kept], found.labels[kept])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 _CACHE = ROOT / "build" / "bench"
-_MEAN, _STD = 127 / 255, 1 / (255 * 0.0078431)
+#: A real MobileNet V2 among the data, and how its embedding is had of whole pictures.
+MOBILENET = Path("models") / "tf2_mobilenet_v2_1.0_224_ptq.onnx"
+MOBILENET_SOURCE = ImageEncoderSource(224, [127 / 255], [1 / (255 * 0.0078431)], output_name="embedding")
 _AT_ONCE = 8
 
 Array = npt.NDArray[np.float32]
@@ -49,7 +51,7 @@ def pictures(data: Path, name: str) -> Labelled:
 
 def texts(data: Path, name: str) -> tuple[Labelled, Labelled]:
     """A labelled set of texts through MiniLM; and to be asked, where they are others."""
-    support, queries = _READ[name](data / "text")
+    support, queries = READERS[name](data / "text")
     found = []
     for part, rows in (("support", support), ("queries", queries)):
         lines = [text for _, text in rows]
@@ -80,9 +82,7 @@ def mobilenet(data: Path) -> Bundle:
     """MobileNet V2's embedding as a bundle."""
     folder = _CACHE / "mobilenet-v2"
     if not folder.is_dir():
-        source = ImageEncoderSource(224, [_MEAN], [_STD], output_name="embedding")
-        model = data / "models" / "tf2_mobilenet_v2_1.0_224_ptq.onnx"
-        wrap_image_encoder(model, folder, source, name="mobilenet-v2", license="Apache-2.0")
+        wrap_image_encoder(data / MOBILENET, folder, MOBILENET_SOURCE, name="mobilenet-v2", license="Apache-2.0")
     return load_bundle(folder)
 
 
@@ -149,4 +149,5 @@ def _sms_spam(folder: Path) -> tuple[Rows, Rows]:
     return rows[:cut], rows[cut:]
 
 
-_READ = {"banking77": _banking77, "trec": _trec, "sms_spam": _sms_spam}
+#: A set's (label, text), to enroll from and to ask, from the folder of texts.
+READERS = {"banking77": _banking77, "trec": _trec, "sms_spam": _sms_spam}

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from bench.fewshot import Draw, draw
 from bench.vectors import Array, Labelled, cached, embed_pictures, pictures, texts
 from glimpse.backbone import bundled, load_bundle
-from glimpse.fewshot import Decision, Examples, Nearest, Policy, Terms, answer, fit
+from glimpse.fewshot import Decision, Examples, Policy, Terms, fit
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
 from glimpse.fewshot.judged import Judged
 from glimpse.fewshot.strangers import nearest_to
@@ -148,9 +148,8 @@ def _sets(data: tuple[Labelled, Labelled]) -> None:
     for coverage in (0.8, 0.9, 0.95, 0.99):
         holds, sizes, unsure = [], [], []
         for one in drawn:
-            vectors, terms = one.queries.vectors, Terms(Policy(coverage=coverage), EXAMPLE_SCALE)
-            near = Nearest(nearest_to(vectors, one.enrolled.vectors), np.full(len(vectors), -1.0))
-            said = answer(one.engine, vectors, near, terms, len(one.engine.labels)).each
+            terms = Terms(Policy(coverage=coverage), EXAMPLE_SCALE)
+            said = one.ask(one.queries.vectors, len(one.engine.labels), terms=terms).each
             pairs = zip(said, one.queries.labels, strict=True)
             holds += [label in each.labels[: each.set_size] for each, label in pairs]
             sizes += [each.set_size for each in said]
@@ -182,7 +181,5 @@ def _place_of_wrong(vectors: Array, labels: npt.NDArray[np.int_], seed: int) -> 
     given[wrong] = rng.choice(np.setdiff1d(np.arange(_SIGNS), given[wrong]))
     fitted = fit(Examples(vectors[chosen], given, [str(sign) for sign in range(_SIGNS)]))
     judged = fitted.judged[fitted.chosen]
-    doubt = np.where(judged.said == fitted.rows, -1.0, judged.said_probability - judged.own_probability)
-    at = doubt[fitted.some == wrong][0]
-    told = int((doubt >= 0).sum())
-    return (int((doubt > at).sum()) if at >= 0 else told), told
+    suspects = fitted.some[judged.suspects(fitted.rows)].tolist()
+    return (suspects.index(wrong) if wrong in suspects else len(suspects)), len(suspects)

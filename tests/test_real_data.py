@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.vectors import MOBILENET, MOBILENET_SOURCE
 from glimpse.client import Client, Decision, Head, NewExample, Vector
-from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
+from glimpse.export.onnx_image import wrap_image_encoder
 from support.server import ServerProcess
 
 # The fewer the labels, the more a draw of examples matters.
 _SEEDS = {"caltech101": 4, "sign_digits": 20}
-_MEAN, _STD = 127 / 255, 1 / (255 * 0.0078431)
 
 # Nearest class mean, whole picture squashed to 224, mean of 20 seeds: 1- and 5-shot, percent.
 REFERENCE = {"caltech101": (64.2, 84.8), "sign_digits": (50.4, 73.5)}
@@ -21,12 +21,11 @@ REFERENCE = {"caltech101": (64.2, 84.8), "sign_digits": (50.4, 73.5)}
 
 @pytest.fixture(scope="module")
 def client(evaluation_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    model = evaluation_data / "models" / "tf2_mobilenet_v2_1.0_224_ptq.onnx"
+    model = evaluation_data / MOBILENET
     if not model.is_file():
         pytest.skip(f"no model at {model}")
     folder = tmp_path_factory.mktemp("mobilenet")
-    source = ImageEncoderSource(224, [_MEAN], [_STD], output_name="embedding")
-    wrap_image_encoder(model, folder / "bundle", source, name="mobilenet-v2", license="Apache-2.0")
+    wrap_image_encoder(model, folder / "bundle", MOBILENET_SOURCE, name="mobilenet-v2", license="Apache-2.0")
     with ServerProcess(folder, folder / "bundle") as server, Client(server.address, timeout=300) as client:
         yield client
     shutil.rmtree(folder / "data")

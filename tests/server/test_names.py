@@ -6,7 +6,7 @@ import grpc
 import pytest
 from server.test_collections import answer, enroll
 
-from glimpse.server.prompts import name_as_prompt
+from glimpse.backbone import name_as_prompt
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2

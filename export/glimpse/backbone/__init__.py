@@ -13,6 +13,7 @@ from glimpse.backbone.encoder import Encoder
 from glimpse.backbone.errors import BundleError, InputError
 from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
 from glimpse.backbone.preprocess import ImageLimits, decode_image
+from glimpse.backbone.prompts import name_as_prompt, with_templates
 from glimpse.backbone.scaled_decode import scaled_decode_cosine
 from glimpse.backbone.tokenizer import Tokenizer, Tokens
 
@@ -32,6 +33,8 @@ __all__ = [
     "bundled",
     "decode_image",
     "load_bundle",
+    "name_as_prompt",
     "scaled_decode_cosine",
+    "with_templates",
     "write_bundle",
 ]

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from glimpse.backbone import Bundle, Encoder, Tokenizer, bundled, decode_image, load_bundle
-from glimpse.backbone.sessions import CPU
 from glimpse.evaluate.dataset import Kind
 from glimpse.evaluate.errors import EvaluationError
 from glimpse.fewshot import Policy, Terms
@@ -18,8 +17,6 @@ from glimpse.fewshot.vectors import Array
 Prepared = npt.NDArray[np.uint8] | npt.NDArray[np.int64]
 #: The backbone that ships with the package.
 MINI = "glimpse-mini"
-# As the server's: a processor's caches hold the activations of a few pictures.
-_CPU_BATCH, _GPU_BATCH = 8, 32
 
 
 def cores() -> int:
@@ -54,7 +51,7 @@ class Reader:
         self.manifest = bundle.manifest
         self._encoder = Encoder(bundle, threads=cores())
         self._tokenizer = Tokenizer.of(bundle) if bundle.manifest.text else None
-        self.batch = _CPU_BATCH if self._encoder.providers == [CPU] else _GPU_BATCH
+        self.batch = self._encoder.usual_batch
 
     def prepare(self, kind: Kind, content: bytes) -> Prepared:
         """An encoded picture as uint8 (S, S, 3), or a text's token ids, (T,). Raises InputError."""
@@ -77,9 +74,3 @@ def terms_of(bundle: Bundle) -> Terms:
     decision = bundle.manifest.decision
     policy = Policy(default_threshold=decision.match_threshold, default_margin=decision.match_margin)
     return Terms(policy, bundle.manifest.logit_scale or EXAMPLE_SCALE)
-
-
-def prompts_for(label: str, templates: Sequence[str]) -> list[str]:
-    """A label's name as people would write it, set into each template, as a server does where it has none."""
-    name = " ".join(label.replace("_", " ").replace("-", " ").split()) or label
-    return [template.replace("{}", name) for template in templates or ("{}",)]

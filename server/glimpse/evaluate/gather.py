@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import Bundle
+from glimpse.backbone import Bundle, name_as_prompt, with_templates
 from glimpse.evaluate.dataset import Dataset, usable
 from glimpse.evaluate.embedding import Embedded, embed, embed_texts
-from glimpse.evaluate.encoders import Reader, prompts_for, terms_of
+from glimpse.evaluate.encoders import Reader, terms_of
 from glimpse.evaluate.errors import EvaluationError
 from glimpse.evaluate.store import VectorStore
 from glimpse.evaluate.trial import Material
@@ -105,7 +105,7 @@ def _make(bundle: Bundle, dataset: Dataset, strangers: Dataset | None, cache: Pa
 
 def _prompts(reader: Reader, store: VectorStore, labels: Sequence[str]) -> Array:
     """Each label's name as a direction, (C, d)."""
-    texts = [prompts_for(label, reader.manifest.prompt_templates) for label in labels]
+    texts = [with_templates([name_as_prompt(label)], reader.manifest.prompt_templates) for label in labels]
     vectors = embed_texts(reader, store, [text for some in texts for text in some])
     ends = np.cumsum([len(some) for some in texts])
     return np.stack([mean_direction(some) for some in np.split(vectors, ends[:-1])])

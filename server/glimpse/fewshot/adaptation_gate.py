@@ -28,7 +28,7 @@ from glimpse.fewshot.lda import LdaHead
 from glimpse.fewshot.leave_one_out import leave_one_out
 from glimpse.fewshot.metric import Metric
 from glimpse.fewshot.moments import Moments
-from glimpse.fewshot.vectors import Array, Rows
+from glimpse.fewshot.vectors import Array, Rows, sample
 
 ADAPTATIONS: tuple[type[Adaptation], ...] = (Centring, Leace, Coral)
 # Examples that are asked and learnt from; the spread of their distances needs still fewer.
@@ -86,7 +86,7 @@ def choose(
 
     From examples, (N, d), their labels' numbers and domains, (N,); and unlabelled vectors, (n, d), with their domains.
     """
-    some = np.sort(np.random.default_rng(0).permutation(len(rows))[:_SAMPLE])
+    some = sample(len(rows), _SAMPLE)
     asked, named = rows[some], [domains[i] for i in some]
     folds = [fold for fold in _folds(named, asked) if fold[1].any()]
     if not folds:
@@ -136,7 +136,7 @@ def lda_scores(vectors: Array, rows: Rows, queries: Array, labels: int) -> Array
     head = LdaHead(vectors.shape[1])
     head.moments, own = _moments(vectors, rows)
     metric = Metric.of(head.moments)
-    some = np.random.default_rng(0).permutation(len(rows))[:_SPREAD_SAMPLE]
+    some = sample(len(rows), _SPREAD_SAMPLE)
     head.adopt(metric, leave_one_out(head.moments, metric, vectors[some], own[some]).spread)
     scores = np.full((len(queries), labels), -np.inf, np.float32)
     scores[:, [int(label) for label in head.labels]] = head.scores(queries)

@@ -10,12 +10,12 @@ from glimpse.fewshot.class_mean import ClassMeanHead, class_mean_left_out
 from glimpse.fewshot.domains import Adaptation
 from glimpse.fewshot.examples import Examples
 from glimpse.fewshot.ground import Ground
-from glimpse.fewshot.judged import Judged
+from glimpse.fewshot.judged import Judged, Measured
 from glimpse.fewshot.ladder import HeadKind, better
 from glimpse.fewshot.lda import LdaHead
 from glimpse.fewshot.odds import Odds
-from glimpse.fewshot.strangers import Background, Typicality, nearest_others, nearest_to, sureness
-from glimpse.fewshot.vectors import Array, Floats, Rows
+from glimpse.fewshot.strangers import Background, Typicality, nearest_others, sureness
+from glimpse.fewshot.vectors import Array, Floats, Rows, sample
 from glimpse.fewshot.whole import Whole, regressions
 
 
@@ -79,7 +79,7 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
         ground.some,
         measured.rows,
         judged,
-        _plain(examples, ground),
+        _plain(examples, ground, measured),
         _prompted(examples, ground),
         chosen,
         reason,
@@ -89,11 +89,13 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
     )
 
 
-def _plain(examples: Examples, ground: Ground) -> Typicality:
-    some = np.sort(np.random.default_rng(0).permutation(len(examples.vectors))[: ground.most])
-    _, others = nearest_others(examples.vectors, ground.rows, some, examples.contents)
-    nearest = nearest_to(examples.strangers, examples.vectors)
-    return Typicality.of(np.empty((0, 1)), others[others > -1][:, None], nearest[:, None])
+def _plain(examples: Examples, ground: Ground, measured: Measured) -> Typicality:
+    some = sample(len(examples.vectors), ground.most)
+    if np.array_equal(some, ground.some):  # as where every label has two examples: looked for already
+        others = measured.as_strangers.nearest
+    else:
+        _, others = nearest_others(examples.vectors, ground.rows, some, examples.contents)
+    return Typicality.of(np.empty((0, 1)), others[others > -1][:, None], measured.negatives.nearest[:, None])
 
 
 def _prompted(examples: Examples, ground: Ground) -> Typicality:

@@ -15,7 +15,7 @@ from glimpse.fewshot.leave_one_out import LeftOut, leave_one_out
 from glimpse.fewshot.metric import Metric
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.strangers import Background, nearest_others, nearest_to
-from glimpse.fewshot.vectors import Array, Floats, Mask, Rows
+from glimpse.fewshot.vectors import Array, Floats, Mask, Rows, sample
 
 # Temperature and p-values stand on so many examples at most: more would change them by less than they are worth. And on
 # fewer where seeking their neighbours would take more than so many multiply-adds, some seconds; or where there would be
@@ -53,8 +53,7 @@ class Ground:
         metric, pooled = Metric.of(moments), moments.pooled()
         around = Metric.of(pooled)
         several = np.flatnonzero(moments.shots[rows] > 1)
-        # Always the same sample of the same examples.
-        some = np.sort(np.random.default_rng(0).permutation(several)[: _most(vectors, len(moments.labels))])
+        some = sample(several, _most(vectors, len(moments.labels)))
         left_out = leave_one_out(moments, metric, vectors[some], rows[some])
         copies = None if examples.contents is None else _beside(examples.contents, rows, some, len(moments.labels))
         if copies is not None:

@@ -59,6 +59,12 @@ class Judged:
         """The part of them that were called right; NaN of none."""
         return self.correct / self.count if self.count else float("nan")
 
+    def suspects(self, rows: Rows) -> Rows:
+        """Which of the examples, whose labels' columns are (n,), were called another, the surest first: (m,)."""
+        wrong = np.flatnonzero(self.said != rows)
+        doubt = self.said_probability - self.own_probability
+        return wrong[np.argsort(-doubt[wrong], kind="stable")]
+
     @classmethod
     def of(
         cls,

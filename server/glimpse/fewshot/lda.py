@@ -36,9 +36,8 @@ class LdaHead:
         self._origin = np.zeros(dimension, np.float32)
         self._weights = np.zeros((8, dimension))  # of the centres from the origin: M G
         self._bias = np.zeros(8)  # 1/2 mu_c^T G mu_c
-        # As `scores` and `lengths` use them: half the bytes, and made when they are asked for.
+        # As `scores` uses them: half the bytes, and made when they are asked for.
         self._single: Array | None = None
-        self._single_inverse: Array | None = None
         self._few: Floats | None = None  # what makes up for few shots
         if self.moments.labels:
             self._rebuild()
@@ -112,7 +111,7 @@ class LdaHead:
 
     def adopt(self, metric: Metric, spread: Spread | None = None) -> None:
         """Takes an inversion of the moments, and what leaving out gives for it."""
-        self._metric, self._single_inverse = Metric(metric.inverse.copy(), metric.ridge, metric.freedom), None
+        self._metric = Metric(metric.inverse.copy(), metric.ridge, metric.freedom)
         self._spread = spread or Spread(0.0, 0.0)
         self._rebuild()
 
@@ -170,7 +169,6 @@ class LdaHead:
         count = len(self.labels) if self.dense else 0
         across = self._weights[:count] @ residual  # (mu_c - origin)^T G z
         direction, gain = self._metric.shift(residual, by)
-        self._single_inverse = None
         self._weights[:count] -= np.outer(gain * across, direction)
         self._bias[:count] -= 0.5 * gain * across**2
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from glimpse.fewshot.calibration import logistic
 from glimpse.fewshot.ground import Ground
-from glimpse.fewshot.vectors import Array, Floats
+from glimpse.fewshot.vectors import Array, Floats, sample
 
 # Pairs of which the curve is made: enough for two numbers.
 _PAIRS = 200_000
@@ -33,8 +33,7 @@ class Odds:
         own[np.arange(len(some)), ground.rows[some]] = True
         values = (ground.around - ground.left_out.lengths)[:, None] + 2 * scores
         # Its copy under another label speaks for that label, and is measured when it is left out itself: -inf here.
-        used = np.flatnonzero(np.isfinite(values))
-        used = np.sort(np.random.default_rng(0).permutation(used)[:_PAIRS])
+        used = sample(np.flatnonzero(np.isfinite(values)), _PAIRS)
         return cls(*logistic(values.ravel()[used], own.ravel()[used]))
 
     def probabilities(self, around: Floats, lengths: Floats, scores: Array) -> Floats:

@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from glimpse.fewshot.vectors import Array, Floats, Rows
+from glimpse.fewshot.vectors import Array, Floats, Rows, sample
 
 WIDTH = 2_000
 RIDGES = tuple(10.0**power for power in (-1, 0, 1, 1.5, 2, 2.5, 3, 4))
@@ -94,7 +94,7 @@ def _errors(
     vectors: Array, rows: Rows, projection: Array, values: Floats, basis: Floats, inside: Floats
 ) -> dict[float, float]:
     """The squared error of leaving out, summed over some thousand examples, for each ridge."""
-    some = np.random.default_rng(0).permutation(len(rows))[:_CHUNK]
+    some = sample(len(rows), _CHUNK)
     turned = _hidden(vectors[some], projection) @ basis
     errors = {}
     for ridge in RIDGES:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.metric import Metric
 from glimpse.fewshot.moments import Moments
 from glimpse.fewshot.vectors import Array, Floats, Rows
@@ -51,11 +51,10 @@ class Background:
 
 
 def measures(
-    distances: Floats, background: Floats, nearest: Floats, scores: npt.NDArray[np.floating], temperature: float
+    distances: Floats, background: Floats, nearest: Floats, scores: Array | Floats, temperature: float
 ) -> Floats:
     """The three measures, greater for what fits: (n,) three times and scores, (n, C) → (n, 3)."""
-    scaled = np.asarray(scores, np.float64) / temperature
-    likely = -np.log(np.exp(scaled - scaled.max(1, keepdims=True)).sum(1))
+    likely = np.log(softmax(scores, 1 / temperature).max(1))
     return np.stack([background - distances, nearest, likely], axis=1)
 
 
@@ -141,7 +140,7 @@ def nearest_others(vectors: Array, rows: Rows, some: Rows, contents: Rows | None
 
 def sureness(cosines: Array) -> Floats:
     """The greatest probability by softmax over cosines to prompts, unscaled: (n, C) → (n,) (MCM: Ming et al. 2022)."""
-    return np.asarray(1 / np.exp(cosines.astype(np.float64) - cosines.max(1, keepdims=True)).sum(1), np.float64)
+    return np.asarray(softmax(cosines, 1.0).max(1), np.float64)
 
 
 def nearest_to(queries: Array, vectors: Array) -> Floats:

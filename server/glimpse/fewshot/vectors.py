@@ -11,6 +11,11 @@ Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
 
+def sample(of: int | Rows, most: int) -> Rows:
+    """At most so many of n places, or of these, ascending: always the same of the same, so that fits are too."""
+    return np.sort(np.random.default_rng(0).permutation(of)[:most])
+
+
 def normalize(vectors: Array) -> Array:
     """Rows scaled to length 1. (..., d) → (..., d). Raises ValueError on a row without direction."""
     values = np.asarray(vectors, np.float64)

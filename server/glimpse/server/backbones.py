@@ -20,7 +20,7 @@ from glimpse.backbone import (
     decode_image,
     load_bundle,
 )
-from glimpse.backbone.sessions import CPU
+from glimpse.backbone.encoder import GPU_BATCH
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.server.batcher import Batcher, Vectors
 from glimpse.server.errors import RequestError, invalid, not_found
@@ -31,8 +31,6 @@ Pixels = npt.NDArray[np.uint8]
 TokenIds = npt.NDArray[np.int64]
 # Characters that are tokenised in less time than a thread takes to be asked.
 _INLINE_TEXT = 500
-# A processor's caches hold the activations of a few pictures: a ViT-B/32 encodes 8 at a time faster than 32.
-_CPU_BATCH, _GPU_BATCH = 8, 32
 
 
 class LoadedBackbone:
@@ -49,15 +47,15 @@ class LoadedBackbone:
             bundle,
             threads=settings.encode_threads,
             providers=settings.providers,
-            max_batch=settings.max_batch or _GPU_BATCH,
+            max_batch=settings.max_batch or GPU_BATCH,
             shared=shared,
         )
         self._tokenizer = Tokenizer.of(bundle) if self.manifest.text else None
         self._limits = ImageLimits(settings.max_image_side, settings.max_image_pixels)
         self._decoders = decoders
         self._device = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{self.manifest.name}")
-        on_cpu = self.encoder.providers == [CPU]
-        max_batch = settings.max_batch or (_CPU_BATCH if on_cpu else _GPU_BATCH)
+        on_cpu = self.encoder.on_cpu
+        max_batch = settings.max_batch or self.encoder.usual_batch
         self.images = Batcher(self._encode_images, self._device, max_batch, settings.queue_limit, patient=on_cpu)
         self.texts = Batcher(self._encode_texts, self._device, max_batch, settings.queue_limit, patient=on_cpu)
 

@@ -62,12 +62,12 @@ def _tell_accuracy(response: pb.CheckCollectionResponse, fitted: Fitted, chosen:
 
 
 def _tell_examples(response: pb.CheckCollectionResponse, view: CollectionView, fitted: Fitted, chosen: Judged) -> None:
-    wrong = np.flatnonzero(chosen.said != fitted.rows)
+    suspects = chosen.suspects(fitted.rows)
+    wrong = np.sort(suspects)
     pairs = Counter(zip(fitted.rows[wrong].tolist(), chosen.said[wrong].tolist(), strict=True))
     for (row, said), count in pairs.most_common(_TOLD):
         response.confusions.add(label_id=fitted.labels[row], answered_label_id=fitted.labels[said], count=count)
-    doubt = chosen.said_probability - chosen.own_probability
-    for place in wrong[np.argsort(-doubt[wrong], kind="stable")][:_TOLD]:
+    for place in suspects[:_TOLD]:
         example = view.example_of(int(view.fitted_ids[fitted.some[place]]))
         if example is None:
             continue
@@ -91,13 +91,13 @@ def _tell_rates(response: pb.CheckCollectionResponse, judged: Judged, policy: Po
 
 
 def _labels(view: CollectionView, fitted: Fitted | None, chosen: Judged | None) -> Sequence[pb.LabelFigures]:
+    if not view.engine.lda.dense:  # one by one they tell nothing
+        return []
     measured: dict[str, tuple[int, int]] = {}
     if fitted and chosen:
         right, of = np.zeros(len(fitted.labels), int), np.bincount(fitted.rows, minlength=len(fitted.labels))
         np.add.at(right, fitted.rows, chosen.said == fitted.rows)
         measured = {label: (int(a), int(b)) for label, a, b in zip(fitted.labels, right, of, strict=True)}
-    if not view.engine.lda.dense:  # one by one they tell nothing
-        return []
     ids = [label.id for label in view.labels.values() if can_answer(label)]
     middle = float(np.median([view.count(label) for label in ids])) if ids else 0.0
     overall = chosen.accuracy if chosen and chosen.count else 1.0

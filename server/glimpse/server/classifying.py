@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from glimpse.backbone import name_as_prompt, with_templates
 from glimpse.fewshot import Engine, Nearest, Policy, Terms, answer
 from glimpse.server.answer import classifications, complete, terms_of
 from glimpse.server.backbones import LoadedBackbone
@@ -14,7 +15,7 @@ from glimpse.server.embedding import Embedded, embed_all
 from glimpse.server.errors import RequestError, invalid
 from glimpse.server.naming import prompt_names
 from glimpse.server.neighborhood import look_around
-from glimpse.server.prompts import name_as_prompt, prompt_directions, with_templates
+from glimpse.server.prompts import prompt_directions
 from glimpse.server.results import Outcome, good_vectors, settle
 from glimpse.server.spaces import Source, source_of_backbone
 from glimpse.server.view import CollectionView

@@ -1,8 +1,9 @@
 """Collections whose labels are prompted by their names where they have no prompts."""
 
+from glimpse.backbone import name_as_prompt, with_templates
 from glimpse.server.context import Rooms
 from glimpse.server.errors import RequestError
-from glimpse.server.prompts import name_as_prompt, prompt_directions, with_templates
+from glimpse.server.prompts import prompt_directions
 from glimpse.server.view import CollectionView
 
 _AT_ONCE = 16  # labels

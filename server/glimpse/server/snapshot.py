@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glimpse.fewshot import Examples, Strangers
-from glimpse.fewshot.vectors import Array, Floats, Rows
+from glimpse.fewshot.vectors import Array, Floats, Rows, sample
 from glimpse.index import FlatIndex, Ids
 from glimpse.server.view import CollectionView
 
@@ -64,11 +64,10 @@ def snapshot(view: CollectionView) -> Snapshot:
     # In the view's order: that of the engine's rows tells what was deleted, and a sample must not.
     labels, whole = [label for label in view.labels if view.engine.answers(label)], True
     if len(labels) > _MOST_LABELS and not view.engine.lda.dense:
-        chosen = np.sort(np.random.default_rng(0).permutation(len(labels))[:_MOST_LABELS])
-        labels, whole = [labels[place] for place in chosen], False
+        labels, whole = [labels[place] for place in sample(len(labels), _MOST_LABELS)], False
     ids, rows = _sequences(view, labels)
     if len(ids) > _MOST_EXAMPLES and not view.engine.adapted:
-        some = np.sort(np.random.default_rng(0).permutation(len(ids))[:_MOST_EXAMPLES])
+        some = sample(len(ids), _MOST_EXAMPLES)
         ids, rows, whole = ids[some], rows[some], False
         labels, rows = _shown(labels, rows, moments.texts)
     return Snapshot(

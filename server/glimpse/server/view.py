@@ -122,10 +122,7 @@ class CollectionView:
         label = self.labels.pop(label_id)
         gone = self._of_label.pop(label_id, [])
         for sequence in gone:
-            example_id, _ = self._examples.pop(sequence)
-            del self._sequences[example_id]
-            self.domains.pop(sequence, None)
-            self.contents.pop(sequence, None)
+            self._forget(sequence)
         if gone:
             index.remove(gone)
         if can_answer(label):
@@ -163,13 +160,20 @@ class CollectionView:
         if self.independent:
             self.contents[example.sequence] = example.content_digest
 
+    def _forget(self, sequence: int) -> str:
+        """All that is known of an example but that its label has it; returns the label's id."""
+        example_id, label_id = self._examples.pop(sequence)
+        del self._sequences[example_id]
+        self.domains.pop(sequence, None)
+        self.contents.pop(sequence, None)
+        return label_id
+
     def drop_example(self, example_id: str) -> None:
         """Takes an example out again, exactly."""
-        sequence = self._sequences.pop(example_id)
-        _, label_id = self._examples.pop(sequence)
+        sequence = self._sequences[example_id]
+        domain = self.domains.get(sequence, "")
+        label_id = self._forget(sequence)
         self._of_label[label_id].remove(sequence)
-        domain = self.domains.pop(sequence, "")
-        self.contents.pop(sequence, None)
         index = self.index_of(label_id)
         if index is self.index:
             self.engine.remove(label_id, index.vector(sequence), domain)

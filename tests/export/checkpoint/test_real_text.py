@@ -5,7 +5,6 @@ called classes whose ids are no names. Here: banking77's own test file; the rest
 zero-shot its test file; the last 30 % of the spam file, whose majority is the recorded one.
 """
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from bench.vectors import NAMES, READERS
 from glimpse.backbone import Bundle
 from glimpse.client import Client, Head, NewExample, Vector
 from glimpse.export.checkpoint.from_hf import load_hf
@@ -31,18 +31,6 @@ REFERENCE = {"banking77": (53.1, 77.5, 81.5), "trec": (32.0, 44.8, 52.2), "sms_s
 ZERO_SHOT = {"banking77": 61.2, "trec": 48.0, "sms_spam": 78.2}
 # At SHOTS: the fewer the labels and the shots, the more a draw of examples matters.
 SEEDS = {"banking77": (10, 10, 10), "trec": (20, 20, 20), "sms_spam": (100, 40, 40)}
-# What the classes are called where their ids are no names.
-NAMES = {
-    "trec": {
-        "ABBR": "abbreviation",
-        "DESC": "description",
-        "ENTY": "entity",
-        "HUM": "human being",
-        "LOC": "location",
-        "NUM": "number",
-    },
-    "sms_spam": {"ham": "a normal text message", "spam": "a spam text message"},
-}
 
 
 @dataclass(frozen=True)
@@ -54,32 +42,10 @@ class Texts:
     unprompted: list[tuple[str, str]] | None = None
 
 
-def banking77(folder: Path) -> Texts:
-    def read(part: str) -> list[tuple[str, str]]:
-        with (folder / "banking77" / f"{part}.csv").open(encoding="utf-8") as file:
-            return [(row["category"], row["text"]) for row in csv.DictReader(file)]
-
-    return Texts(read("train"), read("test"))
-
-
-def trec(folder: Path) -> Texts:
-    def read(part: str) -> list[tuple[str, str]]:
-        lines = (folder / "trec" / f"TREC.{part}").read_text("latin-1").splitlines()
-        # "NUM:dist How far is it …": the coarse class is what stands before the colon.
-        return [(line.split(":", 1)[0], line.split(" ", 1)[1]) for line in lines]
-
-    rows = read("train")
-    return Texts(rows, rows, read("test"))
-
-
-def sms_spam(folder: Path) -> Texts:
-    with (folder / "sms_spam" / "spam.csv").open(encoding="latin-1") as file:
-        rows = [(row[0], row[1]) for row in list(csv.reader(file))[1:]]
-    cut = int(0.7 * len(rows))
-    return Texts(rows[:cut], rows[cut:])
-
-
-READERS = {"banking77": banking77, "trec": trec, "sms_spam": sms_spam}
+def read(name: str, folder: Path) -> Texts:
+    support, queries = READERS[name](folder)
+    # TREC's own test file is small: it serves for names alone.
+    return Texts(support, support, queries) if name == "trec" else Texts(support, queries)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +73,7 @@ class Embedded:
     unprompted: list[tuple[str, Vector]]
 
 
-@pytest.fixture(scope="module", params=list(READERS))
+@pytest.fixture(scope="module", params=list(REFERENCE))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -115,7 +81,7 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def embedded(client: Client, evaluation_data: Path, name: str) -> Embedded:
     """Every text embedded once, over the stream."""
-    texts = READERS[name](evaluation_data / "text")
+    texts = read(name, evaluation_data / "text")
 
     def through(rows: list[tuple[str, str]]) -> list[tuple[str, Vector]]:
         results = client.stream_embed((text for _, text in rows), window=64)
@@ -170,7 +136,7 @@ def test_labels_names_alone_do_what_the_references_do(client: Client, name: str,
 
 
 def test_zero_shot_needs_no_collection_for_it(client: Client, evaluation_data: Path) -> None:
-    queries = banking77(evaluation_data / "text").queries[::10]
+    queries = read("banking77", evaluation_data / "text").queries[::10]
     labels: dict[str, list[str]] = {label: [] for label, _ in queries}  # no prompt: the name
     results = client.zero_shot(labels, [text for _, text in queries])
     found = [result.unwrap().label == label for (label, _), result in zip(queries, results, strict=True)]
@@ -188,7 +154,7 @@ def test_a_text_is_enrolled_and_classified_as_text(client: Client) -> None:
 def test_int8_stands_in_for_fp32_where_the_policy_lets_it(
     bundles: dict[str, Bundle], evaluation_data: Path, tmp_path: Path
 ) -> None:
-    texts = banking77(evaluation_data / "text")
+    texts = read("banking77", evaluation_data / "text")
     examples = [NewExample(text, label) for label, text in texts.support[::40]]
     queries = texts.queries[::10]
 

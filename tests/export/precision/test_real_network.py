@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.vectors import MOBILENET, MOBILENET_SOURCE
 from glimpse.backbone import Bundle, decode_image
-from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
+from glimpse.export.onnx_image import wrap_image_encoder
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.precision import Precision, lower
 from glimpse.export.precision.run import Reference
@@ -14,11 +15,11 @@ from glimpse.export.precision.run import Reference
 
 @pytest.fixture(scope="module")
 def mobilenet(evaluation_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    model = evaluation_data / "models" / "tf2_mobilenet_v2_1.0_224_ptq.onnx"
+    model = evaluation_data / MOBILENET
     if not model.is_file():
         pytest.skip(f"no model at {model}")
-    source = ImageEncoderSource(224, mean=[127 / 255], std=[1 / (255 * 0.0078431)], output_name="embedding")
-    return wrap_image_encoder(model, tmp_path_factory.mktemp("mobilenet") / "bundle", source, name="mobilenet")
+    folder = tmp_path_factory.mktemp("mobilenet") / "bundle"
+    return wrap_image_encoder(model, folder, MOBILENET_SOURCE, name="mobilenet")
 
 
 def photographs(bundle: Bundle, data: Path, which: int) -> Inputs:
