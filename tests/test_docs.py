@@ -12,8 +12,10 @@ from PIL import Image, ImageDraw
 
 from glimpse.backbone import Manifest, bundled
 from glimpse.cli.demo_server import own_server
+from glimpse.index import VectorType, schema
 from glimpse.server.settings import Settings
 from support.bundles import tiny_image_bundle
+from support.indexes import make_index
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -87,6 +89,31 @@ def test_eleven_lines_read_a_bundle(tmp_path: Path) -> None:
 
 def test_the_bundles_page_names_every_field() -> None:
     assert named(page("bundle.md")) - {"embedding_space"} >= set(Manifest.model_fields) - {"embedding_space"}
+
+
+@pytest.mark.parametrize("vector_type", ["float16", "float32"])
+def test_ten_lines_read_an_index(tmp_path: Path, vector_type: VectorType) -> None:
+    vectors = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    folder = make_index(tmp_path / "index", "a space", vectors, ["one"] * 300, vector_type=vector_type)
+    code = block(page("indexes.md"), "python")
+    assert len([line for line in code.splitlines() if line]) <= 10
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    cosines = vectors @ vectors[0]
+    nearest = np.argsort(-cosines)[:3]
+    found = ast.literal_eval(done.stdout)
+    assert [source for source, _ in found] == [f"set/{row}.jpg" for row in nearest]
+    assert [cosine for _, cosine in found] == pytest.approx(cosines[nearest], abs=2e-3)
+
+
+def test_the_indexes_page_names_every_column() -> None:
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([^|]+) \|", page("indexes.md"), re.MULTILINE)
+    told = {name: kind for names, kind in rows for name in re.findall(r"`(\w+)`", names)}
+    columns = schema(8, "float16")
+    assert list(told) == columns.names
+    for column in columns:
+        assert ("null" in told[column.name]) is column.nullable, column.name
 
 
 def test_every_setting_is_told_with_its_default() -> None:

@@ -19,7 +19,7 @@ def test_a_bar_has_a_rate_and_stays_within_eighty_columns(title: str, monkeypatc
     monkeypatch.setattr("sys.stderr", terminal)
     for name, value in {"COLUMNS": "80", "TERM": "xterm", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(batches, "_rate", lambda _: "12,345/s")
+    monkeypatch.setattr(batches, "rate", lambda _: "12,345/s")
     with batches.progress(title, 1_000_000) as advance:
         for _ in range(2):
             advance(500_000)
@@ -47,4 +47,4 @@ def test_lines_have_a_rate_where_there_is_no_terminal(
     [(None, "-/s"), (0.0, "-/s"), (0.25, "0.2/s"), (9.94, "9.9/s"), (12.3, "12/s"), (12e3, "12,000/s")],
 )
 def test_a_rate_is_short(a_second: float | None, shown: str) -> None:
-    assert batches._rate(a_second) == shown
+    assert batches.rate(a_second) == shown

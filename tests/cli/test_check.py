@@ -155,7 +155,7 @@ def test_a_real_collection_is_checked(run: Run, collection: str) -> None:
 def test_a_long_call_is_told_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(batches, "_EVERY", 0.01)
+    monkeypatch.setattr(batches, "EVERY", 0.01)
     with batches.working("checking birds"):
         while not (err := capsys.readouterr().err):
             time.sleep(0.01)

@@ -254,7 +254,7 @@ def test_what_is_wrong_is_said_with_what_to_do(evaluate: Evaluate, drawings: Pat
         ("missing", [], "there is no file or folder"),
         ("empty", [], "has no subfolders to take labels from"),
         ("texts.csv", ["--backbone", tmp_path / "tiny"], "backbone 'tiny-image' reads image, and the data are texts"),
-        ("texts.csv", ["--backbone", "nothing"], "there is no bundle nothing"),
+        ("texts.csv", ["--backbone", "nothing"], "nothing: there is no such bundle"),
         ("texts.csv", ["--backbone", tmp_path / "empty"], "backbone.json: is missing"),
         ("texts.csv", ["--unknown", drawings], "holds images, and the data are texts"),
         ("texts.csv", ["--shots", "50"], "no label has more than 8 inputs"),

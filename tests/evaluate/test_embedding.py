@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glimpse.backbone import bundled, load_bundle
+from glimpse.backbone import Reader, bundled, load_bundle
 from glimpse.evaluate.dataset import Dataset
 from glimpse.evaluate.embedding import embed
-from glimpse.evaluate.encoders import Reader
 from glimpse.evaluate.store import VectorStore, digest_of
 
 from .conftest import Evaluate, draw

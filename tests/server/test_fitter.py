@@ -143,7 +143,7 @@ def test_a_sample_may_leave_labels_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "text" in taken.labels
     found = taken.read()
     for sequence, row in zip(taken.examples.ids.tolist(), found.rows.tolist(), strict=True):
-        assert view.example_of(sequence) == (f"e{sequence}", found.labels[row])
+        assert view.examples.example(sequence) == (f"e{sequence}", found.labels[row])
     # What is done about domains is done to all examples or none.
     assert not any(found.domains)
     view.engine.adopt(fit(found), taken.token, whole=taken.whole)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _BATCH = 32  # inputs in one call: enough to fill a batch of the server, few enough to show progress
 _LONGEST = 30  # characters of a title that leave room for a bar in 80 columns
-_EVERY = 5.0  # seconds between two lines of progress where there is no terminal
+#: Seconds between two lines of progress where there is no terminal.
+EVERY = 5.0
 
 
 class Advance(Protocol):
@@ -45,7 +46,7 @@ def progress(title: str, total: int) -> Iterator[Advance]:
     short = title if len(title) <= _LONGEST else f"…{title[1 - _LONGEST :]}"
     # A title may hold a name with brackets or braces; the bar takes what room the others leave.
     named, room = TextColumn("{task.description}", markup=False), BarColumn(bar_width=None)
-    columns = (named, room, MofNCompleteColumn(), _rate_column(), TimeRemainingColumn())
+    columns = (named, room, MofNCompleteColumn(), rate_column(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(short, total=total)
         yield lambda count: bar.advance(task, count)
@@ -55,7 +56,7 @@ def progress(title: str, total: int) -> Iterator[Advance]:
 def working(title: str) -> Iterator[None]:
     """A spinner on stderr around one long call; where there is no terminal, a line should it take long."""
     if not sys.stderr.isatty():
-        line = threading.Timer(_EVERY, tell, (f"{title} …",))
+        line = threading.Timer(EVERY, tell, (f"{title} …",))
         line.daemon = True
         line.start()
         try:
@@ -72,19 +73,20 @@ def working(title: str) -> Iterator[None]:
         yield
 
 
-def _rate_column() -> "ProgressColumn":
+def rate_column() -> "ProgressColumn":
+    """How many are done a second, for a bar."""
     # Made where it is wanted: the module would import rich for every command.
     from rich.progress import ProgressColumn
     from rich.text import Text
 
     class Rate(ProgressColumn):
         def render(self, task: "Task") -> "Text":
-            return Text(_rate(task.finished_speed or task.speed), style="progress.data.speed")
+            return Text(rate(task.finished_speed or task.speed), style="progress.data.speed")
 
     return Rate()
 
 
-def _rate(a_second: float | None) -> str:
+def rate(a_second: float | None) -> str:
     """How many a second; of fewer than ten with a decimal."""
     if not a_second:
         return "-/s"
@@ -97,11 +99,11 @@ class _Lines:
         self._total = total
         self._done = 0
         self._start = time.monotonic()
-        self._next = self._start + _EVERY
+        self._next = self._start + EVERY
 
     def advance(self, count: int) -> None:
         self._done += count
         now = time.monotonic()
         if now >= self._next:
-            self._next = now + _EVERY
-            tell(f"{self._title}: {self._done} of {self._total}, {_rate(self._done / (now - self._start))}")
+            self._next = now + EVERY
+            tell(f"{self._title}: {self._done} of {self._total}, {rate(self._done / (now - self._start))}")

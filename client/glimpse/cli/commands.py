@@ -31,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collections": ("glimpse.cli.manage_collections", "Collections: list, show, create, update, delete."),
     "labels": ("glimpse.cli.manage_labels", "Labels of a collection: list, show, create, update, delete."),
     "examples": ("glimpse.cli.manage_examples", "Examples of a collection: list, show, delete."),
+    "index": (
+        "glimpse.cli.index",
+        "Indexes of very many vectors: build, show, search, verify, merge, compact; attach, detach.",
+    ),
     "backbone": (
         "glimpse.cli.manage_backbones",
         "Backbones of a server: list, show; bundles on disk: verify, bench.",

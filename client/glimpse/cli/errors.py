@@ -17,6 +17,9 @@ _NEXT_STEPS = {
     "LABEL_NOT_FOUND": "see `glimpse labels list COLLECTION`",
     "BACKBONE_NOT_FOUND": "see `glimpse backbone list`",
     "BACKBONE_REQUIRED": "name one with --backbone; see `glimpse backbone list`",
+    "INDEX_NOT_FOUND": "that is `glimpse serve --indexes`, by default the folder `indexes` in its --data",
+    "INDEX_ATTACHED": "glimpse index detach COLLECTION",
+    "NO_INDEX": "glimpse index attach COLLECTION INDEX",
 }
 # What the server advises a program to set in its request is an option here.
 _OPTIONS = {"say create_labels": "add --create", "say force": "add --force"}

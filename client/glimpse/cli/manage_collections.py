@@ -148,6 +148,7 @@ def record(collection: Collection) -> dict[str, Any]:
         "head": pinned(collection.pinned_head),
         "labels": collection.label_count,
         "examples": collection.example_count,
+        "index": collection.index and collection.index.id,
         "revision": collection.revision,
         "create_time": collection.create_time.isoformat(timespec="seconds"),
         "update_time": collection.update_time.isoformat(timespec="seconds"),

@@ -23,6 +23,9 @@ def search(
     labels: Annotated[
         list[str] | None, typer.Option("--label", metavar="LABEL", help="Only examples of this label. Repeatable.")
     ] = None,
+    domains: Annotated[
+        list[str] | None, typer.Option("--domain", metavar="DOMAIN", help="Only examples of this domain. Repeatable.")
+    ] = None,
     top: options.TopK = None,
     timeout: options.Timeout = 60.0,
     server: options.Server = None,
@@ -45,7 +48,7 @@ def search(
     with connected(server, timeout) as client:
         for batch in batched(sources):
             inputs = [source.as_input() for source in batch]
-            results = client.search(collection, inputs, top_k=top, labels=labels or ())
+            results = client.search(collection, inputs, top_k=top, labels=labels or (), domains=domains or ())
             for source, result in zip(batch, results, strict=True):
                 if result.error is not None:
                     failures += 1

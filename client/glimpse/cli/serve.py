@@ -23,6 +23,10 @@ def serve(
         Path | None,
         typer.Option("--data", metavar="DIR", help="Folder of the ledger; default ~/.local/share/glimpse."),
     ] = None,
+    indexes: Annotated[
+        Path | None,
+        typer.Option("--indexes", metavar="DIR", help="Folder of the indexes to attach; default DATA/indexes."),
+    ] = None,
     backbones: Annotated[
         list[Path] | None,
         typer.Option("--backbone", metavar="DIR", help="A bundle's folder. Repeatable; default the bundled one."),
@@ -39,7 +43,8 @@ def serve(
     """
     load, run, expected = _server()
     try:
-        settings = load(config, listen=listen, data=data, backbone=tuple(backbones) if backbones else None)
+        folders = tuple(backbones) if backbones else None
+        settings = load(config, listen=listen, data=data, indexes=indexes, backbone=folders)
         _make_folder(settings.data)
         run(settings)
     except expected as error:

@@ -48,7 +48,7 @@ from glimpse.client._errors import (
 )
 from glimpse.client._inputs import Input, NewExample
 from glimpse.client._policy import Retry
-from glimpse.client._resources import Backbone, Collection, Example, Health, Label, Vector
+from glimpse.client._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
 from glimpse.client._status import ItemError
 from glimpse.client._sync import Client
 
@@ -57,6 +57,7 @@ __all__ = [
     "AdaptationFigures",
     "AlreadyExists",
     "AsyncClient",
+    "AttachedIndex",
     "Backbone",
     "Cancelled",
     "Check",

@@ -109,8 +109,9 @@ class AsyncClient(AsyncResourceMethods):
         *,
         top_k: int | None = None,
         labels: Sequence[str] = (),
+        domains: Sequence[str] = (),
         min_revision: int = 0,
         timeout: float | None = None,
     ) -> list[SearchResult]:
         """As Client.search."""
-        return await self._run(requests.search(collection, inputs, top_k, labels, min_revision), timeout)
+        return await self._run(requests.search(collection, inputs, top_k, labels, domains, min_revision), timeout)

@@ -96,3 +96,15 @@ class AsyncCollectionMethods(AsyncCore):
     async def check(self, collection: CollectionRef, *, min_revision: int = 0, timeout: float | None = None) -> Check:
         """As Client.check."""
         return await self._run(requests.check(collection, min_revision), timeout)
+
+    async def attach_index(self, collection: CollectionRef, index: str, *, timeout: float | None = None) -> Collection:
+        """As Client.attach_index."""
+        return await self._run(requests.attach_index(collection, index), timeout)
+
+    async def detach_index(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
+        """As Client.detach_index."""
+        return await self._run(requests.detach_index(collection), timeout)
+
+    async def compact_index(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
+        """As Client.compact_index."""
+        return await self._run(requests.compact_index(collection), timeout)

@@ -8,7 +8,7 @@ from glimpse.client import _resource_results as read
 from glimpse.client._check import Check
 from glimpse.client._enums import Head, LabelMode
 from glimpse.client._exchange import Listing, Unary
-from glimpse.client._names import CollectionRef, backbone_name, collection_name
+from glimpse.client._names import CollectionRef, backbone_name, collection_name, index_name
 from glimpse.client._resources import Collection
 from glimpse.v1 import collection_service_pb2 as pb
 
@@ -90,3 +90,21 @@ def check(collection: CollectionRef, min_revision: int) -> Unary[Check]:
     """CheckCollection."""
     request = pb.CheckCollectionRequest(name=collection_name(collection), min_revision=min_revision)
     return Unary("collections.CheckCollection", request, read.check)
+
+
+def attach_index(collection: CollectionRef, index: str) -> Unary[Collection]:
+    """AttachIndex."""
+    request = pb.AttachIndexRequest(collection=collection_name(collection), index=index_name(index))
+    return Unary("collections.AttachIndex", request, lambda r: read.collection_of(r.collection))
+
+
+def detach_index(collection: CollectionRef) -> Unary[Collection]:
+    """DetachIndex."""
+    request = pb.DetachIndexRequest(collection=collection_name(collection))
+    return Unary("collections.DetachIndex", request, lambda r: read.collection_of(r.collection))
+
+
+def compact_index(collection: CollectionRef) -> Unary[Collection]:
+    """CompactIndex."""
+    request = pb.CompactIndexRequest(collection=collection_name(collection))
+    return Unary("collections.CompactIndex", request, lambda r: read.collection_of(r.collection))

@@ -174,6 +174,7 @@ def search(
     inputs: Iterable[AnyInput],
     top_k: int | None,
     labels: Sequence[str],
+    domains: Sequence[str],
     min_revision: int,
 ) -> Batch[answers.SearchResult]:
     """Search."""
@@ -182,7 +183,12 @@ def search(
         "classification.Search",
         _prepared(inputs, prepare_input),
         lambda messages, _: pb.SearchRequest(
-            collection=parent, inputs=messages, top_k=top_k, label_ids=labels, min_revision=min_revision
+            collection=parent,
+            inputs=messages,
+            top_k=top_k,
+            label_ids=labels,
+            domains=domains,
+            min_revision=min_revision,
         ),
         read.search_result,
     )

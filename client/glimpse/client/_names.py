@@ -27,6 +27,11 @@ def collection_names(given: CollectionRef | Sequence[CollectionRef]) -> list[str
     return [collection_name(one) for one in many]
 
 
+def index_name(given: str) -> str:
+    """`indexes/{index}`."""
+    return given if given.startswith("indexes/") else f"indexes/{given}"
+
+
 def label_name(collection: CollectionRef, label: str) -> str:
     """`collections/{collection}/labels/{label}`. Raises InvalidArgument for a full name in another collection."""
     parent = f"{collection_name(collection)}/labels/"

@@ -58,7 +58,12 @@ def collection_of(message: pb.Collection) -> resources.Collection:
         revision=message.revision,
         create_time=_time(message.create_time),
         update_time=_time(message.update_time),
+        index=_attached(message.index) if message.HasField("index") else None,
     )
+
+
+def _attached(message: pb.AttachedIndex) -> resources.AttachedIndex:
+    return resources.AttachedIndex(message.name, message.factory, message.vector_count, message.deleted_count)
 
 
 def label(message: pb.Label, revision: int = 0) -> resources.Label:

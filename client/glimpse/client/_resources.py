@@ -55,11 +55,26 @@ class Backbone:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachedIndex:
+    """An index built in bulk, under a collection: how it searches, its vectors, and how many of them were deleted."""
+
+    name: str
+    factory: str
+    vector_count: int
+    deleted_count: int
+
+    @property
+    def id(self) -> str:
+        """The last segment of the name."""
+        return last_segment(self.name)
+
+
+@dataclass(frozen=True, slots=True)
 class Collection:
     """Labels and examples in one embedding space. A number of None was not set.
 
     `min_space_cosine`: how near a backbone's vectors must be to this space's to be taken for them; None: none are.
-    `pinned_head`: UNSPECIFIED where the ladder chooses.
+    `pinned_head`: UNSPECIFIED where the ladder chooses. `index`: whose rows are examples too, or None.
     """
 
     name: str
@@ -80,6 +95,7 @@ class Collection:
     revision: int
     create_time: datetime
     update_time: datetime
+    index: AttachedIndex | None
 
     @property
     def id(self) -> str:

@@ -151,8 +151,9 @@ class Client(ResourceMethods):
         *,
         top_k: int | None = None,
         labels: Sequence[str] = (),
+        domains: Sequence[str] = (),
         min_revision: int = 0,
         timeout: float | None = None,
     ) -> list[SearchResult]:
-        """The examples nearest to each input: `top_k` (None: 10), of these labels only (empty: of all)."""
-        return self._run(requests.search(collection, inputs, top_k, labels, min_revision), timeout)
+        """The examples nearest to each input: `top_k` (None: 10), of these labels and domains only."""
+        return self._run(requests.search(collection, inputs, top_k, labels, domains, min_revision), timeout)

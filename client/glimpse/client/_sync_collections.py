@@ -126,3 +126,23 @@ class CollectionMethods(SyncCore):
         Takes seconds for thousands of examples.
         """
         return self._run(requests.check(collection, min_revision), timeout)
+
+    def attach_index(self, collection: CollectionRef, index: str, *, timeout: float | None = None) -> Collection:
+        """Puts an index built in bulk under a collection: its rows are examples, its labels labels, within seconds.
+
+        `index`: the name of its folder in the server's folder of indexes. The same index again changes nothing. Raises
+        NotFound, and FailedPrecondition where it is of another embedding space or the collection has another index.
+        """
+        return self._run(requests.attach_index(collection, index), timeout)
+
+    def detach_index(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
+        """Takes a collection's index away with its examples; labels stay. Raises FailedPrecondition without one."""
+        return self._run(requests.detach_index(collection), timeout)
+
+    def compact_index(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
+        """Folds a collection's index and what was enrolled beside it into a new index, without what was deleted.
+
+        Takes minutes and more for a million vectors: give it a `timeout`. It goes on where that is too short; the same
+        call again waits for it.
+        """
+        return self._run(requests.compact_index(collection), timeout)

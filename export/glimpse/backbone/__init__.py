@@ -14,11 +14,13 @@ from glimpse.backbone.errors import BundleError, InputError
 from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
 from glimpse.backbone.preprocess import ImageLimits, decode_image
 from glimpse.backbone.prompts import name_as_prompt, with_templates
+from glimpse.backbone.reader import MINI, Kind, Prepared, Reader, cores, open_bundle
 from glimpse.backbone.scaled_decode import scaled_decode_cosine
 from glimpse.backbone.tokenizer import Tokenizer, Tokens
 
 __all__ = [
     "FORMAT_VERSION",
+    "MINI",
     "Bundle",
     "BundleError",
     "DecisionRule",
@@ -26,14 +28,19 @@ __all__ = [
     "ImageLimits",
     "ImageRule",
     "InputError",
+    "Kind",
     "Manifest",
+    "Prepared",
+    "Reader",
     "TextRule",
     "Tokenizer",
     "Tokens",
     "bundled",
+    "cores",
     "decode_image",
     "load_bundle",
     "name_as_prompt",
+    "open_bundle",
     "scaled_decode_cosine",
     "with_templates",
     "write_bundle",

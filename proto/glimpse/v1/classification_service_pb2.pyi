@@ -182,18 +182,20 @@ class ZeroShotResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[ZeroShotResult, _Mapping]]] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
-    __slots__ = ("collection", "inputs", "top_k", "label_ids", "min_revision")
+    __slots__ = ("collection", "inputs", "top_k", "label_ids", "min_revision", "domains")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     LABEL_IDS_FIELD_NUMBER: _ClassVar[int]
     MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
+    DOMAINS_FIELD_NUMBER: _ClassVar[int]
     collection: str
     inputs: _containers.RepeatedCompositeFieldContainer[_types_pb2.Input]
     top_k: int
     label_ids: _containers.RepeatedScalarFieldContainer[str]
     min_revision: int
-    def __init__(self, collection: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[_types_pb2.Input, _Mapping]]] = ..., top_k: _Optional[int] = ..., label_ids: _Optional[_Iterable[str]] = ..., min_revision: _Optional[int] = ...) -> None: ...
+    domains: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, collection: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[_types_pb2.Input, _Mapping]]] = ..., top_k: _Optional[int] = ..., label_ids: _Optional[_Iterable[str]] = ..., min_revision: _Optional[int] = ..., domains: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SearchResult(_message.Message):
     __slots__ = ("id", "status", "neighbors", "truncated", "timings")

@@ -40,7 +40,7 @@ class DecisionPolicy(_message.Message):
     def __init__(self, match_threshold: _Optional[float] = ..., match_margin: _Optional[float] = ..., min_space_cosine: _Optional[float] = ..., false_reject_rate: _Optional[float] = ..., false_accept_rate: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
 
 class Collection(_message.Message):
-    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts", "label_mode", "pinned_head")
+    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts", "label_mode", "pinned_head", "index")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
@@ -54,6 +54,7 @@ class Collection(_message.Message):
     NAMES_AS_PROMPTS_FIELD_NUMBER: _ClassVar[int]
     LABEL_MODE_FIELD_NUMBER: _ClassVar[int]
     PINNED_HEAD_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     backbone: str
@@ -67,7 +68,20 @@ class Collection(_message.Message):
     names_as_prompts: bool
     label_mode: _types_pb2.LabelMode
     pinned_head: _types_pb2.Head
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ...) -> None: ...
+    index: AttachedIndex
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ..., index: _Optional[_Union[AttachedIndex, _Mapping]] = ...) -> None: ...
+
+class AttachedIndex(_message.Message):
+    __slots__ = ("name", "factory", "vector_count", "deleted_count")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FACTORY_FIELD_NUMBER: _ClassVar[int]
+    VECTOR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DELETED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    factory: str
+    vector_count: int
+    deleted_count: int
+    def __init__(self, name: _Optional[str] = ..., factory: _Optional[str] = ..., vector_count: _Optional[int] = ..., deleted_count: _Optional[int] = ...) -> None: ...
 
 class Label(_message.Message):
     __slots__ = ("name", "display_name", "prompts", "example_count", "create_time", "update_time", "role")
@@ -498,3 +512,47 @@ class CheckCollectionResponse(_message.Message):
     adaptations: _containers.RepeatedCompositeFieldContainer[AdaptationFigures]
     advice: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, revision: _Optional[int] = ..., head: _Optional[_Union[_types_pb2.Head, str]] = ..., head_reason: _Optional[str] = ..., calibrated: _Optional[bool] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., heads: _Optional[_Iterable[_Union[HeadAccuracy, _Mapping]]] = ..., zero_shot_accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., negative_transfer: _Optional[bool] = ..., false_reject: _Optional[_Union[Proportion, _Mapping]] = ..., false_accept: _Optional[_Union[Proportion, _Mapping]] = ..., measured_on_negatives: _Optional[bool] = ..., confusions: _Optional[_Iterable[_Union[Confusion, _Mapping]]] = ..., suspects: _Optional[_Iterable[_Union[SuspectExample, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[LabelFigures, _Mapping]]] = ..., adaptations: _Optional[_Iterable[_Union[AdaptationFigures, _Mapping]]] = ..., advice: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AttachIndexRequest(_message.Message):
+    __slots__ = ("collection", "index")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    index: str
+    def __init__(self, collection: _Optional[str] = ..., index: _Optional[str] = ...) -> None: ...
+
+class AttachIndexResponse(_message.Message):
+    __slots__ = ("collection", "revision")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    collection: Collection
+    revision: int
+    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class DetachIndexRequest(_message.Message):
+    __slots__ = ("collection",)
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    def __init__(self, collection: _Optional[str] = ...) -> None: ...
+
+class DetachIndexResponse(_message.Message):
+    __slots__ = ("collection", "revision")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    collection: Collection
+    revision: int
+    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class CompactIndexRequest(_message.Message):
+    __slots__ = ("collection",)
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    def __init__(self, collection: _Optional[str] = ...) -> None: ...
+
+class CompactIndexResponse(_message.Message):
+    __slots__ = ("collection", "revision")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    collection: Collection
+    revision: int
+    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...

@@ -112,6 +112,21 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionResponse.FromString,
                 _registered_method=True)
+        self.AttachIndex = channel.unary_unary(
+                '/glimpse.v1.CollectionService/AttachIndex',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.AttachIndexRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.AttachIndexResponse.FromString,
+                _registered_method=True)
+        self.DetachIndex = channel.unary_unary(
+                '/glimpse.v1.CollectionService/DetachIndex',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.DetachIndexRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DetachIndexResponse.FromString,
+                _registered_method=True)
+        self.CompactIndex = channel.unary_unary(
+                '/glimpse.v1.CollectionService/CompactIndex',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexResponse.FromString,
+                _registered_method=True)
 
 
 class CollectionServiceServicer:
@@ -228,6 +243,32 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AttachIndex(self, request, context):
+        """Puts an index that was built in bulk under a collection: its rows are examples from then on, its labels labels. The
+        same index again changes nothing. NOT_FOUND (INDEX_NOT_FOUND), FAILED_PRECONDITION (INDEX_UNUSABLE;
+        EMBEDDING_SPACE_MISMATCH: it is of another space than the collection; INDEX_ATTACHED: there is another).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetachIndex(self, request, context):
+        """Takes a collection's index away with its examples; labels stay. FAILED_PRECONDITION (NO_INDEX).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompactIndex(self, request, context):
+        """Folds a collection's index and the examples enrolled beside it into a new index, without what was deleted, and puts
+        that in its place; calls are answered meanwhile. Takes as long as building such an index on one thread, minutes and
+        more for a million vectors, and goes on where its caller has left. FAILED_PRECONDITION (NO_INDEX; INDEX_CHANGED:
+        another one was attached meanwhile).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -305,6 +346,21 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.CheckCollection,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionResponse.SerializeToString,
+            ),
+            'AttachIndex': grpc.unary_unary_rpc_method_handler(
+                    servicer.AttachIndex,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.AttachIndexRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.AttachIndexResponse.SerializeToString,
+            ),
+            'DetachIndex': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetachIndex,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DetachIndexRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.DetachIndexResponse.SerializeToString,
+            ),
+            'CompactIndex': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompactIndex,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -715,6 +771,87 @@ class CollectionService:
             '/glimpse.v1.CollectionService/CheckCollection',
             glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionRequest.SerializeToString,
             glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttachIndex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/AttachIndex',
+            glimpse_dot_v1_dot_collection__service__pb2.AttachIndexRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.AttachIndexResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetachIndex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/DetachIndex',
+            glimpse_dot_v1_dot_collection__service__pb2.DetachIndexRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.DetachIndexResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompactIndex(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/CompactIndex',
+            glimpse_dot_v1_dot_collection__service__pb2.CompactIndexRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.CompactIndexResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,6 +72,19 @@ class CollectionServiceStub:
     """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
     which examples look wrong, and what to add next. Takes seconds for thousands of examples.
     """
+    AttachIndex: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.AttachIndexRequest, _collection_service_pb2.AttachIndexResponse]
+    """Puts an index that was built in bulk under a collection: its rows are examples from then on, its labels labels. The
+    same index again changes nothing. NOT_FOUND (INDEX_NOT_FOUND), FAILED_PRECONDITION (INDEX_UNUSABLE;
+    EMBEDDING_SPACE_MISMATCH: it is of another space than the collection; INDEX_ATTACHED: there is another).
+    """
+    DetachIndex: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DetachIndexRequest, _collection_service_pb2.DetachIndexResponse]
+    """Takes a collection's index away with its examples; labels stay. FAILED_PRECONDITION (NO_INDEX)."""
+    CompactIndex: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.CompactIndexRequest, _collection_service_pb2.CompactIndexResponse]
+    """Folds a collection's index and the examples enrolled beside it into a new index, without what was deleted, and puts
+    that in its place; calls are answered meanwhile. Takes as long as building such an index on one thread, minutes and
+    more for a million vectors, and goes on where its caller has left. FAILED_PRECONDITION (NO_INDEX; INDEX_CHANGED:
+    another one was attached meanwhile).
+    """
 
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
@@ -116,6 +129,19 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     CheckCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.CheckCollectionRequest, _collection_service_pb2.CheckCollectionResponse]  # type: ignore[assignment]
     """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
     which examples look wrong, and what to add next. Takes seconds for thousands of examples.
+    """
+    AttachIndex: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.AttachIndexRequest, _collection_service_pb2.AttachIndexResponse]  # type: ignore[assignment]
+    """Puts an index that was built in bulk under a collection: its rows are examples from then on, its labels labels. The
+    same index again changes nothing. NOT_FOUND (INDEX_NOT_FOUND), FAILED_PRECONDITION (INDEX_UNUSABLE;
+    EMBEDDING_SPACE_MISMATCH: it is of another space than the collection; INDEX_ATTACHED: there is another).
+    """
+    DetachIndex: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DetachIndexRequest, _collection_service_pb2.DetachIndexResponse]  # type: ignore[assignment]
+    """Takes a collection's index away with its examples; labels stay. FAILED_PRECONDITION (NO_INDEX)."""
+    CompactIndex: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.CompactIndexRequest, _collection_service_pb2.CompactIndexResponse]  # type: ignore[assignment]
+    """Folds a collection's index and the examples enrolled beside it into a new index, without what was deleted, and puts
+    that in its place; calls are answered meanwhile. Takes as long as building such an index on one thread, minutes and
+    more for a million vectors, and goes on where its caller has left. FAILED_PRECONDITION (NO_INDEX; INDEX_CHANGED:
+    another one was attached meanwhile).
     """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -248,6 +274,37 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_collection_service_pb2.CheckCollectionResponse, _abc.Awaitable[_collection_service_pb2.CheckCollectionResponse]]:
         """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
         which examples look wrong, and what to add next. Takes seconds for thousands of examples.
+        """
+
+    @_abc_1.abstractmethod
+    def AttachIndex(
+        self,
+        request: _collection_service_pb2.AttachIndexRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.AttachIndexResponse, _abc.Awaitable[_collection_service_pb2.AttachIndexResponse]]:
+        """Puts an index that was built in bulk under a collection: its rows are examples from then on, its labels labels. The
+        same index again changes nothing. NOT_FOUND (INDEX_NOT_FOUND), FAILED_PRECONDITION (INDEX_UNUSABLE;
+        EMBEDDING_SPACE_MISMATCH: it is of another space than the collection; INDEX_ATTACHED: there is another).
+        """
+
+    @_abc_1.abstractmethod
+    def DetachIndex(
+        self,
+        request: _collection_service_pb2.DetachIndexRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.DetachIndexResponse, _abc.Awaitable[_collection_service_pb2.DetachIndexResponse]]:
+        """Takes a collection's index away with its examples; labels stay. FAILED_PRECONDITION (NO_INDEX)."""
+
+    @_abc_1.abstractmethod
+    def CompactIndex(
+        self,
+        request: _collection_service_pb2.CompactIndexRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.CompactIndexResponse, _abc.Awaitable[_collection_service_pb2.CompactIndexResponse]]:
+        """Folds a collection's index and the examples enrolled beside it into a new index, without what was deleted, and puts
+        that in its place; calls are answered meanwhile. Takes as long as building such an index on one thread, minutes and
+        more for a million vectors, and goes on where its caller has left. FAILED_PRECONDITION (NO_INDEX; INDEX_CHANGED:
+        another one was attached meanwhile).
         """
 
 def add_CollectionServiceServicer_to_server(servicer: CollectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

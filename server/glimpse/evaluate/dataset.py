@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
+from glimpse.backbone import Kind
 from glimpse.evaluate.errors import EvaluationError
 from glimpse.fewshot.moments import MOST_EXACT
 from glimpse.fewshot.vectors import Rows
-
-Kind = Literal["image", "text"]
 
 
 @dataclass(frozen=True, slots=True)

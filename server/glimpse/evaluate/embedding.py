@@ -7,12 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import InputError
-from glimpse.evaluate.dataset import Dataset, Kind
-from glimpse.evaluate.encoders import Prepared, Reader, cores
+from glimpse.backbone import InputError, Kind, Prepared, Reader, cores
+from glimpse.evaluate.dataset import Dataset
 from glimpse.evaluate.errors import EvaluationError
 from glimpse.evaluate.store import VectorStore, digest_of
-from glimpse.fewshot import normalize
 from glimpse.fewshot.vectors import Array, Rows
 
 # Inputs made ready while others are encoded, and kept for good together: what an interruption can cost.
@@ -92,17 +90,9 @@ def _windows(reader: Reader, store: VectorStore, dataset: Dataset) -> Iterator[l
 
 def _encode(reader: Reader, store: VectorStore, kind: Kind, wanted: Sequence[_Ready], failures: dict[int, str]) -> int:
     """Embeds inputs into the store; those that give no vector are told of. Returns how many were encoded."""
-    # Texts of like length together, so that little is padding.
     inputs = [(one, one.prepared) for one in wanted if one.prepared is not None]
-    inputs.sort(key=lambda pair: len(pair[1]) if kind == "text" else 0)
-    digests, vectors = list[bytes](), list[Array]()
-    for start in range(0, len(inputs), reader.batch):
-        batch = inputs[start : start + reader.batch]
-        raw = reader.encode(kind, [prepared for _, prepared in batch])
-        good = np.isfinite(raw).all(1) & (raw != 0).any(1)
-        vectors.append(normalize(raw[good]))
-        digests += [batch[i][0].digest for i in np.flatnonzero(good)]
-        failures |= {batch[i][0].place: _NO_VECTOR for i in np.flatnonzero(~good)}
-    if digests:
-        store.add(digests, np.concatenate(vectors))
+    vectors, good = reader.encode_all(kind, [prepared for _, prepared in inputs])
+    failures |= {inputs[i][0].place: _NO_VECTOR for i in np.flatnonzero(~good)}
+    if good.any():
+        store.add([inputs[i][0].digest for i in np.flatnonzero(good)], vectors[good])
     return len(inputs)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import Bundle
+from glimpse.backbone import Bundle, open_bundle
 from glimpse.evaluate.across import Across, across, check_domains
 from glimpse.evaluate.cells import Cell
 from glimpse.evaluate.dataset import Dataset, usable
-from glimpse.evaluate.encoders import check_reads, open_bundle
+from glimpse.evaluate.encoders import check_reads
 from glimpse.evaluate.errors import EvaluationError
 from glimpse.evaluate.gather import Gathered, Watch, gather
 from glimpse.evaluate.mistakes import Mistakes

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import Bundle, name_as_prompt, with_templates
+from glimpse.backbone import Bundle, Reader, name_as_prompt, with_templates
 from glimpse.evaluate.dataset import Dataset, usable
 from glimpse.evaluate.embedding import Embedded, embed, embed_texts
-from glimpse.evaluate.encoders import Reader, terms_of
+from glimpse.evaluate.encoders import terms_of
 from glimpse.evaluate.errors import EvaluationError
 from glimpse.evaluate.store import VectorStore
 from glimpse.evaluate.trial import Material

@@ -11,7 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from glimpse.evaluate.dataset import Dataset, Kind
+from glimpse.backbone import Kind
+from glimpse.evaluate.dataset import Dataset
 from glimpse.evaluate.errors import EvaluationError
 
 _CONTENTS: Mapping[str, Kind] = {"text": "text", "path": "image", "image": "image"}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.evaluate.dataset import Kind
+from glimpse.backbone import Kind
 from glimpse.fewshot.vectors import Array
 
 _DIGEST = 32  # bytes

@@ -85,6 +85,10 @@ class Engine:
         domains = domains or [""] * len(labels)
         self._change(lambda: self.lda.add_all(labels, self.seen(vectors, domains)), labels)
 
+    def add_sums(self, labels: Sequence[str], counts: Floats, sums: Floats) -> None:
+        """Learns many examples at once: how many each label has, (C,), and their sums, (C, d). Not where `adapted`."""
+        self._change(lambda: self.lda.add_sums(labels, counts, sums), labels)
+
     def remove(self, label: str, vector: Array, domain: str = "") -> None:
         """Unlearns an example, (d,), that was added."""
         self._change(lambda: self.lda.remove(label, self.seen(vector[None], [domain])[0]), [label])

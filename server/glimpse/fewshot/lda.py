@@ -70,6 +70,11 @@ class LdaHead:
         for label in dict.fromkeys(labels):
             self._refresh(label)
 
+    def add_sums(self, labels: Sequence[str], counts: Floats, sums: Floats) -> None:
+        """Counts many examples at once: how many each label has, (C,), and their sums, (C, d)."""
+        self.moments.add_sums(labels, counts, sums)
+        self._rebuild()
+
     def remove(self, label: str, vector: Array) -> None:
         """Takes an added example back."""
         value = np.asarray(vector, np.float64)

@@ -169,6 +169,15 @@ class Moments:
         if self.with_second:
             self.second += values.T @ values
 
+    def add_sums(self, labels: Sequence[str], counts: Floats, sums: Floats) -> None:
+        """Counts many examples at once, by how many each label has, (C,), and their sums, (C, d).
+
+        Without the second moment alone.
+        """
+        rows = np.array([self._row_for(label) for label in labels], np.intp)
+        self._counts[rows] += counts
+        self._sums[rows] += sums
+
     def remove(self, label: str, vector: npt.ArrayLike) -> None:
         """Takes an added example back. Raises KeyError where the label has none."""
         value, row = np.asarray(vector, np.float64), self._row[label]

@@ -17,6 +17,7 @@ from glimpse.ledger.errors import (
 )
 from glimpse.ledger.ledger import Ledger
 from glimpse.ledger.records import (
+    AttachmentRecord,
     CollectionRecord,
     Enrolled,
     EnrollRequest,
@@ -26,6 +27,7 @@ from glimpse.ledger.records import (
 
 __all__ = [
     "AlreadyExists",
+    "AttachmentRecord",
     "CollectionRecord",
     "DataFolderInUse",
     "EnrollRequest",

@@ -12,6 +12,9 @@ from glimpse.ledger.errors import NotFound, RequestIdReused
 from glimpse.ledger.records import Enrolled, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import example_record, example_row, label_row
 
+# Names in one query: databases take so many parameters.
+_ASKED = 10_000
+
 
 def stored_answer(connection: Connection, collection_id: str, request: EnrollRequest) -> bytes | None:
     """What the request was answered before; None if it is new. Raises RequestIdReused."""
@@ -42,7 +45,7 @@ def enroll_examples(
     The revision is the collection's last one. Raises NotFound.
     """
     revision = revision_of(connection, collection_id)
-    added_labels = _add_labels(connection, collection_id, new_labels, now)
+    added_labels = add_labels(connection, collection_id, new_labels, now)
     rows: list[ExampleRecord] = []
     duplicates: list[bool] = []
     conflicts: list[list[ExampleRecord]] = []
@@ -64,17 +67,17 @@ def revision_of(connection: Connection, collection_id: str) -> int:
     return int(revision)
 
 
-def _add_labels(
+def add_labels(
     connection: Connection, collection_id: str, new_labels: Sequence[LabelRecord], now: int
 ) -> list[LabelRecord]:
-    there = set(
-        connection.scalars(
-            select(schema.labels.c.id).where(
-                schema.labels.c.collection_id == collection_id,
-                schema.labels.c.id.in_([label.id for label in new_labels]),
-            )
+    """Inserts those labels that are not there; returns them. In the caller's transaction."""
+    there = set[str]()
+    for start in range(0, len(new_labels), _ASKED):
+        ids = [label.id for label in new_labels[start : start + _ASKED]]
+        named = schema.labels.c.id.in_(ids)
+        there.update(
+            connection.scalars(select(schema.labels.c.id).where(schema.labels.c.collection_id == collection_id, named))
         )
-    )
     added = [replace(label, create_time=now, update_time=now) for label in new_labels if label.id not in there]
     if added:
         connection.execute(insert(schema.labels), [label_row(collection_id, label) for label in added])

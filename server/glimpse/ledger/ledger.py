@@ -10,11 +10,18 @@ from typing import Any, Self
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from glimpse.ledger import schema
+from glimpse.ledger import attachments, schema
 from glimpse.ledger.database import FolderLock, open_engine
-from glimpse.ledger.enrollment import enroll_examples, new_key, revision_of, stored_answer
+from glimpse.ledger.enrollment import add_labels, enroll_examples, new_key, revision_of, stored_answer
 from glimpse.ledger.errors import AlreadyExists, LedgerError, NotFound
-from glimpse.ledger.records import CollectionRecord, Enrolled, EnrollRequest, ExampleRecord, LabelRecord
+from glimpse.ledger.records import (
+    AttachmentRecord,
+    CollectionRecord,
+    Enrolled,
+    EnrollRequest,
+    ExampleRecord,
+    LabelRecord,
+)
 from glimpse.ledger.rows import changeable, example_record, label_record, label_row
 
 # Rows read at a time when a collection is loaded: bounds memory, not speed.
@@ -130,8 +137,8 @@ class Ledger:
             )
         return record, revision
 
-    def delete_label(self, collection_id: str, label_id: str) -> int:
-        """Deletes a label and its examples; returns the revision. Raises NotFound."""
+    def delete_label(self, collection_id: str, label_id: str, rows: Sequence[int] = ()) -> int:
+        """Deletes a label, its examples and its rows of the index; returns the revision. Raises NotFound."""
         subject = {"label": label_id}
         with self._change("delete_label", collection_id, subject) as (connection, revision, _now):
             self._must_touch(
@@ -142,6 +149,7 @@ class Ledger:
                 ).rowcount,
                 f"label {label_id!r}",
             )
+            attachments.bury(connection, collection_id, rows)
         return revision
 
     def labels(self, collection_id: str) -> list[LabelRecord]:
@@ -228,6 +236,54 @@ class Ledger:
         with self._engine.connect() as connection:
             rows: Iterator[Row[Any]] = iter(connection.execute(query.execution_options(yield_per=_READ_AHEAD)))
             yield from map(example_record, rows)
+
+    # The index under a collection
+
+    def attach(
+        self, collection_id: str, record: AttachmentRecord, labels: Sequence[LabelRecord]
+    ) -> tuple[list[LabelRecord], int]:
+        """Puts an index under a collection that has none, with those of its labels that are not there yet.
+
+        Returns the labels that were added, and the revision. Raises NotFound.
+        """
+        with self._change("attach", collection_id, {"index": record.index_id}) as (connection, revision, now):
+            revision_of(connection, collection_id)
+            added = add_labels(connection, collection_id, labels, now)
+            attachments.put(connection, collection_id, replace(record, time=now))
+        return added, revision
+
+    def detach(self, collection_id: str) -> int:
+        """Takes a collection's index away; returns the revision. Raises NotFound."""
+        with self._change("detach", collection_id) as (connection, revision, _now):
+            self._must_touch(int(attachments.remove(connection, collection_id)), f"index under {collection_id!r}")
+        return revision
+
+    def replace_index(self, collection_id: str, record: AttachmentRecord, last: int, rows: Sequence[int]) -> int:
+        """Puts an index in the place of another that it holds, with the examples up to a sequence number.
+
+        `rows`: of the new one, deleted already. Returns the revision. Raises NotFound.
+        """
+        with self._change("replace_index", collection_id, {"index": record.index_id}) as (connection, revision, now):
+            self._must_touch(int(attachments.remove(connection, collection_id)), f"index under {collection_id!r}")
+            attachments.put(connection, collection_id, replace(record, time=now))
+            attachments.bury(connection, collection_id, rows)
+            there = schema.examples.c
+            connection.execute(
+                delete(schema.examples).where(there.collection_id == collection_id, there.sequence <= last)
+            )
+        return revision
+
+    def bury(self, collection_id: str, row: int) -> int:
+        """Deletes a row of a collection's index; returns the revision."""
+        with self._change("delete_row", collection_id, {"row": row}) as (connection, revision, _now):
+            attachments.bury(connection, collection_id, [row])
+        return revision
+
+    def attachment(self, collection_id: str) -> tuple[AttachmentRecord, list[int]] | None:
+        """The index of a collection and its deleted rows, ascending; None: it has none."""
+        with self._engine.connect() as connection:
+            record = attachments.find(connection, collection_id)
+            return (record, attachments.buried(connection, collection_id)) if record else None
 
     # Changes
 

@@ -67,6 +67,15 @@ class ExampleRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentRecord:
+    """The index that a collection stands on, by its folder's name and its manifest's digest."""
+
+    index_id: str
+    digest: str
+    time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolled:
     """What a transaction of enrolments did.
 

@@ -107,3 +107,22 @@ requests = Table(
     Column("answer", LargeBinary, nullable=False),
     Column("time", BigInteger, nullable=False),
 )
+
+# The index built in bulk that a collection stands on.
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("index_id", Text, nullable=False),
+    # Of the index's manifest: the rows below are that one's.
+    Column("digest", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+)
+
+# The rows of it that were deleted since.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("collection_id", Text, ForeignKey("attachments.collection_id", ondelete="CASCADE"), primary_key=True),
+    Column("row", BigInteger, primary_key=True),
+)

@@ -22,10 +22,12 @@ from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
 from glimpse.server.classification_service import ClassificationService
 from glimpse.server.collection_service import CollectionService
+from glimpse.server.compacting import stop_compactions
 from glimpse.server.context import Rooms
 from glimpse.server.embedding_service import EmbeddingService
 from glimpse.server.fitter import Fitter
 from glimpse.server.heads import HEADS
+from glimpse.server.indexes import Indexes
 from glimpse.server.reflection import add_reflection
 from glimpse.server.settings import Settings
 from glimpse.v1 import (
@@ -83,9 +85,12 @@ async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
             stack.push_async_callback(backbone.close)
         fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE})
         stack.push_async_callback(fitter.close)
-        catalog = Catalog.open(settings.data, fitter.touch)
+        indexes = Indexes(settings.indexes or settings.data / "indexes")
+        catalog = Catalog.open(settings.data, indexes, fitter.touch)
         stack.push_async_callback(catalog.close)
-        yield Rooms(settings, backbones, catalog, fitter, searchers)
+        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes)
+        stack.push_async_callback(stop_compactions, rooms)
+        yield rooms
 
 
 async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:

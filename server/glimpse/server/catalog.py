@@ -5,6 +5,7 @@ Writes go through one thread and one lock, so views change in the order of the l
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,10 @@ from typing import Self, TypeVar
 
 from glimpse.ledger import CollectionRecord, Ledger
 from glimpse.server.errors import Code, RequestError, not_found
+from glimpse.server.indexes import Indexes
 from glimpse.server.view import CollectionView
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 # Examples taken from the ledger at a time while a view is built.
 _LOAD_BATCH = 1_000
@@ -26,21 +29,25 @@ _MAX_WAIT_SECONDS = 30.0
 class Catalog:
     """The views of a ledger's collections."""
 
-    def __init__(self, ledger: Ledger, changed: Callable[[CollectionView], None]) -> None:
+    def __init__(self, ledger: Ledger, indexes: Indexes, changed: Callable[[CollectionView], None]) -> None:
         """`changed` is told of views that have changed, once they are loaded."""
+        self._generations = itertools.count(1)
         self._ledger, self._changed = ledger, changed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._write_lock = asyncio.Lock()
         self._moved = asyncio.Condition()
-        self._views = {record.id: _load(ledger, record, changed) for record in ledger.collections()}
+        self._views = {
+            record.id: _load(ledger, record, indexes, self.next_generation(), changed)
+            for record in ledger.collections()
+        }
         self.revision = ledger.revision
 
     @classmethod
-    def open(cls, folder: Path, changed: Callable[[CollectionView], None]) -> Self:
+    def open(cls, folder: Path, indexes: Indexes, changed: Callable[[CollectionView], None]) -> Self:
         """Opens a data folder's ledger and builds its views. Raises LedgerError."""
         ledger = Ledger.open(folder)
         try:
-            return cls(ledger, changed)
+            return cls(ledger, indexes, changed)
         except BaseException:
             ledger.close()
             raise
@@ -48,12 +55,18 @@ class Catalog:
     def __iter__(self) -> Iterator[CollectionView]:
         return (self._views[name] for name in sorted(self._views))
 
-    def find(self, collection_id: str, field: str) -> CollectionView:
-        """The view of a collection. Raises RequestError NOT_FOUND."""
+    def find(self, collection_id: str, field: str, *, usable: bool = True) -> CollectionView:
+        """The view of a collection. Raises RequestError: NOT_FOUND, or what is wrong with one that is to be usable."""
         view = self._views.get(collection_id)
         if view is None:
             raise _not_found(collection_id, field)
+        if usable and view.problem:
+            raise view.problem.at(field)
         return view
+
+    def next_generation(self) -> int:
+        """What tells an index that is opened from all those before."""
+        return next(self._generations)
 
     def exists(self, collection_id: str) -> bool:
         """Whether there is such a collection."""
@@ -128,11 +141,24 @@ def _not_found(collection_id: str, field: str) -> RequestError:
     return not_found("COLLECTION_NOT_FOUND", f"there is no collection {collection_id!r}", field)
 
 
-def _load(ledger: Ledger, record: CollectionRecord, changed: Callable[[CollectionView], None]) -> CollectionView:
+def _load(
+    ledger: Ledger,
+    record: CollectionRecord,
+    indexes: Indexes,
+    generation: int,
+    changed: Callable[[CollectionView], None],
+) -> CollectionView:
     view = CollectionView(record, changed)
     for label in ledger.labels(record.id):
         view.put_label(label)
     examples = ledger.examples(record.id)
     while batch := list(itertools.islice(examples, _LOAD_BATCH)):
         view.add_examples(batch)
+    if attached := ledger.attachment(record.id):
+        try:
+            attachment = indexes.reopen(record, attached[0], generation, attached[1])
+            view.attach(attachment, attachment.sums())
+        except RequestError as problem:
+            logger.error("collection %s cannot be used: %s", record.id, problem)
+            view.problem = problem
     return view

@@ -68,7 +68,7 @@ def _tell_examples(response: pb.CheckCollectionResponse, view: CollectionView, f
     for (row, said), count in pairs.most_common(_TOLD):
         response.confusions.add(label_id=fitted.labels[row], answered_label_id=fitted.labels[said], count=count)
     for place in suspects[:_TOLD]:
-        example = view.example_of(int(view.fitted_ids[fitted.some[place]]))
+        example = view.examples.example(int(view.fitted_ids[fitted.some[place]]))
         if example is None:
             continue
         response.suspects.add(
@@ -99,11 +99,11 @@ def _labels(view: CollectionView, fitted: Fitted | None, chosen: Judged | None) 
         np.add.at(right, fitted.rows, chosen.said == fitted.rows)
         measured = {label: (int(a), int(b)) for label, a, b in zip(fitted.labels, right, of, strict=True)}
     ids = [label.id for label in view.labels.values() if can_answer(label)]
-    middle = float(np.median([view.count(label) for label in ids])) if ids else 0.0
+    middle = float(np.median([view.examples.count(label) for label in ids])) if ids else 0.0
     overall = chosen.accuracy if chosen and chosen.count else 1.0
     found = []
     for label in ids:
-        count, (correct, of_label) = view.count(label), measured.get(label, (0, 0))
+        count, (correct, of_label) = view.examples.count(label), measured.get(label, (0, 0))
         figures = proportion(correct, of_label) if of_label else None
         few = count < max(2.0, middle / 2)
         needs_more = few or bool(figures and figures.high < overall)

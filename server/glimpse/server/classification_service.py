@@ -2,7 +2,11 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import reduce
 
+import numpy as np
+
+from glimpse.index import Ids
 from glimpse.server import names
 from glimpse.server.answer import evidence
 from glimpse.server.checks import check_count, check_enum, check_range
@@ -97,7 +101,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         outcomes = await embed_all(source, request.inputs, input_fields(request.inputs), deadline)
         revision, asked = view.record.revision, time.monotonic()
         queries = good_vectors(outcomes, source.dimension)
-        among = view.sequences_of(request.label_ids) if request.label_ids else None
+        among = _among(view, request.label_ids, request.domains)
         near = await search_all(self.rooms, view, queries, top_k, among)
         found = [{"neighbors": evidence(view.record.id, neighbors)} for neighbors in near]
         head_seconds = time.monotonic() - asked
@@ -111,6 +115,14 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
     def _view(self, name: str, field: str) -> CollectionView:
         [collection_id] = names.parse_name(name, "collections/*", field)
         return self.rooms.catalog.find(collection_id, field)
+
+
+def _among(view: CollectionView, labels: Sequence[str], domains: Sequence[str]) -> Ids | None:
+    """The examples that a search is limited to; None: all."""
+    found = [view.examples.of_labels(labels)] if labels else []
+    if domains:
+        found.append(view.examples.in_domains(domains))
+    return reduce(np.intersect1d, found) if found else None
 
 
 def _check_labels(view: CollectionView, label_ids: Sequence[str]) -> None:

@@ -102,7 +102,7 @@ class CollectionCalls(ResourceCalls):
         def plan() -> Callable[[Ledger], int]:
             self.catalog.check_current(view, "name")
             if view.labels and not request.force:
-                message = f"{len(view.labels)} labels and {view.example_count} examples would go too; say force"
+                message = f"{len(view.labels)} labels and {len(view.examples)} examples would go too; say force"
                 raise failed_precondition("COLLECTION_NOT_EMPTY", message, "force")
             return lambda ledger: ledger.delete_collection(collection_id)
 

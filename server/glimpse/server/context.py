@@ -1,5 +1,6 @@
 """What the three services share: settings, backbones, the catalog."""
 
+from asyncio import Task
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -7,6 +8,7 @@ from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
 from glimpse.server.duty import Duty
 from glimpse.server.fitter import Fitter
+from glimpse.server.indexes import Indexes
 from glimpse.server.settings import Settings
 from glimpse.server.spaces import Source, source_of_collection
 from glimpse.server.view import CollectionView
@@ -21,6 +23,9 @@ class Rooms:
     catalog: Catalog
     fitter: Fitter
     searchers: ThreadPoolExecutor
+    indexes: Indexes
+    #: Those that run, by what they are of; each gives the revision that it made.
+    compactions: dict[CollectionView, Task[int]] = field(default_factory=dict)
     duty: Duty = field(default_factory=Duty)
 
     def source_of(self, view: CollectionView) -> Source:

@@ -40,7 +40,11 @@ def results_of(
             continue
         record, duplicate, others = next(done)
         # Of those in the same call some may not have been added; of those that were there some may be gone.
-        near = [one for one in item.finding.near if one.example_id in added or view.has_example(one.example_id)]
+        near = [
+            one
+            for one in item.finding.near
+            if one.example_id in added or view.examples.find(one.example_id) is not None
+        ]
         finding = replace(item.finding, near=near)
         timings = item.embedded.timings
         timings.commit_ms = (now - committing) * 1e3

@@ -107,7 +107,7 @@ def _refuse_what_cannot_be(
 ) -> None:
     """Refuses the items that the collection, as it is now, cannot take."""
     new_labels: set[str] = set()
-    count, source = view.example_count, rooms.source_of(view)
+    count, source = view.examples.enrolled, rooms.source_of(view)
     for position, item in enumerate(items):
         if item.refusal:
             continue

@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 from glimpse.ledger import Ledger
 from glimpse.server import names
+from glimpse.server.attachment import Attachment
 from glimpse.server.enrolling import enroll
 from glimpse.server.errors import not_found
 from glimpse.server.messages import example_message
 from glimpse.server.resource_calls import ResourceCalls
 from glimpse.server.rpc import Context, deadline_of, unary
+from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -25,7 +27,10 @@ class ExampleCalls(ResourceCalls):
     async def GetExample(self, request: pb.GetExampleRequest, context: Context) -> pb.GetExampleResponse:
         """One example."""
         view, example_id = self.example(request.name)
-        record = await self.catalog.read(lambda ledger: ledger.example(view.record.id, example_id))
+        if (row := _row(view, example_id)) is not None:
+            [record] = _below(view).records(row - 1, 1, None)
+        else:
+            record = await self.catalog.read(lambda ledger: ledger.example(view.record.id, example_id))
         space = view.record.embedding_space if request.include_vector else ""
         return pb.GetExampleResponse(example=example_message(view.record.id, record, space))
 
@@ -41,6 +46,8 @@ class ExampleCalls(ResourceCalls):
         records = await self.catalog.read(
             lambda ledger: list(ledger.examples(collection_id, after=after, limit=size + 1, label_id=label_id))
         )
+        if (below := view.examples.attachment) and len(records) <= size:
+            records += below.records(after, size + 1 - len(records), label_id)
         space = view.record.embedding_space if request.include_vector else ""
         more = len(records) > size
         return pb.ListExamplesResponse(
@@ -55,6 +62,8 @@ class ExampleCalls(ResourceCalls):
 
         def plan() -> Callable[[Ledger], int]:
             self.check_example(view, example_id)
+            if (row := _row(view, example_id)) is not None:
+                return lambda ledger: ledger.bury(view.record.id, row - _below(view).first)
             return lambda ledger: ledger.delete_example(view.record.id, example_id)
 
         def apply(revision: int) -> int:
@@ -63,3 +72,14 @@ class ExampleCalls(ResourceCalls):
 
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteExampleResponse(revision=revision)
+
+
+def _row(view: CollectionView, example_id: str) -> int | None:
+    """The id of an example that is a row of the index below; None: it was enrolled."""
+    found = view.examples.find(example_id)
+    return found if found is not None and view.examples.attachment and found >= _below(view).first else None
+
+
+def _below(view: CollectionView) -> Attachment:
+    assert view.examples.attachment is not None  # noqa: S101 (it has the row)
+    return view.examples.attachment

@@ -88,7 +88,7 @@ class Fitter:
                 self._ended.notify_all()
 
     async def _fit(self, view: CollectionView) -> None:
-        taken, revision = snapshot(view), view.record.revision
+        engine, taken, revision = view.engine, snapshot(view), view.record.revision
         pinned = self._heads.get(view.record.pinned_head)
         if taken.labels and len(taken.examples.ids) + len(taken.negatives.ids):
             try:
@@ -96,9 +96,12 @@ class Fitter:
             except KeyError:  # one was deleted before it was read: taken anew
                 return
             fit_them = partial(fit, examples, pinned, independent=view.independent)
-            view.engine.adopt(await aside(fit_them), taken.token, whole=taken.whole)
+            fitted = await aside(fit_them)
+            if view.engine is not engine:  # it learned anew meanwhile
+                return
+            engine.adopt(fitted, taken.token, whole=taken.whole)
         else:
-            view.engine.forget_fit(taken.token)
+            engine.forget_fit(taken.token)
         view.fitted_ids, view.fitted_revision = taken.examples.ids, revision
         if view.gallery.due(view.engine):
             await view.gallery.build(view.engine)

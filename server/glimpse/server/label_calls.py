@@ -79,9 +79,11 @@ class LabelCalls(ResourceCalls):
 
         def plan() -> Callable[[Ledger], int]:
             self.check_label(view, label_id, "name")
-            if (count := view.count(label_id)) and not request.force:
+            if (count := view.examples.count(label_id)) and not request.force:
                 raise failed_precondition("LABEL_NOT_EMPTY", f"{count} examples would go too; say force", "force")
-            return lambda ledger: ledger.delete_label(view.record.id, label_id)
+            below = view.examples.attachment
+            rows = (below.of_label(label_id) - below.first).tolist() if below else []
+            return lambda ledger: ledger.delete_label(view.record.id, label_id, rows)
 
         def apply(revision: int) -> int:
             view.drop_label(label_id)

@@ -3,7 +3,8 @@
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from glimpse.ledger import ExampleRecord
-from glimpse.server.names import collection_name, example_name, label_name
+from glimpse.server.attachment import Attachment
+from glimpse.server.names import collection_name, example_name, index_name, label_name
 from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
@@ -36,10 +37,21 @@ def collection_message(view: CollectionView) -> pb.Collection:
         pinned_head=record.pinned_head,  # type: ignore[arg-type]
         names_as_prompts=record.names_as_prompts,
         label_count=len(view.labels),
-        example_count=view.example_count,
+        example_count=len(view.examples),
         revision=record.revision,
         create_time=timestamp(record.create_time),
         update_time=timestamp(record.update_time),
+        index=_attached(view.examples.attachment) if view.examples.attachment else None,
+    )
+
+
+def _attached(attachment: Attachment) -> pb.AttachedIndex:
+    count = len(attachment.index)
+    return pb.AttachedIndex(
+        name=index_name(attachment.record.index_id),
+        factory=attachment.index.manifest.index.factory,
+        vector_count=count,
+        deleted_count=count - attachment.count,
     )
 
 
@@ -50,7 +62,7 @@ def label_message(view: CollectionView, label_id: str) -> pb.Label:
         name=label_name(view.record.id, label_id),
         display_name=record.display_name,
         prompts=record.prompts,
-        example_count=view.count(label_id),
+        example_count=view.examples.count(label_id),
         role=record.role,  # type: ignore[arg-type]
         create_time=timestamp(record.create_time),
         update_time=timestamp(record.update_time),

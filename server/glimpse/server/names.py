@@ -26,6 +26,11 @@ def example_name(collection_id: str, example_id: str) -> str:
     return f"collections/{collection_id}/examples/{example_id}"
 
 
+def index_name(index_id: str) -> str:
+    """`indexes/{index}`."""
+    return f"indexes/{index_id}"
+
+
 def parse_name(name: str, pattern: str, field: str) -> Sequence[str]:
     """The ids in a resource name; `pattern` is e.g. `collections/*/labels/*`. Raises RequestError."""
     if (ids := _ids(name, pattern)) is None:

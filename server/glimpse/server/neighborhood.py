@@ -8,7 +8,7 @@ import numpy as np
 
 from glimpse.fewshot import Nearest
 from glimpse.fewshot.vectors import Array, Rows
-from glimpse.index import FlatIndex, Ids
+from glimpse.index import Ids, LayeredIndex
 from glimpse.server.context import Rooms
 from glimpse.server.gallery import CANDIDATES
 from glimpse.server.view import CollectionView, Neighbor
@@ -58,7 +58,7 @@ def _nearest(k: int, *found: Sequence[Sequence[Neighbor]]) -> list[list[Neighbor
 
 
 async def search(
-    rooms: Rooms, view: CollectionView, index: FlatIndex, queries: Array, k: int, among: Ids | None = None
+    rooms: Rooms, view: CollectionView, index: LayeredIndex, queries: Array, k: int, among: Ids | None = None
 ) -> list[list[Neighbor]]:
     """The k nearest examples in an index, all or some; nearest first. In a thread where others would wait."""
     count = len(index) if among is None else min(len(index), len(among))
@@ -77,9 +77,12 @@ async def _among_candidates(
     found, loop = view.gallery.index, asyncio.get_running_loop()
     if found is not None:
         _, numbers = await loop.run_in_executor(rooms.searchers, found.search, queries, CANDIDATES)
+        if view.index.based:  # its vectors are on disk, and it finds the nearest by itself
+            near = await search(rooms, view, view.index, queries, k)
+            return view.gallery.rows(view.engine, numbers), near
         near = []
         for query, several in zip(queries, numbers, strict=True):
-            ids = view.sequences_of(view.gallery.labels(several))
+            ids = view.examples.of_labels(view.gallery.labels(several))
             cosines = view.index.vectors(ids) @ query
             order = np.argsort(-cosines, kind="stable")[:k]
             near += view.named(cosines[order][None], ids[order][None])

@@ -49,7 +49,7 @@ class ResourceCalls:
     def check_example(self, view: CollectionView, example_id: str) -> None:
         """An example that is there, in a collection that is there."""
         self.catalog.check_current(view, "name")
-        if not view.has_example(example_id):
+        if view.examples.find(example_id) is None:
             message = f"collection {view.record.id!r} has no example {example_id!r}"
             raise not_found("EXAMPLE_NOT_FOUND", message, "name")
 

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
 
     listen: str = Field("127.0.0.1:50051", description="address to listen on; port 0 picks a free one")
     data: Path = Field(default_factory=_data_home, description="folder of the ledger")
+    indexes: Path | None = Field(
+        None, description="folder of the indexes that can be attached; none: `indexes` in the folder of the ledger"
+    )
     backbone: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
         (), description="bundle folders; none: the bundled glimpse-mini"
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from glimpse.fewshot import Examples, Strangers
 from glimpse.fewshot.vectors import Array, Floats, Rows, sample
-from glimpse.index import FlatIndex, Ids
+from glimpse.index import Ids, LayeredIndex
 from glimpse.server.view import CollectionView
 
 # A fit is of so many examples, and labels, at most: of a sample where there are more.
@@ -18,7 +18,7 @@ _MOST_EXAMPLES, _MOST_LABELS = 50_000, 5_000
 class Stored:
     """Vectors in an index by their ids, and their domains: one each, or none has."""
 
-    index: FlatIndex
+    index: LayeredIndex
     ids: Ids
     domains: Sequence[str]
 
@@ -74,7 +74,7 @@ def snapshot(view: CollectionView) -> Snapshot:
         token,
         whole,
         # A sample's fit leaves vectors as the engine sees them.
-        Stored(view.index, ids, _domains(view, ids) if whole else ()),
+        Stored(view.index, ids, view.examples.domains(ids) if whole else ()),
         rows,
         labels,
         {label: moments.texts[label] for label in labels if label in moments.texts},
@@ -86,7 +86,7 @@ def snapshot(view: CollectionView) -> Snapshot:
 
 def _sequences(view: CollectionView, labels: Sequence[str]) -> tuple[Ids, Rows]:
     """The examples of labels in the order of their enrolment, and their labels' places."""
-    ids = [view.sequences_of([label]) for label in labels]
+    ids = [view.examples.of_labels([label]) for label in labels]
     rows = np.repeat(np.arange(len(labels)), [len(some) for some in ids])
     flat = np.concatenate([*ids, np.empty(0, np.int64)])
     order = np.argsort(flat, kind="stable")
@@ -100,23 +100,17 @@ def _shown(labels: Sequence[str], rows: Rows, texts: Container[str]) -> tuple[li
     return [label for label, kept in zip(labels, there, strict=True) if kept], (np.cumsum(there) - 1)[rows]
 
 
-def _of_role(view: CollectionView, index: FlatIndex) -> Stored:
+def _of_role(view: CollectionView, index: LayeredIndex) -> Stored:
     if not len(index):
         return Stored(index, np.empty(0, np.int64), ())
     labels = [label for label in view.labels if view.index_of(label) is index]
-    ids = np.sort(view.sequences_of(labels)[:_MOST_EXAMPLES])
-    return Stored(index, ids, _domains(view, ids))
-
-
-def _domains(view: CollectionView, ids: Ids) -> Sequence[str]:
-    if not view.domains:
-        return ()
-    return [view.domains.get(sequence, "") for sequence in ids.tolist()]
+    ids = np.sort(view.examples.of_labels(labels)[:_MOST_EXAMPLES])
+    return Stored(index, ids, view.examples.domains(ids))
 
 
 def _contents(view: CollectionView, ids: Ids) -> Rows | None:
     if not view.independent:
         return None
     numbers: dict[str, int] = {}
-    found = [numbers.setdefault(view.contents[sequence], len(numbers)) for sequence in ids.tolist()]
+    found = [numbers.setdefault(content, len(numbers)) for content in view.examples.contents(ids)]
     return np.array(found, np.intp)

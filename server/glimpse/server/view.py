@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from glimpse.fewshot import Engine
-from glimpse.fewshot.vectors import Array
-from glimpse.index import FlatIndex, Ids
+from glimpse.fewshot.vectors import Array, Floats
+from glimpse.index import Ids, LayeredIndex
 from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord
+from glimpse.server.attachment import Attachment
+from glimpse.server.errors import RequestError
 from glimpse.server.gallery import Gallery
+from glimpse.server.holdings import Holdings
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
@@ -33,9 +36,12 @@ class CollectionView:
         self.labels: dict[str, LabelRecord] = {}
         self.engine = Engine(record.dimension)
         #: Of the examples of labels that can answer, of known strangers, and of vectors whose labels nobody told.
-        self.index = FlatIndex(record.dimension)
-        self.negatives = FlatIndex(record.dimension)
-        self.unlabeled = FlatIndex(record.dimension)
+        self.index = LayeredIndex(record.dimension)
+        self.negatives = LayeredIndex(record.dimension)
+        self.unlabeled = LayeredIndex(record.dimension)
+        self.examples = Holdings(contents=self.independent)
+        #: Why the index below cannot be had, where that is so: then nothing can be answered.
+        self.problem: RequestError | None = None
         #: Of labels, where they are very many.
         self.gallery = Gallery()
         #: The examples that `engine.fitted` is of, in its order, and the revision.
@@ -44,18 +50,6 @@ class CollectionView:
         #: Held by whoever embeds the labels' names.
         self.naming = asyncio.Lock()
         self._changed = changed
-        # By sequence number, the ids of the vectors in the indexes: example id and label id.
-        self._examples: dict[int, tuple[str, str]] = {}
-        self._sequences: dict[str, int] = {}
-        self._of_label: dict[str, list[int]] = {}
-        # Of the examples that have one; and what the same content is known by, where labels are independent.
-        self.domains: dict[int, str] = {}
-        self.contents: dict[int, str] = {}
-
-    @property
-    def example_count(self) -> int:
-        """How many examples there are."""
-        return len(self._examples)
 
     @property
     def independent(self) -> bool:
@@ -67,14 +61,6 @@ class CollectionView:
         """Leave-one-out accuracy of the head chosen, when the examples were last fitted; None: not measured."""
         judged = self.engine.chosen_judged
         return judged.accuracy if judged and judged.count else None
-
-    def has_example(self, example_id: str) -> bool:
-        """Whether there is such an example."""
-        return example_id in self._sequences
-
-    def count(self, label_id: str) -> int:
-        """How many examples a label has."""
-        return len(self._of_label.get(label_id, ()))
 
     def moved_to(self, revision: int) -> int:
         """Notes the revision of a change just applied, and returns it."""
@@ -118,12 +104,9 @@ class CollectionView:
 
     def drop_label(self, label_id: str) -> None:
         """Removes a label and its examples."""
-        index = self.index_of(label_id)
+        index, gone = self.index_of(label_id), self.examples.forget_label(label_id)
         label = self.labels.pop(label_id)
-        gone = self._of_label.pop(label_id, [])
-        for sequence in gone:
-            self._forget(sequence)
-        if gone:
+        if len(gone):
             index.remove(gone)
         if can_answer(label):
             self.engine.drop(label_id)
@@ -137,7 +120,7 @@ class CollectionView:
         by_index: dict[int, list[ExampleRecord]] = {}
         for example in examples:
             by_index.setdefault(id(self.index_of(example.label_id)), []).append(example)
-            self._note(example)
+            self.examples.note(example)
         for several in by_index.values():
             index = self.index_of(several[0].label_id)
             vectors = np.frombuffer(b"".join(example.vector for example in several), "<f4").reshape(len(several), -1)
@@ -151,30 +134,15 @@ class CollectionView:
         if examples:
             self._changed(self)
 
-    def _note(self, example: ExampleRecord) -> None:
-        self._examples[example.sequence] = (example.id, example.label_id)
-        self._sequences[example.id] = example.sequence
-        self._of_label.setdefault(example.label_id, []).append(example.sequence)
-        if example.domain:
-            self.domains[example.sequence] = example.domain
-        if self.independent:
-            self.contents[example.sequence] = example.content_digest
-
-    def _forget(self, sequence: int) -> str:
-        """All that is known of an example but that its label has it; returns the label's id."""
-        example_id, label_id = self._examples.pop(sequence)
-        del self._sequences[example_id]
-        self.domains.pop(sequence, None)
-        self.contents.pop(sequence, None)
-        return label_id
-
     def drop_example(self, example_id: str) -> None:
-        """Takes an example out again, exactly."""
-        sequence = self._sequences[example_id]
-        domain = self.domains.get(sequence, "")
-        label_id = self._forget(sequence)
-        self._of_label[label_id].remove(sequence)
-        index = self.index_of(label_id)
+        """Takes an example out again, exactly. Raises KeyError."""
+        sequence = self.examples.find(example_id)
+        example = None if sequence is None else self.examples.example(sequence)
+        if sequence is None or example is None:
+            raise KeyError(example_id)
+        label_id, index = example[1], self.index_of(example[1])
+        [domain] = self.examples.domains(np.array([sequence], np.int64)) or [""]
+        self.examples.forget(sequence)
         if index is self.index:
             self.engine.remove(label_id, index.vector(sequence), domain)
             self.gallery.put(self.engine, [label_id])
@@ -183,23 +151,74 @@ class CollectionView:
         index.remove([sequence])
         self._changed(self)
 
-    def index_of(self, label_id: str) -> FlatIndex:
-        """Where the vectors of a label's examples are."""
+    def attach(self, attachment: Attachment, of_labels: tuple[Floats, Floats]) -> None:
+        """Lays an index below, whose labels are there. `of_labels`: its `sums`."""
+        if self.engine.adapted:  # sums are of vectors as they are
+            self._learn_anew()
+        self._lay(attachment)
+        counts, sums = of_labels
+        places = [place for place, label in enumerate(attachment.labels) if counts[place] and self._in_class(label)]
+        if labels := [attachment.labels[place] for place in places]:
+            self.engine.add_sums(labels, counts[places], sums[places])
+            self.gallery.put(self.engine, labels)
+        self.engine.outdate()
+        self._changed(self)
+
+    def detach(self) -> None:
+        """Takes the index below away, with its examples."""
+        self.problem = None
+        self._lay(None)
+        self._learn_anew()
+        self._changed(self)
+
+    def replace_index(self, attachment: Attachment, last: int, fitted_ids: Ids) -> None:
+        """Takes an index that holds the one below and what was enrolled up to a sequence number, in the place of both.
+
+        The examples are the same, so that heads and what was fitted stay. `fitted_ids`: as they are called now.
+        """
+        gone = self.examples.forget_until(last)
+        self._lay(attachment)
+        for index in (self.index, self.negatives, self.unlabeled):
+            index.remove(gone)
+        self.fitted_ids = fitted_ids
+
+    def _lay(self, attachment: Attachment | None) -> None:
+        self.examples.attachment = attachment
+        for index in (self.index, self.negatives, self.unlabeled):
+            if attachment is None:
+                index.lay(None)
+                continue
+            labels = [label for label in attachment.labels if label in self.labels and self.index_of(label) is index]
+            index.lay(attachment.base(labels, unlabeled=index is self.unlabeled))
+
+    def _learn_anew(self) -> None:
+        """From what was enrolled and the labels' prompts; a fit follows."""
+        version = self.engine.version
+        self.engine, self.gallery = Engine(self.record.dimension), Gallery()
+        self.engine.version = version  # what waits for a fit counts on
+        for label in self.labels.values():
+            if not can_answer(label):
+                continue
+            if label.prompt_vector is not None:
+                self.engine.set_text(label.id, np.frombuffer(label.prompt_vector, "<f4"))
+            ids = self.examples.enrolled_of(label.id)
+            if len(ids):
+                self.engine.add([label.id] * len(ids), self.index.vectors(ids), self.examples.domains(ids))
+        self.engine.outdate()
+
+    def _in_class(self, label_id: str) -> bool:
+        return label_id in self.labels and self.index_of(label_id) is self.index
+
+    def index_of(self, label_id: str) -> LayeredIndex:
+        """Where the vectors of a label's examples are; of no label, those that nobody told."""
+        if not label_id:
+            return self.unlabeled
         match self.labels[label_id].role:
             case pb.LABEL_ROLE_NEGATIVE:
                 return self.negatives
             case pb.LABEL_ROLE_UNLABELED:
                 return self.unlabeled
         return self.index
-
-    def example_of(self, sequence: int) -> tuple[str, str] | None:
-        """The id of an example and its label's; None where it was deleted."""
-        return self._examples.get(sequence)
-
-    def sequences_of(self, label_ids: Sequence[str]) -> Ids:
-        """The sequence numbers of some labels' examples: (n,)."""
-        found = [sequence for label in dict.fromkeys(label_ids) for sequence in self._of_label.get(label, ())]
-        return np.array(found, np.int64)
 
     def named(self, similarities: Array, sequences: Ids) -> list[list[Neighbor]]:
         """What an index found, (n, k) each, as neighbours.
@@ -210,7 +229,7 @@ class CollectionView:
             [
                 Neighbor(*example, similarity)
                 for sequence, similarity in zip(ids, cosines, strict=True)
-                if (example := self._examples.get(sequence))
+                if (example := self.examples.example(sequence))
             ]
             for ids, cosines in zip(sequences.tolist(), similarities.tolist(), strict=True)
         ]

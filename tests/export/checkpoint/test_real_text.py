@@ -21,6 +21,7 @@ from glimpse.client import Client, Head, NewExample, Vector
 from glimpse.export.checkpoint.from_hf import load_hf
 from glimpse.export.checkpoint.write import export_checkpoint
 from glimpse.export.finish import Wish
+from support.served import served
 from support.server import ServerProcess
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
@@ -174,3 +175,26 @@ def test_int8_stands_in_for_fp32_where_the_policy_lets_it(
         small = accuracy(client)
     print(f"banking77: fp32 {exact:.1f} %, queries in int8 {small:.1f} %")
     assert small == pytest.approx(exact, abs=2)
+
+
+def test_an_index_of_a_table_answers_as_well_as_enrolled_texts(
+    bundles: dict[str, Bundle], evaluation_data: Path, tmp_path: Path
+) -> None:
+    table = evaluation_data / "text" / "banking77" / "train.csv"
+    queries = read("banking77", evaluation_data / "text").queries
+    with served(tmp_path, bundles["fp32"].path, [table, "--label-column", "category"]) as server:
+        asked = server.embed(queries)
+        server.attach()
+        at_once = server.ask(asked)
+        itself = server.fit()
+        fitted = server.ask(asked)
+        print(f"banking77: {at_once.accuracy:.1f} % at once, {fitted.accuracy:.1f} % fitted; itself: {itself:.1f} %")
+        print(f"{fitted.matched:.1f} % MATCH")
+        # There are some 130 examples of each of 77 intents.
+        assert at_once.accuracy > REFERENCE["banking77"][-1]
+        assert fitted.accuracy > at_once.accuracy
+        assert itself == pytest.approx(fitted.accuracy, abs=4)
+        for answer in fitted.found[::200]:
+            file, line = server.file_of(answer).rsplit(":", 1)
+            assert file == str(table)
+            assert int(line) > 0

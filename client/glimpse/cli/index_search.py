@@ -1,0 +1,173 @@
+"""`glimpse index search`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from glimpse.cli import options
+from glimpse.cli.errors import CliError
+from glimpse.cli.index_folders import Index, reading_indexes
+from glimpse.cli.inputs import Source, read_sources
+from glimpse.cli.output import Column, Table, print_json, shown, tell
+
+if TYPE_CHECKING:
+    from glimpse.backbone import Kind, Reader
+    from glimpse.index import BulkIndex, Manifest
+
+Vectors = npt.NDArray[np.float32]
+_COLUMNS = (
+    Column("QUERY", share=2, path=True),
+    Column("SOURCE", share=3, path=True),
+    Column("LABEL", share=1),
+    Column("SIMILARITY", 10, right=True),
+)
+# Labels, where one is asked for that is not among them.
+_NAMED = 10
+
+
+def search(
+    index: Index,
+    paths: options.Paths = None,
+    texts: options.Texts = None,
+    vectors: Annotated[
+        list[Path] | None, typer.Option("--vector", metavar="FILE", help="A .npy file of one vector or several rows.")
+    ] = None,
+    backbone: Annotated[
+        str, typer.Option("--backbone", metavar="DIR", help="The bundle that the index was built with.")
+    ] = "glimpse-mini",
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", metavar="LABEL", help="Only rows of this label. Repeatable.")
+    ] = None,
+    domains: Annotated[
+        list[str] | None, typer.Option("--domain", metavar="DOMAIN", help="Only rows of this domain. Repeatable.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many rows a query.")] = 10,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Find the rows nearest to pictures, texts or vectors. Needs no server.
+
+    Texts find pictures where the backbone has both in one space. Prints a line a row (as JSON: an object a query),
+    nearest first.
+    """
+    with reading_indexes():
+        from glimpse.index import BulkIndex
+
+        opened = BulkIndex.open(index)
+    names, queries, failed = _queries(opened.manifest, paths, texts, vectors, backbone)
+    allowed = _allowed(opened, labels or (), domains or ())
+    table = Table(_COLUMNS)
+    cosines, rows = opened.search(queries, top, allowed)
+    for name, some, found in zip(names, cosines.tolist(), rows.tolist(), strict=True):
+        near = [_row(opened, row, cosine) for row, cosine in zip(found, some, strict=True) if row >= 0]
+        if output is options.Format.JSON:
+            print_json(query=name, rows=near)
+        else:
+            for one in near:
+                table.row(name, one["source"], one["label"], one["similarity"])
+    if failed:
+        raise typer.Exit(1)
+
+
+def _queries(
+    manifest: "Manifest",
+    paths: list[Path] | None,
+    texts: list[str] | None,
+    files: list[Path] | None,
+    backbone: str,
+) -> tuple[list[str], Vectors, int]:
+    """What each is called, unit vectors, (n, d), and how many inputs could not be read. Raises CliError."""
+    names, parts, failed = list[str](), [np.empty((0, manifest.dimension), np.float32)], 0
+    for file in files or ():
+        rows = _vectors_of(file, manifest.dimension)
+        names += [str(file)] if len(rows) == 1 else [f"{file}[{row}]" for row in range(len(rows))]
+        parts.append(rows)
+    if paths or texts or not files:
+        from glimpse.backbone import InputError
+
+        reader = _reader(manifest, backbone)
+        for source in read_sources(paths, texts):
+            try:
+                parts.append(_embedded(reader, source))
+                names.append(source.name)
+            except (InputError, OSError) as error:
+                failed += 1
+                tell(f"failed: {source.name}: {error}")
+    return names, np.concatenate(parts), failed
+
+
+def _embedded(reader: "Reader", source: Source) -> Vectors:
+    """(1, d). Raises InputError and OSError."""
+    from glimpse.backbone import InputError
+
+    content = source.content
+    kind: Kind = "image" if isinstance(content, Path) else "text"
+    prepared = reader.prepare(kind, content.read_bytes() if isinstance(content, Path) else content.encode())
+    vectors, good = reader.encode_all(kind, [prepared])
+    if not good[0]:
+        raise InputError("VECTOR_NOT_FINITE", "the backbone gives no vector for it")
+    return vectors
+
+
+def _reader(manifest: "Manifest", backbone: str) -> "Reader":
+    """The backbone that the index was built with. Raises CliError."""
+    from glimpse.backbone import BundleError, Reader, open_bundle
+
+    try:
+        bundle = open_bundle(backbone)
+    except BundleError as error:
+        raise CliError(str(error)) from error
+    if bundle.manifest.embedding_space != manifest.embedding_space:
+        raise CliError(
+            f"the index was built with {manifest.backbone!r}, and {backbone} makes vectors of another space",
+            "name its bundle with --backbone",
+        )
+    return Reader(bundle)
+
+
+def _vectors_of(file: Path, dimension: int) -> Vectors:
+    """Rows of a .npy file, brought to length 1, (n, d). Raises CliError."""
+    try:
+        with file.open("rb") as opened:
+            read = np.lib.format.read_array(opened, allow_pickle=False)
+    except ValueError as error:
+        raise CliError(f"{file} is no .npy file of numbers: {error}") from error
+    if read.dtype.kind not in "fiu":
+        raise CliError(f"{file} is no .npy file of numbers, but of {read.dtype}")
+    values = np.atleast_2d(read).astype(np.float32)
+    if values.ndim != 2 or values.shape[1] != dimension or not len(values):
+        raise CliError(f"{file} has the shape {read.shape}; a vector of this index has {dimension} numbers")
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    if not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise CliError(f"{file} has a vector without a direction")
+    return np.asarray(values / lengths, np.float32)
+
+
+def _allowed(index: "BulkIndex", labels: list[str] | tuple[()], domains: list[str] | tuple[()]) -> Any:
+    """The rows of these labels and domains, (N,), or None for all. Raises CliError for a name the index lacks."""
+    allowed = None
+    for what, wanted, there, codes in (
+        ("label", labels, index.labels, index.label_codes),
+        ("domain", domains, index.domains, index.domain_codes),
+    ):
+        if unknown := [name for name in wanted if name not in there]:
+            more = ", …" if there[_NAMED:] else ""
+            known = f"it has {shown(there[:_NAMED])}{more}" if there else f"its rows have no {what}s"
+            raise CliError(f"the index has no {what} {unknown[0]!r}", known)
+        if wanted:
+            some = np.isin(codes, [there.index(name) for name in wanted])
+            allowed = some if allowed is None else allowed & some
+    return allowed
+
+
+def _row(index: "BulkIndex", row: int, similarity: float) -> dict[str, Any]:
+    label, domain = int(index.label_codes[row]), int(index.domain_codes[row])
+    return {
+        "id": index.id(row),
+        "source": index.source(row),
+        "label": index.labels[label] if label >= 0 else None,
+        "domain": index.domains[domain] if domain >= 0 else None,
+        "similarity": similarity,
+    }

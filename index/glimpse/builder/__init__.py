@@ -1,0 +1,8 @@
+"""From pictures and texts to an index folder: reading, encoding, writing, and going on where it was killed."""
+
+from glimpse.builder.build import LOCAL, Built, Engine, Plan, Watch, build
+from glimpse.builder.errors import BuildError
+from glimpse.builder.fields import Columns
+from glimpse.builder.folders import Layout
+
+__all__ = ["LOCAL", "BuildError", "Built", "Columns", "Engine", "Layout", "Plan", "Watch", "build"]

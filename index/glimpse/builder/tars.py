@@ -1,0 +1,180 @@
+"""Webdataset tars: the files of one key, one after the other, are one input. Nothing in them is a path on this disk."""
+
+import json
+import tarfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from glimpse.builder.entries import Entry, Kind, Unreadable
+from glimpse.builder.fields import (
+    FILE_UNREADABLE,
+    ROW_MALFORMED,
+    Columns,
+    Rejected,
+    domain_of,
+    id_of,
+    label_of,
+    legible,
+    text_of,
+)
+from glimpse.builder.folders import PICTURES
+
+# Its types lack a name or two.
+_tarfile: Any = tarfile
+
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_SAID = ("cls", "json")
+_MAX_MEMBER = 1 << 28  # bytes; a compressed tar can claim any size
+_MAX_HEADER = 1 << 20  # bytes of a name or an attribute list, which tarfile reads whole
+_ENDS = 16  # of a file, that tarfile may run into at the end of a whole tar
+_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, *(b"x", b"g", b"X"))  # GNU's, POSIX's, Solaris'
+
+
+class _Damaged(Exception):
+    """What follows in the tar cannot be read."""
+
+
+class _Ending:
+    """A file whose end is seen: to skip a member, tarfile would read on past it for as long as the size claimed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._ends = file, 0
+
+    def read(self, size: int) -> bytes:
+        found = self._file.read(size)
+        self._ends += not found
+        if self._ends > _ENDS:
+            raise _Damaged("unexpected end of data")
+        return found
+
+
+class _Header(tarfile.TarInfo):
+    """A header, which tarfile would take for the tar's end when it is broken or missing."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+        try:
+            found = super().frombuf(buf, encoding, errors)
+        except _tarfile.EOFHeaderError:
+            raise
+        except tarfile.HeaderError as error:
+            raise _Damaged(f"{error}, where a file or the end should be") from error
+        if found.type in _HEADERS and found.size > _MAX_HEADER:
+            raise _Damaged(f"a header of {found.size} bytes")
+        return found
+
+
+@dataclass(slots=True)
+class _Sample:
+    """What the files of one key hold, by suffix; and what may have been meant, and does not count."""
+
+    key: str
+    parts: dict[str, bytes] = field(default_factory=dict)
+    passed_over: str = ""
+
+
+def read_tar(path: Path, columns: Columns, kinds: Collection[Kind]) -> Iterator[Entry | Unreadable]:
+    """A tar's samples in order; one at a time is in memory. Labels: `.cls`, or the key `label` in `.json`."""
+    source = legible(str(path))
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        yield Unreadable(source, None, FILE_UNREADABLE, f"{source} cannot be read: {error.strerror}")
+        return
+    contents = _suffixes(kinds)
+    sample: _Sample | None = None
+    with file:
+        try:
+            for member, content in _members(file, {*contents, *_SAID}):
+                key, suffix = _split(member.name)
+                if sample is None or key != sample.key:
+                    if sample:
+                        yield _read(path, sample, contents, columns)
+                    sample = _Sample(key)
+                if isinstance(content, bytes):
+                    sample.parts[suffix] = content
+                else:
+                    sample.passed_over = sample.passed_over or content
+        except _Damaged as error:
+            # Its next part may have been the label.
+            beside = f"; {sample.key!r}, its last sample, may lack a part and is left out" if sample else ""
+            yield Unreadable(source, None, "TAR_DAMAGED", f"{source} is damaged: {error}{beside}")
+            return
+    if sample:
+        yield _read(path, sample, contents, columns)
+
+
+def _suffixes(kinds: Collection[Kind]) -> list[str]:
+    """Of contents, those preferred first."""
+    pictures = sorted(suffix[1:] for suffix in PICTURES) if "image" in kinds else []
+    return [*pictures, *(["txt"] if "text" in kinds else [])]
+
+
+def _members(file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[tarfile.TarInfo, bytes | str]]:
+    """The files with a suffix that is wanted, and their bytes or why they do not count. Raises _Damaged."""
+    try:
+        with _tarfile.open(fileobj=_Ending(file), mode="r|*", tarinfo=_Header) as tar:
+            while (member := tar.next()) is not None:
+                tar.members.clear()  # else it keeps them all
+                suffix = _split(member.name)[1]
+                if member.isdir() or _hidden(member.name) or suffix.rpartition(".")[2] not in wanted:
+                    continue
+                if not member.isreg() or member.issparse():
+                    yield member, f"{legible(member.name)!r} is no regular file"
+                elif suffix not in wanted:
+                    yield member, f"{legible(member.name)!r} has more than a suffix after its first dot"
+                elif member.size > _MAX_MEMBER:
+                    yield member, f"{legible(member.name)!r} has {member.size} bytes; at most {_MAX_MEMBER}"
+                elif (opened := tar.extractfile(member)) is not None:
+                    yield member, opened.read()
+    except Exception as error:  # what tarfile lets through from hostile bytes is of no one family
+        raise _Damaged(str(error) or type(error).__name__) from error
+
+
+def _split(name: str) -> tuple[str, str]:
+    """A member's key, and its suffix without the first dot, in lower case."""
+    folder, slash, base = name.removeprefix("./").rpartition("/")
+    stem, _, suffix = base.partition(".")
+    return f"{folder}{slash}{stem}", suffix.lower()
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
+
+
+def _read(path: Path, sample: _Sample, contents: list[str], columns: Columns) -> Entry | Unreadable:
+    key = legible(sample.key)
+    id_, source = f"{legible(path.name)}/{key}", f"{legible(str(path))}/{key}"
+    try:
+        said = _said(sample)
+        suffix = next((suffix for suffix in contents if suffix in sample.parts), None)
+        if suffix is None:
+            there = sample.passed_over or f"only .{', .'.join(sample.parts)}"
+            raise Rejected(ROW_MALFORMED, f"{source} has nothing that the backbone reads: {there}")
+        if said.get(columns.id) is not None:
+            id_ = id_of(said[columns.id], columns.id)
+        label = sample.parts["cls"].decode() if "cls" in sample.parts else said.get(columns.label)
+        content = sample.parts[suffix]
+        named = (label_of(label), domain_of(said.get(columns.domain)))
+        if suffix == "txt":
+            return Entry(id_, source, "text", *named, text_of(content.decode(), "the text"))
+        if not content:
+            raise Rejected(ROW_MALFORMED, f".{suffix} is empty")
+        return Entry(id_, source, "image", *named, content)
+    except UnicodeDecodeError as error:
+        return Unreadable(source, id_, ROW_MALFORMED, f"not UTF-8: {error}")
+    except Rejected as error:
+        return Unreadable(source, id_, error.reason, str(error))
+
+
+def _said(sample: _Sample) -> dict[str, Any]:
+    """What the sample's JSON says. Raises Rejected."""
+    try:
+        said = json.loads(sample.parts.get("json", b"{}"))
+    except (ValueError, RecursionError) as error:
+        raise Rejected(ROW_MALFORMED, f".json is not JSON: {error}") from error
+    if not isinstance(said, dict):
+        raise Rejected(ROW_MALFORMED, ".json is not a JSON object")
+    return said

@@ -1,0 +1,118 @@
+"""Which FAISS index suits so many vectors, of so many coordinates, in so much memory.
+
+`python -m bench.index` measures the types (bench/results/index.md).
+"""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import faiss
+
+#: Not a factory string of FAISS: the graph that GpuIndexCagra makes, written as an IndexHNSWCagra, which needs no GPU.
+CAGRA = "CAGRA"
+
+# Bytes that one thread compares in 4 (Flat) to 7 ms (SQ8): so long a search may take that leaves nothing out.
+_READ_WHOLE = 100_000_000
+# A graph answers soonest, but takes minutes a million to build, and every search touches pages all over the file.
+_MOST_IN_GRAPH, _LINKS = 2_000_000, 32
+# One bit a coordinate tells enough of many coordinates, and such lists can be merged. Of 128 coordinates and 100,000
+# vectors, when half the lists are read and 640 rescored, bits find 0.94 in 1.1 ms, four bits for each two 0.98 in 0.5.
+_BITS_FROM = 256
+# As for CandidateIndex: more is found than with sqrt(n) lists when the same part is read.
+_LISTS, _LEAST_IN_LIST = 4, 8
+# Each takes 40 vectors to train, which are in memory at once.
+_MOST_LISTS = 16_384
+# Of a list's entry: its row, and what RaBitQ keeps beside the bits.
+_ROW, _BESIDE_BITS = 8, 8
+# FAISS's arrays double as they grow, and while they move there are two.
+_GROWING = 2
+
+
+class Choice(NamedTuple):
+    """A factory string, and why."""
+
+    factory: str
+    reason: str
+
+
+class _Kind(NamedTuple):
+    factory: str
+    bytes: float  # of a vector
+    why: str
+
+
+def choose(count: int, dimension: int, memory: int, gpus: int = 0) -> Choice:
+    """The index for `count` vectors of `dimension` coordinates: the first of those that suit that fits.
+
+    Args:
+        count: of vectors.
+        dimension: of a vector.
+        memory: bytes that FAISS may take while it builds; a file made is mapped, and needs less.
+        gpus: that FAISS sees.
+    """
+    kinds = _suiting(count, dimension, gpus)
+    fitting = [kind for kind in kinds if _GROWING * kind.bytes * count <= memory]
+    kind = fitting[0] if fitting else kinds[-1]
+    size = f"{count:,} vectors of {dimension:,}"
+    if not fitting:
+        return Choice(kind.factory, f"{size} fit into {memory / 1e9:.1f} GB in no way; this is the smallest")
+    if kind is not kinds[0]:
+        return Choice(kind.factory, f"{size}: {kind.why}; what would be better needs more than {memory / 1e9:.1f} GB")
+    return Choice(kind.factory, f"{size}: {kind.why}")
+
+
+def memory_bytes() -> int:
+    """What can be taken now without swapping."""
+    file = Path("/proc/meminfo")
+    if file.is_file():
+        found = dict(line.split(":", 1) for line in file.read_text("ascii").splitlines())
+        return 1024 * int(found["MemAvailable"].split()[0])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def gpus() -> int:
+    """How many FAISS sees: none in the package for processors."""
+    return int(faiss.get_num_gpus())
+
+
+def layers(index: Any) -> list[Any]:
+    """An index and those in it that candidates come from, outermost first, each as what it is.
+
+    FAISS nests: an IndexRefine rescores what an IndexPreTransform found, which turns queries for an IndexIVF.
+    """
+    found = [faiss.downcast_index(index)]
+    while True:
+        last: Any = found[-1]
+        inner = getattr(last, "base_index", None) or getattr(last, "index", None)
+        if inner is None:
+            return found
+        found.append(faiss.downcast_index(inner))
+
+
+def _suiting(count: int, dimension: int, gpus: int) -> list[_Kind]:
+    """Best first, the smallest last."""
+    found = []
+    if 4 * count * dimension <= _READ_WHOLE:
+        found.append(_Kind("Flat", 4 * dimension, "few enough to compare with all"))
+    if count * dimension <= _READ_WHOLE:
+        found.append(_Kind("SQ8,Refine(SQfp16)", 3 * dimension, "a byte a coordinate is read in some milliseconds"))
+        return found
+    if gpus and hasattr(faiss, "GpuIndexCagra"):
+        found.append(_Kind(CAGRA, 4 * dimension + 8 * _LINKS, "a graph made and searched on the GPU"))
+    if count <= _MOST_IN_GRAPH:
+        links = 4 * 2.1 * _LINKS
+        found.append(_Kind(f"HNSW{_LINKS},SQfp16", 2 * dimension + links, "a graph is searched soonest"))
+    lists = max(1, min(int(_LISTS * count**0.5), count // _LEAST_IN_LIST, _MOST_LISTS))
+    if dimension >= _BITS_FROM:
+        coarse, code, why = f"RR,IVF{lists},RaBitQ", dimension / 8 + _BESIDE_BITS, "lists of a bit a coordinate"
+    else:
+        # Two coordinates a code; rotating into one more leaves cosines as they are.
+        even = dimension + dimension % 2
+        turn = "" if even == dimension else f"RR{even},"
+        coarse, code, why = f"{turn}IVF{lists},PQ{even // 2}x4fs", even / 4, "lists of product codes"
+    code += _ROW
+    found.append(_Kind(f"{coarse},Refine(SQfp16)", code + 2 * dimension, f"{why}, rescored"))
+    found.append(_Kind(f"{coarse},Refine(SQ8)", code + dimension, f"{why}, rescored by a byte a coordinate"))
+    found.append(_Kind(coarse, code, f"{why}, not rescored"))
+    return found

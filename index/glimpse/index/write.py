@@ -1,0 +1,116 @@
+"""A new index folder of rows that come one table after the other."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from glimpse.index.errors import IndexFolderError
+from glimpse.index.files import synced
+from glimpse.index.finish import finish
+from glimpse.index.manifest import VECTORS_FOLDER, Header, Manifest
+from glimpse.index.progress import Watch, silent
+from glimpse.index.shard import SHARD_SIZE, schema, write_shard
+
+_ERRORS = ".errors.given.parquet"
+
+
+def write_index(
+    out: Path,
+    tables: Iterable[pa.Table],
+    header: Header,
+    *,
+    errors: pa.Table | None = None,
+    factory: str | None = None,
+    min_recall: float = 0.95,
+    threads: int = 1,
+    shard_size: int = SHARD_SIZE,
+    progress: Watch = silent,
+) -> Manifest:
+    """Makes an index of rows of `shard.schema`, which is whole or not there. Memory is that of a shard and of FAISS.
+
+    Raises IndexFolderError and OSError.
+
+    Args:
+        out: a folder that is not there, or empty.
+        tables: rows, each id once.
+        header: what has to be told of the vectors.
+        errors: what could not become a row, as in errors.parquet.
+        factory: of FAISS; None: what suits.
+        min_recall: recall@10 that search parameters are raised for.
+        threads: for training, adding and comparing.
+        shard_size: rows of a shard.
+        progress: is told of.
+    """
+    with _beside(out) as folder:
+        (folder / VECTORS_FOLDER).mkdir()
+        paths = []
+        for number, table in enumerate(_full(tables, header, shard_size)):
+            paths.append(folder / VECTORS_FOLDER / f"part-{number:05d}.parquet")
+            write_shard(paths[-1], table)
+        manifest = finish(
+            folder,
+            header,
+            paths,
+            errors=_written(folder / _ERRORS, errors),
+            error_count=0 if errors is None else len(errors),
+            factory=factory,
+            min_recall=min_recall,
+            threads=threads,
+            progress=progress,
+        )
+        (folder / _ERRORS).unlink(missing_ok=True)
+        return manifest
+
+
+def check_new(out: Path) -> None:
+    """Raises IndexFolderError where a folder is taken."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise IndexFolderError(out, "is there already", "name a folder that is not there, or an empty one")
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """A folder to fill, that takes the name at the end."""
+    check_new(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    # What a process of this number left that was killed.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+        synced(folder)
+        with contextlib.suppress(FileNotFoundError):
+            out.rmdir()
+        folder.rename(out)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    synced(out.parent)
+
+
+def _written(path: Path, errors: pa.Table | None) -> Path | None:
+    if errors is None:
+        return None
+    pq.write_table(errors, path, compression="zstd", write_statistics=False)
+    return path
+
+
+def _full(tables: Iterable[pa.Table], header: Header, size: int) -> Iterator[pa.Table]:
+    """The same rows in tables of `size`, but the last."""
+    form = schema(header.dimension, header.vector_type)
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table.cast(form))
+        while sum(map(len, waiting)) >= size:
+            together = pa.concat_tables(waiting)
+            yield together.slice(0, size)
+            waiting = [together.slice(size)]
+    if sum(map(len, waiting)):
+        yield pa.concat_tables(waiting)

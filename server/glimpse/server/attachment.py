@@ -1,0 +1,146 @@
+"""The index under a collection, its rows as examples."""
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from glimpse.fewshot.vectors import Array, Floats
+from glimpse.index import Base, BulkIndex, Ids, Mask
+from glimpse.ledger import AttachmentRecord, ExampleRecord
+
+
+class Attachment:
+    """Which rows of an index are there, and whose they are. For the event loop's thread alone, once it is made."""
+
+    def __init__(self, record: AttachmentRecord, index: BulkIndex, generation: int, dead: Sequence[int] = ()) -> None:
+        """Reads what is asked for often: some tenths of a second for a million rows.
+
+        Args:
+            record: the ledger's.
+            index: opened.
+            generation: another for every index that the collection has had.
+            dead: rows that were deleted.
+        """
+        self.record: Final = record
+        self.index: Final = index
+        self.generation: Final = generation
+        self.dead: Mask = np.zeros(len(index), bool)
+        self.dead[np.asarray(dead, np.int64)] = True
+        self.first: Final = Base.of(index, generation, ~self.dead).first
+        codes = index.label_codes
+        self._labels = {label: code for code, label in enumerate(index.labels)}
+        # Rows by label, those without one first.
+        self._order = np.argsort(codes, kind="stable")
+        self._ends = np.cumsum(np.bincount(codes + 1, minlength=len(self._labels) + 1))
+
+    def same(self, other: "Attachment") -> bool:
+        """Whether another is of the same index as it is."""
+        mine, others = self.record, other.record
+        return (mine.index_id, mine.digest) == (others.index_id, others.digest)
+
+    @property
+    def count(self) -> int:
+        """The rows that are there."""
+        return len(self.dead) - int(np.count_nonzero(self.dead))
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Of its rows, deleted ones too."""
+        return self.index.labels
+
+    def of_label(self, label: str) -> Ids:
+        """The ids of a label's rows."""
+        code = self._labels.get(label)
+        if code is None:
+            return np.empty(0, np.int64)
+        rows = self._order[self._ends[code] : self._ends[code + 1]]
+        return np.asarray(rows[~self.dead[rows]] + self.first, np.int64)
+
+    def in_domains(self, domains: Sequence[str]) -> Ids:
+        """The ids of the rows of some domains."""
+        codes = [code for code, domain in enumerate(self.index.domains) if domain in domains]
+        found = np.isin(self.index.domain_codes, codes) & ~self.dead
+        return np.flatnonzero(found).astype(np.int64) + self.first
+
+    def row(self, id: int) -> int | None:
+        """The row of an id; None where it is of another index, or deleted."""
+        row = id - self.first
+        return row if 0 <= row < len(self.dead) and not self.dead[row] else None
+
+    def find(self, example_id: str) -> int | None:
+        """The id of the row that is called so."""
+        row = self.index.row_of(unquote(example_id))
+        return None if row is None or self.dead[row] else row + self.first
+
+    def example(self, id: int) -> tuple[str, str] | None:
+        """The id of the example that a row stands for, and its label's; None where it was deleted."""
+        row = self.row(id)
+        if row is None:
+            return None
+        return example_id_of(self.index.id(row)), self.label(row)
+
+    def label(self, row: int) -> str:
+        """A row's label; empty: none."""
+        code = int(self.index.label_codes[row])
+        return self.index.labels[code] if code >= 0 else ""
+
+    def domain(self, id: int) -> str:
+        """A row's domain; empty: none."""
+        code = int(self.index.domain_codes[id - self.first])
+        return self.index.domains[code] if code >= 0 else ""
+
+    def content(self, id: int) -> str:
+        """What was embedded, by its digest."""
+        return f"sha256:{self.index.digest(id - self.first).hex()}"
+
+    def bury(self, ids: Ids) -> None:
+        """Deletes rows."""
+        rows = ids - self.first
+        self.dead[rows[(rows >= 0) & (rows < len(self.dead))]] = True
+
+    def records(self, after: int, limit: int, label_id: str | None) -> list[ExampleRecord]:
+        """Rows as examples, of one label or all, in order from after an id on."""
+        ids = np.flatnonzero(~self.dead) + self.first if label_id is None else np.sort(self.of_label(label_id))
+        some = ids[ids > after][:limit]
+        vectors = self.index.vectors(some - self.first)
+        return [self._record(id, vector) for id, vector in zip(some.tolist(), vectors, strict=True)]
+
+    def _record(self, id: int, vector: Array) -> ExampleRecord:
+        row = id - self.first
+        about = self.index.about(row)
+        return ExampleRecord(
+            example_id_of(self.index.id(row)),
+            self.label(row),
+            self.content(id),
+            about.get("modality", 0),
+            vector.astype("<f4").tobytes(),
+            self.domain(id),
+            about.get("metadata", {"file": self.index.source(row)}),
+            about.get("space"),
+            sequence=id,
+            create_time=about.get("time", self.record.time),
+        )
+
+    def sums(self) -> tuple[Floats, Floats]:
+        """Of the rows that are there: how many a label has, (C,), and their sums, (C, d)."""
+        counts, sums = (np.array(kind, np.float64) for kind in self.index.label_sums())
+        gone = np.flatnonzero(self.dead & (self.index.label_codes >= 0))
+        if len(gone):
+            codes, vectors = self.index.label_codes[gone], self.index.vectors(gone)
+            np.subtract.at(counts, codes, 1.0)
+            np.subtract.at(sums, codes, np.asarray(vectors, np.float64))
+        return counts, sums
+
+    def base(self, labels: Sequence[str], *, unlabeled: bool) -> Base:
+        """The rows of some labels, and perhaps those without one, to be searched."""
+        chosen = np.zeros(len(self._labels) + 1, bool)
+        chosen[[self._labels[label] + 1 for label in labels if label in self._labels]] = True
+        chosen[0] = unlabeled
+        return Base.of(self.index, self.generation, chosen[self.index.label_codes + 1] & ~self.dead)
+
+
+def example_id_of(row_id: str) -> str:
+    """A row's id as the last segment of a name."""
+    return quote(row_id, safe="")

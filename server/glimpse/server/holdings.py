@@ -1,0 +1,143 @@
+"""Which examples a collection holds, and whose they are: those enrolled, and the rows of the index below."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from glimpse.index import Ids
+from glimpse.ledger import ExampleRecord
+from glimpse.server.attachment import Attachment
+
+
+class Holdings:
+    """Examples by the numbers that their vectors are known by in the indexes. For the event loop's thread alone."""
+
+    def __init__(self, *, contents: bool) -> None:
+        """`contents`: whether it will be asked what the same content is known by."""
+        #: The index below; None: there is none.
+        self.attachment: Attachment | None = None
+        # Of what was enrolled, by the ledger's sequence number: example id and label id.
+        self._enrolled: dict[int, tuple[str, str]] = {}
+        self._sequences: dict[str, int] = {}
+        self._of_label: dict[str, list[int]] = {}
+        # Of the examples that have one.
+        self._domains: dict[int, str] = {}
+        self._contents: dict[int, str] | None = {} if contents else None
+
+    def __len__(self) -> int:
+        return len(self._enrolled) + (self.attachment.count if self.attachment else 0)
+
+    @property
+    def enrolled(self) -> int:
+        """How many are no rows of the index below."""
+        return len(self._enrolled)
+
+    @property
+    def last(self) -> int:
+        """The number of the last one enrolled that is there; 0: none."""
+        return max(self._enrolled, default=0)
+
+    def note(self, example: ExampleRecord) -> None:
+        """One more was enrolled."""
+        self._enrolled[example.sequence] = (example.id, example.label_id)
+        self._sequences[example.id] = example.sequence
+        self._of_label.setdefault(example.label_id, []).append(example.sequence)
+        if example.domain:
+            self._domains[example.sequence] = example.domain
+        if self._contents is not None:
+            self._contents[example.sequence] = example.content_digest
+
+    def forget(self, sequence: int) -> None:
+        """One is there no more."""
+        if sequence not in self._enrolled:
+            assert self.attachment is not None  # noqa: S101 (it has the row)
+            self.attachment.bury(np.array([sequence], np.int64))
+            return
+        _, label_id = self._forget(sequence)
+        self._of_label[label_id].remove(sequence)
+
+    def forget_label(self, label_id: str) -> Ids:
+        """All of a label's are there no more; returns their numbers."""
+        gone = self.of_labels([label_id])
+        for sequence in self._of_label.pop(label_id, []):
+            self._forget(sequence)
+        if self.attachment:
+            self.attachment.bury(gone)
+        return gone
+
+    def forget_until(self, last: int) -> Ids:
+        """What was enrolled up to a sequence number is there no more; returns the numbers."""
+        gone = np.array([sequence for sequence in self._enrolled if sequence <= last], np.int64)
+        for sequence in gone.tolist():
+            self._forget(sequence)
+        self._of_label = {
+            label: kept for label, some in self._of_label.items() if (kept := [one for one in some if one > last])
+        }
+        return gone
+
+    def _forget(self, sequence: int) -> tuple[str, str]:
+        """All that is known of an enrolled one but that its label has it."""
+        example = self._enrolled.pop(sequence)
+        del self._sequences[example[0]]
+        self._domains.pop(sequence, None)
+        if self._contents is not None:
+            self._contents.pop(sequence, None)
+        return example
+
+    def find(self, example_id: str) -> int | None:
+        """An example's number; None where there is no such example."""
+        sequence = self._sequences.get(example_id)
+        if sequence is None and self.attachment:
+            return self.attachment.find(example_id)
+        return sequence
+
+    def example(self, sequence: int) -> tuple[str, str] | None:
+        """The id of an example and its label's; None where it was deleted."""
+        known = self._enrolled.get(sequence)
+        if known is None and self.attachment:
+            return self.attachment.example(sequence)
+        return known
+
+    def count(self, label_id: str) -> int:
+        """How many a label has."""
+        below = len(self.attachment.of_label(label_id)) if self.attachment else 0
+        return len(self._of_label.get(label_id, ())) + below
+
+    def of_labels(self, label_ids: Sequence[str]) -> Ids:
+        """The numbers of some labels' examples: (n,)."""
+        once = dict.fromkeys(label_ids)
+        found = np.array([sequence for label in once for sequence in self._of_label.get(label, ())], np.int64)
+        if not self.attachment:
+            return found
+        return np.concatenate([found, *(self.attachment.of_label(label) for label in once)])
+
+    def enrolled_of(self, label_id: str) -> Ids:
+        """The numbers of those of a label that were enrolled: (n,)."""
+        return np.array(self._of_label.get(label_id, ()), np.int64)
+
+    def in_domains(self, domains: Sequence[str]) -> Ids:
+        """The numbers of some domains' examples: (n,)."""
+        found = np.array([sequence for sequence, domain in self._domains.items() if domain in domains], np.int64)
+        return np.concatenate([found, self.attachment.in_domains(domains)]) if self.attachment else found
+
+    def domains(self, sequences: Ids) -> Sequence[str]:
+        """The domains of examples, one each, empty for none; or none at all where no example has one."""
+        if self.attachment and self.attachment.index.domains:
+            return self._each(sequences, lambda one: self._domains.get(one, ""), self.attachment.domain)
+        if not self._domains:
+            return ()
+        return [self._domains.get(sequence, "") for sequence in sequences.tolist()]
+
+    def contents(self, sequences: Ids) -> Sequence[str]:
+        """What the same content is known by, where that was wanted: one each."""
+        assert self._contents is not None  # noqa: S101 (it was wanted)
+        known = self._contents
+        return self._each(sequences, known.__getitem__, lambda one: self._below().content(one))
+
+    def _each(self, sequences: Ids, enrolled: Callable[[int], str], below: Callable[[int], str]) -> list[str]:
+        first = self.attachment.first if self.attachment else np.inf
+        return [below(one) if one >= first else enrolled(one) for one in sequences.tolist()]
+
+    def _below(self) -> Attachment:
+        assert self.attachment is not None  # noqa: S101 (it has the row)
+        return self.attachment

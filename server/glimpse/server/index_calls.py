@@ -1,0 +1,95 @@
+"""CollectionService's calls on the index under a collection."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from glimpse.ledger import LabelRecord, Ledger
+from glimpse.server import names
+from glimpse.server.aside import aside
+from glimpse.server.attachment import Attachment
+from glimpse.server.compacting import compact
+from glimpse.server.errors import exhausted, failed_precondition
+from glimpse.server.messages import collection_message
+from glimpse.server.resource_calls import ResourceCalls
+from glimpse.server.rpc import Context, unary
+from glimpse.server.view import CollectionView
+from glimpse.v1 import collection_service_pb2 as pb
+
+
+class IndexCalls(ResourceCalls):
+    """See the contract."""
+
+    @unary
+    async def AttachIndex(self, request: pb.AttachIndexRequest, context: Context) -> pb.AttachIndexResponse:
+        """An index under a collection."""
+        view = self.view(request.collection, "collection")
+        [index_id] = names.parse_name(request.index, "indexes/*", "index")
+        generation = self.catalog.next_generation()
+        opened = await aside(partial(self.rooms.indexes.open, view.record, index_id, generation, "index"))
+        if (there := view.examples.attachment) and there.same(opened):
+            return pb.AttachIndexResponse(collection=collection_message(view), revision=view.record.revision)
+        sums = await aside(opened.sums)
+        labels = [LabelRecord(label) for label in opened.labels]
+
+        def plan() -> Callable[[Ledger], tuple[list[LabelRecord], int]]:
+            self.catalog.check_current(view, "collection")
+            _check_none(view)
+            if len(view.labels.keys() | set(opened.labels)) > self.settings.max_labels:
+                raise exhausted("TOO_MANY_LABELS", f"a collection takes {self.settings.max_labels}").at("index")
+            return lambda ledger: ledger.attach(view.record.id, opened.record, labels)
+
+        def apply(done: tuple[list[LabelRecord], int]) -> int:
+            for label in done[0]:
+                view.put_label(label)
+            view.attach(opened, sums)
+            return view.moved_to(done[1])
+
+        _, revision = await self.catalog.write(plan, apply)
+        return pb.AttachIndexResponse(collection=collection_message(view), revision=revision)
+
+    @unary
+    async def DetachIndex(self, request: pb.DetachIndexRequest, context: Context) -> pb.DetachIndexResponse:
+        """A collection without its index."""
+        [collection_id] = names.parse_name(request.collection, "collections/*", "collection")
+        view = self.catalog.find(collection_id, "collection", usable=False)
+
+        def plan() -> Callable[[Ledger], int]:
+            self.catalog.check_current(view, "collection")
+            if view.problem is None:
+                _attachment(view)
+            return lambda ledger: ledger.detach(collection_id)
+
+        def apply(revision: int) -> int:
+            view.detach()
+            return view.moved_to(revision)
+
+        revision = await self.catalog.write(plan, apply)
+        return pb.DetachIndexResponse(collection=collection_message(view), revision=revision)
+
+    @unary
+    async def CompactIndex(self, request: pb.CompactIndexRequest, context: Context) -> pb.CompactIndexResponse:
+        """Index and examples folded into a new index."""
+        view = self.view(request.collection, "collection")
+        _attachment(view)
+        # Whoever comes while it runs waits for the same; it goes on where they leave.
+        running = self.rooms.compactions.get(view)
+        if running is None:
+            running = self.rooms.compactions[view] = asyncio.create_task(compact(self.rooms, view))
+            running.add_done_callback(lambda _: self.rooms.compactions.pop(view))
+        revision = await asyncio.shield(running)
+        return pb.CompactIndexResponse(collection=collection_message(view), revision=revision)
+
+
+def _attachment(view: CollectionView) -> Attachment:
+    """A collection's index. Raises RequestError."""
+    if view.examples.attachment is None:
+        message = f"collection {view.record.id!r} has no index; attach one first"
+        raise failed_precondition("NO_INDEX", message, "collection")
+    return view.examples.attachment
+
+
+def _check_none(view: CollectionView) -> None:
+    if (there := view.examples.attachment) is not None:
+        message = f"collection {view.record.id!r} stands on index {there.record.index_id!r}; detach that first"
+        raise failed_precondition("INDEX_ATTACHED", message, "collection")

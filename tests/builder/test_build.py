@@ -1,0 +1,274 @@
+"""Builds in this process: what is in the folder, what grows it, and what stops it."""
+
+import errno
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glimpse.backbone import Bundle, Reader
+from glimpse.builder import BuildError, Plan, build, fragments
+from glimpse.index import BulkIndex
+from glimpse.index.verify import verify
+from support.building import Quiet, built, failed, painted, rows, shards, texts
+from support.bundles import tiny_dual_bundle, tiny_image_bundle
+
+_NAMES = [f"{label}/{i}" for label in ("cat", "dog") for i in range(10)]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return tiny_dual_bundle(tmp_path_factory.mktemp("build") / "bundle", dimension=16)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    return painted(tmp_path / "photos", _NAMES)
+
+
+def test_a_folder_becomes_an_index(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    watch = Quiet()
+    plan = Plan([str(photos)], str(bundle.path), tmp_path / "out", rebuild="glimpse index build photos")
+    made = build(plan, watch)
+    assert (made.tally.inputs, made.tally.encoded, made.tally.failed) == (20, 20, 0)
+    assert watch.told == [20]
+    assert made.manifest.embedding_space == bundle.manifest.embedding_space
+    assert made.manifest.rebuild == "glimpse index build photos"
+    found, reader = rows(tmp_path / "out"), Reader(bundle, threads=1)
+    assert sorted(found) == sorted(f"photos/{name}.png" for name in _NAMES)
+    for row in found.values():
+        content = Path(row["source"]).read_bytes()
+        alone = reader.encode("image", [reader.prepare("image", content)])[0]
+        assert np.dot(alone, row["vector"]) == pytest.approx(1, abs=1e-3)
+        assert row["label"] is None
+    assert not verify(tmp_path / "out")
+    assert not (tmp_path / "out" / ".building").exists()
+    assert not (tmp_path / "out" / "errors.parquet").exists()
+
+
+def test_it_opens_and_finds_an_input_by_its_vector(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    built(photos, bundle.path, tmp_path / "out", vectors="float32")
+    index, reader = BulkIndex.open(tmp_path / "out"), Reader(bundle, threads=1)
+    content = (photos / "dog" / "3.png").read_bytes()
+    query = reader.encode("image", [reader.prepare("image", content)])
+    cosines, places = index.search(query, 1)
+    assert index.id(int(places[0, 0])) == "photos/dog/3.png"
+    assert cosines[0, 0] == pytest.approx(1, abs=1e-5)
+    assert index.labels == ["cat", "dog"]
+
+
+def test_only_what_is_new_is_embedded(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built(photos, bundle.path, out)
+    before, first = rows(out), shards(out)
+    painted(photos, ["cat/a-new-one", "emu/0"])
+    again = built(photos, bundle.path, out, resume=True)
+    assert (again.tally.known, again.tally.encoded, again.manifest.count) == (20, 2, 22)
+    assert {name: row for name, row in rows(out).items() if name in before} == before
+    assert first.items() <= shards(out).items()
+    assert BulkIndex.open(out).labels == ["cat", "dog", "emu"]
+    assert not verify(out)
+
+
+def test_where_nothing_is_new_the_index_stays_as_it_is(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = built(photos, bundle.path, out).manifest
+    state = (out / "index.faiss").stat()
+    assert built(photos, bundle.path, out, resume=True).manifest == first
+    assert (out / "index.faiss").stat() == state
+    other = built(photos, bundle.path, out, resume=True, factory="SQ8").manifest
+    assert (other.index.factory, other.index.chosen) == ("SQ8", "given")
+
+
+def test_a_changed_file_takes_the_place_of_what_it_was(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built(photos, bundle.path, out)
+    before = rows(out)
+    painted(photos, ["dog/3"], shade=1)
+    again = built(photos, bundle.path, out, resume=True)
+    assert (again.tally.changed, again.tally.encoded, again.manifest.count) == (1, 1, 20)
+    after = rows(out)
+    assert after.keys() == before.keys()
+    assert [name for name in after if after[name] != before[name]] == ["photos/dog/3.png"]
+    assert sorted(shards(out)) == ["part-00000.1.parquet", "part-00001.parquet"]
+    assert not verify(out)
+
+
+def test_a_shard_of_which_nothing_counts_any_more_goes(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built(photos, bundle.path, out)
+    painted(photos, _NAMES, shade=1)
+    assert built(photos, bundle.path, out, resume=True).manifest.count == 20
+    assert sorted(shards(out)) == ["part-00001.parquet"]
+
+
+def test_what_is_there_under_another_name_or_label_is_not_embedded(
+    photos: Path, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    built(photos, bundle.path, out)
+    before = rows(out)
+    (photos / "cat" / "0.png").rename(photos / "cat" / "moved.png")
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("the encoder ran")
+
+    monkeypatch.setattr(Reader, "encode", refuse)
+    again = built(photos, bundle.path, out, resume=True)
+    assert (again.tally.copied, again.manifest.count) == (1, 21)  # what lies there no more stays in the index
+    moved = rows(out)["photos/cat/moved.png"]
+    assert np.allclose(moved["vector"], before["photos/cat/0.png"]["vector"], atol=1e-3)
+    unlabelled = built(photos, bundle.path, out, labels=None, resume=True)
+    assert (unlabelled.tally.changed, unlabelled.manifest.count) == (20, 21)
+    assert [row["label"] for row in rows(out).values()].count("cat") == 1
+
+
+def test_one_broken_picture_among_good_ones(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (photos / "cat" / "5.png").write_bytes(b"no picture")
+    (photos / "dog" / "5.png").write_bytes(b"")
+    made = built(photos, bundle.path, out)
+    assert (made.manifest.count, made.manifest.error_count) == (18, 2)
+    assert failed(out) == {"photos/cat/5.png": "IMAGE_UNREADABLE", "photos/dog/5.png": "IMAGE_EMPTY"}
+    assert [one.id for one in made.named] == ["photos/cat/5.png", "photos/dog/5.png"]
+    painted(photos, ["cat/5", "dog/5"])
+    mended = built(photos, bundle.path, out, resume=True)
+    assert (mended.tally.encoded, mended.manifest.count, mended.manifest.error_count) == (2, 20, 0)
+    assert not (out / "errors.parquet").exists()
+
+
+def test_errors_are_of_the_last_run_though_no_row_is_new(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built(photos, bundle.path, out)
+    (photos / "zebra.png").write_bytes(b"no picture")
+    assert built(photos, bundle.path, out, resume=True).manifest.error_count == 1
+    assert failed(out) == {"photos/zebra.png": "IMAGE_UNREADABLE"}
+    assert not verify(out)
+    (photos / "zebra.png").unlink()
+    assert built(photos, bundle.path, out, resume=True).manifest.error_count == 0
+    assert not verify(out)
+
+
+def test_where_nothing_can_be_used_there_is_no_index_but_the_reasons(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"no picture")
+    with pytest.raises(BuildError, match=r"none of the 1 inputs could be used; .*a\.png: IMAGE_UNREADABLE"):
+        built(tmp_path / "photos", bundle.path, tmp_path / "out")
+    assert failed(tmp_path / "out") == {"photos/a.png": "IMAGE_UNREADABLE"}
+    painted(tmp_path / "photos", ["a"])
+    assert built(tmp_path / "photos", bundle.path, tmp_path / "out", resume=True).manifest.count == 1
+
+
+def test_a_folder_that_is_not_ours_to_write_is_left_alone(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built(photos, bundle.path, out)
+    before = shards(out)
+    with pytest.raises(BuildError, match="is an index already"):
+        built(photos, bundle.path, out)
+    with pytest.raises(BuildError, match="neither empty nor an index"):
+        built(photos, bundle.path, photos, resume=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BuildError, match="is a file"):
+        built(photos, bundle.path, tmp_path / "file")
+    (out / ".building").mkdir()
+    with pytest.raises(BuildError, match="has not ended"):
+        built(photos, bundle.path, out)
+    assert shards(out) == before
+
+
+def test_no_input_makes_no_folder(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BuildError, match="there is no input"):
+        built(tmp_path / "empty", bundle.path, tmp_path / "out")
+    with pytest.raises(BuildError):
+        built(tmp_path / "missing", bundle.path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_vectors_than_the_indexs_are_refused(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built(photos, bundle.path, out, vectors="float32")
+    other = tiny_image_bundle(tmp_path / "other", dimension=16, seed=5)
+    with pytest.raises(BuildError, match="vectors of tiny in float32, and these would be of tiny-image in float32"):
+        built(photos, other.path, out, resume=True)
+    with pytest.raises(BuildError, match="of tiny in float32, and these would be of tiny in float16"):
+        built(photos, bundle.path, out, resume=True, vectors="float16")
+    assert built(photos, bundle.path, out, resume=True).manifest.vector_type == "float32"
+
+
+def test_two_builds_at_once_are_kept_apart(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        with pytest.raises(BuildError, match="another build is writing"):
+            built(photos, bundle.path, out)
+    finally:
+        os.close(handle)
+    assert built(photos, bundle.path, out).manifest.count == 20
+
+
+def test_a_full_disk_stops_it_and_what_was_written_is_kept(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out, whole = texts(tmp_path / "data.jsonl", 1_100), tmp_path / "out", tmp_path / "whole"
+    built(data, bundle.path, whole, shard_size=512)
+    write, count = fragments.write_fragment, 0
+
+    def full(path: Path, table: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 4:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, table)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fragments, "write_fragment", full)
+        with pytest.raises(BuildError, match=r"No space left on device; 768 new rows are kept") as stopped:
+            built(data, bundle.path, out, shard_size=512)
+    assert "--resume" in stopped.value.next_step
+    again = built(data, bundle.path, out, resume=True, shard_size=256)  # it goes on in shards of 512
+    assert (again.tally.known, again.tally.encoded) == (768, 1_100 - 768)
+    assert shards(out) == shards(whole)
+
+
+def test_how_many_there_are_is_found_out_of_folders(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    watch = Quiet()
+    build(Plan([str(photos)], str(bundle.path), tmp_path / "out"), watch)
+    assert watch.totals in ([20], [])  # none where the build was quicker
+    watch = Quiet()
+    build(Plan([str(texts(tmp_path / "t.jsonl", 5))], str(bundle.path), tmp_path / "texts"), watch)
+    assert watch.totals == []
+
+
+_PEAK = """
+import resource, sys
+from pathlib import Path
+from glimpse.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit as ended:
+    print("\\n", ended.code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_inputs(bundle: Bundle, tmp_path: Path) -> None:
+    peaks = []
+    for count in (2_000, 20_000):
+        data = texts(tmp_path / f"{count}.jsonl", count)
+        words = ["index", "build", data, "--backbone", bundle.path, "--out", tmp_path / str(count), "--type", "Flat"]
+        command = [sys.executable, "-c", _PEAK, *map(str, words), "--threads", "1", "--shard-size", "2048"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        code, peak = done.stdout.split()[-2:]
+        assert code == "0", done.stderr
+        assert json.loads((tmp_path / str(count) / "manifest.json").read_text())["count"] == count
+        peaks.append(int(peak) / 1024)
+    print(f"{peaks[0]:.0f} MiB for 2,000, {peaks[1]:.0f} MiB for 20,000")
+    assert peaks[1] < peaks[0] + 48

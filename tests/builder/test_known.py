@@ -1,0 +1,69 @@
+"""What is there already: by id, by content, and which of two rows of an id counts."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+
+from glimpse.builder.entries import Entry
+from glimpse.builder.known import Ids, Known, make_known, superseded
+
+
+def table(*rows: tuple[str, bytes, str | None]) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    fields = {"id": columns[0], "digest": columns[1], "label": columns[2], "domain": [None] * len(rows)}
+    return pa.table({name: pa.array(values) for name, values in fields.items()})
+
+
+def entry(id: str, label: str | None = None, domain: str | None = None) -> Entry:
+    return Entry(id, f"/{id}", "text", label, domain, "")
+
+
+def test_an_id_is_new_the_same_or_changed(tmp_path: Path) -> None:
+    assert make_known(tmp_path / "k", [table(("a", b"1", "x"), ("b", b"2", None))], []) == 0
+    with closing(Known(tmp_path / "k")) as known:
+        assert known.state(entry("c"), b"1") == "new"
+        assert known.state(entry("a", "x"), b"1") == "same"
+        assert known.state(entry("b"), b"2") == "same"
+        assert known.state(entry("a", "x"), b"2") == "changed"
+        assert known.state(entry("a"), b"1") == "changed"
+        assert known.state(entry("a", "x", "night"), b"1") == "changed"
+
+
+def test_the_later_row_of_an_id_counts(tmp_path: Path) -> None:
+    base, made = [table(("a", b"1", None)), table(("a", b"2", None))], [table(("a", b"3", None), ("b", b"4", None))]
+    assert make_known(tmp_path / "k", base, made) == 2
+    with closing(Known(tmp_path / "k")) as known:
+        assert [known.state(entry("a"), digest) for digest in (b"1", b"2", b"3")] == ["changed", "changed", "same"]
+
+
+def test_content_is_found_where_the_index_had_it_before_the_build(tmp_path: Path) -> None:
+    base = [table(("a", b"1", None), ("b", b"2", None)), table(("c", b"2", None), ("d", b"3", None))]
+    make_known(tmp_path / "k", base, [table(("e", b"4", None))])
+    with closing(Known(tmp_path / "k")) as known, ThreadPoolExecutor(4) as pool:
+        wanted = [b"1", b"2", b"3", b"4"] * 50
+        assert list(pool.map(known.row, wanted)) == [0, 1, 3, None] * 50
+
+
+def test_a_scratch_file_that_was_left_is_made_anew(tmp_path: Path) -> None:
+    make_known(tmp_path / "k #1?", [table(("a", b"1", None))], [])
+    make_known(tmp_path / "k #1?", [], [])
+    with closing(Known(tmp_path / "k #1?")) as known:
+        assert known.state(entry("a"), b"1") == "new"
+
+
+def test_ids_are_met_once(tmp_path: Path) -> None:
+    with closing(Ids(tmp_path / "ids")) as ids:
+        assert [ids.add(id) for id in ("a", "b", "a", "A", "b")] == [True, True, False, True, False]
+    with closing(Ids(tmp_path / "ids")) as ids:
+        assert ids.add("a")
+
+
+def test_of_each_id_all_rows_but_the_last_are_superseded(tmp_path: Path) -> None:
+    tables = [
+        table(("a", b"1", None), ("b", b"1", None)),
+        table(("a", b"2", None)),
+        table(("c", b"", None), ("a", b"3", None)),
+    ]
+    assert superseded(tmp_path / "s", tables) == {0: [0], 1: [0]}

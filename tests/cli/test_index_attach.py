@@ -1,0 +1,184 @@
+"""`glimpse index attach`, `detach` and `compact --collection`, and what the other commands do with an index below."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from support.server import ServerProcess
+from support.shapes import LABELS, draw_shapes
+
+from .conftest import Done, run_glimpse
+
+Glimpse = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def serving(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with glimpse-mini, and in its folder of indexes 36 drawings, a link to them, and another's index."""
+    place = tmp_path_factory.mktemp("attach")
+    draw_shapes(place / "shapes")
+    draw_shapes(place / "scans", count=2, seed=1)
+    draw_shapes(place / "hearts", ["yellow heart"], seed=2)
+    words = ["index", "build", "shapes", "--labels", "domain/label", "--threads", 1, "--out", "indexes/drawings"]
+    assert run_glimpse(words, cwd=place).code == 0
+    words = ["index", "build", "shapes", "--backbone", toy_bundle, "--threads", 1, "--out", "indexes/toys"]
+    assert run_glimpse(words, cwd=place).code == 0
+    (place / "indexes" / "linked").symlink_to("drawings")
+    (place / "indexes" / "empty").mkdir()
+    with ServerProcess(place, indexes=place / "indexes") as server:
+        yield server
+
+
+@pytest.fixture
+def glimpse(serving: ServerProcess) -> Glimpse:
+    """Runs `glimpse …` beside the pictures."""
+    return lambda *words: run_glimpse(words, serving.address, serving.folder)
+
+
+@pytest.fixture
+def attached(glimpse: Glimpse, request: pytest.FixtureRequest) -> str:
+    """A collection of this test's own that stands on the drawings."""
+    name = f"c-{request.node.name.replace('_', '-')}"[:63]
+    assert glimpse("collections", "create", name).code == 0
+    done = glimpse("index", "attach", name, "drawings")
+    assert done.code == 0, done.err
+    return name
+
+
+def row(name: str) -> str:
+    return quote(f"shapes/{name}.png", safe="")
+
+
+def now(glimpse: Glimpse, collection: str) -> tuple[int, int, str | None]:
+    """Labels, examples and index."""
+    [found] = glimpse("collections", "show", collection, "--format", "json").objects
+    return found["labels"], found["examples"], found["index"]
+
+
+@pytest.mark.parametrize("given", ["drawings", "indexes/drawings", "./indexes/drawings/", "indexes/linked"])
+def test_an_index_is_attached_by_its_name_or_its_folder(glimpse: Glimpse, given: str) -> None:
+    collection = f"by-{quote(given, safe='').replace('%2F', '-').replace('.', '')}".lower().rstrip("-")
+    assert glimpse("collections", "create", collection).code == 0
+    done = glimpse("index", "attach", collection, given)
+    assert done.code == 0, done.err
+    told = dict(line.split(maxsplit=1) for line in done.out.splitlines() if len(line.split()) > 1)
+    assert (told["labels"], told["examples"], told["index"]) == ("3", "36", given.strip("./").rpartition("/")[2])
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_its_rows_classify_and_are_the_evidence(glimpse: Glimpse, attached: str) -> None:
+    done = glimpse("classify", attached, "scans", "--format", "json")
+    assert done.code == 0, done.err
+    assert len(done.objects) == 12
+    for answer in done.objects:
+        assert f"/{answer['label']}/" in answer["input"]
+        assert answer["evidence"][0]["example"].startswith(f"collections/{attached}/examples/shapes%2F")
+        assert answer["evidence"][0]["label"] == answer["label"]
+
+
+def test_search_finds_its_rows_and_heeds_domains(glimpse: Glimpse, attached: str) -> None:
+    scan = "scans/far/green star/0.png"
+    [found] = glimpse("search", attached, scan, "--domain", "near", "--top", 20, "--format", "json").objects
+    assert len(found["neighbors"]) == 18
+    ids = [near["example"].rpartition("/")[2] for near in found["neighbors"]]
+    assert all(id_.startswith("shapes%2Fnear%2F") for id_ in ids)
+    table = glimpse("search", attached, scan, "--domain", "near")
+    assert max(map(len, table.out.splitlines())) <= 80
+
+
+def test_what_is_enrolled_later_lives_beside_it(glimpse: Glimpse, attached: str) -> None:
+    before = glimpse("classify", attached, "hearts/near/yellow heart/5.png", "--format", "json").objects
+    assert before[0]["label"] in LABELS
+    files = [f"hearts/{domain}/yellow heart/{number}.png" for domain in ("near", "far") for number in range(4)]
+    done = glimpse("enroll", attached, *files, "--label", "yellow heart", "--create")
+    assert done.code == 0, done.err
+    assert now(glimpse, attached) == (4, 44, "drawings")
+    [heart, star] = glimpse(
+        "classify", attached, "hearts/near/yellow heart/5.png", "scans/near/green star/1.png", "--format", "json"
+    ).objects
+    assert (heart["label"], star["label"]) == ("yellow heart", "green star")
+    listed = glimpse("examples", "list", attached, "--label", "yellow heart", "--format", "json").objects
+    assert {one["metadata"]["file"] for one in listed} == set(files)
+
+
+def test_a_row_is_shown_and_deleted_by_its_name(glimpse: Glimpse, attached: str) -> None:
+    mine = row("near/red circle/3")
+    [shown] = glimpse("examples", "show", attached, mine, "--format", "json").objects
+    assert (shown["label"], shown["domain"]) == ("red circle", "near")
+    assert shown["metadata"] == {"file": "shapes/near/red circle/3.png"}
+    # As answers name it.
+    assert glimpse("examples", "delete", attached, shown["example"]).code == 0
+    assert now(glimpse, attached) == (3, 35, "drawings")
+    for command in ("show", "delete"):
+        done = glimpse("examples", command, attached, mine)
+        assert done.code == 1
+        assert f"has no example {mine!r}" in done.err
+    asked = ["search", attached, "shapes/near/red circle/3.png", "--top", 50, "--format", "json"]
+    [found] = glimpse(*asked).objects
+    assert len(found["neighbors"]) == 35
+    assert shown["example"] not in {near["example"] for near in found["neighbors"]}
+
+
+def test_compacted_it_is_a_new_index_of_what_is_there(glimpse: Glimpse, serving: ServerProcess, attached: str) -> None:
+    file = "hearts/near/yellow heart/0.png"
+    [enrolled] = glimpse("enroll", attached, file, "--label", "yellow heart", "--create", "--format", "json").objects
+    assert glimpse("examples", "delete", attached, row("far/blue square/0")).code == 0
+    done = glimpse("index", "compact", "--collection", attached, "--format", "json")
+    assert done.code == 0, done.err
+    [told] = done.objects
+    assert (told["labels"], told["examples"]) == (4, 36)
+    assert told["index"] == "drawings.c1"
+    assert now(glimpse, attached) == (4, 36, "drawings.c1")
+    made = serving.folder / "indexes" / "drawings.c1"
+    assert glimpse("index", "verify", made).code == 0
+    [found] = glimpse("index", "search", made, file, "--top", 1, "--format", "json").objects
+    assert (found["rows"][0]["source"], found["rows"][0]["similarity"]) == (file, pytest.approx(1, abs=1e-3))
+    [answer] = glimpse("classify", attached, file, "--format", "json").objects
+    assert answer["evidence"][0]["example"] == enrolled["example"]
+    assert (serving.folder / "indexes" / "drawings" / "manifest.json").is_file()
+
+
+def test_detached_the_collection_has_what_was_enrolled(glimpse: Glimpse, attached: str) -> None:
+    assert glimpse("enroll", attached, "scans/far/red circle", "--label", "red circle").code == 0
+    done = glimpse("index", "detach", attached)
+    assert done.code == 0, done.err
+    assert now(glimpse, attached) == (3, 2, None)
+    [answer] = glimpse("classify", attached, "scans/near/green star/0.png", "--format", "json").objects
+    assert answer["label"] == "red circle"  # there is nothing else
+    again = glimpse("index", "attach", attached, "drawings")
+    assert again.code == 0, again.err
+    assert now(glimpse, attached) == (3, 38, "drawings")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["attach", "on-it", "nowhere"], ["bring its folder there", "`glimpse serve --indexes`"]),
+        (["attach", "on-it", "elsewhere/shapes"], ["no index 'shapes'", "`glimpse serve --indexes`"]),
+        (["attach", "on-it", "linked"], ["stands on index 'drawings'", "glimpse index detach COLLECTION"]),
+        (["attach", "without", "toys"], ["index 'toys' is of toy's embedding space", "the collection's backbone"]),
+        (["attach", "without", "empty"], ["index 'empty': its folder: no index: it has no manifest.json"]),
+        (["attach", "without", "a b"], ["'a b': letters, digits"]),
+        (["attach", "unheard-of", "drawings"], ["glimpse collections create"]),
+        (["detach", "without"], ["has no index", "glimpse index attach COLLECTION INDEX"]),
+        (["compact", "--collection", "without"], ["has no index", "glimpse index attach COLLECTION INDEX"]),
+    ],
+)
+def test_what_cannot_be_is_one_line_that_says_what_to_do(
+    glimpse: Glimpse, with_and_without: None, words: list[str], told: list[str]
+) -> None:
+    done = glimpse("index", *words)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("glimpse: ")
+    assert all(part in done.err for part in told), done.err
+    assert done.err.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def with_and_without(serving: ServerProcess) -> None:
+    """Two collections, of which one stands on an index."""
+    for words in (["collections", "create", "on-it"], ["collections", "create", "without"]):
+        assert run_glimpse(words, serving.address).code == 0
+    assert run_glimpse(["index", "attach", "on-it", "drawings"], serving.address).code == 0

@@ -1,0 +1,112 @@
+"""On a GPU: lists trained and filled as on the processor, and search of what is copied there."""
+
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from glimpse.index import Shards, Vectors, rows_table, write_shard
+from glimpse.index.exact import exact_nearest
+from glimpse.index.gpu import to_gpu
+from glimpse.index.kinds import CAGRA, choose
+from glimpse.index.measure import tune
+from glimpse.index.train import fill, make_index, trained_empty
+
+COUNT, DIMENSION = 20_000, 64
+LISTS = ["IVF100,Flat", "IVF100,SQ8", "IVF100,PQ16"]
+LISTS += ["IVF100,PQ32x4fs,Refine(SQfp16)", "RR,IVF100,RaBitQ,Refine(SQfp16)"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cuda() -> None:
+    """In the place of the folder's, which asks ONNX Runtime: here FAISS has to see a GPU."""
+    if not faiss.get_num_gpus():
+        pytest.skip("this FAISS sees no GPU; pip install 'glimpse[gpu]' on a machine with one")
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, DIMENSION))[rng.integers(0, 300, COUNT)] + 0.8 * rng.normal(size=(COUNT, DIMENSION))
+    path = tmp_path_factory.mktemp("shards") / "part-00000.parquet"
+    texts, digests = [str(row) for row in range(COUNT)], [row.to_bytes(32, "little") for row in range(COUNT)]
+    unit = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    labels = [f"label {row % 7}" for row in range(COUNT)]
+    write_shard(path, rows_table(texts, labels, [None] * COUNT, texts, digests, unit, "float16"))
+    return Shards([path])
+
+
+def queries(shards: Shards) -> Vectors:
+    return shards.vectors(range(0, COUNT, 100))
+
+
+def part_found(shards: Shards, index: Any) -> float:
+    """Of the exact 10 nearest but itself."""
+    rows = np.arange(0, COUNT, 100)
+    exact = exact_nearest(shards, rows, 10)
+    found = index.search(exact.queries, 11)[1]
+    return float((found[:, :, None] == exact.nearest[:, None, :]).any(1).mean())
+
+
+@pytest.mark.parametrize("factory", LISTS)
+def test_an_index_made_on_a_gpu_reaches_the_recall_on_the_processor(shards: Shards, factory: str) -> None:
+    index = make_index(shards, factory, gpu=True)
+    other = make_index(shards, factory, gpu=False)
+    assert type(faiss.downcast_index(index)) is type(faiss.downcast_index(other))
+    assert index.ntotal == COUNT
+    wanted = 0.95 if "PQ16" not in factory else 0.3
+    written = faiss.deserialize_index(faiss.serialize_index(index))
+    _, measured = tune(written, shards, shards.codes("label")[1], wanted)
+    assert measured
+    assert measured.reached
+
+
+@pytest.mark.parametrize("factory", LISTS)
+def test_rows_go_into_the_lists_they_have_on_the_processor(shards: Shards, factory: str) -> None:
+    index = trained_empty(shards, factory)
+    other = faiss.clone_index(index)
+    fill(index, shards.blocks(), gpu=True)
+    fill(other, shards.blocks())
+    same = index.search(queries(shards), 5)[1] == other.search(queries(shards), 5)[1]
+    # Where two centres are as near, rounding decides.
+    assert same.mean() > 0.99
+
+
+@pytest.mark.parametrize("factory", ["Flat", "SQfp16", "SQ8,Refine(SQfp16)", "HNSW16,SQfp16", *LISTS[3:]])
+def test_vectors_copied_to_a_gpu_are_searched_exactly(shards: Shards, factory: str) -> None:
+    there, where = to_gpu(make_index(shards, factory, gpu=False))
+    assert where.endswith("on the GPU")
+    assert part_found(shards, there) > 0.99
+
+
+@pytest.mark.parametrize("factory", LISTS[:3])
+def test_lists_are_searched_there_as_here(shards: Shards, factory: str) -> None:
+    index = make_index(shards, factory, gpu=False)
+    tune(index, shards, shards.codes("label")[1], 0.9)
+    there, where = to_gpu(index)
+    assert where.startswith("IndexIVF")
+    # As many lists are read, but codes may be compared at half precision.
+    assert part_found(shards, there) == pytest.approx(part_found(shards, index), abs=0.02)
+
+
+def test_what_a_gpu_cannot_hold_stays_and_says_so(shards: Shards) -> None:
+    index = make_index(shards, "SQ6", gpu=False)
+    there, where = to_gpu(index)
+    assert there is index
+    assert where.startswith("on the processor")
+
+
+@pytest.mark.skipif(not hasattr(faiss, "GpuIndexCagra"), reason="this FAISS is without cuVS, which has CAGRA")
+def test_a_graph_is_made_there_written_and_searched_in_both_places(shards: Shards, tmp_path: Path) -> None:
+    assert choose(1_000_000, 512, 10**12, gpus=1).factory == CAGRA
+    file = str(tmp_path / "index.faiss")
+    faiss.write_index(make_index(shards, CAGRA), file)
+    index = faiss.read_index(file)
+    _, measured = tune(index, shards, shards.codes("label")[1])
+    assert measured
+    assert measured.reached
+    there, where = to_gpu(index)
+    assert where == "CAGRA on the GPU"
+    assert part_found(shards, there) > 0.95

@@ -1,0 +1,62 @@
+"""The index that suits: by count, dimension and memory."""
+
+import re
+
+import faiss
+import pytest
+
+from glimpse.index.kinds import choose, layers, memory_bytes
+
+GB = 1_000_000_000
+MUCH = 1_000 * GB
+COUNTS = [0, 1, 9, 50, 1_000, 48_000, 100_000, 1_000_000, 20_000_000, 1_000_000_000]
+DIMENSIONS = [1, 2, 3, 64, 127, 383, 384, 512, 1_280, 4_096]
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+@pytest.mark.parametrize("memory", [0, GB, MUCH])
+def test_faiss_makes_whatever_is_chosen(dimension: int, memory: int) -> None:
+    for count in COUNTS:
+        chosen = choose(count, dimension, memory)
+        index = faiss.index_factory(dimension, chosen.factory, faiss.METRIC_INNER_PRODUCT)
+        assert index.metric_type == faiss.METRIC_INNER_PRODUCT
+        assert chosen.reason
+
+
+def test_more_vectors_are_compared_in_shorter_codes() -> None:
+    kinds = [re.sub(r"\d+", "", choose(count, 512, MUCH).factory) for count in (40_000, 100_000, 1_000_000, 20_000_000)]
+    assert kinds == ["Flat", "SQ,Refine(SQfp)", "HNSW,SQfp", "RR,IVF,RaBitQ,Refine(SQfp)"]
+
+
+def test_few_coordinates_get_product_codes_and_not_bits() -> None:
+    assert "PQ48x4fs" in choose(20_000_000, 96, MUCH).factory
+    assert "RaBitQ" in choose(20_000_000, 256, MUCH).factory
+
+
+def test_an_odd_dimension_is_turned_into_an_even_one() -> None:
+    assert choose(20_000_000, 97, MUCH).factory.startswith("RR98,IVF")
+
+
+def test_what_does_not_fit_gives_way_to_what_is_smaller() -> None:
+    found = [choose(20_000_000, 512, memory) for memory in (MUCH, 30 * GB, 4 * GB, GB)]
+    assert [one.factory.split("RaBitQ")[1] for one in found] == [",Refine(SQfp16)", ",Refine(SQ8)", "", ""]
+    assert "better" not in found[0].reason
+    assert "30.0 GB" in found[1].reason
+    assert "smallest" in found[3].reason
+
+
+def test_lists_grow_with_the_root_up_to_what_can_be_trained() -> None:
+    def lists(count: int) -> int:
+        return int(re.findall(r"IVF(\d+)", choose(count, 512, MUCH).factory)[0])
+
+    assert lists(12_000_000) == pytest.approx(2 * lists(3_000_000), abs=1)
+    assert lists(1_000_000_000) == lists(100_000_000)
+
+
+def test_layers_are_told_from_the_outside_in() -> None:
+    index = faiss.index_factory(16, "RR,IVF4,RaBitQ,Refine(SQfp16)", faiss.METRIC_INNER_PRODUCT)
+    assert [type(layer).__name__ for layer in layers(index)] == ["IndexRefine", "IndexPreTransform", "IndexIVFRaBitQ"]
+
+
+def test_memory_is_that_of_a_machine() -> None:
+    assert 10_000_000 < memory_bytes() < 10**14

@@ -1,0 +1,119 @@
+"""An index is the same whoever fills it: at once, or in parts that are merged."""
+
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from glimpse.index import Shards, Vectors, rows_table, write_shard
+from glimpse.index.gpu import add_assigned, to_gpu
+from glimpse.index.kinds import layers
+from glimpse.index.train import can_merge, fill, make_index, merge_into, thread_count, trained_empty
+
+COUNT, DIMENSION = 3_000, 32
+MERGED = ["Flat", "SQfp16", "SQ8", "SQ8,Refine(SQfp16)", "RaBitQ", "IVF20,Flat", "IVF20,SQ8", "IVF20,PQ8x4"]
+MERGED += ["IVF20,PQ8x4,Refine(SQ8)", "RR,IVF20,RaBitQ", "RR,IVF20,RaBitQ,Refine(SQfp16)"]
+WHOLE = ["HNSW8,SQfp16", "IVF20,PQ16x4fs,Refine(SQfp16)", "RR34,IVF20,PQ17x4fs", "RR,IVF20,RaBitQfs"]
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(60, DIMENSION))
+    rows = (centres[rng.integers(0, 60, COUNT)] + 0.7 * rng.normal(size=(COUNT, DIMENSION))).astype(np.float32)
+    return write(tmp_path_factory.mktemp("shards"), rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def write(folder: Path, vectors: Vectors) -> Shards:
+    path = folder / "part-00000.parquet"
+    count = len(vectors)
+    texts = [str(row) for row in range(count)]
+    none, digests = [None] * count, [row.to_bytes(32, "little") for row in range(count)]
+    write_shard(path, rows_table(texts, none, none, texts, digests, vectors, "float16"))
+    return Shards([path])
+
+
+def content(index: Any) -> bytes:
+    return bytes(faiss.serialize_index(index))
+
+
+@pytest.mark.parametrize("factory", MERGED + WHOLE)
+def test_the_same_shards_make_the_same_bytes(shards: Shards, factory: str) -> None:
+    index = make_index(shards, factory)
+    assert index.ntotal == COUNT
+    assert index.metric_type == faiss.METRIC_INNER_PRODUCT
+    assert content(index) == content(make_index(shards, factory))
+
+
+@pytest.mark.parametrize("factory", MERGED)
+def test_parts_merged_in_order_are_the_whole(shards: Shards, factory: str) -> None:
+    whole, *parts = (trained_empty(shards, factory) for _ in range(4))
+    assert can_merge(whole)
+    blocks = list(shards.blocks(500))
+    fill(whole, blocks)
+    for part, mine in zip(parts, (blocks[:2], blocks[2:5], blocks[5:]), strict=True):
+        fill(part, mine)
+    merge_into(parts[0], parts[1:])
+    assert content(parts[0]) == content(whole)
+    assert [part.ntotal for part in parts] == [COUNT, 0, 0]
+    query = blocks[0][:20]
+    assert (parts[0].search(query, 5)[1] == whole.search(query, 5)[1]).all()
+
+
+@pytest.mark.parametrize("factory", WHOLE)
+def test_what_cannot_be_merged_says_so(shards: Shards, factory: str) -> None:
+    assert not can_merge(trained_empty(shards, factory))
+
+
+@pytest.mark.parametrize("factory", [*MERGED, *WHOLE[1:]])
+def test_lists_found_elsewhere_are_those_found_within(shards: Shards, factory: str) -> None:
+    index, other = trained_empty(shards, factory), trained_empty(shards, factory)
+    lists = layers(index)[-1]
+    centres = faiss.downcast_index(lists.quantizer) if hasattr(lists, "quantizer") else None
+    for block in shards.blocks(1_000):
+        index.add(block)
+        add_assigned(other, block, centres)
+    assert content(other) == content(index)
+
+
+def test_few_vectors_are_trained_on_without_a_word(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    rows = np.eye(DIMENSION, dtype=np.float32)
+    index = make_index(write(tmp_path, rows), "IVF8,PQ8x4")
+    assert index.ntotal == DIMENSION
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(RuntimeError):
+        make_index(write(tmp_path, rows), "IVF100,Flat")
+
+
+def test_without_rows_there_is_nothing_to_train_on(tmp_path: Path) -> None:
+    index = make_index(write(tmp_path, np.empty((0, DIMENSION), np.float32)), "IVF8,PQ8x4")
+    assert index.ntotal == 0
+    assert index.search(np.eye(1, DIMENSION, dtype=np.float32), 3)[1].tolist() == [[-1, -1, -1]]
+
+
+def test_what_has_no_inner_product_is_refused(shards: Shards) -> None:
+    with pytest.raises(RuntimeError, match="no HNSW8_PQ4 by inner product"):
+        make_index(shards, "HNSW8_PQ4")
+
+
+def test_progress_ends_with_every_row(shards: Shards) -> None:
+    told: list[int] = []
+    fill(trained_empty(shards, "SQ8"), shards.blocks(700), advance=told.append)
+    assert told == [700, 700, 700, 700, 200]
+
+
+def test_threads_are_put_back() -> None:
+    before = faiss.omp_get_max_threads()
+    with thread_count(before + 1):
+        assert faiss.omp_get_max_threads() == before + 1
+    assert faiss.omp_get_max_threads() == before
+
+
+@pytest.mark.skipif(faiss.get_num_gpus() > 0, reason="there is a GPU")
+def test_without_a_gpu_search_stays_and_says_so(shards: Shards) -> None:
+    index = make_index(shards, "Flat")
+    there, where = to_gpu(index)
+    assert there is index
+    assert "no GPU" in where

@@ -1,0 +1,381 @@
+"""An index under a collection: as if its rows had been enrolled, but there within a moment."""
+
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from server.test_few_shot import ROWS, Array, Vectors, blobs
+
+from glimpse.v1 import classification_service_pb2 as cls
+from glimpse.v1 import collection_service_pb2 as col
+from support.indexes import make_index
+from support.server import ServerProcess, Stubs
+from support.status import refused
+
+Code = grpc.StatusCode
+LABELS = [f"l{row}" for row in ROWS]
+VECTORS = blobs(ROWS)
+QUERIES = blobs(ROWS, seed=1)
+
+
+class Attached(Vectors):
+    """A collection that stands on an index."""
+
+    def attach(self, index: str) -> col.Collection:
+        request = col.AttachIndexRequest(collection=self.name, index=f"indexes/{index}")
+        collection: col.Collection = self.stubs.collections.AttachIndex(request, timeout=60).collection
+        return collection
+
+    def compact(self) -> col.Collection:
+        request = col.CompactIndexRequest(collection=self.name)
+        collection: col.Collection = self.stubs.collections.CompactIndex(request, timeout=60).collection
+        return collection
+
+    def search(self, query: Array, top_k: int = 5, **filters: Sequence[str]) -> list[tuple[str, float]]:
+        request = cls.SearchRequest(collection=self.name, inputs=[self.input(query)], top_k=top_k, **filters)  # type: ignore[arg-type]
+        [result] = self.stubs.classification.Search(request).results
+        return [(near.example.rpartition("/")[2], near.similarity) for near in result.neighbors]
+
+    def delete(self, example_id: str) -> None:
+        name = f"{self.name}/examples/{example_id}"
+        self.stubs.collections.DeleteExample(col.DeleteExampleRequest(name=name))
+
+    def examples(self, page: int = 7, **filters: object) -> list[col.Example]:
+        found: list[col.Example] = []
+        token = ""
+        while True:
+            request = col.ListExamplesRequest(parent=self.name, page_size=page, page_token=token, **filters)  # type: ignore[arg-type]
+            answer = self.stubs.collections.ListExamples(request)
+            found += answer.examples
+            if not (token := answer.next_page_token):
+                return found
+
+    @property
+    def now(self) -> col.Collection:
+        return self.stubs.collections.GetCollection(col.GetCollectionRequest(name=self.name)).collection
+
+
+def name(row: int) -> str:
+    return f"set%2F{row}"
+
+
+@pytest.fixture(scope="module")
+def serving(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("attach"), bundles[0]) as process:
+        yield process
+
+
+@pytest.fixture
+def here(serving: ServerProcess) -> Iterator[Stubs]:
+    stubs = Stubs(serving.address)
+    yield stubs
+    stubs.channel.close()
+
+
+@pytest.fixture
+def indexes(serving: ServerProcess) -> Path:
+    folder = serving.folder / "data" / "indexes"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def attached(here: Stubs, indexes: Path) -> Attached:
+    """On an index of all the vectors."""
+    collection = Attached(here)
+    index = collection.name.rpartition("/")[2]
+    make_index(indexes / index, collection.space, VECTORS, LABELS, domains=[("day", "night")[i % 2] for i in range(48)])
+    collection.attach(index)
+    return collection
+
+
+def test_rows_are_examples_and_their_labels_labels(attached: Attached) -> None:
+    now = attached.now
+    assert (now.example_count, now.label_count, now.index.vector_count, now.index.deleted_count) == (48, 4, 48, 0)
+    order = np.argsort(-(VECTORS @ QUERIES[3]))[:5]
+    found = attached.search(QUERIES[3])
+    assert [one for one, _ in found] == [name(row) for row in order]
+    assert [cosine for _, cosine in found] == pytest.approx((VECTORS @ QUERIES[3])[order], abs=1e-5)
+
+
+def test_answers_are_those_of_the_same_examples_enrolled(attached: Attached, here: Stubs) -> None:
+    enrolled = Vectors(here)
+    enrolled.enroll(VECTORS, LABELS, [("day", "night")[i % 2] for i in range(48)], measure=True)
+    attached.check()  # both are fitted from here on
+    for mine, theirs in zip(attached.ask(QUERIES), enrolled.ask(QUERIES), strict=True):
+        assert (mine.label_id, mine.decision, mine.head, mine.calibrated) == (
+            theirs.label_id,
+            theirs.decision,
+            theirs.head,
+            theirs.calibrated,
+        )
+        assert mine.probability == pytest.approx(theirs.probability, abs=1e-4)
+        assert mine.evidence[0].example == f"{attached.name}/examples/{mine.evidence[0].example.rpartition('/')[2]}"
+        assert mine.evidence[0].similarity == pytest.approx(theirs.evidence[0].similarity, abs=1e-5)
+    assert attached.check().accuracy.value == pytest.approx(enrolled.check().accuracy.value)
+
+
+def test_a_row_is_an_example_by_name(attached: Attached) -> None:
+    request = col.GetExampleRequest(name=f"{attached.name}/examples/{name(5)}", include_vector=True)
+    example = attached.stubs.collections.GetExample(request).example
+    assert (example.label_id, example.domain, dict(example.metadata)) == (LABELS[5], "night", {"file": "set/5.jpg"})
+    assert np.frombuffer(example.vector.data, "<f4") == pytest.approx(VECTORS[5], abs=1e-6)
+    assert example.content_digest.startswith("sha256:")
+    with refused(Code.NOT_FOUND, "EXAMPLE_NOT_FOUND"):
+        attached.delete("set%2F48")
+
+
+def test_what_is_enrolled_later_lives_beside_it(attached: Attached) -> None:
+    response = attached.enroll(QUERIES[:2], ["new", "l0"])
+    [new, _] = [result.example.name.rpartition("/")[2] for result in response.results]
+    assert attached.search(QUERIES[0], 1)[0][0] == new
+    assert attached.now.example_count == 50
+    listed = [example.name.rpartition("/")[2] for example in attached.examples()]
+    assert listed[0] == new
+    assert listed[2:] == [name(row) for row in range(48)]
+    of_label = [example.label_id for example in attached.examples(label_id="l0")]
+    assert of_label == ["l0"] * 13
+
+
+def test_filters(attached: Attached) -> None:
+    attached.enroll(QUERIES[:1], ["l3"], ["dusk"])
+    rows = [row for row in range(48) if ROWS[row] == 2 and row % 2]
+    best = sorted(rows, key=lambda row: -(VECTORS[row] @ QUERIES[0]))[:4]
+    found = attached.search(QUERIES[0], 4, label_ids=["l2"], domains=["night"])
+    assert [one for one, _ in found] == [name(row) for row in best]
+    assert len(attached.search(QUERIES[0], 10, domains=["dusk"])) == 1
+    assert attached.search(QUERIES[0], 10, domains=["never"]) == []
+
+
+def test_deleted_rows_stay_deleted(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, bundles[0]) as process:
+        stubs = Stubs(process.address)
+        collection = Attached(stubs)
+        make_index(tmp_path / "data" / "indexes" / "blobs", collection.space, VECTORS, LABELS)
+        collection.attach("blobs")
+        nearest = collection.search(QUERIES[0], 1)[0][0]
+        collection.delete(nearest)
+        with refused(Code.NOT_FOUND, "EXAMPLE_NOT_FOUND"):
+            collection.delete(nearest)
+        request = col.DeleteLabelRequest(name=f"{collection.name}/labels/l3", force=True)
+        stubs.collections.DeleteLabel(request)
+        collection.check()  # fitted from here on
+        before = [one.label_id for one in collection.ask(QUERIES)]
+        for _ in range(2):
+            left = collection.search(QUERIES[0], 48)
+            assert len(left) == 35
+            assert nearest not in dict(left)
+            assert collection.now.index.deleted_count == 13
+            assert "l3" not in {one.label_id for one in collection.ask(QUERIES)}
+            stubs.channel.close()
+            process.stop()
+            process.start()
+            collection.stubs = stubs = Stubs(process.address)
+        collection.check()
+        assert [one.label_id for one in collection.ask(QUERIES)] == before
+        stubs.channel.close()
+
+
+def test_deleting_a_row_takes_its_effect_back(attached: Attached, here: Stubs, indexes: Path) -> None:
+    others = Attached(here)
+    kept = [row for row in range(48) if row % 3]
+    make_index(indexes / "kept", others.space, VECTORS[kept], [LABELS[row] for row in kept])
+    others.attach("kept")
+    for row in range(0, 48, 3):
+        attached.delete(name(row))
+    attached.check()
+    others.check()
+    mine, theirs = attached.ask(QUERIES), others.ask(QUERIES)
+    assert [one.label_id for one in mine] == [one.label_id for one in theirs]
+    assert [one.labels[0].score for one in mine] == pytest.approx([one.labels[0].score for one in theirs], rel=1e-3)
+
+
+def test_compacting_folds_both_into_one(attached: Attached) -> None:
+    response = attached.enroll(QUERIES[:8], ["new"] * 4 + ["l0"] * 4, ["dusk"] * 8)
+    enrolled = [result.example for result in response.results]
+    attached.delete(name(0))
+    attached.delete(enrolled[7].name.rpartition("/")[2])
+    attached.check()
+    before = attached.ask(blobs(ROWS, seed=2))
+    found = attached.search(QUERIES[0], 60)
+    first = attached.now.index.name
+    now = attached.compact()
+    assert now.index.name == f"{first}.c1"
+    assert (now.index.vector_count, now.index.deleted_count, now.example_count) == (54, 0, 54)
+    after = attached.search(QUERIES[0], 60)
+    assert {one for one, _ in after} == {one for one, _ in found}
+    assert [cosine for _, cosine in after] == pytest.approx([cosine for _, cosine in found], abs=1e-5)
+    for old, new in zip(before, attached.ask(blobs(ROWS, seed=2)), strict=True):
+        assert (old.label_id, old.decision, old.evidence[0].example) == (
+            new.label_id,
+            new.decision,
+            new.evidence[0].example,
+        )
+    again = attached.stubs.collections.GetExample(col.GetExampleRequest(name=enrolled[2].name)).example
+    assert again == enrolled[2]  # its domain, modality, digest and time
+    attached.delete(enrolled[2].name.rpartition("/")[2])
+    assert attached.compact().example_count == 53
+
+
+def test_calls_are_answered_while_it_compacts(here: Stubs, indexes: Path) -> None:
+    many = blobs(list(range(4)) * 20_000, seed=7)
+    collection = Attached(here)
+    index = collection.name.rpartition("/")[2]
+    make_index(indexes / index, collection.space, many, [f"l{row % 4}" for row in range(80_000)], factory="Flat")
+    collection.attach(index)
+    done, outcome = threading.Event(), list[col.Collection]()
+
+    def fold() -> None:
+        try:
+            outcome.append(collection.compact())
+        finally:
+            done.set()
+
+    worker = threading.Thread(target=fold)
+    worker.start()
+    asked, enrolled = 0, list[str]()
+    while not done.is_set():
+        [answer] = collection.ask(QUERIES[:1])
+        assert answer.label_id == LABELS[0]
+        if len(enrolled) < 20:
+            response = collection.enroll(blobs([1], seed=100 + asked), ["l1"])
+            enrolled.append(response.results[0].example.name.rpartition("/")[2])
+        if asked < 20:
+            collection.delete(name(asked))
+        asked += 1
+    worker.join()
+    assert asked > 1
+    assert outcome, "the compaction failed"
+    now = collection.now
+    assert now.example_count == 80_000 + len(enrolled) - min(asked, 20)
+    listed = {example.name.rpartition("/")[2] for example in collection.examples(1_000)}
+    assert len(listed) == now.example_count
+    assert listed.issuperset(enrolled)
+    assert not listed & {name(row) for row in range(min(asked, 20))}
+
+
+def test_killed_while_it_compacts_it_has_what_it_had(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    many = blobs(list(range(4)) * 20_000, seed=7)
+    with ServerProcess(tmp_path, bundles[0]) as process:
+        stubs = Stubs(process.address)
+        collection = Attached(stubs)
+        make_index(tmp_path / "data" / "indexes" / "many", collection.space, many, ["a", "b", "c", "d"] * 20_000)
+        collection.attach("many")
+        collection.enroll(QUERIES[:3], ["new"] * 3)
+        collection.delete(name(9))
+        future = stubs.collections.CompactIndex.future(col.CompactIndexRequest(collection=collection.name))
+        with pytest.raises(grpc.FutureTimeoutError):
+            future.result(timeout=0.1)
+        process.process.kill()  # type: ignore[union-attr]
+        process.stop()
+        stubs.channel.close()
+        process.start()
+        collection.stubs = stubs = Stubs(process.address)
+        assert collection.now.example_count == 80_002
+        assert collection.search(QUERIES[0], 1)[0][1] == pytest.approx(1.0, abs=1e-5)
+        assert collection.compact().example_count == 80_002
+        # Nothing is left of the one that was killed.
+        left = sorted(path.name for path in (tmp_path / "data" / "indexes").iterdir())
+        assert left == ["many", "many.c1"]
+        stubs.channel.close()
+
+
+def test_rows_without_a_label_are_found_and_never_an_answer(here: Stubs, indexes: Path) -> None:
+    collection = Attached(here)
+    index = collection.name.rpartition("/")[2]
+    labels = [None if row == 3 else f"l{row}" for row in ROWS]
+    make_index(indexes / index, collection.space, VECTORS, labels)
+    now = collection.attach(index)
+    assert (now.example_count, now.label_count) == (48, 3)
+    row = ROWS.index(3)
+    assert collection.search(VECTORS[row], 1)[0][0] == name(row)
+    answer = collection.ask(VECTORS[row : row + 1])[0]
+    assert all(near.label_id for near in answer.evidence)
+    collection.delete(name(row))
+    assert collection.search(VECTORS[row], 1)[0][0] != name(row)
+
+
+def test_rows_of_a_negative_label_are_strangers(here: Stubs, indexes: Path) -> None:
+    collection = Attached(here)
+    collection.label("l3", col.LABEL_ROLE_NEGATIVE)
+    index = collection.name.rpartition("/")[2]
+    make_index(indexes / index, collection.space, VECTORS, LABELS)
+    collection.attach(index)
+    answers = collection.ask(VECTORS[np.array(ROWS) == 3])
+    assert {answer.decision for answer in answers} == {cls.DECISION_UNKNOWN}
+    assert "l3" not in {label.label_id for answer in answers for label in answer.labels}
+
+
+def test_an_index_of_another_space_is_refused(here: Stubs, indexes: Path) -> None:
+    collection = Attached(here)
+    make_index(indexes / "foreign", "0" * 64, VECTORS, LABELS)
+    with refused(Code.FAILED_PRECONDITION, "EMBEDDING_SPACE_MISMATCH", "index"):
+        collection.attach("foreign")
+    assert not collection.now.HasField("index")
+
+
+@pytest.mark.parametrize("index", ["..", "../data", ".hidden", "a/b", "", "a\0b", "x" * 200])
+def test_an_index_is_no_path(here: Stubs, index: str) -> None:
+    collection = Attached(here)
+    with pytest.raises(grpc.RpcError) as caught:
+        collection.attach(index)
+    assert caught.value.code() is Code.INVALID_ARGUMENT
+
+
+def test_what_cannot_be_attached_is_told(attached: Attached, here: Stubs, indexes: Path) -> None:
+    other = Attached(here)
+    with refused(Code.NOT_FOUND, "INDEX_NOT_FOUND", "index"):
+        other.attach("nowhere")
+    (indexes / "empty").mkdir(exist_ok=True)
+    with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE", "index"):
+        other.attach("empty")
+    broken = make_index(indexes / "broken", other.space, VECTORS, LABELS)
+    (broken / "index.faiss").write_bytes((broken / "index.faiss").read_bytes()[:-7])
+    with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE", "index"):
+        other.attach("broken")
+    make_index(indexes / "second", other.space, VECTORS, LABELS)
+    with refused(Code.FAILED_PRECONDITION, "INDEX_ATTACHED", "collection"):
+        attached.attach("second")
+    with refused(Code.FAILED_PRECONDITION, "NO_INDEX", "collection"):
+        other.compact()
+    before = attached.now
+    again = attached.attach(before.index.name.rpartition("/")[2])
+    assert again == before
+
+
+def test_detached_it_has_what_was_enrolled(attached: Attached) -> None:
+    attached.enroll(QUERIES[:4], ["new"] * 4)
+    request = col.DetachIndexRequest(collection=attached.name)
+    now = attached.stubs.collections.DetachIndex(request).collection
+    assert (now.example_count, now.label_count, now.HasField("index")) == (4, 5, False)
+    assert len(attached.search(QUERIES[20], 50)) == 4
+    assert {answer.label_id for answer in attached.ask(QUERIES)} == {"new"}
+    with refused(Code.FAILED_PRECONDITION, "NO_INDEX", "collection"):
+        attached.stubs.collections.DetachIndex(request)
+
+
+def test_where_the_index_is_gone_the_others_are_served(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    indexes = tmp_path / "elsewhere"
+    with ServerProcess(tmp_path, bundles[0], indexes=indexes) as process:
+        stubs = Stubs(process.address)
+        lost, whole = Attached(stubs), Attached(stubs)
+        make_index(indexes / "blobs", lost.space, VECTORS, LABELS)
+        lost.attach("blobs")
+        whole.enroll(VECTORS[:4], LABELS[:4])
+        lost.enroll(QUERIES[:1], ["l0"])
+        stubs.channel.close()
+        process.stop()
+        shutil.move(indexes / "blobs", tmp_path / "aside")
+        process.start()
+        stubs = lost.stubs = whole.stubs = Stubs(process.address)
+        with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE"):
+            lost.ask(QUERIES[:1])
+        assert whole.ask(QUERIES[:1])[0].label_id == "l0"
+        request = col.DetachIndexRequest(collection=lost.name)
+        assert stubs.collections.DetachIndex(request).collection.example_count == 1
+        assert lost.ask(QUERIES[:1])[0].label_id == "l0"
+        stubs.channel.close()

@@ -1,0 +1,100 @@
+"""An index that the real command builds, under a collection of a real server."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from glimpse.client import Classification, Client, Decision, Vector
+from support.server import ServerProcess
+
+_COLLECTION = "built"
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Vectors and what they are of; empty: of no label."""
+
+    labels: list[str]
+    vectors: list[Vector]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a collection says of queries."""
+
+    labels: list[str]
+    found: list[Classification]
+
+    @property
+    def accuracy(self) -> float:
+        """Percent that are given their label."""
+        return 100 * float(np.mean([one.label == label for label, one in zip(self.labels, self.found, strict=True)]))
+
+    @property
+    def matched(self) -> float:
+        """Percent that are said to be of a label for sure."""
+        return 100 * float(np.mean([one.decision is Decision.MATCH for one in self.found]))
+
+
+@dataclass(frozen=True)
+class Served:
+    """The server with the index, attached or not yet."""
+
+    client: Client
+
+    def embed(self, inputs: Iterable[tuple[str, Path | str]]) -> Queries:
+        """(label, picture or text), embedded over the stream."""
+        given = list(inputs)
+        results = self.client.stream_embed((content for _, content in given), window=64)
+        return Queries([label for label, _ in given], [result.unwrap() for result in results])
+
+    def attach(self) -> None:
+        """The index under a new collection; tells how long that takes."""
+        self.client.create_collection(_COLLECTION)
+        start = time.perf_counter()
+        attached = self.client.attach_index(_COLLECTION, _COLLECTION)
+        print(f"{attached.example_count} rows attached in {time.perf_counter() - start:.2f} s")
+
+    def fit(self) -> float:
+        """Waits until it is fitted; returns the percent that it takes itself to get right."""
+        start = time.perf_counter()
+        found = self.client.check(_COLLECTION)
+        print(f"fitted and checked in {time.perf_counter() - start:.1f} s")
+        assert found.accuracy is not None
+        return 100 * found.accuracy.value
+
+    def ask(self, queries: Queries) -> Answers:
+        """The best label and the nearest example of each."""
+        start = time.perf_counter()
+        results = self.client.stream_classify(_COLLECTION, queries.vectors, top_k=1, evidence=1, window=64)
+        found = [result.unwrap() for result in results]
+        each = 1e3 * (time.perf_counter() - start) / len(found)
+        print(f"{len(found)} asked, {each:.2f} ms each")
+        return Answers(queries.labels, found)
+
+    def file_of(self, answer: Classification) -> str:
+        """What the nearest example was read from."""
+        return self.client.get_example(answer.evidence[0].example).metadata["file"]
+
+
+@contextmanager
+def served(place: Path, bundle: Path | None, words: Sequence[object]) -> Iterator[Served]:
+    """Builds with `glimpse index build INPUT…` and its options, and serves. `bundle`: None: glimpse-mini."""
+    named = ["--backbone", bundle] if bundle else []
+    out = place / "indexes" / _COLLECTION
+    command = [sys.executable, "-m", "glimpse.cli.main", "index", "build", *words, *named, "--out", out]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    backbones = [bundle] if bundle else []
+    with (
+        ServerProcess(place, *backbones, indexes=place / "indexes") as server,
+        Client(server.address, timeout=300) as client,
+    ):
+        yield Served(client)

@@ -1,0 +1,26 @@
+"""Drawings of coloured shapes, which glimpse-mini knows by picture and by word."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from glimpse.export.mini.scenes import Scene, render_scene
+
+#: A domain is a size.
+DOMAINS = {"near": "large", "far": "small"}
+LABELS = ("blue square", "green star", "red circle")
+
+
+def draw_shapes(folder: Path, labels: Iterable[str] = LABELS, count: int = 6, seed: int = 0) -> Path:
+    """Writes `DOMAIN/LABEL/NUMBER.png`, so many of each."""
+    rng = np.random.default_rng(seed)
+    for domain, size in DOMAINS.items():
+        for label in labels:
+            colour, shape = label.split()
+            below = folder / domain / label
+            below.mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                scene = Scene(colour, shape, size=size, fill="solid")
+                render_scene(scene, rng).save(below / f"{number}.png")
+    return folder
