@@ -32,11 +32,14 @@ lint: $(DEV)    ## ruff, mypy strict, buf
 proto: $(DEV)   ## regenerate the stubs beside the contract
 	$(BIN)/python proto/generate.py
 
-bench: $(DEV) $(EXPORT)  ## speed beside floors, accuracy on ../shared/data; writes bench/results/ (an hour)
+bench: $(DEV) $(EXPORT)  ## speed beside floors, accuracy on ../shared/data; writes bench/results/ (four hours)
 	$(BIN)/python -m bench.serve
 	$(BIN)/python -m bench.heads
 	$(BIN)/python -m bench.gallery
 	$(BIN)/python -m bench.domains
+	$(BIN)/python -m bench.build
+	$(BIN)/python -m bench.index
+	$(BIN)/python -m bench.attach
 	.venv-export/bin/python -m bench.fewshot
 	.venv-export/bin/python -m bench.precision
 

@@ -15,9 +15,10 @@ _HEAD = f"""<!-- Made by docs/generate_cli.py with typer {typer.__version__}; `m
 # The `glimpse` command
 
 Expected errors are one line on stderr that says what to do next. Exit codes: 0 well, 1 failed (in part or whole),
-2 wrong usage, 3 an index was built though some inputs failed, 130 interrupted. `--server` and `--format` may stand before the subcommand or after it, where the
-subcommand takes them: `demo` and `serve` take neither; what works on files (`evaluate`, `export`, `index build`,
-`index info`, `index search`, `index verify`, `index merge`, `backbone verify`, `backbone bench`) takes `--format` alone.
+2 wrong usage, 3 an index was built though some inputs failed, 130 interrupted. `--server` and `--format` may stand
+before the subcommand or after it, where the subcommand takes them: `demo` and `serve` take neither; what works on files
+(`evaluate`, `export`, `index build`, `index info`, `index search`, `index verify`, `index merge`, `backbone verify`,
+`backbone bench`) takes `--format` alone.
 
 As JSON, `glimpse classify` and `glimpse label` print for each input one object with the fields `input`, `decision`,
 `decision_reason`, `label`, `probability`, `margin`, `similarity` (to the best label's mean), `p_value` (null: not

@@ -5,7 +5,7 @@ import re
 import faiss
 import pytest
 
-from glimpse.index.kinds import choose, layers, memory_bytes
+from glimpse.index.kinds import Choice, choices, layers, memory_bytes
 
 GB = 1_000_000_000
 MUCH = 1_000 * GB
@@ -13,19 +13,30 @@ COUNTS = [0, 1, 9, 50, 1_000, 48_000, 100_000, 1_000_000, 20_000_000, 1_000_000_
 DIMENSIONS = [1, 2, 3, 64, 127, 383, 384, 512, 1_280, 4_096]
 
 
+def choose(count: int, dimension: int, memory: int) -> Choice:
+    """The one that is tried first."""
+    return choices(count, dimension, memory)[0]
+
+
 @pytest.mark.parametrize("dimension", DIMENSIONS)
 @pytest.mark.parametrize("memory", [0, GB, MUCH])
 def test_faiss_makes_whatever_is_chosen(dimension: int, memory: int) -> None:
     for count in COUNTS:
-        chosen = choose(count, dimension, memory)
-        index = faiss.index_factory(dimension, chosen.factory, faiss.METRIC_INNER_PRODUCT)
-        assert index.metric_type == faiss.METRIC_INNER_PRODUCT
-        assert chosen.reason
+        for chosen in choices(count, dimension, memory):
+            index = faiss.index_factory(dimension, chosen.factory, faiss.METRIC_INNER_PRODUCT)
+            assert index.metric_type == faiss.METRIC_INNER_PRODUCT
+            assert chosen.reason
 
 
 def test_more_vectors_are_compared_in_shorter_codes() -> None:
     kinds = [re.sub(r"\d+", "", choose(count, 512, MUCH).factory) for count in (40_000, 100_000, 1_000_000, 20_000_000)]
-    assert kinds == ["Flat", "SQ,Refine(SQfp)", "HNSW,SQfp", "RR,IVF,RaBitQ,Refine(SQfp)"]
+    lists = "RR,IVF,RaBitQ,Refine(SQfp)"
+    assert kinds == ["Flat", "SQ,Refine(SQfp)", lists, lists]
+
+
+def test_a_graph_comes_where_lists_find_too_little() -> None:
+    assert [one.factory for one in choices(1_000_000, 512, MUCH)][1:] == ["HNSW32,SQfp16"]
+    assert len(choices(20_000_000, 512, MUCH)) == 1
 
 
 def test_few_coordinates_get_product_codes_and_not_bits() -> None:

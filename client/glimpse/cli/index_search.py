@@ -56,7 +56,7 @@ def search(
         from glimpse.index import BulkIndex
 
         opened = BulkIndex.open(index)
-    names, queries, failed = _queries(opened.manifest, paths, texts, vectors, backbone)
+    names, queries, failures = _queries(opened.manifest, paths, texts, vectors, backbone)
     allowed = _allowed(opened, labels or (), domains or ())
     table = Table(_COLUMNS)
     cosines, rows = opened.search(queries, top, allowed)
@@ -67,7 +67,12 @@ def search(
         else:
             for one in near:
                 table.row(name, one["source"], one["label"], one["similarity"])
-    if failed:
+    for name, why in failures.items():
+        if output is options.Format.JSON:
+            print_json(query=name, error=why)
+        else:
+            tell(f"failed: {name}: {why}")
+    if failures:
         raise typer.Exit(1)
 
 
@@ -77,9 +82,9 @@ def _queries(
     texts: list[str] | None,
     files: list[Path] | None,
     backbone: str,
-) -> tuple[list[str], Vectors, int]:
-    """What each is called, unit vectors, (n, d), and how many inputs could not be read. Raises CliError."""
-    names, parts, failed = list[str](), [np.empty((0, manifest.dimension), np.float32)], 0
+) -> tuple[list[str], Vectors, dict[str, str]]:
+    """What each is called, unit vectors, (n, d), and why inputs could not be read, by name. Raises CliError."""
+    names, parts, failures = list[str](), [np.empty((0, manifest.dimension), np.float32)], dict[str, str]()
     for file in files or ():
         rows = _vectors_of(file, manifest.dimension)
         names += [str(file)] if len(rows) == 1 else [f"{file}[{row}]" for row in range(len(rows))]
@@ -93,9 +98,8 @@ def _queries(
                 parts.append(_embedded(reader, source))
                 names.append(source.name)
             except (InputError, OSError) as error:
-                failed += 1
-                tell(f"failed: {source.name}: {error}")
-    return names, np.concatenate(parts), failed
+                failures[source.name] = str(error)
+    return names, np.concatenate(parts), failures
 
 
 def _embedded(reader: "Reader", source: Source) -> Vectors:

@@ -1,6 +1,7 @@
 """`glimpse examples`."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -11,7 +12,7 @@ from glimpse.cli.session import connected
 from glimpse.client import Example
 
 app = options.group("Examples of a collection: list, show, delete.")
-_COLUMNS = (Column("ID", 18), Column("LABEL"), Column("MODALITY", 8), Column("CREATE TIME", 25))
+_COLUMNS = (Column("ID", path=True), Column("LABEL"), Column("MODALITY", 8), Column("CREATE TIME", 25))
 ExampleId = Annotated[
     str, typer.Argument(metavar="EXAMPLE", help="Its id, or its full name as answers give it (collections/…).")
 ]
@@ -59,7 +60,8 @@ def _name(collection: str, example: str) -> str:
     """The full name of an example, given by id or by full name. Raises CliError for another collection's."""
     parent = f"collections/{collection.removeprefix('collections/')}"
     if not example.startswith("collections/"):
-        return f"{parent}/examples/{example}"
+        # A row of an index may be called by a path. What is quoted already stays as it is.
+        return f"{parent}/examples/{quote(example, safe='%')}"
     if not example.startswith(f"{parent}/examples/"):
         raise CliError(f"{example} is not of {parent}", "give its id alone, or its own collection")
     return example

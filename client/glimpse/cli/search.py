@@ -39,7 +39,7 @@ def search(
     table = Table(
         (
             Column("INPUT", share=3, path=True),
-            Column("EXAMPLE", 18),
+            Column("EXAMPLE", share=3, path=True),
             Column("LABEL", share=2),
             Column("SIMILARITY", 10, right=True),
         )

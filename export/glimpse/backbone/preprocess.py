@@ -64,7 +64,7 @@ def decode_image(data: bytes, rule: ImageRule, limits: ImageLimits | None = None
     except InputError:
         raise
     except UnidentifiedImageError as error:
-        raise InputError("IMAGE_UNREADABLE", "not a picture in a format this server reads") from error
+        raise InputError("IMAGE_UNREADABLE", "not a picture in a format that is read here") from error
     except Image.DecompressionBombError as error:
         raise InputError("IMAGE_TOO_LARGE", f"far too many pixels; at most {limits.pixels:,} in all") from error
     except MemoryError as error:

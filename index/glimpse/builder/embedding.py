@@ -6,6 +6,7 @@
 """
 
 import hashlib
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -156,4 +157,5 @@ class Rows:
             [one.digest for one in kept],
             np.stack([vectors[one.digest] for one in kept]),
             self._type,
+            [json.dumps({"modality": one.kind}) for one in kept],
         )

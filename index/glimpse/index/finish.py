@@ -1,6 +1,7 @@
 """Shards become an index: sums, FAISS file and manifest are made beside, and named one after the other, it last."""
 
 import importlib.metadata
+import re
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ import faiss
 
 from glimpse.index.errors import IndexFolderError
 from glimpse.index.files import atomic, digest, synced
-from glimpse.index.kinds import choose, gpus, memory_bytes
+from glimpse.index.kinds import choices, gpus, memory_bytes
 from glimpse.index.manifest import (
     ERRORS_NAME,
     GIVEN,
@@ -21,6 +22,7 @@ from glimpse.index.manifest import (
     FaissIndex,
     Header,
     Manifest,
+    Measured,
     Shard,
     write_manifest,
 )
@@ -107,27 +109,43 @@ def _index(
     make: Make,
     progress: Watch,
 ) -> FaissIndex:
-    """Trained, filled, its search parameters set, and written."""
-    given, chosen = (factory, GIVEN) if factory else _chosen(rows)
-    try:
-        index = make(rows, given, threads, progress)
-        search, measured = tune(index, rows, codes, min_recall, threads, progress)
-        faiss.write_index(index, str(path))
-    except RuntimeError as error:
-        raise IndexFolderError(path.parent / INDEX_NAME, f"FAISS cannot make {given}: {error}") from None
-    return FaissIndex(
-        sha256=digest(path),
-        bytes=path.stat().st_size,
-        factory=given,
-        chosen=chosen,
-        search=search,
-        measured=measured,
-    )
+    """Trained, filled, its search parameters set, and written: the first type that finds enough, or the one that finds
+    most."""
+    kept: FaissIndex | None = None
+    for given, chosen in [(factory, GIVEN)] if factory else _chosen(rows):
+        try:
+            index = make(rows, given, threads, progress)
+            search, measured = tune(index, rows, codes, min_recall, threads, progress)
+            if kept is None or kept.measured is None or measured is None or _better(measured, kept.measured):
+                faiss.write_index(index, str(path))
+                kept = FaissIndex(
+                    sha256=digest(path),
+                    bytes=path.stat().st_size,
+                    factory=given,
+                    chosen=chosen,
+                    search=search,
+                    measured=measured,
+                )
+        except RuntimeError as error:
+            raise IndexFolderError(path.parent / INDEX_NAME, f"FAISS cannot make {given}: {_told(error)}") from None
+        if measured is None or measured.reached:
+            break
+    assert kept is not None  # noqa: S101 (there is at least one to choose)
+    return kept
 
 
-def _chosen(rows: Shards) -> tuple[str, str]:
-    factory, reason = choose(len(rows), rows.dimension, memory_bytes(), gpus())
-    return factory, f"auto: {reason}"
+def _better(one: Measured, other: Measured) -> bool:
+    return one.recall_at_10 > other.recall_at_10
+
+
+def _chosen(rows: Shards) -> list[tuple[str, str]]:
+    found = choices(len(rows), rows.dimension, memory_bytes(), gpus())
+    return [(factory, f"auto: {reason}") for factory, reason in found]
+
+
+def _told(error: RuntimeError) -> str:
+    """What FAISS says, without where in its sources it does."""
+    return re.sub(r"^Error in .*? at \S+:\d+: (Error: )?", "", str(error), flags=re.DOTALL)
 
 
 def _digested(paths: Sequence[Path], rows: Sequence[int], progress: Watch) -> tuple[Shard, ...]:

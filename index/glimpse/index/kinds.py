@@ -14,7 +14,8 @@ CAGRA = "CAGRA"
 
 # Bytes that one thread compares in 4 (Flat) to 7 ms (SQ8): so long a search may take that leaves nothing out.
 _READ_WHOLE = 100_000_000
-# A graph answers soonest, but takes minutes a million to build, and every search touches pages all over the file.
+# Of 100,000 a graph finds what lists do, in two thirds of their time, after four times as long to build; of a million
+# in clusters it finds 0.71 of the nearest, whatever is kept on the way. So it comes where lists find too little.
 _MOST_IN_GRAPH, _LINKS = 2_000_000, 32
 # One bit a coordinate tells enough of many coordinates, and such lists can be merged. Of 128 coordinates and 100,000
 # vectors, when half the lists are read and 640 rescored, bits find 0.94 in 1.1 ms, four bits for each two 0.98 in 0.5.
@@ -42,8 +43,9 @@ class _Kind(NamedTuple):
     why: str
 
 
-def choose(count: int, dimension: int, memory: int, gpus: int = 0) -> Choice:
-    """The index for `count` vectors of `dimension` coordinates: the first of those that suit that fits.
+def choices(count: int, dimension: int, memory: int, gpus: int = 0) -> list[Choice]:
+    """The indexes for `count` vectors of `dimension` coordinates that fit, best first: the next where one finds too
+    little. At least one.
 
     Args:
         count: of vectors.
@@ -51,15 +53,17 @@ def choose(count: int, dimension: int, memory: int, gpus: int = 0) -> Choice:
         memory: bytes that FAISS may take while it builds; a file made is mapped, and needs less.
         gpus: that FAISS sees.
     """
-    kinds = _suiting(count, dimension, gpus)
-    fitting = [kind for kind in kinds if _GROWING * kind.bytes * count <= memory]
-    kind = fitting[0] if fitting else kinds[-1]
+    kinds, smaller = _suiting(count, dimension, gpus)
     size = f"{count:,} vectors of {dimension:,}"
-    if not fitting:
-        return Choice(kind.factory, f"{size} fit into {memory / 1e9:.1f} GB in no way; this is the smallest")
-    if kind is not kinds[0]:
-        return Choice(kind.factory, f"{size}: {kind.why}; what would be better needs more than {memory / 1e9:.1f} GB")
-    return Choice(kind.factory, f"{size}: {kind.why}")
+    fitting = [kind for kind in kinds if _GROWING * kind.bytes * count <= memory]
+    if fitting:
+        return [Choice(kind.factory, f"{size}: {kind.why}") for kind in fitting]
+    for kind in smaller:
+        if _GROWING * kind.bytes * count <= memory:
+            short = f"what would be better needs more than {memory / 1e9:.1f} GB"
+            return [Choice(kind.factory, f"{size}: {kind.why}; {short}")]
+    least = min([*kinds, *smaller], key=lambda kind: kind.bytes)
+    return [Choice(least.factory, f"{size} fit into {memory / 1e9:.1f} GB in no way; this is the smallest")]
 
 
 def memory_bytes() -> int:
@@ -90,29 +94,30 @@ def layers(index: Any) -> list[Any]:
         found.append(faiss.downcast_index(inner))
 
 
-def _suiting(count: int, dimension: int, gpus: int) -> list[_Kind]:
-    """Best first, the smallest last."""
-    found = []
+def _suiting(count: int, dimension: int, gpus: int) -> tuple[list[_Kind], list[_Kind]]:
+    """Best first; and those to fall back on where memory is short, each smaller than the one before."""
     if 4 * count * dimension <= _READ_WHOLE:
-        found.append(_Kind("Flat", 4 * dimension, "few enough to compare with all"))
+        return [_Kind("Flat", 4 * dimension, "few enough to compare with all")], []
     if count * dimension <= _READ_WHOLE:
-        found.append(_Kind("SQ8,Refine(SQfp16)", 3 * dimension, "a byte a coordinate is read in some milliseconds"))
-        return found
+        why = "a byte a coordinate is read in some milliseconds"
+        return [_Kind("SQ8,Refine(SQfp16)", 3 * dimension, why)], []
+    coarse, code, why = _lists(count, dimension)
+    kinds = [_Kind(f"{coarse},Refine(SQfp16)", code + 2 * dimension, f"{why}, rescored")]
     if gpus and hasattr(faiss, "GpuIndexCagra"):
-        found.append(_Kind(CAGRA, 4 * dimension + 8 * _LINKS, "a graph made and searched on the GPU"))
+        kinds.insert(0, _Kind(CAGRA, 4 * dimension + 8 * _LINKS, "a graph made and searched on the GPU"))
     if count <= _MOST_IN_GRAPH:
         links = 4 * 2.1 * _LINKS
-        found.append(_Kind(f"HNSW{_LINKS},SQfp16", 2 * dimension + links, "a graph is searched soonest"))
+        kinds.append(_Kind(f"HNSW{_LINKS},SQfp16", 2 * dimension + links, "a graph"))
+    rescored = _Kind(f"{coarse},Refine(SQ8)", code + dimension, f"{why}, rescored by a byte a coordinate")
+    return kinds, [rescored, _Kind(coarse, code, f"{why}, not rescored")]
+
+
+def _lists(count: int, dimension: int) -> tuple[str, float, str]:
+    """Lists with short codes: factory string, bytes of a vector, and what they are."""
     lists = max(1, min(int(_LISTS * count**0.5), count // _LEAST_IN_LIST, _MOST_LISTS))
     if dimension >= _BITS_FROM:
-        coarse, code, why = f"RR,IVF{lists},RaBitQ", dimension / 8 + _BESIDE_BITS, "lists of a bit a coordinate"
-    else:
-        # Two coordinates a code; rotating into one more leaves cosines as they are.
-        even = dimension + dimension % 2
-        turn = "" if even == dimension else f"RR{even},"
-        coarse, code, why = f"{turn}IVF{lists},PQ{even // 2}x4fs", even / 4, "lists of product codes"
-    code += _ROW
-    found.append(_Kind(f"{coarse},Refine(SQfp16)", code + 2 * dimension, f"{why}, rescored"))
-    found.append(_Kind(f"{coarse},Refine(SQ8)", code + dimension, f"{why}, rescored by a byte a coordinate"))
-    found.append(_Kind(coarse, code, f"{why}, not rescored"))
-    return found
+        return f"RR,IVF{lists},RaBitQ", dimension / 8 + _BESIDE_BITS + _ROW, "lists of a bit a coordinate"
+    # Two coordinates a code; rotating into one more leaves cosines as they are.
+    even = dimension + dimension % 2
+    turn = "" if even == dimension else f"RR{even},"
+    return f"{turn}IVF{lists},PQ{even // 2}x4fs", even / 4 + _ROW, "lists of product codes"

@@ -249,7 +249,7 @@ class Ledger:
         with self._change("attach", collection_id, {"index": record.index_id}) as (connection, revision, now):
             revision_of(connection, collection_id)
             added = add_labels(connection, collection_id, labels, now)
-            attachments.put(connection, collection_id, replace(record, time=now))
+            attachments.put(connection, collection_id, record)
         return added, revision
 
     def detach(self, collection_id: str) -> int:
@@ -263,9 +263,9 @@ class Ledger:
 
         `rows`: of the new one, deleted already. Returns the revision. Raises NotFound.
         """
-        with self._change("replace_index", collection_id, {"index": record.index_id}) as (connection, revision, now):
+        with self._change("replace_index", collection_id, {"index": record.index_id}) as (connection, revision, _now):
             self._must_touch(int(attachments.remove(connection, collection_id)), f"index under {collection_id!r}")
-            attachments.put(connection, collection_id, replace(record, time=now))
+            attachments.put(connection, collection_id, record)
             attachments.bury(connection, collection_id, rows)
             there = schema.examples.c
             connection.execute(

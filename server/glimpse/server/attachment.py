@@ -9,6 +9,14 @@ import numpy as np
 from glimpse.fewshot.vectors import Array, Floats
 from glimpse.index import Base, BulkIndex, Ids, Mask
 from glimpse.ledger import AttachmentRecord, ExampleRecord
+from glimpse.v1 import types_pb2
+
+#: What an example can have been enrolled as, by its name in indexes.
+MODALITIES = {
+    "image": types_pb2.MODALITY_IMAGE,
+    "text": types_pb2.MODALITY_TEXT,
+    "vector": types_pb2.MODALITY_VECTOR,
+}
 
 
 class Attachment:
@@ -114,7 +122,7 @@ class Attachment:
             example_id_of(self.index.id(row)),
             self.label(row),
             self.content(id),
-            about.get("modality", 0),
+            MODALITIES.get(about.get("modality", ""), 0),
             vector.astype("<f4").tobytes(),
             self.domain(id),
             about.get("metadata", {"file": self.index.source(row)}),

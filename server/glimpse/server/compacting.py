@@ -15,7 +15,7 @@ import pyarrow as pa
 from glimpse.index import Ids, Mask, VectorType, rows_table, write_index
 from glimpse.ledger import ExampleRecord, Ledger
 from glimpse.server.aside import aside
-from glimpse.server.attachment import Attachment
+from glimpse.server.attachment import MODALITIES, Attachment
 from glimpse.server.context import Rooms
 from glimpse.server.errors import RequestError, failed_precondition
 from glimpse.server.view import CollectionView
@@ -23,6 +23,7 @@ from glimpse.server.view import CollectionView
 # Of the folders that this makes: the name of the index that it began with, and a number.
 _MADE = re.compile(r"(?P<first>.+)\.c(?P<number>\d+)")
 _READ_AHEAD = 1_000
+_NAMES = {int(number): name for name, number in MODALITIES.items()}
 
 
 @dataclass(slots=True)
@@ -134,7 +135,7 @@ def _table(examples: list[ExampleRecord], vector_type: VectorType) -> pa.Table:
         json.dumps(
             {
                 "metadata": one.metadata,
-                "modality": one.modality,
+                "modality": _NAMES.get(one.modality),
                 "time": one.create_time,
                 "space": one.embedding_space,
             }

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from glimpse.ledger import Enrolled, EnrollRequest, ExampleRecord, LabelRecord, Ledger
 from glimpse.server import checks
+from glimpse.server.attachment import MODALITIES
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import Embedded, embed_all
 from glimpse.server.enroll_results import Item, results_of
@@ -17,13 +18,6 @@ from glimpse.server.findings import look_at
 from glimpse.server.spaces import mismatch
 from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
-from glimpse.v1 import types_pb2
-
-_MODALITIES = {
-    "image": types_pb2.MODALITY_IMAGE,
-    "text": types_pb2.MODALITY_TEXT,
-    "vector": types_pb2.MODALITY_VECTOR,
-}
 
 
 async def enroll(
@@ -169,7 +163,7 @@ def _record(new: pb.NewExample, embedded: Embedded, space: str) -> ExampleRecord
         id=secrets.token_hex(8),
         label_id=new.label_id,
         content_digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
-        modality=_MODALITIES[kind],
+        modality=MODALITIES[kind],
         vector=embedded.vector.astype("<f4").tobytes(),
         domain=new.domain,
         metadata=dict(new.metadata),

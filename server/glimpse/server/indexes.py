@@ -1,6 +1,7 @@
 """The server's folder of indexes: an index is named by its folder in it, never by a path."""
 
 import re
+import time
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,7 @@ class Indexes:
             raise not_found("INDEX_NOT_FOUND", message, field)
         try:
             index = BulkIndex.open(path)
-            found = AttachmentRecord(index_id, digest(path / MANIFEST_NAME))
+            found = AttachmentRecord(index_id, digest(path / MANIFEST_NAME), time.time_ns() // 1_000)
         except (IndexFolderError, OSError) as error:
             raise failed_precondition(
                 "INDEX_UNUSABLE", f"index {index_id!r}: {_without(error, path)}", field

@@ -177,7 +177,7 @@ def test_int8_stands_in_for_fp32_where_the_policy_lets_it(
     assert small == pytest.approx(exact, abs=2)
 
 
-def test_an_index_of_a_table_answers_as_well_as_enrolled_texts(
+def test_an_index_of_a_table_knows_the_intents_of_other_texts(
     bundles: dict[str, Bundle], evaluation_data: Path, tmp_path: Path
 ) -> None:
     table = evaluation_data / "text" / "banking77" / "train.csv"
