@@ -2,7 +2,7 @@
 
     python -m bench.attach [--vectors 1000000] [--type FACTORY] [--out DIR]
 
-The vectors are those of bench.index (bench/drawn.py), in an index of its IVF-RaBitQ. A real `glimpse serve` process
+The vectors are those of bench.index (bench/drawn.py), in an index of its IVF-PQ. A real `glimpse serve` process
 has two backbones: a small one of 512 coordinates, whose collections stand on the indexes, and a ViT-B/32 of random
 weights to keep the cores busy with. One caller searches by vector, one query a call. Floors in the same run: the same
 index opened in this process and searched by one thread, and an empty call.
@@ -60,7 +60,7 @@ class Scene(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vectors", type=int, default=1_000_000)
-    parser.add_argument("--type", default="RR,IVF4000,RaBitQ,Refine(SQfp16)")
+    parser.add_argument("--type", default="IVF4000,PQ256x4fs,Refine(SQfp16)")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
@@ -245,12 +245,8 @@ def _report(out: Path, vectors: int, factory: str, found: dict[str, float], rows
         Target("restart to first answer, s", found["restart to first answer s"], "<=", 20.0),
     ]
     for name in ("few", "many"):
-        # What the call itself takes, idle or busy, is not the search's.
-        search = rows[f"served: {name}, busy"][0] - rows["an empty call, busy"][0]
-        bare = rows[f"here, one FAISS thread: {name}, busy"][0]
-        targets.append(
-            Target(f"{name}: a busy server's search beyond an empty call / bare, busy", search / bare, "<=", 2.0)
-        )
+        busy, idle = rows[f"served: {name}, busy"][0], rows[f"served: {name}"][0]
+        targets.append(Target(f"{name}: served while encoders work / idle, p50", busy / idle, "<=", 1.5))
     head = ["# An index, served", "", "Made by `python -m bench.attach`, whose head tells how."]
     write_tables(out / "attach", head, sections, ("To reach", targets), {"found": found, "rows": rows}, {})
 

@@ -32,7 +32,7 @@ from bench.report import Target, write_tables
 from bench.vectors import DATA
 from bench.vit import vit_bundle
 from glimpse.backbone import Bundle, Reader, cores
-from glimpse.builder.build import Plan, build
+from glimpse.builder import Plan, build
 from glimpse.builder.embedding import Tally
 
 SIZES = (10_000, 100_000)

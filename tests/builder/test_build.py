@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,11 @@ import numpy as np
 import pytest
 
 from glimpse.backbone import Bundle, Reader
-from glimpse.builder import BuildError, Plan, build, fragments
-from glimpse.index import BulkIndex
+from glimpse.builder import LOCAL, BuildError, Engine, Plan, build, fragments
+from glimpse.builder.embedding import Made
+from glimpse.builder.folder import Folder
+from glimpse.builder.plan import Inputs, Write
+from glimpse.index import BulkIndex, read_manifest
 from glimpse.index.verify import verify
 from support.building import Quiet, built, failed, painted, rows, shards, texts
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
@@ -86,6 +90,23 @@ def test_where_nothing_is_new_the_index_stays_as_it_is(photos: Path, bundle: Bun
     assert (other.index.factory, other.index.chosen) == ("SQ8", "given")
 
 
+def test_for_another_recall_nothing_is_trained_again(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = texts(tmp_path / "data.jsonl", 2_000), tmp_path / "out"
+    first = built(data, bundle.path, out, factory="IVF200,Flat", min_recall=0.2).manifest.index
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("it was trained")
+
+    monkeypatch.setattr("glimpse.index.train.trained_empty", refuse)
+    second = built(data, bundle.path, out, factory="IVF200,Flat", min_recall=1, resume=True).manifest.index
+    assert first.measured
+    assert second.measured
+    assert first.measured.recall_at_10 < second.measured.recall_at_10 == 1
+    assert not verify(out)
+
+
 def test_a_changed_file_takes_the_place_of_what_it_was(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     out = tmp_path / "out"
     built(photos, bundle.path, out)
@@ -124,9 +145,106 @@ def test_what_is_there_under_another_name_or_label_is_not_embedded(
     assert (again.tally.copied, again.manifest.count) == (1, 21)  # what lies there no more stays in the index
     moved = rows(out)["photos/cat/moved.png"]
     assert np.allclose(moved["vector"], before["photos/cat/0.png"]["vector"], atol=1e-3)
-    unlabelled = built(photos, bundle.path, out, labels=None, resume=True)
-    assert (unlabelled.tally.changed, unlabelled.manifest.count) == (20, 21)
+    relabelled = built(photos, bundle.path, out, labels="domain/label", resume=True)
+    assert (relabelled.tally.changed, relabelled.manifest.count) == (20, 21)
     assert [row["label"] for row in rows(out).values()].count("cat") == 1
+
+
+def test_labels_are_not_lost_because_nobody_said_again_where_they_are(
+    photos: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    out, more = tmp_path / "out", painted(tmp_path / "more", ["emu/0"])
+    first = built(photos, bundle.path, out).manifest
+    for given in (photos, photos / "*" / "*.png"):
+        with pytest.raises(BuildError, match="'photos' have labels") as refused:
+            built(given, bundle.path, out, labels=None, resume=True)
+        assert "--labels" in refused.value.next_step
+    assert read_manifest(out) == first
+    # A folder that never had any may come to it.
+    assert built(more, bundle.path, out, labels=None, resume=True).manifest.count == 21
+
+
+def test_a_type_that_there_is_not_is_refused_before_anything_is_embedded(
+    photos: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    for factory in ("Nonsense", "IDMap,Flat", "PQ5"):
+        with pytest.raises(BuildError, match=f"cannot make {factory}") as refused:
+            built(photos, bundle.path, tmp_path / "out", factory=factory)
+        assert "--type" in refused.value.next_step
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_rows_for_a_type_are_kept_for_another(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="all vectors are written") as refused:
+        built(photos, bundle.path, tmp_path / "out", factory="IVF64,Flat")
+    assert refused.value.next_step == "name another --type, with --resume"
+    assert built(photos, bundle.path, tmp_path / "out", factory="Flat", resume=True).tally.known == 20
+
+
+@pytest.mark.parametrize("file", ["index.faiss", "labels.parquet"])
+def test_files_that_the_manifest_does_not_name_are_made_anew(
+    file: str, photos: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    """As a build leaves them that was killed between its last renames."""
+    out, other = tmp_path / "out", tmp_path / "other"
+    built(photos, bundle.path, out)
+    built(painted(tmp_path / "photos", ["emu/0"]), bundle.path, other, factory="SQ8")
+    (photos / "emu" / "0.png").unlink()
+    shutil.copy(other / file, out)
+    built(photos, bundle.path, out, resume=True)
+    assert not verify(out)
+
+
+def test_shards_that_no_manifest_names_go(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    built(photos, bundle.path, out)
+    left = out / "vectors" / "part-00000.parquet"
+    newer = left.with_name("part-00000.1.parquet")
+    manifest = (out / "manifest.json").read_text().replace(left.name, newer.name)
+    shutil.copy(left, newer)
+    (out / "manifest.json").write_text(manifest)
+    built(photos, bundle.path, out, resume=True)
+    assert list(shards(out)) == [newer.name]
+
+
+def test_of_an_id_that_an_engine_made_twice_the_last_row_counts(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
+    def twice(plan: Plan, own: Bundle, folder: Folder, inputs: Inputs, write: Write) -> None:
+        def again(made: Made) -> None:
+            write(made)
+            write(made)
+
+        LOCAL.embed(plan, own, folder, inputs, again)
+
+    plan = Plan([str(photos)], str(bundle.path), tmp_path / "out", threads=1)
+    assert build(plan, Quiet(), Engine(twice)).manifest.count == 20
+    assert not verify(tmp_path / "out")
+
+
+def test_what_workers_had_made_is_kept_and_each_run_has_a_place_of_its_own(
+    photos: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    out, places = tmp_path / "out", list[Path]()
+
+    def die(plan: Plan, own: Bundle, folder: Folder, inputs: Inputs, write: Write) -> None:
+        def leave(made: Made) -> None:
+            folder.windows.mkdir(parents=True)
+            assert made.table is not None
+            fragments.write_fragment(folder.windows / "00000000.arrow", made.table)
+            places.append(folder.windows)
+            raise OSError(errno.EIO, "the end")
+
+        LOCAL.embed(plan, own, folder, inputs, leave)
+
+    def look(plan: Plan, own: Bundle, folder: Folder, inputs: Inputs, write: Write) -> None:
+        places.append(folder.windows)
+        LOCAL.embed(plan, own, folder, inputs, write)
+
+    with pytest.raises(BuildError, match="the end"):
+        build(Plan([str(photos)], str(bundle.path), out, threads=1), Quiet(), Engine(die))
+    again = build(Plan([str(photos)], str(bundle.path), out, threads=1, resume=True), Quiet(), Engine(look))
+    assert places[0] != places[1]
+    assert not places[0].exists()
+    assert again.tally.known == 20
 
 
 def test_one_broken_picture_among_good_ones(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
@@ -200,6 +318,17 @@ def test_other_vectors_than_the_indexs_are_refused(photos: Path, bundle: Bundle,
     with pytest.raises(BuildError, match="of tiny in float32, and these would be of tiny in float16"):
         built(photos, bundle.path, out, resume=True, vectors="float16")
     assert built(photos, bundle.path, out, resume=True).manifest.vector_type == "float32"
+
+
+def test_a_build_that_has_not_ended_goes_on_with_the_vectors_it_has(
+    photos: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    with pytest.raises(BuildError, match="all vectors are written"):
+        built(photos, bundle.path, tmp_path / "out", vectors="float32", factory="IVF64,Flat")
+    with pytest.raises(BuildError, match="of tiny in float32") as refused:
+        built(photos, bundle.path, tmp_path / "out", vectors="float16", resume=True)
+    assert "--vectors float32" in refused.value.next_step
+    assert built(photos, bundle.path, tmp_path / "out", resume=True).manifest.vector_type == "float32"
 
 
 def test_two_builds_at_once_are_kept_apart(photos: Path, bundle: Bundle, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from glimpse.builder.entries import Entry
-from glimpse.builder.known import Ids, Known, make_known, superseded
+from glimpse.builder.known import Ids, Known, make_known
 
 
 def table(*rows: tuple[str, bytes, str | None]) -> pa.Table:
@@ -21,7 +21,7 @@ def entry(id: str, label: str | None = None, domain: str | None = None) -> Entry
 
 
 def test_an_id_is_new_the_same_or_changed(tmp_path: Path) -> None:
-    assert make_known(tmp_path / "k", [table(("a", b"1", "x"), ("b", b"2", None))], []) == 0
+    make_known(tmp_path / "k", [table(("a", b"1", "x"), ("b", b"2", None))], [])
     with closing(Known(tmp_path / "k")) as known:
         assert known.state(entry("c"), b"1") == "new"
         assert known.state(entry("a", "x"), b"1") == "same"
@@ -33,7 +33,7 @@ def test_an_id_is_new_the_same_or_changed(tmp_path: Path) -> None:
 
 def test_the_later_row_of_an_id_counts(tmp_path: Path) -> None:
     base, made = [table(("a", b"1", None)), table(("a", b"2", None))], [table(("a", b"3", None), ("b", b"4", None))]
-    assert make_known(tmp_path / "k", base, made) == 2
+    make_known(tmp_path / "k", base, made)
     with closing(Known(tmp_path / "k")) as known:
         assert [known.state(entry("a"), digest) for digest in (b"1", b"2", b"3")] == ["changed", "changed", "same"]
 
@@ -60,10 +60,14 @@ def test_ids_are_met_once(tmp_path: Path) -> None:
         assert ids.add("a")
 
 
-def test_of_each_id_all_rows_but_the_last_are_superseded(tmp_path: Path) -> None:
-    tables = [
-        table(("a", b"1", None), ("b", b"1", None)),
-        table(("a", b"2", None)),
-        table(("c", b"", None), ("a", b"3", None)),
-    ]
-    assert superseded(tmp_path / "s", tables) == {0: [0], 1: [0]}
+def test_a_folder_has_labels_where_a_row_of_it_has_one(tmp_path: Path) -> None:
+    make_known(tmp_path / "k", [table(("a/1", b"1", None), ("b/x/1", b"2", "x"))], [table(("c/1", b"3", "y"))])
+    with closing(Known(tmp_path / "k")) as known:
+        assert [known.labelled(name) for name in ("a", "b", "c", "b/x", "bb", "")] == [
+            False,
+            True,
+            True,
+            True,
+            False,
+            False,
+        ]

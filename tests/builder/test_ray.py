@@ -45,6 +45,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stdout=log,
             stderr=log,
             env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+            cwd=folder,
         )
     assert process.stdin is not None
     try:
@@ -62,19 +63,19 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return tiny_dual_bundle(tmp_path_factory.mktemp("ray") / "bundle", dimension=16)
 
 
-def command(arguments: Sequence[object], address: str | None) -> "subprocess.Popen[str]":
+def command(arguments: Sequence[object], address: str | None, cwd: Path | None = None) -> "subprocess.Popen[str]":
     """`glimpse index build`, on the cluster where there is one."""
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
     engine = [] if address is None else ["--engine", "ray"]
     if address:
         environment["RAY_ADDRESS"] = address
     words = [sys.executable, "-m", "glimpse.cli.main", "index", "build", *map(str, arguments), *engine]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=cwd)
 
 
-def run(arguments: Sequence[object], address: str | None = None) -> tuple[int, dict[str, Any]]:
+def run(arguments: Sequence[object], address: str | None = None, cwd: Path | None = None) -> tuple[int, dict[str, Any]]:
     """The exit code, and what came of it."""
-    process = command([*arguments, "--format", "json"], address)
+    process = command([*arguments, "--format", "json"], address, cwd)
     out, err = process.communicate()
     assert process.returncode in (0, _IN_PART), err
     return process.returncode, json.loads(out.splitlines()[-1])
@@ -129,3 +130,42 @@ def test_on_a_cluster_it_grows_what_one_machine_made(cluster: str, bundle: Bundl
     assert (found["known"], found["encoded"], found["changed"]) == (299, 21, 1)
     assert len(rows(tmp_path / "out")) == 320
     assert not verify(tmp_path / "out")
+
+
+def test_relative_inputs_are_those_of_who_builds(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
+    painted(tmp_path / "photos", [f"cat/{i}" for i in range(20)])
+    arguments = ["photos", "--backbone", bundle.path, "--labels", "label", "--out", "out"]
+    code, found = run(arguments, cluster, tmp_path)
+    assert (code, found["encoded"]) == (0, 20)
+    assert rows(tmp_path / "out")["photos/cat/7.png"]["source"] == "photos/cat/7.png"
+
+
+def test_what_fails_in_a_worker_is_told_in_a_line(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
+    photos = painted(tmp_path / "photos", [f"cat/{i}" for i in range(20)])
+    (tmp_path / "out" / ".building").mkdir(parents=True)
+    (tmp_path / "out" / ".building" / "windows").touch()
+    process = command([photos, "--backbone", bundle.path, "--out", tmp_path / "out", "--resume"], cluster)
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("glimpse: the cluster stopped: NotADirectoryError: [Errno 20]")
+    assert "--resume" in err.splitlines()[-1]
+
+
+def test_of_all_that_ray_tells_the_workers_own_error_is_told() -> None:
+    from glimpse.builder.ray_cluster import cause
+
+    told = """ray::Map() (pid=1)
+KeyError: 'x'
+
+The above exception was the direct cause of the following exception:
+
+  File "a.py", line 13, in write
+    raise OSError(28, "No space left on device")
+OSError: [Errno 28] No space left on device: '/a/b'
+
+ray.exceptions.UserCodeException: UDF failed to process a data block.
+Failed to apply UDF transform after 1/1 attempts (total backoff 0.0s).
+"""
+    assert cause(told) == "OSError: [Errno 28] No space left on device: '/a/b'"
+    assert cause("The node is gone.\nIts address was 1.2.3.4.") == "The node is gone."

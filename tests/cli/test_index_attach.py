@@ -129,9 +129,9 @@ def test_compacted_it_is_a_new_index_of_what_is_there(glimpse: Glimpse, serving:
     assert done.code == 0, done.err
     [told] = done.objects
     assert (told["labels"], told["examples"]) == (4, 36)
-    assert told["index"] == "drawings.c1"
-    assert now(glimpse, attached) == (4, 36, "drawings.c1")
-    made = serving.folder / "indexes" / "drawings.c1"
+    assert told["index"] == f"{attached}.c1"
+    assert now(glimpse, attached) == (4, 36, f"{attached}.c1")
+    made = serving.folder / "indexes" / f"{attached}.c1"
     assert glimpse("index", "verify", made).code == 0
     [found] = glimpse("index", "search", made, file, "--top", 1, "--format", "json").objects
     assert (found["rows"][0]["source"], found["rows"][0]["similarity"]) == (file, pytest.approx(1, abs=1e-3))

@@ -91,11 +91,13 @@ def test_what_cannot_be_is_one_line(
 
 
 def test_an_index_that_finds_too_little_is_a_failure_that_says_so(toy_bundle: Path, tmp_path: Path) -> None:
-    texts(tmp_path / "texts.jsonl", 2_000)
+    data = texts(tmp_path / "texts.jsonl", 2_000)
+    data.write_text(data.read_text() + "no JSON\n")
     words = ["index", "build", "texts.jsonl", "--backbone", toy_bundle, "--out", "out", "--type", "PQ1x2"]
     done = run_glimpse([*words, "--min-recall", "1"], cwd=tmp_path)
     assert done.code == 1
     assert re.search(r"the index finds 0\.\d+ of the 10 nearest, less than 1", done.err)
+    assert "1 of 2,001 inputs failed" in done.err
     assert (tmp_path / "out" / "manifest.json").is_file()
 
 

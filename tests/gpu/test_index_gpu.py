@@ -10,7 +10,7 @@ import pytest
 from glimpse.index import Shards, Vectors, rows_table, write_shard
 from glimpse.index.exact import exact_nearest
 from glimpse.index.gpu import to_gpu
-from glimpse.index.kinds import CAGRA, choose
+from glimpse.index.kinds import CAGRA, choices
 from glimpse.index.measure import tune
 from glimpse.index.train import fill, make_index, trained_empty
 
@@ -100,7 +100,7 @@ def test_what_a_gpu_cannot_hold_stays_and_says_so(shards: Shards) -> None:
 
 @pytest.mark.skipif(not hasattr(faiss, "GpuIndexCagra"), reason="this FAISS is without cuVS, which has CAGRA")
 def test_a_graph_is_made_there_written_and_searched_in_both_places(shards: Shards, tmp_path: Path) -> None:
-    assert choose(1_000_000, 512, 10**12, gpus=1).factory == CAGRA
+    assert choices(1_000_000, 512, 10**12, gpus=1)[0].factory == CAGRA
     file = str(tmp_path / "index.faiss")
     faiss.write_index(make_index(shards, CAGRA), file)
     index = faiss.read_index(file)

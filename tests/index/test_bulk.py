@@ -1,6 +1,8 @@
 """Indexes opened from their folders, of many FAISS types, against exact search."""
 
+import errno
 import json
+import mmap
 import shutil
 import threading
 from pathlib import Path
@@ -171,6 +173,28 @@ def test_label_sums_are_those_of_the_vectors(index: BulkIndex) -> None:
         rows = np.flatnonzero(index.label_codes == code)
         assert counts[code] == len(rows)
         assert np.allclose(sums[code], index.vectors(rows).sum(0, dtype=np.float64), atol=1e-3)
+
+
+def test_sums_of_more_rows_than_there_are_are_refused(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "index"
+    shutil.copytree(folder, copy)
+    more = ["label 0", "label 1", "label 2", "label 3"] * (COUNT // 4)
+    shutil.copy(make_index(tmp_path / "more", SPACE, VECTORS, more) / "labels.parquet", copy)
+    with pytest.raises(IndexFolderError, match="other rows than the shards") as refused:
+        BulkIndex.open(copy).label_sums()
+    assert "--resume" in refused.value.next_step
+
+
+def test_more_files_than_may_be_open_are_no_reason_to_build_anew(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(mmap, "mmap", full)
+    with pytest.raises(IndexFolderError) as refused:
+        BulkIndex.open(folder)
+    assert "ulimit -n" in refused.value.next_step
 
 
 def test_it_serves_on_when_its_folder_is_gone(folder: Path, tmp_path: Path) -> None:

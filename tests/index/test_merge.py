@@ -1,5 +1,7 @@
 """Several indexes become one, whole or not at all; and shards become one index."""
 
+import fcntl
+import os
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +101,26 @@ def test_what_fails_in_between_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         write_index(tmp_path / "out", rows(), BulkIndex.open(first).manifest.header(), shard_size=5)
     assert list(tmp_path.iterdir()) == [first]
+
+
+def test_what_was_left_by_one_who_was_killed_goes_and_what_another_writes_stays(tmp_path: Path) -> None:
+    first = make_index(tmp_path / "1", SPACE, unit(10, 1), ["a"] * 10)
+    left, written = tmp_path / ".2.left.tmp", tmp_path / ".2.written.tmp"
+    for folder in (left, written):
+        (folder / "vectors").mkdir(parents=True)
+    handle = os.open(written, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    compact(first, tmp_path / "2")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [written.name, "1", "2"]
+    os.close(handle)
+
+
+def test_a_type_that_there_is_not_is_told_of_the_folder_that_was_named(tmp_path: Path) -> None:
+    first = make_index(tmp_path / "1", SPACE, unit(10, 1), ["a"] * 10)
+    with pytest.raises(IndexFolderError, match="FAISS cannot make Nonsense") as refused:
+        compact(first, tmp_path / "2", factory="Nonsense")
+    assert refused.value.path == tmp_path / "2" / "index.faiss"
+    assert "--type" in refused.value.next_step
 
 
 def test_compaction_fills_shards_and_keeps_a_given_type(tmp_path: Path) -> None:

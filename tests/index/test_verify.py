@@ -51,6 +51,12 @@ def test_nothing_is_wrong_with_a_new_index(folder: Path) -> None:
     assert verify(folder) == []
 
 
+def test_nothing_is_wrong_with_many_copies(tmp_path: Path) -> None:
+    vectors = np.zeros((COUNT, DIMENSION), np.float32)
+    vectors[:, 0] = 1
+    assert verify(make_index(tmp_path / "index", "0" * 32, vectors, ["a"] * COUNT, factory="Flat")) == []
+
+
 def test_nothing_is_wrong_with_an_index_without_rows(tmp_path: Path) -> None:
     assert verify(make_index(tmp_path / "index", "0" * 32, np.empty((0, 4), np.float32), [])) == []
 

@@ -202,9 +202,8 @@ def test_compacting_folds_both_into_one(attached: Attached) -> None:
     attached.check()
     before = attached.ask(blobs(ROWS, seed=2))
     found = attached.search(QUERIES[0], 60)
-    first = attached.now.index.name
     now = attached.compact()
-    assert now.index.name == f"{first}.c1"
+    assert now.index.name == f"indexes/{attached.name.rpartition('/')[2]}.c1"
     assert (now.index.vector_count, now.index.deleted_count, now.example_count) == (54, 0, 54)
     after = attached.search(QUERIES[0], 60)
     assert {one for one, _ in after} == {one for one, _ in found}
@@ -237,10 +236,14 @@ def test_calls_are_answered_while_it_compacts(here: Stubs, indexes: Path) -> Non
 
     worker = threading.Thread(target=fold)
     worker.start()
+    nearest = collection.search(QUERIES[0], 1, label_ids=["l2"])[0][1]
     asked, enrolled = 0, list[str]()
     while not done.is_set():
         [answer] = collection.ask(QUERIES[:1])
         assert answer.label_id == LABELS[0]
+        assert answer.evidence
+        # Deleted are rows of other labels' beginning too: the nearest is there, or one less near.
+        assert collection.search(QUERIES[0], 1, label_ids=["l2"])[0][1] <= nearest + 1e-6
         if len(enrolled) < 20:
             response = collection.enroll(blobs([1], seed=100 + asked), ["l1"])
             enrolled.append(response.results[0].example.name.rpartition("/")[2])
@@ -280,7 +283,60 @@ def test_killed_while_it_compacts_it_has_what_it_had(bundles: tuple[Path, Path],
         assert collection.compact().example_count == 80_002
         # Nothing is left of the one that was killed.
         left = sorted(path.name for path in (tmp_path / "data" / "indexes").iterdir())
-        assert left == ["many", "many.c1"]
+        assert left == sorted(["many", f"{collection.name.rpartition('/')[2]}.c1"])
+        stubs.channel.close()
+
+
+def test_two_collections_on_one_index_are_compacted_apart(here: Stubs, indexes: Path) -> None:
+    one, two = Attached(here), Attached(here)
+    # Called as what compaction makes is; but it was brought, and stays.
+    shared = f"{one.name.rpartition('/')[2]}.c9"
+    make_index(indexes / shared, one.space, VECTORS, LABELS)
+    outcome = list[col.Collection]()
+    for row, collection in enumerate((one, two)):
+        collection.attach(shared)
+        collection.enroll(blobs([row] * (3 + row), seed=row), [f"new {row}"] * (3 + row))
+    workers = [threading.Thread(target=lambda c=c: outcome.append(c.compact())) for c in (one, two)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(now.example_count for now in outcome) == [51, 52]
+    assert (indexes / shared / "manifest.json").is_file()
+    one.enroll(QUERIES[:1], ["l0"])
+    before = one.now.index.name
+    after = one.compact().index.name
+    assert after != before
+    # What compaction made goes when it is replaced.
+    assert not (indexes / before.rpartition("/")[2]).exists()
+
+
+def test_pages_go_on_after_a_restart_and_tell_of_another_index(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, bundles[0]) as process:
+        stubs = Stubs(process.address)
+        first, collection = Attached(stubs), Attached(stubs)
+        for one in (first, collection):
+            index = one.name.rpartition("/")[2]
+            make_index(tmp_path / "data" / "indexes" / index, one.space, VECTORS, LABELS)
+            one.attach(index)
+        request = col.ListExamplesRequest(parent=collection.name, page_size=20)
+        page = stubs.collections.ListExamples(request)
+        stubs.channel.close()
+        process.stop()
+        process.start()
+        collection.stubs = stubs = Stubs(process.address)
+        request.page_token = page.next_page_token
+        rest = stubs.collections.ListExamples(request)
+        assert [one.name.rpartition("/")[2] for one in rest.examples] == [name(row) for row in range(20, 40)]
+        times = {one.create_time.seconds for one in (*page.examples, *rest.examples)}
+        assert len(times) == 1
+        assert times.pop() > 1_700_000_000
+        collection.delete(name(47))
+        collection.compact()
+        with refused(Code.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN", "page_token"):
+            stubs.collections.ListExamples(request)
+        # What was folded has been there as long as before.
+        assert {one.create_time.seconds for one in collection.examples()} == {rest.examples[0].create_time.seconds}
         stubs.channel.close()
 
 
@@ -375,7 +431,30 @@ def test_where_the_index_is_gone_the_others_are_served(bundles: tuple[Path, Path
         with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE"):
             lost.ask(QUERIES[:1])
         assert whole.ask(QUERIES[:1])[0].label_id == "l0"
+        shown = lost.now
+        assert not shown.HasField("index")
         request = col.DetachIndexRequest(collection=lost.name)
         assert stubs.collections.DetachIndex(request).collection.example_count == 1
         assert lost.ask(QUERIES[:1])[0].label_id == "l0"
+        stubs.channel.close()
+
+
+@pytest.mark.parametrize("file", ["labels.parquet", "vectors/part-00000.parquet", "manifest.json", "index.faiss"])
+def test_a_damaged_index_keeps_no_server_from_starting(bundles: tuple[Path, Path], tmp_path: Path, file: str) -> None:
+    with ServerProcess(tmp_path, bundles[0]) as process:
+        stubs = Stubs(process.address)
+        broken, whole = Attached(stubs), Attached(stubs)
+        index = make_index(tmp_path / "data" / "indexes" / "blobs", broken.space, VECTORS, LABELS)
+        broken.attach("blobs")
+        whole.enroll(VECTORS[:4], LABELS[:4])
+        stubs.channel.close()
+        process.stop()
+        content = (index / file).read_bytes()
+        (index / file).write_bytes(content[: len(content) // 2])
+        process.start()
+        stubs = broken.stubs = whole.stubs = Stubs(process.address)
+        with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE"):
+            broken.ask(QUERIES[:1])
+        assert whole.ask(QUERIES[:1])[0].label_id == "l0"
+        stubs.collections.DeleteCollection(col.DeleteCollectionRequest(name=broken.name, force=True))
         stubs.channel.close()

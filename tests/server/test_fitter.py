@@ -29,7 +29,9 @@ def records(rows: list[int], start: int = 1, domain: str = "") -> Iterator[Examp
     vectors = normalize((CENTRES[rows] + 0.4 * noise).astype(np.float32))
     for sequence, (row, vector) in enumerate(zip(rows, vectors, strict=True), start):
         data = vector.astype("<f4").tobytes()
-        yield ExampleRecord(f"e{sequence}", f"l{row}", f"sha256:{sequence}", 1, data, domain, sequence=sequence)
+        yield ExampleRecord(
+            f"e{sequence}", f"l{row}", f"sha256:{sequence:016x}{0:048x}", 1, data, domain, sequence=sequence
+        )
 
 
 def view_of(labels: int, changed: Callable[[CollectionView], None] = lambda _: None, **fields: int) -> CollectionView:

@@ -10,6 +10,9 @@ from glimpse.cli.manage_collections import record
 from glimpse.cli.output import print_record
 from glimpse.cli.session import connected
 
+# To open an index of very many labels.
+_SECONDS = 600.0
+
 
 def attach(
     collection: options.CollectionName,
@@ -24,7 +27,7 @@ def attach(
 
     The index must be of the collection's embedding space. What is enrolled later lives beside it.
     """
-    with connected(server) as client:
+    with connected(server, _SECONDS) as client:
         # A link is known to the server by its own name, not by that of what it leads to.
         attached = client.attach_index(collection, Path(index).absolute().name)
     print_record(output, record(attached))

@@ -80,7 +80,12 @@ def build(
         float,
         typer.Option("--min-recall", min=0, max=1, help="Of the 10 nearest, the part that the index has to find."),
     ] = 0.95,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="Default: every core.")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads", min=1, metavar="N", help="Default: every core. With --engine ray, of each encoder; default: 1."
+        ),
+    ] = None,
     engine: Annotated[
         Engines, typer.Option("--engine", help="ray: on every machine of a Ray cluster.")
     ] = Engines.LOCAL,
@@ -147,13 +152,14 @@ def _end(built: "Built", output: options.Format) -> None:
         print_json(**record(built))
     else:
         show(built)
-    measured = built.manifest.index.measured
-    if measured and not measured.reached:
-        found = f"finds {measured.recall_at_10:.3f} of the 10 nearest, less than {measured.min_recall}"
-        raise CliError(f"the index {found}", "name another --type, or a lower --min-recall, with --resume")
     if built.tally.failed:
         for one in built.named:
             tell(shown(f"{one.source}: {one.reason}: {one.message}"))
         more = f"{built.tally.failed:,} of {built.tally.inputs:,} inputs failed"
         tell(f"{more}: see {built.out / 'errors.parquet'}")
+    measured = built.manifest.index.measured
+    if measured and not measured.reached:
+        found = f"finds {measured.recall_at_10:.3f} of the 10 nearest, less than {measured.min_recall}"
+        raise CliError(f"the index {found}", "name another --type, or a lower --min-recall, with --resume")
+    if built.tally.failed:
         raise typer.Exit(_IN_PART)

@@ -59,7 +59,8 @@ def search(
     names, queries, failures = _queries(opened.manifest, paths, texts, vectors, backbone)
     allowed = _allowed(opened, labels or (), domains or ())
     table = Table(_COLUMNS)
-    cosines, rows = opened.search(queries, top, allowed)
+    with reading_indexes():
+        cosines, rows = opened.search(queries, min(top, len(opened)), allowed)
     for name, some, found in zip(names, cosines.tolist(), rows.tolist(), strict=True):
         near = [_row(opened, row, cosine) for row, cosine in zip(found, some, strict=True) if row >= 0]
         if output is options.Format.JSON:

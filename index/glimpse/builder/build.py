@@ -8,95 +8,27 @@ Killed at any moment, it goes on with `resume`: what was written is not embedded
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import chain, takewhile
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 from glimpse.backbone import Bundle, Reader, cores, open_bundle
 from glimpse.builder.embedding import Made, Rows, Tally
-from glimpse.builder.entries import Entry, Unreadable
 from glimpse.builder.errors import BuildError
 from glimpse.builder.failures import Failures, with_errors
-from glimpse.builder.fields import Columns
-from glimpse.builder.folder import Folder, locked
-from glimpse.builder.folders import Layout
-from glimpse.builder.inputs import read_inputs
+from glimpse.builder.folder import Folder, vector_type_of
+from glimpse.builder.inputs import folders_of
 from glimpse.builder.known import Ids, Known
+from glimpse.builder.lock import locked
+from glimpse.builder.plan import Built, Engine, Inputs, Plan, Watch, Write, inputs_of
 from glimpse.builder.windows import WINDOW, Local, each_once
 from glimpse.index.errors import IndexFolderError
+from glimpse.index.faiss_file import read_faiss
 from glimpse.index.finish import finish
-from glimpse.index.manifest import ERRORS_NAME, MANIFEST_NAME, Header, Manifest, VectorType, read_manifest
-from glimpse.index.train import Make, make_index
-
-Inputs = Iterator[Entry | Unreadable]
-Write = Callable[[Made], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to build.
-
-    Attributes:
-        inputs: folders, patterns, tables, tars; as `read_inputs` takes them.
-        backbone: a bundle's folder, or glimpse-mini.
-        resume: whether to go on with what is in `out`, or to add to it.
-        factory: "auto", or as faiss.index_factory takes it.
-        shard_size: rows of a shard, at most, in steps of 256.
-        vectors: None: as the index has them already, or float16.
-        min_recall: of the ten nearest, how many the index has to find.
-        threads: of encoding, and as many that decode; None: every core.
-        rebuild: the command that does it again, for the manifest.
-    """
-
-    inputs: Sequence[str]
-    backbone: str
-    out: Path
-    layout: Layout = field(default_factory=Layout)
-    columns: Columns = field(default_factory=Columns)
-    resume: bool = False
-    factory: str = "auto"
-    shard_size: int = 65_536
-    vectors: VectorType | None = None
-    min_recall: float = 0.95
-    threads: int | None = None
-    rebuild: str = ""
-
-
-class Watch(Protocol):
-    """Is told how far a build is."""
-
-    def total(self, inputs: int) -> None:
-        """How many inputs there are, where that was quick to find out. From another thread."""
-
-    def advance(self, tally: Tally) -> None:
-        """What became of the inputs so far. From another thread."""
-
-    def stage(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Something after the inputs, of so many steps: what is yielded is told how many more are done."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """What came of it. `named`: the first few inputs that failed."""
-
-    out: Path
-    manifest: Manifest
-    tally: Tally
-    named: Sequence[Unreadable]
-    seconds: float
-    index_seconds: float
-
-
-class Engine(NamedTuple):
-    """What does the work. `embed` makes the rows of all inputs, and writes them in the order of the inputs."""
-
-    embed: Callable[[Plan, Bundle, Folder, Inputs, Write], None]
-    make_index: Make = make_index
+from glimpse.index.manifest import ERRORS_NAME, INDEX_NAME, Header, Manifest
+from glimpse.index.train import Make, check_factory
 
 
 def _embed_here(plan: Plan, bundle: Bundle, folder: Folder, inputs: Inputs, write: Write) -> None:
@@ -114,12 +46,14 @@ def build(plan: Plan, watch: Watch, engine: Engine = LOCAL) -> Built:
     """Runs it. Raises BuildError, BundleError, IndexFolderError."""
     start, tally = time.perf_counter(), Tally()
     bundle = open_bundle(plan.backbone)
+    _check_type(plan, bundle)
     inputs = inputs_of(plan, bundle)
     first = next(inputs, None)
     if first is None:
         raise BuildError("there is no input", f"the backbone reads {' and '.join(bundle.manifest.modalities)}s")
     with _told(plan, tally), locked(plan.out, plan.resume), ExitStack() as opened:
         folder = Folder(plan.out, _header(plan, bundle), max(1, plan.shard_size // WINDOW))
+        _check_labels(plan, folder)
         failures = opened.enter_context(Failures(folder.work / ERRORS_NAME))
         ids = opened.enter_context(closing(Ids(folder.work / "ids.sqlite")))
 
@@ -144,22 +78,36 @@ def build(plan: Plan, watch: Watch, engine: Engine = LOCAL) -> Built:
     return Built(plan.out, manifest, tally, failures.named, end - start, end - begin)
 
 
-def inputs_of(plan: Plan, bundle: Bundle) -> Inputs:
-    """What a plan reads, as the backbone can. Raises BuildError."""
-    return iter(read_inputs(plan.inputs, plan.layout, plan.columns, set(bundle.manifest.modalities)))
-
-
 def _header(plan: Plan, bundle: Bundle) -> Header:
-    about, vectors = bundle.manifest, plan.vectors
-    if vectors is None:
-        vectors = read_manifest(plan.out).vector_type if (plan.out / MANIFEST_NAME).is_file() else "float16"
+    about = bundle.manifest
     return Header(
         backbone=about.name,
         embedding_space=about.embedding_space,
         dimension=about.dimension,
-        vector_type=vectors,
+        vector_type=plan.vectors or vector_type_of(plan.out) or "float16",
         rebuild=plan.rebuild,
     )
+
+
+def _check_type(plan: Plan, bundle: Bundle) -> None:
+    """Before hours of encoding, whether FAISS knows the type. Raises BuildError."""
+    try:
+        if plan.factory != "auto":
+            check_factory(bundle.manifest.dimension, plan.factory)
+    except RuntimeError as error:
+        raise BuildError(str(error), "name another --type") from error
+
+
+def _check_labels(plan: Plan, folder: Folder) -> None:
+    """That no folder's labels are lost because nobody said again where they are. Raises BuildError."""
+    if plan.layout.levels:
+        return
+    with closing(Known(folder.known_path)) as known:
+        for name in folders_of(plan.inputs):
+            if known.labelled(name):
+                raise BuildError(
+                    f"rows of {name!r} have labels in {plan.out}, and would lose them", "say --labels as before"
+                )
 
 
 @contextmanager
@@ -195,7 +143,7 @@ def _counted(plan: Plan, bundle: Bundle, watch: Watch) -> Iterator[None]:
 
 def _finish(plan: Plan, folder: Folder, failures: Failures, tally: Tally, watch: Watch, engine: Engine) -> Manifest:
     """What was written becomes an index, with the manifest last."""
-    shards = folder.without_superseded() if folder.superseded or tally.changed else folder.shards()
+    shards = folder.without_superseded()
     if not shards:
         failures.path.replace(plan.out / ERRORS_NAME)
         one = failures.named[0]
@@ -206,18 +154,19 @@ def _finish(plan: Plan, folder: Folder, failures: Failures, tally: Tally, watch:
     manifest = folder.unchanged(shards)
     if manifest is None or not _as_asked(plan, manifest):
         try:
-            manifest = _indexed(plan, folder, shards, failures, watch, engine)
+            manifest = _indexed(plan, folder, shards, failures, watch, _kept(plan.out, manifest, engine.make_index))
         except IndexFolderError as error:
-            step = error.next_step or "go on with --resume"
+            refused = error.path.name == INDEX_NAME
+            step = "name another --type, with --resume" if refused else error.next_step or "go on with --resume"
             raise BuildError(f"all vectors are written, but they are no index yet: {error}", step) from error
     elif failures.count or manifest.error_count:
         manifest = with_errors(plan.out, manifest, failures.path, failures.count)
-    folder.end()
+    folder.end(manifest)
     return manifest
 
 
 def _indexed(
-    plan: Plan, folder: Folder, shards: Sequence[Path], failures: Failures, watch: Watch, engine: Engine
+    plan: Plan, folder: Folder, shards: Sequence[Path], failures: Failures, watch: Watch, make: Make
 ) -> Manifest:
     return finish(
         plan.out,
@@ -228,9 +177,15 @@ def _indexed(
         factory=None if plan.factory == "auto" else plan.factory,
         min_recall=plan.min_recall,
         threads=plan.threads or cores(),
-        make=engine.make_index,
+        make=make,
         progress=watch.stage,
     )
+
+
+def _kept(out: Path, manifest: Manifest | None, make: Make) -> Make:
+    """Makes what is not there yet: where only another recall is asked for, nothing is trained again."""
+    there, file = manifest and manifest.index.factory, out / INDEX_NAME
+    return lambda shards, factory, *how: read_faiss(file) if factory == there else make(shards, factory, *how)
 
 
 def _as_asked(plan: Plan, manifest: Manifest) -> bool:

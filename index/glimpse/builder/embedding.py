@@ -7,6 +7,7 @@
 
 import hashlib
 import json
+import stat
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from glimpse.backbone import InputError, Kind, Prepared, Reader
 from glimpse.builder.entries import Entry, Unreadable
-from glimpse.builder.fields import FILE_UNREADABLE
+from glimpse.builder.fields import FILE_UNREADABLE, MAX_BYTES, Rejected
 from glimpse.builder.known import Known
 from glimpse.index.flat import Vectors
 from glimpse.index.manifest import VectorType
@@ -82,8 +83,10 @@ def look(entry: Entry | Unreadable, known: Known, reader: Reader) -> tuple[Looke
     found: Looked | Unreadable
     try:
         found = entry if isinstance(entry, Unreadable) else _look(entry, known, reader)
-    except InputError as error:
+    except (InputError, Rejected) as error:
         found = Unreadable(entry.source, entry.id, error.reason, str(error))
+    except MemoryError:
+        found = Unreadable(entry.source, entry.id, "OUT_OF_MEMORY", "it needs more memory than there is")
     except OSError as error:
         found = Unreadable(entry.source, entry.id, FILE_UNREADABLE, error.strerror or str(error))
     return found, time.perf_counter() - start
@@ -91,7 +94,7 @@ def look(entry: Entry | Unreadable, known: Known, reader: Reader) -> tuple[Looke
 
 def _look(entry: Entry, known: Known, reader: Reader) -> Looked:
     content = entry.content.encode() if isinstance(entry.content, str) else entry.content
-    content = content.read_bytes() if isinstance(content, Path) else content
+    content = _read(content) if isinstance(content, Path) else content
     digest = hashlib.sha256(content).digest()
     told = (entry.id, entry.source, entry.label, entry.domain, entry.kind, digest)
     state = known.state(entry, digest)
@@ -99,7 +102,27 @@ def _look(entry: Entry, known: Known, reader: Reader) -> Looked:
         return Looked(*told, state)
     if (row := known.row(digest)) is not None:
         return Looked(*told, state, copied=row)
-    return Looked(*told, state, prepared=reader.prepare(entry.kind, content))
+    return Looked(*told, state, prepared=_prepared(entry.kind, content, reader))
+
+
+def _read(path: Path) -> bytes:
+    """Raises OSError, Rejected."""
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):  # a pipe, which may never end
+        raise Rejected(FILE_UNREADABLE, "no regular file")
+    if state.st_size > MAX_BYTES:
+        raise Rejected("FILE_TOO_LARGE", f"{state.st_size:,} bytes; at most {MAX_BYTES:,}")
+    return path.read_bytes()
+
+
+def _prepared(kind: Kind, content: bytes, reader: Reader) -> Prepared:
+    """Raises InputError, Rejected, MemoryError."""
+    try:
+        return reader.prepare(kind, content)
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # what a tokenizer makes of odd texts is of no one family
+        raise Rejected(f"{kind.upper()}_UNREADABLE", str(error) or type(error).__name__) from error
 
 
 class Rows:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 _MAX_LABEL, _MAX_DOMAIN = 128, 256  # what the server takes
 ROW_MALFORMED = "ROW_MALFORMED"
 FILE_UNREADABLE = "FILE_UNREADABLE"
+#: Of one input: a picture of more is no picture, and a compressed tar can claim any size.
+MAX_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,15 @@
 
 .building/build.json       what the build is of; as long as it is there, the build has not ended
 .building/fragments/       rows of windows that are in no shard yet
+.building/windows/*/       rows that an engine's workers have made, of one run
 .building/*.sqlite         scratch of one run
 .building/errors.parquet   of one run; takes its place in the folder at the end
 """
 
-import fcntl
 import json
-import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,44 +19,25 @@ import pyarrow.parquet as pq
 
 from glimpse.builder.errors import BuildError
 from glimpse.builder.fragments import Fragments, newest_shards, next_version
-from glimpse.builder.known import COLUMNS, make_known, superseded
-from glimpse.index.files import atomic
-from glimpse.index.manifest import MANIFEST_NAME, VECTORS_FOLDER, Header, Manifest, read_manifest
+from glimpse.builder.known import COLUMNS, make_known
+from glimpse.index.files import atomic, digest
+from glimpse.index.finish import tidy
+from glimpse.index.id_table import last_of_each
+from glimpse.index.manifest import (
+    INDEX_NAME,
+    LABELS_NAME,
+    MANIFEST_NAME,
+    VECTORS_FOLDER,
+    Header,
+    Manifest,
+    VectorType,
+    read_manifest,
+)
 from glimpse.index.shard import write_shard
 from glimpse.index.shards import Shards
 
 WORK = ".building"
 _STATE = "build.json"
-
-
-@contextmanager
-def locked(out: Path, resume: bool) -> Iterator[None]:
-    """Alone in the folder, which is made where there is none. Raises BuildError where it is not ours to write."""
-    if out.exists() and not out.is_dir():
-        raise BuildError(f"{out} is a file", "name another folder with --out")
-    out.mkdir(parents=True, exist_ok=True)
-    handle = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BuildError(
-                f"another build is writing to {out}", "wait until it ends, or name another --out"
-            ) from error
-        _check(out, resume)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _check(out: Path, resume: bool) -> None:
-    unfinished, built = (out / WORK).is_dir(), (out / MANIFEST_NAME).is_file()
-    if not unfinished and not built and any(out.iterdir()):
-        raise BuildError(f"{out} is neither empty nor an index", "name another folder with --out")
-    if unfinished and not resume:
-        raise BuildError(f"{out} has a build that has not ended", "go on with --resume, or name another --out")
-    if built and not resume:
-        raise BuildError(f"{out} is an index already", "add what is new with --resume, or name another --out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +67,24 @@ class Folder:
         Raises BuildError, IndexFolderError and OSError.
         """
         self.out, self.header, self.work, self._vectors = out, header, out / WORK, out / VECTORS_FOLDER
-        for folder in (out, self.work, self._vectors, self.work / "fragments", self.work / "windows"):
+        for folder in (out, self.work, self._vectors, self.work / "fragments"):
             for left in folder.glob(".*.tmp"):  # of a process that was killed
                 left.unlink()
         state = self._state(per_shard)
         if (state.embedding_space, state.vector_type) != (header.embedding_space, header.vector_type):
             theirs, ours = f"{state.backbone} in {state.vector_type}", f"{header.backbone} in {header.vector_type}"
-            raise BuildError(f"{out} has vectors of {theirs}, and these would be of {ours}", "name another --out")
+            raise BuildError(f"{out} has vectors of {theirs}, and these would be of {ours}", _step(state, header))
         #: The shards that the index had before the build, in order.
         self.base_paths = [self._vectors / name for name in state.base]
         self.fragments = Fragments(self.work / "fragments", self._vectors, state.first_shard, state.per_shard)
-        #: Where engines leave the rows of windows that wait for those before.
-        self.windows = self.work / "windows"
-        for left in sorted(self.windows.glob("*.arrow")):
+        windows = self.work / "windows"
+        for left in sorted(windows.glob("*/[!.]*.arrow")):
             self.fragments.adopt(left)
-        #: Rows that the build had written when it was opened, and those whose id has a later row.
-        self.kept = len(Shards([*self._later()], header.dimension)) + sum(map(len, self.fragments.tables()))
-        self.superseded = make_known(self.known_path, _tables(self.base_paths), self._made())
+        shutil.rmtree(windows, ignore_errors=True)
+        #: Where an engine's workers leave the rows of windows that wait for those before. Each run has its own, in
+        #: which no worker of a run that was killed writes: their names ascend with time.
+        self.windows = windows / f"{time.time_ns():020d}"
+        make_known(self.known_path, _tables(self.base_paths), self._made())
 
     def _state(self, per_shard: int) -> _State:
         path, header = self.work / _STATE, self.header
@@ -150,29 +131,51 @@ class Folder:
         yield from self.fragments.tables()
 
     def without_superseded(self) -> list[Path]:
-        """The shards, those with superseded rows written anew without them. Raises OSError."""
-        paths = self.shards()
-        stale = superseded(self.work / "superseded.sqlite", _tables(paths))
-        for place, rows in stale.items():
-            table = _whole(paths[place])
-            fresh = next_version(paths[place])
-            left = sorted(set(range(len(table))) - set(rows))
-            if left:
-                write_shard(fresh, table.take(left))
-            paths[place] = fresh
-        return [path for path in paths if path.exists()]
+        """All shards, those with rows whose id has a later one written anew without them. Raises OSError."""
+        rows, paths, at = Shards(self.shards(), self.header.dimension), list[Path](), 0
+        last = last_of_each(rows.pieces("id"))
+        for path, count in zip(rows.paths, rows.rows, strict=True):
+            keep = last[at : at + count]
+            at += count
+            if keep.all():
+                paths.append(path)
+            elif keep.any():
+                paths.append(next_version(path))
+                write_shard(paths[-1], _whole(path).filter(pa.array(keep)))
+        return paths
 
     def unchanged(self, shards: Sequence[Path]) -> Manifest | None:
-        """The manifest there is, if it is of just these shards; else None. Raises IndexFolderError."""
+        """The manifest there is, if it is of just these shards and of what was made of them; else None.
+
+        A build that was killed between its last renames leaves other files than the manifest names. Raises
+        IndexFolderError and OSError.
+        """
         if not (self.out / MANIFEST_NAME).is_file():
             return None
         manifest = read_manifest(self.out)
-        return manifest if manifest.shard_paths(self.out) == list(shards) else None
+        made = {INDEX_NAME: manifest.index.sha256, LABELS_NAME: manifest.labels_sha256}
+        same = manifest.shard_paths(self.out) == list(shards)
+        same = same and all(digest(self.out / name) == sha256 for name, sha256 in made.items() if sha256)
+        return manifest if same else None
 
-    def end(self) -> None:
+    def end(self, manifest: Manifest) -> None:
         """There is a manifest of all shards: the build is over. Raises OSError."""
+        tidy(self.out, manifest)
         (self.work / _STATE).unlink(missing_ok=True)
         shutil.rmtree(self.work)
+
+
+def vector_type_of(out: Path) -> VectorType | None:
+    """Of the build that has not ended, or else of the index; None where there is neither. Raises IndexFolderError."""
+    if (state := out / WORK / _STATE).is_file():
+        found: VectorType = json.loads(state.read_text("utf-8"))["vector_type"]
+        return found
+    return read_manifest(out).vector_type if (out / MANIFEST_NAME).is_file() else None
+
+
+def _step(state: _State, header: Header) -> str:
+    same_space = state.embedding_space == header.embedding_space
+    return f"say --vectors {state.vector_type}, or name another --out" if same_space else "name another --out"
 
 
 def _tables(paths: Sequence[Path]) -> Iterator[pa.Table]:

@@ -1,5 +1,6 @@
 """Pictures, or texts, of folders and of patterns like `photos/*/*.jpg`; labels from the names of subfolders."""
 
+import errno
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ PICTURES = frozenset(  # what the backbones decode
         *("bmp", "ppm", "pgm", "pbm", "pnm"),
     )
 )
+_DEEPEST = 256
 _LEVELS = ("label", "domain", "*")
 
 
@@ -79,6 +81,7 @@ def _walk(
     folder: Path, below: tuple[str, ...], suffixes: Collection[str], around: frozenset[tuple[int, int]]
 ) -> Iterator[tuple[str, ...] | Unreadable]:
     try:
+        _check_depth(len(below))
         state = folder.stat()
         listing = _Listing.of(folder)
     except OSError as error:
@@ -94,12 +97,13 @@ def _walk(
             yield _lost(folder / name) if name in listing.lost else (*below, name)
 
 
-def matches(folder: Path, parts: Sequence[str]) -> Iterator[Path | Unreadable]:
+def matches(folder: Path, parts: Sequence[str], depth: int = 0) -> Iterator[Path | Unreadable]:
     """What a pattern's parts match below a folder, by name; `**` is any depth, and follows no links."""
     if not parts or parts == ["**"]:
         yield folder
         return
     try:
+        _check_depth(depth)
         listing = _Listing.of(folder, hidden=parts[0].startswith("."))
     except NotADirectoryError:
         return
@@ -110,9 +114,14 @@ def matches(folder: Path, parts: Sequence[str]) -> Iterator[Path | Unreadable]:
     pattern, rest = (parts[1], parts[2:]) if deep else (parts[0], parts[1:])
     for name in listing.names:
         if fnmatchcase(name, pattern) and (not rest or name in listing.folders):
-            yield from [_lost(folder / name)] if name in listing.lost else matches(folder / name, rest)
+            yield from [_lost(folder / name)] if name in listing.lost else matches(folder / name, rest, depth + 1)
         if deep and name in listing.folders and not (folder / name).is_symlink():
-            yield from matches(folder / name, parts)
+            yield from matches(folder / name, parts, depth + 1)
+
+
+def _check_depth(depth: int) -> None:
+    if depth > _DEEPEST:
+        raise OSError(errno.ELOOP, f"it lies more than {_DEEPEST} folders deep")
 
 
 def _unlisted(folder: Path, error: OSError) -> Unreadable:

@@ -73,20 +73,34 @@ def read_inputs(
     return (entry for given in inputs for one in _named(given) for entry in _read(one, layout, columns, kinds))
 
 
+def folders_of(inputs: Sequence[str]) -> Iterator[str]:
+    """The names of the folders among inputs, and of those that patterns hang on: ids of their files begin so."""
+    for given in inputs:
+        folder, _ = _split(given)
+        if folder.is_dir():
+            yield folder.resolve().name
+
+
+def _split(given: str) -> tuple[Path, Sequence[str]]:
+    """A path; and, of a pattern, the parts that follow the folder it hangs on."""
+    parts = Path(given).parts
+    plain = os.path.exists(given) or not _MAGIC & set(given)
+    fixed = parts if plain else tuple(takewhile(lambda part: not _MAGIC & set(part), parts))
+    return Path(*fixed), parts[len(fixed) :]
+
+
 def _named(given: str) -> Iterator[_Input | Unreadable]:
     """What a path, or a pattern, names. Raises BuildError."""
-    if os.path.exists(given) or not _MAGIC & set(given):
-        yield _Input(Path(given), _form(Path(given)), given)
+    folder, pattern = _split(given)
+    if not pattern:
+        yield _Input(folder, _form(folder), given)
         return
-    parts = Path(given).parts
-    fixed = list(takewhile(lambda part: not _MAGIC & set(part), parts))
-    if parts.count("**") > 1:
+    if pattern.count("**") > 1:
         raise BuildError(f"{given} has more than one **", "one stands for any depth")
-    folder = Path(*fixed)
     if not folder.is_dir():
         raise BuildError(f"there is no folder {folder}, for {given}")
     hangs_on = (folder, folder.resolve())
-    for one in matches(folder, parts[len(fixed) :]):
+    for one in matches(folder, pattern):
         yield one if isinstance(one, Unreadable) else _Input(one, _form(one), given, hangs_on)
 
 

@@ -1,8 +1,8 @@
 """What rows there are already, by id and by content, in a scratch file: a million of them need no memory."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ SET digest = excluded.digest, label = excluded.label, domain = excluded.domain""
 COLUMNS = ("id", "digest", "label", "domain")
 
 
-def make_known(path: Path, base: Iterable[pa.Table], made: Iterable[pa.Table]) -> int:
-    """Writes the scratch file of a run. Returns how many rows are superseded by later ones. Raises OSError.
+def make_known(path: Path, base: Iterable[pa.Table], made: Iterable[pa.Table]) -> None:
+    """Writes the scratch file of a run. Raises sqlite3.Error.
 
     Args:
         base: the rows the index had when its build began, in order. Their vectors are taken for the same content.
@@ -31,7 +31,7 @@ def make_known(path: Path, base: Iterable[pa.Table], made: Iterable[pa.Table]) -
             hang on where it was interrupted.
     """
     rows = 0
-    with _made(path) as connection:
+    with closing(_scratch(path)) as connection:
         for statement in _TABLES:
             connection.execute(statement)
         for table in base:
@@ -41,10 +41,8 @@ def make_known(path: Path, base: Iterable[pa.Table], made: Iterable[pa.Table]) -
             rows += len(digests)
         for table in made:
             connection.executemany(_PUT, _records(table))
-            rows += len(table)
         connection.execute("CREATE INDEX by_digest ON content (digest, row)")
-        [[ids]] = connection.execute("SELECT count(*) FROM known")
-    return rows - int(ids)
+        connection.execute("COMMIT")
 
 
 class Known:
@@ -72,6 +70,12 @@ class Known:
         found = self._connection.execute("SELECT min(row) FROM content WHERE digest = ?", (digest,)).fetchone()
         return None if found[0] is None else int(found[0])
 
+    def labelled(self, folder: str) -> bool:
+        """Whether a row whose id begins with a folder's name has a label."""
+        # What follows "/" in the order of bytes.
+        wanted = "SELECT 1 FROM known WHERE id >= ? AND id < ? AND label IS NOT NULL LIMIT 1"
+        return self._connection.execute(wanted, (f"{folder}/", f"{folder}0")).fetchone() is not None
+
 
 class Ids:
     """The ids that a run has met, in a scratch file."""
@@ -90,19 +94,6 @@ class Ids:
         self._connection.close()
 
 
-def superseded(path: Path, tables: Iterable[pa.Table]) -> dict[int, list[int]]:
-    """Of the tables, in order, the rows whose id has a later row: {place of the table: rows}. Needs a scratch file."""
-    found: dict[int, list[int]] = {}
-    with _made(path) as connection:
-        connection.execute("CREATE TABLE last (id TEXT PRIMARY KEY, place INTEGER, row INTEGER) WITHOUT ROWID")
-        for place, table in enumerate(tables):
-            for row, id in enumerate(table.column("id").to_pylist()):
-                for older in connection.execute("SELECT place, row FROM last WHERE id = ?", (id,)).fetchall():
-                    found.setdefault(older[0], []).append(older[1])
-                connection.execute("INSERT OR REPLACE INTO last VALUES (?, ?, ?)", (id, place, row))
-    return found
-
-
 def _scratch(path: Path) -> sqlite3.Connection:
     """A fresh file, in one transaction: its pages are written where the cache is full, and not after every row."""
     path.unlink(missing_ok=True)
@@ -110,14 +101,6 @@ def _scratch(path: Path) -> sqlite3.Connection:
     for statement in (*_SCRATCH, "BEGIN"):
         connection.execute(statement)
     return connection
-
-
-@contextmanager
-def _made(path: Path) -> Iterator[sqlite3.Connection]:
-    """A fresh file, kept."""
-    with closing(_scratch(path)) as connection:
-        yield connection
-        connection.execute("COMMIT")
 
 
 def _records(table: pa.Table) -> Iterable[Sequence[Any]]:

@@ -6,11 +6,9 @@ Windows are those of one machine, and so are their batches: the same inputs in t
 Inputs, backbone and the index's folder lie where every machine of the cluster sees them under the same path.
 """
 
-import logging
 import os
 import pickle
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,21 +26,17 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
 from glimpse.backbone import Bundle, Reader, load_bundle
-from glimpse.builder.build import Engine, Inputs, Plan, Write, inputs_of
 from glimpse.builder.embedding import Made, Rows, look
 from glimpse.builder.folder import Folder
-from glimpse.builder.fragments import make_shard, write_fragment
+from glimpse.builder.fragments import write_fragment
 from glimpse.builder.known import Ids, Known
+from glimpse.builder.plan import Engine, Inputs, Plan, Write, inputs_of
+from glimpse.builder.ray_cluster import ENCODING, LISTING, LOOKING, join, plain
+from glimpse.builder.ray_making import index_made, shard_made
 from glimpse.builder.windows import WINDOW, each_once
-from glimpse.index.kinds import CAGRA
 from glimpse.index.manifest import VectorType
-from glimpse.index.progress import Watch
 from glimpse.index.shards import Shards
-from glimpse.index.train import can_merge, faiss_bytes, fill, from_bytes, make_index, merge_into, trained_empty
 
-# Of a CPU: a slot is shared by one that encodes and one that makes ready, and what lists the inputs hardly works. Of
-# such parts the last finds room on some machine, wherever the others have been put: more than half a CPU might not.
-_ENCODING, _LOOKING, _LISTING = 0.4, 0.2, 0.1
 # Windows on their way to an actor.
 _AHEAD = 2
 _Batch = Mapping[str, Any]
@@ -50,9 +44,10 @@ _Batch = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """What every worker has to know."""
+    """What every worker has to know. `cwd`: where relative inputs are looked for."""
 
     plan: Plan
+    cwd: Path
     bundle: Path
     known: Path
     base: tuple[Path, ...]
@@ -79,7 +74,8 @@ class _Windows(Datasource):
 
 
 def _listed(site: _Site) -> Iterator[pa.Table]:
-    site.windows.mkdir(exist_ok=True)
+    os.chdir(site.cwd)
+    site.windows.mkdir(parents=True, exist_ok=True)
     with closing(Ids(site.windows / "ids.sqlite")) as ids:
         inputs, number = each_once(inputs_of(site.plan, load_bundle(site.bundle)), ids), 0
         while window := list(islice(inputs, WINDOW)):
@@ -91,6 +87,7 @@ class _Look:
     """Reads, digests and decodes windows."""
 
     def __init__(self, site: _Site) -> None:
+        os.chdir(site.cwd)
         self._known, self._reader = Known(site.known), Reader(load_bundle(site.bundle), threads=1)
 
     def __call__(self, batch: _Batch) -> pa.Table:
@@ -118,9 +115,10 @@ class _Encode:
 
 def _embed(plan: Plan, bundle: Bundle, folder: Folder, _inputs: Inputs, write: Write) -> None:
     """Runs the windows through the cluster. The inputs are listed anew where they are read."""
-    _join()
+    join()
     site = _Site(
         plan,
+        Path.cwd(),
         bundle.path.resolve(),
         folder.known_path.resolve(),
         tuple(path.resolve() for path in folder.base_paths),
@@ -128,12 +126,12 @@ def _embed(plan: Plan, bundle: Bundle, folder: Folder, _inputs: Inputs, write: W
         folder.header.vector_type,
         folder.header.dimension,
     )
-    folder.fragments.make_shard = _make_shard
-    for number, done in _in_order(_pipeline(site)):
-        path = _file(site.windows, number)
-        if path.is_file():
-            folder.fragments.adopt(path)
-        write(done)
+    folder.fragments.make_shard = shard_made
+    with plain():
+        for number, done in _in_order(_pipeline(site)):
+            if done.tally.rows:
+                folder.fragments.adopt(_file(site.windows, number))
+            write(done)
 
 
 def _pipeline(site: _Site) -> Any:
@@ -144,9 +142,9 @@ def _pipeline(site: _Site) -> Any:
     context.enable_progress_bars = False
     resources = ray.cluster_resources()
     slots, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
-    place: dict[str, float] = {"num_gpus": 1, "num_cpus": _ENCODING} if gpus else {"num_cpus": _ENCODING}
-    listed = ray.data.read_datasource(_Windows(site), override_num_blocks=1, num_cpus=_LISTING)
-    looked = listed.map_batches(_Look, compute=_pool(slots), num_cpus=_LOOKING, **_given(site))
+    place: dict[str, float] = {"num_gpus": 1, "num_cpus": ENCODING} if gpus else {"num_cpus": ENCODING}
+    listed = ray.data.read_datasource(_Windows(site), override_num_blocks=1, num_cpus=LISTING)
+    looked = listed.map_batches(_Look, compute=_pool(slots), num_cpus=LOOKING, **_given(site))
     return looked.map_batches(_Encode, compute=_pool(gpus or slots), **place, **_given(site))
 
 
@@ -164,52 +162,8 @@ def _in_order(windows: Any) -> Iterator[tuple[int, Made]]:
         yield int(row["number"]), pickle.loads(row["window"])
 
 
-def _make_shard(path: Path, fragments: Sequence[Path]) -> None:
-    """By a worker: rows do not come through here."""
-    made = ray.remote(num_cpus=_LISTING)(make_shard).remote(path.resolve(), [one.resolve() for one in fragments])
-    ray.get(made)
-
-
-def _make_index(shards: Shards, factory: str, threads: int, progress: Watch) -> Any:
-    """Trained once, here; workers add a shard each; merged in order. What cannot be merged is made here alone."""
-    if factory == CAGRA or not len(shards):
-        return make_index(shards, factory, threads, progress)
-    with progress("training", 1) as advance:
-        # By way of bytes, as those of the workers come: some types are called otherwise then.
-        index = from_bytes(faiss_bytes(trained_empty(shards, factory, threads)))
-        advance(1)
-    if not can_merge(index):
-        with progress("adding", len(shards)) as advance:
-            fill(index, shards.blocks(), threads, advance)
-        return index
-    _join()
-    empty, dimension = ray.put(faiss_bytes(index)), shards.dimension
-    add = ray.remote(num_cpus=_ENCODING)(_added)
-    parts = [add.remote(empty, path.resolve(), dimension) for path in shards.paths]
-    with progress("adding", len(shards)) as advance:
-        for part, rows in zip(parts, shards.rows, strict=True):
-            merge_into(index, [from_bytes(ray.get(part))])
-            advance(rows)
-    return index
-
-
-def _added(empty: Any, path: Path, dimension: int) -> Any:
-    """A shard's rows in an index of their own."""
-    index = from_bytes(empty)
-    fill(index, Shards([path], dimension).blocks())
-    return faiss_bytes(index)
-
-
 #: The engine of a cluster, that RAY_ADDRESS names; none: one on this machine, begun for the build.
-ON_RAY = Engine(_embed, _make_index)
-
-
-def _join() -> None:
-    """Whatever Ray has to tell of itself is in its own log files."""
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"ray\.")
+ON_RAY = Engine(_embed, index_made)
 
 
 def _row(number: int, value: object) -> pa.Table:

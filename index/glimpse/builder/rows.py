@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Collection, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,6 +19,8 @@ _CELLS, _JSON_LINES, PARQUET = {".csv": ",", ".tsv": "\t"}, (".jsonl", ".ndjson"
 TABLES = (*_CELLS, *_JSON_LINES, PARQUET)
 _FIRST = 1_000  # lines of JSON that say what the keys are
 _BATCH = 16  # rows of Parquet at a time; each may be a picture
+# Of a line, in characters; and how lines end.
+_LONGEST, _ENDS = 1 << 26, ("\n", "\r")
 # A text in one cell may be long.
 csv.field_size_limit(1 << 27)
 
@@ -53,6 +55,19 @@ def rows(path: Path, wanted: Collection[str]) -> Iterator[Row]:
 def open_text(path: Path) -> TextIO:
     """A text file, line ends as they are; a byte that is not UTF-8 spoils its own line only."""
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def lines(file: TextIO) -> Iterator[tuple[int, str | Rejected]]:
+    """The lines by number; of one that is too long a piece at a time is in memory."""
+    for number in count(1):
+        line = piece = file.readline(_LONGEST)
+        if not line:
+            return
+        while len(piece) == _LONGEST and not piece.endswith(_ENDS):
+            piece = file.readline(_LONGEST)
+            if piece:
+                line = ""
+        yield number, line or Rejected(ROW_MALFORMED, f"a line of more than {_LONGEST:,} characters")
 
 
 def _csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
@@ -95,8 +110,10 @@ def _mark(ended: list[bool]) -> Iterator[str]:
 
 def _json_rows(path: Path) -> Iterator[Row]:
     with open_text(path) as file:
-        for line, text in enumerate(file, 1):
-            if text.strip():
+        for line, text in lines(file):
+            if isinstance(text, Rejected):
+                yield line, text
+            elif text.strip():
                 yield line, _object(text)
 
 

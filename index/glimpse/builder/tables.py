@@ -19,7 +19,7 @@ from glimpse.builder.fields import (
     legible,
     text_of,
 )
-from glimpse.builder.rows import PARQUET, TableDamaged, columns_of, open_text, rows
+from glimpse.builder.rows import PARQUET, TableDamaged, columns_of, lines, open_text, rows
 
 _PATHS, _BYTES, _TEXT = ("path", "image"), "bytes", "text"
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
@@ -101,10 +101,12 @@ def read_lines(path: Path) -> Iterator[Entry | Unreadable]:
     source, name = legible(str(path)), legible(path.name)
     try:
         with open_text(path) as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
+            for number, line in lines(file):
+                if isinstance(line, str) and not line.strip():
                     continue
                 try:
+                    if isinstance(line, Rejected):
+                        raise line
                     text = text_of(line.rstrip("\r\n"), "the line")
                 except Rejected as error:
                     yield Unreadable(f"{source}:{number}", f"{name}:{number}", error.reason, str(error))

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from glimpse.builder.entries import Entry, Kind, Unreadable
 from glimpse.builder.fields import (
     FILE_UNREADABLE,
+    MAX_BYTES,
     ROW_MALFORMED,
     Columns,
     Rejected,
@@ -26,7 +27,6 @@ _tarfile: Any = tarfile
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _SAID = ("cls", "json")
-_MAX_MEMBER = 1 << 28  # bytes; a compressed tar can claim any size
 _MAX_HEADER = 1 << 20  # bytes of a name or an attribute list, which tarfile reads whole
 _ENDS = 16  # of a file, that tarfile may run into at the end of a whole tar
 _HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, *(b"x", b"g", b"X"))  # GNU's, POSIX's, Solaris'
@@ -125,8 +125,8 @@ def _members(file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[tarfile.
                     yield member, f"{legible(member.name)!r} is no regular file"
                 elif suffix not in wanted:
                     yield member, f"{legible(member.name)!r} has more than a suffix after its first dot"
-                elif member.size > _MAX_MEMBER:
-                    yield member, f"{legible(member.name)!r} has {member.size} bytes; at most {_MAX_MEMBER}"
+                elif member.size > MAX_BYTES:
+                    yield member, f"{legible(member.name)!r} has {member.size} bytes; at most {MAX_BYTES}"
                 elif (opened := tar.extractfile(member)) is not None:
                     yield member, opened.read()
     except Exception as error:  # what tarfile lets through from hostile bytes is of no one family

@@ -7,8 +7,9 @@ from glimpse.index.files import atomic, digest
 from glimpse.index.filters import Mask
 from glimpse.index.finish import finish
 from glimpse.index.flat import FlatIndex, Ids, Vectors
-from glimpse.index.layered import Base, LayeredIndex
+from glimpse.index.layered import Among, Base, LayeredIndex, first_id
 from glimpse.index.manifest import (
+    GIVEN,
     FaissIndex,
     Header,
     Manifest,
@@ -27,7 +28,9 @@ from glimpse.index.verify import verify
 from glimpse.index.write import write_index
 
 __all__ = [
+    "GIVEN",
     "SHARD_SIZE",
+    "Among",
     "Base",
     "BulkIndex",
     "CandidateIndex",
@@ -51,6 +54,7 @@ __all__ = [
     "compact",
     "digest",
     "finish",
+    "first_id",
     "merge",
     "read_manifest",
     "rows_table",

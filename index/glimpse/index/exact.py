@@ -26,7 +26,7 @@ class Exact(NamedTuple):
     nearest: Ids  # (q, k); -1 where there are fewer
 
 
-def exact_nearest(shards: Shards, rows: Ids, k: int, threads: int = 1, progress: Watch = silent) -> Exact:
+def exact_nearest(shards: Shards, rows: Ids, k: int = NEAREST, threads: int = 1, progress: Watch = silent) -> Exact:
     """The k nearest of rows, (q,), each itself left out. All vectors pass once; memory is that of a block."""
     queries, at = shards.vectors(rows), 0
     cosines, nearest = np.empty((len(rows), 0), np.float32), np.empty((len(rows), 0), np.int64)
@@ -44,14 +44,16 @@ def exact_nearest(shards: Shards, rows: Ids, k: int, threads: int = 1, progress:
     return Exact(rows, queries, cosines, nearest)
 
 
-def recall(exact: Exact, found: Ids) -> float:
-    """The part of the exact 10 nearest that is among the 10 found, (q, 10); what is as near as the tenth counts."""
-    first = exact.cosines[:, :NEAREST]
-    there = exact.nearest[:, :NEAREST] >= 0
-    tenth = np.where(there, first, np.inf).min(1, keepdims=True, initial=np.inf)
-    good = np.where(exact.cosines >= tenth - _AS_NEAR, exact.nearest, -2)
-    hits = (found[:, :, None] == good[:, None, :]).any(2).sum()
-    return float(hits / there.sum()) if there.any() else 1.0
+def recall(exact: Exact, found: Ids, shards: Shards) -> float:
+    """The part of the exact nearest that is among as many found, (q, k); what is as near as the last counts."""
+    there = exact.nearest >= 0
+    last = np.where(there, exact.cosines, np.inf).min(1, initial=np.inf)
+    hits = (found >= 0) & (found[:, :, None] == exact.nearest[:, None, :]).any(2)
+    # Of content that is there many times, others than those that are known may be as near.
+    query, place = np.nonzero((found >= 0) & ~hits)
+    cosines = np.einsum("ij,ij->i", exact.queries[query], shards.vectors(found[query, place]))
+    hits[query, place] = cosines >= last[query] - _AS_NEAR
+    return float(hits.sum() / there.sum()) if there.any() else 1.0
 
 
 def agreement(exact: Exact, cosines: Vectors, found: Ids, codes: Codes) -> float | None:
@@ -59,7 +61,7 @@ def agreement(exact: Exact, cosines: Vectors, found: Ids, codes: Codes) -> float
 
     None where no query has a neighbour with a label; a query that has none is left out.
     """
-    wanted = _votes(exact.cosines[:, :NEAREST], exact.nearest[:, :NEAREST], codes)
+    wanted = _votes(exact.cosines, exact.nearest, codes)
     asked = wanted >= 0
     given = _votes(cosines, found, codes)
     return float((given == wanted)[asked].mean()) if asked.any() else None

@@ -1,7 +1,6 @@
 """Shards become an index: sums, FAISS file and manifest are made beside, and named one after the other, it last."""
 
 import importlib.metadata
-import re
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,9 +9,10 @@ from pathlib import Path
 
 import faiss
 
-from glimpse.index.errors import IndexFolderError
+from glimpse.index.errors import IndexFolderError, said
+from glimpse.index.faiss_file import write_faiss
 from glimpse.index.files import atomic, digest, synced
-from glimpse.index.kinds import choices, gpus, memory_bytes
+from glimpse.index.kinds import choices, gpus
 from glimpse.index.manifest import (
     ERRORS_NAME,
     GIVEN,
@@ -27,6 +27,7 @@ from glimpse.index.manifest import (
     write_manifest,
 )
 from glimpse.index.measure import tune
+from glimpse.index.memory import memory_bytes
 from glimpse.index.progress import Watch, silent
 from glimpse.index.shards import Codes, Shards
 from glimpse.index.sums import write_sums
@@ -91,7 +92,7 @@ def finish(
         for path in beside.values():
             synced(path)
     write_manifest(folder, manifest)
-    _tidy(folder, manifest)
+    tidy(folder, manifest)
     return manifest
 
 
@@ -117,7 +118,7 @@ def _index(
             index = make(rows, given, threads, progress)
             search, measured = tune(index, rows, codes, min_recall, threads, progress)
             if kept is None or kept.measured is None or measured is None or _better(measured, kept.measured):
-                faiss.write_index(index, str(path))
+                write_faiss(index, path)
                 kept = FaissIndex(
                     sha256=digest(path),
                     bytes=path.stat().st_size,
@@ -127,7 +128,8 @@ def _index(
                     measured=measured,
                 )
         except RuntimeError as error:
-            raise IndexFolderError(path.parent / INDEX_NAME, f"FAISS cannot make {given}: {_told(error)}") from None
+            file, message = path.parent / INDEX_NAME, f"FAISS cannot make {given}: {said(error)}"
+            raise IndexFolderError(file, message, "name another --type") from None
         if measured is None or measured.reached:
             break
     assert kept is not None  # noqa: S101 (there is at least one to choose)
@@ -143,11 +145,6 @@ def _chosen(rows: Shards) -> list[tuple[str, str]]:
     return [(factory, f"auto: {reason}") for factory, reason in found]
 
 
-def _told(error: RuntimeError) -> str:
-    """What FAISS says, without where in its sources it does."""
-    return re.sub(r"^Error in .*? at \S+:\d+: (Error: )?", "", str(error), flags=re.DOTALL)
-
-
 def _digested(paths: Sequence[Path], rows: Sequence[int], progress: Watch) -> tuple[Shard, ...]:
     found = []
     with progress("digests", len(paths)) as advance:
@@ -157,8 +154,8 @@ def _digested(paths: Sequence[Path], rows: Sequence[int], progress: Watch) -> tu
     return tuple(found)
 
 
-def _tidy(folder: Path, manifest: Manifest) -> None:
-    """Files that no manifest names any more; who has them open keeps them."""
+def tidy(folder: Path, manifest: Manifest) -> None:
+    """Removes the files that no manifest names any more; who has them open keeps them. Raises OSError."""
     named = {Path(shard.file).name for shard in manifest.shards}
     for path in (folder / VECTORS_FOLDER).iterdir():
         if path.name not in named and path.is_file():

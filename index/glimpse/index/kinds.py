@@ -3,8 +3,6 @@
 `python -m bench.index` measures the types (bench/results/index.md).
 """
 
-import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import faiss
@@ -17,8 +15,8 @@ _READ_WHOLE = 100_000_000
 # Of 100,000 a graph finds what lists do, in two thirds of their time, after four times as long to build; of a million
 # in clusters it finds 0.71 of the nearest, whatever is kept on the way. So it comes where lists find too little.
 _MOST_IN_GRAPH, _LINKS = 2_000_000, 32
-# One bit a coordinate tells enough of many coordinates, and such lists can be merged. Of 128 coordinates and 100,000
-# vectors, when half the lists are read and 640 rescored, bits find 0.94 in 1.1 ms, four bits for each two 0.98 in 0.5.
+# Of a million vectors of 512 coordinates, product codes find 0.95 in 7.8 ms, and for 64 queries in 146; a bit a
+# coordinate, which is half as long, in 13.7 and 589. Of 128 coordinates bits tell too little.
 _BITS_FROM = 256
 # As for CandidateIndex: more is found than with sqrt(n) lists when the same part is read.
 _LISTS, _LEAST_IN_LIST = 4, 8
@@ -66,15 +64,6 @@ def choices(count: int, dimension: int, memory: int, gpus: int = 0) -> list[Choi
     return [Choice(least.factory, f"{size} fit into {memory / 1e9:.1f} GB in no way; this is the smallest")]
 
 
-def memory_bytes() -> int:
-    """What can be taken now without swapping."""
-    file = Path("/proc/meminfo")
-    if file.is_file():
-        found = dict(line.split(":", 1) for line in file.read_text("ascii").splitlines())
-        return 1024 * int(found["MemAvailable"].split()[0])
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
 def gpus() -> int:
     """How many FAISS sees: none in the package for processors."""
     return int(faiss.get_num_gpus())
@@ -101,23 +90,23 @@ def _suiting(count: int, dimension: int, gpus: int) -> tuple[list[_Kind], list[_
     if count * dimension <= _READ_WHOLE:
         why = "a byte a coordinate is read in some milliseconds"
         return [_Kind("SQ8,Refine(SQfp16)", 3 * dimension, why)], []
-    coarse, code, why = _lists(count, dimension)
+    lists = max(1, min(int(_LISTS * count**0.5), count // _LEAST_IN_LIST, _MOST_LISTS))
+    coarse, code, why = _product_codes(lists, dimension)
     kinds = [_Kind(f"{coarse},Refine(SQfp16)", code + 2 * dimension, f"{why}, rescored")]
     if gpus and hasattr(faiss, "GpuIndexCagra"):
         kinds.insert(0, _Kind(CAGRA, 4 * dimension + 8 * _LINKS, "a graph made and searched on the GPU"))
     if count <= _MOST_IN_GRAPH:
         links = 4 * 2.1 * _LINKS
         kinds.append(_Kind(f"HNSW{_LINKS},SQfp16", 2 * dimension + links, "a graph"))
+    if dimension >= _BITS_FROM:
+        coarse, code, why = f"RR,IVF{lists},RaBitQ", dimension / 8 + _BESIDE_BITS + _ROW, "lists of a bit a coordinate"
     rescored = _Kind(f"{coarse},Refine(SQ8)", code + dimension, f"{why}, rescored by a byte a coordinate")
     return kinds, [rescored, _Kind(coarse, code, f"{why}, not rescored")]
 
 
-def _lists(count: int, dimension: int) -> tuple[str, float, str]:
-    """Lists with short codes: factory string, bytes of a vector, and what they are."""
-    lists = max(1, min(int(_LISTS * count**0.5), count // _LEAST_IN_LIST, _MOST_LISTS))
-    if dimension >= _BITS_FROM:
-        return f"RR,IVF{lists},RaBitQ", dimension / 8 + _BESIDE_BITS + _ROW, "lists of a bit a coordinate"
-    # Two coordinates a code; rotating into one more leaves cosines as they are.
+def _product_codes(lists: int, dimension: int) -> tuple[str, float, str]:
+    """Two coordinates a code: factory string, bytes of a vector, and what it is."""
+    # Rotating into one coordinate more leaves cosines as they are.
     even = dimension + dimension % 2
     turn = "" if even == dimension else f"RR{even},"
     return f"{turn}IVF{lists},PQ{even // 2}x4fs", even / 4 + _ROW, "lists of product codes"

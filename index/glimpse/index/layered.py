@@ -4,14 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from glimpse.index.bulk import BulkIndex
+from glimpse.index.filters import Mask
 from glimpse.index.flat import FlatIndex, Ids, Vectors
 
-Mask = npt.NDArray[np.bool_]
 # Rows of an index have ids above those of what was added one by one.
 _ROW_BITS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Which vectors a search is limited to: ids of what was added one by one, and rows below, (N,)."""
+
+    ids: Ids
+    rows: Mask
+
+
+def first_id(generation: int) -> int:
+    """The id of the first row of a bulk index. `generation`: 1 and up, another for each that a row could be of."""
+    return generation << _ROW_BITS
 
 
 @dataclass(slots=True)
@@ -26,8 +38,8 @@ class Base:
 
     @classmethod
     def of(cls, index: BulkIndex, generation: int, live: Mask) -> "Base":
-        """`generation`: 1 and up, another for every index that an id could be mistaken for a row of."""
-        return cls(index, generation << _ROW_BITS, live, int(live.sum()))
+        """`generation`: as for `first_id`."""
+        return cls(index, first_id(generation), live, int(live.sum()))
 
     def rows(self, ids: Ids) -> Ids:
         """The rows of ids, (n,). Raises KeyError where one is of another index, or deleted."""
@@ -55,7 +67,8 @@ class LayeredIndex:
     @property
     def scanned(self) -> int:
         """How many vectors a search compares one by one."""
-        return len(self._living)
+        base = self._base
+        return len(self._living) + (base.count if base and base.index.exhaustive else 0)
 
     @property
     def based(self) -> bool:
@@ -100,7 +113,7 @@ class LayeredIndex:
         found[low], found[~low] = self._living.vectors(ids[low]), high
         return found
 
-    def search(self, queries: Vectors, k: int, among: Ids | None = None) -> tuple[Vectors, Ids]:
+    def search(self, queries: Vectors, k: int, among: Among | None = None) -> tuple[Vectors, Ids]:
         """The k nearest: cosines and ids, each (n, at most k), nearest first; id -1 where there are fewer.
 
         Exact but for the rows below, which their index finds as it was built to.
@@ -108,16 +121,13 @@ class LayeredIndex:
         Args:
             queries: (n, d), unit rows.
             k: at least 1.
-            among: only these ids.
+            among: only these.
         """
-        base = self._base
+        base, low = self._base, None if among is None else among.ids
         if base is None or not base.count:
-            return self._living.search(queries, k, among)
-        live, low = base.live, among
-        if among is not None:
-            low, high = among[among < 1 << _ROW_BITS], among[among >= 1 << _ROW_BITS] - base.first
-            live = np.zeros_like(base.live)
-            live[high] = base.live[high]
+            return self._living.search(queries, k, low)
+        # A copy: rows may be deleted meanwhile.
+        live = base.live.copy() if among is None else base.live & among.rows
         parts = []
         if len(self._living) and (low is None or len(low)):
             parts.append(self._living.search(queries, k, low))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from glimpse.index.errors import IndexFolderError
+from glimpse.index.errors import IndexFolderError, unreadable
 from glimpse.index.files import atomic
 
 FORMAT_VERSION: Literal[1] = 1
@@ -125,7 +125,7 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise _missing(folder) from None
     except (OSError, ValueError) as error:
-        raise IndexFolderError(path, f"cannot be read: {error}", "build the index anew") from None
+        raise unreadable(path, error) from None
     _check_version(path, values)
     try:
         manifest = Manifest.model_validate(values)
@@ -146,7 +146,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def _missing(folder: Path) -> IndexFolderError:
     if not folder.is_dir():
-        return IndexFolderError(folder, "no such folder")
+        return IndexFolderError(folder, "no such folder", "make it with `glimpse index build`")
     if (folder / ".building").is_dir():
         return IndexFolderError(folder, "its build has not ended", "end it with --resume")
     return IndexFolderError(folder, f"no index: it has no {MANIFEST_NAME}")

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glimpse.index.errors import IndexFolderError
+from glimpse.index.errors import IndexFolderError, unreadable
 from glimpse.index.pages import values_in_place
 from glimpse.index.shard import schema_of
 
@@ -29,7 +29,7 @@ class MappedShard:
                 self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             self._parquet = pq.ParquetFile(pa.BufferReader(self._map))
         except (OSError, ValueError) as error:
-            raise IndexFolderError(path, f"cannot be read: {error}", "build the index anew") from None
+            raise unreadable(path, error) from None
         self.schema = schema_of(self._parquet.schema_arrow, path)
         self._vectors = self.schema.field("vector").type
         self._dtype = np.dtype(self._vectors.value_type.to_pandas_dtype())
@@ -83,7 +83,7 @@ class MappedShard:
                 # Threads of pyarrow's own would be beside those that the caller gave.
                 return self._parquet.read_row_groups(groups, columns=names, use_threads=False)
         except (OSError, pa.ArrowException) as error:
-            raise IndexFolderError(self.path, f"cannot be read: {error}", "build the index anew") from None
+            raise unreadable(self.path, error) from None
 
     def _in_place(self) -> list[npt.NDArray[Any] | None]:
         content, about = np.frombuffer(self._map, np.uint8), self._parquet.metadata

@@ -8,6 +8,7 @@ import faiss
 import numpy as np
 
 from glimpse.index.exact import NEAREST, Exact, agreement, exact_nearest, recall
+from glimpse.index.faiss_file import file_bytes
 from glimpse.index.flat import Ids, Vectors
 from glimpse.index.kinds import layers
 from glimpse.index.manifest import Measured, Search
@@ -19,8 +20,6 @@ from glimpse.index.train import thread_count
 _faiss: Any = faiss
 
 _QUERIES = 500
-# Of the exact nearest so many are kept: where several are as near as the tenth, any of them counts as found.
-_KEPT = 64
 _TIMED, _TIMED_BATCHES, _BATCH = 100, 9, 64
 _SEED = 1
 
@@ -70,25 +69,25 @@ def tune(
     if not len(shards):
         return _search(knobs), None
     rows = np.sort(np.random.default_rng(_SEED).choice(len(shards), min(_QUERIES, len(shards)), replace=False))
-    exact = exact_nearest(shards, rows, _KEPT, threads, progress)
+    exact = exact_nearest(shards, rows, threads=threads, progress=progress)
     with progress("search parameters", 1) as advance, thread_count(threads):
-        reached = _raise(knobs, lambda: recall(exact, _found(index, exact)[1]), min_recall)
+        reached = _raise(knobs, lambda: recall(exact, _found(index, exact)[1], shards), min_recall)
         advance(1)
-    return _search(knobs), measure(index, exact, codes, min_recall, reached)
+    return _search(knobs), measure(index, exact, shards, codes, min_recall, reached)
 
 
-def measure(index: Any, exact: Exact, codes: Codes, min_recall: float, reached: bool) -> Measured:
+def measure(index: Any, exact: Exact, shards: Shards, codes: Codes, min_recall: float, reached: bool) -> Measured:
     """Recall, votes and latency, with one thread, as the index is."""
     with thread_count(1):
         cosines, found = _found(index, exact)
         return Measured(
             queries=len(exact.rows),
-            recall_at_10=recall(exact, found),
+            recall_at_10=recall(exact, found, shards),
             vote_agreement=agreement(exact, cosines, found, codes),
             batch_1_ms=_median_ms(index, exact.queries, 1, _TIMED),
             batch_64_ms=_median_ms(index, exact.queries, _BATCH, _TIMED_BATCHES),
             threads=1,
-            bytes_per_vector=_size(index) / index.ntotal,
+            bytes_per_vector=file_bytes(index) / index.ntotal,
             min_recall=min_recall,
             reached=reached,
         )
@@ -146,17 +145,3 @@ def _median_ms(index: Any, queries: Vectors, batch: int, times: int) -> float:
         index.search(rows, NEAREST)
         taken.append(1e3 * (time.perf_counter() - started))
     return float(np.median(taken[1:]))
-
-
-def _size(index: Any) -> int:
-    """Bytes of its file, which is not written."""
-    counted = 0
-
-    def count(part: bytes) -> None:
-        nonlocal counted
-        counted += len(part)
-
-    writer = _faiss.PyCallbackIOWriter(count)
-    _faiss.write_index(index, writer)
-    del writer
-    return counted

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glimpse.index.errors import IndexFolderError
+from glimpse.index.errors import IndexFolderError, unreadable
 from glimpse.index.files import synced
 from glimpse.index.shard import GROUP
 from glimpse.index.shards import Codes, Shards
@@ -63,7 +63,7 @@ def mapped(path: Path) -> Mapped:
     try:
         return Mapped(path, pa.memory_map(str(path)).read_buffer())
     except OSError as error:
-        raise IndexFolderError(path, f"cannot be read: {error}", "build the index anew") from None
+        raise unreadable(path, error) from None
 
 
 def read_sums(file: Mapped, labels: Sequence[str], dimension: int) -> tuple[Counts, Sums]:
@@ -77,7 +77,7 @@ def read_sums(file: Mapped, labels: Sequence[str], dimension: int) -> tuple[Coun
     try:
         table = pq.ParquetFile(pa.BufferReader(file.content)).read(use_threads=False).cast(_schema(dimension))
     except (OSError, ValueError) as error:
-        raise IndexFolderError(file.path, f"cannot be read: {error}", "build the index anew") from None
+        raise unreadable(file.path, error) from None
     if table["label"].to_pylist() != list(labels):
         raise IndexFolderError(file.path, "has not the labels of the shards", "build the index anew")
     sums = table["sum"].combine_chunks().flatten().to_numpy().reshape(-1, dimension)

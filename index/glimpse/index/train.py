@@ -8,6 +8,7 @@ import faiss
 import numpy as np
 
 from glimpse.index import gpu as on_gpu
+from glimpse.index.errors import said
 from glimpse.index.flat import Vectors
 from glimpse.index.kinds import CAGRA, gpus, layers
 from glimpse.index.progress import Watch, silent
@@ -59,9 +60,7 @@ def make_index(
 
 def trained_empty(shards: Shards, factory: str, threads: int = 1, gpu: bool = False) -> Any:
     """An index trained on a sample of the rows, and with none of them. Raises RuntimeError."""
-    index = faiss.index_factory(shards.dimension, factory, faiss.METRIC_INNER_PRODUCT)
-    if index.metric_type != faiss.METRIC_INNER_PRODUCT:
-        raise RuntimeError(f"FAISS has no {factory} by inner product")
+    index = untrained(shards.dimension, factory)
     if index.is_trained:
         return index
     wanted, lists = _TRAINED, _lists(index)
@@ -82,6 +81,27 @@ def trained_empty(shards: Shards, factory: str, threads: int = 1, gpu: bool = Fa
             if clustered is not None:
                 lists.clustering_index = None
     return index
+
+
+def untrained(dimension: int, factory: str) -> Any:
+    """What FAISS makes of a factory string, before it has seen a vector. Raises RuntimeError where that is nothing."""
+    index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
+    if index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        raise RuntimeError(f"FAISS has no {factory} by inner product")
+    if any(isinstance(layer, _faiss.IndexIDMap | _faiss.IndexIDMap2) for layer in layers(index)):
+        raise RuntimeError("rows are numbered from 0, and need no IDMap")
+    return index
+
+
+def check_factory(dimension: int, factory: str) -> None:
+    """Whether there is such a type at all; a few rows may still be too few for it. Raises RuntimeError."""
+    try:
+        if factory != CAGRA:
+            untrained(dimension, factory)
+        elif not (gpus() and hasattr(faiss, "GpuIndexCagra")):
+            raise RuntimeError("it needs a GPU, and a FAISS with cuVS")
+    except RuntimeError as error:
+        raise RuntimeError(f"FAISS cannot make {factory}: {said(error)}") from None
 
 
 def fill(

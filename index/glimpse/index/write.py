@@ -1,10 +1,12 @@
 """A new index folder of rows that come one table after the other."""
 
-import contextlib
+import fcntl
+import glob
 import os
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -79,20 +81,38 @@ def _beside(out: Path) -> Iterator[Path]:
     """A folder to fill, that takes the name at the end."""
     check_new(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    # What a process of this number left that was killed.
-    shutil.rmtree(folder, ignore_errors=True)
+    for left in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
+        with suppress(OSError), _held(left):  # nobody's: of a process that was killed
+            shutil.rmtree(left)
+    folder = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
     folder.mkdir()
     try:
-        yield folder
-        synced(folder)
-        with contextlib.suppress(FileNotFoundError):
-            out.rmdir()
-        folder.rename(out)
+        with _held(folder):
+            yield folder
+            synced(folder)
+            with suppress(FileNotFoundError):
+                out.rmdir()
+            folder.rename(out)
+    except IndexFolderError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if error.path.is_relative_to(folder):
+            raise IndexFolderError(out / error.path.relative_to(folder), error.message, error.next_step) from None
+        raise
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     synced(out.parent)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Locked, so that others can tell it from one that was left. Raises BlockingIOError where another holds it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _written(path: Path, errors: pa.Table | None) -> Path | None:

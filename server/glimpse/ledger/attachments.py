@@ -13,7 +13,7 @@ def find(connection: Connection, collection_id: str) -> AttachmentRecord | None:
     """The index of a collection, or None."""
     query = select(schema.attachments).where(schema.attachments.c.collection_id == collection_id)
     row = connection.execute(query).first()
-    return AttachmentRecord(row.index_id, row.digest, row.time) if row else None
+    return AttachmentRecord(row.index_id, row.digest, row.time, row.made) if row else None
 
 
 def put(connection: Connection, collection_id: str, record: AttachmentRecord) -> None:

@@ -68,11 +68,15 @@ class ExampleRecord:
 
 @dataclass(frozen=True, slots=True)
 class AttachmentRecord:
-    """The index that a collection stands on, by its folder's name and its manifest's digest."""
+    """The index that a collection stands on, by its folder's name and its manifest's digest.
+
+    `made`: whether a server made it, by folding: nobody else knows it.
+    """
 
     index_id: str
     digest: str
     time: int = 0
+    made: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,8 @@ attachments = Table(
     # Of the index's manifest: the rows below are that one's.
     Column("digest", Text, nullable=False),
     Column("time", BigInteger, nullable=False),
+    # By a server, which removes it when it is replaced.
+    Column("made", Boolean, nullable=False),
 )
 
 # The rows of it that were deleted since.

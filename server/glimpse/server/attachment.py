@@ -1,13 +1,13 @@
 """The index under a collection, its rows as examples."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 from urllib.parse import quote, unquote
 
 import numpy as np
 
 from glimpse.fewshot.vectors import Array, Floats
-from glimpse.index import Base, BulkIndex, Ids, Mask
+from glimpse.index import Base, BulkIndex, Ids, Mask, first_id
 from glimpse.ledger import AttachmentRecord, ExampleRecord
 from glimpse.v1 import types_pb2
 
@@ -22,21 +22,33 @@ MODALITIES = {
 class Attachment:
     """Which rows of an index are there, and whose they are. For the event loop's thread alone, once it is made."""
 
-    def __init__(self, record: AttachmentRecord, index: BulkIndex, generation: int, dead: Sequence[int] = ()) -> None:
-        """Reads what is asked for often: some tenths of a second for a million rows.
+    def __init__(
+        self,
+        record: AttachmentRecord,
+        index: BulkIndex,
+        generation: int,
+        dead: Sequence[int] = (),
+        *,
+        contents: bool = False,
+    ) -> None:
+        """Reads what is asked for often: a second for a million rows.
 
         Args:
             record: the ledger's.
             index: opened.
             generation: another for every index that the collection has had.
             dead: rows that were deleted.
+            contents: whether it will be asked what the same content is known by.
         """
-        self.record: Final = record
+        self.record = record
         self.index: Final = index
         self.generation: Final = generation
         self.dead: Mask = np.zeros(len(index), bool)
         self.dead[np.asarray(dead, np.int64)] = True
-        self.first: Final = Base.of(index, generation, ~self.dead).first
+        self.first: Final = first_id(generation)
+        index.row_of("")  # which makes a table of all ids
+        digests = index.digests() if contents else []
+        self._contents = np.frombuffer(b"".join(one[:8] for one in digests), "<i8")
         codes = index.label_codes
         self._labels = {label: code for code, label in enumerate(index.labels)}
         # Rows by label, those without one first.
@@ -66,11 +78,18 @@ class Attachment:
         rows = self._order[self._ends[code] : self._ends[code + 1]]
         return np.asarray(rows[~self.dead[rows]] + self.first, np.int64)
 
-    def in_domains(self, domains: Sequence[str]) -> Ids:
-        """The ids of the rows of some domains."""
-        codes = [code for code, domain in enumerate(self.index.domains) if domain in domains]
-        found = np.isin(self.index.domain_codes, codes) & ~self.dead
-        return np.flatnonzero(found).astype(np.int64) + self.first
+    def among(self, labels: Collection[str], domains: Collection[str]) -> Mask:
+        """The rows of some labels and domains, (N,), deleted ones too; empty: of all."""
+        found = np.ones(len(self.dead), bool)
+        index = self.index
+        for wanted, names, codes in (
+            (labels, index.labels, index.label_codes),
+            (domains, index.domains, index.domain_codes),
+        ):
+            if wanted:
+                # The last is of those that have none, whose code is -1.
+                found &= np.array([*(name in wanted for name in names), False])[codes]
+        return found
 
     def row(self, id: int) -> int | None:
         """The row of an id; None where it is of another index, or deleted."""
@@ -99,40 +118,45 @@ class Attachment:
         code = int(self.index.domain_codes[id - self.first])
         return self.index.domains[code] if code >= 0 else ""
 
-    def content(self, id: int) -> str:
-        """What was embedded, by its digest."""
-        return f"sha256:{self.index.digest(id - self.first).hex()}"
+    def content(self, id: int) -> int:
+        """What the same content is known by, where that was wanted: see `content_key`."""
+        return int(self._contents[id - self.first])
 
     def bury(self, ids: Ids) -> None:
         """Deletes rows."""
         rows = ids - self.first
         self.dead[rows[(rows >= 0) & (rows < len(self.dead))]] = True
 
-    def records(self, after: int, limit: int, label_id: str | None) -> list[ExampleRecord]:
-        """Rows as examples, of one label or all, in order from after an id on."""
+    def page(self, after: int, limit: int, label_id: str | None) -> Ids:
+        """The ids of rows of one label or all, in order from after a row on."""
         ids = np.flatnonzero(~self.dead) + self.first if label_id is None else np.sort(self.of_label(label_id))
-        some = ids[ids > after][:limit]
-        vectors = self.index.vectors(some - self.first)
-        return [self._record(id, vector) for id, vector in zip(some.tolist(), vectors, strict=True)]
+        return np.asarray(ids[ids > after + self.first][:limit], np.int64)
+
+    def records(self, ids: Ids) -> list[ExampleRecord]:
+        """Rows as examples. Some tenths of a millisecond each; for any thread."""
+        vectors = self.index.vectors(ids - self.first)
+        return [self._record(id, vector) for id, vector in zip(ids.tolist(), vectors, strict=True)]
 
     def _record(self, id: int, vector: Array) -> ExampleRecord:
         row = id - self.first
         about = self.index.about(row)
+        told = about.get("metadata")
+        metadata = told if isinstance(told, dict) else {"file": self.index.source(row)}
         return ExampleRecord(
             example_id_of(self.index.id(row)),
             self.label(row),
-            self.content(id),
+            f"sha256:{self.index.digest(row).hex()}",
             MODALITIES.get(about.get("modality", ""), 0),
             vector.astype("<f4").tobytes(),
             self.domain(id),
-            about.get("metadata", {"file": self.index.source(row)}),
+            {str(key): str(value) for key, value in metadata.items()},
             about.get("space"),
             sequence=id,
             create_time=about.get("time", self.record.time),
         )
 
     def sums(self) -> tuple[Floats, Floats]:
-        """Of the rows that are there: how many a label has, (C,), and their sums, (C, d)."""
+        """Of the rows that are there: how many a label has, (C,), and their sums, (C, d). Raises IndexFolderError."""
         counts, sums = (np.array(kind, np.float64) for kind in self.index.label_sums())
         gone = np.flatnonzero(self.dead & (self.index.label_codes >= 0))
         if len(gone):
@@ -147,6 +171,11 @@ class Attachment:
         chosen[[self._labels[label] + 1 for label in labels if label in self._labels]] = True
         chosen[0] = unlabeled
         return Base.of(self.index, self.generation, chosen[self.index.label_codes + 1] & ~self.dead)
+
+
+def content_key(digest: bytes) -> int:
+    """The beginning of a digest as a number: what no two contents share, for all that will ever be enrolled."""
+    return int.from_bytes(digest[:8], "little", signed=True)
 
 
 def example_id_of(row_id: str) -> str:

@@ -156,9 +156,8 @@ def _load(
         view.add_examples(batch)
     if attached := ledger.attachment(record.id):
         try:
-            attachment = indexes.reopen(record, attached[0], generation, attached[1])
-            view.attach(attachment, attachment.sums())
+            view.attach(*indexes.reopen(record, attached[0], generation, attached[1]))
         except RequestError as problem:
             logger.error("collection %s cannot be used: %s", record.id, problem)
-            view.problem = problem
+            view.problem, view.lost_index = problem, attached[0].index_id
     return view

@@ -2,11 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from functools import reduce
 
-import numpy as np
-
-from glimpse.index import Ids
 from glimpse.server import names
 from glimpse.server.answer import evidence
 from glimpse.server.checks import check_count, check_enum, check_range
@@ -14,7 +10,7 @@ from glimpse.server.classifying import Options, classify_inputs, zero_shot
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import embed_all
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
-from glimpse.server.neighborhood import search_all
+from glimpse.server.neighborhood import Wanted, search_all
 from glimpse.server.results import good_vectors, input_fields, settle
 from glimpse.server.rpc import Context, deadline_of, streaming, unary
 from glimpse.server.streams import first_config, inputs_of, ordered
@@ -25,6 +21,7 @@ from glimpse.v1 import classification_service_pb2_grpc, types_pb2
 _MAX_COLLECTIONS = 16
 _MAX_PROMPTED_LABELS = 1_000
 _MAX_NEIGHBORS = 1_000
+_MAX_DOMAINS = 1_000
 
 
 class ClassificationService(classification_service_pb2_grpc.ClassificationServiceServicer):
@@ -97,12 +94,14 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         await self.rooms.catalog.reach(request.min_revision, deadline)
         view = self._view(request.collection, "collection")
         _check_labels(view, request.label_ids)
+        if request.domains:
+            check_count(request.domains, _MAX_DOMAINS, "domains")
         source = self.rooms.source_of(view)
         outcomes = await embed_all(source, request.inputs, input_fields(request.inputs), deadline)
         revision, asked = view.record.revision, time.monotonic()
         queries = good_vectors(outcomes, source.dimension)
-        among = _among(view, request.label_ids, request.domains)
-        near = await search_all(self.rooms, view, queries, top_k, among)
+        wanted = Wanted(request.label_ids, request.domains) if request.label_ids or request.domains else None
+        near = await search_all(self.rooms, view, queries, top_k, wanted)
         found = [{"neighbors": evidence(view.record.id, neighbors)} for neighbors in near]
         head_seconds = time.monotonic() - asked
         results = settle(pb.SearchResult, request.inputs, outcomes, found, started, head_seconds)
@@ -115,14 +114,6 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
     def _view(self, name: str, field: str) -> CollectionView:
         [collection_id] = names.parse_name(name, "collections/*", field)
         return self.rooms.catalog.find(collection_id, field)
-
-
-def _among(view: CollectionView, labels: Sequence[str], domains: Sequence[str]) -> Ids | None:
-    """The examples that a search is limited to; None: all."""
-    found = [view.examples.of_labels(labels)] if labels else []
-    if domains:
-        found.append(view.examples.in_domains(domains))
-    return reduce(np.intersect1d, found) if found else None
 
 
 def _check_labels(view: CollectionView, label_ids: Sequence[str]) -> None:

@@ -56,7 +56,7 @@ class CollectionCalls(ResourceCalls):
     @unary
     async def GetCollection(self, request: pb.GetCollectionRequest, context: Context) -> pb.GetCollectionResponse:
         """One collection."""
-        return pb.GetCollectionResponse(collection=collection_message(self.view(request.name, "name")))
+        return pb.GetCollectionResponse(collection=collection_message(self.view(request.name, "name", usable=False)))
 
     @unary
     async def ListCollections(self, request: pb.ListCollectionsRequest, context: Context) -> pb.ListCollectionsResponse:
@@ -96,7 +96,7 @@ class CollectionCalls(ResourceCalls):
         self, request: pb.DeleteCollectionRequest, context: Context
     ) -> pb.DeleteCollectionResponse:
         """A collection and, with force, all that is in it."""
-        view = self.view(request.name, "name")
+        view = self.view(request.name, "name", usable=False)
         collection_id = view.record.id
 
         def plan() -> Callable[[Ledger], int]:

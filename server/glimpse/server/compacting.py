@@ -3,16 +3,16 @@
 import asyncio
 import itertools
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from glimpse.index import Ids, Mask, VectorType, rows_table, write_index
+from glimpse.index import GIVEN, Header, Ids, IndexFolderError, Manifest, Mask, VectorType, rows_table, write_index
 from glimpse.ledger import ExampleRecord, Ledger
 from glimpse.server.aside import aside
 from glimpse.server.attachment import MODALITIES, Attachment
@@ -20,8 +20,6 @@ from glimpse.server.context import Rooms
 from glimpse.server.errors import RequestError, failed_precondition
 from glimpse.server.view import CollectionView
 
-# Of the folders that this makes: the name of the index that it began with, and a number.
-_MADE = re.compile(r"(?P<first>.+)\.c(?P<number>\d+)")
 _READ_AHEAD = 1_000
 _NAMES = {int(number): name for name, number in MODALITIES.items()}
 
@@ -56,28 +54,47 @@ class _Fold:
 
 async def compact(rooms: Rooms, view: CollectionView) -> int:
     """Makes the new index aside, and swaps; returns the revision. Raises RequestError."""
-    below = view.examples.attachment
-    assert below is not None  # noqa: S101 (checked before)
-    fold = _Fold(below, np.flatnonzero(~below.dead), view.examples.last)
-    name, path = _free_name(rooms, below.record.index_id)
-    for left in path.parent.glob(f".{name}.*.tmp"):  # by a server that was killed
-        await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
-    loop = asyncio.get_running_loop()
+    async with rooms.compacting:  # one at a time: each takes a core, and a disk
+        below = view.examples.attachment
+        if below is None:
+            raise _changed(view)
+        fold = _Fold(below, np.flatnonzero(~below.dead), view.examples.last)
+        name, path = _free_name(rooms, view.record.id)
+        try:
+            await aside(_writing(rooms, view, fold, path))
+            generation = rooms.catalog.next_generation()
+            made, _ = await aside(lambda: rooms.indexes.open(view.record, name, generation, "collection"))
+            made.record = replace(made.record, made=True)
+            revision, left = await _swap(rooms, view, fold, made)
+        except BaseException as error:
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            if isinstance(error, IndexFolderError | OSError):
+                why = error.strerror if isinstance(error, OSError) else error.message
+                raise failed_precondition("COMPACTION_FAILED", f"the new index cannot be written: {why}") from error
+            raise
+        if left:
+            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+        return revision
+
+
+def _writing(rooms: Rooms, view: CollectionView, fold: _Fold, path: Path) -> Callable[[], Manifest]:
+    loop, manifest = asyncio.get_running_loop(), fold.below.index.manifest
 
     def read(query: Callable[[Ledger], list[ExampleRecord]]) -> list[ExampleRecord]:
         return asyncio.run_coroutine_threadsafe(rooms.catalog.read(query), loop).result()
 
-    tables = _tables(view.record.id, fold, read)
+    header = Header(
+        backbone=manifest.backbone,
+        embedding_space=manifest.embedding_space,
+        dimension=manifest.dimension,
+        # As they were enrolled: an example that is deleted takes its effect back exactly.
+        vector_type="float32" if view.examples.enrolled else manifest.vector_type,
+        rebuild=f"glimpse index compact --collection {view.record.id}",
+    )
+    factory = manifest.index.factory if manifest.index.chosen == GIVEN else None
+    tables = _tables(view.record.id, fold, header, read)
     # One thread: those who ask meanwhile come first.
-    await aside(lambda: write_index(path, tables, below.index.manifest.header(), threads=1))
-    made = await aside(lambda: rooms.indexes.open(view.record, name, rooms.catalog.next_generation(), "collection"))
-    try:
-        revision = await _swap(rooms, view, fold, made)
-    except RequestError:
-        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-        raise
-    await _tidy(rooms, below.record.index_id)
-    return revision
+    return lambda: write_index(path, tables, header, factory=factory, threads=1)
 
 
 async def stop_compactions(rooms: Rooms) -> None:
@@ -88,33 +105,55 @@ async def stop_compactions(rooms: Rooms) -> None:
     await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _swap(rooms: Rooms, view: CollectionView, fold: _Fold, made: Attachment) -> int:
-    gone: list[int] = []
+async def _swap(rooms: Rooms, view: CollectionView, fold: _Fold, made: Attachment) -> tuple[int, Path | None]:
+    """The revision, and the folder of an index that nobody needs any more."""
+    gone, left = list[int](), list[Path]()
 
     def plan() -> Callable[[Ledger], int]:
         rooms.catalog.check_current(view, "collection")
         if view.examples.attachment is not fold.below:
-            message = f"collection {view.record.id!r} has another index now; compact that one"
-            raise failed_precondition("INDEX_CHANGED", message, "collection")
+            raise _changed(view)
         gone[:] = fold.gone(view)
         return lambda ledger: ledger.replace_index(view.record.id, made.record, fold.last, gone)
 
     def apply(revision: int) -> int:
         made.bury(np.array(gone, np.int64) + made.first)
         view.replace_index(made, fold.last, fold.moved(view.fitted_ids, made.first))
+        # Here, as no other write can be under way.
+        left.extend(_unneeded(rooms, fold.below))
         return view.moved_to(revision)
 
-    return await rooms.catalog.write(plan, apply)
+    revision = await rooms.catalog.write(plan, lambda revision: apply(revision))
+    return revision, left[0] if left else None
+
+
+def _changed(view: CollectionView) -> RequestError:
+    message = f"collection {view.record.id!r} has another index now; compact that one"
+    return failed_precondition("INDEX_CHANGED", message, "collection")
+
+
+def _unneeded(rooms: Rooms, below: Attachment) -> Iterator[Path]:
+    """The folder of an index that this made and no collection stands on, out of everybody's way."""
+    there = [view.examples.attachment for view in rooms.catalog]
+    used = {one.record.index_id for one in there if one} | {view.lost_index for view in rooms.catalog}
+    if below.record.made and below.record.index_id not in used:
+        path = rooms.indexes.path(below.record.index_id, "collection")
+        with suppress(OSError):
+            yield path.rename(path.with_name(f".{path.name}.old.tmp"))
 
 
 def _tables(
-    collection_id: str, fold: _Fold, read: Callable[[Callable[[Ledger], list[ExampleRecord]]], list[ExampleRecord]]
+    collection_id: str,
+    fold: _Fold,
+    header: Header,
+    read: Callable[[Callable[[Ledger], list[ExampleRecord]]], list[ExampleRecord]],
 ) -> Iterator[pa.Table]:
     """The rows of the old index that are there, then what was enrolled; a few at a time."""
     index = fold.below.index
     live: Mask = np.zeros(len(index), bool)
     live[fold.rows] = True
-    yield from index.tables(live)
+    for table in index.tables(live):
+        yield _timed(table, fold.below.record.time)
     after = 0
     while after < fold.last:
         some = read(lambda ledger, after=after: _some(ledger, collection_id, after, fold.last))  # type: ignore[misc]
@@ -122,7 +161,14 @@ def _tables(
             return
         after = some[-1].sequence
         fold.enrolled += [one.sequence for one in some]
-        yield _table(some, index.manifest.vector_type)
+        yield _table(some, header.vector_type)
+
+
+def _timed(table: pa.Table, time: int) -> pa.Table:
+    """Rows that keep the time that they have been there since."""
+    told = [json.loads(one or "{}") for one in table["about"].to_pylist()]
+    about = [json.dumps({"time": time, **one} if isinstance(one, dict) else {"time": time}) for one in told]
+    return table.set_column(table.schema.get_field_index("about"), table.schema.field("about"), [about])
 
 
 def _some(ledger: Ledger, collection_id: str, after: int, last: int) -> list[ExampleRecord]:
@@ -154,18 +200,10 @@ def _table(examples: list[ExampleRecord], vector_type: VectorType) -> pa.Table:
     )
 
 
-def _free_name(rooms: Rooms, index_id: str) -> tuple[str, Path]:
-    """Of the next index made of this one."""
-    first = found["first"] if (found := _MADE.fullmatch(index_id)) else index_id
+def _free_name(rooms: Rooms, collection_id: str) -> tuple[str, Path]:
+    """Of the next index made of this collection."""
     for number in itertools.count(1):
-        path = rooms.indexes.path(name := f"{first}.c{number}", "collection")
+        path = rooms.indexes.path(name := f"{collection_id}.c{number}", "collection")
         if not path.exists():
             return name, path
     raise AssertionError("numbers do not end")
-
-
-async def _tidy(rooms: Rooms, index_id: str) -> None:
-    """Removes an index that this made and no collection stands on any more. Those that people brought stay."""
-    used = {below.record.index_id for view in rooms.catalog if (below := view.examples.attachment)}
-    if _MADE.fullmatch(index_id) and index_id not in used:
-        await asyncio.to_thread(shutil.rmtree, rooms.indexes.path(index_id, "collection"), ignore_errors=True)

@@ -1,5 +1,6 @@
 """What the three services share: settings, backbones, the catalog."""
 
+import asyncio
 from asyncio import Task
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ class Rooms:
     fitter: Fitter
     searchers: ThreadPoolExecutor
     indexes: Indexes
+    #: Held by whoever compacts.
+    compacting: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Those that run, by what they are of; each gives the revision that it made.
     compactions: dict[CollectionView, Task[int]] = field(default_factory=dict)
     duty: Duty = field(default_factory=Duty)

@@ -1,12 +1,17 @@
 """CollectionService's calls on examples."""
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
 
-from glimpse.ledger import Ledger
+import numpy as np
+
+from glimpse.ledger import ExampleRecord, Ledger, NotFound
 from glimpse.server import names
 from glimpse.server.attachment import Attachment
 from glimpse.server.enrolling import enroll
-from glimpse.server.errors import not_found
+from glimpse.server.errors import invalid, not_found
 from glimpse.server.messages import example_message
 from glimpse.server.resource_calls import ResourceCalls
 from glimpse.server.rpc import Context, deadline_of, unary
@@ -27,33 +32,54 @@ class ExampleCalls(ResourceCalls):
     async def GetExample(self, request: pb.GetExampleRequest, context: Context) -> pb.GetExampleResponse:
         """One example."""
         view, example_id = self.example(request.name)
-        if (row := _row(view, example_id)) is not None:
-            [record] = _below(view).records(row - 1, 1, None)
-        else:
-            record = await self.catalog.read(lambda ledger: ledger.example(view.record.id, example_id))
+        record = await self._record(view, example_id)
         space = view.record.embedding_space if request.include_vector else ""
         return pb.GetExampleResponse(example=example_message(view.record.id, record, space))
 
+    async def _record(self, view: CollectionView, example_id: str) -> ExampleRecord:
+        if (row := _row(view, example_id)) is None:
+            try:
+                return await self.catalog.read(lambda ledger: ledger.example(view.record.id, example_id))
+            except NotFound:
+                # Folded into the index meanwhile, perhaps.
+                if (row := _row(view, example_id)) is None:
+                    raise
+        [record] = await asyncio.to_thread(_below(view).records, np.array([row], np.int64))
+        return record
+
     @unary
     async def ListExamples(self, request: pb.ListExamplesRequest, context: Context) -> pb.ListExamplesResponse:
-        """The examples of a collection, oldest first."""
+        """The examples of a collection, oldest first; then the rows of its index."""
         view = self.view(request.parent, "parent")
-        collection_id, label_id = view.record.id, request.label_id or None
+        label_id = request.label_id or None
         if label_id is not None and label_id not in view.labels:
             raise not_found("LABEL_NOT_FOUND", f"there is no label {label_id!r}", "label_id")
-        after = names.page_number(request.page_token)
-        size = names.page_size(request.page_size)
-        records = await self.catalog.read(
-            lambda ledger: list(ledger.examples(collection_id, after=after, limit=size + 1, label_id=label_id))
-        )
-        if (below := view.examples.attachment) and len(records) <= size:
-            records += below.records(after, size + 1 - len(records), label_id)
+        place, size = _Place.read(request.page_token, view), names.page_size(request.page_size)
+        while True:
+            below = view.examples.attachment
+            records = await self._page(view, place, size + 1, label_id)
+            if view.examples.attachment is below:
+                break
+            # What was enrolled is in the index now: the same page, there.
+            place = _Place.read(request.page_token, view)
         space = view.record.embedding_space if request.include_vector else ""
         more = len(records) > size
         return pb.ListExamplesResponse(
-            examples=[example_message(collection_id, record, space) for record in records[:size]],
-            next_page_token=names.page_token(str(records[size - 1].sequence)) if more else "",
+            examples=[example_message(view.record.id, record, space) for record in records[:size]],
+            next_page_token=_Place.token(records[size - 1], below) if more else "",
         )
+
+    async def _page(self, view: CollectionView, place: "_Place", limit: int, label: str | None) -> list[ExampleRecord]:
+        below, records = view.examples.attachment, list[ExampleRecord]()
+        if place.row is None:
+            collection_id = view.record.id
+            records = await self.catalog.read(
+                lambda ledger: list(ledger.examples(collection_id, after=place.after, limit=limit, label_id=label))
+            )
+        if below and len(records) < limit:
+            some = below.page(-1 if place.row is None else place.row, limit - len(records), label)
+            records += await asyncio.to_thread(below.records, some)
+        return records
 
     @unary
     async def DeleteExample(self, request: pb.DeleteExampleRequest, context: Context) -> pb.DeleteExampleResponse:
@@ -72,6 +98,32 @@ class ExampleCalls(ResourceCalls):
 
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteExampleResponse(revision=revision)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page begins: after a sequence number, or after a row of the index."""
+
+    after: int = 0
+    row: int | None = None
+
+    @classmethod
+    def read(cls, token: str, view: CollectionView) -> Self:
+        """From a page token. Raises RequestError where it is of an index that is there no more."""
+        digest, dot, row = names.page_after(token).partition(".")
+        if not dot:
+            return cls(names.page_number(token))
+        below = view.examples.attachment
+        if below is None or not below.record.digest.startswith(digest) or not row.isdecimal():
+            raise invalid("INVALID_PAGE_TOKEN", "not a page token of this list as it is now", "page_token")
+        return cls(row=int(row))
+
+    @staticmethod
+    def token(last: ExampleRecord, below: Attachment | None) -> str:
+        """For the page after an example."""
+        if below is None or last.sequence < below.first:
+            return names.page_token(str(last.sequence))
+        return names.page_token(f"{below.record.digest[:16]}.{last.sequence - below.first}")
 
 
 def _row(view: CollectionView, example_id: str) -> int | None:

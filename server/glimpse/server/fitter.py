@@ -88,7 +88,8 @@ class Fitter:
                 self._ended.notify_all()
 
     async def _fit(self, view: CollectionView) -> None:
-        engine, taken, revision = view.engine, snapshot(view), view.record.revision
+        engine, below = view.engine, view.examples.attachment
+        taken, revision = snapshot(view), view.record.revision
         pinned = self._heads.get(view.record.pinned_head)
         if taken.labels and len(taken.examples.ids) + len(taken.negatives.ids):
             try:
@@ -97,8 +98,8 @@ class Fitter:
                 return
             fit_them = partial(fit, examples, pinned, independent=view.independent)
             fitted = await aside(fit_them)
-            if view.engine is not engine:  # it learned anew meanwhile
-                return
+            if view.engine is not engine or view.examples.attachment is not below:
+                return  # it learned anew meanwhile, or calls its rows otherwise: taken anew
             engine.adopt(fitted, taken.token, whole=taken.whole)
         else:
             engine.forget_fit(taken.token)

@@ -1,12 +1,15 @@
 """Which examples a collection holds, and whose they are: those enrolled, and the rows of the index below."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from glimpse.index import Ids
+from glimpse.index import Among, Ids
 from glimpse.ledger import ExampleRecord
-from glimpse.server.attachment import Attachment
+from glimpse.server.attachment import Attachment, content_key
+
+T = TypeVar("T")
 
 
 class Holdings:
@@ -22,7 +25,7 @@ class Holdings:
         self._of_label: dict[str, list[int]] = {}
         # Of the examples that have one.
         self._domains: dict[int, str] = {}
-        self._contents: dict[int, str] | None = {} if contents else None
+        self._contents: dict[int, int] | None = {} if contents else None
 
     def __len__(self) -> int:
         return len(self._enrolled) + (self.attachment.count if self.attachment else 0)
@@ -45,7 +48,8 @@ class Holdings:
         if example.domain:
             self._domains[example.sequence] = example.domain
         if self._contents is not None:
-            self._contents[example.sequence] = example.content_digest
+            digest = bytes.fromhex(example.content_digest.removeprefix("sha256:"))
+            self._contents[example.sequence] = content_key(digest)
 
     def forget(self, sequence: int) -> None:
         """One is there no more."""
@@ -106,19 +110,24 @@ class Holdings:
     def of_labels(self, label_ids: Sequence[str]) -> Ids:
         """The numbers of some labels' examples: (n,)."""
         once = dict.fromkeys(label_ids)
-        found = np.array([sequence for label in once for sequence in self._of_label.get(label, ())], np.int64)
+        found = self.enrolled_of(*once)
         if not self.attachment:
             return found
         return np.concatenate([found, *(self.attachment.of_label(label) for label in once)])
 
-    def enrolled_of(self, label_id: str) -> Ids:
-        """The numbers of those of a label that were enrolled: (n,)."""
-        return np.array(self._of_label.get(label_id, ()), np.int64)
+    def enrolled_of(self, *label_ids: str) -> Ids:
+        """The numbers of those of some labels that were enrolled: (n,)."""
+        return np.array([one for label in label_ids for one in self._of_label.get(label, ())], np.int64)
 
-    def in_domains(self, domains: Sequence[str]) -> Ids:
-        """The numbers of some domains' examples: (n,)."""
-        found = np.array([sequence for sequence, domain in self._domains.items() if domain in domains], np.int64)
-        return np.concatenate([found, self.attachment.in_domains(domains)]) if self.attachment else found
+    def among(self, labels: Collection[str], domains: Collection[str]) -> Among | None:
+        """The examples of some labels and domains; empty: of all. None: all there are."""
+        if not labels and not domains:
+            return None
+        labels, domains = set(labels), set(domains)
+        some = self._enrolled if not labels else self.enrolled_of(*labels).tolist()
+        ids = [one for one in some if not domains or self._domains.get(one, "") in domains]
+        rows = self.attachment.among(labels, domains) if self.attachment else np.empty(0, bool)
+        return Among(np.array(ids, np.int64), rows)
 
     def domains(self, sequences: Ids) -> Sequence[str]:
         """The domains of examples, one each, empty for none; or none at all where no example has one."""
@@ -128,13 +137,13 @@ class Holdings:
             return ()
         return [self._domains.get(sequence, "") for sequence in sequences.tolist()]
 
-    def contents(self, sequences: Ids) -> Sequence[str]:
+    def contents(self, sequences: Ids) -> Sequence[int]:
         """What the same content is known by, where that was wanted: one each."""
         assert self._contents is not None  # noqa: S101 (it was wanted)
         known = self._contents
         return self._each(sequences, known.__getitem__, lambda one: self._below().content(one))
 
-    def _each(self, sequences: Ids, enrolled: Callable[[int], str], below: Callable[[int], str]) -> list[str]:
+    def _each(self, sequences: Ids, enrolled: Callable[[int], T], below: Callable[[int], T]) -> list[T]:
         first = self.attachment.first if self.attachment else np.inf
         return [below(one) if one >= first else enrolled(one) for one in sequences.tolist()]
 

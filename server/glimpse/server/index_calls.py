@@ -17,6 +17,10 @@ from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
 
 
+class _ThereAlready(Exception):
+    """The very index is attached: nothing is to be done."""
+
+
 class IndexCalls(ResourceCalls):
     """See the contract."""
 
@@ -26,15 +30,15 @@ class IndexCalls(ResourceCalls):
         view = self.view(request.collection, "collection")
         [index_id] = names.parse_name(request.index, "indexes/*", "index")
         generation = self.catalog.next_generation()
-        opened = await aside(partial(self.rooms.indexes.open, view.record, index_id, generation, "index"))
-        if (there := view.examples.attachment) and there.same(opened):
-            return pb.AttachIndexResponse(collection=collection_message(view), revision=view.record.revision)
-        sums = await aside(opened.sums)
+        opened, sums = await aside(partial(self.rooms.indexes.open, view.record, index_id, generation, "index"))
         labels = [LabelRecord(label) for label in opened.labels]
 
         def plan() -> Callable[[Ledger], tuple[list[LabelRecord], int]]:
             self.catalog.check_current(view, "collection")
+            if (there := view.examples.attachment) and there.same(opened):
+                raise _ThereAlready
             _check_none(view)
+            self.rooms.indexes.check_there(index_id, "index")
             if len(view.labels.keys() | set(opened.labels)) > self.settings.max_labels:
                 raise exhausted("TOO_MANY_LABELS", f"a collection takes {self.settings.max_labels}").at("index")
             return lambda ledger: ledger.attach(view.record.id, opened.record, labels)
@@ -45,20 +49,22 @@ class IndexCalls(ResourceCalls):
             view.attach(opened, sums)
             return view.moved_to(done[1])
 
-        _, revision = await self.catalog.write(plan, apply)
+        try:
+            _, revision = await self.catalog.write(plan, apply)
+        except _ThereAlready:
+            revision = view.record.revision
         return pb.AttachIndexResponse(collection=collection_message(view), revision=revision)
 
     @unary
     async def DetachIndex(self, request: pb.DetachIndexRequest, context: Context) -> pb.DetachIndexResponse:
         """A collection without its index."""
-        [collection_id] = names.parse_name(request.collection, "collections/*", "collection")
-        view = self.catalog.find(collection_id, "collection", usable=False)
+        view = self.view(request.collection, "collection", usable=False)
 
         def plan() -> Callable[[Ledger], int]:
             self.catalog.check_current(view, "collection")
             if view.problem is None:
                 _attachment(view)
-            return lambda ledger: ledger.detach(collection_id)
+            return lambda ledger: ledger.detach(view.record.id)
 
         def apply(revision: int) -> int:
             view.detach()

@@ -2,16 +2,21 @@
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from glimpse.fewshot.vectors import Floats
 from glimpse.index import BulkIndex, IndexFolderError, digest
 from glimpse.index.manifest import MANIFEST_NAME
 from glimpse.ledger import AttachmentRecord, CollectionRecord
 from glimpse.server.attachment import Attachment
 from glimpse.server.checks import check_label_id
 from glimpse.server.errors import RequestError, failed_precondition, invalid, not_found
+from glimpse.v1 import types_pb2
 
+#: Of each label: how many rows it has, (C,), and their sums, (C, d).
+Sums = tuple[Floats, Floats]
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -28,34 +33,46 @@ class Indexes:
             raise invalid("INVALID_ID", message, field)
         return self.folder / index_id
 
-    def open(self, record: CollectionRecord, index_id: str, generation: int, field: str) -> Attachment:
-        """An index as what a collection can stand on. Raises RequestError."""
+    def check_there(self, index_id: str, field: str) -> Path:
+        """An index's folder, which is there. Raises RequestError."""
         path = self.path(index_id, field)
         if not path.is_dir():
             message = f"there is no index {index_id!r} in the server's folder of indexes; bring its folder there"
             raise not_found("INDEX_NOT_FOUND", message, field)
+        return path
+
+    def open(
+        self, record: CollectionRecord, index_id: str, generation: int, field: str, dead: Sequence[int] = ()
+    ) -> tuple[Attachment, Sums]:
+        """An index as what a collection can stand on, and what its labels' rows come to. Raises RequestError."""
+        path = self.check_there(index_id, field)
         try:
+            before = digest(path / MANIFEST_NAME) if (path / MANIFEST_NAME).is_file() else ""
             index = BulkIndex.open(path)
-            found = AttachmentRecord(index_id, digest(path / MANIFEST_NAME), time.time_ns() // 1_000)
-        except (IndexFolderError, OSError) as error:
-            raise failed_precondition(
-                "INDEX_UNUSABLE", f"index {index_id!r}: {_without(error, path)}", field
-            ) from error
-        self._check(record, index, index_id, field)
-        return Attachment(found, index, generation)
+            if digest(path / MANIFEST_NAME) != before:
+                raise IndexFolderError(path, "is being changed; try again")
+            self._check(record, index, index_id, field)
+            found = AttachmentRecord(index_id, before, time.time_ns() // 1_000)
+            independent = record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
+            attachment = Attachment(found, index, generation, dead, contents=independent)
+            return attachment, attachment.sums()
+        except (IndexFolderError, OSError, ValueError, IndexError) as error:
+            message = f"index {index_id!r}: {_without(error, path)}"
+            raise failed_precondition("INDEX_UNUSABLE", message, field) from error
 
     def reopen(
-        self, record: CollectionRecord, attached: AttachmentRecord, generation: int, dead: list[int]
-    ) -> Attachment:
+        self, record: CollectionRecord, attached: AttachmentRecord, generation: int, dead: Sequence[int]
+    ) -> tuple[Attachment, Sums]:
         """The index that a collection stands on, as it was. Raises RequestError."""
         try:
-            found = self.open(record, attached.index_id, generation, "collection")
+            found, sums = self.open(record, attached.index_id, generation, "collection", dead)
         except RequestError as error:
             raise failed_precondition("INDEX_UNUSABLE", error.message, "collection") from error
         if found.record.digest != attached.digest:
             message = f"index {attached.index_id!r} is not what it was when it was attached; bring that back, or detach"
             raise failed_precondition("INDEX_UNUSABLE", message, "collection")
-        return Attachment(attached, found.index, generation, dead)
+        found.record = attached
+        return found, sums
 
     def _check(self, record: CollectionRecord, index: BulkIndex, index_id: str, field: str) -> None:
         manifest = index.manifest

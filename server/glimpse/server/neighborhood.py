@@ -1,14 +1,14 @@
 """Which examples, known strangers and labels are near an input."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from glimpse.fewshot import Nearest
 from glimpse.fewshot.vectors import Array, Rows
-from glimpse.index import Ids, LayeredIndex
+from glimpse.index import LayeredIndex
 from glimpse.server.context import Rooms
 from glimpse.server.gallery import CANDIDATES
 from glimpse.server.view import CollectionView, Neighbor
@@ -27,26 +27,38 @@ class Neighborhood:
     candidates: Rows | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Labels and domains that a search is limited to; empty: all."""
+
+    labels: Collection[str]
+    domains: Collection[str]
+
+
 async def look_around(rooms: Rooms, view: CollectionView, queries: Array, k: int) -> Neighborhood:
     """Finds what an answer needs, and the k nearest examples as its evidence."""
     if not len(queries) or not view.engine.labels:
         return Neighborhood([[] for _ in queries], Nearest.none(len(queries)))
-    candidates = None
     # How near examples are is asked for even where no evidence is.
     strangers = await search(rooms, view, view.negatives, queries, max(k, 1))
-    if view.engine.lda.dense:
-        near = await search(rooms, view, view.index, queries, max(k, 1))
-    else:  # last: rows stay what they are as long as nothing is awaited
-        candidates, near = await _among_candidates(rooms, view, queries, max(k, 1))
+    while True:
+        dense, gallery, candidates = view.engine.lda.dense, view.gallery, None
+        if dense:
+            near = await search(rooms, view, view.index, queries, max(k, 1))
+        else:  # last: rows stay what they are as long as nothing is awaited
+            candidates, near = await _among_candidates(rooms, view, queries, max(k, 1))
+        # An index of very many labels may have come meanwhile, or gone.
+        if (view.engine.lda.dense, view.gallery) == (dense, gallery):
+            break
     return Neighborhood(_nearest(k, near, strangers), Nearest(_first(near), _first(strangers)), candidates)
 
 
 async def search_all(
-    rooms: Rooms, view: CollectionView, queries: Array, k: int, among: Ids | None = None
+    rooms: Rooms, view: CollectionView, queries: Array, k: int, wanted: Wanted | None = None
 ) -> list[list[Neighbor]]:
     """The k nearest examples, of labels of any role; nearest first."""
     indexes = (view.index, view.negatives, view.unlabeled)
-    return _nearest(k, *[await search(rooms, view, index, queries, k, among) for index in indexes])
+    return _nearest(k, *[await search(rooms, view, index, queries, k, wanted) for index in indexes])
 
 
 def _nearest(k: int, *found: Sequence[Sequence[Neighbor]]) -> list[list[Neighbor]]:
@@ -58,16 +70,21 @@ def _nearest(k: int, *found: Sequence[Sequence[Neighbor]]) -> list[list[Neighbor
 
 
 async def search(
-    rooms: Rooms, view: CollectionView, index: LayeredIndex, queries: Array, k: int, among: Ids | None = None
+    rooms: Rooms, view: CollectionView, index: LayeredIndex, queries: Array, k: int, wanted: Wanted | None = None
 ) -> list[list[Neighbor]]:
     """The k nearest examples in an index, all or some; nearest first. In a thread where others would wait."""
-    count = len(index) if among is None else min(len(index), len(among))
-    if count == 0:
+    if not len(index):
         return [[] for _ in queries]
-    if queries.size * count <= _INLINE_SEARCH:
-        return view.named(*index.search(queries, k, among))
     loop = asyncio.get_running_loop()
-    return view.named(*await loop.run_in_executor(rooms.searchers, index.search, queries, k, among))
+    while True:
+        below = view.examples.attachment
+        among = view.examples.among(wanted.labels, wanted.domains) if wanted else None
+        if queries.size * len(index) <= _INLINE_SEARCH:
+            return view.named(*index.search(queries, k, among))
+        found = await loop.run_in_executor(rooms.searchers, index.search, queries, k, among)
+        # Another index below calls its rows otherwise.
+        if view.examples.attachment is below:
+            return view.named(*found)
 
 
 async def _among_candidates(

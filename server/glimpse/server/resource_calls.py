@@ -20,10 +20,10 @@ class ResourceCalls:
         self.settings = rooms.settings
         self.catalog = rooms.catalog
 
-    def view(self, name: str, field: str) -> CollectionView:
-        """The collection of a resource name."""
+    def view(self, name: str, field: str, *, usable: bool = True) -> CollectionView:
+        """The collection of a resource name; `usable`: that can answer."""
         [collection_id] = names.parse_name(name, "collections/*", field)
-        return self.catalog.find(collection_id, field)
+        return self.catalog.find(collection_id, field, usable=usable)
 
     def label(self, name: str, field: str) -> tuple[CollectionView, str]:
         """The id of the label of a resource name, and its collection."""

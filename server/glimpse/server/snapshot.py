@@ -70,6 +70,8 @@ def snapshot(view: CollectionView) -> Snapshot:
         some = sample(len(ids), _MOST_EXAMPLES)
         ids, rows, whole = ids[some], rows[some], False
         labels, rows = _shown(labels, rows, moments.texts)
+    order = np.argsort(ids, kind="stable")  # of enrolment; of a sample alone, where there are very many
+    ids, rows = ids[order], rows[order]
     return Snapshot(
         token,
         whole,
@@ -85,12 +87,11 @@ def snapshot(view: CollectionView) -> Snapshot:
 
 
 def _sequences(view: CollectionView, labels: Sequence[str]) -> tuple[Ids, Rows]:
-    """The examples of labels in the order of their enrolment, and their labels' places."""
+    """The examples of labels, one label after the other, and their labels' places."""
     ids = [view.examples.of_labels([label]) for label in labels]
     rows = np.repeat(np.arange(len(labels)), [len(some) for some in ids])
     flat = np.concatenate([*ids, np.empty(0, np.int64)])
-    order = np.argsort(flat, kind="stable")
-    return flat[order], rows[order].astype(np.intp)
+    return flat, rows.astype(np.intp)
 
 
 def _shown(labels: Sequence[str], rows: Rows, texts: Container[str]) -> tuple[list[str], Rows]:
@@ -111,6 +112,6 @@ def _of_role(view: CollectionView, index: LayeredIndex) -> Stored:
 def _contents(view: CollectionView, ids: Ids) -> Rows | None:
     if not view.independent:
         return None
-    numbers: dict[str, int] = {}
+    numbers: dict[int, int] = {}
     found = [numbers.setdefault(content, len(numbers)) for content in view.examples.contents(ids)]
     return np.array(found, np.intp)

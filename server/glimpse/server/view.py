@@ -17,6 +17,9 @@ from glimpse.server.holdings import Holdings
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
+# Examples at a time: it bounds the copy.
+_LEARNED = 50_000
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
@@ -40,8 +43,9 @@ class CollectionView:
         self.negatives = LayeredIndex(record.dimension)
         self.unlabeled = LayeredIndex(record.dimension)
         self.examples = Holdings(contents=self.independent)
-        #: Why the index below cannot be had, where that is so: then nothing can be answered.
+        #: Why the index below cannot be had, where that is so, and its name: then nothing can be answered.
         self.problem: RequestError | None = None
+        self.lost_index = ""
         #: Of labels, where they are very many.
         self.gallery = Gallery()
         #: The examples that `engine.fitted` is of, in its order, and the revision.
@@ -160,13 +164,16 @@ class CollectionView:
         places = [place for place, label in enumerate(attachment.labels) if counts[place] and self._in_class(label)]
         if labels := [attachment.labels[place] for place in places]:
             self.engine.add_sums(labels, counts[places], sums[places])
-            self.gallery.put(self.engine, labels)
+            if self.engine.lda.dense:
+                self.gallery.put(self.engine, labels)
+            else:  # all at once takes less than one by one
+                self.gallery = Gallery()
         self.engine.outdate()
         self._changed(self)
 
     def detach(self) -> None:
         """Takes the index below away, with its examples."""
-        self.problem = None
+        self.problem, self.lost_index = None, ""
         self._lay(None)
         self._learn_anew()
         self._changed(self)
@@ -196,14 +203,17 @@ class CollectionView:
         version = self.engine.version
         self.engine, self.gallery = Engine(self.record.dimension), Gallery()
         self.engine.version = version  # what waits for a fit counts on
-        for label in self.labels.values():
-            if not can_answer(label):
-                continue
+        can = [label for label in self.labels.values() if can_answer(label)]
+        # Texts first: beside examples each would move all.
+        for label in can:
             if label.prompt_vector is not None:
                 self.engine.set_text(label.id, np.frombuffer(label.prompt_vector, "<f4"))
-            ids = self.examples.enrolled_of(label.id)
-            if len(ids):
-                self.engine.add([label.id] * len(ids), self.index.vectors(ids), self.examples.domains(ids))
+        of_label = [self.examples.enrolled_of(label.id) for label in can]
+        names = [label.id for label, some in zip(can, of_label, strict=True) for _ in some]
+        ids = np.concatenate([np.empty(0, np.int64), *of_label])
+        for start in range(0, len(ids), _LEARNED):
+            part = slice(start, start + _LEARNED)
+            self.engine.add(names[part], self.index.vectors(ids[part]), self.examples.domains(ids[part]))
         self.engine.outdate()
 
     def _in_class(self, label_id: str) -> bool:

@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("index_id", sa.Text, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
         sa.Column("time", sa.BigInteger, nullable=False),
+        sa.Column("made", sa.Boolean, nullable=False),
     )
     attachment = sa.ForeignKey("attachments.collection_id", ondelete="CASCADE")
     op.create_table(

@@ -1,0 +1,88 @@
+"""What to build, what is told of it meanwhile, what came of it, and what does the work."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from glimpse.backbone import Bundle
+from glimpse.builder.embedding import Made, Tally
+from glimpse.builder.entries import Entry, Unreadable
+from glimpse.builder.fields import Columns
+from glimpse.builder.folder import Folder
+from glimpse.builder.folders import Layout
+from glimpse.builder.inputs import read_inputs
+from glimpse.index.manifest import Manifest, VectorType
+from glimpse.index.train import Make, make_index
+
+Inputs = Iterator[Entry | Unreadable]
+Write = Callable[[Made], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to build.
+
+    Attributes:
+        inputs: folders, patterns, tables, tars; as `read_inputs` takes them.
+        backbone: a bundle's folder, or glimpse-mini.
+        resume: whether to go on with what is in `out`, or to add to it.
+        factory: "auto", or as faiss.index_factory takes it.
+        shard_size: rows of a shard, at most, in steps of 256.
+        vectors: None: as the index has them already, or float16.
+        min_recall: of the ten nearest, how many the index has to find.
+        threads: of encoding, and as many that decode; None: every core.
+        rebuild: the command that does it again, for the manifest.
+    """
+
+    inputs: Sequence[str]
+    backbone: str
+    out: Path
+    layout: Layout = field(default_factory=Layout)
+    columns: Columns = field(default_factory=Columns)
+    resume: bool = False
+    factory: str = "auto"
+    shard_size: int = 65_536
+    vectors: VectorType | None = None
+    min_recall: float = 0.95
+    threads: int | None = None
+    rebuild: str = ""
+
+
+class Watch(Protocol):
+    """Is told how far a build is."""
+
+    def total(self, inputs: int) -> None:
+        """How many inputs there are, where that was quick to find out. From another thread."""
+
+    def advance(self, tally: Tally) -> None:
+        """What became of the inputs so far. From another thread."""
+
+    def stage(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Something after the inputs, of so many steps: what is yielded is told how many more are done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What came of it. `named`: the first few inputs that failed."""
+
+    out: Path
+    manifest: Manifest
+    tally: Tally
+    named: Sequence[Unreadable]
+    seconds: float
+    index_seconds: float
+
+
+class Engine(NamedTuple):
+    """What does the work. `embed` makes the rows of all inputs, and writes them in the order of the inputs."""
+
+    embed: Callable[[Plan, Bundle, Folder, Inputs, Write], None]
+    make_index: Make = make_index
+
+
+def inputs_of(plan: Plan, bundle: Bundle) -> Inputs:
+    """What a plan reads, as the backbone can. Raises BuildError."""
+    return iter(read_inputs(plan.inputs, plan.layout, plan.columns, set(bundle.manifest.modalities)))

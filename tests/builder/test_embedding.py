@@ -1,0 +1,71 @@
+"""What one input alone can do: fail, with a reason, whatever it is."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from glimpse.backbone import Kind, Reader
+from glimpse.builder.embedding import Looked, look
+from glimpse.builder.entries import Entry
+from glimpse.builder.fields import MAX_BYTES
+from glimpse.builder.known import Known, make_known
+from support.building import painted
+from support.bundles import tiny_dual_bundle
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    return Reader(tiny_dual_bundle(tmp_path_factory.mktemp("look") / "bundle", dimension=16), threads=1)
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Iterator[Known]:
+    make_known(tmp_path / "known", [], [])
+    with closing(Known(tmp_path / "known")) as known:
+        yield known
+
+
+def entry(content: Path | str, kind: Kind = "image") -> Entry:
+    return Entry("a", "here", kind, None, None, content)
+
+
+def why(entry: Entry, known: Known, reader: Reader) -> str:
+    found, _ = look(entry, known, reader)
+    return "" if isinstance(found, Looked) else found.reason
+
+
+def test_a_file_too_large_is_not_read(known: Known, reader: Reader, tmp_path: Path, monkeypatch: Any) -> None:
+    path = painted(tmp_path, ["small"]) / "small.png"
+    assert why(entry(path), known, reader) == ""
+    os.truncate(path, MAX_BYTES + 1)
+    monkeypatch.setattr(Path, "read_bytes", None)
+    assert why(entry(path), known, reader) == "FILE_TOO_LARGE"
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_not_waited_for(known: Known, reader: Reader, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    reasons: list[str] = []
+    # Where it is waited for, that is for ever.
+    one = threading.Thread(target=lambda: reasons.append(why(entry(tmp_path / "pipe.png"), known, reader)), daemon=True)
+    one.start()
+    one.join(10)
+    assert reasons == ["FILE_UNREADABLE"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(MemoryError(), "OUT_OF_MEMORY"), (ZeroDivisionError("odd"), "TEXT_UNREADABLE")]
+)
+def test_whatever_an_input_makes_of_the_tokenizer_it_fails_alone(
+    known: Known, reader: Reader, monkeypatch: Any, error: Exception, reason: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Reader, "prepare", fail)
+    assert why(entry("a text", "text"), known, reader) == reason
