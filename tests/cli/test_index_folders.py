@@ -115,8 +115,12 @@ def test_filters_leave_only_what_they_name(place: Path) -> None:
 def test_one_query_that_fails_leaves_the_others(place: Path) -> None:
     done = index(place, "search", "drawings", BROKEN, "shapes/far/red circle/0.png", "--top", 1, "--format", "json")
     assert done.code == 1
-    assert [one["query"] for one in done.objects] == ["shapes/far/red circle/0.png"]
-    assert done.err.startswith(f"failed: {BROKEN}: ")
+    found, failed = done.objects
+    assert found["query"] == "shapes/far/red circle/0.png"
+    assert failed["query"] == str(BROKEN)
+    assert failed["error"]
+    told = index(place, "search", "drawings", BROKEN, "shapes/far/red circle/0.png", "--top", 1)
+    assert told.err.startswith(f"failed: {BROKEN}: ")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pyarrow as pa
 from glimpse.builder.entries import Entry
 
 # Of a scratch file nothing has to survive. Pages held in memory, in KiB.
-_SCRATCH = ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -32768")
+_SCRATCH = ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -4096")
 _TABLES = (
     "CREATE TABLE known (id TEXT PRIMARY KEY, digest BLOB, label TEXT, domain TEXT) WITHOUT ROWID",
     "CREATE TABLE content (digest BLOB, row INTEGER)",
