@@ -7,7 +7,7 @@ import faiss
 import numpy as np
 import pytest
 
-from glimpse.index import Shards, Vectors, rows_table, write_shard
+from glimpse.index import BulkIndex, Header, Shards, Vectors, rows_table, write_index, write_shard
 from glimpse.index.exact import exact_nearest
 from glimpse.index.gpu import to_gpu
 from glimpse.index.kinds import CAGRA, choices
@@ -96,6 +96,19 @@ def test_what_a_gpu_cannot_hold_stays_and_says_so(shards: Shards) -> None:
     there, where = to_gpu(index)
     assert there is index
     assert where.startswith("on the processor")
+
+
+def test_an_index_folder_is_searched_there_and_what_is_deleted_is_not_found(shards: Shards, tmp_path: Path) -> None:
+    header = Header(backbone="b", embedding_space="s", dimension=DIMENSION)
+    write_index(tmp_path / "index", shards.tables(), header, factory="SQ8,Refine(SQfp16)")
+    index, asked = BulkIndex.open(tmp_path / "index"), queries(shards)
+    nearest = index.search(asked, 10)[1]
+    live = np.ones(COUNT, bool)
+    live[nearest[:, 0]] = False
+    cosines, rows = index.search(asked, 9, live)
+    assert live[rows].all()
+    assert (rows[:, 0] == nearest[:, 1]).mean() > 0.9
+    assert (np.diff(cosines, axis=1) <= 1e-6).all()
 
 
 @pytest.mark.skipif(not hasattr(faiss, "GpuIndexCagra"), reason="this FAISS is without cuVS, which has CAGRA")

@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 import pyarrow as pa
 
+from glimpse.index.device import Device
 from glimpse.index.errors import IndexFolderError
 from glimpse.index.filters import Mask, search_among
 from glimpse.index.flat import Ids, Vectors
@@ -29,14 +30,17 @@ _COMPARED = 5_000
 class BulkIndex:
     """The rows of an index folder, numbered from 0. Never changes; safe to use from several threads.
 
-    Files are mapped into memory rather than read, and stay readable when the folder is replaced or removed.
+    Files are mapped into memory rather than read, and stay readable when the folder is replaced or removed. Where FAISS
+    sees a GPU, a copy there is searched, if GPUs can hold the type.
     """
 
     def __init__(self, manifest: Manifest, shards: Shards, index: Any, folder: Path) -> None:
         """`open` makes one."""
         self.manifest = manifest
         self._shards, self._index = shards, index
-        self._exact = _has_cosines(index)
+        self._device = Device.of(index)
+        # On a GPU some are compared at half precision.
+        self._exact = self._device is None and _has_cosines(index)
         self._sums = mapped(folder / LABELS_NAME) if manifest.labels_sha256 else None
         self._ids = shards.column("id")
         #: The names there are, sorted, and the place of each row's in them, (N,); -1 none.
@@ -133,15 +137,21 @@ class BulkIndex:
         some = min(k, count)
         if some == 0 or not len(rows):
             return _filled(np.empty((len(rows), 0), np.float32), np.empty((len(rows), 0), np.int64), k)
-        if allowed is None or count == len(self):
-            found = self._index.search(rows, some)
-        elif count < _COMPARED:
+        allowed = None if count == len(self) else allowed
+        if allowed is not None and count < _COMPARED:
             cosines, nearest = self._compare(rows, some, np.flatnonzero(allowed))
             return _filled(cosines, nearest, k)
-        else:
-            found = search_among(self._index, rows, some, allowed, count)
+        found = self._device.search(rows, some, allowed, count) if self._device else None
+        if found is None:
+            found = self._here(rows, some, allowed, count)
         cosines, nearest = found if self._exact else self._corrected(rows, found[1])
         return _filled(cosines, nearest, k)
+
+    def _here(self, queries: Vectors, k: int, allowed: Mask | None, count: int) -> tuple[Vectors, Ids]:
+        if allowed is not None:
+            return search_among(self._index, queries, k, allowed, count)
+        similarities, rows = self._index.search(queries, k)
+        return similarities, rows
 
     def _compare(self, queries: Vectors, k: int, rows: Ids) -> tuple[Vectors, Ids]:
         cosines = queries @ self.vectors(rows).T

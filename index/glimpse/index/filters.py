@@ -27,7 +27,7 @@ def search_among(index: Any, queries: Vectors, k: int, allowed: Mask, count: int
     if parameters is not None:
         similarities, rows = index.search(queries, k, params=parameters)
         return similarities, rows
-    return _sieved(index, queries, k, allowed, count)
+    return _asked_for_more(index, queries, k, allowed, count)
 
 
 def _parameters(index: Any, selector: Any, wider: float, kept: list[Any]) -> Any:
@@ -56,15 +56,27 @@ def _parameters(index: Any, selector: Any, wider: float, kept: list[Any]) -> Any
     return made
 
 
-def _sieved(index: Any, queries: Vectors, k: int, allowed: Mask, count: int) -> tuple[Vectors, Ids]:
+def _asked_for_more(index: Any, queries: Vectors, k: int, allowed: Mask, count: int) -> tuple[Vectors, Ids]:
     """For types that take no selector: more than k are asked for, until enough of them are allowed."""
     asked = k
     while True:
         asked = min(len(allowed), max(2 * asked, 2 * k * len(allowed) // count))
         similarities, rows = index.search(queries, asked)
-        fits = (rows >= 0) & allowed[rows]
-        if asked == len(allowed) or (fits.sum(1) >= min(k, count)).all():
-            break
+        found = sieved(similarities, rows, allowed, min(k, count), whole=asked == len(allowed))
+        if found is not None:
+            return found
+
+
+def sieved(
+    similarities: Vectors, rows: Ids, allowed: Mask, k: int, *, whole: bool = False
+) -> tuple[Vectors, Ids] | None:
+    """The first k allowed of what was found, (n, k'): (n, k) each, row -1 where there are fewer.
+
+    None: there are fewer, though more may be found; `whole`: no more may.
+    """
+    fits = (rows >= 0) & allowed[rows]
+    if not whole and (fits.sum(1) < k).any():
+        return None
     # Those that fit first, in their order.
     order = np.argsort(~fits, axis=1, kind="stable")[:, :k]
     rows = np.where(np.take_along_axis(fits, order, 1), np.take_along_axis(rows, order, 1), -1)
