@@ -1,21 +1,20 @@
 """The ledger's reads and writes. Blocking; a server calls it from a thread of its own."""
 
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy import Engine, Row, delete, func, insert, select, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from glimpse.ledger import attachments, schema
+from glimpse.ledger.attaching import AttachingLedger
+from glimpse.ledger.changes import present
 from glimpse.ledger.database import FolderLock, open_engine
-from glimpse.ledger.enrollment import add_labels, enroll_examples, new_key, revision_of, stored_answer
+from glimpse.ledger.enrollment import enroll_examples, revision_of, stored_answer
 from glimpse.ledger.errors import AlreadyExists, LedgerError, NotFound
 from glimpse.ledger.records import (
-    AttachmentRecord,
     CollectionRecord,
     Enrolled,
     EnrollRequest,
@@ -30,7 +29,7 @@ _READ_AHEAD = 1_000
 _REMEMBERED = 7 * 24 * 3600 * 1_000_000
 
 
-class Ledger:
+class Ledger(AttachingLedger):
     """One data folder's record. Each write commits durably before it returns, with the revision it made."""
 
     def __init__(self, engine: Engine, lock: FolderLock) -> None:
@@ -177,7 +176,7 @@ class Ledger:
         with self._engine.begin() as connection:
             if request and (answer := stored_answer(connection, collection_id, request)):
                 return answer
-            now = _now()
+            now = present()
             enrolled = enroll_examples(connection, collection_id, new_labels, examples, now)
             if enrolled.subject:
                 revision = self._append(connection, "enroll", collection_id, enrolled.subject, now)
@@ -201,7 +200,7 @@ class Ledger:
 
     def _forget_requests(self) -> None:
         with self._engine.begin() as connection:
-            connection.execute(delete(schema.requests).where(schema.requests.c.time < _now() - _REMEMBERED))
+            connection.execute(delete(schema.requests).where(schema.requests.c.time < present() - _REMEMBERED))
 
     def delete_example(self, collection_id: str, example_id: str) -> int:
         """Deletes an example; returns the revision. Raises NotFound."""
@@ -236,84 +235,6 @@ class Ledger:
         with self._engine.connect() as connection:
             rows: Iterator[Row[Any]] = iter(connection.execute(query.execution_options(yield_per=_READ_AHEAD)))
             yield from map(example_record, rows)
-
-    # The index under a collection
-
-    def attach(
-        self, collection_id: str, record: AttachmentRecord, labels: Sequence[LabelRecord]
-    ) -> tuple[list[LabelRecord], int]:
-        """Puts an index under a collection that has none, with those of its labels that are not there yet.
-
-        Returns the labels that were added, and the revision. Raises NotFound.
-        """
-        with self._change("attach", collection_id, {"index": record.index_id}) as (connection, revision, now):
-            revision_of(connection, collection_id)
-            added = add_labels(connection, collection_id, labels, now)
-            attachments.put(connection, collection_id, record)
-        return added, revision
-
-    def detach(self, collection_id: str) -> int:
-        """Takes a collection's index away; returns the revision. Raises NotFound."""
-        with self._change("detach", collection_id) as (connection, revision, _now):
-            self._must_touch(int(attachments.remove(connection, collection_id)), f"index under {collection_id!r}")
-        return revision
-
-    def replace_index(self, collection_id: str, record: AttachmentRecord, last: int, rows: Sequence[int]) -> int:
-        """Puts an index in the place of another that it holds, with the examples up to a sequence number.
-
-        `rows`: of the new one, deleted already. Returns the revision. Raises NotFound.
-        """
-        with self._change("replace_index", collection_id, {"index": record.index_id}) as (connection, revision, _now):
-            self._must_touch(int(attachments.remove(connection, collection_id)), f"index under {collection_id!r}")
-            attachments.put(connection, collection_id, record)
-            attachments.bury(connection, collection_id, rows)
-            there = schema.examples.c
-            connection.execute(
-                delete(schema.examples).where(there.collection_id == collection_id, there.sequence <= last)
-            )
-        return revision
-
-    def bury(self, collection_id: str, row: int) -> int:
-        """Deletes a row of a collection's index; returns the revision."""
-        with self._change("delete_row", collection_id, {"row": row}) as (connection, revision, _now):
-            attachments.bury(connection, collection_id, [row])
-        return revision
-
-    def attachment(self, collection_id: str) -> tuple[AttachmentRecord, list[int]] | None:
-        """The index of a collection and its deleted rows, ascending; None: it has none."""
-        with self._engine.connect() as connection:
-            record = attachments.find(connection, collection_id)
-            return (record, attachments.buried(connection, collection_id)) if record else None
-
-    # Changes
-
-    @contextmanager
-    def _change(
-        self, kind: str, collection_id: str, subject: dict[str, Any] | None = None
-    ) -> Iterator[tuple[Connection, int, int]]:
-        """One transaction with one change appended: yields the connection, the revision and the time."""
-        with self._engine.begin() as connection:
-            now = _now()
-            yield connection, self._append(connection, kind, collection_id, subject or {}, now), now
-
-    def _append(self, connection: Connection, kind: str, collection_id: str, subject: dict[str, Any], now: int) -> int:
-        result = connection.execute(
-            insert(schema.changes).values(kind=kind, collection_id=collection_id, subject=subject, time=now)
-        )
-        revision = new_key(result)
-        connection.execute(
-            update(schema.collections).where(schema.collections.c.id == collection_id).values(revision=revision)
-        )
-        return revision
-
-    @staticmethod
-    def _must_touch(rowcount: int, what: str) -> None:
-        if rowcount != 1:
-            raise NotFound(f"there is no {what}")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000
 
 
 def _is_example(collection_id: str, example_id: str) -> tuple[Any, Any]:
