@@ -152,27 +152,19 @@ def _vectors_of(file: Path, dimension: int) -> Vectors:
 
 def _allowed(index: "BulkIndex", labels: list[str] | tuple[()], domains: list[str] | tuple[()]) -> Any:
     """The rows of these labels and domains, (N,), or None for all. Raises CliError for a name the index lacks."""
-    allowed = None
-    for what, wanted, there, codes in (
-        ("label", labels, index.labels, index.label_codes),
-        ("domain", domains, index.domains, index.domain_codes),
-    ):
+    for what, wanted, there in (("label", labels, index.labels), ("domain", domains, index.domains)):
         if unknown := [name for name in wanted if name not in there]:
             more = ", …" if there[_NAMED:] else ""
             known = f"it has {shown(there[:_NAMED])}{more}" if there else f"its rows have no {what}s"
             raise CliError(f"the index has no {what} {unknown[0]!r}", known)
-        if wanted:
-            some = np.isin(codes, [there.index(name) for name in wanted])
-            allowed = some if allowed is None else allowed & some
-    return allowed
+    return index.among(labels, domains) if labels or domains else None
 
 
 def _row(index: "BulkIndex", row: int, similarity: float) -> dict[str, Any]:
-    label, domain = int(index.label_codes[row]), int(index.domain_codes[row])
     return {
         "id": index.id(row),
         "source": index.source(row),
-        "label": index.labels[label] if label >= 0 else None,
-        "domain": index.domains[domain] if domain >= 0 else None,
+        "label": index.label(row),
+        "domain": index.domain(row),
         "similarity": similarity,
     }

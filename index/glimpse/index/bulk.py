@@ -1,7 +1,7 @@
 """An index folder, opened: searched where it lies, whatever FAISS type it has."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -87,6 +87,28 @@ class BulkIndex:
         """The sha256 of the content. Raises IndexError."""
         return bytes(self._shards.cell("digest", row))
 
+    def label(self, row: int) -> str | None:
+        """Of a row; None: it has none."""
+        code = int(self.label_codes[row])
+        return self.labels[code] if code >= 0 else None
+
+    def domain(self, row: int) -> str | None:
+        """Of a row; None: it has none."""
+        code = int(self.domain_codes[row])
+        return self.domains[code] if code >= 0 else None
+
+    def among(self, labels: Collection[str], domains: Collection[str]) -> Mask:
+        """The rows of some labels and domains, (N,); empty: of all."""
+        found = np.ones(len(self), bool)
+        for wanted, names, codes in (
+            (labels, self.labels, self.label_codes),
+            (domains, self.domains, self.domain_codes),
+        ):
+            if wanted:
+                # The last is of those that have none, whose code is -1.
+                found &= np.array([*(name in wanted for name in names), False])[codes]
+        return found
+
     @property
     def exhaustive(self) -> bool:
         """Whether every row is compared in a search."""
@@ -156,14 +178,14 @@ class BulkIndex:
     def _compare(self, queries: Vectors, k: int, rows: Ids) -> tuple[Vectors, Ids]:
         cosines = queries @ self.vectors(rows).T
         nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-        return _ordered(np.take_along_axis(cosines, nearest, 1), rows[nearest])
+        return ordered(np.take_along_axis(cosines, nearest, 1), rows[nearest])
 
     def _corrected(self, queries: Vectors, rows: Ids) -> tuple[Vectors, Ids]:
         there, place = np.unique(rows[rows >= 0], return_inverse=True)
         cosines = np.full(rows.shape, -1, np.float32)
         which = np.nonzero(rows >= 0)
         cosines[which] = np.einsum("ij,ij->i", queries[which[0]], self.vectors(there)[place])
-        return _ordered(cosines, rows)
+        return ordered(cosines, rows)
 
 
 def open_shards(folder: Path, manifest: Manifest) -> Shards:
@@ -216,7 +238,7 @@ def _filled(cosines: Vectors, rows: Ids, k: int) -> tuple[Vectors, Ids]:
     return cosines, np.pad(rows, wider, constant_values=-1)
 
 
-def _ordered(cosines: Vectors, rows: Ids) -> tuple[Vectors, Ids]:
-    # Those that are not there last, though a cosine may be -1 as well.
+def ordered(cosines: Vectors, rows: Ids) -> tuple[Vectors, Ids]:
+    """Nearest first, (n, k) each; those that are not there, -1, last, though a cosine may be -1 as well."""
     order = np.argsort(-np.where(rows < 0, -np.inf, cosines), axis=1, kind="stable")
     return np.take_along_axis(cosines, order, 1), np.take_along_axis(rows, order, 1)

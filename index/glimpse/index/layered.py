@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.index.bulk import BulkIndex
+from glimpse.index.bulk import BulkIndex, ordered
 from glimpse.index.filters import Mask
 from glimpse.index.flat import FlatIndex, Ids, Vectors
 
@@ -145,6 +145,5 @@ def _nearest(parts: Sequence[tuple[Vectors, Ids]], count: int, k: int) -> tuple[
         return np.empty((count, 0), np.float32), np.empty((count, 0), np.int64)
     similarities = np.concatenate([cosines for cosines, _ in parts], axis=1)
     ids = np.concatenate([some for _, some in parts], axis=1)
-    # No neighbour is farther than any.
-    order = np.argsort(-np.where(ids < 0, -np.inf, similarities), axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(similarities, order, 1), np.take_along_axis(ids, order, 1)
+    similarities, ids = ordered(similarities, ids)
+    return similarities[:, :k], ids[:, :k]

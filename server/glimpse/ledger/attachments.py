@@ -17,8 +17,7 @@ def find(connection: Connection, collection_id: str) -> AttachmentRecord | None:
 
 
 def put(connection: Connection, collection_id: str, record: AttachmentRecord) -> None:
-    """Makes an index that of a collection, in the place of what was there, with none of its rows deleted."""
-    remove(connection, collection_id)
+    """Makes an index that of a collection that has none, with none of its rows deleted."""
     connection.execute(insert(schema.attachments).values(collection_id=collection_id, **asdict(record)))
 
 

@@ -1,6 +1,6 @@
 """The index under a collection, its rows as examples."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -78,19 +78,6 @@ class Attachment:
         rows = self._order[self._ends[code] : self._ends[code + 1]]
         return np.asarray(rows[~self.dead[rows]] + self.first, np.int64)
 
-    def among(self, labels: Collection[str], domains: Collection[str]) -> Mask:
-        """The rows of some labels and domains, (N,), deleted ones too; empty: of all."""
-        found = np.ones(len(self.dead), bool)
-        index = self.index
-        for wanted, names, codes in (
-            (labels, index.labels, index.label_codes),
-            (domains, index.domains, index.domain_codes),
-        ):
-            if wanted:
-                # The last is of those that have none, whose code is -1.
-                found &= np.array([*(name in wanted for name in names), False])[codes]
-        return found
-
     def row(self, id: int) -> int | None:
         """The row of an id; None where it is of another index, or deleted."""
         row = id - self.first
@@ -106,17 +93,11 @@ class Attachment:
         row = self.row(id)
         if row is None:
             return None
-        return example_id_of(self.index.id(row)), self.label(row)
-
-    def label(self, row: int) -> str:
-        """A row's label; empty: none."""
-        code = int(self.index.label_codes[row])
-        return self.index.labels[code] if code >= 0 else ""
+        return example_id_of(self.index.id(row)), self.index.label(row) or ""
 
     def domain(self, id: int) -> str:
         """A row's domain; empty: none."""
-        code = int(self.index.domain_codes[id - self.first])
-        return self.index.domains[code] if code >= 0 else ""
+        return self.index.domain(id - self.first) or ""
 
     def content(self, id: int) -> int:
         """What the same content is known by, where that was wanted: see `content_key`."""
@@ -144,7 +125,7 @@ class Attachment:
         metadata = told if isinstance(told, dict) else {"file": self.index.source(row)}
         return ExampleRecord(
             example_id_of(self.index.id(row)),
-            self.label(row),
+            self.index.label(row) or "",
             f"sha256:{self.index.digest(row).hex()}",
             MODALITIES.get(about.get("modality", ""), 0),
             vector.astype("<f4").tobytes(),

@@ -123,7 +123,7 @@ async def _swap(rooms: Rooms, view: CollectionView, fold: _Fold, made: Attachmen
         left.extend(_unneeded(rooms, fold.below))
         return view.moved_to(revision)
 
-    revision = await rooms.catalog.write(plan, lambda revision: apply(revision))
+    revision = await rooms.catalog.write(plan, apply)
     return revision, left[0] if left else None
 
 

@@ -126,7 +126,7 @@ class Holdings:
         labels, domains = set(labels), set(domains)
         some = self._enrolled if not labels else self.enrolled_of(*labels).tolist()
         ids = [one for one in some if not domains or self._domains.get(one, "") in domains]
-        rows = self.attachment.among(labels, domains) if self.attachment else np.empty(0, bool)
+        rows = self.attachment.index.among(labels, domains) if self.attachment else np.empty(0, bool)
         return Among(np.array(ids, np.int64), rows)
 
     def domains(self, sequences: Ids) -> Sequence[str]:
