@@ -1,4 +1,4 @@
-"""The ledger on a real SQLite file."""
+"""The ledger on a real SQLite file and in a real PostgreSQL."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -20,20 +20,22 @@ from glimpse.ledger import (
     Enrolled,
     EnrollRequest,
     ExampleRecord,
+    FolderLock,
     LabelRecord,
-    Ledger,
     LedgerError,
     NotFound,
     RequestIdReused,
     schema,
+    sqlite_url,
 )
-from glimpse.ledger.database import DATABASE_NAME, migrate, open_engine
+from glimpse.ledger.database import DATABASE_NAME, migrate, open_engine, parse_url
 from glimpse.ledger.schema import metadata
+from support.ledgers import Direct
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.open(tmp_path) as ledger:
+def ledger(place: Path | str) -> Iterator[Direct]:
+    with Direct.of(place) as ledger:
         ledger.create_collection(CollectionRecord("birds", "backbones/b", "space", 2))
         yield ledger
 
@@ -42,16 +44,16 @@ def example(name: str, label: str = "robin", digest: str | None = None) -> Examp
     return ExampleRecord(name, label, digest or f"sha256:{name}", 1, b"\0" * 8, "garden", {"k": "v"})
 
 
-def enroll(ledger: Ledger, *examples: ExampleRecord, labels: tuple[str, ...] = ("robin",)) -> Enrolled:
+def enroll(ledger: Direct, *examples: ExampleRecord, labels: tuple[str, ...] = ("robin",)) -> Enrolled:
     enrolled = ledger.enroll("birds", [LabelRecord(label) for label in labels], examples)
     assert isinstance(enrolled, Enrolled)
     return enrolled
 
 
-def test_what_is_written_is_read_back_from_another_process_eyes(ledger: Ledger, tmp_path: Path) -> None:
+def test_what_is_written_is_read_back_from_another_process_eyes(ledger: Direct, place: Path | str) -> None:
     enroll(ledger, example("a"), example("b"))
     ledger.close()
-    with Ledger.open(tmp_path) as again:
+    with Direct.of(place) as again:
         [collection] = again.collections()
         assert (collection.id, collection.revision) == ("birds", 2)
         first, second = again.examples("birds")
@@ -61,7 +63,7 @@ def test_what_is_written_is_read_back_from_another_process_eyes(ledger: Ledger, 
         assert again.revision == 2
 
 
-def test_revisions_have_no_gaps_and_refused_writes_make_none(ledger: Ledger) -> None:
+def test_revisions_have_no_gaps_and_refused_writes_make_none(ledger: Direct) -> None:
     revisions = [ledger.revision]
     with pytest.raises(AlreadyExists):
         ledger.create_collection(CollectionRecord("birds", "b", "s", 2))
@@ -76,14 +78,14 @@ def test_revisions_have_no_gaps_and_refused_writes_make_none(ledger: Ledger) -> 
     assert revisions == [1, 2, 3, 4, 5]
 
 
-def test_an_enrolment_is_all_or_nothing(ledger: Ledger) -> None:
+def test_an_enrolment_is_all_or_nothing(ledger: Direct) -> None:
     with pytest.raises(NotFound):
         ledger.enroll("birds", [LabelRecord("robin")], [example("a"), example("b", "nobody")])
     assert not list(ledger.examples("birds"))
     assert not ledger.labels("birds")
 
 
-def test_content_is_once_under_each_label(ledger: Ledger) -> None:
+def test_content_is_once_under_each_label(ledger: Direct) -> None:
     enrolled = enroll(ledger, example("a", digest="x"), example("b", digest="x"))
     assert enrolled.duplicates == [False, True]
     assert enrolled.examples[1].id == "a"
@@ -91,7 +93,7 @@ def test_content_is_once_under_each_label(ledger: Ledger) -> None:
     assert [[one.id for one in conflicts] for conflicts in other.conflicts] == [["a"]]
 
 
-def test_a_request_is_answered_once(ledger: Ledger) -> None:
+def test_a_request_is_answered_once(ledger: Direct) -> None:
     request = EnrollRequest("r", "digest", lambda enrolled: f"made {enrolled.revision}".encode())
     assert ledger.answer_of("birds", request) is None
     first = ledger.enroll("birds", [LabelRecord("robin")], [example("a")], request)
@@ -103,7 +105,7 @@ def test_a_request_is_answered_once(ledger: Ledger) -> None:
         ledger.enroll("birds", [], [example("z")], replace(request, digest="other"))
 
 
-def test_deleting_takes_what_is_inside_along(ledger: Ledger) -> None:
+def test_deleting_takes_what_is_inside_along(ledger: Direct) -> None:
     enroll(ledger, example("a"), example("b", "wren"), labels=("robin", "wren"))
     ledger.delete_label("birds", "wren")
     assert [one.id for one in ledger.examples("birds")] == ["a"]
@@ -114,7 +116,7 @@ def test_deleting_takes_what_is_inside_along(ledger: Ledger) -> None:
     assert not ledger.labels("birds")
 
 
-def test_a_sequence_number_is_never_used_again(ledger: Ledger) -> None:
+def test_a_sequence_number_is_never_used_again(ledger: Direct) -> None:
     """Vectors in an index are named by it: a late answer must not name another example."""
     [first] = enroll(ledger, example("a")).examples
     ledger.delete_example("birds", "a")
@@ -122,16 +124,18 @@ def test_a_sequence_number_is_never_used_again(ledger: Ledger) -> None:
     assert second.sequence > first.sequence
 
 
-def test_every_commit_is_synced(ledger: Ledger, tmp_path: Path) -> None:
+def test_every_commit_is_synced(tmp_path: Path) -> None:
+    ledger = Direct.of(tmp_path)
     with ledger._engine.connect() as connection:
         pragma = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")
         }
     assert pragma == {"journal_mode": "wal", "synchronous": 2}  # 2: FULL
+    ledger.close()
 
 
-def test_migrations_make_just_the_schema(tmp_path: Path) -> None:
-    engine = open_engine(tmp_path)
+def test_migrations_make_just_the_schema(place: Path | str) -> None:
+    engine = open_engine(parse_url(place if isinstance(place, str) else sqlite_url(place)))
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
@@ -145,7 +149,7 @@ def test_what_the_first_version_wrote_is_read(tmp_path: Path) -> None:
         old.execute("INSERT INTO labels VALUES ('birds', 'robin', '', '[]', NULL, 4, 5)")
         old.execute("INSERT INTO examples VALUES (7, 'birds', 'a', 'robin', 'sha256:a', 1, '', '{}', x'00', 6)")
     old.close()
-    with Ledger.open(tmp_path) as ledger:
+    with Direct.of(tmp_path) as ledger:
         wanted = CollectionRecord("birds", "backbones/b", "space", 2, "Birds", 0.7, revision=1, create_time=2)
         assert ledger.collections() == [replace(wanted, update_time=3)]
         assert ledger.labels("birds") == [LabelRecord("robin", create_time=4, update_time=5)]
@@ -165,7 +169,7 @@ def test_what_the_version_before_wrote_is_read(tmp_path: Path) -> None:
         old.execute("INSERT INTO labels VALUES ('birds', 'robin', '', '[\"a robin\"]', x'00', 4, 5)")
         old.execute("INSERT INTO examples VALUES (7, 'birds', 'a', 'robin', 'sha256:a', 1, '', '{}', x'00', 6, 's2')")
     old.close()
-    with Ledger.open(tmp_path) as ledger:
+    with Direct.of(tmp_path) as ledger:
         [birds] = ledger.collections()
         assert (birds.min_space_cosine, birds.names_as_prompts, birds.update_time) == (0.9, True, 3)
         assert (birds.false_reject_rate, birds.false_accept_rate, birds.coverage) == (None, None, None)
@@ -174,21 +178,21 @@ def test_what_the_version_before_wrote_is_read(tmp_path: Path) -> None:
         assert [(one.id, one.embedding_space) for one in ledger.examples("birds")] == [("a", "s2")]
 
 
-def test_what_a_collection_takes_and_does_with_names_is_kept(ledger: Ledger, tmp_path: Path) -> None:
+def test_what_a_collection_takes_and_does_with_names_is_kept(ledger: Direct, place: Path | str) -> None:
     [before] = ledger.collections()
     assert (before.min_space_cosine, before.names_as_prompts) == (None, False)
     changed = ledger.update_collection(replace(before, min_space_cosine=0.99, names_as_prompts=True))
     ledger.close()
-    with Ledger.open(tmp_path) as again:
+    with Direct.of(place) as again:
         assert again.collections() == [changed]
 
 
-def test_what_a_collection_risks_and_answers_with_is_kept(ledger: Ledger, tmp_path: Path) -> None:
+def test_what_a_collection_risks_and_answers_with_is_kept(ledger: Direct, place: Path | str) -> None:
     [before] = ledger.collections()
     rates = {"false_reject_rate": 0.1, "false_accept_rate": 0.01, "coverage": 0.95}
-    changed = ledger.update_collection(replace(before, **rates, pinned_head=4))  # type: ignore[arg-type]
+    changed = ledger.update_collection(replace(before, **rates, pinned_head=4))
     ledger.close()
-    with Ledger.open(tmp_path) as again:
+    with Direct.of(place) as again:
         assert again.collections() == [changed]
         again.update_collection(replace(changed, false_reject_rate=None, coverage=None, pinned_head=0))
         [unset] = again.collections()
@@ -196,21 +200,21 @@ def test_what_a_collection_risks_and_answers_with_is_kept(ledger: Ledger, tmp_pa
         assert unset.pinned_head == 0
 
 
-def test_whether_labels_exclude_each_other_is_fixed(ledger: Ledger) -> None:
+def test_whether_labels_exclude_each_other_is_fixed(ledger: Direct) -> None:
     made = ledger.create_collection(CollectionRecord("tags", "backbones/b", "space", 2, label_mode=2))
     ledger.update_collection(replace(made, label_mode=1, display_name="Tags"))
     [tags] = [one for one in ledger.collections() if one.id == "tags"]
     assert (tags.label_mode, tags.display_name) == (2, "Tags")
 
 
-def test_a_label_keeps_its_role(ledger: Ledger) -> None:
+def test_a_label_keeps_its_role(ledger: Direct) -> None:
     none, _ = ledger.create_label("birds", LabelRecord("none", role=2))
     ledger.update_label("birds", replace(none, display_name="None of these"))
     enroll(ledger, example("a"), labels=("robin", "none"))
     assert [(one.id, one.role) for one in ledger.labels("birds")] == [("none", 2), ("robin", 0)]
 
 
-def test_an_example_keeps_the_space_of_its_vector(ledger: Ledger) -> None:
+def test_an_example_keeps_the_space_of_its_vector(ledger: Direct) -> None:
     enroll(ledger, example("a"), replace(example("b"), embedding_space="another"))
     assert [one.embedding_space for one in ledger.examples("birds")] == [None, "another"]
 
@@ -227,17 +231,16 @@ def test_a_first_start_cut_short_is_begun_anew(tmp_path: Path, monkeypatch: pyte
     create_table = op.create_table
     monkeypatch.setattr(op, "create_table", create_two)
     with pytest.raises(SystemExit):
-        Ledger.open(tmp_path)
+        Direct.of(tmp_path)
     assert len(created) == 2
     monkeypatch.undo()
-    Ledger.open(tmp_path).close()
+    Direct.of(tmp_path).close()
 
 
-def test_copying_a_table_in_a_migration_takes_nothing_with_it(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    enroll(ledger, example("a"))
-    ledger.close()
+def test_copying_a_table_in_a_migration_takes_nothing_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Direct.of(tmp_path) as ledger:
+        ledger.create_collection(CollectionRecord("birds", "backbones/b", "space", 2))
+        enroll(ledger, example("a"))
 
     def copy_collections(config: Config, _: str) -> None:
         operations = Operations(MigrationContext.configure(config.attributes["connection"]))
@@ -245,12 +248,12 @@ def test_copying_a_table_in_a_migration_takes_nothing_with_it(
             pass
 
     monkeypatch.setattr(command, "upgrade", copy_collections)
-    with Ledger.open(tmp_path) as again:
+    with Direct.of(tmp_path) as again:
         assert [one.id for one in again.examples("birds")] == ["a"]
         assert [label.id for label in again.labels("birds")] == ["robin"]
 
 
-def test_a_change_names_what_was_added_and_nothing_else(ledger: Ledger) -> None:
+def test_a_change_names_what_was_added_and_nothing_else(ledger: Direct) -> None:
     enroll(ledger, example("a"))
     assert enroll(ledger, example("b", digest="sha256:a")).revision == 2  # the same content: no change
     enroll(ledger, example("c"), example("d", digest="sha256:a"), labels=())
@@ -259,7 +262,7 @@ def test_a_change_names_what_was_added_and_nothing_else(ledger: Ledger) -> None:
     assert subjects == [{}, {"labels": ["robin"], "examples": ["a"]}, {"examples": ["c"]}]
 
 
-def test_writes_to_a_collection_that_is_gone_are_refused(ledger: Ledger) -> None:
+def test_writes_to_a_collection_that_is_gone_are_refused(ledger: Direct) -> None:
     ledger.delete_collection("birds")
     with pytest.raises(NotFound, match="collection 'birds'"):
         ledger.create_label("birds", LabelRecord("robin"))
@@ -268,21 +271,22 @@ def test_writes_to_a_collection_that_is_gone_are_refused(ledger: Ledger) -> None
 
 
 def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
-    Ledger.open(tmp_path / "what?x=1#y").close()
+    Direct.of(tmp_path / "what?x=1#y").close()
     assert (tmp_path / "what?x=1#y" / "ledger.sqlite").is_file()
 
 
-def test_a_folder_has_one_owner(ledger: Ledger, tmp_path: Path) -> None:
-    with pytest.raises(DataFolderInUse, match=r"in use by process \d+"):
-        Ledger.open(tmp_path)
+def test_a_folder_has_one_owner(tmp_path: Path) -> None:
+    with FolderLock(tmp_path), pytest.raises(DataFolderInUse, match=r"in use by process \d+"):
+        FolderLock(tmp_path)
+    FolderLock(tmp_path).release()
 
 
 def test_a_damaged_database_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "ledger.sqlite"
     file.write_bytes(b"not a database, but somebody's" * 200)
     with pytest.raises(LedgerError, match="not a database"):
-        Ledger.open(tmp_path)
+        Direct.of(tmp_path)
     assert file.read_bytes().startswith(b"not a database")
     file.unlink()
     sqlite3.connect(file).close()
-    Ledger.open(tmp_path).close()  # the failed opening left no lock behind
+    Direct.of(tmp_path).close()  # the failed opening left no lock behind

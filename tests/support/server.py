@@ -21,7 +21,8 @@ class ServerProcess:
 
     def __init__(self, folder: Path, *backbones: Path, **settings: object) -> None:
         self.folder = folder
-        self._arguments = ["--listen", "127.0.0.1:0", "--data", str(folder / "data")]
+        self.listen = "127.0.0.1:0"
+        self._arguments = ["--data", str(folder / "data")]
         for backbone in backbones:
             self._arguments += ["--backbone", str(backbone)]
         self._environment = {
@@ -41,7 +42,7 @@ class ServerProcess:
     def start(self) -> None:
         log = (self.folder / "server.log").open("a")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "glimpse.cli.main", "serve", *self._arguments],
+            [sys.executable, "-m", "glimpse.cli.main", "serve", "--listen", self.listen, *self._arguments],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

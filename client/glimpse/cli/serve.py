@@ -23,6 +23,14 @@ def serve(
         Path | None,
         typer.Option("--data", metavar="DIR", help="Folder of the ledger; default ~/.local/share/glimpse."),
     ] = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger",
+            metavar="URL",
+            help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME; default a file in DATA.",
+        ),
+    ] = None,
     indexes: Annotated[
         Path | None,
         typer.Option("--indexes", metavar="DIR", help="Folder of the indexes to attach; default DATA/indexes."),
@@ -44,7 +52,7 @@ def serve(
     load, run, expected = _server()
     try:
         folders = tuple(backbones) if backbones else None
-        settings = load(config, listen=listen, data=data, indexes=indexes, backbone=folders)
+        settings = load(config, listen=listen, data=data, ledger=ledger, indexes=indexes, backbone=folders)
         _make_folder(settings.data)
         run(settings)
     except expected as error:

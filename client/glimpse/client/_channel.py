@@ -28,6 +28,8 @@ def channel_options(max_bytes: int) -> list[tuple[str, int | str]]:
         # Answers may outgrow requests: 256 vectors, or 1,000 neighbours for each of 256 inputs.
         ("grpc.max_receive_message_length", 4 * max_bytes),
         ("grpc.max_send_message_length", max_bytes + (1 << 20)),
+        # Several addresses of one name, or of `ipv4:A:1,B:2`, are used in turn: any server answers for all.
+        ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
         # A server that comes back is noticed within a retry's pause, not gRPC's default of up to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1_000),

@@ -1,41 +1,58 @@
-"""The durable record of collections, labels and examples: SQLite, one sequence of changes.
+"""The durable record of collections, labels and examples: one sequence of changes, in SQLite or PostgreSQL.
 
-    from glimpse.ledger import Ledger
-    with Ledger.open(Path("data")) as ledger:
-        ledger.create_collection(...)
+    from glimpse.ledger import Ledger, sqlite_url
+    with Ledger.open(sqlite_url(Path("data"))) as ledger, ledger.begin() as writer:
+        writer.create_collection(...)
 
-Knows nothing of gRPC or FAISS. Every write is one transaction that appends one change, and the change's number
-is the revision it returns.
+Knows nothing of gRPC or FAISS. Every write appends one change, and the change's number is the revision it returns:
+without gaps, and in the order of commits, whoever writes.
 """
 
+from glimpse.ledger.database import FolderLock, sqlite_url
 from glimpse.ledger.errors import (
     AlreadyExists,
     DataFolderInUse,
     LedgerError,
+    LedgerUnavailable,
     NotFound,
     RequestIdReused,
 )
 from glimpse.ledger.ledger import Ledger
+from glimpse.ledger.listener import listen
 from glimpse.ledger.records import (
     AttachmentRecord,
+    Change,
     CollectionRecord,
+    Delta,
     Enrolled,
+    Enrollment,
     EnrollRequest,
     ExampleRecord,
+    Head,
     LabelRecord,
 )
+from glimpse.ledger.writer import Writer
 
 __all__ = [
     "AlreadyExists",
     "AttachmentRecord",
+    "Change",
     "CollectionRecord",
     "DataFolderInUse",
+    "Delta",
     "EnrollRequest",
     "Enrolled",
+    "Enrollment",
     "ExampleRecord",
+    "FolderLock",
+    "Head",
     "LabelRecord",
     "Ledger",
     "LedgerError",
+    "LedgerUnavailable",
     "NotFound",
     "RequestIdReused",
+    "Writer",
+    "listen",
+    "sqlite_url",
 ]

@@ -1,47 +1,66 @@
-"""How every write is one transaction that appends one change."""
+"""What came after a revision, with what it is about."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import Connection, Engine, insert, update
+from sqlalchemy import Connection, select
 
 from glimpse.ledger import schema
-from glimpse.ledger.enrollment import new_key
-from glimpse.ledger.errors import NotFound
+from glimpse.ledger.records import Change, CollectionRecord, Delta, ExampleRecord, LabelRecord
+from glimpse.ledger.rows import change_record, example_record, label_record
+
+# Changes at a time; each is of up to some hundreds of examples.
+_MOST = 200
+# Names in one query.
+_ASKED = 1_000
 
 
-class Changes:
-    """The append-only sequence that a ledger is."""
-
-    _engine: Engine
-
-    @contextmanager
-    def _change(
-        self, kind: str, collection_id: str, subject: dict[str, Any] | None = None
-    ) -> Iterator[tuple[Connection, int, int]]:
-        """One transaction with one change appended: yields the connection, the revision and the time."""
-        with self._engine.begin() as connection:
-            now = present()
-            yield connection, self._append(connection, kind, collection_id, subject or {}, now), now
-
-    def _append(self, connection: Connection, kind: str, collection_id: str, subject: dict[str, Any], now: int) -> int:
-        result = connection.execute(
-            insert(schema.changes).values(kind=kind, collection_id=collection_id, subject=subject, time=now)
-        )
-        revision = new_key(result)
-        connection.execute(
-            update(schema.collections).where(schema.collections.c.id == collection_id).values(revision=revision)
-        )
-        return revision
-
-    @staticmethod
-    def _must_touch(rowcount: int, what: str) -> None:
-        if rowcount != 1:
-            raise NotFound(f"there is no {what}")
+def read_delta(connection: Connection, revision: int) -> Delta:
+    """See Ledger.since."""
+    there = schema.changes.c
+    query = select(schema.changes).where(there.revision > revision).order_by(there.revision).limit(_MOST)
+    changes = [change_record(row) for row in connection.execute(query)]
+    if not changes:
+        return Delta((), {}, {}, {})
+    examples: dict[tuple[str, str], ExampleRecord] = {}
+    labels: dict[tuple[str, str], LabelRecord] = {}
+    for name in dict.fromkeys(change.collection_id for change in changes):
+        some = [change for change in changes if change.collection_id == name]
+        found = list(_examples(connection, name, _named(some, "examples")))
+        examples |= {(name, one.id): one for one in found}
+        named = [*_named(some, "labels"), *_named(some, "label"), *(one.label_id for one in found)]
+        labels |= {(name, one.id): one for one in _labels(connection, name, named)}
+    return Delta(changes, _collections(connection, changes), labels, examples)
 
 
-def present() -> int:
-    """Microseconds since the epoch."""
-    return time.time_ns() // 1_000
+def _named(changes: Iterable[Change], key: str) -> Iterator[str]:
+    """What the changes' subjects have under a key: one name, or several."""
+    for change in changes:
+        names = change.subject.get(key, ())
+        yield from (names,) if isinstance(names, str) else names
+
+
+def _examples(connection: Connection, collection_id: str, ids: Iterable[str]) -> Iterator[ExampleRecord]:
+    there = schema.examples.c
+    for some in _parts(ids):
+        query = select(schema.examples).where(there.collection_id == collection_id, there.id.in_(some))
+        yield from map(example_record, connection.execute(query))
+
+
+def _labels(connection: Connection, collection_id: str, ids: Iterable[str]) -> Iterator[LabelRecord]:
+    there = schema.labels.c
+    for some in _parts(ids):
+        query = select(schema.labels).where(there.collection_id == collection_id, there.id.in_(some))
+        yield from map(label_record, connection.execute(query))
+
+
+def _collections(connection: Connection, changes: Sequence[Change]) -> dict[str, CollectionRecord]:
+    found = {}
+    for some in _parts(change.collection_id for change in changes):
+        query = select(schema.collections).where(schema.collections.c.id.in_(some))
+        found.update({row.id: CollectionRecord(**row._mapping) for row in connection.execute(query)})
+    return found
+
+
+def _parts(names: Iterable[str]) -> Iterator[list[str]]:
+    once = list(dict.fromkeys(names))
+    return (once[start : start + _ASKED] for start in range(0, len(once), _ASKED))

@@ -1,36 +1,101 @@
-"""Opening the database: the data folder's lock, SQLite's durability, migrations."""
+"""Opening the database: what makes it durable, and migrations. SQLite in a file, or PostgreSQL."""
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from glimpse.ledger.errors import DataFolderInUse, LedgerError
+from glimpse.ledger.errors import DataFolderInUse, LedgerError, LedgerUnavailable
 
-DATABASE_NAME = "ledger.sqlite"
+DATABASE_NAME: Final = "ledger.sqlite"
+#: The execution option of a connection whose transaction is going to write.
+WRITING: Final = "glimpse_writing"
+_POSTGRESQL = "postgresql+psycopg"
+# One migration at a time, whichever server begins it: an advisory lock's number, ours alone.
+_MIGRATING = 0x676C696D707365
 
 
-def open_engine(folder: Path) -> Engine:
-    """An engine on `folder`/ledger.sqlite, migrated to this version's schema."""
-    url = URL.create("sqlite", database=str(folder / DATABASE_NAME))
-    migrate(url)
-    return _engine(url, foreign_keys=True)
+def sqlite_url(folder: Path) -> str:
+    """The URL of the ledger that a data folder holds."""
+    return URL.create("sqlite", database=str(folder / DATABASE_NAME)).render_as_string()
+
+
+def parse_url(url: str) -> URL:
+    """`sqlite:///FILE` or `postgresql+psycopg://…`. Raises LedgerError."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise LedgerError("the ledger's URL cannot be read; write sqlite:///FILE or postgresql+psycopg://…") from error
+    if parsed.drivername not in ("sqlite", _POSTGRESQL):
+        raise LedgerError(f"a ledger is sqlite:///FILE or {_POSTGRESQL}://…, not {parsed.drivername}://")
+    if parsed.drivername == "sqlite" and not parsed.database:
+        raise LedgerError("a ledger in memory would be lost; name its file: sqlite:///FILE")
+    return parsed
+
+
+def open_engine(url: URL) -> Engine:
+    """An engine on a database that is migrated to this version's schema. Raises LedgerError."""
+    with told(url):
+        migrate(url)
+        return _engine(url, foreign_keys=True)
+
+
+@contextmanager
+def told(url: URL) -> Iterator[None]:
+    """Says for people what goes wrong while a database is opened."""
+    where = url.render_as_string(hide_password=True)
+    try:
+        yield
+    except NoSuchModuleError as error:
+        raise LedgerError(f"{where}: {error}") from error
+    except ModuleNotFoundError as error:
+        raise LedgerError(f"PostgreSQL needs {error.name}: pip install 'glimpse[postgres]'") from error
+    except DBAPIError as error:
+        advice = "is it running?" if url.drivername == _POSTGRESQL else "restore it, or give another with --data"
+        raise LedgerError(f"the ledger {where} cannot be opened ({str(error.orig).strip()}); {advice}") from error
 
 
 def _engine(url: URL, *, foreign_keys: bool) -> Engine:
+    if url.drivername == _POSTGRESQL:
+        engine = create_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=_CONNECT)
+        event.listen(engine, "connect", _make_durable_postgresql)
+        return engine
     engine = create_engine(url)
-    event.listen(engine, "connect", _make_durable)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "connect", _make_durable_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     if foreign_keys:
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=ON"))
     return engine
 
 
-def _make_durable(connection: Any, _record: Any) -> None:
+# A server that hangs, or whose machine is gone, must not hold the ledger's head from the others for long.
+_CONNECT = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s -c statement_timeout=120s",
+}
+
+
+def _make_durable_postgresql(connection: Any, _record: Any) -> None:
+    # Whatever is set for the database: what is acknowledged is on its disk. (Stricter settings stay.)
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        if cursor.fetchone()[0] == "off":
+            cursor.execute("SET synchronous_commit = on")
+    connection.commit()
+
+
+def _make_durable_sqlite(connection: Any, _record: Any) -> None:
     # The driver would otherwise begin transactions by itself, and none before a change of the schema.
     connection.isolation_level = None
     # WAL lets readers go on beside the writer; FULL syncs the log at every commit, so that a commit survives
@@ -39,31 +104,52 @@ def _make_durable(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes its place at once: one that read before another wrote would be refused.
+    writing = connection.get_execution_options().get(WRITING)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@contextmanager
+def available() -> Iterator[None]:
+    """Says LedgerUnavailable where the database cannot be had: it is gone, full, or locked by another for too long."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise LedgerUnavailable("the ledger's connections are all in use; try again later") from error
+    except DBAPIError as error:
+        name = type(error.orig).__mro__
+        if any(one.__name__ in ("OperationalError", "InterfaceError") for one in name) or error.connection_invalidated:
+            why = str(error.orig).strip().partition("\n")[0]
+            raise LedgerUnavailable(f"the ledger cannot be had ({why}); try again later") from error
+        raise
 
 
 def migrate(url: URL, revision: str = "head") -> None:
     """Brings the schema to an Alembic revision, in one transaction. Leaves a current one untouched.
 
-    Foreign keys are off meanwhile: a table that is altered is copied and dropped, and dropping it must not take
-    with it what refers to it. They are checked before the commit. Raises LedgerError where one leads nowhere.
+    In SQLite foreign keys are off meanwhile: a table that is altered is copied and dropped, and dropping it must not
+    take with it what refers to it. They are checked before the commit. Raises LedgerError where one leads nowhere, and
+    where the schema is a later version's.
     """
     engine = _engine(url, foreign_keys=False)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     try:
-        with engine.begin() as connection:
+        with engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
+            if url.drivername == _POSTGRESQL:
+                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
-            if lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+            if url.drivername == "sqlite" and (lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
                 raise LedgerError(f"the migration to {revision} would leave {len(lost)} rows that refer to nothing")
     finally:
         engine.dispose()
 
 
 class FolderLock:
-    """Holds a data folder for this process: what a server keeps in memory is right only while it alone writes."""
+    """Holds a data folder for this process: two servers would write each other's files."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,3 +170,8 @@ class FolderLock:
     def release(self) -> None:
         """Lets another process have the folder."""
         self._file.close()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        self.release()

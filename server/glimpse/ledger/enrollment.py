@@ -1,108 +1,163 @@
-"""The transaction of an enrolment: idempotent by request id and by content digest."""
+"""The enrolments that share a transaction: idempotent by request id and by content digest, each all or nothing."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Table, insert, select
 
 from glimpse.ledger import schema
-from glimpse.ledger.errors import NotFound, RequestIdReused
-from glimpse.ledger.records import Enrolled, EnrollRequest, ExampleRecord, LabelRecord
+from glimpse.ledger.errors import LedgerError, NotFound, RequestIdReused
+from glimpse.ledger.records import Enrolled, Enrollment, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import example_record, example_row, label_row
+from glimpse.ledger.writing import Writing
 
+T = TypeVar("T")
 # Names in one query: databases take so many parameters.
 _ASKED = 10_000
 
 
+@dataclass(slots=True)
+class _Known:
+    """What the database knows of that the enrolments into one collection could meet, and what these add to it."""
+
+    revision: int
+    labels: set[str]
+    #: By their content's digest, in order.
+    examples: dict[str, list[ExampleRecord]]
+    #: The digest and the answer of earlier requests, by id.
+    answers: dict[str, tuple[str, bytes]]
+    rows: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def add(self, table: Table, row: dict[str, Any]) -> None:
+        """A row to be inserted at the end."""
+        self.rows.setdefault(table, []).append(row)
+
+
+class EnrollingWriter(Writing):
+    """See Writer."""
+
+    def enroll(self, several: Sequence[Enrollment]) -> list[Enrolled | bytes | LedgerError]:
+        """Adds labels that are not there yet and examples; the revisions are new ones where any was added.
+
+        Each is answered by itself: by what was done; where the request was answered before, by that answer; or by
+        RequestIdReused, or NotFound where the collection or an example's label is gone.
+        """
+        known = {
+            name: _read(self.connection, name, [one for one in several if one.collection_id == name])
+            for name in dict.fromkeys(one.collection_id for one in several)
+        }
+        outcomes: list[Enrolled | bytes | LedgerError] = []
+        for one in several:
+            try:
+                outcomes.append(self._enroll(one, known[one.collection_id]))
+            except LedgerError as error:
+                outcomes.append(error)
+        for table in (schema.labels, schema.examples, schema.requests):
+            if rows := [row for there in known.values() if there for row in there.rows.get(table, ())]:
+                self.connection.execute(insert(table), rows)
+        return outcomes
+
+    def _enroll(self, one: Enrollment, known: _Known | None) -> Enrolled | bytes:
+        if known is None:
+            raise NotFound(f"there is no collection {one.collection_id!r}")
+        if one.request and (answer := _answered(known.answers.get(one.request.id), one.request)) is not None:
+            return answer
+        new_labels = [label for label in one.new_labels if label.id not in known.labels]
+        there = known.labels | {label.id for label in new_labels} if new_labels else known.labels
+        for example in one.examples:
+            if example.label_id not in there:
+                raise NotFound(f"there is no label {example.label_id!r}")
+        added = [replace(label, create_time=self.now, update_time=self.now) for label in new_labels]
+        for label in added:
+            known.labels.add(label.id)
+            known.add(schema.labels, label_row(one.collection_id, label))
+        enrolled = self._add(one, known, added)
+        if enrolled.subject:
+            self.actor = one.actor
+            known.revision = self.append("enroll", one.collection_id, dict(enrolled.subject))
+            enrolled = replace(enrolled, revision=known.revision)
+        if one.request:
+            self._remember(one, one.request, enrolled, known)
+        return enrolled
+
+    def _add(self, one: Enrollment, known: _Known, added: Sequence[LabelRecord]) -> Enrolled:
+        rows: list[ExampleRecord] = []
+        duplicates: list[bool] = []
+        conflicts: list[list[ExampleRecord]] = []
+        for example in one.examples:
+            same = known.examples.setdefault(example.content_digest, [])
+            twin = next((other for other in same if other.label_id == example.label_id), None)
+            conflicts.append([other for other in same if other.label_id != example.label_id])
+            duplicates.append(twin is not None)
+            if twin is None:
+                twin = replace(example, sequence=self.next_sequence(), create_time=self.now)
+                same.append(twin)
+                known.add(schema.examples, example_row(one.collection_id, twin))
+            rows.append(twin)
+        return Enrolled(rows, duplicates, conflicts, added, known.revision)
+
+    def _remember(self, one: Enrollment, request: EnrollRequest, enrolled: Enrolled, known: _Known) -> None:
+        answer = request.answer(enrolled)
+        known.answers[request.id] = request.digest, answer
+        row = {"id": request.id, "digest": request.digest, "answer": answer, "time": self.now}
+        known.add(schema.requests, {"collection_id": one.collection_id, **row})
+
+
+def _read(connection: Connection, collection_id: str, several: Sequence[Enrollment]) -> _Known | None:
+    """What is known in a collection; None: there is no such collection."""
+    there = schema.collections.c
+    revision = connection.scalar(select(there.revision).where(there.id == collection_id))
+    if revision is None:
+        return None
+    examples: dict[str, list[ExampleRecord]] = {}
+    found = schema.examples.c
+    for digests in _parts(example.content_digest for one in several for example in one.examples):
+        some = (found.collection_id == collection_id, found.content_digest.in_(digests))
+        for row in connection.execute(select(schema.examples).where(*some).order_by(found.sequence)):
+            examples.setdefault(row.content_digest, []).append(example_record(row))
+    requests = {one.request.id: one.request for one in several if one.request}
+    answers = {}
+    asked = schema.requests.c
+    for ids in _parts(requests):
+        some = (asked.collection_id == collection_id, asked.id.in_(ids))
+        for row in connection.execute(select(asked.id, asked.digest, asked.answer).where(*some)):
+            answers[row.id] = row.digest, row.answer
+    named = [label.id for one in several for label in one.new_labels]
+    named += [example.label_id for one in several for example in one.examples]
+    return _Known(revision, labels_there(connection, collection_id, named), examples, answers)
+
+
+def labels_there(connection: Connection, collection_id: str, named: Iterable[str]) -> set[str]:
+    """Those of some labels that there are."""
+    there, found = set[str](), schema.labels.c
+    for ids in _parts(named):
+        there.update(
+            connection.scalars(select(found.id).where(found.collection_id == collection_id, found.id.in_(ids)))
+        )
+    return there
+
+
 def stored_answer(connection: Connection, collection_id: str, request: EnrollRequest) -> bytes | None:
     """What the request was answered before; None if it is new. Raises RequestIdReused."""
+    asked = schema.requests.c
     row = connection.execute(
-        select(schema.requests.c.digest, schema.requests.c.answer).where(
-            schema.requests.c.collection_id == collection_id, schema.requests.c.id == request.id
-        )
+        select(asked.digest, asked.answer).where(asked.collection_id == collection_id, asked.id == request.id)
     ).first()
-    if row is None:
+    return _answered((row.digest, row.answer) if row else None, request)
+
+
+def _answered(before: tuple[str, bytes] | None, request: EnrollRequest) -> bytes | None:
+    if before is None:
         return None
-    if row.digest != request.digest:
+    if before[0] != request.digest:
         raise RequestIdReused(
             f"request id {request.id!r} was used for a request with other content; give each request an id of its own"
         )
-    answer: bytes = row.answer
-    return answer
+    return before[1]
 
 
-def enroll_examples(
-    connection: Connection,
-    collection_id: str,
-    new_labels: Sequence[LabelRecord],
-    examples: Sequence[ExampleRecord],
-    now: int,
-) -> Enrolled:
-    """Inserts labels and examples in the caller's transaction; the same content under the same label once.
-
-    The revision is the collection's last one. Raises NotFound.
-    """
-    revision = revision_of(connection, collection_id)
-    added_labels = add_labels(connection, collection_id, new_labels, now)
-    rows: list[ExampleRecord] = []
-    duplicates: list[bool] = []
-    conflicts: list[list[ExampleRecord]] = []
-    for example in examples:
-        same = _with_content(connection, collection_id, example.content_digest)
-        twin = next((other for other in same if other.label_id == example.label_id), None)
-        rows.append(twin or _add_example(connection, collection_id, replace(example, create_time=now)))
-        duplicates.append(twin is not None)
-        conflicts.append([other for other in same if other.label_id != example.label_id])
-    return Enrolled(rows, duplicates, conflicts, added_labels, revision)
-
-
-def revision_of(connection: Connection, collection_id: str) -> int:
-    """The revision of a collection's last change. Raises NotFound."""
-    query = select(schema.collections.c.revision).where(schema.collections.c.id == collection_id)
-    revision = connection.scalar(query)
-    if revision is None:
-        raise NotFound(f"there is no collection {collection_id!r}")
-    return int(revision)
-
-
-def add_labels(
-    connection: Connection, collection_id: str, new_labels: Sequence[LabelRecord], now: int
-) -> list[LabelRecord]:
-    """Inserts those labels that are not there; returns them. In the caller's transaction."""
-    there = set[str]()
-    for start in range(0, len(new_labels), _ASKED):
-        ids = [label.id for label in new_labels[start : start + _ASKED]]
-        named = schema.labels.c.id.in_(ids)
-        there.update(
-            connection.scalars(select(schema.labels.c.id).where(schema.labels.c.collection_id == collection_id, named))
-        )
-    added = [replace(label, create_time=now, update_time=now) for label in new_labels if label.id not in there]
-    if added:
-        connection.execute(insert(schema.labels), [label_row(collection_id, label) for label in added])
-    return added
-
-
-def _with_content(connection: Connection, collection_id: str, digest: str) -> list[ExampleRecord]:
-    rows = connection.execute(
-        select(schema.examples)
-        .where(schema.examples.c.collection_id == collection_id, schema.examples.c.content_digest == digest)
-        .order_by(schema.examples.c.sequence)
-    )
-    return [example_record(row) for row in rows]
-
-
-def new_key(result: CursorResult[Any]) -> int:
-    """The number the database gave to an inserted row."""
-    key = result.inserted_primary_key
-    assert key is not None  # noqa: S101 (both databases return it)
-    return int(key[0])
-
-
-def _add_example(connection: Connection, collection_id: str, example: ExampleRecord) -> ExampleRecord:
-    try:
-        result = connection.execute(insert(schema.examples).values(example_row(collection_id, example)))
-    except IntegrityError as error:
-        raise NotFound(f"there is no label {example.label_id!r}") from error
-    return replace(example, sequence=new_key(result))
+def _parts(items: Iterable[T]) -> Iterator[list[T]]:
+    """All of them once, so many at a time."""
+    once = list(dict.fromkeys(items))
+    return (once[start : start + _ASKED] for start in range(0, len(once), _ASKED))

@@ -4,6 +4,7 @@ LedgerError
 ├── NotFound            a write about something that is not there
 ├── AlreadyExists       a creation of something that is
 ├── RequestIdReused     a request id seen before with other content
+├── LedgerUnavailable   the database cannot be had at the moment
 └── DataFolderInUse     another process holds the data folder
 """
 
@@ -22,6 +23,10 @@ class AlreadyExists(LedgerError):
 
 class RequestIdReused(LedgerError):
     """The request id was used before for a request with other content."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The database is gone, full or busy. Whether a write that met this was committed is not known."""
 
 
 class DataFolderInUse(LedgerError):

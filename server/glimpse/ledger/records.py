@@ -1,7 +1,8 @@
 """The ledger's rows as values. Times are microseconds since the epoch, UTC."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,42 @@ class AttachmentRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One write: what kind it was, of which collection (empty: of none), about what, and who made it."""
+
+    revision: int
+    kind: str
+    collection_id: str
+    subject: dict[str, Any]
+    time: int
+    actor: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a ledger stands: its identity, its last change with that one's digest, its last example's number."""
+
+    ledger_id: str
+    revision: int
+    digest: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Changes, with what they are about as it is now, at a revision that is theirs or later.
+
+    What is there no more is missing. Labels are those that changes name and those of the examples.
+    """
+
+    changes: Sequence[Change]
+    collections: Mapping[str, CollectionRecord]
+    labels: Mapping[tuple[str, str], LabelRecord]
+    examples: Mapping[tuple[str, str], ExampleRecord]
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolled:
     """What a transaction of enrolments did.
 
@@ -108,3 +145,14 @@ class EnrollRequest:
     id: str
     digest: str
     answer: Callable[[Enrolled], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """Labels to add where they are not there yet, and examples, all or nothing."""
+
+    collection_id: str
+    new_labels: Sequence[LabelRecord]
+    examples: Sequence[ExampleRecord]
+    request: EnrollRequest | None = None
+    actor: str = ""

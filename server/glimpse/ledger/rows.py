@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from glimpse.ledger.records import CollectionRecord, ExampleRecord, LabelRecord
+from glimpse.ledger.records import Change, CollectionRecord, ExampleRecord, LabelRecord
 
 # What a collection keeps as it was made. Its revision is the change's to write.
 _FIXED = ("id", "backbone", "embedding_space", "dimension", "label_mode", "revision", "create_time")
@@ -30,10 +30,8 @@ def label_record(row: Row[Any]) -> LabelRecord:
 
 
 def example_row(collection_id: str, record: ExampleRecord) -> dict[str, Any]:
-    """The values of an example's row, but for the sequence the database gives."""
-    values = {**asdict(record), "collection_id": collection_id}
-    del values["sequence"]
-    return values
+    """The values of an example's row."""
+    return {**asdict(record), "collection_id": collection_id}
 
 
 def example_record(row: Row[Any]) -> ExampleRecord:
@@ -41,3 +39,8 @@ def example_record(row: Row[Any]) -> ExampleRecord:
     values = dict(row._mapping)
     del values["collection_id"]
     return ExampleRecord(**values)
+
+
+def change_record(row: Row[Any]) -> Change:
+    """A change from its row."""
+    return Change(**row._mapping)

@@ -21,8 +21,22 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-# SQLite gives only INTEGER PRIMARY KEY a sequence of its own; PostgreSQL wants BIGINT.
+# Both are numbered by `head`, not by the database: see there. (SQLite's keys must be INTEGER to be its row ids.)
 _SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
+
+# One row, locked by whoever writes: so revisions have no gaps and are seen in their order, in PostgreSQL too, where
+# sequences' numbers are taken before a commit and lost with it.
+head = Table(
+    "head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # Of this ledger, so that what was made from another is known.
+    Column("ledger_id", Text, nullable=False),
+    # Of the last change, with its digest; and of the last example there ever was.
+    Column("revision", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+)
 
 # The append-only sequence: one row a write, its number the revision.
 changes = Table(
@@ -33,6 +47,10 @@ changes = Table(
     Column("collection_id", Text, nullable=False),
     Column("subject", JSON, nullable=False),
     Column("time", BigInteger, nullable=False),
+    # Who wrote it: the name of a key; empty where nobody has to say.
+    Column("actor", Text, nullable=False, server_default=text("''")),
+    # Of this change and, through the one before, of all before: see chain.py.
+    Column("digest", Text, nullable=False, server_default=text("''")),
     sqlite_autoincrement=True,
 )
 

@@ -18,6 +18,7 @@ from grpc_health.v1._async import HealthServicer
 from threadpoolctl import threadpool_limits
 
 from glimpse.fewshot import PINNABLE
+from glimpse.ledger import FolderLock
 from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
 from glimpse.server.classification_service import ClassificationService
@@ -86,7 +87,8 @@ async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE})
         stack.push_async_callback(fitter.close)
         indexes = Indexes(settings.indexes or settings.data / "indexes")
-        catalog = Catalog.open(settings.data, indexes, fitter.touch)
+        stack.enter_context(FolderLock(settings.data))
+        catalog = Catalog.open(settings.ledger_url, indexes, fitter.touch)
         stack.push_async_callback(catalog.close)
         rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes)
         stack.push_async_callback(stop_compactions, rooms)

@@ -1,6 +1,7 @@
-"""All collections in memory, and the one way to change them: durable first, then visible.
+"""All collections in memory: views of the ledger, which follow it change by change.
 
-Writes go through one thread and one lock, so views change in the order of the ledger's revisions; reads never wait.
+Views change in the order of the ledger's revisions, whoever writes: this server, through `commits`, or another, through
+`follow`. Reads never wait.
 """
 
 import asyncio
@@ -9,11 +10,16 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import suppress
 from typing import Self, TypeVar
 
-from glimpse.ledger import CollectionRecord, Ledger
+import numpy as np
+
+from glimpse.ledger import CollectionRecord, Delta, Ledger, LedgerError, Writer, listen
+from glimpse.server.aside import aside
+from glimpse.server.commits import Commits, EnrollmentPlan, Outcome, Plan
 from glimpse.server.errors import Code, RequestError, not_found
+from glimpse.server.following import Follower
 from glimpse.server.indexes import Indexes
 from glimpse.server.view import CollectionView
 
@@ -21,6 +27,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 # Examples taken from the ledger at a time while a view is built.
 _LOAD_BATCH = 1_000
+# Between two looks at the ledger where nobody says that it changed.
+_POLL_SECONDS = 1.0
 # What is left of a deadline for telling the caller that a revision did not come; and the wait without a deadline.
 _REPLY_SECONDS = 0.05
 _MAX_WAIT_SECONDS = 30.0
@@ -32,20 +40,20 @@ class Catalog:
     def __init__(self, ledger: Ledger, indexes: Indexes, changed: Callable[[CollectionView], None]) -> None:
         """`changed` is told of views that have changed, once they are loaded."""
         self._generations = itertools.count(1)
-        self._ledger, self._changed = ledger, changed
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._write_lock = asyncio.Lock()
+        self._ledger, self._indexes, self._changed = ledger, indexes, changed
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="ledger-read")
         self._moved = asyncio.Condition()
-        self._views = {
-            record.id: _load(ledger, record, indexes, self.next_generation(), changed)
-            for record in ledger.collections()
-        }
-        self.revision = ledger.revision
+        self._wanted = asyncio.Event()
+        # First: what is read after it may be of later changes, which then change nothing any more.
+        self.revision = ledger.head().revision
+        self._views = {record.id: self._load(record) for record in ledger.collections()}
+        self._commits = Commits(ledger, self)
+        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._listen())]
 
     @classmethod
-    def open(cls, folder: Path, indexes: Indexes, changed: Callable[[CollectionView], None]) -> Self:
-        """Opens a data folder's ledger and builds its views. Raises LedgerError."""
-        ledger = Ledger.open(folder)
+    def open(cls, url: str, indexes: Indexes, changed: Callable[[CollectionView], None]) -> Self:
+        """Opens a ledger and builds its views. Raises LedgerError."""
+        ledger = Ledger.open(url)
         try:
             return cls(ledger, indexes, changed)
         except BaseException:
@@ -74,8 +82,13 @@ class Catalog:
 
     def check_current(self, view: CollectionView, field: str) -> None:
         """Raises RequestError where a collection found earlier was deleted, even if another has its id now."""
-        if self._views.get(view.record.id) is not view:
-            raise _not_found(view.record.id, field)
+        there = self._views.get(view.record.id)
+        if there is view:
+            return
+        if there and there.record.create_time == view.record.create_time:
+            message = f"collection {view.record.id!r} was given another index meanwhile; send the call again"
+            raise RequestError(Code.UNAVAILABLE, "COLLECTION_RELOADED", message, field, retry_delay=0.1)
+        raise _not_found(view.record.id, field)
 
     def put(self, record: CollectionRecord) -> None:
         """Makes a created collection, or a collection's new record, visible."""
@@ -89,26 +102,79 @@ class Catalog:
         del self._views[collection_id]
 
     async def read(self, query: Callable[[Ledger], T]) -> T:
-        """A read of the ledger, in its thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, query, self._ledger)
+        """A read of the ledger, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, query, self._ledger)
 
-    async def write(self, plan: Callable[[], Callable[[Ledger], T]], apply: Callable[[T], int]) -> T:
-        """Plans, commits in the ledger's thread, applies to the views; `apply` returns the write's revision.
+    async def refresh(self) -> None:
+        """Brings the views to where the ledger stands, where others write too. Raises LedgerUnavailable."""
+        if self._ledger.shared:
+            head = await self.read(lambda ledger: ledger.head())
+            await self.reach(head.revision, np.inf)
 
-        `plan` sees the views as they are when the commit begins, whatever other calls did while this one was waiting
-        or embedding: it raises RequestError, or returns what to commit. A caller who leaves meanwhile changes
-        nothing: what is committed is applied.
-        """
-        return await asyncio.shield(asyncio.create_task(self._write(plan, apply)))
+    async def write(self, plan: Plan[T], apply: Callable[[T], int]) -> T:
+        """A write that has a transaction of its own: see Commits."""
+        return await self._commits.write(plan, apply)
 
-    async def _write(self, plan: Callable[[], Callable[[Ledger], T]], apply: Callable[[T], int]) -> T:
-        async with self._write_lock:
-            result = await self.read(plan())
-            revision = apply(result)
+    async def enroll(self, plan: EnrollmentPlan, apply: Callable[[Outcome], int]) -> Outcome:
+        """An enrolment, which shares its transaction with those that wait at the same time: see Commits."""
+        return await self._commits.enroll(plan, apply)
+
+    async def catch_up(self, writer: Writer) -> None:
+        """Brings the views to the head that a transaction holds."""
+        while self.revision < writer.head.revision:
+            await self.advance(await self.read(lambda ledger: ledger.since(self.revision)))
+
+    async def advance(self, delta: Delta) -> None:
+        """Applies what others changed. Called while no write is under way."""
+        if not delta.changes:
+            return
+        follower = Follower(self._views, delta, self._changed)
+        follower.apply()
+        for collection_id in follower.rebuild:
+            await self._rebuild(collection_id)
+        await self.arrived(delta.changes[-1].revision)
+
+    async def arrived(self, revision: int) -> None:
+        """The views hold a revision now."""
         async with self._moved:
             self.revision = max(self.revision, revision)
             self._moved.notify_all()
-        return result
+
+    async def _rebuild(self, collection_id: str) -> None:
+        """Another view of a collection that stands on another index."""
+        found = [one for one in await self.read(lambda ledger: ledger.collections()) if one.id == collection_id]
+        if not found:
+            self._views.pop(collection_id, None)
+        for record in found:
+            view = await aside(lambda record=record: self._load(record))  # type: ignore[misc]
+            self._views[collection_id] = view
+            self._changed(view)
+
+    async def _follow(self) -> None:
+        """Takes on what others write, as soon as that is said, and from time to time."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_SECONDS):
+                    await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                while await self._commits.between(self._step):
+                    pass
+            except LedgerError as error:
+                logger.warning("the ledger cannot be followed: %s", error)
+            except Exception:
+                logger.exception("a change of another server could not be taken on")
+
+    async def _step(self) -> bool:
+        delta = await self.read(lambda ledger: ledger.since(self.revision))
+        await self.advance(delta)
+        return bool(delta.changes)
+
+    async def _listen(self) -> None:
+        if self._ledger.shared:
+            async for revision in listen(self._ledger.url):
+                if revision is None or revision > self.revision:
+                    self._wanted.set()
 
     async def reach(self, revision: int, deadline: float) -> None:
         """Waits until the views hold a revision.
@@ -117,6 +183,7 @@ class Catalog:
         """
         if revision <= self.revision:
             return
+        self._wanted.set()
         seconds = min(deadline - time.monotonic() - _REPLY_SECONDS, _MAX_WAIT_SECONDS)
         try:
             async with asyncio.timeout(seconds), self._moved:
@@ -132,32 +199,29 @@ class Catalog:
 
     async def close(self) -> None:
         """Waits for the running write and closes the ledger."""
-        async with self._write_lock:
-            await self.read(lambda ledger: ledger.close())
-        self._thread.shutdown()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._commits.close()
+        self._readers.shutdown()
+        self._ledger.close()
+
+    def _load(self, record: CollectionRecord) -> CollectionView:
+        """A view of a collection as the ledger has it."""
+        ledger, view = self._ledger, CollectionView(record, self._changed)
+        for label in ledger.labels(record.id):
+            view.put_label(label)
+        examples = ledger.examples(record.id)
+        while batch := list(itertools.islice(examples, _LOAD_BATCH)):
+            view.add_examples(batch)
+        if attached := ledger.attachment(record.id):
+            try:
+                view.attach(*self._indexes.reopen(record, attached[0], self.next_generation(), attached[1]))
+            except RequestError as problem:
+                logger.error("collection %s cannot be used: %s", record.id, problem)
+                view.problem, view.lost_index = problem, attached[0].index_id
+        return view
 
 
 def _not_found(collection_id: str, field: str) -> RequestError:
     return not_found("COLLECTION_NOT_FOUND", f"there is no collection {collection_id!r}", field)
-
-
-def _load(
-    ledger: Ledger,
-    record: CollectionRecord,
-    indexes: Indexes,
-    generation: int,
-    changed: Callable[[CollectionView], None],
-) -> CollectionView:
-    view = CollectionView(record, changed)
-    for label in ledger.labels(record.id):
-        view.put_label(label)
-    examples = ledger.examples(record.id)
-    while batch := list(itertools.islice(examples, _LOAD_BATCH)):
-        view.add_examples(batch)
-    if attached := ledger.attachment(record.id):
-        try:
-            view.attach(*indexes.reopen(record, attached[0], generation, attached[1]))
-        except RequestError as problem:
-            logger.error("collection %s cannot be used: %s", record.id, problem)
-            view.problem, view.lost_index = problem, attached[0].index_id
-    return view

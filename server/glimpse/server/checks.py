@@ -40,6 +40,8 @@ def check_length(text: str, field: str, most: int = MAX_NAME) -> None:
     """A display name, a domain, an id of the caller's."""
     if len(text) > most:
         raise invalid("TOO_LONG", f"{len(text)} characters; at most {most}", field)
+    if "\0" in text:  # which PostgreSQL cannot keep
+        raise invalid("INVALID_CHARACTER", "a text with the character NUL", field)
 
 
 def check_count(items: Sequence[object], most: int, field: str) -> None:

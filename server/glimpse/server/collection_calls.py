@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from glimpse.ledger import CollectionRecord, Ledger
+from glimpse.ledger import CollectionRecord, Writer
 from glimpse.server import checks, names
 from glimpse.server.errors import RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.messages import collection_message
@@ -44,10 +44,10 @@ class CollectionCalls(ResourceCalls):
         if record.names_as_prompts:
             backbone.check_reads_text()
 
-        def plan() -> Callable[[Ledger], CollectionRecord]:
+        def plan() -> Callable[[Writer], CollectionRecord]:
             if self.catalog.exists(collection_id):
                 raise already_exists("COLLECTION_EXISTS", f"collection {collection_id!r} exists", "collection_id")
-            return lambda ledger: ledger.create_collection(record)
+            return lambda writer: writer.create_collection(record)
 
         record = await self.catalog.write(plan, self._put)
         view = self.catalog.find(collection_id, "collection_id")
@@ -81,12 +81,12 @@ class CollectionCalls(ResourceCalls):
         checks.check_head(given.pinned_head, view.record.label_mode, "collection.pinned_head")
         changes = _changes(given, checks.mask_paths(request.update_mask.paths))
 
-        def plan() -> Callable[[Ledger], CollectionRecord]:
+        def plan() -> Callable[[Writer], CollectionRecord]:
             self.catalog.check_current(view, "collection.name")
             changed = replace(view.record, **changes)
             if changed.names_as_prompts and not view.record.names_as_prompts:
                 self._check_reads_text(changed)
-            return lambda ledger: ledger.update_collection(changed)
+            return lambda writer: writer.update_collection(changed)
 
         record = await self.catalog.write(plan, self._put)
         return pb.UpdateCollectionResponse(collection=collection_message(view), revision=record.revision)
@@ -99,12 +99,12 @@ class CollectionCalls(ResourceCalls):
         view = self.view(request.name, "name", usable=False)
         collection_id = view.record.id
 
-        def plan() -> Callable[[Ledger], int]:
+        def plan() -> Callable[[Writer], int]:
             self.catalog.check_current(view, "name")
             if view.labels and not request.force:
                 message = f"{len(view.labels)} labels and {len(view.examples)} examples would go too; say force"
                 raise failed_precondition("COLLECTION_NOT_EMPTY", message, "force")
-            return lambda ledger: ledger.delete_collection(collection_id)
+            return lambda writer: writer.delete_collection(collection_id)
 
         def apply(revision: int) -> int:
             self.catalog.drop(collection_id)

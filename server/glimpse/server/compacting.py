@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from glimpse.index import GIVEN, Header, Ids, IndexFolderError, Manifest, Mask, VectorType, rows_table, write_index
-from glimpse.ledger import ExampleRecord, Ledger
+from glimpse.ledger import ExampleRecord, Ledger, Writer
 from glimpse.server.aside import aside
 from glimpse.server.attachment import MODALITIES, Attachment
 from glimpse.server.context import Rooms
@@ -109,12 +109,12 @@ async def _swap(rooms: Rooms, view: CollectionView, fold: _Fold, made: Attachmen
     """The revision, and the folder of an index that nobody needs any more."""
     gone, left = list[int](), list[Path]()
 
-    def plan() -> Callable[[Ledger], int]:
+    def plan() -> Callable[[Writer], int]:
         rooms.catalog.check_current(view, "collection")
         if view.examples.attachment is not fold.below:
             raise _changed(view)
         gone[:] = fold.gone(view)
-        return lambda ledger: ledger.replace_index(view.record.id, made.record, fold.last, gone)
+        return lambda writer: writer.replace_index(view.record.id, made.record, fold.last, gone)
 
     def apply(revision: int) -> int:
         made.bury(np.array(gone, np.int64) + made.first)

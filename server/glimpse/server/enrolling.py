@@ -3,11 +3,11 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from glimpse.ledger import Enrolled, EnrollRequest, ExampleRecord, LabelRecord, Ledger
+from glimpse.ledger import Enrolled, Enrollment, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.server import checks
 from glimpse.server.attachment import MODALITIES
 from glimpse.server.context import Rooms
@@ -47,7 +47,7 @@ async def enroll(
         response = pb.EnrollExamplesResponse(results=results, revision=enrolled.revision, accuracy_before=accuracy)
         return response.SerializeToString()
 
-    def plan() -> Callable[[Ledger], Enrolled | bytes]:
+    def plan() -> Enrollment:
         rooms.catalog.check_current(view, "parent")
         # Again: labels may have gone, and others come, while this call was embedding.
         _refuse_what_cannot_be(rooms, view, request, items)
@@ -57,9 +57,9 @@ async def enroll(
         # An item that may be tried again must not be answered from memory when it is.
         again = any(item.refusal and item.refusal.retry_delay is not None for item in items)
         to_remember = replace(remembered, answer=answer) if remembered and not again else None
-        return lambda ledger: ledger.enroll(view.record.id, new_labels, good, to_remember)
+        return Enrollment(view.record.id, new_labels, good, to_remember)
 
-    outcome = await rooms.catalog.write(plan, lambda outcome: _apply(view, outcome))
+    outcome = await rooms.catalog.enroll(plan, lambda outcome: _apply(view, outcome))
     return await _measured(rooms, view, request, outcome if isinstance(outcome, bytes) else answer(outcome), deadline)
 
 

@@ -13,11 +13,13 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from glimpse.backbone import InputError
-from glimpse.ledger import AlreadyExists, LedgerError, NotFound, RequestIdReused
+from glimpse.ledger import AlreadyExists, LedgerError, LedgerUnavailable, NotFound, RequestIdReused
 from glimpse.v1 import types_pb2
 
 Code = grpc.StatusCode
 DOMAIN = "glimpse"
+# When a ledger that cannot be had may be asked again.
+_LEDGER_BACK_SECONDS = 1.0
 # Characters of a call's message.
 _LONGEST = 300
 
@@ -85,6 +87,8 @@ def as_request_error(error: Exception) -> RequestError | None:
         return error
     if isinstance(error, InputError):
         return invalid(error.reason, str(error))
+    if isinstance(error, LedgerUnavailable):
+        return RequestError(Code.UNAVAILABLE, "LEDGER_UNAVAILABLE", str(error), retry_delay=_LEDGER_BACK_SECONDS)
     for kind, code, reason in _TABLE:
         if isinstance(error, kind):
             return RequestError(code, reason, str(error))

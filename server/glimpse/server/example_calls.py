@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from glimpse.ledger import ExampleRecord, Ledger, NotFound
+from glimpse.ledger import ExampleRecord, NotFound, Writer
 from glimpse.server import names
 from glimpse.server.attachment import Attachment
 from glimpse.server.enrolling import enroll
@@ -86,11 +86,11 @@ class ExampleCalls(ResourceCalls):
         """An example, and its effect."""
         view, example_id = self.example(request.name)
 
-        def plan() -> Callable[[Ledger], int]:
+        def plan() -> Callable[[Writer], int]:
             self.check_example(view, example_id)
             if (row := _row(view, example_id)) is not None:
-                return lambda ledger: ledger.bury(view.record.id, row - _below(view).first)
-            return lambda ledger: ledger.delete_example(view.record.id, example_id)
+                return lambda writer: writer.bury(view.record.id, row - _below(view).first)
+            return lambda writer: writer.delete_example(view.record.id, example_id)
 
         def apply(revision: int) -> int:
             view.drop_example(example_id)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from glimpse.ledger import LabelRecord, Ledger
+from glimpse.ledger import LabelRecord, Writer
 from glimpse.server import names
 from glimpse.server.aside import aside
 from glimpse.server.attachment import Attachment
@@ -33,7 +33,7 @@ class IndexCalls(ResourceCalls):
         opened, sums = await aside(partial(self.rooms.indexes.open, view.record, index_id, generation, "index"))
         labels = [LabelRecord(label) for label in opened.labels]
 
-        def plan() -> Callable[[Ledger], tuple[list[LabelRecord], int]]:
+        def plan() -> Callable[[Writer], tuple[list[LabelRecord], int]]:
             self.catalog.check_current(view, "collection")
             if (there := view.examples.attachment) and there.same(opened):
                 raise _ThereAlready
@@ -41,7 +41,7 @@ class IndexCalls(ResourceCalls):
             self.rooms.indexes.check_there(index_id, "index")
             if len(view.labels.keys() | set(opened.labels)) > self.settings.max_labels:
                 raise exhausted("TOO_MANY_LABELS", f"a collection takes {self.settings.max_labels}").at("index")
-            return lambda ledger: ledger.attach(view.record.id, opened.record, labels)
+            return lambda writer: writer.attach(view.record.id, opened.record, labels)
 
         def apply(done: tuple[list[LabelRecord], int]) -> int:
             for label in done[0]:
@@ -60,11 +60,11 @@ class IndexCalls(ResourceCalls):
         """A collection without its index."""
         view = self.view(request.collection, "collection", usable=False)
 
-        def plan() -> Callable[[Ledger], int]:
+        def plan() -> Callable[[Writer], int]:
             self.catalog.check_current(view, "collection")
             if view.problem is None:
                 _attachment(view)
-            return lambda ledger: ledger.detach(view.record.id)
+            return lambda writer: writer.detach(view.record.id)
 
         def apply(revision: int) -> int:
             view.detach()

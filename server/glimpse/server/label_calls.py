@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from glimpse.ledger import LabelRecord, Ledger
+from glimpse.ledger import LabelRecord, Writer
 from glimpse.server import checks, names
 from glimpse.server.errors import already_exists, exhausted, failed_precondition, invalid
 from glimpse.server.messages import label_message
@@ -27,13 +27,13 @@ class LabelCalls(ResourceCalls):
         checks.check_enum(request.label.role, pb.LabelRole.values(), "label.role")
         record = LabelRecord(label_id, role=request.label.role, **described)
 
-        def plan() -> Callable[[Ledger], tuple[LabelRecord, int]]:
+        def plan() -> Callable[[Writer], tuple[LabelRecord, int]]:
             self.catalog.check_current(view, "parent")
             if label_id in view.labels:
                 raise already_exists("LABEL_EXISTS", f"label {label_id!r} exists in {view.record.id!r}", "label_id")
             if len(view.labels) >= self.settings.max_labels:
                 raise exhausted("TOO_MANY_LABELS", f"{len(view.labels)} labels are the most a collection takes")
-            return lambda ledger: ledger.create_label(view.record.id, record)
+            return lambda writer: writer.create_label(view.record.id, record)
 
         _, revision = await self.catalog.write(plan, _putting(view))
         return pb.CreateLabelResponse(label=label_message(view, label_id), revision=revision)
@@ -64,10 +64,10 @@ class LabelCalls(ResourceCalls):
             raise invalid("UNKNOWN_FIELD", f"{sorted(unknown)[0]!r} cannot be updated", "update_mask")
         changes = await self._described(view, request.label, paths, context)
 
-        def plan() -> Callable[[Ledger], tuple[LabelRecord, int]]:
+        def plan() -> Callable[[Writer], tuple[LabelRecord, int]]:
             self.check_label(view, label_id, "label.name")
             changed = replace(view.labels[label_id], **changes)
-            return lambda ledger: ledger.update_label(view.record.id, changed)
+            return lambda writer: writer.update_label(view.record.id, changed)
 
         _, revision = await self.catalog.write(plan, _putting(view))
         return pb.UpdateLabelResponse(label=label_message(view, label_id), revision=revision)
@@ -77,13 +77,13 @@ class LabelCalls(ResourceCalls):
         """A label and, with force, its examples."""
         view, label_id = self.label(request.name, "name")
 
-        def plan() -> Callable[[Ledger], int]:
+        def plan() -> Callable[[Writer], int]:
             self.check_label(view, label_id, "name")
             if (count := view.examples.count(label_id)) and not request.force:
                 raise failed_precondition("LABEL_NOT_EMPTY", f"{count} examples would go too; say force", "force")
             below = view.examples.attachment
             rows = (below.of_label(label_id) - below.first).tolist() if below else []
-            return lambda ledger: ledger.delete_label(view.record.id, label_id, rows)
+            return lambda writer: writer.delete_label(view.record.id, label_id, rows)
 
         def apply(revision: int) -> int:
             view.drop_label(label_id)

@@ -15,6 +15,9 @@ T = TypeVar("T")
 class ResourceCalls:
     """Finds resources by name. All raise RequestError."""
 
+    #: See rpc.unary.
+    refreshes = True
+
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
         self.settings = rooms.settings

@@ -22,13 +22,18 @@ _INTERNAL = RequestError(grpc.StatusCode.INTERNAL, "INTERNAL", "internal error; 
 
 
 def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Context], Awaitable[R]]:
-    """A call with one answer: deliberate errors reach the caller, others the log."""
+    """A call with one answer: deliberate errors reach the caller, others the log.
+
+    A service that `refreshes` sees all that was committed when the call began, by whichever server.
+    """
 
     @functools.wraps(method)
     async def answer(self: S, request: Q, context: Context) -> R:
         try:
             check_size(self, request)
             with duty_of(self):
+                if getattr(self, "refreshes", False):
+                    await self.rooms.catalog.refresh()  # type: ignore[attr-defined]
                 return await method(self, request, context)
         except Exception as error:  # anything unexpected is told the caller as INTERNAL and logged
             refusal = _refusal(error, method.__name__)

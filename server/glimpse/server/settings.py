@@ -14,6 +14,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from glimpse.ledger import sqlite_url
+
 _CORES = os.cpu_count() or 1
 MIB = 1 << 20
 
@@ -38,7 +40,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GLIMPSE_", extra="ignore", frozen=True)
 
     listen: str = Field("127.0.0.1:50051", description="address to listen on; port 0 picks a free one")
-    data: Path = Field(default_factory=_data_home, description="folder of the ledger")
+    data: Path = Field(default_factory=_data_home, description="folder of the ledger and of what the server makes")
+    ledger: str = Field(
+        "",
+        description="URL of the ledger: `sqlite:///FILE` or `postgresql+psycopg://…`; none: a file in the folder above",
+    )
     indexes: Path | None = Field(
         None, description="folder of the indexes that can be attached; none: `indexes` in the folder of the ledger"
     )
@@ -63,6 +69,11 @@ class Settings(BaseSettings):
     max_examples: Annotated[int, Field(ge=1, description="examples in one collection")] = 1_000_000
     stream_window: Annotated[int, Field(ge=1, description="inputs of one stream worked on at once")] = 64
     drain_seconds: Annotated[float, Field(ge=0, description="how long running calls may finish")] = 20.0
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's, whether it was given or not."""
+        return self.ledger or sqlite_url(self.data)
 
 
 class SettingsError(Exception):

@@ -1,0 +1,165 @@
+"""The way of every write: durable first, then visible; and enrolments that wait together share a transaction.
+
+A transaction holds the ledger's head, so that no other server writes meanwhile. The views are brought to that head,
+every write of the group is planned on them, all are committed, and then applied in order.
+"""
+
+import asyncio
+from asyncio import Future
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
+
+from glimpse.ledger import Enrolled, Enrollment, Ledger, Writer
+from glimpse.server.caller import current
+
+T = TypeVar("T")
+#: Sees the views as they are when the commit begins, whatever other calls did while this one was waiting or embedding:
+#: raises RequestError, or returns what to commit.
+Plan = Callable[[], Callable[[Writer], T]]
+EnrollmentPlan = Callable[[], Enrollment]
+Outcome = Enrolled | bytes
+# Enrolments in one transaction; each is of up to some hundreds of examples.
+_MOST = 256
+
+
+class Views(Protocol):
+    """What holds the views."""
+
+    async def catch_up(self, writer: Writer) -> None:
+        """Brings them to the head that a transaction holds."""
+
+    async def arrived(self, revision: int) -> None:
+        """They hold a revision now."""
+
+
+@dataclass(slots=True)
+class _Write(Generic[T]):
+    plan: Callable[[], Any]
+    apply: Callable[[T], int]
+    future: Future[T]
+    actor: str
+    enrolls: bool
+
+
+class Commits:
+    """Writes in the order in which they were asked for, in a thread of their own."""
+
+    def __init__(self, ledger: Ledger, views: Views) -> None:
+        self._ledger, self._views = ledger, views
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-write")
+        self._waiting: deque[_Write[Any]] = deque()
+        self._arrived, self._idle = asyncio.Event(), asyncio.Event()
+        self._idle.set()
+        #: Held while views change.
+        self._lock = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._worker = asyncio.create_task(self._work())
+
+    async def write(self, plan: Plan[T], apply: Callable[[T], int]) -> T:
+        """Plans, commits, and applies to the views; `apply` returns the write's revision.
+
+        A caller who leaves meanwhile changes nothing: what is committed is applied.
+        """
+        return await self._put(plan, apply, enrolls=False)
+
+    async def enroll(self, plan: EnrollmentPlan, apply: Callable[[Outcome], int]) -> Outcome:
+        """The same of an enrolment. Its plan does not see those of the same transaction; the ledger does."""
+        return await self._put(plan, apply, enrolls=True)
+
+    async def _put(self, plan: Callable[[], Any], apply: Callable[[T], int], *, enrolls: bool) -> T:
+        write: _Write[T] = _Write(plan, apply, self._loop.create_future(), current().name, enrolls)
+        self._waiting.append(write)
+        self._arrived.set()
+        self._idle.clear()
+        return await asyncio.shield(write.future)
+
+    async def between(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does something to the views while no write is under way."""
+        async with self._lock:
+            return await work()
+
+    async def close(self) -> None:
+        """Waits for the writes that were asked for."""
+        await self._idle.wait()
+        self._worker.cancel()
+        await asyncio.gather(self._worker, return_exceptions=True)
+        self._thread.shutdown()
+
+    async def _work(self) -> None:
+        while True:
+            await self._arrived.wait()
+            async with self._lock:
+                group = self._next()
+                try:
+                    await self._commit(group)
+                except asyncio.CancelledError:
+                    raise
+                except Exception as error:  # of the transaction: all of it is undone
+                    for write in group:
+                        _settle(write.future, error)
+            if not self._waiting:
+                self._arrived.clear()
+                self._idle.set()
+
+    def _next(self) -> list[_Write[Any]]:
+        """Enrolments that follow each other, or one other write."""
+        group = [self._waiting.popleft()]
+        while group[0].enrolls and self._waiting and self._waiting[0].enrolls and len(group) < _MOST:
+            group.append(self._waiting.popleft())
+        return group
+
+    async def _commit(self, group: list[_Write[Any]]) -> None:
+        done = await self._loop.run_in_executor(self._thread, self._transact, group)
+        for write, result in done:
+            if isinstance(result, Exception):
+                _settle(write.future, result)
+                continue
+            try:
+                await self._views.arrived(write.apply(result))
+            except Exception as error:  # a bug; the others are applied all the same
+                _settle(write.future, error)
+            else:
+                _settle(write.future, result)
+
+    def _transact(self, group: list[_Write[Any]]) -> list[tuple[_Write[Any], Any]]:
+        """In the thread: each write with what came of it."""
+        with self._ledger.begin() as writer:
+            planned = asyncio.run_coroutine_threadsafe(self._plan(group, writer), self._loop).result()
+            works = [(write, work) for write, work in planned if not isinstance(work, Exception)]
+            if works and group[0].enrolls:
+                results = writer.enroll([work for _, work in works])
+                found = {id(write): result for (write, _), result in zip(works, results, strict=True)}
+            else:
+                found = {id(write): _run(writer, write, work) for write, work in works}
+        return [(write, found.get(id(write), work)) for write, work in planned]
+
+    async def _plan(self, group: list[_Write[Any]], writer: Writer) -> list[tuple[_Write[Any], Any]]:
+        await self._views.catch_up(writer)
+        planned: list[tuple[_Write[Any], Any]] = []
+        for write in group:
+            try:
+                work = write.plan()
+                if isinstance(work, Enrollment):
+                    work = replace(work, actor=write.actor)
+            except Exception as error:  # told the caller
+                planned.append((write, error))
+            else:
+                planned.append((write, work))
+        return planned
+
+
+def _run(writer: Writer, write: _Write[Any], work: Callable[[Writer], Any]) -> Any:
+    writer.actor = write.actor
+    return work(writer)
+
+
+def _settle(future: Future[Any], outcome: Any) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

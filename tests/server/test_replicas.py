@@ -1,0 +1,299 @@
+"""Several real servers on one real PostgreSQL: what one writes, all answer with."""
+
+import itertools
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import grpc
+import numpy as np
+import pytest
+
+from glimpse.client import Client, NewExample, Retry, Vector
+from glimpse.v1 import classification_service_pb2 as cls
+from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import types_pb2
+from support.bundles import tiny_image_bundle
+from support.postgres import Postgres, postgres
+from support.server import ServerProcess, Stubs
+from support.status import refused
+
+Code = grpc.StatusCode
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle") / "tiny"
+    tiny_image_bundle(folder, "tiny")
+    return folder
+
+
+class Replicas:
+    """Servers on one ledger, each with a folder of its own."""
+
+    def __init__(self, folder: Path, bundle: Path, ledger: str, count: int) -> None:
+        self.servers = []
+        for number in range(count):
+            place = folder / f"replica-{number}"
+            place.mkdir()
+            shared = {"ledger": ledger, "indexes": folder / "indexes"}
+            self.servers.append(ServerProcess(place, bundle, **shared, drain_seconds=10))
+        self.stubs: list[Stubs] = []
+
+    def start(self) -> None:
+        for server in self.servers:
+            server.start()
+            server.listen = server.address  # where clients look for it when it comes back
+        self.stubs = [Stubs(server.address) for server in self.servers]
+
+
+def stop(server: ServerProcess) -> None:
+    if server.process:
+        server.stop()
+
+
+@pytest.fixture
+def replicas(database: Postgres, bundle: Path, tmp_path: Path) -> Iterator[Replicas]:
+    several = Replicas(tmp_path, bundle, database.database(), 3)
+    with ExitStack() as stack:
+        for server in several.servers:
+            stack.callback(stop, server)
+        several.start()
+        yield several
+        for stubs in several.stubs:
+            stubs.channel.close()
+
+
+def create(stubs: Stubs, name: str = "birds") -> None:
+    stubs.collections.CreateCollection(col.CreateCollectionRequest(collection_id=name))
+
+
+def vector(number: int, space: str = "") -> types_pb2.Input:
+    row = np.random.default_rng(number).normal(size=8).astype("<f4")
+    row /= np.linalg.norm(row)
+    return types_pb2.Input(vector=types_pb2.Vector(data=row.tobytes(), embedding_space=space))
+
+
+def enroll(stubs: Stubs, label: str, numbers: Sequence[int], name: str = "birds") -> col.EnrollExamplesResponse:
+    space = stubs.collections.GetCollection(col.GetCollectionRequest(name=f"collections/{name}"))
+    given = [
+        col.NewExample(label_id=label, input=vector(number, space.collection.embedding_space)) for number in numbers
+    ]
+    request = col.EnrollExamplesRequest(parent=f"collections/{name}", examples=given, create_labels=True)
+    response: col.EnrollExamplesResponse = stubs.collections.EnrollExamples(request)
+    assert not any(result.status.code for result in response.results), response
+    return response
+
+
+def listed(stubs: Stubs, name: str = "birds") -> list[tuple[str, str]]:
+    """Every example's name and label, in order."""
+    found, token = [], ""
+    while True:
+        request = col.ListExamplesRequest(parent=f"collections/{name}", page_size=1000, page_token=token)
+        page = stubs.collections.ListExamples(request)
+        found += [(example.name, example.label_id) for example in page.examples]
+        if not (token := page.next_page_token):
+            return found
+
+
+def search(stubs: Stubs, number: int, revision: int, name: str = "birds", timeout: float = 10) -> list[str]:
+    """The names of what is nearest, from a view that holds the revision."""
+    collection = stubs.collections.GetCollection(col.GetCollectionRequest(name=f"collections/{name}")).collection
+    inputs = [vector(number, collection.embedding_space)]
+    request = cls.SearchRequest(collection=f"collections/{name}", inputs=inputs, top_k=1000, min_revision=revision)
+    [result] = stubs.classification.Search(request, timeout=timeout).results
+    assert not result.status.code, result
+    return [one.example for one in result.neighbors]
+
+
+def test_what_one_writes_another_reads_at_its_revision(replicas: Replicas) -> None:
+    a, b, c = replicas.stubs
+    create(a)
+    for number in range(20):
+        written = enroll((a, b, c)[number % 3], f"label-{number % 4}", [number])
+        for reader in (a, b, c):
+            assert search(reader, number, written.revision)[0] == written.results[0].example.name
+    assert len(listed(c)) == 20
+
+
+def test_calls_on_collections_see_what_was_committed_elsewhere(replicas: Replicas) -> None:
+    a, b, _ = replicas.stubs
+    for number in range(20):
+        name = f"made-{number}"
+        create(a, name)
+        assert b.collections.GetCollection(col.GetCollectionRequest(name=f"collections/{name}")).collection.revision
+        with refused(Code.ALREADY_EXISTS, "COLLECTION_EXISTS", "collection_id"):
+            create(b, name)
+        b.collections.CreateLabel(col.CreateLabelRequest(parent=f"collections/{name}", label_id="wren"))
+        with refused(Code.ALREADY_EXISTS, "LABEL_EXISTS", "label_id"):
+            a.collections.CreateLabel(col.CreateLabelRequest(parent=f"collections/{name}", label_id="wren"))
+
+
+def test_every_kind_of_change_arrives(replicas: Replicas) -> None:
+    a, b, _ = replicas.stubs
+    create(a)
+    first = enroll(a, "robin", range(5))
+    enroll(a, "wren", range(5, 8))
+    b.collections.DeleteExample(col.DeleteExampleRequest(name=first.results[0].example.name))
+    a.collections.DeleteLabel(col.DeleteLabelRequest(name="collections/birds/labels/wren", force=True))
+    b.collections.CreateLabel(
+        col.CreateLabelRequest(
+            parent="collections/birds", label_id="wren", label=col.Label(role=col.LabelRole.LABEL_ROLE_NEGATIVE)
+        )
+    )
+    enroll(a, "wren", [9])
+    changed = col.Collection(name="collections/birds", display_name="Birds")
+    changed.policy.match_threshold = 0.9
+    request = col.UpdateCollectionRequest(collection=changed)
+    request.update_mask.paths.extend(["display_name", "policy.match_threshold"])
+    revision = b.collections.UpdateCollection(request).revision
+    found = [stubs.collections.GetCollection(col.GetCollectionRequest(name="collections/birds")) for stubs in (a, b)]
+    assert found[0] == found[1]
+    assert (found[0].collection.revision, found[0].collection.example_count) == (revision, 5)
+    labels = [stubs.collections.ListLabels(col.ListLabelsRequest(parent="collections/birds")) for stubs in (a, b)]
+    assert labels[0] == labels[1]
+    assert search(a, 0, revision) == search(b, 0, revision)
+    a.collections.DeleteCollection(col.DeleteCollectionRequest(name="collections/birds", force=True))
+    create(b)
+    enroll(a, "robin", [1])
+    assert len(listed(b)) == len(listed(a)) == 1
+
+
+def test_a_revision_that_does_not_come_is_unavailable_with_a_time_to_return(replicas: Replicas) -> None:
+    a, *_ = replicas.stubs
+    create(a)
+    enroll(a, "robin", [1])
+    with refused(Code.UNAVAILABLE, "REVISION_NOT_REACHED", "min_revision") as told:
+        search(a, 1, 1_000, timeout=1)
+    assert told.retry_delay
+
+
+def test_a_request_sent_to_another_server_again_is_done_once(replicas: Replicas) -> None:
+    a, b, _ = replicas.stubs
+    create(a)
+    space = a.collections.GetCollection(col.GetCollectionRequest(name="collections/birds")).collection.embedding_space
+    request = col.EnrollExamplesRequest(parent="collections/birds", create_labels=True, request_id="once")
+    request.examples.add(label_id="robin", input=vector(1, space))
+    first, second = (stubs.collections.EnrollExamples(request) for stubs in (a, b))
+    assert first.results[0].example == second.results[0].example
+    assert (first.revision, second.results[0].duplicate) == (second.revision, False)
+    assert len(listed(b)) == 1
+
+
+def test_without_its_database_a_server_answers_and_with_it_again_it_writes(bundle: Path, tmp_path: Path) -> None:
+    with postgres() as database, ServerProcess(tmp_path, bundle, ledger=database.database()) as server:
+        stubs = Stubs(server.address)
+        create(stubs)
+        written = enroll(stubs, "robin", [1])
+        space = stubs.collections.GetCollection(col.GetCollectionRequest(name="collections/birds")).collection
+        inputs = [vector(1, space.embedding_space)]
+        database.stop(signal.SIGQUIT)
+        request = cls.ClassifyRequest(collections=["collections/birds"], inputs=inputs, options=cls.ClassifyOptions())
+        assert stubs.classification.Classify(request).results[0].classifications[0].label_id == "robin"
+        with refused(Code.UNAVAILABLE, "LEDGER_UNAVAILABLE") as told:
+            enroll(stubs, "robin", [2])
+        assert told.retry_delay
+        database.start()
+        end = time.monotonic() + 30
+        while True:
+            try:
+                again = enroll(stubs, "robin", [2])
+                break
+            except grpc.RpcError as error:
+                if error.code() is not Code.UNAVAILABLE or time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+        assert again.revision == written.revision + 1
+        assert len(listed(stubs)) == 2
+        stubs.channel.close()
+
+
+class Load:
+    """Callers that enroll and search and try again, until they are told to stop."""
+
+    def __init__(self, replicas: Replicas, space: str, count: int = 3) -> None:
+        self.errors: list[str] = []
+        self.acknowledged: dict[str, str] = {}
+        addresses = ",".join(server.address for server in replicas.servers)
+        # A server that is stopped or killed is away for some seconds.
+        self._client = Client(f"ipv4:{addresses}", timeout=60, retry=Retry(attempts=200, maximum=0.5))
+        self._space, self._stopped = space, threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(count)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+        self._client.close()
+
+    def _run(self, writer: int) -> None:
+        for number in itertools.count():
+            if self._stopped.is_set():
+                return
+            try:
+                self._once(writer, number)
+            except Exception as error:
+                self.errors.append(repr(error))
+
+    def _once(self, writer: int, number: int) -> None:
+        """An enrolment, and a search at its revision, at whichever server takes them."""
+        given = Vector(np.frombuffer(vector(1000 * writer + number).vector.data, "<f4"), self._space)
+        done = self._client.enroll("birds", [NewExample(given, f"label-{writer}")], create_labels=True)
+        name = done.results[0].unwrap().name
+        self.acknowledged[f"{writer}/{number}"] = name
+        [found] = self._client.search("birds", [given], top_k=1, min_revision=done.revision)
+        assert found.unwrap()[0].example == name
+
+
+def check_all(replicas: Replicas, load: Load) -> None:
+    """Every acknowledged example is there, none twice, and all servers hold and answer the same."""
+    assert load.acknowledged
+    assert not load.errors, load.errors[:3]
+    names = [name for name, _ in listed(replicas.stubs[0])]
+    assert len(names) == len(set(names))
+    assert set(load.acknowledged.values()) <= set(names)
+    head = replicas.stubs[0].collections.GetCollection(col.GetCollectionRequest(name="collections/birds"))
+    for stubs in replicas.stubs:
+        assert sorted(search(stubs, 0, head.collection.revision)) == sorted(
+            names[:1000] if len(names) > 1000 else names
+        )
+
+
+def test_a_rolling_restart_loses_no_request(replicas: Replicas) -> None:
+    create(replicas.stubs[0])
+    with Load(replicas, space_of(replicas.stubs[0])) as load:
+        for server in replicas.servers:
+            time.sleep(0.5)
+            assert server.stop() == 0
+            server.start()
+    check_all(replicas, load)
+
+
+def test_replicas_killed_again_and_again_lose_nothing(replicas: Replicas) -> None:
+    create(replicas.stubs[0])
+    with Load(replicas, space_of(replicas.stubs[0])) as load:
+        for round_ in range(6):
+            time.sleep(0.7)
+            replicas.servers[round_ % 3].stop(signal.SIGKILL)
+            replicas.servers[round_ % 3].start()
+    check_all(replicas, load)
+
+
+def space_of(stubs: Stubs) -> str:
+    found = stubs.collections.GetCollection(col.GetCollectionRequest(name="collections/birds")).collection
+    return str(found.embedding_space)

@@ -1,0 +1,102 @@
+"""A real PostgreSQL that tests start for themselves, from Debian's package."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+import pytest
+
+
+def binaries() -> Path:
+    """Where PostgreSQL's programs are; skips the test where there is none."""
+    if found := shutil.which("initdb"):
+        return Path(found).parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda one: int(one.parent.name))
+    if not versions:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    return versions[-1]
+
+
+class Postgres:
+    """One server on a free port of loopback, with a data folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._bin = folder, binaries()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+        # It refuses to run as root.
+        self._user: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if _root() else {}
+        if _root():
+            owner = pwd.getpwnam("postgres")
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+        command = [self._bin / "initdb", "-D", folder / "db", "-U", "glimpse", "-A", "trust", "-E", "UTF8"]
+        self._run(*command, "--locale=C.UTF-8")
+
+    def start(self) -> None:
+        """Starts it, and waits until it answers."""
+        settings = ("unix_socket_directories=", "listen_addresses=127.0.0.1", "max_connections=200")
+        options = [word for setting in settings for word in ("-c", setting)]
+        log = (self.folder / "log").open("ab")
+        command = [str(self._bin / "postgres"), "-D", str(self.folder / "db"), "-p", str(self.port), *options]
+        process: subprocess.Popen[bytes] = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **self._user)
+        self._process = process
+        log.close()
+        end = time.monotonic() + 60
+        while True:
+            try:
+                psycopg.connect(self._address("postgres"), connect_timeout=2).close()
+                return
+            except psycopg.OperationalError:
+                assert process.poll() is None, (self.folder / "log").read_text()
+                assert time.monotonic() < end, "PostgreSQL did not answer"
+                time.sleep(0.05)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT: at once, but in order; SIGQUIT: as if the power had gone."""
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(number)
+            self._process.wait(30)
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"d{uuid.uuid4().hex}"
+        with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type,unused-ignore]
+        return f"postgresql+psycopg://glimpse@127.0.0.1:{self.port}/{name}"
+
+    def _address(self, database: str) -> str:
+        return f"postgresql://glimpse@127.0.0.1:{self.port}/{database}"
+
+    def _run(self, *command: object) -> None:
+        words = list(map(str, command))
+        done = subprocess.run(words, capture_output=True, text=True, cwd="/", check=False, **self._user)
+        assert done.returncode == 0, done.stderr
+
+
+def _root() -> bool:
+    return os.geteuid() == 0
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """One that is stopped in every outcome."""
+    with TemporaryDirectory(prefix="glimpse-postgres-") as folder:
+        server = Postgres(Path(folder))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop(signal.SIGQUIT)
