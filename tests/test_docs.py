@@ -137,7 +137,7 @@ def reasons() -> set[str]:
         "InputError",
     }
     for root in ("server/glimpse/server", "export/glimpse/backbone"):
-        for file in (ROOT / root).glob("*.py"):
+        for file in (ROOT / root).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") in refusals:
                     found |= {a.value for a in node.args[:2] if isinstance(a, ast.Constant)}
