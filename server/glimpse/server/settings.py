@@ -41,8 +41,8 @@ class Settings(BaseSettings):
 
     listen: str = Field("127.0.0.1:50051", description="address to listen on; port 0 picks a free one")
     data: Path = Field(default_factory=_data_home, description="folder of the ledger and of what the server makes")
-    ledger: str = Field(
-        "",
+    ledger: str | None = Field(
+        None,
         description="URL of the ledger: `sqlite:///FILE` or `postgresql+psycopg://…`; none: a file in the folder above",
     )
     indexes: Path | None = Field(
