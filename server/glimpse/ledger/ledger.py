@@ -72,7 +72,7 @@ class Ledger:
 
     def head(self) -> Head:
         """Where it stands."""
-        with self._reading() as connection:
+        with self._reading(once=True) as connection:
             return read_head(connection)
 
     def changes(self, after: int = 0) -> Iterator[Change]:
@@ -103,7 +103,7 @@ class Ledger:
         """One example. Raises NotFound."""
         there = schema.examples.c
         query = select(schema.examples).where(there.collection_id == collection_id, there.id == example_id)
-        with self._reading() as connection:
+        with self._reading(once=True) as connection:
             row = connection.execute(query).first()
         if row is None:
             raise NotFound(f"there is no example {example_id!r}")
@@ -133,15 +133,15 @@ class Ledger:
 
     def answer_of(self, collection_id: str, request: EnrollRequest) -> bytes | None:
         """What a request was answered before, or None. Raises RequestIdReused."""
-        with self._reading() as connection:
+        with self._reading(once=True) as connection:
             return stored_answer(connection, collection_id, request)
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        """A transaction whose reads are all of the same moment."""
+    def _reading(self, *, once: bool = False) -> Iterator[Connection]:
+        """A transaction whose reads are all of the same moment; `once`: for one read, which needs none."""
         with available(), self._engine.connect() as connection:
             if self.shared:
-                connection.execution_options(isolation_level="REPEATABLE READ")
+                connection.execution_options(isolation_level="AUTOCOMMIT" if once else "REPEATABLE READ")
             yield connection
 
     def _forget_requests(self) -> None:

@@ -31,7 +31,8 @@ def label_record(row: Row[Any]) -> LabelRecord:
 
 def example_row(collection_id: str, record: ExampleRecord) -> dict[str, Any]:
     """The values of an example's row."""
-    return {**asdict(record), "collection_id": collection_id}
+    values = {name: getattr(record, name) for name in ExampleRecord.__slots__}  # asdict would copy each
+    return {**values, "collection_id": collection_id}
 
 
 def example_record(row: Row[Any]) -> ExampleRecord:

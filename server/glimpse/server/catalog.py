@@ -44,6 +44,8 @@ class Catalog:
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="ledger-read")
         self._moved = asyncio.Condition()
         self._wanted = asyncio.Event()
+        # When the ledger's head was looked at last, and the revision seen.
+        self._looking, self._looked, self._seen = asyncio.Lock(), 0.0, 0
         # First: what is read after it may be of later changes, which then change nothing any more.
         self.revision = ledger.head().revision
         self._views = {record.id: self._load(record) for record in ledger.collections()}
@@ -107,9 +109,14 @@ class Catalog:
 
     async def refresh(self) -> None:
         """Brings the views to where the ledger stands, where others write too. Raises LedgerUnavailable."""
-        if self._ledger.shared:
-            head = await self.read(lambda ledger: ledger.head())
-            await self.reach(head.revision, np.inf)
+        if not self._ledger.shared:
+            return
+        asked = time.monotonic()
+        async with self._looking:
+            if self._looked < asked:  # else one of those who waited too has looked since
+                self._looked, head = time.monotonic(), await self.read(lambda ledger: ledger.head())
+                self._seen = max(self._seen, head.revision)
+        await self.reach(self._seen, np.inf)
 
     async def write(self, plan: Plan[T], apply: Callable[[T], int]) -> T:
         """A write that has a transaction of its own: see Commits."""
