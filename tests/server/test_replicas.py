@@ -23,6 +23,8 @@ from support.server import ServerProcess, Stubs
 from support.status import refused
 
 Code = grpc.StatusCode
+# Servers start and stop in each of them.
+pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,176 @@
+"""The sequence of changes: without gaps and in the order of commits, whoever writes and whoever reads."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from glimpse.ledger import (
+    CollectionRecord,
+    Enrolled,
+    Enrollment,
+    EnrollRequest,
+    ExampleRecord,
+    LabelRecord,
+    Ledger,
+    LedgerError,
+    NotFound,
+    RequestIdReused,
+    sqlite_url,
+)
+from glimpse.ledger.chain import FIRST, link
+
+_WRITERS, _EACH = 4, 25
+
+
+@pytest.fixture
+def url(place: Path | str) -> str:
+    return place if isinstance(place, str) else sqlite_url(place)
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    with Ledger.open(url) as ledger:
+        with ledger.begin() as writer:
+            writer.create_collection(CollectionRecord("birds", "backbones/b", "space", 2))
+            writer.create_label("birds", LabelRecord("robin"))
+        yield ledger
+
+
+def example(name: str, label: str = "robin", digest: str = "") -> ExampleRecord:
+    return ExampleRecord(name, label, digest or f"sha256:{name}", 1, b"\0" * 8)
+
+
+def enrollment(*examples: ExampleRecord, request: EnrollRequest | None = None) -> Enrollment:
+    return Enrollment("birds", [], examples, request, "somebody")
+
+
+def enroll(ledger: Ledger, *several: Enrollment) -> list[Enrolled | bytes | LedgerError]:
+    with ledger.begin() as writer:
+        return writer.enroll(several)
+
+
+def test_whoever_reads_never_sees_a_later_change_before_an_earlier_one(ledger: Ledger, url: str) -> None:
+    """PostgreSQL gives numbers before it commits: a reader that goes on from the last one seen would miss some."""
+    first, seen, done = ledger.head().revision, list[int](), threading.Event()
+
+    def read() -> None:
+        with Ledger.open(url) as reader:
+            while not done.is_set() or reader.head().revision > first + len(seen):
+                seen.extend(change.revision for change in reader.since(first + len(seen)).changes)
+
+    def write(number: int) -> list[int]:
+        with Ledger.open(url) as own:
+            made = []
+            for count in range(_EACH):
+                [enrolled] = enroll(own, enrollment(example(f"{number}-{count}")))
+                assert isinstance(enrolled, Enrolled)
+                made.append(enrolled.revision)
+            return made
+
+    with ThreadPoolExecutor(_WRITERS + 1) as threads:
+        reading = threads.submit(read)
+        made = list(itertools.chain(*threads.map(write, range(_WRITERS))))
+        done.set()
+        reading.result()
+    wanted = list(range(first + 1, first + 1 + _WRITERS * _EACH))
+    assert sorted(made) == wanted
+    assert seen == wanted
+    sequences = [one.sequence for one in ledger.examples("birds")]
+    assert sequences == list(range(1, 1 + _WRITERS * _EACH))
+
+
+def test_each_change_is_linked_to_the_one_before(ledger: Ledger) -> None:
+    enroll(ledger, enrollment(example("a")), enrollment(example("b")))
+    before = FIRST
+    for change in ledger.changes():
+        before = link(
+            before,
+            change.revision,
+            change.kind,
+            change.collection_id,
+            change.subject,
+            change.time,
+            change.actor,
+        )
+        assert change.digest == before
+    assert ledger.head().digest == before
+    assert [change.actor for change in ledger.changes()] == ["", "", "somebody", "somebody"]
+
+
+def test_enrolments_of_one_transaction_are_answered_each_by_itself(ledger: Ledger) -> None:
+    good, lost, twin, elsewhere = enroll(
+        ledger,
+        enrollment(example("a", digest="same")),
+        enrollment(example("b"), example("c", "nobody")),
+        enrollment(example("d", digest="same")),
+        replace(enrollment(example("e")), collection_id="fish"),
+    )
+    assert isinstance(good, Enrolled)
+    assert isinstance(lost, NotFound)
+    assert isinstance(elsewhere, NotFound)
+    assert isinstance(twin, Enrolled)
+    assert (twin.examples[0].id, twin.duplicates, twin.revision) == ("a", [True], good.revision)
+    assert [one.id for one in ledger.examples("birds")] == ["a"]
+    assert ledger.head().revision == good.revision
+
+
+def test_a_request_sent_twice_at_once_is_done_once(ledger: Ledger) -> None:
+    request = EnrollRequest("r", "digest", lambda enrolled: str(enrolled.revision).encode())
+    first, again, other = enroll(
+        ledger,
+        enrollment(example("a"), request=request),
+        enrollment(example("b"), request=request),
+        enrollment(example("c"), request=replace(request, digest="other")),
+    )
+    assert isinstance(first, Enrolled)
+    assert again == str(first.revision).encode()
+    assert isinstance(other, RequestIdReused)
+    assert [one.id for one in ledger.examples("birds")] == ["a"]
+
+
+def test_labels_of_one_transaction_are_added_once(ledger: Ledger) -> None:
+    wren = [LabelRecord("wren")]
+    first, second = enroll(
+        ledger,
+        Enrollment("birds", wren, [example("a", "wren")]),
+        Enrollment("birds", wren, [example("b", "wren")]),
+    )
+    assert isinstance(first, Enrolled)
+    assert isinstance(second, Enrolled)
+    assert [len(first.new_labels), len(second.new_labels)] == [1, 0]
+    assert [label.id for label in ledger.labels("birds")] == ["robin", "wren"]
+
+
+def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
+    def fail() -> None:
+        with ledger.begin() as writer:
+            writer.enroll([enrollment(example("a"))])
+            raise RuntimeError
+
+    before = ledger.head()
+    with pytest.raises(RuntimeError):
+        fail()
+    assert ledger.head() == before
+    assert not list(ledger.examples("birds"))
+
+
+def test_what_came_since_is_told_as_it_is_now(ledger: Ledger) -> None:
+    first = ledger.head().revision
+    enroll(ledger, enrollment(example("a"), example("b")))
+    with ledger.begin() as writer:
+        writer.delete_example("birds", "a")
+        writer.create_label("birds", LabelRecord("wren"))
+        writer.delete_label("birds", "wren")
+        writer.update_label("birds", LabelRecord("robin", "Robin"))
+    delta = ledger.since(first)
+    kinds = ["enroll", "delete_example", "create_label", "delete_label", "update_label"]
+    assert [change.kind for change in delta.changes] == kinds
+    assert list(delta.examples) == [("birds", "b")]
+    assert {key: label.display_name for key, label in delta.labels.items()} == {("birds", "robin"): "Robin"}
+    assert delta.collections["birds"].revision == first + 5
+    assert not ledger.since(first + 5).changes
