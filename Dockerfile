@@ -43,8 +43,9 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.13-slim-bookworm AS runtime
 # A number, so that a cluster can tell that it is not root (runAsNonRoot).
-RUN useradd --no-create-home --home-dir /data --uid 10001 --user-group glimpse && install -d -o 10001 -g 10001 /data
-# All that is written at run time lies in /data: the ledger and, where a provider keeps compiled kernels, its cache.
+RUN useradd --no-create-home --home-dir /data --uid 10001 --user-group glimpse && install -d -o 10001 -g 10001 /data /indexes
+# All that is written at run time lies in /data: the ledger, snapshots and, where a provider keeps kernels, its cache; and
+# in /indexes where indexes have a volume of their own (GLIMPSE_INDEXES=/indexes), that several servers share.
 ENV PATH=/opt/glimpse/bin:$PATH \
     GLIMPSE_DATA=/data \
     GLIMPSE_LISTEN=0.0.0.0:50051 \
