@@ -4,8 +4,8 @@
 #   docker run --rm --read-only --tmpfs /tmp -e GLIMPSE_INSECURE=1 -p 127.0.0.1:50051:50051 -v glimpse:/data glimpse
 #
 # It listens on every address of the container, and so does not start unless it is told how: with GLIMPSE_TLS_CERT and
-# GLIMPSE_TLS_KEY (files of a mounted volume), or with GLIMPSE_INSECURE=1, where nobody else reaches the port: published on
-# the loopback interface as above, or in a network of its own. The image sets neither. BuildKit builds it.
+# GLIMPSE_TLS_KEY (files of a mounted volume), or with GLIMPSE_INSECURE=1, where nobody else reaches the port: published
+# on the loopback interface as above, or in a network of its own. The image sets neither. BuildKit builds it.
 #
 # The base is pinned by its tag; to pin it by digest as well, put what `docker buildx imagetools inspect
 # python:3.13-slim-bookworm` says behind it: @sha256:….
