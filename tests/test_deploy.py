@@ -1,18 +1,22 @@
 """What is deployed: the manifests are valid and agree with the image, the settings and each other."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import psycopg
 import pytest
 import yaml
 
 from glimpse.server.settings import Settings
+from support.postgres import postgres
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "server/deploy"
@@ -22,7 +26,7 @@ FILES = sorted(DEPLOY.rglob("*.y*ml"))
 FOREIGN = {"Kustomization", "Component", "ServiceMonitor"}
 COMPONENTS = ["", "single", "plaintext", "gpu", "monitoring", "single plaintext", "gpu plaintext monitoring"]
 #: Settings that other parts of this version bring.
-COMING = {"ledger", "metrics_listen", "log_format", "insecure", "tls_cert", "tls_key", "tls_client_ca"}
+COMING = {"metrics_listen", "log_format", "insecure", "tls_cert", "tls_key", "tls_client_ca"}
 #: Files likewise.
 COMING_FILES = {DEPLOY / "grafana/dashboards", DEPLOY / "prometheus/alerts.yml"}
 #: Variables of the client and of the tests.
@@ -245,3 +249,40 @@ def test_what_the_compose_file_names_is_there() -> None:
     for file in loaded("prometheus", "prometheus.yml")["rule_files"]:
         assert (DEPLOY / "prometheus" / file).is_file() or DEPLOY / "prometheus" / file in COMING_FILES
     assert documents((DEPLOY / "compose.gpu.yaml").read_text())[0]["services"].keys() <= whole["services"].keys()
+
+
+def test_the_compose_files_servers_take_the_ledgers_password_from_its_file(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("with space, / and @\n")
+    words = [word.replace("$$", "$") for word in SERVICES["glimpse"]["entrypoint"]]
+    command = [word.replace("/run/secrets/postgres_password", str(secret)) for word in words]
+    with postgres() as started:
+        database = started.database()
+        with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("CREATE ROLE locked LOGIN PASSWORD 'with space, / and @'")
+            connection.execute(f'ALTER DATABASE "{database.rpartition("/")[2]}" OWNER TO locked')
+            rules = started.folder / "db/pg_hba.conf"
+            rules.write_text("host all locked 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
+            connection.execute("SELECT pg_reload_conf()")
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("GLIMPSE_", "PG"))},
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "GLIMPSE_LEDGER": database.replace("glimpse@", "locked@"),
+            "GLIMPSE_DATA": str(tmp_path / "data"),
+            "GLIMPSE_LISTEN": "127.0.0.1:0",
+        }
+        server = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        )
+        try:
+            assert server.stdout
+            line = server.stdout.readline()
+        finally:
+            server.terminate()
+            _, log = server.communicate(timeout=30)
+        assert line.startswith("listening on "), log
+        assert server.returncode == 0, "the shell is still there, and takes the signals"
+        secret.write_text("another")
+        refused = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        assert refused.returncode == 1
+        assert "password" in refused.stderr
