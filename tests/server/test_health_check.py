@@ -47,8 +47,9 @@ def test_a_draining_server_is_alive_but_takes_no_calls(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, tmp_path / "tiny", decode_threads=1) as server:
         stubs = Stubs(server.address)
         inputs = [Input(image=picture(size=(5_000, 5_000)))] * 100
-        stubs.embedding.Embed.future(emb.EmbedRequest(inputs=inputs), timeout=60)
-        time.sleep(0.2)
+        # Kept, for a call that nobody holds is cancelled.
+        working = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=inputs), timeout=60)
+        time.sleep(1)
         assert server.process
         server.process.terminate()
         while "draining" not in server.log():
@@ -56,6 +57,7 @@ def test_a_draining_server_is_alive_but_takes_no_calls(tmp_path: Path) -> None:
         assert check(server.address, "alive").returncode == 0
         draining = check(server.address)
         assert (draining.returncode, draining.stderr.strip()) == (1, "NOT_SERVING")
+        assert not working.done()
         stubs.channel.close()
 
 
