@@ -17,17 +17,19 @@ demo: $(DEMO)   ## enroll one drawing a character, classify the others, make a p
 	$(BIN)/glimpse demo
 
 test: $(DEV) $(EXPORT)  ## every test but the heavy exports, on real servers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not heavy'
 	.venv-export/bin/python -m pytest tests/export/checkpoint -m 'not heavy'
 
-test-export: $(EXPORT)  ## exports of whole architectures, and real text sets
+test-export: $(DEV) $(EXPORT)  ## exports of whole architectures, real text sets, and what the image's stages make
+	$(BIN)/python -m pytest tests/test_image.py -m heavy
 	.venv-export/bin/python -m pytest tests/export/checkpoint -m heavy
 
-lint: $(DEV)    ## ruff, mypy strict, buf
+lint: $(DEV)    ## ruff, mypy strict, buf, hadolint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/buf lint proto
+	$(BIN)/hadolint Dockerfile
 
 proto: $(DEV)   ## regenerate the stubs beside the contract
 	$(BIN)/python proto/generate.py

@@ -28,6 +28,7 @@ from glimpse.server.context import Rooms
 from glimpse.server.embedding_service import EmbeddingService
 from glimpse.server.fitter import Fitter
 from glimpse.server.heads import HEADS
+from glimpse.server.health_check import ALIVE
 from glimpse.server.indexes import Indexes
 from glimpse.server.reflection import add_reflection
 from glimpse.server.settings import Settings
@@ -111,6 +112,8 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
     checked = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checked, server)
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
+    # What warms up or drains is not to be killed for it.
+    await checked.set(ALIVE, health_pb2.HealthCheckResponse.SERVING)
     add_reflection(server, (*_SERVICES, health.SERVICE_NAME))
     address = _bind(server, settings.listen)
     await server.start()

@@ -1,0 +1,156 @@
+"""`python -m glimpse.server.health_check`, as a container runs it: warm, draining, gone, over TLS."""
+
+import datetime
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from grpc_health.v1 import health, health_pb2_grpc
+
+from glimpse.v1 import embedding_service_pb2 as emb
+from glimpse.v1.types_pb2 import Input
+from support.bundles import tiny_dual_bundle
+from support.pictures import picture
+from support.server import ServerProcess, Stubs
+
+BOTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
+
+
+def check(address: str, *service: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GLIMPSE_")}
+    environment |= {"GLIMPSE_LISTEN": address} | {f"GLIMPSE_{name.upper()}": str(v) for name, v in settings.items()}
+    command = [sys.executable, "-m", "glimpse.server.health_check", *service]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_a_warm_server_is_well_and_alive(server: ServerProcess) -> None:
+    _, _, port = server.address.rpartition(":")
+    for listen in (server.address, f"0.0.0.0:{port}"):
+        assert check(listen).returncode == 0
+        assert check(listen, "alive").returncode == 0
+
+
+def test_a_draining_server_is_alive_but_takes_no_calls(tmp_path: Path) -> None:
+    tiny_dual_bundle(tmp_path / "tiny")
+    with ServerProcess(tmp_path, tmp_path / "tiny", decode_threads=1) as server:
+        stubs = Stubs(server.address)
+        inputs = [Input(image=picture(size=(5_000, 5_000)))] * 100
+        # Kept, for a call that nobody holds is cancelled.
+        working = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=inputs), timeout=60)
+        time.sleep(1)
+        assert server.process
+        server.process.terminate()
+        while "draining" not in server.log():
+            time.sleep(0.05)
+        assert check(server.address, "alive").returncode == 0
+        draining = check(server.address)
+        assert (draining.returncode, draining.stderr.strip()) == (1, "NOT_SERVING")
+        assert not working.done()
+        stubs.channel.close()
+
+
+def test_a_server_that_is_not_there_is_told_of_in_a_line() -> None:
+    done = check("127.0.0.1:1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("UNAVAILABLE: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def issue(name: str, by: Pair | None = None, uses: Sequence[x509.ObjectIdentifier] = BOTH, ca: bool = False) -> Pair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder(by[0].subject if by else subject, subject, key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca, None), critical=True)
+    )
+    if not ca:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+    return builder.sign(by[1] if by else key, hashes.SHA256()), key
+
+
+def pem(*pairs: Pair) -> bytes:
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate, _ in pairs)
+
+
+def key_of(pair: Pair) -> bytes:
+    plain = serialization.NoEncryption()
+    return pair[1].private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+
+
+@contextmanager
+def behind_tls(folder: Path, *chain: Pair, clients: Pair | None = None) -> Iterator[tuple[str, dict[str, Path]]]:
+    """A server's address, and the settings of one with these certificates."""
+    files = {"tls_cert": folder / "tls.crt", "tls_key": folder / "tls.key"}
+    files["tls_cert"].write_bytes(pem(*chain))
+    files["tls_key"].write_bytes(key_of(chain[0]))
+    trusted = None
+    if clients:
+        files["tls_client_ca"] = folder / "ca.crt"
+        files["tls_client_ca"].write_bytes(trusted := pem(clients))
+    credentials = grpc.ssl_server_credentials([(key_of(chain[0]), pem(*chain))], trusted, clients is not None)
+    with ThreadPoolExecutor(1) as pool:
+        server = grpc.server(pool)
+        health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+        server.start()
+        try:
+            yield f"127.0.0.1:{port}", files
+        finally:
+            server.stop(None).wait()
+
+
+AUTHORITY = issue("authority", ca=True)
+MIDDLE = issue("middle", AUTHORITY, ca=True)
+SERVER_ONLY = (ExtendedKeyUsageOID.SERVER_AUTH,)
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        pytest.param([issue("glimpse.example", uses=SERVER_ONLY)], id="signed by itself"),
+        pytest.param([issue("glimpse.example", AUTHORITY, SERVER_ONLY)], id="by an authority"),
+        pytest.param([issue("*.glimpse.svc", MIDDLE, SERVER_ONLY), MIDDLE], id="by one in between, for any name"),
+    ],
+)
+def test_over_tls_it_knows_its_own_server_by_whatever_name(chain: list[Pair], tmp_path: Path) -> None:
+    with behind_tls(tmp_path, *chain) as (address, files):
+        done = check(address, **files)
+        assert done.returncode == 0, done.stderr
+
+
+def test_where_clients_show_certificates_it_shows_the_servers(tmp_path: Path) -> None:
+    with behind_tls(tmp_path, issue("glimpse.example", AUTHORITY), clients=AUTHORITY) as (address, files):
+        done = check(address, **files)
+        assert done.returncode == 0, done.stderr
+
+
+def test_another_server_in_its_place_is_not_taken_for_it(tmp_path: Path) -> None:
+    with behind_tls(tmp_path, issue("glimpse.example", AUTHORITY)) as (address, files):
+        files["tls_cert"].write_bytes(pem(issue("glimpse.example", AUTHORITY)))
+        assert check(address, **files).returncode == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"not a certificate", pem(AUTHORITY)], ids=["empty", "no PEM", "no name"])
+def test_a_certificate_of_no_use_is_told_of_in_a_line(content: bytes, tmp_path: Path) -> None:
+    with behind_tls(tmp_path, issue("glimpse.example")) as (address, files):
+        files["tls_cert"].write_bytes(content)
+        done = check(address, **files)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,288 @@
+"""What is deployed: the manifests are valid and agree with the image, the settings and each other."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import psycopg
+import pytest
+import yaml
+
+from glimpse.server.settings import Settings
+from support.postgres import postgres
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "server/deploy"
+BASE = DEPLOY / "kubernetes/base"
+FILES = sorted(DEPLOY.rglob("*.y*ml"))
+#: What the cluster's own definitions do not have.
+FOREIGN = {"Kustomization", "Component", "ServiceMonitor"}
+COMPONENTS = ["", "single", "plaintext", "gpu", "monitoring", "single plaintext", "gpu plaintext monitoring"]
+#: Settings that other parts of this version bring.
+COMING = {"metrics_listen", "log_format", "insecure", "tls_cert", "tls_key", "tls_client_ca"}
+#: Files likewise.
+COMING_FILES = {DEPLOY / "grafana/dashboards", DEPLOY / "prometheus/alerts.yml"}
+#: Variables of the client and of the tests.
+NOT_SETTINGS = {"server", "format", "api_key", "eval_data"}
+
+
+def documents(text: str) -> list[Any]:
+    return [one for one in yaml.safe_load_all(text) if one is not None]
+
+
+def loaded(*parts: str) -> Any:
+    [one] = documents(DEPLOY.joinpath(*parts).read_text("utf-8"))
+    return one
+
+
+def valid(resource: dict[str, Any]) -> None:
+    if resource["kind"] not in FOREIGN:
+        kubernetes_validate.validate(resource, kubernetes_validate.latest_version(), strict=True)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(DEPLOY)))
+def test_every_file_is_yaml_and_each_resource_is_valid(file: Path) -> None:
+    found = documents(file.read_text("utf-8"))
+    assert found
+    for one in found:
+        if "kubernetes" in file.parts:
+            valid(one)
+
+
+@pytest.mark.parametrize("root", ["server/deploy", "Dockerfile", "README.md", "docs", "SECURITY.md"])
+def test_every_variable_is_a_setting(root: str) -> None:
+    files = [ROOT / root] if (ROOT / root).is_file() else [f for f in (ROOT / root).rglob("*") if f.is_file()]
+    texts = [file.read_text("utf-8") for file in files if file.suffix not in {".png", ".svg"}]
+    named = {name.lower() for text in texts for name in re.findall(r"GLIMPSE_([A-Z]+(?:_[A-Z]+)*)\b", text)}
+    assert named <= set(Settings.model_fields) | COMING | NOT_SETTINGS
+
+
+@cache
+def kustomized(components: str) -> list[dict[str, Any]]:
+    """All resources of the base with these components, as a cluster gets them."""
+    if not shutil.which("kubectl"):
+        pytest.skip("kubectl puts the manifests together, and it is not here")
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(DEPLOY / "kubernetes", Path(folder) / "kubernetes")
+        mine = Path(folder) / "mine"
+        mine.mkdir()
+        parts = [f"../kubernetes/{name}" for name in components.split()]
+        (mine / "kustomization.yaml").write_text(
+            yaml.safe_dump({"resources": ["../kubernetes/base"], "components": parts})
+        )
+        made = subprocess.run(["kubectl", "kustomize", mine], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert not made.stderr
+    return documents(made.stdout)
+
+
+def of_kind(resources: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [one for one in resources if one["kind"] == kind]
+
+
+@pytest.mark.parametrize("components", COMPONENTS)
+def test_put_together_everything_is_valid_and_refers_to_what_is_there(components: str) -> None:
+    resources = kustomized(components)
+    for one in resources:
+        valid(one)
+        assert one["metadata"]["namespace"] == "glimpse"
+    names = {(one["kind"], one["metadata"]["name"]) for one in resources}
+    assert len(names) == len(resources)
+    [deployment] = of_kind(resources, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    for volume in pod["volumes"]:
+        if claim := volume.get("persistentVolumeClaim"):
+            assert ("PersistentVolumeClaim", claim["claimName"]) in names
+    for source in container["envFrom"]:
+        assert ("ConfigMap", source["configMapRef"]["name"]) in names
+    assert ("ServiceAccount", pod["serviceAccountName"]) in names
+    given = [one["name"] for one in container["env"]]
+    [settings] = of_kind(resources, "ConfigMap")
+    assert not set(given) & set(settings["data"])
+    for name, value in settings["data"].items():
+        if (field := name.removeprefix("GLIMPSE_").lower()) in Settings.model_fields:
+            Settings(**{field: value})
+
+
+@pytest.mark.parametrize("components", COMPONENTS)
+def test_a_pod_may_do_nothing_that_it_need_not(components: str) -> None:
+    [deployment] = of_kind(kustomized(components), "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == uid()
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    [container] = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {"cpu", "memory"} <= container["resources"]["limits"].keys() & container["resources"]["requests"].keys()
+
+
+def uid() -> int:
+    [number] = set(re.findall(r"^USER (\d+):\1$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE))
+    return int(number)
+
+
+@pytest.mark.parametrize("components", COMPONENTS)
+def test_a_server_has_time_to_drain_and_is_not_killed_for_it(components: str) -> None:
+    resources = kustomized(components)
+    [deployment] = of_kind(resources, "Deployment")
+    [settings] = of_kind(resources, "ConfigMap")
+    pod = deployment["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod["terminationGracePeriodSeconds"] >= before + float(settings["data"]["GLIMPSE_DRAIN_SECONDS"]) + 10
+    ready, alive = container["readinessProbe"], container["livenessProbe"]
+    if "plaintext" in components:
+        assert ready["grpc"] == {"port": 50051}
+        assert alive["grpc"] == {"port": 50051, "service": "alive"}
+        assert settings["data"]["GLIMPSE_INSECURE"] == "1"
+    else:
+        assert ready["exec"]["command"] == health_check()
+        assert alive["exec"]["command"] == [*health_check(), "alive"]
+        assert "GLIMPSE_INSECURE" not in settings["data"]
+        assert {"GLIMPSE_TLS_CERT", "GLIMPSE_TLS_KEY"} <= {one["name"] for one in container["env"]}
+    assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] >= 300
+
+
+def health_check() -> list[str]:
+    [command] = re.findall(r"HEALTHCHECK .*CMD (\[.*\])$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    return [str(word) for word in yaml.safe_load(command)]
+
+
+@pytest.mark.parametrize("components", COMPONENTS)
+def test_selectors_select_the_servers_and_nothing_else(components: str) -> None:
+    resources = kustomized(components)
+    labels = {"app.kubernetes.io/name": "glimpse"}
+    [deployment] = of_kind(resources, "Deployment")
+    assert deployment["spec"]["template"]["metadata"]["labels"] == labels
+    assert deployment["spec"]["selector"]["matchLabels"] == labels
+    for one in deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]:
+        assert one["labelSelector"]["matchLabels"] == labels
+    [service] = of_kind(resources, "Service")
+    assert service["spec"]["selector"] == labels
+    assert service["spec"]["clusterIP"] == "None"
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    ports = {port["name"] for port in container["ports"]}
+    assert {port["targetPort"] for port in service["spec"]["ports"]} == ports
+    [policy] = of_kind(resources, "NetworkPolicy")
+    assert policy["spec"]["podSelector"]["matchLabels"] == labels
+    assert {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]} == ports
+    for one in of_kind(resources, "PodDisruptionBudget"):
+        assert one["spec"]["selector"]["matchLabels"] == labels
+
+
+def test_one_server_with_sqlite_is_never_two() -> None:
+    resources = kustomized("single")
+    [deployment] = of_kind(resources, "Deployment")
+    assert deployment["spec"]["replicas"] == 1
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert not of_kind(resources, "HorizontalPodAutoscaler")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    assert "GLIMPSE_LEDGER" not in [one["name"] for one in container["env"]]
+    [data] = [one for one in deployment["spec"]["template"]["spec"]["volumes"] if one["name"] == "data"]
+    assert data == {"name": "data", "persistentVolumeClaim": {"claimName": "glimpse-data"}}
+
+
+def test_threads_are_as_many_as_cores_are_given() -> None:
+    [deployment] = of_kind(kustomized("gpu"), "Deployment")
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    given = {one["name"]: one for one in container["env"]}
+    for name in ("GLIMPSE_ENCODE_THREADS", "GLIMPSE_DECODE_THREADS"):
+        assert given[name]["valueFrom"] == {"resourceFieldRef": {"resource": "limits.cpu"}}
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert container["image"] == "glimpse:gpu"
+
+
+SERVICES = loaded("compose.yaml")["services"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_service_of_the_compose_file_is_closed_and_bounded(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"cpus", "memory"} <= service["deploy"]["resources"]["limits"].keys()
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    assert ("healthcheck" in service) is (name != "glimpse")  # the image has its own
+    assert "build" in service or re.fullmatch(r"[\w/]+:v?\d[\d.]+", service["image"])
+    for variable, value in service.get("environment", {}).items():
+        assert "PASSWORD" not in variable or value.startswith("/run/secrets/")
+
+
+def test_the_compose_files_servers_drain_and_keep_to_their_cores() -> None:
+    glimpse = SERVICES["glimpse"]
+    settings = glimpse["environment"]
+    assert int(glimpse["stop_grace_period"][:-1]) >= float(settings["GLIMPSE_DRAIN_SECONDS"]) + 10
+    for name in ("GLIMPSE_ENCODE_THREADS", "GLIMPSE_DECODE_THREADS"):
+        assert settings[name] == glimpse["deploy"]["resources"]["limits"]["cpus"]
+    [ports] = glimpse["ports"]
+    first, last = map(int, re.findall(r":(\d+)-(\d+):50051", ports)[0])
+    assert last - first + 1 >= glimpse["deploy"]["replicas"]
+
+
+def test_what_the_compose_file_names_is_there() -> None:
+    whole = loaded("compose.yaml")
+    for service in whole["services"].values():
+        assert set(service["networks"]) <= whole["networks"].keys()
+        assert set(service.get("secrets", ())) <= whole["secrets"].keys()
+        assert set(service.get("depends_on", ())) <= whole["services"].keys()
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            assert source in whole["volumes"] or (DEPLOY / source).is_dir() or DEPLOY / source in COMING_FILES, source
+    port = SERVICES["glimpse"]["environment"]["GLIMPSE_METRICS_LISTEN"].rsplit(":", 1)[-1]
+    [scraped] = loaded("prometheus", "prometheus.yml")["scrape_configs"]
+    assert scraped["dns_sd_configs"][0]["port"] == int(port)
+    for file in loaded("prometheus", "prometheus.yml")["rule_files"]:
+        assert (DEPLOY / "prometheus" / file).is_file() or DEPLOY / "prometheus" / file in COMING_FILES
+    assert documents((DEPLOY / "compose.gpu.yaml").read_text())[0]["services"].keys() <= whole["services"].keys()
+
+
+def test_the_compose_files_servers_take_the_ledgers_password_from_its_file(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("with space, / and @\n")
+    words = [word.replace("$$", "$") for word in SERVICES["glimpse"]["entrypoint"]]
+    command = [word.replace("/run/secrets/postgres_password", str(secret)) for word in words]
+    with postgres() as started:
+        database = started.database()
+        with psycopg.connect(database.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("CREATE ROLE locked LOGIN PASSWORD 'with space, / and @'")
+            connection.execute(f'ALTER DATABASE "{database.rpartition("/")[2]}" OWNER TO locked')
+            rules = started.folder / "db/pg_hba.conf"
+            rules.write_text("host all locked 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
+            connection.execute("SELECT pg_reload_conf()")
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("GLIMPSE_", "PG"))},
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "GLIMPSE_LEDGER": database.replace("glimpse@", "locked@"),
+            "GLIMPSE_DATA": str(tmp_path / "data"),
+            "GLIMPSE_LISTEN": "127.0.0.1:0",
+        }
+        server = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        )
+        try:
+            assert server.stdout
+            line = server.stdout.readline()
+        finally:
+            server.terminate()
+            _, log = server.communicate(timeout=30)
+        assert line.startswith("listening on "), log
+        assert server.returncode == 0, "the shell is still there, and takes the signals"
+        secret.write_text("another")
+        refused = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        assert refused.returncode == 1
+        assert "password" in refused.stderr
