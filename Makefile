@@ -8,7 +8,7 @@ EXPORT := .venv-export/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 
-.PHONY: demo test test-export lint proto bench docs pictures mini clean help
+.PHONY: demo test test-export chaos lint proto bench docs pictures mini clean help
 
 help:           ## what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -23,6 +23,9 @@ test: $(DEV) $(EXPORT)  ## every test but the heavy exports, on real servers
 test-export: $(DEV) $(EXPORT)  ## exports of whole architectures, real text sets, and what the image's stages make
 	$(BIN)/python -m pytest tests/test_image.py -m heavy
 	.venv-export/bin/python -m pytest tests/export/checkpoint -m heavy
+
+chaos: $(DEV)   ## two hundred rounds of kills, full disks and lost databases (half an hour)
+	GLIMPSE_CHAOS_ROUNDS=25 $(BIN)/python -m pytest tests/chaos/test_faults.py
 
 lint: $(DEV)    ## ruff, mypy strict, buf, hadolint
 	$(BIN)/ruff check .

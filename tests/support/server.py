@@ -29,6 +29,7 @@ class ServerProcess:
             **{name: value for name, value in os.environ.items() if not name.startswith("GLIMPSE_")},
             **{f"GLIMPSE_{name.upper()}": str(value) for name, value in settings.items()},
         }
+        self.program = [sys.executable, "-m", "glimpse.cli.main"]
         self.process: subprocess.Popen[str] | None = None
         self.address = ""
 
@@ -42,7 +43,7 @@ class ServerProcess:
     def start(self) -> None:
         log = (self.folder / "server.log").open("a")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "glimpse.cli.main", "serve", "--listen", self.listen, *self._arguments],
+            [*self.program, "serve", "--listen", self.listen, *self._arguments],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -1,0 +1,244 @@
+"""Real servers under writers while something goes wrong: what was acknowledged is there, once, and whole.
+
+    GLIMPSE_CHAOS_ROUNDS=25 python -m pytest tests/chaos/test_faults.py    # make chaos; by default one round of each
+
+A round: writers enroll, send again, delete and search; something goes wrong at a moment that a seed decides; and then
+all that was acknowledged is compared with what the server lists, searches and scores by.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from glimpse.server.settings import Settings
+from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import types_pb2
+from support.bundles import tiny_image_bundle
+from support.indexes import make_index
+from support.postgres import Postgres, postgres
+from support.proxy import Proxy
+from support.server import ServerProcess, Stubs
+from support.witness import Record, Target, Witness, check, direction
+
+ROUNDS = int(os.environ.get("GLIMPSE_CHAOS_ROUNDS", "1"))
+SEED = os.environ.get("GLIMPSE_CHAOS_SEED", "0")
+pytestmark = pytest.mark.timeout(120 + 60 * ROUNDS)
+# A server whose clock is what a file says it is off by, in seconds.
+_FAKED = """
+import sys, time
+real, file = time.time_ns, sys.argv.pop(1)
+time.time_ns = lambda: real() + int(open(file).read() or 0) * 10**9
+time.time = lambda: time.time_ns() / 1e9
+from glimpse.cli.main import main
+main()
+"""
+
+
+class Scene:
+    """A server with a collection, and what its writers were told."""
+
+    def __init__(self, server: ServerProcess, kind: str) -> None:
+        self.server, self.record = server, Record()
+        self.chance = random.Random(f"{SEED}/{kind}")
+        self._rounds = 0
+        server.start()
+        server.listen = server.address
+        with self.stubs() as stubs:
+            head = types_pb2.HEAD_CLASS_MEAN
+            made = stubs.collections.CreateCollection(
+                col.CreateCollectionRequest(collection_id="birds", collection=col.Collection(pinned_head=head))
+            ).collection
+        self.target = Target(made.name, made.embedding_space)
+
+    @contextmanager
+    def stubs(self) -> Iterator[Stubs]:
+        stubs = Stubs(self.server.address)
+        yield stubs
+        stubs.channel.close()
+
+    def round(self, fault: Callable[[], None], address: Callable[[], str] | None = None) -> None:
+        """Writers, and in their midst the fault, which ends with a server that should be well."""
+        self._rounds += 1
+        before = len(self.record.done)
+        seed = f"{SEED}/{self._rounds}"
+        with Witness(self.target, address or (lambda: self.server.address), self.record, seed):
+            time.sleep(self.chance.uniform(0.2, 0.8))
+            fault()
+            self.until(lambda: len(self.record.done) > before)
+        with self.stubs() as stubs:
+            assert check(stubs, self.target, self.record)
+
+    def until(self, there: Callable[[], bool]) -> None:
+        """Waits for something that must come."""
+        end = time.monotonic() + 60
+        while not there():
+            assert time.monotonic() < end, "it did not come"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        assert self.server.stop(signal.SIGKILL) == -signal.SIGKILL
+        self.server.start()
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle") / "tiny"
+    tiny_image_bundle(folder, "tiny")
+    return folder
+
+
+@pytest.fixture
+def scene(bundle: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    with closing(ServerProcess(tmp_path, bundle)) as server:
+        yield Scene(server, request.node.name)
+
+
+@contextmanager
+def closing(server: ServerProcess) -> Iterator[ServerProcess]:
+    try:
+        yield server
+    finally:
+        if server.process:
+            server.stop(signal.SIGKILL)
+
+
+def test_killed_while_enrolling_and_deleting(scene: Scene) -> None:
+    for _ in range(ROUNDS):
+        scene.round(scene.kill)
+
+
+def test_killed_while_compacting(scene: Scene, tmp_path: Path) -> None:
+    rows = np.stack([direction(f"row/{row}") for row in range(300)])
+    labels = [f"label-{row % 3}" for row in range(300)]
+    make_index(tmp_path / "data" / "indexes" / "base", scene.target.space, rows, labels)
+    with scene.stubs() as stubs:
+        stubs.collections.AttachIndex(col.AttachIndexRequest(collection=scene.target.name, index="indexes/base"))
+
+    def compact() -> None:
+        with scene.stubs() as stubs, suppress(grpc.RpcError):
+            stubs.collections.CompactIndex(col.CompactIndexRequest(collection=scene.target.name), timeout=20)
+
+    def fault() -> None:
+        compacting = threading.Thread(target=compact)
+        compacting.start()
+        time.sleep(scene.chance.uniform(0, 0.6))
+        scene.kill()
+        compacting.join()
+
+    for _ in range(ROUNDS):
+        scene.round(fault)
+
+
+@pytest.mark.skipif("snapshot_seconds" not in Settings.model_fields, reason="there are no snapshots yet")
+def test_killed_while_a_snapshot_is_written(bundle: Path, tmp_path: Path) -> None:
+    with closing(ServerProcess(tmp_path, bundle, snapshot_seconds=0.05, snapshot_examples=1)) as server:
+        scene = Scene(server, "snapshot")
+        for _ in range(ROUNDS):
+            scene.round(scene.kill)
+        assert any((tmp_path / "data" / "snapshots").iterdir())
+
+
+def test_the_disk_is_full_and_has_room_again(bundle: Path, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "data", "24m") as disk, closing(ServerProcess(tmp_path, bundle)) as server:
+        scene = Scene(server, "full")
+        ballast = disk / "ballast"
+
+        def fault() -> None:
+            with suppress(OSError), ballast.open("wb") as file:
+                while True:
+                    file.write(b"\0" * (1 << 16))
+                    file.flush()
+            scene.record.refused.clear()
+            scene.until(lambda: "LEDGER_UNAVAILABLE" in scene.record.refused)
+            ballast.unlink()
+
+        for _ in range(ROUNDS):
+            scene.round(fault)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own; skips the test where this user may mount none."""
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+def test_killed_on_postgresql(bundle: Path, tmp_path: Path, database: Postgres) -> None:
+    with closing(ServerProcess(tmp_path, bundle, ledger=database.database())) as server:
+        scene = Scene(server, "postgresql")
+        for _ in range(ROUNDS):
+            scene.round(scene.kill)
+
+
+def test_the_database_is_gone_and_back(bundle: Path, tmp_path: Path, database: Postgres) -> None:
+    with closing(ServerProcess(tmp_path, bundle, ledger=database.database())) as server:
+        scene = Scene(server, "gone")
+
+        def fault() -> None:
+            database.stop(scene.chance.choice((signal.SIGQUIT, signal.SIGINT)))
+            time.sleep(scene.chance.uniform(0, 0.5))
+            database.start()
+
+        for _ in range(ROUNDS):
+            scene.round(fault)
+
+
+def test_the_clock_jumps(bundle: Path, tmp_path: Path) -> None:
+    off = tmp_path / "off"
+    off.write_text("0")
+    server = ServerProcess(tmp_path, bundle)
+    server.program = [sys.executable, "-c", _FAKED, str(off)]
+    with closing(server):
+        scene = Scene(server, "clock")
+
+        def jump() -> None:
+            write_whole(off, str(scene.chance.randrange(-10 * 86_400, 10 * 86_400)))
+            if scene.chance.random() < 0.3:
+                scene.kill()
+
+        for _ in range(ROUNDS):
+            scene.round(jump)
+
+
+def write_whole(file: Path, content: str) -> None:
+    """So that who reads it meanwhile reads the old or the new."""
+    other = file.with_suffix(".new")
+    other.write_text(content)
+    other.rename(file)
+
+
+def test_connections_are_cut_in_the_middle(scene: Scene) -> None:
+    with Proxy(scene.server.address) as proxy:
+
+        def fault() -> None:
+            for _ in range(5):
+                proxy.cut()
+                time.sleep(scene.chance.uniform(0, 0.2))
+
+        for _ in range(ROUNDS):
+            scene.round(fault, lambda: proxy.address)

@@ -1,0 +1,217 @@
+"""Callers that write what they are told was done, and what must hold of it whatever happened meanwhile."""
+
+import itertools
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+
+from glimpse.v1 import classification_service_pb2 as cls
+from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import types_pb2
+from support.server import Stubs
+from support.status import Refused
+
+DIMENSION = 8
+_SECONDS = 10.0
+_WORKERS = 3
+Array = npt.NDArray[np.float32]
+
+
+@dataclass
+class Record:
+    """What was sent, and what was acknowledged. A request holds two examples."""
+
+    sent: set[str] = field(default_factory=set)
+    done: dict[str, list[str]] = field(default_factory=dict)
+    deleting: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
+    #: The reasons of refusals.
+    refused: set[str] = field(default_factory=set)
+    #: What was answered otherwise than it may be.
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A collection's name, and the embedding space that its vectors are of."""
+
+    name: str
+    space: str
+
+    def given(self, key: str) -> types_pb2.Input:
+        """The vector of a key: always the same, and no other's."""
+        return types_pb2.Input(vector=types_pb2.Vector(data=direction(key).tobytes(), embedding_space=self.space))
+
+
+class Witness:
+    """Some threads that enroll, send again, delete and search, at an address that may go away at any time."""
+
+    def __init__(
+        self, collection: Target, address: Callable[[], str], record: Record, seed: str, count: int = 3
+    ) -> None:
+        self._collection, self._address, self.record = collection, address, record
+        self._stopped, self._seed = threading.Event(), seed
+        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(count)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, worker: int) -> None:
+        chance = random.Random(f"{self._seed}/{worker}")
+        mine: list[str] = []
+        stubs = Stubs(self._address())
+        for number in itertools.count():
+            if self._stopped.is_set():
+                break
+            key = f"{self._seed}/{worker}/{number}"
+            try:
+                self._act(stubs, chance, key, f"label-{worker}", mine)
+            except grpc.RpcError as error:
+                # Told or lost: either way it was not acknowledged.
+                told = Refused()
+                told.read(error)
+                self.record.refused.add(told.reason)
+                if told.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
+                    self.record.wrong.append(f"{told.code} {told.reason}: {told.message}")
+                self._stopped.wait(0.05)
+                stubs.channel.close()
+                stubs = Stubs(self._address())
+        stubs.channel.close()
+
+    def _act(self, stubs: Stubs, chance: random.Random, key: str, label: str, mine: list[str]) -> None:
+        done = self.record.done
+        match chance.choices(("enroll", "twice", "again", "delete", "search"), (50, 15, 10, 15, 10))[0]:
+            case "enroll":
+                self._acknowledge(key, self._send(stubs, key, label).result(), mine)
+            case "twice":  # at once: they cross each other
+                calls = [self._send(stubs, key, label) for _ in range(2)]
+                for call in calls:
+                    self._acknowledge(key, call.result(), mine)
+            case "again" if mine:  # long after, and out of order
+                old = chance.choice(mine)
+                names = _names(self._send(stubs, old, label).result())
+                if names != done[old] and not self.record.deleting & {*names, *done[old]}:
+                    self.record.wrong.append(f"{old} was answered {done[old]}, then {names}")
+            case "delete" if mine:
+                self._delete(stubs, chance.choice(done[chance.choice(mine)]))
+            case "search" if mine:
+                self._find(stubs, chance.choice(mine))
+
+    def _send(self, stubs: Stubs, key: str, label: str) -> Any:
+        self.record.sent.add(key)
+        examples = [
+            col.NewExample(label_id=label, input=self._collection.given(f"{key}/{i}"), metadata={"key": f"{key}/{i}"})
+            for i in (0, 1)
+        ]
+        request = col.EnrollExamplesRequest(
+            parent=self._collection.name, examples=examples, create_labels=True, request_id=key
+        )
+        return stubs.collections.EnrollExamples.future(request, timeout=_SECONDS)
+
+    def _acknowledge(self, key: str, response: col.EnrollExamplesResponse, mine: list[str]) -> None:
+        if any(result.status.code for result in response.results):
+            return
+        names = _names(response)
+        if self.record.done.setdefault(key, names) != names:
+            self.record.wrong.append(f"{key} was answered {self.record.done[key]}, then {names}")
+        elif key not in mine:
+            mine.append(key)
+
+    def _delete(self, stubs: Stubs, name: str) -> None:
+        if name in self.record.deleting:
+            return
+        self.record.deleting.add(name)
+        stubs.collections.DeleteExample(col.DeleteExampleRequest(name=name), timeout=_SECONDS)
+        self.record.deleted.add(name)
+
+    def _find(self, stubs: Stubs, key: str) -> None:
+        name = self.record.done[key][0]
+        request = cls.SearchRequest(
+            collection=self._collection.name, inputs=[self._collection.given(f"{key}/0")], top_k=1
+        )
+        [result] = stubs.classification.Search(request, timeout=_SECONDS).results
+        found = [near.example for near in result.neighbors]
+        if found != [name] and name not in self.record.deleting:
+            self.record.wrong.append(f"{key} is {name}, but {found} was found")
+
+
+def check(stubs: Stubs, collection: Target, record: Record) -> int:
+    """What is there is what was acknowledged, and the head and the index know just that; returns how many there are."""
+    assert not record.wrong, record.wrong[:3]
+    examples = listed(stubs, collection)
+    names = [example.name for example in examples]
+    assert len(names) == len(set(names)), "an example is there twice"
+    keys = [example.metadata["key"] for example in examples if "key" in example.metadata]
+    assert len(keys) == len(set(keys)), "a content is there twice"
+    there = dict(zip(keys, (example.name for example in examples if "key" in example.metadata), strict=True))
+    for key, done in record.done.items():
+        for place, name in enumerate(done):
+            if name not in record.deleting:
+                assert there.get(f"{key}/{place}") == name, f"{key} was acknowledged and is gone"
+            assert name not in record.deleted or f"{key}/{place}" not in there, f"{key} was deleted and is back"
+    for key in record.sent - record.done.keys():
+        assert (f"{key}/0" in there) == (f"{key}/1" in there), f"half of {key} is there"
+    _check_head(stubs, collection, examples)
+    _check_index(stubs, collection, examples)
+    return len(examples)
+
+
+def _check_head(stubs: Stubs, collection: Target, examples: list[col.Example]) -> None:
+    """The class mean's scores are those of the examples that are listed."""
+    rows: dict[str, list[Array]] = {}
+    for example in examples:
+        rows.setdefault(example.label_id, []).append(np.frombuffer(example.vector.data, "<f4"))
+    means = {label: np.sum(several, axis=0, dtype=np.float64) for label, several in rows.items()}
+    queries = [collection.given(f"query/{number}") for number in range(5)]
+    request = cls.ClassifyRequest(collections=[collection.name], inputs=queries)
+    for query, result in zip(queries, stubs.classification.Classify(request).results, strict=True):
+        [classification] = result.classifications
+        row = np.frombuffer(query.vector.data, "<f4")
+        scored = {one.label_id: one.score for one in classification.labels}
+        assert set(scored) == {label for label in means if rows[label]}
+        for label, score in scored.items():
+            wanted = float(row @ means[label] / np.linalg.norm(means[label]))
+            assert abs(score - wanted) < 1e-4, f"{label} scores {score}, and its examples {wanted}"
+
+
+def _check_index(stubs: Stubs, collection: Target, examples: list[col.Example]) -> None:
+    request = cls.SearchRequest(collection=collection.name, inputs=[collection.given("query")], top_k=1_000)
+    [result] = stubs.classification.Search(request).results
+    found = {near.example for near in result.neighbors}
+    names = {example.name for example in examples}
+    assert found == names if len(names) <= 1_000 else found <= names
+
+
+def listed(stubs: Stubs, collection: Target) -> list[col.Example]:
+    """Every example, with its vector."""
+    found: list[col.Example] = []
+    token = ""
+    while True:
+        request = col.ListExamplesRequest(parent=collection.name, page_size=1000, page_token=token, include_vector=True)
+        page = stubs.collections.ListExamples(request)
+        found += page.examples
+        if not (token := page.next_page_token):
+            return found
+
+
+def direction(key: str) -> Array:
+    """One of its own for every key."""
+    row = np.random.default_rng(list(key.encode())).normal(size=DIMENSION)
+    return np.asarray(row / np.linalg.norm(row), "<f4")
+
+
+def _names(response: col.EnrollExamplesResponse) -> list[str]:
+    return [result.example.name for result in response.results]
