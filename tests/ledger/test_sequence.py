@@ -84,6 +84,15 @@ def test_whoever_reads_never_sees_a_later_change_before_an_earlier_one(ledger: L
     assert sequences == list(range(1, 1 + _WRITERS * _EACH))
 
 
+def test_servers_that_start_at_once_make_one_ledger(url: str) -> None:
+    def start(_: int) -> str:
+        with Ledger.open(url) as own:
+            return own.head().ledger_id
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(start, range(4)))) == 1
+
+
 def test_each_change_is_linked_to_the_one_before(ledger: Ledger) -> None:
     enroll(ledger, enrollment(example("a")), enrollment(example("b")))
     before = FIRST

@@ -18,6 +18,7 @@ from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_image_bundle
+from support.indexes import make_index
 from support.postgres import Postgres, postgres
 from support.server import ServerProcess, Stubs
 from support.status import refused
@@ -299,3 +300,24 @@ def test_replicas_killed_again_and_again_lose_nothing(replicas: Replicas) -> Non
 def space_of(stubs: Stubs) -> str:
     found = stubs.collections.GetCollection(col.GetCollectionRequest(name="collections/birds")).collection
     return str(found.embedding_space)
+
+
+def test_an_index_under_a_collection_is_under_it_everywhere(replicas: Replicas, tmp_path: Path) -> None:
+    """Attached, deleted from, folded by another server, and taken away."""
+    a, b, c = replicas.stubs
+    create(a)
+    rows = np.stack([np.frombuffer(vector(number).vector.data, "<f4") for number in range(50)])
+    make_index(tmp_path / "indexes" / "base", space_of(a), rows, [f"label-{row % 5}" for row in range(50)])
+    attach = col.AttachIndexRequest(collection="collections/birds", index="indexes/base")
+    revision = a.collections.AttachIndex(attach).revision
+    assert search(b, 7, revision)[0].endswith("set%2F7")
+    b.collections.DeleteExample(col.DeleteExampleRequest(name="collections/birds/examples/set%2F7"))
+    written = enroll(c, "label-0", [100])
+    found = [search(stubs, 7, written.revision) for stubs in replicas.stubs]
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == 50
+    compacted = c.collections.CompactIndex(col.CompactIndexRequest(collection="collections/birds"), timeout=60)
+    assert (compacted.collection.index.vector_count, compacted.collection.index.deleted_count) == (50, 0)
+    assert [search(stubs, 7, compacted.revision) for stubs in replicas.stubs] == found
+    gone = a.collections.DetachIndex(col.DetachIndexRequest(collection="collections/birds")).revision
+    assert [search(stubs, 7, gone) for stubs in replicas.stubs] == [[], [], []]

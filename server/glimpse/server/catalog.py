@@ -49,6 +49,8 @@ class Catalog:
         # First: what is read after it may be of later changes, which then change nothing any more.
         self.revision = ledger.head().revision
         self._views = {record.id: self._load(record) for record in ledger.collections()}
+        for view in self._views.values():
+            view.watch(changed)
         self._commits = Commits(ledger, self)
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._listen())]
 
@@ -73,6 +75,11 @@ class Catalog:
         if usable and view.problem:
             raise view.problem.at(field)
         return view
+
+    @property
+    def shared(self) -> bool:
+        """Whether other servers write to the same ledger."""
+        return self._ledger.shared
 
     def next_generation(self) -> int:
         """What tells an index that is opened from all those before."""
@@ -109,7 +116,7 @@ class Catalog:
 
     async def refresh(self) -> None:
         """Brings the views to where the ledger stands, where others write too. Raises LedgerUnavailable."""
-        if not self._ledger.shared:
+        if not self.shared:
             return
         asked = time.monotonic()
         async with self._looking:
@@ -155,7 +162,7 @@ class Catalog:
         for record in found:
             view = await aside(lambda record=record: self._load(record))  # type: ignore[misc]
             self._views[collection_id] = view
-            self._changed(view)
+            view.watch(self._changed)
 
     async def _follow(self) -> None:
         """Takes on what others write, as soon as that is said, and from time to time."""
@@ -178,7 +185,7 @@ class Catalog:
         return bool(delta.changes)
 
     async def _listen(self) -> None:
-        if self._ledger.shared:
+        if self.shared:
             async for revision in listen(self._ledger.url):
                 if revision is None or revision > self.revision:
                     self._wanted.set()
@@ -214,8 +221,8 @@ class Catalog:
         self._ledger.close()
 
     def _load(self, record: CollectionRecord) -> CollectionView:
-        """A view of a collection as the ledger has it."""
-        ledger, view = self._ledger, CollectionView(record, self._changed)
+        """A view of a collection as the ledger has it, in whatever thread; nobody watches it yet."""
+        ledger, view = self._ledger, CollectionView(record)
         for label in ledger.labels(record.id):
             view.put_label(label)
         examples = ledger.examples(record.id)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -202,8 +203,10 @@ def _table(examples: list[ExampleRecord], vector_type: VectorType) -> pa.Table:
 
 def _free_name(rooms: Rooms, collection_id: str) -> tuple[str, Path]:
     """Of the next index made of this collection."""
+    # Another server may be making one at this moment, in the same folder.
+    own = f"-{secrets.token_hex(4)}" if rooms.catalog.shared else ""
     for number in itertools.count(1):
-        path = rooms.indexes.path(name := f"{collection_id}.c{number}", "collection")
+        path = rooms.indexes.path(name := f"{collection_id}.c{number}{own}", "collection")
         if not path.exists():
             return name, path
     raise AssertionError("numbers do not end")

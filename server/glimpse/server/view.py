@@ -33,7 +33,7 @@ class Neighbor:
 class CollectionView:
     """One collection's labels, engine and indexes. For the event loop's thread alone, but for searches."""
 
-    def __init__(self, record: CollectionRecord, changed: Callable[["CollectionView"], None]) -> None:
+    def __init__(self, record: CollectionRecord, changed: Callable[["CollectionView"], None] = lambda _: None) -> None:
         """`changed` is told of what a fit of the examples would see."""
         self.record = record
         self.labels: dict[str, LabelRecord] = {}
@@ -65,6 +65,12 @@ class CollectionView:
         """Leave-one-out accuracy of the head chosen, when the examples were last fitted; None: not measured."""
         judged = self.engine.chosen_judged
         return judged.accuracy if judged and judged.count else None
+
+    def watch(self, changed: Callable[["CollectionView"], None]) -> None:
+        """Tells `changed` from now on, and of what is there already."""
+        self._changed = changed
+        if self.labels:
+            changed(self)
 
     def moved_to(self, revision: int) -> int:
         """Notes the revision of a change just applied, and returns it."""
