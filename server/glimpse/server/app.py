@@ -4,11 +4,12 @@ import asyncio
 import ctypes
 import gc
 import logging
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 
 import faiss
 import grpc
@@ -30,8 +31,13 @@ from glimpse.server.fitter import Fitter
 from glimpse.server.heads import HEADS
 from glimpse.server.health_check import ALIVE
 from glimpse.server.indexes import Indexes
-from glimpse.server.reflection import add_reflection
-from glimpse.server.settings import Settings
+from glimpse.server.observing import logs, metrics, stages
+from glimpse.server.observing.exposition import exposed
+from glimpse.server.observing.interceptor import Observer
+from glimpse.server.observing.state import State
+from glimpse.server.reflection import REFLECTIONS, add_reflection
+from glimpse.server.server_service import ServerService
+from glimpse.server.settings import Settings, SettingsError
 from glimpse.v1 import (
     classification_service_pb2,
     classification_service_pb2_grpc,
@@ -39,6 +45,8 @@ from glimpse.v1 import (
     collection_service_pb2_grpc,
     embedding_service_pb2,
     embedding_service_pb2_grpc,
+    server_service_pb2,
+    server_service_pb2_grpc,
 )
 
 logger = logging.getLogger(__name__)
@@ -49,6 +57,7 @@ _SERVICES = tuple(
         (embedding_service_pb2, "EmbeddingService"),
         (collection_service_pb2, "CollectionService"),
         (classification_service_pb2, "ClassificationService"),
+        (server_service_pb2, "ServerService"),
     )
 )
 
@@ -62,7 +71,7 @@ def serve(settings: Settings) -> None:
 
     Raises BundleError, DataFolderInUse, or OSError where the address cannot be had.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(settings)
     uvloop.run(_serve(settings))
 
 
@@ -70,8 +79,9 @@ async def _serve(settings: Settings) -> None:
     # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
     faiss.omp_set_num_threads(1)
     with threadpool_limits(1, user_api="blas"):
-        async with _open_rooms(settings) as rooms:
-            await _serve_rooms(settings, rooms)
+        async with _traced(), _open_rooms(settings) as rooms:
+            with _exposed(settings, rooms):
+                await _serve_rooms(settings, rooms)
 
 
 @asynccontextmanager
@@ -97,18 +107,22 @@ async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
 
 
 async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
+    # The first interceptor is the outermost: it sees what the others refuse.
+    interceptors = [Observer((*_SERVICES, health.SERVICE_NAME, *REFLECTIONS), rooms.calls)]
     server = grpc.aio.server(
+        interceptors=interceptors,
         options=[
             # Past this gRPC itself refuses, without a reason; up to it the services do, with one.
             ("grpc.max_receive_message_length", 2 * settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
             # A second server on the same port is a mistake, not a load balancer.
             ("grpc.so_reuseport", 0),
-        ]
+        ],
     )
     embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(rooms), server)
     collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(CollectionService(rooms), server)
     classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(ClassificationService(rooms), server)
+    server_service_pb2_grpc.add_ServerServiceServicer_to_server(ServerService(rooms), server)
     checked = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checked, server)
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -121,6 +135,7 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
     for backbone in rooms.backbones:
         await backbone.warm_up()
     _settle_memory()
+    rooms.duty.ready = True
     await _set_health(checked, health_pb2.HealthCheckResponse.SERVING)
     print(f"listening on {address}", flush=True)
     await stopped.wait()
@@ -128,6 +143,34 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
     await rooms.duty.stop(settings.drain_seconds)
     await server.stop(_FAREWELL_SECONDS)
+
+
+@asynccontextmanager
+async def _traced() -> AsyncIterator[None]:
+    """Sends traces where the standard variables of OpenTelemetry ask for it. Raises SettingsError."""
+    if not stages.wanted(os.environ):
+        yield
+        return
+    try:
+        from glimpse.server.observing.tracing import Tracing
+    except ModuleNotFoundError as error:
+        message = f"OTEL_… asks for traces, and {error.name} is missing: pip install 'glimpse[otel]'"
+        raise SettingsError(message) from error
+    stages.tracing = Tracing()
+    try:
+        yield
+    finally:
+        await stages.tracing.close()
+        stages.tracing = None
+
+
+@contextmanager
+def _exposed(settings: Settings, rooms: Rooms) -> Iterator[None]:
+    """The metrics, where they are asked for. Raises OSError."""
+    metrics.registry.register(state := State(rooms))
+    with exposed(settings.metrics_listen, metrics.registry) if settings.metrics_listen else nullcontext():
+        yield
+    metrics.registry.unregister(state)
 
 
 def _settle_memory() -> None:

@@ -70,6 +70,11 @@ class Settings(BaseSettings):
     stream_window: Annotated[int, Field(ge=1, description="inputs of one stream worked on at once")] = 64
     drain_seconds: Annotated[float, Field(ge=0, description="how long running calls may finish")] = 20.0
 
+    metrics_listen: str = Field("", description="HOST:PORT of the metrics for Prometheus; empty: none")
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    audit_log: str = Field("", description="file of the audit; empty: the log")
+
     @property
     def ledger_url(self) -> str:
         """The ledger's, whether it was given or not."""
