@@ -7,9 +7,9 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import faiss
 import grpc
@@ -31,13 +31,13 @@ from glimpse.server.fitter import Fitter
 from glimpse.server.heads import HEADS
 from glimpse.server.health_check import ALIVE
 from glimpse.server.indexes import Indexes
-from glimpse.server.observing import logs, metrics, stages
+from glimpse.server.observing import logs
 from glimpse.server.observing.exposition import exposed
 from glimpse.server.observing.interceptor import Observer
-from glimpse.server.observing.state import State
+from glimpse.server.observing.stages import traced
 from glimpse.server.reflection import REFLECTIONS, add_reflection
 from glimpse.server.server_service import ServerService
-from glimpse.server.settings import Settings, SettingsError
+from glimpse.server.settings import Settings
 from glimpse.v1 import (
     classification_service_pb2,
     classification_service_pb2_grpc,
@@ -79,8 +79,8 @@ async def _serve(settings: Settings) -> None:
     # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
     faiss.omp_set_num_threads(1)
     with threadpool_limits(1, user_api="blas"):
-        async with _traced(), _open_rooms(settings) as rooms:
-            with _exposed(settings, rooms):
+        async with traced(os.environ), _open_rooms(settings) as rooms:
+            with exposed(settings.metrics_listen, rooms):
                 await _serve_rooms(settings, rooms)
 
 
@@ -143,34 +143,6 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
     await rooms.duty.stop(settings.drain_seconds)
     await server.stop(_FAREWELL_SECONDS)
-
-
-@asynccontextmanager
-async def _traced() -> AsyncIterator[None]:
-    """Sends traces where the standard variables of OpenTelemetry ask for it. Raises SettingsError."""
-    if not stages.wanted(os.environ):
-        yield
-        return
-    try:
-        from glimpse.server.observing.tracing import Tracing
-    except ModuleNotFoundError as error:
-        message = f"OTEL_… asks for traces, and {error.name} is missing: pip install 'glimpse[otel]'"
-        raise SettingsError(message) from error
-    stages.tracing = Tracing()
-    try:
-        yield
-    finally:
-        await stages.tracing.close()
-        stages.tracing = None
-
-
-@contextmanager
-def _exposed(settings: Settings, rooms: Rooms) -> Iterator[None]:
-    """The metrics, where they are asked for. Raises OSError."""
-    metrics.registry.register(state := State(rooms))
-    with exposed(settings.metrics_listen, metrics.registry) if settings.metrics_listen else nullcontext():
-        yield
-    metrics.registry.unregister(state)
 
 
 def _settle_memory() -> None:

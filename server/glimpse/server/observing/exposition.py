@@ -7,7 +7,11 @@ from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from threading import Thread
 
-from prometheus_client import CollectorRegistry, MetricsHandler
+from prometheus_client import MetricsHandler
+
+from glimpse.server.context import Rooms
+from glimpse.server.observing.metrics import registry
+from glimpse.server.observing.state import State
 
 logger = logging.getLogger(__name__)
 # A client that says nothing holds no thread for longer.
@@ -15,8 +19,11 @@ _TIMEOUT = 10.0
 
 
 @contextmanager
-def exposed(listen: str, registry: CollectorRegistry) -> Iterator[None]:
-    """Answers at HOST:PORT while the context is open; port 0 picks a free one. Raises OSError."""
+def exposed(listen: str, rooms: Rooms) -> Iterator[None]:
+    """Answers at HOST:PORT while the context is open; port 0 picks a free one; empty: nowhere. Raises OSError."""
+    if not listen:
+        yield
+        return
     host, separator, port = listen.rpartition(":")
     if not separator or not port.isdecimal():
         raise OSError(f"metrics_listen: {listen!r} is not HOST:PORT")
@@ -35,6 +42,7 @@ def exposed(listen: str, registry: CollectorRegistry) -> Iterator[None]:
         daemon_threads = True
 
     Handler.registry = registry
+    registry.register(State(rooms))
     try:
         server = Server((host.strip("[]"), int(port)), Handler)
     except (OSError, OverflowError) as error:

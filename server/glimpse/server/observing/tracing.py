@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from opentelemetry import context, propagate, trace
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
@@ -22,8 +22,9 @@ class Tracing:
     """Sends spans as the standard OTEL_… variables say: where to, how many, under which name."""
 
     def __init__(self) -> None:
-        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over what is given here.
-        self._provider = TracerProvider(resource=Resource.create({SERVICE_NAME: "glimpse"}).merge(Resource.create()))
+        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win.
+        own = Resource.create({SERVICE_NAME: "glimpse"}).merge(OTELResourceDetector().detect())
+        self._provider = TracerProvider(resource=own)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("glimpse.server")
 

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
 Code = grpc.StatusCode
 _DETAILS = "grpc-status-details-bin"
+# A caller whose deadline passes cancels, and that is here before the deadline is: by a message's way, in seconds.
+_TRANSIT = 0.1
 
 
 class Watch:
@@ -79,7 +81,7 @@ def _ended(context: Context, error: BaseException | None) -> tuple[Code, str]:
         return code, _reason(context)
     if isinstance(error, asyncio.CancelledError | GeneratorExit):
         left = context.time_remaining()
-        return Code.CANCELLED if left is None or left > 0 else Code.DEADLINE_EXCEEDED, ""
+        return Code.CANCELLED if left is None or left > _TRANSIT else Code.DEADLINE_EXCEEDED, ""
     return Code.UNKNOWN, ""
 
 
