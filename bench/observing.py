@@ -1,16 +1,15 @@
 """What watching costs: processor time a call of a server as it is, and of one that nobody watches.
 
-    python -m bench.observing [--calls 1000] [--repeats 7]
+    python -m bench.observing [--calls 200] [--repeats 40]
 
 Three calls: GetBackbone, which does next to nothing; Classify of one vector, the quickest that does work; and Classify
 of one drawing with glimpse-mini. One caller; the two servers in turn, so that the machine's moods fall on both alike.
-The watched one's metrics are scraped once a round. Processor time of all the server's threads is told, and not what
-clocks say: what others do on the machine changes it little. Prints a table; nothing is recorded.
+Processor time of all the server's threads is told, of the round that took least: what others do on the machine can only
+add to it. Prints a table, and what one scrape of the metrics takes; nothing is recorded.
 """
 
 import argparse
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -113,10 +112,15 @@ def _each(server: _Server, call: Callable[[int], object], count: int) -> float:
     return (server.seconds() - before) / count * 1e6
 
 
+def _scrape(metrics: str) -> None:
+    with urllib.request.urlopen(metrics, timeout=10) as response:
+        response.read()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=1_000, help="of each kind in a round")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--calls", type=int, default=200, help="of each kind in a round")
+    parser.add_argument("--repeats", type=int, default=40)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         servers = [stack.enter_context(_server(Path(place) / str(bare), bare=bare)) for bare in (True, False)]
@@ -130,13 +134,12 @@ def main() -> None:
                     _each(server, calls[name], given.calls) for server, (_, calls) in zip(servers, made, strict=True)
                 )
                 rounds.append((bare, watched))
-            with urllib.request.urlopen(servers[1].metrics, timeout=10) as response:
-                response.read()
+        scraped = min(_each(servers[1], lambda _: _scrape(servers[1].metrics), 20) for _ in range(5))
     print(f"{'processor time, us':20}{'bare':>8}{'watched':>9}{'more':>7}")
     for name, rounds in found.items():
-        bare, watched = (statistics.median(one[which] for one in rounds) for which in (0, 1))
-        more = statistics.median(after - before for before, after in rounds)
-        print(f"{name:20}{bare:8.0f}{watched:9.0f}{more:7.0f}")
+        bare, watched = (min(one[which] for one in rounds) for which in (0, 1))
+        print(f"{name:20}{bare:8.0f}{watched:9.0f}{watched - bare:7.0f}")
+    print(f"{'a scrape':29}{scraped:8.0f}")
 
 
 if __name__ == "__main__":

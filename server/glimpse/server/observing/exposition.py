@@ -19,8 +19,8 @@ _TIMEOUT = 10.0
 
 
 @contextmanager
-def exposed(listen: str, rooms: Rooms) -> Iterator[None]:
-    """Answers at HOST:PORT while the context is open; port 0 picks a free one; empty: nowhere. Raises OSError."""
+def exposed(listen: str | None, rooms: Rooms) -> Iterator[None]:
+    """Answers at HOST:PORT while the context is open; port 0 picks a free one; none: nowhere. Raises OSError."""
     if not listen:
         yield
         return
