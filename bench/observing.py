@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -112,9 +113,12 @@ def _each(server: _Server, call: Callable[[int], object], count: int) -> float:
     return (server.seconds() - before) / count * 1e6
 
 
-def _scrape(metrics: str) -> None:
+def _scrape(metrics: str) -> float:
+    """Microseconds by the clock: its thread, with its processor time, is gone when it is answered."""
+    began = time.perf_counter()
     with urllib.request.urlopen(metrics, timeout=10) as response:
         response.read()
+    return (time.perf_counter() - began) * 1e6
 
 
 def main() -> None:
@@ -134,12 +138,12 @@ def main() -> None:
                     _each(server, calls[name], given.calls) for server, (_, calls) in zip(servers, made, strict=True)
                 )
                 rounds.append((bare, watched))
-        scraped = min(_each(servers[1], lambda _: _scrape(servers[1].metrics), 20) for _ in range(5))
+        scraped = min(_scrape(servers[1].metrics) for _ in range(20))
     print(f"{'processor time, us':20}{'bare':>8}{'watched':>9}{'more':>7}")
     for name, rounds in found.items():
         bare, watched = (min(one[which] for one in rounds) for which in (0, 1))
         print(f"{name:20}{bare:8.0f}{watched:9.0f}{watched - bare:7.0f}")
-    print(f"{'a scrape':29}{scraped:8.0f}")
+    print(f"{'a scrape, by the clock':28}{scraped:9.0f}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """What is seen of a server: metrics, what it says of itself, its log and its audit."""
 
+import asyncio
 import json
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import grpc
@@ -20,11 +20,11 @@ from glimpse.fewshot import Decision
 from glimpse.ledger import CollectionRecord
 from glimpse.server.observing import answered
 from glimpse.server.observing.answered import Answered
+from glimpse.server.observing.watch import ended
 from glimpse.server.settings import Settings
 from glimpse.server.view import CollectionView
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
-from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import server_service_pb2 as srv
 from glimpse.v1 import types_pb2
 from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
@@ -146,26 +146,24 @@ def test_calls_of_no_method_are_one_series(seen: ServerProcess, stubs: Stubs) ->
     assert series() - before == {("UNIMPLEMENTED", "", "unknown")}
 
 
-@contextmanager
-def open_stream(stubs: Stubs, timeout: float | None = None) -> Iterator[Any]:
-    """A stream with one answer, whose caller says no more."""
-    requests: SimpleQueue[emb.StreamEmbedRequest | None] = SimpleQueue()
-    requests.put(emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny")))
-    requests.put(emb.StreamEmbedRequest(input=types_pb2.Input(text="one")))
-    call: Any = stubs.embedding.StreamEmbed(iter(requests.get, None), timeout=timeout)
-    next(call)
-    yield call
-    requests.put(None)
+def test_a_call_that_its_caller_leaves_is_counted_as_cancelled(
+    seen: ServerProcess, stubs: Stubs, collection: str
+) -> None:
+    never = cls.ClassifyOptions(min_revision=1 << 40)  # waited for
+    request = cls.ClassifyRequest(collections=[collection], inputs=[types_pb2.Input(text="one")], options=never)
+    call: Any = stubs.classification.Classify.future(request)
+    soon(lambda: samples(seen, "glimpse_requests_in_flight")[()] == 1)
+    call.cancel()
+    soon(lambda: samples(seen, "glimpse_requests_total").get(("CANCELLED", "", CLASSIFY)))
+    assert samples(seen, "glimpse_requests_in_flight")[()] == 0
 
 
-def test_a_call_that_is_cut_off_is_counted_as_what_cut_it_off(seen: ServerProcess, stubs: Stubs) -> None:
-    with open_stream(stubs) as call:
-        call.cancel()
-    with open_stream(stubs, timeout=0.5) as call, pytest.raises(grpc.RpcError):
-        next(call)
-    for code in ("CANCELLED", "DEADLINE_EXCEEDED"):
-        series = (code, "", "EmbeddingService/StreamEmbed")
-        soon(lambda series=series: samples(seen, "glimpse_requests_total").get(series))  # type: ignore[misc]
+@pytest.mark.parametrize(
+    ("left", "code"), [(None, "CANCELLED"), (5.0, "CANCELLED"), (0.01, "DEADLINE_EXCEEDED"), (-1, "DEADLINE_EXCEEDED")]
+)
+def test_a_call_cut_off_at_its_deadline_was_too_late(left: float | None, code: str) -> None:
+    context: Any = SimpleNamespace(time_remaining=lambda: left)
+    assert ended(context, asyncio.CancelledError()) == (grpc.StatusCode[code], "")
 
 
 def test_stages_and_batches_are_timed(seen: ServerProcess, stubs: Stubs, collection: str) -> None:

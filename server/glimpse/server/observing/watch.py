@@ -42,7 +42,7 @@ class Watch:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         seconds = time.monotonic() - self._began
         self._figures.in_flight -= 1
-        code, reason = _ended(self._context, error)
+        code, reason = ended(self._context, error)
         tell(self._call, code, reason, seconds, self._figures, self._span, self._peer)
         if self.request is not None and audit.is_write(self._call.rpc):
             audit.write(self._call.rpc, caller.current().name, self.request, self.response, code.name, reason)
@@ -67,12 +67,12 @@ def tell(call: Call, code: Code, reason: str, seconds: float, figures: CallFigur
         "caller": name,
         "peer": peer,
     }
-    ended = f"{code.name} {reason}".rstrip()
-    text = f"{call.rpc}: {ended} after {seconds * 1e3:.1f} ms, for {name or 'anyone'} at {peer or 'nowhere'}"
+    outcome = f"{code.name} {reason}".rstrip()
+    text = f"{call.rpc}: {outcome} after {seconds * 1e3:.1f} ms, for {name or 'anyone'} at {peer or 'nowhere'}"
     logger.log(level, "%s", text, extra={"fields": fields})
 
 
-def _ended(context: Context, error: BaseException | None) -> tuple[Code, str]:
+def ended(context: Context, error: BaseException | None) -> tuple[Code, str]:
     """A call's status code and reason."""
     if error is None or isinstance(error, grpc.aio.AbortError):
         code: Any = context.code()
