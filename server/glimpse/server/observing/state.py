@@ -87,7 +87,7 @@ def position(rooms: Rooms) -> tuple[int, int]:
 
 def ledger_kind(rooms: Rooms) -> str:
     """What the ledger is kept in."""
-    return "sqlite"
+    return rooms.settings.ledger_url.partition(":")[0].partition("+")[0]  # dialect+driver://…
 
 
 def _gauge(name: str, meaning: str, value: float, labels: dict[str, str] | None = None) -> Metric:
