@@ -64,9 +64,9 @@ def test_its_modules_import_nothing_else(module: Path) -> None:
 def test_every_call_names_a_method_of_the_contract() -> None:
     with grpc.insecure_channel("127.0.0.1:1") as channel:
         stubs = stubs_of(channel)
-        for module in FOLDER.glob("*_requests.py"):
+        for module in FOLDER.glob("*.py"):
             for node in ast.walk(ast.parse(module.read_text())):
                 if isinstance(node, ast.Constant) and str(node.value).startswith(
-                    ("embedding.", "collections.", "classification.")
+                    ("embedding.", "collections.", "classification.", "server.")
                 ):
                     assert callable(stubs.method(str(node.value)))

@@ -27,6 +27,7 @@ SERVICES = {
     "glimpse.v1.EmbeddingService",
     "glimpse.v1.CollectionService",
     "glimpse.v1.ClassificationService",
+    "glimpse.v1.ServerService",
 }
 
 

@@ -14,7 +14,10 @@ from glimpse.cli.options import Format, Output, Server
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("glimpse.cli.demo", "See it work: enroll one drawing a character, classify the others, make a picture."),
     "serve": ("glimpse.cli.serve", "Run a server."),
-    "status": ("glimpse.cli.status", "Health, backbones, collections and latency of a server."),
+    "status": (
+        "glimpse.cli.status",
+        "Health, versions, calls, decisions, ledger, backbones and collections of a server.",
+    ),
     "enroll": ("glimpse.cli.enroll", "Enroll examples: files, or folders whose subfolders are the labels."),
     "classify": ("glimpse.cli.classify", "Classify inputs by a collection's examples."),
     "check": (

@@ -34,7 +34,9 @@ def explain(error: Exception) -> str | None:
     from glimpse.client import GlimpseError
 
     if isinstance(error, GlimpseError):
-        return _line(with_options(error.message), _NEXT_STEPS.get(error.reason, ""))
+        line = _line(with_options(error.message), _NEXT_STEPS.get(error.reason, ""))
+        # By which the server's log has it.
+        return f"{line} [request {error.request_id}]" if error.request_id else line
     return None
 
 

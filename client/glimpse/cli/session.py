@@ -1,5 +1,6 @@
 """A client for the length of a command."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,6 +8,7 @@ from glimpse.cli.errors import too_late, unreachable
 from glimpse.client import Client, DeadlineExceeded, GlimpseError, Retry, Unavailable
 
 _REFUSED = "Connection refused"
+_CARRIERS = ("TRACEPARENT", "TRACESTATE")
 _PAUSE, _PATIENCE = 0.25, 15  # seconds between two attempts; attempts: 3.5 s in all
 
 
@@ -23,7 +25,9 @@ class _Patience(Retry):
 @contextmanager
 def connected(server: str | None, timeout: float | None = None) -> Iterator[Client]:
     """A client. `timeout` is the command's --timeout; None: it has none, and a call has a minute. Raises CliError."""
-    with Client(server, timeout=timeout or 60.0, retry=_Patience(attempts=4)) as client:
+    # As shells hand a trace on: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
+    carried = tuple((name.lower(), os.environ[name]) for name in _CARRIERS if os.environ.get(name))
+    with Client(server, timeout=timeout or 60.0, retry=_Patience(attempts=4), metadata=carried) as client:
         try:
             yield client
         except DeadlineExceeded as error:

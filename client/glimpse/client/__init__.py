@@ -49,6 +49,7 @@ from glimpse.client._errors import (
 from glimpse.client._inputs import Input, NewExample
 from glimpse.client._policy import Retry
 from glimpse.client._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
+from glimpse.client._server_info import BackboneState, CallFigures, ServerInfo
 from glimpse.client._status import ItemError
 from glimpse.client._sync import Client
 
@@ -59,6 +60,8 @@ __all__ = [
     "AsyncClient",
     "AttachedIndex",
     "Backbone",
+    "BackboneState",
+    "CallFigures",
     "Cancelled",
     "Check",
     "Classification",
@@ -99,6 +102,7 @@ __all__ = [
     "Retry",
     "SearchResult",
     "ServerError",
+    "ServerInfo",
     "SuspectExample",
     "Timings",
     "Unauthenticated",

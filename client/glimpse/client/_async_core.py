@@ -23,6 +23,7 @@ from glimpse.client._input_requests import Stream
 from glimpse.client._inputs import AnyInput
 from glimpse.client._policy import Deadline, Retry, Session
 from glimpse.client._resources import Health
+from glimpse.client._tracing import traced
 
 T = TypeVar("T")
 
@@ -116,7 +117,7 @@ class AsyncCore:
     async def _one_call(self, stream: Stream[T], backlog: AsyncBacklog, session: Session) -> AsyncGenerator[T, None]:
         requests = backlog.requests(stream.config, stream.wrap)
         timeout = session.deadline.remaining()
-        call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=self._metadata)
+        call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=traced(self._metadata))
         try:
             async for response in call:
                 (given, prepared), position = backlog.answer()
@@ -142,7 +143,7 @@ class AsyncCore:
                     continue
                 method = self._stubs.method(step.rpc)
                 try:
-                    response = await method(step.request, timeout=step.timeout, metadata=self._metadata)
+                    response = await method(step.request, timeout=step.timeout, metadata=traced(self._metadata))
                 except grpc.RpcError as error:
                     step = steps.throw(error)
                 else:

@@ -8,10 +8,15 @@ from glimpse.client._async_collections import AsyncCollectionMethods
 from glimpse.client._enums import LabelRole
 from glimpse.client._names import CollectionRef
 from glimpse.client._resources import Backbone, Example, Label
+from glimpse.client._server_info import ServerInfo, server_info
 
 
 class AsyncResourceMethods(AsyncCollectionMethods):
     """As ResourceMethods; what lists is an async iterator."""
+
+    async def server_info(self, *, timeout: float | None = None) -> ServerInfo:
+        """As Client.server_info."""
+        return await self._run(server_info(), timeout)
 
     def list_backbones(self, *, page_size: int = 0, timeout: float | None = None) -> AsyncIterator[Backbone]:
         """As Client.list_backbones."""

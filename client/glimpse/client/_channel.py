@@ -9,6 +9,7 @@ from glimpse.client._details import values_of
 from glimpse.v1.classification_service_pb2_grpc import ClassificationServiceStub
 from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
 from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
+from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -48,6 +49,7 @@ class Stubs:
     embedding: Any
     collections: Any
     classification: Any
+    server: Any
     health: Any
 
     def method(self, rpc: str) -> Any:
@@ -71,6 +73,7 @@ def stubs_of(channel: Any) -> Stubs:
         EmbeddingServiceStub(channel),
         CollectionServiceStub(channel),
         ClassificationServiceStub(channel),
+        ServerServiceStub(channel),
         HealthStub(check),
     )
 

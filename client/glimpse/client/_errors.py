@@ -39,6 +39,7 @@ class GlimpseError(Exception):
         retry_delay: Seconds after which the same may be sent again, as the server says. None: it says nothing.
         attempts: How often the call was sent. Where a create ends in AlreadyExists or a delete in NotFound after more
             than one attempt, it may have been an earlier one that succeeded and whose answer was lost.
+        request_id: The call's, as the server's log has it. Empty: no server answered, or it is an item's error.
     """
 
     code: grpc.StatusCode = Code.UNKNOWN
@@ -52,6 +53,7 @@ class GlimpseError(Exception):
         field: str = "",
         retry_delay: float | None = None,
         attempts: int = 1,
+        request_id: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -60,6 +62,7 @@ class GlimpseError(Exception):
         self.field = field
         self.retry_delay = retry_delay
         self.attempts = attempts
+        self.request_id = request_id
 
     def __str__(self) -> str:
         where = f" ({self.field})" if self.field else ""

@@ -18,6 +18,7 @@ _BY_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in Code}
 # grpc.aio puts this in the place of a stream's true status where a write meets its end (grpc/grpc#36066). Asking
 # again brings the true one to light, or works.
 _LOST = "Internal error from Core"
+_REQUEST_ID = "x-request-id"
 
 
 def class_of(code: grpc.StatusCode) -> type[GlimpseError]:
@@ -52,7 +53,8 @@ def from_rpc_error(error: grpc.RpcError, attempts: int = 1) -> GlimpseError:
     """What gRPC raised, as an exception of the tree. Takes the errors of grpc and of grpc.aio."""
     if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
         return Unknown(str(error), attempts=attempts)
-    code, details = error.code(), read_details(_pairs(error.trailing_metadata()))
+    code, trailers = error.code(), _pairs(error.trailing_metadata())
+    details = read_details(trailers)
     if code is Code.INTERNAL and error.details() == _LOST:
         return Unavailable("the stream ended while it was written to", attempts=attempts)
     return class_of(code)(
@@ -62,6 +64,7 @@ def from_rpc_error(error: grpc.RpcError, attempts: int = 1) -> GlimpseError:
         field=details.field,
         retry_delay=details.retry_delay,
         attempts=attempts,
+        request_id=next((str(value) for key, value in trailers if key == _REQUEST_ID), ""),
     )
 
 

@@ -21,6 +21,7 @@ from glimpse.client._input_requests import Stream
 from glimpse.client._inputs import AnyInput
 from glimpse.client._policy import Deadline, Retry, Session
 from glimpse.client._resources import Health
+from glimpse.client._tracing import traced
 
 T = TypeVar("T")
 
@@ -118,7 +119,7 @@ class SyncCore:
     def _one_call(self, stream: Stream[T], backlog: Backlog, session: Session) -> Generator[T, None, None]:
         requests = backlog.requests(stream.config, stream.wrap)
         timeout = session.deadline.remaining()
-        call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=self._metadata)
+        call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=traced(self._metadata))
         try:
             for response in call:
                 (given, prepared), position = backlog.answer()
@@ -144,7 +145,7 @@ class SyncCore:
                     continue
                 method = self._stubs.method(step.rpc)
                 try:
-                    response = method(step.request, timeout=step.timeout, metadata=self._metadata)
+                    response = method(step.request, timeout=step.timeout, metadata=traced(self._metadata))
                 except grpc.RpcError as error:
                     step = steps.throw(error)
                 else:

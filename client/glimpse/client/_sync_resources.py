@@ -6,11 +6,16 @@ from glimpse.client import _resource_requests as requests
 from glimpse.client._enums import LabelRole
 from glimpse.client._names import CollectionRef
 from glimpse.client._resources import Backbone, Example, Label
+from glimpse.client._server_info import ServerInfo, server_info
 from glimpse.client._sync_collections import CollectionMethods
 
 
 class ResourceMethods(CollectionMethods):
     """Errors, listings and what is sent again are as in CollectionMethods."""
+
+    def server_info(self, *, timeout: float | None = None) -> ServerInfo:
+        """What the server is and how it is doing. Raises Unimplemented where it is older than this call."""
+        return self._run(server_info(), timeout)
 
     def list_backbones(self, *, page_size: int = 0, timeout: float | None = None) -> Iterator[Backbone]:
         """The backbones the server has loaded, by name. `page_size` 0: the server's default."""

@@ -47,6 +47,8 @@ class Fitted:
     odds: Odds | None
     #: Squared distances of examples to the mean of their labels' others, ascending, as if these were many.
     own: Floats
+    #: Cosines of examples to the nearest other one: (n,).
+    nearest: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool
         candidates[chosen].whole if chosen in candidates else None,
         Odds.of(ground) if independent and spread else None,
         ground.own_distances(),
+        measured.as_members.nearest,
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -30,7 +31,12 @@ from glimpse.server.fitter import Fitter
 from glimpse.server.heads import HEADS
 from glimpse.server.health_check import ALIVE
 from glimpse.server.indexes import Indexes
-from glimpse.server.reflection import add_reflection
+from glimpse.server.observing import logs
+from glimpse.server.observing.exposition import exposed
+from glimpse.server.observing.interceptor import Observer
+from glimpse.server.observing.stages import traced
+from glimpse.server.reflection import REFLECTIONS, add_reflection
+from glimpse.server.server_service import ServerService
 from glimpse.server.settings import Settings
 from glimpse.v1 import (
     classification_service_pb2,
@@ -39,6 +45,8 @@ from glimpse.v1 import (
     collection_service_pb2_grpc,
     embedding_service_pb2,
     embedding_service_pb2_grpc,
+    server_service_pb2,
+    server_service_pb2_grpc,
 )
 
 logger = logging.getLogger(__name__)
@@ -49,6 +57,7 @@ _SERVICES = tuple(
         (embedding_service_pb2, "EmbeddingService"),
         (collection_service_pb2, "CollectionService"),
         (classification_service_pb2, "ClassificationService"),
+        (server_service_pb2, "ServerService"),
     )
 )
 
@@ -62,7 +71,7 @@ def serve(settings: Settings) -> None:
 
     Raises BundleError, DataFolderInUse, or OSError where the address cannot be had.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(settings)
     uvloop.run(_serve(settings))
 
 
@@ -70,8 +79,9 @@ async def _serve(settings: Settings) -> None:
     # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
     faiss.omp_set_num_threads(1)
     with threadpool_limits(1, user_api="blas"):
-        async with _open_rooms(settings) as rooms:
-            await _serve_rooms(settings, rooms)
+        async with traced(os.environ), _open_rooms(settings) as rooms:
+            with exposed(settings.metrics_listen, rooms):
+                await _serve_rooms(settings, rooms)
 
 
 @asynccontextmanager
@@ -97,18 +107,22 @@ async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
 
 
 async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
+    # The first interceptor is the outermost: it sees what the others refuse.
+    interceptors = [Observer((*_SERVICES, health.SERVICE_NAME, *REFLECTIONS), rooms.calls)]
     server = grpc.aio.server(
+        interceptors=interceptors,
         options=[
             # Past this gRPC itself refuses, without a reason; up to it the services do, with one.
             ("grpc.max_receive_message_length", 2 * settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
             # A second server on the same port is a mistake, not a load balancer.
             ("grpc.so_reuseport", 0),
-        ]
+        ],
     )
     embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(rooms), server)
     collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(CollectionService(rooms), server)
     classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(ClassificationService(rooms), server)
+    server_service_pb2_grpc.add_ServerServiceServicer_to_server(ServerService(rooms), server)
     checked = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checked, server)
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -121,6 +135,7 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
     for backbone in rooms.backbones:
         await backbone.warm_up()
     _settle_memory()
+    rooms.duty.ready = True
     await _set_health(checked, health_pb2.HealthCheckResponse.SERVING)
     print(f"listening on {address}", flush=True)
     await stopped.wait()

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from glimpse.server.arrivals import Arrivals
 from glimpse.server.errors import deadline_exceeded, exhausted
+from glimpse.server.observing import metrics
 
 # The items: plain arrays of pixels or token ids.
 T = TypeVar("T", bound=npt.NDArray[Any])
@@ -66,7 +67,7 @@ class Batcher(Generic[T]):
         """
         self._encode = encode
         self._executor = executor
-        self._max_batch = max_batch
+        self.max_batch = max_batch
         self._queue_limit = queue_limit
         self._queue: deque[_Entry[T]] = deque()
         self._places = 0
@@ -84,6 +85,7 @@ class Batcher(Generic[T]):
         Raises RequestError RESOURCE_EXHAUSTED, with the time by which the queue should have been worked off.
         """
         if self._places >= self._queue_limit:
+            metrics.inputs_rejected.labels("QUEUE_FULL").inc()
             wait = self._places * self._seconds_per_item
             raise exhausted("QUEUE_FULL", f"{self._places} inputs are waiting; send this one again later", wait)
         self._places += 1
@@ -108,6 +110,11 @@ class Batcher(Generic[T]):
             return future
         self._queue.append(_Entry(item, future, deadline, time.monotonic()))
         return future
+
+    @property
+    def depth(self) -> int:
+        """How many inputs have a place."""
+        return self._places
 
     async def close(self) -> None:
         """Ends the worker; what still waits is cancelled."""
@@ -134,7 +141,7 @@ class Batcher(Generic[T]):
         if patience < _SHORTEST_WAIT:
             return
         end = time.monotonic() + patience
-        while len(self._queue) < self._max_batch:
+        while len(self._queue) < self.max_batch:
             # No caller loses an answer by it that there was time for.
             soonest = min(entry.deadline for entry in self._queue) - self._seconds_per_item
             seconds = min(end, self._arrivals.expected_until(), soonest) - time.monotonic()
@@ -149,17 +156,19 @@ class Batcher(Generic[T]):
         """The next entries somebody still waits for."""
         batch: list[_Entry[T]] = []
         now = time.monotonic()
-        while self._queue and len(batch) < self._max_batch:
+        while self._queue and len(batch) < self.max_batch:
             entry = self._queue.popleft()
             if entry.future.done():  # the caller was cancelled
                 continue
             if entry.deadline <= now:
+                metrics.inputs_rejected.labels("DEADLINE_EXCEEDED").inc()
                 entry.future.set_exception(deadline_exceeded())
                 continue
             batch.append(entry)
         return batch
 
     async def _run(self, batch: list[_Entry[T]]) -> None:
+        metrics.batch_size.observe(len(batch))
         items = [entry.item for entry in batch]
 
         def encode() -> tuple[Vectors, float, float]:

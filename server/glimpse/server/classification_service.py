@@ -11,6 +11,7 @@ from glimpse.server.context import Rooms
 from glimpse.server.embedding import embed_all
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
 from glimpse.server.neighborhood import Wanted, search_all
+from glimpse.server.observing.stages import spent
 from glimpse.server.results import good_vectors, input_fields, settle
 from glimpse.server.rpc import Context, deadline_of, streaming, unary
 from glimpse.server.streams import first_config, inputs_of, ordered
@@ -104,6 +105,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         near = await search_all(self.rooms, view, queries, top_k, wanted)
         found = [{"neighbors": evidence(view.record.id, neighbors)} for neighbors in near]
         head_seconds = time.monotonic() - asked
+        spent("head", asked, head_seconds)
         results = settle(pb.SearchResult, request.inputs, outcomes, found, started, head_seconds)
         return pb.SearchResponse(results=results, revision=revision)
 

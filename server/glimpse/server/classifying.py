@@ -15,6 +15,7 @@ from glimpse.server.embedding import Embedded, embed_all
 from glimpse.server.errors import RequestError, invalid
 from glimpse.server.naming import prompt_names
 from glimpse.server.neighborhood import look_around
+from glimpse.server.observing.stages import spent
 from glimpse.server.prompts import prompt_directions
 from glimpse.server.results import Outcome, good_vectors, settle
 from glimpse.server.spaces import Source, source_of_backbone
@@ -75,9 +76,11 @@ async def classify_inputs(
         revision = view.record.revision
         terms = terms_of(view.record, source)
         said = answer(view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain)
+        rooms.answered.add(view, [one.decision for one in said.each], around.nearest.examples)
         for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
             complete(classification, view, revision, neighbors)
             answers.append(classification)
+    spent("head", asked)
     fields_of = [{"classifications": answers} for answers in found]
     return settle(pb.ClassifyResult, inputs, outcomes, fields_of, started, time.monotonic() - asked)
 
@@ -135,6 +138,7 @@ async def zero_shot(
     queries = good_vectors(outcomes, manifest.dimension)
     said = answer(engine, queries, Nearest.none(len(queries)), terms, top_k)
     found = [{"classification": one} for one in classifications(said)]
+    spent("head", asked)
     return settle(pb.ZeroShotResult, request.inputs, outcomes, found, started, time.monotonic() - asked)
 
 

@@ -1,4 +1,4 @@
-"""What the three services share: settings, backbones, the catalog."""
+"""What the services share: settings, backbones, the catalog."""
 
 import asyncio
 from asyncio import Task
@@ -10,6 +10,8 @@ from glimpse.server.catalog import Catalog
 from glimpse.server.duty import Duty
 from glimpse.server.fitter import Fitter
 from glimpse.server.indexes import Indexes
+from glimpse.server.observing.answered import Answered
+from glimpse.server.observing.figures import CallFigures
 from glimpse.server.settings import Settings
 from glimpse.server.spaces import Source, source_of_collection
 from glimpse.server.view import CollectionView
@@ -30,6 +32,8 @@ class Rooms:
     #: Those that run, by what they are of; each gives the revision that it made.
     compactions: dict[CollectionView, Task[int]] = field(default_factory=dict)
     duty: Duty = field(default_factory=Duty)
+    calls: CallFigures = field(default_factory=CallFigures)
+    answered: Answered = field(default_factory=Answered)
 
     def source_of(self, view: CollectionView) -> Source:
         """Where a collection's vectors come from."""

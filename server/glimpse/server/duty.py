@@ -15,6 +15,8 @@ class Duty:
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        #: Whether every backbone is warm.
+        self.ready = False
         #: Set when no more work is taken.
         self.stopping = asyncio.Event()
 

@@ -13,6 +13,7 @@ from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.batcher import Encoded
 from glimpse.server.checks import MAX_NAME
 from glimpse.server.errors import Code, RequestError, as_request_error, invalid
+from glimpse.server.observing.stages import spent
 from glimpse.server.spaces import Source, mismatch
 from glimpse.v1 import types_pb2
 
@@ -104,7 +105,8 @@ async def _embed_image(backbone: LoadedBackbone, image: bytes, deadline: float) 
         pixels = await backbone.decode(image)
         decode_seconds = time.monotonic() - started
         encoded = await place.encode(pixels, deadline)
-    return Embedded(encoded.vector, backbone.manifest.embedding_space, _timings(decode_seconds, encoded))
+    timings = _timings(started, decode_seconds, encoded)
+    return Embedded(encoded.vector, backbone.manifest.embedding_space, timings)
 
 
 async def _embed_text(backbone: LoadedBackbone, text: str, deadline: float) -> Embedded:
@@ -114,10 +116,13 @@ async def _embed_text(backbone: LoadedBackbone, text: str, deadline: float) -> E
         decode_seconds = time.monotonic() - started
         encoded = await place.encode(ids, deadline)
     space = backbone.manifest.embedding_space
-    return Embedded(encoded.vector, space, _timings(decode_seconds, encoded), truncated)
+    return Embedded(encoded.vector, space, _timings(started, decode_seconds, encoded), truncated)
 
 
-def _timings(decode_seconds: float, encoded: Encoded) -> types_pb2.Timings:
+def _timings(started: float, decode_seconds: float, encoded: Encoded) -> types_pb2.Timings:
+    spent("decode", started, decode_seconds)
+    spent("queue", queued := started + decode_seconds, encoded.queue_seconds)
+    spent("encode", queued + encoded.queue_seconds, encoded.encode_seconds)
     return types_pb2.Timings(
         decode_ms=decode_seconds * 1e3,
         queue_ms=encoded.queue_seconds * 1e3,

@@ -15,6 +15,7 @@ from glimpse.server.embedding import Embedded, embed_all
 from glimpse.server.enroll_results import Item, results_of
 from glimpse.server.errors import RequestError, exhausted, invalid, not_found
 from glimpse.server.findings import look_at
+from glimpse.server.observing.stages import spent
 from glimpse.server.spaces import mismatch
 from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
@@ -60,6 +61,7 @@ async def enroll(
         return Enrollment(view.record.id, new_labels, good, to_remember)
 
     outcome = await rooms.catalog.enroll(plan, lambda outcome: _apply(view, outcome))
+    spent("commit", committing)
     return await _measured(rooms, view, request, outcome if isinstance(outcome, bytes) else answer(outcome), deadline)
 
 

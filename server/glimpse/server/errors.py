@@ -6,6 +6,7 @@ traceback, answered "internal error".
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -14,6 +15,7 @@ from grpc_status import rpc_status
 
 from glimpse.backbone import InputError
 from glimpse.ledger import AlreadyExists, LedgerError, LedgerUnavailable, NotFound, RequestIdReused
+from glimpse.server.observing.call import REQUEST_ID, current
 from glimpse.v1 import types_pb2
 
 Code = grpc.StatusCode
@@ -125,4 +127,8 @@ def call_status(error: RequestError) -> grpc.Status:
         packed = any_pb2.Any()
         packed.Pack(detail)
         status.details.append(packed)
-    return rpc_status.to_status(status)
+    told: Any = rpc_status.to_status(status)  # a named tuple
+    # They are sent in the place of those that the call was given when it began.
+    known = ((REQUEST_ID, call.request_id),) if (call := current()) else ()
+    replaced: grpc.Status = told._replace(trailing_metadata=(*told.trailing_metadata, *known))
+    return replaced

@@ -7,6 +7,8 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 _V1 = "grpc.reflection.v1.ServerReflection"
+#: Full names of the services of both versions.
+REFLECTIONS = (_V1, reflection.SERVICE_NAME)
 
 
 def add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:

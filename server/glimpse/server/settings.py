@@ -70,6 +70,11 @@ class Settings(BaseSettings):
     stream_window: Annotated[int, Field(ge=1, description="inputs of one stream worked on at once")] = 64
     drain_seconds: Annotated[float, Field(ge=0, description="how long running calls may finish")] = 20.0
 
+    metrics_listen: str | None = Field(None, description="HOST:PORT of the metrics for Prometheus; none: nowhere")
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    audit_log: str | None = Field(None, description="file of the audit; none: the log")
+
     @property
     def ledger_url(self) -> str:
         """The ledger's, whether it was given or not."""

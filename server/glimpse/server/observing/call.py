@@ -1,0 +1,41 @@
+"""The call that is being answered: its id stands in its answer, its errors and every line of the log about it."""
+
+import re
+import secrets
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+#: The metadata that carries a request's id, both ways.
+REQUEST_ID = "x-request-id"
+_SANE = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`rpc`: `Service/Method`. `trace_id`: in hex; empty where it is not traced."""
+
+    request_id: str
+    rpc: str
+    trace_id: str = ""
+
+
+_current: ContextVar[Call | None] = ContextVar("call", default=None)
+
+
+def current() -> Call | None:
+    """The call that this task works for; None where it works for none."""
+    return _current.get()
+
+
+def enter(call: Call) -> None:
+    """From here on, in this task and those that it starts."""
+    _current.set(call)
+
+
+def request_id_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """The caller's own id for a request, where it can stand in a log; else a new one."""
+    for key, value in metadata:
+        if key == REQUEST_ID and isinstance(value, str) and _SANE.fullmatch(value):
+            return value
+    return secrets.token_hex(8)

@@ -1,0 +1,44 @@
+"""The metrics that are counted as things happen; state.py has those that are read when somebody asks.
+
+No label takes a value that a caller can make up: calls of methods there are not count as one, and collections are
+those that exist.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, that nobody asks for
+registry = CollectorRegistry()
+ProcessCollector(registry=registry)
+
+requests = Counter(
+    "glimpse_requests",
+    "Calls that ended, by method, status code and reason (docs/errors.md; empty: none).",
+    ("rpc", "code", "reason"),
+    registry=registry,
+)
+request_seconds = Histogram(
+    "glimpse_request_seconds",
+    "Seconds from a call's message to its answer; of a stream, until its end.",
+    ("rpc",),
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    registry=registry,
+)
+stage_seconds = Histogram(
+    "glimpse_stage_seconds",
+    "Seconds of one input in decode, queue and encode; of one call in head and commit.",
+    ("stage",),
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+    registry=registry,
+)
+batch_size = Histogram(
+    "glimpse_batch_size",
+    "Inputs in one run of a backbone.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+    registry=registry,
+)
+inputs_rejected = Counter(
+    "glimpse_inputs_rejected",
+    "Inputs turned away before they cost anything: QUEUE_FULL, or DEADLINE_EXCEEDED in the queue.",
+    ("reason",),
+    registry=registry,
+)

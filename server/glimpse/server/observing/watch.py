@@ -1,0 +1,97 @@
+"""One call as it is seen from outside: what is told of it when it ends."""
+
+import asyncio
+import logging
+import time
+from types import TracebackType
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from glimpse.server import caller
+from glimpse.server.observing import audit, metrics, stages
+from glimpse.server.observing.call import REQUEST_ID, Call
+from glimpse.server.observing.figures import CallFigures
+
+logger = logging.getLogger(__name__)
+Context = grpc.aio.ServicerContext[Any, Any]
+Code = grpc.StatusCode
+_DETAILS = "grpc-status-details-bin"
+# A caller whose deadline passes cancels, and that is here before the deadline is: by a message's way, in seconds.
+_TRANSIT = 0.1
+
+
+class Watch:
+    """`with Watch(…)` around the work of a call, from its message to its end."""
+
+    def __init__(self, call: Call, context: Context, figures: CallFigures, span: Any) -> None:
+        """`span`: of the call's trace, or None."""
+        self.request: Message | None = None
+        self.response: Message | None = None
+        self._call, self._context, self._figures, self._span = call, context, figures, span
+
+    def __enter__(self) -> "Watch":
+        self._began = time.monotonic()
+        self._figures.in_flight += 1
+        self._context.set_trailing_metadata(((REQUEST_ID, self._call.request_id),))
+        self._peer = self._context.peer()  # of a call that is cut off nobody knows it any more
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        seconds = time.monotonic() - self._began
+        self._figures.in_flight -= 1
+        code, reason = ended(self._context, error)
+        tell(self._call, code, reason, seconds, self._figures, self._span, self._peer)
+        if self.request is not None and audit.is_write(self._call.rpc):
+            audit.write(self._call.rpc, caller.current().name, self.request, self.response, code.name, reason)
+
+
+def tell(call: Call, code: Code, reason: str, seconds: float, figures: CallFigures, span: Any, peer: str) -> None:
+    """Counts, traces and logs a call that has ended."""
+    well, name = code is Code.OK, caller.current().name
+    metrics.requests.labels(call.rpc, code.name, reason).inc()
+    metrics.request_seconds.labels(call.rpc).observe(seconds)
+    figures.ended(call.rpc, seconds, well=well)
+    if span is not None and stages.tracing is not None:
+        stages.tracing.end(span, code.value[0], {"glimpse.reason": reason, "enduser.id": name})
+    level = logging.INFO if not well or audit.is_write(call.rpc) else logging.DEBUG
+    if not logger.isEnabledFor(level):
+        return
+    fields = {
+        "rpc": call.rpc,
+        "code": code.name,
+        "reason": reason,
+        "seconds": round(seconds, 6),
+        "caller": name,
+        "peer": peer,
+    }
+    outcome = f"{code.name} {reason}".rstrip()
+    text = f"{call.rpc}: {outcome} after {seconds * 1e3:.1f} ms, for {name or 'anyone'} at {peer or 'nowhere'}"
+    logger.log(level, "%s", text, extra={"fields": fields})
+
+
+def ended(context: Context, error: BaseException | None) -> tuple[Code, str]:
+    """A call's status code and reason."""
+    if error is None or isinstance(error, grpc.aio.AbortError):
+        code: Any = context.code()
+        if not isinstance(code, Code) or code is Code.OK:  # nobody set one
+            return Code.OK, ""
+        return code, _reason(context)
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        left = context.time_remaining()
+        return Code.CANCELLED if left is None or left > _TRANSIT else Code.DEADLINE_EXCEEDED, ""
+    return Code.UNKNOWN, ""
+
+
+def _reason(context: Context) -> str:
+    """Of the ErrorInfo that a call was refused with."""
+    trailers: Any = context.trailing_metadata()
+    for key, value in trailers or ():
+        if key == _DETAILS:
+            info = error_details_pb2.ErrorInfo()
+            for detail in status_pb2.Status.FromString(value).details:
+                if detail.Unpack(info):
+                    return str(info.reason)
+    return ""

@@ -1,0 +1,77 @@
+"""ServerService: what this server is and how it is doing."""
+
+import time
+from pathlib import Path
+
+import onnxruntime
+
+from glimpse.fewshot import Decision
+from glimpse.server.backbones import LoadedBackbone
+from glimpse.server.context import Rooms
+from glimpse.server.observing.figures import MethodFigures
+from glimpse.server.observing.state import ledger_kind, position
+from glimpse.server.observing.versions import versions
+from glimpse.server.rpc import Context
+from glimpse.v1 import server_service_pb2 as pb
+from glimpse.v1 import server_service_pb2_grpc
+
+_LIMITS = [field.name for field in pb.Limits.DESCRIPTOR.fields]
+
+
+class ServerService(server_service_pb2_grpc.ServerServiceServicer):
+    """See the contract."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+
+    # Not `unary`: it is answered while the server stops, too.
+    async def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Context) -> pb.GetServerInfoResponse:
+        """All of it."""
+        rooms = self.rooms
+        revision, head = position(rooms)
+        decisions = rooms.answered.total.decisions
+        return pb.GetServerInfoResponse(
+            versions=pb.Versions(**versions()),
+            limits=pb.Limits(**{name: getattr(rooms.settings, name) for name in _LIMITS}),
+            providers=onnxruntime.get_available_providers(),
+            backbones=[_backbone(one) for one in rooms.backbones],
+            collection_count=len(list(rooms.catalog)),
+            ledger=pb.LedgerState(kind=ledger_kind(rooms), revision=revision, head=head),
+            uptime_seconds=time.monotonic() - rooms.calls.started,
+            ready=rooms.duty.ready,
+            draining=rooms.duty.stopping.is_set(),
+            memory_bytes=_memory(),
+            in_flight=rooms.calls.in_flight,
+            calls=[_figures(rpc, one) for rpc, one in sorted(rooms.calls.methods.items())],
+            decisions=pb.DecisionFigures(**{one.value: decisions[one] for one in Decision}),
+        )
+
+
+def _backbone(backbone: LoadedBackbone) -> pb.BackboneState:
+    return pb.BackboneState(
+        name=backbone.name,
+        providers=backbone.encoder.providers,
+        queue_depth=backbone.images.depth + backbone.texts.depth,
+        max_batch=backbone.images.max_batch,
+    )
+
+
+def _figures(rpc: str, figures: MethodFigures) -> pb.CallFigures:
+    per_second, p50, p99 = figures.recent()
+    return pb.CallFigures(
+        rpc=rpc,
+        count=figures.count,
+        failed=figures.failed,
+        per_second=per_second,
+        p50_ms=p50 * 1e3,
+        p99_ms=p99 * 1e3,
+    )
+
+
+def _memory() -> int:
+    """Bytes of memory that the process holds; 0: there is no /proc to tell."""
+    try:
+        status = Path("/proc/self/status").read_text("ascii")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS:")), 0)

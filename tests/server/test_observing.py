@@ -1,0 +1,304 @@
+"""What is seen of a server: metrics, what it says of itself, its log and its audit."""
+
+import asyncio
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import grpc
+import numpy as np
+import pytest
+from server.test_collections import enroll
+
+from glimpse.client import Client, NewExample, Vector
+from glimpse.fewshot import Decision
+from glimpse.ledger import CollectionRecord
+from glimpse.server.observing import answered
+from glimpse.server.observing.answered import Answered
+from glimpse.server.observing.watch import ended
+from glimpse.server.settings import Settings
+from glimpse.server.view import CollectionView
+from glimpse.v1 import classification_service_pb2 as cls
+from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import server_service_pb2 as srv
+from glimpse.v1 import types_pb2
+from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
+from support.metrics import address_of, samples
+from support.pictures import picture
+from support.server import ServerProcess, Stubs, make_collection
+
+T = TypeVar("T")
+CLASSIFY = "ClassificationService/Classify"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("seen")
+
+
+@pytest.fixture(scope="module")
+def seen(bundles: tuple[Path, Path], folder: Path) -> Iterator[ServerProcess]:
+    settings = {"metrics_listen": "127.0.0.1:0", "log_format": "json", "audit_log": folder / "audit.jsonl"}
+    with ServerProcess(folder, *bundles, **settings) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def stubs(seen: ServerProcess) -> Iterator[Stubs]:
+    stubs = Stubs(seen.address)
+    yield stubs
+    stubs.channel.close()
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def classify(stubs: Stubs, collection: str, colour: str = "red", **options: Any) -> Any:
+    request = cls.ClassifyRequest(collections=[collection], inputs=[types_pb2.Input(image=picture(colour))])
+    return stubs.classification.Classify.with_call(request, **options)
+
+
+def soon(look: Callable[[], T | None]) -> T:
+    """What there is to see within ten seconds: what a call is told of may follow its answer."""
+    end = time.monotonic() + 10
+    while not (found := look()):
+        assert time.monotonic() < end, "nothing came"
+        time.sleep(0.02)
+    return found
+
+
+def trailer(call: Any) -> str:
+    return str(dict(call.trailing_metadata())["x-request-id"])
+
+
+def refused_classify(stubs: Stubs, **options: Any) -> Any:
+    with pytest.raises(grpc.RpcError) as caught:
+        classify(stubs, "collections/nowhere", **options)
+    return caught.value
+
+
+def test_it_says_what_it_is(stubs: Stubs, collection: str) -> None:
+    info = ServerServiceStub(stubs.channel).GetServerInfo(srv.GetServerInfoRequest())
+    assert info.versions.python.startswith("3.")
+    assert all((info.versions.glimpse, info.versions.onnxruntime, info.versions.faiss))
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    for limit in srv.Limits.DESCRIPTOR.fields:
+        assert getattr(info.limits, limit.name) == defaults[limit.name], limit.name
+    assert "CPUExecutionProvider" in info.providers
+    assert [(one.name, one.queue_depth, one.max_batch) for one in info.backbones] == [
+        ("backbones/tiny", 0, 8),
+        ("backbones/tiny-image", 0, 8),
+    ]
+    assert info.ready
+    assert not info.draining
+    assert info.collection_count >= 1
+    assert info.ledger.kind == "sqlite"
+    assert info.ledger.revision == info.ledger.head >= 1
+    assert info.uptime_seconds > 0
+    assert info.memory_bytes > 10 << 20
+    assert info.in_flight == 1
+    created = {one.rpc: one for one in info.calls}["CollectionService/CreateCollection"]
+    assert created.count >= 1
+    assert created.p99_ms >= created.p50_ms > 0
+    assert created.per_second > 0
+
+
+def test_the_client_asks_for_it(seen: ServerProcess, stubs: Stubs, collection: str) -> None:
+    enroll(stubs, collection, [("red", picture("red"))])
+    classify(stubs, collection)
+    with Client(seen.address) as client:
+        info = client.server_info()
+    assert info.limits["max_inputs"] == 256
+    assert sum(info.decisions.values()) >= 1
+    assert info.unknown_rate is not None
+    assert [one.name for one in info.backbones] == ["backbones/tiny", "backbones/tiny-image"]
+
+
+def test_calls_are_counted_by_method_code_and_reason(seen: ServerProcess, stubs: Stubs, collection: str) -> None:
+    enroll(stubs, collection, [("red", picture("red"))])
+    before = samples(seen, "glimpse_requests_total")
+    classify(stubs, collection)
+    refused_classify(stubs)
+
+    def risen() -> dict[tuple[str, ...], float]:
+        after = samples(seen, "glimpse_requests_total")
+        return {of: after[of] - before.get(of, 0) for of in after if after[of] != before.get(of)}
+
+    wanted = {("OK", "", CLASSIFY): 1, ("NOT_FOUND", "COLLECTION_NOT_FOUND", CLASSIFY): 1}
+    soon(lambda: risen() == wanted)
+    assert samples(seen, "glimpse_request_seconds_count")[(CLASSIFY,)] >= 2
+
+
+def test_calls_of_no_method_are_one_series(seen: ServerProcess, stubs: Stubs) -> None:
+    def series() -> set[tuple[str, ...]]:
+        return set(samples(seen, "glimpse_requests_total"))
+
+    before = series()
+    for path in ("/stranger/one", "/stranger/two", "/glimpse.v1.ClassificationService/Three"):
+        with pytest.raises(grpc.RpcError):
+            stubs.channel.unary_unary(path, bytes, bytes)(b"")
+    assert series() - before == {("UNIMPLEMENTED", "", "unknown")}
+
+
+def test_a_call_that_its_caller_leaves_is_counted_as_cancelled(
+    seen: ServerProcess, stubs: Stubs, collection: str
+) -> None:
+    never = cls.ClassifyOptions(min_revision=1 << 40)  # waited for
+    request = cls.ClassifyRequest(collections=[collection], inputs=[types_pb2.Input(text="one")], options=never)
+    call: Any = stubs.classification.Classify.future(request)
+    soon(lambda: samples(seen, "glimpse_requests_in_flight")[()] == 1)
+    call.cancel()
+    soon(lambda: samples(seen, "glimpse_requests_total").get(("CANCELLED", "", CLASSIFY)))
+    assert samples(seen, "glimpse_requests_in_flight")[()] == 0
+
+
+@pytest.mark.parametrize(
+    ("left", "code"), [(None, "CANCELLED"), (5.0, "CANCELLED"), (0.01, "DEADLINE_EXCEEDED"), (-1, "DEADLINE_EXCEEDED")]
+)
+def test_a_call_cut_off_at_its_deadline_was_too_late(left: float | None, code: str) -> None:
+    context: Any = SimpleNamespace(time_remaining=lambda: left)
+    assert ended(context, asyncio.CancelledError()) == (grpc.StatusCode[code], "")
+
+
+def test_stages_and_batches_are_timed(seen: ServerProcess, stubs: Stubs, collection: str) -> None:
+    def counts() -> dict[tuple[str, ...], float]:
+        return samples(seen, "glimpse_stage_seconds_count")
+
+    before = counts()
+    enroll(stubs, collection, [("red", picture("red"))])
+    classify(stubs, collection)
+    risen = {stage: count - before[(stage,)] for (stage,), count in counts().items()}
+    assert risen == {"decode": 2, "queue": 2, "encode": 2, "head": 1, "commit": 1}
+    assert samples(seen, "glimpse_batch_size_count")[()] >= 2
+    assert samples(seen, "glimpse_queue_depth") == {
+        ("tiny", "image"): 0,
+        ("tiny", "text"): 0,
+        ("tiny-image", "image"): 0,
+    }
+
+
+def test_decisions_are_told_of_collections_that_are_there(seen: ServerProcess, stubs: Stubs, collection: str) -> None:
+    enroll(stubs, collection, [("red", picture("red"))])
+    for _ in range(3):
+        classify(stubs, collection)
+    name = collection.partition("/")[2]
+    told = samples(seen, "glimpse_decisions_total")
+    assert sum(count for (of, _), count in told.items() if of == name) == 3
+    stubs.collections.DeleteCollection(col.DeleteCollectionRequest(name=collection, force=True))
+    refused_classify(stubs)
+    assert not [of for of, _ in samples(seen, "glimpse_decisions_total") if of in (name, "nowhere")]
+
+
+def test_collections_beyond_the_most_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answered, "_MOST", 2)
+    views = [CollectionView(CollectionRecord(f"c{i}", "b", "s", 4), lambda _: None) for i in range(4)]
+    seen = Answered()
+    for view in views:
+        seen.add(view, [Decision.MATCH], np.array([0.5]))
+    assert [view.record.id for view, _ in seen] == ["c0", "c1"]
+    assert seen.others.decisions[Decision.MATCH] == 2
+    assert seen.total.decisions[Decision.MATCH] == 4
+    del views[0], view
+    seen.add(views[-1], [Decision.MATCH], np.array([0.5]))
+    assert [view.record.id for view, _ in seen] == ["c1", "c3"]
+
+
+def test_queries_unlike_the_examples_drift(seen: ServerProcess) -> None:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(3, 8))
+
+    def like(label: int, spread: float = 0.3) -> Vector:
+        return Vector((centres[label] + spread * rng.normal(size=8)).astype(np.float32), space)
+
+    with Client(seen.address) as client:
+        space = client.get_backbone("tiny").embedding_space
+        for name in ("steady", "drifting"):
+            client.create_collection(name, backbone="tiny")
+            client.enroll(name, [NewExample(like(i % 3), f"l{i % 3}") for i in range(120)], create_labels=True)
+            client.check(name)  # waits for the fit
+        client.classify("steady", [like(i % 3) for i in range(100)])
+        client.classify("drifting", [like(i % 3, spread=3.0) for i in range(100)])
+    drift = samples(seen, "glimpse_drift")
+    assert abs(drift[("steady",)]) < 0.5
+    assert drift[("drifting",)] > 2
+    near = samples(seen, "glimpse_query_similarity")
+    assert near[("drifting",)] < near[("steady",)]
+
+
+def test_a_callers_own_request_id_is_kept(seen: ServerProcess, stubs: Stubs, collection: str) -> None:
+    enroll(stubs, collection, [("red", picture("red"))])
+    _, call = classify(stubs, collection, metadata=(("x-request-id", "my-request"),))
+    assert trailer(call) == "my-request"
+    assert trailer(refused_classify(stubs, metadata=(("x-request-id", "mine-too"),))) == "mine-too"
+    [line] = soon(lambda: [one for one in lines(seen.log()) if one.get("request_id") == "mine-too"])
+    assert (line["rpc"], line["code"], line["reason"]) == (CLASSIFY, "NOT_FOUND", "COLLECTION_NOT_FOUND")
+    assert (line["level"], line["caller"]) == ("INFO", "")
+    assert line["seconds"] > 0
+    assert line["peer"].startswith("ipv4:127.0.0.1")
+    assert not [one for one in lines(seen.log()) if one.get("request_id") == "my-request"]  # well, and no write
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "two words"])
+def test_a_request_id_that_cannot_stand_in_a_log_is_replaced(stubs: Stubs, given: str) -> None:
+    error = refused_classify(stubs, metadata=(("x-request-id", given),))
+    assert len(trailer(error)) == 16
+    assert trailer(error) != given
+
+
+def test_every_write_is_audited(stubs: Stubs, collection: str, folder: Path) -> None:
+    mine = (("x-request-id", f"audit-{collection[-8:]}"),)
+    name = collection.partition("/")[2]
+    examples = [col.NewExample(label_id="red", input=types_pb2.Input(image=picture((i, 0, 0)))) for i in range(25)]
+    stubs.collections.EnrollExamples(
+        col.EnrollExamplesRequest(parent=collection, examples=examples, create_labels=True), metadata=mine
+    )
+    stubs.collections.DeleteLabel(col.DeleteLabelRequest(name=f"{collection}/labels/red", force=True), metadata=mine)
+    with pytest.raises(grpc.RpcError):
+        stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id="a/b"), metadata=mine)
+    stubs.collections.GetCollection(col.GetCollectionRequest(name=collection), metadata=mine)
+
+    def told_of() -> list[dict[str, Any]]:
+        return [one for one in lines((folder / "audit.jsonl").read_text()) if one["request_id"] == mine[0][1]]
+
+    told = soon(lambda: told_of() if len(told_of()) == 3 else None)
+    assert [one["rpc"].partition("/")[2] for one in told] == ["EnrollExamples", "DeleteLabel", "CreateLabel"]
+    assert {one["collection"] for one in told} == {name}
+    enrolled, deleted, refused = told
+    assert len(enrolled["subjects"]) == 20 < enrolled["subject_count"] == 25
+    assert (deleted["subjects"], deleted["revision"]) == (["red"], enrolled["revision"] + 1)
+    assert (refused["code"], refused["reason"], refused["revision"]) == ("INVALID_ARGUMENT", "INVALID_ID", 0)
+    assert all(one["time"] and one["caller"] == "" for one in told)
+
+
+def test_the_metrics_are_at_their_path_alone(seen: ServerProcess) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(address_of(seen).replace("/metrics", "/"), timeout=10)
+    assert caught.value.code == 404
+    caught.value.close()
+
+
+@pytest.mark.parametrize("listen", ["nowhere", "127.0.0.1:http", "127.0.0.1:99999"])
+def test_metrics_that_cannot_be_served_are_an_error_at_the_start(
+    listen: str, bundles: tuple[Path, Path], tmp_path: Path
+) -> None:
+    server = ServerProcess(tmp_path, bundles[0], metrics_listen=listen)
+    with pytest.raises(AssertionError, match="metrics"):
+        server.start()
+
+
+def test_as_text_a_line_ends_in_the_request_id(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, bundles[0], log_level="debug") as server:
+        stubs = Stubs(server.address)
+        collection = make_collection(stubs)
+        _, call = stubs.collections.GetCollection.with_call(col.GetCollectionRequest(name=collection))
+        stubs.channel.close()
+    [line] = [one for one in server.log().splitlines() if one.endswith(f"[{trailer(call)}]")]
+    assert "DEBUG glimpse.server.observing.watch: CollectionService/GetCollection: OK after " in line
+    [audit] = [one for one in server.log().splitlines() if "glimpse.audit" in one]
+    assert f"collection={collection.partition('/')[2]!r}" in audit
