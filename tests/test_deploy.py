@@ -26,9 +26,7 @@ FILES = sorted(DEPLOY.rglob("*.y*ml"))
 FOREIGN = {"Kustomization", "Component", "ServiceMonitor"}
 COMPONENTS = ["", "single", "plaintext", "gpu", "monitoring", "single plaintext", "gpu plaintext monitoring"]
 #: Settings that other parts of this version bring.
-COMING = {"metrics_listen", "log_format", "insecure", "tls_cert", "tls_key", "tls_client_ca"}
-#: Files likewise.
-COMING_FILES = {DEPLOY / "grafana/dashboards", DEPLOY / "prometheus/alerts.yml"}
+COMING = {"insecure", "tls_cert", "tls_key", "tls_client_ca"}
 #: Variables of the client and of the tests.
 NOT_SETTINGS = {"server", "format", "api_key", "eval_data"}
 
@@ -242,12 +240,12 @@ def test_what_the_compose_file_names_is_there() -> None:
         assert set(service.get("depends_on", ())) <= whole["services"].keys()
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
-            assert source in whole["volumes"] or (DEPLOY / source).is_dir() or DEPLOY / source in COMING_FILES, source
+            assert source in whole["volumes"] or (DEPLOY / source).is_dir(), source
     port = SERVICES["glimpse"]["environment"]["GLIMPSE_METRICS_LISTEN"].rsplit(":", 1)[-1]
     [scraped] = loaded("prometheus", "prometheus.yml")["scrape_configs"]
     assert scraped["dns_sd_configs"][0]["port"] == int(port)
     for file in loaded("prometheus", "prometheus.yml")["rule_files"]:
-        assert (DEPLOY / "prometheus" / file).is_file() or DEPLOY / "prometheus" / file in COMING_FILES
+        assert (DEPLOY / "prometheus" / file).is_file()
     assert documents((DEPLOY / "compose.gpu.yaml").read_text())[0]["services"].keys() <= whole["services"].keys()
 
 

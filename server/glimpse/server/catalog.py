@@ -77,6 +77,11 @@ class Catalog:
         return view
 
     @property
+    def head(self) -> int:
+        """The last revision there is, as far as is known here; the views may be some changes behind."""
+        return max(self.revision, self._seen)
+
+    @property
     def shared(self) -> bool:
         """Whether other servers write to the same ledger."""
         return self._ledger.shared
@@ -187,6 +192,7 @@ class Catalog:
     async def _listen(self) -> None:
         if self.shared:
             async for revision in listen(self._ledger.url):
+                self._seen = max(self._seen, revision or 0)
                 if revision is None or revision > self.revision:
                     self._wanted.set()
 

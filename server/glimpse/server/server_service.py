@@ -9,7 +9,7 @@ from glimpse.fewshot import Decision
 from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.context import Rooms
 from glimpse.server.observing.figures import MethodFigures
-from glimpse.server.observing.state import ledger_kind, position
+from glimpse.server.observing.state import ledger_kind
 from glimpse.server.observing.versions import versions
 from glimpse.server.rpc import Context
 from glimpse.v1 import server_service_pb2 as pb
@@ -28,15 +28,14 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
     async def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Context) -> pb.GetServerInfoResponse:
         """All of it."""
         rooms = self.rooms
-        revision, head = position(rooms)
-        decisions = rooms.answered.total.decisions
+        catalog, decisions = rooms.catalog, rooms.answered.total.decisions
         return pb.GetServerInfoResponse(
             versions=pb.Versions(**versions()),
             limits=pb.Limits(**{name: getattr(rooms.settings, name) for name in _LIMITS}),
             providers=onnxruntime.get_available_providers(),
             backbones=[_backbone(one) for one in rooms.backbones],
-            collection_count=len(list(rooms.catalog)),
-            ledger=pb.LedgerState(kind=ledger_kind(rooms), revision=revision, head=head),
+            collection_count=len(list(catalog)),
+            ledger=pb.LedgerState(kind=ledger_kind(rooms), revision=catalog.revision, head=catalog.head),
             uptime_seconds=time.monotonic() - rooms.calls.started,
             ready=rooms.duty.ready,
             draining=rooms.duty.stopping.is_set(),

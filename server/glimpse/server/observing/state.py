@@ -31,9 +31,8 @@ class State(Collector):
         yield _gauge("requests_in_flight", "Calls that have not ended.", rooms.calls.in_flight)
         yield _gauge("collections", "How many there are.", len(list(rooms.catalog)))
         yield self._queues()
-        revision, head = position(rooms)
-        yield _gauge("ledger_revision", "The last revision that this server answers by.", revision)
-        yield _gauge("ledger_head", "The last revision there is, as far as this server knows.", head)
+        yield _gauge("ledger_revision", "The last revision that this server answers by.", rooms.catalog.revision)
+        yield _gauge("ledger_head", "The last revision there is, as far as this server knows.", rooms.catalog.head)
         yield self._decisions()
         yield from self._similarities()
 
@@ -77,12 +76,6 @@ class State(Collector):
         """What collections that were not deleted answered."""
         current = {view.record.id: view for view in self._rooms.catalog}
         return [(view, tally) for view, tally in self._rooms.answered if current.get(view.record.id) is view]
-
-
-def position(rooms: Rooms) -> tuple[int, int]:
-    """The last revision that is answered by, and the last that there is, as far as this server knows."""
-    revision = rooms.catalog.revision
-    return revision, revision
 
 
 def ledger_kind(rooms: Rooms) -> str:
