@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from glimpse.cli.errors import too_late, unreachable
+from glimpse.cli.errors import CliError, too_late, unreachable
 from glimpse.client import Client, DeadlineExceeded, GlimpseError, Retry, Unavailable
 
 _REFUSED = "Connection refused"
@@ -23,7 +23,11 @@ class _Patience(Retry):
 @contextmanager
 def connected(server: str | None, timeout: float | None = None) -> Iterator[Client]:
     """A client. `timeout` is the command's --timeout; None: it has none, and a call has a minute. Raises CliError."""
-    with Client(server, timeout=timeout or 60.0, retry=_Patience(attempts=4)) as client:
+    try:
+        opened = Client(server, timeout=timeout or 60.0, retry=_Patience(attempts=4))
+    except ValueError as error:  # what is said of keys and TLS, here or in variables, does not go together
+        raise CliError(str(error)) from error
+    with opened as client:
         try:
             yield client
         except DeadlineExceeded as error:
