@@ -106,3 +106,9 @@ def test_the_stubs_are_what_the_contract_makes(tmp_path: Path) -> None:
 def test_the_server_loads_no_torch() -> None:
     code = "import sys, glimpse.server.app; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("module", ["jwt", "cryptography"])
+def test_the_server_loads_what_serves_tokens_and_tls_only_where_they_are_asked_for(module: str) -> None:
+    code = f"import sys, glimpse.server.app; sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -68,7 +68,8 @@ def call(address: str, method: str, request: Message | None, *metadata: tuple[st
     body = request.SerializeToString() if request else b""
     with grpc.insecure_channel(address) as channel:
         if streaming:
-            return bytes(next(channel.stream_stream(method, None, None)(iter([body]), timeout=30, metadata=metadata)))
+            answers: Any = channel.stream_stream(method, None, None)(iter([body]), timeout=30, metadata=metadata)
+            return bytes(next(answers))
         return bytes(channel.unary_unary(method, None, None)(body, timeout=30, metadata=metadata))
 
 

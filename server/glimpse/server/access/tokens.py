@@ -4,11 +4,13 @@ The claim `scope` (a text with spaces, or a list) says what its subject may: `gl
 `glimpse:enroll:birds-*` for some collections alone. Others are none of ours.
 """
 
+import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import jwt
@@ -27,9 +29,20 @@ from glimpse.server.settings import Settings, SettingsError
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 # How much two clocks may differ.
 _LEEWAY_SECONDS = 30
-# Subjects whose use of their limits is remembered.
+# Subjects whose use of their limits is remembered, and tokens that were verified.
 _REMEMBERED = 10_000
 _OURS = "glimpse:"
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token that was good, and the key that it was verified with."""
+
+    key_id: str | None
+    key: PyJWK
+    caller: Caller
 
 
 class Tokens:
@@ -50,20 +63,33 @@ class Tokens:
         """`limits`: each subject's."""
         self._issuer, self._audience, self._keys, self._limits = issuer, audience, keys, limits
         self._meters: OrderedDict[str, Meter] = OrderedDict()
+        # A signature takes as long to verify as a Classify: half a millisecond.
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     async def find(self, token: str) -> Caller:
         """Whose token it is. Raises RequestError."""
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._verified.get(digest)
         try:
-            key_id = jwt.get_unverified_header(token).get("kid")
-            claims = self._claims(token, await self._keys.find(key_id))
+            key_id = known.key_id if known else jwt.get_unverified_header(token).get("kid")
+            key = await self._keys.find(key_id)
+            if known is None or known.key is not key:  # new, or the keys were read anew
+                known = _Verified(key_id, key, self._caller(self._claims(token, key)))
         except jwt.ExpiredSignatureError as error:
             raise expired("the token has expired") from error
         except jwt.PyJWTError as error:
             # Its message may repeat a claim.
             raise unknown(f"the token is not good ({type(error).__name__})") from error
+        _remember(self._verified, digest, known)
+        known.caller.recheck()
+        return known.caller
+
+    def _caller(self, claims: dict[str, Any]) -> Caller:
         subject = claims["sub"]
-        recheck = partial(_check, claims["exp"])
-        return Caller(f"jwt:{subject}", tuple(_grants(claims.get("scope"))), self._meter(subject), recheck)
+        meter = self._meters.get(subject) or Meter(self._limits)
+        _remember(self._meters, subject, meter)
+        grants = tuple(_grants(claims.get("scope")))
+        return Caller(f"jwt:{subject}", grants, meter, partial(_check, float(claims["exp"])))
 
     def _claims(self, token: str, key: PyJWK) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(
@@ -77,12 +103,13 @@ class Tokens:
         )
         return claims
 
-    def _meter(self, subject: str) -> Meter:
-        meter = self._meters.pop(subject, None) or Meter(self._limits)
-        self._meters[subject] = meter
-        if len(self._meters) > _REMEMBERED:
-            self._meters.popitem(last=False)
-        return meter
+
+def _remember(among: OrderedDict[K, T], name: K, what: T) -> None:
+    """Keeps it as what was used last, and lets go of what was not used for longest."""
+    among[name] = what
+    among.move_to_end(name)
+    if len(among) > _REMEMBERED:
+        among.popitem(last=False)
 
 
 def _check(expire: float) -> None:
