@@ -26,11 +26,12 @@ FILES = sorted(DEPLOY.rglob("*.y*ml"))
 FOREIGN = {"Kustomization", "Component", "ServiceMonitor"}
 COMPONENTS = ["", "single", "plaintext", "gpu", "monitoring", "single plaintext", "gpu plaintext monitoring"]
 #: Settings that other parts of this version bring.
-COMING = {"metrics_listen", "log_format", "insecure", "tls_cert", "tls_key", "tls_client_ca"}
+COMING = {"metrics_listen", "log_format"}
 #: Files likewise.
 COMING_FILES = {DEPLOY / "grafana/dashboards", DEPLOY / "prometheus/alerts.yml"}
 #: Variables of the client and of the tests.
 NOT_SETTINGS = {"server", "format", "api_key", "eval_data"}
+NOT_SETTINGS |= {"tls", "tls_ca", "client_cert", "client_key", "client_insecure"}
 
 
 def documents(text: str) -> list[Any]:
