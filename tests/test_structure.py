@@ -23,9 +23,10 @@ ALLOWED = {
     "glimpse.evaluate": {"glimpse.backbone", "glimpse.fewshot", "glimpse.index"},
     "glimpse.cli": {"glimpse.client", "glimpse.export", "glimpse.backbone"},
 }
-# Beyond ALLOWED: the one command that runs the server, and those that work without one.
+# Beyond ALLOWED: the one command that runs the server, that on its ledger's keys, and those that work without one.
 EXCEPTIONS = {
     "client/glimpse/cli/serve.py": {"glimpse.server", "glimpse.ledger"},
+    "client/glimpse/cli/manage_keys.py": {"glimpse.server", "glimpse.ledger"},
     "client/glimpse/cli/evaluate.py": {"glimpse.evaluate", "glimpse.fewshot"},
     "client/glimpse/cli/evaluate_report.py": {"glimpse.evaluate"},
     **{
@@ -104,4 +105,10 @@ def test_the_stubs_are_what_the_contract_makes(tmp_path: Path) -> None:
 
 def test_the_server_loads_no_torch() -> None:
     code = "import sys, glimpse.server.app; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("module", ["jwt", "cryptography"])
+def test_the_server_loads_what_serves_tokens_and_tls_only_where_they_are_asked_for(module: str) -> None:
+    code = f"import sys, glimpse.server.app; sys.exit({module!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

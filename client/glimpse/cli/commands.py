@@ -1,14 +1,14 @@
 """The command tree. A subcommand's module is imported when the subcommand is, so that `glimpse --help` is quick."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from glimpse.cli.options import Format, Output, Server
+from glimpse.cli import connection, options
 
 # Name: module with `app`, and the line `glimpse --help` shows (the first line of the subcommand's own help).
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.manage_backbones",
         "Backbones of a server: list, show; bundles on disk: verify, bench.",
     ),
+    "keys": ("glimpse.cli.manage_keys", "API keys of a ledger: create, list, revoke. Needs no server."),
     "export": ("glimpse.cli.export", "Make a backbone bundle from a model."),
 }
 
@@ -49,10 +50,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class _Commands(Mapping[str, Any]):
     """COMMANDS as the commands themselves, each imported when it is asked for."""
 
+    def __init__(self, shared: Sequence[Any]) -> None:
+        self._shared = shared
+
     def __getitem__(self, name: str) -> Any:
         module, _ = COMMANDS[name]
         command = typer.main.get_command(import_module(module).app)
         command.name = name
+        connection.extend(command, self._shared)
         return command
 
     def __iter__(self) -> Iterator[str]:
@@ -67,7 +72,7 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = _Commands()  # type: ignore[assignment]  # nothing is added to it
+        self.commands = _Commands(self.params)  # type: ignore[assignment]  # nothing is added to it
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, in the table's order."""
@@ -83,11 +88,23 @@ app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, no_args_is_help=True, ad
 
 
 @app.callback(help="Teach a classifier by example. One glimpse is enough.")
-def _root(server: Server = None, output: Output = Format.TABLE) -> None:
+def _root(
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+    tls: options.Tls = False,
+    tls_ca: options.TlsCa = None,
+    tls_cert: options.TlsCert = None,
+    tls_key: options.TlsKey = None,
+    api_key_file: options.ApiKeyFile = None,
+    insecure: options.Insecure = False,
+) -> None:
     # A subcommand's own options read the same variables, so that both places work; the nearer one wins.
     if server is not None:
         os.environ["GLIMPSE_SERVER"] = server
     os.environ["GLIMPSE_FORMAT"] = output.value
+    connection.remember(
+        tls=tls, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key, api_key_file=api_key_file, insecure=insecure
+    )
 
 
 def command() -> Any:

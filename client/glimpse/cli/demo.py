@@ -47,7 +47,7 @@ def demo(
     with (
         tempfile.TemporaryDirectory(prefix="glimpse-demo-") as folder,
         demo_server.own_server(Path(folder), backbones or ()) as address,
-        Client(address) as client,
+        Client(address, api_key="", tls=False) as client,
     ):
         report = demo_run.run(client, task)
     demo_report.show(report)

@@ -17,6 +17,7 @@ _NEXT_STEPS = {
     "LABEL_NOT_FOUND": "see `glimpse labels list COLLECTION`",
     "BACKBONE_NOT_FOUND": "see `glimpse backbone list`",
     "BACKBONE_REQUIRED": "name one with --backbone; see `glimpse backbone list`",
+    "CREDENTIALS_REQUIRED": "set GLIMPSE_API_KEY, or name a file with --api-key-file",
     "INDEX_NOT_FOUND": "that is `glimpse serve --indexes`, by default the folder `indexes` in its --data",
     "INDEX_ATTACHED": "glimpse index detach COLLECTION",
     "NO_INDEX": "glimpse index attach COLLECTION INDEX",
@@ -62,7 +63,7 @@ def unreachable(address: str, error: Any) -> CliError:
     cause = str(error.message).rpartition(": ")[2]
     return CliError(
         f"no server answers at {address} ({cause})",
-        "start one with: glimpse serve; or name another with --server",
+        "start one with: glimpse serve; or name another with --server; or it wants TLS: --tls-ca FILE",
     )
 
 

@@ -31,6 +31,54 @@ Server = Annotated[
         help="The server's address; default 127.0.0.1:50051.",
     ),
 ]
+# How the server is known, and who calls: of every command that takes --server, as variables for the client.
+Tls = Annotated[
+    bool,
+    typer.Option("--tls", envvar="GLIMPSE_TLS", show_envvar=True, help="Use TLS, with the system's authorities."),
+]
+TlsCa = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-ca",
+        metavar="FILE",
+        envvar="GLIMPSE_TLS_CA",
+        show_envvar=True,
+        help="Use TLS; PEM of who signed the server's certificate.",
+    ),
+]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-cert",
+        metavar="FILE",
+        envvar="GLIMPSE_CLIENT_CERT",
+        show_envvar=True,
+        help="PEM of a certificate of one's own, where the server wants one.",
+    ),
+]
+TlsKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-key", metavar="FILE", envvar="GLIMPSE_CLIENT_KEY", show_envvar=True, help="PEM of that one's key."
+    ),
+]
+ApiKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--api-key-file",
+        metavar="FILE",
+        help="Holds an API key or token. Or GLIMPSE_API_KEY is one: as an option it would stand in process lists.",
+    ),
+]
+Insecure = Annotated[
+    bool,
+    typer.Option(
+        "--insecure",
+        envvar="GLIMPSE_CLIENT_INSECURE",
+        show_envvar=True,
+        help="Send the API key in plain text to another machine too.",
+    ),
+]
 Output = Annotated[
     Format,
     typer.Option("--format", envvar="GLIMPSE_FORMAT", show_envvar=False, help="json: one object a line."),

@@ -39,6 +39,24 @@ def serve(
         list[Path] | None,
         typer.Option("--backbone", metavar="DIR", help="A bundle's folder. Repeatable; default the bundled one."),
     ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Certificate chain, PEM; read again on change.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, PEM.")] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option("--tls-client-ca", metavar="FILE", help="Who signs clients' certificates; then each needs one."),
+    ] = None,
+    insecure: Annotated[
+        bool | None, typer.Option("--insecure", help="Plain text on an address that other machines reach.")
+    ] = None,
+    require_auth: Annotated[
+        bool | None,
+        typer.Option(
+            "--require-auth/--no-require-auth",
+            help="Calls need a key or token. Default: with TLS on an address that others reach, or with jwt_issuer.",
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="A TOML file with any of the settings.")
     ] = None,
@@ -52,7 +70,14 @@ def serve(
     load, run, expected = _server()
     try:
         folders = tuple(backbones) if backbones else None
-        settings = load(config, listen=listen, data=data, ledger=ledger, indexes=indexes, backbone=folders)
+        access = {
+            "tls_cert": tls_cert,
+            "tls_key": tls_key,
+            "tls_client_ca": tls_client_ca,
+            "insecure": insecure,
+            "require_auth": require_auth,
+        }
+        settings = load(config, listen=listen, data=data, ledger=ledger, indexes=indexes, backbone=folders, **access)
         _make_folder(settings.data)
         run(settings)
     except expected as error:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from glimpse.cli.errors import too_late, unreachable
+from glimpse.cli.errors import CliError, too_late, unreachable
 from glimpse.client import Client, DeadlineExceeded, GlimpseError, Retry, Unavailable
 
 _REFUSED = "Connection refused"
@@ -27,7 +27,11 @@ def connected(server: str | None, timeout: float | None = None) -> Iterator[Clie
     """A client. `timeout` is the command's --timeout; None: it has none, and a call has a minute. Raises CliError."""
     # As shells hand a trace on: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
     carried = tuple((name.lower(), os.environ[name]) for name in _CARRIERS if os.environ.get(name))
-    with Client(server, timeout=timeout or 60.0, retry=_Patience(attempts=4), metadata=carried) as client:
+    try:
+        opened = Client(server, timeout=timeout or 60.0, retry=_Patience(attempts=4), metadata=carried)
+    except ValueError as error:  # what is said of keys and TLS, here or in variables, does not go together
+        raise CliError(str(error)) from error
+    with opened as client:
         try:
             yield client
         except DeadlineExceeded as error:

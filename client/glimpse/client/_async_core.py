@@ -23,6 +23,7 @@ from glimpse.client._input_requests import Stream
 from glimpse.client._inputs import AnyInput
 from glimpse.client._policy import Deadline, Retry, Session
 from glimpse.client._resources import Health
+from glimpse.client._security import AnyPath, Security
 from glimpse.client._tracing import traced
 
 T = TypeVar("T")
@@ -37,6 +38,12 @@ class AsyncCore:
         *,
         timeout: float = 60.0,
         retry: Retry | None = None,
+        api_key: str | None = None,
+        tls: bool | None = None,
+        tls_ca: AnyPath | None = None,
+        tls_cert: AnyPath | None = None,
+        tls_key: AnyPath | None = None,
+        insecure: bool | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Metadata = (),
         max_message_bytes: int = MAX_MESSAGE_BYTES,
@@ -45,13 +52,14 @@ class AsyncCore:
         self.address = address_or_default(address)
         self._timeout = timeout
         self._retry = retry or Retry()
-        self._metadata = metadata
+        security = Security.of(self.address, credentials, api_key, tls, tls_ca, tls_cert, tls_key, insecure)
+        self._metadata = (*metadata, *security.metadata)
         self._max_bytes = max_message_bytes
         options = channel_options(max_message_bytes)
-        if credentials is None:
+        if security.credentials is None:
             self._channel = grpc.aio.insecure_channel(self.address, options)
         else:
-            self._channel = grpc.aio.secure_channel(self.address, credentials, options)
+            self._channel = grpc.aio.secure_channel(self.address, security.credentials, options)
         self._stubs = stubs_of(self._channel)
 
     def __repr__(self) -> str:

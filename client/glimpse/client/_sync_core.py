@@ -21,6 +21,7 @@ from glimpse.client._input_requests import Stream
 from glimpse.client._inputs import AnyInput
 from glimpse.client._policy import Deadline, Retry, Session
 from glimpse.client._resources import Health
+from glimpse.client._security import AnyPath, Security
 from glimpse.client._tracing import traced
 
 T = TypeVar("T")
@@ -35,6 +36,12 @@ class SyncCore:
         *,
         timeout: float = 60.0,
         retry: Retry | None = None,
+        api_key: str | None = None,
+        tls: bool | None = None,
+        tls_ca: AnyPath | None = None,
+        tls_cert: AnyPath | None = None,
+        tls_key: AnyPath | None = None,
+        insecure: bool | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Metadata = (),
         max_message_bytes: int = MAX_MESSAGE_BYTES,
@@ -46,20 +53,30 @@ class SyncCore:
             timeout: Seconds a call may take, retries included; math.inf for no limit. Every call can have its
                 own.
             retry: When a call is sent again.
-            credentials: For TLS (grpc.ssl_channel_credentials()). None: plain text.
+            api_key: A key (`glimpse keys create`) or a token, sent with every call. None: GLIMPSE_API_KEY; empty:
+                none. Over plain text it goes to this machine's own addresses alone.
+            tls: Whether to use TLS, with the system's authorities. None: where GLIMPSE_TLS says so, or a file is named.
+            tls_ca: PEM file of who signed the server's certificate. None: GLIMPSE_TLS_CA.
+            tls_cert: PEM file of this client's certificate, where the server wants one. None: GLIMPSE_CLIENT_CERT.
+            tls_key: PEM file of its key. None: GLIMPSE_CLIENT_KEY.
+            insecure: Send `api_key` in plain text anywhere. None: where GLIMPSE_CLIENT_INSECURE says so.
+            credentials: In place of the files: gRPC's own.
             metadata: Sent with every call.
             max_message_bytes: The server's limit of one message.
+
+        Raises ValueError where these do not go together, and OSError where a file cannot be read.
         """
         self.address = address_or_default(address)
         self._timeout = timeout
         self._retry = retry or Retry()
-        self._metadata = metadata
+        security = Security.of(self.address, credentials, api_key, tls, tls_ca, tls_cert, tls_key, insecure)
+        self._metadata = (*metadata, *security.metadata)
         self._max_bytes = max_message_bytes
         options = channel_options(max_message_bytes)
-        if credentials is None:
+        if security.credentials is None:
             self._channel = grpc.insecure_channel(self.address, options)
         else:
-            self._channel = grpc.secure_channel(self.address, credentials, options)
+            self._channel = grpc.secure_channel(self.address, security.credentials, options)
         self._stubs = stubs_of(self._channel)
 
     def __repr__(self) -> str:

@@ -17,6 +17,7 @@ from glimpse.ledger.errors import (
     NotFound,
     RequestIdReused,
 )
+from glimpse.ledger.keys import KeyRecord
 from glimpse.ledger.ledger import Ledger
 from glimpse.ledger.listener import listen
 from glimpse.ledger.records import (
@@ -46,6 +47,7 @@ __all__ = [
     "ExampleRecord",
     "FolderLock",
     "Head",
+    "KeyRecord",
     "LabelRecord",
     "Ledger",
     "LedgerError",

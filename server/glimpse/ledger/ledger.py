@@ -6,11 +6,12 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Connection, Engine, Row, delete, select
 
-from glimpse.ledger import attachments, schema
+from glimpse.ledger import attachments, keys, schema
 from glimpse.ledger.changes import read_delta
 from glimpse.ledger.database import available, open_engine, parse_url, told
 from glimpse.ledger.enrollment import stored_answer
 from glimpse.ledger.errors import NotFound
+from glimpse.ledger.keys import KeyRecord
 from glimpse.ledger.records import (
     AttachmentRecord,
     Change,
@@ -135,6 +136,11 @@ class Ledger:
         """What a request was answered before, or None. Raises RequestIdReused."""
         with self._reading(once=True) as connection:
             return stored_answer(connection, collection_id, request)
+
+    def keys(self) -> list[KeyRecord]:
+        """Every API key that was made, oldest first, revoked ones too."""
+        with self._reading() as connection:
+            return keys.every(connection)
 
     @contextmanager
     def _reading(self, *, once: bool = False) -> Iterator[Connection]:

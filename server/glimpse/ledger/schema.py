@@ -146,3 +146,19 @@ tombstones = Table(
     Column("collection_id", Text, ForeignKey("attachments.collection_id", ondelete="CASCADE"), primary_key=True),
     Column("row", BigInteger, primary_key=True),
 )
+
+# Who may call: see keys.py. A row stays when its key is revoked, so that its name in `changes` stays clear.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("collections", JSON, nullable=False),
+    Column("limits", JSON, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("expire_time", BigInteger),
+    Column("revoke_time", BigInteger),
+)

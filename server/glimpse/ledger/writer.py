@@ -5,9 +5,10 @@ from dataclasses import asdict, replace
 
 from sqlalchemy import delete, insert, select, update
 
-from glimpse.ledger import attachments, schema
+from glimpse.ledger import attachments, keys, schema
 from glimpse.ledger.enrollment import EnrollingWriter, labels_there
 from glimpse.ledger.errors import AlreadyExists, NotFound
+from glimpse.ledger.keys import KeyRecord
 from glimpse.ledger.records import AttachmentRecord, CollectionRecord, LabelRecord
 from glimpse.ledger.rows import changeable, label_row
 
@@ -98,6 +99,19 @@ class Writer(EnrollingWriter):
         held = (there.collection_id == collection_id, there.sequence <= last)
         self.connection.execute(delete(schema.examples).where(*held))
         return self.append("replace_index", collection_id, {"index": record.index_id, "last": last})
+
+    def create_key(self, record: KeyRecord) -> KeyRecord:
+        """Adds an API key; returns it with its time. Raises AlreadyExists."""
+        record = replace(record, create_time=self.now)
+        keys.create(self.connection, record)
+        self.append("create_key", "", {"key": record.name})
+        return record
+
+    def revoke_key(self, name: str) -> int:
+        """Ends an API key for good, once; returns the revision. Raises NotFound."""
+        if not keys.revoke(self.connection, name, self.now):
+            return self.head.revision
+        return self.append("revoke_key", "", {"key": name})
 
     def bury(self, collection_id: str, row: int) -> int:
         """Deletes a row of a collection's index; returns the revision."""

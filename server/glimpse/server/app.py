@@ -20,6 +20,8 @@ from threadpoolctl import threadpool_limits
 
 from glimpse.fewshot import PINNABLE
 from glimpse.ledger import FolderLock
+from glimpse.server.access.gate import Gate, open_gate
+from glimpse.server.access.listener import bind, credentials_of
 from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
 from glimpse.server.classification_service import ClassificationService
@@ -69,19 +71,25 @@ _FAREWELL_SECONDS = 0.5
 def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Prints `listening on ADDRESS` when every backbone is warm.
 
-    Raises BundleError, DataFolderInUse, or OSError where the address cannot be had.
+    Raises BundleError, SettingsError, DataFolderInUse, or OSError where the address cannot be had.
     """
     logs.configure(settings)
     uvloop.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:
+    credentials = credentials_of(settings)
     # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
     faiss.omp_set_num_threads(1)
     with threadpool_limits(1, user_api="blas"):
         async with traced(os.environ), _open_rooms(settings) as rooms:
-            with exposed(settings.metrics_listen, rooms):
-                await _serve_rooms(settings, rooms)
+            gate, keyring = await open_gate(settings, rooms.catalog)
+            following = asyncio.create_task(keyring.follow(rooms.catalog.keys_changed))
+            try:
+                with exposed(settings.metrics_listen, rooms):
+                    await _serve_rooms(settings, rooms, gate, credentials)
+            finally:
+                following.cancel()
 
 
 @asynccontextmanager
@@ -106,11 +114,13 @@ async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         yield rooms
 
 
-async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
+async def _serve_rooms(
+    settings: Settings, rooms: Rooms, gate: Gate, credentials: grpc.ServerCredentials | None
+) -> None:
     # The first interceptor is the outermost: it sees what the others refuse.
-    interceptors = [Observer((*_SERVICES, health.SERVICE_NAME, *REFLECTIONS), rooms.calls)]
+    observer = Observer((*_SERVICES, health.SERVICE_NAME, *REFLECTIONS), rooms.calls)
     server = grpc.aio.server(
-        interceptors=interceptors,
+        interceptors=(observer, gate),
         options=[
             # Past this gRPC itself refuses, without a reason; up to it the services do, with one.
             ("grpc.max_receive_message_length", 2 * settings.max_message_bytes),
@@ -128,8 +138,9 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
     # What warms up or drains is not to be killed for it.
     await checked.set(ALIVE, health_pb2.HealthCheckResponse.SERVING)
-    add_reflection(server, (*_SERVICES, health.SERVICE_NAME))
-    address = _bind(server, settings.listen)
+    if settings.reflection:
+        add_reflection(server, (*_SERVICES, health.SERVICE_NAME))
+    address = bind(server, settings.listen, credentials)
     await server.start()
     stopped = _signalled()
     for backbone in rooms.backbones:
@@ -152,17 +163,6 @@ def _settle_memory() -> None:
     # Loading takes more than it keeps (for a ViT-B/32 230 MiB more); glibc gives that back where it is told to.
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
-
-
-def _bind(server: grpc.aio.Server, listen: str) -> str:
-    host, separator, _ = listen.rpartition(":")
-    if not separator:
-        raise OSError(f"{listen!r} is not HOST:PORT")
-    try:
-        port = server.add_insecure_port(listen)
-    except RuntimeError as error:
-        raise OSError(f"cannot listen on {listen}: is another server there? Try --listen {host}:0") from error
-    return f"{host}:{port}"
 
 
 async def _set_health(servicer: HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:

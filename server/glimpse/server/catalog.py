@@ -17,6 +17,7 @@ import numpy as np
 
 from glimpse.ledger import CollectionRecord, Delta, Ledger, LedgerError, Writer, listen
 from glimpse.server.aside import aside
+from glimpse.server.caller import current
 from glimpse.server.commits import Commits, EnrollmentPlan, Outcome, Plan
 from glimpse.server.errors import Code, RequestError, not_found
 from glimpse.server.following import Follower
@@ -46,6 +47,8 @@ class Catalog:
         self._wanted = asyncio.Event()
         # When the ledger's head was looked at last, and the revision seen.
         self._looking, self._looked, self._seen = asyncio.Lock(), 0.0, 0
+        #: Set where an API key was made or revoked; whoever takes that on clears it.
+        self.keys_changed = asyncio.Event()
         # First: what is read after it may be of later changes, which then change nothing any more.
         self.revision = ledger.head().revision
         self._views = {record.id: self._load(record) for record in ledger.collections()}
@@ -68,7 +71,11 @@ class Catalog:
         return (self._views[name] for name in sorted(self._views))
 
     def find(self, collection_id: str, field: str, *, usable: bool = True) -> CollectionView:
-        """The view of a collection. Raises RequestError: NOT_FOUND, or what is wrong with one that is to be usable."""
+        """The view of a collection. Raises RequestError: NOT_FOUND, or what is wrong with one that is to be usable.
+
+        PERMISSION_DENIED comes first, so that nobody hears what there is that he may not see.
+        """
+        current().check(collection_id, field)
         view = self._views.get(collection_id)
         if view is None:
             raise _not_found(collection_id, field)
@@ -147,6 +154,8 @@ class Catalog:
         """Applies what others changed. Called while no write is under way."""
         if not delta.changes:
             return
+        if any(change.kind.endswith("_key") for change in delta.changes):
+            self.keys_changed.set()
         follower = Follower(self._views, delta, self._changed)
         follower.apply()
         for collection_id in follower.rebuild:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from glimpse.server import names
 from glimpse.server.answer import evidence
+from glimpse.server.caller import current
 from glimpse.server.checks import check_count, check_enum, check_range
 from glimpse.server.classifying import Options, classify_inputs, zero_shot
 from glimpse.server.context import Rooms
@@ -59,6 +60,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
             if isinstance(item, RequestError):
                 return pb.StreamClassifyResponse(result=pb.ClassifyResult(status=item_status(item)))
             try:
+                current().spend(item)
                 # Found anew for every input: a collection may be deleted while the stream is open.
                 views = self._views(config.collections, "config.collections")
                 [result] = await classify_inputs(self.rooms, views, [item], ["input"], options, deadline)

@@ -6,6 +6,7 @@ from typing import Any
 
 from glimpse.ledger import CollectionRecord, Writer
 from glimpse.server import checks, names
+from glimpse.server.caller import current
 from glimpse.server.errors import RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.messages import collection_message
 from glimpse.server.resource_calls import ResourceCalls, page_of
@@ -25,6 +26,7 @@ class CollectionCalls(ResourceCalls):
         """A new, empty collection."""
         collection_id, given = request.collection_id, request.collection
         checks.check_collection_id(collection_id, "collection_id")
+        current().check(collection_id, "collection_id")
         checks.check_length(given.display_name, "collection.display_name")
         checks.check_policy(given.policy, "collection.policy")
         checks.check_enum(given.label_mode, types_pb2.LabelMode.values(), "collection.label_mode")
@@ -60,9 +62,10 @@ class CollectionCalls(ResourceCalls):
 
     @unary
     async def ListCollections(self, request: pb.ListCollectionsRequest, context: Context) -> pb.ListCollectionsResponse:
-        """The collections, by id."""
+        """The collections that the caller may read, by id."""
         after = names.page_after(request.page_token)
-        later = (view for view in self.catalog if view.record.id > after)
+        may = current().may
+        later = (view for view in self.catalog if view.record.id > after and may(view.record.id))
         page, more = page_of(later, request.page_size)
         return pb.ListCollectionsResponse(
             collections=[collection_message(view) for view in page],

@@ -6,6 +6,7 @@ from itertools import islice
 
 from glimpse.server import names
 from glimpse.server.backbones import LoadedBackbone
+from glimpse.server.caller import current
 from glimpse.server.checks import check_count
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import embed_all
@@ -52,6 +53,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
                 return pb.StreamEmbedResponse(result=pb.EmbedResult(status=item_status(item)))
             outcomes: list[Outcome]
             try:
+                current().spend(item)
                 outcomes = await embed_all(source, [item], ["input"], deadline)
             except RequestError as refusal:
                 outcomes = [refusal]

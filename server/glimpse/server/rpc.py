@@ -9,6 +9,7 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 import numpy as np
 
+from glimpse.server.caller import current
 from glimpse.server.duty import Duty, stopping
 from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted
 
@@ -18,7 +19,7 @@ S = TypeVar("S")
 Q = TypeVar("Q")
 R = TypeVar("R")
 
-_INTERNAL = RequestError(grpc.StatusCode.INTERNAL, "INTERNAL", "internal error; the server's log has the particulars")
+INTERNAL = RequestError(grpc.StatusCode.INTERNAL, "INTERNAL", "internal error; the server's log has the particulars")
 
 
 def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Context], Awaitable[R]]:
@@ -31,6 +32,7 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
     async def answer(self: S, request: Q, context: Context) -> R:
         try:
             check_size(self, request)
+            current().spend(request)
             with duty_of(self):
                 if getattr(self, "refreshes", False):
                     await self.rooms.catalog.refresh()  # type: ignore[attr-defined]
@@ -87,7 +89,7 @@ def _refusal(error: Exception, name: str) -> RequestError:
     refusal = as_request_error(error)
     if refusal is None:
         logger.error("%s failed", name, exc_info=error)
-        return _INTERNAL
+        return INTERNAL
     return refusal
 
 

@@ -74,6 +74,21 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     audit_log: str | None = Field(None, description="file of the audit; none: the log")
+    # Who may come in, and how.
+    tls_cert: Path | None = Field(None, description="certificate chain, PEM; read again when it changes")
+    tls_key: Path | None = Field(None, description="its private key, PEM without a passphrase")
+    tls_client_ca: Path | None = Field(None, description="who signs clients' certificates; given: each needs one")
+    insecure: bool = Field(False, description="plain text on an address that others reach")
+    require_auth: bool | None = Field(
+        None, description="calls need a key or token; none: with TLS where others reach it, or with jwt_issuer"
+    )
+    jwt_issuer: str | None = Field(None, description="`iss` of tokens; none: no tokens are taken")
+    jwt_audience: str = Field("glimpse", description="`aud` of tokens")
+    jwt_keys: str | None = Field(None, description="the issuer's JWKS: a file, or a URL")
+    key_requests_per_second: Annotated[float | None, Field(gt=0, description="of a key without its own")] = None
+    key_inputs_per_second: Annotated[float | None, Field(gt=0, description="likewise")] = None
+    key_bytes_per_second: Annotated[float | None, Field(gt=0, description="likewise")] = None
+    reflection: bool = Field(True, description="answer grpcurl and the like")
 
     @property
     def ledger_url(self) -> str:

@@ -1,0 +1,177 @@
+"""`glimpse keys`: on the ledger itself, beside servers that run or without one; they learn of it within a second."""
+
+import getpass
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glimpse.cli import options
+from glimpse.cli.errors import CliError, missing_module
+from glimpse.cli.output import Column, print_json, print_records, tell
+
+if TYPE_CHECKING:
+    from glimpse.ledger import KeyRecord, Ledger
+
+app = options.group("API keys of a ledger: create, list, revoke. Needs no server.")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62})")
+_PATTERN = re.compile(r"[a-z0-9*-]{1,63}")
+_SPANS = {"m": "minutes", "h": "hours", "d": "days"}
+_COLUMNS = (
+    Column("NAME"),
+    Column("SCOPE", 8),
+    Column("COLLECTIONS"),
+    Column("EXPIRES", 25),
+    Column("STATE", 8),
+)
+
+
+class ScopeName(StrEnum):
+    """Each includes those before it."""
+
+    READ = "read"
+    CLASSIFY = "classify"
+    ENROLL = "enroll"
+    ADMIN = "admin"
+
+
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Folder of the ledger, as for `glimpse serve`.")
+]
+LedgerUrl = Annotated[str | None, typer.Option("--ledger", metavar="URL", help="The ledger, as for `glimpse serve`.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The key's name: who has it, in the record of changes.")]
+Rate = Annotated[float | None, typer.Option(min=0.001, metavar="N", help="Default: the server's, by default none.")]
+
+
+@app.command()
+def create(
+    name: Name,
+    scope: Annotated[ScopeName, typer.Option("--scope", help="What it may do; each includes those before it.")],
+    collections: Annotated[
+        list[str] | None,
+        typer.Option("--collection", metavar="ID", help="Where; `*` stands for any letters. Repeatable. Default: *"),
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option("--expires", metavar="WHEN", help="90d, 12h, 30m, or a date: 2027-01-31. Default: never."),
+    ] = None,
+    requests_per_second: Rate = None,
+    inputs_per_second: Rate = None,
+    bytes_per_second: Rate = None,
+    data: Data = None,
+    ledger: LedgerUrl = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Make a key, and show it: on stdout, this once. The ledger keeps a salted hash."""
+    patterns = collections or ["*"]
+    if not _NAME.fullmatch(name):
+        raise typer.BadParameter("a key's name has letters, digits, `.`, `_` and `-`, 63 at most, none of these first")
+    if wrong := next((one for one in patterns if not _PATTERN.fullmatch(one)), None):
+        raise typer.BadParameter(f"--collection {wrong}: lower-case letters, digits, hyphens and `*`")
+    limits = {
+        "requests_per_second": requests_per_second,
+        "inputs_per_second": inputs_per_second,
+        "bytes_per_second": bytes_per_second,
+    }
+    until = None if expires is None else _time(expires)
+    with _opened(data, ledger) as opened, opened.begin() as writer:
+        from glimpse.ledger import KeyRecord
+        from glimpse.server.access.keys import new_key
+
+        writer.actor = _operator()
+        key, key_id, salt, hashed = new_key()
+        given = {limit: rate for limit, rate in limits.items() if rate is not None}
+        record = KeyRecord(key_id, name, salt, hashed, scope.value, patterns, given, expire_time=until)
+        record = writer.create_key(record)
+    if output is options.Format.JSON:
+        print_json(key=key, **_shown(record))
+    else:
+        tell(f"key {name!r}: {scope.value} in {', '.join(patterns)}; it is shown this once")
+        print(key)
+
+
+@app.command("list")
+def list_(data: Data = None, ledger: LedgerUrl = None, output: options.Output = options.Format.TABLE) -> None:
+    """List the keys, revoked ones too; what they are is not there to show."""
+    with _opened(data, ledger) as opened:
+        print_records(output, map(_shown, opened.keys()), _COLUMNS)
+
+
+@app.command()
+def revoke(
+    name: Name, data: Data = None, ledger: LedgerUrl = None, output: options.Output = options.Format.TABLE
+) -> None:
+    """End a key for good."""
+    with _opened(data, ledger) as opened, opened.begin() as writer:
+        writer.actor = _operator()
+        writer.revoke_key(name)
+    if output is options.Format.JSON:
+        print_json(revoked=name)
+
+
+@contextmanager
+def _opened(data: Path | None, url: str | None) -> "Iterator[Ledger]":
+    """The ledger that the settings name, for its operator. Raises CliError."""
+    try:
+        from glimpse.ledger import Ledger, LedgerError
+        from glimpse.server.settings import SettingsError, load_settings
+    except ModuleNotFoundError as error:
+        raise missing_module(error, "server") from error
+    try:
+        settings = load_settings(data=data, ledger=url)
+        settings.data.mkdir(parents=True, exist_ok=True)
+        with Ledger.open(settings.ledger_url) as ledger:
+            yield ledger
+    except (LedgerError, SettingsError) as error:
+        raise CliError(str(error)) from error
+
+
+def _operator() -> str:
+    """Who writes, in the record of changes: this machine's user."""
+    try:
+        return f"operator:{getpass.getuser()}"
+    except (OSError, KeyError):  # a container's user may have no name
+        return "operator"
+
+
+def _shown(record: "KeyRecord") -> dict[str, Any]:
+    """A key for printing, without its hash."""
+    ended = record.expire_time is not None and record.expire_time <= time.time_ns() // 1_000
+    return {
+        "name": record.name,
+        "id": record.id,
+        "scope": record.scope,
+        "collections": list(record.collections),
+        "limits": dict(record.limits),
+        "create_time": _moment(record.create_time),
+        "expires": _moment(record.expire_time),
+        "state": "revoked" if record.revoke_time is not None else "expired" if ended else "good",
+    }
+
+
+def _moment(microseconds: int | None) -> str | None:
+    if microseconds is None:
+        return None
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds")
+
+
+def _time(expires: str) -> int:
+    """When that is, in microseconds. Raises BadParameter."""
+    now = datetime.now(UTC)
+    try:
+        if span := re.fullmatch(r"(\d{1,6})([mhd])", expires):
+            moment = now + timedelta(**{_SPANS[span[2]]: int(span[1])})
+        else:
+            moment = datetime.fromisoformat(expires)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"--expires {expires}: give 90d, 12h, 30m, or a date such as 2027-01-31") from error
+    if moment <= now:
+        raise typer.BadParameter(f"--expires {expires} is over already")
+    return int(moment.timestamp() * 1e6)

@@ -1,0 +1,55 @@
+"""Where the server listens, and in what: TLS, or plain text where nobody else listens in."""
+
+import ipaddress
+
+import grpc
+
+from glimpse.server.settings import Settings, SettingsError
+
+
+def credentials_of(settings: Settings) -> grpc.ServerCredentials | None:
+    """What the listener identifies itself with; None: it is in plain text. Raises SettingsError."""
+    cert, key, client_ca = settings.tls_cert, settings.tls_key, settings.tls_client_ca
+    if cert and key:
+        # Not loaded where nobody asks for TLS.
+        from glimpse.server.access.certificates import Certificates
+
+        return Certificates(cert, key, client_ca).credentials()
+    if cert or key or client_ca:
+        raise SettingsError("TLS needs both tls_cert and tls_key; tls_client_ca is beside them")
+    if not settings.insecure and not is_loopback(settings.listen):
+        raise SettingsError(
+            f"listening on {settings.listen} without TLS would show every key and input to the network; give "
+            "--tls-cert and --tls-key, listen on 127.0.0.1, or say --insecure where something else encrypts"
+        )
+    return None
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches an address, HOST:PORT."""
+    host = address.rpartition(":")[0].strip("[]")
+    if host in ("localhost", "unix"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name may mean another address tomorrow
+        return False
+
+
+def requires_auth(settings: Settings) -> bool:
+    """Whether nobody comes in without a key or token. Not set: so where others reach us, or tokens are taken."""
+    if settings.require_auth is not None:
+        return settings.require_auth
+    return settings.jwt_issuer is not None or (settings.tls_cert is not None and not is_loopback(settings.listen))
+
+
+def bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials | None) -> str:
+    """Has the server listen; returns the address, with its port. Raises OSError."""
+    host, separator, _ = listen.rpartition(":")
+    if not separator:
+        raise OSError(f"{listen!r} is not HOST:PORT")
+    try:
+        port = server.add_secure_port(listen, credentials) if credentials else server.add_insecure_port(listen)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {listen}: is another server there? Try --listen {host}:0") from error
+    return f"{host}:{port}"

@@ -1,0 +1,77 @@
+"""An issuer's public keys (RFC 7517), from a file or an HTTPS URL: kept, renewed, and looked up anew when one is new.
+
+An issuer rotates its keys by publishing a new one beside the old before it signs with it, and removes the old one when
+what it signed has expired. Keys read before are used on while they cannot be read anew.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from jwt import PyJWK, PyJWKClient, PyJWKSet
+from jwt.exceptions import PyJWTError
+
+from glimpse.server.access.limits import Clock
+from glimpse.server.access.refusals import no_signing_keys, unknown
+
+logger = logging.getLogger(__name__)
+# How old keys may be before they are read anew; and how soon again they are, at most, for one that is not there.
+_FILE_SECONDS, _FILE_PAUSE = 5.0, 1.0
+_URL_SECONDS, _URL_PAUSE = 300.0, 5.0
+_FETCH_TIMEOUT = 10.0
+
+
+class SigningKeys:
+    """The keys of an issuer, by their ids."""
+
+    def __init__(
+        self, read: Callable[[], Sequence[PyJWK]], seconds: float, pause: float, clock: Clock = time.monotonic
+    ) -> None:
+        """`read` blocks, and is called in a thread."""
+        self._read, self._seconds, self._pause, self._clock = read, seconds, pause, clock
+        self._keys: dict[str | None, PyJWK] = {}
+        self._lock = asyncio.Lock()
+        self._read_at = self._tried_at = -float("inf")
+
+    @classmethod
+    def of(cls, source: str) -> "SigningKeys":
+        """Those of a file or a URL."""
+        if source.startswith(("https://", "http://")):
+            client = PyJWKClient(source, cache_jwk_set=False, timeout=_FETCH_TIMEOUT)
+            return cls(lambda: client.get_jwk_set().keys, _URL_SECONDS, _URL_PAUSE)
+        return cls(lambda: PyJWKSet.from_json(Path(source).read_text("utf-8")).keys, _FILE_SECONDS, _FILE_PAUSE)
+
+    async def find(self, key_id: str | None) -> PyJWK:
+        """The key of an id; None: the only key there is. Raises RequestError."""
+        key = self._known(key_id)
+        if key is None or self._clock() - self._read_at > self._seconds:
+            await self._renew(key_id)
+            key = self._known(key_id)
+        if key is None:
+            if not self._keys:
+                raise no_signing_keys(self._pause)
+            raise unknown("the token is signed with a key that its issuer does not publish")
+        return key
+
+    def _known(self, key_id: str | None) -> PyJWK | None:
+        if key_id is None and len(self._keys) == 1:
+            return next(iter(self._keys.values()))
+        return self._keys.get(key_id)
+
+    async def _renew(self, key_id: str | None) -> None:
+        """Reads the keys, unless that was just done or tried."""
+        async with self._lock:
+            now = self._clock()
+            fresh = self._known(key_id) is not None and now - self._read_at <= self._seconds
+            if fresh or now - self._tried_at < self._pause:
+                return
+            self._tried_at = now
+            try:
+                keys = await asyncio.to_thread(self._read)
+            except (OSError, ValueError, PyJWTError) as error:
+                logger.warning("the issuer's keys cannot be read: %s", error)
+                return
+            self._keys = {key.key_id: key for key in keys if key.public_key_use in ("sig", None)}
+            self._read_at = now

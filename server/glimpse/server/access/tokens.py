@@ -1,0 +1,129 @@
+"""JWT (RFC 7519) of one issuer, for one audience, signed with a key of a pair.
+
+The claim `scope` (a text with spaces, or a list) says what its subject may: `glimpse:classify`, or
+`glimpse:enroll:birds-*` for some collections alone. Others are none of ours.
+"""
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import jwt
+from jwt import PyJWK
+
+from glimpse.server.access.limits import Limits, Meter
+from glimpse.server.access.listener import is_loopback
+from glimpse.server.access.refusals import expired, unknown
+from glimpse.server.access.scopes import EVERY, PATTERN, Grant, Scope
+from glimpse.server.access.signing_keys import SigningKeys
+from glimpse.server.caller import Caller
+from glimpse.server.settings import Settings, SettingsError
+
+# Of pairs of keys alone: with HMAC, whoever has a public key could sign with it as if it were a secret. Which of them a
+# key is for is the key's to say, not the token's.
+_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+# How much two clocks may differ.
+_LEEWAY_SECONDS = 30
+# Subjects whose use of their limits is remembered, and tokens that were verified.
+_REMEMBERED = 10_000
+_OURS = "glimpse:"
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A token that was good, and the key that it was verified with."""
+
+    key_id: str | None
+    key: PyJWK
+    caller: Caller
+
+
+class Tokens:
+    """Verifies tokens."""
+
+    @classmethod
+    def of(cls, settings: Settings, limits: Limits) -> Self:
+        """Those that the settings name. Raises SettingsError."""
+        keys = settings.jwt_keys
+        if not settings.jwt_issuer or not keys:
+            raise SettingsError("tokens need both jwt_issuer and jwt_keys, its JWKS as a file or a URL")
+        url = urlsplit(keys)
+        if url.scheme == "http" and not settings.insecure and not is_loopback(f"{url.hostname}:"):
+            raise SettingsError(f"jwt_keys {keys} can be forged on its way; give https://, or a file")
+        return cls(settings.jwt_issuer, settings.jwt_audience, SigningKeys.of(keys), limits)
+
+    def __init__(self, issuer: str, audience: str, keys: SigningKeys, limits: Limits) -> None:
+        """`limits`: each subject's."""
+        self._issuer, self._audience, self._keys, self._limits = issuer, audience, keys, limits
+        self._meters: OrderedDict[str, Meter] = OrderedDict()
+        # A signature takes as long to verify as a Classify: half a millisecond.
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+
+    async def find(self, token: str) -> Caller:
+        """Whose token it is. Raises RequestError."""
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._verified.get(digest)
+        try:
+            key_id = known.key_id if known else jwt.get_unverified_header(token).get("kid")
+            key = await self._keys.find(key_id)
+            if known is None or known.key is not key:  # new, or the keys were read anew
+                known = _Verified(key_id, key, self._caller(self._claims(token, key)))
+        except jwt.ExpiredSignatureError as error:
+            raise expired("the token has expired") from error
+        except jwt.PyJWTError as error:
+            # Its message may repeat a claim.
+            raise unknown(f"the token is not good ({type(error).__name__})") from error
+        _remember(self._verified, digest, known)
+        known.caller.recheck()
+        return known.caller
+
+    def _caller(self, claims: dict[str, Any]) -> Caller:
+        subject = claims["sub"]
+        meter = self._meters.get(subject) or Meter(self._limits)
+        _remember(self._meters, subject, meter)
+        grants = tuple(_grants(claims.get("scope")))
+        return Caller(f"jwt:{subject}", grants, meter, partial(_check, float(claims["exp"])))
+
+    def _claims(self, token: str, key: PyJWK) -> dict[str, Any]:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=_ALGORITHMS,
+            issuer=self._issuer,
+            audience=self._audience,
+            leeway=_LEEWAY_SECONDS,
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )
+        return claims
+
+
+def _remember(among: OrderedDict[K, T], name: K, what: T) -> None:
+    """Keeps it as what was used last, and lets go of what was not used for longest."""
+    among[name] = what
+    among.move_to_end(name)
+    if len(among) > _REMEMBERED:
+        among.popitem(last=False)
+
+
+def _check(expire: float) -> None:
+    if time.time() > expire + _LEEWAY_SECONDS:
+        raise expired("the token has expired")
+
+
+def _grants(claim: object) -> Iterator[Grant]:
+    """What a claim lets its subject do; what is not of our form lets it do nothing."""
+    words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
+    for word in words:
+        if not isinstance(word, str) or not word.startswith(_OURS):
+            continue
+        name, _, pattern = word.removeprefix(_OURS).partition(":")
+        scope = Scope.named(name)
+        if scope and (word.count(":") == 1 or PATTERN.fullmatch(pattern)):
+            yield Grant(scope, pattern or EVERY)

@@ -1,0 +1,112 @@
+"""Keys, TLS and tokens as the command takes them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.certificates import Authority
+from support.keys import make_key, run_keys
+from support.server import ServerProcess
+
+from .conftest import Run, run_glimpse
+
+
+class Secured:
+    """A server with TLS that requires keys, the file of who signed its certificate, and a file with a key."""
+
+    def __init__(self, server: ServerProcess, authority: Path, key_file: Path) -> None:
+        self.server, self.authority, self.key_file = server, authority, key_file
+        self.options = ("--tls-ca", authority, "--api-key-file", key_file)
+
+
+@pytest.fixture(scope="module")
+def secured(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    folder = tmp_path_factory.mktemp("secured")
+    authority = Authority(folder, "authority")
+    cert, key = authority.sign("server")
+    key_file = folder / "key.txt"
+    key_file.write_text(make_key(folder, "all", "admin") + "\n")
+    with ServerProcess(folder, toy_bundle, tls_cert=cert, tls_key=key, require_auth=True) as server:
+        yield Secured(server, authority.file, key_file)
+
+
+def test_options_stand_before_the_subcommand_or_after_it(secured: Secured) -> None:
+    address = secured.server.address
+    assert run_glimpse((*secured.options, "collections", "create", "before"), address).code == 0
+    assert run_glimpse(("collections", "create", "after", *secured.options), address).code == 0
+    listed = run_glimpse(("collections", "list", "--format", "json", *secured.options), address)
+    assert {one["id"] for one in listed.objects} == {"before", "after"}
+    assert run_glimpse((*secured.options, "status"), address).code == 0
+
+
+def test_variables_do_the_same(secured: Secured) -> None:
+    variables = {"GLIMPSE_TLS_CA": str(secured.authority), "GLIMPSE_API_KEY": secured.key_file.read_text().strip()}
+    assert run_glimpse(("collections", "list"), secured.server.address, variables=variables).code == 0
+
+
+def test_what_is_missing_is_said(secured: Secured) -> None:
+    address = secured.server.address
+    without_key = run_glimpse(("--tls-ca", secured.authority, "collections", "list"), address)
+    assert without_key.code == 1
+    assert "--api-key-file" in without_key.err
+    without_tls = run_glimpse(("--api-key-file", secured.key_file, "status"), address)
+    assert without_tls.code == 1
+    assert "--tls-ca" in without_tls.err
+    absent = run_glimpse(("--tls-ca", "absent.pem", "status"), address)
+    assert absent.code == 1
+    assert "absent.pem: No such file" in absent.err
+
+
+def test_a_key_is_not_sent_in_plain_text_to_another_machine(tmp_path: Path) -> None:
+    key = "glimpse_0123456789abcdef_" + "0" * 64
+    done = run_glimpse(("status",), "192.0.2.1:1", variables={"GLIMPSE_API_KEY": key})
+    assert done.code == 1
+    assert "plain text" in done.err
+    assert key not in done.err
+
+
+def test_a_key_is_no_option(run: Run) -> None:
+    done = run("--api-key", "glimpse_x", "status")
+    assert done.code == 2
+    assert "No such option" in done.err
+
+
+def test_a_keys_life_on_the_ledger(tmp_path: Path) -> None:
+    limits = ("--requests-per-second", "5", "--inputs-per-second", "50")
+    scope = ("--scope", "enroll", "--collection", "birds", "--collection", "fish-*", "--expires", "2099-01-31")
+    made = run_keys(tmp_path, "create", "ann", *scope, *limits, "--format", "json")
+    record = json.loads(made.stdout)
+    assert record["key"].startswith(f"glimpse_{record['id']}_")
+    assert (record["scope"], record["collections"], record["state"]) == ("enroll", ["birds", "fish-*"], "good")
+    assert record["limits"] == {"requests_per_second": 5, "inputs_per_second": 50}
+    assert record["expires"] == "2099-01-31T00:00:00+00:00"
+    assert "ann" in run_keys(tmp_path, "list").stdout
+    assert run_keys(tmp_path, "revoke", "ann").returncode == 0
+    assert run_keys(tmp_path, "revoke", "ann").returncode == 0
+    [row] = [json.loads(line) for line in run_keys(tmp_path, "list", "--format", "json").stdout.splitlines()]
+    assert row["state"] == "revoked"
+    assert row == {**{name: value for name, value in record.items() if name != "key"}, "state": "revoked"}
+    unknown = run_keys(tmp_path, "revoke", "bob")
+    assert unknown.returncode == 1
+    assert "'bob'" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("two words", "--scope", "read"),
+        ("jwt:ann", "--scope", "read"),
+        ("ann", "--scope", "root"),
+        ("ann",),
+        ("ann", "--scope", "read", "--collection", "Birds"),
+        ("ann", "--scope", "read", "--collection", "b[ia]rds"),
+        ("ann", "--scope", "read", "--expires", "soon"),
+        ("ann", "--scope", "read", "--expires", "2020-01-01"),
+        ("ann", "--scope", "read", "--expires", "999999d", "--requests-per-second", "0"),
+    ],
+)
+def test_keys_that_cannot_be_are_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
+    assert run_keys(tmp_path, "create", *options).returncode == 2
+    assert run_keys(tmp_path, "list").stdout == ""

@@ -1,0 +1,139 @@
+"""TLS and mTLS with real certificates; certificates that change; no plain text where others listen."""
+
+import shutil
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from glimpse.client import Client, Retry, Unavailable
+from glimpse.server.access.listener import is_loopback
+from support.certificates import Authority
+from support.server import ServerProcess
+
+ONCE = Retry(attempts=1)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"), "authority")
+
+
+def serve(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """A server that is to refuse to start."""
+    command = [sys.executable, "-m", "glimpse.cli.main", "serve", "--data", str(folder), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def served_certificate(address: str) -> x509.Certificate:
+    host, _, port = address.rpartition(":")
+    return x509.load_pem_x509_certificate(ssl.get_server_certificate((host, int(port))).encode())
+
+
+def test_calls_go_over_tls_and_not_beside_it(authority: Authority, bundles: tuple[Path, ...], tmp_path: Path) -> None:
+    cert, key = authority.sign("server")
+    stranger = Authority(tmp_path, "stranger")
+    with ServerProcess(tmp_path, bundles[0], tls_cert=cert, tls_key=key) as server:
+        with Client(server.address, tls_ca=authority.file) as client:
+            assert [one.name for one in client.list_backbones()] == ["backbones/tiny"]
+        with Client(server.address, tls_ca=stranger.file, retry=ONCE) as client, pytest.raises(Unavailable):
+            client.list_collections().__iter__().__next__()
+        with Client(server.address, tls=False, retry=ONCE) as client, pytest.raises(Unavailable):
+            client.create_collection("plain")
+
+
+def test_with_an_authority_for_clients_each_needs_a_certificate(
+    authority: Authority, bundles: tuple[Path, ...], tmp_path: Path
+) -> None:
+    cert, key = authority.sign("server")
+    own_cert, own_key = authority.sign("client")
+    other_cert, other_key = Authority(tmp_path, "stranger").sign("stranger-client")
+    settings = {"tls_cert": cert, "tls_key": key, "tls_client_ca": authority.file}
+    with ServerProcess(tmp_path, bundles[0], **settings) as server:
+        with Client(server.address, tls_ca=authority.file, tls_cert=own_cert, tls_key=own_key) as client:
+            assert list(client.list_backbones())
+        with Client(server.address, tls_ca=authority.file, retry=ONCE) as client, pytest.raises(Unavailable):
+            client.create_collection("nameless")
+        with (
+            Client(server.address, tls_ca=authority.file, tls_cert=other_cert, tls_key=other_key, retry=ONCE) as client,
+            pytest.raises(Unavailable),
+        ):
+            client.create_collection("strange")
+
+
+def test_a_changed_certificate_is_served_without_a_restart(
+    authority: Authority, bundles: tuple[Path, ...], tmp_path: Path
+) -> None:
+    cert, key = (Path(shutil.copy(file, tmp_path)) for file in authority.sign("server"))
+    with ServerProcess(tmp_path, bundles[0], tls_cert=cert, tls_key=key) as server:
+        before = served_certificate(server.address)
+        new_cert, new_key = authority.sign("renewed")
+        shutil.copy(new_cert, cert)
+        # A certificate without its key, for a moment: what is there goes on.
+        assert served_certificate(server.address) == before
+        shutil.copy(new_key, key)
+        assert served_certificate(server.address) == x509.load_pem_x509_certificate(new_cert.read_bytes())
+        with Client(server.address, tls_ca=authority.file) as client:
+            assert list(client.list_backbones())
+        assert "the certificate stays as it was" in server.log()
+        cert.unlink()
+        assert served_certificate(server.address) == x509.load_pem_x509_certificate(new_cert.read_bytes())
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.7:0", "example.org:0"])
+def test_no_plain_text_where_others_listen(tmp_path: Path, listen: str) -> None:
+    started = time.monotonic()
+    done = serve(tmp_path, "--listen", listen)
+    assert done.returncode == 1
+    assert "--tls-cert" in done.stderr
+    assert "--insecure" in done.stderr
+    assert not (tmp_path / "ledger.sqlite").exists(), f"it began, {time.monotonic() - started:.1f} s"
+
+
+def test_insecure_says_that_it_is_meant(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, bundles[0], insecure=True)
+    server.listen = "0.0.0.0:0"
+    with server, Client(server.address.replace("0.0.0.0", "127.0.0.1")) as client:
+        assert list(client.list_backbones())
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("127.0.0.1:50051", True),
+        ("127.8.8.8:1", True),
+        ("[::1]:50051", True),
+        ("localhost:0", True),
+        ("0.0.0.0:50051", False),
+        ("[::]:50051", False),
+        (":50051", False),
+        ("10.0.0.1:50051", False),
+        ("localhost.example.org:1", False),
+        ("*:50051", False),
+    ],
+)
+def test_which_addresses_only_this_machine_reaches(address: str, local: bool) -> None:
+    assert is_loopback(address) is local
+
+
+def test_files_that_are_no_good_are_named(authority: Authority, tmp_path: Path) -> None:
+    cert, key = authority.sign("one")
+    _, other_key = authority.sign("other")
+    nothing = tmp_path / "nothing.pem"
+    nothing.write_text("nothing")
+    for options, told in (
+        (("--tls-cert", cert), "both tls_cert and tls_key"),
+        (("--tls-cert", cert, "--tls-key", other_key), f"the key in {other_key} is not that of"),
+        (("--tls-cert", nothing, "--tls-key", key), f"{nothing} holds no certificate"),
+        (("--tls-cert", cert, "--tls-key", nothing), f"{nothing} holds no private key"),
+        (("--tls-cert", cert, "--tls-key", tmp_path / "absent"), f"{tmp_path / 'absent'}: No such file"),
+        (("--tls-cert", cert, "--tls-key", key, "--tls-client-ca", nothing), f"{nothing} holds no certificate"),
+    ):
+        done = serve(tmp_path, "--listen", "127.0.0.1:0", *map(str, options))
+        assert done.returncode == 1
+        assert told in done.stderr, done.stderr
+        assert "PRIVATE KEY" not in done.stderr

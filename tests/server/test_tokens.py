@@ -1,0 +1,353 @@
+"""JWT: only its issuer's, only for this server, only signed with a key of a pair, only as long as they say."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import grpc
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from glimpse.client import (
+    Client,
+    GlimpseError,
+    PermissionDenied,
+    ResourceExhausted,
+    Retry,
+    Unauthenticated,
+    Unavailable,
+)
+from glimpse.server.access.signing_keys import SigningKeys
+from glimpse.server.errors import RequestError
+from support.keys import make_key
+from support.server import ServerProcess
+
+ISSUER = "https://issuer.example.org/"
+_OF: dict[str, Any] = {"RS256": RSAAlgorithm, "PS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}
+
+
+class Signer:
+    """A pair of keys of an issuer."""
+
+    def __init__(self, key_id: str | None, algorithm: str = "RS256") -> None:
+        self.key_id, self.algorithm = key_id, algorithm
+        self.private: Any
+        if algorithm == "ES256":
+            self.private = ec.generate_private_key(ec.SECP256R1())
+        elif algorithm == "EdDSA":
+            self.private = ed25519.Ed25519PrivateKey.generate()
+        else:
+            self.private = rsa.generate_private_key(65537, 2048)
+
+    @property
+    def jwk(self) -> dict[str, Any]:
+        public = json.loads(_OF[self.algorithm].to_jwk(self.private.public_key()))
+        named = {"kid": self.key_id} if self.key_id else {}
+        return {**public, **named, "alg": self.algorithm, "use": "sig"}
+
+    @property
+    def pem(self) -> bytes:
+        return bytes(self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+    def sign(self, **claims: object) -> str:
+        headers = {"kid": self.key_id} if self.key_id else None
+        return jwt.encode(said(**claims), self.private, algorithm=self.algorithm, headers=headers)
+
+
+def said(**claims: object) -> dict[str, Any]:
+    """Good claims, but for those given; None: left out."""
+    good = {"iss": ISSUER, "aud": "glimpse", "sub": "ann", "exp": time.time() + 600, "scope": "openid glimpse:admin"}
+    return {name: value for name, value in {**good, **claims}.items() if value is not None}
+
+
+def publish(file: Path, *signers: Signer) -> None:
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps({"keys": [one.jwk for one in signers]}))
+    new.replace(file)
+
+
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    return Signer("first")
+
+
+@pytest.fixture(scope="module")
+def server(
+    signer: Signer, bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("tokens")
+    publish(folder / "jwks.json", signer)
+    settings = {"jwt_issuer": ISSUER, "jwt_keys": folder / "jwks.json"}
+    with ServerProcess(folder, bundles[0], **settings) as process:
+        yield process
+
+
+def ask(server: ServerProcess, token: str) -> None:
+    with Client(server.address, api_key=token, retry=Retry(attempts=1)) as client:
+        list(client.list_collections())
+
+
+def refusal(server: ServerProcess, token: str) -> GlimpseError:
+    with pytest.raises(Unauthenticated) as caught:
+        ask(server, token)
+    assert token not in str(caught.value)
+    return caught.value
+
+
+def part(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def test_a_good_token_is_let_in_and_keys_are_beside_it(server: ServerProcess, signer: Signer) -> None:
+    key = make_key(server.folder, "beside", "read")
+    for good in (signer.sign(), signer.sign(aud=["other", "glimpse"]), signer.sign(scope=["glimpse:read"])):
+        ask(server, good)
+    end = time.monotonic() + 30
+    while True:
+        try:
+            ask(server, key)
+            break
+        except Unauthenticated:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    with Client(server.address) as client, pytest.raises(Unauthenticated) as caught:
+        list(client.list_collections())
+    assert caught.value.reason == "CREDENTIALS_REQUIRED"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "another"},
+        {"aud": None},
+        {"iss": "https://other.example.org/"},
+        {"iss": ISSUER.rstrip("/")},
+        {"iss": None},
+        {"exp": None},
+        {"exp": "soon"},
+        {"sub": None},
+        {"sub": 7},
+        {"nbf": time.time() + 3_600},
+    ],
+    ids=str,
+)
+def test_claims_that_are_not_as_wanted_are_refused(server: ServerProcess, signer: Signer, claims: Any) -> None:
+    assert refusal(server, signer.sign(**{"sub": "ann", **claims})).reason == "CREDENTIALS_INVALID"
+
+
+def test_an_expired_token_says_so(server: ServerProcess, signer: Signer) -> None:
+    assert refusal(server, signer.sign(exp=time.time() - 3_600)).reason == "CREDENTIALS_EXPIRED"
+
+
+def test_signatures_that_anyone_can_make_are_refused(server: ServerProcess, signer: Signer) -> None:
+    claims = part(said())
+    none = [f"{part({'alg': alg, 'kid': 'first'})}.{claims}." for alg in ("none", "None", "NONE", "")]
+    # The public key as if it were a secret: by hand, as PyJWT does not sign so.
+    forged = []
+    for secret in (signer.pem, signer.pem.strip(), b"", json.dumps(signer.jwk).encode()):
+        text = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'first'})}.{claims}"
+        digest = hmac.new(secret, text.encode(), hashlib.sha256).digest()
+        forged.append(f"{text}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}")
+    good = signer.sign()
+    head, body, signature = good.split(".")
+    changed = [f"{head}.{part(said(sub='eve'))}.{signature}", f"{head}.{body}.", f"{head}.{body}", "..", "a.b.c"]
+    others = [Signer("first").sign(), Signer("unknown").sign(), Signer(None, "ES256").sign()]
+    inline = jwt.encode(said(), signer.private, "RS256", headers={"kid": "second", "jwk": signer.jwk})
+    for token in (*none, *forged, *changed, *others, inline):
+        assert refusal(server, token).reason == "CREDENTIALS_INVALID"
+
+
+def test_only_the_algorithm_that_its_key_is_for_is_taken(server: ServerProcess, signer: Signer) -> None:
+    other = jwt.encode(said(), signer.private, algorithm="PS256", headers={"kid": "first"})
+    assert refusal(server, other).reason == "CREDENTIALS_INVALID"
+
+
+def test_a_tokens_scopes_are_those_of_its_claim(server: ServerProcess, signer: Signer) -> None:
+    with Client(server.address, api_key=signer.sign()) as client:
+        for name in ("birds", "fish"):
+            client.create_collection(name)
+    with Client(server.address, api_key=signer.sign(scope="glimpse:enroll:birds glimpse:read:fi*")) as client:
+        assert {one.id for one in client.list_collections()} == {"birds", "fish"}
+        client.create_label("birds", "robin")
+        with pytest.raises(PermissionDenied, match="jwt:ann lacks the scope enroll"):
+            client.create_label("fish", "carp")
+    texts = ("", "admin", "glimpse:", "glimpse:root", "glimpse:admin:", "glimpse:admin:a:b", "GLIMPSE:ADMIN")
+    others: list[object] = [7, {}, [7], None]
+    for scope in (*texts, *others):
+        with pytest.raises(PermissionDenied):
+            ask(server, signer.sign(scope=scope))
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA", "PS256"])
+def test_keys_of_other_kinds_and_one_without_an_id(bundles: tuple[Path, ...], tmp_path: Path, algorithm: str) -> None:
+    one = Signer(None, algorithm)
+    publish(tmp_path / "jwks.json", one)
+    with ServerProcess(tmp_path, bundles[0], jwt_issuer=ISSUER, jwt_keys=tmp_path / "jwks.json") as server:
+        ask(server, one.sign())
+
+
+def test_a_secret_among_the_keys_signs_nothing(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+    secret = b"a secret of thirty-two bytes or more"
+    oct_key = {"kty": "oct", "kid": "s", "alg": "HS256", "k": base64.urlsafe_b64encode(secret).decode().rstrip("=")}
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [oct_key, Signer("other").jwk]}))
+    with ServerProcess(tmp_path, bundles[0], jwt_issuer=ISSUER, jwt_keys=tmp_path / "jwks.json") as server:
+        refusal(server, jwt.encode(said(), secret, "HS256", headers={"kid": "s"}))
+
+
+def test_rotated_keys_of_a_file_are_found(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+    old, new, file = Signer("old", "ES256"), Signer("new", "ES256"), tmp_path / "jwks.json"
+    publish(file, old)
+    with ServerProcess(tmp_path, bundles[0], jwt_issuer=ISSUER, jwt_keys=file) as server:
+        ask(server, old.sign())
+        publish(file, old, new)
+        until(server, new, good=True)
+        ask(server, old.sign())
+        publish(file, new)
+        until(server, old, good=False)
+        file.unlink()
+        ask(server, new.sign())
+
+
+def until(server: ServerProcess, signer: Signer, *, good: bool) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            ask(server, signer.sign())
+            if good:
+                return
+        except Unauthenticated:
+            if not good:
+                return
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+class Issuer:
+    """Publishes keys at a URL of this machine, and counts how often they are asked for."""
+
+    def __init__(self) -> None:
+        self.signers: list[Signer] = []
+        self.asked, self.well = 0, True
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                issuer.asked += 1
+                self.send_response(200 if issuer.well else 503)
+                self.end_headers()
+                self.wfile.write(json.dumps({"keys": [one.jwk for one in issuer.signers]}).encode())
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.http = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/jwks.json"
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    issuer = Issuer()
+    thread = threading.Thread(target=issuer.http.serve_forever, daemon=True)
+    thread.start()
+    yield issuer
+    issuer.http.shutdown()
+    issuer.http.server_close()
+    thread.join()
+
+
+def test_keys_at_a_url_are_kept_and_rotated(issuer: Issuer, bundles: tuple[Path, ...], tmp_path: Path) -> None:
+    old, new = Signer("old", "ES256"), Signer("new", "ES256")
+    issuer.well = False
+    with ServerProcess(tmp_path, bundles[0], jwt_issuer=ISSUER, jwt_keys=issuer.url) as server:
+        with pytest.raises(Unavailable) as caught:
+            ask(server, old.sign())
+        assert caught.value.reason == "SIGNING_KEYS_UNAVAILABLE"
+        assert caught.value.retry_delay
+        issuer.well, issuer.signers = True, [old]
+        time.sleep(caught.value.retry_delay)
+        for _ in range(20):
+            ask(server, old.sign())
+        assert issuer.asked == 2
+        issuer.signers = [new, old]
+        until(server, new, good=True)
+        issuer.well = False
+        for _ in range(20):
+            ask(server, new.sign())
+            refusal(server, Signer("nobody", "ES256").sign())
+        ask(server, old.sign())
+
+
+async def test_keys_are_read_anew_when_they_are_old_and_no_sooner_for_unknown_ones() -> None:
+    now, reads, known = [1_000.0], [0], [Signer("a", "ES256").jwk]
+
+    def read() -> Any:
+        reads[0] += 1
+        if reads[0] == 4:
+            raise OSError("gone")
+        return jwt.PyJWKSet.from_dict({"keys": known}).keys
+
+    keys = SigningKeys(read, seconds=300, pause=5, clock=lambda: now[0])
+    for _ in range(3):
+        await keys.find("a")
+    assert reads == [1]
+    for _ in range(3):
+        with pytest.raises(RequestError, match="does not publish"):
+            await keys.find("b")
+    assert reads == [1]
+    now[0] += 6
+    known.append(Signer("b", "ES256").jwk)
+    await keys.find("b")
+    assert reads == [2]
+    now[0] += 301
+    known.pop(0)
+    with pytest.raises(RequestError, match="does not publish"):
+        await keys.find("a")
+    assert reads == [3]
+    now[0] += 301
+    await keys.find("b")  # though they cannot be read now
+    assert reads == [4]
+
+
+def test_each_subject_has_the_servers_limits(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+    signer = Signer("one", "ES256")
+    publish(tmp_path / "jwks.json", signer)
+    settings = {"jwt_issuer": ISSUER, "jwt_keys": tmp_path / "jwks.json", "key_requests_per_second": 0.01}
+    with ServerProcess(tmp_path, bundles[0], **settings) as server:
+        for subject in ("ann", "bob"):
+            ask(server, signer.sign(sub=subject))
+            with (
+                Client(server.address, api_key=signer.sign(sub=subject), timeout=5) as client,
+                pytest.raises(ResourceExhausted) as caught,
+            ):
+                list(client.list_collections())
+            assert caught.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert caught.value.retry_delay is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"jwt_issuer": ISSUER}, "jwt_keys"),
+        ({"jwt_keys": "keys.json"}, "jwt_issuer"),
+        ({"jwt_issuer": ISSUER, "jwt_keys": "http://issuer.example.org/keys"}, "https://"),
+    ],
+)
+def test_settings_that_do_not_go_together(
+    bundles: tuple[Path, ...], tmp_path: Path, settings: dict[str, str], told: str
+) -> None:
+    with pytest.raises(AssertionError, match=told):
+        ServerProcess(tmp_path, bundles[0], **settings).start()
+
+
+def test_a_server_that_takes_no_tokens_says_so(bundles: tuple[Path, ...], tmp_path: Path, signer: Signer) -> None:
+    with ServerProcess(tmp_path, bundles[0]) as process:
+        assert "takes no tokens" in refusal(process, signer.sign()).message

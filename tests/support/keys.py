@@ -1,0 +1,44 @@
+"""Keys as an operator makes them: by the command, beside a running server."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from glimpse.client import Client, GlimpseError, Unauthenticated
+
+
+def run_keys(folder: Path, *words: object) -> "subprocess.CompletedProcess[str]":
+    """`glimpse keys …` on the ledger of a ServerProcess's folder."""
+    command = [sys.executable, "-m", "glimpse.cli.main", "keys", *map(str, words), "--data", str(folder / "data")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def make_key(folder: Path, name: str, scope: str, *options: object) -> str:
+    done = run_keys(folder, "create", name, "--scope", scope, *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def listed_keys(folder: Path) -> list[dict[str, Any]]:
+    done = run_keys(folder, "list", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def until_known(address: str, key: str, known: bool = True) -> GlimpseError | None:
+    """Waits until a server has heard of a key, or of its end; returns what it then says."""
+    end = time.monotonic() + 30
+    while True:
+        error: GlimpseError | None = None
+        try:
+            with Client(address, api_key=key) as client:
+                list(client.list_backbones())
+        except Unauthenticated as refusal:
+            error = refusal
+        if (error is None) is known:
+            return error
+        assert time.monotonic() < end, f"the server never heard of it: {error}"
+        time.sleep(0.05)
