@@ -88,7 +88,8 @@ class Calls:
         """The answer of a call that has one. `method`: /SERVICE/METHOD."""
         context = Context(given)
         try:
-            return await (await self._handler(method, context))(request, context)
+            answer = (await self._handler(method, context))(request, context)
+            return await (anext(answer) if hasattr(answer, "__aiter__") else answer)
         except grpc.aio.AbortError:
             return Refusal(context)
 
@@ -98,14 +99,14 @@ class Calls:
         try:
             answers = (await self._handler(method, context))(requests, context)
             if not hasattr(answers, "__aiter__"):
-                await answers  # which refuses
+                await answers  # it refuses
             async for response in answers:
                 yield response
         except grpc.aio.AbortError:
             yield Refusal(context)
 
     async def _handler(self, method: str, context: Context) -> Any:
-        """What answers it, or refuses it in the name of an interceptor, which may be of another kind."""
+        """What answers it, or refuses it in the name of an interceptor: that need not be of the call's own kind."""
 
         async def find(details: Any) -> Any:
             return self._handlers[details.method]

@@ -35,11 +35,13 @@ logger = logging.getLogger(__name__)
 class Replica:
     """What Serve starts, asks for its health, and stops. It has a method for each rpc: see below."""
 
+    # Python calls __del__ of what was never opened, too.
+    _opened: AsyncExitStack | None = None
+
     async def __init__(self, options: Options) -> None:  # type: ignore[misc]  # Serve awaits it
         """With the settings of this node's variables. Raises SettingsError, BundleError and LedgerError."""
         self._patience, settings = options.ledger_patience_seconds, settings_of(options)
         logs.configure(settings)
-        self._opened: AsyncExitStack | None = None
         async with AsyncExitStack() as stack:
             if options.max_replicas > 1:
                 settings = _apart(settings, stack)
@@ -102,9 +104,9 @@ def _apart(settings: Settings, stack: AsyncExitStack) -> Settings:
         except DataFolderInUse:
             continue
         break
-    own = {"data": folder / "data", "indexes": settings.indexes or settings.data / "indexes"}
-    if settings.metrics_listen:
-        host, _, port = settings.metrics_listen.rpartition(":")
+    own: dict[str, Any] = {"data": folder / "data", "indexes": settings.indexes or settings.data / "indexes"}
+    host, _, port = (settings.metrics_listen or "").rpartition(":")
+    if port.isdecimal() and int(port):  # 0 is a free one in any case
         own["metrics_listen"] = f"{host}:{int(port) + number}"
     return settings.model_copy(update=own)
 
