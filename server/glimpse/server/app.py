@@ -7,62 +7,30 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
 
-import faiss
 import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
-from threadpoolctl import threadpool_limits
 
-from glimpse.fewshot import PINNABLE
-from glimpse.ledger import FolderLock
 from glimpse.server.access.gate import Gate, open_gate
 from glimpse.server.access.listener import bind, credentials_of
-from glimpse.server.backbones import Backbones
-from glimpse.server.catalog import Catalog
 from glimpse.server.classification_service import ClassificationService
 from glimpse.server.collection_service import CollectionService
-from glimpse.server.compacting import stop_compactions
 from glimpse.server.context import Rooms
 from glimpse.server.embedding_service import EmbeddingService
-from glimpse.server.fitter import Fitter
-from glimpse.server.heads import HEADS
 from glimpse.server.health_check import ALIVE
-from glimpse.server.indexes import Indexes
 from glimpse.server.observing import logs
 from glimpse.server.observing.exposition import exposed
 from glimpse.server.observing.interceptor import Observer
 from glimpse.server.observing.stages import traced
 from glimpse.server.reflection import REFLECTIONS, add_reflection
+from glimpse.server.rooms import open_rooms
 from glimpse.server.server_service import ServerService
+from glimpse.server.services import SERVICES, add_services
 from glimpse.server.settings import Settings
-from glimpse.v1 import (
-    classification_service_pb2,
-    classification_service_pb2_grpc,
-    collection_service_pb2,
-    collection_service_pb2_grpc,
-    embedding_service_pb2,
-    embedding_service_pb2_grpc,
-    server_service_pb2,
-    server_service_pb2_grpc,
-)
 
 logger = logging.getLogger(__name__)
-
-_SERVICES = tuple(
-    file.DESCRIPTOR.services_by_name[name].full_name
-    for file, name in (
-        (embedding_service_pb2, "EmbeddingService"),
-        (collection_service_pb2, "CollectionService"),
-        (classification_service_pb2, "ClassificationService"),
-        (server_service_pb2, "ServerService"),
-    )
-)
-
 
 # For streams to hear that the server stops; one that watches its health would stay for ever.
 _FAREWELL_SECONDS = 0.5
@@ -79,46 +47,16 @@ def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     credentials = credentials_of(settings)
-    # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
-    faiss.omp_set_num_threads(1)
-    with threadpool_limits(1, user_api="blas"):
-        async with traced(os.environ), _open_rooms(settings) as rooms:
-            gate, keyring = await open_gate(settings, rooms.catalog)
-            following = asyncio.create_task(keyring.follow(rooms.catalog.keys_changed))
-            try:
-                with exposed(settings.metrics_listen, rooms):
-                    await _serve_rooms(settings, rooms, gate, credentials)
-            finally:
-                following.cancel()
-
-
-@asynccontextmanager
-async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
-    """Loads backbones and ledger; closes what was opened, in every outcome."""
-    async with AsyncExitStack() as stack:
-        decoders = stack.enter_context(ThreadPoolExecutor(settings.decode_threads, "decode"))
-        # OpenMP keeps its thread count for each thread that asks: this one has to be told too.
-        one_thread = (faiss.omp_set_num_threads, (1,))
-        searchers = stack.enter_context(ThreadPoolExecutor(1, "search", *one_thread))
-        backbones = Backbones.load(settings, decoders)
-        for backbone in backbones:
-            stack.push_async_callback(backbone.close)
-        fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE})
-        stack.push_async_callback(fitter.close)
-        indexes = Indexes(settings.indexes or settings.data / "indexes")
-        stack.enter_context(FolderLock(settings.data))
-        catalog = Catalog.open(settings.ledger_url, indexes, fitter.touch)
-        stack.push_async_callback(catalog.close)
-        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes)
-        stack.push_async_callback(stop_compactions, rooms)
-        yield rooms
+    async with traced(os.environ), open_rooms(settings) as rooms, open_gate(settings, rooms.catalog) as gate:
+        with exposed(settings.metrics_listen, rooms):
+            await _serve_rooms(settings, rooms, gate, credentials)
 
 
 async def _serve_rooms(
     settings: Settings, rooms: Rooms, gate: Gate, credentials: grpc.ServerCredentials | None
 ) -> None:
     # The first interceptor is the outermost: it sees what the others refuse.
-    observer = Observer((*_SERVICES, health.SERVICE_NAME, *REFLECTIONS), rooms.calls)
+    observer = Observer((*SERVICES, health.SERVICE_NAME, *REFLECTIONS), rooms.calls)
     server = grpc.aio.server(
         interceptors=(observer, gate),
         options=[
@@ -129,17 +67,15 @@ async def _serve_rooms(
             ("grpc.so_reuseport", 0),
         ],
     )
-    embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(EmbeddingService(rooms), server)
-    collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(CollectionService(rooms), server)
-    classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(ClassificationService(rooms), server)
-    server_service_pb2_grpc.add_ServerServiceServicer_to_server(ServerService(rooms), server)
+    services = EmbeddingService(rooms), CollectionService(rooms), ClassificationService(rooms), ServerService(rooms)
+    add_services(server, *services)
     checked = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(checked, server)
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
     # What warms up or drains is not to be killed for it.
     await checked.set(ALIVE, health_pb2.HealthCheckResponse.SERVING)
     if settings.reflection:
-        add_reflection(server, (*_SERVICES, health.SERVICE_NAME))
+        add_reflection(server, (*SERVICES, health.SERVICE_NAME))
     address = bind(server, settings.listen, credentials)
     await server.start()
     stopped = _signalled()
@@ -166,7 +102,7 @@ def _settle_memory() -> None:
 
 
 async def _set_health(servicer: HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-    for service in ("", *_SERVICES):
+    for service in ("", *SERVICES):
         await servicer.set(service, status)
 
 

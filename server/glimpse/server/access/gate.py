@@ -1,7 +1,9 @@
 """Lets calls in, or refuses them, before a byte of their messages is read."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +74,9 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         return await self._tokens.find(presented)
 
 
-async def open_gate(settings: Settings, catalog: Catalog) -> tuple[Gate, Keyring]:
-    """The gate that the settings ask for, and its keys, read from the ledger. Raises SettingsError and LedgerError."""
+@asynccontextmanager
+async def open_gate(settings: Settings, catalog: Catalog) -> AsyncIterator[Gate]:
+    """The gate that the settings ask for; its keys follow the ledger's. Raises SettingsError and LedgerError."""
     limits = Limits(settings.key_requests_per_second, settings.key_inputs_per_second, settings.key_bytes_per_second)
     keyring = Keyring(lambda: catalog.read(lambda ledger: ledger.keys()), limits)
     await keyring.reload()
@@ -83,7 +86,11 @@ async def open_gate(settings: Settings, catalog: Catalog) -> tuple[Gate, Keyring
         from glimpse.server.access.tokens import Tokens
 
         tokens = Tokens.of(settings, limits)
-    return Gate(keyring, tokens, required=requires_auth(settings)), keyring
+    following = asyncio.create_task(keyring.follow(catalog.keys_changed))
+    try:
+        yield Gate(keyring, tokens, required=requires_auth(settings))
+    finally:
+        following.cancel()
 
 
 def _presented(metadata: _Metadata) -> str | None:

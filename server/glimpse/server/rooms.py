@@ -1,0 +1,47 @@
+"""The rooms of a server, opened and closed."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import faiss
+from threadpoolctl import threadpool_limits
+
+from glimpse.fewshot import PINNABLE
+from glimpse.ledger import FolderLock
+from glimpse.server.backbones import Backbones
+from glimpse.server.catalog import Catalog
+from glimpse.server.compacting import stop_compactions
+from glimpse.server.context import Rooms
+from glimpse.server.fitter import Fitter
+from glimpse.server.heads import HEADS
+from glimpse.server.indexes import Indexes
+from glimpse.server.settings import Settings
+
+
+@asynccontextmanager
+async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
+    """Loads backbones and ledger; closes what was opened, in every outcome.
+
+    Raises BundleError, DataFolderInUse and LedgerError.
+    """
+    async with AsyncExitStack() as stack:
+        # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
+        faiss.omp_set_num_threads(1)
+        stack.enter_context(threadpool_limits(1, user_api="blas"))
+        decoders = stack.enter_context(ThreadPoolExecutor(settings.decode_threads, "decode"))
+        # OpenMP keeps its thread count for each thread that asks: this one has to be told too.
+        one_thread = (faiss.omp_set_num_threads, (1,))
+        searchers = stack.enter_context(ThreadPoolExecutor(1, "search", *one_thread))
+        backbones = Backbones.load(settings, decoders)
+        for backbone in backbones:
+            stack.push_async_callback(backbone.close)
+        fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE})
+        stack.push_async_callback(fitter.close)
+        indexes = Indexes(settings.indexes or settings.data / "indexes")
+        stack.enter_context(FolderLock(settings.data))
+        catalog = Catalog.open(settings.ledger_url, indexes, fitter.touch)
+        stack.push_async_callback(catalog.close)
+        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes)
+        stack.push_async_callback(stop_compactions, rooms)
+        yield rooms
