@@ -18,7 +18,7 @@ Expected errors are one line on stderr that says what to do next. Exit codes: 0 
 2 wrong usage, 3 an index was built though some inputs failed, 130 interrupted. `--server` and `--format` may stand
 before the subcommand or after it, where the subcommand takes them: `demo` and `serve` take neither; what works on files
 (`evaluate`, `export`, `index build`, `index info`, `index search`, `index verify`, `index merge`, `backbone verify`,
-`backbone bench`) takes `--format` alone.
+`backbone bench`) or on a ledger (`ledger …`) takes `--format` alone.
 
 As JSON, `glimpse classify` and `glimpse label` print for each input one object with the fields `input`, `decision`,
 `decision_reason`, `label`, `probability`, `margin`, `similarity` (to the best label's mean), `p_value` (null: not

@@ -34,7 +34,8 @@ def test_it_is_true_which_subcommands_take_server_and_format() -> None:
             for option in lacking.keys() - {parameter.name for parameter in leaf.params}:
                 lacking[option].add(name if leaf is node or name == "export" else f"{name} {leaf.name}")
     on_folders = {f"index {name}" for name in ("build", "info", "search", "verify", "merge")}
-    on_files = {"evaluate", "export", "backbone verify", "backbone bench", *on_folders}
+    on_ledgers = {f"ledger {name}" for name in ("backup", "restore", "verify", "export", "import", "log")}
+    on_files = {"evaluate", "export", "backbone verify", "backbone bench", *on_folders, *on_ledgers}
     assert lacking == {"server": {"demo", "serve", *on_files}, "output": {"demo", "serve"}}
     told = "`demo` and `serve` take neither; what works on files\n(`evaluate`, `export`, `index build`, `index info`"
     assert told in PAGE.read_text("utf-8")
