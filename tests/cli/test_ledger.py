@@ -45,7 +45,8 @@ def test_a_backup_is_told_of_and_restored(glimpse: Glimpse, folder: Path) -> Non
     assert done.code == 0, done.err
     assert re.search(rf"^revision +{told['revision']}$", done.out, re.MULTILINE)
     assert "needs index folded" in done.out
-    assert glimpse("verify", "--ledger", f"sqlite:///{folder}/new/ledger.sqlite").out == "the ledger is whole\n"
+    whole = f"the ledger is whole at revision {told['revision']}, digest {told['digest']}\n"
+    assert glimpse("verify", "--ledger", f"sqlite:///{folder}/new/ledger.sqlite").out == whole
     again = glimpse("restore", "saved", "--data", "new")
     assert (again.code, again.out) == (1, "")
     assert "is not empty" in again.err
@@ -74,7 +75,8 @@ def test_faults_are_told_with_what_to_do(glimpse: Glimpse, folder: Path) -> None
     assert "  → enroll the example again" in done.out
     *faults, last = glimpse("verify", "--ledger", url, "--format", "json").objects
     assert [fault["kind"] for fault in faults] == ["missing", "missing"]
-    assert last == {"faults": {"missing": 2}}
+    assert last["faults"] == {"missing": 2}
+    assert len(last["head"]["digest"]) == 64
 
 
 def test_the_log_tells_every_change(glimpse: Glimpse) -> None:

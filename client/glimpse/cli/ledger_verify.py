@@ -20,9 +20,10 @@ def verify(data: Data = None, ledger: Ledger = None, output: options.Output = op
     if output is options.Format.JSON:
         for fault in faults:
             print_json(kind=fault.kind, what=fault.what, advice=fault.advice)
-        print_json(faults=faults.counts)
-    elif not faults:
-        print("the ledger is whole")
+        head = faults.head and {"revision": faults.head.revision, "digest": faults.head.digest}
+        print_json(faults=faults.counts, head=head)
+    elif not faults and faults.head:
+        print(f"the ledger is whole at revision {faults.head.revision}, digest {faults.head.digest}")
     else:
         told = dict.fromkeys(fault.kind for fault in faults)
         for kind in told:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from glimpse.ledger.records import Head
+
 _RESTORE = "restore a backup that `glimpse ledger verify` finds whole"
 #: Every kind of fault, and what to do about it.
 ADVICE: Final = {
@@ -42,6 +44,8 @@ class Faults:
     """What was found: the first hundred of each kind, and how many there are."""
 
     def __init__(self) -> None:
+        #: What the ledger says of itself: its last change, with that one's digest.
+        self.head: Head | None = None
         self.counts: Counter[str] = Counter()
         self._told: list[Fault] = []
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger import schema
 from glimpse.ledger.chain import FIRST, link
-from glimpse.ledger.records import Change
+from glimpse.ledger.records import Change, Head
 from glimpse.ledger.upkeep.compare import Comparison
 from glimpse.ledger.upkeep.faults import Faults
 from glimpse.ledger.upkeep.reading import BATCH, Progress, check_current, count, reading
@@ -87,7 +87,8 @@ def _check_head(connection: Connection, last: int, digest: str, replay: Replay, 
     if len(heads) != 1:
         faults.add("head", f"the ledger has {len(heads)} heads")
         return
-    [head] = heads
+    [row] = heads
+    faults.head = head = Head(row.ledger_id, row.revision, row.digest, row.sequence)
     if head.revision != last:
         faults.add("head", f"the head is at revision {head.revision}, the last change is {last}")
     if head.digest != digest:
