@@ -18,8 +18,8 @@ Expected errors are one line on stderr that says what to do next. Exit codes: 0 
 2 wrong usage, 3 an index was built though some inputs failed, 130 interrupted. `--server` and `--format` may stand
 before the subcommand or after it, where the subcommand takes them: `demo` and `serve` take neither; what works on files
 (`evaluate`, `export`, `index build`, `index info`, `index search`, `index verify`, `index merge`, `backbone verify`,
-`backbone bench`) or on a ledger (`keys`) takes `--format` alone. The options of TLS and keys (`--tls-ca`,
-`--api-key-file` and the others of `glimpse` itself) may stand wherever `--server` may.
+`backbone bench`) or on a ledger (`keys …`, `ledger …`) takes `--format` alone. The options of TLS and keys
+(`--tls-ca`, `--api-key-file` and the others of `glimpse` itself) may stand wherever `--server` may.
 
 As JSON, `glimpse classify` and `glimpse label` print for each input one object with the fields `input`, `decision`,
 `decision_reason`, `label`, `probability`, `margin`, `similarity` (to the best label's mean), `p_value` (null: not

@@ -36,6 +36,7 @@ def test_it_is_true_which_subcommands_take_server_and_format() -> None:
     on_folders = {f"index {name}" for name in ("build", "info", "search", "verify", "merge")}
     on_files = {"evaluate", "export", "backbone verify", "backbone bench", *on_folders}
     on_ledgers = {f"keys {name}" for name in ("create", "list", "revoke")}
+    on_ledgers |= {f"ledger {name}" for name in ("backup", "restore", "verify", "export", "import", "log")}
     assert lacking == {"server": {"demo", "serve", *on_files, *on_ledgers}, "output": {"demo", "serve"}}
     told = "`demo` and `serve` take neither; what works on files\n(`evaluate`, `export`, `index build`, `index info`"
     assert told in PAGE.read_text("utf-8")

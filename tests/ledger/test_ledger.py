@@ -259,7 +259,12 @@ def test_a_change_names_what_was_added_and_nothing_else(ledger: Direct) -> None:
     enroll(ledger, example("c"), example("d", digest="sha256:a"), labels=())
     with ledger._engine.connect() as connection:
         subjects = connection.scalars(select(schema.changes.c.subject).order_by(schema.changes.c.revision)).all()
-    assert subjects == [{}, {"labels": ["robin"], "examples": ["a"]}, {"examples": ["c"]}]
+    digests = [[one.digest] for one in (example("a"), example("c"))]
+    assert subjects == [
+        {},
+        {"labels": ["robin"], "examples": ["a"], "first": 1, "under": [["robin", 1]], "digests": digests[0]},
+        {"examples": ["c"], "first": 2, "under": [["robin", 1]], "digests": digests[1]},
+    ]
 
 
 def test_writes_to_a_collection_that_is_gone_are_refused(ledger: Direct) -> None:

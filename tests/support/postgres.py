@@ -70,11 +70,12 @@ class Postgres:
             self._process.send_signal(number)
             self._process.wait(30)
 
-    def database(self) -> str:
-        """The URL of a new, empty database."""
+    def database(self, copied: str = "template1") -> str:
+        """The URL of a new database: empty, or as another is, which nobody has open."""
         name = f"d{uuid.uuid4().hex}"
+        statement = f'CREATE DATABASE "{name}" TEMPLATE "{copied.rpartition("/")[2]}"'
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type,unused-ignore]
+            connection.execute(statement)  # type: ignore[arg-type,unused-ignore]
         return f"postgresql+psycopg://glimpse@127.0.0.1:{self.port}/{name}"
 
     def _address(self, database: str) -> str:

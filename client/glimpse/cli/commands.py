@@ -38,6 +38,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.index",
         "Indexes of very many vectors: build, show, search, verify, merge, compact; attach, detach.",
     ),
+    "ledger": (
+        "glimpse.cli.ledger",
+        "The ledger itself, beside servers that run: backup, restore, verify, export, import, log.",
+    ),
     "backbone": (
         "glimpse.cli.manage_backbones",
         "Backbones of a server: list, show; bundles on disk: verify, bench.",

@@ -33,6 +33,17 @@ def bury(connection: Connection, collection_id: str, rows: Sequence[int]) -> Non
         connection.execute(insert(schema.tombstones), [{"collection_id": collection_id, "row": row} for row in rows])
 
 
+def spans(rows: Sequence[int]) -> list[list[int]]:
+    """Rows as [first, last] of each that follow one another, ascending."""
+    found: list[list[int]] = []
+    for row in sorted(rows):
+        if found and found[-1][1] == row - 1:
+            found[-1][1] = row
+        else:
+            found.append([row, row])
+    return found
+
+
 def buried(connection: Connection, collection_id: str) -> list[int]:
     """The rows that were deleted, ascending."""
     query = select(schema.tombstones.c.row).where(schema.tombstones.c.collection_id == collection_id)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -19,8 +20,8 @@ DATABASE_NAME: Final = "ledger.sqlite"
 #: The execution option of a connection whose transaction is going to write.
 WRITING: Final = "glimpse_writing"
 _POSTGRESQL = "postgresql+psycopg"
-# One migration at a time, whichever server begins it: an advisory lock's number, ours alone.
-_MIGRATING = 0x676C696D707365
+# Held by whoever makes or fills a database, so that no other begins: an advisory lock's number, ours alone.
+_MAKING = 0x676C696D707365
 
 
 def sqlite_url(folder: Path) -> str:
@@ -46,6 +47,19 @@ def open_engine(url: URL) -> Engine:
     with told(url):
         migrate(url)
         return _engine(url, foreign_keys=True)
+
+
+def open_reader(url: URL) -> Engine:
+    """An engine that reads a database as it is, whoever writes meanwhile. Raises LedgerError where there is none."""
+    if url.drivername == _POSTGRESQL:
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        return create_engine(url, connect_args=_CONNECT, execution_options=options)
+    if not Path(url.database or "").is_file():
+        raise LedgerError(f"there is no ledger {url.database}; name one with --data or --ledger")
+    engine = create_engine(url)
+    event.listen(engine, "connect", _make_reading_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 @contextmanager
@@ -104,6 +118,12 @@ def _make_durable_sqlite(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
+def _make_reading_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("busy_timeout=5000", "query_only=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its place at once: one that read before another wrote would be refused.
     writing = connection.get_execution_options().get(WRITING)
@@ -132,20 +152,34 @@ def migrate(url: URL, revision: str = "head") -> None:
     take with it what refers to it. They are checked before the commit. Raises LedgerError where one leads nowhere, and
     where the schema is a later version's.
     """
-    engine = _engine(url, foreign_keys=False)
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    engine, config = _engine(url, foreign_keys=False), _alembic()
     try:
         with engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
             if url.drivername == _POSTGRESQL:
                 connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+                hold(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
             if url.drivername == "sqlite" and (lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
                 raise LedgerError(f"the migration to {revision} would leave {len(lost)} rows that refer to nothing")
     finally:
         engine.dispose()
+
+
+def hold(connection: Connection) -> None:
+    """Keeps every other from opening a ledger in PostgreSQL until the transaction ends."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MAKING})")
+
+
+def current_schema() -> str:
+    """The Alembic revision of this version's schema."""
+    return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
 
 
 class FolderLock:

@@ -73,9 +73,9 @@ class EnrollingWriter(Writing):
             known.labels.add(label.id)
             known.add(schema.labels, label_row(one.collection_id, label))
         enrolled = self._add(one, known, added)
-        if enrolled.subject:
+        if subject := enrolled.subject:
             self.actor = one.actor
-            known.revision = self.append("enroll", one.collection_id, dict(enrolled.subject))
+            known.revision = self.append("enroll", one.collection_id, subject)
             enrolled = replace(enrolled, revision=known.revision)
         if one.request:
             self._remember(one, one.request, enrolled, known)

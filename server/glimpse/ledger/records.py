@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
+
+from glimpse.ledger.chain import content
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,12 @@ class ExampleRecord:
     embedding_space: str | None = None
     sequence: int = 0
     create_time: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Of what was enrolled: all but where and when."""
+        told = (self.id, self.label_id, self.content_digest, self.modality, self.domain, self.metadata)
+        return content(self.vector, *told, self.embedding_space)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +140,23 @@ class Enrolled:
     revision: int
 
     @property
-    def subject(self) -> dict[str, list[str]]:
-        """What the change is about: the ids of the labels and examples that were added; empty if none was."""
-        added = [example.id for example, old in zip(self.examples, self.duplicates, strict=True) if not old]
-        named = {"labels": [label.id for label in self.new_labels], "examples": added}
-        return {kind: ids for kind, ids in named.items() if ids}
+    def subject(self) -> dict[str, Any]:
+        """What the change is about: the ids of the labels and examples that were added; empty if none was.
+
+        `first` is the first example's sequence number, which the others follow; `under` their labels in order, each
+        with how many; `digests` their digests.
+        """
+        added = [example for example, old in zip(self.examples, self.duplicates, strict=True) if not old]
+        subject: dict[str, Any] = {}
+        if self.new_labels:
+            subject["labels"] = [label.id for label in self.new_labels]
+        if added:
+            subject["examples"] = [example.id for example in added]
+            subject["first"] = added[0].sequence
+            runs = groupby(added, key=lambda example: example.label_id)
+            subject["under"] = [[label, len(list(run))] for label, run in runs]
+            subject["digests"] = [example.digest for example in added]
+        return subject
 
 
 @dataclass(frozen=True, slots=True)

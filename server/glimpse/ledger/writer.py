@@ -61,7 +61,7 @@ class Writer(EnrollingWriter):
         this = (there.c.collection_id == collection_id, there.c.id == label_id)
         self.must_touch(self.connection.execute(delete(there).where(*this)).rowcount, f"label {label_id!r}")
         attachments.bury(self.connection, collection_id, rows)
-        return self.append("delete_label", collection_id, {"label": label_id})
+        return self.append("delete_label", collection_id, {"label": label_id, "rows": attachments.spans(rows)})
 
     def delete_example(self, collection_id: str, example_id: str) -> int:
         """Deletes an example; returns the revision. Raises NotFound."""
@@ -80,7 +80,8 @@ class Writer(EnrollingWriter):
         self._check_there(collection_id)
         added = self._add_labels(collection_id, labels)
         attachments.put(self.connection, collection_id, record)
-        return added, self.append("attach", collection_id, {"index": record.index_id})
+        subject = {"index": record.index_id, "digest": record.digest, "labels": [label.id for label in added]}
+        return added, self.append("attach", collection_id, subject)
 
     def detach(self, collection_id: str) -> int:
         """Takes a collection's index away; returns the revision. Raises NotFound."""
@@ -98,7 +99,8 @@ class Writer(EnrollingWriter):
         there = schema.examples.c
         held = (there.collection_id == collection_id, there.sequence <= last)
         self.connection.execute(delete(schema.examples).where(*held))
-        return self.append("replace_index", collection_id, {"index": record.index_id, "last": last})
+        subject = {"index": record.index_id, "digest": record.digest, "last": last, "rows": attachments.spans(rows)}
+        return self.append("replace_index", collection_id, subject)
 
     def create_key(self, record: KeyRecord) -> KeyRecord:
         """Adds an API key; returns it with its time. Raises AlreadyExists."""

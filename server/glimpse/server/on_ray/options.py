@@ -9,7 +9,7 @@ from glimpse.server.access.listener import requires_auth
 from glimpse.server.settings import Settings, SettingsError, load_settings
 
 # A replica has no listener of its own: no service, rather than one in plain text against its settings.
-_OF_A_LISTENER = "TLS_CERT TLS_KEY TLS_CLIENT_CA".split()
+_OF_A_LISTENER = {"TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA"}
 
 
 class Options(BaseModel):

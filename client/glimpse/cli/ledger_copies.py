@@ -1,0 +1,66 @@
+"""`glimpse ledger backup` and `restore`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glimpse.cli import options
+from glimpse.cli.batches import progress
+from glimpse.cli.ledger_place import Data, Ledger, ledger_url
+from glimpse.cli.output import print_json, print_record
+
+if TYPE_CHECKING:
+    from glimpse.ledger.upkeep.backup import Copied
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy: a ledger itself, in SQLite.")],
+    force: Annotated[bool, typer.Option("--force", help="Take the place of a file that is there.")] = False,
+    data: Data = None,
+    ledger: Ledger = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Copy a ledger into one file while servers write to it, and verify the copy.
+
+    The copy is of one moment. It holds what the ledger holds, API keys' salted hashes too; bundles and indexes it
+    names, for they are files of their own.
+    """
+    with ledger_url(data, ledger) as url:
+        from glimpse.ledger.upkeep.backup import back_up
+
+        copied = back_up(url, file, progress, force=force)
+    _print(output, {"file": str(file), "bytes": copied.size, "sha256": copied.digest}, copied)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `glimpse ledger backup` made.")],
+    data: Data = None,
+    ledger: Ledger = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Copy a backup into an empty ledger, in SQLite or PostgreSQL, and verify it there: all or nothing.
+
+    No server may have that ledger open. It keeps its identity and its revisions.
+    """
+    with ledger_url(data, ledger) as url:
+        from glimpse.ledger.upkeep.backup import restore as copy_back
+
+        copied = copy_back(file, url, progress)
+    _print(output, {}, copied)
+
+
+def _print(output: options.Format, record: dict[str, Any], copied: "Copied") -> None:
+    needs = copied.needs
+    record |= {"ledger_id": copied.head.ledger_id, "revision": copied.head.revision, "digest": copied.head.digest}
+    if output is options.Format.JSON:
+        needed = {
+            "backbones": [{"name": name, "embedding_space": space} for name, space in needs.backbones],
+            "indexes": [{"name": name, "digest": digest} for name, digest in needs.indexes],
+        }
+        print_json(**record, rows=copied.rows, needs=needed)
+        return
+    record |= {name: f"{number:,}" for name, number in copied.rows.items() if name != "head"}
+    record |= {f"needs {name}": space for name, space in needs.backbones}
+    record |= {f"needs index {name}": digest for name, digest in needs.indexes}
+    print_record(output, record)

@@ -1,0 +1,69 @@
+"""`glimpse ledger export` and `import`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glimpse.cli import options
+from glimpse.cli.batches import progress
+from glimpse.cli.errors import missing_module
+from glimpse.cli.ledger_place import Data, Ledger, ledger_url
+from glimpse.cli.output import print_json, print_record
+
+if TYPE_CHECKING:
+    from glimpse.ledger.upkeep.parquet import Exported
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Made, or empty.")],
+    collections: Annotated[
+        list[str] | None,
+        typer.Option("--collection", metavar="NAME", help="Only this one; such an export cannot be imported."),
+    ] = None,
+    keys: Annotated[bool, typer.Option("--keys", help="The API keys' salted hashes as well.")] = False,
+    data: Data = None,
+    ledger: Ledger = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Write all that a ledger holds into Parquet files while servers write to it: docs/ledger.md names the columns."""
+    with ledger_url(data, ledger) as url, _parquet():
+        from glimpse.ledger.upkeep.parquet import export as write
+
+        written = write(url, folder, progress, collections=collections or (), keys=keys)
+    _print(output, {"folder": str(folder)}, written)
+
+
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `glimpse ledger export` wrote.")],
+    data: Data = None,
+    ledger: Ledger = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Read exported Parquet files into an empty ledger, and verify it: all or nothing.
+
+    No server may have that ledger open.
+    """
+    with ledger_url(data, ledger) as url, _parquet():
+        from glimpse.ledger.upkeep.parquet import import_ as read
+
+        done = read(folder, url, progress)
+    _print(output, {}, done)
+
+
+@contextmanager
+def _parquet() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise missing_module(error, "server") from error
+
+
+def _print(output: options.Format, record: dict[str, Any], done: "Exported") -> None:
+    record |= {"ledger_id": done.head.ledger_id, "revision": done.head.revision}
+    if output is options.Format.JSON:
+        print_json(**record, rows=done.rows)
+    else:
+        print_record(output, record | {name: f"{number:,}" for name, number in done.rows.items() if name != "head"})

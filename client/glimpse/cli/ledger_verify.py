@@ -1,0 +1,35 @@
+"""`glimpse ledger verify`."""
+
+import typer
+
+from glimpse.cli import options
+from glimpse.cli.batches import progress
+from glimpse.cli.ledger_place import Data, Ledger, ledger_url
+from glimpse.cli.output import print_json, shown, styled
+
+
+def verify(data: Data = None, ledger: Ledger = None, output: options.Output = options.Format.TABLE) -> None:
+    """Check that a ledger is whole: its digests, and that its rows are what its changes say. Changes nothing.
+
+    Exit code 1 where something is wrong; of each kind the first hundred are told.
+    """
+    with ledger_url(data, ledger) as url:
+        from glimpse.ledger.upkeep.verify import verify as faults_of
+
+        faults = faults_of(url, progress)
+    if output is options.Format.JSON:
+        for fault in faults:
+            print_json(kind=fault.kind, what=fault.what, advice=fault.advice)
+        head = faults.head and {"revision": faults.head.revision, "digest": faults.head.digest}
+        print_json(faults=faults.counts, head=head)
+    elif not faults and faults.head:
+        print(f"the ledger is whole at revision {faults.head.revision}, digest {faults.head.digest}")
+    else:
+        told = dict.fromkeys(fault.kind for fault in faults)
+        for kind in told:
+            some = [fault for fault in faults if fault.kind == kind]
+            print(styled(f"{kind}: {faults.counts[kind]:,}", "red"))
+            print("\n".join(f"  {shown(fault.what)}" for fault in some))
+            print(f"  → {some[0].advice}")
+    if faults:
+        raise typer.Exit(1)

@@ -1,0 +1,122 @@
+"""`glimpse ledger`, on the ledger's own files."""
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from glimpse.ledger import LabelRecord
+from support.full_ledger import example, fill
+from support.ledgers import Direct
+
+from .conftest import Done, run_glimpse
+
+Glimpse = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the ledger in `data`."""
+    place = tmp_path_factory.mktemp("ledger")
+    with Direct.of(place / "data") as ledger:
+        fill(ledger)
+    return place
+
+
+@pytest.fixture
+def glimpse(folder: Path) -> Glimpse:
+    return lambda *words: run_glimpse(("ledger", *words), cwd=folder)
+
+
+def test_a_backup_is_told_of_and_restored(glimpse: Glimpse, folder: Path) -> None:
+    [told] = glimpse("backup", "saved", "--data", "data", "--format", "json").objects
+    assert told["file"] == "saved"
+    assert told["bytes"] == (folder / "saved").stat().st_size
+    assert told["rows"]["examples"] == 9
+    assert told["needs"]["backbones"][0] == {"name": "backbones/a", "embedding_space": "sha256:a"}
+    assert [one["name"] for one in told["needs"]["indexes"]] == ["folded"]
+    done = glimpse("restore", "saved", "--data", "new")
+    assert done.code == 0, done.err
+    assert re.search(rf"^revision +{told['revision']}$", done.out, re.MULTILINE)
+    assert "needs index folded" in done.out
+    whole = f"the ledger is whole at revision {told['revision']}, digest {told['digest']}\n"
+    assert glimpse("verify", "--ledger", f"sqlite:///{folder}/new/ledger.sqlite").out == whole
+    again = glimpse("restore", "saved", "--data", "new")
+    assert (again.code, again.out) == (1, "")
+    assert "is not empty" in again.err
+    assert len(again.err.splitlines()) == 1
+
+
+def test_an_export_is_told_of_and_imported(glimpse: Glimpse, folder: Path) -> None:
+    [told] = glimpse("export", "out", "--data", "data", "--format", "json").objects
+    assert (told["folder"], told["rows"]["labels"]) == ("out", 8)
+    done = glimpse("import", "out", "--data", "imported")
+    assert done.code == 0, done.err
+    logs = [glimpse("log", "--data", name, "--format", "json").out for name in ("data", "imported")]
+    assert logs[0] == logs[1]
+    assert glimpse("export", "out", "--data", "data").code == 1
+
+
+def test_faults_are_told_with_what_to_do(glimpse: Glimpse, folder: Path) -> None:
+    assert glimpse("backup", "damaged", "--data", "data").code == 0
+    with sqlite3.connect(folder / "damaged") as connection:
+        connection.execute("DELETE FROM examples WHERE id IN ('e1', 'e2')")
+    connection.close()
+    url = f"sqlite:///{folder}/damaged"
+    done = glimpse("verify", "--ledger", url)
+    assert done.code == 1
+    assert done.out.splitlines()[0] == "missing: 2"
+    assert "  → enroll the example again" in done.out
+    *faults, last = glimpse("verify", "--ledger", url, "--format", "json").objects
+    assert [fault["kind"] for fault in faults] == ["missing", "missing"]
+    assert last["faults"] == {"missing": 2}
+    assert len(last["head"]["digest"]) == 64
+
+
+def test_the_log_tells_every_change(glimpse: Glimpse) -> None:
+    lines = glimpse("log", "--data", "data", "--format", "json").objects
+    assert [line["revision"] for line in lines] == list(range(1, len(lines) + 1))
+    told = {line["revision"]: line["what"] for line in lines}
+    assert told[2] == "5 examples under robin; new labels robin, wren"
+    assert "2 examples under a, b; new labels a, b".replace("a, b;", "a (1), b (1);") in told.values()
+    assert {"index built, with 2 new labels", "row 3", "example e3"} <= set(told.values())
+    assert "label also, with 4 rows of the index" in told.values()
+    some = glimpse("log", "--data", "data", "--collection", "small", "--after", 20, "--format", "json").objects
+    assert some == [line for line in lines if line["collection"] == "small" and line["revision"] > 20]
+    assert some
+    first = glimpse("log", "--data", "data").out.splitlines()[1]
+    assert re.match(r" +1  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  create_collection  birds", first)
+
+
+def test_the_log_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
+    with Direct.of(tmp_path) as ledger:
+        fill(ledger)
+        command = [sys.executable, "-m", "glimpse.cli.main", "ledger", "log", "--follow", "--data", str(tmp_path)]
+        words = [*command, "--after", str(ledger.revision - 1)]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
+            try:
+                assert process.stdout
+                assert process.stdout.readline().startswith("REVISION")
+                assert "revoke_key" in process.stdout.readline()
+                ledger.enroll("birds", [LabelRecord("robin")], [example(80, "robin")])
+                assert "enroll" in process.stdout.readline()
+                process.send_signal(signal.SIGINT)
+                assert process.wait(30) == 130
+            finally:
+                process.kill()
+
+
+def test_where_there_is_no_ledger_none_is_made(glimpse: Glimpse, folder: Path) -> None:
+    for words in (("verify",), ("backup", "b"), ("export", "e"), ("log",)):
+        done = glimpse(*words, "--data", "nowhere")
+        assert done.code == 1
+        assert done.err == "glimpse: there is no ledger nowhere/ledger.sqlite; name one with --data or --ledger\n"
+    assert not (folder / "nowhere").exists()
+    assert "a ledger is sqlite" in glimpse("verify", "--ledger", "mysql://x").err

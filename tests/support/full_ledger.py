@@ -1,0 +1,105 @@
+"""A ledger with rows of every kind, and with changes of every kind behind them."""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sqlalchemy import create_engine, select
+
+from glimpse.ledger import (
+    AttachmentRecord,
+    CollectionRecord,
+    EnrollRequest,
+    ExampleRecord,
+    KeyRecord,
+    LabelRecord,
+    schema,
+)
+from support.ledgers import Direct
+
+Row = tuple[Any, ...]
+
+
+def quiet(_title: str, _total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Progress that nobody sees."""
+    return nullcontext(lambda _: None)
+
+
+def unit(number: int, dimension: int) -> bytes:
+    """A vector of length 1."""
+    values = np.random.default_rng(number).normal(size=dimension).astype("<f4")
+    return bytes((values / np.linalg.norm(values)).astype("<f4").tobytes())
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def example(number: int, label: str, dimension: int = 8, **more: Any) -> ExampleRecord:
+    return ExampleRecord(
+        f"e{number}", label, f"sha256:{sha256(str(number))}", number % 3 + 1, unit(number, dimension), **more
+    )
+
+
+def fill(ledger: Direct) -> None:
+    """Every kind of change; what is left are rows of every table, with texts, numbers and nothings of every sort."""
+    _fill_birds(ledger)
+    ledger.create_collection(CollectionRecord("gone", "backbones/a", "sha256:a", 8))
+    ledger.enroll("gone", [LabelRecord("x")], [example(90, "x")])
+    ledger.delete_collection("gone")
+    ledger.create_collection(CollectionRecord("gone", "backbones/a", "sha256:a", 8))  # another, and empty
+    small = CollectionRecord("small", "backbones/b", "sha256:b", 3, "Ünïcode ☃ 🐦\t\\", 0.1, 1 / 3, 0.9, None, 0.0, 1.0)
+    ledger.create_collection(small)
+    request = EnrollRequest("once", sha256("once"), lambda _: bytes(range(256)))
+    ledger.enroll("small", [LabelRecord("a"), LabelRecord("b")], [example(50, "a", 3), example(51, "b", 3)], request)
+    first = AttachmentRecord("built", sha256("built"), 1_700_000_000_123_456)
+    ledger.attach("small", first, [LabelRecord("a"), LabelRecord("from-index"), LabelRecord("also", role=2)])
+    ledger.bury("small", 5_000_000_000)
+    ledger.bury("small", 3)
+    ledger.delete_label("small", "also", [7, 8, 9, 11])
+    ledger.enroll("small", [], [example(52, "from-index", 3)])
+    folded = AttachmentRecord("folded", sha256("folded"), 1_700_000_000_123_457, True)
+    ledger.replace_index("small", folded, min(one.sequence for one in ledger.examples("small")) + 1, [1, 2, 2**53 + 1])
+    ledger.bury("small", 4)
+    ledger.create_collection(CollectionRecord("bare", "backbones/b", "sha256:b", 3))
+    ledger.attach("bare", first, [LabelRecord("z")])
+    ledger.detach("bare")
+    limits = {"requests": 2.5}
+    ledger.create_key(KeyRecord("id-1", "phone", b"\0salt", b"\xffhash", "classify", ["birds-*", "small"], limits))
+    ledger.create_key(KeyRecord("id-2", "old", b"s", b"h", "admin", ["*"], expire_time=1_900_000_000_000_001))
+    ledger.revoke_key("old")
+
+
+def _fill_birds(ledger: Direct) -> None:
+    ledger.create_collection(CollectionRecord("birds", "backbones/a", "sha256:a", 8, names_as_prompts=True))
+    ledger.enroll("birds", [LabelRecord("robin"), LabelRecord("wren")], [example(n, "robin") for n in range(1, 6)])
+    told = {"": "empty", "k": "", "ключ": "значение \"'\n", "long": "x" * 5_000}
+    odd = example(6, "wren", domain="", metadata=told, embedding_space="")
+    ledger.enroll("birds", [], [odd, example(7, "robin", embedding_space="sha256:child"), example(8, "wren")])
+    prompted = LabelRecord("kite", "Kite", ("a kite", "", "ein Milan é"), unit(1_000, 8), 1)
+    ledger.create_label("birds", prompted)
+    none, _ = ledger.create_label("birds", LabelRecord("none", prompts=()))
+    ledger.update_label("birds", replace(none, display_name="None of these", role=2))
+    ledger.enroll("birds", [LabelRecord("brief")], [example(9, "brief"), example(10, "robin"), example(11, "brief")])
+    ledger.delete_label("birds", "brief")
+    ledger.delete_example("birds", "e3")
+    [birds] = ledger.collections()
+    ledger.update_collection(replace(birds, display_name="Birds", coverage=0.95))
+
+
+def everything(url: str) -> dict[str, list[Row]]:
+    """Every row of every table, as values."""
+    engine, found = create_engine(url), {}
+    with engine.connect() as connection:
+        for table in schema.metadata.sorted_tables:
+            rows = connection.execute(select(table))
+            found[table.name] = sorted((tuple(map(_plain, row)) for row in rows), key=repr)
+    engine.dispose()
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
