@@ -19,13 +19,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from glimpse.server.admission import Promises
 from glimpse.server.caller import current
 from glimpse.server.errors import exhausted
 
 logger = logging.getLogger(__name__)
+#: The method that the server calls of itself; it does nothing, for whoever calls it.
+PROBE = "/glimpse.Door/Stand"
 # A queue of fewer calls, or of less time, is none: callers who wait for each answer make it that long. From there to
 # three times as long, more and more are refused: were it all at once, the backbone would run dry again and again.
 _FEW, _SECONDS = 100, 0.05
@@ -78,8 +79,11 @@ class Door:
         with folder as name:
             address = f"unix:{Path(name) / 'door'}"
             server.add_insecure_port(address)
+            handler = grpc.unary_unary_rpc_method_handler(_nothing)
+            service, method = PROBE[1:].split("/")
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
             async with grpc.aio.insecure_channel(address) as channel:
-                prober = asyncio.create_task(self._probe(health_pb2_grpc.HealthStub(channel)))
+                prober = asyncio.create_task(self._probe(channel.unary_unary(PROBE, bytes, bytes)))
                 try:
                     yield
                 finally:
@@ -105,16 +109,20 @@ class Door:
         if self._recent.total() > _REMEMBERED:
             self._recent = Counter({name: count // 2 for name, count in self._recent.items() if count > 1})
 
-    async def _probe(self, stub: Any) -> None:
+    async def _probe(self, stand: Any) -> None:
         while True:
             await self._came.wait()
             self._came.clear()
             self._sent, self._passed = self._clock(), 0
             with suppress(grpc.aio.AioRpcError):  # whatever it is answered, it was taken
-                await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)
+                await stand(b"", wait_for_ready=True)
             self.found(self._passed, self._clock() - self._sent)
             self._sent = None
             await asyncio.sleep(_PAUSE)
+
+
+async def _nothing(request: bytes, context: object) -> bytes:
+    return b""
 
 
 class OneQueue:

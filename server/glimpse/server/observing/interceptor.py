@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 from google.protobuf import descriptor_pool
 
+from glimpse.server.door import PROBE
 from glimpse.server.observing import stages
 from glimpse.server.observing.call import Call, enter, request_id_of
 from glimpse.server.observing.figures import CallFigures
@@ -37,7 +38,9 @@ class Observer(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it has 
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """The call's handler, watched."""
+        """The call's handler, watched; but not of the server's own calls."""
+        if handler_call_details.method == PROBE:
+            return await continuation(handler_call_details)
         metadata: Any = handler_call_details.invocation_metadata
         rpc = self._rpcs.get(handler_call_details.method, UNKNOWN)
         request_id, span, trace_id = request_id_of(metadata), None, ""
