@@ -82,7 +82,7 @@ def retry_delay(error: grpc.aio.AioRpcError) -> float | None:
     """When the server says to come back, in seconds; None: it refuses nothing of the kind."""
     if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
         return None
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
     for detail in status.details if status else ():
         info = error_details_pb2.RetryInfo()
         if detail.Unpack(info):
