@@ -39,6 +39,8 @@ proto: $(DEV)   ## regenerate the stubs beside the contract
 
 bench: $(DEV) $(EXPORT)  ## speed beside floors, accuracy on ../shared/data; writes bench/results/ (four hours)
 	$(BIN)/python -m bench.serve
+	$(BIN)/python -m bench.overload
+	$(BIN)/python -m bench.soak
 	$(BIN)/python -m bench.heads
 	$(BIN)/python -m bench.gallery
 	$(BIN)/python -m bench.domains

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from glimpse.server.admission import Admission
 from glimpse.server.arrivals import Arrivals
 from glimpse.server.batcher import Batcher, Encoded
+from glimpse.server.caller import Caller, enter
 from glimpse.server.errors import RequestError
 
 Rows = npt.NDArray[np.float32]
@@ -49,8 +51,10 @@ async def make(encoder: Encoder) -> AsyncIterator[Make]:
     made: list[Batcher[Any]] = []
     with ThreadPoolExecutor(1) as executor:
 
-        def make(max_batch: int = 4, queue_limit: int = 100, patient: bool = False) -> Batcher[Any]:
-            made.append(Batcher(encoder, executor, max_batch, queue_limit, patient=patient))
+        def make(
+            max_batch: int = 4, queue_limit: int = 100, patient: bool = False, seconds: float = 60.0
+        ) -> Batcher[Any]:
+            made.append(Batcher(encoder, executor, max_batch, Admission(queue_limit, seconds, 64), patient=patient))
             return made[-1]
 
         yield make
@@ -237,7 +241,7 @@ async def test_what_comes_after_closing_is_cancelled(make: Make) -> None:
 async def test_time_spent_waiting_for_another_batchers_run_is_queueing(encoder: Encoder) -> None:
     encoder.seconds = 0.05
     with ThreadPoolExecutor(1) as executor:
-        images, texts = (Batcher(encoder, executor, 4, 100) for _ in range(2))
+        images, texts = (Batcher(encoder, executor, 4, Admission(100, 60, 64)) for _ in range(2))
         first = asyncio.create_task(encode(images, item(1)))
         await asyncio.sleep(0.01)
         found = await encode(texts, item(2))
@@ -245,3 +249,37 @@ async def test_time_spent_waiting_for_another_batchers_run_is_queueing(encoder: 
         await asyncio.gather(images.close(), texts.close())
     assert found.queue_seconds > 0.03
     assert found.encode_seconds < 0.08
+
+
+async def test_a_caller_who_asks_for_little_has_his_turn_among_one_who_asks_for_much(
+    make: Make, encoder: Encoder
+) -> None:
+    batcher = make(max_batch=2)
+    encoder.gate.clear()
+    enter(Caller("greedy"))
+    many = [asyncio.create_task(encode(batcher, item(value))) for value in range(10)]
+    await asyncio.sleep(0.02)
+    enter(Caller("modest"))
+    few = [asyncio.create_task(encode(batcher, item(value))) for value in (100, 101)]
+    await asyncio.sleep(0.02)
+    encoder.gate.set()
+    await asyncio.gather(*many, *few)
+    batches = [set(batch) for batch in encoder.batches]
+    assert next(place for place, batch in enumerate(batches) if 100 in batch) <= 1 + (len(batches[0]) == 1)
+    assert next(place for place, batch in enumerate(batches) if 101 in batch) <= 3
+
+
+async def test_the_longest_wait_is_told_before_an_input_is_decoded(make: Make, encoder: Encoder) -> None:
+    batcher = make(max_batch=1, seconds=0.1)
+    encoder.seconds = 0.05
+    for _ in range(10):
+        await encode(batcher, item(1))  # from here on an input is known to take about 0.05 s
+    encoder.gate.clear()
+    tasks = [asyncio.create_task(encode(batcher, item(value))) for value in range(4)]
+    await asyncio.sleep(0.02)
+    with pytest.raises(RequestError, match="QUEUE_FULL") as caught:
+        batcher.admission.check()
+    assert caught.value.retry_delay
+    encoder.gate.set()
+    await asyncio.gather(*tasks)
+    batcher.admission.check()

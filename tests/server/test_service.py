@@ -1,7 +1,6 @@
 """Health, reflection, backbones, settings, restart with another backbone."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -13,6 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from server.test_collections import enroll
 
 from glimpse.server.backbones import Backbones, LoadedBackbone
+from glimpse.server.pools import FairPool
 from glimpse.server.settings import SettingsError, load_settings
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
@@ -140,7 +140,7 @@ def test_a_provider_that_is_not_there_is_told_at_the_start(bundles: tuple[Path, 
 
 
 async def test_several_backbones_are_told_that_they_share_the_cores(bundles: tuple[Path, Path]) -> None:
-    with ThreadPoolExecutor(1) as decoders:
+    with FairPool(1, "decode") as decoders:
         for folders, spinning in ((bundles, {"0"}), (bundles[:1], {""})):
             backbones = list(Backbones.load(load_settings(backbone=folders), decoders))
             found = {spinning_of(backbone) for backbone in backbones}

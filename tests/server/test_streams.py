@@ -1,13 +1,15 @@
 """`ordered`: in order, a window at a time, tidy when it ends early."""
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from glimpse.server.duty import Duty
-from glimpse.server.errors import RequestError
-from glimpse.server.streams import ordered
+from glimpse.server.errors import RequestError, exhausted
+from glimpse.server.streams import ordered, patiently
 
 
 class Source:
@@ -109,3 +111,20 @@ async def test_a_server_that_stops_answers_what_it_began_and_ends_the_stream() -
     with pytest.raises(RequestError) as caught:
         await anext(answers)
     assert caught.value.reason == "STOPPING"
+
+
+async def test_a_stream_waits_for_room_and_is_told_only_what_it_has_no_time_for() -> None:
+    refused = [exhausted("QUEUE_FULL", "later", 0.01)] * 3
+
+    async def work() -> int:
+        if refused:
+            raise refused.pop()
+        return 7
+
+    assert await patiently(work, math.inf) == 7
+    refused += [exhausted("QUEUE_FULL", "later", 60.0)]
+    with pytest.raises(RequestError, match="QUEUE_FULL"):
+        await patiently(work, time.monotonic() + 1)
+    refused += [exhausted("TOO_MANY_EXAMPLES", "no", None)]
+    with pytest.raises(RequestError, match="TOO_MANY_EXAMPLES"):
+        await patiently(work, math.inf)

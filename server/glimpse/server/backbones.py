@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -22,8 +22,10 @@ from glimpse.backbone import (
 )
 from glimpse.backbone.encoder import GPU_BATCH
 from glimpse.fewshot.decision import EXAMPLE_SCALE
+from glimpse.server.admission import Admission
 from glimpse.server.batcher import Batcher, Vectors
 from glimpse.server.errors import RequestError, invalid, not_found
+from glimpse.server.pools import FairPool
 from glimpse.server.prompt_cache import PromptCache
 from glimpse.server.settings import Settings
 
@@ -31,12 +33,14 @@ Pixels = npt.NDArray[np.uint8]
 TokenIds = npt.NDArray[np.int64]
 # Characters that are tokenised in less time than a thread takes to be asked.
 _INLINE_TEXT = 500
+# Runs of inputs ahead of another that are not many: as callers who wait for each answer bring them.
+_FEW_RUNS = 4
 
 
 class LoadedBackbone:
     """One bundle, ready to embed. Images and texts queue apart, and share one device thread."""
 
-    def __init__(self, bundle: Bundle, settings: Settings, decoders: Executor, *, shared: bool = False) -> None:
+    def __init__(self, bundle: Bundle, settings: Settings, decoders: FairPool, *, shared: bool = False) -> None:
         """`shared`: whether other backbones run on the same cores. Raises BundleError."""
         self.manifest: Manifest = bundle.manifest
         #: What cosines to prompts are multiplied with before softmax. Where texts alone are read, they lie as near to
@@ -56,8 +60,12 @@ class LoadedBackbone:
         self._device = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{self.manifest.name}")
         on_cpu = self.encoder.on_cpu
         max_batch = settings.max_batch or self.encoder.usual_batch
-        self.images = Batcher(self._encode_images, self._device, max_batch, settings.queue_limit, patient=on_cpu)
-        self.texts = Batcher(self._encode_texts, self._device, max_batch, settings.queue_limit, patient=on_cpu)
+
+        def admission() -> Admission:
+            return Admission(settings.queue_limit, settings.queue_seconds, _FEW_RUNS * max_batch)
+
+        self.images = Batcher(self._encode_images, self._device, max_batch, admission(), patient=on_cpu)
+        self.texts = Batcher(self._encode_texts, self._device, max_batch, admission(), patient=on_cpu)
 
     @property
     def name(self) -> str:
@@ -73,8 +81,7 @@ class LoadedBackbone:
         rule = self.manifest.image
         if rule is None:
             raise self._cannot_read("images")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._decoders, decode_image, image, rule, self._limits)
+        return await self._decoders.run(decode_image, image, rule, self._limits)
 
     async def tokenize(self, text: str) -> tuple[TokenIds, bool]:
         """A text's token ids, (T,), and whether it was cut to the context. Raises RequestError."""
@@ -83,8 +90,7 @@ class LoadedBackbone:
         if len(text) <= _INLINE_TEXT:
             tokens = self._tokenizer.encode(text)
         else:
-            loop = asyncio.get_running_loop()
-            tokens = await loop.run_in_executor(self._decoders, self._tokenizer.encode, text)
+            tokens = await self._decoders.run(self._tokenizer.encode, text)
         return tokens.ids, tokens.truncated
 
     async def close(self) -> None:
@@ -123,7 +129,7 @@ class Backbones:
             raise BundleError(Path(twice), "two bundles have this name; export one of them under another")
 
     @classmethod
-    def load(cls, settings: Settings, decoders: Executor) -> Self:
+    def load(cls, settings: Settings, decoders: FairPool) -> Self:
         """Loads the settings' bundles, or the bundled one. Raises BundleError."""
         folders: Sequence[Path] = settings.backbone or (bundled(),)
         shared = len(folders) > 1

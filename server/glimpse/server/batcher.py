@@ -1,14 +1,13 @@
 """Many callers, one device: whenever it is free, it takes what is waiting.
 
 An idle device starts at once, a busy one finds a batch when it comes back. Only where decoding takes the encoder's own
-cores does it let inputs that are on their way come first, for a part of the time that one of them takes. Bounded: a
-caller takes a place first, and past the limit is told when to return. Entries whose caller has gone, or whose deadline
+cores does it let inputs that are on their way come first, for a part of the time that one of them takes. Callers are
+served in turn. Bounded: a caller takes a place first (admission.py). Entries whose caller has gone, or whose deadline
 has passed, are dropped before they cost anything.
 """
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -18,9 +17,11 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from glimpse.server.admission import Admission
 from glimpse.server.arrivals import Arrivals
-from glimpse.server.errors import deadline_exceeded, exhausted
+from glimpse.server.errors import deadline_exceeded
 from glimpse.server.observing import metrics
+from glimpse.server.turns import Turns
 
 # The items: plain arrays of pixels or token ids.
 T = TypeVar("T", bound=npt.NDArray[Any])
@@ -57,7 +58,7 @@ class Batcher(Generic[T]):
         encode: Callable[[Sequence[T]], Vectors],
         executor: Executor,
         max_batch: int,
-        queue_limit: int,
+        admission: Admission,
         *,
         patient: bool = False,
     ) -> None:
@@ -68,9 +69,8 @@ class Batcher(Generic[T]):
         self._encode = encode
         self._executor = executor
         self.max_batch = max_batch
-        self._queue_limit = queue_limit
-        self._queue: deque[_Entry[T]] = deque()
-        self._places = 0
+        self.admission = admission
+        self._queue: Turns[_Entry[T]] = Turns()
         self._closed = False
         self._patient = patient
         self._arrivals = Arrivals()
@@ -82,39 +82,34 @@ class Batcher(Generic[T]):
     def place(self) -> Iterator["Place[T]"]:
         """A place in the queue, held from before the input is decoded until its vector is there.
 
-        Raises RequestError RESOURCE_EXHAUSTED, with the time by which the queue should have been worked off.
+        Raises RequestError RESOURCE_EXHAUSTED, with the time by which those ahead should have been served.
         """
-        if self._places >= self._queue_limit:
-            metrics.inputs_rejected.labels("QUEUE_FULL").inc()
-            wait = self._places * self._seconds_per_item
-            raise exhausted("QUEUE_FULL", f"{self._places} inputs are waiting; send this one again later", wait)
-        self._places += 1
-        self._arrivals.admitted(time.monotonic())
-        place = Place(self)
-        try:
-            yield place
-        finally:
-            self._places -= 1
-            place.ready()
+        with self.admission.place() as caller:
+            self._arrivals.admitted(time.monotonic())
+            place = Place(self, caller)
+            try:
+                yield place
+            finally:
+                place.ready()
 
     def ready(self) -> None:
         """An input with a place is decoded, or has failed. Called by the place."""
         self._arrivals.ready()
         self._changed.set()
 
-    def put(self, item: T, deadline: float) -> asyncio.Future[Encoded]:
+    def put(self, caller: str, item: T, deadline: float) -> asyncio.Future[Encoded]:
         """Queues a decoded input; its vector will be the result. Called by the place."""
         future: asyncio.Future[Encoded] = asyncio.get_running_loop().create_future()
         if self._closed:
             future.cancel()
             return future
-        self._queue.append(_Entry(item, future, deadline, time.monotonic()))
+        self._queue.put(caller, _Entry(item, future, deadline, time.monotonic()))
         return future
 
     @property
     def depth(self) -> int:
         """How many inputs have a place."""
-        return self._places
+        return self.admission.taken
 
     async def close(self) -> None:
         """Ends the worker; what still waits is cancelled."""
@@ -157,7 +152,7 @@ class Batcher(Generic[T]):
         batch: list[_Entry[T]] = []
         now = time.monotonic()
         while self._queue and len(batch) < self.max_batch:
-            entry = self._queue.popleft()
+            entry = self._queue.take()
             if entry.future.done():  # the caller was cancelled
                 continue
             if entry.deadline <= now:
@@ -200,13 +195,14 @@ class Batcher(Generic[T]):
 class Place(Generic[T]):
     """One input's place in a batcher's queue."""
 
-    def __init__(self, batcher: Batcher[T]) -> None:
+    def __init__(self, batcher: Batcher[T], caller: str) -> None:
         self._batcher = batcher
+        self._caller = caller
         self._decoding = True
 
     async def encode(self, item: T, deadline: float = np.inf) -> Encoded:
         """The decoded item's vector. `deadline` in time.monotonic() seconds."""
-        vector = self._batcher.put(item, deadline)
+        vector = self._batcher.put(self._caller, item, deadline)
         self.ready()
         return await vector
 

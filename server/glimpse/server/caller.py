@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from glimpse.server.access.limits import Meter
@@ -13,7 +13,10 @@ from glimpse.v1 import types_pb2
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`name`: of the key, or `jwt:` and a token's subject; empty where nobody has to say who he is."""
+    """`name`: of the key, or `jwt:` and a token's subject; empty where nobody has to say who he is.
+
+    `peer`: his connection.
+    """
 
     name: str = ""
     grants: tuple[Grant, ...] = (Grant(Scope.ADMIN),)
@@ -23,6 +26,12 @@ class Caller:
     recheck: Callable[[], None] = lambda: None
     #: Of the rpc that is being answered.
     scope: Scope = Scope.READ
+    peer: str = ""
+
+    @property
+    def turn(self) -> str:
+        """As whom he takes turns. Without a name each connection is one: keys prevent gaining by opening many."""
+        return self.name or self.peer
 
     def check_need(self, need: Need) -> None:
         """Raises RequestError PERMISSION_DENIED where no grant could let an rpc through."""
@@ -68,6 +77,11 @@ _current: ContextVar[Caller] = ContextVar("caller", default=_NOBODY)
 def current() -> Caller:
     """Whoever made the call that is being answered."""
     return _current.get()
+
+
+def connected(peer: str) -> None:
+    """From here on, whoever calls does so from there."""
+    _current.set(replace(_current.get(), peer=peer))
 
 
 def enter(caller: Caller) -> None:

@@ -11,11 +11,11 @@ from glimpse.server.classifying import Options, classify_inputs, zero_shot
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import embed_all
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
-from glimpse.server.neighborhood import Wanted, search_all
+from glimpse.server.neighborhood import Wanted, check_searchable, search_all
 from glimpse.server.observing.stages import spent
 from glimpse.server.results import good_vectors, input_fields, settle
 from glimpse.server.rpc import Context, deadline_of, streaming, unary
-from glimpse.server.streams import first_config, inputs_of, ordered
+from glimpse.server.streams import first_config, inputs_of, ordered, patiently
 from glimpse.server.view import CollectionView
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import classification_service_pb2_grpc, types_pb2
@@ -56,14 +56,17 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         await self.rooms.catalog.reach(options.min_revision, deadline)
         self._views(config.collections, "config.collections")
 
+        async def classify(item: types_pb2.Input) -> list[pb.ClassifyResult]:
+            # Found anew for every input: a collection may be deleted while the stream is open.
+            views = self._views(config.collections, "config.collections")
+            return await classify_inputs(self.rooms, views, [item], ["input"], options, deadline)
+
         async def answer(item: types_pb2.Input | RequestError) -> pb.StreamClassifyResponse:
             if isinstance(item, RequestError):
                 return pb.StreamClassifyResponse(result=pb.ClassifyResult(status=item_status(item)))
             try:
                 current().spend(item)
-                # Found anew for every input: a collection may be deleted while the stream is open.
-                views = self._views(config.collections, "config.collections")
-                [result] = await classify_inputs(self.rooms, views, [item], ["input"], options, deadline)
+                [result] = await patiently(lambda: classify(item), deadline)
             except RequestError as refusal:
                 result = pb.ClassifyResult(id=item.id, status=item_status(refusal))
             return pb.StreamClassifyResponse(result=result)
@@ -99,6 +102,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         _check_labels(view, request.label_ids)
         if request.domains:
             check_count(request.domains, _MAX_DOMAINS, "domains")
+        check_searchable(self.rooms, view, len(request.inputs), deadline)
         source = self.rooms.source_of(view)
         outcomes = await embed_all(source, request.inputs, input_fields(request.inputs), deadline)
         revision, asked = view.record.revision, time.monotonic()

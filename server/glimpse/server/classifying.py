@@ -14,7 +14,7 @@ from glimpse.server.context import Rooms
 from glimpse.server.embedding import Embedded, embed_all
 from glimpse.server.errors import RequestError, invalid
 from glimpse.server.naming import prompt_names
-from glimpse.server.neighborhood import look_around
+from glimpse.server.neighborhood import check_searchable, look_around
 from glimpse.server.observing.stages import spent
 from glimpse.server.prompts import prompt_directions
 from glimpse.server.results import Outcome, good_vectors, settle
@@ -58,6 +58,8 @@ async def classify_inputs(
 ) -> list[pb.ClassifyResult]:
     """Embeds each input once for each backbone, then asks every collection. Raises RequestError."""
     started = time.monotonic()
+    for view in views:
+        check_searchable(rooms, view, len(inputs), deadline)
     vectors_given = any(item.WhichOneof("content") == "vector" for item in inputs)
     sources = [rooms.source_of(view) for view in views]
     keys = [_pass_of(source, vectors_given) for source in sources]

@@ -2,16 +2,17 @@
 
 import asyncio
 from asyncio import Task
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
+from glimpse.server.door import Door
 from glimpse.server.duty import Duty
 from glimpse.server.fitter import Fitter
 from glimpse.server.indexes import Indexes
 from glimpse.server.observing.answered import Answered
 from glimpse.server.observing.figures import CallFigures
+from glimpse.server.searchers import Searchers
 from glimpse.server.settings import Settings
 from glimpse.server.spaces import Source, source_of_collection
 from glimpse.server.view import CollectionView
@@ -25,13 +26,14 @@ class Rooms:
     backbones: Backbones
     catalog: Catalog
     fitter: Fitter
-    searchers: ThreadPoolExecutor
+    searchers: Searchers
     indexes: Indexes
+    duty: Duty
+    door: Door
     #: Held by whoever compacts.
     compacting: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Those that run, by what they are of; each gives the revision that it made.
     compactions: dict[CollectionView, Task[int]] = field(default_factory=dict)
-    duty: Duty = field(default_factory=Duty)
     calls: CallFigures = field(default_factory=CallFigures)
     answered: Answered = field(default_factory=Answered)
 

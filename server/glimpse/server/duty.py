@@ -1,36 +1,74 @@
-"""What the server is working on: so that a drain waits for work, and for nothing else."""
+"""What the server is working on: so that a drain waits for work and for nothing else, and memory has a bound."""
 
 import asyncio
-from contextlib import suppress
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-from glimpse.server.errors import Code, RequestError
+from glimpse.server.caller import current
+from glimpse.server.errors import Code, RequestError, exhausted
 
 _COME_BACK_SECONDS = 1.0
 
 
 class Duty:
-    """Counts running calls and stream inputs, each `with duty:`; once stopping, takes no more."""
+    """Counts running calls and stream inputs, and their bytes; once stopping, takes no more.
 
-    def __init__(self) -> None:
-        self._running = 0
+    `most_bytes`: of requests that are being answered, together. Where they are too many, a caller is refused who would
+    have more than his part of them, so that one does not have all of it when another comes.
+    """
+
+    def __init__(self, most_bytes: float = math.inf) -> None:
+        self._most_bytes = most_bytes
+        #: Calls and stream inputs, and their bytes.
+        self.running = 0
         self._idle = asyncio.Event()
         self._idle.set()
         #: Whether every backbone is warm.
         self.ready = False
+        self._room = asyncio.Event()
+        self._room.set()
+        self._bytes: Counter[str] = Counter()  # by caller
+        self.held = 0
         #: Set when no more work is taken.
         self.stopping = asyncio.Event()
 
-    def __enter__(self) -> None:
-        """Begins one call, or one input of a stream. Raises RequestError UNAVAILABLE while stopping."""
+    def check(self, size: int) -> None:
+        """Of a call, before it is begun. Raises RequestError RESOURCE_EXHAUSTED where memory has no room for it."""
+        if not self.held or self.held + size <= self._most_bytes:
+            return
+        caller = current().turn
+        callers = len(self._bytes) + (caller not in self._bytes)
+        if self._bytes.get(caller, 0) + size > self._most_bytes / callers:
+            told = f"requests of {self.held} bytes are being answered; send this one again later"
+            raise exhausted("QUEUE_FULL", told, _COME_BACK_SECONDS)
+
+    async def room(self) -> None:
+        """Waits until there is room for more; for streams, whose sender is held back so."""
+        while not self._room.is_set():
+            await self._room.wait()
+
+    @contextmanager
+    def of(self, size: int) -> Iterator[None]:
+        """One call, or one input of a stream. Raises RequestError UNAVAILABLE while stopping."""
         if self.stopping.is_set():
             raise stopping()
-        self._running += 1
-        self._idle.clear()
+        caller = current().turn
+        self._count(caller, 1, size)
+        try:
+            yield
+        finally:
+            self._count(caller, -1, -size)
 
-    def __exit__(self, *_: object) -> None:
-        self._running -= 1
-        if not self._running:
-            self._idle.set()
+    def _count(self, caller: str, calls: int, size: int) -> None:
+        self.running += calls
+        self.held += size
+        self._bytes[caller] += size
+        if not self._bytes[caller]:
+            del self._bytes[caller]
+        _set(self._idle, not self.running)
+        _set(self._room, self.held < self._most_bytes)
 
     async def stop(self, seconds: float) -> None:
         """Takes no more work, and waits at most so long for what is running."""
@@ -38,6 +76,10 @@ class Duty:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
+
+
+def _set(event: asyncio.Event, value: bool) -> None:
+    (event.set if value else event.clear)()
 
 
 def stopping() -> RequestError:

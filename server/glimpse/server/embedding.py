@@ -13,6 +13,7 @@ from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.batcher import Encoded
 from glimpse.server.checks import MAX_NAME
 from glimpse.server.errors import Code, RequestError, as_request_error, invalid
+from glimpse.server.observing import metrics
 from glimpse.server.observing.stages import spent
 from glimpse.server.spaces import Source, mismatch
 from glimpse.v1 import types_pb2
@@ -39,12 +40,19 @@ async def embed_all(
     """
     results: list[Embedded | RequestError] = []
     waiting: list[tuple[int, asyncio.Task[Embedded | RequestError]]] = []
+    refusals: dict[str | None, RequestError | None] = {}  # by kind of input: asked once, before anything is begun
     for position, (item, field) in enumerate(zip(inputs, fields, strict=True)):
+        kind = item.WhichOneof("content")
+        if kind not in refusals:
+            refusals[kind] = _refusal(source, kind, deadline)
         if len(item.id) > MAX_NAME:
             results.append(invalid("TOO_LONG", f"{len(item.id)} characters; at most {MAX_NAME}", f"{field}.id"))
-        elif item.WhichOneof("content") == "vector":
+        elif kind == "vector":
             # No task for a vector: there is nothing to wait for, and this is the fastest call there is.
             results.append(_given_vector(source, item.vector, field))
+        elif refusal := refusals[kind]:
+            metrics.inputs_rejected.labels(refusal.reason).inc()
+            results.append(refusal.at(f"{field}.{kind}"))
         else:
             waiting.append((position, asyncio.create_task(_embed(source, item, field, deadline))))
             results.append(_NOT_YET)
@@ -61,6 +69,18 @@ async def embed_all(
 
 
 _NOT_YET = RequestError(Code.INTERNAL, "INTERNAL", "not embedded")
+
+
+def _refusal(source: Source, kind: str | None, deadline: float) -> RequestError | None:
+    """Where the backbone has too much to do for a call's inputs of this kind."""
+    backbone = source.backbone
+    if kind not in ("image", "text") or isinstance(backbone, RequestError):
+        return None  # what is wrong otherwise is told of each input
+    try:
+        (backbone.images if kind == "image" else backbone.texts).admission.check(deadline)
+    except RequestError as refusal:
+        return refusal
+    return None
 
 
 def _given_vector(source: Source, given: types_pb2.Vector, field: str) -> Embedded | RequestError:

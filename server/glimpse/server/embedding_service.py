@@ -14,7 +14,7 @@ from glimpse.server.errors import RequestError, item_status
 from glimpse.server.results import Outcome, good_vectors, input_fields, settle
 from glimpse.server.rpc import Context, deadline_of, streaming, unary
 from glimpse.server.spaces import Source, source_of_backbone
-from glimpse.server.streams import first_config, inputs_of, ordered
+from glimpse.server.streams import first_config, inputs_of, ordered, patiently
 from glimpse.v1 import embedding_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2_grpc, types_pb2
 
@@ -54,7 +54,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             outcomes: list[Outcome]
             try:
                 current().spend(item)
-                outcomes = await embed_all(source, [item], ["input"], deadline)
+                outcomes = await patiently(lambda: embed_all(source, [item], ["input"], deadline), deadline)
             except RequestError as refusal:
                 outcomes = [refusal]
             [result] = _results(source, [item], outcomes, started)

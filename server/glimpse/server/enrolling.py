@@ -15,6 +15,7 @@ from glimpse.server.embedding import Embedded, embed_all
 from glimpse.server.enroll_results import Item, results_of
 from glimpse.server.errors import RequestError, exhausted, invalid, not_found
 from glimpse.server.findings import look_at
+from glimpse.server.neighborhood import check_searchable
 from glimpse.server.observing.stages import spent
 from glimpse.server.spaces import mismatch
 from glimpse.server.view import CollectionView
@@ -35,6 +36,7 @@ async def enroll(
             return await _measured(rooms, view, request, before, deadline)
     items = [Item(new) for new in request.examples]
     _refuse_what_cannot_be(rooms, view, request, items)
+    check_searchable(rooms, view, len(items), deadline)
     await _embed(rooms, view, items, deadline)
     good = [item for item in items if item.record and not item.refusal]
     for item, finding in zip(

@@ -35,6 +35,13 @@ class Wanted:
     domains: Collection[str]
 
 
+def check_searchable(rooms: Rooms, view: CollectionView, count: int, deadline: float) -> None:
+    """Before `count` inputs are embedded: raises RequestError where their search would have to wait too long."""
+    rows = max(len(index) for index in (view.index, view.negatives, view.unlabeled))
+    if not view.engine.lda.dense or count * view.record.dimension * rows > _INLINE_SEARCH:
+        rooms.searchers.admission.check(deadline)
+
+
 async def look_around(rooms: Rooms, view: CollectionView, queries: Array, k: int) -> Neighborhood:
     """Finds what an answer needs, and the k nearest examples as its evidence."""
     if not len(queries) or not view.engine.labels:
@@ -75,13 +82,12 @@ async def search(
     """The k nearest examples in an index, all or some; nearest first. In a thread where others would wait."""
     if not len(index):
         return [[] for _ in queries]
-    loop = asyncio.get_running_loop()
     while True:
         below = view.examples.attachment
         among = view.examples.among(wanted.labels, wanted.domains) if wanted else None
         if queries.size * len(index) <= _INLINE_SEARCH:
             return view.named(*index.search(queries, k, among))
-        found = await loop.run_in_executor(rooms.searchers, index.search, queries, k, among)
+        found = await rooms.searchers.run(index.search, queries, k, among)
         # Another index below calls its rows otherwise.
         if view.examples.attachment is below:
             return view.named(*found)
@@ -91,9 +97,9 @@ async def _among_candidates(
     rooms: Rooms, view: CollectionView, queries: Array, k: int
 ) -> tuple[Rows, list[list[Neighbor]]]:
     """Labels that come into question, and the nearest of their examples."""
-    found, loop = view.gallery.index, asyncio.get_running_loop()
+    found = view.gallery.index
     if found is not None:
-        _, numbers = await loop.run_in_executor(rooms.searchers, found.search, queries, CANDIDATES)
+        _, numbers = await rooms.searchers.run(found.search, queries, CANDIDATES)
         if view.index.based:  # its vectors are on disk, and it finds the nearest by itself
             near = await search(rooms, view, view.index, queries, k)
             return view.gallery.rows(view.engine, numbers), near

@@ -1,8 +1,8 @@
 """The rooms of a server, opened and closed."""
 
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import faiss
 from threadpoolctl import threadpool_limits
@@ -13,9 +13,13 @@ from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
 from glimpse.server.compacting import stop_compactions
 from glimpse.server.context import Rooms
+from glimpse.server.door import Door
+from glimpse.server.duty import Duty
 from glimpse.server.fitter import Fitter
 from glimpse.server.heads import HEADS
 from glimpse.server.indexes import Indexes
+from glimpse.server.pools import FairPool
+from glimpse.server.searchers import Searchers
 from glimpse.server.settings import Settings
 
 
@@ -29,10 +33,9 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
         faiss.omp_set_num_threads(1)
         stack.enter_context(threadpool_limits(1, user_api="blas"))
-        decoders = stack.enter_context(ThreadPoolExecutor(settings.decode_threads, "decode"))
+        decoders = stack.enter_context(FairPool(settings.decode_threads, "decode"))
         # OpenMP keeps its thread count for each thread that asks: this one has to be told too.
-        one_thread = (faiss.omp_set_num_threads, (1,))
-        searchers = stack.enter_context(ThreadPoolExecutor(1, "search", *one_thread))
+        searchers = stack.enter_context(Searchers(settings, partial(faiss.omp_set_num_threads, 1)))
         backbones = Backbones.load(settings, decoders)
         for backbone in backbones:
             stack.push_async_callback(backbone.close)
@@ -42,6 +45,7 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         stack.enter_context(FolderLock(settings.data))
         catalog = Catalog.open(settings.ledger_url, indexes, fitter.touch)
         stack.push_async_callback(catalog.close)
-        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes)
+        duty, door = Duty(settings.max_held_bytes), Door(settings.queue_seconds)
+        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes, duty, door)
         stack.push_async_callback(stop_compactions, rooms)
         yield rooms

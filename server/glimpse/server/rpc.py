@@ -9,7 +9,8 @@ from typing import Any, NoReturn, TypeVar
 import grpc
 import numpy as np
 
-from glimpse.server.caller import current
+from glimpse.server.caller import connected, current
+from glimpse.server.door import Door
 from glimpse.server.duty import Duty, stopping
 from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted
 
@@ -31,9 +32,12 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
     @functools.wraps(method)
     async def answer(self: S, request: Q, context: Context) -> R:
         try:
-            check_size(self, request)
+            connected(context.peer())
+            _door_of(self).enter()
+            size, duty = check_size(self, request), duty_of(self)
             current().spend(request)
-            with duty_of(self):
+            duty.check(size)
+            with duty.of(size):
                 if getattr(self, "refreshes", False):
                     await self.rooms.catalog.refresh()  # type: ignore[attr-defined]
                 return await method(self, request, context)
@@ -52,6 +56,8 @@ def streaming(
     @functools.wraps(method)
     async def answer(self: S, requests: AsyncIterator[Q], context: Context) -> AsyncIterator[R]:
         try:
+            connected(context.peer())
+            _door_of(self).enter()
             if duty_of(self).stopping.is_set():
                 raise stopping()
             async for response in method(self, requests, context):
@@ -64,19 +70,26 @@ def streaming(
     return answer
 
 
-def check_size(servicer: Any, request: Any) -> None:
-    """Raises RequestError where a message is over the limit. (gRPC itself refuses only far greater ones.)"""
-    size, most = request.ByteSize(), servicer.settings.max_message_bytes
+def check_size(servicer: Any, request: Any) -> int:
+    """A message's bytes. Raises RequestError where they are over the limit. (gRPC itself refuses only far more.)"""
+    size: int = request.ByteSize()
+    most = servicer.settings.max_message_bytes
     if size > most:
         raise exhausted(
             "MESSAGE_TOO_LARGE", f"a message of {size} bytes; at most {most}. Send fewer inputs in one call"
         )
+    return size
 
 
 def duty_of(servicer: Any) -> Duty:
     """Where a service's work is counted."""
     duty: Duty = servicer.rooms.duty
     return duty
+
+
+def _door_of(servicer: Any) -> Door:
+    door: Door = servicer.rooms.door
+    return door
 
 
 def deadline_of(context: Context) -> float:

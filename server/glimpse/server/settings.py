@@ -61,6 +61,8 @@ class Settings(BaseSettings):
 
     max_batch: Annotated[int | None, Field(ge=1, description="inputs in one run of a backbone")] = None
     queue_limit: Annotated[int, Field(ge=1, description="inputs waiting for a backbone")] = 1_024
+    queue_seconds: Annotated[float, Field(gt=0, description="the longest wait for a backbone")] = 5.0
+    max_held_bytes: Annotated[int, Field(ge=MIB, description="of requests being answered, together")] = 512 * MIB
     max_inputs: Annotated[int, Field(ge=1, description="inputs in one call")] = 256
     max_message_bytes: Annotated[int, Field(ge=MIB)] = 16 * MIB
     max_image_side: Annotated[int, Field(ge=1, description="pixels")] = 8_192

@@ -1,6 +1,7 @@
 """Bidirectional streams: a config first, then inputs; answers in the inputs' order, reading ahead a little."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -34,10 +35,29 @@ async def inputs_of(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterato
             yield request.input
 
 
+async def patiently(work: Callable[[], Awaitable[R]], deadline: float) -> R:
+    """What `work` finds, of one input. A stream is not told to come back while there is time: it is held up.
+
+    Raises RequestError. `deadline` in time.monotonic() seconds.
+    """
+    while True:
+        try:
+            return await work()
+        except RequestError as refusal:
+            if refusal.reason != "QUEUE_FULL" or refusal.retry_delay is None:
+                raise
+            if time.monotonic() + refusal.retry_delay > deadline:
+                raise
+            delay = refusal.retry_delay
+        await asyncio.sleep(delay)
+
+
 async def ordered(
     inputs: AsyncIterator[T], work: Callable[[T], Awaitable[R]], window: int, duty: Duty
 ) -> AsyncIterator[R]:
     """Works on up to `window` inputs at once and yields in their order; reads no further ahead than that.
+
+    Nor does it where the requests being answered take all the memory they may.
 
     Raises RequestError UNAVAILABLE, after what was begun is answered, when the server stops.
     """
@@ -46,13 +66,14 @@ async def ordered(
     running: set[asyncio.Future[R]] = set()
 
     async def answer(item: T) -> R:
-        with duty:
+        with duty.of(item.ByteSize() if isinstance(item, types_pb2.Input) else 0):
             return await work(item)
 
     async def feed() -> None:
         try:
             async for item in inputs:
                 await slots.acquire()
+                await duty.room()
                 task = asyncio.ensure_future(answer(item))
                 running.add(task)
                 task.add_done_callback(running.discard)

@@ -1,11 +1,13 @@
 """Watches every call, from outside all that may refuse it."""
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
 
+from glimpse.server.door import PROBE
 from glimpse.server.observing import stages
 from glimpse.server.observing.call import Call, enter, request_id_of
 from glimpse.server.observing.figures import CallFigures
@@ -37,7 +39,9 @@ class Observer(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it has 
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """The call's handler, watched."""
+        """The call's handler, watched; but not of the server's own calls."""
+        if handler_call_details.method == PROBE:
+            return await continuation(handler_call_details)
         metadata: Any = handler_call_details.invocation_metadata
         rpc = self._rpcs.get(handler_call_details.method, UNKNOWN)
         request_id, span, trace_id = request_id_of(metadata), None, ""
@@ -62,6 +66,13 @@ def _watched(handler: Any, watch: Callable[[Context], Watch]) -> Any:
     make = _MAKE[handler.request_streaming, handler.response_streaming]
     if handler.response_streaming:
         many = handler.stream_stream if handler.request_streaming else handler.unary_stream
+        if inspect.iscoroutinefunction(many):  # which writes its answers itself, as that of a health's Watch
+
+            async def wrote(requests: Any, context: Context) -> None:
+                with watch(context):
+                    await many(requests, context)
+
+            return make(wrote, handler.request_deserializer, handler.response_serializer)
 
         async def answers(requests: Any, context: Context) -> AsyncIterator[Any]:
             with watch(context):

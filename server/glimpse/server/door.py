@@ -1,0 +1,139 @@
+"""How long calls wait before anybody looks at them, and who is sent away while that is long.
+
+Calls that gRPC has received stand in a queue of its own until the event loop takes them, one at a time. Where the loop
+itself is what is busy (a small backbone, vectors), that queue grows, and nothing in this process sees it: gRPC lets it
+grow to thousands, then cancels calls without a reason. So while calls come, one of the server's own stands in the same
+queue, over a socket in a folder that only this user may enter. What it waits is what all wait, and as many calls as are
+taken meanwhile stood before it. All methods have to share that queue: see `OneQueue`.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import grpc
+
+from glimpse.server.admission import Promises
+from glimpse.server.caller import current
+from glimpse.server.errors import exhausted
+
+logger = logging.getLogger(__name__)
+#: The method that the server calls of itself; it does nothing, for whoever calls it.
+PROBE = "/glimpse.Door/Stand"
+# A queue of fewer calls, or of less time, is none: callers who wait for each answer make it that long. From there to
+# three times as long, more and more are refused: were it all at once, the backbone would run dry again and again.
+_FEW, _SECONDS = 100, 0.05
+# Who asks for less than this part of what callers ask for in the mean is refused only from so many seconds on: together
+# such callers ask for less than half.
+_MODEST, _MODEST_SECONDS = 0.5, 1.0
+# Between two probes. What one found is true for so long.
+_PAUSE, _TRUE_FOR = 0.02, 0.05
+# Over so many calls shares are counted.
+_REMEMBERED = 1_000
+
+
+class Door:
+    """Where every call passes when it is taken from gRPC's queue. Lives on one event loop."""
+
+    def __init__(self, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """`longest`: the longest time that a caller is told to stay away."""
+        self._clock = clock
+        self._promises = Promises(longest, clock)
+        self._came = asyncio.Event()
+        self._sent: float | None = None
+        self._passed = 0  # calls since the probe was sent
+        self._found = (0, 0.0, 0.0)  # by the last one: calls before it, seconds, and when
+        self._recent: Counter[str] = Counter()
+
+    def enter(self) -> None:
+        """A call is taken. Raises RequestError RESOURCE_EXHAUSTED for some, or all, where too many stand behind it."""
+        self._passed += 1
+        self._came.set()
+        caller = current().turn
+        self._count(caller)
+        queued, seconds = self._queue()
+        if queued < _FEW or seconds < _SECONDS:
+            return
+        modest = self._recent[caller] * len(self._recent) < _MODEST * self._recent.total()
+        pressure = 0.5 * (seconds / _SECONDS - 1)
+        if seconds >= _MODEST_SECONDS if modest else random.random() < pressure:
+            delay = self._promises.next(seconds, seconds / queued)
+            raise exhausted("QUEUE_FULL", f"{queued} calls are waiting; send this one again later", delay)
+
+    @asynccontextmanager
+    async def watched(self, server: grpc.aio.Server) -> AsyncIterator[None]:
+        """Probes the queue of a server, from before it starts."""
+        try:
+            folder = TemporaryDirectory(prefix="glimpse-")
+        except OSError as error:
+            logger.warning("no folder for temporary files, so calls in gRPC's own queue are not seen: %s", error)
+            yield
+            return
+        with folder as name:
+            address = f"unix:{Path(name) / 'door'}"
+            server.add_insecure_port(address)
+            handler = grpc.unary_unary_rpc_method_handler(_nothing)
+            service, method = PROBE[1:].split("/")
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+            async with grpc.aio.insecure_channel(address) as channel:
+                prober = asyncio.create_task(self._probe(channel.unary_unary(PROBE, bytes, bytes)))
+                try:
+                    yield
+                finally:
+                    prober.cancel()
+                    await asyncio.gather(prober, return_exceptions=True)
+
+    def found(self, calls: int, seconds: float) -> None:
+        """So many calls stood before a probe, which waited so long."""
+        self._found = (calls, seconds, self._clock())
+
+    def _queue(self) -> tuple[int, float]:
+        """Calls, and seconds of waiting; of a probe that still waits, what it has waited."""
+        queued, seconds, at = self._found
+        now = self._clock()
+        if now - at > _TRUE_FOR:
+            queued, seconds = 0, 0.0
+        if self._sent is not None and now - self._sent > seconds:
+            return self._passed, now - self._sent
+        return queued, seconds
+
+    def _count(self, caller: str) -> None:
+        self._recent[caller] += 1
+        if self._recent.total() > _REMEMBERED:
+            self._recent = Counter({name: count // 2 for name, count in self._recent.items() if count > 1})
+
+    async def _probe(self, stand: Any) -> None:
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            self._sent, self._passed = self._clock(), 0
+            with suppress(grpc.aio.AioRpcError):  # whatever it is answered, it was taken
+                await stand(b"", wait_for_ready=True)
+            self.found(self._passed, self._clock() - self._sent)
+            self._sent = None
+            await asyncio.sleep(_PAUSE)
+
+
+async def _nothing(request: bytes, context: object) -> bytes:
+    return b""
+
+
+class OneQueue:
+    """Stands for a server where services are added to it: their methods get no queues of their own."""
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
+        """As the server's own."""
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, *_: object) -> None:
+        """Would make a queue for each."""

@@ -1,0 +1,83 @@
+"""Whose turn it is: what callers want is done for each of them in turn, not in the order in which it came.
+
+A caller with a thousand inputs waiting and one with a single one get one each, then the first alone has all of it.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Turns(Generic[T]):
+    """A queue for each caller; of those who have something in it, each is served once a round."""
+
+    def __init__(self) -> None:
+        #: The first is the next; who is served goes to the end.
+        self._queues: OrderedDict[str, deque[T]] = OrderedDict()
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[T]:
+        return (item for queue in self._queues.values() for item in queue)
+
+    def put(self, caller: str, item: T) -> None:
+        """Behind the caller's others."""
+        self._queues.setdefault(caller, deque()).append(item)
+        self._length += 1
+
+    def take(self) -> T:
+        """The next caller's next item. Raises StopIteration where there is none."""
+        caller, queue = next(iter(self._queues.items()))
+        item = queue.popleft()
+        self._length -= 1
+        if queue:
+            self._queues.move_to_end(caller)
+        else:
+            del self._queues[caller]
+        return item
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._queues.clear()
+        self._length = 0
+
+
+class Turnstile:
+    """Lets so many in at once, and those who wait for it in turn. Lives on one event loop."""
+
+    def __init__(self, width: int) -> None:
+        self._free = width
+        self._waiting: Turns[asyncio.Future[None]] = Turns()
+
+    @asynccontextmanager
+    async def turn(self, caller: str) -> AsyncIterator[None]:
+        """Waits for the caller's turn, and passes it on at the end."""
+        if self._free:
+            self._free -= 1
+        else:
+            admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.put(caller, admitted)
+            try:
+                await admitted
+            except asyncio.CancelledError:
+                if not admitted.cancelled():  # the turn came, and nobody is there to take it
+                    self._leave()
+                raise
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        while self._waiting:
+            admitted = self._waiting.take()
+            if not admitted.done():  # otherwise cancelled
+                admitted.set_result(None)
+                return
+        self._free += 1

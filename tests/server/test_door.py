@@ -1,0 +1,98 @@
+"""Calls that stand in gRPC's own queue: seen from inside, and sent away while it is long."""
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from glimpse.server.caller import Caller, enter
+from glimpse.server.door import Door
+from glimpse.server.errors import RequestError
+from glimpse.v1 import embedding_service_pb2 as emb
+from glimpse.v1.types_pb2 import Input
+from support.server import ServerProcess, Stubs
+from support.status import Refused
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def refusals(door: Door, name: str, calls: int = 200) -> int:
+    enter(Caller(name))
+    count = 0
+    for _ in range(calls):
+        try:
+            door.enter()
+        except RequestError as refusal:
+            count += refusal.reason == "QUEUE_FULL" and refusal.retry_delay is not None
+    return count
+
+
+@pytest.mark.parametrize(("calls", "seconds"), [(0, 0.0), (20, 10.0), (5_000, 0.01)])
+def test_a_queue_of_few_calls_or_of_little_time_is_none(calls: int, seconds: float) -> None:
+    door = Door(5, Clock())
+    door.found(calls, seconds)
+    assert refusals(door, "one") == 0
+
+
+def test_the_longer_calls_wait_the_more_are_refused_and_at_last_all() -> None:
+    door, found = Door(5, Clock()), []
+    for seconds in (0.04, 0.1, 0.14, 0.2):
+        door.found(500, seconds)
+        found.append(refusals(door, "one", 1_000))
+    assert found[0] == 0
+    assert 300 < found[1] < 700
+    assert found[1] < found[2] < 1_000
+    assert found[3] == 1_000
+
+
+def test_who_asks_for_little_is_refused_last() -> None:
+    door, refused = Door(5, Clock()), Counter[str]()
+    door.found(500, 0.14)
+    for _ in range(100):
+        refused["greedy"] += refusals(door, "greedy", 10)
+        refused["modest"] += refusals(door, "modest", 1)
+    assert refused["greedy"] > 700
+    assert refused["modest"] <= 1  # the first, before there was anything to compare with
+    door.found(500, 1.5)
+    assert refusals(door, "modest", 10) == 10
+
+
+def test_what_was_found_long_ago_refuses_nobody() -> None:
+    clock = Clock()
+    door = Door(5, clock)
+    door.found(5_000, 10.0)
+    assert refusals(door, "one") == 200
+    clock.now += 1
+    assert refusals(door, "one") == 0
+
+
+def test_a_flood_is_told_to_come_back_and_then_answered(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
+    """Every call is answered, or refused with a reason and a time; none is dropped by gRPC without either."""
+    with ServerProcess(tmp_path, bundles[0]) as server:
+        stubs = Stubs(server.address)
+        request = emb.EmbedRequest(inputs=[Input(text="red")] * 8)
+        stubs.embedding.Embed(request)
+        with ThreadPoolExecutor(8) as senders:
+            calls: list[Any] = list(senders.map(lambda _: stubs.embedding.Embed.future(request), range(900)))
+        for call in calls:
+            if call.exception() is not None:
+                told = Refused()
+                told.read(call)
+                assert (told.code, told.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL")
+                assert told.retry_delay
+        assert sum(call.exception() is None for call in calls) >= 100
+        time.sleep(0.2)  # until what was found of the queue is out of date
+        assert len(stubs.embedding.Embed(request).results) == 8
+        stubs.channel.close()

@@ -1,0 +1,221 @@
+"""Callers in turn, and room for each."""
+
+import asyncio
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from glimpse.server.admission import Admission, Pace, Promises
+from glimpse.server.caller import Caller, connected, current, enter
+from glimpse.server.duty import Duty
+from glimpse.server.errors import RequestError
+from glimpse.server.turns import Turns, Turnstile
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def held(stack: ExitStack, admission: Admission, name: str, count: int) -> None:
+    """So many places of a caller, until the stack is left."""
+    enter(Caller(name))
+    for _ in range(count):
+        stack.enter_context(admission.place())
+
+
+def paced(seconds: float, limit: int = 1_000, longest: float = 5.0, few: int = 8) -> tuple[Admission, Clock]:
+    """An admission that has seen many inputs take so long each."""
+    clock = Clock()
+    admission = Admission(limit, longest, few, clock)
+    enter(Caller("before"))
+    for _ in range(500):
+        with admission.place():
+            clock.now += seconds
+    return admission, clock
+
+
+def refused(admission: Admission, name: str, deadline: float = float("inf")) -> float | None:
+    """When a caller is told to come back; None: he is let in."""
+    enter(Caller(name))
+    try:
+        admission.check(deadline)
+    except RequestError as refusal:
+        return refusal.retry_delay
+    return None
+
+
+def test_callers_have_turns_and_each_ones_own_keep_their_order() -> None:
+    turns: Turns[str] = Turns()
+    for item in ("a1", "a2", "a3", "a4", "b1", "c1", "c2"):
+        turns.put(item[0], item)
+    assert len(turns) == 7
+    assert [turns.take() for _ in range(4)] == ["a1", "b1", "c1", "a2"]
+    turns.put("b", "b2")
+    assert [turns.take() for _ in range(len(turns))] == ["c2", "a3", "b2", "a4"]
+
+
+async def test_a_turnstile_serves_whoever_waits_in_turn_and_no_more_at_once_than_it_is_wide() -> None:
+    turnstile, served, gate = Turnstile(2), list[str](), asyncio.Event()
+
+    async def visit(caller: str) -> None:
+        async with turnstile.turn(caller):
+            served.append(caller)
+            await gate.wait()
+
+    visits = [asyncio.create_task(visit(caller)) for caller in ("greedy",) * 6 + ("modest",)]
+    await asyncio.sleep(0)
+    assert served == ["greedy"] * 2
+    gate.set()
+    await asyncio.gather(*visits)
+    assert served.index("modest") <= 3
+
+
+async def test_whoever_leaves_a_turnstile_while_waiting_or_just_called_leaves_no_turn_taken() -> None:
+    turnstile, entered = Turnstile(1), 0
+
+    async def visit() -> None:
+        nonlocal entered
+        async with turnstile.turn("one"):
+            entered += 1
+            await asyncio.sleep(0)
+
+    async with turnstile.turn("first"):
+        waiting = [asyncio.create_task(visit()) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+    waiting[1].cancel()  # its turn has come, and it has not run since
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert entered == 1
+    await asyncio.wait_for(visit(), 1)
+
+
+def test_a_caller_alone_has_all_the_room_and_another_still_finds_some() -> None:
+    admission = Admission(10, 60, 64, Clock())
+    with ExitStack() as stack:
+        held(stack, admission, "greedy", 10)
+        with pytest.raises(RequestError, match="QUEUE_FULL"):
+            held(stack, admission, "greedy", 1)
+        held(stack, admission, "modest", 5)
+        with pytest.raises(RequestError, match="QUEUE_FULL"):
+            held(stack, admission, "modest", 1)
+        assert admission.taken == 15
+    assert admission.taken == 0
+    assert refused(admission, "greedy") is None
+
+
+def test_what_is_ahead_is_counted_as_turns_are_taken() -> None:
+    admission, _ = paced(0.1)
+    with ExitStack() as stack:
+        held(stack, admission, "greedy", 60)
+        assert refused(admission, "greedy") == pytest.approx(6, rel=0.01)
+        assert refused(admission, "modest") is None  # one of the other's is ahead
+        held(stack, admission, "modest", 9)
+        assert refused(admission, "modest") is not None  # ten of the other's, and nine of his own
+
+
+def test_few_inputs_may_wait_the_longest_time_and_many_a_tenth_of_it() -> None:
+    slow, _ = paced(1.0, few=8)
+    with ExitStack() as stack:
+        held(stack, slow, "one", 5)
+        assert refused(slow, "one") is None
+        held(stack, slow, "one", 1)
+        assert refused(slow, "one") is not None
+    fast, _ = paced(0.01, few=8)
+    with ExitStack() as stack:
+        held(stack, fast, "one", 49)
+        assert refused(fast, "one") is None
+        held(stack, fast, "one", 5)
+        assert refused(fast, "one") is not None
+
+
+def test_a_deadline_that_cannot_be_met_is_told_at_once_and_an_idle_device_tries() -> None:
+    admission, clock = paced(0.1)
+    assert refused(admission, "one", clock.now + 0.01) is None
+    with ExitStack() as stack:
+        held(stack, admission, "one", 5)
+        assert refused(admission, "one", clock.now + 1) is None
+        assert refused(admission, "one", clock.now + 0.3) == pytest.approx(0.5, rel=0.01)
+
+
+def test_those_who_are_refused_are_told_to_come_one_after_the_other_and_never_too_late() -> None:
+    clock = Clock()
+    promises = Promises(5.0, clock)
+    assert [promises.next(1.0, 0.5) for _ in range(3)] == [1.0, 1.5, 2.0]
+    assert max(promises.next(1.0, 0.5) for _ in range(100)) == 5.0
+    clock.now += 60
+    assert promises.next(1.0, 0.5) == 1.0
+
+
+def test_inputs_worked_on_side_by_side_share_the_time() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    for _ in range(50):
+        pace.begin()
+        clock.now += 0.8
+        for _ in range(8):
+            pace.end()
+        clock.now += 1_000  # with nothing to do
+    assert pace.seconds == pytest.approx(0.1, rel=0.1)
+
+
+async def test_what_was_never_served_says_nothing_of_the_pace() -> None:
+    admission, clock = paced(0.1)
+
+    async def cancelled() -> None:
+        with admission.place():
+            await asyncio.sleep(60)
+
+    tasks = [asyncio.create_task(cancelled()) for _ in range(200)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    with ExitStack() as stack:
+        held(stack, admission, "one", 40)
+        told = refused(admission, "one")
+    assert told == pytest.approx(4, rel=0.01)
+    assert admission.taken == 0
+    del clock
+
+
+def test_without_a_name_a_connection_is_a_caller() -> None:
+    enter(Caller())
+    connected("ipv4:127.0.0.1:1")
+    assert current() == Caller("", peer="ipv4:127.0.0.1:1")
+    assert current().turn == "ipv4:127.0.0.1:1"
+    enter(Caller("key"))
+    connected("ipv4:127.0.0.1:1")
+    assert current().turn == "key"
+
+
+def test_memory_is_shared_too_and_one_caller_alone_has_all_of_it() -> None:
+    duty = Duty(100)
+    with ExitStack() as stack:
+        enter(Caller("greedy"))
+        duty.check(1_000)  # what is larger than all there may be, when there is nothing else
+        for _ in range(10):
+            duty.check(10)
+            stack.enter_context(duty.of(10))
+        with pytest.raises(RequestError, match="QUEUE_FULL"):
+            duty.check(1)
+        enter(Caller("modest"))
+        duty.check(50)
+        with pytest.raises(RequestError, match="QUEUE_FULL"):
+            duty.check(51)
+    assert (duty.held, duty.running) == (0, 0)
+
+
+async def test_a_stream_is_held_up_until_there_is_room() -> None:
+    duty = Duty(100)
+    with duty.of(100):
+        waiting = asyncio.create_task(duty.room())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(waiting), 0.02)
+        assert not waiting.done()
+    await asyncio.wait_for(waiting, 1)
