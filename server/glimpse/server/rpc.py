@@ -11,7 +11,8 @@ import numpy as np
 
 from glimpse.server.caller import current
 from glimpse.server.duty import Duty, stopping
-from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted
+from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted, invalid
+from glimpse.server.parsing import Unparsed
 
 logger = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -65,7 +66,9 @@ def streaming(
 
 
 def check_size(servicer: Any, request: Any) -> None:
-    """Raises RequestError where a message is over the limit. (gRPC itself refuses only far greater ones.)"""
+    """Raises RequestError where a message is over the limit (gRPC itself refuses only far greater ones), or is none."""
+    if isinstance(request, Unparsed):
+        raise invalid("MESSAGE_UNPARSABLE", "the bytes sent are no message of this call")
     size, most = request.ByteSize(), servicer.settings.max_message_bytes
     if size > most:
         raise exhausted(
