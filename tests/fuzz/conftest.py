@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -21,6 +22,13 @@ FEW = 400
 def inputs() -> int:
     """How many each test sends."""
     return int(os.environ.get("GLIMPSE_FUZZ", FEW))
+
+
+@pytest.fixture(scope="session")
+def real() -> Path | None:
+    """The evaluation data, where it is."""
+    folder = Path(os.environ.get("GLIMPSE_EVAL_DATA") or Path(__file__).parents[3] / "shared" / "data")
+    return folder if folder.is_dir() else None
 
 
 @pytest.fixture(scope="session")

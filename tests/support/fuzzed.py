@@ -42,7 +42,7 @@ class Fuzzed:
         indexes.mkdir(exist_ok=True)
         make_index(indexes / "good", self.space, self._vectors, self._labels, factory="IVF4,SQ8")
         (indexes / "empty").mkdir()
-        self.world = World(tuple(self._words()), tuple(self._contents()))
+        self.world = self._world()
 
     def __enter__(self) -> Self:
         self._restore()
@@ -95,17 +95,33 @@ class Fuzzed:
                 )
         calls.AttachIndex(col.AttachIndexRequest(collection="collections/fuzz-c", index="indexes/good"))
 
-    def _words(self) -> list[str]:
-        names = [f"collections/{one}" for one in (*_COLLECTIONS, "none")]
-        names += [f"{one}/labels/{label}" for one in names[:2] for label in _LABELS]
-        names += [f"collections/fuzz-c/examples/set%2F{row}" for row in (0, 1, 47, 48)]
-        names += ["backbones/tiny", "backbones/tiny-image", "backbones/none", *_COLLECTIONS, *_LABELS, self.space]
-        names += [f"indexes/{one}" for one in ("good", "empty", "none")]
-        fields = [field.name for kind in (col.Collection, col.Label) for field in kind.DESCRIPTOR.fields]
-        return [*names, *fields, "policy.match_threshold", "*", "a red circle", "MTI=", "c2V0LzE="]
+    def _world(self) -> World:
+        collections = tuple(f"collections/{one}" for one in (*_COLLECTIONS, "none"))
+        labels = tuple(f"{one}/labels/{label}" for one in collections[:2] for label in _LABELS)
+        examples = tuple(f"collections/fuzz-c/examples/set%2F{row}" for row in (0, 1, 47, 48))
+        backbones = ("backbones/tiny", "backbones/tiny-image", "backbones/none")
+        indexes = tuple(f"indexes/{one}" for one in ("good", "empty", "none"))
+        names = collections + labels + examples + backbones + indexes
+        kinds = (col.Collection, col.Label, col.DecisionPolicy)
+        fields = ("*", *(field.name for kind in kinds for field in kind.DESCRIPTOR.fields), "policy.match_threshold")
+        likely = {
+            "name": names,
+            "parent": collections,
+            "collection": collections,
+            "collections": collections,
+            "backbone": backbones,
+            "index": indexes,
+            "label_id": _LABELS,
+            "label_ids": _LABELS,
+            "embedding_space": (self.space, ""),
+            "paths": fields,
+            "page_token": ("", "MTI=", "c2V0LzE=", "bDE="),
+        }
+        words = (*names, *_COLLECTIONS, *_LABELS, self.space, "a red circle", "x y z", *fields)
+        return World(words, self._contents(), tuple(likely.items()))
 
-    def _contents(self) -> list[bytes]:
+    def _contents(self) -> tuple[bytes, ...]:
         vectors = [self._vectors[row].astype("<f4").tobytes() for row in (0, 1, 2)]
         odd = [np.full(_DIMENSION, value, "<f4").tobytes() for value in (0, np.nan, np.inf, 1e38, 1e-45)]
         images = [picture(format=format) for format in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP")]
-        return [*vectors, *vectors, *odd, *images, images[0][:40], b"", b"\xff" * 32]
+        return (*vectors, *vectors, *odd, *images, images[0][:40], b"", b"\xff" * 32)

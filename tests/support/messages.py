@@ -1,6 +1,7 @@
 """Requests of any kind, made by their descriptors: what is right, what is at the border, and what is junk."""
 
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,12 +48,19 @@ class World:
 
     words: tuple[str, ...]
     contents: tuple[bytes, ...]
+    #: Words that a field is mostly given, by its name; fields that are not here are given any.
+    likely: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def requests(self, kind: type[Message]) -> st.SearchStrategy[bytes]:
         """Requests as they are sent: messages, messages with some bits turned, and bytes of no kind."""
         made = _message(self, kind.DESCRIPTOR).map(lambda one: one.SerializeToString())
         turned = st.builds(_turned, made, st.lists(st.integers(0, 2**20), min_size=1, max_size=4))
-        return st.one_of(*[made] * 8, turned, st.binary(max_size=200))
+        return _mostly((90, made), (7, turned), (3, st.binary(max_size=200)))
+
+
+def _mostly(*weighed: tuple[int, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
+    """One of several, as often as its weight says; hypothesis itself has no weights."""
+    return st.sampled_from([kind for weight, kind in weighed for _ in range(weight)]).flatmap(lambda kind: kind)
 
 
 def _turned(content: bytes, places: Sequence[int]) -> bytes:
@@ -107,36 +115,41 @@ def _set(message: Any, field: FieldDescriptor, value: Any) -> None:
 def _field(world: World, field: FieldDescriptor) -> st.SearchStrategy[Any]:
     if not field.is_repeated:
         # More often there than not: what lacks a name gets no further.
-        value = _value(world, field)
-        return st.one_of(value, value, value, st.none())
+        return _mostly((5, _value(world, field)), (1, st.none()))
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         key, value = (_value(world, field.message_type.fields_by_name[name]) for name in ("key", "value"))
         return st.dictionaries(key, value, max_size=_MOST)
     one = _value(world, field)
-    few = st.lists(one, max_size=_MOST)
-    return st.one_of(*[few] * 20, one.map(lambda value: [value] * _LONG))
+    return _mostly((99, st.lists(one, max_size=_MOST)), (1, one.map(lambda value: [value] * _LONG)))
 
 
 def _value(world: World, field: FieldDescriptor) -> st.SearchStrategy[Any]:
     if field.message_type is not None:
         return st.deferred(lambda: _message(world, field.message_type))
     if field.enum_type is not None:
-        return st.sampled_from([*(one.number for one in field.enum_type.values), 77, -1, 2**31 - 1])
+        known = st.sampled_from([one.number for one in field.enum_type.values])
+        return _mostly((9, known), (1, st.sampled_from([77, -1, 2**31 - 1])))
     if field.cpp_type in _INTEGERS:
         least, most = _INTEGERS[field.cpp_type]
-        return st.one_of(st.integers(0, 10), st.sampled_from([0, 1, 2, 1_000, 1_001, least, most, max(-1, least)]))
+        return _mostly((4, st.integers(0, 10)), (1, st.sampled_from([1_000, 1_001, least, most, max(-1, least)])))
     if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
         return st.one_of(st.sampled_from(_FLOATS), st.floats(-1, 1))
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return st.booleans()
     if field.type == FieldDescriptor.TYPE_BYTES:
         return st.one_of(st.sampled_from(world.contents), st.binary(max_size=64))
-    return _text(world, field.name)
+    return _text(world, field)
 
 
-def _text(world: World, name: str) -> st.SearchStrategy[str]:
-    known = st.sampled_from(world.words)
-    # A field `index` or `collections` is mostly given a name of that kind.
-    alike = [word for word in world.words if word.startswith(f"{name.rstrip('s')}")]
-    likely = [st.sampled_from(alike)] * 4 if alike else [known]
-    return st.one_of(*likely, known, known, st.sampled_from(_JUNK), st.text(max_size=20))
+def _text(world: World, field: FieldDescriptor) -> st.SearchStrategy[str]:
+    likely = dict(world.likely).get(field.name, world.words)
+    if field.name == "name":
+        # GetLabelRequest and Label have one of `…/labels/…`.
+        noun = re.findall("[A-Z][a-z]+", field.containing_type.name.removesuffix("Request"))[-1].lower()
+        likely = tuple(word for word in likely if f"{noun}s/" in word) or likely
+    return _mostly(
+        (16, st.sampled_from(likely)),
+        (2, st.sampled_from(world.words)),
+        (1, st.sampled_from(_JUNK)),
+        (1, st.text(max_size=20)),
+    )

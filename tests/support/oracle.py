@@ -14,9 +14,8 @@ from support.contract import Rpc
 
 _NEVER = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 _NEVER_CODES = {code.value[0] for code in _NEVER}
-# Seconds: what waits for a revision that never comes is told so at its deadline; all else has to be answered.
+# Seconds: what waits for a revision that may never come is told so at its deadline; all else has to be answered.
 _WAITING, _ANSWERED = 0.15, 30
-_FAR = 10
 
 
 class Oracle:
@@ -91,15 +90,15 @@ class Oracle:
 
 def _waits(rpc: Rpc, request: bytes) -> bool:
     try:
-        return _far(rpc.request.FromString(request))
+        return _wants(rpc.request.FromString(request))
     except DecodeError:
         return False
 
 
-def _far(message: Message) -> bool:
+def _wants(message: Message) -> bool:
     for field, value in message.ListFields():
-        if field.name == "min_revision" and value > _FAR:
+        if field.name == "min_revision" and value > 0:
             return True
-        if field.message_type is not None and not field.is_repeated and _far(value):
+        if field.message_type is not None and not field.is_repeated and _wants(value):
             return True
     return False

@@ -119,7 +119,7 @@ class BulkIndex:
         """What else is known of a row; nothing, where it is no JSON object. Raises IndexError."""
         try:
             found = json.loads(self._shards.cell("about", row) or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 
