@@ -21,7 +21,9 @@ def _calls(tree: ast.AST) -> Iterator[tuple[str, dict[str, object]]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             values = {one.arg or "**": one.value for one in node.keywords}
-            given = {name: one.value if isinstance(one, ast.Constant) else ... for name, one in values.items()}
+            given: dict[str, object] = {
+                name: one.value if isinstance(one, ast.Constant) else ... for name, one in values.items()
+            }
             yield ast.unparse(node.func), given
 
 

@@ -1,6 +1,7 @@
 """A real server that is sent anything, and how much of it.
 
-`make test` sends some hundreds of each kind, always the same; `make chaos` as many as GLIMPSE_FUZZ says, others each time.
+`make test` sends some hundreds of each kind, always the same; `make chaos` as many as GLIMPSE_FUZZ says, others each
+time.
 """
 
 import os
@@ -51,5 +52,3 @@ def given_settings(inputs: int) -> settings:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-
-

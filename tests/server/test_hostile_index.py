@@ -84,7 +84,9 @@ def _rows_far_away(folder: Path) -> None:
 
 
 def _no_text(folder: Path) -> None:
-    broken = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(struct.pack("<2i", 0, 2)), pa.py_buffer(b"\xff\xfe")])
+    broken = pa.Array.from_buffers(
+        pa.string(), 1, [None, pa.py_buffer(struct.pack("<2i", 0, 2)), pa.py_buffer(b"\xff\xfe")]
+    )
     _shard(folder, "id", pa.concat_arrays([broken] * _ROWS))
 
 
@@ -161,7 +163,12 @@ def test_a_text_that_stands_for_gigabytes_is_refused(serving: ServerProcess, col
 def test_rows_that_say_odd_things_of_themselves_are_listed(serving: ServerProcess, collection: Vectors) -> None:
     folder = serving.folder / "data" / "indexes" / "odd"
     make_index(folder, collection.space, VECTORS, LABELS)
-    odd = ['{"time": 1e30, "modality": [], "space": 7}', '{"metadata": {"\\ud800": "\\udfff"}}', "[" * 9_999, '{"time": -1}']
+    odd = [
+        '{"time": 1e30, "modality": [], "space": 7}',
+        '{"metadata": {"\\ud800": "\\udfff"}}',
+        "[" * 9_999,
+        '{"time": -1}',
+    ]
     _shard(folder, "about", pa.array(odd * (_ROWS // 4)))
     attach = col.AttachIndexRequest(collection=collection.name, index="indexes/odd")
     collection.stubs.collections.AttachIndex(attach, timeout=100)

@@ -145,7 +145,8 @@ def _text(world: World, field: FieldDescriptor) -> st.SearchStrategy[str]:
     likely = dict(world.likely).get(field.name, world.words)
     if field.name == "name":
         # GetLabelRequest and Label have one of `…/labels/…`.
-        noun = re.findall("[A-Z][a-z]+", field.containing_type.name.removesuffix("Request"))[-1].lower()
+        kind: Any = field.containing_type
+        noun = re.findall("[A-Z][a-z]+", kind.name.removesuffix("Request"))[-1].lower()
         likely = tuple(word for word in likely if f"{noun}s/" in word) or likely
     return _mostly(
         (16, st.sampled_from(likely)),

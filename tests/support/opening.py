@@ -89,7 +89,9 @@ def main() -> None:
             made = changed(content, seed)
             (Path(place) / "it" / name).write_bytes(made)
             if name == "index.faiss":
-                told = (folder / "manifest.json").read_text().replace(f'"bytes": {len(content)}', f'"bytes": {len(made)}')
+                told = (
+                    (folder / "manifest.json").read_text().replace(f'"bytes": {len(content)}', f'"bytes": {len(made)}')
+                )
                 (Path(place) / "it" / "manifest.json").write_text(told)
             try:
                 use(Indexes(Path(place)), record)

@@ -12,9 +12,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from glimpse.backbone.errors import BundleError
-from glimpse.backbone.manifest import IMAGE_GRAPH, MANIFEST_NAME, TEXT_GRAPH, TOKENIZER, Manifest, problems, read_manifest
+from glimpse.backbone.manifest import (
+    IMAGE_GRAPH,
+    MANIFEST_NAME,
+    TEXT_GRAPH,
+    TOKENIZER,
+    Manifest,
+    problems,
+    read_manifest,
+)
 from glimpse.backbone.weights import check_graph
-
 
 # A million words of a hundred characters and their merges; it takes some times as much memory.
 _MOST_TOKENIZER = 256 << 20

@@ -1,7 +1,7 @@
-"""What an ONNX graph from anybody declares, read before ONNX Runtime reads it: no weights elsewhere, and none unseen."""
+"""What an ONNX graph from anybody declares, read before ONNX Runtime reads it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -83,7 +83,7 @@ def _nodes(model: ModelProto) -> Iterator[NodeProto]:
         yield from _nodes_of(function.node)
 
 
-def _nodes_of(nodes: "Iterator[NodeProto] | list[NodeProto]") -> Iterator[NodeProto]:
+def _nodes_of(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
     for node in nodes:
         yield node
         for attribute in node.attribute:

@@ -40,7 +40,7 @@ def check_file(path: Path, dimension: int, count: int) -> None:
 def readable(index: Any) -> bool:
     """Whether the file of an index, filled or not, would be of a type that is known here."""
     # Who owns it stays at hand: the view alone would not keep it.
-    view = faiss.downcast_index(index)
+    view: Any = faiss.downcast_index(index)
     parts = [getattr(view, name, None) for name in ("quantizer", "base_index", "refine_index", "index", "storage")]
     turns = [_faiss.downcast_VectorTransform(view.chain.at(i)) for i in range(_chain(view))]
     # Packed in other blocks, codes are searched in other ways.

@@ -1,5 +1,6 @@
-"""What FAISS's types are made of: quantizers, lists, graphs, transforms. Each is walked, and what it points to checked."""
+"""What FAISS's types are made of, walked: quantizers, lists, graphs, transforms; and what each points to, checked."""
 
+from collections.abc import Callable
 from typing import Any
 
 import faiss
@@ -13,7 +14,7 @@ _faiss: Any = faiss
 
 # Bytes of d coordinates, by FAISS's number for the type: 8 and 4 bits, the same with one range for all, fp16, 6 bits,
 # bf16. And how many values each has learnt.
-_SCALAR_BYTES = {
+_SCALAR_BYTES: dict[int, Callable[[int], int]] = {
     0: lambda d: d,
     1: lambda d: (d + 1) // 2,
     2: lambda d: d,
@@ -22,7 +23,13 @@ _SCALAR_BYTES = {
     6: lambda d: (6 * d + 7) // 8,
     7: lambda d: 2 * d,
 }
-_LEARNT = {0: lambda d: 2 * d, 1: lambda d: 2 * d, 2: lambda d: 2, 3: lambda d: 2, 6: lambda d: 2 * d}
+_LEARNT: dict[int, Callable[[int], int]] = {
+    0: lambda d: 2 * d,
+    1: lambda d: 2 * d,
+    2: lambda d: 2,
+    3: lambda d: 2,
+    6: lambda d: 2 * d,
+}
 _MOST_BITS, _MOST_RABITS = 16, 9
 _MOST_LEVELS, _MOST_KEPT = 64, 1 << 20
 _EVERY_SIZE, _SOME_SIZES = b"full", b"sprs"
@@ -50,7 +57,10 @@ def rabitq(walk: Walk, dimension: int, *, several: bool) -> int:
     """A RaBitQuantizer; returns the bytes of a code. `several`: its number of bits is told."""
     d, size, metric = walk.number("Q"), walk.number("Q"), walk.number("i")
     bits = walk.number("Q") if several else 1
-    check(d == dimension and metric == faiss.METRIC_INNER_PRODUCT and 1 <= bits <= _MOST_RABITS, "bits of another dimension")
+    check(
+        d == dimension and metric == faiss.METRIC_INNER_PRODUCT and 1 <= bits <= _MOST_RABITS,
+        "bits of another dimension",
+    )
     wanted = int(_faiss.RaBitQuantizer(dimension, metric, bits).code_size if several else dimension_bytes(dimension))
     check(size == wanted, f"codes of {size} bytes, where there are {wanted}")
     return wanted

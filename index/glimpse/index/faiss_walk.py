@@ -2,8 +2,9 @@
 
 import math
 import struct
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ class Hostile(Exception):
     """What FAISS must not be given to read."""
 
 
-class Shape(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Shape:
     """Of an index: vectors of how many coordinates, and how many."""
 
     dimension: int
@@ -54,7 +56,7 @@ class Walk:
         """So many values, in place."""
         kind = np.dtype(dtype).newbyteorder("<")
         end = self._at + count * kind.itemsize
-        check(0 <= count and end <= len(self._content), "more is declared than the file holds")
+        check(count >= 0 and end <= len(self._content), "more is declared than the file holds")
         found = self._content[self._at : end].view(kind)
         self._at = end
         return found

@@ -2,7 +2,7 @@
 
     python -m glimpse.index.trial FOLDER
 
-FAISS's file is looked through byte by byte (`faiss_check`). Parquet is too wide for that: pages may be packed in a dozen
+FAISS's file is looked through byte by byte (`faiss_check`). Parquet is too wide for that: pages may be packed in many
 ways, and some bytes of a page can stand for gigabytes. So every column is decoded once, whole, where memory and time
 have an end.
 """
@@ -32,7 +32,7 @@ def try_out(folder: Path) -> None:
     """Some seconds for a million rows. Raises IndexFolderError where the folder does not hold what it says."""
     rows = read_manifest(folder).count
     try:
-        done = subprocess.run(  # noqa: S603 (the program is this file)
+        done = subprocess.run(
             [sys.executable, "-m", __spec__.name, str(folder)],
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -18,7 +18,7 @@ class Unparsed:
     """Stands for a message that is none."""
 
 
-class Parsing(grpc.aio.ServerInterceptor):
+class Parsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Hands calls of this package's services an Unparsed where bytes are no message."""
 
     def __init__(self) -> None:
