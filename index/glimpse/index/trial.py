@@ -18,19 +18,20 @@ import pyarrow as pa
 from glimpse.index.bulk import BulkIndex, open_shards
 from glimpse.index.errors import IndexFolderError
 from glimpse.index.manifest import read_manifest
+from glimpse.index.memory import memory_bytes
 from glimpse.index.shard import schema
 
 _REFUSED = 3
-# Beside the interpreter and the libraries: for each row, and of a row group of vectors. Ids and labels have some tens
-# of bytes.
-_BYTES, _BYTES_A_ROW = 2 << 30, 4 << 10
-_SECONDS, _ROWS_A_SECOND = 60, 10_000
+# Beside the interpreter and the libraries: ids and labels are packed, and Python's strings are wide.
+_BYTES, _WIDER = 2 << 30, 64
+# Of one processor, where a million rows take 1.5; and how much longer that may last on a busy machine.
+_SECONDS, _BYTES_A_SECOND, _BUSY = 30, 10_000_000, 30
 _ASKED, _NEAREST = 16, 10
 
 
 def try_out(folder: Path) -> None:
     """Some seconds for a million rows. Raises IndexFolderError where the folder does not hold what it says."""
-    rows = read_manifest(folder).count
+    size = _size(folder)
     try:
         done = subprocess.run(
             [sys.executable, "-m", __spec__.name, str(folder)],
@@ -39,7 +40,7 @@ def try_out(folder: Path) -> None:
             text=True,
             errors="replace",
             check=False,
-            timeout=_SECONDS + rows / _ROWS_A_SECOND,
+            timeout=_BUSY * _seconds(size),
         )
     except subprocess.TimeoutExpired:
         raise IndexFolderError(folder, "takes too long to read", "build the index anew") from None
@@ -75,12 +76,26 @@ def _check(piece: pa.Array, required: bool, folder: Path) -> None:
         raise IndexFolderError(folder, "has rows without id, source or digest")
 
 
+def _size(folder: Path) -> int:
+    """Bytes of what is read: a number that nobody can only declare."""
+    manifest = read_manifest(folder)
+    return sum(path.stat().st_size for path in (folder / manifest.index.file, *manifest.shard_paths(folder)))
+
+
+def _seconds(size: int) -> float:
+    return _SECONDS + size / _BYTES_A_SECOND
+
+
 def main() -> None:
     """See above."""
     folder = Path(sys.argv[1])
     try:
-        most = _BYTES + _BYTES_A_ROW * min(read_manifest(folder).count, 1 << 31)
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+        size = _size(folder)
+        for limit, most in (
+            (resource.RLIMIT_DATA, min(_BYTES + _WIDER * size, memory_bytes())),
+            (resource.RLIMIT_CPU, int(_seconds(size))),
+        ):
+            resource.setrlimit(limit, (most, most))
         look(folder)
     except (IndexFolderError, OSError, ValueError, IndexError, pa.ArrowException) as error:
         print(error)
