@@ -74,7 +74,7 @@ def cached(name: str, make: Callable[[], Array]) -> Array:
     if not file.is_file():
         _CACHE.mkdir(parents=True, exist_ok=True)
         np.save(file, make())
-    found: Array = np.load(file)
+    found: Array = np.load(file, allow_pickle=False)
     return found
 
 

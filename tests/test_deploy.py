@@ -26,7 +26,7 @@ FILES = sorted(DEPLOY.rglob("*.y*ml"))
 FOREIGN = {"Kustomization", "Component", "ServiceMonitor"}
 COMPONENTS = ["", "single", "plaintext", "gpu", "monitoring", "single plaintext", "gpu plaintext monitoring"]
 #: Variables of the client and of the tests.
-NOT_SETTINGS = {"server", "format", "api_key", "eval_data"}
+NOT_SETTINGS = {"server", "format", "api_key", "eval_data", "fuzz", "chaos_rounds", "chaos_seed"}
 NOT_SETTINGS |= {"tls", "tls_ca", "client_cert", "client_key", "client_insecure"}
 
 

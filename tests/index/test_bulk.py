@@ -231,7 +231,7 @@ def test_a_faiss_file_of_other_vectors_is_refused(folder: Path, tmp_path: Path) 
     for dimension, count, metric, words in (
         (DIMENSION, COUNT - 1, faiss.METRIC_INNER_PRODUCT, "vectors"),
         (DIMENSION // 2, COUNT, faiss.METRIC_INNER_PRODUCT, "dimension"),
-        (DIMENSION, COUNT, faiss.METRIC_L2, "inner product"),
+        (DIMENSION, COUNT, faiss.METRIC_L2, "cannot be given"),
     ):
         other: Any = faiss.index_factory(dimension, "Flat", metric)
         other.add(np.zeros((count, dimension), np.float32))

@@ -259,7 +259,7 @@ def test_prompts_on_an_image_only_collection_are_refused(stubs: Stubs) -> None:
 
 def test_a_message_that_is_no_message_leaves_the_server_up(server: ServerProcess, stubs: Stubs) -> None:
     raw = stubs.channel.unary_unary("/glimpse.v1.EmbeddingService/Embed", None, None)
-    with pytest.raises(grpc.RpcError):
+    with refused(Code.INVALID_ARGUMENT, "MESSAGE_UNPARSABLE"):
         raw(b"\xff\xff\xff")
     listed = stubs.embedding.ListBackbones(emb.ListBackbonesRequest())
     assert [backbone.name for backbone in listed.backbones] == ["backbones/tiny", "backbones/tiny-image"]

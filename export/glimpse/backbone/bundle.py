@@ -12,8 +12,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from glimpse.backbone.errors import BundleError
-from glimpse.backbone.manifest import IMAGE_GRAPH, MANIFEST_NAME, TEXT_GRAPH, Manifest, problems, read_manifest
-from glimpse.backbone.weights import external_files
+from glimpse.backbone.manifest import (
+    IMAGE_GRAPH,
+    MANIFEST_NAME,
+    TEXT_GRAPH,
+    TOKENIZER,
+    Manifest,
+    problems,
+    read_manifest,
+)
+from glimpse.backbone.weights import check_graph
+
+# A million words of a hundred characters and their merges; it takes some times as much memory.
+_MOST_TOKENIZER = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +42,17 @@ def load_bundle(path: Path) -> Bundle:
         file = path / name
         if not file.is_file():
             raise BundleError(file, "is missing, though backbone.json names it; copy the whole folder again")
+        if file.resolve().parent != path.resolve():
+            raise BundleError(file, "is a link out of the bundle's folder; put the file itself there")
+        if name == TOKENIZER and file.stat().st_size > _MOST_TOKENIZER:
+            raise BundleError(file, f"has more than {_MOST_TOKENIZER:,} bytes")
         if (found := digest(file)) != wanted:
             message = f"has sha256 {found}, but backbone.json says {wanted}; it was changed or cut short"
             raise BundleError(file, message)
     for name in (IMAGE_GRAPH, TEXT_GRAPH):
         if name in manifest.files:
-            _check_weights(path / name, manifest)
+            check_graph(path / name, set(manifest.files))
     return Bundle(path, manifest)
-
-
-def _check_weights(graph: Path, manifest: Manifest) -> None:
-    """Weights outside the graph must be files of the bundle, named after it: what is not digested could be anything."""
-    for name in external_files(graph):
-        if name not in manifest.files or not name.startswith(graph.name):
-            raise BundleError(
-                graph, f"keeps weights in {name!r}; they belong in a file {graph.name}.data of the bundle"
-            )
 
 
 def write_bundle(out: Path, fields: Mapping[str, Any], contents: Mapping[str, Path]) -> Bundle:

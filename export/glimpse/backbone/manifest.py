@@ -16,7 +16,12 @@ IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER = "image.onnx", "text.onnx", "tokenizer.json"
 
 #: Of a backbone's name.
 NAME_PATTERN = r"^[a-z][a-z0-9.-]{0,62}$"
-Positive = Annotated[int, Field(ge=1)]
+# Far more than any backbone has, and nothing that memory would end at.
+Pixels = Annotated[int, Field(ge=1, le=4_096)]
+Tokens = Annotated[int, Field(ge=1, le=65_536)]
+Coordinates = Annotated[int, Field(ge=1, le=65_536)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+_MOST_MANIFEST = 16 << 20
 Space = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -31,15 +36,15 @@ class ImageRule(_Part):
     central square of `size`.
     """
 
-    size: Positive
+    size: Pixels
     resize: Literal["squash", "shortest"] = "shortest"
-    resize_to: Positive | None = None
+    resize_to: Pixels | None = None
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
     # JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that leaves twice what the resize makes of them.
     scaled_decode: bool = False
     # What the graph itself does to the values, in units of 0 to 1; here for people.
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    mean: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
+    std: tuple[Finite, Finite, Finite] = (1.0, 1.0, 1.0)
 
 
 class TextRule(_Part):
@@ -48,8 +53,8 @@ class TextRule(_Part):
     `padding`: of a batch to its `longest` text, or always to the `context`, for towers that were trained so and mind.
     """
 
-    context_length: Positive
-    pad_id: Annotated[int, Field(ge=0)] = 0
+    context_length: Tokens
+    pad_id: Annotated[int, Field(ge=0, lt=2**31)] = 0
     padding: Literal["longest", "context"] = "longest"
     prefix: str = ""
 
@@ -81,12 +86,12 @@ class Manifest(_Part):
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     description: str = ""
     modalities: tuple[Literal["image", "text"], ...]
-    dimension: Positive
+    dimension: Coordinates
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     image: ImageRule | None = None
     text: TextRule | None = None
-    logit_scale: Annotated[float, Field(gt=0)] | None = None
-    logit_bias: float | None = None
+    logit_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    logit_bias: Finite | None = None
     prompt_templates: tuple[str, ...] = ()
     decision: DecisionRule = DecisionRule()
     license: str
@@ -145,11 +150,13 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a bundle's folder. Raises BundleError naming file and field."""
     file = folder / MANIFEST_NAME
     try:
+        if file.stat().st_size > _MOST_MANIFEST:
+            raise BundleError(file, f"has more than {_MOST_MANIFEST:,} bytes")
         values = json.loads(file.read_text("utf-8"))
     except FileNotFoundError as error:
         message = "is missing; a bundle is a folder with a backbone.json (make one with `glimpse export`)"
         raise BundleError(file, message) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(file, f"cannot be read as JSON: {error}") from error
     version = values.get("format_version") if isinstance(values, Mapping) else None
     if version != FORMAT_VERSION:

@@ -20,6 +20,8 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Part = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# Nothing that would move the cursor of whoever prints it.
+Printable = Annotated[str, Field(pattern=r"^[ -~]{1,1024}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 VectorType = Literal["float16", "float32"]
 
@@ -64,7 +66,7 @@ class FaissIndex(_Part):
     file: Literal["index.faiss"] = "index.faiss"
     sha256: Sha256
     bytes: Positive
-    factory: Annotated[str, Field(min_length=1)]
+    factory: Printable
     chosen: str
     search: Search = Search()
     measured: Measured | None = None  # None of an index without rows
@@ -74,7 +76,7 @@ class Header(_Part):
     """What has to be told of vectors, as nothing in them says it. `rebuild`: the command that makes the index anew."""
 
     backbone: str
-    embedding_space: Annotated[str, Field(min_length=1)]
+    embedding_space: Printable
     dimension: Annotated[int, Field(ge=1, le=65_536)]
     vector_type: VectorType = "float16"
     rebuild: str = ""
@@ -122,6 +124,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_NAME
     try:
         values = json.loads(path.read_bytes())
+    except RecursionError:
+        raise IndexFolderError(path, "is nested too deeply", "build the index anew") from None
     except FileNotFoundError:
         raise _missing(folder) from None
     except (OSError, ValueError) as error:

@@ -28,7 +28,7 @@ class MappedShard:
                 # Empty, it cannot be mapped: ValueError.
                 self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             self._parquet = pq.ParquetFile(pa.BufferReader(self._map))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise unreadable(path, error) from None
         self.schema = schema_of(self._parquet.schema_arrow, path)
         self._vectors = self.schema.field("vector").type

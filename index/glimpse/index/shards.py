@@ -152,4 +152,6 @@ def _unit(vectors: Vectors) -> Vectors:
     """Rounded to float16 they are no longer quite of length 1; what has no direction stays as it is."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     vectors /= np.where(lengths > 0, lengths, 1)[:, None]
+    # What is no number at all has none either.
+    vectors[~np.isfinite(lengths)] = 0
     return vectors

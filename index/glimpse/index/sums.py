@@ -76,11 +76,14 @@ def read_sums(file: Mapped, labels: Sequence[str], dimension: int) -> tuple[Coun
     """
     try:
         table = pq.ParquetFile(pa.BufferReader(file.content)).read(use_threads=False).cast(_schema(dimension))
-    except (OSError, ValueError) as error:
+        names = table["label"].to_pylist()
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(file.path, error) from None
-    if table["label"].to_pylist() != list(labels):
+    if names != list(labels):
         raise IndexFolderError(file.path, "has not the labels of the shards", "build the index anew")
     sums = table["sum"].combine_chunks().flatten().to_numpy().reshape(-1, dimension)
+    if not np.isfinite(sums).all():
+        raise IndexFolderError(file.path, "has sums that are no numbers", "build the index anew")
     return table["count"].to_numpy(), sums.astype(np.float64)
 
 

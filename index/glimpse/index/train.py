@@ -9,6 +9,7 @@ import numpy as np
 
 from glimpse.index import gpu as on_gpu
 from glimpse.index.errors import said
+from glimpse.index.faiss_check import readable
 from glimpse.index.flat import Vectors
 from glimpse.index.kinds import CAGRA, gpus, layers
 from glimpse.index.progress import Watch, silent
@@ -97,7 +98,8 @@ def check_factory(dimension: int, factory: str) -> None:
     """Whether there is such a type at all; a few rows may still be too few for it. Raises RuntimeError."""
     try:
         if factory != CAGRA:
-            untrained(dimension, factory)
+            if not readable(untrained(dimension, factory)):
+                raise RuntimeError("such an index could be written, but is not opened: its file cannot be checked")
         elif not (gpus() and hasattr(faiss, "GpuIndexCagra")):
             raise RuntimeError("it needs a GPU, and a FAISS with cuVS")
     except RuntimeError as error:

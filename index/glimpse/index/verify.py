@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from glimpse.index.bulk import BulkIndex, open_shards
@@ -56,7 +57,7 @@ def _errors(folder: Path, manifest: Manifest, progress: Watch) -> Iterator[str]:
     path = folder / ERRORS_NAME
     try:
         rows = pq.read_metadata(path).num_rows
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise IndexFolderError(path, f"cannot be read: {error}") from None
     if rows != manifest.error_count:
         yield f"{path}: has {rows} rows, the manifest {manifest.error_count}"

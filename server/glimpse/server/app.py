@@ -27,6 +27,7 @@ from glimpse.server.observing import logs
 from glimpse.server.observing.exposition import exposed
 from glimpse.server.observing.interceptor import Observer
 from glimpse.server.observing.stages import traced
+from glimpse.server.parsing import Parsing
 from glimpse.server.reflection import REFLECTIONS, add_reflection
 from glimpse.server.rooms import open_rooms
 from glimpse.server.server_service import ServerService
@@ -64,7 +65,8 @@ async def _serve_rooms(
     # The first interceptor is the outermost: it sees what the others refuse.
     observer = Observer((*SERVICES, health.SERVICE_NAME, *REFLECTIONS), rooms.calls)
     server = grpc.aio.server(
-        interceptors=(observer, gate),
+        # Innermost, so that what is not let in is not parsed.
+        interceptors=(observer, gate, Parsing()),
         options=[
             # Past this gRPC itself refuses, without a reason; up to it the services do, with one.
             ("grpc.max_receive_message_length", 2 * settings.max_message_bytes),

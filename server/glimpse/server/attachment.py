@@ -17,6 +17,8 @@ MODALITIES = {
     "text": types_pb2.MODALITY_TEXT,
     "vector": types_pb2.MODALITY_VECTOR,
 }
+# Microseconds since the epoch: the year 10000, which a Timestamp does not reach.
+_LAST = 253_402_300_800_000_000
 
 
 class Attachment:
@@ -123,17 +125,18 @@ class Attachment:
         about = self.index.about(row)
         told = about.get("metadata")
         metadata = told if isinstance(told, dict) else {"file": self.index.source(row)}
+        modality, space, created = about.get("modality"), about.get("space"), about.get("time")
         return ExampleRecord(
             example_id_of(self.index.id(row)),
             self.index.label(row) or "",
             f"sha256:{self.index.digest(row).hex()}",
-            MODALITIES.get(about.get("modality", ""), 0),
+            MODALITIES.get(modality, 0) if isinstance(modality, str) else 0,
             vector.astype("<f4").tobytes(),
             self.domain(id),
-            {str(key): str(value) for key, value in metadata.items()},
-            about.get("space"),
+            {_text(key): _text(value) for key, value in metadata.items()},
+            _text(space) if space else None,
             sequence=id,
-            create_time=about.get("time", self.record.time),
+            create_time=created if isinstance(created, int) and 0 <= created < _LAST else self.record.time,
         )
 
     def sums(self) -> tuple[Floats, Floats]:
@@ -152,6 +155,11 @@ class Attachment:
         chosen[[self._labels[label] + 1 for label in labels if label in self._labels]] = True
         chosen[0] = unlabeled
         return Base.of(self.index, self.generation, chosen[self.index.label_codes + 1] & ~self.dead)
+
+
+def _text(value: object) -> str:
+    """What JSON may hold, and a message may not, is left out: halves of a character."""
+    return str(value).encode(errors="ignore").decode()
 
 
 def content_key(digest: bytes) -> int:

@@ -51,7 +51,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
     ) -> AsyncIterator[pb.StreamClassifyResponse]:
         """A stream of inputs against one or several collections."""
         deadline = deadline_of(context)
-        config = await first_config(requests)
+        config = await first_config(self, requests)
         options = Options.read(config.options, self.settings.max_labels, "config.options")
         await self.rooms.catalog.reach(options.min_revision, deadline)
         self._views(config.collections, "config.collections")

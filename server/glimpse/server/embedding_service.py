@@ -43,7 +43,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         self, requests: AsyncIterator[pb.StreamEmbedRequest], context: Context
     ) -> AsyncIterator[pb.StreamEmbedResponse]:
         """A stream of inputs."""
-        config = await first_config(requests)
+        config = await first_config(self, requests)
         source = source_of_backbone(self.rooms.backbones.find(config.backbone, "config.backbone"))
         deadline = deadline_of(context)
 

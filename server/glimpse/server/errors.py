@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from glimpse.backbone import InputError
+from glimpse.index import IndexFolderError
 from glimpse.ledger import AlreadyExists, LedgerError, LedgerUnavailable, NotFound, RequestIdReused
 from glimpse.server.observing.call import REQUEST_ID, current
 from glimpse.v1 import types_pb2
@@ -91,6 +92,8 @@ def as_request_error(error: Exception) -> RequestError | None:
         return invalid(error.reason, str(error))
     if isinstance(error, LedgerUnavailable):
         return RequestError(Code.UNAVAILABLE, "LEDGER_UNAVAILABLE", str(error), retry_delay=_LEDGER_BACK_SECONDS)
+    if isinstance(error, IndexFolderError):  # found while rows are read; where the server keeps its files stays here
+        return failed_precondition("INDEX_UNUSABLE", f"the index's {error.path.name} {error.message}")
     for kind, code, reason in _TABLE:
         if isinstance(error, kind):
             return RequestError(code, reason, str(error))

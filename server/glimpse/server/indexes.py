@@ -9,6 +9,7 @@ from typing import Final
 from glimpse.fewshot.vectors import Floats
 from glimpse.index import BulkIndex, IndexFolderError, digest
 from glimpse.index.manifest import MANIFEST_NAME
+from glimpse.index.trial import try_out
 from glimpse.ledger import AttachmentRecord, CollectionRecord
 from glimpse.server.attachment import Attachment
 from glimpse.server.checks import check_label_id
@@ -59,6 +60,16 @@ class Indexes:
         except (IndexFolderError, OSError, ValueError, IndexError) as error:
             message = f"index {index_id!r}: {_without(error, path)}"
             raise failed_precondition("INDEX_UNUSABLE", message, field) from error
+
+    def open_new(self, record: CollectionRecord, index_id: str, generation: int, field: str) -> tuple[Attachment, Sums]:
+        """As `open`, of an index that anybody may have made: another process reads it first. Raises RequestError."""
+        path = self.check_there(index_id, field)
+        try:
+            try_out(path)
+        except (IndexFolderError, OSError) as error:
+            message = f"index {index_id!r}: {_without(error, path)}"
+            raise failed_precondition("INDEX_UNUSABLE", message, field) from error
+        return self.open(record, index_id, generation, field)
 
     def reopen(
         self, record: CollectionRecord, attached: AttachmentRecord, generation: int, dead: Sequence[int]

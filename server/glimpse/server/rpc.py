@@ -12,7 +12,8 @@ import numpy as np
 from glimpse.server.caller import connected, current
 from glimpse.server.door import Door
 from glimpse.server.duty import Duty, stopping
-from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted
+from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted, invalid
+from glimpse.server.parsing import Unparsed
 
 logger = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -71,7 +72,9 @@ def streaming(
 
 
 def check_size(servicer: Any, request: Any) -> int:
-    """A message's bytes. Raises RequestError where they are over the limit. (gRPC itself refuses only far more.)"""
+    """A message's bytes. Raises RequestError where they are none, or over the limit (gRPC refuses only far more)."""
+    if isinstance(request, Unparsed):
+        raise invalid("MESSAGE_UNPARSABLE", "the bytes sent are no message of this call")
     size: int = request.ByteSize()
     most = servicer.settings.max_message_bytes
     if size > most:

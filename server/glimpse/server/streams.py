@@ -14,9 +14,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-async def first_config(requests: AsyncIterator[Any]) -> Any:
+async def first_config(servicer: Any, requests: AsyncIterator[Any]) -> Any:
     """The stream's first message's config. Raises RequestError where it carries none."""
     first = await anext(requests, None)
+    if first is not None:
+        check_size(servicer, first)
     if first is None or first.WhichOneof("message") != "config":
         raise invalid("CONFIG_REQUIRED", "the first message of the stream carries its config", "config")
     return first.config

@@ -99,7 +99,7 @@ def fill(network: nn.Module, head: set[str], choice: Choice) -> None:
     from timm.models import load_state_dict
 
     try:
-        state = load_state_dict(str(choice.checkpoint))
+        state = load_state_dict(str(choice.checkpoint), weights_only=True)
     except Exception as error:  # torch's, pickle's and safetensors' have no common base
         raise ExportError(f"{choice.checkpoint} cannot be read as a checkpoint: {reason(error)}") from error
     state = _as_timm_names_it(state, network)

@@ -1,0 +1,65 @@
+"""Index folders with some bytes changed: opened or refused, and no process that opens one is lost."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support.indexes import make_index
+
+_ROWS, _DIMENSION = 300, 32
+_FACTORIES = {
+    "flat": "Flat",
+    "refined": "SQ8,Refine(SQfp16)",
+    "graph": "HNSW8,SQfp16",
+    "graph of vectors": "HNSW8,Flat",
+    "lists": "IVF8,SQ8",
+    "lists of vectors": "IVF8,Flat",
+    "lists by a graph": "IVF8_HNSW4,SQ8",
+    "bits": "RR,IVF8,RaBitQ,Refine(SQfp16)",
+    "four bits": "RR,IVF8,RaBitQ4",
+    "bits without lists": "RaBitQ",
+    "fast codes": "IVF8,PQ16x4fs,Refine(SQfp16)",
+    "fast codes without lists": "PQ16x4fs,Refine(SQfp16)",
+    "codes": "OPQ4,IVF8,PQ4x4",
+    "codes without lists": "PQ4x4",
+    "another graph": "NSG16",
+}
+_FILES = ["manifest.json", "labels.parquet", "vectors/part-00000.parquet"]
+# Changes each, of those that a test of services would send.
+_PART = 20
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place, random = tmp_path_factory.mktemp("folders"), np.random.default_rng(0)
+    rows = random.normal(size=(_ROWS, _DIMENSION))
+    vectors = np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+    labels = [None if row % 10 == 0 else f"l{row % 4}" for row in range(_ROWS)]
+    for name, factory in _FACTORIES.items():
+        make_index(place / name, "0" * 32, vectors, labels, factory=factory, vector_type="float16")
+    return place
+
+
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("name", _FACTORIES)
+def test_a_changed_faiss_file_ends_no_process(folders: Path, name: str, inputs: int) -> None:
+    _open(folders / name, "index.faiss", inputs // _PART)
+
+
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("file", _FILES)
+def test_other_changed_files_end_no_process(folders: Path, file: str, inputs: int) -> None:
+    _open(folders / "lists", file, inputs // _PART)
+
+
+def _open(folder: Path, file: str, count: int) -> None:
+    command = [sys.executable, "-m", "support.opening", str(folder), file, "0", str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
+    said = done.stdout.splitlines()
+    assert done.returncode == 0, f"{file} changed by seed {said[-1]}: {done.returncode}\n{done.stderr[-2_000:]}"
+    opened = int(said[-1].removeprefix("opened "))
+    # Neither all nor none: the changes are seen, and what does not matter is let be.
+    assert 0 < opened < count
