@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,6 +39,7 @@ from glimpse.server.observing.stages import traced
 from glimpse.server.reflection import REFLECTIONS, add_reflection
 from glimpse.server.server_service import ServerService
 from glimpse.server.settings import Settings
+from glimpse.server.snapshots import Snapshots
 from glimpse.v1 import (
     classification_service_pb2,
     classification_service_pb2_grpc,
@@ -99,9 +101,13 @@ async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         stack.push_async_callback(fitter.close)
         indexes = Indexes(settings.indexes or settings.data / "indexes")
         stack.enter_context(FolderLock(settings.data))
-        catalog = Catalog.open(settings.ledger_url, indexes, fitter.touch)
+        snapshots = Snapshots(
+            settings.data / "snapshots", seconds=settings.snapshot_seconds, examples=settings.snapshot_examples
+        )
+        catalog = Catalog.open(settings.ledger_url, indexes, snapshots, fitter.touch)
         stack.push_async_callback(catalog.close)
-        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes)
+        stack.push_async_callback(snapshots.close)
+        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes, snapshots)
         stack.push_async_callback(stop_compactions, rooms)
         yield rooms
 
@@ -136,13 +142,16 @@ async def _serve_rooms(settings: Settings, rooms: Rooms) -> None:
         await backbone.warm_up()
     _settle_memory()
     rooms.duty.ready = True
+    rooms.snapshots.start(rooms.catalog, rooms.catalog.reached_head)
     await _set_health(checked, health_pb2.HealthCheckResponse.SERVING)
     print(f"listening on {address}", flush=True)
     await stopped.wait()
     logger.info("draining for at most %g s", settings.drain_seconds)
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
+    ends = time.monotonic() + settings.drain_seconds
     await rooms.duty.stop(settings.drain_seconds)
     await server.stop(_FAREWELL_SECONDS)
+    await rooms.snapshots.finish(ends)
 
 
 def _settle_memory() -> None:

@@ -13,6 +13,7 @@ from glimpse.server.indexes import Indexes
 from glimpse.server.observing.answered import Answered
 from glimpse.server.observing.figures import CallFigures
 from glimpse.server.settings import Settings
+from glimpse.server.snapshots import Snapshots
 from glimpse.server.spaces import Source, source_of_collection
 from glimpse.server.view import CollectionView
 
@@ -27,6 +28,7 @@ class Rooms:
     fitter: Fitter
     searchers: ThreadPoolExecutor
     indexes: Indexes
+    snapshots: Snapshots
     #: Held by whoever compacts.
     compacting: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Those that run, by what they are of; each gives the revision that it made.

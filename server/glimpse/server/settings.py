@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     audit_log: str | None = Field(None, description="file of the audit; none: the log")
 
+    snapshot_seconds: Annotated[
+        float, Field(ge=0, description="between snapshots of collections that have changed; 0: none")
+    ] = 300.0
+    snapshot_examples: Annotated[int, Field(ge=1, description="of smaller collections there are none")] = 10_000
+
     @property
     def ledger_url(self) -> str:
         """The ledger's, whether it was given or not."""
