@@ -60,9 +60,7 @@ class Catalog:
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._listen())]
 
     @classmethod
-    def open(
-        cls, url: str, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]
-    ) -> Self:
+    def open(cls, url: str, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]) -> Self:
         """Opens a ledger and builds its views. Raises LedgerError."""
         ledger = Ledger.open(url)
         try:

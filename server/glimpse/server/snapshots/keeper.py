@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from glimpse.index.files import synced
 from glimpse.ledger import AttachmentRecord, CollectionRecord, Head, LabelRecord
@@ -27,6 +28,8 @@ from glimpse.server.snapshots.write import Taken, write_snapshot
 from glimpse.server.view import CollectionView
 
 logger = logging.getLogger(__name__)
+# Changes, of any collection: to look through more takes longer than to read a collection's examples.
+_MOST_BEHIND = 100_000
 
 
 class Loaded(NamedTuple):
@@ -44,7 +47,7 @@ class Snapshots:
         self._folder: Final = folder
         self._seconds, self._examples = seconds, examples
         # Of views, as this process wrote it or began with it: its files can be linked to.
-        self._kept: dict[CollectionView, tuple[Path, Manifest]] = {}
+        self._kept = WeakKeyDictionary[CollectionView, tuple[Path, Manifest]]()
         self._turn, self._count = asyncio.Lock(), itertools.count(1)
         self._task: asyncio.Task[None] | None = None
 
@@ -73,6 +76,9 @@ class Snapshots:
             try:
                 manifest = read_manifest(folder)
                 check_origin(manifest, now, digest_at(manifest.origin.revision))
+                behind = head.revision - manifest.origin.revision
+                if behind > _MOST_BEHIND and manifest.origin.revision < record.revision:
+                    raise UnusableSnapshot(f"{behind} changes have come since")
                 view = read_snapshot(folder, manifest, record, there, changed)
             except UnusableSnapshot as why:
                 logger.warning("collection %s: snapshot %s is not used: %s", record.id, folder.name, why)
@@ -147,12 +153,12 @@ class Snapshots:
 
     async def _tidy(self) -> None:
         """Removes the snapshots of collections that are there no more, and those that were not used."""
-        there = {view.record.id: view for view in self._views}
-        self._kept = {view: kept for view, kept in self._kept.items() if there.get(view.record.id) is view}
-        used = {view.record.id: kept[0] for view, kept in self._kept.items()}
-        with suppress(OSError):
-            for home in list(self._folder.iterdir()):
-                await asyncio.to_thread(_remove_but, home, used.get(home.name))
+        async with self._turn:
+            there = {view.record.id: view for view in self._views}
+            used = {name: kept[0] for name, view in there.items() if (kept := self._kept.get(view))}
+            with suppress(OSError):
+                for home in list(self._folder.iterdir()):
+                    await asyncio.to_thread(_remove_but, home, used.get(home.name))
 
 
 def _write(taken: Taken, beside: Path, before: tuple[Path, Manifest] | None) -> tuple[Path, Manifest]:

@@ -1,0 +1,188 @@
+"""A million enrolled vectors, d = 512: ready after kill -9, by a snapshot and by the ledger's rows alone.
+
+    python -m bench.snapshot [--vectors 1000000] [--labels 10000] [--out DIR]
+
+The examples are written into the ledger's SQLite in bulk (their vectors are drawn around random centres, which is all
+that loading sees of them); from then on it is a real `glimpse serve` that begins with them, is killed and begins again.
+Ready: from exec until health says SERVING and a Classify and a Search are answered. The first start finds no snapshot;
+it writes one, and meanwhile an empty call is sent again and again: the longest any took says how long the event loop
+stood still. Floors in the same run: an empty ledger's server; the snapshot's files read, read and digested, and read
+into one array, by one thread.
+"""
+
+import argparse
+import hashlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from bench.attach import _small
+from bench.drawn import DIMENSION
+from bench.report import Section, Target, write_tables
+from bench.vectors import ROOT, Array
+from glimpse.client import Client, Vector
+from glimpse.ledger import CollectionRecord, Ledger, sqlite_url
+
+_AT_ONCE = 10_000
+_LABEL = (
+    "insert into labels (collection_id, id, display_name, prompts, create_time, update_time)"
+    " values ('many', ?, '', '[]', 1, 1)"
+)
+_EXAMPLE = (
+    "insert into examples (sequence, collection_id, id, label_id, content_digest, modality, domain, metadata, vector,"
+    " create_time) values (?,'many',?,?,?,3,'','{}',?,1)"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vectors", type=int, default=1_000_000)
+    parser.add_argument("--labels", type=int, default=10_000)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    given = parser.parse_args()
+    load = f"{os.getloadavg()[0]:.1f}, of what else ran there"
+    with tempfile.TemporaryDirectory(dir=ROOT / "build") as name:
+        folder = Path(name)
+        small = _small(folder / "small").manifest
+        found = {"empty ledger s": _ready(folder, None)}
+        record = CollectionRecord("many", small.name, small.embedding_space, DIMENSION)
+        query = Vector(_fill(folder / "data", record, given.vectors, given.labels), small.embedding_space)
+        started = time.perf_counter()
+        with _serving(folder) as (_, address):
+            _first_answers(address, query)
+            found["from the ledger s"] = time.perf_counter() - started
+            found |= _written(folder, address)
+        found |= {f"from the snapshot s, {number}": _ready(folder, query) for number in (1, 2, 3)}
+        found |= _floors(folder)
+    _report(given.out, given.vectors, given.labels, found, load)
+
+
+def _fill(data: Path, record: CollectionRecord, count: int, labels: int) -> Array:
+    """Returns one of the vectors."""
+    with Ledger.open(sqlite_url(data)) as ledger, ledger.begin() as writer:
+        writer.create_collection(record)
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((labels, DIMENSION), np.float32)
+    connection = sqlite3.connect(data / "ledger.sqlite", isolation_level=None)
+    connection.execute("PRAGMA synchronous=OFF")
+    connection.execute("BEGIN")
+    connection.executemany(_LABEL, ((f"label-{label}",) for label in range(labels)))
+    for start in range(0, count, _AT_ONCE):
+        sequences = range(start + 1, min(start + _AT_ONCE, count) + 1)
+        codes = rng.integers(0, labels, len(sequences))
+        vectors = centres[codes] + 2 * rng.standard_normal((len(sequences), DIMENSION), np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        rows = zip(sequences, codes.tolist(), vectors, strict=True)
+        connection.executemany(_EXAMPLE, (_row(number, code, vector) for number, code, vector in rows))
+    connection.execute("update head set sequence = ?", (count,))
+    connection.execute("COMMIT")
+    connection.close()
+    last: Array = vectors[-1]
+    return last
+
+
+def _row(sequence: int, code: int, vector: Array) -> tuple[int, str, str, str, bytes]:
+    digest = hashlib.sha256(str(sequence).encode()).hexdigest()
+    return sequence, digest[:16], f"label-{code}", f"sha256:{digest}", vector.astype("<f4").tobytes()
+
+
+@contextmanager
+def _serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server, ready as it says itself."""
+    words = ["--listen", "127.0.0.1:0", "--data", str(folder / "data"), "--backbone", str(folder / "small")]
+    with (folder / "server.log").open("a") as log:
+        command = [sys.executable, "-m", "glimpse.cli.main", "serve", *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout.readline().split()[-1]
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def _ready(folder: Path, query: Vector | None) -> float:
+    """Seconds from exec to the first answers; killed then."""
+    started = time.perf_counter()
+    with _serving(folder) as (process, address):
+        if query is not None:
+            _first_answers(address, query)
+        taken = time.perf_counter() - started
+        process.send_signal(signal.SIGKILL)
+    print(f"ready in {taken:.1f} s", file=sys.stderr)
+    return taken
+
+
+def _first_answers(address: str, query: Vector) -> None:
+    with Client(address, timeout=120) as client:
+        [answer] = client.classify("many", [query])
+        assert answer.unwrap().label
+        [near] = client.search("many", [query])
+        assert near.unwrap()
+
+
+def _written(folder: Path, address: str) -> dict[str, float]:
+    """How long the snapshot that a start begins to write takes, and empty calls meanwhile and afterwards."""
+    started = time.perf_counter()
+    with Client(address, timeout=120) as client:
+        meanwhile = list[float]()
+        while not list((folder / "data/snapshots/many").glob("[0-9]*")):
+            meanwhile.append(_call(client))
+        taken = time.perf_counter() - started
+        client.check("many", timeout=600)  # the fit that follows a start is over then
+        afterwards = [_call(client) for _ in range(2_000)]
+    return {
+        "written in s": taken,
+        "longest call meanwhile ms": 1e3 * max(meanwhile),
+        "longest call afterwards ms": 1e3 * max(afterwards),
+    }
+
+
+def _call(client: Client) -> float:
+    started = time.perf_counter()
+    client.get_collection("many")
+    return time.perf_counter() - started
+
+
+def _floors(folder: Path) -> dict[str, float]:
+    """What the files take: read; read and digested; and as one array."""
+    files = sorted((folder / "data/snapshots/many").glob("*/*"))
+    found = {"snapshot MiB": sum(file.stat().st_size for file in files) / 2**20}
+    started = time.perf_counter()
+    for file in files:
+        file.read_bytes()
+    found["files read s"] = time.perf_counter() - started
+    started = time.perf_counter()
+    for file in files:
+        hashlib.sha256(file.read_bytes()).digest()
+    found["files read and digested s"] = time.perf_counter() - started
+    started = time.perf_counter()
+    np.concatenate([np.load(file, allow_pickle=False) for file in files if file.name.startswith("vectors")])
+    found["vectors as one array s"] = time.perf_counter() - started
+    return found
+
+
+def _report(out: Path, vectors: int, labels: int, found: dict[str, float], load: str) -> None:
+    rows = [[name, f"{value:.2f}"] for name, value in found.items()]
+    sections: list[Section] = [(f"{vectors:,} vectors of {labels:,} labels", ["what", "measured"], rows)]
+    slowest = max(value for name, value in found.items() if name.startswith("from the snapshot"))
+    targets = [
+        Target("ready from a snapshot, s", slowest, "<=", 20.0),
+        Target("longest call while one is written, ms", found["longest call meanwhile ms"], "<=", 50.0),
+    ]
+    head = ["# A start from a snapshot", "", "Made by `python -m bench.snapshot`, whose head tells how."]
+    write_tables(out / "snapshot", head, sections, ("To reach", targets), {"found": found}, {"load average": load})
+
+
+if __name__ == "__main__":
+    main()
