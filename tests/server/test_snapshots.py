@@ -137,7 +137,7 @@ def load(
     digest: str | None = HEAD.digest,
 ) -> Loaded | None:
     snapshots = Snapshots(home, seconds=0, examples=1)
-    return snapshots.load(record, labels, attached, head, lambda _: digest, lambda _: None)
+    return snapshots.load(record, labels, attached, head, lambda _: digest)
 
 
 def again(view: CollectionView, home: Path) -> CollectionView:

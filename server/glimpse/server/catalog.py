@@ -238,10 +238,13 @@ class Catalog:
         self._ledger.close()
 
     def _begin(self, record: CollectionRecord, head: Head, snapshots: Snapshots) -> CollectionView:
-        """A view of a collection at the start: of its snapshot and what has changed since, or of the ledger."""
+        """A view of a collection at the start: of its snapshot and what has changed since, or of the ledger.
+
+        Nobody watches it yet.
+        """
         ledger, attached = self._ledger, self._ledger.attachment(record.id)
         below = attached[0] if attached else None
-        loaded = snapshots.load(record, ledger.labels(record.id), below, head, self._digest, self._changed)
+        loaded = snapshots.load(record, ledger.labels(record.id), below, head, self._digest)
         if loaded is None:
             return self._load(record)
         revision, views = loaded.revision, {record.id: loaded.view}
@@ -249,7 +252,7 @@ class Catalog:
         while revision < head.revision and loaded.revision < record.revision:
             delta = ledger.since(revision)
             of_this = [change for change in delta.changes if change.collection_id == record.id]
-            follower = Follower(views, replace(delta, changes=of_this), self._changed)
+            follower = Follower(views, replace(delta, changes=of_this), lambda _: None)
             follower.apply()
             if follower.rebuild or views.get(record.id) is not loaded.view:
                 return self._load(record)

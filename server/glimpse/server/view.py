@@ -263,9 +263,11 @@ class CollectionView:
 
     def index_of(self, label_id: str) -> LayeredIndex:
         """Where the vectors of a label's examples are; of no label, those that nobody told."""
-        if not label_id:
-            return self.unlabeled
-        match self.labels[label_id].role:
+        return self.index_for(self.labels[label_id].role) if label_id else self.unlabeled
+
+    def index_for(self, role: int) -> LayeredIndex:
+        """Where the vectors of examples of labels of a role are. For any thread."""
+        match role:
             case pb.LABEL_ROLE_NEGATIVE:
                 return self.negatives
             case pb.LABEL_ROLE_UNLABELED:

@@ -58,7 +58,6 @@ class Snapshots:
         attached: AttachmentRecord | None,
         head: Head,
         digest_at: Callable[[int], str | None],
-        changed: Callable[[CollectionView], None],
     ) -> Loaded | None:
         """The view of a collection as a snapshot has it, without the index below; None: there is none to go by.
 
@@ -68,7 +67,6 @@ class Snapshots:
             attached: likewise.
             head: the ledger's.
             digest_at: what the ledger has as that of a revision; None: it has no such revision.
-            changed: as for CollectionView.
         """
         there, now = {label.id: label for label in labels}, Origin.of(record, attached, head)
         for folder in _snapshots(self._folder / record.id):
@@ -79,7 +77,7 @@ class Snapshots:
                 behind = head.revision - manifest.origin.revision
                 if behind > _MOST_BEHIND and manifest.origin.revision < record.revision:
                     raise UnusableSnapshot(f"{behind} changes have come since")
-                view = read_snapshot(folder, manifest, record, there, changed)
+                view = read_snapshot(folder, manifest, record, there)
             except UnusableSnapshot as why:
                 logger.warning("collection %s: snapshot %s is not used: %s", record.id, folder.name, why)
             except Exception:  # whatever it is, the ledger has it all

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,13 +25,12 @@ def read_snapshot(
     manifest: Manifest,
     record: CollectionRecord,
     labels: Mapping[str, LabelRecord],
-    changed: Callable[[CollectionView], None],
 ) -> CollectionView:
     """A view of the collection's labels as they are, and the snapshot's examples of those that were there then.
 
     Without the index below. Raises UnusableSnapshot.
     """
-    view = CollectionView(record, changed)
+    view = CollectionView(record)
     for label in labels.values():
         view.put_label(label)
     columns, there = _columns(folder, manifest, labels)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from glimpse.fewshot.moments import MOST_EXACT
 from glimpse.fewshot.vectors import Array, Floats
 from glimpse.index import Ids, LayeredIndex, Mask
 from glimpse.index.files import synced
-from glimpse.ledger import Head
+from glimpse.ledger import Head, LabelRecord
 from glimpse.server.columns import Codes, Columns
 from glimpse.server.holdings import Holdings
 from glimpse.server.snapshots.files import write_array, write_json, write_lines
@@ -37,22 +37,20 @@ class Taken:
     origin: Origin
     sequences: Sequence[int]
     examples: Holdings
-    #: Of each label: where its vectors are.
-    indexes: dict[str, LayeredIndex]
-    #: Of each label, so that another of its name is told from it.
-    label_times: dict[str, int]
+    labels: Sequence[LabelRecord]
+    #: Where the vectors of a role are.
+    index_for: Callable[[int], LayeredIndex]
 
     @classmethod
     def of(cls, view: CollectionView, at: Head) -> "Taken":
         """`at`: where the ledger stands, or stood a moment ago."""
         below = view.examples.attachment
-        labels = list(view.labels.values())
         return cls(
             Origin.of(view.record, below.record if below else None, at),
             view.examples.sequences(),
             view.examples,
-            {label.id: view.index_of(label.id) for label in labels},
-            {label.id: label.create_time for label in labels},
+            list(view.labels.values()),
+            view.index_for,
         )
 
 
@@ -76,14 +74,15 @@ def write_snapshot(taken: Taken, folder: Path, before: tuple[Path, Manifest] | N
     """
     folder.mkdir(parents=True, exist_ok=True)
     columns = taken.examples.columns(taken.sequences)
-    dimension = taken.origin.dimension
+    dimension, roles = taken.origin.dimension, {label.id: label.role for label in taken.labels}
+    indexes = [taken.index_for(roles[label]) if label in roles else None for label in columns.labels]
     runs = _runs(columns.sequences, max(1, _PART // (4 * dimension)), before[1] if before else None)
     _check_space(folder, sum(run.end - run.start for run in runs if not run.part) * 4 * dimension)
     sums = np.zeros((len(columns.labels), dimension)) if len(columns.labels) <= MOST_EXACT else None
     parts, there = list[Part](), np.zeros(len(columns), bool)
     for number, run in enumerate(runs):
         rows = np.arange(run.start, run.end)
-        vectors, found = _vectors(taken, columns, rows)
+        vectors, found = _vectors(indexes, columns, rows, dimension)
         there[rows] = found
         rows, vectors = rows[found], vectors if found.all() else vectors[found]
         if sums is not None:
@@ -115,22 +114,23 @@ def _write_columns(taken: Taken, columns: Columns, sums: Floats | None, folder: 
         arrays["sums.npy"] = sums
     files = {name: write_array(folder / name, values) for name, values in arrays.items()}
     files["ids.jsonl"] = write_lines(folder / "ids.jsonl", columns.ids)
-    labels = [(label, taken.label_times.get(label, 0)) for label in columns.labels]
+    # So that another label of the same name is told from this one.
+    times = {label.id: label.create_time for label in taken.labels}
+    labels = [(label, times.get(label, 0)) for label in columns.labels]
     files["labels.json"] = write_json(folder / "labels.json", {"labels": labels, "domains": list(columns.domains)})
     return files
 
 
-def _vectors(taken: Taken, columns: Columns, rows: Ids) -> tuple[Array, Mask]:
-    """The vectors of examples, (m, d), and which of them are there still, (m,)."""
-    vectors, there = np.empty((len(rows), taken.origin.dimension), np.float32), np.zeros(len(rows), bool)
+def _vectors(indexes: Sequence[LayeredIndex | None], columns: Columns, rows: Ids, dimension: int) -> tuple[Array, Mask]:
+    """The vectors of examples, (m, d), and which of them are there still, (m,). `indexes`: by label."""
+    vectors, there = np.empty((len(rows), dimension), np.float32), np.zeros(len(rows), bool)
     codes = columns.codes[rows]
-    indexes = [taken.indexes.get(label) for label in columns.labels]
     for index in {id(one): one for one in indexes if one is not None}.values():
         own = np.array([one is index for one in indexes], bool)
         places = np.flatnonzero(own[codes])
         for start in range(0, len(places), _AT_ONCE):
             some = places[start : start + _AT_ONCE]
-            vectors[some], there[some] = _found(index, columns.sequences[rows[some]], taken.origin.dimension)
+            vectors[some], there[some] = _found(index, columns.sequences[rows[some]], dimension)
     return vectors, there
 
 
