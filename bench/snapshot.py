@@ -50,18 +50,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
     load = f"{os.getloadavg()[0]:.1f}, of what else ran there"
+    (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as name:
         folder = Path(name)
         small = _small(folder / "small").manifest
-        found = {"empty ledger s": _ready(folder, None)}
+        found = _ready(folder, None, "with an empty ledger")
         record = CollectionRecord("many", small.name, small.embedding_space, DIMENSION)
         query = Vector(_fill(folder / "data", record, given.vectors, given.labels), small.embedding_space)
         started = time.perf_counter()
-        with _serving(folder) as (_, address):
+        with _serving(folder) as (process, address):
             _first_answers(address, query)
-            found["from the ledger s"] = time.perf_counter() - started
+            found |= _taken(started, process, "from the ledger")
             found |= _written(folder, address)
-        found |= {f"from the snapshot s, {number}": _ready(folder, query) for number in (1, 2, 3)}
+        for number in (1, 2, 3):
+            found |= _ready(folder, query, f"from the snapshot, {number}")
         found |= _floors(folder)
     _report(given.out, given.vectors, given.labels, found, load)
 
@@ -111,16 +113,25 @@ def _serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.stdout.close()
 
 
-def _ready(folder: Path, query: Vector | None) -> float:
-    """Seconds from exec to the first answers; killed then."""
+def _ready(folder: Path, query: Vector | None, what: str) -> dict[str, float]:
+    """From exec to the first answers; killed then."""
     started = time.perf_counter()
     with _serving(folder) as (process, address):
         if query is not None:
             _first_answers(address, query)
-        taken = time.perf_counter() - started
+        found = _taken(started, process, what)
         process.send_signal(signal.SIGKILL)
-    print(f"ready in {taken:.1f} s", file=sys.stderr)
-    return taken
+    return found
+
+
+def _taken(started: float, process: subprocess.Popen[str], what: str) -> dict[str, float]:
+    """Seconds since the start; and those of a processor, which others on the machine make no longer."""
+    seconds = time.perf_counter() - started
+    fields = Path(f"/proc/{process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])  # of the program and of the system for it
+    found = {f"{what}: s": seconds, f"{what}: processor s": ticks / os.sysconf("SC_CLK_TCK")}
+    print(found, file=sys.stderr)
+    return found
 
 
 def _first_answers(address: str, query: Vector) -> None:
@@ -175,7 +186,9 @@ def _floors(folder: Path) -> dict[str, float]:
 def _report(out: Path, vectors: int, labels: int, found: dict[str, float], load: str) -> None:
     rows = [[name, f"{value:.2f}"] for name, value in found.items()]
     sections: list[Section] = [(f"{vectors:,} vectors of {labels:,} labels", ["what", "measured"], rows)]
-    slowest = max(value for name, value in found.items() if name.startswith("from the snapshot"))
+    slowest = max(
+        value for name, value in found.items() if name.startswith("from the snapshot") and name.endswith(": s")
+    )
     targets = [
         Target("ready from a snapshot, s", slowest, "<=", 20.0),
         Target("longest call while one is written, ms", found["longest call meanwhile ms"], "<=", 50.0),

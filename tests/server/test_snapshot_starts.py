@@ -48,41 +48,46 @@ def enrolled(server: ServerProcess) -> Vectors:
     return found
 
 
-def everything(server: ServerProcess, name: str) -> tuple[object, ...]:
-    """What a collection answers, once it is fitted."""
+def everything(server: ServerProcess, name: str, *, fitted: bool = False) -> dict[str, object]:
+    """What a collection answers. `fitted`: also once it is fitted, which takes its time."""
     given = Vectors.__new__(Vectors)
     given.stubs, given.name = Stubs(server.address), name
     given.space = given.stubs.collections.GetCollection(col.GetCollectionRequest(name=name)).collection.embedding_space
     listed = given.stubs.collections.ListExamples(col.ListExamplesRequest(parent=name, page_size=1000)).examples
-    found = given.stubs.classification.Search(
-        cls.SearchRequest(collection=name, inputs=[given.input(query) for query in QUERIES], top_k=20), timeout=60
-    )
-    near = [[(one.example, round(one.similarity, 6)) for one in result.neighbors] for result in found.results]
-    given.check()  # which waits for the fit
-    answers = [
-        (one.decision, sorted((score.label_id, round(score.probability, 3)) for score in one.labels))
-        for one in given.ask(QUERIES, top_k=10)
-    ]
+    inputs = [given.input(query) for query in QUERIES]
+    found = given.stubs.classification.Search(cls.SearchRequest(collection=name, inputs=inputs, top_k=20), timeout=60)
     labels = given.stubs.collections.ListLabels(col.ListLabelsRequest(parent=name)).labels
-    return sorted(one.name for one in listed), near, answers, [(one.name, one.example_count) for one in labels]
+    answers: list[object] = []
+    if fitted:
+        given.check()
+        for one in given.ask(QUERIES, top_k=10):
+            told = [(score.label_id, round(score.probability, 3)) for score in one.labels]
+            answers.append((one.decision, one.head, sorted(told)))
+    return {
+        "examples": sorted(one.name for one in listed),
+        "nearest": [[(one.example, round(one.similarity, 6)) for one in result.neighbors] for result in found.results],
+        "labels": [(one.name, one.example_count) for one in labels],
+        "answers": answers,
+    }
 
 
-def restarted(server: ServerProcess, name: str) -> tuple[object, ...]:
+def restarted(server: ServerProcess, name: str, *, fitted: bool = False) -> dict[str, object]:
     """Killed, and started again."""
     assert server.process
     server.process.kill()
     server.stop()
     server.start()
-    return everything(server, name)
+    return everything(server, name, fitted=fitted)
 
 
-def from_ledger(server: ServerProcess, name: str) -> tuple[object, ...]:
+def from_ledger(server: ServerProcess, name: str, *, fitted: bool = False) -> dict[str, object]:
+    """Killed, and started again without its snapshots."""
     assert server.process
     server.process.kill()
     server.stop()
     shutil.rmtree(server.folder / "data" / "snapshots")
     server.start()
-    return everything(server, name)
+    return everything(server, name, fitted=fitted)
 
 
 def test_a_killed_server_begins_with_its_snapshot_and_what_came_since(server: ServerProcess) -> None:
@@ -100,10 +105,10 @@ def test_a_killed_server_begins_with_its_snapshot_and_what_came_since(server: Se
         stubs.collections.DeleteExample(col.DeleteExampleRequest(name=example.name))
     stubs.collections.DeleteLabel(col.DeleteLabelRequest(name=f"{collection.name}/labels/l3", force=True))
     collection.enroll(blobs([3, 3], seed=4), ["l3", "l3"])
-    found = restarted(server, collection.name)
+    found = restarted(server, collection.name, fitted=True)
     assert snapshots(server) == kept
     assert server.log().count("examples from snapshot") == 2
-    assert found == from_ledger(server, collection.name)
+    assert found == from_ledger(server, collection.name, fitted=True)
     assert server.log().count("examples from snapshot") == 2
 
 
@@ -135,7 +140,7 @@ def test_after_a_ledger_is_restored_its_later_snapshots_are_not_used(server: Ser
     server.start()
     assert "the ledger at" in server.log()
     found = everything(server, collection.name)
-    assert len(found[0]) == len(ROWS)  # type: ignore[arg-type]
+    assert len(found["examples"]) == len(ROWS)  # type: ignore[arg-type]
     # As many changes as before, but another one.
     collection.stubs = Stubs(server.address)
     collection.enroll(blobs([2, 3], seed=6), ["l2", "l3"])
@@ -171,7 +176,7 @@ def test_a_server_that_cannot_write_snapshots_serves_on(server: ServerProcess) -
     collection = Vectors(Stubs(server.address))
     collection.enroll(blobs(ROWS), [f"l{row}" for row in ROWS])
     wait_for(lambda: "no snapshot could be written" in server.log())
-    assert len(everything(server, collection.name)[0]) == len(ROWS)  # type: ignore[arg-type]
+    assert len(everything(server, collection.name)["examples"]) == len(ROWS)  # type: ignore[arg-type]
 
 
 def test_what_stands_on_an_index_has_a_snapshot_of_what_was_enrolled_beside(server: ServerProcess) -> None:
@@ -189,7 +194,7 @@ def test_what_stands_on_an_index_has_a_snapshot_of_what_was_enrolled_beside(serv
     server.start()
     assert "120 examples from snapshot" in server.log()
     found = everything(server, collection.name)
-    assert len(found[0]) == len(ROWS) + len(rows) - 1  # type: ignore[arg-type]
+    assert len(found["examples"]) == len(ROWS) + len(rows) - 1  # type: ignore[arg-type]
     assert found == from_ledger(server, collection.name)
 
 
@@ -203,6 +208,6 @@ def test_kills_while_snapshots_are_written_leave_what_the_ledger_has(server: Ser
             acknowledged |= {result.example.name for result in response.results}
             time.sleep(0.01 * kill)
         found = restarted(server, collection.name)
-        assert set(found[0]) == acknowledged  # type: ignore[call-overload]
+        assert set(found["examples"]) == acknowledged  # type: ignore[call-overload]
         collection.stubs = Stubs(server.address)
     assert found == from_ledger(server, collection.name)
