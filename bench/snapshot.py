@@ -4,13 +4,15 @@
 
 The examples are written into the ledger's SQLite in bulk (their vectors are drawn around random centres, which is all
 that loading sees of them); from then on it is a real `glimpse serve` that begins with them, is killed and begins again.
-Ready: from exec until health says SERVING and a Classify and a Search are answered. The first start finds no snapshot;
-it writes one, and meanwhile an empty call is sent again and again: the longest any took says how long the event loop
-stood still. Floors in the same run: an empty ledger's server; the snapshot's files read, read and digested, and read
-into one array, by one thread.
+Ready: from exec until health says SERVING and a Classify and a Search are answered. The first start finds no snapshot,
+and writes one at its stop. How long the event loop stands still while one is written is seen in this process. Floors in
+the same run: an empty ledger's server; the snapshot's files read, read and digested, and read into one array, by one
+thread.
 """
 
 import argparse
+import asyncio
+import gc
 import hashlib
 import os
 import signal
@@ -31,6 +33,9 @@ from bench.report import Section, Target, write_tables
 from bench.vectors import ROOT, Array
 from glimpse.client import Client, Vector
 from glimpse.ledger import CollectionRecord, Ledger, sqlite_url
+from glimpse.server.catalog import Catalog
+from glimpse.server.indexes import Indexes
+from glimpse.server.snapshots import Snapshots
 
 _AT_ONCE = 10_000
 _LABEL = (
@@ -61,10 +66,12 @@ def main() -> None:
         with _serving(folder) as (process, address):
             _first_answers(address, query)
             found |= _taken(started, process, "from the ledger")
-            found |= _written(folder, address)
+            process.terminate()
+            process.wait()
+        assert list((folder / "data/snapshots").glob("many/*")), "no snapshot was written"
         for number in (1, 2, 3):
             found |= _ready(folder, query, f"from the snapshot, {number}")
-        found |= _floors(folder)
+        found |= asyncio.run(_written(folder)) | _floors(folder)
     _report(given.out, given.vectors, given.labels, found, load)
 
 
@@ -101,9 +108,10 @@ def _row(sequence: int, code: int, vector: Array) -> tuple[int, str, str, str, b
 def _serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server, ready as it says itself."""
     words = ["--listen", "127.0.0.1:0", "--data", str(folder / "data"), "--backbone", str(folder / "small")]
+    environment = {**os.environ, "GLIMPSE_DRAIN_SECONDS": "600"}  # to write a snapshot under whatever load
     with (folder / "server.log").open("a") as log:
         command = [sys.executable, "-m", "glimpse.cli.main", "serve", *words]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     assert process.stdout is not None
     try:
         yield process, process.stdout.readline().split()[-1]
@@ -142,27 +150,35 @@ def _first_answers(address: str, query: Vector) -> None:
         assert near.unwrap()
 
 
-def _written(folder: Path, address: str) -> dict[str, float]:
-    """How long the snapshot that a start begins to write takes, and empty calls meanwhile and afterwards."""
-    started = time.perf_counter()
-    with Client(address, timeout=120) as client:
-        meanwhile = list[float]()
-        while not list((folder / "data/snapshots/many").glob("[0-9]*")):
-            meanwhile.append(_call(client))
-        taken = time.perf_counter() - started
-        client.check("many", timeout=600)  # the fit that follows a start is over then
-        afterwards = [_call(client) for _ in range(2_000)]
-    return {
-        "written in s": taken,
-        "longest call meanwhile ms": 1e3 * max(meanwhile),
-        "longest call afterwards ms": 1e3 * max(afterwards),
-    }
+async def _written(folder: Path) -> dict[str, float]:
+    """A snapshot written in this process, and the longest that its event loop stood still meanwhile.
 
+    Beside the seconds that pass between two turns of the loop, those of the processor that the process takes between
+    them: what else runs on the machine makes the former longer, not the latter.
+    """
+    url, indexes = sqlite_url(folder / "data"), Indexes(folder / "none")
+    there = Snapshots(folder / "data/snapshots", seconds=0, examples=1)
+    catalog = Catalog.open(url, indexes, there, lambda _: None)
+    gc.freeze()  # as a server does
+    turns = list[tuple[float, float]]()
 
-def _call(client: Client) -> float:
-    started = time.perf_counter()
-    client.get_collection("many")
-    return time.perf_counter() - started
+    async def turn() -> None:
+        while True:
+            turns.append((time.perf_counter(), time.process_time()))
+            await asyncio.sleep(0.001)
+
+    turning, written = asyncio.create_task(turn()), Snapshots(folder / "again", seconds=3_600, examples=1)
+    await asyncio.sleep(1)
+    turns.clear()
+    started, worked = time.perf_counter(), time.process_time()
+    written.start(catalog, catalog.reached_head)
+    await written.finish(started + 3_600)
+    found = {"written in: s": time.perf_counter() - started, "written in: processor s": time.process_time() - worked}
+    turning.cancel()
+    await written.close()
+    await catalog.close()
+    seconds, processor = np.diff(np.array(turns), axis=0).max(0) * 1e3
+    return found | {"longest between two turns: ms": seconds, "longest between two turns: processor ms": processor}
 
 
 def _floors(folder: Path) -> dict[str, float]:
@@ -191,7 +207,7 @@ def _report(out: Path, vectors: int, labels: int, found: dict[str, float], load:
     )
     targets = [
         Target("ready from a snapshot, s", slowest, "<=", 20.0),
-        Target("longest call while one is written, ms", found["longest call meanwhile ms"], "<=", 50.0),
+        Target("processor ms between two turns", found["longest between two turns: processor ms"], "<=", 50.0),
     ]
     head = ["# A start from a snapshot", "", "Made by `python -m bench.snapshot`, whose head tells how."]
     write_tables(out / "snapshot", head, sections, ("To reach", targets), {"found": found}, {"load average": load})

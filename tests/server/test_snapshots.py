@@ -152,8 +152,8 @@ def again(view: CollectionView, home: Path) -> CollectionView:
 def check_same(one: CollectionView, other: CollectionView) -> None:
     assert one.labels == other.labels
     assert len(one.examples) == len(other.examples)
-    sequences = sorted(one.examples.sequences())
-    assert sequences == sorted(other.examples.sequences())
+    sequences = sorted(one.examples.sequences().tolist())
+    assert sequences == sorted(other.examples.sequences().tolist())
     numbers = np.array(sequences, np.int64)
     assert one.examples.domains(numbers) == other.examples.domains(numbers)
     if one.independent:

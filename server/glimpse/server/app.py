@@ -104,6 +104,7 @@ async def _open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         snapshots = Snapshots(
             settings.data / "snapshots", seconds=settings.snapshot_seconds, examples=settings.snapshot_examples
         )
+        gc.disable()  # it would look through a million examples again and again while they come; until _settle_memory
         catalog = Catalog.open(settings.ledger_url, indexes, snapshots, fitter.touch)
         stack.push_async_callback(catalog.close)
         stack.push_async_callback(snapshots.close)
@@ -158,6 +159,7 @@ def _settle_memory() -> None:
     # What is loaded now stays for good: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     # Loading takes more than it keeps (for a ViT-B/32 230 MiB more); glibc gives that back where it is told to.
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from glimpse.index import Ids
 
 Codes = npt.NDArray[np.int32]
+Texts = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,8 @@ class Columns:
     """Examples that were enrolled, (n,), by their sequence numbers, ascending; all but their vectors."""
 
     sequences: Ids
-    ids: Sequence[str]
+    #: As an array, which the garbage collector does not look through.
+    ids: Texts
     #: Those that occur, in the order in which they do; and the place of each example's, (n,).
     labels: Sequence[str]
     codes: Codes
@@ -33,7 +35,7 @@ class Columns:
         """Some of them, by their places, (m,). Labels and domains keep theirs, though none may be left of them."""
         return Columns(
             self.sequences[rows],
-            [self.ids[row] for row in rows.tolist()],
+            self.ids[rows],
             self.labels,
             self.codes[rows],
             self.domains,

@@ -35,7 +35,7 @@ class Taken:
     """A view as it was, as far as it takes to write it down: for the event loop, some milliseconds for a million."""
 
     origin: Origin
-    sequences: Sequence[int]
+    sequences: Ids
     examples: Holdings
     labels: Sequence[LabelRecord]
     #: Where the vectors of a role are.
