@@ -21,7 +21,6 @@ import grpc
 import numpy as np
 import pytest
 
-from glimpse.server.settings import Settings
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_image_bundle
@@ -140,7 +139,6 @@ def test_killed_while_compacting(scene: Scene, tmp_path: Path) -> None:
         scene.round(fault)
 
 
-@pytest.mark.skipif("snapshot_seconds" not in Settings.model_fields, reason="there are no snapshots yet")
 def test_killed_while_a_snapshot_is_written(bundle: Path, tmp_path: Path) -> None:
     with closing(ServerProcess(tmp_path, bundle, snapshot_seconds=0.05, snapshot_examples=1)) as server:
         scene = Scene(server, "snapshot")

@@ -13,9 +13,9 @@ import pytest
 from glimpse.fewshot import HeadKind, fit, normalize
 from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord
 from glimpse.server import fitter as module
-from glimpse.server import snapshot as taking
+from glimpse.server import material
 from glimpse.server.fitter import Fitter
-from glimpse.server.snapshot import snapshot
+from glimpse.server.material import gather
 from glimpse.server.view import CollectionView
 from glimpse.v1 import types_pb2
 
@@ -122,7 +122,7 @@ def test_a_failing_fit_is_told_once_and_leaves_class_means(
 def test_an_example_deleted_before_it_is_read_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
     async def work(fitter: Fitter, view: CollectionView) -> None:
         view.add_examples(list(records([0, 1, 2, 3, 0, 1, 2, 3])))
-        taken = snapshot(view)
+        taken = gather(view)
         view.drop_example("e3")
         with pytest.raises(KeyError):
             taken.read()
@@ -135,11 +135,11 @@ def test_an_example_deleted_before_it_is_read_is_no_failure(caplog: pytest.LogCa
 
 
 def test_a_sample_may_leave_labels_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(taking, "_MOST_EXAMPLES", 30)
+    monkeypatch.setattr(material, "_MOST_EXAMPLES", 30)
     view = view_of(40)
     view.put_label(LabelRecord("text", prompt_vector=normalize(CENTRES[:1].astype(np.float32))[0].tobytes()))
     view.add_examples(list(records([row for row in range(40) for _ in range(1 if row % 2 else 3)], domain="here")))
-    taken = snapshot(view)
+    taken = gather(view)
     assert not taken.whole
     assert len(taken.examples.ids) == 30
     assert "text" in taken.labels
@@ -153,11 +153,11 @@ def test_a_sample_may_leave_labels_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_sample_of_labels_is_the_same_after_an_enrolment_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(taking, "_MOST_LABELS", 10)
+    monkeypatch.setattr(material, "_MOST_LABELS", 10)
     monkeypatch.setattr("glimpse.fewshot.lda.MOST_EXACT", 20)
     view = view_of(41)
     view.add_examples(list(records([row for row in range(40) for _ in range(2)])))
-    before = snapshot(view)
+    before = gather(view)
     assert len(before.labels) == 10
     view.add_examples(list(records([3], 200)))
     view.drop_example("e200")
@@ -170,14 +170,14 @@ def test_a_sample_of_labels_is_the_same_after_an_enrolment_taken_back(monkeypatc
     for example in gone:
         view.drop_example(example.id)
     view.add_examples(gone)
-    assert snapshot(view).labels == before.labels
+    assert gather(view).labels == before.labels
 
 
 def test_the_same_content_has_the_same_number_where_labels_are_independent() -> None:
     view = view_of(3, label_mode=types_pb2.LABEL_MODE_INDEPENDENT)
     first, second, third = records([0, 1, 2])
     view.add_examples([first, second, replace(third, content_digest=first.content_digest)])
-    contents = snapshot(view).contents
+    contents = gather(view).contents
     assert contents is not None
     assert (contents[0] == contents[2], contents[0] == contents[1]) == (True, False)
 

@@ -29,6 +29,13 @@ class FlatIndex:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    def reserve(self, count: int) -> None:
+        """Takes the memory of so many vectors at once, into an empty index: growing by parts would copy them all."""
+        with self._lock:
+            flat: Any = faiss.downcast_index(self._index.index)
+            flat.codes.resize(count * flat.code_size)
+            flat.codes.resize(0)  # which keeps what it took
+
     def add(self, ids: Sequence[int] | Ids, vectors: Vectors) -> None:
         """Adds vectors, (n, d), under new ids, (n,)."""
         with self._lock:

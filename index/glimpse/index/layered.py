@@ -79,6 +79,10 @@ class LayeredIndex:
         """Puts rows of a bulk index below, in the place of those before."""
         self._base = base
 
+    def reserve(self, count: int) -> None:
+        """Takes the memory of so many vectors, before the first is added."""
+        self._living.reserve(count)
+
     def add(self, ids: Sequence[int] | Ids, vectors: Vectors) -> None:
         """Adds vectors, (n, d), under new ids, (n,)."""
         self._living.add(ids, vectors)

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 import grpc
@@ -100,13 +101,16 @@ async def _run(
         await backbone.warm_up()
     _settle_memory()
     rooms.duty.ready = True
+    rooms.snapshots.start(rooms.catalog, rooms.catalog.reached_head)
     await _set_health(checked, health_pb2.HealthCheckResponse.SERVING)
     print(f"listening on {address}", flush=True)
     await stopped.wait()
     logger.info("draining for at most %g s", settings.drain_seconds)
     await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
+    ends = time.monotonic() + settings.drain_seconds
     await rooms.duty.stop(settings.drain_seconds)
     await server.stop(_FAREWELL_SECONDS)
+    await rooms.snapshots.finish(ends)
 
 
 def _give_back_memory() -> None:
@@ -121,6 +125,7 @@ def _settle_memory() -> None:
     # What is loaded now stays for good: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     # Loading takes more than it keeps (for a ViT-B/32 230 MiB more); glibc gives that back where it is told to.
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)

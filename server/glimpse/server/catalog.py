@@ -11,17 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Self, TypeVar
 
 import numpy as np
 
-from glimpse.ledger import CollectionRecord, Delta, Ledger, LedgerError, Writer, listen
+from glimpse.ledger import AttachmentRecord, CollectionRecord, Delta, Head, Ledger, LedgerError, Writer, listen
 from glimpse.server.aside import aside
 from glimpse.server.caller import current
 from glimpse.server.commits import Commits, EnrollmentPlan, Outcome, Plan
 from glimpse.server.errors import Code, RequestError, not_found
 from glimpse.server.following import Follower
 from glimpse.server.indexes import Indexes
+from glimpse.server.snapshots import Snapshots
 from glimpse.server.view import CollectionView
 
 logger = logging.getLogger(__name__)
@@ -38,7 +40,9 @@ _MAX_WAIT_SECONDS = 30.0
 class Catalog:
     """The views of a ledger's collections."""
 
-    def __init__(self, ledger: Ledger, indexes: Indexes, changed: Callable[[CollectionView], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]
+    ) -> None:
         """`changed` is told of views that have changed, once they are loaded."""
         self._generations = itertools.count(1)
         self._ledger, self._indexes, self._changed = ledger, indexes, changed
@@ -50,19 +54,20 @@ class Catalog:
         #: Set where an API key was made or revoked; whoever takes that on clears it.
         self.keys_changed = asyncio.Event()
         # First: what is read after it may be of later changes, which then change nothing any more.
-        self.revision = ledger.head().revision
-        self._views = {record.id: self._load(record) for record in ledger.collections()}
+        head = ledger.head()
+        self.revision = head.revision
+        self._views = {record.id: self._begin(record, head, snapshots) for record in ledger.collections()}
         for view in self._views.values():
             view.watch(changed)
         self._commits = Commits(ledger, self)
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._listen())]
 
     @classmethod
-    def open(cls, url: str, indexes: Indexes, changed: Callable[[CollectionView], None]) -> Self:
+    def open(cls, url: str, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]) -> Self:
         """Opens a ledger and builds its views. Raises LedgerError."""
         ledger = Ledger.open(url)
         try:
-            return cls(ledger, indexes, changed)
+            return cls(ledger, indexes, snapshots, changed)
         except BaseException:
             ledger.close()
             raise
@@ -125,6 +130,12 @@ class Catalog:
     async def read(self, query: Callable[[Ledger], T]) -> T:
         """A read of the ledger, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, query, self._ledger)
+
+    async def reached_head(self) -> Head:
+        """Where the ledger stands, once the views have reached that. Raises LedgerUnavailable, and RequestError."""
+        head = await self.read(lambda ledger: ledger.head())
+        await self.reach(head.revision, np.inf)
+        return head
 
     async def refresh(self) -> None:
         """Brings the views to where the ledger stands, where others write too. Raises LedgerUnavailable."""
@@ -235,6 +246,33 @@ class Catalog:
         self._readers.shutdown()
         self._ledger.close()
 
+    def _begin(self, record: CollectionRecord, head: Head, snapshots: Snapshots) -> CollectionView:
+        """A view of a collection at the start: of its snapshot and what has changed since, or of the ledger.
+
+        Nobody watches it yet.
+        """
+        ledger, attached = self._ledger, self._ledger.attachment(record.id)
+        below = attached[0] if attached else None
+        loaded = snapshots.load(record, ledger.labels(record.id), below, head, self._digest)
+        if loaded is None:
+            return self._load(record)
+        revision, views = loaded.revision, {record.id: loaded.view}
+        # What a collection's last change was says whether any came.
+        while revision < head.revision and loaded.revision < record.revision:
+            delta = ledger.since(revision)
+            of_this = [change for change in delta.changes if change.collection_id == record.id]
+            follower = Follower(views, replace(delta, changes=of_this), lambda _: None)
+            follower.apply()
+            if follower.rebuild or views.get(record.id) is not loaded.view:
+                return self._load(record)
+            revision = delta.changes[-1].revision
+        return self._attached(loaded.view, attached)
+
+    def _digest(self, revision: int) -> str | None:
+        """That of the ledger's change of this revision; None: there is none."""
+        change = next(self._ledger.changes(revision - 1), None)
+        return change.digest if change and change.revision == revision else None
+
     def _load(self, record: CollectionRecord) -> CollectionView:
         """A view of a collection as the ledger has it, in whatever thread; nobody watches it yet."""
         ledger, view = self._ledger, CollectionView(record)
@@ -243,11 +281,15 @@ class Catalog:
         examples = ledger.examples(record.id)
         while batch := list(itertools.islice(examples, _LOAD_BATCH)):
             view.add_examples(batch)
-        if attached := ledger.attachment(record.id):
+        return self._attached(view, ledger.attachment(record.id))
+
+    def _attached(self, view: CollectionView, attached: tuple[AttachmentRecord, list[int]] | None) -> CollectionView:
+        """A view with the index that its collection stands on, if that can be had."""
+        if attached:
             try:
-                view.attach(*self._indexes.reopen(record, attached[0], self.next_generation(), attached[1]))
+                view.attach(*self._indexes.reopen(view.record, attached[0], self.next_generation(), attached[1]))
             except RequestError as problem:
-                logger.error("collection %s cannot be used: %s", record.id, problem)
+                logger.error("collection %s cannot be used: %s", view.record.id, problem)
                 view.problem, view.lost_index = problem, attached[0].index_id
         return view
 

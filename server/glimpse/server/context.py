@@ -14,6 +14,7 @@ from glimpse.server.observing.answered import Answered
 from glimpse.server.observing.figures import CallFigures
 from glimpse.server.searchers import Searchers
 from glimpse.server.settings import Settings
+from glimpse.server.snapshots import Snapshots
 from glimpse.server.spaces import Source, source_of_collection
 from glimpse.server.view import CollectionView
 
@@ -30,6 +31,7 @@ class Rooms:
     indexes: Indexes
     duty: Duty
     door: Door
+    snapshots: Snapshots
     #: Held by whoever compacts.
     compacting: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Those that run, by what they are of; each gives the revision that it made.

@@ -10,7 +10,7 @@ from functools import partial
 from glimpse.fewshot import HeadKind, fit
 from glimpse.server.aside import aside
 from glimpse.server.errors import Code, RequestError
-from glimpse.server.snapshot import snapshot
+from glimpse.server.material import gather
 from glimpse.server.view import CollectionView
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class Fitter:
 
     async def _fit(self, view: CollectionView) -> None:
         engine, below = view.engine, view.examples.attachment
-        taken, revision = snapshot(view), view.record.revision
+        taken, revision = gather(view), view.record.revision
         pinned = self._heads.get(view.record.pinned_head)
         if taken.labels and len(taken.examples.ids) + len(taken.negatives.ids):
             try:

@@ -1,7 +1,8 @@
 """The rooms of a server, opened and closed."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import gc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 
 import faiss
@@ -21,6 +22,7 @@ from glimpse.server.indexes import Indexes
 from glimpse.server.pools import FairPool
 from glimpse.server.searchers import Searchers
 from glimpse.server.settings import Settings
+from glimpse.server.snapshots import Snapshots
 
 
 @asynccontextmanager
@@ -43,9 +45,25 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         stack.push_async_callback(fitter.close)
         indexes = Indexes(settings.indexes or settings.data / "indexes")
         stack.enter_context(FolderLock(settings.data))
-        catalog = Catalog.open(settings.ledger_url, indexes, fitter.touch)
+        snapshots = Snapshots(
+            settings.data / "snapshots", seconds=settings.snapshot_seconds, examples=settings.snapshot_examples
+        )
+        with _nothing_collected():
+            catalog = Catalog.open(settings.ledger_url, indexes, snapshots, fitter.touch)
         stack.push_async_callback(catalog.close)
+        stack.push_async_callback(snapshots.close)
         duty, door = Duty(settings.max_held_bytes), Door(settings.queue_seconds)
-        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes, duty, door)
+        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes, duty, door, snapshots)
         stack.push_async_callback(stop_compactions, rooms)
         yield rooms
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """The collector of garbage would look through a million examples again and again while they come."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # nor need it ever look at them later
+        gc.enable()

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
     key_bytes_per_second: Annotated[float | None, Field(gt=0, description="likewise")] = None
     reflection: bool = Field(True, description="answer grpcurl and the like")
 
+    snapshot_seconds: Annotated[
+        float, Field(ge=0, description="between snapshots of collections that have changed; 0: none")
+    ] = 300.0
+    snapshot_examples: Annotated[int, Field(ge=1, description="of smaller collections there are none")] = 10_000
+
     @property
     def ledger_url(self) -> str:
         """The ledger's, whether it was given or not."""

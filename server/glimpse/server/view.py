@@ -1,7 +1,7 @@
 """A collection as the server holds it in memory: a view of the ledger, kept up write by write."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from glimpse.fewshot.vectors import Array, Floats
 from glimpse.index import Ids, LayeredIndex
 from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord
 from glimpse.server.attachment import Attachment
+from glimpse.server.columns import Columns
 from glimpse.server.errors import RequestError
 from glimpse.server.gallery import Gallery
 from glimpse.server.holdings import Holdings
@@ -144,6 +145,36 @@ class CollectionView:
         if examples:
             self._changed(self)
 
+    def hold(self, columns: Columns, parts: Iterable[Array], sums: Floats | None) -> None:
+        """Takes very many enrolled examples at once, into a view that has none; their labels are there.
+
+        `parts`: their vectors, (m, d) each, one part after the other. `sums`: of each label of the columns, (C, d);
+        None: the vectors are added up.
+        """
+        layers = (self.index, self.negatives, self.unlabeled)
+        places = [layers.index(self.index_of(label)) for label in columns.labels]
+        layer_of = np.array(places, np.int8)[columns.codes]
+        for number, index in enumerate(layers):
+            index.reserve(int(np.count_nonzero(layer_of == number)))
+        start = 0
+        for vectors in parts:
+            rows = slice(start, start + len(vectors))
+            for number, index in enumerate(layers):
+                here = layer_of[rows] == number
+                if here.any():
+                    index.add(columns.sequences[rows][here], vectors if here.all() else vectors[here])
+            start = rows.stop
+        self.examples.note_all(columns)
+        if sums is None:
+            self._learn()
+        else:
+            counts = np.bincount(columns.codes, minlength=len(columns.labels)).astype(np.float64)
+            own = [code for code, place in enumerate(places) if counts[code] and layers[place] is self.index]
+            if own:
+                self.engine.add_sums([columns.labels[code] for code in own], counts[own], sums[own])
+        self.engine.outdate()
+        self._changed(self)
+
     def drop_example(self, example_id: str) -> None:
         """Takes an example out again, exactly. Raises KeyError."""
         sequence = self.examples.find(example_id)
@@ -214,22 +245,29 @@ class CollectionView:
         for label in can:
             if label.prompt_vector is not None:
                 self.engine.set_text(label.id, np.frombuffer(label.prompt_vector, "<f4"))
+        self._learn()
+        self.engine.outdate()
+
+    def _learn(self) -> None:
+        """What was enrolled, by an engine that knows none of it."""
+        can = [label for label in self.labels.values() if can_answer(label)]
         of_label = [self.examples.enrolled_of(label.id) for label in can]
         names = [label.id for label, some in zip(can, of_label, strict=True) for _ in some]
         ids = np.concatenate([np.empty(0, np.int64), *of_label])
         for start in range(0, len(ids), _LEARNED):
             part = slice(start, start + _LEARNED)
             self.engine.add(names[part], self.index.vectors(ids[part]), self.examples.domains(ids[part]))
-        self.engine.outdate()
 
     def _in_class(self, label_id: str) -> bool:
         return label_id in self.labels and self.index_of(label_id) is self.index
 
     def index_of(self, label_id: str) -> LayeredIndex:
         """Where the vectors of a label's examples are; of no label, those that nobody told."""
-        if not label_id:
-            return self.unlabeled
-        match self.labels[label_id].role:
+        return self.index_for(self.labels[label_id].role) if label_id else self.unlabeled
+
+    def index_for(self, role: int) -> LayeredIndex:
+        """Where the vectors of examples of labels of a role are. For any thread."""
+        match role:
             case pb.LABEL_ROLE_NEGATIVE:
                 return self.negatives
             case pb.LABEL_ROLE_UNLABELED:

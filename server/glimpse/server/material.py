@@ -28,7 +28,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class Material:
     """A collection's examples as they were when it was taken."""
 
     #: Of Engine.begin.
@@ -57,8 +57,8 @@ class Snapshot:
         )
 
 
-def snapshot(view: CollectionView) -> Snapshot:
-    """Takes one; the view's engine notes what changes from now on."""
+def gather(view: CollectionView) -> Material:
+    """Takes it; the view's engine notes what changes from now on."""
     token = view.engine.begin()
     moments = view.engine.lda.moments
     # In the view's order: that of the engine's rows tells what was deleted, and a sample must not.
@@ -72,7 +72,7 @@ def snapshot(view: CollectionView) -> Snapshot:
         labels, rows = _shown(labels, rows, moments.texts)
     order = np.argsort(ids, kind="stable")  # of enrolment; of a sample alone, where there are very many
     ids, rows = ids[order], rows[order]
-    return Snapshot(
+    return Material(
         token,
         whole,
         # A sample's fit leaves vectors as the engine sees them.
