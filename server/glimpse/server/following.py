@@ -55,7 +55,7 @@ class Follower:
             case "enroll":
                 for label_id in subject.get("labels", ()):
                     self._put_label(view, label_id)
-                self._add(view, subject.get("examples", ()))
+                self._add(view, [*subject.get("examples", ()), *subject.get("shown", ())])
             case "create_label" | "update_label":
                 self._put_label(view, subject["label"])
             case "delete_label" if subject["label"] in view.labels:
