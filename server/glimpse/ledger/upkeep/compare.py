@@ -51,11 +51,7 @@ class Comparison:
 
     def _collections(self) -> None:
         wanted = {name: rest for name, *rest in self._wanted.execute("SELECT * FROM collections")}
-        there_are = schema.shadows.c
-        others = {
-            name: dimension
-            for name, dimension in self._connection.execute(select(there_are.collection_id, there_are.dimension))
-        }
+        others = {row.collection_id: row.dimension for row in self._connection.execute(select(schema.shadows))}
         for part in self._parts(schema.collections):
             for row in part:
                 self._dimensions[row.id] = self._of_sides[row.id, row.side] = row.dimension
