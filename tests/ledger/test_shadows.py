@@ -125,7 +125,11 @@ def test_what_a_side_lacks_is_hidden_while_it_answers(ledger: Direct) -> None:
     again = enroll(
         ledger, replace(example("since"), vector=_NEW), replace(example("x", "wren", "sha256:repeated"), vector=_NEW)
     )
-    assert (again.duplicates, again.subject["examples"]) == ([False, False], [again.examples[0].id, "repeated"])
+    assert (again.duplicates, again.subject["examples"], again.subject["shown"]) == (
+        [False] * 2,
+        ["since"],
+        ["repeated"],
+    )
     assert held(ledger) == [("kept", _NEW), ("also", _NEW), ("repeated", _NEW), ("since", _NEW)], "it is there again"
     embed_all(ledger, 1)
     ledger.switch_backbone("birds", 1, [], [])
