@@ -38,7 +38,7 @@ def test_a_backup_is_told_of_and_restored(glimpse: Glimpse, folder: Path) -> Non
     [told] = glimpse("backup", "saved", "--data", "data", "--format", "json").objects
     assert told["file"] == "saved"
     assert told["bytes"] == (folder / "saved").stat().st_size
-    assert told["rows"]["examples"] == 9
+    assert told["rows"]["examples"] == 25
     assert told["needs"]["backbones"][0] == {"name": "backbones/a", "embedding_space": "sha256:a"}
     assert [one["name"] for one in told["needs"]["indexes"]] == ["folded"]
     done = glimpse("restore", "saved", "--data", "new")
@@ -55,7 +55,7 @@ def test_a_backup_is_told_of_and_restored(glimpse: Glimpse, folder: Path) -> Non
 
 def test_an_export_is_told_of_and_imported(glimpse: Glimpse, folder: Path) -> None:
     [told] = glimpse("export", "out", "--data", "data", "--format", "json").objects
-    assert (told["folder"], told["rows"]["labels"]) == ("out", 8)
+    assert (told["folder"], told["rows"]["labels"]) == ("out", 12)
     done = glimpse("import", "out", "--data", "imported")
     assert done.code == 0, done.err
     logs = [glimpse("log", "--data", name, "--format", "json").out for name in ("data", "imported")]

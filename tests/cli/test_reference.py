@@ -1,7 +1,9 @@
 """docs/cli.md is what the commands say."""
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -24,13 +26,22 @@ def test_the_reference_is_not_stale() -> None:
     assert written == generator.render(), "docs/cli.md is stale: run `make docs`"
 
 
+def leaves(node: Any) -> Iterator[Any]:
+    """The commands below, however deep."""
+    if not hasattr(node, "commands"):
+        yield node
+    else:
+        for child in node.commands.values():
+            yield from leaves(child)
+
+
 def test_it_is_true_which_subcommands_take_server_and_format() -> None:
     root = command()
     context = root.context_class(root, info_name="glimpse")
     lacking: dict[str, set[str]] = {"server": set(), "output": set()}
     for name in COMMANDS:
         node = root.get_command(context, name)
-        for leaf in node.commands.values() if hasattr(node, "commands") else [node]:
+        for leaf in leaves(node):
             for option in lacking.keys() - {parameter.name for parameter in leaf.params}:
                 lacking[option].add(name if leaf is node or name == "export" else f"{name} {leaf.name}")
     on_folders = {f"index {name}" for name in ("build", "info", "search", "verify", "merge")}

@@ -18,6 +18,8 @@ from glimpse.client import (
     LabelFigures,
     LabelMode,
     LabelRole,
+    Migration,
+    MigrationSide,
     Modality,
     Proportion,
     SuspectExample,
@@ -159,3 +161,8 @@ def test_what_was_not_measured_is_none(client: Client, script: Script) -> None:
 )
 def test_a_check_lacks_nothing_of_the_contract(ours: Any, message: Any) -> None:
     assert [one.name for one in fields(ours)] == [one.name.removesuffix("_id") for one in message.DESCRIPTOR.fields]
+
+
+def test_a_migration_lacks_nothing_of_the_contract() -> None:
+    for ours, message in ((Migration, pb.Migration), (MigrationSide, pb.MigrationSide)):
+        assert {one.name for one in fields(ours)} == {one.name for one in message.DESCRIPTOR.fields}

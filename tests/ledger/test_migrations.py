@@ -38,6 +38,8 @@ _COLLECTION = {
     "coverage": 0.95,
     "label_mode": 2,
     "pinned_head": 3,
+    "keep_inputs": True,
+    "side": 1,
     "revision": 6,
     "create_time": 11,
     "update_time": 11,
@@ -56,7 +58,19 @@ _EXAMPLE = {
     "vector": unit(7, 4),
     "embedding_space": "sha256:child",
     "create_time": 13,
+    "side": 1,
 }
+_SHADOW: dict[str, Any] = {"collection_id": "birds", "backbone": "backbones/c", "embedding_space": "sha256:c"}
+_SHADOW |= {
+    "dimension": 2,
+    "match_threshold": 0.1,
+    "match_margin": None,
+    "min_space_cosine": None,
+    "turn": 1,
+    "time": 14,
+}
+_VECTOR = {"sequence": 7, "collection_id": "birds", "problem": "", "vector": unit(8, 2), "embedding_space": None}
+_PROMPT = {"collection_id": "birds", "label_id": "robin", "turn": 1, "problem": "", "prompt_vector": unit(9, 2)}
 
 
 def _changes() -> list[dict[str, Any]]:
@@ -95,6 +109,10 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
         "tombstones": [{"collection_id": "birds", "row": 3}],
         "head": [head],
         "api_keys": [key],
+        "inputs": [{"collection_id": "birds", "content_digest": f"sha256:{sha256('7')}", "content": b"7"}],
+        "shadows": [_SHADOW],
+        "shadow_vectors": [_VECTOR],
+        "shadow_prompts": [_PROMPT],
     }
 
 

@@ -12,10 +12,13 @@ from sqlalchemy import create_engine, select
 from glimpse.ledger import (
     AttachmentRecord,
     CollectionRecord,
+    Enrollment,
     EnrollRequest,
     ExampleRecord,
     KeyRecord,
     LabelRecord,
+    Shadowed,
+    ShadowRecord,
     schema,
 )
 from support.ledgers import Direct
@@ -68,6 +71,7 @@ def fill(ledger: Direct) -> None:
     ledger.attach("bare", first, [LabelRecord("z")])
     ledger.detach("bare")
     limits = {"requests": 2.5}
+    _fill_sides(ledger)
     ledger.create_key(KeyRecord("id-1", "phone", b"\0salt", b"\xffhash", "classify", ["birds-*", "small"], limits))
     ledger.create_key(KeyRecord("id-2", "old", b"s", b"h", "admin", ["*"], expire_time=1_900_000_000_000_001))
     ledger.revoke_key("old")
@@ -88,6 +92,32 @@ def _fill_birds(ledger: Direct) -> None:
     ledger.delete_example("birds", "e3")
     [birds] = ledger.collections()
     ledger.update_collection(replace(birds, display_name="Birds", coverage=0.95))
+
+
+def _fill_sides(ledger: Direct) -> None:
+    """Collections with two sides: one in its second turn, and one whose migration has ended and is folded by half."""
+    for name in ("moving", "moved"):
+        old = CollectionRecord(name, "backbones/a", "sha256:a", 8, match_threshold=0.3, keep_inputs=True)
+        ledger.create_collection(old)
+        labels = [LabelRecord("a", prompts=("an a",), prompt_vector=unit(2_000, 8)), LabelRecord("b")]
+        some = [example(number, "ab"[number % 2]) for number in range(60, 66)]
+        kept = {one.content_digest: str(number).encode() for number, one in enumerate(some, 60)}
+        with ledger.ledger.begin() as writer:
+            writer.enroll([Enrollment(name, labels, some, inputs=kept)])
+        ledger.enroll(name, [], [example(66, "b"), example(67, "b")])
+        ledger.start_migration(name, ShadowRecord("backbones/b", "sha256:b", 3))
+        with ledger.shadow(name, 0) as shadow:
+            missing = shadow.missing(0, 100)
+        put = [
+            Shadowed(one.sequence, unit(one.sequence, 3) if one.content else None, "" if one.content else "NO: ☃")
+            for one in missing
+        ]
+        ledger.embed_shadow(name, 0, put[:3], [])
+        ledger.delete_example(name, "e61")
+        ledger.switch_backbone(name, 0, put[3:], [Shadowed("a", unit(2_001, 3))])
+        ledger.enroll(name, [], [example(68, "a", 3), replace(example(66, "b", 3), id="again")])
+    ledger.end_migration("moved")
+    ledger.fold_shadow("moved", 3)
 
 
 def everything(url: str) -> dict[str, list[Row]]:

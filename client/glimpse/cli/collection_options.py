@@ -25,6 +25,7 @@ MultiLabel = Annotated[
     bool, typer.Option("--multi-label", help="Any number of labels may be right at once, for good; else just one.")
 ]
 
+KEEP_INPUTS = "Keep the bytes of what is enrolled from now on, so that another backbone can embed them again."
 _THRESHOLD = "The cosine to the best label's mean under which an input is UNKNOWN; default by the rates below."
 _MARGIN = "The lead in cosine under which an answer is AMBIGUOUS; default by prediction sets."
 _SPACE = "Take a backbone of lower precision for the collection's own from this cosine on; default its own alone."

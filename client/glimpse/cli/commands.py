@@ -31,7 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "label": ("glimpse.cli.label", "Label inputs by text alone."),
     "search": ("glimpse.cli.search", "Find the examples nearest to each input."),
     "embed": ("glimpse.cli.embed", "Write the inputs' vectors to a file."),
-    "collections": ("glimpse.cli.manage_collections", "Collections: list, show, create, update, delete."),
+    "collections": (
+        "glimpse.cli.manage_collections",
+        "Collections: list, show, create, update, delete; migrate to another backbone.",
+    ),
     "labels": ("glimpse.cli.manage_labels", "Labels of a collection: list, show, create, update, delete."),
     "examples": ("glimpse.cli.manage_examples", "Examples of a collection: list, show, delete."),
     "index": (

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.manage_collections import record
+from glimpse.cli.collection_record import record
 from glimpse.cli.output import print_record
 from glimpse.cli.session import connected
 

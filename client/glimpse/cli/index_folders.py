@@ -11,8 +11,8 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.batches import progress, working
+from glimpse.cli.collection_record import record as collection_record
 from glimpse.cli.errors import CliError, missing_module
-from glimpse.cli.manage_collections import record as collection_record
 from glimpse.cli.output import percent, print_json, print_record, shown, tell
 from glimpse.cli.session import connected
 

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli import collection_options as wanted
-from glimpse.cli import options
-from glimpse.cli.choices import pinned
+from glimpse.cli import migrate, options
+from glimpse.cli.collection_record import record
 from glimpse.cli.output import Column, print_json, print_record, print_records
 from glimpse.cli.session import connected
-from glimpse.client import Collection, Head, LabelMode
+from glimpse.client import Head, LabelMode
 
-app = options.group("Collections: list, show, create, update, delete.")
+app = options.group("Collections: list, show, create, update, delete; migrate to another backbone.")
+app.add_typer(migrate.app, name="migrate")
 _COLUMNS = (
     Column("ID"),
     Column("BACKBONE", share=1),
@@ -53,12 +54,13 @@ def create(
     names_as_prompts: Annotated[
         bool, typer.Option("--names-as-prompts", help="Labels without prompts are prompted by their names.")
     ] = False,
+    keep_inputs: Annotated[bool, typer.Option("--keep-inputs", help=wanted.KEEP_INPUTS)] = False,
     multi_label: wanted.MultiLabel = False,
     head: wanted.PinnedHead = None,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Make an empty collection, bound for good to one backbone."""
+    """Make an empty collection, bound to one backbone; `migrate` can change that where it keeps its inputs."""
     with connected(server) as client:
         made = client.create_collection(
             collection,
@@ -71,6 +73,7 @@ def create(
             false_accept_rate=false_accept_rate,
             coverage=coverage,
             names_as_prompts=names_as_prompts,
+            keep_inputs=keep_inputs,
             label_mode=LabelMode.INDEPENDENT if multi_label else LabelMode.EXCLUSIVE,
             pinned_head=head or Head.UNSPECIFIED,
         )
@@ -93,6 +96,7 @@ def update(
             "--names-as-prompts/--no-names-as-prompts", help="Labels without prompts are prompted by their names."
         ),
     ] = None,
+    keep_inputs: Annotated[bool | None, typer.Option("--keep-inputs/--no-keep-inputs", help=wanted.KEEP_INPUTS)] = None,
     head: wanted.PinnedHead = None,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
@@ -107,6 +111,7 @@ def update(
         "false_accept_rate": false_accept_rate,
         "coverage": coverage,
         "names_as_prompts": names_as_prompts,
+        "keep_inputs": keep_inputs,
         "pinned_head": head,
     }
     if all(one is None for one in changes.values()):
@@ -128,28 +133,3 @@ def delete(
         revision = client.delete_collection(collection, force=force)
     if output is options.Format.JSON:
         print_json(deleted=collection, revision=revision)
-
-
-def record(collection: Collection) -> dict[str, Any]:
-    """A collection for printing."""
-    return {
-        "id": collection.id,
-        "display_name": collection.display_name,
-        "backbone": collection.backbone.rpartition("/")[2],
-        "embedding_space": collection.embedding_space,
-        "match_threshold": collection.match_threshold,
-        "match_margin": collection.match_margin,
-        "min_space_cosine": collection.min_space_cosine,
-        "false_reject_rate": collection.false_reject_rate,
-        "false_accept_rate": collection.false_accept_rate,
-        "coverage": collection.coverage,
-        "names_as_prompts": collection.names_as_prompts,
-        "multi_label": collection.label_mode is LabelMode.INDEPENDENT,
-        "head": pinned(collection.pinned_head),
-        "labels": collection.label_count,
-        "examples": collection.example_count,
-        "index": collection.index and collection.index.id,
-        "revision": collection.revision,
-        "create_time": collection.create_time.isoformat(timespec="seconds"),
-        "update_time": collection.update_time.isoformat(timespec="seconds"),
-    }

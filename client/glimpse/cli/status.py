@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from glimpse.cli import manage_backbones, manage_collections, options
+from glimpse.cli import collection_record, manage_backbones, options
 from glimpse.cli.output import print_json
 from glimpse.cli.session import connected
 from glimpse.cli.status_report import print_status, record
@@ -62,6 +62,6 @@ def _look(client: Client) -> tuple[dict[str, Any], ServerInfo | None]:
         "latency_ms": round(min(call.latency_ms for call in calls), 3),
         **(record(info) if info else {}),
         "backbones": [{**one, "queue": queued.get(one["name"])} for one in backbones],
-        "collections": [manage_collections.record(one) for one in client.list_collections()],
+        "collections": [collection_record.record(one) for one in client.list_collections()],
     }
     return state, info

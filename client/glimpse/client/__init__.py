@@ -47,6 +47,7 @@ from glimpse.client._errors import (
     Unknown,
 )
 from glimpse.client._inputs import Input, NewExample
+from glimpse.client._migration import Migration, MigrationFailure, MigrationSide, Switched
 from glimpse.client._policy import Retry
 from glimpse.client._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
 from glimpse.client._server_info import BackboneState, CallFigures, ServerInfo
@@ -92,6 +93,9 @@ __all__ = [
     "LabelMode",
     "LabelRole",
     "LabelScore",
+    "Migration",
+    "MigrationFailure",
+    "MigrationSide",
     "Modality",
     "NewExample",
     "NotFound",
@@ -104,6 +108,7 @@ __all__ = [
     "ServerError",
     "ServerInfo",
     "SuspectExample",
+    "Switched",
     "Timings",
     "Unauthenticated",
     "Unavailable",

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 
 from glimpse.client import _input_requests as requests
 from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, SearchResult
+from glimpse.client._async_migrations import AsyncMigrationMethods
 from glimpse.client._async_resources import AsyncResourceMethods
 from glimpse.client._enums import LabelMode
 from glimpse.client._input_requests import Collections, Labels
@@ -12,7 +13,7 @@ from glimpse.client._inputs import AnyInput, NewExample
 from glimpse.client._names import CollectionRef
 
 
-class AsyncClient(AsyncResourceMethods):
+class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
     """A Glimpse server, for asyncio; made, used and closed in one event loop.
 
         async with AsyncClient() as glimpse:

@@ -21,6 +21,7 @@ def create_collection(
     backbone: str,
     display_name: str,
     names_as_prompts: bool,
+    keep_inputs: bool,
     label_mode: LabelMode,
     pinned_head: Head,
     **policy: float | None,
@@ -31,6 +32,7 @@ def create_collection(
         backbone=backbone_name(backbone),
         policy=pb.DecisionPolicy(**policy),
         names_as_prompts=names_as_prompts,
+        keep_inputs=keep_inputs,
         label_mode=label_mode.value,  # type: ignore[arg-type]
         pinned_head=pinned_head.value,  # type: ignore[arg-type]
     )
@@ -57,6 +59,7 @@ def update_collection(
     collection: CollectionRef,
     display_name: str | None,
     names_as_prompts: bool | None,
+    keep_inputs: bool | None,
     pinned_head: Head | None,
     **policy: Threshold,
 ) -> Unary[Collection]:
@@ -68,6 +71,9 @@ def update_collection(
     if names_as_prompts is not None:
         new.names_as_prompts = names_as_prompts
         mask.paths.append("names_as_prompts")
+    if keep_inputs is not None:
+        new.keep_inputs = keep_inputs
+        mask.paths.append("keep_inputs")
     if pinned_head is not None:
         new.pinned_head = pinned_head.value  # type: ignore[assignment]
         mask.paths.append("pinned_head")

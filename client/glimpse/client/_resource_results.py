@@ -51,13 +51,14 @@ def collection_of(message: pb.Collection) -> resources.Collection:
         false_accept_rate=optional(policy, "false_accept_rate"),
         coverage=optional(policy, "coverage"),
         names_as_prompts=message.names_as_prompts,
+        keep_inputs=message.keep_inputs,
         label_mode=member(LabelMode, message.label_mode),
         pinned_head=member(Head, message.pinned_head),
         label_count=message.label_count,
         example_count=message.example_count,
         revision=message.revision,
-        create_time=_time(message.create_time),
-        update_time=_time(message.update_time),
+        create_time=time_of(message.create_time),
+        update_time=time_of(message.update_time),
         index=_attached(message.index) if message.HasField("index") else None,
     )
 
@@ -74,8 +75,8 @@ def label(message: pb.Label, revision: int = 0) -> resources.Label:
         prompts=tuple(message.prompts),
         role=member(LabelRole, message.role),
         example_count=message.example_count,
-        create_time=_time(message.create_time),
-        update_time=_time(message.update_time),
+        create_time=time_of(message.create_time),
+        update_time=time_of(message.update_time),
         revision=revision,
     )
 
@@ -89,7 +90,7 @@ def example(message: pb.Example) -> resources.Example:
         modality=member(Modality, message.modality),
         domain=message.domain,
         metadata=dict(message.metadata),
-        create_time=_time(message.create_time),
+        create_time=time_of(message.create_time),
         vector=vector(message.vector) if message.HasField("vector") else None,
     )
 
@@ -144,5 +145,5 @@ def _measured(message: pb.Proportion) -> checks.Proportion:
     return checks.Proportion(message.value, message.low, message.high, message.count)
 
 
-def _time(stamp: Timestamp) -> datetime:
+def time_of(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime(tzinfo=UTC)

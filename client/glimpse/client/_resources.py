@@ -88,6 +88,7 @@ class Collection:
     false_accept_rate: float | None
     coverage: float | None
     names_as_prompts: bool
+    keep_inputs: bool
     label_mode: LabelMode
     pinned_head: Head
     label_count: int

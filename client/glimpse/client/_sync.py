@@ -8,10 +8,11 @@ from glimpse.client._enums import LabelMode
 from glimpse.client._input_requests import Collections, Labels
 from glimpse.client._inputs import AnyInput, NewExample
 from glimpse.client._names import CollectionRef
+from glimpse.client._sync_migrations import MigrationMethods
 from glimpse.client._sync_resources import ResourceMethods
 
 
-class Client(ResourceMethods):
+class Client(ResourceMethods, MigrationMethods):
     """A Glimpse server. Threads may share a client.
 
         with Client() as glimpse:

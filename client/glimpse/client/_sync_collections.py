@@ -33,11 +33,12 @@ class CollectionMethods(SyncCore):
         false_accept_rate: float | None = None,
         coverage: float | None = None,
         names_as_prompts: bool = False,
+        keep_inputs: bool = False,
         label_mode: LabelMode = LabelMode.EXCLUSIVE,
         pinned_head: Head = Head.UNSPECIFIED,
         timeout: float | None = None,
     ) -> Collection:
-        """Makes an empty collection, bound for good to one backbone's embedding space. Raises AlreadyExists.
+        """Makes an empty collection, bound to one backbone's embedding space. Raises AlreadyExists.
 
         Args:
             collection_id: Lower-case letters, digits and hyphens, 1 to 63, a letter first.
@@ -54,6 +55,7 @@ class CollectionMethods(SyncCore):
                 place of false_reject_rate.
             coverage: How often the prediction set is to hold the right label: 0.5 to under 1. None: 0.9.
             names_as_prompts: Let labels without prompts be prompted by their names.
+            keep_inputs: Keep the bytes of what is enrolled, so that another backbone can take the collection over.
             label_mode: Whether exactly one label is right or any number may be. Then fixed.
             pinned_head: The head that is to answer as soon as the examples allow it. UNSPECIFIED: the ladder chooses.
             timeout: Seconds for this call, retries included. None: the client's.
@@ -63,6 +65,7 @@ class CollectionMethods(SyncCore):
             backbone,
             display_name,
             names_as_prompts,
+            keep_inputs,
             label_mode,
             pinned_head,
             match_threshold=match_threshold,
@@ -94,6 +97,7 @@ class CollectionMethods(SyncCore):
         false_accept_rate: Threshold = None,
         coverage: Threshold = None,
         names_as_prompts: bool | None = None,
+        keep_inputs: bool | None = None,
         pinned_head: Head | None = None,
         timeout: float | None = None,
     ) -> Collection:
@@ -105,6 +109,7 @@ class CollectionMethods(SyncCore):
             collection,
             display_name,
             names_as_prompts,
+            keep_inputs,
             pinned_head,
             match_threshold=match_threshold,
             match_margin=match_margin,

@@ -40,7 +40,7 @@ class DecisionPolicy(_message.Message):
     def __init__(self, match_threshold: _Optional[float] = ..., match_margin: _Optional[float] = ..., min_space_cosine: _Optional[float] = ..., false_reject_rate: _Optional[float] = ..., false_accept_rate: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
 
 class Collection(_message.Message):
-    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts", "label_mode", "pinned_head", "index")
+    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts", "label_mode", "pinned_head", "index", "keep_inputs")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +55,7 @@ class Collection(_message.Message):
     LABEL_MODE_FIELD_NUMBER: _ClassVar[int]
     PINNED_HEAD_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
+    KEEP_INPUTS_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     backbone: str
@@ -69,7 +70,8 @@ class Collection(_message.Message):
     label_mode: _types_pb2.LabelMode
     pinned_head: _types_pb2.Head
     index: AttachedIndex
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ..., index: _Optional[_Union[AttachedIndex, _Mapping]] = ...) -> None: ...
+    keep_inputs: bool
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ..., index: _Optional[_Union[AttachedIndex, _Mapping]] = ..., keep_inputs: _Optional[bool] = ...) -> None: ...
 
 class AttachedIndex(_message.Message):
     __slots__ = ("name", "factory", "vector_count", "deleted_count")
@@ -550,6 +552,124 @@ class CompactIndexRequest(_message.Message):
     def __init__(self, collection: _Optional[str] = ...) -> None: ...
 
 class CompactIndexResponse(_message.Message):
+    __slots__ = ("collection", "revision")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    collection: Collection
+    revision: int
+    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class Migration(_message.Message):
+    __slots__ = ("collection", "current", "shadow", "switched", "example_count", "embedded_count", "left_count", "failed_count", "failures", "labels_left_count", "labels_failed_count", "set_aside_count", "start_time")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_FIELD_NUMBER: _ClassVar[int]
+    SHADOW_FIELD_NUMBER: _ClassVar[int]
+    SWITCHED_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LEFT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FAILED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_LEFT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FAILED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SET_ASIDE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    current: MigrationSide
+    shadow: MigrationSide
+    switched: bool
+    example_count: int
+    embedded_count: int
+    left_count: int
+    failed_count: int
+    failures: _containers.RepeatedCompositeFieldContainer[MigrationFailure]
+    labels_left_count: int
+    labels_failed_count: int
+    set_aside_count: int
+    start_time: _timestamp_pb2.Timestamp
+    def __init__(self, collection: _Optional[str] = ..., current: _Optional[_Union[MigrationSide, _Mapping]] = ..., shadow: _Optional[_Union[MigrationSide, _Mapping]] = ..., switched: _Optional[bool] = ..., example_count: _Optional[int] = ..., embedded_count: _Optional[int] = ..., left_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., failures: _Optional[_Iterable[_Union[MigrationFailure, _Mapping]]] = ..., labels_left_count: _Optional[int] = ..., labels_failed_count: _Optional[int] = ..., set_aside_count: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class MigrationSide(_message.Message):
+    __slots__ = ("backbone", "embedding_space", "loaded", "figures")
+    BACKBONE_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_SPACE_FIELD_NUMBER: _ClassVar[int]
+    LOADED_FIELD_NUMBER: _ClassVar[int]
+    FIGURES_FIELD_NUMBER: _ClassVar[int]
+    backbone: str
+    embedding_space: str
+    loaded: bool
+    figures: CheckCollectionResponse
+    def __init__(self, backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., loaded: _Optional[bool] = ..., figures: _Optional[_Union[CheckCollectionResponse, _Mapping]] = ...) -> None: ...
+
+class MigrationFailure(_message.Message):
+    __slots__ = ("example", "label_id", "problem")
+    EXAMPLE_FIELD_NUMBER: _ClassVar[int]
+    LABEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    example: str
+    label_id: str
+    problem: str
+    def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class StartMigrationRequest(_message.Message):
+    __slots__ = ("collection", "backbone")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    BACKBONE_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    backbone: str
+    def __init__(self, collection: _Optional[str] = ..., backbone: _Optional[str] = ...) -> None: ...
+
+class StartMigrationResponse(_message.Message):
+    __slots__ = ("migration", "revision")
+    MIGRATION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    migration: Migration
+    revision: int
+    def __init__(self, migration: _Optional[_Union[Migration, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class GetMigrationRequest(_message.Message):
+    __slots__ = ("collection", "measure")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    measure: bool
+    def __init__(self, collection: _Optional[str] = ..., measure: _Optional[bool] = ...) -> None: ...
+
+class GetMigrationResponse(_message.Message):
+    __slots__ = ("migration",)
+    MIGRATION_FIELD_NUMBER: _ClassVar[int]
+    migration: Migration
+    def __init__(self, migration: _Optional[_Union[Migration, _Mapping]] = ...) -> None: ...
+
+class SwitchBackboneRequest(_message.Message):
+    __slots__ = ("collection", "embedding_space", "force")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_SPACE_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    embedding_space: str
+    force: bool
+    def __init__(self, collection: _Optional[str] = ..., embedding_space: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
+
+class SwitchBackboneResponse(_message.Message):
+    __slots__ = ("collection", "revision", "former_policy", "set_aside_count")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    FORMER_POLICY_FIELD_NUMBER: _ClassVar[int]
+    SET_ASIDE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    collection: Collection
+    revision: int
+    former_policy: DecisionPolicy
+    set_aside_count: int
+    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ..., former_policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., set_aside_count: _Optional[int] = ...) -> None: ...
+
+class EndMigrationRequest(_message.Message):
+    __slots__ = ("collection",)
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    def __init__(self, collection: _Optional[str] = ...) -> None: ...
+
+class EndMigrationResponse(_message.Message):
     __slots__ = ("collection", "revision")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]

@@ -127,6 +127,26 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexResponse.FromString,
                 _registered_method=True)
+        self.StartMigration = channel.unary_unary(
+                '/glimpse.v1.CollectionService/StartMigration',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.StartMigrationRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.StartMigrationResponse.FromString,
+                _registered_method=True)
+        self.GetMigration = channel.unary_unary(
+                '/glimpse.v1.CollectionService/GetMigration',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetMigrationRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetMigrationResponse.FromString,
+                _registered_method=True)
+        self.SwitchBackbone = channel.unary_unary(
+                '/glimpse.v1.CollectionService/SwitchBackbone',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.SwitchBackboneRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.SwitchBackboneResponse.FromString,
+                _registered_method=True)
+        self.EndMigration = channel.unary_unary(
+                '/glimpse.v1.CollectionService/EndMigration',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.EndMigrationRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.EndMigrationResponse.FromString,
+                _registered_method=True)
 
 
 class CollectionServiceServicer:
@@ -136,7 +156,7 @@ class CollectionServiceServicer:
     """
 
     def CreateCollection(self, request, context):
-        """Makes an empty collection, bound for good to one backbone's embedding space.
+        """Makes an empty collection, bound to one backbone's embedding space; StartMigration begins to change that.
         ALREADY_EXISTS (COLLECTION_EXISTS) where there is one of that id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -158,7 +178,7 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCollection(self, request, context):
-        """Changes display name, policy, names_as_prompts or several of them.
+        """Changes display name, policy, names_as_prompts, keep_inputs or several of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -269,6 +289,55 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartMigration(self, request, context):
+        """Begins to change a collection's backbone. The way of it, for a collection `birds` with keep_inputs, from `old`:
+
+        StartMigration(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
+        GetMigration(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
+        in the background, those enrolled meanwhile too, and keeps
+        the vectors in the ledger, as the collection's shadow
+        GetMigration(collections/birds, measure: true)     left_count 0; accuracy and all else CheckCollection tells, of
+        `birds` by `old` and by `new`, side by side
+        SwitchBackbone(collections/birds, new's space)     one change, whatever the size: the vectors and their shadow
+        change places; `birds` answers by `new`
+        SwitchBackbone(collections/birds, old's space)     rolls back, the same way; as often as is wanted
+        EndMigration(collections/birds)                    drops the shadow
+
+        Names, labels, request ids and content digests stay through all of it. The same again changes nothing. NOT_FOUND
+        (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (MIGRATION_EXISTS: to another embedding space),
+        FAILED_PRECONDITION (INPUTS_NOT_KEPT: there is no keep_inputs; INDEX_ATTACHED: an index is of one space, so build
+        one with the new backbone, detach this, switch, attach that), INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMigration(self, request, context):
+        """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (MIGRATION_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchBackbone(self, request, context):
+        """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
+        Of that space already, it changes nothing, so it can be sent again. The few examples not embedded yet are embedded
+        first, while all writes wait. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither
+        side's), FAILED_PRECONDITION (MIGRATION_INCOMPLETE: too many are left, or some cannot be embedded and there is no
+        `force`; BACKBONE_NOT_LOADED: some are left, and this server cannot embed them).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndMigration(self, request, context):
+        """Drops the shadow and what was set aside; the collection stays as it is. They are put away in the background, and
+        until then another StartMigration is UNAVAILABLE (MIGRATION_ENDING). NOT_FOUND (MIGRATION_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CollectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -361,6 +430,26 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     servicer.CompactIndex,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexResponse.SerializeToString,
+            ),
+            'StartMigration': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartMigration,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.StartMigrationRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.StartMigrationResponse.SerializeToString,
+            ),
+            'GetMigration': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMigration,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetMigrationRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetMigrationResponse.SerializeToString,
+            ),
+            'SwitchBackbone': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchBackbone,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.SwitchBackboneRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.SwitchBackboneResponse.SerializeToString,
+            ),
+            'EndMigration': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndMigration,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.EndMigrationRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.EndMigrationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -852,6 +941,114 @@ class CollectionService:
             '/glimpse.v1.CollectionService/CompactIndex',
             glimpse_dot_v1_dot_collection__service__pb2.CompactIndexRequest.SerializeToString,
             glimpse_dot_v1_dot_collection__service__pb2.CompactIndexResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartMigration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/StartMigration',
+            glimpse_dot_v1_dot_collection__service__pb2.StartMigrationRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.StartMigrationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMigration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/GetMigration',
+            glimpse_dot_v1_dot_collection__service__pb2.GetMigrationRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.GetMigrationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchBackbone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/SwitchBackbone',
+            glimpse_dot_v1_dot_collection__service__pb2.SwitchBackboneRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.SwitchBackboneResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndMigration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/EndMigration',
+            glimpse_dot_v1_dot_collection__service__pb2.EndMigrationRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.EndMigrationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,7 +37,7 @@ class CollectionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CollectionServiceAsyncStub: ...
     CreateCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.CreateCollectionRequest, _collection_service_pb2.CreateCollectionResponse]
-    """Makes an empty collection, bound for good to one backbone's embedding space.
+    """Makes an empty collection, bound to one backbone's embedding space; StartMigration begins to change that.
     ALREADY_EXISTS (COLLECTION_EXISTS) where there is one of that id.
     """
     GetCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionRequest, _collection_service_pb2.GetCollectionResponse]
@@ -45,7 +45,7 @@ class CollectionServiceStub:
     ListCollections: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.ListCollectionsRequest, _collection_service_pb2.ListCollectionsResponse]
     """The collections, by id."""
     UpdateCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.UpdateCollectionRequest, _collection_service_pb2.UpdateCollectionResponse]
-    """Changes display name, policy, names_as_prompts or several of them."""
+    """Changes display name, policy, names_as_prompts, keep_inputs or several of them."""
     DeleteCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteCollectionRequest, _collection_service_pb2.DeleteCollectionResponse]
     """Deletes a collection. One with labels needs `force`: FAILED_PRECONDITION (COLLECTION_NOT_EMPTY)."""
     CreateLabel: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.CreateLabelRequest, _collection_service_pb2.CreateLabelResponse]
@@ -85,6 +85,38 @@ class CollectionServiceStub:
     more for a million vectors, and goes on where its caller has left. FAILED_PRECONDITION (NO_INDEX; INDEX_CHANGED:
     another one was attached meanwhile).
     """
+    StartMigration: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.StartMigrationRequest, _collection_service_pb2.StartMigrationResponse]
+    """Begins to change a collection's backbone. The way of it, for a collection `birds` with keep_inputs, from `old`:
+
+      StartMigration(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
+      GetMigration(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
+                                                         in the background, those enrolled meanwhile too, and keeps
+                                                         the vectors in the ledger, as the collection's shadow
+      GetMigration(collections/birds, measure: true)     left_count 0; accuracy and all else CheckCollection tells, of
+                                                         `birds` by `old` and by `new`, side by side
+      SwitchBackbone(collections/birds, new's space)     one change, whatever the size: the vectors and their shadow
+                                                         change places; `birds` answers by `new`
+      SwitchBackbone(collections/birds, old's space)     rolls back, the same way; as often as is wanted
+      EndMigration(collections/birds)                    drops the shadow
+
+    Names, labels, request ids and content digests stay through all of it. The same again changes nothing. NOT_FOUND
+    (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (MIGRATION_EXISTS: to another embedding space),
+    FAILED_PRECONDITION (INPUTS_NOT_KEPT: there is no keep_inputs; INDEX_ATTACHED: an index is of one space, so build
+    one with the new backbone, detach this, switch, attach that), INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
+    """
+    GetMigration: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetMigrationRequest, _collection_service_pb2.GetMigrationResponse]
+    """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (MIGRATION_NOT_FOUND)."""
+    SwitchBackbone: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]
+    """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
+    Of that space already, it changes nothing, so it can be sent again. The few examples not embedded yet are embedded
+    first, while all writes wait. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither
+    side's), FAILED_PRECONDITION (MIGRATION_INCOMPLETE: too many are left, or some cannot be embedded and there is no
+    `force`; BACKBONE_NOT_LOADED: some are left, and this server cannot embed them).
+    """
+    EndMigration: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.EndMigrationRequest, _collection_service_pb2.EndMigrationResponse]
+    """Drops the shadow and what was set aside; the collection stays as it is. They are put away in the background, and
+    until then another StartMigration is UNAVAILABLE (MIGRATION_ENDING). NOT_FOUND (MIGRATION_NOT_FOUND).
+    """
 
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
@@ -95,7 +127,7 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.CreateCollectionRequest, _collection_service_pb2.CreateCollectionResponse]  # type: ignore[assignment]
-    """Makes an empty collection, bound for good to one backbone's embedding space.
+    """Makes an empty collection, bound to one backbone's embedding space; StartMigration begins to change that.
     ALREADY_EXISTS (COLLECTION_EXISTS) where there is one of that id.
     """
     GetCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionRequest, _collection_service_pb2.GetCollectionResponse]  # type: ignore[assignment]
@@ -103,7 +135,7 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     ListCollections: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.ListCollectionsRequest, _collection_service_pb2.ListCollectionsResponse]  # type: ignore[assignment]
     """The collections, by id."""
     UpdateCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.UpdateCollectionRequest, _collection_service_pb2.UpdateCollectionResponse]  # type: ignore[assignment]
-    """Changes display name, policy, names_as_prompts or several of them."""
+    """Changes display name, policy, names_as_prompts, keep_inputs or several of them."""
     DeleteCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteCollectionRequest, _collection_service_pb2.DeleteCollectionResponse]  # type: ignore[assignment]
     """Deletes a collection. One with labels needs `force`: FAILED_PRECONDITION (COLLECTION_NOT_EMPTY)."""
     CreateLabel: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.CreateLabelRequest, _collection_service_pb2.CreateLabelResponse]  # type: ignore[assignment]
@@ -143,6 +175,38 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     more for a million vectors, and goes on where its caller has left. FAILED_PRECONDITION (NO_INDEX; INDEX_CHANGED:
     another one was attached meanwhile).
     """
+    StartMigration: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.StartMigrationRequest, _collection_service_pb2.StartMigrationResponse]  # type: ignore[assignment]
+    """Begins to change a collection's backbone. The way of it, for a collection `birds` with keep_inputs, from `old`:
+
+      StartMigration(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
+      GetMigration(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
+                                                         in the background, those enrolled meanwhile too, and keeps
+                                                         the vectors in the ledger, as the collection's shadow
+      GetMigration(collections/birds, measure: true)     left_count 0; accuracy and all else CheckCollection tells, of
+                                                         `birds` by `old` and by `new`, side by side
+      SwitchBackbone(collections/birds, new's space)     one change, whatever the size: the vectors and their shadow
+                                                         change places; `birds` answers by `new`
+      SwitchBackbone(collections/birds, old's space)     rolls back, the same way; as often as is wanted
+      EndMigration(collections/birds)                    drops the shadow
+
+    Names, labels, request ids and content digests stay through all of it. The same again changes nothing. NOT_FOUND
+    (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (MIGRATION_EXISTS: to another embedding space),
+    FAILED_PRECONDITION (INPUTS_NOT_KEPT: there is no keep_inputs; INDEX_ATTACHED: an index is of one space, so build
+    one with the new backbone, detach this, switch, attach that), INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
+    """
+    GetMigration: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetMigrationRequest, _collection_service_pb2.GetMigrationResponse]  # type: ignore[assignment]
+    """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (MIGRATION_NOT_FOUND)."""
+    SwitchBackbone: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]  # type: ignore[assignment]
+    """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
+    Of that space already, it changes nothing, so it can be sent again. The few examples not embedded yet are embedded
+    first, while all writes wait. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither
+    side's), FAILED_PRECONDITION (MIGRATION_INCOMPLETE: too many are left, or some cannot be embedded and there is no
+    `force`; BACKBONE_NOT_LOADED: some are left, and this server cannot embed them).
+    """
+    EndMigration: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.EndMigrationRequest, _collection_service_pb2.EndMigrationResponse]  # type: ignore[assignment]
+    """Drops the shadow and what was set aside; the collection stays as it is. They are put away in the background, and
+    until then another StartMigration is UNAVAILABLE (MIGRATION_ENDING). NOT_FOUND (MIGRATION_NOT_FOUND).
+    """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
@@ -156,7 +220,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collection_service_pb2.CreateCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.CreateCollectionResponse, _abc.Awaitable[_collection_service_pb2.CreateCollectionResponse]]:
-        """Makes an empty collection, bound for good to one backbone's embedding space.
+        """Makes an empty collection, bound to one backbone's embedding space; StartMigration begins to change that.
         ALREADY_EXISTS (COLLECTION_EXISTS) where there is one of that id.
         """
 
@@ -182,7 +246,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collection_service_pb2.UpdateCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.UpdateCollectionResponse, _abc.Awaitable[_collection_service_pb2.UpdateCollectionResponse]]:
-        """Changes display name, policy, names_as_prompts or several of them."""
+        """Changes display name, policy, names_as_prompts, keep_inputs or several of them."""
 
     @_abc_1.abstractmethod
     def DeleteCollection(
@@ -305,6 +369,62 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         that in its place; calls are answered meanwhile. Takes as long as building such an index on one thread, minutes and
         more for a million vectors, and goes on where its caller has left. FAILED_PRECONDITION (NO_INDEX; INDEX_CHANGED:
         another one was attached meanwhile).
+        """
+
+    @_abc_1.abstractmethod
+    def StartMigration(
+        self,
+        request: _collection_service_pb2.StartMigrationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.StartMigrationResponse, _abc.Awaitable[_collection_service_pb2.StartMigrationResponse]]:
+        """Begins to change a collection's backbone. The way of it, for a collection `birds` with keep_inputs, from `old`:
+
+          StartMigration(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
+          GetMigration(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
+                                                             in the background, those enrolled meanwhile too, and keeps
+                                                             the vectors in the ledger, as the collection's shadow
+          GetMigration(collections/birds, measure: true)     left_count 0; accuracy and all else CheckCollection tells, of
+                                                             `birds` by `old` and by `new`, side by side
+          SwitchBackbone(collections/birds, new's space)     one change, whatever the size: the vectors and their shadow
+                                                             change places; `birds` answers by `new`
+          SwitchBackbone(collections/birds, old's space)     rolls back, the same way; as often as is wanted
+          EndMigration(collections/birds)                    drops the shadow
+
+        Names, labels, request ids and content digests stay through all of it. The same again changes nothing. NOT_FOUND
+        (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (MIGRATION_EXISTS: to another embedding space),
+        FAILED_PRECONDITION (INPUTS_NOT_KEPT: there is no keep_inputs; INDEX_ATTACHED: an index is of one space, so build
+        one with the new backbone, detach this, switch, attach that), INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
+        """
+
+    @_abc_1.abstractmethod
+    def GetMigration(
+        self,
+        request: _collection_service_pb2.GetMigrationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.GetMigrationResponse, _abc.Awaitable[_collection_service_pb2.GetMigrationResponse]]:
+        """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (MIGRATION_NOT_FOUND)."""
+
+    @_abc_1.abstractmethod
+    def SwitchBackbone(
+        self,
+        request: _collection_service_pb2.SwitchBackboneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.SwitchBackboneResponse, _abc.Awaitable[_collection_service_pb2.SwitchBackboneResponse]]:
+        """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
+        Of that space already, it changes nothing, so it can be sent again. The few examples not embedded yet are embedded
+        first, while all writes wait. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither
+        side's), FAILED_PRECONDITION (MIGRATION_INCOMPLETE: too many are left, or some cannot be embedded and there is no
+        `force`; BACKBONE_NOT_LOADED: some are left, and this server cannot embed them).
+        """
+
+    @_abc_1.abstractmethod
+    def EndMigration(
+        self,
+        request: _collection_service_pb2.EndMigrationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_collection_service_pb2.EndMigrationResponse, _abc.Awaitable[_collection_service_pb2.EndMigrationResponse]]:
+        """Drops the shadow and what was set aside; the collection stays as it is. They are put away in the background, and
+        until then another StartMigration is UNAVAILABLE (MIGRATION_ENDING). NOT_FOUND (MIGRATION_NOT_FOUND).
         """
 
 def add_CollectionServiceServicer_to_server(servicer: CollectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

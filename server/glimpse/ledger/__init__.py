@@ -8,6 +8,7 @@ Knows nothing of gRPC or FAISS. Every write appends one change, and the change's
 without gaps, and in the order of commits, whoever writes.
 """
 
+from glimpse.ledger.claim import Claim
 from glimpse.ledger.database import FolderLock, sqlite_url
 from glimpse.ledger.errors import (
     AlreadyExists,
@@ -31,13 +32,18 @@ from glimpse.ledger.records import (
     ExampleRecord,
     Head,
     LabelRecord,
+    Original,
+    Shadowed,
+    ShadowRecord,
 )
+from glimpse.ledger.shadows import Progress, Shadow
 from glimpse.ledger.writer import Writer
 
 __all__ = [
     "AlreadyExists",
     "AttachmentRecord",
     "Change",
+    "Claim",
     "CollectionRecord",
     "DataFolderInUse",
     "Delta",
@@ -53,7 +59,12 @@ __all__ = [
     "LedgerError",
     "LedgerUnavailable",
     "NotFound",
+    "Original",
+    "Progress",
     "RequestIdReused",
+    "Shadow",
+    "ShadowRecord",
+    "Shadowed",
     "Writer",
     "listen",
     "sqlite_url",

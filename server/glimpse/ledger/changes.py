@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 from glimpse.ledger import schema
 from glimpse.ledger.records import Change, CollectionRecord, Delta, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import change_record, example_record, label_record
+from glimpse.ledger.shadows import select_examples
 
 # Changes at a time; each is of up to some hundreds of examples.
 _MOST = 200
@@ -25,7 +26,7 @@ def read_delta(connection: Connection, revision: int) -> Delta:
     labels: dict[tuple[str, str], LabelRecord] = {}
     for name in dict.fromkeys(change.collection_id for change in changes):
         some = [change for change in changes if change.collection_id == name]
-        found = list(_examples(connection, name, _named(some, "examples")))
+        found = list(_examples(connection, name, [*_named(some, "examples"), *_named(some, "shown")]))
         examples |= {(name, one.id): one for one in found}
         named = [*_named(some, "labels"), *_named(some, "label"), *(one.label_id for one in found)]
         labels |= {(name, one.id): one for one in _labels(connection, name, named)}
@@ -42,7 +43,7 @@ def _named(changes: Iterable[Change], key: str) -> Iterator[str]:
 def _examples(connection: Connection, collection_id: str, ids: Iterable[str]) -> Iterator[ExampleRecord]:
     there = schema.examples.c
     for some in _parts(ids):
-        query = select(schema.examples).where(there.collection_id == collection_id, there.id.in_(some))
+        query = select_examples().where(there.collection_id == collection_id, there.id.in_(some))
         yield from map(example_record, connection.execute(query))
 
 

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Table, insert, select, update
 
 from glimpse.ledger import schema
 from glimpse.ledger.errors import LedgerError, NotFound, RequestIdReused
 from glimpse.ledger.records import Enrolled, Enrollment, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import example_record, example_row, label_row
+from glimpse.ledger.shadows import forget_problems, select_all
 from glimpse.ledger.writing import Writing
 
 T = TypeVar("T")
@@ -22,11 +23,15 @@ class _Known:
     """What the database knows of that the enrolments into one collection could meet, and what these add to it."""
 
     revision: int
+    side: int
     labels: set[str]
-    #: By their content's digest, in order.
+    #: By their content's digest, in order; and those that the collection's side does not have.
     examples: dict[str, list[ExampleRecord]]
+    hidden: dict[str, list[ExampleRecord]]
     #: The digest and the answer of earlier requests, by id.
     answers: dict[str, tuple[str, bytes]]
+    #: The digests of contents that are kept.
+    inputs: set[str]
     rows: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, table: Table, row: dict[str, Any]) -> None:
@@ -53,7 +58,7 @@ class EnrollingWriter(Writing):
                 outcomes.append(self._enroll(one, known[one.collection_id]))
             except LedgerError as error:
                 outcomes.append(error)
-        for table in (schema.labels, schema.examples, schema.requests):
+        for table in (schema.labels, schema.examples, schema.inputs, schema.requests):
             if rows := [row for there in known.values() if there for row in there.rows.get(table, ())]:
                 self.connection.execute(insert(table), rows)
         return outcomes
@@ -72,7 +77,7 @@ class EnrollingWriter(Writing):
         for label in added:
             known.labels.add(label.id)
             known.add(schema.labels, label_row(one.collection_id, label))
-        enrolled = self._add(one, known, added)
+        enrolled = self._keep(one, known, self._add(one, known, added))
         if subject := enrolled.subject:
             self.actor = one.actor
             known.revision = self.append("enroll", one.collection_id, subject)
@@ -85,17 +90,48 @@ class EnrollingWriter(Writing):
         rows: list[ExampleRecord] = []
         duplicates: list[bool] = []
         conflicts: list[list[ExampleRecord]] = []
+        shown: list[str] = []
         for example in one.examples:
             same = known.examples.setdefault(example.content_digest, [])
             twin = next((other for other in same if other.label_id == example.label_id), None)
+            hidden = [
+                other for other in known.hidden.get(example.content_digest, ()) if other.label_id == example.label_id
+            ]
             conflicts.append([other for other in same if other.label_id != example.label_id])
             duplicates.append(twin is not None)
-            if twin is None:
+            if twin is None and hidden:
+                twin = self._show(hidden[0], example)
+                same.append(twin)
+                shown.append(twin.id)
+                known.hidden[example.content_digest].remove(hidden[0])
+            elif twin is None:
                 twin = replace(example, sequence=self.next_sequence(), create_time=self.now)
                 same.append(twin)
-                known.add(schema.examples, example_row(one.collection_id, twin))
+                known.add(schema.examples, example_row(one.collection_id, twin, known.side))
             rows.append(twin)
-        return Enrolled(rows, duplicates, conflicts, added, known.revision)
+        return Enrolled(rows, duplicates, conflicts, added, known.revision, shown)
+
+    def _show(self, hidden: ExampleRecord, again: ExampleRecord) -> ExampleRecord:
+        """Lets one be there again that the collection's side lacked, now that it has a vector."""
+        there = schema.shadow_vectors
+        shown = replace(hidden, vector=again.vector, embedding_space=again.embedding_space)
+        new = {"vector": shown.vector, "embedding_space": shown.embedding_space, "problem": ""}
+        self.connection.execute(update(there).where(there.c.sequence == hidden.sequence).values(new))
+        return shown
+
+    def _keep(self, one: Enrollment, known: _Known, enrolled: Enrolled) -> Enrolled:
+        """Keeps contents that are not kept yet; those of examples that were there are embedded for the shadow anew."""
+        digests = {example.content_digest for example in enrolled.examples} & one.inputs.keys() - known.inputs
+        if not digests:
+            return enrolled
+        for digest in digests:
+            known.inputs.add(digest)
+            row = {"collection_id": one.collection_id, "content_digest": digest, "content": one.inputs[digest]}
+            known.add(schema.inputs, row)
+        new = {one.id for one, old in zip(enrolled.examples, enrolled.duplicates, strict=True) if not old}
+        there = [same for digest in digests for same in known.examples[digest] if same.id not in new]
+        forget_problems(self.connection, [same.sequence for same in there])
+        return replace(enrolled, originals=[same.id for same in there])
 
     def _remember(self, one: Enrollment, request: EnrollRequest, enrolled: Enrolled, known: _Known) -> None:
         answer = request.answer(enrolled)
@@ -107,15 +143,20 @@ class EnrollingWriter(Writing):
 def _read(connection: Connection, collection_id: str, several: Sequence[Enrollment]) -> _Known | None:
     """What is known in a collection; None: there is no such collection."""
     there = schema.collections.c
-    revision = connection.scalar(select(there.revision).where(there.id == collection_id))
-    if revision is None:
+    collection = connection.execute(select(there.revision, there.side).where(there.id == collection_id)).first()
+    if collection is None:
         return None
     examples: dict[str, list[ExampleRecord]] = {}
+    hidden: dict[str, list[ExampleRecord]] = {}
     found = schema.examples.c
     for digests in _parts(example.content_digest for one in several for example in one.examples):
-        some = (found.collection_id == collection_id, found.content_digest.in_(digests))
-        for row in connection.execute(select(schema.examples).where(*some).order_by(found.sequence)):
-            examples.setdefault(row.content_digest, []).append(example_record(row))
+        for row in connection.execute(select_all(collection_id, found.content_digest.in_(digests))):
+            kind = examples if row.side == collection.side or row.problem == "" else hidden
+            kind.setdefault(row.content_digest, []).append(example_record(row))
+    inputs, kept = set[str](), schema.inputs.c
+    for digests in _parts(digest for one in several for digest in one.inputs):
+        some = (kept.collection_id == collection_id, kept.content_digest.in_(digests))
+        inputs.update(connection.scalars(select(kept.content_digest).where(*some)))
     requests = {one.request.id: one.request for one in several if one.request}
     answers = {}
     asked = schema.requests.c
@@ -125,7 +166,8 @@ def _read(connection: Connection, collection_id: str, several: Sequence[Enrollme
             answers[row.id] = row.digest, row.answer
     named = [label.id for one in several for label in one.new_labels]
     named += [example.label_id for one in several for example in one.examples]
-    return _Known(revision, labels_there(connection, collection_id, named), examples, answers)
+    labels = labels_there(connection, collection_id, named)
+    return _Known(collection.revision, collection.side, labels, examples, hidden, answers, inputs)
 
 
 def labels_there(connection: Connection, collection_id: str, named: Iterable[str]) -> set[str]:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, Row, delete, select
 
 from glimpse.ledger import attachments, keys, schema
 from glimpse.ledger.changes import read_delta
+from glimpse.ledger.claim import Claim
 from glimpse.ledger.database import available, open_engine, parse_url, told
 from glimpse.ledger.enrollment import stored_answer
 from glimpse.ledger.errors import NotFound
@@ -21,8 +22,10 @@ from glimpse.ledger.records import (
     ExampleRecord,
     Head,
     LabelRecord,
+    ShadowRecord,
 )
 from glimpse.ledger.rows import change_record, example_record, label_record
+from glimpse.ledger.shadows import Shadow, find_shadow, select_examples
 from glimpse.ledger.writer import Writer
 from glimpse.ledger.writing import present, read_head
 
@@ -94,6 +97,13 @@ class Ledger:
             rows = connection.execute(select(schema.collections))
             return sorted((CollectionRecord(**row._mapping) for row in rows), key=lambda one: one.id)
 
+    def collection(self, collection_id: str) -> CollectionRecord | None:
+        """One collection, or None."""
+        query = select(schema.collections).where(schema.collections.c.id == collection_id)
+        with self._reading() as connection:
+            row = connection.execute(query).first()
+        return CollectionRecord(**row._mapping) if row else None
+
     def labels(self, collection_id: str) -> list[LabelRecord]:
         """Every label of a collection, by id."""
         with self._reading() as connection:
@@ -103,7 +113,7 @@ class Ledger:
     def example(self, collection_id: str, example_id: str) -> ExampleRecord:
         """One example. Raises NotFound."""
         there = schema.examples.c
-        query = select(schema.examples).where(there.collection_id == collection_id, there.id == example_id)
+        query = select_examples().where(there.collection_id == collection_id, there.id == example_id)
         with self._reading(once=True) as connection:
             row = connection.execute(query).first()
         if row is None:
@@ -115,7 +125,7 @@ class Ledger:
     ) -> Iterator[ExampleRecord]:
         """A collection's examples in the order of their enrolment, from after a sequence number on."""
         query = (
-            select(schema.examples)
+            select_examples()
             .where(schema.examples.c.collection_id == collection_id, schema.examples.c.sequence > after)
             .order_by(schema.examples.c.sequence)
             .limit(limit)
@@ -131,6 +141,31 @@ class Ledger:
         with self._reading() as connection:
             record = attachments.find(connection, collection_id)
             return (record, attachments.buried(connection, collection_id)) if record else None
+
+    @contextmanager
+    def shadow(self, collection_id: str, turn: int) -> Iterator[Shadow]:
+        """What there is of a collection's other side, all of the same moment."""
+        with self._reading() as connection:
+            yield Shadow(connection, collection_id, turn)
+
+    def shadow_record(self, collection_id: str) -> ShadowRecord | None:
+        """The other side of a collection whose backbone changes, or None."""
+        with self._reading() as connection:
+            return find_shadow(connection, collection_id)
+
+    @contextmanager
+    def moment(self) -> Iterator["Ledger"]:
+        """The ledger as it stands: all that is read of what this yields is of the same moment."""
+        with self._reading() as connection:
+            yield _Moment(self._engine, connection)
+
+    def claim(self, what: str) -> Claim | None:
+        """The right to work on something alone, by whatever name; None while another server has it.
+
+        It ends with the process, and where the database's connection is lost: whoever holds it must be able to bear
+        that another comes to do the same.
+        """
+        return Claim.take(self._engine, what)
 
     def answer_of(self, collection_id: str, request: EnrollRequest) -> bytes | None:
         """What a request was answered before, or None. Raises RequestIdReused."""
@@ -153,3 +188,16 @@ class Ledger:
     def _forget_requests(self) -> None:
         with self._engine.begin() as connection:
             connection.execute(delete(schema.requests).where(schema.requests.c.time < present() - _REMEMBERED))
+
+
+class _Moment(Ledger):
+    """One transaction's view."""
+
+    def __init__(self, engine: Engine, connection: Connection) -> None:
+        super().__init__(engine)
+        self._connection = connection
+
+    @contextmanager
+    def _reading(self, *, once: bool = False) -> Iterator[Connection]:
+        with available():
+            yield self._connection

@@ -13,7 +13,7 @@ class CollectionRecord:
     """A collection. The policy's numbers (`match_threshold` to `coverage`) are None where nobody set them.
 
     `min_space_cosine`: how near a child of its embedding space must be to be taken for it; None: none is.
-    `label_mode` and `pinned_head` are the contract's numbers; 0: nobody chose.
+    `label_mode` and `pinned_head` are the contract's numbers; 0: nobody chose. `side`: see shadows.py.
     """
 
     id: str
@@ -30,6 +30,8 @@ class CollectionRecord:
     names_as_prompts: bool = False
     label_mode: int = 0
     pinned_head: int = 0
+    keep_inputs: bool = False
+    side: int = 0
     revision: int = 0
     create_time: int = 0
     update_time: int = 0
@@ -90,6 +92,45 @@ class AttachmentRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowRecord:
+    """The other side of a collection whose backbone changes: what it would be, or was, and its policy's cosines.
+
+    `turn`: how often the sides changed places; odd: the collection is what the change was begun for; -1: it has ended,
+    and what is left of it is being folded.
+    """
+
+    backbone: str
+    embedding_space: str
+    dimension: int
+    match_threshold: float | None = None
+    match_margin: float | None = None
+    min_space_cosine: float | None = None
+    turn: int = 0
+    time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shadowed:
+    """What came of embedding an example, or (by its id) a label's prompts, for the other side.
+
+    Without a vector (float32 little-endian, length 1) there is a `problem`.
+    """
+
+    key: int | str
+    vector: bytes | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """An example to be embedded for the other side; `content` is None where its bytes were not kept."""
+
+    sequence: int
+    modality: int
+    content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One write: what kind it was, of which collection (empty: of none), about what, and who made it."""
 
@@ -138,15 +179,20 @@ class Enrolled:
     conflicts: Sequence[Sequence[ExampleRecord]]
     new_labels: Sequence[LabelRecord]
     revision: int
+    #: Examples that were there, hidden (see shadows.py), and are so no more.
+    shown: Sequence[str] = ()
+    #: Duplicates whose original is kept from now on.
+    originals: Sequence[str] = ()
 
     @property
     def subject(self) -> dict[str, Any]:
         """What the change is about: the ids of the labels and examples that were added; empty if none was.
 
         `first` is the first example's sequence number, which the others follow; `under` their labels in order, each
-        with how many; `digests` their digests.
+        with how many; `digests` their digests. `shown` and `originals`: the ids of those fields.
         """
-        added = [example for example, old in zip(self.examples, self.duplicates, strict=True) if not old]
+        fresh = (example for example, old in zip(self.examples, self.duplicates, strict=True) if not old)
+        added = [example for example in fresh if example.id not in self.shown]
         subject: dict[str, Any] = {}
         if self.new_labels:
             subject["labels"] = [label.id for label in self.new_labels]
@@ -156,7 +202,8 @@ class Enrolled:
             runs = groupby(added, key=lambda example: example.label_id)
             subject["under"] = [[label, len(list(run))] for label, run in runs]
             subject["digests"] = [example.digest for example in added]
-        return subject
+        named = {"shown": [*self.shown], "originals": [*self.originals]}
+        return subject | {kind: ids for kind, ids in named.items() if ids}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,10 +217,14 @@ class EnrollRequest:
 
 @dataclass(frozen=True, slots=True)
 class Enrollment:
-    """Labels to add where they are not there yet, and examples, all or nothing."""
+    """Labels to add where they are not there yet, and examples, all or nothing.
+
+    `inputs`: the contents to keep, by their digests.
+    """
 
     collection_id: str
     new_labels: Sequence[LabelRecord]
     examples: Sequence[ExampleRecord]
     request: EnrollRequest | None = None
     actor: str = ""
+    inputs: Mapping[str, bytes] = field(default_factory=dict)

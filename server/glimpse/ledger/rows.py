@@ -8,7 +8,7 @@ from sqlalchemy import Row
 from glimpse.ledger.records import Change, CollectionRecord, ExampleRecord, LabelRecord
 
 # What a collection keeps as it was made. Its revision is the change's to write.
-_FIXED = ("id", "backbone", "embedding_space", "dimension", "label_mode", "revision", "create_time")
+_FIXED = ("id", "backbone", "embedding_space", "dimension", "label_mode", "side", "revision", "create_time")
 
 
 def changeable(record: CollectionRecord) -> dict[str, Any]:
@@ -29,17 +29,15 @@ def label_record(row: Row[Any]) -> LabelRecord:
     return LabelRecord(**values)
 
 
-def example_row(collection_id: str, record: ExampleRecord) -> dict[str, Any]:
-    """The values of an example's row."""
+def example_row(collection_id: str, record: ExampleRecord, side: int) -> dict[str, Any]:
+    """The values of an example's row; `side`: the collection's."""
     values = {name: getattr(record, name) for name in ExampleRecord.__slots__}  # asdict would copy each
-    return {**values, "collection_id": collection_id}
+    return {**values, "collection_id": collection_id, "side": side}
 
 
 def example_record(row: Row[Any]) -> ExampleRecord:
     """An example from its row."""
-    values = dict(row._mapping)
-    del values["collection_id"]
-    return ExampleRecord(**values)
+    return ExampleRecord(**{name: row._mapping[name] for name in ExampleRecord.__slots__})
 
 
 def change_record(row: Row[Any]) -> Change:

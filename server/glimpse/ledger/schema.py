@@ -72,6 +72,9 @@ collections = Table(
     # Both the contract's numbers; 0: nobody chose.
     Column("label_mode", Integer, nullable=False, server_default=text("0")),
     Column("pinned_head", Integer, nullable=False, server_default=text("0")),
+    Column("keep_inputs", Boolean, nullable=False, server_default=false()),
+    # Which of two backbones it answers by, where it has or had two: see shadows.py.
+    Column("side", Integer, nullable=False, server_default=text("0")),
     Column("revision", BigInteger, nullable=False),
     Column("create_time", BigInteger, nullable=False),
     Column("update_time", BigInteger, nullable=False),
@@ -107,6 +110,8 @@ examples = Table(
     # Of the vector, where it is not the collection's own.
     Column("embedding_space", Text),
     Column("create_time", BigInteger, nullable=False),
+    # Of the collection, when this was enrolled: the vector is that one's.
+    Column("side", Integer, nullable=False, server_default=text("0")),
     ForeignKeyConstraint(["collection_id", "label_id"], ["labels.collection_id", "labels.id"], ondelete="CASCADE"),
     UniqueConstraint("collection_id", "id"),
     # The same content may stand under several labels, but once under each.
@@ -161,4 +166,55 @@ api_keys = Table(
     Column("create_time", BigInteger, nullable=False),
     Column("expire_time", BigInteger),
     Column("revoke_time", BigInteger),
+)
+
+# The originals that collections with keep_inputs keep: once for each content, until its last example is deleted.
+inputs = Table(
+    "inputs",
+    metadata,
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("content_digest", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# A collection that is to have another backbone, or had one: what the other side is. See shadows.py.
+shadows = Table(
+    "shadows",
+    metadata,
+    Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("backbone", Text, nullable=False),
+    Column("embedding_space", Text, nullable=False),
+    Column("dimension", Integer, nullable=False),
+    # Of the other side, as the columns of collections are of the side that answers.
+    Column("match_threshold", Float),
+    Column("match_margin", Float),
+    Column("min_space_cosine", Float),
+    # How often the sides changed places; -1: what is left of it is being folded.
+    Column("turn", Integer, nullable=False),
+    Column("time", BigInteger, nullable=False),
+)
+
+# The vectors that examples have by the side that they were not enrolled on; a problem where one cannot be had.
+shadow_vectors = Table(
+    "shadow_vectors",
+    metadata,
+    Column("sequence", _SEQUENCE, ForeignKey("examples.sequence", ondelete="CASCADE"), primary_key=True),
+    Column("collection_id", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("vector", LargeBinary),
+    # As that of examples.
+    Column("embedding_space", Text),
+    Index("shadow_vectors_by_problem", "collection_id", "problem"),
+)
+
+# And those that labels' prompts have by the side that does not answer.
+shadow_prompts = Table(
+    "shadow_prompts",
+    metadata,
+    Column("collection_id", Text, primary_key=True),
+    Column("label_id", Text, primary_key=True),
+    Column("turn", Integer, primary_key=True),
+    Column("problem", Text, nullable=False),
+    Column("prompt_vector", LargeBinary),
+    ForeignKeyConstraint(["collection_id", "label_id"], ["labels.collection_id", "labels.id"], ondelete="CASCADE"),
 )

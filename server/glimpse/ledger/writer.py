@@ -5,15 +5,16 @@ from dataclasses import asdict, replace
 
 from sqlalchemy import delete, insert, select, update
 
-from glimpse.ledger import attachments, keys, schema
+from glimpse.ledger import attachments, inputs, keys, schema, shadows
 from glimpse.ledger.enrollment import EnrollingWriter, labels_there
 from glimpse.ledger.errors import AlreadyExists, NotFound
 from glimpse.ledger.keys import KeyRecord
 from glimpse.ledger.records import AttachmentRecord, CollectionRecord, LabelRecord
 from glimpse.ledger.rows import changeable, label_row
+from glimpse.ledger.shadowing import ShadowingWriter
 
 
-class Writer(EnrollingWriter):
+class Writer(EnrollingWriter, ShadowingWriter):
     """The writes of one transaction; each returns the revision it made. Any that raises ends the transaction."""
 
     def create_collection(self, record: CollectionRecord) -> CollectionRecord:
@@ -51,6 +52,8 @@ class Writer(EnrollingWriter):
         """Stores a label's display name and prompts; returns it and the revision. Raises NotFound."""
         record, there = replace(record, update_time=self.now), schema.labels
         this = (there.c.collection_id == collection_id, there.c.id == record.id)
+        if self.connection.scalar(select(there.c.prompts).where(*this)) != list(record.prompts):
+            shadows.forget_prompts(self.connection, collection_id, record.id)
         found = self.connection.execute(update(there).where(*this).values(label_row(collection_id, record)))
         self.must_touch(found.rowcount, f"label {record.id!r}")
         return record, self.append("update_label", collection_id, {"label": record.id})
@@ -59,6 +62,7 @@ class Writer(EnrollingWriter):
         """Deletes a label, its examples and its rows of the index; returns the revision. Raises NotFound."""
         there = schema.labels
         this = (there.c.collection_id == collection_id, there.c.id == label_id)
+        inputs.forget(self.connection, collection_id, schema.examples.c.label_id == label_id)
         self.must_touch(self.connection.execute(delete(there).where(*this)).rowcount, f"label {label_id!r}")
         attachments.bury(self.connection, collection_id, rows)
         return self.append("delete_label", collection_id, {"label": label_id, "rows": attachments.spans(rows)})
@@ -67,6 +71,7 @@ class Writer(EnrollingWriter):
         """Deletes an example; returns the revision. Raises NotFound."""
         there = schema.examples
         this = (there.c.collection_id == collection_id, there.c.id == example_id)
+        inputs.forget(self.connection, collection_id, there.c.id == example_id)
         self.must_touch(self.connection.execute(delete(there).where(*this)).rowcount, f"example {example_id!r}")
         return self.append("delete_example", collection_id, {"example": example_id})
 
@@ -98,6 +103,7 @@ class Writer(EnrollingWriter):
         attachments.bury(self.connection, collection_id, rows)
         there = schema.examples.c
         held = (there.collection_id == collection_id, there.sequence <= last)
+        inputs.forget(self.connection, collection_id, there.sequence <= last)
         self.connection.execute(delete(schema.examples).where(*held))
         subject = {"index": record.index_id, "digest": record.digest, "last": last, "rows": attachments.spans(rows)}
         return self.append("replace_index", collection_id, subject)

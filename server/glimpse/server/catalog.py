@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -16,10 +16,21 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from glimpse.ledger import AttachmentRecord, CollectionRecord, Delta, Head, Ledger, LedgerError, Writer, listen
+from glimpse.ledger import (
+    AttachmentRecord,
+    CollectionRecord,
+    Delta,
+    ExampleRecord,
+    Head,
+    LabelRecord,
+    Ledger,
+    LedgerError,
+    Writer,
+    listen,
+)
 from glimpse.server.aside import aside
 from glimpse.server.caller import current
-from glimpse.server.commits import Commits, EnrollmentPlan, Outcome, Plan
+from glimpse.server.commits import Apply, Commits, EnrollmentPlan, Outcome, Plan
 from glimpse.server.errors import Code, RequestError, not_found
 from glimpse.server.following import Follower
 from glimpse.server.indexes import Indexes
@@ -112,7 +123,7 @@ class Catalog:
         if there is view:
             return
         if there and there.record.create_time == view.record.create_time:
-            message = f"collection {view.record.id!r} was given another index meanwhile; send the call again"
+            message = f"collection {view.record.id!r} has another index or backbone since; send the call again"
             raise RequestError(Code.UNAVAILABLE, "COLLECTION_RELOADED", message, field, retry_delay=0.1)
         raise _not_found(view.record.id, field)
 
@@ -148,11 +159,11 @@ class Catalog:
                 self._seen = max(self._seen, head.revision)
         await self.reach(self._seen, np.inf)
 
-    async def write(self, plan: Plan[T], apply: Callable[[T], int]) -> T:
+    async def write(self, plan: Plan[T], apply: Apply[T]) -> T:
         """A write that has a transaction of its own: see Commits."""
         return await self._commits.write(plan, apply)
 
-    async def enroll(self, plan: EnrollmentPlan, apply: Callable[[Outcome], int]) -> Outcome:
+    async def enroll(self, plan: EnrollmentPlan, apply: Apply[Outcome]) -> Outcome:
         """An enrolment, which shares its transaction with those that wait at the same time: see Commits."""
         return await self._commits.enroll(plan, apply)
 
@@ -170,7 +181,7 @@ class Catalog:
         follower = Follower(self._views, delta, self._changed)
         follower.apply()
         for collection_id in follower.rebuild:
-            await self._rebuild(collection_id)
+            await self.rebuild(collection_id)
         await self.arrived(delta.changes[-1].revision)
 
     async def arrived(self, revision: int) -> None:
@@ -179,14 +190,13 @@ class Catalog:
             self.revision = max(self.revision, revision)
             self._moved.notify_all()
 
-    async def _rebuild(self, collection_id: str) -> None:
-        """Another view of a collection that stands on another index."""
-        found = [one for one in await self.read(lambda ledger: ledger.collections()) if one.id == collection_id]
-        if not found:
+    async def rebuild(self, collection_id: str) -> None:
+        """Another view of a collection that has another index or backbone. Called while no write is under way."""
+        record = await self.read(lambda ledger: ledger.collection(collection_id))
+        if record is None:
             self._views.pop(collection_id, None)
-        for record in found:
-            view = await aside(lambda record=record: self._load(record))  # type: ignore[misc]
-            self._views[collection_id] = view
+        else:
+            self._views[collection_id] = view = await aside(lambda: self._load(record))
             view.watch(self._changed)
 
     async def _follow(self) -> None:
@@ -246,6 +256,13 @@ class Catalog:
         self._readers.shutdown()
         self._ledger.close()
 
+    def load_shadow(self, record: CollectionRecord, turn: int) -> CollectionView:
+        """A view, that nobody sees, of a collection by its other side's vectors; `record` is as it would be then."""
+        view = CollectionView(record)
+        with self._ledger.shadow(record.id, turn) as shadow:
+            _fill(view, shadow.labels(), shadow.examples())
+        return view
+
     def _begin(self, record: CollectionRecord, head: Head, snapshots: Snapshots) -> CollectionView:
         """A view of a collection at the start: of its snapshot and what has changed since, or of the ledger.
 
@@ -266,6 +283,7 @@ class Catalog:
             if follower.rebuild or views.get(record.id) is not loaded.view:
                 return self._load(record)
             revision = delta.changes[-1].revision
+        loaded.view.shadow = ledger.shadow_record(record.id)
         return self._attached(loaded.view, attached)
 
     def _digest(self, revision: int) -> str | None:
@@ -274,14 +292,16 @@ class Catalog:
         return change.digest if change and change.revision == revision else None
 
     def _load(self, record: CollectionRecord) -> CollectionView:
-        """A view of a collection as the ledger has it, in whatever thread; nobody watches it yet."""
-        ledger, view = self._ledger, CollectionView(record)
-        for label in ledger.labels(record.id):
-            view.put_label(label)
-        examples = ledger.examples(record.id)
-        while batch := list(itertools.islice(examples, _LOAD_BATCH)):
-            view.add_examples(batch)
-        return self._attached(view, ledger.attachment(record.id))
+        """A view of a collection as the ledger has it, in whatever thread; nobody watches it yet.
+
+        All is of one moment: its vectors are of one space then.
+        """
+        with self._ledger.moment() as ledger:
+            view = CollectionView(ledger.collection(record.id) or record)
+            view.shadow = ledger.shadow_record(record.id)
+            _fill(view, ledger.labels(record.id), ledger.examples(record.id))
+            attached = ledger.attachment(record.id)
+        return self._attached(view, attached)
 
     def _attached(self, view: CollectionView, attached: tuple[AttachmentRecord, list[int]] | None) -> CollectionView:
         """A view with the index that its collection stands on, if that can be had."""
@@ -292,6 +312,13 @@ class Catalog:
                 logger.error("collection %s cannot be used: %s", view.record.id, problem)
                 view.problem, view.lost_index = problem, attached[0].index_id
         return view
+
+
+def _fill(view: CollectionView, labels: Iterable[LabelRecord], examples: Iterator[ExampleRecord]) -> None:
+    for label in labels:
+        view.put_label(label)
+    while batch := list(itertools.islice(examples, _LOAD_BATCH)):
+        view.add_examples(batch)
 
 
 def _not_found(collection_id: str, field: str) -> RequestError:

@@ -39,6 +39,7 @@ class CollectionCalls(ResourceCalls):
             backbone.manifest.dimension,
             given.display_name,
             names_as_prompts=given.names_as_prompts,
+            keep_inputs=given.keep_inputs,
             label_mode=given.label_mode,
             pinned_head=given.pinned_head,
             **_policy(given.policy),
@@ -87,6 +88,9 @@ class CollectionCalls(ResourceCalls):
         def plan() -> Callable[[Writer], CollectionRecord]:
             self.catalog.check_current(view, "collection.name")
             changed = replace(view.record, **changes)
+            if view.shadow and not changed.keep_inputs:
+                message = f"collection {view.record.id!r} is changing its backbone, which needs them; end that first"
+                raise failed_precondition("MIGRATION_EXISTS", message, "collection.keep_inputs")
             if changed.names_as_prompts and not view.record.names_as_prompts:
                 self._check_reads_text(changed)
             return lambda writer: writer.update_collection(changed)
@@ -133,7 +137,7 @@ def _changes(given: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for path in paths:
         match path.split("."):
-            case ["display_name" | "names_as_prompts" | "pinned_head"]:
+            case ["display_name" | "names_as_prompts" | "keep_inputs" | "pinned_head"]:
                 changes[path] = getattr(given, path)
             case ["policy"]:
                 changes |= policy

@@ -7,9 +7,10 @@ every write of the group is planned on them, all are committed, and then applied
 import asyncio
 from asyncio import Future
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from inspect import isawaitable
 from typing import Any, Generic, Protocol, TypeVar
 
 from glimpse.ledger import Enrolled, Enrollment, Ledger, Writer
@@ -17,8 +18,10 @@ from glimpse.server.caller import current
 
 T = TypeVar("T")
 #: Sees the views as they are when the commit begins, whatever other calls did while this one was waiting or embedding:
-#: raises RequestError, or returns what to commit.
-Plan = Callable[[], Callable[[Writer], T]]
+#: raises RequestError, or returns what to commit. One that awaits keeps all writes waiting, on every server.
+Plan = Callable[[], Callable[[Writer], T] | Coroutine[Any, Any, Callable[[Writer], T]]]
+#: Makes what was committed visible, and returns its revision.
+Apply = Callable[[T], int | Coroutine[Any, Any, int]]
 EnrollmentPlan = Callable[[], Enrollment]
 Outcome = Enrolled | bytes
 # Enrolments in one transaction; each is of up to some hundreds of examples.
@@ -38,7 +41,7 @@ class Views(Protocol):
 @dataclass(slots=True)
 class _Write(Generic[T]):
     plan: Callable[[], Any]
-    apply: Callable[[T], int]
+    apply: Apply[T]
     future: Future[T]
     actor: str
     enrolls: bool
@@ -58,18 +61,18 @@ class Commits:
         self._loop = asyncio.get_running_loop()
         self._worker = asyncio.create_task(self._work())
 
-    async def write(self, plan: Plan[T], apply: Callable[[T], int]) -> T:
-        """Plans, commits, and applies to the views; `apply` returns the write's revision.
+    async def write(self, plan: Plan[T], apply: Apply[T]) -> T:
+        """Plans, commits, and applies to the views.
 
         A caller who leaves meanwhile changes nothing: what is committed is applied.
         """
         return await self._put(plan, apply, enrolls=False)
 
-    async def enroll(self, plan: EnrollmentPlan, apply: Callable[[Outcome], int]) -> Outcome:
+    async def enroll(self, plan: EnrollmentPlan, apply: Apply[Outcome]) -> Outcome:
         """The same of an enrolment. Its plan does not see those of the same transaction; the ledger does."""
         return await self._put(plan, apply, enrolls=True)
 
-    async def _put(self, plan: Callable[[], Any], apply: Callable[[T], int], *, enrolls: bool) -> T:
+    async def _put(self, plan: Callable[[], Any], apply: Apply[T], *, enrolls: bool) -> T:
         write: _Write[T] = _Write(plan, apply, self._loop.create_future(), current().name, enrolls)
         self._waiting.append(write)
         self._arrived.set()
@@ -118,7 +121,8 @@ class Commits:
                 _settle(write.future, result)
                 continue
             try:
-                await self._views.arrived(write.apply(result))
+                applied = write.apply(result)
+                await self._views.arrived(await applied if isawaitable(applied) else applied)
             except Exception as error:  # a bug; the others are applied all the same
                 _settle(write.future, error)
             else:
@@ -142,6 +146,8 @@ class Commits:
         for write in group:
             try:
                 work = write.plan()
+                if isawaitable(work):
+                    work = await work
                 if isinstance(work, Enrollment):
                     work = replace(work, actor=write.actor)
             except Exception as error:  # told the caller

@@ -36,6 +36,8 @@ class Rooms:
     compacting: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Those that run, by what they are of; each gives the revision that it made.
     compactions: dict[CollectionView, Task[int]] = field(default_factory=dict)
+    #: Held by whoever loads and fits a shadow.
+    measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
     calls: CallFigures = field(default_factory=CallFigures)
     answered: Answered = field(default_factory=Answered)
 

@@ -20,6 +20,7 @@ from glimpse.server.observing.stages import spent
 from glimpse.server.spaces import mismatch
 from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
+from glimpse.v1 import types_pb2
 
 
 async def enroll(
@@ -59,8 +60,9 @@ async def enroll(
         new_labels = [LabelRecord(label) for label in labels]
         # An item that may be tried again must not be answered from memory when it is.
         again = any(item.refusal and item.refusal.retry_delay is not None for item in items)
+        inputs = _contents(items) if view.record.keep_inputs else {}
         to_remember = replace(remembered, answer=answer) if remembered and not again else None
-        return Enrollment(view.record.id, new_labels, good, to_remember)
+        return Enrollment(view.record.id, new_labels, good, to_remember, inputs=inputs)
 
     outcome = await rooms.catalog.enroll(plan, lambda outcome: _apply(view, outcome))
     spent("commit", committing)
@@ -87,6 +89,8 @@ def _apply(view: CollectionView, outcome: Enrolled | bytes) -> int:
         view.put_label(label)
     pairs = zip(outcome.examples, outcome.duplicates, strict=True)
     view.add_examples([record for record, duplicate in pairs if not duplicate])
+    if outcome.originals:
+        view.shadowed_until = 0
     return view.moved_to(outcome.revision)
 
 
@@ -160,9 +164,24 @@ async def _embed(rooms: Rooms, view: CollectionView, items: Sequence[Item], dead
             item.record = _record(item.given, outcome, source.embedding_space)
 
 
+def _contents(items: Sequence[Item]) -> dict[str, bytes]:
+    """The originals of what is to be enrolled, by digest. A vector has none."""
+    given = [(item.record.content_digest, item.given.input) for item in items if item.record and not item.refusal]
+    return {digest: _content(one) for digest, one in given if one.WhichOneof("content") != "vector"}
+
+
+def _content(given: types_pb2.Input) -> bytes:
+    match given.WhichOneof("content"):
+        case "image":
+            return given.image
+        case "text":
+            return given.text.encode()
+    return given.vector.data
+
+
 def _record(new: pb.NewExample, embedded: Embedded, space: str) -> ExampleRecord:
     kind = new.input.WhichOneof("content")
-    content = {"image": new.input.image, "text": new.input.text.encode(), "vector": new.input.vector.data}[kind]
+    content = _content(new.input)
     return ExampleRecord(
         id=secrets.token_hex(8),
         label_id=new.label_id,

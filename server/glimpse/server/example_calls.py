@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
-from glimpse.ledger import ExampleRecord, NotFound, Writer
+from glimpse.ledger import ExampleRecord, Ledger, NotFound, Writer
 from glimpse.server import names
 from glimpse.server.attachment import Attachment
 from glimpse.server.enrolling import enroll
@@ -17,6 +17,8 @@ from glimpse.server.resource_calls import ResourceCalls
 from glimpse.server.rpc import Context, deadline_of, unary
 from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
+
+T = TypeVar("T")
 
 
 class ExampleCalls(ResourceCalls):
@@ -32,20 +34,31 @@ class ExampleCalls(ResourceCalls):
     async def GetExample(self, request: pb.GetExampleRequest, context: Context) -> pb.GetExampleResponse:
         """One example."""
         view, example_id = self.example(request.name)
-        record = await self._record(view, example_id)
-        space = view.record.embedding_space if request.include_vector else ""
+        record, space = await self._record(view, example_id)
+        space = space if request.include_vector else ""
         return pb.GetExampleResponse(example=example_message(view.record.id, record, space))
 
-    async def _record(self, view: CollectionView, example_id: str) -> ExampleRecord:
+    async def _record(self, view: CollectionView, example_id: str) -> tuple[ExampleRecord, str]:
+        """An example, and the space that the collection is of at that moment."""
         if (row := _row(view, example_id)) is None:
             try:
-                return await self.catalog.read(lambda ledger: ledger.example(view.record.id, example_id))
+                return await self._read(view, lambda ledger: ledger.example(view.record.id, example_id))
             except NotFound:
                 # Folded into the index meanwhile, perhaps.
                 if (row := _row(view, example_id)) is None:
                     raise
         [record] = await asyncio.to_thread(_below(view).records, np.array([row], np.int64))
-        return record
+        return record, view.record.embedding_space
+
+    async def _read(self, view: CollectionView, query: Callable[[Ledger], T]) -> tuple[T, str]:
+        """With the collection's embedding space: while its backbone is switched, another than the view's."""
+
+        def read(ledger: Ledger) -> tuple[T, str]:
+            with ledger.moment() as moment:
+                record = moment.collection(view.record.id)
+                return query(moment), record.embedding_space if record else ""
+
+        return await self.catalog.read(read)
 
     @unary
     async def ListExamples(self, request: pb.ListExamplesRequest, context: Context) -> pb.ListExamplesResponse:
@@ -57,29 +70,32 @@ class ExampleCalls(ResourceCalls):
         place, size = _Place.read(request.page_token, view), names.page_size(request.page_size)
         while True:
             below = view.examples.attachment
-            records = await self._page(view, place, size + 1, label_id)
+            records, space = await self._page(view, place, size + 1, label_id)
             if view.examples.attachment is below:
                 break
             # What was enrolled is in the index now: the same page, there.
             place = _Place.read(request.page_token, view)
-        space = view.record.embedding_space if request.include_vector else ""
+        space = space if request.include_vector else ""
         more = len(records) > size
         return pb.ListExamplesResponse(
             examples=[example_message(view.record.id, record, space) for record in records[:size]],
             next_page_token=_Place.token(records[size - 1], below) if more else "",
         )
 
-    async def _page(self, view: CollectionView, place: "_Place", limit: int, label: str | None) -> list[ExampleRecord]:
+    async def _page(
+        self, view: CollectionView, place: "_Place", limit: int, label: str | None
+    ) -> tuple[list[ExampleRecord], str]:
         below, records = view.examples.attachment, list[ExampleRecord]()
+        collection_id, space = view.record.id, view.record.embedding_space
         if place.row is None:
-            collection_id = view.record.id
-            records = await self.catalog.read(
-                lambda ledger: list(ledger.examples(collection_id, after=place.after, limit=limit, label_id=label))
+            records, space = await self._read(
+                view,
+                lambda ledger: list(ledger.examples(collection_id, after=place.after, limit=limit, label_id=label)),
             )
         if below and len(records) < limit:
             some = below.page(-1 if place.row is None else place.row, limit - len(records), label)
             records += await asyncio.to_thread(below.records, some)
-        return records
+        return records, space
 
     @unary
     async def DeleteExample(self, request: pb.DeleteExampleRequest, context: Context) -> pb.DeleteExampleResponse:

@@ -5,12 +5,13 @@ as far as it still holds, and one that a view has already, because it was built 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from glimpse.ledger import Change, Delta, ExampleRecord
+from glimpse.ledger import Change, CollectionRecord, Delta, ExampleRecord, ShadowRecord
 from glimpse.server.view import CollectionView
 
-#: What changes which index a collection stands on: its view is built anew.
-_REBUILDING = {"attach", "detach", "replace_index"}
+#: What changes which index a collection stands on, or its backbone: its view is built anew.
+_REBUILDING = {"attach", "detach", "replace_index", "switch_backbone"}
 
 
 class Follower:
@@ -20,13 +21,15 @@ class Follower:
         self, views: dict[str, CollectionView], delta: Delta, changed: Callable[[CollectionView], None]
     ) -> None:
         self._views, self._delta, self._changed = views, delta, changed
-        #: Of the collections that stand on another index now.
-        self.rebuild: set[str] = set()
+        #: Of the collections that stand on another index now, or are of another space, as the delta's vectors are.
+        self.rebuild = {name for name, record in delta.collections.items() if self._is_of_another_space(record)}
 
     def apply(self) -> None:
         """Brings the views to the delta's end, but for those to `rebuild`."""
         for change in self._delta.changes:
             view = self._views.get(change.collection_id)
+            if change.collection_id in self.rebuild and change.kind != "delete_collection":
+                continue
             match change.kind:
                 case "create_collection" | "update_collection":
                     self._put(change.collection_id, view)
@@ -39,6 +42,10 @@ class Follower:
                     self._apply(change, view)
             if view := self._views.get(change.collection_id):
                 view.moved_to(max(view.record.revision, change.revision))
+
+    def _is_of_another_space(self, record: CollectionRecord) -> bool:
+        view = self._views.get(record.id)
+        return view is not None and view.record.embedding_space != record.embedding_space
 
     def _put(self, collection_id: str, view: CollectionView | None) -> None:
         record = self._delta.collections.get(collection_id)
@@ -55,7 +62,15 @@ class Follower:
             case "enroll":
                 for label_id in subject.get("labels", ()):
                     self._put_label(view, label_id)
-                self._add(view, subject.get("examples", ()))
+                self._add(view, [*subject.get("examples", ()), *subject.get("shown", ())])
+                if "originals" in subject:
+                    view.shadowed_until = 0
+            case "start_migration":
+                view.shadow, view.shadowed_until = ShadowRecord(**subject["shadow"]), 0
+            case "end_migration" if view.shadow:
+                view.shadow, view.measured = replace(view.shadow, turn=-1), None
+            case "fold_shadow" if subject["done"]:
+                view.shadow = None
             case "create_label" | "update_label":
                 self._put_label(view, subject["label"])
             case "delete_label" if subject["label"] in view.labels:

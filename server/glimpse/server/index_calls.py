@@ -38,6 +38,9 @@ class IndexCalls(ResourceCalls):
             if (there := view.examples.attachment) and there.same(opened):
                 raise _ThereAlready
             _check_none(view)
+            if view.shadow:
+                message = f"collection {view.record.id!r} is changing its backbone; end that migration first"
+                raise failed_precondition("MIGRATION_EXISTS", message, "collection")
             self.rooms.indexes.check_there(index_id, "index")
             if len(view.labels.keys() | set(opened.labels)) > self.settings.max_labels:
                 raise exhausted("TOO_MANY_LABELS", f"a collection takes {self.settings.max_labels}").at("index")

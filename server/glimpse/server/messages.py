@@ -36,6 +36,7 @@ def collection_message(view: CollectionView) -> pb.Collection:
         label_mode=record.label_mode,  # type: ignore[arg-type]
         pinned_head=record.pinned_head,  # type: ignore[arg-type]
         names_as_prompts=record.names_as_prompts,
+        keep_inputs=record.keep_inputs,
         label_count=len(view.labels),
         example_count=len(view.examples),
         revision=record.revision,

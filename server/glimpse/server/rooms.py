@@ -19,6 +19,7 @@ from glimpse.server.duty import Duty
 from glimpse.server.fitter import Fitter
 from glimpse.server.heads import HEADS
 from glimpse.server.indexes import Indexes
+from glimpse.server.migrating import Migrator
 from glimpse.server.pools import FairPool
 from glimpse.server.searchers import Searchers
 from glimpse.server.settings import Settings
@@ -55,6 +56,7 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         duty, door = Duty(settings.max_held_bytes), Door(settings.queue_seconds)
         rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes, duty, door, snapshots)
         stack.push_async_callback(stop_compactions, rooms)
+        stack.push_async_callback(Migrator(rooms).close)
         yield rooms
 
 

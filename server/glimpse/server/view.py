@@ -9,7 +9,7 @@ import numpy as np
 from glimpse.fewshot import Engine
 from glimpse.fewshot.vectors import Array, Floats
 from glimpse.index import Ids, LayeredIndex
-from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord
+from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord, ShadowRecord
 from glimpse.server.attachment import Attachment
 from glimpse.server.columns import Columns
 from glimpse.server.errors import RequestError
@@ -47,6 +47,12 @@ class CollectionView:
         #: Why the index below cannot be had, where that is so, and its name: then nothing can be answered.
         self.problem: RequestError | None = None
         self.lost_index = ""
+        #: The other side of one whose backbone changes, and up to where its examples were embedded for that: what lies
+        #: before needs no look.
+        self.shadow: ShadowRecord | None = None
+        self.shadowed_until = 0
+        #: It as a view that nobody sees, as of a revision, where somebody had it measured.
+        self.measured: tuple[int, CollectionView] | None = None
         #: Of labels, where they are very many.
         self.gallery = Gallery()
         #: The examples that `engine.fitted` is of, in its order, and the revision.

@@ -26,14 +26,14 @@ _TYPES = {
 
 
 def arrow_schema(table: Table, dimension: int = 0) -> pa.Schema:
-    """The columns of a table's file. `dimension`: of the vectors, where it has any."""
+    """The columns of a table's file. `dimension`: of the vectors, where it has any, and all have the same; else 0."""
     fields = [pa.field(one.name, _type(one, dimension), bool(one.nullable)) for one in table.columns]
     return pa.schema(fields, {"glimpse.ledger": table.name})
 
 
 def _type(column: Column[Any], dimension: int) -> pa.DataType:
     if column.name == "vector":
-        return pa.list_(pa.float32(), dimension)
+        return pa.list_(pa.float32(), dimension) if dimension else _FLOATS
     if column.name == "time" or column.name.endswith("_time"):
         return _TIME
     if column.name in _NAMED:

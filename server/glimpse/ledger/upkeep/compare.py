@@ -1,5 +1,6 @@
 """The ledger's rows beside what the changes come to."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,8 @@ class Comparison:
     def __init__(self, connection: Connection, replay: Replay, faults: Faults) -> None:
         self._connection, self._wanted, self._add = connection, replay.state, faults.add
         self._dimensions: dict[str, int] = {}
+        #: Of a collection's vectors by its side: see ../shadows.py.
+        self._of_sides: dict[tuple[str, int], int] = {}
 
     def run(self, progress: Progress) -> None:
         """Compares everything."""
@@ -33,6 +36,8 @@ class Comparison:
         self._examples(progress)
         self._indexes()
         self._tombstones()
+        self._shadows()
+        self._inputs()
         self._keys()
 
     def _parts(self, table: Table) -> Iterator[Sequence[Row[Any]]]:
@@ -46,9 +51,11 @@ class Comparison:
 
     def _collections(self) -> None:
         wanted = {name: rest for name, *rest in self._wanted.execute("SELECT * FROM collections")}
+        others = {row.collection_id: row.dimension for row in self._connection.execute(select(schema.shadows))}
         for part in self._parts(schema.collections):
             for row in part:
-                self._dimensions[row.id] = row.dimension
+                self._dimensions[row.id] = self._of_sides[row.id, row.side] = row.dimension
+                self._of_sides[row.id, 1 - row.side] = others.get(row.id, row.dimension)
                 there = [row.create_time, row.update_time, row.revision]
                 names = ("was created", "was updated", "last changed (revision)")
                 self._differ("collection", f"collection {row.id!r}", names, there, wanted.pop(row.id, None))
@@ -78,7 +85,7 @@ class Comparison:
                         names, there = ("was created", "was updated"), (row.create_time, row.update_time)
                         self._differ("label", what, names, there, wanted)
                     if row.prompt_vector is not None:
-                        self._vector(what, row.collection_id, row.prompt_vector)
+                        self._vector(what, self._dimensions.get(row.collection_id), row.prompt_vector)
                 self._wanted.executemany(
                     "DELETE FROM labels WHERE collection = ? AND id = ?", [(one.collection_id, one.id) for one in part]
                 )
@@ -104,20 +111,19 @@ class Comparison:
         wanted = self._find(found, row.collection_id, row.id)
         names, there = ("stands under", "is number", "was enrolled"), (row.label_id, row.sequence, row.create_time)
         self._differ("example", what, names, there, wanted and wanted[:3])
-        self._vector(what, row.collection_id, row.vector)
+        self._vector(what, self._of_sides.get((row.collection_id, row.side)), row.vector)
         if not _CONTENT.fullmatch(row.content_digest):
             self._add("digest", f"{what}: {row.content_digest!r} is no digest of its content")
         try:
-            values = {**row._mapping, "metadata": json.loads(row.metadata)}
+            values = {name: row._mapping[name] for name in ExampleRecord.__slots__}
+            values["metadata"] = json.loads(row.metadata)
         except ValueError:
             self._add("example", f"{what}: its metadata are not JSON")
             return
-        del values["collection_id"]
         if wanted and wanted[3] is not None and wanted[3] != ExampleRecord(**values).digest:
             self._add("example", f"{what} is not what was enrolled: the digest of its values and vector is another")
 
-    def _vector(self, what: str, collection_id: str, vector: bytes) -> None:
-        dimension = self._dimensions.get(collection_id)
+    def _vector(self, what: str, dimension: int | None, vector: bytes) -> None:
         if dimension is not None and len(vector) != 4 * dimension:
             self._add("vector", f"the vector of {what} has {len(vector)} bytes, not {4 * dimension}")
             return
@@ -148,6 +154,22 @@ class Comparison:
             self._wanted.executemany('DELETE FROM tombstones WHERE collection = ? AND "row" = ?', seen)
         for name, row in self._wanted.execute('SELECT collection, "row" FROM tombstones'):
             self._add("index", f"row {row} of the index under collection {name!r} is back, though it was deleted")
+
+    def _shadows(self) -> None:
+        examples, there = schema.examples.c, schema.shadow_vectors.c
+        query = select(there.collection_id, examples.id, examples.side, there.vector).join_from(
+            schema.shadow_vectors, schema.examples, examples.sequence == there.sequence
+        )
+        for row in self._connection.execute(query.where(there.problem == "").execution_options(yield_per=BATCH)):
+            what = f"example {row.id!r} of collection {row.collection_id!r} by its other backbone"
+            self._vector(what, self._of_sides.get((row.collection_id, 1 - row.side)), row.vector or b"")
+
+    def _inputs(self) -> None:
+        query = select(schema.inputs).execution_options(yield_per=BATCH)
+        for row in self._connection.execute(query):
+            if row.content_digest != f"sha256:{hashlib.sha256(row.content).hexdigest()}":
+                what = f"the original that collection {row.collection_id!r} keeps of {row.content_digest}"
+                self._add("digest", f"{what} is another content")
 
     def _keys(self) -> None:
         # One that is not there lets nobody in: exports leave them out.

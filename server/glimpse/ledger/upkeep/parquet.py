@@ -64,7 +64,9 @@ def export(
 
 def _write(source: Connection, folder: Path, progress: Progress, collections: Sequence[str], keys: bool) -> Exported:
     there = schema.collections.c
-    dimensions = {row.id: row.dimension for row in source.execute(select(there.id, there.dimension))}
+    two_sided = set(source.scalars(select(schema.shadows.c.collection_id)))
+    found = source.execute(select(there.id, there.dimension))
+    dimensions = {row.id: 0 if row.id in two_sided else row.dimension for row in found}
     if unknown := sorted(set(collections) - dimensions.keys()):
         raise LedgerError(f"there is no collection {unknown[0]!r}; see `glimpse collections list`")
     written = {}

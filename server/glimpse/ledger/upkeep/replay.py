@@ -48,6 +48,11 @@ class Replay:
             "detach": self._detach,
             "replace_index": self._replace_index,
             "delete_row": self._delete_row,
+            "start_migration": self._nothing,
+            "embed_shadow": self._nothing,
+            "switch_backbone": self._update_collection,
+            "end_migration": self._nothing,
+            "fold_shadow": self._fold_shadow,
             "create_key": self._create_key,
             "revoke_key": self._revoke_key,
         }
@@ -162,6 +167,16 @@ class Replay:
             return
         rows = ((change.collection_id, row) for one, last in change.subject["rows"] for row in range(one, last + 1))
         self.state.executemany("INSERT INTO tombstones VALUES (?, ?)", rows)
+
+    def _nothing(self, change: Change) -> None:
+        """Of what is beside an example or a label, changes say only that it changed."""
+
+    def _fold_shadow(self, change: Change) -> None:
+        subject, name = change.subject, change.collection_id
+        for example, digest in subject["folded"]:
+            self._touch("UPDATE examples SET digest = ? WHERE collection = ? AND id = ?", digest, name, example)
+        for example in subject["gone"]:
+            self._touch("DELETE FROM examples WHERE collection = ? AND id = ?", name, example)
 
     def _create_key(self, change: Change) -> None:
         self._run("INSERT OR REPLACE INTO keys VALUES (?, 0)", change.subject["key"])

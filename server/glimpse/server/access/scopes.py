@@ -81,6 +81,10 @@ _OF_SERVICE: dict[str, dict[str, Need]] = {
         "DeleteCollection": Need(Scope.ADMIN),
         "DetachIndex": Need(Scope.ADMIN),
         "CompactIndex": Need(Scope.ADMIN),
+        "GetMigration": Need(Scope.READ),
+        "StartMigration": Need(Scope.ADMIN),
+        "SwitchBackbone": Need(Scope.ADMIN),
+        "EndMigration": Need(Scope.ADMIN),
         # It names any index of the server's folder, those of other collections too.
         "AttachIndex": Need(Scope.ADMIN, everywhere=True),
     },

@@ -126,7 +126,9 @@ class Snapshots:
                     continue
                 try:
                     # It may hold more by the time that it is taken: that is no harm.
-                    await self._write(view, await self._reached())
+                    head = await self._reached()
+                    if view in self._views:  # else it was built anew meanwhile, and lacks what came since
+                        await self._write(view, head)
                 except OSError as error:
                     logger.error("collection %s: no snapshot could be written: %s", view.record.id, error)
                 except Exception:

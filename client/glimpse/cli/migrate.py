@@ -1,0 +1,136 @@
+"""`glimpse collections migrate`: another backbone for a collection."""
+
+import time
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from glimpse.cli import migrate_report, options
+from glimpse.cli.batches import progress, working
+from glimpse.cli.choices import answering
+from glimpse.cli.collection_record import record
+from glimpse.cli.errors import CliError
+from glimpse.cli.output import print_json, print_record, tell
+from glimpse.cli.session import connected
+from glimpse.client import Client, Head, Migration
+
+app = options.group("Another backbone for a collection: start, status, switch, rollback, end.")
+_LOOK_SECONDS = 0.5
+# To measure very many examples, to load them anew.
+_SECONDS = 600.0
+Force = Annotated[bool, typer.Option("--force", help="Set aside the examples that cannot be embedded.")]
+
+
+@app.command()
+def start(
+    collection: options.CollectionName,
+    to: Annotated[str, typer.Option("--to", metavar="BACKBONE", help="The new backbone's name.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all is embedded.")] = False,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Begin to embed a collection by another backbone, in the background; it answers by its own meanwhile."""
+    with connected(server) as client:
+        begun = client.start_migration(collection, to)
+        _show(collection, _waited(client, collection, begun) if wait else begun, output)
+
+
+@app.command()
+def status(
+    collection: options.CollectionName,
+    measure: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Measure both sides, each example left out.")
+    ] = True,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait first until all is embedded.")] = False,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """How far it is, what could not be embedded, and both sides' figures side by side."""
+    with connected(server, _SECONDS) as client:
+        if wait:
+            _waited(client, collection, client.get_migration(collection))
+        with working(f"measuring {collection}"):
+            found = client.get_migration(collection, measure=measure)
+    _show(collection, found, output)
+
+
+@app.command()
+def switch(
+    collection: options.CollectionName,
+    force: Force = False,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Let the collection answer by the new backbone, at once; what it was is kept until `end`."""
+    _switch(collection, True, force, server, output)
+
+
+@app.command()
+def rollback(
+    collection: options.CollectionName,
+    force: Force = False,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Let the collection answer by the backbone that it had before, at once."""
+    _switch(collection, False, force, server, output)
+
+
+@app.command()
+def end(
+    collection: options.CollectionName,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Drop the side that the collection does not answer by, and what was set aside."""
+    with connected(server) as client:
+        print_record(output, record(client.end_migration(collection)))
+
+
+def _switch(collection: str, to_new: bool, force: bool, server: str | None, output: options.Format) -> None:
+    with connected(server, _SECONDS) as client:
+        now = client.get_migration(collection)
+        wanted = now.current if now.switched is to_new else now.shadow
+        with working(f"switching {collection}"):
+            done = client.switch_backbone(collection, wanted.embedding_space, force=force)
+    former = {name.removeprefix("former_"): value for name, value in asdict(done).items() if name.startswith("former")}
+    if lost := ", ".join(f"{name} {value:g}" for name, value in former.items() if value is not None):
+        tell(f"no longer in force, as it was of the other backbone: {lost}")
+    if done.set_aside_count:
+        tell(f"{done.set_aside_count} examples are set aside until it is switched back")
+    print_record(output, record(done.collection))
+
+
+def _waited(client: Client, collection: str, now: Migration) -> Migration:
+    """Waits until nothing is left. Raises CliError where nobody can embed it."""
+    before = now.left_count + now.labels_left_count
+    with progress(f"embedding {collection}", before) as advance:
+        while not now.done:
+            if not now.shadow.loaded:
+                message = f"{now.left_count} examples wait for {now.shadow.backbone}, which this server has not loaded"
+                raise CliError(message, "start a server with it")
+            time.sleep(_LOOK_SECONDS)
+            now = client.get_migration(collection)
+            left = now.left_count + now.labels_left_count
+            advance(max(0, before - left))
+            before = min(before, left)
+    return now
+
+
+def _show(collection: str, found: Migration, output: options.Format) -> None:
+    if output is options.Format.JSON:
+        print_json(**asdict(found, dict_factory=_plain))
+    else:
+        migrate_report.show(collection, found)
+
+
+def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: _value(value) for name, value in fields}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Head):
+        return answering(value)
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value

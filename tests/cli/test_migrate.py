@@ -1,0 +1,71 @@
+"""`glimpse collections migrate`, on a real server with two backbones."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from glimpse.cli.demo_server import own_server
+from support.bundles import tiny_dual_bundle
+from support.pictures import picture
+
+from .conftest import Run
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("migrate")
+    tiny_dual_bundle(folder / "old", "old")
+    tiny_dual_bundle(folder / "new", "new", dimension=12, seed=3)
+    with own_server(folder, [folder / "old", folder / "new"]) as address:
+        yield address
+
+
+@pytest.fixture
+def colours(tmp_path: Path) -> Path:
+    for number in range(12):
+        folder = tmp_path / "colours" / ("red", "green", "blue")[number % 3]
+        folder.mkdir(parents=True, exist_ok=True)
+        colour = tuple(200 + number if one == number % 3 else 20 * number for one in range(3))
+        (folder / f"{number}.png").write_bytes(picture(colour))
+    return tmp_path / "colours"
+
+
+def test_a_collection_is_moved_to_another_backbone_and_back(ask: Run, server: str, colours: Path) -> None:
+    def run(*words: str) -> str:
+        done = ask(*words, "--server", server)
+        assert done.code == 0, done.err
+        return done.out + done.err
+
+    run("collections", "create", "c", "--backbone", "old", "--keep-inputs", "--match-threshold", "0.25")
+    run("enroll", "c", str(colours), "--create")
+    migrate = ("collections", "migrate")
+    assert "12 of 12 examples embedded" in run(*migrate, "start", "c", "--to", "new", "--wait")
+    told = run(*migrate, "status", "c")
+    rows = {line.split("  ")[0]: line.split() for line in told.splitlines()}
+    assert rows["backbone"] == ["backbone", "old", "new"]
+    assert rows["leave-one-out accuracy"][-1] == rows["leave-one-out accuracy"][-3] == "%"
+    assert "match_threshold 0.25" in run(*migrate, "switch", "c")
+    assert "new" in run("collections", "show", "c")
+    [said] = ask(*migrate, "status", "c", "--no-measure", "--server", server, "--format", "json").objects
+    assert (said["switched"], said["shadow"]["backbone"], said["left_count"]) == (True, "backbones/old", 0)
+    run(*migrate, "rollback", "c")
+    run(*migrate, "rollback", "c")
+    [shown] = ask("collections", "show", "c", "--server", server, "--format", "json").objects
+    assert (shown["backbone"], shown["match_threshold"], shown["keep_inputs"]) == ("old", 0.25, True)
+    run(*migrate, "end", "c")
+    done = ask(*migrate, "status", "c", "--server", server)
+    assert (done.code, "start" in done.err) == (1, True)
+
+
+def test_what_cannot_be_embedded_is_told_and_needs_force(ask: Run, server: str, colours: Path) -> None:
+    ask("collections", "create", "d", "--backbone", "old", "--server", server)
+    ask("enroll", "d", str(colours / "red"), "--label", "red", "--create", "--server", server)
+    assert ask("collections", "update", "d", "--keep-inputs", "--server", server).code == 0
+    ask("enroll", "d", str(colours / "green"), "--label", "green", "--create", "--server", server)
+    told = ask("collections", "migrate", "start", "d", "--to", "new", "--wait", "--server", server)
+    assert "ORIGINAL_NOT_KEPT" in told.out
+    refused = ask("collections", "migrate", "switch", "d", "--server", server)
+    assert (refused.code, "force" in refused.err) == (1, True)
+    done = ask("collections", "migrate", "switch", "d", "--force", "--server", server)
+    assert (done.code, "4 examples are set aside" in done.err) == (0, True)

@@ -1,0 +1,277 @@
+"""Changing the backbone of a collection, on a real server with two backbones of different spaces."""
+
+from collections.abc import Iterator, Sequence
+
+import grpc
+import pytest
+
+from glimpse.v1 import classification_service_pb2 as cls
+from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import embedding_service_pb2 as emb
+from glimpse.v1 import types_pb2
+from support.bundles import tiny_dual_bundle, tiny_image_bundle
+from support.migrations import (
+    Enrolling,
+    everything,
+    keeping_collection,
+    migration,
+    pictures,
+    space_of,
+    start,
+    start_soon,
+    switch,
+    switch_soon,
+    until_embedded,
+)
+from support.server import ServerProcess, Stubs
+from support.status import refused
+
+Code = grpc.StatusCode
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("migrations")
+    tiny_dual_bundle(folder / "old", "old")
+    tiny_dual_bundle(folder / "new", "new", dimension=12, size=24, seed=3)
+    tiny_image_bundle(folder / "pictures", "pictures", seed=5)
+    with ServerProcess(folder, folder / "old", folder / "new", folder / "pictures") as process:
+        yield process
+
+
+@pytest.fixture
+def stubs(server: ServerProcess) -> Iterator[Stubs]:
+    stubs = Stubs(server.address)
+    yield stubs
+    stubs.channel.close()
+
+
+@pytest.fixture
+def birds(stubs: Stubs) -> str:
+    return keeping_collection(stubs)
+
+
+def enroll(
+    stubs: Stubs, name: str, label: str, inputs: Sequence[types_pb2.Input], **more: object
+) -> list[col.EnrollResult]:
+    given = [col.NewExample(label_id=label, input=one) for one in inputs]
+    request = col.EnrollExamplesRequest(parent=name, examples=given, create_labels=True, **more)  # type: ignore[arg-type]
+    results = list(stubs.collections.EnrollExamples(request).results)
+    assert not any(one.status.code for one in results), results
+    return results
+
+
+def embedded(stubs: Stubs, backbone: str, inputs: Sequence[types_pb2.Input]) -> list[bytes]:
+    request = emb.EmbedRequest(backbone=f"backbones/{backbone}", inputs=inputs)
+    return [one.vector.data for one in stubs.embedding.Embed(request).results]
+
+
+def vectors(stubs: Stubs, name: str) -> dict[str, bytes]:
+    return {one.name: one.vector.data for one in everything(stubs, name)}
+
+
+def answers(stubs: Stubs, name: str, inputs: Sequence[types_pb2.Input]) -> list[cls.Classification]:
+    check = stubs.collections.CheckCollection(col.CheckCollectionRequest(name=name))  # whose fit is there then
+    request = cls.ClassifyRequest(
+        collections=[name], inputs=inputs, options=cls.ClassifyOptions(min_revision=check.revision)
+    )
+    found = [one.classifications[0] for one in stubs.classification.Classify(request).results]
+    for one in found:
+        one.revision = 0
+    return found
+
+
+def test_a_collection_is_switched_and_rolled_back(stubs: Stubs, birds: str) -> None:
+    inputs = pictures(range(12))
+    for number, one in enumerate(inputs):
+        enroll(stubs, birds, f"label-{number % 3}", [one])
+    stubs.collections.CreateLabel(
+        col.CreateLabelRequest(parent=birds, label_id="red", label=col.Label(prompts=["a red circle"]))
+    )
+    before, answered = vectors(stubs, birds), answers(stubs, birds, inputs)
+    start(stubs, birds)
+    done = until_embedded(stubs, birds)
+    assert (done.example_count, done.embedded_count, done.failed_count, done.switched) == (12, 12, 0, False)
+    assert vectors(stubs, birds) == before, "the collection answers by the old one"
+    said = switch(stubs, birds, "new")
+    assert (said.collection.backbone, said.set_aside_count) == ("backbones/new", 0)
+    assert list(vectors(stubs, birds).values()) == embedded(stubs, "new", inputs)
+    now = answers(stubs, birds, inputs)
+    assert [one.evidence[0].example for one in now] == list(before), "the index is of the new vectors"
+    assert {one.labels[0].label_id for one in now} <= {"label-0", "label-1", "label-2", "red"}
+    assert "red" in {label.label_id for label in now[0].labels}
+    late = enroll(stubs, birds, "label-0", pictures([40]))[0]
+    until_embedded(stubs, birds)
+    switch(stubs, birds, "old")
+    back = vectors(stubs, birds)
+    assert back.pop(late.example.name) == embedded(stubs, "old", pictures([40]))[0]
+    assert back == before
+    stubs.collections.DeleteExample(col.DeleteExampleRequest(name=late.example.name))
+    assert answers(stubs, birds, inputs) == answered, "as if there had been no switch"
+    stubs.collections.EndMigration(col.EndMigrationRequest(collection=birds))
+    with refused(Code.NOT_FOUND, "MIGRATION_NOT_FOUND", "collection"):
+        migration(stubs, birds)
+
+
+def test_a_collection_that_was_switched_can_go_on_to_a_third(stubs: Stubs, birds: str) -> None:
+    enroll(stubs, birds, "robin", pictures(range(20)))
+    start(stubs, birds)
+    until_embedded(stubs, birds)
+    switch(stubs, birds, "new")
+    enroll(stubs, birds, "wren", pictures(range(20, 30)))
+    stubs.collections.EndMigration(col.EndMigrationRequest(collection=birds))
+    start_soon(stubs, birds, "pictures")
+    until_embedded(stubs, birds)
+    assert list(vectors(stubs, birds).values()) == embedded(stubs, "new", pictures(range(30)))
+    switch(stubs, birds, "pictures")
+    assert list(vectors(stubs, birds).values()) == embedded(stubs, "pictures", pictures(range(30)))
+
+
+def test_what_comes_and_goes_meanwhile_is_on_both_sides(stubs: Stubs, birds: str) -> None:
+    enroll(stubs, birds, "robin", pictures(range(40)))
+    label = stubs.collections.CreateLabel(
+        col.CreateLabelRequest(parent=birds, label_id="red", label=col.Label(prompts=["red"]))
+    ).label
+    start(stubs, birds)
+    enroll(stubs, birds, "wren", pictures(range(40, 80)))
+    first = everything(stubs, birds)[0].name
+    stubs.collections.DeleteExample(col.DeleteExampleRequest(name=first))
+    until_embedded(stubs, birds)
+    enroll(stubs, birds, "robin", [types_pb2.Input(text="one red circle")])
+    stubs.collections.DeleteLabel(col.DeleteLabelRequest(name=f"{birds}/labels/wren", force=True))
+    label.prompts[:] = ["blue"]
+    request = col.UpdateLabelRequest(label=label)
+    request.update_mask.paths.append("prompts")
+    stubs.collections.UpdateLabel(request)
+    switch(stubs, birds, "new")
+    there = everything(stubs, birds)
+    wanted = embedded(stubs, "new", [*pictures(range(1, 40)), types_pb2.Input(text="one red circle")])
+    assert [one.vector.data for one in there] == wanted
+    assert {one.vector.embedding_space for one in there} == {space_of(stubs, "new")}
+    [blue] = embedded(stubs, "new", [types_pb2.Input(text="blue")])
+    vector = types_pb2.Vector(data=blue, embedding_space=space_of(stubs, "new"))
+    [answer] = answers(stubs, birds, [types_pb2.Input(vector=vector)])
+    assert answer.labels[0].label_id == "red", "its prompt is the new one, by the new backbone"
+
+
+def test_what_cannot_be_embedded_is_listed_and_set_aside_until_it_is_switched_back(stubs: Stubs) -> None:
+    birds = keeping_collection(stubs, keep_inputs=False)
+    [lost] = enroll(stubs, birds, "robin", pictures([1]))
+    request = col.UpdateCollectionRequest(collection=col.Collection(name=birds, keep_inputs=True))
+    request.update_mask.paths.append("keep_inputs")
+    assert stubs.collections.UpdateCollection(request).collection.keep_inputs
+    enroll(stubs, birds, "robin", pictures([2]))
+    [text] = enroll(stubs, birds, "wren", [types_pb2.Input(text="one")])
+    old = types_pb2.Vector(data=embedded(stubs, "old", pictures([3]))[0], embedding_space=space_of(stubs, "old"))
+    [as_vector] = enroll(stubs, birds, "wren", [types_pb2.Input(vector=old)])
+    stubs.collections.CreateLabel(
+        col.CreateLabelRequest(parent=birds, label_id="red", label=col.Label(prompts=["red"]))
+    )
+    before = vectors(stubs, birds)
+    start(stubs, birds, "pictures")
+    now = until_embedded(stubs, birds)
+    assert (now.example_count, now.embedded_count, now.failed_count, now.labels_failed_count) == (4, 1, 3, 1)
+    told = {one.example: one.problem.partition(":")[0] for one in now.failures}
+    assert told == {
+        lost.example.name: "ORIGINAL_NOT_KEPT",
+        text.example.name: "MODALITY_UNSUPPORTED",
+        as_vector.example.name: "ORIGINAL_NOT_KEPT",
+    }
+    with refused(Code.FAILED_PRECONDITION, "MIGRATION_INCOMPLETE", "force"):
+        switch(stubs, birds, "pictures")
+    assert enroll(stubs, birds, "robin", pictures([1]))[0].duplicate, "its original is kept from now on"
+    assert until_embedded(stubs, birds).failed_count == 2
+    said = switch(stubs, birds, "pictures", force=True)
+    assert (said.set_aside_count, said.collection.example_count) == (2, 2)
+    assert migration(stubs, birds).set_aside_count == 2
+    assert list(vectors(stubs, birds).values()) == embedded(stubs, "pictures", pictures([1, 2]))
+    with refused(Code.NOT_FOUND, "EXAMPLE_NOT_FOUND"):
+        stubs.collections.GetExample(col.GetExampleRequest(name=text.example.name))
+    switch(stubs, birds, "old")
+    assert vectors(stubs, birds) == before
+    assert migration(stubs, birds).set_aside_count == 0
+
+
+def test_both_sides_are_measured_side_by_side(stubs: Stubs, birds: str) -> None:
+    for number, one in enumerate(pictures(range(30))):
+        enroll(stubs, birds, f"label-{number % 3}", [one])
+    start(stubs, birds)
+    until_embedded(stubs, birds)
+    told = migration(stubs, birds, measure=True)
+    assert (told.current.backbone, told.shadow.backbone) == ("backbones/old", "backbones/new")
+    assert (told.current.loaded, told.shadow.loaded) == (True, True)
+    check = stubs.collections.CheckCollection(col.CheckCollectionRequest(name=birds))
+    assert told.current.figures.accuracy == check.accuracy
+    switch(stubs, birds, "new")
+    check = stubs.collections.CheckCollection(col.CheckCollectionRequest(name=birds))
+    assert told.shadow.figures.accuracy == check.accuracy, "what was measured is what came"
+    assert told.shadow.figures.heads == check.heads
+    assert not migration(stubs, birds).current.HasField("figures")
+
+
+def test_cosines_of_a_policy_are_each_sides_own(stubs: Stubs, birds: str) -> None:
+    policy = col.DecisionPolicy(match_threshold=0.7, match_margin=0.1, coverage=0.8)
+    request = col.UpdateCollectionRequest(collection=col.Collection(name=birds, policy=policy))
+    request.update_mask.paths.append("policy")
+    stubs.collections.UpdateCollection(request)
+    start(stubs, birds)
+    said = switch(stubs, birds, "new")
+    assert said.collection.policy == col.DecisionPolicy(coverage=0.8)
+    assert said.former_policy == col.DecisionPolicy(match_threshold=0.7, match_margin=0.1)
+    assert switch(stubs, birds, "old").collection.policy == policy
+
+
+def test_the_same_again_changes_nothing(stubs: Stubs, birds: str) -> None:
+    request = col.EnrollExamplesRequest(parent=birds, create_labels=True, request_id="once")
+    request.examples.add(label_id="robin", input=pictures([1])[0])
+    stubs.collections.EnrollExamples(request)
+    first = stubs.collections.EnrollExamples(request)
+    begun = start(stubs, birds)
+    assert start(stubs, birds).migration.start_time == begun.migration.start_time
+    until_embedded(stubs, birds)
+    said = switch(stubs, birds, "new")
+    again = switch(stubs, birds, "new")
+    assert (again.revision, again.collection) == (said.revision, said.collection)
+    assert stubs.collections.EnrollExamples(request) == first, "answered as before the switch"
+    request.request_id = "twice"
+    second = stubs.collections.EnrollExamples(request).results[0]
+    assert (second.duplicate, second.example.name) == (True, first.results[0].example.name)
+    assert len(everything(stubs, birds)) == 1
+
+
+def test_what_cannot_be_is_refused(stubs: Stubs, birds: str) -> None:
+    with refused(Code.NOT_FOUND, "MIGRATION_NOT_FOUND", "collection"):
+        switch(stubs, birds, "new")
+    with refused(Code.NOT_FOUND, "MIGRATION_NOT_FOUND", "collection"):
+        stubs.collections.EndMigration(col.EndMigrationRequest(collection=birds))
+    with refused(Code.NOT_FOUND, "BACKBONE_NOT_FOUND", "backbone"):
+        start(stubs, birds, "nothing")
+    with refused(Code.INVALID_ARGUMENT, "SAME_EMBEDDING_SPACE", "backbone"):
+        start(stubs, birds, "old")
+    with refused(Code.FAILED_PRECONDITION, "INPUTS_NOT_KEPT", "collection"):
+        start(stubs, keeping_collection(stubs, keep_inputs=False))
+    start(stubs, birds)
+    with refused(Code.ALREADY_EXISTS, "MIGRATION_EXISTS", "collection"):
+        start(stubs, birds, "pictures")
+    with refused(Code.INVALID_ARGUMENT, "EMBEDDING_SPACE_MISMATCH", "embedding_space"):
+        switch(stubs, birds, "pictures")
+    request = col.UpdateCollectionRequest(collection=col.Collection(name=birds))
+    request.update_mask.paths.append("keep_inputs")
+    with refused(Code.FAILED_PRECONDITION, "MIGRATION_EXISTS", "collection.keep_inputs"):
+        stubs.collections.UpdateCollection(request)
+
+
+def test_those_who_enroll_go_on_while_it_is_switched_to_and_fro(
+    stubs: Stubs, birds: str, server: ServerProcess
+) -> None:
+    start(stubs, birds)
+    with Enrolling(server.address, birds) as load:
+        for number, backbone in enumerate(("new", "old", "new", "old", "new"), 1):
+            load.wait_for(10 * number)
+            switch_soon(stubs, birds, backbone)
+    load.check()
+    there = {one.name: one for one in everything(stubs, birds)}
+    assert load.acknowledged.keys() == there.keys(), "what is acknowledged is there, and nothing else"
+    some = list(load.acknowledged.items())[-200:]
+    wanted = embedded(stubs, "new", pictures(number for _, number in some))
+    assert [there[name].vector.data for name, _ in some] == wanted, "each vector is of the space it says"
