@@ -53,6 +53,7 @@ class Replica:
             for backbone in self.rooms.backbones:
                 await backbone.warm_up()
             self.rooms.duty.ready = True
+            self.rooms.snapshots.start(self.rooms.catalog, self.rooms.catalog.reached_head)
             self._opened = stack.pop_all()
         self.calls = _answering(self.rooms, gate)
         self._reached = time.monotonic()
@@ -76,7 +77,9 @@ class Replica:
         return self._close(stack) if stack else None
 
     async def _close(self, stack: AsyncExitStack) -> None:
+        ends = time.monotonic() + self.rooms.settings.drain_seconds
         await self.rooms.duty.stop(self.rooms.settings.drain_seconds)
+        await self.rooms.snapshots.finish(ends)
         await stack.aclose()
 
 
