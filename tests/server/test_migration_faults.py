@@ -45,7 +45,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def server(bundles: tuple[Path, Path], tmp_path: Path) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path, *bundles) as process:
+    often = {"snapshot_seconds": 0.1, "snapshot_examples": 1}  # so that a start goes by one, whatever came since
+    with ServerProcess(tmp_path, *bundles, **often) as process:
         process.listen = process.address  # where clients look for it when it comes back
         yield process
 
