@@ -1,6 +1,8 @@
 """`glimpse serve`: the only place that imports the server."""
 
+import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,6 +84,7 @@ def serve(
         run(settings)
     except expected as error:
         raise CliError(str(error)) from error
+    _leave()
 
 
 def _server() -> tuple[Callable[..., Any], Callable[[Any], None], tuple[type[Exception], ...]]:
@@ -94,6 +97,18 @@ def _server() -> tuple[Callable[..., Any], Callable[[Any], None], tuple[type[Exc
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
     return load_settings, run, (SettingsError, BundleError, LedgerError, OSError)
+
+
+def _leave() -> None:
+    """Ends the process, with all that it had to do done.
+
+    A fit that nobody waits for may still compute in a thread of its own; the interpreter's way out would take the
+    memory from under it, and the process would end by SIGSEGV now and then.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _make_folder(data: Path) -> None:
