@@ -6,6 +6,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -336,17 +337,18 @@ def test_an_older_one_serves_where_the_newest_is_torn(tmp_path: Path) -> None:
     assert loaded.revision == 70
 
 
-@pytest.fixture
-def full_disk() -> Iterator[Callable[[], None]]:
-    """Makes every file end at 1,000 bytes."""
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Every file ends at 1,000 bytes; what the tests print may go to a longer one, so not for longer than it must."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_where_the_disk_is_full_the_one_before_stays(
-    tmp_path: Path, full_disk: Callable[[], None], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_where_the_disk_is_full_the_one_before_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     view = plain()
 
     async def work() -> None:
@@ -359,8 +361,8 @@ def test_where_the_disk_is_full_the_one_before_stays(
         await snapshots.finish(time.monotonic() + 20)
         view.add_examples(examples([0, 1], 301))
         view.moved_to(71)
-        full_disk()
-        await snapshots.finish(time.monotonic() + 20)
+        with full_disk():
+            await snapshots.finish(time.monotonic() + 20)
         await snapshots.close()
 
     asyncio.run(work())

@@ -9,14 +9,16 @@ import grpc
 
 from glimpse.client._errors import GlimpseError
 
+_GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
     """When a failed call is sent again, always within its deadline. Times in seconds.
 
-    UNAVAILABLE: up to `attempts` times in all, after a pause that doubles from `initial` to `maximum`, less a
-    random part. RESOURCE_EXHAUSTED: as often as the server says when to come back (RetryInfo), after the
-    pause it names. Nothing else is ever sent again.
+    UNAVAILABLE, and CANCELLED, which gRPC says for a server that ends of calls that it never saw: up to `attempts`
+    times in all, after a pause that doubles from `initial` to `maximum`, less a random part. RESOURCE_EXHAUSTED: as
+    often as the server says when to come back (RetryInfo), after the pause it names. Nothing else is ever sent again.
     """
 
     attempts: int = 5
@@ -27,7 +29,7 @@ class Retry:
         """How long to wait after attempt number `attempt` (from 1); None: give up."""
         if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_delay is not None:
             return after(error.retry_delay)
-        if error.code is grpc.StatusCode.UNAVAILABLE and attempt < self.attempts:
+        if error.code in _GONE and attempt < self.attempts:
             ceiling = min(self.maximum, self.initial * 2.0 ** (attempt - 1))
             return max(error.retry_delay or 0.0, ceiling * random.uniform(0.5, 1.0))
         return None

@@ -13,7 +13,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,6 +35,8 @@ _FEW, _SECONDS = 100, 0.05
 _MODEST, _MODEST_SECONDS = 0.5, 1.0
 # Between two probes. What one found is true for so long.
 _PAUSE, _TRUE_FOR = 0.02, 0.05
+# A probe that is not back by then is lost, and says nothing.
+_LOST_SECONDS = 10.0
 # Over so many calls shares are counted.
 _REMEMBERED = 1_000
 
@@ -114,9 +116,13 @@ class Door:
             await self._came.wait()
             self._came.clear()
             self._sent, self._passed = self._clock(), 0
-            with suppress(grpc.aio.AioRpcError):  # whatever it is answered, it was taken
-                await stand(b"", wait_for_ready=True)
-            self.found(self._passed, self._clock() - self._sent)
+            taken = True  # whatever it is answered
+            try:
+                await stand(b"", wait_for_ready=True, timeout=_LOST_SECONDS)
+            except grpc.aio.AioRpcError as error:
+                taken = error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
+            if taken:
+                self.found(self._passed, self._clock() - self._sent)
             self._sent = None
             await asyncio.sleep(_PAUSE)
 

@@ -5,6 +5,7 @@ or of one item of a batch. What other rooms raise is translated in one table. An
 traceback, answered "internal error".
 """
 
+import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from glimpse.ledger import AlreadyExists, LedgerError, LedgerUnavailable, NotFou
 from glimpse.server.observing.call import REQUEST_ID, current
 from glimpse.v1 import types_pb2
 
+logger = logging.getLogger(__name__)
 Code = grpc.StatusCode
 DOMAIN = "glimpse"
 # When a ledger that cannot be had may be asked again.
@@ -91,7 +93,9 @@ def as_request_error(error: Exception) -> RequestError | None:
     if isinstance(error, InputError):
         return invalid(error.reason, str(error))
     if isinstance(error, LedgerUnavailable):
-        return RequestError(Code.UNAVAILABLE, "LEDGER_UNAVAILABLE", str(error), retry_delay=_LEDGER_BACK_SECONDS)
+        logger.warning("%s", error)  # what a database says of itself is for its operator
+        message = "the ledger cannot be had at the moment; send the call again"
+        return RequestError(Code.UNAVAILABLE, "LEDGER_UNAVAILABLE", message, retry_delay=_LEDGER_BACK_SECONDS)
     if isinstance(error, IndexFolderError):  # found while rows are read; where the server keeps its files stays here
         return failed_precondition("INDEX_UNUSABLE", f"the index's {error.path.name} {error.message}")
     for kind, code, reason in _TABLE:

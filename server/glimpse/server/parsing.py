@@ -33,7 +33,7 @@ class Parsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         """See gRPC's documentation of interceptors."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith(_OURS):
+        if handler is None or handler.request_deserializer is None or not method.startswith(_OURS):
             return handler
         if method not in self._kept:
             self._kept[method] = _forgiving(handler)

@@ -44,7 +44,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         method: str = handler_call_details.method
         if not method.startswith(OPEN):
             try:
-                enter(await self._admit(method, handler_call_details.invocation_metadata or ()))
+                await self._admit(method, handler_call_details.invocation_metadata or ())
             except RequestError as refusal:
                 return _refusing(refusal)
             except Exception as error:  # a bug; what it says may hold what was presented
@@ -52,8 +52,8 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
                 return _refusing(INTERNAL)
         return await continuation(handler_call_details)
 
-    async def _admit(self, method: str, metadata: _Metadata) -> Caller:
-        """Who calls, his scope and requests a second checked. Raises RequestError."""
+    async def _admit(self, method: str, metadata: _Metadata) -> None:
+        """Enters whoever calls, his requests a second and scope checked. Raises RequestError."""
         presented, need = _presented(metadata), need_of(method)
         if presented is not None:
             caller = await self._find(presented)
@@ -61,10 +61,11 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
             raise missing()
         else:
             caller = _NOBODY
-        caller.check_need(need)
+        # First, so that what is refused is told of him; and counted, so that it costs him too.
+        enter(caller := replace(caller, scope=need.scope))
         if caller.meter:
             caller.meter.spend(requests=1)
-        return replace(caller, scope=need.scope)
+        caller.check_need(need)
 
     async def _find(self, presented: str) -> Caller:
         if presented.startswith(PREFIX):

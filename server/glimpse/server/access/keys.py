@@ -63,8 +63,8 @@ class Keyring:
             changed.clear()
             try:
                 await self.reload()
-            except LedgerError as error:
-                logger.warning("the keys cannot be read: %s", error)
+            except Exception as error:  # whatever it is, a key that was revoked must not stay good for it
+                logger.warning("the keys cannot be read: %s", error, exc_info=not isinstance(error, LedgerError))
                 changed.set()
                 await asyncio.sleep(_PAUSE_SECONDS)
 

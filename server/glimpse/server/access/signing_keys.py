@@ -72,6 +72,7 @@ class SigningKeys:
                 keys = await asyncio.to_thread(self._read)
             except (OSError, ValueError, PyJWTError) as error:
                 logger.warning("the issuer's keys cannot be read: %s", error)
+                self._tried_at = self._clock()  # those who waited meanwhile need not wait as long again
                 return
             self._keys = {key.key_id: key for key in keys if key.public_key_use in ("sig", None)}
             self._read_at = now
