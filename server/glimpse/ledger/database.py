@@ -23,6 +23,8 @@ WRITING: Final = "glimpse_writing"
 _POSTGRESQL = "postgresql+psycopg"
 # Held by whoever makes or fills a database, so that no other begins: an advisory lock's number, ours alone.
 _MAKING = 0x676C696D707365
+# Of PostgreSQL: the transaction was idle for too long; a server that only reads took the other's place.
+_NOT_NOW = ("25P03", "25006")
 
 
 def sqlite_url(folder: Path) -> str:
@@ -54,7 +56,7 @@ def open_reader(url: URL) -> Engine:
     """An engine that reads a database as it is, whoever writes meanwhile. Raises LedgerError where there is none."""
     if url.drivername == _POSTGRESQL:
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        return create_engine(url, connect_args=_CONNECT, execution_options=options)
+        return create_engine(url, connect_args=CONNECT, execution_options=options)
     if not Path(url.database or "").is_file():
         raise LedgerError(f"there is no ledger {url.database}; name one with --data or --ledger")
     engine = create_engine(url)
@@ -80,7 +82,7 @@ def told(url: URL) -> Iterator[None]:
 
 def _engine(url: URL, *, foreign_keys: bool) -> Engine:
     if url.drivername == _POSTGRESQL:
-        engine = create_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=_CONNECT)
+        engine = create_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=CONNECT)
         event.listen(engine, "connect", _make_durable_postgresql)
         return engine
     engine = create_engine(url)
@@ -92,12 +94,14 @@ def _engine(url: URL, *, foreign_keys: bool) -> Engine:
 
 
 # A server that hangs, or whose machine is gone, must not hold the ledger's head from the others for long.
-_CONNECT = {
+#: How PostgreSQL is connected to.
+CONNECT: Final[dict[str, Any]] = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=20s -c statement_timeout=120s",
+    "tcp_user_timeout": 20_000,  # where the machine goes away under a statement, keepalives are not sent
+    "options": "-c idle_in_transaction_session_timeout=60s -c lock_timeout=50s -c statement_timeout=120s",
 }
 
 
@@ -140,7 +144,8 @@ def available() -> Iterator[None]:
         raise LedgerUnavailable("the ledger's connections are all in use; try again later") from error
     except DBAPIError as error:
         name = type(error.orig).__mro__
-        if any(one.__name__ in ("OperationalError", "InterfaceError") for one in name) or error.connection_invalidated:
+        gone = any(one.__name__ in ("OperationalError", "InterfaceError") for one in name)
+        if gone or error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _NOT_NOW:
             why = str(error.orig).strip().partition("\n")[0]
             raise LedgerUnavailable(f"the ledger cannot be had ({why}); try again later") from error
         raise
@@ -157,7 +162,11 @@ def migrate(url: URL, revision: str = "head") -> None:
     try:
         with engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
             if url.drivername == _POSTGRESQL:
-                connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+                for limit in (
+                    "lock_timeout",
+                    "statement_timeout",
+                ):  # others may migrate, or restore, and this may take long
+                    connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
                 hold(connection)
             config.attributes["connection"] = connection
             context = MigrationContext.configure(connection)

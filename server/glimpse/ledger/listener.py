@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from glimpse.ledger.database import parse_url
+from glimpse.ledger.database import CONNECT, parse_url
 from glimpse.ledger.writing import CHANNEL
 
 # Between two attempts to reach a database that is gone.
@@ -18,7 +18,7 @@ async def listen(url: str) -> AsyncIterator[int | None]:
     target = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
         try:
-            async with await psycopg.AsyncConnection.connect(target, autocommit=True, connect_timeout=5) as connection:
+            async with await psycopg.AsyncConnection.connect(target, autocommit=True, **CONNECT) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 yield None  # whatever came before
                 async for told in connection.notifies():

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger import schema
 from glimpse.ledger.chain import link
@@ -51,6 +52,8 @@ class Writing:
                     self._transaction.commit()
             finally:
                 self.connection.close()  # which rolls back what was not committed
+            if isinstance(error, DBAPIError):
+                raise error
 
     def next_sequence(self) -> int:
         """A number for another example."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from inspect import isawaitable
 from typing import Any, Generic, Protocol, TypeVar
 
-from glimpse.ledger import Enrolled, Enrollment, Ledger, Writer
+from glimpse.ledger import Enrolled, Enrollment, Ledger, LedgerUnavailable, Writer
 from glimpse.server.caller import current
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Views(Protocol):
         """They hold a revision now."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Write(Generic[T]):
     plan: Callable[[], Any]
     apply: Apply[T]
@@ -77,7 +77,12 @@ class Commits:
         self._waiting.append(write)
         self._arrived.set()
         self._idle.clear()
-        return await asyncio.shield(write.future)
+        try:
+            return await asyncio.shield(write.future)
+        except asyncio.CancelledError:
+            if write in self._waiting:  # it was not begun, and nobody wants it any more
+                self._waiting.remove(write)
+            raise
 
     async def between(self, work: Callable[[], Awaitable[T]]) -> T:
         """Does something to the views while no write is under way."""
@@ -99,7 +104,11 @@ class Commits:
                 try:
                     await self._commit(group)
                 except asyncio.CancelledError:
-                    raise
+                    # Of something that a plan waited for; or of this, where the server closes.
+                    if (this := asyncio.current_task()) is None or this.cancelling():
+                        raise
+                    for write in group:
+                        _settle(write.future, LedgerUnavailable("the write was interrupted; send it again"))
                 except Exception as error:  # of the transaction: all of it is undone
                     for write in group:
                         _settle(write.future, error)
@@ -109,12 +118,16 @@ class Commits:
 
     def _next(self) -> list[_Write[Any]]:
         """Enrolments that follow each other, or one other write."""
+        if not self._waiting:  # whoever wanted it has left
+            return []
         group = [self._waiting.popleft()]
         while group[0].enrolls and self._waiting and self._waiting[0].enrolls and len(group) < _MOST:
             group.append(self._waiting.popleft())
         return group
 
     async def _commit(self, group: list[_Write[Any]]) -> None:
+        if not group:
+            return
         done = await self._loop.run_in_executor(self._thread, self._transact, group)
         for write, result in done:
             if isinstance(result, Exception):

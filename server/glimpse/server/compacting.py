@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import logging
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from glimpse.server.context import Rooms
 from glimpse.server.errors import RequestError, failed_precondition
 from glimpse.server.view import CollectionView
 
+logger = logging.getLogger(__name__)
 _READ_AHEAD = 1_000
 _NAMES = {int(number): name for name, number in MODALITIES.items()}
 
@@ -66,12 +68,22 @@ async def compact(rooms: Rooms, view: CollectionView) -> int:
             generation = rooms.catalog.next_generation()
             made, _ = await aside(lambda: rooms.indexes.open(view.record, name, generation, "collection"))
             made.record = replace(made.record, made=True)
-            revision, left = await _swap(rooms, view, fold, made)
         except BaseException as error:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
             if isinstance(error, IndexFolderError | OSError):
                 why = error.strerror if isinstance(error, OSError) else error.message
                 raise failed_precondition("COMPACTION_FAILED", f"the new index cannot be written: {why}") from error
+            raise
+        try:
+            revision, left = await _swap(rooms, view, fold, made)
+        except RequestError:  # it was refused, so nothing was committed
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            raise
+        except BaseException:
+            # It may be committed, or be yet: then the new index is all that there is of what it holds.
+            logger.warning(
+                "whether collection %s stands on %s now is not known; it is left there", view.record.id, path
+            )
             raise
         if left:
             await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
