@@ -81,6 +81,10 @@ class IndexCalls(ResourceCalls):
         """Index and examples folded into a new index."""
         view = self.view(request.collection, "collection")
         _attachment(view)
+        if self.catalog.shared and self.settings.indexes is None:
+            # What was enrolled would leave the ledger for a folder that no other server has.
+            message = "other servers may stand on this ledger: set `indexes` to one folder that all of them have"
+            raise failed_precondition("INDEXES_NOT_SHARED", message, "collection")
         # Whoever comes while it runs waits for the same; it goes on where they leave.
         running = self.rooms.compactions.get(view)
         if running is None:
