@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
+from support.postgres import Postgres, postgres
 from support.server import ServerProcess, Stubs, make_collection
 
 
@@ -34,3 +35,9 @@ def stubs(server: ServerProcess) -> Iterator[Stubs]:
 def collection(stubs: Stubs) -> str:
     """A new collection of the dual backbone: its name."""
     return make_collection(stubs)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[Postgres]:
+    with postgres() as started:
+        yield started

@@ -2,7 +2,6 @@
 
 import itertools
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -16,14 +15,8 @@ from glimpse.ledger.upkeep.parquet import export, import_
 from glimpse.ledger.upkeep.verify import verify
 from support.bundles import tiny_image_bundle
 from support.full_ledger import everything, quiet
-from support.postgres import Postgres, postgres
+from support.postgres import Postgres
 from support.server import ServerProcess
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

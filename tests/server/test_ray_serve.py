@@ -36,12 +36,6 @@ QUIET = pytest.mark.filterwarnings("ignore:Using extra keyword arguments:Depreca
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_dual_bundle(tmp_path_factory.mktemp("bundle") / "tiny").path
 

@@ -2,12 +2,10 @@
 
 import itertools
 import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 import grpc
 import numpy as np
@@ -18,6 +16,7 @@ from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_image_bundle
+from support.callers import Callers
 from support.indexes import make_index
 from support.postgres import Postgres, postgres
 from support.server import ServerProcess, Stubs
@@ -26,12 +25,6 @@ from support.status import refused
 Code = grpc.StatusCode
 # Servers start and stop in each of them.
 pytestmark = pytest.mark.timeout(400)
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[Postgres]:
-    with postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +214,7 @@ def test_without_its_database_a_server_answers_and_with_it_again_it_writes(bundl
         stubs.channel.close()
 
 
-class Load:
+class Load(Callers):
     """Callers that enroll and search and try again, until they are told to stop."""
 
     def __init__(self, replicas: Replicas, space: str, count: int = 3) -> None:
@@ -230,23 +223,16 @@ class Load:
         addresses = ",".join(server.address for server in replicas.servers)
         # A server that is stopped or killed is away for some seconds.
         self._client = Client(f"ipv4:{addresses}", timeout=60, retry=Retry(attempts=200, maximum=0.5))
-        self._space, self._stopped = space, threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(count)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
+        self._space = space
+        super().__init__(count)
 
     def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join()
+        super().__exit__()
         self._client.close()
 
-    def _run(self, writer: int) -> None:
+    def run(self, writer: int) -> None:
         for number in itertools.count():
-            if self._stopped.is_set():
+            if self.stopped.is_set():
                 return
             try:
                 self._once(writer, number)

@@ -2,11 +2,9 @@
 
 import io
 import itertools
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from typing import Self
 
 import grpc
 import numpy as np
@@ -16,6 +14,7 @@ from glimpse.client import Client, NewExample, Retry
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
+from support.callers import Callers
 from support.server import Stubs
 
 
@@ -129,7 +128,7 @@ def wait(done: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.01)
 
 
-class Enrolling:
+class Enrolling(Callers):
     """Callers that enroll a picture each and try again, until they are told to stop."""
 
     def __init__(self, addresses: str, name: str, count: int = 2, first: int = 0) -> None:
@@ -137,18 +136,11 @@ class Enrolling:
         self.acknowledged: dict[str, int] = {}
         self._errors: list[Exception] = []
         self._client = Client(addresses, timeout=60, retry=Retry(attempts=300, maximum=0.2))
-        self._name, self._stopped = name, threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(first + 100_000 * one,)) for one in range(count)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
+        self._name, self._first = name, first
+        super().__init__(count)
 
     def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join()
+        super().__exit__()
         self._client.close()
 
     def wait_for(self, count: int) -> None:
@@ -160,9 +152,9 @@ class Enrolling:
         for error in self._errors:
             raise error
 
-    def _run(self, first: int) -> None:
-        for number in itertools.count(first):
-            if self._stopped.is_set():
+    def run(self, caller: int) -> None:
+        for number in itertools.count(self._first + 100_000 * caller):
+            if self.stopped.is_set():
                 return
             try:
                 [one] = pictures([number])

@@ -2,10 +2,9 @@
 
 import itertools
 import random
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import grpc
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
+from support.callers import Callers
 from support.server import Stubs
 from support.status import Refused
 
@@ -49,32 +49,22 @@ class Target:
         return types_pb2.Input(vector=types_pb2.Vector(data=direction(key).tobytes(), embedding_space=self.space))
 
 
-class Witness:
+class Witness(Callers):
     """Some threads that enroll, send again, delete and search, at an address that may go away at any time."""
 
     def __init__(
         self, collection: Target, address: Callable[[], str], record: Record, seed: str, count: int = 3
     ) -> None:
         self._collection, self._address, self.record = collection, address, record
-        self._stopped, self._seed = threading.Event(), seed
-        self._threads = [threading.Thread(target=self._run, args=(number,)) for number in range(count)]
+        self._seed = seed
+        super().__init__(count)
 
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self, worker: int) -> None:
+    def run(self, worker: int) -> None:
         chance = random.Random(f"{self._seed}/{worker}")
         mine: list[str] = []
         stubs = Stubs(self._address())
         for number in itertools.count():
-            if self._stopped.is_set():
+            if self.stopped.is_set():
                 break
             key = f"{self._seed}/{worker}/{number}"
             try:
@@ -86,7 +76,7 @@ class Witness:
                 self.record.refused.add(told.reason)
                 if told.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
                     self.record.wrong.append(f"{told.code} {told.reason}: {told.message}")
-                self._stopped.wait(0.05)
+                self.stopped.wait(0.05)
                 stubs.channel.close()
                 stubs = Stubs(self._address())
         stubs.channel.close()

@@ -5,14 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import Connection, select
 
 from glimpse.ledger import schema
+from glimpse.ledger.parts import parts
 from glimpse.ledger.records import Change, CollectionRecord, Delta, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import change_record, example_record, label_record
 from glimpse.ledger.shadows import select_examples
 
 # Changes at a time; each is of up to some hundreds of examples.
 _MOST = 200
-# Names in one query.
-_ASKED = 1_000
 
 
 def read_delta(connection: Connection, revision: int) -> Delta:
@@ -42,26 +41,21 @@ def _named(changes: Iterable[Change], key: str) -> Iterator[str]:
 
 def _examples(connection: Connection, collection_id: str, ids: Iterable[str]) -> Iterator[ExampleRecord]:
     there = schema.examples.c
-    for some in _parts(ids):
+    for some in parts(ids):
         query = select_examples().where(there.collection_id == collection_id, there.id.in_(some))
         yield from map(example_record, connection.execute(query))
 
 
 def _labels(connection: Connection, collection_id: str, ids: Iterable[str]) -> Iterator[LabelRecord]:
     there = schema.labels.c
-    for some in _parts(ids):
+    for some in parts(ids):
         query = select(schema.labels).where(there.collection_id == collection_id, there.id.in_(some))
         yield from map(label_record, connection.execute(query))
 
 
 def _collections(connection: Connection, changes: Sequence[Change]) -> dict[str, CollectionRecord]:
     found = {}
-    for some in _parts(change.collection_id for change in changes):
+    for some in parts(change.collection_id for change in changes):
         query = select(schema.collections).where(schema.collections.c.id.in_(some))
         found.update({row.id: CollectionRecord(**row._mapping) for row in connection.execute(query)})
     return found
-
-
-def _parts(names: Iterable[str]) -> Iterator[list[str]]:
-    once = list(dict.fromkeys(names))
-    return (once[start : start + _ASKED] for start in range(0, len(once), _ASKED))

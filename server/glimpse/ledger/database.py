@@ -93,8 +93,8 @@ def _engine(url: URL, *, foreign_keys: bool) -> Engine:
     return engine
 
 
-# A server that hangs, or whose machine is gone, must not hold the ledger's head from the others for long.
-#: How PostgreSQL is connected to.
+#: How PostgreSQL is connected to. A server that hangs, or whose machine is gone, must not hold the ledger's head from
+#: the others for long.
 CONNECT: Final[dict[str, Any]] = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -162,10 +162,8 @@ def migrate(url: URL, revision: str = "head") -> None:
     try:
         with engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
             if url.drivername == _POSTGRESQL:
-                for limit in (
-                    "lock_timeout",
-                    "statement_timeout",
-                ):  # others may migrate, or restore, and this may take long
+                # Others may migrate, or restore; and this may take long.
+                for limit in ("lock_timeout", "statement_timeout"):
                     connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
                 hold(connection)
             config.attributes["connection"] = connection

@@ -1,21 +1,18 @@
 """The enrolments that share a transaction: idempotent by request id and by content digest, each all or nothing."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
 from glimpse.ledger import schema
 from glimpse.ledger.errors import LedgerError, NotFound, RequestIdReused
+from glimpse.ledger.parts import parts
 from glimpse.ledger.records import Enrolled, Enrollment, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import example_record, example_row, label_row
 from glimpse.ledger.shadows import forget_problems, select_all
 from glimpse.ledger.writing import Writing
-
-T = TypeVar("T")
-# Names in one query: databases take so many parameters.
-_ASKED = 10_000
 
 
 @dataclass(slots=True)
@@ -149,18 +146,18 @@ def _read(connection: Connection, collection_id: str, several: Sequence[Enrollme
     examples: dict[str, list[ExampleRecord]] = {}
     hidden: dict[str, list[ExampleRecord]] = {}
     found = schema.examples.c
-    for digests in _parts(example.content_digest for one in several for example in one.examples):
+    for digests in parts(example.content_digest for one in several for example in one.examples):
         for row in connection.execute(select_all(collection_id, found.content_digest.in_(digests))):
             kind = examples if row.side == collection.side or row.problem == "" else hidden
             kind.setdefault(row.content_digest, []).append(example_record(row))
     inputs, kept = set[str](), schema.inputs.c
-    for digests in _parts(digest for one in several for digest in one.inputs):
+    for digests in parts(digest for one in several for digest in one.inputs):
         some = (kept.collection_id == collection_id, kept.content_digest.in_(digests))
         inputs.update(connection.scalars(select(kept.content_digest).where(*some)))
     requests = {one.request.id: one.request for one in several if one.request}
     answers = {}
     asked = schema.requests.c
-    for ids in _parts(requests):
+    for ids in parts(requests):
         some = (asked.collection_id == collection_id, asked.id.in_(ids))
         for row in connection.execute(select(asked.id, asked.digest, asked.answer).where(*some)):
             answers[row.id] = row.digest, row.answer
@@ -173,7 +170,7 @@ def _read(connection: Connection, collection_id: str, several: Sequence[Enrollme
 def labels_there(connection: Connection, collection_id: str, named: Iterable[str]) -> set[str]:
     """Those of some labels that there are."""
     there, found = set[str](), schema.labels.c
-    for ids in _parts(named):
+    for ids in parts(named):
         there.update(
             connection.scalars(select(found.id).where(found.collection_id == collection_id, found.id.in_(ids)))
         )
@@ -197,9 +194,3 @@ def _answered(before: tuple[str, bytes] | None, request: EnrollRequest) -> bytes
             f"request id {request.id!r} was used for a request with other content; give each request an id of its own"
         )
     return before[1]
-
-
-def _parts(items: Iterable[T]) -> Iterator[list[T]]:
-    """All of them once, so many at a time."""
-    once = list(dict.fromkeys(items))
-    return (once[start : start + _ASKED] for start in range(0, len(once), _ASKED))

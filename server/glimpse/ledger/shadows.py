@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, func, not_, or_, select
 
 from glimpse.ledger import schema
+from glimpse.ledger.parts import parts
 from glimpse.ledger.records import ExampleRecord, LabelRecord, Original, ShadowRecord
 from glimpse.ledger.rows import example_record, label_record
 
-_ASKED, _READ_AHEAD = 1_000, 1_000
+_READ_AHEAD = 1_000
 _examples, _vectors, _prompts = schema.examples.c, schema.shadow_vectors.c, schema.shadow_prompts.c
 
 
@@ -153,9 +154,9 @@ class Shadow:
 
 def forget_problems(connection: Connection, sequences: Sequence[int]) -> None:
     """Lets examples be embedded anew that could not be."""
-    for start in range(0, len(sequences), _ASKED):
-        some = _vectors.sequence.in_(sequences[start : start + _ASKED])
-        connection.execute(delete(schema.shadow_vectors).where(some, _vectors.problem != ""))
+    for some in parts(sequences):
+        these = _vectors.sequence.in_(some)
+        connection.execute(delete(schema.shadow_vectors).where(these, _vectors.problem != ""))
 
 
 def forget_prompts(connection: Connection, collection_id: str, label_id: str) -> None:

@@ -45,10 +45,9 @@ class Writing:
     ) -> None:
         with available():
             try:
-                if kind is None and self.head != self._before:
-                    self._store()
-                    self._transaction.commit()
-                elif kind is None:
+                if kind is None:
+                    if self.head != self._before:
+                        self._store()
                     self._transaction.commit()
             finally:
                 self.connection.close()  # which rolls back what was not committed
