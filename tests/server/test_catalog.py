@@ -21,8 +21,7 @@ from glimpse.ledger import (
     Writer,
     sqlite_url,
 )
-from glimpse.server import catalog as catalog_module
-from glimpse.server import commits
+from glimpse.server import commits, tracking
 from glimpse.server.catalog import Catalog
 from glimpse.server.errors import RequestError
 from glimpse.server.following import Follower
@@ -36,7 +35,7 @@ _NUMBERS = itertools.count(1)
 @pytest.fixture
 def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Of a ledger with a collection and a label. Nothing is followed but when a write or a test asks."""
-    monkeypatch.setattr(catalog_module, "_POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(tracking, "_POLL_SECONDS", 3600.0)
     url = sqlite_url(tmp_path)
     with Ledger.open(url) as ledger, ledger.begin() as writer:
         writer.create_collection(CollectionRecord("birds", "backbones/b", "space", 2))
@@ -160,7 +159,7 @@ def test_a_ledger_that_lost_its_last_commits_is_read_anew(url: str, other: Ledge
         await catalog.write(lambda: lambda writer: writer.create_label("birds", LabelRecord("crow")), lambda _: 0)
         assert held(catalog) == stored(other) == {"kept", *(f"new-{number}" for number in range(more))}
         assert catalog.find("birds", "name").labels.keys() == {"robin"}  # of crow nothing was applied: see the lambda
-        assert catalog.revision == other.head().revision
+        assert catalog.tracker.revision == other.head().revision
 
     run(url, tmp_path, work)
 
