@@ -111,6 +111,7 @@ def on_each(cluster: RayServe, stubs: Stubs, collection: str, revision: int, giv
             found.add(stack.enter_context(Open(stubs, collection, revision)).ask(given))
             if all(cluster.ongoing().values()):
                 return found
+            time.sleep(0.5)  # the proxy may not have heard of one that has just come back
     raise AssertionError("one of the replicas was never asked")
 
 
