@@ -69,11 +69,12 @@ class Scene:
     def round(self, fault: Callable[[], None], address: Callable[[], str] | None = None) -> None:
         """Writers, and in their midst the fault, which ends with a server that should be well."""
         self._rounds += 1
-        before = len(self.record.done)
         seed = f"{SEED}/{self._rounds}"
         with Witness(self.target, address or (lambda: self.server.address), self.record, seed):
             time.sleep(self.chance.uniform(0.2, 0.8))
             fault()
+            # Channels to a server that was away fail without asking it, until one of them has come through.
+            before = len(self.record.done)
             self.until(lambda: len(self.record.done) > before)
         with self.stubs() as stubs:
             assert check(stubs, self.target, self.record)

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,9 @@ def test_the_log_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "glimpse.cli.main", "ledger", "log", "--follow", "--data", str(tmp_path)]
         words = [*command, "--after", str(ledger.revision - 1)]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        # Whoever runs the tests may ignore the signal.
+        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=heed) as process:
             try:
                 assert process.stdout
                 assert process.stdout.readline().startswith("REVISION")

@@ -23,6 +23,7 @@ from glimpse.ledger import (
     sqlite_url,
 )
 from glimpse.ledger.chain import FIRST, link
+from glimpse.ledger.writing import present
 
 _WRITERS, _EACH = 4, 25
 
@@ -183,3 +184,48 @@ def test_what_came_since_is_told_as_it_is_now(ledger: Ledger) -> None:
     assert {key: label.display_name for key, label in delta.labels.items()} == {("birds", "robin"): "Robin"}
     assert delta.collections["birds"].revision == first + 5
     assert not ledger.since(first + 5).changes
+
+
+def test_what_came_after_a_revision_of_one_collection(ledger: Ledger) -> None:
+    first = ledger.head()
+    with ledger.begin() as writer:
+        writer.create_collection(CollectionRecord("trees", "backbones/b", "space", 2))
+    enroll(ledger, enrollment(example("one")))
+    delta = ledger.since(first.revision, "birds")
+    assert [(change.kind, change.collection_id) for change in delta.changes] == [("enroll", "birds")]
+    assert not ledger.since(first.revision + 2, "birds").changes
+    assert not ledger.since(first.revision + 1, "trees").changes
+
+
+def test_the_changes_after_a_revision_say_what_they_come_after(ledger: Ledger) -> None:
+    head = ledger.head()
+    enroll(ledger, enrollment(example("one")))
+    assert ledger.since(head.revision).before == head.digest
+    assert ledger.since(head.revision + 1).before == ledger.head().digest
+    assert ledger.since(0).before == FIRST
+    assert ledger.since(head.revision + 2).before is None
+
+
+_DAY = 24 * 3600 * 1_000_000
+
+
+def test_a_clock_that_runs_ahead_forgets_no_request(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = EnrollRequest("r", "digest", lambda _: b"the answer")
+    enroll(ledger, enrollment(example("one"), request=request))
+    now = present()
+    monkeypatch.setattr("glimpse.ledger.ledger.present", lambda: now + 20 * _DAY)
+    ledger.forget_requests()
+    assert ledger.answer_of("birds", request) == b"the answer"
+
+
+def test_a_request_is_forgotten_a_week_after_it_where_others_came(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [EnrollRequest(name, "digest", lambda _: b"the answer") for name in ("old", "new")]
+    enroll(ledger, enrollment(example("one"), request=requests[0]))
+    now = present() + 8 * _DAY
+    for module in ("ledger.ledger", "ledger.writing"):
+        monkeypatch.setattr(f"glimpse.{module}.present", lambda: now)
+    enroll(ledger, enrollment(example("two"), request=requests[1]))
+    ledger.forget_requests()
+    assert [ledger.answer_of("birds", one) for one in requests] == [None, b"the answer"]

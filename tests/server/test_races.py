@@ -8,13 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
-from glimpse.v1.types_pb2 import Input
+from glimpse.v1.types_pb2 import Input, Vector
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
@@ -231,3 +232,25 @@ def test_a_label_renamed_during_a_classification_is_among_its_answers(
     stubs.collections.UpdateLabel(col.UpdateLabelRequest(label=renamed, update_mask={"paths": ["display_name"]}))
     [classification] = call.result().results[0].classifications
     assert {score.label_id for score in classification.labels} == {"red_circle", "blue_square"}
+
+
+def test_enrolments_that_share_a_transaction_keep_to_the_most_examples_and_labels(tmp_path: Path) -> None:
+    tiny_image_bundle(tmp_path / "tiny", "tiny")
+    with ServerProcess(tmp_path, tmp_path / "tiny", max_examples=10, max_labels=5) as server:
+        stubs = Stubs(server.address)
+        collection = make_collection(stubs)
+        space = stubs.collections.GetCollection(col.GetCollectionRequest(name=collection)).collection.embedding_space
+
+        def enroll(number: int) -> str:
+            vector = np.eye(1, 8, number % 8, dtype="<f4") + np.float32(number / 1_000)
+            given = Input(vector=Vector(data=vector.tobytes(), embedding_space=space))
+            examples = [col.NewExample(label_id=f"l{number}", input=given)]
+            request = col.EnrollExamplesRequest(parent=collection, examples=examples, create_labels=True)
+            [result] = stubs.collections.EnrollExamples(request).results
+            return result.status.message
+
+        with ThreadPoolExecutor(16) as threads:
+            refused = [one for one in threads.map(enroll, range(40)) if one]
+        found = stubs.collections.GetCollection(col.GetCollectionRequest(name=collection)).collection
+        assert (found.label_count, found.example_count, len(refused)) == (5, 5, 35)
+        stubs.channel.close()

@@ -111,6 +111,7 @@ def on_each(cluster: RayServe, stubs: Stubs, collection: str, revision: int, giv
             found.add(stack.enter_context(Open(stubs, collection, revision)).ask(given))
             if all(cluster.ongoing().values()):
                 return found
+            time.sleep(0.5)  # the proxy may not have heard of one that has just come back
     raise AssertionError("one of the replicas was never asked")
 
 
@@ -162,8 +163,9 @@ def test_the_client_library_has_all_it_needs(client: Client) -> None:
     space = client.get_backbone("tiny").embedding_space
     vectors = [Vector(row, space) for row in np.random.default_rng(0).normal(size=(40, 8))]
     examples = [NewExample(given, f"label-{number}") for number, given in enumerate(vectors)]
-    client.enroll("words", examples, create_labels=True)
-    answers = [result.unwrap() for result in client.stream_classify("words", vectors, evidence=1, window=8)]
+    revision = client.enroll("words", examples, create_labels=True).revision
+    streamed_answers = client.stream_classify("words", vectors, evidence=1, window=8, min_revision=revision)
+    answers = [result.unwrap() for result in streamed_answers]
     assert [answer.evidence[0].label for answer in answers] == [example.label for example in examples]
     assert {answer.decision for answer in answers} <= set(Decision)
     with pytest.raises(NotFound) as told:

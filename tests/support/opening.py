@@ -55,7 +55,7 @@ def changed(content: bytes, seed: int) -> bytes:
 def use(indexes: Indexes, record: CollectionRecord) -> None:
     """All that calls do with an index."""
     look(indexes.folder / "it")
-    attachment, _ = indexes.open(record, "it", 1, "index")
+    attachment, _ = indexes.open(record, "it", "index")
     index = attachment.index
     random_rows = np.random.default_rng(1).normal(size=(6, record.dimension)).astype(np.float32)
     queries = np.concatenate([random_rows, index.vectors(range(min(4, len(index))))])

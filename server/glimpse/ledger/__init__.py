@@ -9,7 +9,7 @@ without gaps, and in the order of commits, whoever writes.
 """
 
 from glimpse.ledger.claim import Claim
-from glimpse.ledger.database import FolderLock, sqlite_url
+from glimpse.ledger.database import sqlite_url
 from glimpse.ledger.errors import (
     AlreadyExists,
     DataFolderInUse,
@@ -18,6 +18,7 @@ from glimpse.ledger.errors import (
     NotFound,
     RequestIdReused,
 )
+from glimpse.ledger.folder_lock import FolderLock
 from glimpse.ledger.keys import KeyRecord
 from glimpse.ledger.ledger import Ledger
 from glimpse.ledger.listener import listen

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import Connection, select
 
 from glimpse.ledger import schema
+from glimpse.ledger.chain import FIRST
 from glimpse.ledger.parts import parts
 from glimpse.ledger.records import Change, CollectionRecord, Delta, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import change_record, example_record, label_record
@@ -14,13 +15,16 @@ from glimpse.ledger.shadows import select_examples
 _MOST = 200
 
 
-def read_delta(connection: Connection, revision: int) -> Delta:
+def read_delta(connection: Connection, revision: int, collection_id: str | None) -> Delta:
     """See Ledger.since."""
     there = schema.changes.c
     query = select(schema.changes).where(there.revision > revision).order_by(there.revision).limit(_MOST)
+    if collection_id is not None:
+        query = query.where(there.collection_id == collection_id)
     changes = [change_record(row) for row in connection.execute(query)]
+    before = connection.scalar(select(there.digest).where(there.revision == revision)) if revision else FIRST
     if not changes:
-        return Delta((), {}, {}, {})
+        return Delta((), {}, {}, {}, before)
     examples: dict[tuple[str, str], ExampleRecord] = {}
     labels: dict[tuple[str, str], LabelRecord] = {}
     for name in dict.fromkeys(change.collection_id for change in changes):
@@ -29,7 +33,7 @@ def read_delta(connection: Connection, revision: int) -> Delta:
         examples |= {(name, one.id): one for one in found}
         named = [*_named(some, "labels"), *_named(some, "label"), *(one.label_id for one in found)]
         labels |= {(name, one.id): one for one in _labels(connection, name, named)}
-    return Delta(changes, _collections(connection, changes), labels, examples)
+    return Delta(changes, _collections(connection, changes), labels, examples, before)
 
 
 def _named(changes: Iterable[Change], key: str) -> Iterator[str]:

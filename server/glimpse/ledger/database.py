@@ -1,7 +1,5 @@
 """Opening the database: what makes it durable, and migrations. SQLite in a file, or PostgreSQL."""
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from glimpse.ledger.errors import DataFolderInUse, LedgerError, LedgerUnavailable
+from glimpse.ledger.errors import LedgerError, LedgerUnavailable
 
 DATABASE_NAME: Final = "ledger.sqlite"
 #: The execution option of a connection whose transaction is going to write.
@@ -192,32 +190,3 @@ def _alembic() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
-
-
-class FolderLock:
-    """Holds a data folder for this process: two servers would write each other's files."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "lock").open("a+")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
-            self._file.close()
-            raise DataFolderInUse(
-                f"{folder} is in use by process {holder}; stop it, or give another folder with --data"
-            ) from error
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
-
-    def release(self) -> None:
-        """Lets another process have the folder."""
-        self._file.close()
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None:
-        self.release()

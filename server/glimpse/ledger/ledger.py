@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Engine, Row, delete, select
+from sqlalchemy import Connection, Engine, Row, delete, func, select
 
 from glimpse.ledger import attachments, keys, schema
 from glimpse.ledger.changes import read_delta
@@ -49,7 +49,7 @@ class Ledger:
         ledger = cls(open_engine(parsed))
         try:
             with told(parsed):
-                ledger._forget_requests()
+                ledger.forget_requests()
         except BaseException:
             ledger.close()
             raise
@@ -86,10 +86,10 @@ class Ledger:
             rows = connection.execute(query.execution_options(yield_per=_READ_AHEAD))
             yield from map(change_record, rows)
 
-    def since(self, revision: int) -> Delta:
-        """What came after a revision: the next changes, some hundreds at most; none: nothing did."""
+    def since(self, revision: int, collection_id: str | None = None) -> Delta:
+        """What came after a revision, of all or of one collection: some hundreds of changes at most; none: nothing."""
         with self._reading() as connection:
-            return read_delta(connection, revision)
+            return read_delta(connection, revision, collection_id)
 
     def collections(self) -> list[CollectionRecord]:
         """Every collection, by id."""
@@ -172,6 +172,17 @@ class Ledger:
         with self._reading(once=True) as connection:
             return stored_answer(connection, collection_id, request)
 
+    def forget_requests(self) -> None:
+        """Forgets the answers to requests that are more than a week older than now, and than the last one.
+
+        A clock that runs ahead, here, does not make it forget what may be asked again.
+        """
+        there = schema.requests.c.time
+        with available(), self._engine.begin() as connection:
+            last = connection.scalar(select(func.max(there)))
+            if last is not None:
+                connection.execute(delete(schema.requests).where(there < min(last, present()) - _REMEMBERED))
+
     def keys(self) -> list[KeyRecord]:
         """Every API key that was made, oldest first, revoked ones too."""
         with self._reading() as connection:
@@ -184,10 +195,6 @@ class Ledger:
             if self.shared:
                 connection.execution_options(isolation_level="AUTOCOMMIT" if once else "REPEATABLE READ")
             yield connection
-
-    def _forget_requests(self) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(delete(schema.requests).where(schema.requests.c.time < present() - _REMEMBERED))
 
 
 class _Moment(Ledger):

@@ -164,6 +164,8 @@ class Delta:
     collections: Mapping[str, CollectionRecord]
     labels: Mapping[tuple[str, str], LabelRecord]
     examples: Mapping[tuple[str, str], ExampleRecord]
+    #: The digest of the change that they come after; None: there is no such change.
+    before: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,11 @@ class Writing:
             if isinstance(error, DBAPIError):
                 raise error
 
+    @property
+    def touched(self) -> set[str]:
+        """The collections that were changed."""
+        return {change.collection_id for change in self._appended if change.collection_id}
+
     def next_sequence(self) -> int:
         """A number for another example."""
         self.head = Head(self.head.ledger_id, self.head.revision, self.head.digest, self.head.sequence + 1)

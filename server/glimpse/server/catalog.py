@@ -1,51 +1,30 @@
 """All collections in memory: views of the ledger, which follow it change by change.
 
 Views change in the order of the ledger's revisions, whoever writes: this server, through `commits`, or another, through
-`follow`. Reads never wait.
+`tracking`. Reads never wait.
 """
 
 import asyncio
-import itertools
 import logging
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
-import numpy as np
-
-from glimpse.ledger import (
-    AttachmentRecord,
-    CollectionRecord,
-    Delta,
-    ExampleRecord,
-    Head,
-    LabelRecord,
-    Ledger,
-    LedgerError,
-    Writer,
-    listen,
-)
-from glimpse.server.aside import aside
+from glimpse.ledger import CollectionRecord, Ledger, LedgerError
 from glimpse.server.caller import current
 from glimpse.server.commits import Apply, Commits, EnrollmentPlan, Outcome, Plan
 from glimpse.server.errors import Code, RequestError, not_found
-from glimpse.server.following import Follower
 from glimpse.server.indexes import Indexes
+from glimpse.server.loading import Loader
 from glimpse.server.snapshots import Snapshots
+from glimpse.server.tracking import Tracker
 from glimpse.server.view import CollectionView
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-# Examples taken from the ledger at a time while a view is built.
-_LOAD_BATCH = 1_000
-# Between two looks at the ledger where nobody says that it changed.
-_POLL_SECONDS = 1.0
-# What is left of a deadline for telling the caller that a revision did not come; and the wait without a deadline.
-_REPLY_SECONDS = 0.05
-_MAX_WAIT_SECONDS = 30.0
+# Between two looks at the requests that the ledger remembers.
+_FORGET_SECONDS = 3600.0
 
 
 class Catalog:
@@ -55,23 +34,20 @@ class Catalog:
         self, ledger: Ledger, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]
     ) -> None:
         """`changed` is told of views that have changed, once they are loaded."""
-        self._generations = itertools.count(1)
-        self._ledger, self._indexes, self._changed = ledger, indexes, changed
+        self._ledger, self._changed = ledger, changed
+        self.loader: Final = Loader(ledger, indexes)
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="ledger-read")
-        self._moved = asyncio.Condition()
-        self._wanted = asyncio.Event()
-        # When the ledger's head was looked at last, and the revision seen.
-        self._looking, self._looked, self._seen = asyncio.Lock(), 0.0, 0
-        #: Set where an API key was made or revoked; whoever takes that on clears it.
-        self.keys_changed = asyncio.Event()
         # First: what is read after it may be of later changes, which then change nothing any more.
         head = ledger.head()
-        self.revision = head.revision
-        self._views = {record.id: self._begin(record, head, snapshots) for record in ledger.collections()}
+        self._views = {record.id: self.loader.begin(record, head, snapshots) for record in ledger.collections()}
         for view in self._views.values():
             view.watch(changed)
-        self._commits = Commits(ledger, self)
-        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._listen())]
+        self.tracker: Final = Tracker(self._views, head, self.read, self.loader, changed)
+        self._commits = Commits(ledger, self.tracker)
+        work = [self.tracker.keep_up(self._commits.between), self._forget()]
+        if self.shared:
+            work.append(self.tracker.listen(ledger.url))
+        self._tasks = [asyncio.create_task(one) for one in work]
 
     @classmethod
     def open(cls, url: str, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]) -> Self:
@@ -100,18 +76,9 @@ class Catalog:
         return view
 
     @property
-    def head(self) -> int:
-        """The last revision there is, as far as is known here; the views may be some changes behind."""
-        return max(self.revision, self._seen)
-
-    @property
     def shared(self) -> bool:
         """Whether other servers write to the same ledger."""
         return self._ledger.shared
-
-    def next_generation(self) -> int:
-        """What tells an index that is opened from all those before."""
-        return next(self._generations)
 
     def exists(self, collection_id: str) -> bool:
         """Whether there is such a collection."""
@@ -142,23 +109,6 @@ class Catalog:
         """A read of the ledger, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, query, self._ledger)
 
-    async def reached_head(self) -> Head:
-        """Where the ledger stands, once the views have reached that. Raises LedgerUnavailable, and RequestError."""
-        head = await self.read(lambda ledger: ledger.head())
-        await self.reach(head.revision, np.inf)
-        return head
-
-    async def refresh(self) -> None:
-        """Brings the views to where the ledger stands, where others write too. Raises LedgerUnavailable."""
-        if not self.shared:
-            return
-        asked = time.monotonic()
-        async with self._looking:
-            if self._looked < asked:  # else one of those who waited too has looked since
-                self._looked, head = time.monotonic(), await self.read(lambda ledger: ledger.head())
-                self._seen = max(self._seen, head.revision)
-        await self.reach(self._seen, np.inf)
-
     async def write(self, plan: Plan[T], apply: Apply[T]) -> T:
         """A write that has a transaction of its own: see Commits."""
         return await self._commits.write(plan, apply)
@@ -167,85 +117,12 @@ class Catalog:
         """An enrolment, which shares its transaction with those that wait at the same time: see Commits."""
         return await self._commits.enroll(plan, apply)
 
-    async def catch_up(self, writer: Writer) -> None:
-        """Brings the views to the head that a transaction holds."""
-        while self.revision < writer.head.revision:
-            await self.advance(await self.read(lambda ledger: ledger.since(self.revision)))
-
-    async def advance(self, delta: Delta) -> None:
-        """Applies what others changed. Called while no write is under way."""
-        if not delta.changes:
-            return
-        if any(change.kind.endswith("_key") for change in delta.changes):
-            self.keys_changed.set()
-        follower = Follower(self._views, delta, self._changed)
-        follower.apply()
-        for collection_id in follower.rebuild:
-            await self.rebuild(collection_id)
-        await self.arrived(delta.changes[-1].revision)
-
-    async def arrived(self, revision: int) -> None:
-        """The views hold a revision now."""
-        async with self._moved:
-            self.revision = max(self.revision, revision)
-            self._moved.notify_all()
-
-    async def rebuild(self, collection_id: str) -> None:
-        """Another view of a collection that has another index or backbone. Called while no write is under way."""
-        record = await self.read(lambda ledger: ledger.collection(collection_id))
-        if record is None:
-            self._views.pop(collection_id, None)
-        else:
-            self._views[collection_id] = view = await aside(lambda: self._load(record))
-            view.watch(self._changed)
-
-    async def _follow(self) -> None:
-        """Takes on what others write, as soon as that is said, and from time to time."""
+    async def _forget(self) -> None:
+        """Keeps the requests that are remembered from growing without end."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_POLL_SECONDS):
-                    await self._wanted.wait()
-            self._wanted.clear()
-            try:
-                while await self._commits.between(self._step):
-                    pass
-            except LedgerError as error:
-                logger.warning("the ledger cannot be followed: %s", error)
-            except Exception:
-                logger.exception("a change of another server could not be taken on")
-
-    async def _step(self) -> bool:
-        delta = await self.read(lambda ledger: ledger.since(self.revision))
-        await self.advance(delta)
-        return bool(delta.changes)
-
-    async def _listen(self) -> None:
-        if self.shared:
-            async for revision in listen(self._ledger.url):
-                self._seen = max(self._seen, revision or 0)
-                if revision is None or revision > self.revision:
-                    self._wanted.set()
-
-    async def reach(self, revision: int, deadline: float) -> None:
-        """Waits until the views hold a revision.
-
-        Raises RequestError UNAVAILABLE shortly before `deadline` (time.monotonic()), so that the caller hears it.
-        """
-        if revision <= self.revision:
-            return
-        self._wanted.set()
-        seconds = min(deadline - time.monotonic() - _REPLY_SECONDS, _MAX_WAIT_SECONDS)
-        try:
-            async with asyncio.timeout(seconds), self._moved:
-                await self._moved.wait_for(lambda: revision <= self.revision)
-        except TimeoutError as error:
-            raise RequestError(
-                Code.UNAVAILABLE,
-                "REVISION_NOT_REACHED",
-                f"this server is at revision {self.revision}, not yet at {revision}",
-                "min_revision",
-                retry_delay=0.1,
-            ) from error
+            await asyncio.sleep(_FORGET_SECONDS)
+            with suppress(LedgerError):
+                await self.read(lambda ledger: ledger.forget_requests())
 
     async def close(self) -> None:
         """Waits for the running write and closes the ledger."""
@@ -255,70 +132,6 @@ class Catalog:
         await self._commits.close()
         self._readers.shutdown()
         self._ledger.close()
-
-    def load_shadow(self, record: CollectionRecord, turn: int) -> CollectionView:
-        """A view, that nobody sees, of a collection by its other side's vectors; `record` is as it would be then."""
-        view = CollectionView(record)
-        with self._ledger.shadow(record.id, turn) as shadow:
-            _fill(view, shadow.labels(), shadow.examples())
-        return view
-
-    def _begin(self, record: CollectionRecord, head: Head, snapshots: Snapshots) -> CollectionView:
-        """A view of a collection at the start: of its snapshot and what has changed since, or of the ledger.
-
-        Nobody watches it yet.
-        """
-        ledger, attached = self._ledger, self._ledger.attachment(record.id)
-        below = attached[0] if attached else None
-        loaded = snapshots.load(record, ledger.labels(record.id), below, head, self._digest)
-        if loaded is None:
-            return self._load(record)
-        revision, views = loaded.revision, {record.id: loaded.view}
-        # What a collection's last change was says whether any came.
-        while revision < head.revision and loaded.revision < record.revision:
-            delta = ledger.since(revision)
-            of_this = [change for change in delta.changes if change.collection_id == record.id]
-            follower = Follower(views, replace(delta, changes=of_this), lambda _: None)
-            follower.apply()
-            if follower.rebuild or views.get(record.id) is not loaded.view:
-                return self._load(record)
-            revision = delta.changes[-1].revision
-        loaded.view.shadow = ledger.shadow_record(record.id)
-        return self._attached(loaded.view, attached)
-
-    def _digest(self, revision: int) -> str | None:
-        """That of the ledger's change of this revision; None: there is none."""
-        change = next(self._ledger.changes(revision - 1), None)
-        return change.digest if change and change.revision == revision else None
-
-    def _load(self, record: CollectionRecord) -> CollectionView:
-        """A view of a collection as the ledger has it, in whatever thread; nobody watches it yet.
-
-        All is of one moment: its vectors are of one space then.
-        """
-        with self._ledger.moment() as ledger:
-            view = CollectionView(ledger.collection(record.id) or record)
-            view.shadow = ledger.shadow_record(record.id)
-            _fill(view, ledger.labels(record.id), ledger.examples(record.id))
-            attached = ledger.attachment(record.id)
-        return self._attached(view, attached)
-
-    def _attached(self, view: CollectionView, attached: tuple[AttachmentRecord, list[int]] | None) -> CollectionView:
-        """A view with the index that its collection stands on, if that can be had."""
-        if attached:
-            try:
-                view.attach(*self._indexes.reopen(view.record, attached[0], self.next_generation(), attached[1]))
-            except RequestError as problem:
-                logger.error("collection %s cannot be used: %s", view.record.id, problem)
-                view.problem, view.lost_index = problem, attached[0].index_id
-        return view
-
-
-def _fill(view: CollectionView, labels: Iterable[LabelRecord], examples: Iterator[ExampleRecord]) -> None:
-    for label in labels:
-        view.put_label(label)
-    while batch := list(itertools.islice(examples, _LOAD_BATCH)):
-        view.add_examples(batch)
 
 
 def _not_found(collection_id: str, field: str) -> RequestError:

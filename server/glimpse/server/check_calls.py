@@ -14,7 +14,7 @@ class CheckCalls(ResourceCalls):
     async def CheckCollection(self, request: pb.CheckCollectionRequest, context: Context) -> pb.CheckCollectionResponse:
         """Figures of a collection whose fit is of its examples as they are."""
         deadline = deadline_of(context)
-        await self.catalog.reach(request.min_revision, deadline)
+        await self.catalog.tracker.reach(request.min_revision, deadline)
         view = self.view(request.name, "name")
         await self.rooms.fitter.settled(view, deadline)
         return check(view, terms_of(view.record, self.rooms.source_of(view)).policy)

@@ -39,7 +39,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         deadline = deadline_of(context)
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         options = Options.read(request.options, self.settings.max_labels, "options")
-        await self.rooms.catalog.reach(options.min_revision, deadline)
+        await self.rooms.catalog.tracker.reach(options.min_revision, deadline)
         views = self._views(request.collections, "collections")
         fields = input_fields(request.inputs)
         results = await classify_inputs(self.rooms, views, request.inputs, fields, options, deadline)
@@ -53,7 +53,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         deadline = deadline_of(context)
         config = await first_config(self, requests)
         options = Options.read(config.options, self.settings.max_labels, "config.options")
-        await self.rooms.catalog.reach(options.min_revision, deadline)
+        await self.rooms.catalog.tracker.reach(options.min_revision, deadline)
         self._views(config.collections, "config.collections")
 
         async def classify(item: types_pb2.Input) -> list[pb.ClassifyResult]:
@@ -97,7 +97,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         top_k = request.top_k if request.HasField("top_k") else 10
         check_range(top_k, 1, _MAX_NEIGHBORS, "top_k")
-        await self.rooms.catalog.reach(request.min_revision, deadline)
+        await self.rooms.catalog.tracker.reach(request.min_revision, deadline)
         view = self._view(request.collection, "collection")
         _check_labels(view, request.label_ids)
         if request.domains:

@@ -1,20 +1,22 @@
 """The way of every write: durable first, then visible; and enrolments that wait together share a transaction.
 
 A transaction holds the ledger's head, so that no other server writes meanwhile. The views are brought to that head,
-every write of the group is planned on them, all are committed, and then applied in order.
+every write of the group is planned on them, all are committed, and then applied in order. Where a view must be built
+anew for that, the head is let go first: nobody else waits for it.
 """
 
 import asyncio
 from asyncio import Future
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from inspect import isawaitable
 from typing import Any, Generic, Protocol, TypeVar
 
-from glimpse.ledger import Enrolled, Enrollment, Ledger, LedgerUnavailable, Writer
+from glimpse.ledger import Enrolled, Enrollment, Head, Ledger, LedgerUnavailable, Writer
 from glimpse.server.caller import current
+from glimpse.server.errors import exhausted
 
 T = TypeVar("T")
 #: Sees the views as they are when the commit begins, whatever other calls did while this one was waiting or embedding:
@@ -22,25 +24,47 @@ T = TypeVar("T")
 Plan = Callable[[], Callable[[Writer], T] | Coroutine[Any, Any, Callable[[Writer], T]]]
 #: Makes what was committed visible, and returns its revision.
 Apply = Callable[[T], int | Coroutine[Any, Any, int]]
-EnrollmentPlan = Callable[[], Enrollment]
+#: The same; it is given those planned before it in the same transaction, which the views do not hold yet.
+EnrollmentPlan = Callable[[Sequence[Enrollment]], Enrollment]
 Outcome = Enrolled | bytes
 # Enrolments in one transaction; each is of up to some hundreds of examples.
 _MOST = 256
+# Writes that wait; their bytes are bounded by what calls may hold. The seconds after which one more may come.
+_MOST_WAITING, _COME_BACK_SECONDS = 16 * _MOST, 1.0
 
 
 class Views(Protocol):
     """What holds the views."""
 
-    async def catch_up(self, writer: Writer) -> None:
-        """Brings them to the head that a transaction holds."""
+    async def catch_up(self, head: Head) -> bool:
+        """Brings them to the head that a transaction holds. False: some must be built anew first, by `follow`."""
+
+    async def follow(self) -> None:
+        """Brings them to where the ledger stands, however long that takes. Raises LedgerUnavailable."""
 
     async def arrived(self, revision: int) -> None:
         """They hold a revision now."""
 
+    async def stand_at(self, head: Head, failed: Iterable[str]) -> None:
+        """They hold all that was committed up to here, but those of the collections that `failed`."""
+
+
+class _BehindError(Exception):
+    """The views are not where the head is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """What came of each write, and the head and the collections that a transaction left."""
+
+    outcomes: list[tuple["_Write[Any]", Any]]
+    head: Head
+    touched: set[str]
+
 
 @dataclass(slots=True, eq=False)
 class _Write(Generic[T]):
-    plan: Callable[[], Any]
+    plan: Callable[..., Any]
     apply: Apply[T]
     future: Future[T]
     actor: str
@@ -69,10 +93,13 @@ class Commits:
         return await self._put(plan, apply, enrolls=False)
 
     async def enroll(self, plan: EnrollmentPlan, apply: Apply[Outcome]) -> Outcome:
-        """The same of an enrolment. Its plan does not see those of the same transaction; the ledger does."""
+        """The same of an enrolment."""
         return await self._put(plan, apply, enrolls=True)
 
-    async def _put(self, plan: Callable[[], Any], apply: Apply[T], *, enrolls: bool) -> T:
+    async def _put(self, plan: Callable[..., Any], apply: Apply[T], *, enrolls: bool) -> T:
+        if len(self._waiting) >= _MOST_WAITING:
+            told = f"{len(self._waiting)} writes are waiting; send this one again later"
+            raise exhausted("QUEUE_FULL", told, _COME_BACK_SECONDS)
         write: _Write[T] = _Write(plan, apply, self._loop.create_future(), current().name, enrolls)
         self._waiting.append(write)
         self._arrived.set()
@@ -128,8 +155,9 @@ class Commits:
     async def _commit(self, group: list[_Write[Any]]) -> None:
         if not group:
             return
-        done = await self._loop.run_in_executor(self._thread, self._transact, group)
-        for write, result in done:
+        committed = await self._transact(group)
+        failed: set[str] = set()
+        for write, result in committed.outcomes:
             if isinstance(result, Exception):
                 _settle(write.future, result)
                 continue
@@ -137,32 +165,45 @@ class Commits:
                 applied = write.apply(result)
                 await self._views.arrived(await applied if isawaitable(applied) else applied)
             except Exception as error:  # a bug; the others are applied all the same
+                failed = committed.touched
                 _settle(write.future, error)
             else:
                 _settle(write.future, result)
+        await self._views.stand_at(committed.head, failed)
 
-    def _transact(self, group: list[_Write[Any]]) -> list[tuple[_Write[Any], Any]]:
-        """In the thread: each write with what came of it."""
+    async def _transact(self, group: list[_Write[Any]]) -> _Committed:
+        while True:
+            try:
+                return await self._loop.run_in_executor(self._thread, self._try, group)
+            except _BehindError:
+                await self._views.follow()
+
+    def _try(self, group: list[_Write[Any]]) -> _Committed:
+        """In the thread. Raises _BehindError: nothing was done."""
         with self._ledger.begin() as writer:
-            planned = asyncio.run_coroutine_threadsafe(self._plan(group, writer), self._loop).result()
+            planned = asyncio.run_coroutine_threadsafe(self._plan(group, writer.head), self._loop).result()
             works = [(write, work) for write, work in planned if not isinstance(work, Exception)]
             if works and group[0].enrolls:
                 results = writer.enroll([work for _, work in works])
                 found = {id(write): result for (write, _), result in zip(works, results, strict=True)}
             else:
                 found = {id(write): _run(writer, write, work) for write, work in works}
-        return [(write, found.get(id(write), work)) for write, work in planned]
+        outcomes = [(write, found.get(id(write), work)) for write, work in planned]
+        return _Committed(outcomes, writer.head, writer.touched)
 
-    async def _plan(self, group: list[_Write[Any]], writer: Writer) -> list[tuple[_Write[Any], Any]]:
-        await self._views.catch_up(writer)
+    async def _plan(self, group: list[_Write[Any]], head: Head) -> list[tuple[_Write[Any], Any]]:
+        if not await self._views.catch_up(head):
+            raise _BehindError
         planned: list[tuple[_Write[Any], Any]] = []
+        enrollments: list[Enrollment] = []
         for write in group:
             try:
-                work = write.plan()
+                work = write.plan(enrollments) if write.enrolls else write.plan()
                 if isawaitable(work):
                     work = await work
                 if isinstance(work, Enrollment):
                     work = replace(work, actor=write.actor)
+                    enrollments.append(work)
             except Exception as error:  # told the caller
                 planned.append((write, error))
             else:

@@ -65,8 +65,7 @@ async def compact(rooms: Rooms, view: CollectionView) -> int:
         name, path = _free_name(rooms, view.record.id)
         try:
             await aside(_writing(rooms, view, fold, path))
-            generation = rooms.catalog.next_generation()
-            made, _ = await aside(lambda: rooms.indexes.open(view.record, name, generation, "collection"))
+            made, _ = await aside(lambda: rooms.indexes.open(view.record, name, "collection"))
             made.record = replace(made.record, made=True)
         except BaseException as error:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)

@@ -51,10 +51,10 @@ async def enroll(
         response = pb.EnrollExamplesResponse(results=results, revision=enrolled.revision, accuracy_before=accuracy)
         return response.SerializeToString()
 
-    def plan() -> Enrollment:
+    def plan(before: Sequence[Enrollment]) -> Enrollment:
         rooms.catalog.check_current(view, "parent")
         # Again: labels may have gone, and others come, while this call was embedding.
-        _refuse_what_cannot_be(rooms, view, request, items)
+        _refuse_what_cannot_be(rooms, view, request, items, before)
         good = [item.record for item in items if item.record and not item.refusal]
         labels = dict.fromkeys(record.label_id for record in good if record.label_id not in view.labels)
         new_labels = [LabelRecord(label) for label in labels]
@@ -105,11 +105,17 @@ def _remembered(request: pb.EnrollExamplesRequest) -> EnrollRequest | None:
 
 
 def _refuse_what_cannot_be(
-    rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest, items: Sequence[Item]
+    rooms: Rooms,
+    view: CollectionView,
+    request: pb.EnrollExamplesRequest,
+    items: Sequence[Item],
+    before: Sequence[Enrollment] = (),
 ) -> None:
-    """Refuses the items that the collection, as it is now, cannot take."""
+    """Refuses the items that the collection cannot take, as it is now with what is enrolled `before`."""
+    coming = [one for one in before if one.collection_id == view.record.id]
     new_labels: set[str] = set()
-    count, source = view.examples.enrolled, rooms.source_of(view)
+    their_labels = {label.id for one in coming for label in one.new_labels}
+    count, source = view.examples.enrolled + sum(len(one.examples) for one in coming), rooms.source_of(view)
     for position, item in enumerate(items):
         if item.refusal:
             continue
@@ -120,7 +126,7 @@ def _refuse_what_cannot_be(
             checks.check_length(new.domain, f"{field}.domain")
             checks.check_metadata(new.metadata, f"{field}.metadata")
             if new.label_id not in view.labels and new.label_id not in new_labels:
-                there = len(view.labels) + len(new_labels)
+                there = len(view.labels) + len(new_labels | their_labels)
                 _check_new_label(rooms, view, request, new.label_id, there, f"{field}.label_id")
                 new_labels.add(new.label_id)
             if count >= rooms.settings.max_examples:

@@ -29,8 +29,7 @@ class IndexCalls(ResourceCalls):
         """An index under a collection."""
         view = self.view(request.collection, "collection")
         [index_id] = names.parse_name(request.index, "indexes/*", "index")
-        generation = self.catalog.next_generation()
-        opened, sums = await aside(partial(self.rooms.indexes.open_new, view.record, index_id, generation, "index"))
+        opened, sums = await aside(partial(self.rooms.indexes.open_new, view.record, index_id, "index"))
         labels = [LabelRecord(label) for label in opened.labels]
 
         def plan() -> Callable[[Writer], tuple[list[LabelRecord], int]]:

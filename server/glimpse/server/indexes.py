@@ -1,5 +1,6 @@
 """The server's folder of indexes: an index is named by its folder in it, never by a path."""
 
+import itertools
 import re
 import time
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ class Indexes:
 
     def __init__(self, folder: Path) -> None:
         self.folder: Final = folder
+        # What tells an index that is opened from all those before.
+        self._generations = itertools.count(1)
 
     def path(self, index_id: str, field: str) -> Path:
         """An index's folder, whether it is there or not. Raises RequestError."""
@@ -43,7 +46,7 @@ class Indexes:
         return path
 
     def open(
-        self, record: CollectionRecord, index_id: str, generation: int, field: str, dead: Sequence[int] = ()
+        self, record: CollectionRecord, index_id: str, field: str, dead: Sequence[int] = ()
     ) -> tuple[Attachment, Sums]:
         """An index as what a collection can stand on, and what its labels' rows come to. Raises RequestError."""
         path = self.check_there(index_id, field)
@@ -55,13 +58,13 @@ class Indexes:
             self._check(record, index, index_id, field)
             found = AttachmentRecord(index_id, before, time.time_ns() // 1_000)
             independent = record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
-            attachment = Attachment(found, index, generation, dead, contents=independent)
+            attachment = Attachment(found, index, next(self._generations), dead, contents=independent)
             return attachment, attachment.sums()
         except (IndexFolderError, OSError, ValueError, IndexError) as error:
             message = f"index {index_id!r}: {_without(error, path)}"
             raise failed_precondition("INDEX_UNUSABLE", message, field) from error
 
-    def open_new(self, record: CollectionRecord, index_id: str, generation: int, field: str) -> tuple[Attachment, Sums]:
+    def open_new(self, record: CollectionRecord, index_id: str, field: str) -> tuple[Attachment, Sums]:
         """As `open`, of an index that anybody may have made: another process reads it first. Raises RequestError."""
         path = self.check_there(index_id, field)
         try:
@@ -69,14 +72,14 @@ class Indexes:
         except (IndexFolderError, OSError) as error:
             message = f"index {index_id!r}: {_without(error, path)}"
             raise failed_precondition("INDEX_UNUSABLE", message, field) from error
-        return self.open(record, index_id, generation, field)
+        return self.open(record, index_id, field)
 
     def reopen(
-        self, record: CollectionRecord, attached: AttachmentRecord, generation: int, dead: Sequence[int]
+        self, record: CollectionRecord, attached: AttachmentRecord, dead: Sequence[int]
     ) -> tuple[Attachment, Sums]:
         """The index that a collection stands on, as it was. Raises RequestError."""
         try:
-            found, sums = self.open(record, attached.index_id, generation, "collection", dead)
+            found, sums = self.open(record, attached.index_id, "collection", dead)
         except RequestError as error:
             raise failed_precondition("INDEX_UNUSABLE", error.message, "collection") from error
         if found.record.digest != attached.digest:

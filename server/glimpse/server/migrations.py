@@ -63,7 +63,7 @@ async def _shadow_view(rooms: Rooms, view: CollectionView, shadow: ShadowRecord)
     if view.measured is None or view.measured[0] != revision:
         view.measured = None
         record = other_side(view.record, shadow)
-        hidden = await aside(lambda: rooms.catalog.load_shadow(record, shadow.turn))
+        hidden = await aside(lambda: rooms.catalog.loader.load_shadow(record, shadow.turn))
         view.measured = (revision, hidden)
     return view.measured[1]
 

@@ -10,6 +10,7 @@ import grpc
 import numpy as np
 
 from glimpse.server.caller import connected, current
+from glimpse.server.catalog import Catalog
 from glimpse.server.door import Door
 from glimpse.server.duty import Duty, stopping
 from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted, invalid
@@ -40,7 +41,9 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
             duty.check(size)
             with duty.of(size):
                 if getattr(self, "refreshes", False):
-                    await self.rooms.catalog.refresh()  # type: ignore[attr-defined]
+                    catalog: Catalog = self.rooms.catalog  # type: ignore[attr-defined]
+                    if catalog.shared:
+                        await catalog.tracker.refresh()
                 return await method(self, request, context)
         except Exception as error:  # anything unexpected is told the caller as INTERNAL and logged
             refusal = _refusal(error, method.__name__)

@@ -35,7 +35,9 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
             providers=onnxruntime.get_available_providers(),
             backbones=[_backbone(one) for one in rooms.backbones],
             collection_count=len(list(catalog)),
-            ledger=pb.LedgerState(kind=ledger_kind(rooms), revision=catalog.revision, head=catalog.head),
+            ledger=pb.LedgerState(
+                kind=ledger_kind(rooms), revision=catalog.tracker.revision, head=catalog.tracker.head
+            ),
             uptime_seconds=time.monotonic() - rooms.calls.started,
             ready=rooms.duty.ready,
             draining=rooms.duty.stopping.is_set(),

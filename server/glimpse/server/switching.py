@@ -52,7 +52,7 @@ async def switch(rooms: Rooms, view: CollectionView, request: pb.SwitchBackboneR
         return lambda writer: writer.switch_backbone(view.record.id, shadow.turn, found.examples, found.prompts)
 
     async def apply(revision: int) -> int:
-        await rooms.catalog.rebuild(view.record.id)
+        await rooms.catalog.tracker.rebuild(view.record.id)
         return revision
 
     done.revision = await rooms.catalog.write(plan, apply)

@@ -87,7 +87,7 @@ async def open_gate(settings: Settings, catalog: Catalog) -> AsyncIterator[Gate]
         from glimpse.server.access.tokens import Tokens
 
         tokens = Tokens.of(settings, limits)
-    following = asyncio.create_task(keyring.follow(catalog.keys_changed))
+    following = asyncio.create_task(keyring.follow(catalog.tracker.keys_changed))
     try:
         yield Gate(keyring, tokens, required=requires_auth(settings))
     finally:

@@ -31,8 +31,12 @@ class State(Collector):
         yield _gauge("requests_in_flight", "Calls that have not ended.", rooms.calls.in_flight)
         yield _gauge("collections", "How many there are.", len(list(rooms.catalog)))
         yield self._queues()
-        yield _gauge("ledger_revision", "The last revision that this server answers by.", rooms.catalog.revision)
-        yield _gauge("ledger_head", "The last revision there is, as far as this server knows.", rooms.catalog.head)
+        yield _gauge(
+            "ledger_revision", "The last revision that this server answers by.", rooms.catalog.tracker.revision
+        )
+        yield _gauge(
+            "ledger_head", "The last revision there is, as far as this server knows.", rooms.catalog.tracker.head
+        )
         yield self._decisions()
         yield from self._similarities()
 

@@ -1,0 +1,205 @@
+"""The views follow the ledger whatever comes between: long work, failures, and a history that is another."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import create_engine, text
+
+from glimpse.ledger import (
+    AttachmentRecord,
+    CollectionRecord,
+    Enrolled,
+    Enrollment,
+    ExampleRecord,
+    LabelRecord,
+    Ledger,
+    Writer,
+    sqlite_url,
+)
+from glimpse.server import commits, tracking
+from glimpse.server.catalog import Catalog
+from glimpse.server.errors import RequestError
+from glimpse.server.following import Follower
+from glimpse.server.indexes import Indexes
+from glimpse.server.snapshots import Snapshots
+from glimpse.server.view import CollectionView
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a ledger with a collection and a label. Nothing is followed but when a write or a test asks."""
+    monkeypatch.setattr(tracking, "_POLL_SECONDS", 3600.0)
+    url = sqlite_url(tmp_path)
+    with Ledger.open(url) as ledger, ledger.begin() as writer:
+        writer.create_collection(CollectionRecord("birds", "backbones/b", "space", 2))
+        writer.create_label("birds", LabelRecord("robin"))
+    return url
+
+
+@pytest.fixture
+def other(url: str) -> Iterator[Ledger]:
+    """Another process's."""
+    with closing(Ledger.open(url)) as ledger:
+        yield ledger
+
+
+def run(url: str, folder: Path, work: Callable[[Catalog], Awaitable[None]]) -> None:
+    async def within() -> None:
+        snapshots = Snapshots(folder / "snapshots", seconds=0, examples=1)
+        catalog = Catalog.open(url, Indexes(folder / "indexes"), snapshots, lambda _: None)
+        try:
+            await work(catalog)
+        finally:
+            await catalog.close()
+
+    asyncio.run(within())
+
+
+def enrollment(name: str = "") -> Enrollment:
+    name = name or f"e{next(_NUMBERS)}"
+    vector = np.array([1, 0], "<f4").tobytes()
+    return Enrollment("birds", [], [ExampleRecord(name, "robin", f"sha256:{name}", 1, vector)])
+
+
+def enroll(ledger: Ledger, name: str = "") -> None:
+    with ledger.begin() as writer:
+        writer.enroll([enrollment(name)])
+
+
+def apply(catalog: Catalog) -> Callable[[object], int]:
+    def applied(outcome: object) -> int:
+        view = catalog.find("birds", "name")
+        assert isinstance(outcome, Enrolled)
+        view.add_examples(outcome.examples)
+        return view.moved_to(outcome.revision)
+
+    return applied
+
+
+def held(catalog: Catalog) -> set[str]:
+    examples = catalog.find("birds", "name", usable=False).examples
+    found = [examples.example(sequence) for sequence in range(1, examples.last + 1)]
+    return {one[0] for one in found if one}
+
+
+def stored(ledger: Ledger) -> set[str]:
+    return {one.id for one in ledger.examples("birds")}
+
+
+def test_while_a_view_is_built_anew_another_server_writes(url: str, other: Ledger, tmp_path: Path) -> None:
+    async def work(catalog: Catalog) -> None:
+        load, loads = catalog.loader.load, []
+
+        def load_while_another_writes(record: CollectionRecord) -> CollectionView:
+            view = load(record)
+            loads.append(record.id)
+            enroll(other)  # it waits 5 s for the head, and fails, where that is held
+            return view
+
+        catalog.loader.load = load_while_another_writes  # type: ignore[method-assign]
+        with other.begin() as writer:
+            writer.attach("birds", AttachmentRecord("gone", "digest", 1), [])
+        await catalog.enroll(lambda _: enrollment("mine"), lambda _: 0)
+        assert loads == ["birds"]
+
+    run(url, tmp_path, work)
+    assert len(stored(other)) == 2
+
+
+def test_where_a_commit_cannot_be_applied_the_view_is_built_anew(url: str, other: Ledger, tmp_path: Path) -> None:
+    def fail(_: object) -> int:
+        raise ZeroDivisionError
+
+    async def work(catalog: Catalog) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await catalog.enroll(lambda _: enrollment("failed"), fail)
+        await catalog.enroll(lambda _: enrollment("next"), apply(catalog))
+        await catalog.write(lambda: lambda writer: writer.create_label("birds", LabelRecord("wren")), lambda _: 0)
+        assert held(catalog) == stored(other) == {"failed", "next"}
+
+    run(url, tmp_path, work)
+
+
+def test_where_anothers_change_cannot_be_applied_the_view_is_built_anew(
+    url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Follower) -> None:
+        raise ZeroDivisionError
+
+    async def work(catalog: Catalog) -> None:
+        enroll(other, "theirs")
+        with monkeypatch.context() as patched:
+            patched.setattr(Follower, "apply", fail)
+            await catalog.write(lambda: lambda writer: writer.create_label("birds", LabelRecord("wren")), lambda _: 0)
+        assert held(catalog) == stored(other) == {"theirs"}
+
+    run(url, tmp_path, work)
+
+
+@pytest.mark.parametrize("more", [0, 1, 3])
+def test_a_ledger_that_lost_its_last_commits_is_read_anew(url: str, other: Ledger, tmp_path: Path, more: int) -> None:
+    """As a standby does that takes the place of its database: what comes then has the numbers of what is lost."""
+
+    async def work(catalog: Catalog) -> None:
+        enroll(other, "kept")
+        before = other.head()
+        enroll(other, "lost")
+        await catalog.write(lambda: lambda writer: writer.create_label("birds", LabelRecord("wren")), lambda _: 0)
+        assert held(catalog) == {"kept", "lost"}
+        _go_back(url, before.revision, before.digest)
+        for number in range(more):
+            enroll(other, f"new-{number}")
+        await catalog.write(lambda: lambda writer: writer.create_label("birds", LabelRecord("crow")), lambda _: 0)
+        assert held(catalog) == stored(other) == {"kept", *(f"new-{number}" for number in range(more))}
+        assert catalog.find("birds", "name").labels.keys() == {"robin"}  # of crow nothing was applied: see the lambda
+        assert catalog.tracker.revision == other.head().revision
+
+    run(url, tmp_path, work)
+
+
+def _go_back(url: str, revision: int, digest: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM changes WHERE revision > :r"), {"r": revision})
+        connection.execute(text("UPDATE head SET revision = :r, digest = :d"), {"r": revision, "d": digest})
+        connection.execute(text("UPDATE collections SET revision = :r"), {"r": revision})
+        connection.execute(text("DELETE FROM examples WHERE id = 'lost'"))
+        connection.execute(text("DELETE FROM labels WHERE id = 'wren'"))
+    engine.dispose()
+
+
+def test_an_enrolment_is_given_those_before_it_in_its_transaction(url: str, tmp_path: Path) -> None:
+    async def work(catalog: Catalog) -> None:
+        given: list[int] = []
+
+        def plan(before: Sequence[Enrollment]) -> Enrollment:
+            given.append(len(before))
+            return enrollment()
+
+        await asyncio.gather(*[catalog.enroll(plan, lambda _: 0) for _ in range(5)])
+        # They asked at once, so that they shared one.
+        assert given == [0, 1, 2, 3, 4]
+
+    run(url, tmp_path, work)
+
+
+def test_writes_that_wait_are_bounded(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commits, "_MOST_WAITING", 3)
+
+    def plan() -> Callable[[Writer], int]:
+        return lambda _: 7
+
+    async def work(catalog: Catalog) -> None:
+        outcomes = await asyncio.gather(*[catalog.write(plan, lambda _: 0) for _ in range(5)], return_exceptions=True)
+        assert outcomes[:3] == [7] * 3
+        refusals = [one for one in outcomes[3:] if isinstance(one, RequestError)]
+        assert [(one.reason, one.retry_delay) for one in refusals] == [("QUEUE_FULL", 1.0)] * 2
+
+    run(url, tmp_path, work)
