@@ -11,7 +11,7 @@ from glimpse.server.migrations import measure, migration_message
 from glimpse.server.resource_calls import ResourceCalls
 from glimpse.server.rpc import Context, deadline_of, unary
 from glimpse.server.switching import Switched, ThereAlready, shadow_of, switch
-from glimpse.server.view import CollectionView
+from glimpse.server.view import CollectionView, Reached
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -32,7 +32,7 @@ class MigrationCalls(ResourceCalls):
             return lambda writer: writer.start_migration(view.record.id, record)
 
         def apply(done: tuple[ShadowRecord, int]) -> int:
-            view.shadow, view.shadowed_until = done[0], 0
+            view.shadow, view.reached = done[0], Reached()
             return view.moved_to(done[1])
 
         try:
