@@ -104,7 +104,7 @@ def _check_can_start(view: CollectionView, backbone: LoadedBackbone) -> None:
         message = f"the index under {record.id!r} is of one space: build one with {backbone.name}, detach this, switch"
         raise failed_precondition("INDEX_ATTACHED", f"{message}, attach that", "collection")
     if not record.keep_inputs:
-        message = f"collection {record.id!r} keeps no inputs to embed again; set keep_inputs, and enroll them again"
+        message = f"collection {record.id!r} keeps no inputs to embed again; set keep_inputs"
         raise failed_precondition("INPUTS_NOT_KEPT", message, "collection")
     if record.names_as_prompts:
         backbone.check_reads_text()

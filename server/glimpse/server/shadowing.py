@@ -159,7 +159,7 @@ def _input(original: Original) -> types_pb2.Input:
 def _shadowed(original: Original, outcome: Embedded | RequestError | None) -> Shadowed:
     if outcome is None:
         was_vector = original.modality == types_pb2.MODALITY_VECTOR
-        why = "it was enrolled as a vector" if was_vector else "enroll it again to have it kept"
+        why = "enrolled as a vector" if was_vector else "enroll it again"  # short: tables show it
         return Shadowed(original.sequence, None, f"ORIGINAL_NOT_KEPT: {why}")
     if isinstance(outcome, RequestError):
         return Shadowed(original.sequence, None, _problem(outcome))

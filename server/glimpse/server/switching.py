@@ -63,7 +63,7 @@ class _Look:
 def shadow_of(view: CollectionView) -> ShadowRecord:
     """A collection's. Raises RequestError."""
     if view.shadow is None or view.shadow.turn < 0:
-        message = f"collection {view.record.id!r} is not changing its backbone; start a migration first"
+        message = f"collection {view.record.id!r} is not changing its backbone"
         raise not_found("MIGRATION_NOT_FOUND", message, "collection")
     return view.shadow
 
@@ -135,16 +135,16 @@ def _check_far_enough(seen: _Look, *, force: bool) -> None:
     """Raises RequestError."""
     left, labels = seen.progress.left, len(seen.lacking.labels)
     if left + labels > _MOST_LEFT:
-        message = f"{left} examples, and {labels} labels' prompts, are to be embedded first"
-        raise _incomplete(f"{message}; GetMigration tells how far it is", "collection")
+        message = f"{_told(left, labels)} are not embedded yet; a switch embeds {_MOST_LEFT} by itself at most"
+        raise _incomplete(message, "collection")
     _check_possible(seen.progress.failed, seen.progress.prompts_failed, force=force)
 
 
 def _check_possible(failed: int, prompts_failed: int, *, force: bool) -> None:
     """Raises RequestError."""
     if (failed or prompts_failed) and not force:
-        message = f"{failed} examples, and {prompts_failed} labels' prompts, cannot be embedded"
-        raise _incomplete(f"{message}; force sets these examples aside", "force")
+        message = f"{_told(failed, prompts_failed)} cannot be embedded; say force to go on without"
+        raise _incomplete(message, "force")
 
 
 async def _embed_few(rooms: Rooms, shadow: ShadowRecord, now: _Look) -> Found:
@@ -165,6 +165,11 @@ def _backbone(rooms: Rooms, shadow: ShadowRecord) -> LoadedBackbone:
         message = f"some examples are not embedded by {shadow.backbone} yet; start the server with it"
         raise failed_precondition("BACKBONE_NOT_LOADED", message, "collection")
     return backbone
+
+
+def _told(examples: int, labels: int) -> str:
+    counts = ((examples, "example", "examples"), (labels, "label's prompts", "labels' prompts"))
+    return " and ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count)
 
 
 def _incomplete(message: str, at: str) -> RequestError:
