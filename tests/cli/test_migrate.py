@@ -53,7 +53,7 @@ def test_a_collection_is_moved_to_another_backbone_and_back(ask: Run, server: st
     run(*migrate, "rollback", "c")
     [shown] = ask("collections", "show", "c", "--server", server, "--format", "json").objects
     assert (shown["backbone"], shown["match_threshold"], shown["keep_inputs"]) == ("old", 0.25, True)
-    run(*migrate, "end", "c")
+    assert "what new embedded; it answers by old" in run(*migrate, "end", "c")
     done = ask(*migrate, "status", "c", "--server", server)
     assert (done.code, "start" in done.err) == (1, True)
 
@@ -64,8 +64,20 @@ def test_what_cannot_be_embedded_is_told_and_needs_force(ask: Run, server: str, 
     assert ask("collections", "update", "d", "--keep-inputs", "--server", server).code == 0
     ask("enroll", "d", str(colours / "green"), "--label", "green", "--create", "--server", server)
     told = ask("collections", "migrate", "start", "d", "--to", "new", "--wait", "--server", server)
-    assert "ORIGINAL_NOT_KEPT" in told.out
+    assert "ORIGINAL_NOT_KEPT: enroll it again\n" in told.out, "a table of 80 columns has room for it"
     refused = ask("collections", "migrate", "switch", "d", "--server", server)
-    assert (refused.code, "force" in refused.err) == (1, True)
+    assert (refused.code, "4 examples cannot be embedded; add --force" in refused.err) == (1, True)
     done = ask("collections", "migrate", "switch", "d", "--force", "--server", server)
     assert (done.code, "4 examples are set aside" in done.err) == (0, True)
+    done = ask("collections", "migrate", "end", "d", "--server", server)
+    assert (done.code, "for good: 4 examples that new could not embed" in done.err) == (0, True)
+
+
+def test_what_stands_in_the_way_is_told_with_the_command_that_helps(ask: Run, server: str) -> None:
+    ask("collections", "create", "e", "--backbone", "old", "--server", server)
+    for words, step in (
+        (("switch", "e"), "migrate start COLLECTION --to BACKBONE"),
+        (("start", "e", "--to", "new"), "collections update COLLECTION --keep-inputs"),
+    ):
+        done = ask("collections", "migrate", *words, "--server", server)
+        assert (done.code, step in done.err) == (1, True)

@@ -21,6 +21,10 @@ _NEXT_STEPS = {
     "INDEX_NOT_FOUND": "that is `glimpse serve --indexes`, by default the folder `indexes` in its --data",
     "INDEX_ATTACHED": "glimpse index detach COLLECTION",
     "NO_INDEX": "glimpse index attach COLLECTION INDEX",
+    "INPUTS_NOT_KEPT": "glimpse collections update COLLECTION --keep-inputs, then enroll the same files again",
+    "MIGRATION_NOT_FOUND": "glimpse collections migrate start COLLECTION --to BACKBONE",
+    "MIGRATION_EXISTS": "glimpse collections migrate end COLLECTION",
+    "MIGRATION_INCOMPLETE": "see `glimpse collections migrate status COLLECTION`",
 }
 # What the server advises a program to set in its request is an option here.
 _OPTIONS = {"say create_labels": "add --create", "say force": "add --force"}

@@ -86,7 +86,11 @@ def end(
 ) -> None:
     """Drop the side that the collection does not answer by, and what was set aside."""
     with connected(server) as client:
-        print_record(output, record(client.end_migration(collection)))
+        now, done = client.get_migration(collection), client.end_migration(collection)
+    tell(f"dropped: what {_short(now.shadow.backbone)} embedded; it answers by {_short(now.current.backbone)}")
+    if now.set_aside_count:
+        tell(f"dropped for good: {_examples(now.set_aside_count)} that {_short(now.current.backbone)} could not embed")
+    print_record(output, record(done))
 
 
 def _switch(collection: str, to_new: bool, force: bool, server: str | None, output: options.Format) -> None:
@@ -99,8 +103,17 @@ def _switch(collection: str, to_new: bool, force: bool, server: str | None, outp
     if lost := ", ".join(f"{name} {value:g}" for name, value in former.items() if value is not None):
         tell(f"no longer in force, as it was of the other backbone: {lost}")
     if done.set_aside_count:
-        tell(f"{done.set_aside_count} examples are set aside until it is switched back")
+        are = "is" if done.set_aside_count == 1 else "are"
+        tell(f"{_examples(done.set_aside_count)} {are} set aside until it is switched back")
     print_record(output, record(done.collection))
+
+
+def _short(backbone: str) -> str:
+    return backbone.rpartition("/")[2]
+
+
+def _examples(count: int) -> str:
+    return "1 example" if count == 1 else f"{count} examples"
 
 
 def _waited(client: Client, collection: str, now: Migration) -> Migration:
@@ -109,8 +122,9 @@ def _waited(client: Client, collection: str, now: Migration) -> Migration:
     with progress(f"embedding {collection}", before) as advance:
         while not now.done:
             if not now.shadow.loaded:
-                message = f"{now.left_count} examples wait for {now.shadow.backbone}, which this server has not loaded"
-                raise CliError(message, "start a server with it")
+                backbone = _short(now.shadow.backbone)
+                message = f"{_examples(now.left_count)} left, for {backbone}, which this server has not loaded"
+                raise CliError(message, f"glimpse serve --backbone {backbone} …")
             time.sleep(_LOOK_SECONDS)
             now = client.get_migration(collection)
             left = now.left_count + now.labels_left_count

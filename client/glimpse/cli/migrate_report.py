@@ -39,6 +39,7 @@ def show(name: str, found: Migration) -> None:
             failed.row(one.example.rpartition("/")[2], one.label, one.problem)
         if found.failed_count > _TOLD:
             print(f"and {found.failed_count - _TOLD} more; --format json has the first 1,000")
+        print("\n`switch --force` sets them aside, out of the collection until it is switched back.")
 
 
 def _far(found: Migration) -> str:

@@ -30,7 +30,7 @@ class MigrationMethods(SyncCore):
         """Makes a collection answer by the side that is of a space, at once: the switch, and the way back.
 
         `force`: set aside what cannot be embedded. Raises FailedPrecondition where there is such without it, or where
-        more is left than a moment takes.
+        more is left than a switch embeds by itself.
         """
         return self._run(requests.switch_backbone(collection, embedding_space, force), timeout)
 

@@ -321,10 +321,11 @@ class CollectionServiceServicer:
 
     def SwitchBackbone(self, request, context):
         """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
-        Of that space already, it changes nothing, so it can be sent again. The few examples not embedded yet are embedded
-        first, while all writes wait. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither
-        side's), FAILED_PRECONDITION (MIGRATION_INCOMPLETE: too many are left, or some cannot be embedded and there is no
-        `force`; BACKBONE_NOT_LOADED: some are left, and this server cannot embed them).
+        Of that space already, it changes nothing, so it can be sent again. The examples not embedded yet, up to 1,000, are
+        embedded first. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
+        FAILED_PRECONDITION (MIGRATION_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
+        BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (MIGRATION_OVERTAKEN: more is
+        enrolled than is embedded meanwhile).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

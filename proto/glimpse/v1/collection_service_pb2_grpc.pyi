@@ -108,10 +108,11 @@ class CollectionServiceStub:
     """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (MIGRATION_NOT_FOUND)."""
     SwitchBackbone: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]
     """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
-    Of that space already, it changes nothing, so it can be sent again. The few examples not embedded yet are embedded
-    first, while all writes wait. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither
-    side's), FAILED_PRECONDITION (MIGRATION_INCOMPLETE: too many are left, or some cannot be embedded and there is no
-    `force`; BACKBONE_NOT_LOADED: some are left, and this server cannot embed them).
+    Of that space already, it changes nothing, so it can be sent again. The examples not embedded yet, up to 1,000, are
+    embedded first. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
+    FAILED_PRECONDITION (MIGRATION_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
+    BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (MIGRATION_OVERTAKEN: more is
+    enrolled than is embedded meanwhile).
     """
     EndMigration: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.EndMigrationRequest, _collection_service_pb2.EndMigrationResponse]
     """Drops the shadow and what was set aside; the collection stays as it is. They are put away in the background, and
@@ -198,10 +199,11 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (MIGRATION_NOT_FOUND)."""
     SwitchBackbone: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]  # type: ignore[assignment]
     """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
-    Of that space already, it changes nothing, so it can be sent again. The few examples not embedded yet are embedded
-    first, while all writes wait. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither
-    side's), FAILED_PRECONDITION (MIGRATION_INCOMPLETE: too many are left, or some cannot be embedded and there is no
-    `force`; BACKBONE_NOT_LOADED: some are left, and this server cannot embed them).
+    Of that space already, it changes nothing, so it can be sent again. The examples not embedded yet, up to 1,000, are
+    embedded first. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
+    FAILED_PRECONDITION (MIGRATION_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
+    BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (MIGRATION_OVERTAKEN: more is
+    enrolled than is embedded meanwhile).
     """
     EndMigration: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.EndMigrationRequest, _collection_service_pb2.EndMigrationResponse]  # type: ignore[assignment]
     """Drops the shadow and what was set aside; the collection stays as it is. They are put away in the background, and
@@ -411,10 +413,11 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.SwitchBackboneResponse, _abc.Awaitable[_collection_service_pb2.SwitchBackboneResponse]]:
         """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
-        Of that space already, it changes nothing, so it can be sent again. The few examples not embedded yet are embedded
-        first, while all writes wait. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither
-        side's), FAILED_PRECONDITION (MIGRATION_INCOMPLETE: too many are left, or some cannot be embedded and there is no
-        `force`; BACKBONE_NOT_LOADED: some are left, and this server cannot embed them).
+        Of that space already, it changes nothing, so it can be sent again. The examples not embedded yet, up to 1,000, are
+        embedded first. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
+        FAILED_PRECONDITION (MIGRATION_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
+        BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (MIGRATION_OVERTAKEN: more is
+        enrolled than is embedded meanwhile).
         """
 
     @_abc_1.abstractmethod

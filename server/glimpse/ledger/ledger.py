@@ -144,7 +144,7 @@ class Ledger:
 
     @contextmanager
     def shadow(self, collection_id: str, turn: int) -> Iterator[Shadow]:
-        """What there is of a collection's other side, all of the same moment."""
+        """What there is of a collection's other side, all of the same moment. Raises NotFound: it has another turn."""
         with self._reading() as connection:
             yield Shadow(connection, collection_id, turn)
 

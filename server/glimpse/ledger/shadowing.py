@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from sqlalchemy import LargeBinary, Text, and_, bindparam, delete, exists, insert, literal, select, update
+from sqlalchemy import and_, delete, exists, insert, literal, select, update
 
 from glimpse.ledger import inputs, schema
-from glimpse.ledger.errors import AlreadyExists, NotFound
+from glimpse.ledger.errors import AlreadyExists
+from glimpse.ledger.parts import parts
 from glimpse.ledger.records import CollectionRecord, Shadowed, ShadowRecord
 from glimpse.ledger.rows import example_record
-from glimpse.ledger.shadows import find_shadow, select_examples
+from glimpse.ledger.shadows import check_turn, find_shadow, select_examples
 from glimpse.ledger.writing import Writing
 
 # What each side has of its own.
@@ -36,9 +37,9 @@ class ShadowingWriter(Writing):
 
         Returns the revision. Raises NotFound where the shadow is of another turn.
         """
-        self._check_turn(collection_id, turn)
-        self._put(collection_id, turn, examples, prompts)
-        told = {"examples_embedded": len(examples), "prompts_embedded": len(prompts)}
+        check_turn(self.connection, collection_id, turn)
+        put, prompted = self._put(collection_id, turn, examples, prompts)
+        told = {"examples_embedded": put, "prompts_embedded": prompted}
         return self.append("embed_shadow", collection_id, told)
 
     def switch_backbone(
@@ -49,7 +50,7 @@ class ShadowingWriter(Writing):
         Examples that the other side lacks are hidden from then on, those that this one lacked are not any more. Returns
         the revision. Raises NotFound.
         """
-        shadow = self._check_turn(collection_id, turn)
+        shadow = check_turn(self.connection, collection_id, turn)
         self._put(collection_id, turn, examples, prompts)
         self._exchange_prompts(collection_id, turn)
         self._exchange_sides(collection_id, shadow)
@@ -68,7 +69,7 @@ class ShadowingWriter(Writing):
 
         Returns whether that was all there was, and the revision. Raises NotFound.
         """
-        self._check_turn(collection_id, -1)
+        check_turn(self.connection, collection_id, -1)
         side = self._side_of(collection_id)
         rows = select(_vectors.sequence).where(_vectors.collection_id == collection_id).limit(count)
         some = list(self.connection.scalars(rows))
@@ -92,24 +93,25 @@ class ShadowingWriter(Writing):
         there = schema.collections.c
         return int(self.connection.execute(select(there.side).where(there.id == collection_id)).scalar_one())
 
-    def _check_turn(self, collection_id: str, turn: int) -> ShadowRecord:
-        shadow = find_shadow(self.connection, collection_id)
-        if shadow is None or shadow.turn != turn:
-            raise NotFound(f"there is no migration of {collection_id!r} in its turn {turn}")
-        return shadow
-
-    def _put(self, collection_id: str, turn: int, examples: Sequence[Shadowed], prompts: Sequence[Shadowed]) -> None:
-        """Rows for what is there and has none."""
+    def _put(
+        self, collection_id: str, turn: int, examples: Sequence[Shadowed], prompts: Sequence[Shadowed]
+    ) -> tuple[int, int]:
+        """Rows for what is there and has none; returns how many of each."""
         common = {"collection_id": collection_id, "turn": turn}
         none, here = ~exists().where(_vectors.sequence == _examples.sequence), self._side_of(collection_id)
-        there = (_examples.collection_id == collection_id, _examples.sequence == bindparam("key"))
-        given = (bindparam("problem", type_=Text), bindparam("vector", type_=LargeBinary))
-        of = select(_examples.sequence, _examples.collection_id, *given).where(*there, _examples.side == here, none)
-        names = ["sequence", "collection_id", "problem", "vector"]
-        if examples:
-            self.connection.execute(
-                insert(schema.shadow_vectors).from_select(names, of), [asdict(one) for one in examples]
+        there, lacking = (_examples.collection_id == collection_id, _examples.side == here, none), set[int]()
+        for some in parts(one.key for one in examples):
+            lacking.update(
+                self.connection.scalars(select(_examples.sequence).where(_examples.sequence.in_(some), *there))
             )
+        rows = [
+            {"sequence": one.key, "collection_id": collection_id, "problem": one.problem, "vector": one.vector}
+            for one in examples
+            if one.key in lacking
+        ]
+        if rows:
+            self.connection.execute(insert(schema.shadow_vectors), rows)
+        prompted = 0
         for one in prompts:
             this = {**common, "label_id": one.key}
             has_label = exists().where(_labels.collection_id == collection_id, _labels.id == one.key)
@@ -117,6 +119,8 @@ class ShadowingWriter(Writing):
             if self.connection.scalar(select(and_(has_label, ~has_row))):
                 row = {**this, "problem": one.problem, "prompt_vector": one.vector}
                 self.connection.execute(insert(schema.shadow_prompts).values(row))
+                prompted += 1
+        return len(rows), prompted
 
     def _exchange_prompts(self, collection_id: str, turn: int) -> None:
         this = (_prompts.collection_id == collection_id, _prompts.turn == turn)

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, func, not_, or_, select
 
 from glimpse.ledger import schema
+from glimpse.ledger.errors import NotFound
 from glimpse.ledger.parts import parts
 from glimpse.ledger.records import ExampleRecord, LabelRecord, Original, ShadowRecord
 from glimpse.ledger.rows import example_record, label_record
@@ -72,11 +73,21 @@ def find_shadow(connection: Connection, collection_id: str) -> ShadowRecord | No
     return ShadowRecord(**{name: row._mapping[name] for name in ShadowRecord.__slots__}) if row else None
 
 
+def check_turn(connection: Connection, collection_id: str, turn: int) -> ShadowRecord:
+    """A collection's shadow. Raises NotFound where it is of another turn."""
+    shadow = find_shadow(connection, collection_id)
+    if shadow is None or shadow.turn != turn:
+        raise NotFound(f"there is no migration of {collection_id!r} in its turn {turn}")
+    return shadow
+
+
 class Shadow:
     """Reads of one collection's shadow in one turn, in one transaction."""
 
     def __init__(self, connection: Connection, collection_id: str, turn: int) -> None:
+        """Raises NotFound where it is of another turn by now: its two sides are the other way round then."""
         self._connection, self._collection_id = connection, collection_id
+        check_turn(connection, collection_id, turn)
         side = select(schema.collections.c.side).where(schema.collections.c.id == collection_id)
         #: Enrolled on this side.
         self._here = _examples.side == (connection.scalar(side) or 0)

@@ -18,7 +18,7 @@ from glimpse.server.findings import look_at
 from glimpse.server.neighborhood import check_searchable
 from glimpse.server.observing.stages import spent
 from glimpse.server.spaces import mismatch
-from glimpse.server.view import CollectionView
+from glimpse.server.view import CollectionView, Reached
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
@@ -90,7 +90,7 @@ def _apply(view: CollectionView, outcome: Enrolled | bytes) -> int:
     pairs = zip(outcome.examples, outcome.duplicates, strict=True)
     view.add_examples([record for record, duplicate in pairs if not duplicate])
     if outcome.originals:
-        view.shadowed_until = 0
+        view.reached = Reached()
     return view.moved_to(outcome.revision)
 
 

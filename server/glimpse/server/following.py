@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from glimpse.ledger import Change, CollectionRecord, Delta, ExampleRecord, ShadowRecord
-from glimpse.server.view import CollectionView
+from glimpse.server.view import CollectionView, Reached
 
 #: What changes which index a collection stands on, or its backbone: its view is built anew.
 _REBUILDING = {"attach", "detach", "replace_index", "switch_backbone"}
@@ -64,9 +64,9 @@ class Follower:
                     self._put_label(view, label_id)
                 self._add(view, [*subject.get("examples", ()), *subject.get("shown", ())])
                 if "originals" in subject:
-                    view.shadowed_until = 0
+                    view.reached = Reached()
             case "start_migration":
-                view.shadow, view.shadowed_until = ShadowRecord(**subject["shadow"]), 0
+                view.shadow, view.reached = ShadowRecord(**subject["shadow"]), Reached()
             case "end_migration" if view.shadow:
                 view.shadow, view.measured = replace(view.shadow, turn=-1), None
             case "fold_shadow" if subject["done"]:

@@ -10,11 +10,19 @@ import time
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from glimpse.ledger import LabelRecord, LedgerError, ShadowRecord, Writer
+from glimpse.ledger import LedgerError, Shadow, ShadowRecord, Writer
 from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.context import Rooms
 from glimpse.server.errors import RequestError
-from glimpse.server.shadowing import AT_ONCE, Found, Lacking, backbone_of, embed_lacking, read_lacking
+from glimpse.server.shadowing import (
+    AT_ONCE,
+    Lacking,
+    backbone_of,
+    embed_lacking,
+    read_shadow,
+    store,
+    unprompted,
+)
 from glimpse.server.view import CollectionView
 
 logger = logging.getLogger(__name__)
@@ -85,34 +93,20 @@ class Migrator:
 
     async def _embed_some(self, view: CollectionView, shadow: ShadowRecord, backbone: LoadedBackbone) -> bool:
         """Whether there was something to embed."""
-        name, revision, after, labels = (
-            view.record.id,
-            view.record.revision,
-            view.shadowed_until,
-            [*view.labels.values()],
-        )
-        lacking = await self._catalog.read(
-            lambda ledger: read_lacking(ledger, name, shadow.turn, labels, after, AT_ONCE)
-        )
+        revision, reached, labels = view.record.revision, view.reached, list(view.labels.values())
+
+        def read(there: Shadow) -> Lacking:
+            return Lacking(there.missing(reached.until, AT_ONCE), unprompted(labels, there)[:AT_ONCE])
+
+        lacking = await read_shadow(self._catalog, view, shadow.turn, read)
         if not lacking:
             self._done[view] = revision
             return False
         found = await embed_lacking(backbone, lacking, self._let_others_go_first)
-        await self._catalog.write(self._plan(view, shadow, lacking, found), view.moved_to)
-        if lacking.examples and view.shadowed_until == after:  # else one before it is wanted again
-            view.shadowed_until = lacking.examples[-1].sequence
+        await store(self._catalog, view, shadow.turn, reached, lacking, found)
+        if lacking.examples:
+            reached.until = lacking.examples[-1].sequence
         return view.shadow is shadow
-
-    def _plan(
-        self, view: CollectionView, shadow: ShadowRecord, lacking: Lacking, found: Found
-    ) -> Callable[[], Callable[[Writer], int]]:
-        def plan() -> Callable[[Writer], int]:
-            self._catalog.check_current(view, "collection")
-            there = {label.id for label in lacking.labels if _as_it_was(view, label)}
-            prompts = [one for one in found.prompts if one.key in there]
-            return lambda writer: writer.embed_shadow(view.record.id, shadow.turn, found.examples, prompts)
-
-        return plan
 
     async def _let_others_go_first(self) -> None:
         end = time.monotonic() + _PATIENCE_SECONDS
@@ -121,9 +115,3 @@ class Migrator:
             if not waiting or time.monotonic() > end:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
-
-
-def _as_it_was(view: CollectionView, label: LabelRecord) -> bool:
-    """Whether a label has the prompts still that were embedded."""
-    there = view.labels.get(label.id)
-    return there is not None and there.prompts == label.prompts

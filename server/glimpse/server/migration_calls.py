@@ -11,7 +11,7 @@ from glimpse.server.migrations import measure, migration_message
 from glimpse.server.resource_calls import ResourceCalls
 from glimpse.server.rpc import Context, deadline_of, unary
 from glimpse.server.switching import Switched, ThereAlready, shadow_of, switch
-from glimpse.server.view import CollectionView
+from glimpse.server.view import CollectionView, Reached
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -32,7 +32,7 @@ class MigrationCalls(ResourceCalls):
             return lambda writer: writer.start_migration(view.record.id, record)
 
         def apply(done: tuple[ShadowRecord, int]) -> int:
-            view.shadow, view.shadowed_until = done[0], 0
+            view.shadow, view.reached = done[0], Reached()
             return view.moved_to(done[1])
 
         try:
@@ -104,7 +104,7 @@ def _check_can_start(view: CollectionView, backbone: LoadedBackbone) -> None:
         message = f"the index under {record.id!r} is of one space: build one with {backbone.name}, detach this, switch"
         raise failed_precondition("INDEX_ATTACHED", f"{message}, attach that", "collection")
     if not record.keep_inputs:
-        message = f"collection {record.id!r} keeps no inputs to embed again; set keep_inputs, and enroll them again"
+        message = f"collection {record.id!r} keeps no inputs to embed again; set keep_inputs"
         raise failed_precondition("INPUTS_NOT_KEPT", message, "collection")
     if record.names_as_prompts:
         backbone.check_reads_text()

@@ -1,30 +1,35 @@
 """A migration as the contract says it, and the figures of its two sides."""
 
-from glimpse.ledger import CollectionRecord, Ledger, Progress, ShadowRecord
+import asyncio
+from functools import partial
+
+from glimpse.ledger import CollectionRecord, NotFound, Progress, Shadow, ShadowRecord
 from glimpse.server.answer import terms_of
 from glimpse.server.aside import aside
 from glimpse.server.checking import check
 from glimpse.server.context import Rooms
+from glimpse.server.errors import RequestError
 from glimpse.server.messages import timestamp
 from glimpse.server.names import collection_name, example_name
 from glimpse.server.naming import prompt_names
-from glimpse.server.shadowing import backbone_of, other_side
-from glimpse.server.view import CollectionView
+from glimpse.server.shadowing import backbone_of, other_side, read_shadow, reloaded
+from glimpse.server.view import CollectionView, Measured
 from glimpse.v1 import collection_service_pb2 as pb
 
 _TOLD = 1_000
+# How long a shadow stays in memory for whoever did not wait for its figures.
+_PATIENCE_SECONDS = 300.0
 
 
 async def migration_message(rooms: Rooms, view: CollectionView, shadow: ShadowRecord) -> pb.Migration:
     """How far it is, all of one moment."""
     name = view.record.id
 
-    def read(ledger: Ledger) -> tuple[Progress, list[tuple[str, str, str]]]:
-        with ledger.shadow(name, shadow.turn) as reading:
-            return reading.progress(), reading.failures(_TOLD)
+    def read(there: Shadow) -> tuple[Progress, list[tuple[str, str, str]]]:
+        return there.progress(), there.failures(_TOLD)
 
     prompted = sum(bool(label.prompts) for label in view.labels.values())
-    progress, failures = await rooms.catalog.read(read)
+    progress, failures = await read_shadow(rooms.catalog, view, shadow.turn, read)
     return pb.Migration(
         collection=collection_name(name),
         current=_side(rooms, view.record),
@@ -50,22 +55,48 @@ async def measure(
 ) -> None:
     """Adds both sides' figures. Raises RequestError UNAVAILABLE where they are not there in time."""
     async with rooms.measuring:  # one at a time: each takes the collection's memory once more
-        hidden = await _shadow_view(rooms, view, shadow)
-        for side, one in ((told.current, view), (told.shadow, hidden)):
-            await prompt_names(rooms, one, deadline)
-            await rooms.fitter.settled(one, deadline)
-            side.figures.CopyFrom(check(one, terms_of(one.record, rooms.source_of(one)).policy))
+        told.current.figures.CopyFrom(await _figures(rooms, view, deadline))
+        told.shadow.figures.CopyFrom(await _shadow_figures(rooms, view, shadow, deadline))
 
 
-async def _shadow_view(rooms: Rooms, view: CollectionView, shadow: ShadowRecord) -> CollectionView:
-    """The shadow as a view that nobody sees. It stays: whoever did not wait long enough asks again."""
-    revision = view.record.revision
-    if view.measured is None or view.measured[0] != revision:
+async def _figures(rooms: Rooms, view: CollectionView, deadline: float) -> pb.CheckCollectionResponse:
+    await prompt_names(rooms, view, deadline)
+    await rooms.fitter.settled(view, deadline)
+    return check(view, terms_of(view.record, rooms.source_of(view)).policy)
+
+
+async def _shadow_figures(
+    rooms: Rooms, view: CollectionView, shadow: ShadowRecord, deadline: float
+) -> pb.CheckCollectionResponse:
+    """By a view that nobody sees. It stays until the figures are made: whoever did not wait long enough asks again."""
+    measured = view.measured
+    if measured is None or measured.revision != view.record.revision:
+        view.measured = None  # both at once would be the memory twice
+        measured = await _loaded(rooms, view, shadow)
+        if view.shadow is shadow:
+            view.measured = measured
+    if measured.hidden:
+        try:
+            measured.figures = await _figures(rooms, measured.hidden, deadline)
+        except RequestError:
+            asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, partial(_let_go, view, measured))
+            raise
+        measured.hidden = None
+    return measured.figures or pb.CheckCollectionResponse()
+
+
+async def _loaded(rooms: Rooms, view: CollectionView, shadow: ShadowRecord) -> Measured:
+    record = other_side(view.record, shadow)
+    try:
+        return Measured(record.revision, await aside(lambda: rooms.catalog.loader.load_shadow(record, shadow.turn)))
+    except NotFound as error:
+        raise reloaded(view) from error
+
+
+def _let_go(view: CollectionView, measured: Measured) -> None:
+    """What nobody has asked for again."""
+    if view.measured is measured and measured.hidden:
         view.measured = None
-        record = other_side(view.record, shadow)
-        hidden = await aside(lambda: rooms.catalog.loader.load_shadow(record, shadow.turn))
-        view.measured = (revision, hidden)
-    return view.measured[1]
 
 
 def _side(rooms: Rooms, record: CollectionRecord) -> pb.MigrationSide:

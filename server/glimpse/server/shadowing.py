@@ -2,17 +2,31 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
-from glimpse.ledger import CollectionRecord, LabelRecord, Ledger, Original, Shadow, Shadowed, ShadowRecord
+from glimpse.ledger import (
+    CollectionRecord,
+    LabelRecord,
+    Ledger,
+    NotFound,
+    Original,
+    Shadow,
+    Shadowed,
+    ShadowRecord,
+    Writer,
+)
 from glimpse.server.backbones import Backbones, LoadedBackbone
+from glimpse.server.catalog import Catalog
 from glimpse.server.embedding import Embedded, embed_all
-from glimpse.server.errors import RequestError
+from glimpse.server.errors import Code, RequestError
 from glimpse.server.prompts import prompt_directions
 from glimpse.server.spaces import Source, source_of_backbone
+from glimpse.server.view import CollectionView, Reached
 from glimpse.v1 import types_pb2
 
+T = TypeVar("T")
 #: Examples, or labels, at a time; their originals are in memory meanwhile.
 AT_ONCE = 32
 # Characters of a problem.
@@ -56,12 +70,24 @@ def backbone_of(embedding_space: str, backbones: Backbones) -> LoadedBackbone | 
     return next((one for one in backbones if one.manifest.embedding_space == embedding_space), None)
 
 
-def read_lacking(
-    ledger: Ledger, collection_id: str, turn: int, labels: Iterable[LabelRecord], after: int, limit: int
-) -> Lacking:
-    """From after a sequence number on; `labels`: those of the collection."""
-    with ledger.shadow(collection_id, turn) as shadow:
-        return Lacking(shadow.missing(after, limit), unprompted(labels, shadow)[:limit])
+async def read_shadow(catalog: Catalog, view: CollectionView, turn: int, query: Callable[[Shadow], T]) -> T:
+    """Something of a collection's other side. Raises RequestError UNAVAILABLE where that is another meanwhile."""
+    name = view.record.id
+
+    def read(ledger: Ledger) -> T:
+        with ledger.shadow(name, turn) as shadow:
+            return query(shadow)
+
+    try:
+        return await catalog.read(read)
+    except NotFound as error:
+        raise reloaded(view) from error
+
+
+def reloaded(view: CollectionView) -> RequestError:
+    """Where a collection was switched, or its migration ended, while its other side was read."""
+    message = f"collection {view.record.id!r} was switched, or its migration ended, meanwhile; send the call again"
+    return RequestError(Code.UNAVAILABLE, "COLLECTION_RELOADED", message, "collection", retry_delay=0.1)
 
 
 def unprompted(labels: Iterable[LabelRecord], shadow: Shadow) -> list[LabelRecord]:
@@ -89,6 +115,32 @@ async def embed_lacking(
     return Found(found, prompts)
 
 
+async def store(
+    catalog: Catalog, view: CollectionView, turn: int, reached: Reached, lacking: Lacking, found: Found
+) -> int:
+    """Writes down what came of embedding some, as far as that still holds; returns the revision.
+
+    `reached`: the view's, from before `lacking` was read. Raises RequestError and LedgerError.
+    """
+
+    def plan() -> Callable[[Writer], int]:
+        catalog.check_current(view, "collection")
+        as_they_were = {one.id for one in lacking.labels if _has_prompts_of(view, one)}
+        prompts = [one for one in found.prompts if one.key in as_they_were]
+        examples = found.examples
+        if view.reached is not reached:  # originals have come since: what had none is to be looked at again
+            without = {one.sequence for one in lacking.examples if one.content is None}
+            examples = [one for one in examples if one.key not in without]
+        return lambda writer: writer.embed_shadow(view.record.id, turn, examples, prompts)
+
+    return await catalog.write(plan, view.moved_to)
+
+
+def _has_prompts_of(view: CollectionView, label: LabelRecord) -> bool:
+    there = view.labels.get(label.id)
+    return there is not None and there.prompts == label.prompts
+
+
 async def _embed(source: Source, originals: Sequence[Original]) -> list[Shadowed]:
     kept = [one for one in originals if one.content is not None]
     fields = [f"example {one.sequence}" for one in kept]
@@ -107,7 +159,7 @@ def _input(original: Original) -> types_pb2.Input:
 def _shadowed(original: Original, outcome: Embedded | RequestError | None) -> Shadowed:
     if outcome is None:
         was_vector = original.modality == types_pb2.MODALITY_VECTOR
-        why = "it was enrolled as a vector" if was_vector else "enroll it again to have it kept"
+        why = "enrolled as a vector" if was_vector else "enroll it again"  # short: tables show it
         return Shadowed(original.sequence, None, f"ORIGINAL_NOT_KEPT: {why}")
     if isinstance(outcome, RequestError):
         return Shadowed(original.sequence, None, _problem(outcome))

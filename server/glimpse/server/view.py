@@ -31,6 +31,26 @@ class Neighbor:
     similarity: float
 
 
+@dataclass(slots=True, eq=False)
+class Reached:
+    """Up to where a shadow's examples are embedded: those up to a sequence number need no look.
+
+    Another takes its place where earlier ones are to be looked at again. So what an embedder notes in the one that it
+    began with, after that, says nothing.
+    """
+
+    until: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Measured:
+    """What a shadow's figures are, as of a revision; until they are made, the shadow as a view that nobody sees."""
+
+    revision: int
+    hidden: "CollectionView | None"
+    figures: pb.CheckCollectionResponse | None = None
+
+
 class CollectionView:
     """One collection's labels, engine and indexes. For the event loop's thread alone, but for searches."""
 
@@ -47,12 +67,11 @@ class CollectionView:
         #: Why the index below cannot be had, where that is so, and its name: then nothing can be answered.
         self.problem: RequestError | None = None
         self.lost_index = ""
-        #: The other side of one whose backbone changes, and up to where its examples were embedded for that: what lies
-        #: before needs no look.
+        #: The other side of one whose backbone changes, how far its examples are embedded for that, and what was
+        #: measured of it.
         self.shadow: ShadowRecord | None = None
-        self.shadowed_until = 0
-        #: It as a view that nobody sees, as of a revision, where somebody had it measured.
-        self.measured: tuple[int, CollectionView] | None = None
+        self.reached = Reached()
+        self.measured: Measured | None = None
         #: Of labels, where they are very many.
         self.gallery = Gallery()
         #: The examples that `engine.fitted` is of, in its order, and the revision.

@@ -1,0 +1,279 @@
+"""A backbone that is changed while other things happen, in a fixed order: the new one's encoder waits at a gate."""
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from glimpse.ledger import CollectionRecord, Ledger
+from glimpse.server.classification_service import ClassificationService
+from glimpse.server.collection_service import CollectionService
+from glimpse.server.context import Rooms
+from glimpse.server.embedding_service import EmbeddingService
+from glimpse.server.migrating import Migrator
+from glimpse.server.rooms import open_rooms
+from glimpse.server.server_service import ServerService
+from glimpse.server.services import add_services
+from glimpse.server.settings import Settings
+from glimpse.server.view import CollectionView
+from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import types_pb2
+from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
+from support.bundles import tiny_image_bundle
+from support.migrations import pictures
+from support.status import refused
+
+Code = grpc.StatusCode
+# What would wait for ever where it is not as it should be.
+_PATIENCE = 30.0
+
+
+class Gate:
+    """Stands before an encoder, open at first."""
+
+    def __init__(self, encode: Callable[[Sequence[Any]], Any]) -> None:
+        self._encode, self._open, self._came = encode, threading.Event(), threading.Event()
+        self._open.set()
+
+    def __call__(self, items: Sequence[Any]) -> Any:
+        self._came.set()
+        assert self._open.wait(_PATIENCE), "nobody opened the gate"
+        return self._encode(items)
+
+    def shut(self) -> None:
+        self._came.clear()
+        self._open.clear()
+
+    def open(self) -> None:
+        self._open.set()
+
+    async def somebody_waits(self) -> None:
+        assert await asyncio.to_thread(self._came.wait, _PATIENCE)
+
+
+class Serving:
+    """A server in this process, with a collection `birds` by `old`, and a gate before `new`."""
+
+    def __init__(self, rooms: Rooms, collections: CollectionServiceStub) -> None:
+        self.rooms, self._collections = rooms, collections
+        new = next(one for one in rooms.backbones if one.manifest.name == "new")
+        self.space = new.manifest.embedding_space
+        new.images._encode = self.gate = Gate(new.images._encode)
+
+    async def call(self, request: Any) -> Any:
+        name = type(request).__name__.removesuffix("Request")
+        return await getattr(self._collections, name)(request, timeout=_PATIENCE)
+
+    async def enroll(self, *inputs: types_pb2.Input, name: str = "birds") -> list[col.EnrollResult]:
+        given = [col.NewExample(label_id=f"l{place % 2}", input=one) for place, one in enumerate(inputs)]
+        request = col.EnrollExamplesRequest(parent=f"collections/{name}", examples=given, create_labels=True)
+        results = list((await self.call(request)).results)
+        assert not any(one.status.code for one in results)
+        return results
+
+    async def keep_inputs(self) -> None:
+        request = col.UpdateCollectionRequest(collection=col.Collection(name="collections/birds", keep_inputs=True))
+        request.update_mask.paths.append("keep_inputs")
+        await self.call(request)
+
+    async def start(self) -> None:
+        await self.call(col.StartMigrationRequest(collection="collections/birds", backbone="backbones/new"))
+
+    async def migration(self, *, measure: bool = False) -> col.Migration:
+        found = await self.call(col.GetMigrationRequest(collection="collections/birds", measure=measure))
+        migration: col.Migration = found.migration
+        return migration
+
+    async def until(self, done: Callable[[col.Migration], bool]) -> col.Migration:
+        async with asyncio.timeout(_PATIENCE):
+            while True:
+                if done(now := await self.migration()):
+                    return now
+                await asyncio.sleep(0.02)
+
+    async def switch(self, *, force: bool = False) -> col.SwitchBackboneResponse:
+        request = col.SwitchBackboneRequest(collection="collections/birds", embedding_space=self.space, force=force)
+        response: col.SwitchBackboneResponse = await self.call(request)
+        return response
+
+
+@asynccontextmanager
+async def serving(folder: Path, *, keep_inputs: bool = True) -> AsyncIterator[Serving]:
+    tiny_image_bundle(folder / "old", "old")
+    tiny_image_bundle(folder / "new", "new", dimension=12, seed=3)
+    fields: dict[str, Any] = {"data": folder / "data", "backbone": (folder / "old", folder / "new")}
+    async with open_rooms(Settings(**fields, snapshot_seconds=0)) as rooms:
+        server = grpc.aio.server()
+        services = EmbeddingService(rooms), CollectionService(rooms), ClassificationService(rooms), ServerService(rooms)
+        add_services(server, *services)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        try:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                here = Serving(rooms, CollectionServiceStub(channel))
+                for name in ("birds", "fish"):
+                    new = col.Collection(backbone="backbones/old", keep_inputs=keep_inputs)
+                    await here.call(col.CreateCollectionRequest(collection_id=name, collection=new))
+                try:
+                    yield here
+                finally:
+                    here.gate.open()
+        finally:
+            await server.stop(None)
+
+
+async def nobody(_: Migrator) -> None:
+    """In the place of what embeds shadows in the background."""
+
+
+async def test_an_original_that_comes_while_the_rest_is_embedded_is_embedded_too(tmp_path: Path) -> None:
+    async with serving(tmp_path, keep_inputs=False) as here:
+        [one, two] = pictures([1, 2])
+        await here.enroll(one)
+        await here.keep_inputs()
+        await here.enroll(two)
+        here.gate.shut()
+        await here.start()
+        await here.gate.somebody_waits()  # the first has been read, without an original
+        [again] = await here.enroll(one)
+        assert again.duplicate
+        here.gate.open()
+        now = await here.until(lambda now: not now.left_count and not now.failed_count)
+        assert now.embedded_count == 2
+
+
+async def test_an_earlier_example_that_is_wanted_again_during_a_round_is_not_overlooked(tmp_path: Path) -> None:
+    async with serving(tmp_path, keep_inputs=False) as here:
+        [one, two] = pictures([1, 2])
+        await here.enroll(one)
+        await here.enroll(two)
+        await here.keep_inputs()
+        await here.start()
+        await here.until(lambda now: now.failed_count == 2)
+        here.gate.shut()
+        await here.enroll(two)  # has all looked at again, from the first on
+        await here.gate.somebody_waits()
+        await here.enroll(one)  # and again
+        here.gate.open()
+        now = await here.until(lambda now: not now.left_count)
+        assert (now.embedded_count, now.failed_count) == (2, 0)
+
+
+async def test_nobody_waits_while_a_switch_embeds_what_is_left(tmp_path: Path) -> None:
+    async with serving(tmp_path) as here:
+        here.gate.shut()
+        await here.start()
+        await here.enroll(*pictures(range(40)))
+        switching = asyncio.create_task(here.switch())
+        await here.gate.somebody_waits()
+        await here.enroll(*pictures([100]), name="fish")
+        await here.enroll(*pictures([100]))
+        assert not switching.done()
+        here.gate.open()
+        assert (await switching).collection.backbone == "backbones/new"
+        shown = await here.call(col.GetCollectionRequest(name="collections/birds"))
+        assert shown.collection.example_count == 41, "what came meanwhile too"
+
+
+@pytest.mark.parametrize(
+    ("each", "times", "wanted"),
+    [
+        pytest.param(8, 1_000, 8, id="a few are embedded while others wait"),
+        pytest.param(9, 3, 27, id="more are embedded before"),
+    ],
+)
+async def test_a_switch_ends_though_more_is_enrolled_after_each_look(
+    each: int, times: int, wanted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Migrator, "_work", nobody)
+    async with serving(tmp_path) as here:
+        await here.start()
+        come = enrolling_before_each_write(here, each, times)
+        switched = await here.switch()
+        assert len(come) == wanted
+        assert (switched.set_aside_count, switched.collection.example_count) == (0, wanted)
+
+
+async def test_a_switch_that_is_overtaken_for_good_says_so_and_keeps_what_it_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Migrator, "_work", nobody)
+    async with serving(tmp_path) as here:
+        await here.start()
+        come = enrolling_before_each_write(here, 9, 1_000)
+        with refused(Code.UNAVAILABLE, "MIGRATION_OVERTAKEN", "collection") as told:
+            await here.switch()
+        assert told.retry_delay
+        now = await here.migration()
+        assert now.embedded_count > 9
+        assert now.embedded_count + now.left_count == len(come)
+
+
+def enrolling_before_each_write(here: Serving, each: int, times: int) -> list[str]:
+    """Before each of the switch's writes so many are enrolled, that often; returns the names, as they come."""
+    catalog, come = here.rooms.catalog, list[str]()
+    write = catalog.write
+
+    async def overtaken(plan: Any, apply: Any) -> Any:
+        if len(come) < each * times:
+            first = 1_000 + len(come)
+            results = await here.enroll(*pictures(range(first, first + each)))
+            come.extend(one.example.name for one in results)
+        return await write(plan, apply)
+
+    catalog.write = overtaken  # type: ignore[method-assign]
+    return come
+
+
+async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_path: Path) -> None:
+    async with serving(tmp_path) as here:
+        await here.enroll(*pictures(range(12)))
+        await here.start()
+        await here.until(lambda now: not now.left_count)
+        measured = await here.migration(measure=True)
+        assert measured.shadow.figures.accuracy.count == 12
+        gc.collect()
+        assert [one for one in gc.get_objects() if isinstance(one, CollectionView) and one.record.dimension == 12] == []
+        loaded = counting_loads(here.rooms)
+        assert (await here.migration(measure=True)).shadow.figures == measured.shadow.figures
+        assert not loaded, "nothing has changed"
+        await here.enroll(*pictures([20]))
+        await here.until(lambda now: not now.left_count)
+        assert (await here.migration(measure=True)).shadow.figures.accuracy.count == 13
+        assert len(loaded) == 1
+
+
+def counting_loads(rooms: Rooms) -> list[int]:
+    """The turns of the shadows that are loaded from now on."""
+    load, turns = rooms.catalog.loader.load_shadow, list[int]()
+
+    def counted(record: CollectionRecord, turn: int) -> CollectionView:
+        turns.append(turn)
+        return load(record, turn)
+
+    rooms.catalog.loader.load_shadow = counted  # type: ignore[method-assign]
+    return turns
+
+
+async def test_what_is_measured_is_never_of_the_other_side(tmp_path: Path) -> None:
+    async with serving(tmp_path) as here:
+        await here.enroll(*pictures(range(12)))
+        await here.start()
+        await here.until(lambda now: not now.left_count)
+        load = here.rooms.catalog.loader.load_shadow
+
+        def overtaken(record: CollectionRecord, turn: int) -> CollectionView:
+            # As another server would, whose change is not seen here yet.
+            with Ledger.open(here.rooms.settings.ledger_url) as ledger, ledger.begin() as writer:
+                writer.switch_backbone("birds", turn, [], [])
+            return load(record, turn)
+
+        here.rooms.catalog.loader.load_shadow = overtaken  # type: ignore[method-assign]
+        with refused(Code.UNAVAILABLE, "COLLECTION_RELOADED", "collection"):
+            await here.migration(measure=True)
