@@ -47,6 +47,10 @@ class Bucket:
         missing = min(amount, self._most) - self._level
         return missing / self._rate if missing > _SLACK * self._most else 0.0
 
+    def give(self, amount: float) -> None:
+        """Puts back what was taken for nothing."""
+        self._level = min(self._most, self._level + amount)
+
     def take(self, amount: float) -> None:
         """Takes it, into debt where that is more than there is."""
         self._level -= amount
@@ -73,6 +77,15 @@ class Meter:
         longest = max(waits, key=waits.__getitem__)
         message = f"over this key's limit of {longest}"
         raise exhausted("RATE_LIMITED", message, math.ceil(1_000 * max(again.values())) / 1_000)
+
+    def spend_more(self, inputs: int, beside: int) -> None:
+        """Takes so many inputs more, for a call that spent `beside`; or none, and gives those back. Raises as `spend`.
+
+        Together, as they are asked for together again: where a second holds less than both, neither alone would do.
+        """
+        if bucket := self._buckets[1]:
+            bucket.give(beside)
+        self.spend(inputs=inputs + beside)
 
     def _waits(self, asked: tuple[int, int, int]) -> dict[str, float]:
         """How long, by the limit that is in the way."""
