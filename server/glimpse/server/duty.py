@@ -37,6 +37,11 @@ class Duty:
         #: Set when no more work is taken.
         self.stopping = asyncio.Event()
 
+    @property
+    def streams(self) -> int:
+        """Those that are open, of all callers."""
+        return self._streams.total()
+
     def check(self, size: int) -> None:
         """Of a call, before it is begun. Raises RequestError RESOURCE_EXHAUSTED where memory has no room for it."""
         if not self.held or self.held + size <= self._most_bytes:

@@ -47,7 +47,7 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
                 return await method(self, request, context)
         except Exception as error:  # anything unexpected is told the caller as INTERNAL and logged
             refusal = _refusal(error, method.__name__)
-        await _abort(context, refusal)
+        await abort(context, refusal)
 
     return answer
 
@@ -68,7 +68,7 @@ def streaming(
             return
         except Exception as error:  # as above
             refusal = _refusal(error, method.__name__)
-        await _abort(context, refusal)
+        await abort(context, refusal)
 
     return answer
 
@@ -126,7 +126,8 @@ def _refusal(error: Exception, name: str) -> RequestError:
     return refusal
 
 
-async def _abort(context: Context, refusal: RequestError) -> NoReturn:
+async def abort(context: Context, refusal: RequestError) -> NoReturn:
+    """Ends a call with its refusal."""
     status = call_status(refusal)
     await context.abort(status.code, status.details, status.trailing_metadata)
     raise AssertionError("abort raises")
