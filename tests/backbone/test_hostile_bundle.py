@@ -55,6 +55,14 @@ def test_weights_elsewhere_are_refused(folder: Path, location: str) -> None:
         load_bundle(folder)
 
 
+@pytest.mark.parametrize("content", [b"no graph at all", b"\x0a\xff", b"\x08\x07\x3a\x7f\x0a"], ids=repr)
+def test_what_cannot_be_read_as_a_graph_is_refused_before_anything_else_reads_it(folder: Path, content: bytes) -> None:
+    (folder / "image.onnx").write_bytes(content)
+    resealed(folder)
+    with pytest.raises(BundleError, match="cannot be read as an ONNX graph"):
+        load_bundle(folder)
+
+
 @pytest.mark.parametrize("kind", ["link", "pipe", "device"])
 def test_a_file_that_is_not_in_the_folder_itself_is_refused(folder: Path, kind: str) -> None:
     secret = folder.parent / "secret"

@@ -93,6 +93,21 @@ def test_a_keys_life_on_the_ledger(tmp_path: Path) -> None:
     assert "'bob'" in unknown.stderr
 
 
+def test_keys_are_of_the_ledger_that_the_variable_names_as_the_servers_are(toy_bundle: Path, tmp_path: Path) -> None:
+    ledger = {"GLIMPSE_LEDGER": f"sqlite:///{tmp_path / 'elsewhere.sqlite'}", "GLIMPSE_DATA": str(tmp_path / "data")}
+    made = run_glimpse(("keys", "create", "ann", "--scope", "read"), "", variables=ledger)
+    assert made.code == 0, made.err
+    listed = run_glimpse(("keys", "list", "--format", "json"), "", variables=ledger)
+    assert [one["name"] for one in listed.objects] == ["ann"]
+    assert not (tmp_path / "data" / "ledger.sqlite").exists()
+    with ServerProcess(tmp_path, toy_bundle, ledger=ledger["GLIMPSE_LEDGER"], require_auth=True) as server:
+        variables = {"GLIMPSE_API_KEY": made.out.strip()}
+        assert run_glimpse(("collections", "list"), server.address, variables=variables).code == 0
+    # An option wins, as for the server.
+    option = ("--ledger", f"sqlite:///{tmp_path / 'third.sqlite'}")
+    assert run_glimpse(("keys", "list", "--format", "json", *option), "", variables=ledger).objects == []
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -176,6 +176,44 @@ def test_several_collections_in_one_call_all_have_to_be_the_keys(place: Place) -
             list(client.stream_classify(["fish"], ["a"]))
 
 
+def test_to_measure_a_migration_takes_more_than_to_see_it(place: Place) -> None:
+    method = "/glimpse.v1.CollectionService/GetMigration"
+    request = collections.GetMigrationRequest(collection="collections/birds")
+    with refused(CODE.NOT_FOUND, "MIGRATION_NOT_FOUND"):
+        call(place.server.address, method, request, bearer(place.keys[Scope.READ]))
+    request.measure = True
+    with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED", "measure") as found:
+        call(place.server.address, method, request, bearer(place.keys[Scope.ENROLL]))
+    assert "scope admin" in found.message
+    with refused(CODE.NOT_FOUND, "MIGRATION_NOT_FOUND"):
+        call(place.server.address, method, request, bearer(place.of_birds[Scope.ADMIN]))
+
+
+def test_what_the_server_says_of_itself_tells_of_no_collection_that_may_not_be_read(place: Place) -> None:
+    with place.client(place.keys[Scope.CLASSIFY]) as client:
+        client.classify("fish", ["a"] * 3)
+        client.classify("birds", ["a"])
+        everything = client.server_info()
+    with place.client(place.of_birds[Scope.READ]) as client:
+        of_birds = client.server_info()
+    assert (everything.collection_count, of_birds.collection_count) == (2, 1)
+    assert sum(everything.decisions.values()) - sum(of_birds.decisions.values()) >= 3
+    assert sum(of_birds.decisions.values()) >= 1
+
+
+def test_what_the_server_says_of_itself_is_bounded_like_every_call(place: Place, tmp_path: Path) -> None:
+    method, content = "/glimpse.v1.ServerService/GetServerInfo", b"\x7a\x80\x80\x80\x09" + bytes(9 << 21)
+    with grpc.insecure_channel(place.server.address) as channel, refused(CODE.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"):
+        channel.unary_unary(method, None, None)(content, timeout=30, metadata=(bearer(place.keys[Scope.READ]),))
+    key = make_key(place.server.folder, "frugal", "read", "--bytes-per-second", "0.01")
+    until_known(place.server.address, key)
+    with grpc.insecure_channel(place.server.address) as channel:
+        ask = channel.unary_unary(method, None, None)
+        with refused(CODE.RESOURCE_EXHAUSTED, "RATE_LIMITED"):
+            for _ in range(3):  # until_known's calls cost nothing: they are empty
+                ask(b"\x78\x01", timeout=30, metadata=(bearer(key),))
+
+
 def test_a_list_shows_only_what_may_be_read(place: Place) -> None:
     for keys, seen in ((place.keys, {"birds", "fish"}), (place.of_birds, {"birds"})):
         with place.client(keys[Scope.READ]) as client:

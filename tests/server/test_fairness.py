@@ -1,7 +1,9 @@
 """One caller who asks for very much, and others who do not."""
 
+import queue
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -13,6 +15,12 @@ from support.server import ServerProcess, Stubs
 from support.status import refused
 
 _LIMIT = 16
+
+
+def encode(length: int) -> bytes:
+    """A length as protobuf writes it."""
+    low, rest = length & 0x7F, length >> 7
+    return bytes((low | 0x80,)) + encode(rest) if rest else bytes((low,))
 
 
 def own_connection(address: str) -> Stubs:
@@ -42,6 +50,28 @@ def test_who_has_the_whole_queue_is_refused_more_and_another_is_not(tmp_path: Pa
         assert answered.count("QUEUE_FULL") == _LIMIT
         greedy.channel.close()
         modest.channel.close()
+
+
+def test_what_a_stream_keeps_while_it_is_open_is_held_against_its_caller(
+    tmp_path: Path, bundles: tuple[Path, Path]
+) -> None:
+    config = emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny")).SerializeToString()
+    unknown = b"\x7a" + encode(900 << 10) + bytes(900 << 10)  # a field that this version does not have is kept too
+    sent: queue.Queue[bytes | None] = queue.Queue()
+    with ServerProcess(tmp_path, bundles[0], max_held_bytes=1 << 20) as server:
+        stubs = Stubs(server.address)
+        sent.put(config + unknown)
+        sent.put(emb.StreamEmbedRequest(input=Input(text="a")).SerializeToString())
+        stream: Any = stubs.channel.stream_stream("/glimpse.v1.EmbeddingService/StreamEmbed", None, None)
+        opened = stream(iter(sent.get, None))
+        next(opened)
+        request = emb.EmbedRequest(inputs=[Input(text="a" * (200 << 10))])
+        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL"):
+            stubs.embedding.Embed(request)
+        sent.put(None)
+        assert list(opened) == []
+        stubs.embedding.Embed(request)
+        stubs.channel.close()
 
 
 def test_requests_that_memory_has_no_room_for_are_refused_and_room_comes_back(

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from grpc_health.v1 import health, health_pb2_grpc
 
+from glimpse.client import Client
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
 from support.bundles import tiny_dual_bundle
@@ -57,6 +58,8 @@ def test_a_draining_server_is_alive_but_takes_no_calls(tmp_path: Path) -> None:
         assert check(server.address, "alive").returncode == 0
         draining = check(server.address)
         assert (draining.returncode, draining.stderr.strip()) == (1, "NOT_SERVING")
+        with Client(server.address) as client:
+            assert client.server_info().draining
         assert not working.done()
         stubs.channel.close()
 

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import socket
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -25,6 +28,7 @@ from glimpse.server.settings import Settings
 from glimpse.server.view import CollectionView
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
+from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import server_service_pb2 as srv
 from glimpse.v1 import types_pb2
 from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
@@ -158,6 +162,29 @@ def test_a_call_that_its_caller_leaves_is_counted_as_cancelled(
     assert samples(seen, "glimpse_requests_in_flight")[()] == 0
 
 
+def test_a_stream_that_its_caller_leaves_is_counted_as_cancelled(seen: ServerProcess, stubs: Stubs) -> None:
+    def counts() -> dict[tuple[str, ...], float]:
+        told = samples(seen, "glimpse_requests_total")
+        return {of[:2]: count for of, count in told.items() if of[2] == "EmbeddingService/StreamEmbed"}
+
+    def requests() -> Iterator[emb.StreamEmbedRequest]:
+        yield emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny"))
+        yield emb.StreamEmbedRequest(input=types_pb2.Input(text="red"))
+        left.wait(30)
+
+    for _ in range(50):
+        left = threading.Event()
+        call: Any = stubs.embedding.StreamEmbed(requests())
+        next(call)
+        call.cancel()
+        left.set()
+    soon(lambda: sum(counts().values()) == 50)
+    assert counts() == {("CANCELLED", ""): 50}
+    left.set()
+    assert len(list(stubs.embedding.StreamEmbed(requests()))) == 1
+    soon(lambda: counts() == {("CANCELLED", ""): 50, ("OK", ""): 1})
+
+
 @pytest.mark.parametrize(
     ("left", "code"), [(None, "CANCELLED"), (5.0, "CANCELLED"), (0.01, "DEADLINE_EXCEEDED"), (-1, "DEADLINE_EXCEEDED")]
 )
@@ -281,6 +308,40 @@ def test_the_metrics_are_at_their_path_alone(seen: ServerProcess) -> None:
         urllib.request.urlopen(address_of(seen).replace("/metrics", "/"), timeout=10)
     assert caught.value.code == 404
     caught.value.close()
+
+
+def test_whoever_is_slow_to_ask_holds_up_neither_others_nor_the_server(seen: ServerProcess) -> None:
+    assert seen.process
+    tasks = Path(f"/proc/{seen.process.pid}/task")
+    host, port = address_of(seen).removesuffix("/metrics").rpartition("/")[2].split(":")
+    samples(seen, "glimpse_ready")
+    before = len(list(tasks.iterdir()))
+    with ExitStack() as stack:
+        several = [stack.enter_context(socket.create_connection((host, int(port)), timeout=10)) for _ in range(60)]
+        for one in several:
+            with suppress(OSError):  # it was given up already, for others
+                one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+        assert samples(seen, "glimpse_ready") == {(): 1}
+        assert len(list(tasks.iterdir())) <= before + 1  # another server's own thread may have come
+        with suppress(ConnectionError):
+            assert several[0].recv(1) == b""
+        several[-1].sendall(b"\r\n")  # one that comes to its end after all is answered
+        assert several[-1].recv(12) == b"HTTP/1.1 200"
+
+
+def test_a_request_without_end_is_given_up(seen: ServerProcess) -> None:
+    host, port = address_of(seen).removesuffix("/metrics").rpartition("/")[2].split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as one, suppress(ConnectionError):
+        one.sendall(b"GET /metrics HTTP/1.1\r\n" + b"x" * 100_000)
+        assert one.recv(1) == b""
+
+
+def test_metrics_that_others_reach_want_that_to_be_meant(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, bundles[0], metrics_listen="0.0.0.0:0")
+    with pytest.raises(AssertionError, match="metrics_insecure"):
+        server.start()
+    with ServerProcess(tmp_path, bundles[0], metrics_listen="0.0.0.0:0", metrics_insecure=True) as server:
+        assert samples(server, "glimpse_ready") == {(): 1}
 
 
 @pytest.mark.parametrize("listen", ["nowhere", "127.0.0.1:http", "127.0.0.1:99999"])

@@ -12,6 +12,7 @@ from unittest.mock import Mock
 import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from glimpse.client import Client, Decision, NewExample, NotFound, Unauthenticated, Vector
 from glimpse.server.on_ray.options import Options, settings_of
@@ -189,6 +190,21 @@ def test_refusals_keep_reason_field_and_time(stubs: Stubs) -> None:
         request = cls.SearchRequest(collection=collection, inputs=[given], min_revision=1_000_000)
         stubs.classification.Search(request, timeout=5)
     assert told.retry_delay
+
+
+def test_bytes_that_are_no_message_are_refused_as_everywhere(stubs: Stubs) -> None:
+    for method in ("/glimpse.v1.EmbeddingService/Embed", "/grpc.health.v1.Health/Check"):
+        with refused(Code.INVALID_ARGUMENT, "MESSAGE_UNPARSABLE"):
+            stubs.channel.unary_unary(method, None, None)(b"\xff", timeout=60)
+    config = emb.StreamEmbedRequest(config=emb.StreamEmbedConfig()).SerializeToString()
+    good = emb.StreamEmbedRequest(input=types_pb2.Input(id="good", text="red")).SerializeToString()
+    read = emb.StreamEmbedResponse.FromString
+    stream: Any = stubs.channel.stream_stream("/glimpse.v1.EmbeddingService/StreamEmbed", None, read)
+    results = [one.result for one in stream(iter([config, b"\xff", good]), timeout=60)]
+    assert [(one.id, one.status.reason) for one in results] == [("", "MESSAGE_UNPARSABLE"), ("good", "")]
+    with refused(Code.INVALID_ARGUMENT, "TOO_LONG", "service"):
+        health = health_pb2_grpc.HealthStub(stubs.channel)
+        health.Check(health_pb2.HealthCheckRequest(service="x" * 257), timeout=60)
 
 
 def test_a_replica_that_is_killed_comes_back_and_has_everything(cluster: RayServe, stubs: Stubs) -> None:

@@ -98,6 +98,10 @@ def test_insecure_says_that_it_is_meant(bundles: tuple[Path, ...], tmp_path: Pat
     server = ServerProcess(tmp_path, bundles[0], insecure=True)
     server.listen = "0.0.0.0:0"
     with server, Client(server.address.replace("0.0.0.0", "127.0.0.1")) as client:
+        [warning] = [line for line in server.log().splitlines() if "nobody is asked for a key" in line]
+        assert " WARNING " in warning
+        assert "0.0.0.0:0" in warning
+        assert "GLIMPSE_REQUIRE_AUTH=1" in warning
         assert list(client.list_backbones())
 
 

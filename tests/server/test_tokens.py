@@ -1,12 +1,13 @@
 """JWT: only its issuer's, only for this server, only signed with a key of a pair, only as long as they say."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -286,13 +287,11 @@ def test_keys_at_a_url_are_kept_and_rotated(issuer: Issuer, bundles: tuple[Path,
         ask(server, old.sign())
 
 
-async def test_keys_are_read_anew_when_they_are_old_and_no_sooner_for_unknown_ones() -> None:
+async def test_unknown_keys_are_looked_for_now_and_then() -> None:
     now, reads, known = [1_000.0], [0], [Signer("a", "ES256").jwk]
 
     def read() -> Any:
         reads[0] += 1
-        if reads[0] == 4:
-            raise OSError("gone")
         return jwt.PyJWKSet.from_dict({"keys": known}).keys
 
     keys = SigningKeys(read, seconds=300, pause=5, clock=lambda: now[0])
@@ -308,13 +307,73 @@ async def test_keys_are_read_anew_when_they_are_old_and_no_sooner_for_unknown_on
     await keys.find("b")
     assert reads == [2]
     now[0] += 301
-    known.pop(0)
-    with pytest.raises(RequestError, match="does not publish"):
+    await keys.find("a")  # that they are old is for the background
+    assert reads == [2]
+
+
+class Slow:
+    """An issuer of whom a reading may take as long as the test wants, or fail."""
+
+    def __init__(self) -> None:
+        self.known, self.reads = [Signer("a", "ES256").jwk], 0
+        self.asked, self.answer, self.gone = threading.Event(), threading.Event(), False
+        self.answer.set()
+
+    def __call__(self) -> Any:
+        self.reads += 1
+        self.asked.set()
+        assert self.answer.wait(30)
+        if self.gone:
+            raise OSError("gone")
+        return jwt.PyJWKSet.from_dict({"keys": self.known}).keys
+
+
+async def seen(look: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not look():  # noqa: ASYNC110 (it changes in another thread)
+            await asyncio.sleep(0.01)
+
+
+async def test_whose_key_is_known_never_waits_for_the_issuer() -> None:
+    issuer = Slow()
+    keys = SigningKeys(issuer, seconds=0.05, pause=0.01)
+    await keys.find("a")
+    issuer.answer.clear()
+    issuer.asked.clear()
+    follower = asyncio.create_task(keys.follow())
+    try:
+        await seen(issuer.asked.is_set)
+        reads = issuer.reads
+        await keys.find("a")  # while he is asked, and says nothing
+        assert issuer.reads == reads
+        stranger = asyncio.create_task(keys.find("b"))
+        await asyncio.sleep(0.05)
+        assert not stranger.done(), "who shows a new key waits until it is known whether it is one"
+        issuer.known.append(Signer("b", "ES256").jwk)
+        issuer.answer.set()
+        assert (await stranger).key_id == "b"
+    finally:
+        issuer.answer.set()
+        follower.cancel()
+
+
+async def test_keys_that_are_taken_back_are_forgotten_though_nobody_asks_and_not_while_the_issuer_is_gone() -> None:
+    issuer = Slow()
+    keys = SigningKeys(issuer, seconds=0.02, pause=0.01)
+    follower = asyncio.create_task(keys.follow())
+    try:
         await keys.find("a")
-    assert reads == [3]
-    now[0] += 301
-    await keys.find("b")  # though they cannot be read now
-    assert reads == [4]
+        issuer.gone = True
+        reads = issuer.reads
+        await seen(lambda: issuer.reads > reads + 2)
+        await keys.find("a")
+        issuer.gone, issuer.known = False, [Signer("b", "ES256").jwk]
+        reads = issuer.reads
+        await seen(lambda: issuer.reads > reads + 2)
+        with pytest.raises(RequestError, match="does not publish"):
+            await keys.find("a")
+    finally:
+        follower.cancel()
 
 
 def test_each_subject_has_the_servers_limits(bundles: tuple[Path, ...], tmp_path: Path) -> None:

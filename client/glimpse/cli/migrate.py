@@ -41,7 +41,8 @@ def start(
 def status(
     collection: options.CollectionName,
     measure: Annotated[
-        bool, typer.Option("--measure/--no-measure", help="Measure both sides, each example left out.")
+        bool,
+        typer.Option("--measure/--no-measure", help="Measure both sides, each example left out: for admins."),
     ] = True,
     wait: Annotated[bool, typer.Option("--wait", help="Wait first until all is embedded.")] = False,
     server: options.Server = None,

@@ -19,15 +19,15 @@ _EXTERNAL_KEYS = {"location", "offset", "length", "checksum"}
 
 
 def check_graph(path: Path, files: set[str]) -> None:
-    """Raises BundleError where a graph reads other files than `files`, runs what is no operator, or claims too much.
+    """Raises BundleError where a graph is none, reads other files than `files`, runs no operator, or claims too much.
 
     Weights outside it are in files of the bundle that are named after it: what has no digest could be anything.
     What an operator makes of a few numbers when it runs, nobody can tell before.
     """
     try:
         model = onnx.load(path, load_external_data=False)
-    except DecodeError:  # whoever opens it as a graph will say so
-        return
+    except DecodeError as error:  # ONNX Runtime reads by a reader of its own, and might find a graph in it
+        raise BundleError(path, "cannot be read as an ONNX graph, so that nothing of it can be checked") from error
     domains = _DOMAINS | {function.domain for function in model.functions}
     for node in _nodes(model):
         if node.domain not in domains or node.op_type in _REFUSED_OPERATORS:

@@ -13,17 +13,16 @@ from typing import Any
 import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
 
 from glimpse.server.access.gate import Gate, open_gate
-from glimpse.server.access.listener import bind, credentials_of
+from glimpse.server.access.listener import bind, credentials_of, warn_where_open
 from glimpse.server.census import tell_on_signal
 from glimpse.server.classification_service import ClassificationService
 from glimpse.server.collection_service import CollectionService
 from glimpse.server.context import Rooms
 from glimpse.server.door import OneQueue
 from glimpse.server.embedding_service import EmbeddingService
-from glimpse.server.health_check import ALIVE
+from glimpse.server.health import Health
 from glimpse.server.observing import logs
 from glimpse.server.observing.exposition import exposed
 from glimpse.server.observing.interceptor import Observer
@@ -37,6 +36,8 @@ from glimpse.server.settings import MIB, Settings
 
 logger = logging.getLogger(__name__)
 
+# At once, of one connection.
+_MOST_CALLS = 1_000
 # For streams to hear that the server stops; one that watches its health would stay for ever.
 _FAREWELL_SECONDS = 0.5
 # Of malloc.h.
@@ -55,8 +56,9 @@ def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     credentials = credentials_of(settings)
+    warn_where_open(settings, settings.listen)
     async with traced(os.environ), open_rooms(settings) as rooms, open_gate(settings, rooms.catalog) as gate:
-        with exposed(settings.metrics_listen, rooms):
+        with exposed(settings, rooms):
             await _serve_rooms(settings, rooms, gate, credentials)
 
 
@@ -72,6 +74,8 @@ async def _serve_rooms(
             # Past this gRPC itself refuses, without a reason; up to it the services do, with one.
             ("grpc.max_receive_message_length", 2 * settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
+            # Of one connection; more wait in the client. Without it a connection can have any number.
+            ("grpc.max_concurrent_streams", _MOST_CALLS),
             # A second server on the same port is a mistake, not a load balancer.
             ("grpc.so_reuseport", 0),
         ],
@@ -79,11 +83,8 @@ async def _serve_rooms(
     queue: Any = OneQueue(server)
     services = EmbeddingService(rooms), CollectionService(rooms), ClassificationService(rooms), ServerService(rooms)
     add_services(queue, *services)
-    checked = HealthServicer()
+    checked = Health()
     health_pb2_grpc.add_HealthServicer_to_server(checked, queue)
-    await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
-    # What warms up or drains is not to be killed for it.
-    await checked.set(ALIVE, health_pb2.HealthCheckResponse.SERVING)
     if settings.reflection:
         add_reflection(server, (*SERVICES, health.SERVICE_NAME))
     address = bind(server, settings.listen, credentials)
@@ -91,9 +92,7 @@ async def _serve_rooms(
         await _run(settings, rooms, server, checked, address)
 
 
-async def _run(
-    settings: Settings, rooms: Rooms, server: grpc.aio.Server, checked: HealthServicer, address: str
-) -> None:
+async def _run(settings: Settings, rooms: Rooms, server: grpc.aio.Server, checked: Health, address: str) -> None:
     await server.start()
     stopped = _signalled()
     tell_on_signal(rooms)
@@ -102,11 +101,11 @@ async def _run(
     _settle_memory()
     rooms.duty.ready = True
     rooms.snapshots.start(rooms.catalog, rooms.catalog.tracker.reached_head)
-    await _set_health(checked, health_pb2.HealthCheckResponse.SERVING)
+    await checked.set(health_pb2.HealthCheckResponse.SERVING)
     print(f"listening on {address}", flush=True)
     await stopped.wait()
     logger.info("draining for at most %g s", settings.drain_seconds)
-    await _set_health(checked, health_pb2.HealthCheckResponse.NOT_SERVING)
+    await checked.set(health_pb2.HealthCheckResponse.NOT_SERVING)
     ends = time.monotonic() + settings.drain_seconds
     await rooms.duty.stop(settings.drain_seconds)
     await server.stop(_FAREWELL_SECONDS)
@@ -129,11 +128,6 @@ def _settle_memory() -> None:
     # Loading takes more than it keeps (for a ViT-B/32 230 MiB more); glibc gives that back where it is told to.
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)
-
-
-async def _set_health(servicer: HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-    for service in ("", *SERVICES):
-        await servicer.set(service, status)
 
 
 def _signalled() -> asyncio.Event:

@@ -5,10 +5,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
+from google.protobuf.message import Message
+
 from glimpse.server.access.limits import Meter
 from glimpse.server.access.scopes import EVERY, Grant, Need, Scope
 from glimpse.server.errors import Code, RequestError
-from glimpse.v1 import types_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +36,40 @@ class Caller:
 
     def check_need(self, need: Need) -> None:
         """Raises RequestError PERMISSION_DENIED where no grant could let an rpc through."""
-        good = [one for one in self.grants if one.scope >= need.scope]
-        if not good or (need.everywhere and not any(one.collections == EVERY for one in good)):
+        asking = replace(self, scope=need.scope)
+        if not any(one.scope >= need.scope for one in self.grants) or (need.everywhere and not asking.everywhere):
             raise self._denied(need.scope, "for every collection" if need.everywhere else "")
 
     def may(self, collection_id: str) -> bool:
         """Whether the call may have to do with a collection."""
         return any(one.covers(self.scope, collection_id) for one in self.grants)
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether the call may have to do with every collection there is or will be."""
+        return any(one.scope >= self.scope and one.collections == EVERY for one in self.grants)
+
     def check(self, collection_id: str, field: str) -> None:
         """Raises RequestError PERMISSION_DENIED where it may not, whether there is such a collection or not."""
         if not self.may(collection_id):
             raise self._denied(self.scope, f"for collection {collection_id!r}").at(field)
 
-    def spend(self, message: Any) -> None:
-        """Counts a request's inputs and bytes, or one input of a stream.
+    def spend(self, message: Any, size: int) -> None:
+        """Counts a message's inputs and its bytes, whatever these are.
 
         Raises RequestError RESOURCE_EXHAUSTED; and UNAUTHENTICATED where a key or token ended since the call began.
         """
         self.recheck()
         if self.meter:
-            self.meter.spend(inputs=_inputs(message), size=message.ByteSize())
+            self.meter.spend(inputs=_inputs(message), size=size)
+
+    def spend_texts(self, count: int, message: Any) -> None:
+        """Counts the texts that a request's prompts came to as inputs, beside those that it spent already.
+
+        Raises RequestError RESOURCE_EXHAUSTED.
+        """
+        if self.meter:
+            self.meter.spend_more(count, _inputs(message))
 
     def _denied(self, scope: Scope, where: str) -> RequestError:
         message = f"{self.name} lacks the scope {scope} {where}".rstrip()
@@ -63,11 +77,14 @@ class Caller:
 
 
 def _inputs(message: Any) -> int:
-    """How many things to embed, classify or enroll."""
+    """How many things to embed, classify or enroll; prompts are counted when it is known what they come to."""
+    if not isinstance(message, Message):
+        return 0
+    fields = message.DESCRIPTOR.fields_by_name
     for several in ("inputs", "examples"):
-        if several in message.DESCRIPTOR.fields_by_name:
+        if several in fields:
             return len(getattr(message, several))
-    return int(isinstance(message, types_pb2.Input))
+    return int("input" in fields and message.HasField("input"))
 
 
 _NOBODY = Caller()

@@ -19,13 +19,14 @@ def tell_on_signal(rooms: Rooms) -> None:
 
 
 def census(rooms: Rooms) -> str:
-    """Calls and stream inputs, their bytes, asyncio's tasks, threads, and the places taken for each device."""
+    """Calls and streams' inputs, streams, bytes, asyncio's tasks, threads, and the places taken for each device."""
     places = {"searches": rooms.searchers.admission.taken}
     for backbone in rooms.backbones:
         places[f"images of {backbone.manifest.name}"] = backbone.images.admission.taken
         places[f"texts of {backbone.manifest.name}"] = backbone.texts.admission.taken
     counts = {
         "calls": rooms.duty.running,
+        "streams": rooms.duty.streams,
         "bytes": rooms.duty.held,
         "tasks": len(asyncio.all_tasks()),
         "threads": threading.active_count(),

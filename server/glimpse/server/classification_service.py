@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 
 from glimpse.server import names
 from glimpse.server.answer import evidence
-from glimpse.server.caller import current
 from glimpse.server.checks import check_count, check_enum, check_range
 from glimpse.server.classifying import Options, classify_inputs, zero_shot
 from glimpse.server.context import Rooms
@@ -15,7 +14,7 @@ from glimpse.server.neighborhood import Wanted, check_searchable, search_all
 from glimpse.server.observing.stages import spent
 from glimpse.server.results import good_vectors, input_fields, settle
 from glimpse.server.rpc import Context, deadline_of, streaming, unary
-from glimpse.server.streams import first_config, inputs_of, ordered, patiently
+from glimpse.server.streams import Given, answers, opened, patiently
 from glimpse.server.view import CollectionView
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import classification_service_pb2_grpc, types_pb2
@@ -51,28 +50,27 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
     ) -> AsyncIterator[pb.StreamClassifyResponse]:
         """A stream of inputs against one or several collections."""
         deadline = deadline_of(context)
-        config = await first_config(self, requests)
-        options = Options.read(config.options, self.settings.max_labels, "config.options")
-        await self.rooms.catalog.tracker.reach(options.min_revision, deadline)
-        self._views(config.collections, "config.collections")
 
         async def classify(item: types_pb2.Input) -> list[pb.ClassifyResult]:
             # Found anew for every input: a collection may be deleted while the stream is open.
             views = self._views(config.collections, "config.collections")
             return await classify_inputs(self.rooms, views, [item], ["input"], options, deadline)
 
-        async def answer(item: types_pb2.Input | RequestError) -> pb.StreamClassifyResponse:
-            if isinstance(item, RequestError):
-                return pb.StreamClassifyResponse(result=pb.ClassifyResult(status=item_status(item)))
+        async def answer(given: Given) -> pb.StreamClassifyResponse:
             try:
-                current().spend(item)
-                [result] = await patiently(lambda: classify(item), deadline)
+                if given.refusal:
+                    raise given.refusal
+                [result] = await patiently(lambda: classify(given.input), deadline)
             except RequestError as refusal:
-                result = pb.ClassifyResult(id=item.id, status=item_status(refusal))
+                result = pb.ClassifyResult(id=given.input.id, status=item_status(refusal))
             return pb.StreamClassifyResponse(result=result)
 
-        async for response in ordered(inputs_of(self, requests), answer, self.settings.stream_window, self.rooms.duty):
-            yield response
+        async with opened(self, requests) as config:
+            options = Options.read(config.options, self.settings.max_labels, "config.options")
+            await self.rooms.catalog.tracker.reach(options.min_revision, deadline)
+            self._views(config.collections, "config.collections")
+            async for response in answers(self, requests, answer):
+                yield response
 
     @unary
     async def ZeroShot(self, request: pb.ZeroShotRequest, context: Context) -> pb.ZeroShotResponse:

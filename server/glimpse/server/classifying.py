@@ -4,11 +4,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from glimpse.backbone import name_as_prompt, with_templates
 from glimpse.fewshot import Engine, Nearest, Policy, Terms, answer
 from glimpse.server.answer import classifications, complete, terms_of
 from glimpse.server.backbones import LoadedBackbone
+from glimpse.server.caller import current
 from glimpse.server.checks import check_length, check_prompts, check_range
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import Embedded, embed_all
@@ -129,7 +131,8 @@ async def zero_shot(
     manifest, source = backbone.manifest, source_of_backbone(backbone)
     labels = _prompted(request, manifest.prompt_templates if request.use_templates else ())
     prompt_fields = [f"labels[{i}].prompts" for i in range(len(labels))]
-    directions = await prompt_directions(source, list(labels.values()), prompt_fields, deadline)
+    spend = partial(current().spend_texts, message=request)
+    directions = await prompt_directions(source, list(labels.values()), prompt_fields, deadline, spend)
     engine = Engine(manifest.dimension)
     for label, direction in zip(labels, directions, strict=True):
         engine.set_text(label, direction)

@@ -10,6 +10,8 @@ from glimpse.server.caller import current
 from glimpse.server.errors import Code, RequestError, exhausted
 
 _COME_BACK_SECONDS = 1.0
+# Of one caller, open at once: each has tasks of its own, however little comes by it.
+_MOST_STREAMS = 500
 
 
 class Duty:
@@ -30,9 +32,15 @@ class Duty:
         self._room = asyncio.Event()
         self._room.set()
         self._bytes: Counter[str] = Counter()  # by caller
+        self._streams: Counter[str] = Counter()  # likewise
         self.held = 0
         #: Set when no more work is taken.
         self.stopping = asyncio.Event()
+
+    @property
+    def streams(self) -> int:
+        """Those that are open, of all callers."""
+        return self._streams.total()
 
     def check(self, size: int) -> None:
         """Of a call, before it is begun. Raises RequestError RESOURCE_EXHAUSTED where memory has no room for it."""
@@ -50,9 +58,12 @@ class Duty:
             await self._room.wait()
 
     @contextmanager
-    def of(self, size: int) -> Iterator[None]:
-        """One call, or one input of a stream. Raises RequestError UNAVAILABLE while stopping."""
-        if self.stopping.is_set():
+    def of(self, size: int, *, at_the_end: bool = False) -> Iterator[None]:
+        """One call, or one message of a stream.
+
+        Raises RequestError UNAVAILABLE while stopping, but of what is answered `at_the_end` too.
+        """
+        if self.stopping.is_set() and not at_the_end:
             raise stopping()
         caller = current().turn
         self._count(caller, 1, size)
@@ -60,6 +71,33 @@ class Duty:
             yield
         finally:
             self._count(caller, -1, -size)
+
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """One that is open. Raises RequestError UNAVAILABLE while stopping, RESOURCE_EXHAUSTED past a caller's most."""
+        if self.stopping.is_set():
+            raise stopping()
+        caller = current().turn
+        if self._streams[caller] >= _MOST_STREAMS:
+            told = f"{_MOST_STREAMS} streams of this caller are open; close one, or send more by each"
+            raise exhausted("TOO_MANY_STREAMS", told, _COME_BACK_SECONDS)
+        self._streams[caller] += 1
+        try:
+            yield
+        finally:
+            self._streams[caller] -= 1
+            if not self._streams[caller]:
+                del self._streams[caller]
+
+    @contextmanager
+    def keeping(self, size: int) -> Iterator[None]:
+        """Bytes that a stream keeps while it is open, whether anything is worked on or not."""
+        caller = current().turn
+        self._count(caller, 0, size)
+        try:
+            yield
+        finally:
+            self._count(caller, 0, -size)
 
     def _count(self, caller: str, calls: int, size: int) -> None:
         self.running += calls

@@ -6,15 +6,14 @@ from itertools import islice
 
 from glimpse.server import names
 from glimpse.server.backbones import LoadedBackbone
-from glimpse.server.caller import current
 from glimpse.server.checks import check_count
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import embed_all
-from glimpse.server.errors import RequestError, item_status
+from glimpse.server.errors import RequestError
 from glimpse.server.results import Outcome, good_vectors, input_fields, settle
 from glimpse.server.rpc import Context, deadline_of, streaming, unary
 from glimpse.server.spaces import Source, source_of_backbone
-from glimpse.server.streams import first_config, inputs_of, ordered, patiently
+from glimpse.server.streams import Given, answers, opened, patiently
 from glimpse.v1 import embedding_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2_grpc, types_pb2
 
@@ -43,25 +42,24 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         self, requests: AsyncIterator[pb.StreamEmbedRequest], context: Context
     ) -> AsyncIterator[pb.StreamEmbedResponse]:
         """A stream of inputs."""
-        config = await first_config(self, requests)
-        source = source_of_backbone(self.rooms.backbones.find(config.backbone, "config.backbone"))
         deadline = deadline_of(context)
 
-        async def embed(item: types_pb2.Input | RequestError) -> pb.StreamEmbedResponse:
+        async def embed(given: Given) -> pb.StreamEmbedResponse:
             started = time.monotonic()
-            if isinstance(item, RequestError):
-                return pb.StreamEmbedResponse(result=pb.EmbedResult(status=item_status(item)))
             outcomes: list[Outcome]
             try:
-                current().spend(item)
-                outcomes = await patiently(lambda: embed_all(source, [item], ["input"], deadline), deadline)
+                if given.refusal:
+                    raise given.refusal
+                outcomes = await patiently(lambda: embed_all(source, [given.input], ["input"], deadline), deadline)
             except RequestError as refusal:
                 outcomes = [refusal]
-            [result] = _results(source, [item], outcomes, started)
+            [result] = _results(source, [given.input], outcomes, started)
             return pb.StreamEmbedResponse(result=result)
 
-        async for response in ordered(inputs_of(self, requests), embed, self.settings.stream_window, self.rooms.duty):
-            yield response
+        async with opened(self, requests) as config:
+            source = source_of_backbone(self.rooms.backbones.find(config.backbone, "config.backbone"))
+            async for response in answers(self, requests, embed):
+                yield response
 
     @unary
     async def ListBackbones(self, request: pb.ListBackbonesRequest, context: Context) -> pb.ListBackbonesResponse:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from glimpse.ledger import LabelRecord, Writer
 from glimpse.server import checks, names
+from glimpse.server.caller import current
 from glimpse.server.errors import already_exists, exhausted, failed_precondition, invalid
 from glimpse.server.messages import label_message
 from glimpse.server.prompts import prompt_directions
@@ -23,7 +25,7 @@ class LabelCalls(ResourceCalls):
         """A new label."""
         view, label_id = self.view(request.parent, "parent"), request.label_id
         checks.check_label_id(label_id, "label_id")
-        described = await self._described(view, request.label, ("display_name", "prompts"), context)
+        described = await self._described(view, request, ("display_name", "prompts"), context)
         checks.check_enum(request.label.role, pb.LabelRole.values(), "label.role")
         record = LabelRecord(label_id, role=request.label.role, **described)
 
@@ -62,7 +64,7 @@ class LabelCalls(ResourceCalls):
         paths = checks.mask_paths(request.update_mask.paths)
         if unknown := set(paths) - {"display_name", "prompts"}:
             raise invalid("UNKNOWN_FIELD", f"{sorted(unknown)[0]!r} cannot be updated", "update_mask")
-        changes = await self._described(view, request.label, paths, context)
+        changes = await self._described(view, request, paths, context)
 
         def plan() -> Callable[[Writer], tuple[LabelRecord, int]]:
             self.check_label(view, label_id, "label.name")
@@ -93,10 +95,14 @@ class LabelCalls(ResourceCalls):
         return pb.DeleteLabelResponse(revision=revision)
 
     async def _described(
-        self, view: CollectionView, given: pb.Label, paths: Sequence[str], context: Context
+        self,
+        view: CollectionView,
+        request: pb.CreateLabelRequest | pb.UpdateLabelRequest,
+        paths: Sequence[str],
+        context: Context,
     ) -> dict[str, Any]:
-        """The record's fields that these paths of a label set, its prompts embedded."""
-        fields: dict[str, Any] = {}
+        """The record's fields that these paths of a request's label set, its prompts embedded."""
+        given, fields = request.label, dict[str, Any]()
         if "display_name" in paths:
             checks.check_length(given.display_name, "label.display_name")
             fields["display_name"] = given.display_name
@@ -104,8 +110,9 @@ class LabelCalls(ResourceCalls):
             checks.check_prompts(given.prompts, "label.prompts")
             fields |= {"prompts": tuple(given.prompts), "prompt_vector": None}
             if given.prompts:
-                source, deadline = self.rooms.source_of(view), deadline_of(context)
-                [direction] = await prompt_directions(source, [given.prompts], ["label.prompts"], deadline)
+                source, deadline, caller = self.rooms.source_of(view), deadline_of(context), current()
+                spend = partial(caller.spend_texts, message=request)
+                [direction] = await prompt_directions(source, [given.prompts], ["label.prompts"], deadline, spend)
                 fields["prompt_vector"] = direction.astype("<f4").tobytes()
         return fields
 

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from glimpse.ledger import ShadowRecord, Writer
+from glimpse.server.access.scopes import Scope
 from glimpse.server.backbones import LoadedBackbone
+from glimpse.server.caller import current
 from glimpse.server.errors import Code, RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.messages import collection_message
 from glimpse.server.migrations import measure, migration_message
@@ -46,6 +48,8 @@ class MigrationCalls(ResourceCalls):
     async def GetMigration(self, request: pb.GetMigrationRequest, context: Context) -> pb.GetMigrationResponse:
         """How far it is."""
         view = self.view(request.collection, "collection", usable=False)
+        if request.measure:  # it loads and fits what the collection takes, once more
+            replace(current(), scope=Scope.ADMIN).check(view.record.id, "measure")
         shadow = shadow_of(view)
         migration = await migration_message(self.rooms, view, shadow)
         if request.measure:

@@ -1,21 +1,25 @@
 """Messages that do not parse reach their call as such, to be refused with a reason like any other bad input.
 
-By itself gRPC tells the caller that the server has failed.
+By itself gRPC tells the caller that the server has failed, and the log all about it.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
 # Of what is called: other services answer for themselves.
-_OURS = "/glimpse."
+_OURS = ("/glimpse.", "/grpc.health.v1.")
 _Handler = Any
 
 
+@dataclass(frozen=True, slots=True)
 class Unparsed:
-    """Stands for a message that is none."""
+    """Stands for a message that is none. `size`: of its bytes."""
+
+    size: int
 
 
 class Parsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
@@ -36,17 +40,18 @@ class Parsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         if handler is None or handler.request_deserializer is None or not method.startswith(_OURS):
             return handler
         if method not in self._kept:
-            self._kept[method] = _forgiving(handler)
+            self._kept[method] = forgiving(handler)
         return self._kept[method]
 
 
-def _forgiving(handler: Any) -> Any:
+def forgiving(handler: Any) -> Any:
+    """A method's handler that is given an Unparsed."""
     strict = handler.request_deserializer
 
     def parse(content: bytes) -> object:
         try:
             return strict(content)
         except DecodeError:
-            return Unparsed()
+            return Unparsed(len(content))
 
     return handler._replace(request_deserializer=parse)

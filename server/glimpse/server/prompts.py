@@ -1,6 +1,6 @@
 """Prompts as directions: each text embedded once, however many labels and calls share it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,9 +16,16 @@ _AT_ONCE = 128
 
 
 async def prompt_directions(
-    source: Source, prompts: Sequence[Sequence[str]], fields: Sequence[str], deadline: float
+    source: Source,
+    prompts: Sequence[Sequence[str]],
+    fields: Sequence[str],
+    deadline: float,
+    spend: Callable[[int], None] | None = None,
 ) -> list[Array]:
-    """The mean direction, (d,), of each list of prompts; `fields[i]` names the i-th list. Raises RequestError."""
+    """The mean direction, (d,), of each list of prompts; `fields[i]` names the i-th list. Raises RequestError.
+
+    `spend`: told how many texts there are to embed, before the first of them is.
+    """
     if isinstance(source.backbone, RequestError):
         raise source.backbone
     cache = source.backbone.prompts
@@ -33,6 +40,8 @@ async def prompt_directions(
             else:
                 unknown[text] = f"{field}[{position}]"
     texts_left = list(unknown)
+    if spend and texts_left:
+        spend(len(texts_left))
     for start in range(0, len(texts_left), _AT_ONCE):
         some = texts_left[start : start + _AT_ONCE]
         inputs = [types_pb2.Input(text=text) for text in some]

@@ -12,7 +12,7 @@ import numpy as np
 from glimpse.server.caller import connected, current
 from glimpse.server.catalog import Catalog
 from glimpse.server.door import Door
-from glimpse.server.duty import Duty, stopping
+from glimpse.server.duty import Duty
 from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted, invalid
 from glimpse.server.parsing import Unparsed
 
@@ -28,7 +28,8 @@ INTERNAL = RequestError(grpc.StatusCode.INTERNAL, "INTERNAL", "internal error; t
 def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Context], Awaitable[R]]:
     """A call with one answer: deliberate errors reach the caller, others the log.
 
-    A service that `refreshes` sees all that was committed when the call began, by whichever server.
+    A service that `refreshes` sees all that was committed when the call began, by whichever server; one that is there
+    `at_the_end` answers while the server stops, too.
     """
 
     @functools.wraps(method)
@@ -36,10 +37,9 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
         try:
             connected(context.peer())
             _door_of(self).enter()
-            size, duty = check_size(self, request), duty_of(self)
-            current().spend(request)
+            size, duty = received(self, request), duty_of(self)
             duty.check(size)
-            with duty.of(size):
+            with duty.of(size, at_the_end=getattr(self, "at_the_end", False)):
                 if getattr(self, "refreshes", False):
                     catalog: Catalog = self.rooms.catalog  # type: ignore[attr-defined]
                     if catalog.shared:
@@ -47,7 +47,7 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
                 return await method(self, request, context)
         except Exception as error:  # anything unexpected is told the caller as INTERNAL and logged
             refusal = _refusal(error, method.__name__)
-        await _abort(context, refusal)
+        await abort(context, refusal)
 
     return answer
 
@@ -62,29 +62,43 @@ def streaming(
         try:
             connected(context.peer())
             _door_of(self).enter()
-            if duty_of(self).stopping.is_set():
-                raise stopping()
-            async for response in method(self, requests, context):
-                yield response
+            with duty_of(self).stream():
+                async for response in method(self, requests, context):
+                    yield response
             return
         except Exception as error:  # as above
             refusal = _refusal(error, method.__name__)
-        await _abort(context, refusal)
+        await abort(context, refusal)
 
     return answer
 
 
-def check_size(servicer: Any, request: Any) -> int:
-    """A message's bytes. Raises RequestError where they are none, or over the limit (gRPC refuses only far more)."""
-    if isinstance(request, Unparsed):
-        raise invalid("MESSAGE_UNPARSABLE", "the bytes sent are no message of this call")
-    size: int = request.ByteSize()
+def size_of(request: Any) -> int:
+    """The bytes of a message, or of what is none."""
+    size: int = request.size if isinstance(request, Unparsed) else request.ByteSize()
+    return size
+
+
+def received(servicer: Any, request: Any) -> int:
+    """The size of a message, which counts against its caller's limits whatever it is; of what is none too.
+
+    Raises RequestError; likewise where it is no message, or over the server's limit (gRPC refuses only far more).
+    """
+    size = size_of(request)
+    current().spend(request, size)
+    check_message(request)
     most = servicer.settings.max_message_bytes
     if size > most:
         raise exhausted(
             "MESSAGE_TOO_LARGE", f"a message of {size} bytes; at most {most}. Send fewer inputs in one call"
         )
     return size
+
+
+def check_message(request: Any) -> None:
+    """Raises RequestError where it is none."""
+    if isinstance(request, Unparsed):
+        raise invalid("MESSAGE_UNPARSABLE", "the bytes sent are no message of this call")
 
 
 def duty_of(servicer: Any) -> Duty:
@@ -112,7 +126,8 @@ def _refusal(error: Exception, name: str) -> RequestError:
     return refusal
 
 
-async def _abort(context: Context, refusal: RequestError) -> NoReturn:
+async def abort(context: Context, refusal: RequestError) -> NoReturn:
+    """Ends a call with its refusal."""
     status = call_status(refusal)
     await context.abort(status.code, status.details, status.trailing_metadata)
     raise AssertionError("abort raises")

@@ -1,17 +1,19 @@
 """ServerService: what this server is and how it is doing."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import onnxruntime
 
 from glimpse.fewshot import Decision
 from glimpse.server.backbones import LoadedBackbone
+from glimpse.server.caller import current
 from glimpse.server.context import Rooms
 from glimpse.server.observing.figures import MethodFigures
 from glimpse.server.observing.state import ledger_kind
 from glimpse.server.observing.versions import versions
-from glimpse.server.rpc import Context
+from glimpse.server.rpc import Context, unary
 from glimpse.v1 import server_service_pb2 as pb
 from glimpse.v1 import server_service_pb2_grpc
 
@@ -21,20 +23,24 @@ _LIMITS = [field.name for field in pb.Limits.DESCRIPTOR.fields]
 class ServerService(server_service_pb2_grpc.ServerServiceServicer):
     """See the contract."""
 
+    #: See rpc.unary.
+    at_the_end = True
+
     def __init__(self, rooms: Rooms) -> None:
         self.rooms = rooms
+        self.settings = rooms.settings
 
-    # Not `unary`: it is answered while the server stops, too.
+    @unary
     async def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Context) -> pb.GetServerInfoResponse:
-        """All of it."""
-        rooms = self.rooms
-        catalog, decisions = rooms.catalog, rooms.answered.total.decisions
+        """All of it; of collections, what has to do with those that the caller may read."""
+        rooms, catalog, may = self.rooms, self.rooms.catalog, current().may
+        decisions = _decisions(rooms)
         return pb.GetServerInfoResponse(
             versions=pb.Versions(**versions()),
             limits=pb.Limits(**{name: getattr(rooms.settings, name) for name in _LIMITS}),
             providers=onnxruntime.get_available_providers(),
             backbones=[_backbone(one) for one in rooms.backbones],
-            collection_count=len(list(catalog)),
+            collection_count=sum(may(view.record.id) for view in catalog),
             ledger=pb.LedgerState(
                 kind=ledger_kind(rooms), revision=catalog.tracker.revision, head=catalog.tracker.head
             ),
@@ -46,6 +52,15 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
             calls=[_figures(rpc, one) for rpc, one in sorted(rooms.calls.methods.items())],
             decisions=pb.DecisionFigures(**{one.value: decisions[one] for one in Decision}),
         )
+
+
+def _decisions(rooms: Rooms) -> Mapping[Decision, int]:
+    """Of the collections that the caller may read; those that were deleted, or count together, for who may read all."""
+    caller = current()
+    if caller.everywhere:
+        return rooms.answered.total.decisions
+    mine = [tally.decisions for view, tally in rooms.answered if caller.may(view.record.id)]
+    return {one: sum(decisions[one] for decisions in mine) for one in Decision}
 
 
 def _backbone(backbone: LoadedBackbone) -> pb.BackboneState:

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     drain_seconds: Annotated[float, Field(ge=0, description="how long running calls may finish")] = 20.0
 
     metrics_listen: str | None = Field(None, description="HOST:PORT of the metrics for Prometheus; none: nowhere")
+    metrics_insecure: bool = Field(False, description="the metrics on an address that others reach, for all who do")
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     audit_log: str | None = Field(None, description="file of the audit; none: the log")

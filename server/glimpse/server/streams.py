@@ -3,38 +3,67 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from glimpse.server.duty import Duty, stopping
 from glimpse.server.errors import RequestError, invalid
-from glimpse.server.rpc import check_size
+from glimpse.server.parsing import Unparsed
+from glimpse.server.rpc import duty_of, received, size_of
 from glimpse.v1 import types_pb2
 
 T = TypeVar("T")
 R = TypeVar("R")
+# Of a caller who leaves, the end of his messages is here a moment before word that he has left, by which his call is
+# cancelled: a millisecond where there is little to do.
+_PARTING = 0.02
 
 
-async def first_config(servicer: Any, requests: AsyncIterator[Any]) -> Any:
-    """The stream's first message's config. Raises RequestError where it carries none."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a later message of a stream gives: its input (of one that is refused, no more than its id), its bytes."""
+
+    input: types_pb2.Input
+    size: int
+    refusal: RequestError | None = None
+
+
+@asynccontextmanager
+async def opened(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """The config that a stream's first message carries, whose bytes are held while the context is open.
+
+    Raises RequestError.
+    """
     first = await anext(requests, None)
-    if first is not None:
-        check_size(servicer, first)
+    if first is None:
+        await asyncio.sleep(_PARTING)
+    size = 0 if first is None else received(servicer, first)
     if first is None or first.WhichOneof("message") != "config":
         raise invalid("CONFIG_REQUIRED", "the first message of the stream carries its config", "config")
-    return first.config
+    duty_of(servicer).check(size)
+    with duty_of(servicer).keeping(size):
+        yield first.config
 
 
-async def inputs_of(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[types_pb2.Input | RequestError]:
-    """The inputs of every later message; a message that is no good stands as its refusal, in its place."""
+def answers(servicer: Any, requests: AsyncIterator[Any], work: Callable[[Given], Awaitable[R]]) -> AsyncIterator[R]:
+    """What `work` finds of each later message. Raises as `ordered`."""
+    given, window = _given(servicer, requests), servicer.settings.stream_window
+    return ordered(given, work, window, duty_of(servicer), lambda one: one.size)
+
+
+async def _given(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[Given]:
     async for request in requests:
+        size = size_of(request)
         try:
-            check_size(servicer, request)
+            received(servicer, request)
             if request.WhichOneof("message") != "input":
                 raise invalid("INPUT_REQUIRED", "every message after the first carries an input", "input")
         except RequestError as refusal:
-            yield refusal
+            known = "" if isinstance(request, Unparsed) else request.input.id
+            yield Given(types_pb2.Input(id=known), size, refusal)
         else:
-            yield request.input
+            yield Given(request.input, size)
 
 
 async def patiently(work: Callable[[], Awaitable[R]], deadline: float) -> R:
@@ -55,11 +84,15 @@ async def patiently(work: Callable[[], Awaitable[R]], deadline: float) -> R:
 
 
 async def ordered(
-    inputs: AsyncIterator[T], work: Callable[[T], Awaitable[R]], window: int, duty: Duty
+    inputs: AsyncIterator[T],
+    work: Callable[[T], Awaitable[R]],
+    window: int,
+    duty: Duty,
+    size: Callable[[T], int] = lambda _: 0,
 ) -> AsyncIterator[R]:
     """Works on up to `window` inputs at once and yields in their order; reads no further ahead than that.
 
-    Nor does it where the requests being answered take all the memory they may.
+    Nor does it where the requests being answered take all the memory they may. `size`: of an input, in bytes.
 
     Raises RequestError UNAVAILABLE, after what was begun is answered, when the server stops.
     """
@@ -68,14 +101,20 @@ async def ordered(
     running: set[asyncio.Future[R]] = set()
 
     async def answer(item: T) -> R:
-        with duty.of(item.ByteSize() if isinstance(item, types_pb2.Input) else 0):
+        with duty.of(size(item)):
             return await work(item)
 
-    async def feed() -> None:
+    async def feed() -> float:
+        """Until the inputs end; returns when that was."""
         try:
-            async for item in inputs:
+            while True:
+                # Before anything is read: what is in nobody's account yet would be held as well.
                 await slots.acquire()
                 await duty.room()
+                try:
+                    item = await anext(inputs)
+                except StopAsyncIteration:
+                    return time.monotonic()
                 task = asyncio.ensure_future(answer(item))
                 running.add(task)
                 task.add_done_callback(running.discard)
@@ -94,7 +133,7 @@ async def ordered(
         while (task := await tasks.get()) is not None:
             yield await task
             slots.release()
-        await feeder
+        await asyncio.sleep(await feeder + _PARTING - time.monotonic())
     finally:
         feeder.cancel()
         refuser.cancel()

@@ -53,7 +53,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         return await continuation(handler_call_details)
 
     async def _admit(self, method: str, metadata: _Metadata) -> None:
-        """Enters whoever calls, his requests a second and scope checked. Raises RequestError."""
+        """Enters whoever calls; that he still may, his requests a second and scope are checked. Raises RequestError."""
         presented, need = _presented(metadata), need_of(method)
         if presented is not None:
             caller = await self._find(presented)
@@ -63,11 +63,13 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
             caller = _NOBODY
         # First, so that what is refused is told of him; and counted, so that it costs him too.
         enter(caller := replace(caller, scope=need.scope))
+        caller.recheck()
         if caller.meter:
             caller.meter.spend(requests=1)
         caller.check_need(need)
 
     async def _find(self, presented: str) -> Caller:
+        """Whose it is, whether it has ended or not. Raises RequestError."""
         if presented.startswith(PREFIX):
             return self._keyring.find(presented)
         if self._tokens is None:
@@ -77,7 +79,10 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
 
 @asynccontextmanager
 async def open_gate(settings: Settings, catalog: Catalog) -> AsyncIterator[Gate]:
-    """The gate that the settings ask for; its keys follow the ledger's. Raises SettingsError and LedgerError."""
+    """The gate that the settings ask for, whose keys follow the ledger's and the issuer's.
+
+    Raises SettingsError and LedgerError.
+    """
     limits = Limits(settings.key_requests_per_second, settings.key_inputs_per_second, settings.key_bytes_per_second)
     keyring = Keyring(lambda: catalog.read(lambda ledger: ledger.keys()), limits)
     await keyring.reload()
@@ -87,11 +92,14 @@ async def open_gate(settings: Settings, catalog: Catalog) -> AsyncIterator[Gate]
         from glimpse.server.access.tokens import Tokens
 
         tokens = Tokens.of(settings, limits)
-    following = asyncio.create_task(keyring.follow(catalog.tracker.keys_changed))
+    following = [asyncio.create_task(keyring.follow(catalog.tracker.keys_changed))]
+    if tokens:
+        following.append(asyncio.create_task(tokens.follow()))
     try:
         yield Gate(keyring, tokens, required=requires_auth(settings))
     finally:
-        following.cancel()
+        for task in following:
+            task.cancel()
 
 
 def _presented(metadata: _Metadata) -> str | None:

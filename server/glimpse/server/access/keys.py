@@ -69,7 +69,7 @@ class Keyring:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     def find(self, key: str) -> Caller:
-        """Whose key it is. Raises RequestError UNAUTHENTICATED."""
+        """Whose key it is, or was: see Caller.recheck. Raises RequestError UNAUTHENTICATED."""
         parts = _KEY.fullmatch(key)
         key_id, secret = parts.groups() if parts else ("", "")
         record = self._records.get(key_id)
@@ -77,11 +77,10 @@ class Keyring:
         same = hmac.compare_digest(_hash(salt, secret), wanted)
         if not same or record is None:
             raise unknown("there is no such key")
-        # Whoever has the secret may know what became of it.
-        self._check(key_id)
         return self._callers[key_id]
 
     def _check(self, key_id: str) -> None:
+        # Whoever has the secret may know what became of it.
         record = self._records[key_id]
         if record.revoke_time is not None:
             raise revoked(f"key {record.name!r} was revoked")

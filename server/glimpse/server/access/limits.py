@@ -14,6 +14,7 @@ from glimpse.server.errors import exhausted
 
 # Of a bucket: what the clock's rounding may leave out, so that whoever waited as long as he was told passes.
 _SLACK = 1e-6
+_LINES_PER_SECOND = 10.0
 Clock = Callable[[], float]
 
 
@@ -47,6 +48,10 @@ class Bucket:
         missing = min(amount, self._most) - self._level
         return missing / self._rate if missing > _SLACK * self._most else 0.0
 
+    def give(self, amount: float) -> None:
+        """Puts back what was taken for nothing."""
+        self._level = min(self._most, self._level + amount)
+
     def take(self, amount: float) -> None:
         """Takes it, into debt where that is more than there is."""
         self._level -= amount
@@ -57,6 +62,8 @@ class Meter:
 
     def __init__(self, limits: Limits, clock: Clock = time.monotonic) -> None:
         self.limits = limits
+        #: Lines that are written of what is refused him: however often he asks, the disk does not fill.
+        self.lines = Lines(clock)
         rates = (limits.requests_per_second, limits.inputs_per_second, limits.bytes_per_second)
         self._buckets = [None if rate is None else Bucket(rate, clock) for rate in rates]
 
@@ -74,6 +81,15 @@ class Meter:
         message = f"over this key's limit of {longest}"
         raise exhausted("RATE_LIMITED", message, math.ceil(1_000 * max(again.values())) / 1_000)
 
+    def spend_more(self, inputs: int, beside: int) -> None:
+        """Takes so many inputs more, for a call that spent `beside`; or none, and gives those back. Raises as `spend`.
+
+        Together, as they are asked for together again: where a second holds less than both, neither alone would do.
+        """
+        if bucket := self._buckets[1]:
+            bucket.give(beside)
+        self.spend(inputs=inputs + beside)
+
     def _waits(self, asked: tuple[int, int, int]) -> dict[str, float]:
         """How long, by the limit that is in the way."""
         waits = {}
@@ -81,6 +97,23 @@ class Meter:
             if bucket and amount and (seconds := bucket.wait(amount)):
                 waits[f"{rate:g} {name} a second"] = seconds
         return waits
+
+
+class Lines:
+    """Of one kind, in a log: so many a second are written, and others counted."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._bucket = Bucket(_LINES_PER_SECOND, clock)
+        self._left_out = 0
+
+    def next(self) -> int | None:
+        """How many were left out before this one; None: it is to be left out itself."""
+        if self._bucket.wait(1):
+            self._left_out += 1
+            return None
+        self._bucket.take(1)
+        left_out, self._left_out = self._left_out, 0
+        return left_out
 
 
 _NOUNS = ("requests", "inputs", "bytes")

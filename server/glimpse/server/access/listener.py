@@ -1,10 +1,13 @@
 """Where the server listens, and in what: TLS, or plain text where nobody else listens in."""
 
 import ipaddress
+import logging
 
 import grpc
 
 from glimpse.server.settings import Settings, SettingsError
+
+logger = logging.getLogger(__name__)
 
 
 def credentials_of(settings: Settings) -> grpc.ServerCredentials | None:
@@ -41,6 +44,16 @@ def requires_auth(settings: Settings) -> bool:
     if settings.require_auth is not None:
         return settings.require_auth
     return settings.jwt_issuer is not None or (settings.tls_cert is not None and not is_loopback(settings.listen))
+
+
+def warn_where_open(settings: Settings, listen: str) -> None:
+    """Logs that whoever reaches HOST:PORT may do everything, where that is so."""
+    if not (requires_auth(settings) or settings.tls_client_ca or is_loopback(listen)):
+        logger.warning(
+            "whoever reaches %s may read, change and delete everything: nobody is asked for a key. Set require_auth "
+            "(GLIMPSE_REQUIRE_AUTH=1; `glimpse keys create` makes keys), or see to it that only friends reach it",
+            listen,
+        )
 
 
 def bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials | None) -> str:

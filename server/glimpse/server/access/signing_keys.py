@@ -1,7 +1,8 @@
-"""An issuer's public keys (RFC 7517), from a file or an HTTPS URL: kept, renewed, and looked up anew when one is new.
+"""An issuer's public keys (RFC 7517), from a file or an HTTPS URL: kept, and read anew now and then or for a new one.
 
 An issuer rotates its keys by publishing a new one beside the old before it signs with it, and removes the old one when
-what it signed has expired. Keys read before are used on while they cannot be read anew.
+what it signed has expired. Keys read before are used on while they cannot be read anew, and nobody waits for that who
+has one of them.
 """
 
 import asyncio
@@ -45,9 +46,8 @@ class SigningKeys:
 
     async def find(self, key_id: str | None) -> PyJWK:
         """The key of an id; None: the only key there is. Raises RequestError."""
-        key = self._known(key_id)
-        if key is None or self._clock() - self._read_at > self._seconds:
-            await self._renew(key_id)
+        if (key := self._known(key_id)) is None:
+            await self._renew(lambda: self._known(key_id) is not None)
             key = self._known(key_id)
         if key is None:
             if not self._keys:
@@ -55,23 +55,29 @@ class SigningKeys:
             raise unknown("the token is signed with a key that its issuer does not publish")
         return key
 
+    async def follow(self) -> None:
+        """Reads them whenever they are old, in the background, whether anybody asks or not."""
+        while True:
+            await self._renew(lambda: self._clock() - self._read_at < self._seconds)
+            await asyncio.sleep(max(self._pause, self._read_at + self._seconds - self._clock()))
+
     def _known(self, key_id: str | None) -> PyJWK | None:
         if key_id is None and len(self._keys) == 1:
             return next(iter(self._keys.values()))
         return self._keys.get(key_id)
 
-    async def _renew(self, key_id: str | None) -> None:
-        """Reads the keys, unless that was just done or tried."""
+    async def _renew(self, done: Callable[[], bool]) -> None:
+        """Reads the keys, unless that was just tried, or done by whoever held the lock before."""
         async with self._lock:
             now = self._clock()
-            fresh = self._known(key_id) is not None and now - self._read_at <= self._seconds
-            if fresh or now - self._tried_at < self._pause:
+            if done() or now - self._tried_at < self._pause:
                 return
             self._tried_at = now
             try:
                 keys = await asyncio.to_thread(self._read)
-            except (OSError, ValueError, PyJWTError) as error:
-                logger.warning("the issuer's keys cannot be read: %s", error)
+            except Exception as error:  # whatever it is, they are tried again
+                expected = isinstance(error, OSError | ValueError | PyJWTError)
+                logger.warning("the issuer's keys cannot be read: %s", error, exc_info=not expected)
                 self._tried_at = self._clock()  # those who waited meanwhile need not wait as long again
                 return
             self._keys = {key.key_id: key for key in keys if key.public_key_use in ("sig", None)}

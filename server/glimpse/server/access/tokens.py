@@ -66,8 +66,12 @@ class Tokens:
         # A signature takes as long to verify as a Classify: half a millisecond.
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
+    async def follow(self) -> None:
+        """Learns of keys that the issuer publishes or takes back."""
+        await self._keys.follow()
+
     async def find(self, token: str) -> Caller:
-        """Whose token it is. Raises RequestError."""
+        """Whose token it is; see Caller.recheck. Raises RequestError."""
         digest = hashlib.sha256(token.encode()).digest()
         known = self._verified.get(digest)
         try:
@@ -81,7 +85,6 @@ class Tokens:
             # Its message may repeat a claim.
             raise unknown(f"the token is not good ({type(error).__name__})") from error
         _remember(self._verified, digest, known)
-        known.caller.recheck()
         return known.caller
 
     def _caller(self, claims: dict[str, Any]) -> Caller:

@@ -1,4 +1,4 @@
-"""Who wrote what: one line for each call that writes, on the logger `glimpse.audit`."""
+"""Who wrote what: one line for each call that writes, on the logger `glimpse.audit`, and for those that may not."""
 
 import logging
 from typing import Any
@@ -26,9 +26,13 @@ def is_write(rpc: str) -> bool:
     return rpc in _WRITES
 
 
-def write(rpc: str, caller: str, request: Any, response: Any, code: str, reason: str) -> None:
-    """One line. `response`: None of a call that was refused."""
-    collection, subjects = _subjects(request, response)
+def write(rpc: str, caller: str, request: Any, response: Any, code: str, reason: str, left_out: int = 0) -> None:
+    """One line.
+
+    `request`: None of a call that the gate refused, before anything of it was read; `response`: of one that was refused
+    anywhere. `left_out`: lines of the caller's that were not written before this one.
+    """
+    collection, subjects = _subjects(request, response) if request is not None else ("", [])
     told = {
         "rpc": rpc,
         "code": code,
@@ -39,6 +43,8 @@ def write(rpc: str, caller: str, request: Any, response: Any, code: str, reason:
         "subject_count": len(subjects),
         "revision": response.revision if response is not None else 0,
     }
+    if left_out:
+        told["left_out"] = left_out
     text = " ".join(f"{name}={value if isinstance(value, int) else repr(value)}" for name, value in told.items())
     logger.info("%s", text, extra={"fields": told})
 

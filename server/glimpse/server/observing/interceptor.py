@@ -1,6 +1,5 @@
 """Watches every call, from outside all that may refuse it."""
 
-import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
@@ -66,13 +65,6 @@ def _watched(handler: Any, watch: Callable[[Context], Watch]) -> Any:
     make = _MAKE[handler.request_streaming, handler.response_streaming]
     if handler.response_streaming:
         many = handler.stream_stream if handler.request_streaming else handler.unary_stream
-        if inspect.iscoroutinefunction(many):  # which writes its answers itself, as that of a health's Watch
-
-            async def wrote(requests: Any, context: Context) -> None:
-                with watch(context):
-                    await many(requests, context)
-
-            return make(wrote, handler.request_deserializer, handler.response_serializer)
 
         async def answers(requests: Any, context: Context) -> AsyncIterator[Any]:
             with watch(context):

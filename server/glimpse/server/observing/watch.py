@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from glimpse.server import caller
+from glimpse.server.access.limits import Lines
 from glimpse.server.observing import audit, metrics, stages
 from glimpse.server.observing.call import REQUEST_ID, Call
 from glimpse.server.observing.figures import CallFigures
@@ -21,6 +22,10 @@ Code = grpc.StatusCode
 _DETAILS = "grpc-status-details-bin"
 # A caller whose deadline passes cancels, and that is here before the deadline is: by a message's way, in seconds.
 _TRANSIT = 0.1
+# A write that is refused so was not begun, and could be asked for ever so often.
+_TURNED_AWAY = {Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.RESOURCE_EXHAUSTED}
+# Who has no key fills no disk: past so many lines a second, strangers are counted in the metrics alone.
+_strangers = Lines()
 
 
 class Watch:
@@ -44,8 +49,17 @@ class Watch:
         self._figures.in_flight -= 1
         code, reason = ended(self._context, error)
         tell(self._call, code, reason, seconds, self._figures, self._span, self._peer)
-        if self.request is not None and audit.is_write(self._call.rpc):
-            audit.write(self._call.rpc, caller.current().name, self.request, self.response, code.name, reason)
+        if audit.is_write(self._call.rpc):
+            self._audit(code, reason)
+
+    def _audit(self, code: Code, reason: str) -> None:
+        who = caller.current()
+        # Without a message it was refused at the gate: a stranger, of whom there is nothing to tell.
+        left_out = None if self.request is None else 0
+        if code in _TURNED_AWAY and who.meter:
+            left_out = who.meter.lines.next()
+        if left_out is not None:
+            audit.write(self._call.rpc, who.name, self.request, self.response, code.name, reason, left_out)
 
 
 def tell(call: Call, code: Code, reason: str, seconds: float, figures: CallFigures, span: Any, peer: str) -> None:
@@ -57,7 +71,7 @@ def tell(call: Call, code: Code, reason: str, seconds: float, figures: CallFigur
     if span is not None and stages.tracing is not None:
         stages.tracing.end(span, code.value[0], {"glimpse.reason": reason, "enduser.id": name})
     level = logging.INFO if not well or audit.is_write(call.rpc) else logging.DEBUG
-    if not logger.isEnabledFor(level):
+    if not logger.isEnabledFor(level) or (_is_strangers(call.rpc, code, name) and _strangers.next() is None):
         return
     fields = {
         "rpc": call.rpc,
@@ -70,6 +84,11 @@ def tell(call: Call, code: Code, reason: str, seconds: float, figures: CallFigur
     outcome = f"{code.name} {reason}".rstrip()
     text = f"{call.rpc}: {outcome} after {seconds * 1e3:.1f} ms, for {name or 'anyone'} at {peer or 'nowhere'}"
     logger.log(level, "%s", text, extra={"fields": fields})
+
+
+def _is_strangers(rpc: str, code: Code, name: str) -> bool:
+    """Whether anybody could have made a line of this call, without a key where one is asked for."""
+    return not name and (code is Code.UNAUTHENTICATED or rpc.startswith("Health/"))
 
 
 def ended(context: Context, error: BaseException | None) -> tuple[Code, str]:

@@ -3,13 +3,14 @@
 Loads nothing of the server: a proxy forwards, and has no need of encoders.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 from ray.serve._private.proxy_request_response import gRPCStreamingType as Kind
 
+from glimpse.server import parsing
 from glimpse.server.services import add_services
 
 #: The metadata in which a replica finds how many seconds the caller still waits. Serve itself does not say.
@@ -22,8 +23,25 @@ Handler = Callable[[Any, Any], Any]
 def add_to_proxy(servicer: Any, server: Any) -> None:
     """For `grpc_servicer_functions`: every service of ours. `servicer` stands for whatever Serve calls in its place."""
     server.service_handler_factory = _watched(server.service_handler_factory)
-    add_services(server, servicer, servicer, servicer, servicer)
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    forgiving: Any = _Forgiving(server)
+    add_services(forgiving, servicer, servicer, servicer, servicer)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, forgiving)
+
+
+class _Forgiving:
+    """Stands for the proxy's server where services are added to it: what does not parse is for replicas to refuse."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+
+    def add_generic_rpc_handlers(self, _: object) -> None:
+        """These are the registered ones, in another form: added with them."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """As the server's own."""
+        forgiving = {name: parsing.forgiving(handler) for name, handler in handlers.items()}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, forgiving),))
+        self._server.add_registered_method_handlers(service, forgiving)
 
 
 def _watched(make: Callable[..., Handler]) -> Callable[..., Handler]:

@@ -14,11 +14,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from glimpse.ledger import DataFolderInUse, FolderLock
 from glimpse.server.access.gate import Gate, open_gate
+from glimpse.server.access.listener import warn_where_open
 from glimpse.server.classification_service import ClassificationService
 from glimpse.server.collection_service import CollectionService
 from glimpse.server.context import Rooms
 from glimpse.server.embedding_service import EmbeddingService
-from glimpse.server.health_check import ALIVE
+from glimpse.server.errors import RequestError
+from glimpse.server.health import known_service
 from glimpse.server.observing import logs
 from glimpse.server.observing.exposition import exposed
 from glimpse.server.observing.interceptor import Observer
@@ -26,6 +28,7 @@ from glimpse.server.observing.stages import traced
 from glimpse.server.on_ray.calls import Calls, Context
 from glimpse.server.on_ray.options import Options, settings_of
 from glimpse.server.rooms import open_rooms
+from glimpse.server.rpc import abort
 from glimpse.server.server_service import ServerService
 from glimpse.server.services import SERVICES, add_services
 from glimpse.server.settings import Settings
@@ -43,12 +46,13 @@ class Replica:
         """With the settings of this node's variables. Raises SettingsError, BundleError and LedgerError."""
         self._patience, settings = options.ledger_patience_seconds, settings_of(options)
         logs.configure(settings)
+        warn_where_open(settings, "0.0.0.0:")  # Serve's proxy is everywhere
         async with AsyncExitStack() as stack:
             if options.max_replicas > 1:
                 settings = _apart(settings, stack)
             await stack.enter_async_context(traced(os.environ))
             self.rooms = await stack.enter_async_context(open_rooms(settings))
-            stack.enter_context(exposed(settings.metrics_listen, self.rooms))
+            stack.enter_context(exposed(settings, self.rooms))
             gate = await stack.enter_async_context(open_gate(settings, self.rooms.catalog))
             for backbone in self.rooms.backbones:
                 await backbone.warm_up()
@@ -86,10 +90,12 @@ class Replica:
 class _Health:
     """grpc.health.v1, for the client's wait_ready: a replica that is asked serves."""
 
-    async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> object:  # noqa: N802
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> object:  # noqa: N802
         """Of the server, or one of its services."""
-        if request.service not in ("", ALIVE, *SERVICES):
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"there is no service {request.service!r}")
+        try:
+            known_service(request)
+        except RequestError as refusal:
+            await abort(context, refusal)
         return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 
     async def List(self, _: object, context: Context) -> None:  # noqa: N802

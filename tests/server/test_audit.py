@@ -1,0 +1,138 @@
+"""Writes that were refused are told of, and nobody fills a disk by asking for them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from server.test_access import about, bearer, call
+from server.test_observing import soon
+
+from glimpse.client import Client
+from glimpse.server.access.limits import Lines
+from glimpse.v1 import collection_service_pb2 as collections
+from support.keys import make_key, run_keys, until_known
+from support.metrics import samples
+from support.server import ServerProcess
+from support.status import refused
+
+CODE = grpc.StatusCode
+SERVICE = "/glimpse.v1.CollectionService"
+
+
+class Place:
+    """A server that requires keys and writes an audit."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.server = server
+
+    def lines(self, **wanted: object) -> list[dict[str, Any]]:
+        """Of the audit, those with these values."""
+        told = [json.loads(line) for line in (self.server.folder / "audit.jsonl").read_text().splitlines()]
+        return [one for one in told if {name: one.get(name) for name in wanted} == wanted]
+
+    def key(self, name: str, scope: str, *options: str) -> str:
+        key = make_key(self.server.folder, name, scope, *options)
+        until_known(self.server.address, key)
+        return key
+
+
+@pytest.fixture(scope="module")
+def place(bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("audit")
+    settings = {"require_auth": True, "audit_log": folder / "audit.jsonl", "metrics_listen": "127.0.0.1:0"}
+    with ServerProcess(folder, bundles[0], **settings) as server:
+        place = Place(server)
+        with Client(server.address, api_key=place.key("admin", "admin")) as client:
+            client.create_collection("birds")
+        yield place
+
+
+def test_a_write_for_which_a_keys_scope_is_too_little_is_told(place: Place) -> None:
+    key = place.key("reader", "read")
+    for rpc in ("EnrollExamples", "DeleteCollection"):
+        with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED"):
+            call(place.server.address, f"{SERVICE}/{rpc}", about("birds")[rpc], bearer(key))
+    told = soon(lambda: found if len(found := place.lines(caller="reader")) == 2 else None)
+    assert [one["rpc"].partition("/")[2] for one in told] == ["EnrollExamples", "DeleteCollection"]
+    # Of a message that nobody read there is nothing to tell.
+    for one in told:
+        assert (one["code"], one["reason"]) == ("PERMISSION_DENIED", "SCOPE_REQUIRED")
+        assert (one["collection"], one["subjects"], one["revision"]) == ("", [], 0)
+        assert one["request_id"]
+        assert one["time"]
+
+
+def test_a_write_to_a_collection_that_is_not_the_keys_names_it(place: Place) -> None:
+    key = place.key("of-fish", "admin", "--collection", "fish")
+    with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED"):
+        call(place.server.address, f"{SERVICE}/DeleteCollection", about("birds")["DeleteCollection"], bearer(key))
+    [line] = soon(lambda: place.lines(caller="of-fish"))
+    assert (line["reason"], line["collection"]) == ("SCOPE_REQUIRED", "birds")
+
+
+def test_a_write_over_a_limit_and_one_by_a_key_that_was_revoked_are_told(place: Place) -> None:
+    slow, gone = place.key("slow", "enroll", "--requests-per-second", "0.001"), place.key("gone", "enroll")
+    assert run_keys(place.server.folder, "revoke", "gone").returncode == 0
+    until_known(place.server.address, gone, known=False)
+    request = collections.DeleteLabelRequest(name="collections/birds/labels/none")
+    for key, code, reason in (
+        (slow, CODE.RESOURCE_EXHAUSTED, "RATE_LIMITED"),
+        (gone, CODE.UNAUTHENTICATED, "CREDENTIALS_REVOKED"),
+    ):
+        with refused(code, reason):
+            call(place.server.address, f"{SERVICE}/DeleteLabel", request, bearer(key))
+    for name, reason in (("slow", "RATE_LIMITED"), ("gone", "CREDENTIALS_REVOKED")):
+        [line] = soon(lambda name=name: place.lines(caller=name, rpc="CollectionService/DeleteLabel"))  # type: ignore[misc]
+        assert line["reason"] == reason
+    audit = (place.server.folder / "audit.jsonl").read_text()
+    for key in (slow, gone):
+        assert key.rpartition("_")[2] not in audit
+
+
+def test_strangers_are_counted_and_fill_neither_audit_nor_log(place: Place) -> None:
+    address, before = place.server.address, len(place.lines())
+    method, count = f"{SERVICE}/DeleteCollection", 300
+    with grpc.insecure_channel(address) as channel:
+        for header in ((), (bearer("glimpse_made-up"),)):
+            calls = [channel.unary_unary(method, None, None).future(b"", metadata=header) for _ in range(count // 2)]
+            assert {one.code() for one in calls} == {CODE.UNAUTHENTICATED}
+
+    def counted() -> float:
+        told = samples(place.server, "glimpse_requests_total")
+        return sum(value for (code, _, rpc), value in told.items() if (code, rpc) == ("UNAUTHENTICATED", method[12:]))
+
+    soon(lambda: counted() == count)
+    assert len(place.lines()) == before
+    assert sum("DeleteCollection: UNAUTHENTICATED" in line for line in place.server.log().splitlines()) < count / 2
+
+
+def test_a_key_that_asks_again_and_again_fills_no_audit_and_what_was_left_out_is_told(place: Place) -> None:
+    key, count = place.key("eager", "read"), 300
+    with grpc.insecure_channel(place.server.address) as channel:
+        method = channel.unary_unary(f"{SERVICE}/DeleteCollection", None, None)
+
+        def ask() -> None:
+            method.future(b"", metadata=(bearer(key),)).exception()
+
+        asked = [method.future(b"", metadata=(bearer(key),)) for _ in range(count)]
+        assert {one.code() for one in asked} == {CODE.PERMISSION_DENIED}
+        assert 10 <= len(place.lines(caller="eager")) < count / 2
+
+        def told() -> bool:
+            ask()
+            return any(one.get("left_out") for one in place.lines(caller="eager"))
+
+        soon(told)
+
+
+def test_lines_come_so_many_a_second_with_the_number_of_those_between() -> None:
+    now = [0.0]
+    lines = Lines(lambda: now[0])
+    assert [lines.next() for _ in range(13)] == [0] * 10 + [None] * 3
+    now[0] += 0.1
+    assert [lines.next(), lines.next()] == [3, None]
+    now[0] += 60
+    assert [lines.next() for _ in range(11)] == [1] + [0] * 9 + [None]
