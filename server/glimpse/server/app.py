@@ -101,7 +101,7 @@ async def _run(
         await backbone.warm_up()
     _settle_memory()
     rooms.duty.ready = True
-    rooms.snapshots.start(rooms.catalog, rooms.catalog.tracker.reached_head)
+    rooms.snapshots.start(rooms.catalog, rooms.catalog.reached_head)
     await _set_health(checked, health_pb2.HealthCheckResponse.SERVING)
     print(f"listening on {address}", flush=True)
     await stopped.wait()
