@@ -171,7 +171,7 @@ async def _written(folder: Path) -> dict[str, float]:
     await asyncio.sleep(1)
     turns.clear()
     started, worked = time.perf_counter(), time.process_time()
-    written.start(catalog, catalog.tracker.reached_head)
+    written.start(catalog, catalog.reached_head)
     await written.finish(started + 3_600)
     found = {"written in: s": time.perf_counter() - started, "written in: processor s": time.process_time() - worked}
     turning.cancel()

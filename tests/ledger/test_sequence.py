@@ -203,7 +203,7 @@ def test_the_changes_after_a_revision_say_what_they_come_after(ledger: Ledger) -
     assert ledger.since(head.revision).before == head.digest
     assert ledger.since(head.revision + 1).before == ledger.head().digest
     assert ledger.since(0).before == FIRST
-    assert ledger.since(head.revision + 2).before is None
+    assert ledger.since(head.revision + 2).before == ""
 
 
 _DAY = 24 * 3600 * 1_000_000
@@ -213,7 +213,7 @@ def test_a_clock_that_runs_ahead_forgets_no_request(ledger: Ledger, monkeypatch:
     request = EnrollRequest("r", "digest", lambda _: b"the answer")
     enroll(ledger, enrollment(example("one"), request=request))
     now = present()
-    monkeypatch.setattr("glimpse.ledger.ledger.present", lambda: now + 20 * _DAY)
+    monkeypatch.setattr("glimpse.ledger.enrollment.present", lambda: now + 20 * _DAY)
     ledger.forget_requests()
     assert ledger.answer_of("birds", request) == b"the answer"
 
@@ -224,7 +224,7 @@ def test_a_request_is_forgotten_a_week_after_it_where_others_came(
     requests = [EnrollRequest(name, "digest", lambda _: b"the answer") for name in ("old", "new")]
     enroll(ledger, enrollment(example("one"), request=requests[0]))
     now = present() + 8 * _DAY
-    for module in ("ledger.ledger", "ledger.writing"):
+    for module in ("ledger.enrollment", "ledger.writing"):
         monkeypatch.setattr(f"glimpse.{module}.present", lambda: now)
     enroll(ledger, enrollment(example("two"), request=requests[1]))
     ledger.forget_requests()

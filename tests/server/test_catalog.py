@@ -2,8 +2,11 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +16,14 @@ from sqlalchemy import create_engine, text
 from glimpse.ledger import (
     AttachmentRecord,
     CollectionRecord,
+    Delta,
     Enrolled,
     Enrollment,
+    EnrollRequest,
     ExampleRecord,
     LabelRecord,
     Ledger,
+    LedgerUnavailable,
     Writer,
     sqlite_url,
 )
@@ -26,6 +32,7 @@ from glimpse.server.catalog import Catalog
 from glimpse.server.errors import RequestError
 from glimpse.server.following import Follower
 from glimpse.server.indexes import Indexes
+from glimpse.server.plans import Coming
 from glimpse.server.snapshots import Snapshots
 from glimpse.server.view import CollectionView
 
@@ -52,7 +59,7 @@ def other(url: str) -> Iterator[Ledger]:
 
 def run(url: str, folder: Path, work: Callable[[Catalog], Awaitable[None]]) -> None:
     async def within() -> None:
-        snapshots = Snapshots(folder / "snapshots", seconds=0, examples=1)
+        snapshots = Snapshots(folder / "snapshots", seconds=3600, examples=1)
         catalog = Catalog.open(url, Indexes(folder / "indexes"), snapshots, lambda _: None)
         try:
             await work(catalog)
@@ -177,15 +184,15 @@ def _go_back(url: str, revision: int, digest: str) -> None:
 
 def test_an_enrolment_is_given_those_before_it_in_its_transaction(url: str, tmp_path: Path) -> None:
     async def work(catalog: Catalog) -> None:
-        given: list[int] = []
+        given: list[tuple[int, int]] = []
 
-        def plan(before: Sequence[Enrollment]) -> Enrollment:
-            given.append(len(before))
-            return enrollment()
+        def plan(coming: Coming) -> Enrollment:
+            given.append((coming.examples["birds"], len(coming.labels["birds"])))
+            return replace(enrollment(), new_labels=[LabelRecord(f"l{len(given)}")])
 
         await asyncio.gather(*[catalog.enroll(plan, lambda _: 0) for _ in range(5)])
         # They asked at once, so that they shared one.
-        assert given == [0, 1, 2, 3, 4]
+        assert given == [(count, count) for count in range(5)]
 
     run(url, tmp_path, work)
 
@@ -201,5 +208,165 @@ def test_writes_that_wait_are_bounded(url: str, tmp_path: Path, monkeypatch: pyt
         assert outcomes[:3] == [7] * 3
         refusals = [one for one in outcomes[3:] if isinstance(one, RequestError)]
         assert [(one.reason, one.retry_delay) for one in refusals] == [("QUEUE_FULL", 1.0)] * 2
+
+    run(url, tmp_path, work)
+
+
+def _wren(writer: Writer) -> object:
+    return writer.create_label("birds", LabelRecord("wren"))
+
+
+async def write(catalog: Catalog, work: Callable[[Writer], object] = _wren) -> None:
+    """Any write: the views are where the ledger is before it is planned."""
+    await catalog.write(lambda: work, lambda _: 0)
+
+
+def restart(url: str, folder: Path, wanted: set[str]) -> None:
+    """What a server that begins with the snapshots holds."""
+
+    async def work(catalog: Catalog) -> None:
+        assert held(catalog) == wanted
+
+    run(url, folder, work)
+
+
+def test_a_snapshot_holds_what_could_not_be_applied(url: str, tmp_path: Path) -> None:
+    def fail(_: object) -> int:
+        raise ZeroDivisionError
+
+    async def work(catalog: Catalog) -> None:
+        await catalog.enroll(lambda _: enrollment("one"), apply(catalog))
+        with pytest.raises(ZeroDivisionError):
+            await catalog.enroll(lambda _: enrollment("failed"), fail)
+        await snapshot(catalog, tmp_path)
+
+    run(url, tmp_path, work)
+    restart(url, tmp_path, {"one", "failed"})
+
+
+async def snapshot(catalog: Catalog, folder: Path) -> None:
+    snapshots = Snapshots(folder / "snapshots", seconds=3600, examples=1)
+    snapshots.start(catalog, catalog.reached_head)
+    await snapshots.finish(time.monotonic() + 20)
+    await snapshots.close()
+
+
+@pytest.mark.parametrize("more", [0, 2])
+def test_no_snapshot_is_of_a_history_that_was_lost(url: str, other: Ledger, tmp_path: Path, more: int) -> None:
+    async def work(catalog: Catalog) -> None:
+        enroll(other, "kept")
+        before = other.head()
+        enroll(other, "lost")
+        await write(catalog)
+        _go_back(url, before.revision, before.digest)
+        for number in range(more):
+            enroll(other, f"new-{number}")
+        await snapshot(catalog, tmp_path)
+
+    run(url, tmp_path, work)
+    restart(url, tmp_path, {"kept", *(f"new-{number}" for number in range(more))})
+
+
+def test_who_waits_for_a_revision_hears_of_it_once_the_views_are_of_the_ledger_again(
+    url: str, other: Ledger, tmp_path: Path
+) -> None:
+    async def work(catalog: Catalog) -> None:
+        before = other.head()
+        enroll(other, "lost")
+        await write(catalog)
+        _go_back(url, before.revision, before.digest)
+        for number in range(5):
+            enroll(other, f"new-{number}")
+        head = other.head().revision
+        load, begun = catalog.loader.load, threading.Event()
+
+        def load_slowly(record: CollectionRecord) -> CollectionView:
+            begun.set()
+            # Nobody is told that the revision is there while it is not.
+            assert catalog.tracker.revision < head
+            return load(record)
+
+        catalog.loader.load = load_slowly  # type: ignore[method-assign]
+        catalog.tracker.keys_changed.clear()
+        await catalog.tracker.reach(head, time.monotonic() + 20)
+        assert begun.is_set()
+        assert held(catalog) == {f"new-{number}" for number in range(5)}
+        assert catalog.tracker.head == head
+        assert catalog.tracker.keys_changed.is_set()  # keys may be others too
+
+    run(url, tmp_path, work)
+
+
+def test_a_collection_that_cannot_be_read_stops_no_other(url: str, other: Ledger, tmp_path: Path) -> None:
+    def fail(_: CollectionRecord) -> CollectionView:
+        raise ZeroDivisionError
+
+    async def work(catalog: Catalog) -> None:
+        catalog.loader.load = fail  # type: ignore[method-assign,assignment]
+        with other.begin() as writer:
+            writer.attach("birds", AttachmentRecord("gone", "digest", 1), [])
+            writer.create_collection(CollectionRecord("cats", "backbones/b", "space", 2))
+        await write(catalog, lambda writer: writer.create_label("cats", LabelRecord("tabby")))
+        assert catalog.tracker.revision == other.head().revision
+        assert catalog.find("cats", "name").record.id == "cats"
+        with pytest.raises(RequestError, match="COLLECTION_UNREADABLE"):
+            catalog.find("birds", "name")
+
+    run(url, tmp_path, work)
+
+
+def test_a_head_that_is_not_what_its_last_change_says_is_told(url: str, other: Ledger, tmp_path: Path) -> None:
+    async def work(catalog: Catalog) -> None:
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE head SET revision = revision + 1"))
+        engine.dispose()
+        with pytest.raises(LedgerUnavailable, match="verify"):
+            await write(catalog)
+
+    run(url, tmp_path, work)
+
+
+def test_requests_are_forgotten_beside_a_writer(url: str, other: Ledger) -> None:
+    """A transaction that reads first, and then writes, is refused by SQLite where another came between."""
+    with Ledger.open(url) as ledger:
+        done = threading.Event()
+
+        def write_on() -> None:
+            while not done.is_set():
+                with other.begin() as writer:
+                    request = EnrollRequest(f"r{next(_NUMBERS)}", "digest", lambda _: b"answer")
+                    writer.enroll([replace(enrollment(), request=request)])
+
+        writing = threading.Thread(target=write_on)
+        writing.start()
+        try:
+            for _ in range(100):
+                ledger.forget_requests()
+        finally:
+            done.set()
+            writing.join()
+
+
+def test_many_changes_are_read_before_the_head_is_held(url: str, other: Ledger, tmp_path: Path) -> None:
+    async def work(catalog: Catalog) -> None:
+        with other.begin() as writer:
+            writer.enroll([enrollment() for _ in range(500)])
+        took, alone = catalog.tracker._take_on, list[bool]()
+
+        def take_on(delta: Delta) -> None:
+            try:
+                enroll(other)  # it waits 5 s for the head, and fails, where that is held
+            except LedgerUnavailable:
+                alone.append(False)
+            else:
+                alone.append(True)
+            took(delta)
+
+        catalog.tracker._take_on = take_on  # type: ignore[method-assign]
+        await write(catalog)
+        # All but the last, which is short, and what came while it was read.
+        assert alone[:2] == [True, True]
+        assert held(catalog) == stored(other)
 
     run(url, tmp_path, work)

@@ -234,7 +234,10 @@ def test_a_label_renamed_during_a_classification_is_among_its_answers(
     assert {score.label_id for score in classification.labels} == {"red_circle", "blue_square"}
 
 
-def test_enrolments_that_share_a_transaction_keep_to_the_most_examples_and_labels(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("labels", "examples"), [(40, 5), (5, 10), (1, 10)])
+def test_enrolments_that_share_a_transaction_keep_to_the_most_examples_and_labels(
+    tmp_path: Path, labels: int, examples: int
+) -> None:
     tiny_image_bundle(tmp_path / "tiny", "tiny")
     with ServerProcess(tmp_path, tmp_path / "tiny", max_examples=10, max_labels=5) as server:
         stubs = Stubs(server.address)
@@ -244,13 +247,14 @@ def test_enrolments_that_share_a_transaction_keep_to_the_most_examples_and_label
         def enroll(number: int) -> str:
             vector = np.eye(1, 8, number % 8, dtype="<f4") + np.float32(number / 1_000)
             given = Input(vector=Vector(data=vector.tobytes(), embedding_space=space))
-            examples = [col.NewExample(label_id=f"l{number}", input=given)]
-            request = col.EnrollExamplesRequest(parent=collection, examples=examples, create_labels=True)
+            new = [col.NewExample(label_id=f"l{number % labels}", input=given)]
+            request = col.EnrollExamplesRequest(parent=collection, examples=new, create_labels=True)
             [result] = stubs.collections.EnrollExamples(request).results
             return result.status.message
 
         with ThreadPoolExecutor(16) as threads:
             refused = [one for one in threads.map(enroll, range(40)) if one]
         found = stubs.collections.GetCollection(col.GetCollectionRequest(name=collection)).collection
-        assert (found.label_count, found.example_count, len(refused)) == (5, 5, 35)
+        assert (found.label_count, found.example_count) == (min(labels, 5), examples)
+        assert len(refused) == 40 - examples
         stubs.channel.close()

@@ -22,7 +22,7 @@ def read_delta(connection: Connection, revision: int, collection_id: str | None)
     if collection_id is not None:
         query = query.where(there.collection_id == collection_id)
     changes = [change_record(row) for row in connection.execute(query)]
-    before = connection.scalar(select(there.digest).where(there.revision == revision)) if revision else FIRST
+    before = connection.scalar(select(there.digest).where(there.revision == revision)) or FIRST
     if not changes:
         return Delta((), {}, {}, {}, before)
     examples: dict[tuple[str, str], ExampleRecord] = {}
@@ -33,7 +33,8 @@ def read_delta(connection: Connection, revision: int, collection_id: str | None)
         examples |= {(name, one.id): one for one in found}
         named = [*_named(some, "labels"), *_named(some, "label"), *(one.label_id for one in found)]
         labels |= {(name, one.id): one for one in _labels(connection, name, named)}
-    return Delta(changes, _collections(connection, changes), labels, examples, before)
+    more = len(changes) == _MOST
+    return Delta(changes, _collections(connection, changes), labels, examples, before, more)
 
 
 def _named(changes: Iterable[Change], key: str) -> Iterator[str]:

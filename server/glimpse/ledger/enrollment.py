@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from glimpse.ledger import schema
 from glimpse.ledger.errors import LedgerError, NotFound, RequestIdReused
@@ -12,7 +12,10 @@ from glimpse.ledger.parts import parts
 from glimpse.ledger.records import Enrolled, Enrollment, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.ledger.rows import example_record, example_row, label_row
 from glimpse.ledger.shadows import forget_problems, select_all
-from glimpse.ledger.writing import Writing
+from glimpse.ledger.writing import Writing, present
+
+# How long the answer to a request id is kept at least: a week, in microseconds.
+_REMEMBERED = 7 * 24 * 3600 * 1_000_000
 
 
 @dataclass(slots=True)
@@ -184,6 +187,17 @@ def stored_answer(connection: Connection, collection_id: str, request: EnrollReq
         select(asked.digest, asked.answer).where(asked.collection_id == collection_id, asked.id == request.id)
     ).first()
     return _answered((row.digest, row.answer) if row else None, request)
+
+
+def forget_answers(connection: Connection) -> None:
+    """Forgets those that are more than a week older than now, and than the last one.
+
+    A clock that runs ahead, here, does not make it forget what may be asked again.
+    """
+    there = schema.requests.c.time
+    last = connection.scalar(select(func.max(there)))
+    if last is not None:
+        connection.execute(delete(schema.requests).where(there < min(last, present()) - _REMEMBERED))
 
 
 def _answered(before: tuple[str, bytes] | None, request: EnrollRequest) -> bytes | None:

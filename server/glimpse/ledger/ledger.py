@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Engine, Row, delete, func, select
+from sqlalchemy import Connection, Engine, Row, select
 
 from glimpse.ledger import attachments, keys, schema
 from glimpse.ledger.changes import read_delta
 from glimpse.ledger.claim import Claim
-from glimpse.ledger.database import available, open_engine, parse_url, told
-from glimpse.ledger.enrollment import stored_answer
+from glimpse.ledger.database import WRITING, available, open_engine, parse_url, told
+from glimpse.ledger.enrollment import forget_answers, stored_answer
 from glimpse.ledger.errors import NotFound
 from glimpse.ledger.keys import KeyRecord
 from glimpse.ledger.records import (
@@ -27,12 +27,10 @@ from glimpse.ledger.records import (
 from glimpse.ledger.rows import change_record, example_record, label_record
 from glimpse.ledger.shadows import Shadow, find_shadow, select_examples
 from glimpse.ledger.writer import Writer
-from glimpse.ledger.writing import present, read_head
+from glimpse.ledger.writing import read_head
 
 # Rows read at a time when a collection is loaded: bounds memory, not speed.
 _READ_AHEAD = 1_000
-# How long the answer to a request id is kept at least: a week, in microseconds.
-_REMEMBERED = 7 * 24 * 3600 * 1_000_000
 
 
 class Ledger:
@@ -48,8 +46,8 @@ class Ledger:
         parsed = parse_url(url)
         ledger = cls(open_engine(parsed))
         try:
-            with told(parsed):
-                ledger.forget_requests()
+            with told(parsed), ledger._writing() as connection:
+                forget_answers(connection)
         except BaseException:
             ledger.close()
             raise
@@ -173,20 +171,20 @@ class Ledger:
             return stored_answer(connection, collection_id, request)
 
     def forget_requests(self) -> None:
-        """Forgets the answers to requests that are more than a week older than now, and than the last one.
-
-        A clock that runs ahead, here, does not make it forget what may be asked again.
-        """
-        there = schema.requests.c.time
-        with available(), self._engine.begin() as connection:
-            last = connection.scalar(select(func.max(there)))
-            if last is not None:
-                connection.execute(delete(schema.requests).where(there < min(last, present()) - _REMEMBERED))
+        """Forgets the answers to requests that nobody is going to send again."""
+        with available(), self._writing() as connection:
+            forget_answers(connection)
 
     def keys(self) -> list[KeyRecord]:
         """Every API key that was made, oldest first, revoked ones too."""
         with self._reading() as connection:
             return keys.every(connection)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction that leaves the head alone."""
+        with self._engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
+            yield connection
 
     @contextmanager
     def _reading(self, *, once: bool = False) -> Iterator[Connection]:
@@ -203,6 +201,12 @@ class _Moment(Ledger):
     def __init__(self, engine: Engine, connection: Connection) -> None:
         super().__init__(engine)
         self._connection = connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction that leaves the head alone."""
+        with self._engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
+            yield connection
 
     @contextmanager
     def _reading(self, *, once: bool = False) -> Iterator[Connection]:

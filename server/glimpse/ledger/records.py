@@ -164,8 +164,10 @@ class Delta:
     collections: Mapping[str, CollectionRecord]
     labels: Mapping[tuple[str, str], LabelRecord]
     examples: Mapping[tuple[str, str], ExampleRecord]
-    #: The digest of the change that they come after; None: there is no such change.
-    before: str | None
+    #: The digest of the change that they come after; empty: there is no such change.
+    before: str
+    #: Whether there may be more.
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ async def _run(settings: Settings, rooms: Rooms, server: grpc.aio.Server, checke
         await backbone.warm_up()
     _settle_memory()
     rooms.duty.ready = True
-    rooms.snapshots.start(rooms.catalog, rooms.catalog.tracker.reached_head)
+    rooms.snapshots.start(rooms.catalog, rooms.catalog.reached_head)
     await checked.set(health_pb2.HealthCheckResponse.SERVING)
     print(f"listening on {address}", flush=True)
     await stopped.wait()

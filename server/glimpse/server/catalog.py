@@ -8,15 +8,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Final, Self, TypeVar
 
-from glimpse.ledger import CollectionRecord, Ledger, LedgerError
+from glimpse.ledger import CollectionRecord, Head, Ledger
 from glimpse.server.caller import current
-from glimpse.server.commits import Apply, Commits, EnrollmentPlan, Outcome, Plan
+from glimpse.server.commits import Commits
 from glimpse.server.errors import Code, RequestError, not_found
 from glimpse.server.indexes import Indexes
 from glimpse.server.loading import Loader
+from glimpse.server.plans import Apply, EnrollmentPlan, Outcome, Plan
 from glimpse.server.snapshots import Snapshots
 from glimpse.server.tracking import Tracker
 from glimpse.server.view import CollectionView
@@ -90,7 +90,7 @@ class Catalog:
         if there is view:
             return
         if there and there.record.create_time == view.record.create_time:
-            message = f"collection {view.record.id!r} has another index or backbone since; send the call again"
+            message = f"collection {view.record.id!r} was read anew meanwhile; send the call again"
             raise RequestError(Code.UNAVAILABLE, "COLLECTION_RELOADED", message, field, retry_delay=0.1)
         raise _not_found(view.record.id, field)
 
@@ -109,6 +109,10 @@ class Catalog:
         """A read of the ledger, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, query, self._ledger)
 
+    async def reached_head(self) -> Head:
+        """Where the ledger stands, once the views hold just that. Raises LedgerUnavailable."""
+        return await self._commits.between(self.tracker.at_head)
+
     async def write(self, plan: Plan[T], apply: Apply[T]) -> T:
         """A write that has a transaction of its own: see Commits."""
         return await self._commits.write(plan, apply)
@@ -121,8 +125,10 @@ class Catalog:
         """Keeps the requests that are remembered from growing without end."""
         while True:
             await asyncio.sleep(_FORGET_SECONDS)
-            with suppress(LedgerError):
+            try:
                 await self.read(lambda ledger: ledger.forget_requests())
+            except Exception:
+                logger.exception("old requests could not be forgotten")
 
     async def close(self) -> None:
         """Waits for the running write and closes the ledger."""

@@ -8,45 +8,22 @@ anew for that, the head is let go first: nobody else waits for it.
 import asyncio
 from asyncio import Future
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from inspect import isawaitable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from glimpse.ledger import Enrolled, Enrollment, Head, Ledger, LedgerUnavailable, Writer
+from glimpse.ledger import Enrollment, Head, Ledger, LedgerUnavailable, Writer
 from glimpse.server.caller import current
 from glimpse.server.errors import exhausted
+from glimpse.server.plans import Apply, Coming, EnrollmentPlan, Outcome, Plan, Views
 
 T = TypeVar("T")
-#: Sees the views as they are when the commit begins, whatever other calls did while this one was waiting or embedding:
-#: raises RequestError, or returns what to commit. One that awaits keeps all writes waiting, on every server.
-Plan = Callable[[], Callable[[Writer], T] | Coroutine[Any, Any, Callable[[Writer], T]]]
-#: Makes what was committed visible, and returns its revision.
-Apply = Callable[[T], int | Coroutine[Any, Any, int]]
-#: The same; it is given those planned before it in the same transaction, which the views do not hold yet.
-EnrollmentPlan = Callable[[Sequence[Enrollment]], Enrollment]
-Outcome = Enrolled | bytes
 # Enrolments in one transaction; each is of up to some hundreds of examples.
 _MOST = 256
 # Writes that wait; their bytes are bounded by what calls may hold. The seconds after which one more may come.
 _MOST_WAITING, _COME_BACK_SECONDS = 16 * _MOST, 1.0
-
-
-class Views(Protocol):
-    """What holds the views."""
-
-    async def catch_up(self, head: Head) -> bool:
-        """Brings them to the head that a transaction holds. False: some must be built anew first, by `follow`."""
-
-    async def follow(self) -> None:
-        """Brings them to where the ledger stands, however long that takes. Raises LedgerUnavailable."""
-
-    async def arrived(self, revision: int) -> None:
-        """They hold a revision now."""
-
-    async def stand_at(self, head: Head, failed: Iterable[str]) -> None:
-        """They hold all that was committed up to here, but those of the collections that `failed`."""
 
 
 class _BehindError(Exception):
@@ -172,16 +149,20 @@ class Commits:
         await self._views.stand_at(committed.head, failed)
 
     async def _transact(self, group: list[_Write[Any]]) -> _Committed:
+        far = False
         while True:
             try:
-                return await self._loop.run_in_executor(self._thread, self._try, group)
+                return await self._loop.run_in_executor(self._thread, self._try, group, far)
             except _BehindError:
-                await self._views.follow()
+                if not await self._views.follow():
+                    told = "the ledger's head is not what its last change says; see `glimpse ledger verify`"
+                    raise LedgerUnavailable(told) from None
+                far = True  # others write too much for it to be near again
 
-    def _try(self, group: list[_Write[Any]]) -> _Committed:
+    def _try(self, group: list[_Write[Any]], far: bool) -> _Committed:
         """In the thread. Raises _BehindError: nothing was done."""
         with self._ledger.begin() as writer:
-            planned = asyncio.run_coroutine_threadsafe(self._plan(group, writer.head), self._loop).result()
+            planned = asyncio.run_coroutine_threadsafe(self._plan(group, writer.head, far), self._loop).result()
             works = [(write, work) for write, work in planned if not isinstance(work, Exception)]
             if works and group[0].enrolls:
                 results = writer.enroll([work for _, work in works])
@@ -191,19 +172,19 @@ class Commits:
         outcomes = [(write, found.get(id(write), work)) for write, work in planned]
         return _Committed(outcomes, writer.head, writer.touched)
 
-    async def _plan(self, group: list[_Write[Any]], head: Head) -> list[tuple[_Write[Any], Any]]:
-        if not await self._views.catch_up(head):
+    async def _plan(self, group: list[_Write[Any]], head: Head, far: bool) -> list[tuple[_Write[Any], Any]]:
+        if not await self._views.catch_up(head, far=far):
             raise _BehindError
         planned: list[tuple[_Write[Any], Any]] = []
-        enrollments: list[Enrollment] = []
+        coming = Coming()
         for write in group:
             try:
-                work = write.plan(enrollments) if write.enrolls else write.plan()
+                work = write.plan(coming) if write.enrolls else write.plan()
                 if isawaitable(work):
                     work = await work
                 if isinstance(work, Enrollment):
                     work = replace(work, actor=write.actor)
-                    enrollments.append(work)
+                    coming.add(work)
             except Exception as error:  # told the caller
                 planned.append((write, error))
             else:

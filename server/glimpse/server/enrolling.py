@@ -17,6 +17,7 @@ from glimpse.server.errors import RequestError, exhausted, invalid, not_found
 from glimpse.server.findings import look_at
 from glimpse.server.neighborhood import check_searchable
 from glimpse.server.observing.stages import spent
+from glimpse.server.plans import Coming
 from glimpse.server.spaces import mismatch
 from glimpse.server.view import CollectionView, Reached
 from glimpse.v1 import collection_service_pb2 as pb
@@ -36,7 +37,7 @@ async def enroll(
         if before is not None:
             return await _measured(rooms, view, request, before, deadline)
     items = [Item(new) for new in request.examples]
-    _refuse_what_cannot_be(rooms, view, request, items)
+    _refuse_what_cannot_be(rooms, view, request, items, Coming())
     check_searchable(rooms, view, len(items), deadline)
     await _embed(rooms, view, items, deadline)
     good = [item for item in items if item.record and not item.refusal]
@@ -51,10 +52,10 @@ async def enroll(
         response = pb.EnrollExamplesResponse(results=results, revision=enrolled.revision, accuracy_before=accuracy)
         return response.SerializeToString()
 
-    def plan(before: Sequence[Enrollment]) -> Enrollment:
+    def plan(coming: Coming) -> Enrollment:
         rooms.catalog.check_current(view, "parent")
         # Again: labels may have gone, and others come, while this call was embedding.
-        _refuse_what_cannot_be(rooms, view, request, items, before)
+        _refuse_what_cannot_be(rooms, view, request, items, coming)
         good = [item.record for item in items if item.record and not item.refusal]
         labels = dict.fromkeys(record.label_id for record in good if record.label_id not in view.labels)
         new_labels = [LabelRecord(label) for label in labels]
@@ -109,13 +110,12 @@ def _refuse_what_cannot_be(
     view: CollectionView,
     request: pb.EnrollExamplesRequest,
     items: Sequence[Item],
-    before: Sequence[Enrollment] = (),
+    coming: Coming,
 ) -> None:
-    """Refuses the items that the collection cannot take, as it is now with what is enrolled `before`."""
-    coming = [one for one in before if one.collection_id == view.record.id]
-    new_labels: set[str] = set()
-    their_labels = {label.id for one in coming for label in one.new_labels}
-    count, source = view.examples.enrolled + sum(len(one.examples) for one in coming), rooms.source_of(view)
+    """Refuses the items that the collection cannot take, as it is now with what is `coming`."""
+    name, new_labels = view.record.id, set[str]()
+    label_count = len(view.labels) + len(coming.labels[name])
+    count, source = view.examples.enrolled + coming.examples[name], rooms.source_of(view)
     for position, item in enumerate(items):
         if item.refusal:
             continue
@@ -126,8 +126,12 @@ def _refuse_what_cannot_be(
             checks.check_length(new.domain, f"{field}.domain")
             checks.check_metadata(new.metadata, f"{field}.metadata")
             if new.label_id not in view.labels and new.label_id not in new_labels:
-                there = len(view.labels) + len(new_labels | their_labels)
-                _check_new_label(rooms, view, request, new.label_id, there, f"{field}.label_id")
+                _check_may_create(view, request, new.label_id, f"{field}.label_id")
+                if new.label_id not in coming.labels[name]:
+                    if label_count >= rooms.settings.max_labels:
+                        told = f"{label_count} labels are the most a collection takes"
+                        raise exhausted("TOO_MANY_LABELS", told).at(f"{field}.label_id")
+                    label_count += 1
                 new_labels.add(new.label_id)
             if count >= rooms.settings.max_examples:
                 raise exhausted("TOO_MANY_EXAMPLES", f"a collection takes {rooms.settings.max_examples}")
@@ -140,19 +144,10 @@ def _refuse_what_cannot_be(
             item.refusal = refusal
 
 
-def _check_new_label(
-    rooms: Rooms,
-    view: CollectionView,
-    request: pb.EnrollExamplesRequest,
-    label_id: str,
-    count: int,
-    field: str,
-) -> None:
+def _check_may_create(view: CollectionView, request: pb.EnrollExamplesRequest, label_id: str, field: str) -> None:
     if not request.create_labels:
         message = f"collection {view.record.id!r} has no label {label_id!r}; create it, or say create_labels"
         raise not_found("LABEL_NOT_FOUND", message, field)
-    if count >= rooms.settings.max_labels:
-        raise exhausted("TOO_MANY_LABELS", f"{count} labels are the most a collection takes").at(field)
 
 
 async def _embed(rooms: Rooms, view: CollectionView, items: Sequence[Item], deadline: float) -> None:

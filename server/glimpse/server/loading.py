@@ -30,7 +30,8 @@ class Loader:
         if loaded is None:
             return self.load(record)
         revision, views = loaded.revision, {record.id: loaded.view}
-        while (delta := ledger.since(revision, record.id)).changes:
+        # What a collection's last change was says whether any came.
+        while loaded.revision < record.revision and (delta := ledger.since(revision, record.id)).changes:
             follower = Follower(views, delta, lambda _: None)
             follower.apply()
             if follower.rebuild or views.get(record.id) is not loaded.view:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, Protocol, TypeVar
 
 import numpy as np
@@ -23,6 +24,9 @@ _POLL_SECONDS = 1.0
 # What is left of a deadline for telling the caller that a revision did not come; and the wait without a deadline.
 _REPLY_SECONDS = 0.05
 _MAX_WAIT_SECONDS = 30.0
+_UNREADABLE = RequestError(
+    Code.INTERNAL, "COLLECTION_UNREADABLE", "the collection cannot be read from the ledger; the server's log says why"
+)
 
 
 class Read(Protocol):
@@ -45,9 +49,9 @@ class Tracker:
     ) -> None:
         """`views`: as they are at `head`, or later."""
         self._views, self._read, self._loader, self._changed = views, read, loader, changed
-        #: The revision that the views hold.
+        #: The revision that the views hold; within a group of writes it is past `_head`.
         self.revision: int = head.revision
-        self._digest = head.digest
+        self._head = head
         # Collections whose views are to be built anew.
         self._stale: set[str] = set()
         self._moved, self._wanted = asyncio.Condition(), asyncio.Event()
@@ -89,12 +93,6 @@ class Tracker:
                 retry_delay=0.1,
             ) from error
 
-    async def reached_head(self) -> Head:
-        """Where the ledger stands, once the views have reached that. Raises LedgerUnavailable, and RequestError."""
-        head = await self._read(lambda ledger: ledger.head())
-        await self.reach(head.revision, np.inf)
-        return head
-
     async def refresh(self) -> None:
         """Brings the views to where the ledger stands, where others may have written. Raises LedgerUnavailable."""
         asked = time.monotonic()
@@ -104,36 +102,41 @@ class Tracker:
                 self._seen = max(self._seen, head.revision)
         await self.reach(self._seen, np.inf)
 
-    async def catch_up(self, head: Head) -> bool:
-        """See commits.Views."""
-        while (self.revision, self._digest) != (head.revision, head.digest):
-            delta = await self._read(lambda ledger: ledger.since(self.revision))
-            if delta.before != self._digest or not delta.changes:
+    async def catch_up(self, head: Head, *, far: bool) -> bool:
+        """See plans.Views."""
+        while (self._head.revision, self._head.digest) != (head.revision, head.digest):
+            delta = await self._read(lambda ledger: ledger.since(self._head.revision))
+            if delta.before != self._head.digest or not delta.changes or (delta.more and not far):
                 return False
             self._take_on(delta)
             if self._stale:
                 return False
-            await self._arrived_at(delta)
+            await self._stand(_after(self._head, delta))
         return not self._stale
 
-    async def follow(self) -> None:
-        """See commits.Views."""
+    async def follow(self) -> bool:
+        """See plans.Views."""
+        before, stale = self._head, bool(self._stale)
         while await self._step():
             pass
+        return stale or self._head != before
+
+    async def at_head(self) -> Head:
+        """Where the ledger stands, and the views with it. Called between writes. Raises LedgerUnavailable."""
+        await self.follow()
+        return self._head
 
     async def _step(self) -> bool:
-        """The next changes of others, if there are any. Called while no write is under way."""
-        delta = await self._read(lambda ledger: ledger.since(self.revision))
-        if delta.before != self._digest:
-            await self._begin_anew()
-        else:
+        """Takes on the next changes of others; whether there may be more. Called while no write is under way."""
+        delta = await self._read(lambda ledger: ledger.since(self._head.revision))
+        if delta.before == self._head.digest:
             self._take_on(delta)
-        for collection_id in sorted(self._stale):
-            await self.rebuild(collection_id)
-            self._stale.discard(collection_id)
-        if delta.before == self._digest and delta.changes:
-            await self._arrived_at(delta)
-        return bool(delta.changes)
+            head, more = _after(self._head, delta), delta.more
+        else:
+            head, more = await self._begin_anew(), True
+        await self._rebuild_stale()
+        await self._stand(head)
+        return more
 
     def _take_on(self, delta: Delta) -> None:
         """Applies what others changed; what then is stale is to be built anew."""
@@ -147,36 +150,50 @@ class Tracker:
             logger.exception("a change of another server could not be applied")
             self._stale |= {change.collection_id for change in delta.changes if change.collection_id}
 
-    async def _begin_anew(self) -> None:
-        """Takes the ledger as it is: its changes are not those that the views were made of."""
+    async def _begin_anew(self) -> Head:
+        """Makes all stale: the ledger's changes are not those that the views were made of. Where it stands."""
+        logger.error("the ledger's change %d is another now: was it restored? All is read anew", self._head.revision)
         head = await self._read(lambda ledger: ledger.head())
+        last = await self._read(lambda ledger: ledger.since(head.revision))
         records = await self._read(lambda ledger: ledger.collections())
-        logger.error("the ledger's change %d is another now: was it restored? All is read anew", self.revision)
         self._stale |= self._views.keys() | {record.id for record in records}
-        self.revision, self._digest, self._seen = head.revision, head.digest, head.revision
+        self._seen = 0
         self.keys_changed.set()
+        return replace(head, digest=last.before)
 
-    async def _arrived_at(self, delta: Delta) -> None:
-        last = delta.changes[-1]
-        self._digest = last.digest
-        await self.arrived(last.revision)
+    async def _rebuild_stale(self) -> None:
+        for collection_id in sorted(self._stale):
+            try:
+                await self.rebuild(collection_id)
+            except LedgerError:
+                raise
+            except Exception:  # of this one alone; the others go on
+                logger.exception("collection %s cannot be read from the ledger", collection_id)
+                if view := self._views.get(collection_id):
+                    view.problem = _UNREADABLE
+            self._stale.discard(collection_id)
 
     async def arrived(self, revision: int) -> None:
-        """The views hold a revision now."""
+        """See plans.Views."""
         async with self._moved:
             self.revision = max(self.revision, revision)
             self._moved.notify_all()
 
     async def stand_at(self, head: Head, failed: Iterable[str]) -> None:
-        """See commits.Views."""
-        self._digest = head.digest
+        """See plans.Views."""
         self._stale |= set(failed)
-        if self._stale:
-            self._wanted.set()
-        await self.arrived(head.revision)
+        with suppress(LedgerError):  # then they stay stale, and are built when the ledger can be had
+            await self._rebuild_stale()
+        await self._stand(head)
+
+    async def _stand(self, head: Head) -> None:
+        """The views are here now, be it before where they were."""
+        async with self._moved:
+            self._head, self.revision = head, head.revision
+            self._moved.notify_all()
 
     async def rebuild(self, collection_id: str) -> None:
-        """Another view of a collection that has another index or backbone. Called while no write is under way."""
+        """Another view of a collection, as the ledger has it. Called while no write is under way."""
         record = await self._read(lambda ledger: ledger.collection(collection_id))
         if record is None:
             self._views.pop(collection_id, None)
@@ -197,4 +214,13 @@ class Tracker:
             except LedgerError as error:
                 logger.warning("the ledger cannot be followed: %s", error)
             except Exception:
-                logger.exception("a change of another server could not be taken on")
+                logger.exception("the ledger cannot be followed")
+
+
+def _after(head: Head, delta: Delta) -> Head:
+    """Where the ledger stood with these changes."""
+    if not delta.changes:
+        return head
+    last = delta.changes[-1]
+    sequence = max((one.sequence for one in delta.examples.values()), default=0)
+    return replace(head, revision=last.revision, digest=last.digest, sequence=max(head.sequence, sequence))

@@ -57,7 +57,7 @@ class Replica:
             for backbone in self.rooms.backbones:
                 await backbone.warm_up()
             self.rooms.duty.ready = True
-            self.rooms.snapshots.start(self.rooms.catalog, self.rooms.catalog.tracker.reached_head)
+            self.rooms.snapshots.start(self.rooms.catalog, self.rooms.catalog.reached_head)
             self._opened = stack.pop_all()
         self.calls = _answering(self.rooms, gate)
         self._reached = time.monotonic()
