@@ -33,7 +33,7 @@ _COLLECTIONS = (
     Column("DRIFT", 5, right=True),
 )
 # The ledger is read every second; whoever has not for so long cannot.
-_UNREACHED_SECONDS = 5.0
+_UNREACHED_SECONDS = 3.0
 _MIB = 1 << 20
 
 
