@@ -59,6 +59,14 @@ def test_what_is_missing_is_said(secured: Secured) -> None:
     assert "absent.pem: No such file" in absent.err
 
 
+def test_of_a_server_that_is_not_trusted_there_is_one_line_and_none_of_grpcs(secured: Secured, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path, "stranger").file
+    done = run_glimpse(("--tls-ca", stranger, "status"), secured.server.address)
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 1
+    assert done.err.startswith("glimpse: no server answers at ")
+
+
 def test_a_key_is_not_sent_in_plain_text_to_another_machine(tmp_path: Path) -> None:
     key = "glimpse_0123456789abcdef_" + "0" * 64
     done = run_glimpse(("status",), "192.0.2.1:1", variables={"GLIMPSE_API_KEY": key})

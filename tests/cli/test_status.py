@@ -3,7 +3,10 @@
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +15,18 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 
+from glimpse.cli.status_report import print_status, record
+from glimpse.client import CallFigures, Client, ServerInfo
+from glimpse.client._server_info import server_info
 from glimpse.v1 import (
     collection_service_pb2,
     collection_service_pb2_grpc,
     embedding_service_pb2,
     embedding_service_pb2_grpc,
 )
+from glimpse.v1 import server_service_pb2 as pb
+from support.postgres import postgres
+from support.server import ServerProcess
 
 from .conftest import Run, environment, run_glimpse
 
@@ -36,6 +45,12 @@ def test_it_tells_of_calls_decisions_and_the_ledger(run: Run, collection: str) -
     [classified] = [one for one in state["calls"] if one["rpc"] == "ClassificationService/Classify"]
     assert classified["calls"] >= 1
     assert classified["p99_ms"] >= classified["p50_ms"] > 0
+    assert set(state["stages"]) == {"decode", "queue", "encode", "head", "commit"}
+    assert state["backbones"][0]["batch"] >= 1
+    [asked] = [one for one in state["collections"] if one["id"] == collection]
+    assert sum(asked["decisions"].values()) == 1
+    assert asked["unknown_rate"] in (0, 1)
+    assert asked["drift"] is None
 
 
 def test_for_people_it_fits_a_terminal(run: Run, collection: str) -> None:
@@ -43,18 +58,77 @@ def test_for_people_it_fits_a_terminal(run: Run, collection: str) -> None:
     assert max(map(len, told.splitlines())) <= 80
     for word in ("SERVING", "uptime", "memory", "none behind", "EnrollExamples", "QUEUE", collection[:20]):
         assert word in told
+    for word in ("limits  ", "256 inputs", "stages p50  ", "encode", "BATCH", "UNKNOWN", "DRIFT"):
+        assert word in told
 
 
-def test_watching_looks_again(toy_server: str, tmp_path: Path) -> None:
+def server_info_of(message: pb.GetServerInfoResponse, **other: Any) -> ServerInfo:
+    message.versions.glimpse = "1"
+    return replace(server_info().parse(message), **other)
+
+
+def test_a_latency_that_is_not_known_is_none_of_nothing() -> None:
+    late = CallFigures("Health/Check", 5, 0, per_second=0.0, p50_ms=0.0, p99_ms=0.0)
+    [told] = record(server_info_of(pb.GetServerInfoResponse(), calls=(late,)))["calls"]
+    assert (told["calls"], told["p50_ms"], told["p99_ms"]) == (5, None, None)
+
+
+def test_what_a_key_may_ask_for_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    limited = pb.CallerLimits(requests_per_second=10, bytes_per_second=2e6)
+    info = server_info_of(pb.GetServerInfoResponse(caller_limits=limited))
+    print_status({"server": "s", "health": "SERVING", "latency_ms": 1.0, "backbones": [], "collections": []}, info)
+    assert "your key    10 requests, 2,000,000 bytes a second" in capsys.readouterr().out
+
+
+@pytest.fixture
+def lost(toy_bundle: Path, tmp_path: Path) -> Iterator[str]:
+    """The address of a server whose database is gone, and was long enough ago to be said."""
+    with postgres() as database, ServerProcess(tmp_path, toy_bundle, ledger=database.database()) as server:
+        with Client(server.address) as client:
+            client.create_collection("birds")
+            database.stop()
+            end = time.monotonic() + 60
+            while (client.server_info().seconds_since_reached or 0) < 6:
+                assert time.monotonic() < end
+                time.sleep(0.2)
+        yield server.address
+
+
+def test_of_a_server_without_its_database_it_tells_what_there_is(lost: str, tmp_path: Path) -> None:
+    people = run_glimpse(["status"], lost, tmp_path)
+    assert people.code == 1
+    assert max(map(len, people.out.splitlines())) <= 80
+    for word in ("SERVING", "postgresql, not reached since ", "toy", "collections: not listed: LEDGER_UNAVAILABLE"):
+        assert word in people.out
+    program = run_glimpse(["status", "--format", "json"], lost, tmp_path)
+    assert program.code == 1
+    [state] = program.objects
+    assert state["health"] == "SERVING"
+    assert state["ledger"]["seconds_since_reached"] >= 6
+    assert state["collections"] is None
+    assert "LEDGER_UNAVAILABLE" in state["collections_error"]
+    assert state["backbones"]
+    # Asked for once: who wants to see how things are does not wait for them to be better.
+    [listed] = [one for one in state["calls"] if one["rpc"].endswith("/ListCollections")]
+    assert listed["failed"] == 1
+    assert watched(lost, tmp_path)[-1]["collections"] is None
+
+
+def watched(server: str, tmp_path: Path) -> list[dict[str, Any]]:
+    """What two looks of --watch tell."""
     command = [sys.executable, "-m", "glimpse.cli.main", "status", "--watch", "--format", "json"]
-    env = {**environment(toy_server), "PYTHONUNBUFFERED": "1"}
+    env = {**environment(server), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=tmp_path)
     try:
         assert process.stdout
-        first, second = (json.loads(process.stdout.readline()) for _ in range(2))
+        return [json.loads(process.stdout.readline()) for _ in range(2)]
     finally:
         process.kill()
         process.communicate()
+
+
+def test_watching_looks_again(toy_server: str, tmp_path: Path) -> None:
+    first, second = watched(toy_server, tmp_path)
     assert second["uptime_seconds"] > first["uptime_seconds"]
 
 

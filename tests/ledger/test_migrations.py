@@ -1,5 +1,6 @@
 """What any released version wrote comes through unchanged, in either database."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,16 @@ def test_every_table_of_every_version_has_rows(tmp_path: Path) -> None:
             lacking = [one.name for one in table.c if one.name not in row and not one.nullable]
             assert not lacking, (table.name, lacking)
     assert _versions()[-1] == current_schema()
+
+
+def test_what_was_migrated_is_told_in_a_line_and_nothing_where_there_was_nothing_to_do(
+    place: Path | str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = parse_url(place if isinstance(place, str) else sqlite_url(place))
+    migrate(url, "0005")
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "glimpse.ledger"):
+        migrate(url)
+        migrate(url)
+    told = [one.getMessage() for one in caplog.records if one.name.startswith("glimpse.")]
+    assert told == [f"ledger migrated 0005 → {current_schema()}"]

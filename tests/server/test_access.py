@@ -199,6 +199,18 @@ def test_what_the_server_says_of_itself_tells_of_no_collection_that_may_not_be_r
     assert (everything.collection_count, of_birds.collection_count) == (2, 1)
     assert sum(everything.decisions.values()) - sum(of_birds.decisions.values()) >= 3
     assert sum(of_birds.decisions.values()) >= 1
+    assert {"collections/birds", "collections/fish"} <= {one.name for one in everything.collections}
+    assert [one.name for one in of_birds.collections] == ["collections/birds"]
+
+
+def test_what_the_server_says_of_itself_has_the_limits_of_the_key_that_asks(place: Place) -> None:
+    limits = ("--requests-per-second", "50", "--bytes-per-second", "1000")
+    key = make_key(place.server.folder, "bounded", "read", *limits)
+    until_known(place.server.address, key)
+    with place.client(key) as client:
+        assert client.server_info().caller_limits == {"requests_per_second": 50, "bytes_per_second": 1000}
+    with place.client(place.keys[Scope.READ]) as client:
+        assert client.server_info().caller_limits == {}
 
 
 def test_what_the_server_says_of_itself_is_bounded_like_every_call(place: Place, tmp_path: Path) -> None:

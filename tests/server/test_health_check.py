@@ -71,6 +71,12 @@ def test_a_server_that_is_not_there_is_told_of_in_a_line() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_service_that_is_not_there_is_told_of_too(server: ServerProcess) -> None:
+    done = check(server.address, "bogus")
+    assert done.returncode == 1
+    assert done.stderr == "NOT_FOUND: the server has no service of this name\n"
+
+
 def issue(name: str, by: Pair | None = None, uses: Sequence[x509.ObjectIdentifier] = BOTH, ca: bool = False) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -147,7 +153,9 @@ def test_where_clients_show_certificates_it_shows_the_servers(tmp_path: Path) ->
 def test_another_server_in_its_place_is_not_taken_for_it(tmp_path: Path) -> None:
     with behind_tls(tmp_path, issue("glimpse.example", AUTHORITY)) as (address, files):
         files["tls_cert"].write_bytes(pem(issue("glimpse.example", AUTHORITY)))
-        assert check(address, **files).returncode == 1
+        done = check(address, **files)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not a certificate", pem(AUTHORITY)], ids=["empty", "no PEM", "no name"])

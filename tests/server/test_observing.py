@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -203,6 +206,11 @@ def test_stages_and_batches_are_timed(seen: ServerProcess, stubs: Stubs, collect
     risen = {stage: count - before[(stage,)] for (stage,), count in counts().items()}
     assert risen == {"decode": 2, "queue": 2, "encode": 2, "head": 1, "commit": 1}
     assert samples(seen, "glimpse_batch_size_count")[()] >= 2
+    with Client(seen.address) as client:
+        info = client.server_info()
+    assert [one.stage for one in info.stages] == ["decode", "queue", "encode", "head", "commit"]
+    assert all(one.p99_ms >= one.p50_ms > 0 for one in info.stages)
+    assert [one.mean_batch >= 1 for one in info.backbones] == [True, False]  # nothing came to the other
     assert samples(seen, "glimpse_queue_depth") == {
         ("tiny", "image"): 0,
         ("tiny", "text"): 0,
@@ -256,6 +264,11 @@ def test_queries_unlike_the_examples_drift(seen: ServerProcess) -> None:
     assert drift[("drifting",)] > 2
     near = samples(seen, "glimpse_query_similarity")
     assert near[("drifting",)] < near[("steady",)]
+    with Client(seen.address) as client:
+        told = {one.name: one for one in client.server_info().collections}
+    assert told["collections/drifting"].drift == pytest.approx(drift[("drifting",)])
+    decided = samples(seen, "glimpse_decisions_total")[("drifting", "UNKNOWN")]
+    assert told["collections/drifting"].unknown_rate == decided / 100
 
 
 def test_a_callers_own_request_id_is_kept(seen: ServerProcess, stubs: Stubs, collection: str) -> None:
@@ -351,6 +364,30 @@ def test_metrics_that_cannot_be_served_are_an_error_at_the_start(
     server = ServerProcess(tmp_path, bundles[0], metrics_listen=listen)
     with pytest.raises(AssertionError, match="metrics"):
         server.start()
+
+
+def serve_in_json(folder: Path, *options: object) -> list[dict[str, Any]]:
+    """What a server that is to refuse to start writes to stderr."""
+    command = [sys.executable, "-m", "glimpse.cli.main", "serve", "--data", folder, *options]
+    env = {**os.environ, "GLIMPSE_LOG_FORMAT": "json"}
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, check=False, env=env)
+    assert done.returncode == 1
+    return lines(done.stderr)
+
+
+def test_what_ends_a_start_is_a_line_of_the_log(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        [made, last] = serve_in_json(tmp_path, "--listen", f"127.0.0.1:{port}", "--backbone", bundles[0])
+    assert made["message"].startswith("ledger migrated from nothing → ")
+    assert last["level"] == "CRITICAL"
+    assert last["message"].startswith(f"cannot listen on 127.0.0.1:{port}")
+    # The ledger is of this version already, and nothing is said of it.
+    [last] = serve_in_json(tmp_path, "--listen", "127.0.0.1:0", "--backbone", tmp_path / "absent")
+    assert (last["level"], "absent" in last["message"]) == ("CRITICAL", True)
+    [last] = serve_in_json(tmp_path / "file", "--backbone", bundles[0])
+    assert "cannot be the data folder" in last["message"]
 
 
 def test_as_text_a_line_ends_in_the_request_id(bundles: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """TLS and mTLS with real certificates; certificates that change; no plain text where others listen."""
 
+import json
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,23 @@ def test_calls_go_over_tls_and_not_beside_it(authority: Authority, bundles: tupl
             client.list_collections().__iter__().__next__()
         with Client(server.address, tls=False, retry=ONCE) as client, pytest.raises(Unavailable):
             client.create_collection("plain")
+
+
+def test_whoever_speaks_no_tls_writes_nothing_into_the_log(
+    authority: Authority, bundles: tuple[Path, ...], tmp_path: Path
+) -> None:
+    cert, key = authority.sign("server")
+    with ServerProcess(tmp_path, bundles[0], tls_cert=cert, tls_key=key, log_format="json") as server:
+        host, _, port = server.address.rpartition(":")
+        for _ in range(5):
+            with socket.create_connection((host, int(port)), timeout=10) as stranger, suppress(ConnectionError):
+                stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                while stranger.recv(1_000):
+                    pass
+        with Client(server.address, tls_ca=authority.file) as client:
+            assert list(client.list_backbones())
+    told = [json.loads(line)["logger"] for line in server.log().splitlines()]
+    assert told == ["glimpse.ledger.database", "glimpse.server.app"]  # begin and end
 
 
 def test_with_an_authority_for_clients_each_needs_a_certificate(

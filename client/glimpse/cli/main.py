@@ -12,6 +12,8 @@ from glimpse.cli.errors import explain, missing_module
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and exits."""
+    # gRPC's core has lines of its own for what is told of anyway, in no form of ours. It asks when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         from glimpse.cli.commands import command
     except ModuleNotFoundError as error:

@@ -69,7 +69,8 @@ def serve(
     answered. Any setting can also stand in the TOML file (`max_batch = 16`) or in a variable (GLIMPSE_MAX_BATCH=16);
     an option wins over a variable, a variable over the file.
     """
-    load, run, expected = _server()
+    load, run, last_word, expected = _server()
+    settings = None
     try:
         folders = tuple(backbones) if backbones else None
         access = {
@@ -83,20 +84,26 @@ def serve(
         _make_folder(settings.data)
         run(settings)
     except expected as error:
-        raise CliError(str(error)) from error
+        if settings and settings.log_format == "json":
+            print(last_word(error), file=sys.stderr)
+            raise typer.Exit(1) from error
+        raise (error if isinstance(error, CliError) else CliError(str(error))) from error
     _leave()
 
 
-def _server() -> tuple[Callable[..., Any], Callable[[Any], None], tuple[type[Exception], ...]]:
-    """How settings are loaded, how a server is run, and what either raises for people. Raises CliError."""
+def _server() -> tuple[
+    Callable[..., Any], Callable[[Any], None], Callable[[Exception], str], tuple[type[Exception], ...]
+]:
+    """How settings are loaded, how a server is run, its last word, and what is raised for people. Raises CliError."""
     try:
         from glimpse.backbone import BundleError
         from glimpse.ledger import LedgerError
         from glimpse.server.app import serve as run
+        from glimpse.server.observing.logs import last_word
         from glimpse.server.settings import SettingsError, load_settings
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
-    return load_settings, run, (SettingsError, BundleError, LedgerError, OSError)
+    return load_settings, run, last_word, (CliError, SettingsError, BundleError, LedgerError, OSError)
 
 
 def _leave() -> None:

@@ -23,12 +23,15 @@ class _Patience(Retry):
 
 
 @contextmanager
-def connected(server: str | None, timeout: float | None = None) -> Iterator[Client]:
-    """A client. `timeout` is the command's --timeout; None: it has none, and a call has a minute. Raises CliError."""
+def connected(server: str | None, timeout: float | None = None, attempts: int = 4) -> Iterator[Client]:
+    """A client. `timeout` is the command's --timeout; None: it has none, and a call has a minute. Raises CliError.
+
+    `attempts`: how often a call is made that a server refuses for the moment.
+    """
     # As shells hand a trace on: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
     carried = tuple((name.lower(), os.environ[name]) for name in _CARRIERS if os.environ.get(name))
     try:
-        opened = Client(server, timeout=timeout or 60.0, retry=_Patience(attempts=4), metadata=carried)
+        opened = Client(server, timeout=timeout or 60.0, retry=_Patience(attempts=attempts), metadata=carried)
     except ValueError as error:  # what is said of keys and TLS, here or in variables, does not go together
         raise CliError(str(error)) from error
     with opened as client:

@@ -50,7 +50,13 @@ from glimpse.client._inputs import Input, NewExample
 from glimpse.client._migration import Migration, MigrationFailure, MigrationSide, Switched
 from glimpse.client._policy import Retry
 from glimpse.client._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
-from glimpse.client._server_info import BackboneState, CallFigures, ServerInfo
+from glimpse.client._server_info import (
+    BackboneState,
+    CallFigures,
+    CollectionFigures,
+    ServerInfo,
+    StageFigures,
+)
 from glimpse.client._status import ItemError
 from glimpse.client._sync import Client
 
@@ -69,6 +75,7 @@ __all__ = [
     "ClassifyResult",
     "Client",
     "Collection",
+    "CollectionFigures",
     "Conflict",
     "Confusion",
     "DataLoss",
@@ -107,6 +114,7 @@ __all__ = [
     "SearchResult",
     "ServerError",
     "ServerInfo",
+    "StageFigures",
     "SuspectExample",
     "Switched",
     "Timings",

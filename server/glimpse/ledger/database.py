@@ -1,5 +1,6 @@
 """Opening the database: what makes it durable, and migrations. SQLite in a file, or PostgreSQL."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from glimpse.ledger.errors import LedgerError, LedgerUnavailable
 
+logger = logging.getLogger(__name__)
 DATABASE_NAME: Final = "ledger.sqlite"
 #: The execution option of a connection whose transaction is going to write.
 WRITING: Final = "glimpse_writing"
@@ -169,9 +171,12 @@ def migrate(url: URL, revision: str = "head") -> None:
             before = context.get_current_heads()
             command.upgrade(config, revision)
             # Which reads everything there is.
-            checked = url.drivername == "sqlite" and context.get_current_heads() != before
+            after = context.get_current_heads()
+            checked = url.drivername == "sqlite" and after != before
             if checked and (lost := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
                 raise LedgerError(f"the migration to {revision} would leave {len(lost)} rows that refer to nothing")
+        if after != before:  # and that stands
+            logger.info("ledger migrated %s → %s", "".join(before) or "from nothing", "".join(after))
     finally:
         engine.dispose()
 

@@ -21,6 +21,7 @@ from glimpse.server.admission import Admission
 from glimpse.server.arrivals import Arrivals
 from glimpse.server.errors import deadline_exceeded
 from glimpse.server.observing import metrics
+from glimpse.server.observing.figures import Recent
 from glimpse.server.turns import Turns
 
 # The items: plain arrays of pixels or token ids.
@@ -70,6 +71,8 @@ class Batcher(Generic[T]):
         self._executor = executor
         self.max_batch = max_batch
         self.admission = admission
+        #: The inputs of each run of late.
+        self.runs = Recent()
         self._queue: Turns[_Entry[T]] = Turns()
         self._closed = False
         self._patient = patient
@@ -164,6 +167,7 @@ class Batcher(Generic[T]):
 
     async def _run(self, batch: list[_Entry[T]]) -> None:
         metrics.batch_size.observe(len(batch))
+        self.runs.note(len(batch))
         items = [entry.item for entry in batch]
 
         def encode() -> tuple[Vectors, float, float]:

@@ -8,6 +8,10 @@ import os
 import sys
 from pathlib import Path
 
+if __name__ == "__main__":
+    # gRPC's core would say more on stderr than the one line. It asks when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
 import grpc
 
 #: The health service that is SERVING as long as the process answers, while it warms up and drains too.

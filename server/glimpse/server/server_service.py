@@ -2,18 +2,24 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 
 from glimpse.fewshot import Decision
 from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.caller import current
 from glimpse.server.context import Rooms
+from glimpse.server.names import collection_name
+from glimpse.server.observing import stages
+from glimpse.server.observing.answered import Tally, similarity
 from glimpse.server.observing.figures import MethodFigures
-from glimpse.server.observing.state import ledger_kind
+from glimpse.server.observing.state import asked, ledger_kind
 from glimpse.server.observing.versions import versions
 from glimpse.server.rpc import Context, unary
+from glimpse.server.view import CollectionView
 from glimpse.v1 import server_service_pb2 as pb
 from glimpse.v1 import server_service_pb2_grpc
 
@@ -42,7 +48,10 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
             backbones=[_backbone(one) for one in rooms.backbones],
             collection_count=sum(may(view.record.id) for view in catalog),
             ledger=pb.LedgerState(
-                kind=ledger_kind(rooms), revision=catalog.tracker.revision, head=catalog.tracker.head
+                kind=ledger_kind(rooms),
+                revision=catalog.tracker.revision,
+                head=catalog.tracker.head,
+                seconds_since_reached=catalog.tracker.contact.seconds,
             ),
             uptime_seconds=time.monotonic() - rooms.calls.started,
             ready=rooms.duty.ready,
@@ -50,7 +59,10 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
             memory_bytes=_memory(),
             in_flight=rooms.calls.in_flight,
             calls=[_figures(rpc, one) for rpc, one in sorted(rooms.calls.methods.items())],
-            decisions=pb.DecisionFigures(**{one.value: decisions[one] for one in Decision}),
+            decisions=_decision_figures(decisions),
+            caller_limits=_caller_limits(),
+            stages=_stages(),
+            collections=[_collection(view, tally) for view, tally in asked(rooms) if may(view.record.id)],
         )
 
 
@@ -63,22 +75,47 @@ def _decisions(rooms: Rooms) -> Mapping[Decision, int]:
     return {one: sum(decisions[one] for decisions in mine) for one in Decision}
 
 
+def _decision_figures(decisions: Mapping[Decision, int]) -> pb.DecisionFigures:
+    return pb.DecisionFigures(**{one.value: decisions[one] for one in Decision})
+
+
+def _caller_limits() -> pb.CallerLimits | None:
+    meter = current().meter
+    return pb.CallerLimits(**asdict(meter.limits)) if meter and any(asdict(meter.limits).values()) else None
+
+
+def _stages() -> list[pb.StageFigures]:
+    figures = [(stage, recent.percentiles()) for stage, recent in stages.recent.items() if len(recent.amounts())]
+    return [pb.StageFigures(stage=stage, p50_ms=p50 * 1e3, p99_ms=p99 * 1e3) for stage, (p50, p99) in figures]
+
+
+def _collection(view: CollectionView, tally: Tally) -> pb.CollectionFigures:
+    found = similarity(view, tally)
+    return pb.CollectionFigures(
+        name=collection_name(view.record.id),
+        decisions=_decision_figures(tally.decisions),
+        drift=found.drift if found else None,
+    )
+
+
 def _backbone(backbone: LoadedBackbone) -> pb.BackboneState:
+    runs = np.concatenate([batcher.runs.amounts() for batcher in (backbone.images, backbone.texts)])
     return pb.BackboneState(
         name=backbone.name,
         providers=backbone.encoder.providers,
         queue_depth=backbone.images.depth + backbone.texts.depth,
         max_batch=backbone.images.max_batch,
+        mean_batch=float(runs.mean()) if len(runs) else 0.0,
     )
 
 
 def _figures(rpc: str, figures: MethodFigures) -> pb.CallFigures:
-    per_second, p50, p99 = figures.recent()
+    p50, p99 = figures.recent.percentiles()
     return pb.CallFigures(
         rpc=rpc,
         count=figures.count,
         failed=figures.failed,
-        per_second=per_second,
+        per_second=figures.recent.per_second(),
         p50_ms=p50 * 1e3,
         p99_ms=p99 * 1e3,
     )

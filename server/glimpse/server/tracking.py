@@ -12,6 +12,7 @@ import numpy as np
 
 from glimpse.ledger import Delta, Head, Ledger, LedgerError, listen
 from glimpse.server.aside import aside
+from glimpse.server.contact import Contact
 from glimpse.server.errors import Code, RequestError
 from glimpse.server.following import Follower
 from glimpse.server.loading import Loader
@@ -59,6 +60,7 @@ class Tracker:
         self._looking, self._looked, self._seen = asyncio.Lock(), 0.0, 0
         #: Set where an API key was made or revoked; whoever takes that on clears it.
         self.keys_changed: Final = asyncio.Event()
+        self.contact: Final = Contact()
 
     @property
     def head(self) -> int:
@@ -99,6 +101,7 @@ class Tracker:
         async with self._looking:
             if self._looked < asked:  # else one of those who waited too has looked since
                 self._looked, head = time.monotonic(), await self._read(lambda ledger: ledger.head())
+                self.contact.made()
                 self._seen = max(self._seen, head.revision)
         await self.reach(self._seen, np.inf)
 
@@ -129,6 +132,7 @@ class Tracker:
     async def _step(self) -> bool:
         """Takes on the next changes of others; whether there may be more. Called while no write is under way."""
         delta = await self._read(lambda ledger: ledger.since(self._head.revision))
+        self.contact.made()
         if delta.before == self._head.digest:
             self._take_on(delta)
             head, more = _after(self._head, delta), delta.more
@@ -211,8 +215,9 @@ class Tracker:
             try:
                 while await between(self._step):
                     pass
+                self.contact.kept()
             except LedgerError as error:
-                logger.warning("the ledger cannot be followed: %s", error)
+                self.contact.lost(error)
             except Exception:
                 logger.exception("the ledger cannot be followed")
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from glimpse.server.observing.call import current
 from glimpse.server.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 
 class TextFormatter(logging.Formatter):
     """A line, and at its end the id of the request that it is about."""
@@ -42,12 +44,18 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(told, ensure_ascii=False)
 
 
+def last_word(error: Exception) -> str:
+    """What ends the server, as a line of the log's JSON: it may be before the log is set up."""
+    return JsonFormatter().format(logger.makeRecord(logger.name, logging.CRITICAL, "", 0, str(error), (), None))
+
+
 def configure(settings: Settings) -> None:
     """Sets the process's log up. Raises OSError where the audit's file cannot be opened."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("glimpse").setLevel(settings.log_level.upper())
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # the ledger says in a line what it migrated
     # Whatever else the log leaves out, not the audit.
     audit = logging.getLogger("glimpse.audit")
     audit.setLevel(logging.INFO)

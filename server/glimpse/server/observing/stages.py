@@ -3,16 +3,19 @@
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from glimpse.server.observing import metrics
+from glimpse.server.observing.figures import Recent
 from glimpse.server.settings import SettingsError
 
 if TYPE_CHECKING:
     from glimpse.server.observing.tracing import Tracing
 
 Stage = Literal["decode", "queue", "encode", "head", "commit"]
-_SECONDS = {stage: metrics.stage_seconds.labels(stage) for stage in ("decode", "queue", "encode", "head", "commit")}
+_SECONDS = {stage: metrics.stage_seconds.labels(stage) for stage in get_args(Stage)}
+#: The seconds of late of each.
+recent: Final[dict[str, Recent]] = {stage: Recent() for stage in get_args(Stage)}
 #: Set where traces are sent.
 tracing: "Tracing | None" = None
 
@@ -51,5 +54,6 @@ def spent(stage: Stage, began: float, seconds: float | None = None) -> None:
     if seconds is None:
         seconds = time.monotonic() - began
     _SECONDS[stage].observe(seconds)
+    recent[stage].note(seconds)
     if tracing is not None:
         tracing.stage(stage, began, seconds)

@@ -37,6 +37,11 @@ class State(Collector):
         yield _gauge(
             "ledger_head", "The last revision there is, as far as this server knows.", rooms.catalog.tracker.head
         )
+        yield _gauge(
+            "ledger_seconds_since_reached",
+            "Since this server read the ledger last, which it does every second.",
+            rooms.catalog.tracker.contact.seconds,
+        )
         yield self._decisions()
         yield from self._similarities()
 
@@ -54,7 +59,7 @@ class State(Collector):
         counter = CounterMetricFamily(
             "glimpse_decisions", "Inputs classified, by collection and decision.", labels=("collection", "decision")
         )
-        named = [(view.record.id, tally) for view, tally in self._there()]
+        named = [(view.record.id, tally) for view, tally in asked(self._rooms)]
         for name, tally in (*named, (OTHERS, self._rooms.answered.others)):
             for decision, count in tally.decisions.items():
                 counter.add_metric((name, decision.name), count)
@@ -69,17 +74,18 @@ class State(Collector):
                 ("drift", "example_similarity less query_similarity, in standard deviations of the former."),
             )
         )
-        for view, tally in self._there():
+        for view, tally in asked(self._rooms):
             if (found := similarity(view, tally)) is not None:
                 queries.add_metric((view.record.id,), found.queries)
                 examples.add_metric((view.record.id,), found.examples)
                 drift.add_metric((view.record.id,), found.drift)
         yield from (queries, examples, drift)
 
-    def _there(self) -> list[tuple[CollectionView, Tally]]:
-        """What collections that were not deleted answered."""
-        current = {view.record.id: view for view in self._rooms.catalog}
-        return [(view, tally) for view, tally in self._rooms.answered if current.get(view.record.id) is view]
+
+def asked(rooms: Rooms) -> list[tuple[CollectionView, Tally]]:
+    """What collections that were not deleted answered."""
+    current = {view.record.id: view for view in rooms.catalog}
+    return [(view, tally) for view, tally in rooms.answered if current.get(view.record.id) is view]
 
 
 def ledger_kind(rooms: Rooms) -> str:

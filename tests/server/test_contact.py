@@ -1,0 +1,73 @@
+"""A ledger that is gone: what the metrics, GetServerInfo and the log say of it."""
+
+import logging
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from glimpse.client import Client
+from glimpse.server.contact import Contact
+from support.metrics import samples
+from support.postgres import postgres
+from support.server import ServerProcess
+
+
+def reached(server: ServerProcess) -> float:
+    return samples(server, "glimpse_ledger_seconds_since_reached")[()]
+
+
+def test_a_lost_database_is_seen_and_so_is_its_return(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    with (
+        postgres() as database,
+        ServerProcess(tmp_path, bundles[0], ledger=database.database(), metrics_listen="127.0.0.1:0") as server,
+        Client(server.address) as client,
+    ):
+        database.stop()
+        end = time.monotonic() + 60
+        while reached(server) < 4:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        told = client.server_info()
+        assert told.seconds_since_reached is not None
+        assert told.seconds_since_reached >= 4
+        assert told.head == told.revision  # by which nobody would see it
+        database.start()
+        while "followed again, after" not in server.log():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert reached(server) < 4
+        assert server.log().count("the ledger cannot be followed") == 1
+
+
+def test_the_log_tells_of_a_lost_ledger_at_its_begin_once_a_minute_and_at_its_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = SimpleNamespace(now=100.0)
+    contact = Contact(lambda: clock.now)
+    with caplog.at_level(logging.INFO, "glimpse.server.contact"):
+        contact.made()
+        contact.kept()
+        for _ in range(125):
+            clock.now += 1
+            contact.lost(OSError("refused"))
+        assert contact.seconds == 125
+        clock.now += 1
+        contact.made()
+        contact.kept()
+        contact.kept()
+    assert caplog.messages == [
+        "the ledger cannot be followed: refused",
+        "the ledger cannot be followed for 60 s: refused",
+        "the ledger cannot be followed for 120 s: refused",
+        "the ledger is followed again, after 125 s",
+    ]
+
+
+def test_a_ledger_that_is_read_but_not_followed_is_not_told_of_as_back(caplog: pytest.LogCaptureFixture) -> None:
+    contact = Contact(lambda: 1.0)
+    for _ in range(3):
+        contact.made()
+        contact.lost(OSError("a row cannot be read"))
+    assert len(caplog.messages) == 1
