@@ -116,6 +116,23 @@ def test_the_log_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
                 process.kill()
 
 
+def test_what_is_no_backup_is_not_restored(glimpse: Glimpse, folder: Path) -> None:
+    (folder / "a.err").write_text("glimpse: it failed\n" * 100)
+    with sqlite3.connect(folder / "other.db") as connection:
+        connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    told = {
+        "nosuch": "the backup nosuch cannot be read: No such file or directory",
+        "data": "the backup data cannot be read: Is a directory",
+        "a.err": "a.err is no backup of glimpse (file is not a database)",
+        "other.db": "other.db is no backup of glimpse (no such table: alembic_version)",
+    }
+    for file, why in told.items():
+        done = glimpse("restore", file, "--data", "unmade")
+        assert (done.code, done.out, done.err) == (1, "", f"glimpse: {why}\n")
+    assert not (folder / "unmade").exists()
+
+
 def test_where_there_is_no_ledger_none_is_made(glimpse: Glimpse, folder: Path) -> None:
     for words in (("verify",), ("backup", "b"), ("export", "e"), ("log",)):
         done = glimpse(*words, "--data", "nowhere")

@@ -10,7 +10,8 @@ from sqlalchemy import URL, Connection, Table, delete, insert, text
 from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger import schema
-from glimpse.ledger.database import WRITING, hold, open_engine, parse_url
+from glimpse.ledger.address import parse_url
+from glimpse.ledger.database import WRITING, hold, open_engine
 from glimpse.ledger.errors import LedgerError
 from glimpse.ledger.upkeep.faults import Faults
 from glimpse.ledger.upkeep.reading import Progress, count, wait_long
