@@ -1,12 +1,14 @@
 """`glimpse ledger`, on the ledger's own files."""
 
 import os
+import pty
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -93,6 +95,55 @@ def test_the_log_tells_every_change(glimpse: Glimpse) -> None:
     assert some
     first = glimpse("log", "--data", "data").out.splitlines()[1]
     assert re.match(r" +1  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  create_collection  birds", first)
+
+
+def test_nothing_of_the_log_is_cut(glimpse: Glimpse, folder: Path) -> None:
+    told = glimpse("log", "--data", "data", "--format", "json").objects
+    head, *rows = glimpse("log", "--data", "data").out.splitlines()
+    assert re.fullmatch(r"REVISION  TIME \(UTC\) +KIND +COLLECTION +WHO +WHAT", head)
+    assert len(rows) == len(told)
+    for row, change in zip(rows, told, strict=True):
+        for cell in (change["kind"], change["collection"] or "-", change["who"] or "-", change["what"]):
+            assert cell in row
+    starts = [match.start() for match in re.finditer(r"\S+( \(UTC\))?", head)]
+    assert all(row[start - 1] == " " for row in rows for start in starts[1:] if start < len(row))
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_the_log_keeps_to_the_terminal(columns: int, folder: Path) -> None:
+    told = run_glimpse(("ledger", "log", "--data", "data", "--format", "json"), cwd=folder).objects
+    lines = on_terminal(("log", "--data", "data"), folder, columns)
+    assert (
+        lines[0].split() == ["REVISION", "TIME", "(UTC)", "KIND", "COLLECTION", "WHO", "WHAT"][: len(lines[0].split())]
+    )
+    assert max(map(len, lines)) <= columns
+    words = " ".join(lines).split()
+    for change in told:
+        assert all(word in words for word in (change["kind"], *change["what"].split()))
+
+
+def on_terminal(words: tuple[str, ...], folder: Path, columns: int) -> list[str]:
+    """What `glimpse ledger …` shows on a terminal of so many columns, without colours."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "glimpse.cli.main", "ledger", *words]
+    environment = {**os.environ, "COLUMNS": str(columns), "LINES": "24", "TERM": "xterm", "NO_COLOR": "1"}
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, cwd=folder, env=environment) as process:
+        os.close(theirs)
+        content = b""
+        with suppress(OSError):  # the way a terminal ends
+            while part := os.read(ours, 1 << 16):
+                content += part
+        os.close(ours)
+    assert process.returncode == 0
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", content.decode()).replace("\r\n", "\n").splitlines()
+
+
+def test_a_log_of_nothing_is_said_to_be_of_nothing(glimpse: Glimpse) -> None:
+    done = glimpse("log", "--data", "data", "--collection", "nope")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "glimpse: there never was a collection 'nope'; see `glimpse collections list`\n"
+    none = glimpse("log", "--data", "data", "--after", 10_000)
+    assert (none.code, none.out, none.err) == (0, "", "no changes\n")
 
 
 def test_the_log_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
