@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from glimpse.ledger import LabelRecord
+from glimpse.ledger import CollectionRecord, LabelRecord
 from support.full_ledger import example, fill
 from support.ledgers import Direct
 
@@ -48,6 +48,7 @@ def test_a_backup_is_told_of_and_restored(glimpse: Glimpse, folder: Path) -> Non
     assert done.code == 0, done.err
     assert re.search(rf"^revision +{told['revision']}$", done.out, re.MULTILINE)
     assert "needs index folded" in done.out
+    assert "\nverified " in done.out
     whole = f"the ledger is whole at revision {told['revision']}, digest {told['digest']}\n"
     assert glimpse("verify", "--ledger", f"sqlite:///{folder}/new/ledger.sqlite").out == whole
     again = glimpse("restore", "saved", "--data", "new")
@@ -64,6 +65,33 @@ def test_an_export_is_told_of_and_imported(glimpse: Glimpse, folder: Path) -> No
     logs = [glimpse("log", "--data", name, "--format", "json").out for name in ("data", "imported")]
     assert logs[0] == logs[1]
     assert glimpse("export", "out", "--data", "data").code == 1
+
+
+def test_rows_are_told_of_for_people_and_all_for_programs(tmp_path: Path) -> None:
+    with Direct.of(tmp_path / "data") as ledger:
+        ledger.create_collection(CollectionRecord("birds", "backbones/a", "sha256:a", 8))
+        ledger.enroll("birds", [LabelRecord("robin")], [example(1, "robin")])
+    for words in (("backup", "b"), ("restore", "b", "--data", "r"), ("export", "e"), ("import", "e", "--data", "i")):
+        data = () if "--data" in words else ("--data", "data")
+        out = run_glimpse(("ledger", *words, *data), cwd=tmp_path).out
+        record = dict(line.split(None, 1) for line in out.splitlines() if not line.startswith("needs"))
+        rows = [name for name, value in record.items() if name != "revision" and value.isdigit()]
+        assert [name for name in rows if name != "bytes"] == ["collections", "labels", "examples", "changes"]
+        assert ("verified" in record) is (words[0] != "export")
+    [told] = run_glimpse(("ledger", "export", "f", "--data", "data", "--format", "json"), cwd=tmp_path).objects
+    assert told["rows"]["tombstones"] == 0
+    assert told["rows"]["head"] == 1
+
+
+def test_on_a_terminal_bars_are_gone_at_the_end_and_none_is_of_nothing(folder: Path, tmp_path: Path) -> None:
+    with Direct.of(tmp_path / "data") as ledger:
+        ledger.create_collection(CollectionRecord("birds", "backbones/a", "sha256:a", 8))
+    raw = terminal_output(("backup", "b", "--data", "data"), tmp_path, 80)
+    assert "copying collections" in raw
+    assert "copying tombstones" not in raw
+    shown = screen(raw)
+    assert shown[0].startswith("file ")
+    assert "copying" not in "".join(shown)
 
 
 def test_faults_are_told_with_what_to_do(glimpse: Glimpse, folder: Path) -> None:
@@ -112,7 +140,7 @@ def test_nothing_of_the_log_is_cut(glimpse: Glimpse, folder: Path) -> None:
 @pytest.mark.parametrize("columns", [80, 100, 140])
 def test_the_log_keeps_to_the_terminal(columns: int, folder: Path) -> None:
     told = run_glimpse(("ledger", "log", "--data", "data", "--format", "json"), cwd=folder).objects
-    lines = on_terminal(("log", "--data", "data"), folder, columns)
+    lines = screen(terminal_output(("log", "--data", "data"), folder, columns))
     assert (
         lines[0].split() == ["REVISION", "TIME", "(UTC)", "KIND", "COLLECTION", "WHO", "WHAT"][: len(lines[0].split())]
     )
@@ -122,8 +150,8 @@ def test_the_log_keeps_to_the_terminal(columns: int, folder: Path) -> None:
         assert all(word in words for word in (change["kind"], *change["what"].split()))
 
 
-def on_terminal(words: tuple[str, ...], folder: Path, columns: int) -> list[str]:
-    """What `glimpse ledger …` shows on a terminal of so many columns, without colours."""
+def terminal_output(words: tuple[str, ...], folder: Path, columns: int) -> str:
+    """All that `glimpse ledger …` sends to a terminal of so many columns, without colours."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "glimpse.cli.main", "ledger", *words]
     environment = {**os.environ, "COLUMNS": str(columns), "LINES": "24", "TERM": "xterm", "NO_COLOR": "1"}
@@ -135,7 +163,21 @@ def on_terminal(words: tuple[str, ...], folder: Path, columns: int) -> list[str]
                 content += part
         os.close(ours)
     assert process.returncode == 0
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", content.decode()).replace("\r\n", "\n").splitlines()
+    return content.decode()
+
+
+def screen(raw: str) -> list[str]:
+    """The lines that a terminal shows in the end."""
+    lines, at = [""], 0
+    for code, text in re.findall(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)|([^\x1b\r\n]+)", raw):
+        if code == "\n":
+            at += 1
+            lines += [""] * (at == len(lines))
+        elif code == "\x1b[1A":
+            at -= 1
+        elif code == "\x1b[2K" or text:
+            lines[at] = text or ""
+    return [line for line in lines if line]
 
 
 def test_a_log_of_nothing_is_said_to_be_of_nothing(glimpse: Glimpse) -> None:
