@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from glimpse.ledger.address import POSTGRESQL, told
 from glimpse.ledger.errors import LedgerError, LedgerUnavailable
+from glimpse.ledger.private import make_database
 
 logger = logging.getLogger(__name__)
 #: The execution option of a connection whose transaction is going to write.
@@ -28,7 +29,8 @@ _NOT_NOW = ("25P03", "25006")
 
 def open_engine(url: URL) -> Engine:
     """An engine on a database that is migrated to this version's schema. Raises LedgerError."""
-    if url.drivername == "sqlite" and not (folder := Path(url.database or "").parent).is_dir():
+    named = url.drivername == "sqlite" and "uri" not in url.query
+    if named and not (folder := Path(url.database or "").parent).is_dir():
         raise LedgerError(f"there is no folder {folder}; make it, or name another file with --ledger")
     with told(url):
         migrate(url)
@@ -53,6 +55,8 @@ def _engine(url: URL, *, foreign_keys: bool) -> Engine:
         engine = create_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=CONNECT, hide_parameters=True)
         event.listen(engine, "connect", _make_durable_postgresql)
         return engine
+    if "uri" not in url.query:
+        make_database(Path(url.database or ""))
     engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _make_durable_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
