@@ -42,3 +42,12 @@ def test_a_ledger_s_file_needs_a_folder(tmp_path: Path) -> None:
     done = run_glimpse(("serve", "--data", "data", "--ledger", "sqlite:///nodir/x.sqlite"), cwd=tmp_path)
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "there is no folder nodir" in done.err
+
+
+def test_a_log_in_json_tells_of_a_malformed_url_without_the_password(tmp_path: Path) -> None:
+    for url in ("postgresql+psycopg://db:s3cret/x", "postgresql+psycopg://db:s3cret@127.0.0.1:1/d"):
+        variables = {"GLIMPSE_LOG_FORMAT": "json", "GLIMPSE_LEDGER": url}
+        done = run_glimpse(("serve", "--data", "data"), cwd=tmp_path, variables=variables)
+        assert done.code == 1
+        assert "the ledger" in done.err
+        assert "s3cret" not in done.out + done.err
