@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from glimpse.backbone import Manifest, bundled
+from glimpse.cli.commands import command
 from glimpse.cli.demo_server import own_server
 from glimpse.index import VectorType, schema
 from glimpse.server.settings import Settings
@@ -117,12 +118,17 @@ def test_the_indexes_page_names_every_column() -> None:
 
 
 def test_every_setting_is_told_with_its_default() -> None:
-    table = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]+?)`? \|", page("serving.md"), re.MULTILINE))
+    rows = re.findall(r"^\| `(\w+)`(?:, `--(\S+)`)? \| `?([^|`]+?)`? \|", page("serving.md"), re.MULTILINE)
+    table = {name: default for name, _, default in rows}
     assert table.keys() == Settings.model_fields.keys()
     for name, field in Settings.model_fields.items():
         if isinstance(field.default, int | float | str) and not name.endswith("_threads"):
             told = str(field.default)
             assert table[name] == (told.lower() if isinstance(field.default, bool) else told), name
+    serve = command().commands["serve"]
+    options = {one for parameter in serve.params for one in parameter.opts} - {"--config", "--help"}
+    assert {f"--{option.removeprefix('[no-]')}" for _, option, _ in rows if option} == options
+    assert all(option.endswith(name.replace("_", "-")) for name, option, _ in rows if option)
 
 
 def reasons() -> set[str]:

@@ -119,6 +119,15 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert (wrong.code, "none.toml" in wrong.err) == (1, True)
 
 
+def test_a_setting_that_is_no_option_is_told_where_it_can_be_set() -> None:
+    done = run_glimpse(["serve", "--metrics-listen", "127.0.0.1:0"])
+    assert done.code == 2
+    last = done.err.splitlines()[-1]
+    assert last.endswith("set GLIMPSE_METRICS_LISTEN, or metrics_listen in a file with --config")
+    assert "Possible options" not in done.err
+    assert "--listen" in run_glimpse(["serve", "--listne", "x"]).err
+
+
 def test_progress_is_told_in_lines_where_there_is_no_terminal(run: Run, collection: str, colours: Path) -> None:
     told = run("enroll", collection, colours).err.splitlines()
     assert not [line for line in told if line.startswith("enrolling")]

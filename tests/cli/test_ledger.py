@@ -1,18 +1,20 @@
 """`glimpse ledger`, on the ledger's own files."""
 
 import os
+import pty
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from glimpse.ledger import LabelRecord
+from glimpse.ledger import CollectionRecord, LabelRecord
 from support.full_ledger import example, fill
 from support.ledgers import Direct
 
@@ -46,6 +48,7 @@ def test_a_backup_is_told_of_and_restored(glimpse: Glimpse, folder: Path) -> Non
     assert done.code == 0, done.err
     assert re.search(rf"^revision +{told['revision']}$", done.out, re.MULTILINE)
     assert "needs index folded" in done.out
+    assert "\nverified " in done.out
     whole = f"the ledger is whole at revision {told['revision']}, digest {told['digest']}\n"
     assert glimpse("verify", "--ledger", f"sqlite:///{folder}/new/ledger.sqlite").out == whole
     again = glimpse("restore", "saved", "--data", "new")
@@ -62,6 +65,33 @@ def test_an_export_is_told_of_and_imported(glimpse: Glimpse, folder: Path) -> No
     logs = [glimpse("log", "--data", name, "--format", "json").out for name in ("data", "imported")]
     assert logs[0] == logs[1]
     assert glimpse("export", "out", "--data", "data").code == 1
+
+
+def test_rows_are_told_of_for_people_and_all_for_programs(tmp_path: Path) -> None:
+    with Direct.of(tmp_path / "data") as ledger:
+        ledger.create_collection(CollectionRecord("birds", "backbones/a", "sha256:a", 8))
+        ledger.enroll("birds", [LabelRecord("robin")], [example(1, "robin")])
+    for words in (("backup", "b"), ("restore", "b", "--data", "r"), ("export", "e"), ("import", "e", "--data", "i")):
+        data = () if "--data" in words else ("--data", "data")
+        out = run_glimpse(("ledger", *words, *data), cwd=tmp_path).out
+        record = dict(line.split(None, 1) for line in out.splitlines() if not line.startswith("needs"))
+        rows = [name for name, value in record.items() if name != "revision" and value.isdigit()]
+        assert [name for name in rows if name != "bytes"] == ["collections", "labels", "examples", "changes"]
+        assert ("verified" in record) is (words[0] != "export")
+    [told] = run_glimpse(("ledger", "export", "f", "--data", "data", "--format", "json"), cwd=tmp_path).objects
+    assert told["rows"]["tombstones"] == 0
+    assert told["rows"]["head"] == 1
+
+
+def test_on_a_terminal_bars_are_gone_at_the_end_and_none_is_of_nothing(folder: Path, tmp_path: Path) -> None:
+    with Direct.of(tmp_path / "data") as ledger:
+        ledger.create_collection(CollectionRecord("birds", "backbones/a", "sha256:a", 8))
+    raw = terminal_output(("backup", "b", "--data", "data"), tmp_path, 80)
+    assert "copying collections" in raw
+    assert "copying tombstones" not in raw
+    shown = screen(raw)
+    assert shown[0].startswith("file ")
+    assert "copying" not in "".join(shown)
 
 
 def test_faults_are_told_with_what_to_do(glimpse: Glimpse, folder: Path) -> None:
@@ -95,6 +125,69 @@ def test_the_log_tells_every_change(glimpse: Glimpse) -> None:
     assert re.match(r" +1  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  create_collection  birds", first)
 
 
+def test_nothing_of_the_log_is_cut(glimpse: Glimpse, folder: Path) -> None:
+    told = glimpse("log", "--data", "data", "--format", "json").objects
+    head, *rows = glimpse("log", "--data", "data").out.splitlines()
+    assert re.fullmatch(r"REVISION  TIME \(UTC\) +KIND +COLLECTION +WHO +WHAT", head)
+    assert len(rows) == len(told)
+    for row, change in zip(rows, told, strict=True):
+        for cell in (change["kind"], change["collection"] or "-", change["who"] or "-", change["what"]):
+            assert cell in row
+    starts = [match.start() for match in re.finditer(r"\S+( \(UTC\))?", head)]
+    assert all(row[start - 1] == " " for row in rows for start in starts[1:] if start < len(row))
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_the_log_keeps_to_the_terminal(columns: int, folder: Path) -> None:
+    told = run_glimpse(("ledger", "log", "--data", "data", "--format", "json"), cwd=folder).objects
+    lines = screen(terminal_output(("log", "--data", "data"), folder, columns))
+    assert (
+        lines[0].split() == ["REVISION", "TIME", "(UTC)", "KIND", "COLLECTION", "WHO", "WHAT"][: len(lines[0].split())]
+    )
+    assert max(map(len, lines)) <= columns
+    words = " ".join(lines).split()
+    for change in told:
+        assert all(word in words for word in (change["kind"], *change["what"].split()))
+
+
+def terminal_output(words: tuple[str, ...], folder: Path, columns: int) -> str:
+    """All that `glimpse ledger …` sends to a terminal of so many columns, without colours."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "glimpse.cli.main", "ledger", *words]
+    environment = {**os.environ, "COLUMNS": str(columns), "LINES": "24", "TERM": "xterm", "NO_COLOR": "1"}
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, cwd=folder, env=environment) as process:
+        os.close(theirs)
+        content = b""
+        with suppress(OSError):  # the way a terminal ends
+            while part := os.read(ours, 1 << 16):
+                content += part
+        os.close(ours)
+    assert process.returncode == 0
+    return content.decode()
+
+
+def screen(raw: str) -> list[str]:
+    """The lines that a terminal shows in the end."""
+    lines, at = [""], 0
+    for code, text in re.findall(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)|([^\x1b\r\n]+)", raw):
+        if code == "\n":
+            at += 1
+            lines += [""] * (at == len(lines))
+        elif code == "\x1b[1A":
+            at -= 1
+        elif code == "\x1b[2K" or text:
+            lines[at] = text or ""
+    return [line for line in lines if line]
+
+
+def test_a_log_of_nothing_is_said_to_be_of_nothing(glimpse: Glimpse) -> None:
+    done = glimpse("log", "--data", "data", "--collection", "nope")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "glimpse: there never was a collection 'nope'; see `glimpse collections list`\n"
+    none = glimpse("log", "--data", "data", "--after", 10_000)
+    assert (none.code, none.out, none.err) == (0, "", "no changes\n")
+
+
 def test_the_log_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
     with Direct.of(tmp_path) as ledger:
         fill(ledger)
@@ -114,6 +207,23 @@ def test_the_log_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
                 assert process.wait(30) == 130
             finally:
                 process.kill()
+
+
+def test_what_is_no_backup_is_not_restored(glimpse: Glimpse, folder: Path) -> None:
+    (folder / "a.err").write_text("glimpse: it failed\n" * 100)
+    with sqlite3.connect(folder / "other.db") as connection:
+        connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    told = {
+        "nosuch": "the backup nosuch cannot be read: No such file or directory",
+        "data": "the backup data cannot be read: Is a directory",
+        "a.err": "a.err is no backup of glimpse (file is not a database)",
+        "other.db": "other.db is no backup of glimpse (no such table: alembic_version)",
+    }
+    for file, why in told.items():
+        done = glimpse("restore", file, "--data", "unmade")
+        assert (done.code, done.out, done.err) == (1, "", f"glimpse: {why}\n")
+    assert not (folder / "unmade").exists()
 
 
 def test_where_there_is_no_ledger_none_is_made(glimpse: Glimpse, folder: Path) -> None:

@@ -51,3 +51,21 @@ def test_it_is_true_which_subcommands_take_server_and_format() -> None:
     assert lacking == {"server": {"demo", "serve", *on_files, *on_ledgers}, "output": {"demo", "serve"}}
     told = "`demo` and `serve` take neither; what works on files\n(`evaluate`, `export`, `index build`, `index info`"
     assert told in PAGE.read_text("utf-8")
+
+
+def groups(node: Any, name: str, parent: Any = None) -> Iterator[tuple[str, str]]:
+    """Path and help of the commands with subcommands, on a terminal of 80 columns."""
+    context = node.context_class(node, info_name=name, parent=parent, terminal_width=80, max_content_width=80)
+    if hasattr(node, "list_commands"):
+        yield context.command_path, node.get_help(context)
+        for child in node.list_commands(context):
+            yield from groups(node.get_command(context, child), child, context)
+
+
+def test_no_line_of_a_list_of_subcommands_is_cut() -> None:
+    told = dict(groups(command(), "glimpse"))
+    assert {"glimpse ledger", "glimpse collections migrate", "glimpse export"} <= told.keys()
+    for path, text in told.items():
+        listed = text.partition("\nCommands:\n")[2].splitlines()
+        assert listed, path
+        assert [line for line in listed if line.endswith(("...", "…")) or len(line) > 80] == [], path

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from glimpse.ledger import CollectionRecord, Enrollment, LabelRecord, Ledger, LedgerError, sqlite_url
-from glimpse.ledger.database import migrate, parse_url
+from glimpse.ledger.address import parse_url
+from glimpse.ledger.database import migrate
 from glimpse.ledger.upkeep import backup as module
 from glimpse.ledger.upkeep.backup import back_up, restore
 from glimpse.ledger.upkeep.verify import verify

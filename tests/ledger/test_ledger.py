@@ -28,7 +28,8 @@ from glimpse.ledger import (
     schema,
     sqlite_url,
 )
-from glimpse.ledger.database import DATABASE_NAME, migrate, open_engine, parse_url
+from glimpse.ledger.address import DATABASE_NAME, parse_url
+from glimpse.ledger.database import migrate, open_engine
 from glimpse.ledger.schema import metadata
 from support.ledgers import Direct
 

@@ -11,8 +11,9 @@ from sqlalchemy import MetaData, Table, create_engine, insert, select
 
 from glimpse import ledger as package
 from glimpse.ledger import Ledger, sqlite_url
+from glimpse.ledger.address import parse_url
 from glimpse.ledger.chain import FIRST, link
-from glimpse.ledger.database import current_schema, migrate, parse_url
+from glimpse.ledger.database import current_schema, migrate
 from glimpse.ledger.upkeep.verify import verify
 from support.full_ledger import quiet, sha256, unit
 

@@ -1,6 +1,7 @@
 """Health, reflection, backbones, settings, restart with another backbone."""
 
 import asyncio
+import traceback
 from pathlib import Path
 
 import grpc
@@ -118,7 +119,7 @@ def test_settings_come_from_flag_environment_file_default(tmp_path: Path, monkey
     )
     monkeypatch.setenv("GLIMPSE_BACKBONE", "one:two")
     assert load_settings().backbone == (Path("one"), Path("two"))
-    with pytest.raises(SettingsError, match="max_batch: Input should be greater"):
+    with pytest.raises(SettingsError, match=r"^max_batch: 0 should be greater"):
         load_settings(None, max_batch=0)
     monkeypatch.setenv("GLIMPSE_PROVIDERS", "cuda, cpu")
     assert load_settings().providers == ("cuda", "cpu")
@@ -130,6 +131,28 @@ def test_settings_come_from_flag_environment_file_default(tmp_path: Path, monkey
             load_settings(file)
     with pytest.raises(SettingsError, match="no-such"):
         load_settings(tmp_path / "no-such.toml")
+
+
+def test_a_setting_that_cannot_be_is_told_of_by_where_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "glimpse.toml"
+    file.write_text("max_inputs = 1.5\nledger = ['s3cret']\njwt_keys = ['s3cret']\n")
+    monkeypatch.setenv("GLIMPSE_MAX_BATCH", "x")
+    with pytest.raises(SettingsError) as raised:
+        load_settings(file, queue_limit=0)
+    problems = str(raised.value).split("; ")
+    assert problems[0] == f"{file}: ledger: should be a valid string"
+    assert problems[1] == "GLIMPSE_MAX_BATCH: 'x' should be a valid integer"
+    assert problems[2] == "queue_limit: 0 should be greater than or equal to 1"
+    assert problems[3].startswith(f"{file}: max_inputs: 1.5 should be a valid integer")
+    assert "s3cret" not in "".join(traceback.format_exception(raised.value))
+
+
+def test_settings_are_printed_without_what_may_hold_a_password() -> None:
+    settings = load_settings(ledger="postgresql+psycopg://db:s3cret@h/d", jwt_keys="https://a:s3cret@h/keys")
+    assert "listen=" in repr(settings)
+    assert "s3cret" not in f"{settings!r} {settings}"
 
 
 @pytest.mark.skipif("TensorrtExecutionProvider" in ort.get_available_providers(), reason="TensorRT is here")

@@ -90,6 +90,14 @@ def from_ledger(server: ServerProcess, name: str, *, fitted: bool = False) -> di
     return everything(server, name, fitted=fitted)
 
 
+def test_what_a_server_lays_down_is_its_owner_s(server: ServerProcess) -> None:
+    enrolled(server)
+    data = server.folder / "data"
+    made = [data, *data.glob("ledger.sqlite*"), data / "snapshots", *(data / "snapshots").rglob("*")]
+    assert len(made) > 8
+    assert {str(one): oct(one.stat().st_mode) for one in made if one.stat().st_mode & 0o077} == {}
+
+
 def test_a_killed_server_begins_with_its_snapshot_and_what_came_since(server: ServerProcess) -> None:
     collection = enrolled(server)
     server.stop()

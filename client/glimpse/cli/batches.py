@@ -34,10 +34,16 @@ def batched(items: Sequence[T], size: int = _BATCH) -> Iterator[Sequence[T]]:
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Advance]:
-    """Progress on stderr, with how many are done a second: a bar on a terminal, now and then a line elsewhere."""
+def progress(title: str, total: int, *, passing: bool = False) -> Iterator[Advance]:
+    """Progress on stderr, with how many are done a second: a bar on a terminal, now and then a line elsewhere.
+
+    `passing`: one of many, of which none stays on the terminal, and none is shown of nothing.
+    """
     if not sys.stderr.isatty():
         yield _Lines(title, total).advance
+        return
+    if passing and not total:
+        yield lambda _: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -47,7 +53,7 @@ def progress(title: str, total: int) -> Iterator[Advance]:
     # A title may hold a name with brackets or braces; the bar takes what room the others leave.
     named, room = TextColumn("{task.description}", markup=False), BarColumn(bar_width=None)
     columns = (named, room, MofNCompleteColumn(), rate_column(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=passing) as bar:
         task = bar.add_task(short, total=total)
         yield lambda count: bar.advance(task, count)
 

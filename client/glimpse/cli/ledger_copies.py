@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.batches import progress
-from glimpse.cli.ledger_place import Data, Ledger, ledger_url
+from glimpse.cli.ledger_place import VERIFIED, Data, Ledger, ledger_url, part_progress, row_counts
 from glimpse.cli.output import print_json, print_record
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def backup(
     with ledger_url(data, ledger) as url:
         from glimpse.ledger.upkeep.backup import back_up
 
-        copied = back_up(url, file, progress, force=force)
+        copied = back_up(url, file, part_progress, force=force)
     _print(output, {"file": str(file), "bytes": copied.size, "sha256": copied.digest}, copied)
 
 
@@ -46,7 +45,7 @@ def restore(
     with ledger_url(data, ledger) as url:
         from glimpse.ledger.upkeep.backup import restore as copy_back
 
-        copied = copy_back(file, url, progress)
+        copied = copy_back(file, url, part_progress)
     _print(output, {}, copied)
 
 
@@ -60,7 +59,7 @@ def _print(output: options.Format, record: dict[str, Any], copied: "Copied") -> 
         }
         print_json(**record, rows=copied.rows, needs=needed)
         return
-    record |= {name: f"{number:,}" for name, number in copied.rows.items() if name != "head"}
+    record |= row_counts(copied.rows)
     record |= {f"needs {name}": space for name, space in needs.backbones}
     record |= {f"needs index {name}": digest for name, digest in needs.indexes}
-    print_record(output, record)
+    print_record(output, record | VERIFIED)

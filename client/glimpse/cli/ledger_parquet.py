@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.batches import progress
 from glimpse.cli.errors import missing_module
-from glimpse.cli.ledger_place import Data, Ledger, ledger_url
+from glimpse.cli.ledger_place import VERIFIED, Data, Ledger, ledger_url, part_progress, row_counts
 from glimpse.cli.output import print_json, print_record
 
 if TYPE_CHECKING:
@@ -32,8 +31,8 @@ def export(
     with ledger_url(data, ledger) as url, _parquet():
         from glimpse.ledger.upkeep.parquet import export as write
 
-        written = write(url, folder, progress, collections=collections or (), keys=keys)
-    _print(output, {"folder": str(folder)}, written)
+        written = write(url, folder, part_progress, collections=collections or (), keys=keys)
+    _print(output, {"folder": str(folder)}, written, {})
 
 
 def import_(
@@ -49,8 +48,8 @@ def import_(
     with ledger_url(data, ledger) as url, _parquet():
         from glimpse.ledger.upkeep.parquet import import_ as read
 
-        done = read(folder, url, progress)
-    _print(output, {}, done)
+        done = read(folder, url, part_progress)
+    _print(output, {}, done, VERIFIED)
 
 
 @contextmanager
@@ -61,9 +60,9 @@ def _parquet() -> Iterator[None]:
         raise missing_module(error, "server") from error
 
 
-def _print(output: options.Format, record: dict[str, Any], done: "Exported") -> None:
+def _print(output: options.Format, record: dict[str, Any], done: "Exported", told: dict[str, str]) -> None:
     record |= {"ledger_id": done.head.ledger_id, "revision": done.head.revision}
     if output is options.Format.JSON:
         print_json(**record, rows=done.rows)
     else:
-        print_record(output, record | {name: f"{number:,}" for name, number in done.rows.items() if name != "head"})
+        print_record(output, record | row_counts(done.rows) | told)

@@ -1,12 +1,14 @@
 """Which ledger the commands of `glimpse ledger` are about, and what goes wrong with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from glimpse.cli.batches import progress
 from glimpse.cli.errors import CliError, missing_module
 
 Data = Annotated[
@@ -14,6 +16,19 @@ Data = Annotated[
     typer.Option("--data", metavar="DIR", help="Folder of the ledger, as for `glimpse serve`."),
 ]
 Ledger = Annotated[str | None, typer.Option("--ledger", metavar="URL", help="The ledger, as for `glimpse serve`.")]
+
+#: Of a table, or of a part of verifying: one bar at a time.
+part_progress = partial(progress, passing=True)
+#: What `restore` and `import` can say once they end, and `backup` of its copy.
+VERIFIED = {"verified": "yes: every row and digest, against the sequence of changes"}
+# What people enroll comes before what the ledger keeps for itself.
+_FIRST = ("collections", "labels", "examples")
+
+
+def row_counts(rows: Mapping[str, int]) -> dict[str, str]:
+    """How many rows there are in each table that has any, for people."""
+    names = (*_FIRST, *(name for name in rows if name not in (*_FIRST, "head")))
+    return {name: f"{rows[name]:,}" for name in names if rows.get(name)}
 
 
 @contextmanager

@@ -3,8 +3,7 @@
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.batches import progress
-from glimpse.cli.ledger_place import Data, Ledger, ledger_url
+from glimpse.cli.ledger_place import Data, Ledger, ledger_url, part_progress
 from glimpse.cli.output import print_json, shown, styled
 
 
@@ -16,7 +15,7 @@ def verify(data: Data = None, ledger: Ledger = None, output: options.Output = op
     with ledger_url(data, ledger) as url:
         from glimpse.ledger.upkeep.verify import verify as faults_of
 
-        faults = faults_of(url, progress)
+        faults = faults_of(url, part_progress)
     if output is options.Format.JSON:
         for fault in faults:
             print_json(kind=fault.kind, what=fault.what, advice=fault.advice)

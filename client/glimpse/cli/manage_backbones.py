@@ -66,7 +66,7 @@ def show(
         print_record(output, record(client.get_backbone(backbone)))
 
 
-@app.command()
+@app.command(short_help="Check a bundle's digests, and what it computes.")
 def verify(
     folder: Folder,
     model: Annotated[
@@ -96,7 +96,7 @@ def verify(
         raise CliError(f"{folder} differs from its checkpoint in {', '.join(failed)}", "export it anew")
 
 
-@app.command()
+@app.command(short_help="Time a bundle, beside the machine's own speed.")
 def bench(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Bundles; of several precisions, say.")],
     provider: Annotated[

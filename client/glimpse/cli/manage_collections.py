@@ -12,7 +12,7 @@ from glimpse.cli.session import connected
 from glimpse.client import Head, LabelMode
 
 app = options.group("Collections: list, show, create, update, delete; migrate to another backbone.")
-app.add_typer(migrate.app, name="migrate")
+app.add_typer(migrate.app, name="migrate", short_help="Another backbone: start, status, switch, rollback, end.")
 _COLUMNS = (
     Column("ID"),
     Column("BACKBONE", share=1),
@@ -40,7 +40,7 @@ def show(
         print_record(output, record(client.get_collection(collection)))
 
 
-@app.command()
+@app.command(short_help="Make an empty collection, bound to one backbone.")
 def create(
     collection: options.CollectionName,
     backbone: options.Backbone = "",
@@ -80,7 +80,7 @@ def create(
     print_record(output, record(made))
 
 
-@app.command()
+@app.command(short_help="Change its display name, policy, head, or what it keeps.")
 def update(
     collection: options.CollectionName,
     display_name: wanted.DisplayName = None,

@@ -125,7 +125,7 @@ def _opened(data: Path | None, url: str | None) -> "Iterator[Ledger]":
         raise missing_module(error, "server") from error
     try:
         settings = load_settings(data=data, ledger=url)
-        settings.data.mkdir(parents=True, exist_ok=True)
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         with Ledger.open(settings.ledger_url) as ledger:
             yield ledger
     except (LedgerError, SettingsError) as error:

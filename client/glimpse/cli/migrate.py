@@ -23,7 +23,7 @@ _SECONDS = 600.0
 Force = Annotated[bool, typer.Option("--force", help="Set aside the examples that cannot be embedded.")]
 
 
-@app.command()
+@app.command(short_help="Begin to embed a collection by another backbone.")
 def start(
     collection: options.CollectionName,
     to: Annotated[str, typer.Option("--to", metavar="BACKBONE", help="The new backbone's name.")],
@@ -37,7 +37,7 @@ def start(
         _show(collection, _waited(client, collection, begun) if wait else begun, output)
 
 
-@app.command()
+@app.command(short_help="How far it is, and both sides' figures.")
 def status(
     collection: options.CollectionName,
     measure: Annotated[
@@ -57,7 +57,7 @@ def status(
     _show(collection, found, output)
 
 
-@app.command()
+@app.command(short_help="Let the collection answer by the new backbone.")
 def switch(
     collection: options.CollectionName,
     force: Force = False,
@@ -68,7 +68,7 @@ def switch(
     _switch(collection, True, force, server, output)
 
 
-@app.command()
+@app.command(short_help="Let it answer by the backbone before.")
 def rollback(
     collection: options.CollectionName,
     force: Force = False,
@@ -79,7 +79,7 @@ def rollback(
     _switch(collection, False, force, server, output)
 
 
-@app.command()
+@app.command(short_help="Drop the side that does not answer.")
 def end(
     collection: options.CollectionName,
     server: options.Server = None,

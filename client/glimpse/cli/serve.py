@@ -3,11 +3,12 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from glimpse.cli import options
 from glimpse.cli.errors import CliError, missing_module
@@ -15,7 +16,31 @@ from glimpse.cli.errors import CliError, missing_module
 app = options.group()
 
 
-@app.command()
+class _Serve(TyperCommand):
+    """Says of a setting that is no option where else it can stand."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:  # of a class that typer keeps to itself
+            name = str(getattr(error, "option_name", "")).removeprefix("--").replace("-", "_")
+            if name in _settings_names():
+                vars(error)["possibilities"] = None
+                vars(error)["message"] = (
+                    f"the setting {name} is no option: set GLIMPSE_{name.upper()}, or {name} in a file with --config"
+                )
+            raise
+
+
+def _settings_names() -> Collection[str]:
+    try:
+        from glimpse.server.settings import Settings
+    except ModuleNotFoundError as error:
+        raise missing_module(error, "server") from error
+    return Settings.model_fields
+
+
+@app.command(cls=_Serve)
 def serve(
     listen: Annotated[
         str | None,
@@ -120,7 +145,7 @@ def _leave() -> None:
 
 def _make_folder(data: Path) -> None:
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)  # vectors and names will be in it
     except OSError as error:
         why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
         raise CliError(f"{data} cannot be the data folder: {why}", "name another with --data") from error

@@ -8,8 +8,8 @@ Knows nothing of gRPC or FAISS. Every write appends one change, and the change's
 without gaps, and in the order of commits, whoever writes.
 """
 
+from glimpse.ledger.address import sqlite_url
 from glimpse.ledger.claim import Claim
-from glimpse.ledger.database import sqlite_url
 from glimpse.ledger.errors import (
     AlreadyExists,
     DataFolderInUse,

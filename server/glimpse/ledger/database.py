@@ -10,43 +10,28 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from glimpse.ledger.address import POSTGRESQL, told
 from glimpse.ledger.errors import LedgerError, LedgerUnavailable
+from glimpse.ledger.private import make_database
 
 logger = logging.getLogger(__name__)
-DATABASE_NAME: Final = "ledger.sqlite"
 #: The execution option of a connection whose transaction is going to write.
 WRITING: Final = "glimpse_writing"
-_POSTGRESQL = "postgresql+psycopg"
 # Held by whoever makes or fills a database, so that no other begins: an advisory lock's number, ours alone.
 _MAKING = 0x676C696D707365
 # Of PostgreSQL: the transaction was idle for too long; a server that only reads took the other's place.
 _NOT_NOW = ("25P03", "25006")
 
 
-def sqlite_url(folder: Path) -> str:
-    """The URL of the ledger that a data folder holds."""
-    return URL.create("sqlite", database=str(folder / DATABASE_NAME)).render_as_string()
-
-
-def parse_url(url: str) -> URL:
-    """`sqlite:///FILE` or `postgresql+psycopg://…`. Raises LedgerError."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise LedgerError("the ledger's URL cannot be read; write sqlite:///FILE or postgresql+psycopg://…") from error
-    if parsed.drivername not in ("sqlite", _POSTGRESQL):
-        raise LedgerError(f"a ledger is sqlite:///FILE or {_POSTGRESQL}://…, not {parsed.drivername}://")
-    if parsed.drivername == "sqlite" and not parsed.database:
-        raise LedgerError("a ledger in memory would be lost; name its file: sqlite:///FILE")
-    return parsed
-
-
 def open_engine(url: URL) -> Engine:
     """An engine on a database that is migrated to this version's schema. Raises LedgerError."""
+    named = url.drivername == "sqlite" and "uri" not in url.query
+    if named and not (folder := Path(url.database or "").parent).is_dir():
+        raise LedgerError(f"there is no folder {folder}; make it, or name another file with --ledger")
     with told(url):
         migrate(url)
         return _engine(url, foreign_keys=True)
@@ -54,38 +39,25 @@ def open_engine(url: URL) -> Engine:
 
 def open_reader(url: URL) -> Engine:
     """An engine that reads a database as it is, whoever writes meanwhile. Raises LedgerError where there is none."""
-    if url.drivername == _POSTGRESQL:
+    if url.drivername == POSTGRESQL:
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        return create_engine(url, connect_args=CONNECT, execution_options=options)
+        return create_engine(url, connect_args=CONNECT, execution_options=options, hide_parameters=True)
     if not Path(url.database or "").is_file():
         raise LedgerError(f"there is no ledger {url.database}; name one with --data or --ledger")
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _make_reading_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-@contextmanager
-def told(url: URL) -> Iterator[None]:
-    """Says for people what goes wrong while a database is opened."""
-    where = url.render_as_string(hide_password=True)
-    try:
-        yield
-    except NoSuchModuleError as error:
-        raise LedgerError(f"{where}: {error}") from error
-    except ModuleNotFoundError as error:
-        raise LedgerError(f"PostgreSQL needs {error.name}: pip install 'glimpse[postgres]'") from error
-    except DBAPIError as error:
-        advice = "is it running?" if url.drivername == _POSTGRESQL else "restore it, or give another with --data"
-        raise LedgerError(f"the ledger {where} cannot be opened ({str(error.orig).strip()}); {advice}") from error
-
-
 def _engine(url: URL, *, foreign_keys: bool) -> Engine:
-    if url.drivername == _POSTGRESQL:
-        engine = create_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=CONNECT)
+    if url.drivername == POSTGRESQL:
+        engine = create_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=CONNECT, hide_parameters=True)
         event.listen(engine, "connect", _make_durable_postgresql)
         return engine
-    engine = create_engine(url)
+    if "uri" not in url.query:
+        make_database(Path(url.database or ""))
+    engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _make_durable_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     if foreign_keys:
@@ -161,7 +133,7 @@ def migrate(url: URL, revision: str = "head") -> None:
     engine, config = _engine(url, foreign_keys=False), _alembic()
     try:
         with engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
-            if url.drivername == _POSTGRESQL:
+            if url.drivername == POSTGRESQL:
                 # Others may migrate, or restore; and this may take long.
                 for limit in ("lock_timeout", "statement_timeout"):
                     connection.exec_driver_sql(f"SET LOCAL {limit} = 0")

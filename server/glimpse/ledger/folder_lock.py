@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 
 from glimpse.ledger.errors import DataFolderInUse
+from glimpse.ledger.private import make_folder
 
 
 class FolderLock:
     """Holds a data folder for this process: two servers would write each other's files."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._file = (folder / "lock").open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,9 +7,10 @@ from typing import Any, Final, Self
 from sqlalchemy import Connection, Engine, Row, select
 
 from glimpse.ledger import attachments, keys, schema
+from glimpse.ledger.address import parse_url, told
 from glimpse.ledger.changes import read_delta
 from glimpse.ledger.claim import Claim
-from glimpse.ledger.database import WRITING, available, open_engine, parse_url, told
+from glimpse.ledger.database import WRITING, available, open_engine
 from glimpse.ledger.enrollment import forget_answers, stored_answer
 from glimpse.ledger.errors import NotFound
 from glimpse.ledger.keys import KeyRecord

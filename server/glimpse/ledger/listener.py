@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from glimpse.ledger.database import CONNECT, parse_url
+from glimpse.ledger.address import parse_url
+from glimpse.ledger.database import CONNECT
 from glimpse.ledger.writing import CHANNEL
 
 # Between two attempts to reach a database that is gone.

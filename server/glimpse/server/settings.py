@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,9 @@ from glimpse.ledger import sqlite_url
 
 _CORES = os.cpu_count() or 1
 MIB = 1 << 20
+_PREFIX = "GLIMPSE_"
+# Settings that may hold a password.
+_URLS = ("ledger", "jwt_keys")
 
 
 def _data_home() -> Path:
@@ -37,12 +41,13 @@ def _names(value: Any) -> Any:
 class Settings(BaseSettings):
     """The server's settings. Sizes in bytes, times in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="GLIMPSE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     listen: str = Field("127.0.0.1:50051", description="address to listen on; port 0 picks a free one")
     data: Path = Field(default_factory=_data_home, description="folder of the ledger and of what the server makes")
     ledger: str | None = Field(
         None,
+        repr=False,  # it may have a password
         description="URL of the ledger: `sqlite:///FILE` or `postgresql+psycopg://…`; none: a file in the folder above",
     )
     indexes: Path | None = Field(
@@ -87,7 +92,7 @@ class Settings(BaseSettings):
     )
     jwt_issuer: str | None = Field(None, description="`iss` of tokens; none: no tokens are taken")
     jwt_audience: str = Field("glimpse", description="`aud` of tokens")
-    jwt_keys: str | None = Field(None, description="the issuer's JWKS: a file, or a URL")
+    jwt_keys: str | None = Field(None, repr=False, description="the issuer's JWKS: a file, or a URL")
     key_requests_per_second: Annotated[float | None, Field(gt=0, description="of a key without its own")] = None
     key_inputs_per_second: Annotated[float | None, Field(gt=0, description="likewise")] = None
     key_bytes_per_second: Annotated[float | None, Field(gt=0, description="likewise")] = None
@@ -127,8 +132,19 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
     try:
         return _Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
-        problems = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise SettingsError("; ".join(problems)) from error
+        # The error before this one has the values, and one may be a password.
+        raise SettingsError("; ".join(_problem(one, flags, config) for one in error.errors())) from None
+
+
+def _problem(error: Any, flags: Mapping[str, Any], config: Path | None) -> str:
+    """Which setting cannot be, where it was given, and its value, but for URLs."""
+    name = str(error["loc"][0])
+    variable = f"{_PREFIX}{name.upper()}"
+    if flags.get(name) is None:
+        there = variable in map(str.upper, os.environ)  # in any case, as pydantic reads them
+        name = variable if there else f"{config}: {name}"
+    value = "" if error["loc"][0] in _URLS else f"{error['input']!r} "
+    return f"{name}: {value}{error['msg'].removeprefix('Input ').partition(', unable to')[0]}"
 
 
 def _read(file: Path) -> dict[str, Any]:

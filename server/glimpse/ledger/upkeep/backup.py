@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -68,12 +69,24 @@ def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) ->
 
 def restore(file: Path, url: str, progress: Progress) -> Copied:
     """Copies a backup into an empty ledger, all or nothing. Raises LedgerError."""
+    _check_backup(file)
     with reading(_url(file)) as source:
         with filling(url, progress) as target:
             tables = columns_there(source)
             for table, columns in tables.items():
                 _copy(source, target, table, columns, progress)
         return _told(source)
+
+
+def _check_backup(file: Path) -> None:
+    """Raises LedgerError where a file is no ledger of any version."""
+    try:
+        with file.open("rb"), closing(sqlite3.connect(file)) as connection:
+            connection.execute("SELECT version_num FROM alembic_version")
+    except OSError as error:
+        raise LedgerError(f"the backup {file} cannot be read: {error.strerror}") from error
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(f"{file} is no backup of glimpse ({error})") from error
 
 
 def _url(file: Path) -> str:

@@ -10,8 +10,10 @@ from sqlalchemy import URL, Connection, Table, delete, insert, text
 from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger import schema
-from glimpse.ledger.database import WRITING, hold, open_engine, parse_url
+from glimpse.ledger.address import parse_url
+from glimpse.ledger.database import WRITING, hold, open_engine
 from glimpse.ledger.errors import LedgerError
+from glimpse.ledger.private import make_folder
 from glimpse.ledger.upkeep.faults import Faults
 from glimpse.ledger.upkeep.reading import Progress, count, wait_long
 from glimpse.ledger.upkeep.verify import verify_state
@@ -27,7 +29,7 @@ def filling(url: str, progress: Progress) -> Iterator[Connection]:
     """
     parsed = parse_url(url)
     if parsed.drivername == "sqlite":
-        Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(parsed.database or "").parent)
         _check_alone_sqlite(parsed)
     engine = open_engine(parsed)
     try:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from glimpse.ledger import schema
+from glimpse.ledger.errors import LedgerError
 from glimpse.ledger.records import Change
 from glimpse.ledger.rows import change_record
 from glimpse.ledger.upkeep.reading import BATCH, check_current, reading
@@ -16,7 +17,7 @@ _NAMED = 5
 
 
 def log(url: str, *, after: int = 0, collection: str | None = None) -> Iterator[Change]:
-    """The changes after a revision, oldest first. Raises LedgerError."""
+    """The changes after a revision, oldest first. Raises LedgerError, also where a collection never had any."""
     there = schema.changes.c
     query = select(schema.changes).where(there.revision > after).order_by(there.revision)
     if collection is not None:
@@ -25,6 +26,9 @@ def log(url: str, *, after: int = 0, collection: str | None = None) -> Iterator[
         check_current(connection)
         with connection.execute(query.execution_options(yield_per=BATCH)) as rows:
             yield from map(change_record, rows)
+        of = there.collection_id == collection
+        if collection is not None and connection.execute(select(there.revision).where(of).limit(1)).first() is None:
+            raise LedgerError(f"there never was a collection {collection!r}; see `glimpse collections list`")
 
 
 def about(change: Change) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Table, select
 from glimpse.ledger import schema
 from glimpse.ledger.database import current_schema
 from glimpse.ledger.errors import LedgerError
+from glimpse.ledger.private import make_folder, opener
 from glimpse.ledger.records import Head
 from glimpse.ledger.upkeep.columns import arrow_schema, from_arrow, to_arrow
 from glimpse.ledger.upkeep.filling import filling, put
@@ -48,10 +49,12 @@ def export(
         raise LedgerError(f"{folder} is there already, and not an empty folder; name another")
     aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     try:
-        aside.mkdir(parents=True)
+        make_folder(aside)
         with reading(url) as source:
             check_current(source)
             exported = _write(source, aside, progress, collections, keys)
+        if folder.exists():
+            aside.chmod(folder.stat().st_mode)
         os.replace(aside, folder)
     except OSError as error:
         raise LedgerError(f"{folder} cannot be written: {error.strerror}") from error
@@ -74,7 +77,7 @@ def _write(source: Connection, folder: Path, progress: Progress, collections: Se
         where = _only(table, collections)
         with progress(f"exporting {table.name}", count(source, table, *where)) as advance:
             if table is schema.examples:
-                (folder / table.name).mkdir()
+                make_folder(folder / table.name)
                 parts = [
                     (folder / table.name / f"{name}.parquet", dimensions[name], [table.c.collection_id == name])
                     for name in sorted(set(collections) or dimensions)
@@ -89,7 +92,8 @@ def _write(source: Connection, folder: Path, progress: Progress, collections: Se
     exported = Exported(read_head(source), written)
     told = {"format": _FORMAT, "schema": current_schema(), "revision": exported.head.revision, "rows": written}
     told |= {"ledger_id": exported.head.ledger_id, "collections": sorted(collections) or None}
-    (folder / MANIFEST).write_text(json.dumps(told, indent=2) + "\n", "utf-8")
+    with open(folder / MANIFEST, "w", encoding="utf-8", opener=opener) as manifest:
+        manifest.write(json.dumps(told, indent=2) + "\n")
     return exported
 
 
@@ -110,7 +114,11 @@ def _write_file(
     """Yields how many rows were written, a part at a time."""
     columns = arrow_schema(table, dimension)
     parts = rows(source, table, list(table.columns), *where)
-    with closing(parts), pq.ParquetWriter(file, columns, compression="zstd") as writer:
+    with (
+        closing(parts),
+        open(file, "wb", opener=opener) as sink,
+        pq.ParquetWriter(sink, columns, compression="zstd") as writer,
+    ):
         for part in parts:
             writer.write_batch(to_arrow(table, part, columns), row_group_size=BATCH)
             yield len(part)

@@ -9,7 +9,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, func, inspect, 
 from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger import schema
-from glimpse.ledger.database import current_schema, open_reader, parse_url, told
+from glimpse.ledger.address import parse_url, told
+from glimpse.ledger.database import current_schema, open_reader
 from glimpse.ledger.errors import LedgerError
 
 #: Begins something that takes a while: its title and how many there are; yields what is told of how many more are done.

@@ -40,7 +40,7 @@ def settings_of(options: Options) -> Settings:
         )
     if options.max_replicas > 1 and settings.ledger_url.startswith("sqlite"):
         raise SettingsError(
-            f"{settings.ledger_url} is a file, which replicas cannot share: set GLIMPSE_LEDGER to "
+            "the ledger is a file, which replicas cannot share: set GLIMPSE_LEDGER to "
             "postgresql+psycopg://…, or max_replicas to 1"
         )
     threads = max(1, int(options.cpus))

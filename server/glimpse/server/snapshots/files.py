@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from glimpse.ledger.private import opener
 from glimpse.server.columns import Texts
 from glimpse.server.snapshots.manifest import UnusableSnapshot
 
@@ -31,7 +32,7 @@ class _Digesting:
 
 def write_array(file: Path, values: np.ndarray[Any, Any]) -> str:
     """Returns the SHA-256. Raises OSError."""
-    with file.open("wb") as stream:
+    with open(file, "wb", opener=opener) as stream:
         digesting = _Digesting(stream)
         # As numpy.save does, which to anything but a real file goes by copies that others wait for.
         np.lib.format.write_array_header_1_0(digesting, np.lib.format.header_data_from_array_1_0(values))
@@ -53,7 +54,7 @@ def write_json(file: Path, value: object) -> str:
 
 
 def _write(file: Path, lines: Iterable[str]) -> str:
-    with file.open("wb") as stream:
+    with open(file, "wb", opener=opener) as stream:
         digesting = _Digesting(stream)
         for line in lines:
             digesting.write(f"{line}\n".encode())

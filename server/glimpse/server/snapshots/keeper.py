@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from glimpse.index.files import synced
 from glimpse.ledger import AttachmentRecord, CollectionRecord, Head, LabelRecord
+from glimpse.ledger.private import make_folder
 from glimpse.server.aside import aside
 from glimpse.server.snapshots.manifest import (
     Manifest,
@@ -166,6 +167,8 @@ def _write(taken: Taken, beside: Path, before: tuple[Path, Manifest] | None) -> 
     shutil.rmtree(beside, ignore_errors=True)
     folder = beside.with_name(str(taken.origin.revision))
     try:
+        make_folder(beside.parent.parent)
+        make_folder(beside.parent)
         manifest = write_snapshot(taken, beside, before)
         if folder.exists():  # and was not used, or this would not be written
             shutil.rmtree(folder)

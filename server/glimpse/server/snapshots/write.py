@@ -16,6 +16,7 @@ from glimpse.fewshot.vectors import Array, Floats
 from glimpse.index import Ids, LayeredIndex, Mask
 from glimpse.index.files import synced
 from glimpse.ledger import Head, LabelRecord
+from glimpse.ledger.private import make_folder, opener
 from glimpse.server.columns import Codes, Columns
 from glimpse.server.holdings import Holdings
 from glimpse.server.snapshots.files import write_array, write_json, write_lines
@@ -72,7 +73,7 @@ def write_snapshot(taken: Taken, folder: Path, before: tuple[Path, Manifest] | N
         folder: made, where it is not there.
         before: an earlier snapshot of the same view; files of vectors that would be the same are linked to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     columns = taken.examples.columns(taken.sequences)
     dimension, roles = taken.origin.dimension, {label.id: label.role for label in taken.labels}
     indexes = [taken.index_for(roles[label]) if label in roles else None for label in columns.labels]
@@ -96,7 +97,8 @@ def write_snapshot(taken: Taken, folder: Path, before: tuple[Path, Manifest] | N
         columns = columns.at(np.flatnonzero(there))
     files = _write_columns(taken, columns, sums, folder)
     manifest = Manifest(origin=taken.origin, count=len(columns), files=files, parts=tuple(parts)).sealed()
-    (folder / NAME).write_text(manifest.model_dump_json(indent=1), "utf-8")
+    with open(folder / NAME, "w", encoding="utf-8", opener=opener) as file:
+        file.write(manifest.model_dump_json(indent=1))
     synced(folder / NAME)
     synced(folder)
     return manifest
