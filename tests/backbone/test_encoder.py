@@ -87,9 +87,8 @@ def rewritten(bundle: Bundle, out: Path, name: str, file: Path) -> Bundle:
 
 def test_a_graph_that_is_no_graph_is_refused(tiny: Bundle, tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(b"noise")
-    broken = rewritten(tiny, tmp_path / "broken", "image.onnx", tmp_path / "noise")
     with pytest.raises(BundleError, match=r"image\.onnx: cannot be read as an ONNX graph"):
-        Encoder(broken, threads=1)
+        rewritten(tiny, tmp_path / "broken", "image.onnx", tmp_path / "noise")
 
 
 def test_a_graph_that_cannot_run_is_refused(tiny: Bundle, tmp_path: Path) -> None:
