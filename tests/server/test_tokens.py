@@ -273,6 +273,7 @@ def test_keys_at_a_url_are_kept_and_rotated(issuer: Issuer, bundles: tuple[Path,
             ask(server, old.sign())
         assert caught.value.reason == "SIGNING_KEYS_UNAVAILABLE"
         assert caught.value.retry_delay
+        assert "WARNING" in server.log(), "a start without them is told of"
         issuer.well, issuer.signers = True, [old]
         time.sleep(caught.value.retry_delay)
         for _ in range(20):
@@ -405,6 +406,49 @@ def test_settings_that_do_not_go_together(
 ) -> None:
     with pytest.raises(AssertionError, match=told):
         ServerProcess(tmp_path, bundles[0], **settings).start()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "No such file"), ("", "no JWKS"), ("[]", "no JWKS"), ("{}", "no JWKS"), ('{"keys": []}', "no JWKS")],
+)
+def test_a_file_without_keys_is_refused_at_the_start(
+    bundles: tuple[Path, ...], tmp_path: Path, content: str | None, told: str
+) -> None:
+    file = tmp_path / "jwks.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(AssertionError, match=rf"glimpse: jwt_keys {file}.* ?{told}"):
+        ServerProcess(tmp_path, bundles[0], jwt_issuer=ISSUER, jwt_keys=file).start()
+
+
+async def test_keys_that_cannot_be_read_are_warned_of_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now, why, known = [1_000.0], ["gone"], Slow().known
+
+    def read() -> Any:
+        if why[0]:
+            raise OSError(why[0])
+        return jwt.PyJWKSet.from_dict({"keys": known}).keys
+
+    keys = SigningKeys(read, seconds=300, pause=5, clock=lambda: now[0])
+
+    async def warnings(seconds: float) -> int:
+        """How many there are, of a token every six seconds for so long."""
+        caplog.clear()
+        for _ in range(int(seconds / 6)):
+            now[0] += 6
+            with pytest.raises(RequestError):
+                await keys.find("another")
+        return len(caplog.records)
+
+    assert await warnings(54) == 1
+    assert await warnings(60) == 1
+    why[0] = "gone otherwise"
+    assert await warnings(6) == 1, "another fault is told at once"
+    why[0] = ""
+    assert await warnings(6) == 0
+    why[0] = "gone otherwise"
+    assert await warnings(6) == 1, "so is one that comes back"
 
 
 def test_a_server_that_takes_no_tokens_says_so(bundles: tuple[Path, ...], tmp_path: Path, signer: Signer) -> None:
