@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from server.test_observing import soon
 
 from glimpse.client import (
     Client,
@@ -136,6 +138,9 @@ def test_a_good_token_is_let_in_and_keys_are_beside_it(server: ServerProcess, si
         {"iss": None},
         {"exp": None},
         {"exp": "soon"},
+        {"exp": float("nan")},
+        {"exp": float("inf")},
+        {"exp": [2**40]},
         {"sub": None},
         {"sub": 7},
         {"nbf": time.time() + 3_600},
@@ -148,6 +153,16 @@ def test_claims_that_are_not_as_wanted_are_refused(server: ServerProcess, signer
 
 def test_an_expired_token_says_so(server: ServerProcess, signer: Signer) -> None:
     assert refusal(server, signer.sign(exp=time.time() - 3_600)).reason == "CREDENTIALS_EXPIRED"
+
+
+def test_an_expired_tokens_refusal_is_told_of_its_subject_and_no_forged_ones(
+    server: ServerProcess, signer: Signer
+) -> None:
+    refusal(server, signer.sign(sub="gone", exp=time.time() - 3_600))
+    refusal(server, Signer("first").sign(sub="eve", exp=time.time() - 3_600))
+    soon(lambda: "CREDENTIALS_INVALID" in server.log())
+    assert re.search(r"UNAUTHENTICATED CREDENTIALS_EXPIRED after .*, for jwt:gone at ", server.log())
+    assert "eve" not in server.log()
 
 
 def test_signatures_that_anyone_can_make_are_refused(server: ServerProcess, signer: Signer) -> None:
