@@ -140,9 +140,15 @@ def test_a_keys_life_on_the_ledger(tmp_path: Path) -> None:
     assert (record["scope"], record["collections"], record["state"]) == ("enroll", ["birds", "fish-*"], "good")
     assert record["limits"] == {"requests_per_second": 5, "inputs_per_second": 50}
     assert record["expires"] == "2099-01-31T00:00:00+00:00"
-    assert "ann" in run_keys(tmp_path, "list").stdout
-    assert run_keys(tmp_path, "revoke", "ann").returncode == 0
-    assert run_keys(tmp_path, "revoke", "ann").returncode == 0
+    title, row = run_keys(tmp_path, "list").stdout.splitlines()
+    assert title.split() == ["NAME", "SCOPE", "COLLECTIONS", "LIMITS/S", "EXPIRES", "(UTC)", "STATE"]
+    assert row.split() == ["ann", "enroll", "birds,", "fish-*", "5", "req,", "50", "in", "2099-01-31", "00:00", "good"]
+    assert len(row) <= 80
+    revoked, again = run_keys(tmp_path, "revoke", "ann"), run_keys(tmp_path, "revoke", "ann")
+    assert (revoked.returncode, again.returncode) == (0, 0)
+    assert revoked.stderr == "key 'ann' is revoked; servers refuse it within a second\n"
+    assert again.stderr == "key 'ann' was revoked already\n"
+    assert revoked.stdout == again.stdout == ""
     [row] = [json.loads(line) for line in run_keys(tmp_path, "list", "--format", "json").stdout.splitlines()]
     assert row["state"] == "revoked"
     assert row == {**{name: value for name, value in record.items() if name != "key"}, "state": "revoked"}
