@@ -101,9 +101,9 @@ def create(
 
 @app.command("list")
 def list_(data: Data = None, ledger: LedgerUrl = None, output: options.Output = options.Format.TABLE) -> None:
-    """List the keys, oldest first, revoked ones too; what they are is not there to show.
+    """List the keys, revoked ones too; what they are is not there to show.
 
-    As JSON with ids, times of making and whole limits.
+    The oldest first; as JSON with ids, times of making and whole limits.
     """
     with _opened(data, ledger) as opened:
         print_records(output, map(_shown if output is options.Format.JSON else _row, opened.keys()), _COLUMNS)
