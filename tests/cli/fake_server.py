@@ -51,7 +51,14 @@ class FakeServer(
     def EnrollExamples(self, request: Any, context: Any) -> Any:
         self.enrolled.append(request)
         accuracies: Any = self.accuracies.pop(0) if self.accuracies else {}
-        return pb.EnrollExamplesResponse(results=[self.result] * len(request.examples), **accuracies)
+        results = [self._enrolled(f"{len(self.enrolled)}-{number}") for number in range(len(request.examples))]
+        return pb.EnrollExamplesResponse(results=results, **accuracies)
+
+    def _enrolled(self, example_id: str) -> pb.EnrollResult:
+        result = pb.EnrollResult()
+        result.CopyFrom(self.result)
+        result.example.name = result.example.name or f"collections/birds/examples/{example_id}"
+        return result
 
     def GetExample(self, request: Any, context: Any) -> Any:
         self.asked_for.append(request.name)

@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 
 from support.certificates import Authority
@@ -11,6 +14,18 @@ from support.keys import make_key, run_keys
 from support.server import ServerProcess
 
 from .conftest import Run, run_glimpse
+
+
+@contextmanager
+def speaking(credentials: grpc.ServerCredentials | None, host: str = "127.0.0.1") -> Iterator[str]:
+    """A server without services; its address."""
+    server, listen = grpc.server(ThreadPoolExecutor(1)), f"{host}:0"
+    port = server.add_secure_port(listen, credentials) if credentials else server.add_insecure_port(listen)
+    server.start()
+    try:
+        yield f"{host}:{port}"
+    finally:
+        server.stop(None).wait()
 
 
 class Secured:
@@ -59,12 +74,47 @@ def test_what_is_missing_is_said(secured: Secured) -> None:
     assert "absent.pem: No such file" in absent.err
 
 
-def test_of_a_server_that_is_not_trusted_there_is_one_line_and_none_of_grpcs(secured: Secured, tmp_path: Path) -> None:
-    stranger = Authority(tmp_path, "stranger").file
-    done = run_glimpse(("--tls-ca", stranger, "status"), secured.server.address)
-    assert done.code == 1
-    assert len(done.err.splitlines()) == 1
-    assert done.err.startswith("glimpse: no server answers at ")
+def test_what_is_wrong_with_tls_is_said(secured: Secured, tmp_path: Path) -> None:
+    stranger, address = Authority(tmp_path, "stranger"), secured.server.address
+    for options, told in (
+        (("--tls",), "its certificate is signed by nobody this machine trusts — --tls-ca FILE"),
+        (("--tls-ca", stranger.file), f"its certificate is signed by nobody in {stranger.file} — name who signed it"),
+    ):
+        done = run_glimpse((*options, "status"), address)
+        assert done.code == 1
+        assert done.err.startswith(f"glimpse: the server at {address} answers, but {told}"), done.err
+        assert done.err.count("\n") == 1
+
+
+def test_a_server_in_plain_text_and_certificates_that_are_no_good_are_told_as_such(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "authority")
+    good, old = (
+        grpc.ssl_server_credentials([(key.read_bytes(), cert.read_bytes())])
+        for cert, key in (authority.sign("good"), authority.sign("old", days=-1))
+    )
+    for credentials, host, told in (
+        (None, "127.0.0.1", "in plain text — leave --tls"),
+        (old, "127.0.0.1", "its certificate is not good: certificate has expired"),
+        (good, "127.0.0.2", "its certificate is for another name — give --server a name"),
+    ):
+        with speaking(credentials, host) as address:
+            done = run_glimpse(("--tls-ca", authority.file, "status"), address)
+        assert done.code == 1
+        assert f"the server at {address} answers, but {told}" in done.err, done.err
+
+
+def test_a_server_that_wants_certificates_of_its_clients_is_told_of(tmp_path: Path) -> None:
+    authority, stranger = Authority(tmp_path, "authority"), Authority(tmp_path, "stranger")
+    cert, key = authority.sign("server")
+    pair, roots = (key.read_bytes(), cert.read_bytes()), authority.file.read_bytes()
+    own_cert, own_key = stranger.sign("own")
+    with speaking(grpc.ssl_server_credentials([pair], roots, require_client_auth=True)) as address:
+        without = run_glimpse(("--tls-ca", authority.file, "status"), address)
+        assert "it wants a certificate of yours: --tls-cert FILE --tls-key FILE" in without.err
+        assert "wants TLS" not in without.err
+        strange = ("--tls-ca", authority.file, "--tls-cert", own_cert, "--tls-key", own_key)
+        assert f"it does not take the certificate in {own_cert}" in run_glimpse((*strange, "status"), address).err
+        assert "it wants TLS: --tls-ca FILE" in run_glimpse(("status",), address).err
 
 
 def test_a_key_is_not_sent_in_plain_text_to_another_machine(tmp_path: Path) -> None:
@@ -90,9 +140,15 @@ def test_a_keys_life_on_the_ledger(tmp_path: Path) -> None:
     assert (record["scope"], record["collections"], record["state"]) == ("enroll", ["birds", "fish-*"], "good")
     assert record["limits"] == {"requests_per_second": 5, "inputs_per_second": 50}
     assert record["expires"] == "2099-01-31T00:00:00+00:00"
-    assert "ann" in run_keys(tmp_path, "list").stdout
-    assert run_keys(tmp_path, "revoke", "ann").returncode == 0
-    assert run_keys(tmp_path, "revoke", "ann").returncode == 0
+    title, row = run_keys(tmp_path, "list").stdout.splitlines()
+    assert title.split() == ["NAME", "SCOPE", "COLLECTIONS", "LIMITS/S", "EXPIRES", "(UTC)", "STATE"]
+    assert row.split() == ["ann", "enroll", "birds,", "fish-*", "5", "req,", "50", "in", "2099-01-31", "00:00", "good"]
+    assert len(row) <= 80
+    revoked, again = run_keys(tmp_path, "revoke", "ann"), run_keys(tmp_path, "revoke", "ann")
+    assert (revoked.returncode, again.returncode) == (0, 0)
+    assert revoked.stderr == "key 'ann' is revoked; servers refuse it within a second\n"
+    assert again.stderr == "key 'ann' was revoked already\n"
+    assert revoked.stdout == again.stdout == ""
     [row] = [json.loads(line) for line in run_keys(tmp_path, "list", "--format", "json").stdout.splitlines()]
     assert row["state"] == "revoked"
     assert row == {**{name: value for name, value in record.items() if name != "key"}, "state": "revoked"}

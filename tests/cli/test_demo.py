@@ -26,6 +26,15 @@ def test_the_demo_on_ones_own_pictures(colours: Path, toy_bundle: Path, tmp_path
         assert sheet.height > 600
 
 
+def test_the_heading_is_one_line_however_long(colours: Path, toy_bundle: Path, tmp_path: Path) -> None:
+    pictures = shutil.copytree(colours, tmp_path / ("pictures-" + "of-colours-" * 6))
+    done = run_glimpse(["demo", "--images", pictures, "--backbone", toy_bundle, "--shots", "2"], cwd=tmp_path)
+    assert done.code == 0, done.err
+    [heading] = [line for line in done.out.splitlines() if "· backbone" in line]
+    assert len(heading) > 80
+    assert heading.endswith("· backbone toy")
+
+
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     done = run_glimpse(["demo", "--images", tmp_path], cwd=tmp_path)
     assert done.code == 1

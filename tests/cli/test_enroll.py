@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from glimpse.cli.example_files import file_metadata
 from glimpse.cli.inputs import Source
 from glimpse.v1 import collection_service_pb2 as pb
+from support.pictures import picture
 
 from .conftest import Run
 from .fake_server import FakeServer
@@ -116,6 +118,29 @@ def test_what_to_look_at_is_told_the_gravest_first(ask: Run, fake: FakeServer) -
     [found] = ask("enroll", "birds", "--text", "tjip", "--label", "robin", "--format", "json").objects
     near = {"example": "collections/birds/examples/old", "label": "robin", "similarity": 0.991}
     assert (found["near_duplicates"], found["outlier"], len(found["conflicts"])) == ([near], True, 3)
+
+
+def test_two_that_are_all_but_the_same_are_told_once(run: Run, tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"{number}.png").write_bytes(picture((200, 30, number)))
+    run("collections", "create", "twins")
+    once = run("enroll", "twins", tmp_path, "--label", "red", "--create")
+    assert once.err.count("near duplicate") == 1
+    again = run("enroll", "twins", tmp_path, "--label", "red")
+    assert again.err.count("near duplicate") == 1
+    counts = dict(line.split(maxsplit=1) for line in again.out.splitlines())
+    assert (counts["duplicates"], counts["near_duplicates"]) == ("2", "1")
+
+
+def test_originals_that_are_kept_from_now_on_are_told(run: Run, colours: Path) -> None:
+    run("enroll", "kept", colours, "--create")
+    assert "originals kept" not in run("enroll", "kept", colours).out
+    run("collections", "update", "kept", "--keep-inputs")
+    again = run("enroll", "kept", colours).out
+    assert re.search(r"^duplicates +24$", again, re.M)
+    assert re.search(r"^originals kept +24$", again, re.M)
+    third = run("enroll", "kept", colours, "--format", "json").objects
+    assert [one["original_kept"] for one in third] == [False] * 24, "they are kept already"
 
 
 def test_other_examples_are_told_by_their_files(ask: Run, fake: FakeServer) -> None:

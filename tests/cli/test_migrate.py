@@ -7,9 +7,11 @@ import pytest
 
 from glimpse.cli.demo_server import own_server
 from support.bundles import tiny_dual_bundle
+from support.keys import make_key
 from support.pictures import picture
+from support.server import ServerProcess
 
-from .conftest import Run
+from .conftest import Done, Run, run_glimpse
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,9 @@ def test_a_collection_is_moved_to_another_backbone_and_back(ask: Run, server: st
     run("collections", "create", "c", "--backbone", "old", "--keep-inputs", "--match-threshold", "0.25")
     run("enroll", "c", str(colours), "--create")
     migrate = ("collections", "migrate")
-    assert "12 of 12 examples embedded" in run(*migrate, "start", "c", "--to", "new", "--wait")
+    started = run(*migrate, "start", "c", "--to", "new", "--wait")
+    assert "12 of 12 examples embedded" in started
+    assert "measure both sides: glimpse collections migrate status c\n" in started
     told = run(*migrate, "status", "c")
     rows = {line.split("  ")[0]: line.split() for line in told.splitlines()}
     assert rows["backbone"] == ["backbone", "old", "new"]
@@ -56,6 +60,25 @@ def test_a_collection_is_moved_to_another_backbone_and_back(ask: Run, server: st
     assert "what new embedded; it answers by old" in run(*migrate, "end", "c")
     done = ask(*migrate, "status", "c", "--server", server)
     assert (done.code, "start" in done.err) == (1, True)
+
+
+def test_a_key_that_may_not_measure_sees_how_far_it_is(tmp_path: Path) -> None:
+    for name, seed in (("old", 0), ("new", 3)):
+        tiny_dual_bundle(tmp_path / name, name, seed=seed)
+    admin, reader = (make_key(tmp_path, scope, scope) for scope in ("admin", "read"))
+    with ServerProcess(tmp_path, tmp_path / "old", tmp_path / "new", require_auth=True) as started:
+
+        def run(key: str, *words: str) -> Done:
+            return run_glimpse(words, started.address, variables={"GLIMPSE_API_KEY": key})
+
+        assert run(admin, "collections", "create", "c", "--backbone", "old", "--keep-inputs").code == 0
+        assert run(admin, "enroll", "c", "--text", "one", "--label", "one", "--create").code == 0
+        assert run(admin, "collections", "migrate", "start", "c", "--to", "new", "--wait").code == 0
+        told = run(reader, "collections", "migrate", "status", "c")
+        assert told.code == 0, told.err
+        assert "1 of 1 examples embedded" in told.out
+        assert told.err == "without figures: to measure them takes an admin key\n"
+        assert "without figures" not in run(admin, "collections", "migrate", "status", "c").err
 
 
 def test_what_cannot_be_embedded_is_told_and_needs_force(ask: Run, server: str, colours: Path) -> None:

@@ -1,6 +1,7 @@
 """Writes that were refused are told of, and nobody fills a disk by asking for them."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,14 @@ def test_a_write_over_a_limit_and_one_by_a_key_that_was_revoked_are_told(place: 
     ):
         with refused(code, reason):
             call(place.server.address, f"{SERVICE}/DeleteLabel", request, bearer(key))
-    for name, reason in (("slow", "RATE_LIMITED"), ("gone", "CREDENTIALS_REVOKED")):
+    for name, code, reason in (
+        ("slow", CODE.RESOURCE_EXHAUSTED, "RATE_LIMITED"),
+        ("gone", CODE.UNAUTHENTICATED, "CREDENTIALS_REVOKED"),
+    ):
         [line] = soon(lambda name=name: place.lines(caller=name, rpc="CollectionService/DeleteLabel"))  # type: ignore[misc]
         assert line["reason"] == reason
+        told = re.compile(rf"DeleteLabel: {code.name} {reason} after .* for {name} at ")
+        soon(lambda told=told: told.search(place.server.log()))  # type: ignore[misc]
     audit = (place.server.folder / "audit.jsonl").read_text()
     for key in (slow, gone):
         assert key.rpartition("_")[2] not in audit

@@ -50,6 +50,25 @@ def test_whoever_waits_as_long_as_told_passes_and_no_sooner(rate: float) -> None
         of.spend(inputs=max(1, int(rate)))
 
 
+@pytest.mark.parametrize(
+    ("rates", "amounts", "told"),
+    [
+        ({"requests": 1}, {"requests": 1}, "over this key's limit of 1 request a second; again in 0.8 s"),
+        ({"requests": 2}, {"requests": 2}, "over this key's limit of 2 requests a second; again in 0.3 s"),
+        ({"inputs": 1}, {"inputs": 60}, "over this key's limit of 1 input a second; again in 59.8 s"),
+        ({"inputs": 0.5}, {"inputs": 1}, "over this key's limit of 0.5 inputs a second; again in 1.8 s"),
+        ({"bytes": 1}, {"size": 1}, "over this key's limit of 1 byte a second; again in 0.8 s"),
+    ],
+)
+def test_people_are_told_when_to_come_back(rates: dict[str, float], amounts: dict[str, int], told: str) -> None:
+    of, clock = meter(**rates)
+    of.spend(**amounts)
+    clock.now += 0.21
+    with pytest.raises(RequestError) as caught:
+        of.spend(**amounts)
+    assert caught.value.message == told
+
+
 def test_more_than_a_second_brings_passes_and_is_paid_for_later() -> None:
     of, clock = meter(inputs=10)
     of.spend(inputs=100)

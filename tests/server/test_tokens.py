@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from server.test_observing import soon
 
 from glimpse.client import (
     Client,
@@ -136,6 +138,9 @@ def test_a_good_token_is_let_in_and_keys_are_beside_it(server: ServerProcess, si
         {"iss": None},
         {"exp": None},
         {"exp": "soon"},
+        {"exp": float("nan")},
+        {"exp": float("inf")},
+        {"exp": [2**40]},
         {"sub": None},
         {"sub": 7},
         {"nbf": time.time() + 3_600},
@@ -148,6 +153,16 @@ def test_claims_that_are_not_as_wanted_are_refused(server: ServerProcess, signer
 
 def test_an_expired_token_says_so(server: ServerProcess, signer: Signer) -> None:
     assert refusal(server, signer.sign(exp=time.time() - 3_600)).reason == "CREDENTIALS_EXPIRED"
+
+
+def test_an_expired_tokens_refusal_is_told_of_its_subject_and_no_forged_ones(
+    server: ServerProcess, signer: Signer
+) -> None:
+    refusal(server, signer.sign(sub="gone", exp=time.time() - 3_600))
+    refusal(server, Signer("first").sign(sub="eve", exp=time.time() - 3_600))
+    soon(lambda: "CREDENTIALS_INVALID" in server.log())
+    assert re.search(r"UNAUTHENTICATED CREDENTIALS_EXPIRED after .*, for jwt:gone at ", server.log())
+    assert "eve" not in server.log()
 
 
 def test_signatures_that_anyone_can_make_are_refused(server: ServerProcess, signer: Signer) -> None:
@@ -273,6 +288,7 @@ def test_keys_at_a_url_are_kept_and_rotated(issuer: Issuer, bundles: tuple[Path,
             ask(server, old.sign())
         assert caught.value.reason == "SIGNING_KEYS_UNAVAILABLE"
         assert caught.value.retry_delay
+        assert "WARNING" in server.log(), "a start without them is told of"
         issuer.well, issuer.signers = True, [old]
         time.sleep(caught.value.retry_delay)
         for _ in range(20):
@@ -405,6 +421,49 @@ def test_settings_that_do_not_go_together(
 ) -> None:
     with pytest.raises(AssertionError, match=told):
         ServerProcess(tmp_path, bundles[0], **settings).start()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "No such file"), ("", "no JWKS"), ("[]", "no JWKS"), ("{}", "no JWKS"), ('{"keys": []}', "no JWKS")],
+)
+def test_a_file_without_keys_is_refused_at_the_start(
+    bundles: tuple[Path, ...], tmp_path: Path, content: str | None, told: str
+) -> None:
+    file = tmp_path / "jwks.json"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(AssertionError, match=rf"glimpse: jwt_keys {file}.* ?{told}"):
+        ServerProcess(tmp_path, bundles[0], jwt_issuer=ISSUER, jwt_keys=file).start()
+
+
+async def test_keys_that_cannot_be_read_are_warned_of_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now, why, known = [1_000.0], ["gone"], Slow().known
+
+    def read() -> Any:
+        if why[0]:
+            raise OSError(why[0])
+        return jwt.PyJWKSet.from_dict({"keys": known}).keys
+
+    keys = SigningKeys(read, seconds=300, pause=5, clock=lambda: now[0])
+
+    async def warnings(seconds: float) -> int:
+        """How many there are, of a token every six seconds for so long."""
+        caplog.clear()
+        for _ in range(int(seconds / 6)):
+            now[0] += 6
+            with pytest.raises(RequestError):
+                await keys.find("another")
+        return len(caplog.records)
+
+    assert await warnings(54) == 1
+    assert await warnings(60) == 1
+    why[0] = "gone otherwise"
+    assert await warnings(6) == 1, "another fault is told at once"
+    why[0] = ""
+    assert await warnings(6) == 0
+    why[0] = "gone otherwise"
+    assert await warnings(6) == 1, "so is one that comes back"
 
 
 def test_a_server_that_takes_no_tokens_says_so(bundles: tuple[Path, ...], tmp_path: Path, signer: Signer) -> None:

@@ -23,11 +23,11 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
-    def sign(self, name: str) -> tuple[Path, Path]:
-        """A certificate for this machine, and its key: the files."""
+    def sign(self, name: str, days: int = 1) -> tuple[Path, Path]:
+        """A certificate for this machine, that ends in so many days, and its key: the files."""
         key = ec.generate_private_key(ec.SECP256R1())
         here = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        builder = _builder(_named(name), self._name, key)
+        builder = _builder(_named(name), self._name, key, days)
         builder = builder.add_extension(x509.SubjectAlternativeName(here), critical=False)
         cert_file, key_file = self.folder / f"{name}.crt", self.folder / f"{name}.key"
         cert_file.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
@@ -39,8 +39,10 @@ def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = 1
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number())
-    return builder.not_valid_before(now - _DAY).not_valid_after(now + _DAY)
+    return builder.not_valid_before(now - 2 * _DAY).not_valid_after(now + days * _DAY)

@@ -10,7 +10,7 @@ from glimpse.client import Decision
 def show(report: Report) -> None:
     """Prints what the run found."""
     console = Console()
-    console.print(f"\n[bold]{report.task.title}[/] · backbone {report.backbone}", highlight=False)
+    console.print(f"\n[bold]{report.task.title}[/] · backbone {report.backbone}", highlight=False, soft_wrap=True)
     console.print(_answers(report))
     console.print(_latency(report))
 

@@ -27,6 +27,8 @@ class Tally:
         self._told: dict[str, list[_Line]] = {
             kind: [] for kind in ("failures", "conflicts", "outliers", "near_duplicates")
         }
+        self._originals_kept = 0
+        self._pairs: set[frozenset[str]] = set()
         self._batches = 0
         self._accuracy: dict[str, float | None] = {}
 
@@ -50,7 +52,8 @@ class Tally:
         if more := sum(self.counts[kind] for kind in self._told) - len(lines[:_TOLD]):
             tell(f"and {more} more")
         if self._output is Format.TABLE:
-            print_record(self._output, {**self.counts, **self._accuracy_shown()})
+            kept = {"originals kept": self._originals_kept} if self._originals_kept else {}
+            print_record(self._output, {**self.counts, **kept, **self._accuracy_shown()})
 
     def _count(self, source: Source, result: EnrollResult) -> None:
         name, label = source.name, source.label
@@ -61,13 +64,17 @@ class Tally:
         if result.truncated:
             tell_truncated(self._output, name)
         self.counts["duplicates" if result.duplicate else "enrolled"] += 1
+        self._originals_kept += result.original_kept
         if result.conflicts:
             self._note("conflicts", lambda file_of: _conflict(source, result.conflicts, file_of))
         if result.outlier:
             outlier = f"outlier: {name} is far from the other examples of {label!r}; is it one?"
             self._note("outliers", lambda _: outlier)
-        if result.near_duplicates:
-            self._note("near_duplicates", lambda file_of: _near_duplicate(source, result.near_duplicates, file_of))
+        # Of two that came together each is the other's: told once.
+        others = [one for one in result.near_duplicates if {result.unwrap().name, one.example} not in self._pairs]
+        self._pairs.update(frozenset((result.unwrap().name, one.example)) for one in others)
+        if others:
+            self._note("near_duplicates", lambda file_of: _near_duplicate(source, others, file_of))
 
     def _note(self, kind: str, line: _Line) -> None:
         self.counts[kind] += 1
@@ -112,5 +119,6 @@ def _record(source: Source, result: EnrollResult) -> dict[str, object]:
         "conflicts": evidence_json(result.conflicts),
         "near_duplicates": evidence_json(result.near_duplicates),
         "outlier": result.outlier,
+        "original_kept": result.original_kept,
         **truncated_json(result.truncated),
     }

@@ -1,5 +1,6 @@
 """Expected errors as one line that says what to do next."""
 
+import os
 from typing import Any
 
 
@@ -62,13 +63,43 @@ def missing_module(error: ModuleNotFoundError, extra: str) -> CliError:
 
 
 def unreachable(address: str, error: Any) -> CliError:
-    """No server answers at an address."""
+    """No server answers at an address, or none that this command and it agree on how to talk to."""
+    told = str(error.message).removesuffix(": OK")
+    if refused := _handshake(told):
+        what, step = refused
+        return CliError(f"the server at {address} answers, but {what}", step)
     # gRPC's text ends in the cause: "…: Connection refused".
-    cause = str(error.message).rpartition(": ")[2]
-    return CliError(
-        f"no server answers at {address} ({cause})",
-        "start one with: glimpse serve; or name another with --server; or it wants TLS: --tls-ca FILE",
-    )
+    cause = told.rpartition(": ")[2]
+    step = "start one with: glimpse serve; or name another with --server"
+    # A server that does not like how it is called hangs up, and says no more.
+    hangs_up = "" if cause == "Connection refused" else f"; or {_wanted()}"
+    return CliError(f"no server answers at {address} ({cause})", step + hangs_up)
+
+
+def _handshake(told: str) -> tuple[str, str] | None:
+    """What is wrong with TLS, by gRPC's words for it, and what to do; None: nothing that it tells of."""
+    ca = os.environ.get("GLIMPSE_TLS_CA")
+    if "Hostname Verification Check failed" in told:
+        return "its certificate is for another name", "give --server a name that its certificate has"
+    if "WRONG_VERSION_NUMBER" in told:
+        return "in plain text", "leave --tls and --tls-ca out, and their variables GLIMPSE_TLS and GLIMPSE_TLS_CA"
+    verified, _, why = told.partition("CERTIFICATE_VERIFY_FAILED: ")
+    if verified == told:
+        return None
+    if "issuer" not in why and "self" not in why:
+        return f"its certificate is not good: {why}", "its server needs another"
+    if ca:
+        return f"its certificate is signed by nobody in {ca}", "name who signed it: --tls-ca FILE"
+    return "its certificate is signed by nobody this machine trusts", "--tls-ca FILE"
+
+
+def _wanted() -> str:
+    """What a server may want of whoever it hangs up on."""
+    if cert := os.environ.get("GLIMPSE_CLIENT_CERT"):
+        return f"it does not take the certificate in {cert}: --tls-cert FILE --tls-key FILE"
+    if os.environ.get("GLIMPSE_TLS_CA") or os.environ.get("GLIMPSE_TLS"):
+        return "it wants a certificate of yours: --tls-cert FILE --tls-key FILE"
+    return "it wants TLS: --tls-ca FILE"
 
 
 def too_late(error: Any, has_timeout: bool) -> CliError:

@@ -27,9 +27,12 @@ _COLUMNS = (
     Column("NAME"),
     Column("SCOPE", 8),
     Column("COLLECTIONS"),
-    Column("EXPIRES", 25),
-    Column("STATE", 8),
+    Column("LIMITS/S"),
+    Column("EXPIRES (UTC)", 16),
+    Column("STATE", 7),
 )
+# Of limits, in a table.
+_UNITS = {"requests_per_second": "req", "inputs_per_second": "in", "bytes_per_second": "B"}
 
 
 class ScopeName(StrEnum):
@@ -98,9 +101,12 @@ def create(
 
 @app.command("list")
 def list_(data: Data = None, ledger: LedgerUrl = None, output: options.Output = options.Format.TABLE) -> None:
-    """List the keys, revoked ones too; what they are is not there to show."""
+    """List the keys, revoked ones too; what they are is not there to show.
+
+    The oldest first; as JSON with ids, times of making and whole limits.
+    """
     with _opened(data, ledger) as opened:
-        print_records(output, map(_shown, opened.keys()), _COLUMNS)
+        print_records(output, map(_shown if output is options.Format.JSON else _row, opened.keys()), _COLUMNS)
 
 
 @app.command()
@@ -110,9 +116,12 @@ def revoke(
     """End a key for good."""
     with _opened(data, ledger) as opened, opened.begin() as writer:
         writer.actor = _operator()
-        writer.revoke_key(name)
+        before = writer.head.revision
+        is_new = writer.revoke_key(name) > before
     if output is options.Format.JSON:
         print_json(revoked=name)
+    else:
+        tell(f"key {name!r} {'is revoked; servers refuse it within a second' if is_new else 'was revoked already'}")
 
 
 @contextmanager
@@ -153,6 +162,14 @@ def _shown(record: "KeyRecord") -> dict[str, Any]:
         "expires": _moment(record.expire_time),
         "state": "revoked" if record.revoke_time is not None else "expired" if ended else "good",
     }
+
+
+def _row(record: "KeyRecord") -> dict[str, Any]:
+    """A key for a table: what fits."""
+    known = _shown(record)
+    until = known["expires"] and known["expires"][:16].replace("T", " ")
+    limits = ", ".join(f"{rate:g} {_UNITS.get(name, name)}" for name, rate in record.limits.items())
+    return {**known, "limits/s": limits or None, "expires_(utc)": until}
 
 
 def _moment(microseconds: int | None) -> str | None:

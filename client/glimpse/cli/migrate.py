@@ -14,7 +14,7 @@ from glimpse.cli.collection_record import record
 from glimpse.cli.errors import CliError
 from glimpse.cli.output import print_json, print_record, tell
 from glimpse.cli.session import connected
-from glimpse.client import Client, Head, Migration
+from glimpse.client import Client, Head, Migration, PermissionDenied
 
 app = options.group("Another backbone for a collection: start, status, switch, rollback, end.")
 _LOOK_SECONDS = 0.5
@@ -34,7 +34,10 @@ def start(
     """Begin to embed a collection by another backbone, in the background; it answers by its own meanwhile."""
     with connected(server) as client:
         begun = client.start_migration(collection, to)
-        _show(collection, _waited(client, collection, begun) if wait else begun, output)
+        now = _waited(client, collection, begun) if wait else begun
+    _show(collection, now, output)
+    if now.done:
+        tell(f"measure both sides: glimpse collections migrate status {collection}")
 
 
 @app.command(short_help="How far it is, and both sides' figures.")
@@ -42,7 +45,10 @@ def status(
     collection: options.CollectionName,
     measure: Annotated[
         bool,
-        typer.Option("--measure/--no-measure", help="Measure both sides, each example left out: for admins."),
+        typer.Option(
+            "--measure/--no-measure",
+            help="Measure both sides, each example left out; without an admin key they are not.",
+        ),
     ] = True,
     wait: Annotated[bool, typer.Option("--wait", help="Wait first until all is embedded.")] = False,
     server: options.Server = None,
@@ -52,8 +58,7 @@ def status(
     with connected(server, _SECONDS) as client:
         if wait:
             _waited(client, collection, client.get_migration(collection))
-        with working(f"measuring {collection}"):
-            found = client.get_migration(collection, measure=measure)
+        found = _measured(client, collection) if measure else client.get_migration(collection)
     _show(collection, found, output)
 
 
@@ -132,6 +137,17 @@ def _waited(client: Client, collection: str, now: Migration) -> Migration:
             advance(max(0, before - left))
             before = min(before, left)
     return now
+
+
+def _measured(client: Client, collection: str) -> Migration:
+    """With both sides' figures, or without them where the key is too little for that."""
+    try:
+        with working(f"measuring {collection}"):
+            return client.get_migration(collection, measure=True)
+    except PermissionDenied:
+        found = client.get_migration(collection)
+        tell("without figures: to measure them takes an admin key")
+        return found
 
 
 def _show(collection: str, found: Migration, output: options.Format) -> None:

@@ -109,7 +109,8 @@ class EnrollResult(ItemResult):
     """One example's enrolment.
 
     A duplicate was there before. Conflicts are the same or nearly the same content under other labels, near
-    duplicates other content under the same one; an outlier lies far from its label's mean.
+    duplicates other content under the same one; an outlier lies far from its label's mean. `original_kept`: it was
+    there before without its original, which is kept from now on.
     """
 
     example: Example | None = None
@@ -117,6 +118,7 @@ class EnrollResult(ItemResult):
     conflicts: tuple[Conflict, ...] = ()
     near_duplicates: tuple[Conflict, ...] = ()
     outlier: bool = False
+    original_kept: bool = False
 
     def unwrap(self) -> Example:
         """The example, new or there before. Raises the item's GlimpseError where it failed."""

@@ -34,6 +34,7 @@ def enrollment(message: collection.EnrollResult, response: collection.EnrollExam
         conflicts=tuple(_conflict(one) for one in message.conflicts),
         near_duplicates=tuple(_conflict(one) for one in message.near_duplicates),
         outlier=message.outlier,
+        original_kept=message.original_kept,
     )
     return answers.Enrollment(
         results=(result,),

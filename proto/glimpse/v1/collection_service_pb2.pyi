@@ -326,7 +326,7 @@ class Conflict(_message.Message):
     def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., similarity: _Optional[float] = ...) -> None: ...
 
 class EnrollResult(_message.Message):
-    __slots__ = ("id", "status", "example", "duplicate", "conflicts", "truncated", "timings", "near_duplicates", "outlier")
+    __slots__ = ("id", "status", "example", "duplicate", "conflicts", "truncated", "timings", "near_duplicates", "outlier", "original_kept")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_FIELD_NUMBER: _ClassVar[int]
@@ -336,6 +336,7 @@ class EnrollResult(_message.Message):
     TIMINGS_FIELD_NUMBER: _ClassVar[int]
     NEAR_DUPLICATES_FIELD_NUMBER: _ClassVar[int]
     OUTLIER_FIELD_NUMBER: _ClassVar[int]
+    ORIGINAL_KEPT_FIELD_NUMBER: _ClassVar[int]
     id: str
     status: _types_pb2.ItemStatus
     example: Example
@@ -345,7 +346,8 @@ class EnrollResult(_message.Message):
     timings: _types_pb2.Timings
     near_duplicates: _containers.RepeatedCompositeFieldContainer[Conflict]
     outlier: bool
-    def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., example: _Optional[_Union[Example, _Mapping]] = ..., duplicate: _Optional[bool] = ..., conflicts: _Optional[_Iterable[_Union[Conflict, _Mapping]]] = ..., truncated: _Optional[bool] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ..., near_duplicates: _Optional[_Iterable[_Union[Conflict, _Mapping]]] = ..., outlier: _Optional[bool] = ...) -> None: ...
+    original_kept: bool
+    def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., example: _Optional[_Union[Example, _Mapping]] = ..., duplicate: _Optional[bool] = ..., conflicts: _Optional[_Iterable[_Union[Conflict, _Mapping]]] = ..., truncated: _Optional[bool] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ..., near_duplicates: _Optional[_Iterable[_Union[Conflict, _Mapping]]] = ..., outlier: _Optional[bool] = ..., original_kept: _Optional[bool] = ...) -> None: ...
 
 class EnrollExamplesResponse(_message.Message):
     __slots__ = ("results", "revision", "accuracy_before", "accuracy_after")

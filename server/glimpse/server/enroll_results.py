@@ -59,6 +59,7 @@ def results_of(
                     _near(view, one) for one in finding.among(record.label_id, same=True, but={record.id})
                 ],
                 outlier=finding.outlier and not duplicate,
+                original_kept=record.id in enrolled.originals,
                 truncated=item.embedded.truncated,
                 timings=timings,
             )

@@ -77,9 +77,10 @@ class Meter:
             return
         # To come back takes a request.
         again = self._waits((1, inputs, size))
-        longest = max(waits, key=waits.__getitem__)
-        message = f"over this key's limit of {longest}"
-        raise exhausted("RATE_LIMITED", message, math.ceil(1_000 * max(again.values())) / 1_000)
+        longest, seconds = max(waits, key=waits.__getitem__), max(again.values())
+        # For people, who see no RetryInfo.
+        message = f"over this key's limit of {longest} a second; again in {math.ceil(10 * seconds) / 10:.1f} s"
+        raise exhausted("RATE_LIMITED", message, math.ceil(1_000 * seconds) / 1_000)
 
     def spend_more(self, inputs: int, beside: int) -> None:
         """Takes so many inputs more, for a call that spent `beside`; or none, and gives those back. Raises as `spend`.
@@ -95,7 +96,7 @@ class Meter:
         waits = {}
         for name, rate, bucket, amount in zip(_NOUNS, asdict(self.limits).values(), self._buckets, asked, strict=True):
             if bucket and amount and (seconds := bucket.wait(amount)):
-                waits[f"{rate:g} {name} a second"] = seconds
+                waits[f"{rate:g} {name}{'' if rate == 1 else 's'}"] = seconds
         return waits
 
 
@@ -116,4 +117,4 @@ class Lines:
         return left_out
 
 
-_NOUNS = ("requests", "inputs", "bytes")
+_NOUNS = ("request", "input", "byte")

@@ -16,12 +16,15 @@ from jwt.exceptions import PyJWTError
 
 from glimpse.server.access.limits import Clock
 from glimpse.server.access.refusals import no_signing_keys, unknown
+from glimpse.server.settings import SettingsError
 
 logger = logging.getLogger(__name__)
 # How old keys may be before they are read anew; and how soon again they are, at most, for one that is not there.
 _FILE_SECONDS, _FILE_PAUSE = 5.0, 1.0
 _URL_SECONDS, _URL_PAUSE = 300.0, 5.0
 _FETCH_TIMEOUT = 10.0
+# Between two warnings of the same: whoever brings a token has the keys looked for.
+_WARNING_SECONDS = 60.0
 
 
 class SigningKeys:
@@ -35,14 +38,21 @@ class SigningKeys:
         self._keys: dict[str | None, PyJWK] = {}
         self._lock = asyncio.Lock()
         self._read_at = self._tried_at = -float("inf")
+        self._warned, self._warned_at = "", -float("inf")
 
     @classmethod
     def of(cls, source: str) -> "SigningKeys":
-        """Those of a file or a URL."""
+        """Those of a file or a URL. Raises SettingsError where the file holds none; an issuer may come later."""
         if source.startswith(("https://", "http://")):
             client = PyJWKClient(source, cache_jwk_set=False, timeout=_FETCH_TIMEOUT)
             return cls(lambda: client.get_jwk_set().keys, _URL_SECONDS, _URL_PAUSE)
-        return cls(lambda: PyJWKSet.from_json(Path(source).read_text("utf-8")).keys, _FILE_SECONDS, _FILE_PAUSE)
+        try:
+            _of_file(source)
+        except OSError as error:
+            raise SettingsError(f"jwt_keys {source}: {error.strerror}") from error
+        except Exception as error:  # what is no JWKS breaks its reader in many ways
+            raise SettingsError(f"jwt_keys {source} holds no JWKS with a key: {error}") from error
+        return cls(lambda: _of_file(source), _FILE_SECONDS, _FILE_PAUSE)
 
     async def find(self, key_id: str | None) -> PyJWK:
         """The key of an id; None: the only key there is. Raises RequestError."""
@@ -76,9 +86,21 @@ class SigningKeys:
             try:
                 keys = await asyncio.to_thread(self._read)
             except Exception as error:  # whatever it is, they are tried again
-                expected = isinstance(error, OSError | ValueError | PyJWTError)
-                logger.warning("the issuer's keys cannot be read: %s", error, exc_info=not expected)
+                self._warn(error)
                 self._tried_at = self._clock()  # those who waited meanwhile need not wait as long again
                 return
             self._keys = {key.key_id: key for key in keys if key.public_key_use in ("sig", None)}
             self._read_at = now
+            self._warned = ""
+
+    def _warn(self, error: Exception) -> None:
+        told = f"{type(error).__name__}: {error}"
+        if told == self._warned and self._clock() - self._warned_at < _WARNING_SECONDS:
+            return
+        self._warned, self._warned_at = told, self._clock()
+        expected = isinstance(error, OSError | ValueError | PyJWTError)
+        logger.warning("the issuer's keys cannot be read: %s", error, exc_info=not expected)
+
+
+def _of_file(source: str) -> Sequence[PyJWK]:
+    return PyJWKSet.from_json(Path(source).read_text("utf-8")).keys

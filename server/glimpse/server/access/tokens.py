@@ -71,7 +71,7 @@ class Tokens:
         await self._keys.follow()
 
     async def find(self, token: str) -> Caller:
-        """Whose token it is; see Caller.recheck. Raises RequestError."""
+        """Whose token it is, or was: see Caller.recheck. Raises RequestError."""
         digest = hashlib.sha256(token.encode()).digest()
         known = self._verified.get(digest)
         try:
@@ -79,8 +79,6 @@ class Tokens:
             key = await self._keys.find(key_id)
             if known is None or known.key is not key:  # new, or the keys were read anew
                 known = _Verified(key_id, key, self._caller(self._claims(token, key)))
-        except jwt.ExpiredSignatureError as error:
-            raise expired("the token has expired") from error
         except jwt.PyJWTError as error:
             # Its message may repeat a claim.
             raise unknown(f"the token is not good ({type(error).__name__})") from error
@@ -92,7 +90,7 @@ class Tokens:
         meter = self._meters.get(subject) or Meter(self._limits)
         _remember(self._meters, subject, meter)
         grants = tuple(_grants(claims.get("scope")))
-        return Caller(f"jwt:{subject}", grants, meter, partial(_check, float(claims["exp"])))
+        return Caller(f"jwt:{subject}", grants, meter, partial(_check, _moment(claims["exp"])))
 
     def _claims(self, token: str, key: PyJWK) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(
@@ -102,7 +100,8 @@ class Tokens:
             issuer=self._issuer,
             audience=self._audience,
             leeway=_LEEWAY_SECONDS,
-            options={"require": ["exp", "iss", "aud", "sub"]},
+            # That it has expired is for Caller.recheck, so that the refusal is told of its subject.
+            options={"require": ["exp", "iss", "aud", "sub"], "verify_exp": False},
         )
         return claims
 
@@ -113,6 +112,14 @@ def _remember(among: OrderedDict[K, T], name: K, what: T) -> None:
     among.move_to_end(name)
     if len(among) > _REMEMBERED:
         among.popitem(last=False)
+
+
+def _moment(claim: object) -> int:
+    """Raises PyJWTError where that is none: NaN would be a token that never expires."""
+    try:
+        return int(claim)  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise jwt.DecodeError("exp is no number") from error
 
 
 def _check(expire: float) -> None:
