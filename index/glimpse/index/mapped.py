@@ -39,6 +39,8 @@ class MappedShard:
         self.groups = int(about.num_row_groups)
         sizes = [about.row_group(i).num_rows for i in range(self.groups)]
         self._starts = [0, *accumulate(sizes)]
+        if self._starts[-1] != self.rows:
+            raise IndexFolderError(path, "has not the rows that it says", "build the index anew")
         self._groups: list[npt.NDArray[Any] | None] | None = None
         # pyarrow does not say that one ParquetFile may be read by several threads.
         self._lock = threading.Lock()
@@ -81,9 +83,13 @@ class MappedShard:
         try:
             with self._lock:
                 # Threads of pyarrow's own would be beside those that the caller gave.
-                return self._parquet.read_row_groups(groups, columns=names, use_threads=False)
+                found = self._parquet.read_row_groups(groups, columns=names, use_threads=False)
         except (OSError, pa.ArrowException) as error:
             raise unreadable(self.path, error) from None
+        # A file may say one thing of its row groups and hold another.
+        if len(found) != sum(self._starts[group + 1] - self._starts[group] for group in groups):
+            raise IndexFolderError(self.path, "has not the rows that it says", "build the index anew")
+        return found
 
     def _in_place(self) -> list[npt.NDArray[Any] | None]:
         content, about = np.frombuffer(self._map, np.uint8), self._parquet.metadata
