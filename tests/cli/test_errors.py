@@ -106,9 +106,11 @@ def test_wrong_settings_of_a_server_are_told_in_a_line(
     assert done.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("variable", ["GLIMPSE_MAX_BATCH", "GLIMPSE_BACKBONE"])
-def test_a_wrong_variable_of_a_server_is_told_in_a_line(variable: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variable", "told"), [("GLIMPSE_MAX_BATCH", "GLIMPSE_MAX_BATCH: 'many'"), ("GLIMPSE_BACKBONE", "many")]
+)
+def test_a_wrong_variable_of_a_server_is_told_in_a_line(variable: str, told: str, tmp_path: Path) -> None:
     done = run_glimpse(["serve", "--data", "data"], cwd=tmp_path, variables={variable: "many"})
     assert done.code == 1
-    assert done.err.startswith(("glimpse: max_batch", "glimpse: many"))
+    assert done.err.startswith(f"glimpse: {told}")
     assert done.err.count("\n") == 1
