@@ -1,9 +1,12 @@
-"""Where the evaluation data is."""
+"""Where the evaluation data is; and what gRPC is told before anything imports it."""
 
 import os
 from pathlib import Path
 
 import pytest
+
+# Some tests start processes by a fork, of which gRPC's own handlers do not always come back.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import psycopg
 import pytest
@@ -37,8 +36,8 @@ class Postgres:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
-        # It refuses to run as root.
-        self._user: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if _root() else {}
+        # It refuses to run as root. (Python would fork to change the user, which gRPC's threads do not always outlive.)
+        self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if _root() else []
         if _root():
             owner = pwd.getpwnam("postgres")
             os.chown(folder, owner.pw_uid, owner.pw_gid)
@@ -50,8 +49,9 @@ class Postgres:
         settings = ("unix_socket_directories=", "listen_addresses=127.0.0.1", "max_connections=200")
         options = [word for setting in settings for word in ("-c", setting)]
         log = (self.folder / "log").open("ab")
-        command = [str(self._bin / "postgres"), "-D", str(self.folder / "db"), "-p", str(self.port), *options]
-        process: subprocess.Popen[bytes] = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **self._user)
+        data, port = str(self.folder / "db"), str(self.port)
+        command = [*self._as_user, str(self._bin / "postgres"), "-D", data, "-p", port, *options]
+        process: subprocess.Popen[bytes] = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
         self._process = process
         log.close()
         end = time.monotonic() + 60
@@ -82,8 +82,8 @@ class Postgres:
         return f"postgresql://glimpse@127.0.0.1:{self.port}/{database}"
 
     def _run(self, *command: object) -> None:
-        words = list(map(str, command))
-        done = subprocess.run(words, capture_output=True, text=True, cwd="/", check=False, **self._user)
+        words = [*self._as_user, *map(str, command)]
+        done = subprocess.run(words, capture_output=True, text=True, cwd="/", check=False)
         assert done.returncode == 0, done.stderr
 
 
