@@ -18,6 +18,7 @@ import pytest
 
 from glimpse.fewshot import HeadKind, fit, normalize
 from glimpse.ledger import AttachmentRecord, CollectionRecord, ExampleRecord, Head, LabelRecord
+from glimpse.ledger.chain import FIRST
 from glimpse.server.material import gather
 from glimpse.server.snapshots import Loaded, Snapshots, write
 from glimpse.server.snapshots.manifest import Manifest, read_manifest
@@ -136,7 +137,7 @@ def load(
     record: CollectionRecord = RECORD,
     attached: AttachmentRecord | None = None,
     head: Head = HEAD,
-    digest: str | None = HEAD.digest,
+    digest: str = HEAD.digest,
 ) -> Loaded | None:
     snapshots = Snapshots(home, seconds=0, examples=1)
     return snapshots.load(record, labels, attached, head, lambda _: digest)
@@ -169,7 +170,7 @@ def check_same(one: CollectionView, other: CollectionView) -> None:
         assert example is not None
         assert other.examples.example(sequence) == example
         assert other.examples.find(example[0]) == sequence
-    for mine, others in ((one.index, other.index), (one.negatives, other.negatives), (one.unlabeled, other.unlabeled)):
+    for mine, others in zip(one.vectors, other.vectors, strict=True):
         assert len(mine) == len(others)
         cosines, ids = mine.search(QUERIES, 10)
         others_cosines, others_ids = others.search(QUERIES, 10)
@@ -248,12 +249,12 @@ def test_what_is_deleted_meanwhile_is_left_out(tmp_path: Path) -> None:
     view = plain()
     taken = Taken.of(view, HEAD)
     view.drop_example("e/5 ü")
-    view.index.remove([9])  # as between a look at what there is and the reading of its vector
+    view.vectors.answering.remove([9])  # as between a look at what there is and the reading of its vector
     manifest = write_snapshot(taken, tmp_path / "c" / "70", None)
     assert manifest.count == 298
     loaded = load(tmp_path, list(view.labels.values()))
     assert loaded is not None
-    view.index.add([9], np.frombuffer(examples([row % 5 for row in range(300)])[8].vector, "<f4")[None])
+    view.vectors.answering.add([9], np.frombuffer(examples([row % 5 for row in range(300)])[8].vector, "<f4")[None])
     view.drop_example("e/9 ü")
     check_same(loaded.view, view)
 
@@ -297,9 +298,9 @@ def test_what_is_torn_is_not_used(
 
 CASES: dict[str, tuple[Callable[[Path, list[LabelRecord]], Loaded | None], str]] = {
     "another ledger": (partial(load, head=replace(HEAD, ledger_id="other")), "another ledger"),
-    "newer than the ledger": (partial(load, head=replace(HEAD, revision=69), digest=None), "restored"),
+    "newer than the ledger": (partial(load, head=replace(HEAD, revision=69), digest=FIRST), "restored"),
     "another history": (partial(load, digest="other"), "restored"),
-    "no such change": (partial(load, head=replace(HEAD, revision=90), digest=None), "restored"),
+    "no such change": (partial(load, head=replace(HEAD, revision=90), digest=FIRST), "restored"),
     "another collection of its name": (partial(load, record=replace(RECORD, create_time=2)), "deleted"),
     "another space": (partial(load, record=replace(RECORD, embedding_space="other")), "embedding space"),
     "another index": (partial(load, attached=AttachmentRecord("i", "digest")), "another index"),
@@ -400,7 +401,7 @@ def test_writing_lets_others_change_the_view(tmp_path: Path) -> None:
         assert loaded is not None
         for sequence, one in kept.items():
             assert loaded.view.examples.example(sequence) == (one.id, one.label_id)
-            assert loaded.view.index.vector(sequence).tobytes() == one.vector
+            assert loaded.view.vectors.answering.vector(sequence).tobytes() == one.vector
 
 
 def snapshot_of(taken: Taken, home: Path) -> Path:

@@ -8,8 +8,9 @@ from glimpse.ledger import CollectionRecord
 from glimpse.server.errors import RequestError
 from glimpse.server.heads import HEADS
 from glimpse.server.names import collection_name, example_name
+from glimpse.server.neighborhood import Neighbor
 from glimpse.server.spaces import Source
-from glimpse.server.view import CollectionView, Neighbor
+from glimpse.server.view import CollectionView
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 

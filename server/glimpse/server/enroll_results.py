@@ -10,7 +10,8 @@ from glimpse.server.errors import RequestError, item_status
 from glimpse.server.findings import TOLD, Finding
 from glimpse.server.messages import example_message
 from glimpse.server.names import example_name
-from glimpse.server.view import CollectionView, Neighbor
+from glimpse.server.neighborhood import Neighbor
+from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
 
 

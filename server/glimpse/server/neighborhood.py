@@ -8,13 +8,22 @@ import numpy as np
 
 from glimpse.fewshot import Nearest
 from glimpse.fewshot.vectors import Array, Rows
-from glimpse.index import LayeredIndex
+from glimpse.index import Ids, LayeredIndex
 from glimpse.server.context import Rooms
 from glimpse.server.gallery import CANDIDATES
-from glimpse.server.view import CollectionView, Neighbor
+from glimpse.server.view import CollectionView
 
 # Multiply-adds a search may take on the event loop: about a millisecond. Greater ones go to a thread.
 _INLINE_SEARCH = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """An example near a query, and their cosine."""
+
+    example_id: str
+    label_id: str
+    similarity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,7 @@ class Wanted:
 
 def check_searchable(rooms: Rooms, view: CollectionView, count: int, deadline: float) -> None:
     """Before `count` inputs are embedded: raises RequestError where their search would have to wait too long."""
-    rows = max(len(index) for index in (view.index, view.negatives, view.unlabeled))
+    rows = max(len(index) for index in view.vectors)
     if not view.engine.lda.dense or count * view.record.dimension * rows > _INLINE_SEARCH:
         rooms.searchers.admission.check(deadline)
 
@@ -47,11 +56,11 @@ async def look_around(rooms: Rooms, view: CollectionView, queries: Array, k: int
     if not len(queries) or not view.engine.labels:
         return Neighborhood([[] for _ in queries], Nearest.none(len(queries)))
     # How near examples are is asked for even where no evidence is.
-    strangers = await search(rooms, view, view.negatives, queries, max(k, 1))
+    strangers = await search(rooms, view, view.vectors.negatives, queries, max(k, 1))
     while True:
         dense, gallery, candidates = view.engine.lda.dense, view.gallery, None
         if dense:
-            near = await search(rooms, view, view.index, queries, max(k, 1))
+            near = await search(rooms, view, view.vectors.answering, queries, max(k, 1))
         else:  # last: rows stay what they are as long as nothing is awaited
             candidates, near = await _among_candidates(rooms, view, queries, max(k, 1))
         # An index of very many labels may have come meanwhile, or gone.
@@ -64,8 +73,7 @@ async def search_all(
     rooms: Rooms, view: CollectionView, queries: Array, k: int, wanted: Wanted | None = None
 ) -> list[list[Neighbor]]:
     """The k nearest examples, of labels of any role; nearest first."""
-    indexes = (view.index, view.negatives, view.unlabeled)
-    return _nearest(k, *[await search(rooms, view, index, queries, k, wanted) for index in indexes])
+    return _nearest(k, *[await search(rooms, view, index, queries, k, wanted) for index in view.vectors])
 
 
 def _nearest(k: int, *found: Sequence[Sequence[Neighbor]]) -> list[list[Neighbor]]:
@@ -86,11 +94,26 @@ async def search(
         below = view.examples.attachment
         among = view.examples.among(wanted.labels, wanted.domains) if wanted else None
         if queries.size * len(index) <= _INLINE_SEARCH:
-            return view.named(*index.search(queries, k, among))
+            return _named(view, *index.search(queries, k, among))
         found = await rooms.searchers.run(index.search, queries, k, among)
         # Another index below calls its rows otherwise.
         if view.examples.attachment is below:
-            return view.named(*found)
+            return _named(view, *found)
+
+
+def _named(view: CollectionView, similarities: Array, sequences: Ids) -> list[list[Neighbor]]:
+    """What an index found, (n, k) each.
+
+    An example deleted while a thread was searching is left out; so is -1, "no more".
+    """
+    return [
+        [
+            Neighbor(*example, similarity)
+            for sequence, similarity in zip(ids, cosines, strict=True)
+            if (example := view.examples.example(sequence))
+        ]
+        for ids, cosines in zip(sequences.tolist(), similarities.tolist(), strict=True)
+    ]
 
 
 async def _among_candidates(
@@ -100,19 +123,19 @@ async def _among_candidates(
     found = view.gallery.index
     if found is not None:
         _, numbers = await rooms.searchers.run(found.search, queries, CANDIDATES)
-        if view.index.based:  # its vectors are on disk, and it finds the nearest by itself
-            near = await search(rooms, view, view.index, queries, k)
+        if view.vectors.answering.based:  # its vectors are on disk, and it finds the nearest by itself
+            near = await search(rooms, view, view.vectors.answering, queries, k)
             return view.gallery.rows(view.engine, numbers), near
         near = []
         for query, several in zip(queries, numbers, strict=True):
             ids = view.examples.of_labels(view.gallery.labels(several))
-            cosines = view.index.vectors(ids) @ query
+            cosines = view.vectors.answering.vectors(ids) @ query
             order = np.argsort(-cosines, kind="stable")[:k]
-            near += view.named(cosines[order][None], ids[order][None])
+            near += _named(view, cosines[order][None], ids[order][None])
             await asyncio.sleep(0)  # labels may have many examples each
         return view.gallery.rows(view.engine, numbers), near
     # Until the gallery is built: the labels of the nearest examples.
-    wide = await search(rooms, view, view.index, queries, CANDIDATES)
+    wide = await search(rooms, view, view.vectors.answering, queries, CANDIDATES)
     rows = np.full((len(queries), CANDIDATES), -1, np.intp)
     for place, several in enumerate(wide):
         for column, label in enumerate(dict.fromkeys(one.label_id for one in several)):

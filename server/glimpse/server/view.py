@@ -15,20 +15,12 @@ from glimpse.server.columns import Columns
 from glimpse.server.errors import RequestError
 from glimpse.server.gallery import Gallery
 from glimpse.server.holdings import Holdings
+from glimpse.server.role_indexes import RoleIndexes
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
 # Examples at a time: it bounds the copy.
 _LEARNED = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbor:
-    """An example near a query, and their cosine."""
-
-    example_id: str
-    label_id: str
-    similarity: float
 
 
 @dataclass(slots=True, eq=False)
@@ -59,10 +51,7 @@ class CollectionView:
         self.record = record
         self.labels: dict[str, LabelRecord] = {}
         self.engine = Engine(record.dimension)
-        #: Of the examples of labels that can answer, of known strangers, and of vectors whose labels nobody told.
-        self.index = LayeredIndex(record.dimension)
-        self.negatives = LayeredIndex(record.dimension)
-        self.unlabeled = LayeredIndex(record.dimension)
+        self.vectors = RoleIndexes(record.dimension)
         self.examples = Holdings(contents=self.independent)
         #: Why the index below cannot be had, where that is so, and its name: then nothing can be answered.
         self.problem: RequestError | None = None
@@ -161,7 +150,7 @@ class CollectionView:
             index = self.index_of(several[0].label_id)
             vectors = np.frombuffer(b"".join(example.vector for example in several), "<f4").reshape(len(several), -1)
             index.add([example.sequence for example in several], vectors)
-            if index is self.index:
+            if index is self.vectors.answering:
                 labels = [example.label_id for example in several]
                 self.engine.add(labels, vectors, [example.domain for example in several])
                 self.gallery.put(self.engine, labels)
@@ -176,25 +165,14 @@ class CollectionView:
         `parts`: their vectors, (m, d) each, one part after the other. `sums`: of each label of the columns, (C, d);
         None: the vectors are added up.
         """
-        layers = (self.index, self.negatives, self.unlabeled)
-        places = [layers.index(self.index_of(label)) for label in columns.labels]
-        layer_of = np.array(places, np.int8)[columns.codes]
-        for number, index in enumerate(layers):
-            index.reserve(int(np.count_nonzero(layer_of == number)))
-        start = 0
-        for vectors in parts:
-            rows = slice(start, start + len(vectors))
-            for number, index in enumerate(layers):
-                here = layer_of[rows] == number
-                if here.any():
-                    index.add(columns.sequences[rows][here], vectors if here.all() else vectors[here])
-            start = rows.stop
+        of_labels = [self.index_of(label) for label in columns.labels]
+        self.vectors.hold(columns, parts, of_labels)
         self.examples.note_all(columns)
         if sums is None:
             self._learn()
         else:
             counts = np.bincount(columns.codes, minlength=len(columns.labels)).astype(np.float64)
-            own = [code for code, place in enumerate(places) if counts[code] and layers[place] is self.index]
+            own = [code for code, index in enumerate(of_labels) if counts[code] and index is self.vectors.answering]
             if own:
                 self.engine.add_sums([columns.labels[code] for code in own], counts[own], sums[own])
         self.engine.outdate()
@@ -209,7 +187,7 @@ class CollectionView:
         label_id, index = example[1], self.index_of(example[1])
         [domain] = self.examples.domains(np.array([sequence], np.int64)) or [""]
         self.examples.forget(sequence)
-        if index is self.index:
+        if index is self.vectors.answering:
             self.engine.remove(label_id, index.vector(sequence), domain)
             self.gallery.put(self.engine, [label_id])
         else:
@@ -247,18 +225,12 @@ class CollectionView:
         """
         gone = self.examples.forget_until(last)
         self._lay(attachment)
-        for index in (self.index, self.negatives, self.unlabeled):
-            index.remove(gone)
+        self.vectors.remove(gone)
         self.fitted_ids = fitted_ids
 
     def _lay(self, attachment: Attachment | None) -> None:
         self.examples.attachment = attachment
-        for index in (self.index, self.negatives, self.unlabeled):
-            if attachment is None:
-                index.lay(None)
-                continue
-            labels = [label for label in attachment.labels if label in self.labels and self.index_of(label) is index]
-            index.lay(attachment.base(labels, unlabeled=index is self.unlabeled))
+        self.vectors.lay(attachment, lambda label: self.index_of(label) if label in self.labels else None)
 
     def _learn_anew(self) -> None:
         """From what was enrolled and the labels' prompts; a fit follows."""
@@ -281,37 +253,14 @@ class CollectionView:
         ids = np.concatenate([np.empty(0, np.int64), *of_label])
         for start in range(0, len(ids), _LEARNED):
             part = slice(start, start + _LEARNED)
-            self.engine.add(names[part], self.index.vectors(ids[part]), self.examples.domains(ids[part]))
+            self.engine.add(names[part], self.vectors.answering.vectors(ids[part]), self.examples.domains(ids[part]))
 
     def _in_class(self, label_id: str) -> bool:
-        return label_id in self.labels and self.index_of(label_id) is self.index
+        return label_id in self.labels and self.index_of(label_id) is self.vectors.answering
 
     def index_of(self, label_id: str) -> LayeredIndex:
         """Where the vectors of a label's examples are; of no label, those that nobody told."""
-        return self.index_for(self.labels[label_id].role) if label_id else self.unlabeled
-
-    def index_for(self, role: int) -> LayeredIndex:
-        """Where the vectors of examples of labels of a role are. For any thread."""
-        match role:
-            case pb.LABEL_ROLE_NEGATIVE:
-                return self.negatives
-            case pb.LABEL_ROLE_UNLABELED:
-                return self.unlabeled
-        return self.index
-
-    def named(self, similarities: Array, sequences: Ids) -> list[list[Neighbor]]:
-        """What an index found, (n, k) each, as neighbours.
-
-        An example deleted while a thread was searching is left out; so is -1, "no more".
-        """
-        return [
-            [
-                Neighbor(*example, similarity)
-                for sequence, similarity in zip(ids, cosines, strict=True)
-                if (example := self.examples.example(sequence))
-            ]
-            for ids, cosines in zip(sequences.tolist(), similarities.tolist(), strict=True)
-        ]
+        return self.vectors.of(self.labels[label_id].role) if label_id else self.vectors.unlabeled
 
 
 def can_answer(label: LabelRecord) -> bool:

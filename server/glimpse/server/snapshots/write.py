@@ -40,7 +40,7 @@ class Taken:
     examples: Holdings
     labels: Sequence[LabelRecord]
     #: Where the vectors of a role are.
-    index_for: Callable[[int], LayeredIndex]
+    index_of: Callable[[int], LayeredIndex]
 
     @classmethod
     def of(cls, view: CollectionView, at: Head) -> "Taken":
@@ -51,7 +51,7 @@ class Taken:
             view.examples.sequences(),
             view.examples,
             list(view.labels.values()),
-            view.index_for,
+            view.vectors.of,
         )
 
 
@@ -76,7 +76,7 @@ def write_snapshot(taken: Taken, folder: Path, before: tuple[Path, Manifest] | N
     make_folder(folder)
     columns = taken.examples.columns(taken.sequences)
     dimension, roles = taken.origin.dimension, {label.id: label.role for label in taken.labels}
-    indexes = [taken.index_for(roles[label]) if label in roles else None for label in columns.labels]
+    indexes = [taken.index_of(roles[label]) if label in roles else None for label in columns.labels]
     runs = _runs(columns.sequences, max(1, _PART // (4 * dimension)), before[1] if before else None)
     _check_space(folder, sum(run.end - run.start for run in runs if not run.part) * 4 * dimension)
     sums = np.zeros((len(columns.labels), dimension)) if len(columns.labels) <= MOST_EXACT else None
