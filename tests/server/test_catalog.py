@@ -100,6 +100,15 @@ def stored(ledger: Ledger) -> set[str]:
     return {one.id for one in ledger.examples("birds")}
 
 
+def _wren(writer: Writer) -> object:
+    return writer.create_label("birds", LabelRecord("wren"))
+
+
+async def write(catalog: Catalog, work: Callable[[Writer], object] = _wren) -> None:
+    """Any write: the views are where the ledger is before it is planned."""
+    await catalog.write(lambda: work, lambda _: 0)
+
+
 def test_while_a_view_is_built_anew_another_server_writes(url: str, other: Ledger, tmp_path: Path) -> None:
     async def work(catalog: Catalog) -> None:
         load, loads = catalog.loader.load, []
@@ -128,7 +137,7 @@ def test_where_a_commit_cannot_be_applied_the_view_is_built_anew(url: str, other
         with pytest.raises(ZeroDivisionError):
             await catalog.enroll(lambda _: enrollment("failed"), fail)
         await catalog.enroll(lambda _: enrollment("next"), apply(catalog))
-        await catalog.write(lambda: lambda writer: writer.create_label("birds", LabelRecord("wren")), lambda _: 0)
+        await write(catalog)
         assert held(catalog) == stored(other) == {"failed", "next"}
 
     run(url, tmp_path, work)
@@ -144,7 +153,7 @@ def test_where_anothers_change_cannot_be_applied_the_view_is_built_anew(
         enroll(other, "theirs")
         with monkeypatch.context() as patched:
             patched.setattr(Follower, "apply", fail)
-            await catalog.write(lambda: lambda writer: writer.create_label("birds", LabelRecord("wren")), lambda _: 0)
+            await write(catalog)
         assert held(catalog) == stored(other) == {"theirs"}
 
     run(url, tmp_path, work)
@@ -158,14 +167,14 @@ def test_a_ledger_that_lost_its_last_commits_is_read_anew(url: str, other: Ledge
         enroll(other, "kept")
         before = other.head()
         enroll(other, "lost")
-        await catalog.write(lambda: lambda writer: writer.create_label("birds", LabelRecord("wren")), lambda _: 0)
+        await write(catalog)
         assert held(catalog) == {"kept", "lost"}
         _go_back(url, before.revision, before.digest)
         for number in range(more):
             enroll(other, f"new-{number}")
-        await catalog.write(lambda: lambda writer: writer.create_label("birds", LabelRecord("crow")), lambda _: 0)
+        await write(catalog, lambda writer: writer.create_label("birds", LabelRecord("crow")))
         assert held(catalog) == stored(other) == {"kept", *(f"new-{number}" for number in range(more))}
-        assert catalog.find("birds", "name").labels.keys() == {"robin"}  # of crow nothing was applied: see the lambda
+        assert catalog.find("birds", "name").labels.keys() == {"robin"}  # of crow nothing was applied: see write
         assert catalog.tracker.revision == other.head().revision
 
     run(url, tmp_path, work)
@@ -210,15 +219,6 @@ def test_writes_that_wait_are_bounded(url: str, tmp_path: Path, monkeypatch: pyt
         assert [(one.reason, one.retry_delay) for one in refusals] == [("QUEUE_FULL", 1.0)] * 2
 
     run(url, tmp_path, work)
-
-
-def _wren(writer: Writer) -> object:
-    return writer.create_label("birds", LabelRecord("wren"))
-
-
-async def write(catalog: Catalog, work: Callable[[Writer], object] = _wren) -> None:
-    """Any write: the views are where the ledger is before it is planned."""
-    await catalog.write(lambda: work, lambda _: 0)
 
 
 def restart(url: str, folder: Path, wanted: set[str]) -> None:

@@ -129,12 +129,13 @@ def _opened(data: Path | None, url: str | None) -> "Iterator[Ledger]":
     """The ledger that the settings name, for its operator. Raises CliError."""
     try:
         from glimpse.ledger import Ledger, LedgerError
+        from glimpse.ledger.private import make_folder
         from glimpse.server.settings import SettingsError, load_settings
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
     try:
         settings = load_settings(data=data, ledger=url)
-        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(settings.data)
         with Ledger.open(settings.ledger_url) as ledger:
             yield ledger
     except (LedgerError, SettingsError) as error:

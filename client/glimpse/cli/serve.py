@@ -144,8 +144,10 @@ def _leave() -> None:
 
 
 def _make_folder(data: Path) -> None:
+    from glimpse.ledger.private import make_folder
+
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)  # vectors and names will be in it
+        make_folder(data)  # vectors and names will be in it
     except OSError as error:
         why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
         raise CliError(f"{data} cannot be the data folder: {why}", "name another with --data") from error

@@ -13,7 +13,10 @@ from glimpse.ledger.errors import LedgerError
 
 DATABASE_NAME: Final = "ledger.sqlite"
 POSTGRESQL: Final = "postgresql+psycopg"
-_FORMS = "sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+_UNREADABLE = (
+    "the ledger's URL cannot be read; write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME, "
+    "and in a password %40 for @"
+)
 # By what the driver says: while it connects it has no SQLSTATE, only libpq's words (and the server's, in English).
 _ADVICE = (
     (r"password authentication|no password", "give the password by PGPASSWORD or PGPASSFILE, or in the URL"),
@@ -43,7 +46,7 @@ def parse_url(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # ValueError: what stands where the port should is no number
         # The error before this one has the URL, or the password out of it.
-        raise LedgerError(f"the ledger's URL cannot be read; write {_FORMS}, and in a password %40 for @") from None
+        raise LedgerError(_UNREADABLE) from None
     if parsed.drivername not in ("sqlite", POSTGRESQL):
         raise LedgerError(f"a ledger is sqlite:///FILE or {POSTGRESQL}://…, not {parsed.drivername}://")
     if parsed.drivername == "sqlite" and (parsed.host or parsed.username):
@@ -51,7 +54,7 @@ def parse_url(url: str) -> URL:
     if parsed.drivername == "sqlite" and not parsed.database:
         raise LedgerError("a ledger in memory would be lost; name its file: sqlite:///FILE")
     if "@" in (parsed.host or "") or not 0 < (parsed.port or 1) < 1 << 16:
-        raise LedgerError(f"the ledger's URL cannot be read; write {_FORMS}, and in a password %40 for @")
+        raise LedgerError(_UNREADABLE)
     return parsed
 
 

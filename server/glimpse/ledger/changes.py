@@ -22,7 +22,7 @@ def read_delta(connection: Connection, revision: int, collection_id: str | None)
     if collection_id is not None:
         query = query.where(there.collection_id == collection_id)
     changes = [change_record(row) for row in connection.execute(query)]
-    before = connection.scalar(select(there.digest).where(there.revision == revision)) or FIRST
+    before = read_digest(connection, revision)
     if not changes:
         return Delta((), {}, {}, {}, before)
     examples: dict[tuple[str, str], ExampleRecord] = {}
@@ -35,6 +35,12 @@ def read_delta(connection: Connection, revision: int, collection_id: str | None)
         labels |= {(name, one.id): one for one in _labels(connection, name, named)}
     more = len(changes) == _MOST
     return Delta(changes, _collections(connection, changes), labels, examples, before, more)
+
+
+def read_digest(connection: Connection, revision: int) -> str:
+    """See Ledger.digest."""
+    there = schema.changes.c
+    return connection.scalar(select(there.digest).where(there.revision == revision)) or FIRST
 
 
 def _named(changes: Iterable[Change], key: str) -> Iterator[str]:

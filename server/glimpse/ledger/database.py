@@ -29,8 +29,7 @@ _NOT_NOW = ("25P03", "25006")
 
 def open_engine(url: URL) -> Engine:
     """An engine on a database that is migrated to this version's schema. Raises LedgerError."""
-    named = url.drivername == "sqlite" and "uri" not in url.query
-    if named and not (folder := Path(url.database or "").parent).is_dir():
+    if (file := _sqlite_file(url)) and not (folder := file.parent).is_dir():
         raise LedgerError(f"there is no folder {folder}; make it, or name another file with --ledger")
     with told(url):
         migrate(url)
@@ -50,13 +49,18 @@ def open_reader(url: URL) -> Engine:
     return engine
 
 
+def _sqlite_file(url: URL) -> Path | None:
+    """None of PostgreSQL, and of a name that is a URI, which SQLite reads for itself."""
+    return Path(url.database or "") if url.drivername == "sqlite" and "uri" not in url.query else None
+
+
 def _engine(url: URL, *, foreign_keys: bool) -> Engine:
     if url.drivername == POSTGRESQL:
         engine = create_engine(url, pool_pre_ping=True, pool_timeout=10, connect_args=CONNECT, hide_parameters=True)
         event.listen(engine, "connect", _make_durable_postgresql)
         return engine
-    if "uri" not in url.query:
-        make_database(Path(url.database or ""))
+    if file := _sqlite_file(url):
+        make_database(file)
     engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _make_durable_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, Row, select
 
 from glimpse.ledger import attachments, keys, schema
 from glimpse.ledger.address import parse_url, told
-from glimpse.ledger.changes import read_delta
+from glimpse.ledger.changes import read_delta, read_digest
 from glimpse.ledger.claim import Claim
 from glimpse.ledger.database import WRITING, available, open_engine
 from glimpse.ledger.enrollment import forget_answers, stored_answer
@@ -89,6 +89,11 @@ class Ledger:
         """What came after a revision, of all or of one collection: some hundreds of changes at most; none: nothing."""
         with self._reading() as connection:
             return read_delta(connection, revision, collection_id)
+
+    def digest(self, revision: int) -> str:
+        """What stands for all changes up to a revision's; that of no change where there is no such revision."""
+        with self._reading(once=True) as connection:
+            return read_digest(connection, revision)
 
     def collections(self) -> list[CollectionRecord]:
         """Every collection, by id."""

@@ -26,7 +26,7 @@ class Loader:
         """A view at the server's start: from a snapshot where there is one to go by. It may be past `head`."""
         ledger, attached = self._ledger, self._ledger.attachment(record.id)
         below = attached[0] if attached else None
-        loaded = snapshots.load(record, ledger.labels(record.id), below, head, self._digest)
+        loaded = snapshots.load(record, ledger.labels(record.id), below, head, ledger.digest)
         if loaded is None:
             return self.load(record)
         revision, views = loaded.revision, {record.id: loaded.view}
@@ -55,11 +55,6 @@ class Loader:
         with self._ledger.shadow(record.id, turn) as shadow:
             _fill(view, shadow.labels(), shadow.examples())
         return view
-
-    def _digest(self, revision: int) -> str | None:
-        """That of the ledger's change of this revision; None: there is none."""
-        change = next(self._ledger.changes(revision - 1), None)
-        return change.digest if change and change.revision == revision else None
 
     def _attached(self, view: CollectionView, attached: tuple[AttachmentRecord, list[int]] | None) -> CollectionView:
         """A view with the index that its collection stands on, if that can be had."""

@@ -158,12 +158,12 @@ class Tracker:
         """Makes all stale: the ledger's changes are not those that the views were made of. Where it stands."""
         logger.error("the ledger's change %d is another now: was it restored? All is read anew", self._head.revision)
         head = await self._read(lambda ledger: ledger.head())
-        last = await self._read(lambda ledger: ledger.since(head.revision))
+        digest = await self._read(lambda ledger: ledger.digest(head.revision))
         records = await self._read(lambda ledger: ledger.collections())
         self._stale |= self._views.keys() | {record.id for record in records}
         self._seen = 0
         self.keys_changed.set()
-        return replace(head, digest=last.before)
+        return replace(head, digest=digest)
 
     async def _rebuild_stale(self) -> None:
         for collection_id in sorted(self._stale):

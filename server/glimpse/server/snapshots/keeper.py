@@ -58,7 +58,7 @@ class Snapshots:
         labels: Iterable[LabelRecord],
         attached: AttachmentRecord | None,
         head: Head,
-        digest_at: Callable[[int], str | None],
+        digest_at: Callable[[int], str],
     ) -> Loaded | None:
         """The view of a collection as a snapshot has it, without the index below; None: there is none to go by.
 
@@ -67,7 +67,7 @@ class Snapshots:
             labels: likewise.
             attached: likewise.
             head: the ledger's.
-            digest_at: what the ledger has as that of a revision; None: it has no such revision.
+            digest_at: the ledger's digest of a revision.
         """
         there, now = {label.id: label for label in labels}, Origin.of(record, attached, head)
         for folder in _snapshots(self._folder / record.id):

@@ -96,13 +96,13 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def check_origin(manifest: Manifest, now: Origin, digest: str | None) -> None:
+def check_origin(manifest: Manifest, now: Origin, digest: str) -> None:
     """Whether a snapshot is of what the ledger says of a collection. Raises UnusableSnapshot.
 
     Args:
         manifest: the snapshot's.
         now: the collection as it is, at the ledger's head.
-        digest: what the ledger has as that of the change at the snapshot's revision; None: there is no such change.
+        digest: the ledger's of the snapshot's revision.
     """
     was = manifest.origin
     if was.ledger_id != now.ledger_id:
