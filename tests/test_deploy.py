@@ -267,7 +267,13 @@ def test_what_the_compose_file_names_is_there() -> None:
     assert scraped["dns_sd_configs"][0]["port"] == int(port)
     for file in loaded("prometheus", "prometheus.yml")["rule_files"]:
         assert (DEPLOY / "prometheus" / file).is_file()
-    assert documents((DEPLOY / "compose.gpu.yaml").read_text())[0]["services"].keys() <= whole["services"].keys()
+    assert loaded("compose.gpu.yaml")["services"].keys() <= whole["services"].keys()
+
+
+def test_the_compose_files_server_on_a_gpu_has_it_alone() -> None:
+    given = loaded("compose.gpu.yaml")["services"]["glimpse"]["deploy"]
+    [device] = given["resources"]["reservations"]["devices"]
+    assert given["replicas"] == device["count"] == 1
 
 
 def test_the_compose_files_servers_take_the_ledgers_password_from_its_file(tmp_path: Path) -> None:
