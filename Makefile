@@ -48,6 +48,7 @@ bench: $(DEV) $(EXPORT)  ## speed beside floors, accuracy on ../shared/data; wri
 	$(BIN)/python -m bench.build
 	$(BIN)/python -m bench.index
 	$(BIN)/python -m bench.attach
+	$(BIN)/python -m bench.snapshot
 	PYTHONPATH=tests $(BIN)/python -m bench.ledger
 	.venv-export/bin/python -m bench.fewshot
 	.venv-export/bin/python -m bench.precision

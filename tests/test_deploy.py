@@ -92,10 +92,15 @@ def test_put_together_everything_is_valid_and_refers_to_what_is_there(components
         assert one["metadata"]["namespace"] == "glimpse"
     names = {(one["kind"], one["metadata"]["name"]) for one in resources}
     assert len(names) == len(resources)
-    [deployment] = of_kind(resources, "Deployment")
-    pod = deployment["spec"]["template"]["spec"]
+    [servers] = of_kind(resources, "StatefulSet")
+    pod = servers["spec"]["template"]["spec"]
     [container] = pod["containers"]
-    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    own = {claim["metadata"]["name"] for claim in servers["spec"]["volumeClaimTemplates"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]} | own
+    assert ("Service", servers["spec"]["serviceName"]) in names
+    for scaler in of_kind(resources, "HorizontalPodAutoscaler"):
+        target = scaler["spec"]["scaleTargetRef"]
+        assert (target["apiVersion"], target["kind"], target["name"]) == ("apps/v1", "StatefulSet", "glimpse")
     for volume in pod["volumes"]:
         if claim := volume.get("persistentVolumeClaim"):
             assert ("PersistentVolumeClaim", claim["claimName"]) in names
@@ -112,8 +117,8 @@ def test_put_together_everything_is_valid_and_refers_to_what_is_there(components
 
 @pytest.mark.parametrize("components", COMPONENTS)
 def test_a_pod_may_do_nothing_that_it_need_not(components: str) -> None:
-    [deployment] = of_kind(kustomized(components), "Deployment")
-    pod = deployment["spec"]["template"]["spec"]
+    [servers] = of_kind(kustomized(components), "StatefulSet")
+    pod = servers["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == uid()
@@ -135,9 +140,9 @@ def uid() -> int:
 @pytest.mark.parametrize("components", COMPONENTS)
 def test_a_server_has_time_to_drain_and_is_not_killed_for_it(components: str) -> None:
     resources = kustomized(components)
-    [deployment] = of_kind(resources, "Deployment")
+    [servers] = of_kind(resources, "StatefulSet")
     [settings] = of_kind(resources, "ConfigMap")
-    pod = deployment["spec"]["template"]["spec"]
+    pod = servers["spec"]["template"]["spec"]
     [container] = pod["containers"]
     before = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert pod["terminationGracePeriodSeconds"] >= before + float(settings["data"]["GLIMPSE_DRAIN_SECONDS"]) + 10
@@ -151,7 +156,25 @@ def test_a_server_has_time_to_drain_and_is_not_killed_for_it(components: str) ->
         assert alive["exec"]["command"] == [*health_check(), "alive"]
         assert "GLIMPSE_INSECURE" not in settings["data"]
         assert {"GLIMPSE_TLS_CERT", "GLIMPSE_TLS_KEY"} <= {one["name"] for one in container["env"]}
-    assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] >= 300
+    # It does not listen before it has read its ledger: until then no other probe may ask.
+    assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] >= 1800
+    asked = "grpc" if "plaintext" in components else "exec"
+    assert container["startupProbe"][asked] == ready[asked]
+
+
+@pytest.mark.parametrize("components", COMPONENTS)
+def test_a_pod_that_is_replaced_finds_its_snapshots_again_and_its_disk_is_its_own(components: str) -> None:
+    [servers] = of_kind(kustomized(components), "StatefulSet")
+    [claim] = servers["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
+    [container] = servers["spec"]["template"]["spec"]["containers"]
+    [data] = re.findall(r"GLIMPSE_DATA=(\S+)", (ROOT / "Dockerfile").read_text("utf-8"))
+    assert {"name": claim["metadata"]["name"], "mountPath": data} in container["volumeMounts"]
+    # A ledger may be on it: nobody but an operator takes it away.
+    assert "persistentVolumeClaimRetentionPolicy" not in servers["spec"]
+    assert servers["spec"]["updateStrategy"] == {"type": "RollingUpdate"}
+    # None waits for one before it, which may have a large ledger to read.
+    assert servers["spec"]["podManagementPolicy"] == "Parallel"
 
 
 def health_check() -> list[str]:
@@ -163,15 +186,15 @@ def health_check() -> list[str]:
 def test_selectors_select_the_servers_and_nothing_else(components: str) -> None:
     resources = kustomized(components)
     labels = {"app.kubernetes.io/name": "glimpse"}
-    [deployment] = of_kind(resources, "Deployment")
-    assert deployment["spec"]["template"]["metadata"]["labels"] == labels
-    assert deployment["spec"]["selector"]["matchLabels"] == labels
-    for one in deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]:
+    [servers] = of_kind(resources, "StatefulSet")
+    assert servers["spec"]["template"]["metadata"]["labels"] == labels
+    assert servers["spec"]["selector"]["matchLabels"] == labels
+    for one in servers["spec"]["template"]["spec"]["topologySpreadConstraints"]:
         assert one["labelSelector"]["matchLabels"] == labels
     [service] = of_kind(resources, "Service")
     assert service["spec"]["selector"] == labels
     assert service["spec"]["clusterIP"] == "None"
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    [container] = servers["spec"]["template"]["spec"]["containers"]
     ports = {port["name"] for port in container["ports"]}
     assert {port["targetPort"] for port in service["spec"]["ports"]} == ports
     [policy] = of_kind(resources, "NetworkPolicy")
@@ -183,19 +206,18 @@ def test_selectors_select_the_servers_and_nothing_else(components: str) -> None:
 
 def test_one_server_with_sqlite_is_never_two() -> None:
     resources = kustomized("single")
-    [deployment] = of_kind(resources, "Deployment")
-    assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    [servers] = of_kind(resources, "StatefulSet")
+    assert servers["spec"]["replicas"] == 1
     assert not of_kind(resources, "HorizontalPodAutoscaler")
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    [container] = servers["spec"]["template"]["spec"]["containers"]
     assert "GLIMPSE_LEDGER" not in [one["name"] for one in container["env"]]
-    [data] = [one for one in deployment["spec"]["template"]["spec"]["volumes"] if one["name"] == "data"]
-    assert data == {"name": "data", "persistentVolumeClaim": {"claimName": "glimpse-data"}}
+    [claim] = servers["spec"]["volumeClaimTemplates"]
+    assert claim["spec"]["resources"]["requests"] == {"storage": "20Gi"}
 
 
 def test_threads_are_as_many_as_cores_are_given() -> None:
-    [deployment] = of_kind(kustomized("gpu"), "Deployment")
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    [servers] = of_kind(kustomized("gpu"), "StatefulSet")
+    [container] = servers["spec"]["template"]["spec"]["containers"]
     given = {one["name"]: one for one in container["env"]}
     for name in ("GLIMPSE_ENCODE_THREADS", "GLIMPSE_DECODE_THREADS"):
         assert given[name]["valueFrom"] == {"resourceFieldRef": {"resource": "limits.cpu"}}
@@ -245,7 +267,13 @@ def test_what_the_compose_file_names_is_there() -> None:
     assert scraped["dns_sd_configs"][0]["port"] == int(port)
     for file in loaded("prometheus", "prometheus.yml")["rule_files"]:
         assert (DEPLOY / "prometheus" / file).is_file()
-    assert documents((DEPLOY / "compose.gpu.yaml").read_text())[0]["services"].keys() <= whole["services"].keys()
+    assert loaded("compose.gpu.yaml")["services"].keys() <= whole["services"].keys()
+
+
+def test_the_compose_files_server_on_a_gpu_has_it_alone() -> None:
+    given = loaded("compose.gpu.yaml")["services"]["glimpse"]["deploy"]
+    [device] = given["resources"]["reservations"]["devices"]
+    assert given["replicas"] == device["count"] == 1
 
 
 def test_the_compose_files_servers_take_the_ledgers_password_from_its_file(tmp_path: Path) -> None:

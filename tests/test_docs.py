@@ -74,6 +74,11 @@ def test_the_readmes_links_lead_somewhere(name: str) -> None:
     assert (ROOT / name).exists()
 
 
+@pytest.mark.parametrize("recorded", sorted((ROOT / "bench/results").glob("*.md")), ids=lambda file: file.stem)
+def test_make_bench_makes_whatever_is_recorded(recorded: Path) -> None:
+    assert re.search(rf"-m bench\.{recorded.stem}$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+
 def test_eleven_lines_read_a_bundle(tmp_path: Path) -> None:
     bundle = tiny_image_bundle(tmp_path / "bundle")
     pictures = []

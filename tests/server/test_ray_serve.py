@@ -1,10 +1,14 @@
 """The deployment on a real Ray, over Serve's own gRPC proxy: two replicas on one PostgreSQL."""
 
+import itertools
 import queue
+import re
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 from unittest.mock import Mock
@@ -12,6 +16,7 @@ from unittest.mock import Mock
 import grpc
 import numpy as np
 import pytest
+import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from glimpse.client import Client, Decision, NewExample, NotFound, Unauthenticated, Vector
@@ -22,8 +27,9 @@ from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_dual_bundle
+from support.keys import make_key
 from support.postgres import Postgres, postgres
-from support.ray_serve import RayServe
+from support.ray_serve import ROOT, Metadata, RayServe
 from support.server import Stubs, make_collection
 from support.status import refused
 
@@ -93,10 +99,10 @@ class Open:
         return str(result.classifications[0].label_id)
 
 
-def soon(cluster: RayServe, wanted: Any) -> dict[str, int]:
+def soon(cluster: RayServe, wanted: Any, application: str = "glimpse") -> dict[str, int]:
     """What is going on, once it is as it should be."""
     end = time.monotonic() + _SECONDS
-    while not wanted(ongoing := cluster.ongoing()):
+    while not wanted(ongoing := cluster.ongoing(application)):
         assert time.monotonic() < end, ongoing
         time.sleep(0.2)
     return ongoing
@@ -286,6 +292,87 @@ def test_who_shows_a_key_that_is_none_is_refused(cluster: RayServe) -> None:
     assert caught.value.reason
 
 
+@pytest.fixture(scope="module")
+def reach(cluster: RayServe) -> Iterator[Metadata]:
+    """Metadata with which calls come to a deployment that asks for keys, and has as many replicas as calls need."""
+    # As serve.yaml's, but soon: Ray's own waits are half a minute and ten.
+    scaling = {"min_replicas": 1, "max_replicas": 2, "target_ongoing_requests": 2}
+    scaling |= {"look_back_period_s": 2, "upscale_delay_s": 1, "downscale_delay_s": 2}
+    with cluster.beside("scaled", scaling, insecure=0, require_auth=1) as reach:
+        yield reach
+
+
+@pytest.fixture(scope="module")
+def key(cluster: RayServe, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_key(tmp_path_factory.mktemp("keys"), "operator", "admin", "--ledger", cluster.ledger)
+
+
+def test_who_shows_no_key_where_one_is_asked_for_is_refused_and_a_key_lets_in(
+    cluster: RayServe, reach: Metadata, key: str
+) -> None:
+    with Client(cluster.address, metadata=reach) as nobody:
+        nobody.wait_ready(_SECONDS)  # health needs no key
+        with pytest.raises(Unauthenticated) as caught:
+            nobody.server_info()
+        assert caught.value.reason == "CREDENTIALS_REQUIRED"
+        with pytest.raises(Unauthenticated):
+            list(nobody.stream_embed(["red"], backbone="tiny"))
+    with Client(cluster.address, metadata=reach, api_key=key) as client:
+        assert client.server_info().ready
+
+
+@contextmanager
+def calling(count: int, call: Callable[[int, int], None]) -> Iterator[None]:
+    """Callers who call without a pause until the end of the context, which raises what a call of theirs raised.
+
+    `call` is given the number of the caller, and of his call.
+    """
+    over = threading.Event()
+
+    def go_on(caller: int) -> None:
+        for number in itertools.count():
+            if over.is_set():
+                return
+            call(caller, number)
+
+    with ThreadPoolExecutor(count) as pool:
+        running = [pool.submit(go_on, caller) for caller in range(count)]
+        try:
+            yield
+        finally:
+            over.set()
+            for one in running:
+                one.result()
+
+
+def test_replicas_come_and_go_with_the_calls_and_none_is_lost(cluster: RayServe, reach: Metadata, key: str) -> None:
+    with Client(cluster.address, metadata=reach, api_key=key, timeout=60) as client:
+        client.wait_ready(_SECONDS)
+        client.create_collection("scaled", backbone="tiny")
+        space = client.get_backbone("tiny").embedding_space
+        enrolled = []
+
+        def enroll_and_ask(_: int, number: int) -> None:
+            given = Vector(np.random.default_rng(number).normal(size=8), space)
+            done = client.enroll("scaled", [NewExample(given, f"label-{number}")], create_labels=True)
+            enrolled.append(f"label-{number}")
+            [result] = client.search("scaled", [given], top_k=1, min_revision=done.revision)
+            assert result.unwrap()[0].label == enrolled[-1]
+            time.sleep(0.1)  # a caller who is no load
+
+        def embed(caller: int, number: int) -> None:
+            client.embed([f"{caller} {number}"] * 8, backbone="tiny")[0].unwrap()
+
+        with calling(1, enroll_and_ask):
+            soon(cluster, lambda ongoing: len(ongoing) == 1, "scaled")
+            with calling(8, embed):
+                soon(cluster, lambda ongoing: len(ongoing) == 2 and all(ongoing.values()), "scaled")
+            before = len(enrolled)
+            soon(cluster, lambda ongoing: len(ongoing) == 1, "scaled")
+            assert len(enrolled) > before
+        assert {label.id for label in client.list_labels("scaled")} == set(enrolled)
+
+
 def test_a_file_is_no_ledger_for_several_replicas(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GLIMPSE_LEDGER", raising=False)
     monkeypatch.setenv("GLIMPSE_DATA", str(tmp_path))
@@ -307,6 +394,32 @@ def test_what_anybody_could_call_does_not_start_unless_that_is_meant(monkeypatch
         settings_of(Options(max_replicas=1))
     monkeypatch.setenv("GLIMPSE_REQUIRE_AUTH", "1")
     assert settings_of(Options(max_replicas=1)).require_auth
+
+
+def exported(file: str) -> dict[str, str]:
+    """The variables of the command that a text says to start with."""
+    [line] = re.findall(r"export (GLIMPSE_LEDGER=.*)$", (ROOT / file).read_text("utf-8"), re.MULTILINE)
+    return dict(word.split("=", 1) for word in line.split())
+
+
+def application(text: str) -> dict[str, Any]:
+    """The one of serve.yaml."""
+    [found] = yaml.safe_load(text)["applications"]
+    return dict(found)
+
+
+CONFIG = (ROOT / "server/deploy/ray/serve.yaml").read_text("utf-8")
+OF_A_CLUSTER = application(re.sub(r"^    # (?=runtime_env:| )", "    ", CONFIG, flags=re.MULTILINE))
+DOCUMENTED = {file: exported(file) for file in ("server/deploy/ray/serve.yaml", "docs/ray.md")}
+DOCUMENTED["env_vars"] = OF_A_CLUSTER["runtime_env"]["env_vars"]
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_what_is_documented_starts_and_asks_for_keys(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv("GLIMPSE_INSECURE")
+    for variable, value in DOCUMENTED[name].items():
+        monkeypatch.setenv(variable, value)
+    assert settings_of(Options(**application(CONFIG)["args"])).require_auth
 
 
 def test_a_replica_has_the_threads_of_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any, Self
@@ -18,13 +19,16 @@ from typing import Any, Self
 ROOT = Path(__file__).parents[2]
 _CONFIG = ROOT / "server/deploy/ray/serve.yaml"
 _REPLICAS = 2
+Metadata = tuple[tuple[str, str], ...]
+# Of a replica, so that there is room for those of another application.
+_CPUS = 0.5
 
 
 class RayServe:
     """Two replicas on a ledger. Use it as a context manager: all that Ray started is stopped in every outcome."""
 
     def __init__(self, folder: Path, bundle: Path, ledger: str) -> None:
-        self.folder = folder
+        self.folder, self.ledger = folder, ledger
         self._port, self.metrics = _free(), _free(beside=_REPLICAS)
         self.address = f"127.0.0.1:{self._port}"
         self._environment = {
@@ -36,6 +40,10 @@ class RayServe:
             # Serve's proxy listens everywhere, and here nobody has a key.
             "GLIMPSE_INSECURE": "1",
             "RAY_USAGE_STATS_ENABLED": "0",
+            # On a busy machine it needs longer than its half minute.
+            "RAY_raylet_start_wait_time_s": "120",
+            # How many calls there are the proxy tells the autoscaler, by default every ten seconds.
+            "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
         }
 
     def __enter__(self) -> Self:
@@ -57,16 +65,31 @@ class RayServe:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def ongoing(self) -> dict[str, int]:
-        """The calls that each replica is answering."""
-        found: dict[str, int] = self._ask("ongoing")
+    @contextmanager
+    def beside(self, name: str, autoscaling: Mapping[str, float], **settings: object) -> Iterator[Metadata]:
+        """Another application on the same Ray and ledger, as serve.yaml would have it, until the end of the context.
+
+        `settings` go under its env_vars, `autoscaling` into its autoscaling_config. Gives the metadata that calls need
+        to reach it.
+        """
+        own = {"data": self.folder / name, "metrics_listen": "127.0.0.1:0", **settings}
+        variables = {f"GLIMPSE_{key.upper()}": str(value) for key, value in own.items()}
+        try:
+            self._ask("deploy", name, variables, dict(autoscaling))
+            yield (("application", name),)
+        finally:
+            self._ask("delete", name)
+
+    def ongoing(self, application: str = "glimpse") -> dict[str, int]:
+        """The calls that each replica of an application is answering."""
+        found: dict[str, int] = self._ask("ongoing", application)
         return found
 
     def kill(self, replica: str) -> None:
         """At once, and not to be started again by Ray itself."""
         self._ask("kill", replica)
 
-    def _ask(self, *words: str) -> Any:
+    def _ask(self, *words: Any) -> Any:
         try:
             self._connection.send(words)
             return self._connection.recv()
@@ -83,14 +106,19 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _start(port: int, folder: str) -> None:
-    import ray
+def _config() -> Any:
     import yaml
-    from ray import serve
     from ray.serve.schema import ServeDeploySchema
 
+    return ServeDeploySchema.model_validate(yaml.safe_load(_CONFIG.read_text("utf-8")))
+
+
+def _start(port: int, folder: str) -> None:
+    import ray
+    from ray import serve
+
     ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100 << 20, log_to_driver=False, _temp_dir=folder)
-    config = ServeDeploySchema.model_validate(yaml.safe_load(_CONFIG.read_text("utf-8")))
+    config = _config()
     [application] = config.applications
     module, name = application.import_path.split(":")
     build: Callable[[Any], Any] = getattr(__import__(module, fromlist=[name]), name)
@@ -100,8 +128,32 @@ def _start(port: int, folder: str) -> None:
     )
     from glimpse.server.on_ray.options import Options
 
-    options = Options(**{**application.args, "min_replicas": _REPLICAS, "max_replicas": _REPLICAS})
-    serve.run(build(options), name=application.name, route_prefix=application.route_prefix)
+    own = {"min_replicas": _REPLICAS, "max_replicas": _REPLICAS, "cpus": _CPUS}
+    serve.run(
+        build(Options(**{**application.args, **own})), name=application.name, route_prefix=application.route_prefix
+    )
+
+
+def _deploy(name: str, variables: dict[str, str], autoscaling: dict[str, float]) -> None:
+    """As `serve deploy` does it, with the file's application under another name."""
+    from ray import serve
+    from ray.serve.context import _get_global_client
+    from ray.serve.schema import ServeDeploySchema
+
+    [application] = _config().model_dump(exclude_unset=True)["applications"]
+    own = {key: autoscaling[key] for key in ("min_replicas", "max_replicas")}
+    application |= {
+        "name": name,
+        "route_prefix": f"/{name}",
+        "args": {**application["args"], **own, "cpus": _CPUS},
+        "runtime_env": {"env_vars": variables},
+        "deployments": [{"name": "Glimpse", "autoscaling_config": autoscaling}],
+    }
+    client: Any = _get_global_client()
+    client.deploy_apps(ServeDeploySchema.model_validate({"applications": [application]}))
+    while (told := serve.status().applications[name]).status != "RUNNING":
+        assert told.status == "DEPLOYING", told
+        time.sleep(0.2)
 
 
 def _free(beside: int = 1) -> int:
@@ -119,32 +171,47 @@ def _free(beside: int = 1) -> int:
             return port
 
 
-def _do(what: str, *words: str) -> Any:
+def _ongoing(application: str) -> dict[str, int]:
     import ray
 
     actors = [one["name"] for one in ray.util.list_named_actors(all_namespaces=True)]
-    replicas = {name: ray.get_actor(name, "serve") for name in actors if name.startswith("SERVE_REPLICA::")}
-    if what == "kill":
-        return ray.kill(replicas[words[0]])
-    asked: dict[str, Any] = {name: actor.get_num_ongoing_requests.remote() for name, actor in replicas.items()}
     found: dict[str, int] = {}
-    for name, answer in asked.items():
-        try:
-            found[name] = ray.get(answer, timeout=10)
-        except ray.exceptions.RayError:  # it has been killed, or is not made yet
-            continue
+    for name in actors:
+        if name.startswith(f"SERVE_REPLICA::{application}#"):
+            try:
+                replica: Any = ray.get_actor(name, "serve")
+                found[name] = ray.get(replica.get_num_ongoing_requests.remote(), timeout=10)
+            except (ValueError, ray.exceptions.RayError):  # it has ended, or is not made yet
+                continue
     return found
 
 
+def _kill(replica: str) -> None:
+    import ray
+
+    ray.kill(ray.get_actor(replica, "serve"))
+
+
+def _delete(application: str) -> None:
+    from ray import serve
+
+    serve.delete(application)
+
+
 def _obey(connection: Connection, port: int, folder: str) -> None:
+    does: dict[str, Callable[..., Any]] = {
+        "start": partial(_start, port, folder),
+        "deploy": _deploy,
+        "delete": _delete,
+        "ongoing": _ongoing,
+        "kill": _kill,
+    }
     while True:
         try:
             what, *words = connection.recv()
         except EOFError:
             return
-        if what == "start":
-            _start(port, folder)
-        connection.send(_do(what, *words))
+        connection.send(does[what](*words))
 
 
 def main(address: str, port: str, folder: str) -> None:
