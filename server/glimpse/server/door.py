@@ -33,8 +33,8 @@ _FEW, _SECONDS = 100, 0.05
 # Who asks for less than this part of what callers ask for in the mean is refused only from so many seconds on: together
 # such callers ask for less than half.
 _MODEST, _MODEST_SECONDS = 0.5, 1.0
-# A refusal takes time as well, and whoever is refused comes back: were all refused, there would soon be time for nothing
-# else. Not so of who asks for that much more than the mean: others have that time.
+# A refusal takes time as well, and whoever is refused comes back: were all refused, there would soon be time for
+# nothing else. Not so of who asks for that much more than the mean: others have that time.
 _GREEDY, _MOST_REFUSED = 1.5, 0.9
 # Between two probes.
 _PAUSE = 0.02
@@ -56,6 +56,7 @@ class Door:
         self._passed = 0  # calls since the probe was sent
         self._found = (0, 0.0, 0.0)  # by the last one: calls before it, seconds, and when
         self._since = 0  # calls since then
+        self._let_in, self._each = 0, 0.0  # of the calls passed, and seconds for each of those
         self._recent: Counter[str] = Counter()
 
     def enter(self) -> None:
@@ -65,6 +66,10 @@ class Door:
         self._came.set()
         caller = current().turn
         self._count(caller)
+        self._check(caller)
+        self._let_in += 1
+
+    def _check(self, caller: str) -> None:
         queued, seconds = self._queue()
         if queued < _FEW or seconds < _SECONDS:
             return
@@ -73,7 +78,7 @@ class Door:
             return
         most = 1.0 if share > _GREEDY else _MOST_REFUSED
         if random.random() < min(most, 0.5 * (seconds / _SECONDS - 1)):
-            delay = self._promises.next(seconds, seconds / queued)
+            delay = self._promises.next(seconds, self._each)
             raise exhausted("QUEUE_FULL", f"{queued} calls are waiting; send this one again later", delay)
 
     @asynccontextmanager
@@ -99,9 +104,10 @@ class Door:
                     prober.cancel()
                     await asyncio.gather(prober, return_exceptions=True)
 
-    def found(self, calls: int, seconds: float) -> None:
-        """So many calls stood before a probe, which waited so long."""
+    def found(self, calls: int, seconds: float, let_in: int) -> None:
+        """So many calls stood before a probe, which waited so long; so many of them were let in."""
         self._found, self._since = (calls, seconds, self._clock()), 0
+        self._each = seconds / max(1, let_in)
 
     def _queue(self) -> tuple[int, float]:
         """Calls, and seconds of waiting."""
@@ -124,14 +130,14 @@ class Door:
             if self._found[1] < _SECONDS:  # else what is found next says that it is over
                 await self._came.wait()
             self._came.clear()
-            self._sent, self._passed = self._clock(), 0
+            self._sent, self._passed, self._let_in = self._clock(), 0, 0
             taken = True  # whatever it is answered
             try:
                 await stand(b"", wait_for_ready=True, timeout=_LOST_SECONDS)
             except grpc.aio.AioRpcError as error:
                 taken = error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
             if taken:
-                self.found(self._passed, self._clock() - self._sent)
+                self.found(self._passed, self._clock() - self._sent, self._let_in)
             self._sent = None
             await asyncio.sleep(_PAUSE)
 
