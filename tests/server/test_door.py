@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 
 from glimpse.server.caller import Caller, enter
@@ -42,40 +43,68 @@ def refusals(door: Door, name: str, calls: int = 200) -> int:
 @pytest.mark.parametrize(("calls", "seconds"), [(0, 0.0), (20, 10.0), (5_000, 0.01)])
 def test_a_queue_of_few_calls_or_of_little_time_is_none(calls: int, seconds: float) -> None:
     door = Door(5, Clock())
-    door.found(calls, seconds)
+    door.found(calls, seconds, 1)
     assert refusals(door, "one") == 0
 
 
-def test_the_longer_calls_wait_the_more_are_refused_and_at_last_all() -> None:
+def test_the_longer_calls_wait_the_more_are_refused_and_at_last_most() -> None:
     door, found = Door(5, Clock()), []
-    for seconds in (0.04, 0.1, 0.14, 0.2):
-        door.found(500, seconds)
+    for seconds in (0.04, 0.08, 0.12, 0.2, 10.0):
+        door.found(500_000, seconds, 1)
         found.append(refusals(door, "one", 1_000))
     assert found[0] == 0
-    assert 300 < found[1] < 700
-    assert found[1] < found[2] < 1_000
-    assert found[3] == 1_000
+    assert 200 < found[1] < 400
+    assert 600 < found[2] < 800
+    # Who comes back to be refused, and he alone, would have all the time there is.
+    assert 850 < found[3] < 950
+    assert 850 < found[4] < 950
 
 
 def test_who_asks_for_little_is_refused_last() -> None:
     door, refused = Door(5, Clock()), Counter[str]()
-    door.found(500, 0.14)
+    door.found(500_000, 0.14, 1)
     for _ in range(100):
         refused["greedy"] += refusals(door, "greedy", 10)
         refused["modest"] += refusals(door, "modest", 1)
     assert refused["greedy"] > 700
     assert refused["modest"] <= 1  # the first, before there was anything to compare with
-    door.found(500, 1.5)
-    assert refusals(door, "modest", 10) == 10
+    door.found(500_000, 0.5, 1)
+    assert refusals(door, "greedy", 100) == 100
+    assert refusals(door, "modest", 10) == 0
+    door.found(500_000, 1.5, 1)
+    assert refusals(door, "modest", 100) > 70
+
+
+def test_who_is_refused_is_told_to_come_when_there_is_room_for_one_more() -> None:
+    """As many a second as were let in, not as many as were refused beside them."""
+    door, told = Door(5, Clock()), list[float]()
+    door.found(100_000, 1.0, 100)
+    enter(Caller("one"))
+    while len(told) < 50:
+        try:
+            door.enter()
+        except RequestError as refusal:
+            told.append(refusal.retry_delay or 0)
+    assert np.diff(told) == pytest.approx(0.01)
 
 
 def test_what_was_found_long_ago_refuses_nobody() -> None:
     clock = Clock()
     door = Door(5, clock)
-    door.found(5_000, 10.0)
-    assert refusals(door, "one") == 200
-    clock.now += 1
+    door.found(5_000, 10.0, 1)
+    assert refusals(door, "one") > 150
+    clock.now += 11
     assert refusals(door, "one") == 0
+
+
+def test_a_long_queue_is_one_until_as_many_are_taken_as_stood_in_it() -> None:
+    """The next probe comes back late where it is long: nobody may pass only because it is not back yet."""
+    clock = Clock()
+    door = Door(5, clock)
+    door.found(1_000, 1.0, 1)
+    clock.now += 0.5
+    assert refusals(door, "one", 800) > 650
+    assert refusals(door, "one", 400) < 150
 
 
 def test_a_flood_is_told_to_come_back_and_then_answered(tmp_path: Path, bundles: tuple[Path, Path]) -> None:

@@ -33,8 +33,11 @@ _FEW, _SECONDS = 100, 0.05
 # Who asks for less than this part of what callers ask for in the mean is refused only from so many seconds on: together
 # such callers ask for less than half.
 _MODEST, _MODEST_SECONDS = 0.5, 1.0
-# Between two probes. What one found is true for so long.
-_PAUSE, _TRUE_FOR = 0.02, 0.05
+# A refusal takes time as well, and whoever is refused comes back: were all refused, there would soon be time for
+# nothing else. Not so of who asks for that much more than the mean: others have that time.
+_GREEDY, _MOST_REFUSED = 1.5, 0.9
+# Between two probes.
+_PAUSE = 0.02
 # A probe that is not back by then is lost, and says nothing.
 _LOST_SECONDS = 10.0
 # Over so many calls shares are counted.
@@ -52,21 +55,30 @@ class Door:
         self._sent: float | None = None
         self._passed = 0  # calls since the probe was sent
         self._found = (0, 0.0, 0.0)  # by the last one: calls before it, seconds, and when
+        self._since = 0  # calls since then
+        self._let_in, self._each = 0, 0.0  # of the calls passed, and seconds for each of those
         self._recent: Counter[str] = Counter()
 
     def enter(self) -> None:
-        """A call is taken. Raises RequestError RESOURCE_EXHAUSTED for some, or all, where too many stand behind it."""
+        """A call is taken. Raises RequestError RESOURCE_EXHAUSTED for some where too many stand behind it."""
         self._passed += 1
+        self._since += 1
         self._came.set()
         caller = current().turn
         self._count(caller)
+        self._check(caller)
+        self._let_in += 1
+
+    def _check(self, caller: str) -> None:
         queued, seconds = self._queue()
         if queued < _FEW or seconds < _SECONDS:
             return
-        modest = self._recent[caller] * len(self._recent) < _MODEST * self._recent.total()
-        pressure = 0.5 * (seconds / _SECONDS - 1)
-        if seconds >= _MODEST_SECONDS if modest else random.random() < pressure:
-            delay = self._promises.next(seconds, seconds / queued)
+        share = self._recent[caller] * len(self._recent) / max(1, self._recent.total())
+        if share < _MODEST and seconds < _MODEST_SECONDS:
+            return
+        most = 1.0 if share > _GREEDY else _MOST_REFUSED
+        if random.random() < min(most, 0.5 * (seconds / _SECONDS - 1)):
+            delay = self._promises.next(seconds, self._each)
             raise exhausted("QUEUE_FULL", f"{queued} calls are waiting; send this one again later", delay)
 
     @asynccontextmanager
@@ -92,19 +104,21 @@ class Door:
                     prober.cancel()
                     await asyncio.gather(prober, return_exceptions=True)
 
-    def found(self, calls: int, seconds: float) -> None:
-        """So many calls stood before a probe, which waited so long."""
-        self._found = (calls, seconds, self._clock())
+    def found(self, calls: int, seconds: float, let_in: int) -> None:
+        """So many calls stood before a probe, which waited so long; so many of them were let in."""
+        self._found, self._since = (calls, seconds, self._clock()), 0
+        self._each = seconds / max(1, let_in)
 
     def _queue(self) -> tuple[int, float]:
-        """Calls, and seconds of waiting; of a probe that still waits, what it has waited."""
-        queued, seconds, at = self._found
+        """Calls, and seconds of waiting."""
+        calls, seconds, at = self._found
         now = self._clock()
-        if now - at > _TRUE_FOR:
-            queued, seconds = 0, 0.0
-        if self._sent is not None and now - self._sent > seconds:
+        # Behind the last probe stand about as many as stood before it, less those taken since. Until the next one is
+        # back, which a long queue makes late, that is what is known: it must not pass for a short one meanwhile.
+        left = max(0.0, 1 - self._since / calls) if calls and now - at <= seconds else 0.0
+        if self._sent is not None and now - self._sent > left * seconds:
             return self._passed, now - self._sent
-        return queued, seconds
+        return round(left * calls), left * seconds
 
     def _count(self, caller: str) -> None:
         self._recent[caller] += 1
@@ -113,16 +127,17 @@ class Door:
 
     async def _probe(self, stand: Any) -> None:
         while True:
-            await self._came.wait()
+            if self._found[1] < _SECONDS:  # else what is found next says that it is over
+                await self._came.wait()
             self._came.clear()
-            self._sent, self._passed = self._clock(), 0
+            self._sent, self._passed, self._let_in = self._clock(), 0, 0
             taken = True  # whatever it is answered
             try:
                 await stand(b"", wait_for_ready=True, timeout=_LOST_SECONDS)
             except grpc.aio.AioRpcError as error:
                 taken = error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
             if taken:
-                self.found(self._passed, self._clock() - self._sent)
+                self.found(self._passed, self._clock() - self._sent, self._let_in)
             self._sent = None
             await asyncio.sleep(_PAUSE)
 
