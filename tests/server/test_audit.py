@@ -1,8 +1,10 @@
-"""Writes that were refused are told of, and nobody fills a disk by asking for them."""
+"""Writes are told of with who made them, those that were refused too, and nobody fills a disk by asking for them."""
 
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ import pytest
 from server.test_access import about, bearer, call
 from server.test_observing import soon
 
-from glimpse.client import Client
+from glimpse.client import Client, NewExample
+from glimpse.ledger import Ledger, sqlite_url
 from glimpse.server.access.limits import Lines
 from glimpse.v1 import collection_service_pb2 as collections
 from support.keys import make_key, run_keys, until_known
 from support.metrics import samples
+from support.pictures import picture
 from support.server import ServerProcess
 from support.status import refused
 
@@ -49,6 +53,46 @@ def place(bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -
         with Client(server.address, api_key=place.key("admin", "admin")) as client:
             client.create_collection("birds")
         yield place
+
+
+def test_a_write_is_told_with_its_keys_name_and_the_ledger_has_the_same(place: Place) -> None:
+    with Client(place.server.address, api_key=place.key("curator", "admin")) as client:
+        client.create_label("birds", "wren")
+        client.enroll("birds", [NewExample(picture(), "wren")])
+        [example] = client.list_examples("birds")
+        client.delete_example(example.name)
+        client.delete_label("birds", "wren")
+    rpcs = ["CreateLabel", "EnrollExamples", "DeleteExample", "DeleteLabel"]
+    told = soon(lambda: found if len(found := place.lines(caller="curator")) == len(rpcs) else None)
+    assert [one["rpc"].partition("/")[2] for one in told] == rpcs
+    assert {(one["code"], one["reason"], one["collection"]) for one in told} == {("OK", "", "birds")}
+    example_id = example.name.rpartition("/")[2]
+    assert [one["subjects"] for one in told] == [["wren"], [example_id], [example_id], ["wren"]]
+    with Ledger.open(sqlite_url(place.server.folder / "data")) as ledger:
+        changes = [change for change in ledger.changes() if change.actor == "curator"]
+    assert [change.kind for change in changes] == ["create_label", "enroll", "delete_example", "delete_label"]
+    assert [change.revision for change in changes] == [one["revision"] for one in told]
+
+
+def test_enrolments_that_share_a_transaction_have_each_its_own_keys_name(place: Place) -> None:
+    names, several = ["ann", "ben"], 20
+    keys = {name: place.key(name, "enroll") for name in names}
+    with ExitStack() as stack:
+        clients = {name: stack.enter_context(Client(place.server.address, api_key=key)) for name, key in keys.items()}
+        senders = stack.enter_context(ThreadPoolExecutor(2 * len(names)))
+
+        def enroll(number: int) -> tuple[int, str]:
+            name = names[number % 2]
+            example = NewExample(picture((number, 0, 0)), f"of-{name}")
+            return clients[name].enroll("birds", [example], create_labels=True).revision, name
+
+        written = dict(senders.map(enroll, range(several)))
+    with Ledger.open(sqlite_url(place.server.folder / "data")) as ledger:
+        assert {one.revision: one.actor for one in ledger.changes() if one.actor in names} == written
+    told = soon(
+        lambda: found if len(found := [*place.lines(caller="ann"), *place.lines(caller="ben")]) == several else None
+    )
+    assert {one["revision"]: one["caller"] for one in told} == written
 
 
 def test_a_write_for_which_a_keys_scope_is_too_little_is_told(place: Place) -> None:

@@ -370,3 +370,24 @@ def test_many_changes_are_read_before_the_head_is_held(url: str, other: Ledger, 
         assert held(catalog) == stored(other)
 
     run(url, tmp_path, work)
+
+
+def test_how_far_behind_the_views_are_is_known_while_they_are_brought_on(
+    url: str, other: Ledger, tmp_path: Path
+) -> None:
+    async def work(catalog: Catalog) -> None:
+        tracker, took, behind = catalog.tracker, catalog.tracker._take_on, list[int]()
+
+        def take_on(delta: Delta) -> None:
+            behind.append(tracker.head - tracker.revision)
+            took(delta)
+
+        tracker._take_on = take_on  # type: ignore[method-assign]
+        with other.begin() as writer:
+            writer.enroll([enrollment() for _ in range(500)])
+        head = other.head().revision
+        await tracker.reach(head, time.monotonic() + 60)  # without a word from the database
+        assert behind == [500, 300, 100]
+        assert tracker.head == tracker.revision == head
+
+    run(url, tmp_path, work)

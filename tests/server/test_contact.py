@@ -1,13 +1,17 @@
-"""A ledger that is gone: what the metrics, GetServerInfo and the log say of it."""
+"""A ledger that is gone, or ahead: what the metrics, GetServerInfo and the log say of it."""
 
 import logging
 import time
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
+import psycopg
 import pytest
+from server.test_observing import soon
 
 from glimpse.client import Client
+from glimpse.ledger import KeyRecord, Ledger
 from glimpse.server.contact import Contact
 from support.metrics import samples
 from support.postgres import postgres
@@ -39,6 +43,33 @@ def test_a_lost_database_is_seen_and_so_is_its_return(bundles: tuple[Path, Path]
             time.sleep(0.1)
         assert reached(server) < 4
         assert server.log().count("the ledger cannot be followed") == 1
+
+
+def lag(server: ServerProcess) -> float:
+    return samples(server, "glimpse_ledger_head")[()] - samples(server, "glimpse_ledger_revision")[()]
+
+
+def test_a_server_that_cannot_follow_tells_how_far_it_is_behind(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    with (
+        postgres() as database,
+        closing(Ledger.open(url := database.database())) as other,
+        ServerProcess(tmp_path, bundles[0], ledger=url, metrics_listen="127.0.0.1:0") as server,
+        Client(server.address) as client,
+    ):
+        client.create_collection("birds")
+        assert lag(server) == 0
+        with psycopg.connect(url.replace("+psycopg", "")) as locking:
+            # What changes are about cannot be read; where the ledger stands can.
+            locking.execute("LOCK TABLE collections IN ACCESS EXCLUSIVE MODE")
+            with other.begin() as writer:
+                for name in ("a", "b", "c"):
+                    writer.create_key(KeyRecord(name, name, b"salt", b"hash", "read", ["*"]))
+            soon(lambda: lag(server) == 3)
+            told = client.server_info()
+            assert (told.head, told.revision) == (4, 1)
+        soon(lambda: lag(server) == 0)
+        told = client.server_info()
+        assert told.head == told.revision == 4
 
 
 def test_the_log_tells_of_a_lost_ledger_at_its_begin_once_a_minute_and_at_its_end(

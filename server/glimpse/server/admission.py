@@ -11,7 +11,6 @@ from contextlib import contextmanager
 
 from glimpse.server.caller import current
 from glimpse.server.errors import RequestError, exhausted
-from glimpse.server.observing import metrics
 
 # Of the longest wait there may be: what is long where many wait. Waiting makes runs full and evens out bursts; more of
 # it only makes everybody late.
@@ -59,7 +58,6 @@ class Admission:
         """
         caller = current().turn
         if (ahead := self._ahead(caller)) >= self._limit:
-            metrics.inputs_rejected.labels("QUEUE_FULL").inc()
             raise self._full(ahead)
         self._enter(caller)
         try:

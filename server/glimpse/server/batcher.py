@@ -159,7 +159,6 @@ class Batcher(Generic[T]):
             if entry.future.done():  # the caller was cancelled
                 continue
             if entry.deadline <= now:
-                metrics.inputs_rejected.labels("DEADLINE_EXCEEDED").inc()
                 entry.future.set_exception(deadline_exceeded())
                 continue
             batch.append(entry)

@@ -13,7 +13,6 @@ from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.batcher import Encoded
 from glimpse.server.checks import MAX_NAME
 from glimpse.server.errors import Code, RequestError, as_request_error, invalid
-from glimpse.server.observing import metrics
 from glimpse.server.observing.stages import spent
 from glimpse.server.spaces import Source, mismatch
 from glimpse.v1 import types_pb2
@@ -51,7 +50,6 @@ async def embed_all(
             # No task for a vector: there is nothing to wait for, and this is the fastest call there is.
             results.append(_given_vector(source, item.vector, field))
         elif refusal := refusals[kind]:
-            metrics.inputs_rejected.labels(refusal.reason).inc()
             results.append(refusal.at(f"{field}.{kind}"))
         else:
             waiting.append((position, asyncio.create_task(_embed(source, item, field, deadline))))

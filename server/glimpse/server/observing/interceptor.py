@@ -67,8 +67,9 @@ def _watched(handler: Any, watch: Callable[[Context], Watch]) -> Any:
         many = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
         async def answers(requests: Any, context: Context) -> AsyncIterator[Any]:
-            with watch(context):
+            with watch(context) as watching:
                 async for response in many(requests, context):
+                    watching.answers(response)
                     yield response
 
         return make(answers, handler.request_deserializer, handler.response_serializer)
@@ -78,6 +79,7 @@ def _watched(handler: Any, watch: Callable[[Context], Watch]) -> Any:
         with watch(context) as watching:
             watching.request = request
             watching.response = response = await one(request, context)
+            watching.answers(response)
         return response
 
     return make(answer, handler.request_deserializer, handler.response_serializer)

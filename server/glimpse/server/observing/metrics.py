@@ -38,7 +38,7 @@ batch_size = Histogram(
 )
 inputs_rejected = Counter(
     "glimpse_inputs_rejected",
-    "Inputs turned away before they cost anything: QUEUE_FULL, or DEADLINE_EXCEEDED in the queue.",
+    "Inputs that were refused in the answer of a call that was not, by reason (docs/errors.md).",
     ("reason",),
     registry=registry,
 )

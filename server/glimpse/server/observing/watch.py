@@ -34,6 +34,7 @@ class Watch:
     def __init__(self, call: Call, context: Context, figures: CallFigures, span: Any) -> None:
         """`span`: of the call's trace, or None."""
         self.request: Message | None = None
+        #: Of a call that streams none.
         self.response: Message | None = None
         self._call, self._context, self._figures, self._span = call, context, figures, span
 
@@ -51,6 +52,15 @@ class Watch:
         tell(self._call, code, reason, seconds, self._figures, self._span, self._peer)
         if audit.is_write(self._call.rpc):
             self._audit(code, reason)
+
+    def answers(self, response: Any) -> None:
+        """An answer is sent, or one of a stream's: counts the inputs that it refuses, each by itself."""
+        results = getattr(response, "results", None)
+        if results is None:
+            results = [result] if (result := getattr(response, "result", None)) else ()
+        for result in results:
+            if reason := result.status.reason:
+                metrics.inputs_rejected.labels(reason).inc()
 
     def _audit(self, code: Code, reason: str) -> None:
         who = caller.current()

@@ -1,0 +1,128 @@
+"""What was refused is counted as it was answered: a call as a call, an input of one that was answered as an input."""
+
+import queue
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from server.test_observing import soon
+
+from glimpse.v1 import embedding_service_pb2 as emb
+from glimpse.v1.types_pb2 import Input
+from support.census import census
+from support.metrics import samples
+from support.pictures import picture
+from support.server import ServerProcess, Stubs
+from support.status import Refused, refused
+
+EMBED, STREAM = "EmbeddingService/Embed", "EmbeddingService/StreamEmbed"
+FULL = ("RESOURCE_EXHAUSTED", "QUEUE_FULL")
+
+
+@pytest.fixture(scope="module")
+def large() -> Input:
+    """It takes long to decode: whatever comes meanwhile meets it."""
+    return Input(image=picture(size=(5_000, 5_000)))
+
+
+@contextmanager
+def small(folder: Path, bundle: Path, **limits: object) -> Iterator[tuple[ServerProcess, Stubs]]:
+    """A server that takes little."""
+    with ServerProcess(folder, bundle, decode_threads=1, metrics_listen="127.0.0.1:0", **limits) as server:
+        stubs = Stubs(server.address)
+        yield server, stubs
+        stubs.channel.close()
+
+
+def ended(server: ServerProcess, calls: int) -> Counter[tuple[str, ...]]:
+    """Calls by code, reason and method, once so many have ended: one is counted when its answer is sent already."""
+
+    def counts() -> Counter[tuple[str, ...]]:
+        return Counter({of: int(count) for of, count in samples(server, "glimpse_requests_total").items()})
+
+    return soon(lambda: found if (found := counts()).total() == calls else None)
+
+
+def rejected(server: ServerProcess) -> dict[str, float]:
+    """Inputs by reason."""
+    return {reason: count for (reason,), count in samples(server, "glimpse_inputs_rejected_total").items()}
+
+
+def test_calls_that_the_door_refuses_are_counted_with_their_reason(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
+    told, inputs, at_the_door = Counter[str](), Counter[str](), 0
+    request = emb.EmbedRequest(inputs=[Input(text="red")] * 8)
+    with small(tmp_path, bundles[0]) as (server, stubs), ThreadPoolExecutor(8) as senders:
+        while not at_the_door:
+            calls: list[Any] = list(senders.map(lambda _: stubs.embedding.Embed.future(request), range(900)))
+            for call in calls:
+                if call.exception() is None:
+                    told[""] += 1
+                    inputs.update(one.status.reason for one in call.result().results if one.status.code)
+                else:
+                    refusal = Refused()
+                    refusal.read(call)
+                    told[refusal.reason] += 1
+                    at_the_door += "calls are waiting" in call.details()
+        assert ended(server, told.total()) == {("OK", "", EMBED): told[""], (*FULL, EMBED): told["QUEUE_FULL"]}
+        assert rejected(server) == inputs
+
+
+def test_an_input_refused_in_an_answer_is_counted_and_in_a_refused_call_the_call(
+    tmp_path: Path, bundles: tuple[Path, Path], large: Input
+) -> None:
+    with small(tmp_path, bundles[0], queue_limit=4) as (server, stubs):
+        much = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[large] * 6))
+        while census(server)["images of tiny"] < 4:
+            time.sleep(0.01)
+        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL"):
+            stubs.embedding.Embed(emb.EmbedRequest(inputs=[large] * 3))
+        assert [one.status.reason for one in much.result().results].count("QUEUE_FULL") == 2
+        bad = [Input(image=b"none"), Input(text="good"), Input()]
+        stubs.embedding.Embed(emb.EmbedRequest(inputs=bad))
+        config = emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny"))
+        stream = [config, *(emb.StreamEmbedRequest(input=one) for one in bad)]
+        assert len(list(stubs.embedding.StreamEmbed(iter(stream)))) == 3
+        assert ended(server, 4) == {("OK", "", EMBED): 2, ("OK", "", STREAM): 1, (*FULL, EMBED): 1}
+        assert rejected(server) == {"QUEUE_FULL": 2, "IMAGE_UNREADABLE": 2, "CONTENT_REQUIRED": 2}
+
+
+def test_a_call_that_memory_has_no_room_for_is_counted_with_its_reason(
+    tmp_path: Path, bundles: tuple[Path, Path], large: Input
+) -> None:
+    with small(tmp_path, bundles[0], max_held_bytes=1 << 20) as (server, stubs):
+        first = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[Input(image=large.image + bytes(1 << 20))]))
+        while not census(server)["bytes"]:
+            time.sleep(0.01)
+        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL"):
+            stubs.embedding.Embed(emb.EmbedRequest(inputs=[Input(text="a" * (1 << 20))]))
+        first.result()
+        assert ended(server, 2) == {("OK", "", EMBED): 1, (*FULL, EMBED): 1}
+        assert rejected(server) == {}
+
+
+def test_an_input_of_a_stream_that_is_held_up_is_not_counted_as_refused(
+    tmp_path: Path, bundles: tuple[Path, Path], large: Input
+) -> None:
+    sent: queue.Queue[emb.StreamEmbedRequest | None] = queue.Queue()
+    with small(tmp_path, bundles[0], queue_limit=1) as (server, stubs):
+        first = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[large]))
+        while not census(server)["images of tiny"]:
+            time.sleep(0.01)
+        sent.put(emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny")))
+        sent.put(emb.StreamEmbedRequest(input=Input(image=picture())))
+        sent.put(None)
+        answers = stubs.embedding.StreamEmbed(iter(sent.get, None))
+        while (under_way := census(server))["calls"] < 2:
+            assert not first.done()
+            time.sleep(0.01)
+        assert under_way["images of tiny"] == 1, "the stream's input met a full queue"
+        assert [one.result.status.code for one in answers] == [0]
+        assert first.result().results[0].status.code == 0
+        assert ended(server, 2) == {("OK", "", EMBED): 1, ("OK", "", STREAM): 1}
+        assert rejected(server) == {}
