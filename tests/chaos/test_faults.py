@@ -11,7 +11,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,10 +23,12 @@ import pytest
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_image_bundle
+from support.census import census, left, settled
 from support.indexes import make_index
 from support.postgres import Postgres, postgres
 from support.proxy import Proxy
 from support.server import ServerProcess, Stubs
+from support.streamers import Streamers
 from support.witness import Record, Target, Witness, check, direction
 
 ROUNDS = int(os.environ.get("GLIMPSE_CHAOS_ROUNDS", "1"))
@@ -51,6 +52,7 @@ class Scene:
         self.server, self.record = server, Record()
         self.chance = random.Random(f"{SEED}/{kind}")
         self._rounds = 0
+        self._left: set[Path] = set()
         server.start()
         server.listen = server.address
         with self.stubs() as stubs:
@@ -79,16 +81,33 @@ class Scene:
         with self.stubs() as stubs:
             assert check(stubs, self.target, self.record)
 
-    def until(self, there: Callable[[], bool]) -> None:
-        """Waits for something that must come."""
+    def until(self, there: Callable[[], object], every: float = 0.05) -> None:
+        """Waits for something that must come; asks `every` so many seconds."""
         end = time.monotonic() + 60
         while not there():
             assert time.monotonic() < end, "it did not come"
-            time.sleep(0.05)
+            time.sleep(every)
 
     def kill(self) -> None:
         assert self.server.stop(signal.SIGKILL) == -signal.SIGKILL
         self.server.start()
+
+    def kill_amid(self, folder: Path, within: float) -> bool:
+        """Kills the server up to `within` seconds after it has begun to make something in `folder`.
+
+        Returns whether that was still being made: it is left there then, under the name that it has until it is whole.
+        """
+        self.until(lambda: unfinished(folder) - self._left, every=0.001)
+        time.sleep(self.chance.uniform(0, within))
+        assert self.server.stop(signal.SIGKILL) == -signal.SIGKILL
+        before, self._left = self._left, unfinished(folder)
+        self.server.start()
+        return bool(self._left - before)
+
+
+def unfinished(folder: Path) -> set[Path]:
+    """Indexes and snapshots that are being written there, or were when a server was killed."""
+    return {one for one in folder.glob(".*.tmp") if not one.name.endswith(".old.tmp")}  # that one is being removed
 
 
 @pytest.fixture(scope="module")
@@ -119,39 +138,41 @@ def test_killed_while_enrolling_and_deleting(scene: Scene) -> None:
 
 
 def test_killed_while_compacting(scene: Scene, tmp_path: Path) -> None:
-    rows = np.stack([direction(f"row/{row}") for row in range(300)])
-    labels = [f"label-{row % 3}" for row in range(300)]
-    make_index(tmp_path / "data" / "indexes" / "base", scene.target.space, rows, labels)
+    rows = np.stack([direction(f"row/{row}") for row in range(2_000)])
+    labels = [f"label-{row % 3}" for row in range(len(rows))]
+    indexes = tmp_path / "data" / "indexes"
+    make_index(indexes / "base", scene.target.space, rows, labels)
     with scene.stubs() as stubs:
         stubs.collections.AttachIndex(col.AttachIndexRequest(collection=scene.target.name, index="indexes/base"))
 
-    def compact() -> None:
-        with scene.stubs() as stubs, suppress(grpc.RpcError):
-            stubs.collections.CompactIndex(col.CompactIndexRequest(collection=scene.target.name), timeout=20)
-
-    def fault() -> None:
-        compacting = threading.Thread(target=compact)
-        compacting.start()
-        time.sleep(scene.chance.uniform(0, 0.6))
-        scene.kill()
-        compacting.join()
+    def cut_short() -> bool:
+        with scene.stubs() as stubs:
+            request = col.CompactIndexRequest(collection=scene.target.name)
+            call = stubs.collections.CompactIndex.future(request, wait_for_ready=True)
+            amid = scene.kill_amid(indexes, 0.2)
+            assert not amid or call.code() is grpc.StatusCode.UNAVAILABLE
+            return amid
 
     for _ in range(ROUNDS):
-        scene.round(fault)
+        # A kill that came when all was done, or while the index changed, is one more.
+        scene.round(lambda: scene.until(cut_short))
 
 
 def test_killed_while_a_snapshot_is_written(bundle: Path, tmp_path: Path) -> None:
     with closing(ServerProcess(tmp_path, bundle, snapshot_seconds=0.05, snapshot_examples=1)) as server:
         scene = Scene(server, "snapshot")
+        home = tmp_path / "data" / "snapshots" / "birds"
         for _ in range(ROUNDS):
-            scene.round(scene.kill)
-        assert any((tmp_path / "data" / "snapshots").iterdir())
+            scene.round(lambda: scene.until(lambda: scene.kill_amid(home, 0.01)))
 
 
 def test_the_disk_is_full_and_has_room_again(bundle: Path, tmp_path: Path) -> None:
-    with small_disk(tmp_path / "data", "24m") as disk, closing(ServerProcess(tmp_path, bundle)) as server:
+    server = ServerProcess(tmp_path, bundle)
+    server.program = [*with_small_disk(tmp_path / "data", "24m"), *server.program]
+    with closing(server):
         scene = Scene(server, "full")
-        ballast = disk / "ballast"
+        assert server.process
+        ballast = Path(f"/proc/{server.process.pid}/root{tmp_path}/data/ballast")
 
         def fault() -> None:
             with suppress(OSError), ballast.open("wb") as file:
@@ -166,19 +187,17 @@ def test_the_disk_is_full_and_has_room_again(bundle: Path, tmp_path: Path) -> No
             scene.round(fault)
 
 
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own; skips the test where this user may mount none."""
+def with_small_disk(folder: Path, size: str) -> list[str]:
+    """What goes before a command that is to see a file system of its own there; skips the test where none can be."""
     folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True, text=True
-    )
+    # Whoever is not root is so among what he alone sees.
+    alone = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    mount = f'mount -t tmpfs -o size={size} none "$0" && exec "$@"'
+    command = [*alone, "sh", "-c", mount, str(folder)]
+    done = subprocess.run(["env", *command, "true"], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"no file system can be mounted: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+    return command
 
 
 @pytest.fixture(scope="module")
@@ -241,3 +260,23 @@ def test_connections_are_cut_in_the_middle(scene: Scene) -> None:
 
         for _ in range(ROUNDS):
             scene.round(fault, lambda: proxy.address)
+
+
+def test_streams_are_cut_in_the_middle(scene: Scene) -> None:
+    before = census(scene.server)
+    with Proxy(scene.server.address) as proxy:
+
+        def fault() -> None:
+            scene.until(lambda: scene.record.done)
+            with Streamers(scene.target.name, lambda: proxy.address) as streamers:
+                while streamers.broken < 10:
+                    scene.until(lambda: streamers.all_answered)
+                    time.sleep(scene.chance.uniform(0, 0.2))
+                    proxy.cut()
+            assert not streamers.wrong, streamers.wrong[:3]
+
+        for _ in range(ROUNDS):
+            scene.round(fault, lambda: proxy.address)
+            after = settled(scene.server, before["tasks"])
+            assert left(after) == {}
+            assert after["tasks"] <= before["tasks"]
