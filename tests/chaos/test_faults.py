@@ -145,17 +145,22 @@ def test_killed_while_compacting(scene: Scene, tmp_path: Path) -> None:
     with scene.stubs() as stubs:
         stubs.collections.AttachIndex(col.AttachIndexRequest(collection=scene.target.name, index="indexes/base"))
 
+    request = col.CompactIndexRequest(collection=scene.target.name)
+
     def cut_short() -> bool:
         with scene.stubs() as stubs:
-            request = col.CompactIndexRequest(collection=scene.target.name)
             call = stubs.collections.CompactIndex.future(request, wait_for_ready=True)
             amid = scene.kill_amid(indexes, 0.2)
             assert not amid or call.code() is grpc.StatusCode.UNAVAILABLE
             return amid
 
+    def fault() -> None:
+        scene.until(cut_short)  # a kill that came when all was done, or while the index changed, is one more
+        with scene.stubs() as stubs:
+            stubs.collections.CompactIndex(request, wait_for_ready=True)
+
     for _ in range(ROUNDS):
-        # A kill that came when all was done, or while the index changed, is one more.
-        scene.round(lambda: scene.until(cut_short))
+        scene.round(fault)
 
 
 def test_killed_while_a_snapshot_is_written(bundle: Path, tmp_path: Path) -> None:
