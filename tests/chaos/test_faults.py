@@ -7,14 +7,12 @@ all that was acknowledged is compared with what the server lists, searches and s
 """
 
 import os
-import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -22,16 +20,17 @@ import numpy as np
 import pytest
 
 from glimpse.v1 import collection_service_pb2 as col
-from glimpse.v1 import types_pb2
 from support.bundles import tiny_image_bundle
+from support.census import census, left, settled
 from support.indexes import make_index
 from support.postgres import Postgres, postgres
 from support.proxy import Proxy
-from support.server import ServerProcess, Stubs
-from support.witness import Record, Target, Witness, check, direction
+from support.scene import Scene, closing
+from support.server import ServerProcess
+from support.streamers import Streamers
+from support.witness import direction
 
 ROUNDS = int(os.environ.get("GLIMPSE_CHAOS_ROUNDS", "1"))
-SEED = os.environ.get("GLIMPSE_CHAOS_SEED", "0")
 pytestmark = pytest.mark.timeout(120 + 60 * ROUNDS)
 # A server whose clock is what a file says it is off by, in seconds.
 _FAKED = """
@@ -42,53 +41,6 @@ time.time = lambda: time.time_ns() / 1e9
 from glimpse.cli.main import main
 main()
 """
-
-
-class Scene:
-    """A server with a collection, and what its writers were told."""
-
-    def __init__(self, server: ServerProcess, kind: str) -> None:
-        self.server, self.record = server, Record()
-        self.chance = random.Random(f"{SEED}/{kind}")
-        self._rounds = 0
-        server.start()
-        server.listen = server.address
-        with self.stubs() as stubs:
-            head = types_pb2.HEAD_CLASS_MEAN
-            made = stubs.collections.CreateCollection(
-                col.CreateCollectionRequest(collection_id="birds", collection=col.Collection(pinned_head=head))
-            ).collection
-        self.target = Target(made.name, made.embedding_space)
-
-    @contextmanager
-    def stubs(self) -> Iterator[Stubs]:
-        stubs = Stubs(self.server.address)
-        yield stubs
-        stubs.channel.close()
-
-    def round(self, fault: Callable[[], None], address: Callable[[], str] | None = None) -> None:
-        """Writers, and in their midst the fault, which ends with a server that should be well."""
-        self._rounds += 1
-        seed = f"{SEED}/{self._rounds}"
-        with Witness(self.target, address or (lambda: self.server.address), self.record, seed):
-            time.sleep(self.chance.uniform(0.2, 0.8))
-            fault()
-            # Channels to a server that was away fail without asking it, until one of them has come through.
-            before = len(self.record.done)
-            self.until(lambda: len(self.record.done) > before)
-        with self.stubs() as stubs:
-            assert check(stubs, self.target, self.record)
-
-    def until(self, there: Callable[[], bool]) -> None:
-        """Waits for something that must come."""
-        end = time.monotonic() + 60
-        while not there():
-            assert time.monotonic() < end, "it did not come"
-            time.sleep(0.05)
-
-    def kill(self) -> None:
-        assert self.server.stop(signal.SIGKILL) == -signal.SIGKILL
-        self.server.start()
 
 
 @pytest.fixture(scope="module")
@@ -104,37 +56,32 @@ def scene(bundle: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Itera
         yield Scene(server, request.node.name)
 
 
-@contextmanager
-def closing(server: ServerProcess) -> Iterator[ServerProcess]:
-    try:
-        yield server
-    finally:
-        if server.process:
-            server.stop(signal.SIGKILL)
-
-
 def test_killed_while_enrolling_and_deleting(scene: Scene) -> None:
     for _ in range(ROUNDS):
         scene.round(scene.kill)
 
 
 def test_killed_while_compacting(scene: Scene, tmp_path: Path) -> None:
-    rows = np.stack([direction(f"row/{row}") for row in range(300)])
-    labels = [f"label-{row % 3}" for row in range(300)]
-    make_index(tmp_path / "data" / "indexes" / "base", scene.target.space, rows, labels)
+    rows = np.stack([direction(f"row/{row}") for row in range(2_000)])
+    labels = [f"label-{row % 3}" for row in range(len(rows))]
+    indexes = tmp_path / "data" / "indexes"
+    make_index(indexes / "base", scene.target.space, rows, labels)
     with scene.stubs() as stubs:
         stubs.collections.AttachIndex(col.AttachIndexRequest(collection=scene.target.name, index="indexes/base"))
 
-    def compact() -> None:
-        with scene.stubs() as stubs, suppress(grpc.RpcError):
-            stubs.collections.CompactIndex(col.CompactIndexRequest(collection=scene.target.name), timeout=20)
+    request = col.CompactIndexRequest(collection=scene.target.name)
+
+    def cut_short() -> bool:
+        with scene.stubs() as stubs:
+            call = stubs.collections.CompactIndex.future(request, wait_for_ready=True)
+            amid = scene.kill_amid(indexes, 0.2)
+            assert not amid or call.code() is grpc.StatusCode.UNAVAILABLE
+            return amid
 
     def fault() -> None:
-        compacting = threading.Thread(target=compact)
-        compacting.start()
-        time.sleep(scene.chance.uniform(0, 0.6))
-        scene.kill()
-        compacting.join()
+        scene.until(cut_short)  # a kill that came when all was done, or while the index changed, is one more
+        with scene.stubs() as stubs:
+            stubs.collections.CompactIndex(request, wait_for_ready=True)
 
     for _ in range(ROUNDS):
         scene.round(fault)
@@ -143,15 +90,18 @@ def test_killed_while_compacting(scene: Scene, tmp_path: Path) -> None:
 def test_killed_while_a_snapshot_is_written(bundle: Path, tmp_path: Path) -> None:
     with closing(ServerProcess(tmp_path, bundle, snapshot_seconds=0.05, snapshot_examples=1)) as server:
         scene = Scene(server, "snapshot")
+        home = tmp_path / "data" / "snapshots" / "birds"
         for _ in range(ROUNDS):
-            scene.round(scene.kill)
-        assert any((tmp_path / "data" / "snapshots").iterdir())
+            scene.round(lambda: scene.until(lambda: scene.kill_amid(home, 0.01)))
 
 
 def test_the_disk_is_full_and_has_room_again(bundle: Path, tmp_path: Path) -> None:
-    with small_disk(tmp_path / "data", "24m") as disk, closing(ServerProcess(tmp_path, bundle)) as server:
+    server = ServerProcess(tmp_path, bundle)
+    server.program = [*with_small_disk(tmp_path / "data", "24m"), *server.program]
+    with closing(server):
         scene = Scene(server, "full")
-        ballast = disk / "ballast"
+        assert server.process
+        ballast = Path(f"/proc/{server.process.pid}/root{tmp_path}/data/ballast")
 
         def fault() -> None:
             with suppress(OSError), ballast.open("wb") as file:
@@ -166,19 +116,17 @@ def test_the_disk_is_full_and_has_room_again(bundle: Path, tmp_path: Path) -> No
             scene.round(fault)
 
 
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of its own; skips the test where this user may mount none."""
+def with_small_disk(folder: Path, size: str) -> list[str]:
+    """What goes before a command that is to see a file system of its own there; skips the test where none can be."""
     folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True, text=True
-    )
+    # Whoever is not root is so among what he alone sees.
+    alone = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    mount = f'mount -t tmpfs -o size={size} none "$0" && exec "$@"'
+    command = [*alone, "sh", "-c", mount, str(folder)]
+    done = subprocess.run(["env", *command, "true"], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"no file system can be mounted: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+    return command
 
 
 @pytest.fixture(scope="module")
@@ -241,3 +189,23 @@ def test_connections_are_cut_in_the_middle(scene: Scene) -> None:
 
         for _ in range(ROUNDS):
             scene.round(fault, lambda: proxy.address)
+
+
+def test_streams_are_cut_in_the_middle(scene: Scene) -> None:
+    before = census(scene.server)
+    with Proxy(scene.server.address) as proxy:
+
+        def fault() -> None:
+            scene.until(lambda: scene.record.done)
+            with Streamers(scene.target.name, lambda: proxy.address) as streamers:
+                while streamers.broken < 10:
+                    scene.until(lambda: streamers.all_answered)
+                    time.sleep(scene.chance.uniform(0, 0.2))
+                    proxy.cut()
+            assert not streamers.wrong, streamers.wrong[:3]
+
+        for _ in range(ROUNDS):
+            scene.round(fault, lambda: proxy.address)
+            after = settled(scene.server, before["tasks"])
+            assert left(after) == {}
+            assert after["tasks"] <= before["tasks"]

@@ -15,7 +15,7 @@ import pytest
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
-from support.census import census
+from support.census import census, left, settled
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
 
@@ -23,20 +23,6 @@ from support.server import ServerProcess, Stubs, make_collection
 @pytest.fixture(scope="module")
 def large_picture() -> bytes:
     return picture(size=(2_000, 2_000))
-
-
-def settled(server: ServerProcess, tasks: int) -> dict[str, int]:
-    """The census, once nothing is under way any more, or 20 seconds on."""
-    end = time.monotonic() + 20
-    while True:
-        found = census(server)
-        if time.monotonic() > end or (not left(found) and found["tasks"] <= tasks):
-            return found
-        time.sleep(0.1)
-
-
-def left(found: dict[str, int]) -> dict[str, int]:
-    return {what: count for what, count in found.items() if count and what not in ("tasks", "threads")}
 
 
 @pytest.fixture(scope="module")

@@ -16,3 +16,18 @@ def census(server: ServerProcess) -> dict[str, int]:
         time.sleep(0.02)
     line = server.log().rsplit("under way: ", 1)[1].split("\n", 1)[0]
     return {what: int(count) for count, what in re.findall(r"(\d+) ([^,]+)", line)}
+
+
+def settled(server: ServerProcess, tasks: int) -> dict[str, int]:
+    """The census, once nothing is under way any more, or 20 seconds on."""
+    end = time.monotonic() + 20
+    while True:
+        found = census(server)
+        if time.monotonic() > end or (not left(found) and found["tasks"] <= tasks):
+            return found
+        time.sleep(0.1)
+
+
+def left(found: dict[str, int]) -> dict[str, int]:
+    """What there is of a census when all callers have gone: nothing should be."""
+    return {what: count for what, count in found.items() if count and what not in ("tasks", "threads")}

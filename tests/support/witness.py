@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,8 @@ from support.status import Refused
 
 DIMENSION = 8
 _SECONDS = 10.0
-_WORKERS = 3
+# Inputs of a call, at most.
+_INPUTS = 256
 Array = npt.NDArray[np.float32]
 
 
@@ -155,7 +156,8 @@ def check(stubs: Stubs, collection: Target, record: Record) -> int:
     for key in record.sent - record.done.keys():
         assert (f"{key}/0" in there) == (f"{key}/1" in there), f"half of {key} is there"
     _check_head(stubs, collection, examples)
-    _check_index(stubs, collection, examples)
+    sent = {f"{key}/{place}" for key in record.sent for place in (0, 1)}
+    check_index(stubs, collection, examples, sent - there.keys())
     return len(examples)
 
 
@@ -177,12 +179,23 @@ def _check_head(stubs: Stubs, collection: Target, examples: list[col.Example]) -
             assert abs(score - wanted) < 1e-4, f"{label} scores {score}, and its examples {wanted}"
 
 
-def _check_index(stubs: Stubs, collection: Target, examples: list[col.Example]) -> None:
-    request = cls.SearchRequest(collection=collection.name, inputs=[collection.given("query")], top_k=1_000)
-    [result] = stubs.classification.Search(request).results
-    found = {near.example for near in result.neighbors}
+def check_index(stubs: Stubs, collection: Target, examples: list[col.Example], absent: Iterable[str] = ()) -> None:
+    """A search finds each example by its own vector, once, and nothing that is not listed.
+
+    `absent`: keys of what is not there, near whose vectors it would be if the index had it still.
+    """
     names = {example.name for example in examples}
-    assert found == names if len(names) <= 1_000 else found <= names
+    queries = [(types_pb2.Input(vector=example.vector), example.name) for example in examples]
+    queries += [(collection.given(key), "") for key in absent]
+    for start in range(0, len(queries), _INPUTS):
+        some = queries[start : start + _INPUTS]
+        # Two: another of the same vector would be the second.
+        request = cls.SearchRequest(collection=collection.name, inputs=[given for given, _ in some], top_k=2)
+        for (_, name), result in zip(some, stubs.classification.Search(request).results, strict=True):
+            found = [near.example for near in result.neighbors]
+            assert not name or found[:1] == [name], f"{name} is listed, but {found} was found by its vector"
+            assert set(found) <= names, f"{found} were found, and not all of them are listed"
+            assert len(set(found)) == len(found) == min(2, len(names)), f"{found} were found, of {len(names)}"
 
 
 def listed(stubs: Stubs, collection: Target) -> list[col.Example]:

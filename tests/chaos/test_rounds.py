@@ -1,0 +1,23 @@
+"""What is left out where this machine lacks something, and what is not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize(("rounds", "code", "told"), [("1", 0, "1 skipped"), ("2", 1, "1 failed")])
+def test_what_a_test_lacks_is_an_error_where_rounds_are_asked_for(
+    tmp_path: Path, rounds: str, code: int, told: str
+) -> None:
+    lacking = tmp_path / "unshare"
+    lacking.write_text("#!/bin/sh\necho not here >&2\nexit 1\n")
+    lacking.chmod(0o755)
+    command = [sys.executable, "-m", "pytest", "-v", "-rs", str(Path(__file__).with_name("test_faults.py"))]
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "GLIMPSE_CHAOS_ROUNDS": rounds}
+    done = subprocess.run([*command, "-k", "disk_is_full"], env=environment, capture_output=True, text=True)
+    assert done.returncode == code, done.stdout
+    assert "no file system can be mounted: not here" in done.stdout
+    assert told in done.stdout
