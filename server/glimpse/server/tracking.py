@@ -70,7 +70,6 @@ class Tracker:
     async def listen(self, url: str) -> None:
         """Hears at once what others write to a ledger in PostgreSQL."""
         async for revision in listen(url):
-            self._seen = max(self._seen, revision or 0)
             if revision is None or revision > self.revision:
                 self._wanted.set()
 
@@ -100,10 +99,14 @@ class Tracker:
         asked = time.monotonic()
         async with self._looking:
             if self._looked < asked:  # else one of those who waited too has looked since
-                self._looked, head = time.monotonic(), await self._read(lambda ledger: ledger.head())
-                self.contact.made()
-                self._seen = max(self._seen, head.revision)
+                self._looked = time.monotonic()
+                await self._look()
         await self.reach(self._seen, np.inf)
+
+    async def _look(self) -> None:
+        head = await self._read(lambda ledger: ledger.head())
+        self.contact.made()
+        self._seen = max(self._seen, head.revision)
 
     async def catch_up(self, head: Head, *, far: bool) -> bool:
         """See plans.Views."""
@@ -213,6 +216,7 @@ class Tracker:
                     await self._wanted.wait()
             self._wanted.clear()
             try:
+                await self._look()  # a notice may be anybody's
                 while await between(self._step):
                     pass
                 self.contact.kept()
