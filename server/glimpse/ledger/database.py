@@ -82,7 +82,8 @@ CONNECT: Final[dict[str, Any]] = {
 
 
 def _make_durable_postgresql(connection: Any, _record: Any) -> None:
-    # Whatever is set for the database: what is acknowledged is on its disk. (Stricter settings stay.)
+    # Whatever is set for the database: what is acknowledged is on its disk. Other settings stay: they differ in what
+    # its standbys must have first (`local`: nothing), and that is its operator's choice.
     with connection.cursor() as cursor:
         cursor.execute("SHOW synchronous_commit")
         if cursor.fetchone()[0] == "off":
