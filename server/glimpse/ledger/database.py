@@ -146,6 +146,7 @@ def migrate(url: URL, revision: str = "head") -> None:
             config.attributes["connection"] = connection
             context = MigrationContext.configure(connection)
             before = context.get_current_heads()
+            check_not_later("".join(before))
             command.upgrade(config, revision)
             # Which reads everything there is.
             after = context.get_current_heads()
@@ -166,6 +167,12 @@ def hold(connection: Connection) -> None:
 def current_schema() -> str:
     """The Alembic revision of this version's schema."""
     return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
+
+
+def check_not_later(found: str) -> None:
+    """Raises LedgerError where an Alembic revision is of a schema that this version does not know."""
+    if found > current_schema():
+        raise LedgerError(f"the ledger is of schema {found}, later than this version's; use the version that made it")
 
 
 def _alembic() -> Config:
