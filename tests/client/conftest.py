@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -196,20 +197,37 @@ class _Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         return health_pb2.HealthCheckResponse(status=known.get(request.service, 3))
 
 
-def _serve(script: Script, ready: Callable[[str], None], stop: threading.Event) -> None:
+def _serve(script: Script, listen: str, ready: Callable[[str], None], stop: threading.Event) -> None:
     async def run() -> None:
         server = grpc.aio.server(options=[("grpc.max_receive_message_length", 32 << 20)])
         embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(_Embedding(script), server)
         collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(_Collections(script), server)  # type: ignore[abstract]
         classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(_Classification(script), server)  # type: ignore[abstract]
         health_pb2_grpc.add_HealthServicer_to_server(_Health(), server)
-        port = server.add_insecure_port("127.0.0.1:0")
+        port = server.add_insecure_port(listen)
         await server.start()
-        ready(f"127.0.0.1:{port}")
+        ready(f"{listen.partition(':')[0]}:{port}")
         await asyncio.to_thread(stop.wait)
         await server.stop(None)
 
     asyncio.run(run())
+
+
+@contextmanager
+def serving(script: Script, listen: str = "127.0.0.1:0") -> Iterator[str]:
+    """A scripted server, at the address that it yields."""
+    found: list[str] = []
+    stop = threading.Event()
+    thread = threading.Thread(target=_serve, args=(script, listen, found.append, stop))
+    thread.start()
+    try:
+        while not found:
+            assert thread.is_alive()
+            time.sleep(0.005)
+        yield found[0]
+    finally:
+        stop.set()
+        thread.join()
 
 
 @pytest.fixture
@@ -220,15 +238,8 @@ def script() -> Script:
 @pytest.fixture
 def address(script: Script) -> Iterator[str]:
     """Where the scripted server listens."""
-    found: list[str] = []
-    stop = threading.Event()
-    thread = threading.Thread(target=_serve, args=(script, found.append, stop))
-    thread.start()
-    while not found:
-        time.sleep(0.005)
-    yield found[0]
-    stop.set()
-    thread.join()
+    with serving(script) as found:
+        yield found
 
 
 @pytest.fixture

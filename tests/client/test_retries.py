@@ -1,6 +1,7 @@
 """What is sent again, when, and what never is."""
 
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import grpc
@@ -9,8 +10,9 @@ import pytest
 from glimpse.client import Client, DeadlineExceeded, Internal, NewExample, ResourceExhausted, Retry, Unavailable
 from glimpse.client._errors import GlimpseError
 from glimpse.client._status import class_of
+from support.names import Names
 
-from .conftest import Script
+from .conftest import Script, serving
 
 Code = grpc.StatusCode
 
@@ -65,6 +67,26 @@ def test_pauses_double_up_to_a_limit() -> None:
     assert all(0.5 * c <= p <= c for p, c in zip(pauses, [0.1, 0.2, 0.4] + [0.5] * 6, strict=True))
     assert retry.pause(Unavailable("x"), 10) is None
     assert retry.pause(Internal("x"), 1) is None
+
+
+def test_a_server_that_is_away_is_waited_for_as_long_as_a_restart_takes() -> None:
+    retry, pauses = Retry(), list[float]()
+    while (pause := retry.pause(Unavailable("x"), len(pauses) + 1)) is not None:
+        pauses.append(pause)
+    assert 20 <= sum(pauses) <= 45
+
+
+def test_what_takes_a_servers_place_is_found_by_its_name(script: Script) -> None:
+    """As in Kubernetes, where it has another address."""
+    with Names() as names, ExitStack() as stack:
+        with serving(script, "127.0.0.2:0") as old:
+            names.addresses, port = ["127.0.0.2"], old.rpartition(":")[2]
+            # gRPC itself would look the name up again after 30 s.
+            client = stack.enter_context(Client(f"dns://{names.address}/glimpse.test:{port}", timeout=15))
+            assert client.embed(["a"])[0].ok
+            names.addresses = ["127.0.0.3"]
+        with serving(script, f"127.0.0.3:{port}"):
+            assert client.embed(["b"])[0].ok
 
 
 def test_only_the_busy_items_are_sent_again(client: Client, script: Script) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from glimpse.client import Client, Input, NotFound, Unavailable
+from glimpse.client import Client, Input, NotFound, Retry, Unavailable
 
 from .conftest import Script, texts
 
@@ -67,13 +67,14 @@ def test_a_broken_stream_goes_on_where_it_was(client: Client, script: Script) ->
     assert labels == texts(50)
 
 
-def test_a_stream_that_keeps_breaking_ends(client: Client, script: Script) -> None:
+def test_a_stream_that_keeps_breaking_ends(address: str, script: Script) -> None:
     script.break_after = [2, 0, 0, 0, 0, 0, 0]
-    answers = client.stream_classify("c", texts(50))
-    assert [next(answers).unwrap().label for _ in range(2)] == ["t0", "t1"]
-    with pytest.raises(Unavailable) as caught:
-        next(answers)
-    assert caught.value.attempts == 5
+    with Client(address, retry=Retry(attempts=5)) as client:
+        answers = client.stream_classify("c", texts(50))
+        assert [next(answers).unwrap().label for _ in range(2)] == ["t0", "t1"]
+        with pytest.raises(Unavailable) as caught:
+            next(answers)
+        assert caught.value.attempts == 5
 
 
 def test_a_refused_stream_raises(client: Client, script: Script) -> None:

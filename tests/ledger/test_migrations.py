@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, Table, create_engine, insert, select
+from sqlalchemy import MetaData, Table, create_engine, insert, select, text
 
 from glimpse import ledger as package
-from glimpse.ledger import Ledger, sqlite_url
+from glimpse.ledger import Ledger, LedgerError, sqlite_url
 from glimpse.ledger.address import parse_url
 from glimpse.ledger.chain import FIRST, link
 from glimpse.ledger.database import current_schema, migrate
@@ -191,3 +191,14 @@ def test_what_was_migrated_is_told_in_a_line_and_nothing_where_there_was_nothing
         migrate(url)
     told = [one.getMessage() for one in caplog.records if one.name.startswith("glimpse.")]
     assert told == [f"ledger migrated 0005 → {current_schema()}"]
+
+
+def test_a_later_versions_ledger_is_refused_and_left_as_it_is(full: str) -> None:
+    engine = create_engine(full)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(LedgerError, match="of schema 9999, later than this version's"):
+        Ledger.open(full)
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+    engine.dispose()

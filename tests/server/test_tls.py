@@ -104,6 +104,34 @@ def test_a_changed_certificate_is_served_without_a_restart(
         assert served_certificate(server.address) == x509.load_pem_x509_certificate(new_cert.read_bytes())
 
 
+def test_a_changed_authority_for_clients_is_taken_on_without_a_restart(
+    authority: Authority, bundles: tuple[Path, ...], tmp_path: Path
+) -> None:
+    cert, key = authority.sign("server-of-clients")
+    before, after = Authority(tmp_path, "before"), Authority(tmp_path, "after")
+    known = Path(shutil.copy(before.file, tmp_path / "known.pem"))
+    with ServerProcess(tmp_path, bundles[0], tls_cert=cert, tls_key=key, tls_client_ca=known) as server:
+
+        def call(own: tuple[Path, Path]) -> None:
+            cert, key = own
+            with Client(server.address, tls_ca=authority.file, tls_cert=cert, tls_key=key, retry=ONCE) as client:
+                assert list(client.list_backbones())
+
+        old, new = before.sign("old-client"), after.sign("new-client")
+        call(old)
+        with pytest.raises(Unavailable):
+            call(new)
+        shutil.copy(after.file, known)
+        call(new)
+        with pytest.raises(Unavailable):
+            call(old)
+        known.write_text("nothing")  # of no use: what is there goes on
+        call(new)
+        with pytest.raises(Unavailable):
+            call(old)
+        assert "the certificate stays as it was" in server.log()
+
+
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.7:0", "example.org:0"])
 def test_no_plain_text_where_others_listen(tmp_path: Path, listen: str) -> None:
     started = time.monotonic()

@@ -34,6 +34,8 @@ def channel_options(max_bytes: int) -> list[tuple[str, int | str]]:
         # A server that comes back is noticed within a retry's pause, not gRPC's default of up to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1_000),
+        # So are servers that took others' places behind a name, not after gRPC's 30 s since it last looked.
+        ("grpc.dns_min_time_between_resolutions_ms", 1_000),
         # Notices a dead peer during a call; without calls, silent, as servers drop clients that ping too
         # much.
         ("grpc.keepalive_time_ms", 300_000),

@@ -17,11 +17,12 @@ class Retry:
     """When a failed call is sent again, always within its deadline. Times in seconds.
 
     UNAVAILABLE, and CANCELLED, which gRPC says for a server that ends of calls that it never saw: up to `attempts`
-    times in all, after a pause that doubles from `initial` to `maximum`, less a random part. RESOURCE_EXHAUSTED: as
-    often as the server says when to come back (RetryInfo), after the pause it names. Nothing else is ever sent again.
+    times in all, after a pause that doubles from `initial` to `maximum`, less a random part: for about half a minute,
+    in which a server that is alone stops and starts. RESOURCE_EXHAUSTED: as often as the server says when to come back
+    (RetryInfo), after the pause it names. Nothing else is ever sent again.
     """
 
-    attempts: int = 5
+    attempts: int = 25
     initial: float = 0.1
     maximum: float = 2.0
 

@@ -82,7 +82,8 @@ CONNECT: Final[dict[str, Any]] = {
 
 
 def _make_durable_postgresql(connection: Any, _record: Any) -> None:
-    # Whatever is set for the database: what is acknowledged is on its disk. (Stricter settings stay.)
+    # Whatever is set for the database: what is acknowledged is on its disk. Other settings stay: they differ in what
+    # its standbys must have first (`local`: nothing), and that is its operator's choice.
     with connection.cursor() as cursor:
         cursor.execute("SHOW synchronous_commit")
         if cursor.fetchone()[0] == "off":
@@ -145,6 +146,7 @@ def migrate(url: URL, revision: str = "head") -> None:
             config.attributes["connection"] = connection
             context = MigrationContext.configure(connection)
             before = context.get_current_heads()
+            check_not_later("".join(before))
             command.upgrade(config, revision)
             # Which reads everything there is.
             after = context.get_current_heads()
@@ -165,6 +167,12 @@ def hold(connection: Connection) -> None:
 def current_schema() -> str:
     """The Alembic revision of this version's schema."""
     return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
+
+
+def check_not_later(found: str) -> None:
+    """Raises LedgerError where an Alembic revision is of a schema that this version does not know."""
+    if found > current_schema():
+        raise LedgerError(f"the ledger is of schema {found}, later than this version's; use the version that made it")
 
 
 def _alembic() -> Config:

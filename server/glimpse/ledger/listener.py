@@ -1,28 +1,46 @@
 """Hearing of changes that other servers made, as soon as they are committed."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 from glimpse.ledger.address import parse_url
 from glimpse.ledger.database import CONNECT
 from glimpse.ledger.writing import CHANNEL
 
+logger = logging.getLogger(__name__)
 # Between two attempts to reach a database that is gone.
 _PAUSE_SECONDS = 1.0
 
 
 async def listen(url: str) -> AsyncIterator[int | None]:
-    """Yields the revision of changes as PostgreSQL tells of them; None: there may have been some. Never ends."""
+    """Yields the revision of changes as PostgreSQL tells of them; None: there may have been some. Never ends.
+
+    What it yields is a hint: whoever may connect to the database may notify.
+    """
     import psycopg
 
     parsed = parse_url(url)
     target = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+    heard = True  # or the log has been told
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(target, autocommit=True, **CONNECT) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
+                heard = True
                 yield None  # whatever came before
                 async for told in connection.notifies():
-                    yield int(told.payload)
-        except psycopg.OperationalError:
-            await asyncio.sleep(_PAUSE_SECONDS)
+                    yield _revision(told.payload)
+        except Exception as error:  # of whatever kind: without this the ledger is still asked from time to time
+            if heard:
+                why = str(error).strip().partition("\n")[0]
+                logger.warning("what others write is heard of a little later: %s", why)
+            heard = False
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def _revision(payload: str) -> int | None:
+    try:
+        return int(payload)
+    except ValueError:  # which no server of ours says
+        return None

@@ -70,7 +70,6 @@ class Tracker:
     async def listen(self, url: str) -> None:
         """Hears at once what others write to a ledger in PostgreSQL."""
         async for revision in listen(url):
-            self._seen = max(self._seen, revision or 0)
             if revision is None or revision > self.revision:
                 self._wanted.set()
 

@@ -1,4 +1,8 @@
-"""Alembic's entry: runs the migrations on the connection that `glimpse.ledger.database.migrate` hands over."""
+"""Alembic's entry: runs the migrations on the connection that `glimpse.ledger.database.migrate` hands over.
+
+Servers of the version before go on meanwhile and afterwards, so a migration only adds: tables, and columns that are
+nullable or have a default on the server. One that does more says in the changelog that all servers have to stop first.
+"""
 
 from alembic import context
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger import schema
 from glimpse.ledger.address import parse_url, told
-from glimpse.ledger.database import current_schema, open_reader
+from glimpse.ledger.database import check_not_later, current_schema, open_reader
 from glimpse.ledger.errors import LedgerError
 
 #: Begins something that takes a while: its title and how many there are; yields what is told of how many more are done.
@@ -51,8 +51,7 @@ def schema_of(connection: Connection) -> str:
     found = MigrationContext.configure(connection).get_current_revision()
     if found is None:
         raise LedgerError("the database holds no ledger; name another with --data or --ledger")
-    if found > current_schema():
-        raise LedgerError(f"the ledger is of schema {found}, later than this version's; use the version that made it")
+    check_not_later(found)
     return found
 
 

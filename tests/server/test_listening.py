@@ -1,0 +1,164 @@
+"""A server hears at once what others write to PostgreSQL; where it cannot, it asks."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from glimpse.ledger import CollectionRecord, Ledger, listener, writing
+from glimpse.ledger.database import CONNECT
+from glimpse.server import tracking
+from glimpse.server.catalog import Catalog
+from glimpse.server.indexes import Indexes
+from glimpse.server.snapshots import Snapshots
+from support.postgres import Postgres
+
+_LISTENING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+
+
+@pytest.fixture
+def url(database: Postgres, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of an empty ledger that nobody looks at unless he is told to."""
+    monkeypatch.setattr(tracking, "_POLL_SECONDS", 3600.0)
+    return database.database()
+
+
+@pytest.fixture
+def other(url: str) -> Iterator[Ledger]:
+    """Another server's."""
+    with closing(Ledger.open(url)) as ledger:
+        yield ledger
+
+
+def create(ledger: Ledger, name: str) -> None:
+    with ledger.begin() as writer:
+        writer.create_collection(CollectionRecord(name, "backbones/b", "space", 2))
+
+
+def ask(url: str, statement: str) -> list[int]:
+    """The numbers that the database answers."""
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        return [row[0] for row in connection.execute(statement)]  # type: ignore[arg-type,unused-ignore]
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the log has of listening."""
+    return [one.getMessage() for one in caplog.records if one.name == "glimpse.ledger.listener"]
+
+
+def run(url: str, folder: Path, work: Callable[[Catalog], Awaitable[None]]) -> None:
+    async def within() -> None:
+        snapshots = Snapshots(folder / "snapshots", seconds=3600, examples=1)
+        catalog = Catalog.open(url, Indexes(folder / "indexes"), snapshots, lambda _: None)
+        try:
+            async with asyncio.timeout(60):
+                await work(catalog)
+        finally:
+            await catalog.close()
+
+    asyncio.run(within())
+
+
+async def until(found: Callable[[], object]) -> None:
+    while not await asyncio.to_thread(found):  # noqa: ASYNC110 (it changes in another process)
+        await asyncio.sleep(0.02)
+
+
+async def listening(url: str, than: int = 0) -> int:
+    """The listening connection's process, once there is one other than that."""
+    found: list[int] = []
+
+    def another() -> bool:
+        found[:] = [pid for pid in ask(url, _LISTENING) if pid != than]
+        return bool(found)
+
+    await until(another)
+    return found[0]
+
+
+def test_what_another_writes_arrives_though_nobody_asks(url: str, other: Ledger, tmp_path: Path) -> None:
+    async def work(catalog: Catalog) -> None:
+        await listening(url)
+        for number in range(5):
+            name = f"made-{number}"
+            await asyncio.to_thread(create, other, name)
+            await until(lambda name=name: catalog.exists(name))  # type: ignore[misc]
+
+    run(url, tmp_path, work)
+
+
+def test_a_listener_that_was_cut_comes_back_and_has_missed_nothing(
+    url: str, other: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(catalog: Catalog) -> None:
+        pid = await listening(url)
+        await asyncio.to_thread(ask, url, f"SELECT pg_terminate_backend({pid})::int")
+        await until(lambda: pid not in ask(url, _LISTENING))
+        await asyncio.to_thread(create, other, "meanwhile")
+        await listening(url, than=pid)
+        await until(lambda: catalog.exists("meanwhile"))
+        await asyncio.to_thread(create, other, "after")
+        await until(lambda: catalog.exists("after"))
+
+    run(url, tmp_path, work)
+    assert len(told(caplog)) == 1
+
+
+def test_a_listener_that_is_refused_what_it_asks_for_tries_again(
+    url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As by a standby, to which nobody can listen until it takes the other's place."""
+    monkeypatch.setattr(listener, "CHANNEL", "no name")
+    monkeypatch.setattr(listener, "_PAUSE_SECONDS", 0.02)
+
+    async def work(catalog: Catalog) -> None:
+        await until(lambda: told(caplog))
+        await asyncio.to_thread(create, other, "meanwhile")
+        monkeypatch.setattr(listener, "CHANNEL", writing.CHANNEL)
+        await until(lambda: catalog.exists("meanwhile"))
+        await asyncio.to_thread(create, other, "after")
+        await until(lambda: catalog.exists("after"))
+
+    run(url, tmp_path, work)
+    [message] = told(caplog)
+    assert "syntax error" in message
+
+
+def test_where_the_database_cannot_be_listened_to_it_is_asked(
+    url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusing = {**CONNECT, "port": 1}
+    monkeypatch.setattr(listener, "CONNECT", refusing)
+    monkeypatch.setattr(listener, "_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(tracking, "_POLL_SECONDS", 0.1)
+
+    async def work(catalog: Catalog) -> None:
+        for name in ("first", "second"):
+            await asyncio.to_thread(create, other, name)
+            await until(lambda name=name: catalog.exists(name))  # type: ignore[misc]
+            await asyncio.sleep(0.2)
+        assert not ask(url, _LISTENING)
+
+    run(url, tmp_path, work)
+    [message] = told(caplog)
+    assert "refused" in message
+
+
+def test_whatever_anybody_notifies_does_no_harm(url: str, other: Ledger, tmp_path: Path) -> None:
+    async def work(catalog: Catalog) -> None:
+        pid = await listening(url)
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as stranger:
+            for payload in ("", "nonsense", "-1", "9" * 7_000, str(2**40)):
+                stranger.execute("SELECT pg_notify('glimpse', %s)", [payload])
+        await asyncio.to_thread(create, other, "after")
+        await until(lambda: catalog.exists("after"))
+        assert await listening(url) == pid
+        # Who asks where the ledger stands waits for no revision that there is not.
+        async with asyncio.timeout(10):
+            await catalog.tracker.refresh()
+        assert catalog.tracker.head == catalog.tracker.revision == other.head().revision
+
+    run(url, tmp_path, work)

@@ -1,0 +1,42 @@
+"""A name server for one test: whatever it is asked for has the addresses that the test says."""
+
+import socket
+import struct
+import threading
+from contextlib import suppress
+from typing import Self
+
+_A, _IN = 1, 1
+
+
+class Names:
+    """Answers on loopback, over UDP. `dns://{names.address}/any.name:PORT` is what gRPC asks it by."""
+
+    def __init__(self) -> None:
+        self.addresses: list[str] = []
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._answer)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._thread.join()
+        self._socket.close()
+
+    def _answer(self) -> None:
+        while (asked := self._socket.recvfrom(1_000))[0]:
+            query, who = asked
+            # A header of 12 bytes, the name to its empty label, type and class; what comes after says nothing here.
+            end = query.index(b"\0", 12) + 5
+            (kind,) = struct.unpack("!H", query[end - 4 : end - 2])
+            found = self.addresses if kind == _A else []
+            header = query[:2] + struct.pack("!5H", 0x8180, 1, len(found), 0, 0)
+            # The name as above, and nobody is to keep it.
+            answers = [struct.pack("!HHHIH", 0xC00C, _A, _IN, 0, 4) + socket.inet_aton(one) for one in found]
+            self._socket.sendto(header + query[12:end] + b"".join(answers), who)
