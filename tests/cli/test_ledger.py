@@ -226,6 +226,25 @@ def test_what_is_no_backup_is_not_restored(glimpse: Glimpse, folder: Path) -> No
     assert not (folder / "unmade").exists()
 
 
+def test_the_ledger_may_stand_in_the_server_s_file(glimpse: Glimpse, folder: Path) -> None:
+    (folder / "old.toml").write_text("data = 'data'\n")
+    (folder / "new.toml").write_text("ledger = 'sqlite:///by-file.sqlite'\n")
+    old, new = ("--config", "old.toml"), ("--config", "new.toml")
+    for words in (("backup", "by-file"), ("export", "by-file-too")):
+        assert glimpse(*words, *old).code == 0
+    assert glimpse("restore", "by-file", *new).code == 0
+    (folder / "by-file.sqlite").unlink()
+    assert glimpse("import", "by-file-too", *new).code == 0
+    assert glimpse("verify", *new).out == glimpse("verify", *old).out
+    assert glimpse("log", *new).out == glimpse("log", *old).out
+    assert glimpse("verify", *new, "--ledger", "sqlite:///none.sqlite").err.startswith(
+        "glimpse: there is no ledger none"
+    )
+    wrong = glimpse("verify", "--config", "none.toml")
+    assert (wrong.code, wrong.err.count("\n")) == (1, 1)
+    assert "none.toml cannot be read" in wrong.err
+
+
 def test_where_there_is_no_ledger_none_is_made(glimpse: Glimpse, folder: Path) -> None:
     for words in (("verify",), ("backup", "b"), ("export", "e"), ("log",)):
         done = glimpse(*words, "--data", "nowhere")
