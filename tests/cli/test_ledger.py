@@ -67,6 +67,23 @@ def test_an_export_is_told_of_and_imported(glimpse: Glimpse, folder: Path) -> No
     assert glimpse("export", "out", "--data", "data").code == 1
 
 
+def test_an_export_says_that_keys_are_left_out_and_how_they_come_along(glimpse: Glimpse, folder: Path) -> None:
+    def listed(data: str) -> str:
+        return run_glimpse(("keys", "list", "--data", data), cwd=folder).out
+
+    for form in ((), ("--format", "json")):
+        name = f"keyless{len(form)}"
+        left = glimpse("export", name, "--data", "data", *form).err
+        assert left == "without the 2 API keys: --keys takes them along, as salted hashes\n"
+        told = glimpse("import", name, "--data", f"{name}-in", *form).err
+        assert "the export was made without --keys" in told
+        assert "phone" not in listed(f"{name}-in")
+    assert glimpse("export", "keyed", "--keys", "--data", "data").err == ""
+    assert glimpse("import", "keyed", "--data", "keyed-in").err == ""
+    assert listed("keyed-in") == listed("data")
+    assert "phone" in listed("data")
+
+
 def test_rows_are_told_of_for_people_and_all_for_programs(tmp_path: Path) -> None:
     with Direct.of(tmp_path / "data") as ledger:
         ledger.create_collection(CollectionRecord("birds", "backbones/a", "sha256:a", 8))
