@@ -127,7 +127,8 @@ def revoke(
     if output is options.Format.JSON:
         print_json(revoked=name)
     else:
-        tell(f"key {name!r} {'is revoked; servers refuse it within a second' if is_new else 'was revoked already'}")
+        now = "is revoked; servers that reach the ledger refuse it within a second"
+        tell(f"key {name!r} {now if is_new else 'was revoked already'}")
 
 
 @contextmanager
