@@ -13,7 +13,7 @@ from support.certificates import Authority
 from support.keys import make_key, run_keys
 from support.server import ServerProcess
 
-from .conftest import Run, run_glimpse
+from .conftest import Done, Run, run_glimpse
 
 
 @contextmanager
@@ -131,6 +131,26 @@ def test_a_key_is_no_option(run: Run) -> None:
     assert "No such option" in done.err
 
 
+def test_keys_are_those_of_the_ledger_that_the_server_s_file_names(toy_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "glimpse.toml").write_text(f"ledger = 'sqlite:///{tmp_path}/named.sqlite'\n")
+    home = {"HOME": str(tmp_path / "home"), "XDG_DATA_HOME": str(tmp_path / "home")}
+    config = ("--config", tmp_path / "glimpse.toml")
+
+    def keys(*words: object) -> Done:
+        done = run_glimpse(("keys", *words, *config), variables=home)
+        assert done.code == 0, done.err
+        return done
+
+    key = keys("create", "ann", "--scope", "read").out.strip()
+    assert [one["name"] for one in keys("list", "--format", "json").objects] == ["ann"]
+    keys("revoke", "ann")
+    assert not (tmp_path / "home").exists(), "no second ledger is made where there would be one without the file"
+    ledger = f"sqlite:///{tmp_path}/named.sqlite"
+    with ServerProcess(tmp_path, toy_bundle, ledger=ledger, require_auth=True) as server:
+        done = run_glimpse(("collections", "list"), server.address, variables={"GLIMPSE_API_KEY": key})
+    assert "key 'ann' was revoked" in done.err
+
+
 def test_a_keys_life_on_the_ledger(tmp_path: Path) -> None:
     limits = ("--requests-per-second", "5", "--inputs-per-second", "50")
     scope = ("--scope", "enroll", "--collection", "birds", "--collection", "fish-*", "--expires", "2099-01-31")
@@ -146,7 +166,7 @@ def test_a_keys_life_on_the_ledger(tmp_path: Path) -> None:
     assert len(row) <= 80
     revoked, again = run_keys(tmp_path, "revoke", "ann"), run_keys(tmp_path, "revoke", "ann")
     assert (revoked.returncode, again.returncode) == (0, 0)
-    assert revoked.stderr == "key 'ann' is revoked; servers refuse it within a second\n"
+    assert revoked.stderr == "key 'ann' is revoked; servers that reach the ledger refuse it within a second\n"
     assert again.stderr == "key 'ann' was revoked already\n"
     assert revoked.stdout == again.stdout == ""
     [row] = [json.loads(line) for line in run_keys(tmp_path, "list", "--format", "json").stdout.splitlines()]

@@ -67,6 +67,23 @@ def test_an_export_is_told_of_and_imported(glimpse: Glimpse, folder: Path) -> No
     assert glimpse("export", "out", "--data", "data").code == 1
 
 
+def test_an_export_says_that_keys_are_left_out_and_how_they_come_along(glimpse: Glimpse, folder: Path) -> None:
+    def listed(data: str) -> str:
+        return run_glimpse(("keys", "list", "--data", data), cwd=folder).out
+
+    for form in ((), ("--format", "json")):
+        name = f"keyless{len(form)}"
+        left = glimpse("export", name, "--data", "data", *form).err
+        assert left == "without the 2 API keys: --keys takes them along, as salted hashes\n"
+        told = glimpse("import", name, "--data", f"{name}-in", *form).err
+        assert "the export was made without --keys" in told
+        assert "phone" not in listed(f"{name}-in")
+    assert glimpse("export", "keyed", "--keys", "--data", "data").err == ""
+    assert glimpse("import", "keyed", "--data", "keyed-in").err == ""
+    assert listed("keyed-in") == listed("data")
+    assert "phone" in listed("data")
+
+
 def test_rows_are_told_of_for_people_and_all_for_programs(tmp_path: Path) -> None:
     with Direct.of(tmp_path / "data") as ledger:
         ledger.create_collection(CollectionRecord("birds", "backbones/a", "sha256:a", 8))
@@ -224,6 +241,25 @@ def test_what_is_no_backup_is_not_restored(glimpse: Glimpse, folder: Path) -> No
         done = glimpse("restore", file, "--data", "unmade")
         assert (done.code, done.out, done.err) == (1, "", f"glimpse: {why}\n")
     assert not (folder / "unmade").exists()
+
+
+def test_the_ledger_may_stand_in_the_server_s_file(glimpse: Glimpse, folder: Path) -> None:
+    (folder / "old.toml").write_text("data = 'data'\n")
+    (folder / "new.toml").write_text("ledger = 'sqlite:///by-file.sqlite'\n")
+    old, new = ("--config", "old.toml"), ("--config", "new.toml")
+    for words in (("backup", "by-file"), ("export", "by-file-too")):
+        assert glimpse(*words, *old).code == 0
+    assert glimpse("restore", "by-file", *new).code == 0
+    (folder / "by-file.sqlite").unlink()
+    assert glimpse("import", "by-file-too", *new).code == 0
+    assert glimpse("verify", *new).out == glimpse("verify", *old).out
+    assert glimpse("log", *new).out == glimpse("log", *old).out
+    assert glimpse("verify", *new, "--ledger", "sqlite:///none.sqlite").err.startswith(
+        "glimpse: there is no ledger none"
+    )
+    wrong = glimpse("verify", "--config", "none.toml")
+    assert (wrong.code, wrong.err.count("\n")) == (1, 1)
+    assert "none.toml cannot be read" in wrong.err
 
 
 def test_where_there_is_no_ledger_none_is_made(glimpse: Glimpse, folder: Path) -> None:

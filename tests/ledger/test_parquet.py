@@ -35,6 +35,8 @@ def test_there_and_back_every_row_is_the_same(full: str, server: Postgres, tmp_p
 def test_keys_are_exported_only_where_that_is_asked_for(full_sqlite: Path, tmp_path: Path) -> None:
     done = export(sqlite_url(full_sqlite), tmp_path / "out", quiet)
     assert "api_keys" not in done.rows
+    assert done.keys_left_out == 2
+    assert export(sqlite_url(full_sqlite), tmp_path / "all", quiet, keys=True).keys_left_out == 0
     assert not list((tmp_path / "out").rglob("api_keys*"))
 
 

@@ -31,6 +31,8 @@ METHODS = {
     for method in service.methods
 }
 CODE = grpc.StatusCode
+#: Of one caller, open at once: see glimpse.server.duty.
+MOST_STREAMS = 500
 
 
 @dataclass
@@ -256,6 +258,34 @@ def described(address: str, *metadata: tuple[str, str]) -> list[str]:
 
 def test_reflection_answers_whoever_may_read(place: Place) -> None:
     assert "glimpse.v1.ClassificationService" in described(place.server.address, bearer(place.keys[Scope.READ]))
+
+
+async def test_reflections_messages_and_streams_count_like_those_of_any_call(place: Place) -> None:
+    address, reader = place.server.address, bearer(place.keys[Scope.READ])
+    key = make_key(place.server.folder, "curious", "read", "--bytes-per-second", "0.01")
+    until_known(address, key)
+    with refused(CODE.RESOURCE_EXHAUSTED, "RATE_LIMITED"):
+        for _ in range(3):
+            described(address, bearer(key))
+    method = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    async with grpc.aio.insecure_channel(address) as channel:
+
+        async def stream(request: bytes) -> Any:
+            """One that is answered, and stays open."""
+            call: Any = channel.stream_stream(method, None, None)
+            opened = call(metadata=(reader,), timeout=60)
+            await opened.write(request)
+            assert await opened.read()
+            return opened
+
+        with refused(CODE.INVALID_ARGUMENT, "MESSAGE_UNPARSABLE"):
+            await stream(b"\xff")
+        good = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
+        streams = [await stream(good) for _ in range(MOST_STREAMS)]
+        with refused(CODE.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"):
+            await stream(good)
+        for one in streams:
+            one.cancel()
 
 
 def test_reflection_can_be_switched_off(bundles: tuple[Path, ...], tmp_path: Path) -> None:

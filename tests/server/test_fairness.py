@@ -2,14 +2,17 @@
 
 import queue
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
 from support.census import census
+from support.keys import make_key
 from support.pictures import picture
 from support.server import ServerProcess, Stubs
 from support.status import refused
@@ -50,6 +53,53 @@ def test_who_has_the_whole_queue_is_refused_more_and_another_is_not(tmp_path: Pa
         assert answered.count("QUEUE_FULL") == _LIMIT
         greedy.channel.close()
         modest.channel.close()
+
+
+class Keyed:
+    """A server that asks for keys, of which two are of callers."""
+
+    def __init__(self, server: ServerProcess, greedy: str, modest: str) -> None:
+        self.server = server
+        self.greedy, self.modest = ((("authorization", f"Bearer {key}"),) for key in (greedy, modest))
+
+    @property
+    def places(self) -> int:
+        """Those that are taken."""
+        return census(self.server)["images of tiny"]
+
+
+@pytest.fixture(scope="module")
+def keyed(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    folder = tmp_path_factory.mktemp("keyed")
+    greedy, modest = (make_key(folder, name, "classify") for name in ("greedy", "modest"))
+    with ServerProcess(folder, bundles[0], queue_limit=_LIMIT, decode_threads=1, require_auth=True) as server:
+        yield Keyed(server, greedy, modest)
+
+
+@pytest.mark.parametrize("shares", [(16,), (4, 4, 8)], ids=["two keys on one connection", "one key on several"])
+def test_a_caller_is_a_key_whatever_connections_it_comes_by(keyed: Keyed, shares: tuple[int, ...]) -> None:
+    large, small = Input(image=picture(size=(5_000, 5_000))), Input(image=picture())
+    while keyed.places:
+        time.sleep(0.01)
+    *busy, fresh = (own_connection(keyed.server.address) for _ in range(len(shares) + 1))
+    try:
+        asked = [
+            one.embedding.Embed.future(emb.EmbedRequest(inputs=[large] * share), metadata=keyed.greedy)
+            for one, share in zip(busy, shares, strict=True)
+        ]
+        while keyed.places < 0.75 * _LIMIT:
+            time.sleep(0.01)
+        for one in (busy[0], fresh):
+            with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL"):
+                one.embedding.Embed(emb.EmbedRequest(inputs=[large]), metadata=keyed.greedy)
+        answer = busy[0].embedding.Embed(emb.EmbedRequest(inputs=[small] * _LIMIT), metadata=keyed.modest)
+        # Of the other, as many are ahead as he has himself, and one: he gets half of all there may be.
+        reasons = [result.status.reason for result in answer.results]
+        assert reasons == [""] * (_LIMIT // 2) + ["QUEUE_FULL"] * (_LIMIT // 2)
+        assert not asked[-1].done(), "he was served in turn, not last"
+    finally:
+        for one in (*busy, fresh):
+            one.channel.close()
 
 
 def test_what_a_stream_keeps_while_it_is_open_is_held_against_its_caller(

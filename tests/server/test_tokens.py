@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -32,6 +33,7 @@ from glimpse.client import (
 )
 from glimpse.server.access.signing_keys import SigningKeys
 from glimpse.server.errors import RequestError
+from glimpse.server.settings import SettingsError
 from support.keys import make_key
 from support.server import ServerProcess
 
@@ -421,6 +423,36 @@ def test_settings_that_do_not_go_together(
 ) -> None:
     with pytest.raises(AssertionError, match=told):
         ServerProcess(tmp_path, bundles[0], **settings).start()
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://user:s3cret@issuer.example.org/keys", "jwt_keys has a user in its URL"),
+        ("https://user:s3cret@issuer.example.org/keys", "jwt_keys has a user in its URL"),
+        ("https://s3cret@issuer.example.org:443/keys", "jwt_keys has a user in its URL"),
+        ("http://issuer.example.org/keys?token=s3cret", "jwt_keys of issuer.example.org in plain text"),
+        ("https://issuer.example.org:s3cret/keys", "jwt_keys is no URL"),
+        ("https://user:s3cret\u2100@issuer.example.org/keys", "jwt_keys is no URL"),
+        ("https://issuer.example.org/keys?token=s3cret and more", "jwt_keys is no URL"),
+        ("https://[user:s3cret@issuer.example.org/keys", "jwt_keys is no URL"),
+        ("https://?token=s3cret", "jwt_keys is no URL"),
+        ("ftp://user:s3cret@issuer.example.org/keys", "jwt_keys is no URL"),
+        ("HTTPS://user:s3cret@issuer.example.org/keys", "jwt_keys has a user in its URL"),
+    ],
+)
+def test_nothing_secret_of_an_issuer_s_url_is_told(url: str, told: str) -> None:
+    with pytest.raises(SettingsError, match=told) as caught:
+        SigningKeys.of(url, insecure=False)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_server_tells_nobody_an_issuer_s_password(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+    for scheme in ("http", "https"):
+        server = ServerProcess(tmp_path, bundles[0], jwt_issuer=ISSUER, jwt_keys=f"{scheme}://user:s3cret@localhost/")
+        with pytest.raises(AssertionError, match="glimpse: jwt_keys has a user in its URL"), server:
+            pass
+        assert "s3cret" not in server.log()
 
 
 @pytest.mark.parametrize(

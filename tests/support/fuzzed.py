@@ -7,6 +7,7 @@ import grpc
 import numpy as np
 
 from glimpse.backbone import Bundle
+from glimpse.server.health_check import ALIVE
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
@@ -103,6 +104,7 @@ class Fuzzed:
         indexes = tuple(f"indexes/{one}" for one in ("good", "empty", "none"))
         names = collections + labels + examples + backbones + indexes
         kinds = (col.Collection, col.Label, col.DecisionPolicy)
+        options = ("google.protobuf.MethodOptions", "glimpse.v1.Input", "glimpse.v1.None")
         fields = ("*", *(field.name for kind in kinds for field in kind.DESCRIPTOR.fields), "policy.match_threshold")
         likely = {
             "name": names,
@@ -116,6 +118,12 @@ class Fuzzed:
             "embedding_space": (self.space, ""),
             "paths": fields,
             "page_token": ("", "MTI=", "c2V0LzE=", "bDE="),
+            # Of health and reflection.
+            "service": ("", ALIVE, "glimpse.v1.EmbeddingService", "glimpse.v1.None"),
+            "file_by_filename": ("glimpse/v1/types.proto", "google/protobuf/descriptor.proto", "none.proto"),
+            "file_containing_symbol": ("glimpse.v1.EmbeddingService.Embed", "glimpse.v1.Input.text", "glimpse.v1"),
+            "containing_type": options,
+            "all_extension_numbers_of_type": options,
         }
         words = (*names, *_COLLECTIONS, *_LABELS, self.space, "a red circle", "x y z", *fields)
         return World(words, self._contents(), tuple(likely.items()))

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
 
 from glimpse.v1 import types_pb2
@@ -32,6 +33,18 @@ class Oracle:
         call = self._calls.get(rpc.path) or self._channel.unary_unary(rpc.path, None, None)
         self._calls[rpc.path] = call
         self._judge(rpc, lambda timeout: iter([call(request, timeout=timeout)]), [request])
+
+    def watch(self, rpc: Rpc, request: bytes) -> None:
+        """One request, and its first answer: there may be others only when something changes."""
+        call = self._calls.get(rpc.path) or self._channel.unary_stream(rpc.path, None, None)
+        self._calls[rpc.path] = call
+
+        def first(timeout: float) -> Iterator[bytes]:
+            running: Any = call(request, timeout=timeout)
+            yield next(running)
+            running.cancel()
+
+        self._judge(rpc, first, [request])
 
     def stream(self, rpc: Rpc, requests: Sequence[bytes], cancel_after: int | None) -> None:
         """One stream: half-closed after the last request, or cancelled after so many answers."""
@@ -78,6 +91,9 @@ class Oracle:
             if field.message_type is None or field.message_type.GetOptions().map_entry:
                 continue
             for one in value if field.is_repeated else [value]:
+                if isinstance(one, reflection_pb2.ErrorResponse):
+                    assert one.error_code not in _NEVER_CODES, f"{rpc}: {one}"
+                    self._saw(f"error_code {one.error_code}")
                 if isinstance(one, types_pb2.ItemStatus) and one.code:
                     assert one.code not in _NEVER_CODES, f"{rpc}: item {one}"
                     assert one.reason, f"{rpc}: item {one}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.ledger_place import VERIFIED, Data, Ledger, ledger_url, part_progress, row_counts
+from glimpse.cli.ledger_place import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
 from glimpse.cli.output import print_json, print_record
 
 if TYPE_CHECKING:
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy: a ledger itself, in SQLite.")],
     force: Annotated[bool, typer.Option("--force", help="Take the place of a file that is there.")] = False,
+    config: options.Config = None,
     data: Data = None,
-    ledger: Ledger = None,
+    ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """Copy a ledger into one file while servers write to it, and verify the copy.
@@ -25,27 +26,28 @@ def backup(
     The copy is of one moment. It holds what the ledger holds, API keys' salted hashes too; bundles and indexes it
     names, for they are files of their own.
     """
-    with ledger_url(data, ledger) as url:
+    with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.upkeep.backup import back_up
 
-        copied = back_up(url, file, part_progress, force=force)
+        copied = back_up(settings.ledger_url, file, part_progress, force=force)
     _print(output, {"file": str(file), "bytes": copied.size, "sha256": copied.digest}, copied)
 
 
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `glimpse ledger backup` made.")],
+    config: options.Config = None,
     data: Data = None,
-    ledger: Ledger = None,
+    ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """Copy a backup into an empty ledger, in SQLite or PostgreSQL, and verify it there: all or nothing.
 
     No server may have that ledger open. It keeps its identity and its revisions.
     """
-    with ledger_url(data, ledger) as url:
+    with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.upkeep.backup import restore as copy_back
 
-        copied = copy_back(file, url, part_progress)
+        copied = copy_back(file, settings.ledger_url, part_progress)
     _print(output, {}, copied)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.ledger_place import Data, Ledger, ledger_url
+from glimpse.cli.ledger_place import Data, LedgerUrl, ledger_settings
 from glimpse.cli.output import display_width, print_json, shown, styled, tell, terminal_width
 
 _PAUSE_SECONDS = 1.0
@@ -23,18 +23,19 @@ def log(
     after: Annotated[int, typer.Option("--after", min=0, metavar="REVISION", help="Only later changes.")] = 0,
     collection: Annotated[str | None, typer.Option("--collection", metavar="NAME", help="Only of this one.")] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with changes as they come, until Ctrl-C.")] = False,
+    config: options.Config = None,
     data: Data = None,
-    ledger: Ledger = None,
+    ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """Every change there was, the newest last: when, of what, by whom. Times are UTC."""
     lines, since = _Lines(), after
-    with ledger_url(data, ledger) as url:
+    with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.upkeep.log import about
         from glimpse.ledger.upkeep.log import log as changes
 
         while True:
-            for change in changes(url, after=since, collection=collection):
+            for change in changes(settings.ledger_url, after=since, collection=collection):
                 since, when = change.revision, datetime.fromtimestamp(change.time / 1e6, UTC)
                 what, of = about(change), change.collection_id
                 if output is options.Format.JSON:

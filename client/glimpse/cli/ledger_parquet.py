@@ -9,8 +9,8 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.errors import missing_module
-from glimpse.cli.ledger_place import VERIFIED, Data, Ledger, ledger_url, part_progress, row_counts
-from glimpse.cli.output import print_json, print_record
+from glimpse.cli.ledger_place import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
+from glimpse.cli.output import print_json, print_record, tell
 
 if TYPE_CHECKING:
     from glimpse.ledger.upkeep.parquet import Exported
@@ -22,34 +22,45 @@ def export(
         list[str] | None,
         typer.Option("--collection", metavar="NAME", help="Only this one; such an export cannot be imported."),
     ] = None,
-    keys: Annotated[bool, typer.Option("--keys", help="The API keys' salted hashes as well.")] = False,
+    keys: Annotated[
+        bool, typer.Option("--keys", help="The API keys' salted hashes as well: without them an import has no keys.")
+    ] = False,
+    config: options.Config = None,
     data: Data = None,
-    ledger: Ledger = None,
+    ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Write all that a ledger holds into Parquet files while servers write to it: docs/ledger.md names the columns."""
-    with ledger_url(data, ledger) as url, _parquet():
+    """Write what a ledger holds into Parquet files while servers write to it: docs/ledger.md names the columns.
+
+    All but the API keys, as exports are handed around: --keys takes them along.
+    """
+    with ledger_settings(config, data, ledger) as settings, _parquet():
         from glimpse.ledger.upkeep.parquet import export as write
 
-        written = write(url, folder, part_progress, collections=collections or (), keys=keys)
+        written = write(settings.ledger_url, folder, part_progress, collections=collections or (), keys=keys)
     _print(output, {"folder": str(folder)}, written, {})
+    if left := written.keys_left_out:
+        tell(f"without the {left:,} API keys: --keys takes them along, as salted hashes")
 
 
 def import_(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `glimpse ledger export` wrote.")],
+    config: options.Config = None,
     data: Data = None,
-    ledger: Ledger = None,
+    ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """Read exported Parquet files into an empty ledger, and verify it: all or nothing.
 
     No server may have that ledger open.
     """
-    with ledger_url(data, ledger) as url, _parquet():
+    with ledger_settings(config, data, ledger) as settings, _parquet():
         from glimpse.ledger.upkeep.parquet import import_ as read
 
-        done = read(folder, url, part_progress)
+        done = read(folder, settings.ledger_url, part_progress)
     _print(output, {}, done, VERIFIED)
+    if "api_keys" not in done.rows:
+        tell("without API keys: the export was made without --keys; make new ones by `glimpse keys create`")
 
 
 @contextmanager

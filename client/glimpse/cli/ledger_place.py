@@ -1,21 +1,24 @@
-"""Which ledger the commands of `glimpse ledger` are about, and what goes wrong with it."""
+"""Which ledger `glimpse ledger` and `glimpse keys` are about, and what goes wrong with it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glimpse.cli.batches import progress
 from glimpse.cli.errors import CliError, missing_module
 
+if TYPE_CHECKING:
+    from glimpse.server.settings import Settings
+
 Data = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="Folder of the ledger, as for `glimpse serve`."),
 ]
-Ledger = Annotated[str | None, typer.Option("--ledger", metavar="URL", help="The ledger, as for `glimpse serve`.")]
+LedgerUrl = Annotated[str | None, typer.Option("--ledger", metavar="URL", help="The ledger, as for `glimpse serve`.")]
 
 #: Of a table, or of a part of verifying: one bar at a time.
 part_progress = partial(progress, passing=True)
@@ -32,14 +35,14 @@ def row_counts(rows: Mapping[str, int]) -> dict[str, str]:
 
 
 @contextmanager
-def ledger_url(data: Path | None, ledger: str | None) -> Iterator[str]:
-    """The URL of the ledger that the settings name; refusals meanwhile as errors for people. Raises CliError."""
+def ledger_settings(config: Path | None, data: Path | None, ledger: str | None) -> "Iterator[Settings]":
+    """The settings, found as `glimpse serve` finds them; refusals meanwhile as errors for people. Raises CliError."""
     try:
         from glimpse.ledger import LedgerError
         from glimpse.server.settings import SettingsError, load_settings
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
     try:
-        yield load_settings(data=data, ledger=ledger).ledger_url
+        yield load_settings(config, data=data, ledger=ledger)
     except (LedgerError, SettingsError) as error:
         raise CliError(str(error)) from error

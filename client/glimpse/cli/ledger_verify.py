@@ -3,19 +3,24 @@
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.ledger_place import Data, Ledger, ledger_url, part_progress
+from glimpse.cli.ledger_place import Data, LedgerUrl, ledger_settings, part_progress
 from glimpse.cli.output import print_json, shown, styled
 
 
-def verify(data: Data = None, ledger: Ledger = None, output: options.Output = options.Format.TABLE) -> None:
+def verify(
+    config: options.Config = None,
+    data: Data = None,
+    ledger: LedgerUrl = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
     """Check that a ledger is whole: its digests, and that its rows are what its changes say. Changes nothing.
 
     Exit code 1 where something is wrong; of each kind the first hundred are told.
     """
-    with ledger_url(data, ledger) as url:
+    with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.upkeep.verify import verify as faults_of
 
-        faults = faults_of(url, part_progress)
+        faults = faults_of(settings.ledger_url, part_progress)
     if output is options.Format.JSON:
         for fault in faults:
             print_json(kind=fault.kind, what=fault.what, advice=fault.advice)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.errors import CliError, missing_module
+from glimpse.cli.ledger_place import Data, LedgerUrl, ledger_settings
 from glimpse.cli.output import Column, print_json, print_records, tell
 
 if TYPE_CHECKING:
@@ -44,10 +44,6 @@ class ScopeName(StrEnum):
     ADMIN = "admin"
 
 
-Data = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Folder of the ledger, as for `glimpse serve`.")
-]
-LedgerUrl = Annotated[str | None, typer.Option("--ledger", metavar="URL", help="The ledger, as for `glimpse serve`.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The key's name: who has it, in the record of changes.")]
 Rate = Annotated[float | None, typer.Option(min=0.001, metavar="N", help="Default: the server's, by default none.")]
 
@@ -67,6 +63,7 @@ def create(
     requests_per_second: Rate = None,
     inputs_per_second: Rate = None,
     bytes_per_second: Rate = None,
+    config: options.Config = None,
     data: Data = None,
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
@@ -83,7 +80,7 @@ def create(
         "bytes_per_second": bytes_per_second,
     }
     until = None if expires is None else _time(expires)
-    with _opened(data, ledger) as opened, opened.begin() as writer:
+    with _opened(config, data, ledger) as opened, opened.begin() as writer:
         from glimpse.ledger import KeyRecord
         from glimpse.server.access.keys import new_key
 
@@ -100,46 +97,51 @@ def create(
 
 
 @app.command("list")
-def list_(data: Data = None, ledger: LedgerUrl = None, output: options.Output = options.Format.TABLE) -> None:
+def list_(
+    config: options.Config = None,
+    data: Data = None,
+    ledger: LedgerUrl = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
     """List the keys, revoked ones too; what they are is not there to show.
 
     The oldest first; as JSON with ids, times of making and whole limits.
     """
-    with _opened(data, ledger) as opened:
+    with _opened(config, data, ledger) as opened:
         print_records(output, map(_shown if output is options.Format.JSON else _row, opened.keys()), _COLUMNS)
 
 
 @app.command()
 def revoke(
-    name: Name, data: Data = None, ledger: LedgerUrl = None, output: options.Output = options.Format.TABLE
+    name: Name,
+    config: options.Config = None,
+    data: Data = None,
+    ledger: LedgerUrl = None,
+    output: options.Output = options.Format.TABLE,
 ) -> None:
     """End a key for good."""
-    with _opened(data, ledger) as opened, opened.begin() as writer:
+    with _opened(config, data, ledger) as opened, opened.begin() as writer:
         writer.actor = _operator()
         before = writer.head.revision
         is_new = writer.revoke_key(name) > before
     if output is options.Format.JSON:
         print_json(revoked=name)
     else:
-        tell(f"key {name!r} {'is revoked; servers refuse it within a second' if is_new else 'was revoked already'}")
+        now = "is revoked; servers that reach the ledger refuse it within a second"
+        tell(f"key {name!r} {now if is_new else 'was revoked already'}")
 
 
 @contextmanager
-def _opened(data: Path | None, url: str | None) -> "Iterator[Ledger]":
+def _opened(config: Path | None, data: Path | None, url: str | None) -> "Iterator[Ledger]":
     """The ledger that the settings name, for its operator. Raises CliError."""
-    try:
-        from glimpse.ledger import Ledger, LedgerError
+    with ledger_settings(config, data, url) as settings:
+        from glimpse.ledger import Ledger
         from glimpse.ledger.private import make_folder
-        from glimpse.server.settings import SettingsError, load_settings
-    except ModuleNotFoundError as error:
-        raise missing_module(error, "server") from error
-    try:
-        settings = load_settings(data=data, ledger=url)
-        make_folder(settings.data)
+
+        if not settings.ledger:
+            make_folder(settings.data)
         with Ledger.open(settings.ledger_url) as ledger:
             yield ledger
-    except (LedgerError, SettingsError) as error:
-        raise CliError(str(error)) from error
 
 
 def _operator() -> str:

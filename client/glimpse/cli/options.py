@@ -79,6 +79,9 @@ Insecure = Annotated[
         help="Send the API key in plain text to another machine too.",
     ),
 ]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="A TOML file with any of the server's settings.")
+]
 Output = Annotated[
     Format,
     typer.Option("--format", envvar="GLIMPSE_FORMAT", show_envvar=False, help="json: one object a line."),

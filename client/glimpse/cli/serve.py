@@ -84,9 +84,7 @@ def serve(
             help="Calls need a key or token. Default: with TLS on an address that others reach, or with jwt_issuer.",
         ),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="A TOML file with any of the settings.")
-    ] = None,
+    config: options.Config = None,
 ) -> None:
     """Run a server.
 

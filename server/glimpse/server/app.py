@@ -86,7 +86,7 @@ async def _serve_rooms(
     checked = Health()
     health_pb2_grpc.add_HealthServicer_to_server(checked, queue)
     if settings.reflection:
-        add_reflection(server, (*SERVICES, health.SERVICE_NAME))
+        add_reflection(queue, rooms, (*SERVICES, health.SERVICE_NAME))
     address = bind(server, settings.listen, credentials)
     async with rooms.door.watched(server):
         await _run(settings, rooms, server, checked, address)

@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-# Of what is called: other services answer for themselves.
-_OURS = ("/glimpse.", "/grpc.health.v1.")
+# Of what is called: others answer for themselves.
+_OURS = ("/glimpse.", "/grpc.health.v1.", "/grpc.reflection.")
 _Handler = Any
 
 

@@ -32,10 +32,14 @@ _KEYS = "api_keys"
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was exported or imported: where the ledger stood, and its rows by table."""
+    """What was exported or imported: where the ledger stood, and its rows by table.
+
+    `keys_left_out`: API keys that the ledger has, and what was exported has not.
+    """
 
     head: Head
     rows: dict[str, int]
+    keys_left_out: int = 0
 
 
 def export(
@@ -89,7 +93,7 @@ def _write(source: Connection, folder: Path, progress: Progress, collections: Se
                 for number in _write_file(source, table, file, dimension, those):
                     written[table.name] += number
                     advance(number)
-    exported = Exported(read_head(source), written)
+    exported = Exported(read_head(source), written, 0 if keys else count(source, schema.api_keys))
     told = {"format": _FORMAT, "schema": current_schema(), "revision": exported.head.revision, "rows": written}
     told |= {"ledger_id": exported.head.ledger_id, "collections": sorted(collections) or None}
     with open(folder / MANIFEST, "w", encoding="utf-8", opener=opener) as manifest:

@@ -57,13 +57,17 @@ class Keyring:
         self._callers = {name: self._callers.get(name) or self._caller(one) for name, one in self._records.items()}
 
     async def follow(self, changed: asyncio.Event) -> None:
-        """Learns of keys that are made or revoked: reloads whenever that is said."""
+        """Learns of keys that are made or revoked: reloads whenever that is said.
+
+        While the ledger is out of reach nothing is said, and the keys are good that were: what a server holds it
+        answers from then, and without keys it could answer nobody.
+        """
         while True:
             await changed.wait()
             changed.clear()
             try:
                 await self.reload()
-            except Exception as error:  # whatever it is, a key that was revoked must not stay good for it
+            except Exception as error:  # whatever it is, a key that was revoked must not stay good for longer
                 logger.warning("the keys cannot be read: %s", error, exc_info=not isinstance(error, LedgerError))
                 changed.set()
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -81,7 +85,9 @@ class Keyring:
 
     def _check(self, key_id: str) -> None:
         # Whoever has the secret may know what became of it.
-        record = self._records[key_id]
+        record = self._records.get(key_id)
+        if record is None:  # the ledger is another since
+            raise unknown("there is no such key")
         if record.revoke_time is not None:
             raise revoked(f"key {record.name!r} was revoked")
         if record.expire_time is not None and record.expire_time <= time.time_ns() // 1_000:

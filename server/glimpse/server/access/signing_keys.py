@@ -7,14 +7,17 @@ has one of them.
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
 
 from jwt import PyJWK, PyJWKClient, PyJWKSet
 from jwt.exceptions import PyJWTError
 
 from glimpse.server.access.limits import Clock
+from glimpse.server.access.listener import is_loopback
 from glimpse.server.access.refusals import no_signing_keys, unknown
 from glimpse.server.settings import SettingsError
 
@@ -25,6 +28,8 @@ _URL_SECONDS, _URL_PAUSE = 300.0, 5.0
 _FETCH_TIMEOUT = 10.0
 # Between two warnings of the same: whoever brings a token has the keys looked for.
 _WARNING_SECONDS = 60.0
+# What a URL is written in; of anything else a fetch would complain with the URL in its words.
+_PLAIN = re.compile(r"[!-~]+")
 
 
 class SigningKeys:
@@ -41,9 +46,16 @@ class SigningKeys:
         self._warned, self._warned_at = "", -float("inf")
 
     @classmethod
-    def of(cls, source: str) -> "SigningKeys":
-        """Those of a file or a URL. Raises SettingsError where the file holds none; an issuer may come later."""
-        if source.startswith(("https://", "http://")):
+    def of(cls, source: str, *, insecure: bool) -> "SigningKeys":
+        """Those of a file or a URL; `insecure`: of another machine in plain text too.
+
+        Raises SettingsError where the file holds none; an issuer may come later.
+        """
+        if url := _url(source):
+            if url.scheme == "http" and not insecure and not is_loopback(f"{url.hostname}:"):
+                raise SettingsError(
+                    f"jwt_keys of {url.hostname} in plain text can be forged on their way; give https://, or a file"
+                )
             client = PyJWKClient(source, cache_jwk_set=False, timeout=_FETCH_TIMEOUT)
             return cls(lambda: client.get_jwk_set().keys, _URL_SECONDS, _URL_PAUSE)
         try:
@@ -100,6 +112,22 @@ class SigningKeys:
         self._warned, self._warned_at = told, self._clock()
         expected = isinstance(error, OSError | ValueError | PyJWTError)
         logger.warning("the issuer's keys cannot be read: %s", error, exc_info=not expected)
+
+
+def _url(source: str) -> SplitResult | None:
+    """None: it is a file. Raises SettingsError, which has no part of the URL: one may be a password."""
+    if "://" not in source:
+        return None
+    try:
+        url = urlsplit(source)
+        good = url.scheme in ("https", "http") and _PLAIN.fullmatch(source) and url.hostname and url.port != 0
+    except ValueError:  # its message repeats what is wrong
+        good = False
+    if not good:
+        raise SettingsError("jwt_keys is no URL that can be read; give https://HOST/PATH, or a file") from None
+    if "@" in url.netloc:
+        raise SettingsError("jwt_keys has a user in its URL, who would not be sent; keys are public: leave him out")
+    return url
 
 
 def _of_file(source: str) -> Sequence[PyJWK]:

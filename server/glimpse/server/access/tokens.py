@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 import jwt
 from jwt import PyJWK
 
 from glimpse.server.access.limits import Limits, Meter
-from glimpse.server.access.listener import is_loopback
 from glimpse.server.access.refusals import expired, unknown
 from glimpse.server.access.scopes import EVERY, PATTERN, Grant, Scope
 from glimpse.server.access.signing_keys import SigningKeys
@@ -54,10 +52,8 @@ class Tokens:
         keys = settings.jwt_keys
         if not settings.jwt_issuer or not keys:
             raise SettingsError("tokens need both jwt_issuer and jwt_keys, its JWKS as a file or a URL")
-        url = urlsplit(keys)
-        if url.scheme == "http" and not settings.insecure and not is_loopback(f"{url.hostname}:"):
-            raise SettingsError(f"jwt_keys {keys} can be forged on its way; give https://, or a file")
-        return cls(settings.jwt_issuer, settings.jwt_audience, SigningKeys.of(keys), limits)
+        signing_keys = SigningKeys.of(keys, insecure=settings.insecure)
+        return cls(settings.jwt_issuer, settings.jwt_audience, signing_keys, limits)
 
     def __init__(self, issuer: str, audience: str, keys: SigningKeys, limits: Limits) -> None:
         """`limits`: each subject's."""
