@@ -1,5 +1,6 @@
 """Calls that stand in gRPC's own queue: seen from inside, and sent away while it is long."""
 
+import asyncio
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -103,8 +104,32 @@ def test_a_long_queue_is_one_until_as_many_are_taken_as_stood_in_it() -> None:
     door = Door(5, clock)
     door.found(1_000, 1.0, 1)
     clock.now += 0.5
-    assert refusals(door, "one", 800) > 650
-    assert refusals(door, "one", 400) < 150
+    assert refusals(door, "one", 900) > 750
+    assert refusals(door, "one", 400) < 100
+
+
+async def test_a_server_that_cannot_call_itself_refuses_nobody_for_that(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("glimpse.server.door._LOST_SECONDS", 0.2)
+    door, lost = Door(5), asyncio.Event()
+
+    async def stand(_: bytes, **__: object) -> None:
+        await asyncio.sleep(0.2)
+        lost.set()
+        raise grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata(), "", "")
+
+    prober = asyncio.create_task(door._probe(stand))
+    refusals(door, "one", 1)
+    await lost.wait()
+    refused = 0
+    for _ in range(100):  # through some more that are lost
+        await asyncio.sleep(0.01)
+        refused += refusals(door, "one", 20)
+    prober.cancel()
+    await asyncio.gather(prober, return_exceptions=True)
+    assert refused == 0
+    assert len(caplog.records) == 1
 
 
 def test_a_flood_is_told_to_come_back_and_then_answered(tmp_path: Path, bundles: tuple[Path, Path]) -> None:

@@ -106,6 +106,16 @@ def test_a_call_that_memory_has_no_room_for_is_counted_with_its_reason(
         assert rejected(server) == {}
 
 
+def test_calls_that_are_sent_away_again_and_again_fill_no_log(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
+    request, count = emb.EmbedRequest(inputs=[Input(text="a" * (1 << 20))]), 150
+    with small(tmp_path, bundles[0], max_message_bytes=1 << 20) as (server, stubs):
+        for call in [stubs.embedding.Embed.future(request) for _ in range(count)]:
+            assert call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert ended(server, count) == {("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE", EMBED): count}
+        # Ten lines a second are written, and that took a moment.
+        assert 10 <= server.log().count("MESSAGE_TOO_LARGE") < count / 2
+
+
 def test_an_input_of_a_stream_that_is_held_up_is_not_counted_as_refused(
     tmp_path: Path, bundles: tuple[Path, Path], large: Input
 ) -> None:

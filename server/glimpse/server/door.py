@@ -38,7 +38,9 @@ _MODEST, _MODEST_SECONDS = 0.5, 1.0
 _GREEDY, _MOST_REFUSED = 1.5, 0.9
 # Between two probes.
 _PAUSE = 0.02
-# A probe that is not back by then is lost, and says nothing.
+# The probe's connection: without calls for long it would be closed, and its socket's file may be gone by then.
+_STAYS = [("grpc.client_idle_timeout_ms", (1 << 31) - 1)]
+# A probe that is not back by then is lost, and says nothing; nor does the next one as long as it is away.
 _LOST_SECONDS = 10.0
 # Over so many calls shares are counted.
 _REMEMBERED = 1_000
@@ -53,6 +55,7 @@ class Door:
         self._promises = Promises(longest, clock)
         self._came = asyncio.Event()
         self._sent: float | None = None
+        self._lost = False  # whether the last probe was
         self._passed = 0  # calls since the probe was sent
         self._found = (0, 0.0, 0.0)  # by the last one: calls before it, seconds, and when
         self._since = 0  # calls since then
@@ -96,7 +99,7 @@ class Door:
             handler = grpc.unary_unary_rpc_method_handler(_nothing)
             service, method = PROBE[1:].split("/")
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
-            async with grpc.aio.insecure_channel(address) as channel:
+            async with grpc.aio.insecure_channel(address, _STAYS) as channel:
                 prober = asyncio.create_task(self._probe(channel.unary_unary(PROBE, bytes, bytes)))
                 try:
                     yield
@@ -113,12 +116,13 @@ class Door:
         """Calls, and seconds of waiting."""
         calls, seconds, at = self._found
         now = self._clock()
-        # Behind the last probe stand about as many as stood before it, less those taken since. Until the next one is
-        # back, which a long queue makes late, that is what is known: it must not pass for a short one meanwhile.
-        left = max(0.0, 1 - self._since / calls) if calls and now - at <= seconds else 0.0
-        if self._sent is not None and now - self._sent > left * seconds:
+        # Behind the last probe stand about as many as stood before it. A long queue makes the next one late: until it
+        # is back, or those are taken, the queue must not pass for a short one.
+        if self._since >= calls or now - at > seconds:
+            calls, seconds = 0, 0.0
+        if self._sent is not None and not self._lost and now - self._sent > seconds:
             return self._passed, now - self._sent
-        return round(left * calls), left * seconds
+        return calls, seconds
 
     def _count(self, caller: str) -> None:
         self._recent[caller] += 1
@@ -131,14 +135,17 @@ class Door:
                 await self._came.wait()
             self._came.clear()
             self._sent, self._passed, self._let_in = self._clock(), 0, 0
-            taken = True  # whatever it is answered
             try:
                 await stand(b"", wait_for_ready=True, timeout=_LOST_SECONDS)
-            except grpc.aio.AioRpcError as error:
-                taken = error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
-            if taken:
+            except grpc.aio.AioRpcError as error:  # whatever it is answered, it was taken
+                lost = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            else:
+                lost = False
+            if not lost:
                 self.found(self._passed, self._clock() - self._sent, self._let_in)
-            self._sent = None
+            elif not self._lost:
+                logger.warning("how long calls wait in gRPC's own queue is not known: the server cannot call itself")
+            self._sent, self._lost = None, lost
             await asyncio.sleep(_PAUSE)
 
 

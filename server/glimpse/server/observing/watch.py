@@ -24,8 +24,9 @@ _DETAILS = "grpc-status-details-bin"
 _TRANSIT = 0.1
 # A write that is refused so was not begun, and could be asked for ever so often.
 _TURNED_AWAY = {Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.RESOURCE_EXHAUSTED}
-# Who has no key fills no disk: past so many lines a second, strangers are counted in the metrics alone.
-_strangers = Lines()
+# Who has no key fills no disk, and a server that has no time for more loses none of it by saying so of each call: past
+# so many lines a second such calls are counted in the metrics alone.
+_strangers, _turned_away = Lines(), Lines()
 
 
 class Watch:
@@ -81,7 +82,7 @@ def tell(call: Call, code: Code, reason: str, seconds: float, figures: CallFigur
     if span is not None and stages.tracing is not None:
         stages.tracing.end(span, code.value[0], {"glimpse.reason": reason, "enduser.id": name})
     level = logging.INFO if not well or audit.is_write(call.rpc) else logging.DEBUG
-    if not logger.isEnabledFor(level) or (_is_strangers(call.rpc, code, name) and _strangers.next() is None):
+    if not logger.isEnabledFor(level) or _is_left_out(call.rpc, code, name):
         return
     fields = {
         "rpc": call.rpc,
@@ -96,9 +97,12 @@ def tell(call: Call, code: Code, reason: str, seconds: float, figures: CallFigur
     logger.log(level, "%s", text, extra={"fields": fields})
 
 
-def _is_strangers(rpc: str, code: Code, name: str) -> bool:
-    """Whether anybody could have made a line of this call, without a key where one is asked for."""
-    return not name and (code is Code.UNAUTHENTICATED or rpc.startswith("Health/"))
+def _is_left_out(rpc: str, code: Code, name: str) -> bool:
+    """Whether there were too many lines of such calls already."""
+    # Those that anybody could have made, without a key where one is asked for.
+    if not name and (code is Code.UNAUTHENTICATED or rpc.startswith("Health/")):
+        return _strangers.next() is None
+    return code is Code.RESOURCE_EXHAUSTED and _turned_away.next() is None
 
 
 def ended(context: Context, error: BaseException | None) -> tuple[Code, str]:
