@@ -1,5 +1,6 @@
 """What is sent again, when, and what never is."""
 
+import socket
 import time
 from contextlib import ExitStack
 from typing import Any
@@ -74,6 +75,21 @@ def test_a_server_that_is_away_is_waited_for_as_long_as_a_restart_takes() -> Non
     while (pause := retry.pause(Unavailable("x"), len(pauses) + 1)) is not None:
         pauses.append(pause)
     assert 20 <= sum(pauses) <= 45
+
+
+@pytest.mark.parametrize("told", ["WRONG_VERSION_NUMBER", "CERTIFICATE_VERIFY_FAILED: self-signed certificate"])
+def test_who_does_not_agree_on_tls_is_not_asked_again(told: str) -> None:
+    assert Retry().pause(Unavailable(f"Ssl handshake failed: {told}"), 1) is None
+
+
+def test_that_nobody_answers_is_told_while_it_is_tried(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with Client(address, retry=Retry(attempts=5, maximum=0.01)) as client, pytest.raises(Unavailable):
+            client.server_info()
+    [record] = caplog.records
+    assert address in record.message
 
 
 def test_what_takes_a_servers_place_is_found_by_its_name(script: Script) -> None:

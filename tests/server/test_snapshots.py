@@ -170,7 +170,7 @@ def check_same(one: CollectionView, other: CollectionView) -> None:
         assert example is not None
         assert other.examples.example(sequence) == example
         assert other.examples.find(example[0]) == sequence
-    for mine, others in zip(one.vectors, other.vectors, strict=True):
+    for mine, others in zip(one.indexes, other.indexes, strict=True):
         assert len(mine) == len(others)
         cosines, ids = mine.search(QUERIES, 10)
         others_cosines, others_ids = others.search(QUERIES, 10)
@@ -249,12 +249,12 @@ def test_what_is_deleted_meanwhile_is_left_out(tmp_path: Path) -> None:
     view = plain()
     taken = Taken.of(view, HEAD)
     view.drop_example("e/5 ü")
-    view.vectors.answering.remove([9])  # as between a look at what there is and the reading of its vector
+    view.indexes.answering.remove([9])  # as between a look at what there is and the reading of its vector
     manifest = write_snapshot(taken, tmp_path / "c" / "70", None)
     assert manifest.count == 298
     loaded = load(tmp_path, list(view.labels.values()))
     assert loaded is not None
-    view.vectors.answering.add([9], np.frombuffer(examples([row % 5 for row in range(300)])[8].vector, "<f4")[None])
+    view.indexes.answering.add([9], np.frombuffer(examples([row % 5 for row in range(300)])[8].vector, "<f4")[None])
     view.drop_example("e/9 ü")
     check_same(loaded.view, view)
 
@@ -401,7 +401,7 @@ def test_writing_lets_others_change_the_view(tmp_path: Path) -> None:
         assert loaded is not None
         for sequence, one in kept.items():
             assert loaded.view.examples.example(sequence) == (one.id, one.label_id)
-            assert loaded.view.vectors.answering.vector(sequence).tobytes() == one.vector
+            assert loaded.view.indexes.answering.vector(sequence).tobytes() == one.vector
 
 
 def snapshot_of(taken: Taken, home: Path) -> Path:

@@ -429,6 +429,7 @@ def test_settings_that_do_not_go_together(
     ("url", "told"),
     [
         ("http://user:s3cret@issuer.example.org/keys", "jwt_keys has a user in its URL"),
+        ("https:/user:s3cret@issuer.example.org/keys", "jwt_keys is no URL that can be read"),
         ("https://user:s3cret@issuer.example.org/keys", "jwt_keys has a user in its URL"),
         ("https://s3cret@issuer.example.org:443/keys", "jwt_keys has a user in its URL"),
         ("http://issuer.example.org/keys?token=s3cret", "jwt_keys of issuer.example.org in plain text"),

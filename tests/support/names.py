@@ -3,7 +3,6 @@
 import socket
 import struct
 import threading
-from contextlib import suppress
 from typing import Self
 
 _A, _IN = 1, 1
@@ -17,6 +16,8 @@ class Names:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._socket.settimeout(0.1)
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._answer)
 
     def __enter__(self) -> Self:
@@ -24,14 +25,16 @@ class Names:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._ended.set()
         self._thread.join()
         self._socket.close()
 
     def _answer(self) -> None:
-        while (asked := self._socket.recvfrom(1_000))[0]:
-            query, who = asked
+        while not self._ended.is_set():
+            try:
+                query, who = self._socket.recvfrom(1_000)
+            except TimeoutError:
+                continue
             # A header of 12 bytes, the name to its empty label, type and class; what comes after says nothing here.
             end = query.index(b"\0", 12) + 5
             (kind,) = struct.unpack("!H", query[end - 4 : end - 2])

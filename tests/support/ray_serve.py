@@ -74,8 +74,8 @@ class RayServe:
         """
         own = {"data": self.folder / name, "metrics_listen": "127.0.0.1:0", **settings}
         variables = {f"GLIMPSE_{key.upper()}": str(value) for key, value in own.items()}
+        self._ask("deploy", name, variables, dict(autoscaling))
         try:
-            self._ask("deploy", name, variables, dict(autoscaling))
             yield (("application", name),)
         finally:
             self._ask("delete", name)

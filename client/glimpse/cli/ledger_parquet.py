@@ -39,7 +39,7 @@ def export(
 
         written = write(settings.ledger_url, folder, part_progress, collections=collections or (), keys=keys)
     _print(output, {"folder": str(folder)}, written, {})
-    if left := written.keys_left_out:
+    if (left := written.keys_left_out) and not collections:  # some collections are for people, not to be imported
         tell(f"without the {left:,} API keys: --keys takes them along, as salted hashes")
 
 
@@ -60,7 +60,7 @@ def import_(
         done = read(folder, settings.ledger_url, part_progress)
     _print(output, {}, done, VERIFIED)
     if "api_keys" not in done.rows:
-        tell("without API keys: the export was made without --keys; make new ones by `glimpse keys create`")
+        tell("without API keys, as the export has none; `glimpse keys create` makes new ones")
 
 
 @contextmanager

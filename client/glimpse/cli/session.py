@@ -1,5 +1,6 @@
 """A client for the length of a command."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,8 @@ from contextlib import contextmanager
 from glimpse.cli.errors import CliError, too_late, unreachable
 from glimpse.client import Client, DeadlineExceeded, GlimpseError, Retry, Unavailable
 
+# A command says by itself what it waits for, and why it ends.
+logging.getLogger("glimpse.client").addHandler(logging.NullHandler())
 _REFUSED = "Connection refused"
 _CARRIERS = ("TRACEPARENT", "TRACESTATE")
 _PAUSE, _PATIENCE = 0.25, 15  # seconds between two attempts; attempts: 3.5 s in all

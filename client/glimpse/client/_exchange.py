@@ -5,6 +5,7 @@ the call's result. The sync and the async client both drive the same steps, and 
 `await`.
 """
 
+import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -18,6 +19,8 @@ from glimpse.client._status import from_rpc_error
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 _POLL = 0.05  # seconds between two questions for health
+_TOLD = 3  # the attempt after which the log hears that nobody answers
+logger = logging.getLogger("glimpse.client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ def back_off(error: grpc.RpcError, attempt: int, session: Session) -> Steps[None
     pause = session.retry.pause(failure, attempt)
     if pause is None or not session.deadline.allows(pause):
         raise failure from error
+    if attempt == _TOLD and not failure.reason:  # no server said so: there may be none
+        logger.warning("no answer yet, trying again: %s", failure.message)
     yield Pause(pause)
 
 

@@ -10,6 +10,8 @@ import grpc
 from glimpse.client._errors import GlimpseError
 
 _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+# What gRPC says of two ends that will never agree on TLS.
+_NEVER = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "Hostname Verification Check failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,8 @@ class Retry:
 
     UNAVAILABLE, and CANCELLED, which gRPC says for a server that ends of calls that it never saw: up to `attempts`
     times in all, after a pause that doubles from `initial` to `maximum`, less a random part: for about half a minute,
-    in which a server that is alone stops and starts. RESOURCE_EXHAUSTED: as often as the server says when to come back
-    (RetryInfo), after the pause it names. Nothing else is ever sent again.
+    in which a server that is alone stops and starts; not where TLS fails. RESOURCE_EXHAUSTED: as often as the server
+    says when to come back (RetryInfo), after the pause it names. Nothing else is ever sent again.
     """
 
     attempts: int = 25
@@ -30,7 +32,8 @@ class Retry:
         """How long to wait after attempt number `attempt` (from 1); None: give up."""
         if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_delay is not None:
             return after(error.retry_delay)
-        if error.code in _GONE and attempt < self.attempts:
+        never = any(told in error.message for told in _NEVER)
+        if error.code in _GONE and attempt < self.attempts and not never:
             ceiling = min(self.maximum, self.initial * 2.0 ** (attempt - 1))
             return max(error.retry_delay or 0.0, ceiling * random.uniform(0.5, 1.0))
         return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 
 from glimpse.ledger.address import parse_url
@@ -9,8 +10,8 @@ from glimpse.ledger.database import CONNECT
 from glimpse.ledger.writing import CHANNEL
 
 logger = logging.getLogger(__name__)
-# Between two attempts to reach a database that is gone.
-_PAUSE_SECONDS = 1.0
+# Between two attempts to reach a database that is gone, and between two lines of the log about that.
+_PAUSE_SECONDS, _WARNING_SECONDS = 1.0, 60.0
 
 
 async def listen(url: str) -> AsyncIterator[int | None]:
@@ -22,20 +23,19 @@ async def listen(url: str) -> AsyncIterator[int | None]:
 
     parsed = parse_url(url)
     target = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-    heard = True  # or the log has been told
+    told_at = -_WARNING_SECONDS
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(target, autocommit=True, **CONNECT) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
-                heard = True
                 yield None  # whatever came before
                 async for told in connection.notifies():
                     yield _revision(told.payload)
         except Exception as error:  # of whatever kind: without this the ledger is still asked from time to time
-            if heard:
-                why = str(error).strip().partition("\n")[0]
+            if time.monotonic() - told_at >= _WARNING_SECONDS:
+                told_at = time.monotonic()
+                why = str(error).strip().partition("\n")[0] or type(error).__name__
                 logger.warning("what others write is heard of a little later: %s", why)
-            heard = False
         await asyncio.sleep(_PAUSE_SECONDS)
 
 

@@ -42,7 +42,7 @@ async def look_at(rooms: Rooms, view: CollectionView, examples: Sequence[Example
     if view.gallery.index is not None and not view.engine.lda.dense:
         if len(examples) * len(view.engine.labels) <= _MOST_SEARCHES:
             there = (await look_around(rooms, view, vectors, 2 * TOLD + 1)).neighbors
-    elif vectors.size * view.vectors.answering.scanned <= _MOST_LOOKING:
+    elif vectors.size * view.indexes.answering.scanned <= _MOST_LOOKING:
         there = await search_all(rooms, view, vectors, 2 * TOLD + 1)
     together = _beside_one_another(examples, vectors)
     seen = view.engine.seen(vectors, [example.domain for example in examples])

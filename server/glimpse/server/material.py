@@ -76,12 +76,12 @@ def gather(view: CollectionView) -> Material:
         token,
         whole,
         # A sample's fit leaves vectors as the engine sees them.
-        Stored(view.vectors.answering, ids, view.examples.domains(ids) if whole else ()),
+        Stored(view.indexes.answering, ids, view.examples.domains(ids) if whole else ()),
         rows,
         labels,
         {label: moments.texts[label] for label in labels if label in moments.texts},
-        _of_role(view, view.vectors.negatives),
-        _of_role(view, view.vectors.unlabeled),
+        _of_role(view, view.indexes.negatives),
+        _of_role(view, view.indexes.unlabeled),
         _contents(view, ids),
     )
 

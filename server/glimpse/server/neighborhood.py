@@ -46,7 +46,7 @@ class Wanted:
 
 def check_searchable(rooms: Rooms, view: CollectionView, count: int, deadline: float) -> None:
     """Before `count` inputs are embedded: raises RequestError where their search would have to wait too long."""
-    rows = max(len(index) for index in view.vectors)
+    rows = max(len(index) for index in view.indexes)
     if not view.engine.lda.dense or count * view.record.dimension * rows > _INLINE_SEARCH:
         rooms.searchers.admission.check(deadline)
 
@@ -56,11 +56,11 @@ async def look_around(rooms: Rooms, view: CollectionView, queries: Array, k: int
     if not len(queries) or not view.engine.labels:
         return Neighborhood([[] for _ in queries], Nearest.none(len(queries)))
     # How near examples are is asked for even where no evidence is.
-    strangers = await search(rooms, view, view.vectors.negatives, queries, max(k, 1))
+    strangers = await search(rooms, view, view.indexes.negatives, queries, max(k, 1))
     while True:
         dense, gallery, candidates = view.engine.lda.dense, view.gallery, None
         if dense:
-            near = await search(rooms, view, view.vectors.answering, queries, max(k, 1))
+            near = await search(rooms, view, view.indexes.answering, queries, max(k, 1))
         else:  # last: rows stay what they are as long as nothing is awaited
             candidates, near = await _among_candidates(rooms, view, queries, max(k, 1))
         # An index of very many labels may have come meanwhile, or gone.
@@ -73,7 +73,7 @@ async def search_all(
     rooms: Rooms, view: CollectionView, queries: Array, k: int, wanted: Wanted | None = None
 ) -> list[list[Neighbor]]:
     """The k nearest examples, of labels of any role; nearest first."""
-    return _nearest(k, *[await search(rooms, view, index, queries, k, wanted) for index in view.vectors])
+    return _nearest(k, *[await search(rooms, view, index, queries, k, wanted) for index in view.indexes])
 
 
 def _nearest(k: int, *found: Sequence[Sequence[Neighbor]]) -> list[list[Neighbor]]:
@@ -123,19 +123,19 @@ async def _among_candidates(
     found = view.gallery.index
     if found is not None:
         _, numbers = await rooms.searchers.run(found.search, queries, CANDIDATES)
-        if view.vectors.answering.based:  # its vectors are on disk, and it finds the nearest by itself
-            near = await search(rooms, view, view.vectors.answering, queries, k)
+        if view.indexes.answering.based:  # its vectors are on disk, and it finds the nearest by itself
+            near = await search(rooms, view, view.indexes.answering, queries, k)
             return view.gallery.rows(view.engine, numbers), near
         near = []
         for query, several in zip(queries, numbers, strict=True):
             ids = view.examples.of_labels(view.gallery.labels(several))
-            cosines = view.vectors.answering.vectors(ids) @ query
+            cosines = view.indexes.answering.vectors(ids) @ query
             order = np.argsort(-cosines, kind="stable")[:k]
             near += _named(view, cosines[order][None], ids[order][None])
             await asyncio.sleep(0)  # labels may have many examples each
         return view.gallery.rows(view.engine, numbers), near
     # Until the gallery is built: the labels of the nearest examples.
-    wide = await search(rooms, view, view.vectors.answering, queries, CANDIDATES)
+    wide = await search(rooms, view, view.indexes.answering, queries, CANDIDATES)
     rows = np.full((len(queries), CANDIDATES), -1, np.intp)
     for place, several in enumerate(wide):
         for column, label in enumerate(dict.fromkeys(one.label_id for one in several)):

@@ -51,7 +51,7 @@ class CollectionView:
         self.record = record
         self.labels: dict[str, LabelRecord] = {}
         self.engine = Engine(record.dimension)
-        self.vectors = RoleIndexes(record.dimension)
+        self.indexes = RoleIndexes(record.dimension)
         self.examples = Holdings(contents=self.independent)
         #: Why the index below cannot be had, where that is so, and its name: then nothing can be answered.
         self.problem: RequestError | None = None
@@ -150,7 +150,7 @@ class CollectionView:
             index = self.index_of(several[0].label_id)
             vectors = np.frombuffer(b"".join(example.vector for example in several), "<f4").reshape(len(several), -1)
             index.add([example.sequence for example in several], vectors)
-            if index is self.vectors.answering:
+            if index is self.indexes.answering:
                 labels = [example.label_id for example in several]
                 self.engine.add(labels, vectors, [example.domain for example in several])
                 self.gallery.put(self.engine, labels)
@@ -166,13 +166,13 @@ class CollectionView:
         None: the vectors are added up.
         """
         of_labels = [self.index_of(label) for label in columns.labels]
-        self.vectors.hold(columns, parts, of_labels)
+        self.indexes.hold(columns, parts, of_labels)
         self.examples.note_all(columns)
         if sums is None:
             self._learn()
         else:
             counts = np.bincount(columns.codes, minlength=len(columns.labels)).astype(np.float64)
-            own = [code for code, index in enumerate(of_labels) if counts[code] and index is self.vectors.answering]
+            own = [code for code, index in enumerate(of_labels) if counts[code] and index is self.indexes.answering]
             if own:
                 self.engine.add_sums([columns.labels[code] for code in own], counts[own], sums[own])
         self.engine.outdate()
@@ -187,7 +187,7 @@ class CollectionView:
         label_id, index = example[1], self.index_of(example[1])
         [domain] = self.examples.domains(np.array([sequence], np.int64)) or [""]
         self.examples.forget(sequence)
-        if index is self.vectors.answering:
+        if index is self.indexes.answering:
             self.engine.remove(label_id, index.vector(sequence), domain)
             self.gallery.put(self.engine, [label_id])
         else:
@@ -225,12 +225,12 @@ class CollectionView:
         """
         gone = self.examples.forget_until(last)
         self._lay(attachment)
-        self.vectors.remove(gone)
+        self.indexes.remove(gone)
         self.fitted_ids = fitted_ids
 
     def _lay(self, attachment: Attachment | None) -> None:
         self.examples.attachment = attachment
-        self.vectors.lay(attachment, lambda label: self.index_of(label) if label in self.labels else None)
+        self.indexes.lay(attachment, lambda label: self.index_of(label) if label in self.labels else None)
 
     def _learn_anew(self) -> None:
         """From what was enrolled and the labels' prompts; a fit follows."""
@@ -253,14 +253,14 @@ class CollectionView:
         ids = np.concatenate([np.empty(0, np.int64), *of_label])
         for start in range(0, len(ids), _LEARNED):
             part = slice(start, start + _LEARNED)
-            self.engine.add(names[part], self.vectors.answering.vectors(ids[part]), self.examples.domains(ids[part]))
+            self.engine.add(names[part], self.indexes.answering.vectors(ids[part]), self.examples.domains(ids[part]))
 
     def _in_class(self, label_id: str) -> bool:
-        return label_id in self.labels and self.index_of(label_id) is self.vectors.answering
+        return label_id in self.labels and self.index_of(label_id) is self.indexes.answering
 
     def index_of(self, label_id: str) -> LayeredIndex:
         """Where the vectors of a label's examples are; of no label, those that nobody told."""
-        return self.vectors.of(self.labels[label_id].role) if label_id else self.vectors.unlabeled
+        return self.indexes.of(self.labels[label_id].role) if label_id else self.indexes.unlabeled
 
 
 def can_answer(label: LabelRecord) -> bool:

@@ -116,7 +116,7 @@ class SigningKeys:
 
 def _url(source: str) -> SplitResult | None:
     """None: it is a file. Raises SettingsError, which has no part of the URL: one may be a password."""
-    if "://" not in source:
+    if "://" not in source and not source.lower().startswith(("http:", "https:")):  # one slash forgotten
         return None
     try:
         url = urlsplit(source)

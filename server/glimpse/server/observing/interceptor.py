@@ -69,7 +69,7 @@ def _watched(handler: Any, watch: Callable[[Context], Watch]) -> Any:
         async def answers(requests: Any, context: Context) -> AsyncIterator[Any]:
             with watch(context) as watching:
                 async for response in many(requests, context):
-                    watching.answers(response)
+                    watching.count_refusals(response)
                     yield response
 
         return make(answers, handler.request_deserializer, handler.response_serializer)
@@ -79,7 +79,7 @@ def _watched(handler: Any, watch: Callable[[Context], Watch]) -> Any:
         with watch(context) as watching:
             watching.request = request
             watching.response = response = await one(request, context)
-            watching.answers(response)
+            watching.count_refusals(response)
         return response
 
     return make(answer, handler.request_deserializer, handler.response_serializer)

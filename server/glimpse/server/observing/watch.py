@@ -54,8 +54,8 @@ class Watch:
         if audit.is_write(self._call.rpc):
             self._audit(code, reason)
 
-    def answers(self, response: Any) -> None:
-        """An answer is sent, or one of a stream's: counts the inputs that it refuses, each by itself."""
+    def count_refusals(self, response: Any) -> None:
+        """Of an answer that is sent, or one of a stream's: each input that it refuses by itself."""
         results = getattr(response, "results", None)
         if results is None:
             results = [result] if (result := getattr(response, "result", None)) else ()

@@ -51,7 +51,7 @@ class Taken:
             view.examples.sequences(),
             view.examples,
             list(view.labels.values()),
-            view.vectors.of,
+            view.indexes.of,
         )
 
 
