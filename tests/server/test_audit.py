@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 import pytest
 from server.test_access import about, bearer, call
-from server.test_observing import soon
 
 from glimpse.client import Client, NewExample
 from glimpse.ledger import Ledger, sqlite_url
@@ -22,6 +21,7 @@ from support.metrics import samples
 from support.pictures import picture
 from support.server import ServerProcess
 from support.status import refused
+from support.waiting import soon
 
 CODE = grpc.StatusCode
 SERVICE = "/glimpse.v1.CollectionService"

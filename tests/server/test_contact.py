@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from server.test_observing import soon
 
 from glimpse.client import Client
 from glimpse.ledger import KeyRecord, Ledger
@@ -16,6 +15,7 @@ from glimpse.server.contact import Contact
 from support.metrics import samples
 from support.postgres import postgres
 from support.server import ServerProcess
+from support.waiting import soon
 
 
 def reached(server: ServerProcess) -> float:

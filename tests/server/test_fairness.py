@@ -8,7 +8,6 @@ from typing import Any
 
 import grpc
 import pytest
-from server.test_observing import soon
 
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
@@ -17,6 +16,7 @@ from support.keys import make_key
 from support.pictures import picture
 from support.server import ServerProcess, Stubs
 from support.status import refused
+from support.waiting import soon
 
 _LIMIT = 16
 

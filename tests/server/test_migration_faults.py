@@ -27,10 +27,10 @@ from support.migrations import (
     switch,
     switch_soon,
     until_embedded,
-    wait,
 )
 from support.postgres import postgres
 from support.server import ServerProcess, Stubs
+from support.waiting import soon
 
 _KILLS = 3
 
@@ -66,7 +66,7 @@ def enroll(stubs: Stubs, name: str, count: int) -> dict[str, int]:
 
 def more_embedded(stubs: Stubs, name: str, count: int) -> int:
     """Waits for more than so many; returns how many there are then."""
-    wait(lambda: migration(stubs, name).embedded_count > count)
+    soon(lambda: migration(stubs, name).embedded_count > count, 60)
     return migration(stubs, name).embedded_count
 
 

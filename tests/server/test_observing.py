@@ -7,14 +7,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import numpy as np
@@ -38,8 +37,8 @@ from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
 from support.metrics import address_of, samples
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
+from support.waiting import soon
 
-T = TypeVar("T")
 CLASSIFY = "ClassificationService/Classify"
 
 
@@ -69,15 +68,6 @@ def lines(text: str) -> list[dict[str, Any]]:
 def classify(stubs: Stubs, collection: str, colour: str = "red", **options: Any) -> Any:
     request = cls.ClassifyRequest(collections=[collection], inputs=[types_pb2.Input(image=picture(colour))])
     return stubs.classification.Classify.with_call(request, **options)
-
-
-def soon(look: Callable[[], T | None]) -> T:
-    """What there is to see within ten seconds: what a call is told of may follow its answer."""
-    end = time.monotonic() + 10
-    while not (found := look()):
-        assert time.monotonic() < end, "nothing came"
-        time.sleep(0.02)
-    return found
 
 
 def trailer(call: Any) -> str:

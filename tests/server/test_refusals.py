@@ -11,7 +11,6 @@ from typing import Any
 
 import grpc
 import pytest
-from server.test_observing import soon
 
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
@@ -20,6 +19,7 @@ from support.metrics import samples
 from support.pictures import picture
 from support.server import ServerProcess, Stubs
 from support.status import Refused, refused
+from support.waiting import soon
 
 EMBED, STREAM = "EmbeddingService/Embed", "EmbeddingService/StreamEmbed"
 FULL = ("RESOURCE_EXHAUSTED", "QUEUE_FULL")

@@ -15,6 +15,7 @@ from glimpse.v1 import collection_service_pb2 as col
 from support.bundles import tiny_dual_bundle
 from support.indexes import make_index
 from support.server import ServerProcess, Stubs
+from support.waiting import soon
 
 ROWS = [row % 4 for row in range(120)]
 QUERIES = blobs([0, 1, 2, 3], seed=9)
@@ -32,19 +33,12 @@ def snapshots(server: ServerProcess) -> list[Path]:
     return [file.parent for file in (server.folder / "data" / "snapshots").glob("*/[0-9]*/manifest.json")]
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    ends = time.monotonic() + _PATIENCE
-    while not what():
-        assert time.monotonic() < ends
-        time.sleep(0.02)
-
-
 def enrolled(server: ServerProcess) -> Vectors:
     """A collection that has a snapshot."""
     found = Vectors(Stubs(server.address))
     found.enroll(blobs(ROWS), [f"l{row}" for row in ROWS], ["here" if row % 2 else "there" for row in ROWS])
     revision = found.stubs.collections.GetCollection(col.GetCollectionRequest(name=found.name)).collection.revision
-    wait_for(lambda: any(int(folder.name) >= revision for folder in snapshots(server)))
+    soon(lambda: any(int(folder.name) >= revision for folder in snapshots(server)), _PATIENCE)
     return found
 
 
@@ -174,7 +168,7 @@ def test_a_stop_writes_what_changed_and_a_deletion_removes_it(server: ServerProc
     Stubs(server.address).collections.DeleteCollection(col.DeleteCollectionRequest(name=collection.name, force=True))
     server.stop()
     server.start()
-    wait_for(lambda: not folder.parent.exists())
+    soon(lambda: not folder.parent.exists(), _PATIENCE)
 
 
 def test_a_server_that_cannot_write_snapshots_serves_on(server: ServerProcess) -> None:
@@ -183,7 +177,7 @@ def test_a_server_that_cannot_write_snapshots_serves_on(server: ServerProcess) -
     server.start()
     collection = Vectors(Stubs(server.address))
     collection.enroll(blobs(ROWS), [f"l{row}" for row in ROWS])
-    wait_for(lambda: "no snapshot could be written" in server.log())
+    soon(lambda: "no snapshot could be written" in server.log(), _PATIENCE)
     assert len(everything(server, collection.name)["examples"]) == len(ROWS)  # type: ignore[arg-type]
 
 

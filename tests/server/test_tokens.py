@@ -20,7 +20,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
-from server.test_observing import soon
 
 from glimpse.client import (
     Client,
@@ -36,6 +35,7 @@ from glimpse.server.errors import RequestError
 from glimpse.server.settings import SettingsError
 from support.keys import make_key
 from support.server import ServerProcess
+from support.waiting import soon
 
 ISSUER = "https://issuer.example.org/"
 _OF: dict[str, Any] = {"RS256": RSAAlgorithm, "PS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}

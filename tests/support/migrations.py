@@ -4,7 +4,7 @@ import io
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import grpc
 import numpy as np
@@ -16,6 +16,9 @@ from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
 from support.callers import Callers
 from support.server import Stubs
+from support.waiting import soon
+
+_PATIENCE = 60.0  # seconds
 
 
 def keeping_collection(stubs: Stubs, backbone: str = "old", *, keep_inputs: bool = True) -> str:
@@ -58,7 +61,7 @@ def start_soon(stubs: Stubs, name: str, backbone: str) -> None:
             return False
         return True
 
-    wait(started)
+    soon(started, _PATIENCE)
 
 
 def migration(stubs: Stubs, name: str, *, measure: bool = False) -> col.Migration:
@@ -68,7 +71,7 @@ def migration(stubs: Stubs, name: str, *, measure: bool = False) -> col.Migratio
     return found
 
 
-def until_embedded(stubs: Stubs, name: str, seconds: float = 60) -> col.Migration:
+def until_embedded(stubs: Stubs, name: str, seconds: float = _PATIENCE) -> col.Migration:
     """Waits until nothing is left to be embedded."""
     end = time.monotonic() + seconds
     while True:
@@ -117,15 +120,7 @@ def switch_soon(stubs: Stubs, name: str, backbone: str) -> None:
             return False
         return True
 
-    wait(switched)
-
-
-def wait(done: Callable[[], bool], seconds: float = 60) -> None:
-    """Until something is so."""
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    soon(switched, _PATIENCE)
 
 
 class Enrolling(Callers):
@@ -145,7 +140,7 @@ class Enrolling(Callers):
 
     def wait_for(self, count: int) -> None:
         """Until so many are acknowledged."""
-        wait(lambda: len(self.acknowledged) >= count or bool(self._errors))
+        soon(lambda: len(self.acknowledged) >= count or bool(self._errors), _PATIENCE)
 
     def check(self) -> None:
         """Raises what a caller met."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
 from support.server import ServerProcess, Stubs
+from support.waiting import soon
 from support.witness import Record, Target, Witness, check
 
 SEED = os.environ.get("GLIMPSE_CHAOS_SEED", "0")
@@ -56,10 +57,7 @@ class Scene:
 
     def until(self, there: Callable[[], object], every: float = 0.05) -> None:
         """Waits for something that must come; asks `every` so many seconds."""
-        end = time.monotonic() + 60
-        while not there():
-            assert time.monotonic() < end, "it did not come"
-            time.sleep(every)
+        soon(there, 60, every)
 
     def kill(self) -> None:
         assert self.server.stop(signal.SIGKILL) == -signal.SIGKILL

@@ -135,12 +135,11 @@ class Door:
                 await self._came.wait()
             self._came.clear()
             self._sent, self._passed, self._let_in = self._clock(), 0, 0
+            lost = False
             try:
                 await stand(b"", wait_for_ready=True, timeout=_LOST_SECONDS)
             except grpc.aio.AioRpcError as error:  # whatever it is answered, it was taken
                 lost = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-            else:
-                lost = False
             if not lost:
                 self.found(self._passed, self._clock() - self._sent, self._let_in)
             elif not self._lost:
