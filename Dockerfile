@@ -23,13 +23,13 @@ RUN mkdir -p proto/glimpse client/glimpse server/glimpse index/glimpse export/gl
 
 FROM requirements AS cpu-requirements
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir '.[server,postgres,otel]' && pip uninstall --yes glimpse
+RUN pip install --no-cache-dir '.[server,postgres,otel]' && pip uninstall --yes glimpse-fewshot
 
 # ONNX Runtime's CUDA 13 and cuDNN 9, and FAISS's CUDA 12, come as Python packages, 4 GB: a base with a CUDA of its own
 # would bring one of the two twice. The driver (580 or later) is the host's, by NVIDIA's container toolkit.
 FROM requirements AS gpu-requirements
 # hadolint ignore=DL3013
-RUN pip install --no-cache-dir '.[gpu,postgres,otel]' 'onnxruntime-gpu[cuda,cudnn]' && pip uninstall --yes glimpse
+RUN pip install --no-cache-dir '.[gpu,postgres,otel]' && pip uninstall --yes glimpse-fewshot
 
 FROM base AS wheel
 WORKDIR /src

@@ -3,8 +3,8 @@
     python -m bench.precision [--quick] [--seconds S] [--repeats N] [--out DIR]
 
 Random weights, whose speed is that of trained ones; exported by the project itself from open_clip where torch and
-open_clip are installed (`pip install '.[export]'`), else of the same shape and without torch's row. A `glimpse serve`
-process has each; callers send Embed with one JPEG a call and run on the same cores. What is compared is
+open_clip are installed (`pip install '.[server,export]'`), else of the same shape and without torch's row. Each has a
+`glimpse serve` process; callers send Embed with one JPEG a call and run on the same cores. What is compared is
 measured in turn, and every figure is the median of the repeats. About 6 minutes on two cores.
 """
 

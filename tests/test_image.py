@@ -76,7 +76,7 @@ def asked_for(requirement: Requirement, seen: set[tuple[str, frozenset[str]]]) -
 def test_the_server_image_brings_no_torch() -> None:
     [install] = [command for command in commands("cpu-requirements") if "pip install" in command]
     [extras] = re.findall(r"'\.(\[[\w,]+\])'", install)
-    found = asked_for(Requirement(f"glimpse{extras}"), set())
+    found = asked_for(Requirement(f"glimpse-fewshot{extras}"), set())
     assert {"grpcio", "onnxruntime", "psycopg-binary", "opentelemetry-sdk"} <= found
     assert not found & {"torch", "torchvision", "transformers", "ray", "matplotlib", "gensim", "pytest"}
     assert not [name for name in found if name.startswith("nvidia-")]

@@ -36,7 +36,7 @@ def test_providers_are_chosen_by_what_is_there_and_asked_for(
     assert choose_providers(tiny, asked) == chosen
 
 
-@pytest.mark.parametrize(("asked", "told"), [("cuda", "glimpse[gpu]"), ("tensorrt", "TensorRT libraries")])
+@pytest.mark.parametrize(("asked", "told"), [("cuda", "glimpse-fewshot[gpu]"), ("tensorrt", "TensorRT libraries")])
 def test_a_provider_that_is_not_there_is_refused_and_the_way_to_it_told(
     tiny: Bundle, monkeypatch: pytest.MonkeyPatch, asked: str, told: str
 ) -> None:

@@ -62,7 +62,7 @@ def test_without_typer_it_prints_the_pip_command() -> None:
     code = "import sys; sys.modules['typer'] = None\nfrom glimpse.cli.main import main\nmain(['status'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "pip install '.[cli]' in Glimpse's folder" in done.stderr
+    assert "pip install 'glimpse-fewshot[cli]'" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -71,7 +71,7 @@ def test_without_a_module_of_the_server_it_prints_the_pip_command(arguments: lis
     code = f"import sys; sys.modules['PIL'] = None\nfrom glimpse.cli.main import main\nmain({arguments})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
-    assert "pip install '.[server]' in Glimpse's folder" in done.stderr
+    assert "pip install 'glimpse-fewshot[server]'" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

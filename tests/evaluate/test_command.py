@@ -276,5 +276,5 @@ def test_without_matplotlib_it_prints_the_pip_command(tmp_path: Path) -> None:
     code += "main(['evaluate', 'data', '--out', 'out'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
-    assert "pip install '.[evaluate]' in Glimpse's folder" in done.stderr
+    assert "pip install 'glimpse-fewshot[server,evaluate]'" in done.stderr
     assert not list(tmp_path.iterdir())

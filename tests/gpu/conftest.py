@@ -13,7 +13,7 @@ def cuda() -> None:
     """Skips unless ONNX Runtime really starts on a GPU."""
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         pytest.skip(
-            "this ONNX Runtime has no CUDAExecutionProvider; pip install 'glimpse[gpu]' on a machine with a GPU"
+            "this ONNX Runtime has no CUDAExecutionProvider; pip install 'glimpse-fewshot[gpu]' on a machine with a GPU"
         )
     try:
         Encoder(load_bundle(bundled()), threads=1, providers=["cuda"])

@@ -23,7 +23,7 @@ LISTS += ["IVF100,PQ32x4fs,Refine(SQfp16)", "RR,IVF100,RaBitQ,Refine(SQfp16)"]
 def cuda() -> None:
     """In the place of the folder's, which asks ONNX Runtime: here FAISS has to see a GPU."""
     if not faiss.get_num_gpus():
-        pytest.skip("this FAISS sees no GPU; pip install 'glimpse[gpu]' on a machine with one")
+        pytest.skip("this FAISS sees no GPU; pip install 'glimpse-fewshot[gpu]' on a machine with one")
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from support.ray_serve import ROOT, Metadata, RayServe
 from support.server import Stubs, make_collection
 from support.status import refused
 
-pytest.importorskip("ray", reason="ray is not installed: pip install 'glimpse[ray]'")
+pytest.importorskip("ray", reason="ray is not installed: pip install 'glimpse-fewshot[server,ray]'")
 Code = grpc.StatusCode
 # Ray takes its time to start, once for all of them, and so does a replica that was killed.
 pytestmark = pytest.mark.timeout(600)

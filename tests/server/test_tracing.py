@@ -152,5 +152,5 @@ def test_traces_that_cannot_be_sent_are_told_at_the_start(
     (tmp_path / "opentelemetry" / "__init__.py").write_text("")  # as where the extra is not installed
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     server = ServerProcess(tmp_path, bundles[0])
-    with pytest.raises(AssertionError, match=r"pip install 'glimpse\[otel\]'"):
+    with pytest.raises(AssertionError, match=r"pip install 'glimpse-fewshot\[otel\]'"):
         server.start()

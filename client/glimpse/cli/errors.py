@@ -27,6 +27,8 @@ _NEXT_STEPS = {
     "MIGRATION_EXISTS": "glimpse collections migrate end COLLECTION",
     "MIGRATION_INCOMPLETE": "see `glimpse collections migrate status COLLECTION`",
 }
+# Extras that need neither ONNX Runtime nor FAISS.
+_ALONE = ("cli", "otel", "postgres")
 # What the server advises a program to set in its request is an option here.
 _OPTIONS = {"say create_labels": "add --create", "say force": "add --force"}
 
@@ -58,8 +60,15 @@ def missing_module(error: ModuleNotFoundError, extra: str) -> CliError:
     module = (error.name or "glimpse").split(".")[0]
     if module == "glimpse":
         raise error
-    install = f"install the extra {extra!r}: pip install '.[{extra}]' in Glimpse's folder"
-    return CliError(f"the module {module!r} is missing", install)
+    return CliError(f"the module {module!r} is missing", _install(extra))
+
+
+def _install(extra: str) -> str:
+    """Returns the command that brings an extra, beside what a server needs for CPUs or for GPUs."""
+    if extra in _ALONE:
+        return f"pip install 'glimpse-fewshot[{extra}]'"
+    beside = "" if extra == "server" else f",{extra}"
+    return f"pip install 'glimpse-fewshot[server{beside}]'; for an NVIDIA GPU: 'glimpse-fewshot[gpu{beside}]'"
 
 
 def unreachable(address: str, error: Any) -> CliError:

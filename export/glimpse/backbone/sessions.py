@@ -113,6 +113,6 @@ def shrinking(session: ort.InferenceSession) -> ort.RunOptions:
 
 def _not_here(bundle: Bundle, name: str) -> BundleError:
     there = ", ".join(one for one, long in PROVIDERS.items() if long in ort.get_available_providers())
-    known = "pip install 'glimpse[gpu]' brings cuda, for a machine with an NVIDIA GPU and its driver"
+    known = "pip install 'glimpse-fewshot[gpu]' brings cuda, for a machine with an NVIDIA GPU and its driver"
     more = "; tensorrt needs NVIDIA's TensorRT libraries beside it" if name == "tensorrt" else ""
     return BundleError(bundle.path, f"cannot run on {name} here. This ONNX Runtime has {there}; {known}{more}")

@@ -85,7 +85,7 @@ def finish(
             errors_sha256=digest(beside[ERRORS_NAME]) if errors else None,
             index=index,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            glimpse=importlib.metadata.version("glimpse"),
+            glimpse=importlib.metadata.version("glimpse-fewshot"),
             faiss=faiss.__version__,
         )
         # What takes long is over, so that the names change in one moment.

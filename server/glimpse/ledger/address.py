@@ -71,7 +71,7 @@ def told(url: URL) -> Iterator[None]:
     except NoSuchModuleError as error:
         raise LedgerError(f"{shown(url)}: {error}") from error
     except ModuleNotFoundError as error:
-        raise LedgerError(f"PostgreSQL needs {error.name}: pip install 'glimpse[postgres]'") from error
+        raise LedgerError(f"PostgreSQL needs {error.name}: pip install 'glimpse-fewshot[postgres]'") from error
     except DBAPIError as error:
         # libpq's further lines ask whether it runs.
         why = str(error.orig).strip().partition("\n")[0].strip()

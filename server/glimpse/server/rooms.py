@@ -19,6 +19,7 @@ from glimpse.server.duty import Duty
 from glimpse.server.fitter import Fitter
 from glimpse.server.heads import HEADS
 from glimpse.server.indexes import Indexes
+from glimpse.server.installation import check_installation
 from glimpse.server.migrating import Migrator
 from glimpse.server.pools import FairPool
 from glimpse.server.searchers import Searchers
@@ -30,8 +31,9 @@ from glimpse.server.snapshots import Snapshots
 async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
     """Loads backbones and ledger; closes what was opened, in every outcome.
 
-    Raises BundleError, DataFolderInUse and LedgerError.
+    Raises SettingsError, BundleError, DataFolderInUse and LedgerError.
     """
+    check_installation()
     async with AsyncExitStack() as stack:
         # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
         faiss.omp_set_num_threads(1)

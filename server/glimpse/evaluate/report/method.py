@@ -36,7 +36,7 @@ def _data(evaluation: Evaluation) -> Iterator[str]:
     data, most = evaluation.dataset, most_queries(len(evaluation.dataset.labels))
     yield (
         f"{len(data):,} {data.kind}s of {len(data.labels):,} labels from {escape(str(evaluation.plan.data))}; Glimpse "
-        f"{escape(version('glimpse'))}; {evaluation.seconds:.0f} s in all."
+        f"{escape(version('glimpse-fewshot'))}; {evaluation.seconds:.0f} s in all."
     )
     for bundle in evaluation.bundles:
         effort, manifest = evaluation.gathered.efforts[bundle.manifest.name], bundle.manifest

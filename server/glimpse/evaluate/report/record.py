@@ -22,7 +22,7 @@ def record(evaluation: Evaluation) -> dict[str, Any]:
     plan, labels = evaluation.plan, evaluation.dataset.labels
     return {
         "format_version": FORMAT_VERSION,
-        "glimpse_version": version("glimpse"),
+        "glimpse_version": version("glimpse-fewshot"),
         "verdict": evaluation.verdict,
         "notes": evaluation.notes,
         "data": _data(evaluation),

@@ -39,7 +39,7 @@ async def traced(environment: Mapping[str, str]) -> AsyncIterator[None]:
     try:
         from glimpse.server.observing.tracing import Tracing
     except ImportError as error:
-        message = f"OTEL_… asks for traces, and {error.name} is missing: pip install 'glimpse[otel]'"
+        message = f"OTEL_… asks for traces, and {error.name} is missing: pip install 'glimpse-fewshot[otel]'"
         raise SettingsError(message) from error
     tracing = Tracing()
     try:

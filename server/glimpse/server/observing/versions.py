@@ -12,7 +12,7 @@ import onnxruntime
 def versions() -> dict[str, str]:
     """By name."""
     try:
-        own = version("glimpse")
+        own = version("glimpse-fewshot")
     except PackageNotFoundError:  # run from its sources
         own = "unknown"
     return {
