@@ -8,7 +8,7 @@ EXPORT := .venv-export/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 
-.PHONY: demo test test-export chaos lint proto bench docs pictures mini clean help
+.PHONY: demo test test-rest chaos lint proto bench docs pictures mini clean help
 
 help:           ## what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -16,13 +16,14 @@ help:           ## what there is
 demo: $(DEMO)   ## enroll one drawing a character, classify the others, make a picture
 	$(BIN)/glimpse demo
 
-test: $(DEV) $(EXPORT)  ## every test but the heavy exports, on real servers
-	$(BIN)/python -m pytest -m 'not heavy'
-	.venv-export/bin/python -m pytest tests/export/checkpoint -m 'not heavy'
+# Two processes share the cores; the tests that measure time follow alone.
+test: $(DEV)    ## the tests of a change, on real servers (15 minutes on two cores)
+	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile
+	$(BIN)/python -m pytest -m 'not rest and serial'
 
-test-export: $(DEV) $(EXPORT)  ## exports of whole architectures, real text sets, and what the image's stages make
-	$(BIN)/python -m pytest tests/test_image.py -m heavy
-	.venv-export/bin/python -m pytest tests/export/checkpoint -m heavy
+test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, a round of each fault, the image's stages
+	$(BIN)/python -m pytest -m rest
+	.venv-export/bin/python -m pytest tests/export/checkpoint
 
 # Of nine faults; where one cannot be tried here, that is an error.
 chaos: $(DEV)   ## 225 rounds of kills, full disks and lost databases; a hundred thousand hostile inputs (hours)

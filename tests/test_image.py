@@ -126,7 +126,7 @@ def run_as_built(command: str, folder: Path, places: dict[str, str]) -> None:
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 
-@pytest.mark.heavy
+@pytest.mark.rest
 @pytest.mark.timeout(900)
 def test_the_image_serves_on_a_root_that_cannot_be_written(built: Path, open_folder: Path) -> None:
     if os.geteuid() != 0 or not (shutil.which("unshare") and shutil.which("setpriv")):

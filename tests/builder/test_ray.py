@@ -18,7 +18,7 @@ from support.building import failed, painted, rows, shards, texts
 from support.bundles import tiny_dual_bundle
 
 pytest.importorskip("ray", reason="ray is not installed: pip install 'glimpse-fewshot[server,ray]'")
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.rest, pytest.mark.timeout(300)]
 _IN_PART = 3
 # A head that works for nobody, and two workers of a CPU each; until it is told to end.
 _CLUSTER = """

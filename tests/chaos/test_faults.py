@@ -31,7 +31,7 @@ from support.streamers import Streamers
 from support.witness import direction
 
 ROUNDS = int(os.environ.get("GLIMPSE_CHAOS_ROUNDS", "1"))
-pytestmark = pytest.mark.timeout(120 + 60 * ROUNDS)
+pytestmark = [pytest.mark.rest, pytest.mark.timeout(120 + 60 * ROUNDS)]
 # A server whose clock is what a file says it is off by, in seconds.
 _FAKED = """
 import sys, time

@@ -36,7 +36,7 @@ from support.status import refused
 pytest.importorskip("ray", reason="ray is not installed: pip install 'glimpse-fewshot[server,ray]'")
 Code = grpc.StatusCode
 # Ray takes its time to start, once for all of them, and so does a replica that was killed.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.rest, pytest.mark.timeout(600)]
 _SECONDS = 120.0
 # Where ray.serve is loaded, which does what will not do for ever.
 QUIET = pytest.mark.filterwarnings("ignore:Using extra keyword arguments:DeprecationWarning")

@@ -59,7 +59,6 @@ def test_a_text_tower_of_transformers(tmp_path: Path) -> None:
     assert len(proven(exported(str(save_with_hf_text(folder)), None, tmp_path / "out"))) == 6
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("architecture", ["ViT-B-32", "RN50", "coca_ViT-B-32", "MobileCLIP-S1"])
 def test_a_real_architecture(architecture: str, tmp_path: Path) -> None:
     measured = proven(exported(architecture, save_random(architecture, tmp_path), tmp_path / "out"))
@@ -67,7 +66,6 @@ def test_a_real_architecture(architecture: str, tmp_path: Path) -> None:
     assert measured["image path: smallest cosine"] >= 0.999
 
 
-@pytest.mark.heavy
 def test_a_real_siglip(tmp_path: Path) -> None:
     folder = tmp_path / "siglip"
     folder.mkdir()

@@ -24,7 +24,7 @@ from glimpse.export.finish import Wish
 from support.served import served
 from support.server import ServerProcess
 
-pytestmark = [pytest.mark.heavy, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 
 SHOTS = (1, 5, 10)
 # Percent, at SHOTS; and by the labels' names alone.

@@ -75,7 +75,6 @@ def test_a_small_one_of_each_family(architecture: str, tmp_path: Path) -> None:
     assert_equal(bundle, by_hand(network, transform_of(folder), PICTURES))
 
 
-@pytest.mark.heavy
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("architecture", "size", "dimension"),
