@@ -36,7 +36,9 @@ def check(view: CollectionView, policy: Policy) -> pb.CheckCollectionResponse:
     if judged and by_rates:
         _tell_rates(response, judged, policy)
     response.labels.extend(_labels(view, fitted, chosen))
-    response.advice.extend(advice(response, view.engine.lda.moments.counts.astype(int).tolist(), by_rates=by_rates))
+    counts, below = view.engine.lda.moments.counts.astype(int).tolist(), view.examples.attachment
+    unlabeled = below.unlabeled_count if below else 0
+    response.advice.extend(advice(response, counts, by_rates=by_rates, unlabeled=unlabeled))
     return response
 
 
