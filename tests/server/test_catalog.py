@@ -28,8 +28,8 @@ from glimpse.ledger import (
     sqlite_url,
 )
 from glimpse.server import caller, commits, tracking
-from glimpse.server.catalog import Catalog
 from glimpse.server.caller import Caller
+from glimpse.server.catalog import Catalog
 from glimpse.server.errors import Code, RequestError, as_request_error
 from glimpse.server.following import Follower
 from glimpse.server.indexes import Indexes

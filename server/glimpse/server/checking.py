@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glimpse.fewshot import Fitted, HeadKind, Policy
+from glimpse.fewshot.answering import rests_on_examples
 from glimpse.fewshot.judged import Judged
 from glimpse.fewshot.ladder import better_answers
 from glimpse.fewshot.proportions import wilson
@@ -26,7 +27,7 @@ def check(view: CollectionView, policy: Policy) -> pb.CheckCollectionResponse:
         revision=view.record.revision if view.engine.settled else view.fitted_revision,
         head=HEADS[head.kind],
         head_reason=head.reason,
-        calibrated=judged is not None,
+        calibrated=rests_on_examples(judged, policy, independent=view.independent),
     )
     fitted, chosen = view.engine.fitted, view.engine.chosen_judged
     if fitted and chosen and chosen.count:
