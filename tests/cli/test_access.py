@@ -1,6 +1,8 @@
 """Keys, TLS and tokens as the command takes them."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -234,3 +236,13 @@ def test_a_key_is_revoked_by_whatever_is_at_hand_of_it(tmp_path: Path) -> None:
     assert "1" * 64 not in done.stderr
     states = {one["name"]: one["state"] for one in listed_keys(tmp_path)}
     assert states == {"ann": "revoked", "bob": "revoked", "eve": "revoked", f"{long}-1": "good", f"{long}-2": "good"}
+
+
+@pytest.mark.parametrize("words", [("keys", "list"), ("ledger", "verify"), ("serve", "--listen", "127.0.0.1:0")])
+def test_a_folder_whose_name_is_no_utf_8_is_refused_in_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
+    folder = f"{tmp_path}/d\udce9"
+    command = [sys.executable, "-m", "glimpse.cli.main", *words, "--data", folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.endswith("d\\udce9' has bytes that are not UTF-8; give the file or folder another name")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unicodedata import normalize
 
 import grpc
@@ -130,7 +131,7 @@ def on_postgresql(
         stubs.channel.close()
 
 
-def texts() -> dict[str, dict[str, object]]:
+def texts() -> dict[str, dict[str, Any]]:
     """An example with NUL in each of the texts that it can carry."""
     return {
         "domain": {"domain": "a\0"},
@@ -145,13 +146,13 @@ def texts() -> dict[str, dict[str, object]]:
 def test_a_text_that_cannot_be_kept_fails_alone(request: pytest.FixtureRequest, where: str) -> None:
     stubs: Stubs = request.getfixturevalue(where)
     collection = make_collection(stubs)
-    good = {"label_id": "good", "input": Input(text="red circle")}
-    odd = [col.NewExample(**{**good, **fields}) for fields in texts().values()]  # type: ignore[arg-type]
+    good: dict[str, Any] = {"label_id": "good", "input": Input(text="red circle")}
+    odd = [col.NewExample(**{**good, **fields}) for fields in texts().values()]
     enrolled = stubs.collections.EnrollExamples(
         col.EnrollExamplesRequest(
             parent=collection,
             examples=[*odd, col.NewExample(**good)],
-            create_labels=True,  # type: ignore[arg-type]
+            create_labels=True,
         )
     )
     *failed, last = enrolled.results

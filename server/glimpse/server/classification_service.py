@@ -111,7 +111,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         check_range(top_k, 1, _MAX_NEIGHBORS, "top_k")
         await self.rooms.catalog.tracker.reach(request.min_revision, deadline)
         view = self._view(request.collection, "collection")
-        check_entries(len(request.inputs), min(top_k, len(view.examples)), "top_k")
+        check_entries(len(request.inputs), min(top_k, view.examples.at_most), "top_k")
         wanted = _wanted(view, request)
         check_searchable(self.rooms, view, len(request.inputs), deadline)
         source = self.rooms.source_of(view)

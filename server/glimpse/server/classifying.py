@@ -59,7 +59,7 @@ class Options:
 
     def check_size(self, views: Sequence[CollectionView], inputs: int, field: str, most: int = MAX_ENTRIES) -> None:
         """Of the answer, before anything is embedded. Raises RequestError."""
-        each = sum(min(self.top_k, len(view.labels)) + min(self.evidence, len(view.examples)) for view in views)
+        each = sum(min(self.top_k, len(view.labels)) + min(self.evidence, view.examples.at_most) for view in views)
         check_entries(inputs, each, field, most)
 
 
