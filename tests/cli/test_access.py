@@ -1,6 +1,8 @@
 """Keys, TLS and tokens as the command takes them."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,7 +12,7 @@ import grpc
 import pytest
 
 from support.certificates import Authority
-from support.keys import make_key, run_keys
+from support.keys import listed_keys, make_key, run_keys
 from support.server import ServerProcess
 
 from .conftest import Done, Run, run_glimpse
@@ -209,3 +211,38 @@ def test_keys_are_of_the_ledger_that_the_variable_names_as_the_servers_are(toy_b
 def test_keys_that_cannot_be_are_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
     assert run_keys(tmp_path, "create", *options).returncode == 2
     assert run_keys(tmp_path, "list").stdout == ""
+
+
+def test_a_key_is_revoked_by_whatever_is_at_hand_of_it(tmp_path: Path) -> None:
+    long = "the-key-of-the-machine-in-the-cellar-that-nobody-remembers"
+    made = {name: make_key(tmp_path, name, "read") for name in ("ann", "bob", f"{long}-1", f"{long}-2", "eve")}
+    ids = {one["name"]: one["id"] for one in listed_keys(tmp_path)}
+
+    def revoke(shown: str, wanted: str) -> None:
+        done = run_keys(tmp_path, "revoke", shown, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == {"revoked": wanted}
+
+    revoke(ids["ann"], "ann")
+    revoke(made["bob"], "bob")
+    revoke("ev…", "eve")
+    several = run_keys(tmp_path, "revoke", "the-key-of-the-machine…")
+    assert several.returncode == 2
+    assert f"{long}-1" in several.stderr.replace("\n", "").replace(" ", "").replace("│", "")
+    gone = f"glimpse_{'0' * 16}_{'1' * 64}"
+    done = run_keys(tmp_path, "revoke", gone)
+    assert done.returncode == 1
+    assert "0" * 16 in done.stderr
+    assert "1" * 64 not in done.stderr
+    states = {one["name"]: one["state"] for one in listed_keys(tmp_path)}
+    assert states == {"ann": "revoked", "bob": "revoked", "eve": "revoked", f"{long}-1": "good", f"{long}-2": "good"}
+
+
+@pytest.mark.parametrize("words", [("keys", "list"), ("ledger", "verify"), ("serve", "--listen", "127.0.0.1:0")])
+def test_a_folder_whose_name_is_no_utf_8_is_refused_in_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
+    folder = f"{tmp_path}/d\udce9"
+    command = [sys.executable, "-m", "glimpse.cli.main", *words, "--data", folder]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.endswith("d\\udce9' has bytes that are not UTF-8; give the file or folder another name")

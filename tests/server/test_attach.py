@@ -458,3 +458,30 @@ def test_a_damaged_index_keeps_no_server_from_starting(bundles: tuple[Path, Path
         assert whole.ask(QUERIES[:1])[0].label_id == "l0"
         stubs.collections.DeleteCollection(col.DeleteCollectionRequest(name=broken.name, force=True))
         stubs.channel.close()
+
+
+@pytest.mark.parametrize("labels", [[None] * 48, [None if row % 2 else one for row, one in enumerate(LABELS)]])
+def test_an_index_without_labels_says_so(here: Stubs, indexes: Path, labels: list[str | None]) -> None:
+    collection, count = Attached(here), labels.count(None)
+    index = collection.name.rpartition("/")[2]
+    make_index(indexes / index, collection.space, VECTORS, labels)
+    assert collection.attach(index).index.unlabeled_count == count
+    assert f"{count} vectors of the index have no label" in collection.check().advice[0]
+    if count == 48:
+        assert collection.ask(QUERIES[:1])[0].head_reason == "no label has an example or a prompt"
+        assert len(collection.search(QUERIES[0])) == 5
+
+
+@pytest.mark.parametrize("odd", ["l1 ", "\u00e9", "e\u0301"])
+def test_an_index_that_spells_a_label_otherwise_is_refused(here: Stubs, indexes: Path, odd: str) -> None:
+    collection = Attached(here)
+    index = collection.name.rpartition("/")[2]
+    for one in ("l1", "e\u0301 "):
+        here.collections.CreateLabel(col.CreateLabelRequest(parent=collection.name, label_id=one))
+    make_index(indexes / index, collection.space, VECTORS, [odd, *LABELS[1:]])
+    if odd == "\u00e9":  # as the collection keeps it
+        assert collection.attach(index).label_count == 5
+        return
+    with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE", "index") as refusal:
+        collection.attach(index)
+    assert "another spelling" in refusal.message

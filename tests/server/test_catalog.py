@@ -27,9 +27,10 @@ from glimpse.ledger import (
     Writer,
     sqlite_url,
 )
-from glimpse.server import commits, tracking
+from glimpse.server import caller, commits, tracking
+from glimpse.server.caller import Caller
 from glimpse.server.catalog import Catalog
-from glimpse.server.errors import RequestError
+from glimpse.server.errors import Code, RequestError, as_request_error
 from glimpse.server.following import Follower
 from glimpse.server.indexes import Indexes
 from glimpse.server.plans import Coming
@@ -389,5 +390,67 @@ def test_how_far_behind_the_views_are_is_known_while_they_are_brought_on(
         await tracker.reach(head, time.monotonic() + 60)  # without a word from the database
         assert behind == [500, 300, 100]
         assert tracker.head == tracker.revision == head
+
+    run(url, tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("place", "character"), [("sqlite", "\ud83d"), ("postgresql", "\ud83d"), ("postgresql", "\0")], ids=ascii
+)
+@pytest.mark.parametrize("where", ["actor", "domain", "request"])
+def test_of_a_group_that_cannot_be_stored_only_the_culprit_fails(
+    request: pytest.FixtureRequest, tmp_path: Path, place: str, character: str, where: str
+) -> None:
+    url = request.getfixturevalue("database").database() if place == "postgresql" else sqlite_url(tmp_path)
+    with Ledger.open(url) as ledger, ledger.begin() as writer:
+        writer.create_collection(CollectionRecord("birds", "backbones/b", "space", 2))
+        writer.create_label("birds", LabelRecord("robin"))
+
+    def odd() -> Enrollment:
+        one = enrollment("odd")
+        if where == "domain":
+            return replace(one, examples=[replace(one.examples[0], domain=f"a{character}")])
+        if where == "request":
+            return replace(one, request=EnrollRequest(f"a{character}", "digest", lambda _: b""))
+        return one
+
+    async def work(catalog: Catalog) -> None:
+        async def send(number: int) -> object:
+            if number == 7:
+                caller.enter(Caller(f"jwt:{character}" if where == "actor" else "eve"))
+                return await catalog.enroll(lambda _: odd(), apply(catalog))
+            caller.enter(Caller(f"good-{number}"))
+            return await catalog.enroll(lambda _: enrollment(f"e{number}"), apply(catalog))
+
+        outcomes = await asyncio.gather(*map(send, range(20)), return_exceptions=True)
+        [failure] = [one for one in outcomes if isinstance(one, BaseException)]
+        assert outcomes[7] is failure
+        told = as_request_error(failure) if isinstance(failure, Exception) else None
+        assert told is not None, repr(failure)
+        assert (told.code, told.reason) == (Code.INVALID_ARGUMENT, "INVALID_CHARACTER")
+        assert held(catalog) == {f"e{number}" for number in range(20) if number != 7}
+
+    run(url, tmp_path, work)
+    with Ledger.open(url) as ledger:
+        assert stored(ledger) == {f"e{number}" for number in range(20) if number != 7}
+        actors = {one.actor for one in ledger.changes() if one.kind == "enroll"}
+    assert actors == {f"good-{number}" for number in range(20) if number != 7}
+
+
+def test_a_database_that_is_gone_is_not_asked_again_for_each_write(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = itertools.count()
+
+    def gone(*_: object) -> None:
+        next(tried)
+        raise LedgerUnavailable("the disk is full")
+
+    async def work(catalog: Catalog) -> None:
+        monkeypatch.setattr(Writer, "enroll", gone)
+        sent = [catalog.enroll(lambda _: enrollment(), apply(catalog)) for _ in range(20)]
+        outcomes = await asyncio.gather(*sent, return_exceptions=True)
+        assert all(isinstance(one, LedgerUnavailable) for one in outcomes)
+        assert next(tried) <= 2
 
     run(url, tmp_path, work)

@@ -487,3 +487,39 @@ def test_rates_that_decide_nothing_are_not_told(fitted: Vectors, stubs: Stubs) -
         assert check.calibrated
         assert not check.HasField("false_reject")
         assert not any("rate" in advice for advice in check.advice)
+
+
+@pytest.mark.parametrize(
+    ("shots", "policy", "calibrated", "rule"),
+    [
+        (1, {}, False, "the default threshold 0.5"),
+        (4, {}, False, "the default threshold 0.5"),  # 16 examples: 19 are needed for a rate of 0.05
+        (5, {}, True, "of the examples"),
+        (5, {"coverage": 0.99}, False, "of the examples"),  # 99 are
+        (4, {"match_threshold": 0.2}, True, "the collection's threshold 0.2"),
+        (4, {"match_threshold": 0.2, "match_margin": 0.0, "coverage": 0.99}, True, "the collection's threshold 0.2"),
+        (5, {"false_reject_rate": 0.01}, False, "the default threshold 0.5"),
+        (5, {"false_accept_rate": 0.3}, True, "of strangers"),
+    ],
+)
+def test_check_answers_and_reasons_agree_on_what_decided(
+    stubs: Stubs, shots: int, policy: dict[str, float], calibrated: bool, rule: str
+) -> None:
+    collection = Vectors(stubs, policy=col.DecisionPolicy(**policy))
+    rows = [row for row in range(4) for _ in range(shots)]
+    collection.enroll(blobs(rows, noise=0.1), named(rows), measure=True)
+    check = collection.check()
+    answers = collection.ask(blobs(range(4), seed=1, noise=0.05))
+    assert check.calibrated is calibrated
+    assert {one.calibrated for one in answers} == {calibrated}
+    matches = [one for one in answers if one.decision == cls.DECISION_MATCH]
+    assert matches
+    for one in matches:
+        assert rule in one.decision_reason
+    # A p-value is told where the rates could decide by it.
+    enough = 4 * shots >= 1 / policy.get("false_reject_rate", 0.05) - 1
+    assert {one.HasField("p_value") for one in answers} == {enough}
+    strangers = collection.ask(blobs(range(6, 9), seed=2, noise=0.01))
+    for one in strangers:
+        if one.decision == cls.DECISION_UNKNOWN and rule.startswith("the "):
+            assert rule in one.decision_reason

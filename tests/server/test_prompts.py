@@ -77,8 +77,8 @@ async def test_a_prompt_that_failed_is_tried_again(counted: Counted) -> None:
 
 
 def test_the_prompts_used_longest_ago_go_first() -> None:
-    vector = np.ones(256, np.float32)  # 1 KiB, and 4 bytes of text
-    cache = PromptCache(max_bytes=3 * 1_028)
+    vector = np.ones(256, np.float32)  # 1 KiB, 4 bytes of text, and what is around them
+    cache = PromptCache(max_bytes=3 * 1_412)
     for text in "abc":
         cache.put(text, vector)
     cache.get("a")
@@ -87,7 +87,7 @@ def test_the_prompts_used_longest_ago_go_first() -> None:
 
 
 def test_what_is_put_twice_counts_once() -> None:
-    cache = PromptCache(max_bytes=2 * 1_028)
+    cache = PromptCache(max_bytes=2 * 1_412)
     for text in "aaaab":
         cache.put(text, np.ones(256, np.float32))
     assert cache.get("a") is not None

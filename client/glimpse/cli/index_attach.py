@@ -7,7 +7,7 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.collection_record import record
-from glimpse.cli.output import print_record
+from glimpse.cli.output import print_record, tell
 from glimpse.cli.session import connected
 
 # To open an index of very many labels.
@@ -31,6 +31,12 @@ def attach(
         # A link is known to the server by its own name, not by that of what it leads to.
         attached = client.attach_index(collection, Path(index).absolute().name)
     print_record(output, record(attached))
+    if (found := attached.index) and found.unlabeled_count:
+        some = "all" if found.unlabeled_count == found.vector_count else f"{found.unlabeled_count:,}"
+        tell(
+            f"{some} of the index's {found.vector_count:,} vectors have no label: search finds them, classify never "
+            "answers by them; build the index with labels (a folder for each, or --label-column) if it should"
+        )
 
 
 def detach(

@@ -3,7 +3,7 @@
 import getpass
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 app = options.group("API keys of a ledger: create, list, revoke. Needs no server.")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62})")
 _PATTERN = re.compile(r"[a-z0-9*-]{1,63}")
+_WHOLE = re.compile(r"glimpse_([0-9a-f]{16})")
 _SPANS = {"m": "minutes", "h": "hours", "d": "days"}
 _COLUMNS = (
     Column("NAME"),
@@ -71,9 +72,13 @@ def create(
     """Make a key, and show it: on stdout, this once. The ledger keeps a salted hash."""
     patterns = collections or ["*"]
     if not _NAME.fullmatch(name):
-        raise typer.BadParameter("a key's name has letters, digits, `.`, `_` and `-`, 63 at most, none of these first")
+        right = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:63]
+        hint = f"; {right} would do" if right else ""
+        raise typer.BadParameter(
+            f"a key's name has letters, digits, `.`, `_` and `-`, 63 at most, none of these first{hint}"
+        )
     if wrong := next((one for one in patterns if not _PATTERN.fullmatch(one)), None):
-        raise typer.BadParameter(f"--collection {wrong}: lower-case letters, digits, hyphens and `*`")
+        raise typer.BadParameter(f"--collection {wrong}: lower-case letters, digits, hyphens and `*`{_hint(wrong)}")
     limits = {
         "requests_per_second": requests_per_second,
         "inputs_per_second": inputs_per_second,
@@ -113,7 +118,9 @@ def list_(
 
 @app.command()
 def revoke(
-    name: Name,
+    name: Annotated[
+        str, typer.Argument(metavar="KEY", help="The key's name, its id, or the beginning of a name that `list` cut.")
+    ],
     config: options.Config = None,
     data: Data = None,
     ledger: LedgerUrl = None,
@@ -122,6 +129,7 @@ def revoke(
     """End a key for good."""
     with _opened(config, data, ledger) as opened, opened.begin() as writer:
         writer.actor = _operator()
+        name = _name_of(opened.keys(), name)
         before = writer.head.revision
         is_new = writer.revoke_key(name) > before
     if output is options.Format.JSON:
@@ -129,6 +137,22 @@ def revoke(
     else:
         now = "is revoked; servers that reach the ledger refuse it within a second"
         tell(f"key {name!r} {now if is_new else 'was revoked already'}")
+
+
+def _name_of(keys: Iterable["KeyRecord"], shown: str) -> str:
+    """The name of the key that is meant. Raises BadParameter."""
+    # A key that leaked is at hand whole: its id is in it, and its secret must not be repeated.
+    key_id = whole[1] if (whole := _WHOLE.match(shown)) else shown
+    beginning = shown.removesuffix("…") if shown.endswith("…") else None
+    found = []
+    for key in keys:
+        if key.name == shown:
+            return shown
+        if key.id == key_id or (beginning and key.name.startswith(beginning)):
+            found.append(key.name)
+    if len(found) > 1:
+        raise typer.BadParameter(f"{shown} is the beginning of {', '.join(found)}; give one of them whole")
+    return found[0] if found else key_id
 
 
 @contextmanager
@@ -144,10 +168,17 @@ def _opened(config: Path | None, data: Path | None, url: str | None) -> "Iterato
             yield ledger
 
 
+def _hint(pattern: str) -> str:
+    """A pattern of collections that would do."""
+    right = re.sub(r"[^a-z0-9*]+", "-", pattern.lower())[:63]
+    return f"; {right} would do" if _PATTERN.fullmatch(right) else ""
+
+
 def _operator() -> str:
     """Who writes, in the record of changes: this machine's user."""
     try:
-        return f"operator:{getpass.getuser()}"
+        # As it is stored: a name from the environment may hold bytes that are no UTF-8.
+        return f"operator:{getpass.getuser()}".encode(errors="backslashreplace").decode()
     except (OSError, KeyError):  # a container's user may have no name
         return "operator"
 

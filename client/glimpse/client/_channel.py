@@ -26,7 +26,7 @@ def address_or_default(address: str | None) -> str:
 def channel_options(max_bytes: int) -> list[tuple[str, int | str]]:
     """Options of a channel whose messages have up to `max_bytes`."""
     return [
-        # Answers may outgrow requests: 256 vectors, or 1,000 neighbours for each of 256 inputs.
+        # Answers may outgrow requests: a server sends 32 MiB of labels and neighbours at most.
         ("grpc.max_receive_message_length", 4 * max_bytes),
         ("grpc.max_send_message_length", max_bytes + (1 << 20)),
         # Several addresses of one name, or of `ipv4:A:1,B:2`, are used in turn: any server answers for all.

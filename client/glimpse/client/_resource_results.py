@@ -64,7 +64,9 @@ def collection_of(message: pb.Collection) -> resources.Collection:
 
 
 def _attached(message: pb.AttachedIndex) -> resources.AttachedIndex:
-    return resources.AttachedIndex(message.name, message.factory, message.vector_count, message.deleted_count)
+    return resources.AttachedIndex(
+        message.name, message.factory, message.vector_count, message.deleted_count, message.unlabeled_count
+    )
 
 
 def label(message: pb.Label, revision: int = 0) -> resources.Label:

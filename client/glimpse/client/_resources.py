@@ -62,6 +62,8 @@ class AttachedIndex:
     factory: str
     vector_count: int
     deleted_count: int
+    #: Those without a label, deleted ones too: search finds them, and they are never an answer.
+    unlabeled_count: int = 0
 
     @property
     def id(self) -> str:

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration import set_floor
-from glimpse.fewshot.decision import EXAMPLE_SCALE, Decision, Signs, best, decide, decide_independent, softmax
+from glimpse.fewshot.decision import EXAMPLE_SCALE, Decision, Policy, Signs, best, decide, decide_independent, softmax
 from glimpse.fewshot.engine import Engine
 from glimpse.fewshot.judged import Judged
 from glimpse.fewshot.ladder import HeadKind
@@ -74,10 +74,7 @@ class _Weighed:
     def of(cls, asked: _Asked, scores: Array) -> Self:
         probabilities, sizes = (_independent if asked.terms.independent else _exclusive)(asked, scores)
         fits, p_values, least = _fits(asked, scores)
-        policy, own = asked.terms.policy, asked.judged is not None
-        if not asked.terms.independent:
-            rejects = policy.threshold is not None or least is not None
-            own = own and rejects and (policy.margin is not None or bool(sizes and sizes[0]))
+        own = rests_on_examples(asked.judged, asked.terms.policy, independent=asked.terms.independent)
         return cls(probabilities, sizes, fits, p_values, least, own)
 
 
@@ -164,7 +161,10 @@ def _independent(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
 
 
 def _fits(asked: _Asked, scores: Array) -> tuple[Sequence[float | None], Sequence[float | None], float | None]:
-    """How well each query fits, the part of the examples that fit no better, and how well it must."""
+    """How well each query fits, the part of the examples that fit no better, and how well it must.
+
+    That part is not given where the examples are too few to decide by it.
+    """
     engine, policy, nearest = asked.engine, asked.terms.policy, asked.nearest.examples
     unknown: Sequence[float | None] = [None] * len(scores)
     if engine.fitted is None or not engine.lda.dense:
@@ -177,4 +177,20 @@ def _fits(asked: _Asked, scores: Array) -> tuple[Sequence[float | None], Sequenc
     typicality = asked.judged.typicality
     measured = engine.measures(asked.kind, asked.queries, nearest, scores, asked.judged.temperature)
     least = typicality.least_fit(policy.false_reject, policy.false_accept)
-    return typicality.fits_of(measured).tolist(), typicality.p_values(measured).tolist(), least
+    p_values = unknown if least is None else typicality.p_values(measured).tolist()
+    return typicality.fits_of(measured).tolist(), p_values, least
+
+
+def rests_on_examples(judged: Judged | None, policy: Policy, *, independent: bool) -> bool:
+    """Whether answers rest on the collection's own examples and its policy, and not on the backbone's defaults.
+
+    Args:
+        judged: what leaving out says of the head that answers; None: nothing.
+        policy: the collection's.
+        independent: any number of labels may be right; then the rates and the coverage play no part.
+    """
+    if judged is None or independent:
+        return judged is not None
+    least = judged.typicality.least_fit(policy.false_reject, policy.false_accept)
+    rejects = policy.threshold is not None or least is not None
+    return rejects and (policy.margin is not None or set_floor(judged.right, policy.coverage) is not None)

@@ -75,9 +75,21 @@ def decide(signs: Signs, policy: Policy) -> tuple[Decision, str]:
         return Decision.UNKNOWN, reason
     if reason := _ambiguous(signs, policy):
         return Decision.AMBIGUOUS, reason
-    if signs.p_value is not None:
-        return Decision.MATCH, f"fits as well as {signs.p_value:.0%} of the examples do, or better"
-    return Decision.MATCH, f"nothing speaks against it; cosine {signs.similarity:.3f}"
+    return Decision.MATCH, _known(signs, policy)
+
+
+def _known(signs: Signs, policy: Policy) -> str:
+    """By which rule an input is not UNKNOWN: the same that `_unknown` goes by."""
+    if policy.threshold is not None:
+        return f"cosine {signs.similarity:.3f} reaches the collection's threshold {policy.threshold:g}"
+    if signs.fit is not None and signs.least_fit is not None:
+        if policy.false_accept is not None:
+            return f"fits better than all but {policy.false_accept:.0%} of strangers do"
+        if signs.p_value is not None:
+            return f"fits as well as {signs.p_value:.0%} of the examples do, or better"
+    if policy.default_threshold is not None:
+        return f"cosine {signs.similarity:.3f} reaches the default threshold {policy.default_threshold:g}"
+    return f"nothing speaks against it; cosine {signs.similarity:.3f}"
 
 
 def _unknown(signs: Signs, policy: Policy) -> str | None:

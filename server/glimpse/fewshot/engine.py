@@ -140,7 +140,7 @@ class Engine:
         """Which head answers now."""
         moments = self.lda.moments
         if not moments.labels:
-            return Chosen(HeadKind.NONE, "the collection has no example and no prompt")
+            return Chosen(HeadKind.NONE, "no label has an example or a prompt")
         if not moments.counts.any():
             return Chosen(HeadKind.PROMPTS, "no label has an example; prompts answer")
         text = bool(moments.texts)

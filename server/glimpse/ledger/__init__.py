@@ -17,6 +17,7 @@ from glimpse.ledger.errors import (
     LedgerUnavailable,
     NotFound,
     RequestIdReused,
+    UnstorableText,
 )
 from glimpse.ledger.folder_lock import FolderLock
 from glimpse.ledger.keys import KeyRecord
@@ -66,6 +67,7 @@ __all__ = [
     "Shadow",
     "ShadowRecord",
     "Shadowed",
+    "UnstorableText",
     "Writer",
     "listen",
     "sqlite_url",

@@ -11,11 +11,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from glimpse.ledger.address import POSTGRESQL, told
-from glimpse.ledger.errors import LedgerError, LedgerUnavailable
+from glimpse.ledger.errors import LedgerError, LedgerUnavailable, UnstorableText
 from glimpse.ledger.private import make_database
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ WRITING: Final = "glimpse_writing"
 _MAKING = 0x676C696D707365
 # Of PostgreSQL: the transaction was idle for too long; a server that only reads took the other's place.
 _NOT_NOW = ("25P03", "25006")
+# Of PostgreSQL: a character that its encoding or its JSON cannot hold. psycopg refuses NUL itself, without a state.
+_UNSTORABLE = ("22021", "22P05", "22P02", None)
 
 
 def open_engine(url: URL) -> Engine:
@@ -114,11 +116,21 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def available() -> Iterator[None]:
-    """Says LedgerUnavailable where the database cannot be had: it is gone, full, or locked by another for too long."""
+    """Translates the database's errors.
+
+    Raises LedgerUnavailable where it is gone, full, or locked by another for too long; UnstorableText where it cannot
+    hold a text.
+    """
     try:
         yield
     except PoolTimeout as error:
         raise LedgerUnavailable("the ledger's connections are all in use; try again later") from error
+    except UnicodeEncodeError as error:
+        raise UnstorableText("a text holds half of a character, which cannot be stored") from error
+    except DataError as error:
+        if getattr(error.orig, "sqlstate", "") not in _UNSTORABLE:
+            raise
+        raise UnstorableText("a text holds a character that the ledger's database cannot store") from error
     except DBAPIError as error:
         name = type(error.orig).__mro__
         gone = any(one.__name__ in ("OperationalError", "InterfaceError") for one in name)

@@ -4,6 +4,7 @@ LedgerError
 ├── NotFound            a write about something that is not there
 ├── AlreadyExists       a creation of something that is
 ├── RequestIdReused     a request id seen before with other content
+├── UnstorableText      a text that the database cannot hold
 ├── LedgerUnavailable   the database cannot be had at the moment
 └── DataFolderInUse     another process holds the data folder
 """
@@ -23,6 +24,10 @@ class AlreadyExists(LedgerError):
 
 class RequestIdReused(LedgerError):
     """The request id was used before for a request with other content."""
+
+
+class UnstorableText(LedgerError):
+    """A text that the database cannot hold: one with half of a character, or, in PostgreSQL, with NUL."""
 
 
 class LedgerUnavailable(LedgerError):

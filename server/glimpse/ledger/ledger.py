@@ -125,9 +125,18 @@ class Ledger:
         return example_record(row)
 
     def examples(
-        self, collection_id: str, *, after: int = 0, limit: int | None = None, label_id: str | None = None
+        self,
+        collection_id: str,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        label_id: str | None = None,
+        ahead: int = _READ_AHEAD,
     ) -> Iterator[ExampleRecord]:
-        """A collection's examples in the order of their enrolment, from after a sequence number on."""
+        """A collection's examples in the order of their enrolment, from after a sequence number on.
+
+        Holds `ahead` of them at a time.
+        """
         query = (
             select_examples()
             .where(schema.examples.c.collection_id == collection_id, schema.examples.c.sequence > after)
@@ -137,7 +146,7 @@ class Ledger:
         if label_id is not None:
             query = query.where(schema.examples.c.label_id == label_id)
         with self._reading() as connection:
-            rows: Iterator[Row[Any]] = iter(connection.execute(query.execution_options(yield_per=_READ_AHEAD)))
+            rows: Iterator[Row[Any]] = iter(connection.execute(query.execution_options(yield_per=ahead)))
             yield from map(example_record, rows)
 
     def attachment(self, collection_id: str) -> tuple[AttachmentRecord, list[int]] | None:

@@ -51,7 +51,7 @@ class Writing:
                     self._transaction.commit()
             finally:
                 self.connection.close()  # which rolls back what was not committed
-            if isinstance(error, DBAPIError):
+            if isinstance(error, DBAPIError | UnicodeEncodeError):
                 raise error
 
     @property

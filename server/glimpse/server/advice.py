@@ -9,9 +9,23 @@ _WELL_KNOWN = 0.05  # half of an interval's length
 _MANY_ACCEPTED = 0.5
 
 
-def advice(response: pb.CheckCollectionResponse, counts: Sequence[int], *, by_rates: bool) -> Iterator[str]:
-    """From a check, the number of examples of each label that can answer, and whether the policy's rates decide."""
+def advice(
+    response: pb.CheckCollectionResponse, counts: Sequence[int], *, by_rates: bool, unlabeled: int
+) -> Iterator[str]:
+    """What a check suggests.
+
+    Args:
+        response: the figures.
+        counts: how many examples each label that can answer has.
+        by_rates: whether the policy's rates decide.
+        unlabeled: how many vectors of the collection's index have no label.
+    """
     single = sum(count == 1 for count in counts)
+    if unlabeled:
+        yield (
+            f"{unlabeled} vectors of the index have no label and are never an answer: build the index with labels, "
+            "unless they are only to be searched."
+        )
     if not counts:
         yield "Enroll examples, or give labels prompts: there is no label that could be an answer."
         return

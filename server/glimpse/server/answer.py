@@ -1,6 +1,6 @@
 """Answers as the contract says them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from glimpse.fewshot import Answers, Decision, Policy, Terms
 from glimpse.fewshot.decision import EXAMPLE_SCALE
@@ -40,10 +40,9 @@ def terms_of(record: CollectionRecord, source: Source) -> Terms:
     return Terms(policy, loaded.prompt_scale, independent, loaded.manifest.logit_bias)
 
 
-def classifications(answers: Answers) -> list[pb.Classification]:
-    """One a query."""
+def classifications(answers: Answers) -> Iterator[pb.Classification]:
+    """One a query; made one by one, so that a caller can stop at a size."""
     head, calibrated = HEADS[answers.kind], answers.calibrated
-    found = []
     for answer in answers.each:
         message = pb.Classification(
             decision=_DECISIONS[answer.decision],
@@ -60,8 +59,7 @@ def classifications(answers: Answers) -> list[pb.Classification]:
             message.label_id, message.probability = answer.labels[0], answer.probabilities[0]
         for label, score, probability in zip(answer.labels, answer.scores, answer.probabilities, strict=True):
             message.labels.add(label_id=label, score=score, probability=probability)
-        found.append(message)
-    return found
+        yield message
 
 
 def evidence(collection_id: str, neighbors: Sequence[Neighbor]) -> list[pb.Evidence]:

@@ -68,6 +68,11 @@ class Attachment:
         return len(self.dead) - int(np.count_nonzero(self.dead))
 
     @property
+    def unlabeled_count(self) -> int:
+        """The rows without a label, deleted ones too: search finds them, and they are never an answer."""
+        return int(self._ends[0])
+
+    @property
     def labels(self) -> Sequence[str]:
         """Of its rows, deleted ones too."""
         return self.index.labels

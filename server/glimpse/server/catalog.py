@@ -16,6 +16,7 @@ from glimpse.server.commits import Commits
 from glimpse.server.errors import Code, RequestError, not_found
 from glimpse.server.indexes import Indexes
 from glimpse.server.loading import Loader
+from glimpse.server.names import suggested_id
 from glimpse.server.plans import Apply, EnrollmentPlan, Outcome, Plan
 from glimpse.server.snapshots import Snapshots
 from glimpse.server.tracking import Tracker
@@ -141,4 +142,6 @@ class Catalog:
 
 
 def _not_found(collection_id: str, field: str) -> RequestError:
-    return not_found("COLLECTION_NOT_FOUND", f"there is no collection {collection_id!r}", field)
+    right = suggested_id(collection_id)
+    hint = f"; ids have no such characters: {right!r} could be one" if right not in ("", collection_id) else ""
+    return not_found("COLLECTION_NOT_FOUND", f"there is no collection {collection_id!r}{hint}", field)

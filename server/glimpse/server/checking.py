@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glimpse.fewshot import Fitted, HeadKind, Policy
+from glimpse.fewshot.answering import rests_on_examples
 from glimpse.fewshot.judged import Judged
 from glimpse.fewshot.ladder import better_answers
 from glimpse.fewshot.proportions import wilson
@@ -26,7 +27,7 @@ def check(view: CollectionView, policy: Policy) -> pb.CheckCollectionResponse:
         revision=view.record.revision if view.engine.settled else view.fitted_revision,
         head=HEADS[head.kind],
         head_reason=head.reason,
-        calibrated=judged is not None,
+        calibrated=rests_on_examples(judged, policy, independent=view.independent),
     )
     fitted, chosen = view.engine.fitted, view.engine.chosen_judged
     if fitted and chosen and chosen.count:
@@ -36,7 +37,9 @@ def check(view: CollectionView, policy: Policy) -> pb.CheckCollectionResponse:
     if judged and by_rates:
         _tell_rates(response, judged, policy)
     response.labels.extend(_labels(view, fitted, chosen))
-    response.advice.extend(advice(response, view.engine.lda.moments.counts.astype(int).tolist(), by_rates=by_rates))
+    counts, below = view.engine.lda.moments.counts.astype(int).tolist(), view.examples.attachment
+    unlabeled = below.unlabeled_count if below else 0
+    response.advice.extend(advice(response, counts, by_rates=by_rates, unlabeled=unlabeled))
     return response
 
 

@@ -7,33 +7,48 @@ from collections.abc import Mapping, Sequence
 from glimpse.fewshot import PINNABLE
 from glimpse.server.errors import invalid
 from glimpse.server.heads import HEADS
+from glimpse.server.names import MAX_LABEL, normal, suggested_id
 from glimpse.v1 import collection_service_pb2, types_pb2
 
 _COLLECTION_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
-_MAX_LABEL = 128
 MAX_NAME = 256  # display names, domains, the caller's ids
 _MAX_PROMPTS = 64
 _MAX_PROMPT = 4_096
 _MAX_METADATA = 64
 _MAX_KEY, _MAX_VALUE = 64, 1_024
+# Of an update mask: more than any message has fields, and than any path is long.
+_MAX_PATHS, _MAX_PATH = 32, 128
+#: Labels and examples in one answer, of all its inputs and collections together; and of one input of a stream, where
+#: many answers wait at a time.
+MAX_ENTRIES, MAX_STREAM_ENTRIES = 65_536, 1_024
+#: Bytes of the answers of one call.
+MAX_ANSWER_BYTES = 32 << 20
 
 
 def check_collection_id(collection_id: str, field: str) -> None:
     """A collection's id."""
     if not _COLLECTION_ID.fullmatch(collection_id):
+        right = suggested_id(collection_id)
         raise invalid(
             "INVALID_ID",
-            f"{collection_id!r}: lower-case letters, digits and hyphens, 1 to 63, a letter first, no hyphen last",
+            f"{collection_id[:MAX_LABEL]!r}: lower-case letters, digits and hyphens, 1 to 63, a letter first, "
+            f"no hyphen last{f'; {right!r} would do' if right else ''}",
             field,
         )
 
 
-def check_label_id(label_id: str, field: str) -> None:
-    """A label's id."""
-    if not 1 <= len(label_id) <= _MAX_LABEL:
-        raise invalid("INVALID_ID", f"a label's id has 1 to {_MAX_LABEL} characters", field)
-    if "/" in label_id or any(unicodedata.category(character) == "Cc" for character in label_id):
-        raise invalid("INVALID_ID", f"{label_id!r}: a label's id has no `/` and no control character", field)
+def check_label_id(label_id: str, field: str) -> str:
+    """A label's id; returns it as it is kept, in its normal form."""
+    kept = normal(label_id) if len(label_id) <= MAX_LABEL else ""
+    if not 1 <= len(kept) <= MAX_LABEL:
+        raise invalid("INVALID_ID", f"a label's id has 1 to {MAX_LABEL} characters beside spaces at its ends", field)
+    if "/" in kept or any(unicodedata.category(character) in ("Cc", "Cs") for character in kept):
+        right = "".join("-" if one == "/" else one for one in kept if one.isprintable()).strip(" -")
+        hint = f"; {right!r} would do" if right else ""
+        raise invalid("INVALID_ID", f"{kept!r}: a label's id has no `/` and no control character{hint}", field)
+    if not unicodedata.is_normalized("NFC", kept):
+        raise invalid("INVALID_ID", f"{kept!r}: a label's id has no more than 30 combining marks in a row", field)
+    return kept
 
 
 def check_length(text: str, field: str, most: int = MAX_NAME) -> None:
@@ -75,6 +90,7 @@ def check_metadata(metadata: Mapping[str, str], field: str) -> None:
     for key, value in metadata.items():
         if not 1 <= len(key) <= _MAX_KEY:
             raise invalid("TOO_LONG", f"a key has 1 to {_MAX_KEY} characters", field)
+        check_length(key, field, _MAX_KEY)
         check_length(value, f"{field}[{key!r}]", _MAX_VALUE)
 
 
@@ -117,4 +133,33 @@ def mask_paths(paths: Sequence[str]) -> Sequence[str]:
     """An update mask's paths; there must be one."""
     if not paths:
         raise invalid("EMPTY", "say which fields to update", "update_mask")
+    check_count(paths, _MAX_PATHS, "update_mask")
+    for path in paths:
+        check_length(path, "update_mask", _MAX_PATH)
     return paths
+
+
+def check_distinct(collections: Sequence[str], field: str) -> None:
+    """Collections to answer, each once."""
+    seen: set[str] = set()
+    for position, name in enumerate(collections):
+        if name in seen:
+            raise invalid("DUPLICATE_COLLECTION", f"{name!r} is given twice", f"{field}[{position}]")
+        seen.add(name)
+
+
+def check_entries(inputs: int, each: int, field: str, most: int = MAX_ENTRIES) -> None:
+    """What a call's answer would hold, before any work is done: labels and examples for `each` of its inputs."""
+    if inputs * each > most:
+        message = (
+            f"{inputs} inputs x {each} labels and examples in all collections are {inputs * each} entries of one "
+            f"answer; at most {most}: send fewer inputs, or ask for a smaller top_k"
+        )
+        raise invalid("ANSWER_TOO_LARGE", message, field)
+
+
+def check_answer_bytes(size: int, field: str) -> None:
+    """What a call's answer holds already: entries have names of any length."""
+    if size > MAX_ANSWER_BYTES:
+        message = f"an answer of more than {MAX_ANSWER_BYTES} bytes: send fewer inputs, or ask for a smaller top_k"
+        raise invalid("ANSWER_TOO_LARGE", message, field)

@@ -2,10 +2,20 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from glimpse.server import names
 from glimpse.server.answer import evidence
-from glimpse.server.checks import check_count, check_enum, check_range
+from glimpse.server.checks import (
+    MAX_STREAM_ENTRIES,
+    check_answer_bytes,
+    check_count,
+    check_distinct,
+    check_entries,
+    check_enum,
+    check_length,
+    check_range,
+)
 from glimpse.server.classifying import Options, classify_inputs, zero_shot
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import embed_all
@@ -22,7 +32,7 @@ from glimpse.v1 import classification_service_pb2_grpc, types_pb2
 _MAX_COLLECTIONS = 16
 _MAX_PROMPTED_LABELS = 1_000
 _MAX_NEIGHBORS = 1_000
-_MAX_DOMAINS = 1_000
+_MAX_DOMAINS, _MAX_LABELS = 1_000, 10_000
 
 
 class ClassificationService(classification_service_pb2_grpc.ClassificationServiceServicer):
@@ -40,6 +50,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         options = Options.read(request.options, self.settings.max_labels, "options")
         await self.rooms.catalog.tracker.reach(options.min_revision, deadline)
         views = self._views(request.collections, "collections")
+        options.check_size(views, len(request.inputs), "options.top_k")
         fields = input_fields(request.inputs)
         results = await classify_inputs(self.rooms, views, request.inputs, fields, options, deadline)
         return pb.ClassifyResponse(results=results)
@@ -54,6 +65,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         async def classify(item: types_pb2.Input) -> list[pb.ClassifyResult]:
             # Found anew for every input: a collection may be deleted while the stream is open.
             views = self._views(config.collections, "config.collections")
+            options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
             return await classify_inputs(self.rooms, views, [item], ["input"], options, deadline)
 
         async def answer(given: Given) -> pb.StreamClassifyResponse:
@@ -68,7 +80,8 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         async with opened(self, requests) as config:
             options = Options.read(config.options, self.settings.max_labels, "config.options")
             await self.rooms.catalog.tracker.reach(options.min_revision, deadline)
-            self._views(config.collections, "config.collections")
+            views = self._views(config.collections, "config.collections")
+            options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
             async for response in answers(self, requests, answer):
                 yield response
 
@@ -80,6 +93,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         check_enum(request.mode, types_pb2.LabelMode.values(), "mode")
         top_k = request.top_k if request.HasField("top_k") else 5
         check_range(top_k, 1, self.settings.max_labels, "top_k")
+        check_entries(len(request.inputs), min(top_k, len(request.labels)), "top_k")
         backbone = self.rooms.backbones.find(request.backbone, "backbone")
         if request.mode == types_pb2.LABEL_MODE_INDEPENDENT and backbone.manifest.logit_bias is None:
             message = f"{backbone.name} has no logit bias, so no probability for a label by itself"
@@ -97,17 +111,18 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         check_range(top_k, 1, _MAX_NEIGHBORS, "top_k")
         await self.rooms.catalog.tracker.reach(request.min_revision, deadline)
         view = self._view(request.collection, "collection")
-        _check_labels(view, request.label_ids)
-        if request.domains:
-            check_count(request.domains, _MAX_DOMAINS, "domains")
+        check_entries(len(request.inputs), min(top_k, view.examples.at_most), "top_k")
+        wanted = _wanted(view, request)
         check_searchable(self.rooms, view, len(request.inputs), deadline)
         source = self.rooms.source_of(view)
         outcomes = await embed_all(source, request.inputs, input_fields(request.inputs), deadline)
         revision, asked = view.record.revision, time.monotonic()
         queries = good_vectors(outcomes, source.dimension)
-        wanted = Wanted(request.label_ids, request.domains) if request.label_ids or request.domains else None
         near = await search_all(self.rooms, view, queries, top_k, wanted)
-        found = [{"neighbors": evidence(view.record.id, neighbors)} for neighbors in near]
+        found, size = list[dict[str, Any]](), 0
+        for neighbors in near:
+            found.append({"neighbors": (messages := evidence(view.record.id, neighbors))})
+            check_answer_bytes(size := size + sum(one.ByteSize() for one in messages), "top_k")
         head_seconds = time.monotonic() - asked
         spent("head", asked, head_seconds)
         results = settle(pb.SearchResult, request.inputs, outcomes, found, started, head_seconds)
@@ -115,6 +130,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
 
     def _views(self, collections: Sequence[str], field: str) -> list[CollectionView]:
         check_count(collections, _MAX_COLLECTIONS, field)
+        check_distinct(collections, field)
         return [self._view(name, f"{field}[{position}]") for position, name in enumerate(collections)]
 
     def _view(self, name: str, field: str) -> CollectionView:
@@ -122,8 +138,18 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         return self.rooms.catalog.find(collection_id, field)
 
 
-def _check_labels(view: CollectionView, label_ids: Sequence[str]) -> None:
-    for position, label_id in enumerate(label_ids):
-        if label_id not in view.labels:
+def _wanted(view: CollectionView, request: pb.SearchRequest) -> Wanted | None:
+    """What a search is limited to; None: nothing. Raises RequestError."""
+    labels: set[str] = set()
+    if request.label_ids:
+        check_count(request.label_ids, _MAX_LABELS, "label_ids")
+    for position, label_id in enumerate(request.label_ids):
+        if (found := view.find_label(label_id)) is None:
             message = f"collection {view.record.id!r} has no label {label_id!r}"
             raise not_found("LABEL_NOT_FOUND", message, f"label_ids[{position}]")
+        labels.add(found)
+    if request.domains:
+        check_count(request.domains, _MAX_DOMAINS, "domains")
+    for position, domain in enumerate(request.domains):
+        check_length(domain, f"domains[{position}]")
+    return Wanted(labels, request.domains) if labels or request.domains else None

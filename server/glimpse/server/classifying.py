@@ -11,10 +11,18 @@ from glimpse.fewshot import Engine, Nearest, Policy, Terms, answer
 from glimpse.server.answer import classifications, complete, terms_of
 from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.caller import current
-from glimpse.server.checks import check_length, check_prompts, check_range
+from glimpse.server.checks import (
+    MAX_ENTRIES,
+    check_answer_bytes,
+    check_entries,
+    check_length,
+    check_prompts,
+    check_range,
+)
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import Embedded, embed_all
 from glimpse.server.errors import RequestError, invalid
+from glimpse.server.names import MAX_LABEL, normal
 from glimpse.server.naming import prompt_names
 from glimpse.server.neighborhood import check_searchable, look_around
 from glimpse.server.observing.stages import spent
@@ -49,6 +57,11 @@ class Options:
         check_length(given.domain, f"{field}.domain")
         return cls(top_k, evidence, given.min_revision, given.domain)
 
+    def check_size(self, views: Sequence[CollectionView], inputs: int, field: str, most: int = MAX_ENTRIES) -> None:
+        """Of the answer, before anything is embedded. Raises RequestError."""
+        each = sum(min(self.top_k, len(view.labels)) + min(self.evidence, view.examples.at_most) for view in views)
+        check_entries(inputs, each, field, most)
+
 
 async def classify_inputs(
     rooms: Rooms,
@@ -71,6 +84,7 @@ async def classify_inputs(
     good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
     asked = time.monotonic()
     found: list[list[pb.Classification]] = [[] for _ in good]
+    size = 0
     for view, source, key in zip(views, sources, keys, strict=True):
         embedded = by_pass[key]
         queries = good_vectors([embedded[i] for i in good], view.record.dimension)
@@ -84,6 +98,7 @@ async def classify_inputs(
         for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
             complete(classification, view, revision, neighbors)
             answers.append(classification)
+            check_answer_bytes(size := size + classification.ByteSize(), "options.top_k")
     spent("head", asked)
     fields_of = [{"classifications": answers} for answers in found]
     return settle(pb.ClassifyResult, inputs, outcomes, fields_of, started, time.monotonic() - asked)
@@ -142,7 +157,10 @@ async def zero_shot(
     terms = Terms(Policy(), backbone.prompt_scale, independent, manifest.logit_bias)
     queries = good_vectors(outcomes, manifest.dimension)
     said = answer(engine, queries, Nearest.none(len(queries)), terms, top_k)
-    found = [{"classification": one} for one in classifications(said)]
+    found, size = [], 0
+    for one in classifications(said):
+        found.append({"classification": one})
+        check_answer_bytes(size := size + one.ByteSize(), "top_k")
     spent("head", asked)
     return settle(pb.ZeroShotResult, request.inputs, outcomes, found, started, time.monotonic() - asked)
 
@@ -150,6 +168,7 @@ async def zero_shot(
 def _prompted(request: pb.ZeroShotRequest, templates: Sequence[str]) -> dict[str, list[str]]:
     """Label ids with their prompts, each set into every template. Raises RequestError."""
     labels: dict[str, list[str]] = {}
+    spellings: set[str] = set()
     for position, label in enumerate(request.labels):
         field = f"labels[{position}]"
         if not label.prompts and not label.label_id.strip():
@@ -158,8 +177,9 @@ def _prompted(request: pb.ZeroShotRequest, templates: Sequence[str]) -> dict[str
         check_length(label.label_id, f"{field}.label_id")
         prompts = label.prompts or [name_as_prompt(label.label_id)]
         label_id = label.label_id or prompts[0]
-        if label_id in labels:
+        if (kept := normal(label_id) if len(label_id) <= MAX_LABEL else label_id) in spellings:
             raise invalid("DUPLICATE_LABEL", f"label {label_id!r} is given twice", f"{field}.label_id")
+        spellings.add(kept)
         labels[label_id] = with_templates(prompts, templates)
     count = sum(max(1, len(label.prompts)) for label in request.labels)
     if count > _MAX_PROMPTS:

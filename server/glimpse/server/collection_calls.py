@@ -9,7 +9,8 @@ from glimpse.server import checks, names
 from glimpse.server.caller import current
 from glimpse.server.errors import RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.messages import collection_message
-from glimpse.server.resource_calls import ResourceCalls, page_of
+from glimpse.server.pages import page_of
+from glimpse.server.resource_calls import ResourceCalls
 from glimpse.server.rpc import Context, unary
 from glimpse.server.spaces import source_of_collection
 from glimpse.v1 import collection_service_pb2 as pb
@@ -37,7 +38,7 @@ class CollectionCalls(ResourceCalls):
             backbone.name,
             backbone.manifest.embedding_space,
             backbone.manifest.dimension,
-            given.display_name,
+            names.normal(given.display_name),
             names_as_prompts=given.names_as_prompts,
             keep_inputs=given.keep_inputs,
             label_mode=given.label_mode,
@@ -67,10 +68,9 @@ class CollectionCalls(ResourceCalls):
         after = names.page_after(request.page_token)
         may = current().may
         later = (view for view in self.catalog if view.record.id > after and may(view.record.id))
-        page, more = page_of(later, request.page_size)
+        page, more = page_of(map(collection_message, later), request.page_size)
         return pb.ListCollectionsResponse(
-            collections=[collection_message(view) for view in page],
-            next_page_token=names.page_token(page[-1].record.id) if more else "",
+            collections=page, next_page_token=names.page_token(names.last_segment(page[-1].name)) if more else ""
         )
 
     @unary
@@ -137,7 +137,9 @@ def _changes(given: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for path in paths:
         match path.split("."):
-            case ["display_name" | "names_as_prompts" | "keep_inputs" | "pinned_head"]:
+            case ["display_name"]:
+                changes[path] = names.normal(given.display_name)
+            case ["names_as_prompts" | "keep_inputs" | "pinned_head"]:
                 changes[path] = getattr(given, path)
             case ["policy"]:
                 changes |= policy

@@ -3,9 +3,12 @@
 A transaction holds the ledger's head, so that no other server writes meanwhile. The views are brought to that head,
 every write of the group is planned on them, all are committed, and then applied in order. Where a view must be built
 anew for that, the head is let go first: nobody else waits for it.
+
+A transaction that fails is undone, and its group is tried again in halves, so that only the write at fault fails.
 """
 
 import asyncio
+import logging
 from asyncio import Future
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -19,6 +22,7 @@ from glimpse.server.caller import current
 from glimpse.server.errors import exhausted
 from glimpse.server.plans import Apply, Coming, EnrollmentPlan, Outcome, Plan, Views
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 # Enrolments in one transaction; each is of up to some hundreds of examples.
 _MOST = 256
@@ -104,18 +108,7 @@ class Commits:
         while True:
             await self._arrived.wait()
             async with self._lock:
-                group = self._next()
-                try:
-                    await self._commit(group)
-                except asyncio.CancelledError:
-                    # Of something that a plan waited for; or of this, where the server closes.
-                    if (this := asyncio.current_task()) is None or this.cancelling():
-                        raise
-                    for write in group:
-                        _settle(write.future, LedgerUnavailable("the write was interrupted; send it again"))
-                except Exception as error:  # of the transaction: all of it is undone
-                    for write in group:
-                        _settle(write.future, error)
+                await self._commit_or_fail(self._next())
             if not self._waiting:
                 self._arrived.clear()
                 self._idle.set()
@@ -129,10 +122,34 @@ class Commits:
             group.append(self._waiting.popleft())
         return group
 
+    async def _commit_or_fail(self, group: list[_Write[Any]]) -> None:
+        """Commits a group; what goes wrong is the answer of each write of it."""
+        try:
+            await self._commit(group)
+        except asyncio.CancelledError:
+            # Of something that a plan waited for; or of this, where the server closes.
+            if (this := asyncio.current_task()) is None or this.cancelling():
+                raise
+            for write in group:
+                _settle(write.future, LedgerUnavailable("the write was interrupted; send it again"))
+        except Exception as error:  # of the transaction: all of it is undone
+            for write in group:
+                _settle(write.future, error)
+
     async def _commit(self, group: list[_Write[Any]]) -> None:
         if not group:
             return
-        committed = await self._transact(group)
+        try:
+            committed = await self._transact(group)
+        except LedgerUnavailable:  # of the database, not of a write
+            raise
+        except Exception as error:
+            if len(group) == 1:
+                raise
+            logger.warning("a transaction of %d enrolments failed; trying them in halves: %s", len(group), error)
+            for half in (group[: len(group) // 2], group[len(group) // 2 :]):
+                await self._commit_or_fail(half)
+            return
         failed: set[str] = set()
         for write, result in committed.outcomes:
             if isinstance(result, Exception):

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from itertools import islice
 
 from glimpse.server import names
 from glimpse.server.backbones import LoadedBackbone
@@ -10,6 +9,7 @@ from glimpse.server.checks import check_count
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import embed_all
 from glimpse.server.errors import RequestError
+from glimpse.server.pages import page_of
 from glimpse.server.results import Outcome, good_vectors, input_fields, settle
 from glimpse.server.rpc import Context, deadline_of, streaming, unary
 from glimpse.server.spaces import Source, source_of_backbone
@@ -65,13 +65,9 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     async def ListBackbones(self, request: pb.ListBackbonesRequest, context: Context) -> pb.ListBackbonesResponse:
         """The loaded backbones."""
         after = names.page_after(request.page_token)
-        size = names.page_size(request.page_size)
         later = (backbone for backbone in self.rooms.backbones if backbone.name > after)
-        page = list(islice(later, size + 1))
-        return pb.ListBackbonesResponse(
-            backbones=[_backbone(backbone) for backbone in page[:size]],
-            next_page_token=names.page_token(page[size - 1].name) if len(page) > size else "",
-        )
+        page, more = page_of(map(_backbone, later), request.page_size)
+        return pb.ListBackbonesResponse(backbones=page, next_page_token=names.page_token(page[-1].name) if more else "")
 
     @unary
     async def GetBackbone(self, request: pb.GetBackboneRequest, context: Context) -> pb.GetBackboneResponse:

@@ -20,6 +20,8 @@ class Item:
     """One example on its way: refused, or embedded as a record."""
 
     given: pb.NewExample
+    #: As the collection spells it, once it is checked.
+    label_id: str = ""
     refusal: RequestError | None = None
     embedded: Embedded | None = None
     record: ExampleRecord | None = None

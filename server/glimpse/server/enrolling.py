@@ -122,17 +122,18 @@ def _refuse_what_cannot_be(
         new, field = item.given, f"examples[{position}]"
         try:
             checks.check_length(new.input.id, f"{field}.input.id")
-            checks.check_label_id(new.label_id, f"{field}.label_id")
+            label_id = item.label_id or view.find_label(new.label_id)
+            item.label_id = label_id = label_id or checks.check_label_id(new.label_id, f"{field}.label_id")
             checks.check_length(new.domain, f"{field}.domain")
             checks.check_metadata(new.metadata, f"{field}.metadata")
-            if new.label_id not in view.labels and new.label_id not in new_labels:
-                _check_may_create(view, request, new.label_id, f"{field}.label_id")
-                if new.label_id not in coming.labels[name]:
+            if label_id not in view.labels and label_id not in new_labels:
+                _check_may_create(view, request, label_id, f"{field}.label_id")
+                if label_id not in coming.labels[name]:
                     if label_count >= rooms.settings.max_labels:
                         told = f"{label_count} labels are the most a collection takes"
                         raise exhausted("TOO_MANY_LABELS", told).at(f"{field}.label_id")
                     label_count += 1
-                new_labels.add(new.label_id)
+                new_labels.add(label_id)
             if count >= rooms.settings.max_examples:
                 raise exhausted("TOO_MANY_EXAMPLES", f"a collection takes {rooms.settings.max_examples}")
             count += 1
@@ -162,7 +163,7 @@ async def _embed(rooms: Rooms, view: CollectionView, items: Sequence[Item], dead
             item.refusal = outcome
         else:
             item.embedded = outcome
-            item.record = _record(item.given, outcome, source.embedding_space)
+            item.record = _record(item, outcome, source.embedding_space)
 
 
 def _contents(items: Sequence[Item]) -> dict[str, bytes]:
@@ -180,12 +181,13 @@ def _content(given: types_pb2.Input) -> bytes:
     return given.vector.data
 
 
-def _record(new: pb.NewExample, embedded: Embedded, space: str) -> ExampleRecord:
+def _record(item: Item, embedded: Embedded, space: str) -> ExampleRecord:
+    new = item.given
     kind = new.input.WhichOneof("content")
     content = _content(new.input)
     return ExampleRecord(
         id=secrets.token_hex(8),
-        label_id=new.label_id,
+        label_id=item.label_id,
         content_digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
         modality=MODALITIES[kind],
         vector=embedded.vector.astype("<f4").tobytes(),

@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 
 from glimpse.backbone import InputError
 from glimpse.index import IndexFolderError
-from glimpse.ledger import AlreadyExists, LedgerError, LedgerUnavailable, NotFound, RequestIdReused
+from glimpse.ledger import AlreadyExists, LedgerError, LedgerUnavailable, NotFound, RequestIdReused, UnstorableText
 from glimpse.server.observing.call import REQUEST_ID, current
 from glimpse.v1 import types_pb2
 
@@ -25,7 +25,7 @@ Code = grpc.StatusCode
 DOMAIN = "glimpse"
 # When a ledger that cannot be had may be asked again.
 _LEDGER_BACK_SECONDS = 1.0
-# Characters of a call's message.
+# Characters of a message, of a call or of one item.
 _LONGEST = 300
 
 
@@ -82,6 +82,7 @@ _TABLE: tuple[tuple[type[Exception], grpc.StatusCode, str], ...] = (
     (RequestIdReused, Code.INVALID_ARGUMENT, "REQUEST_ID_REUSED"),
     (AlreadyExists, Code.ALREADY_EXISTS, "ALREADY_EXISTS"),
     (NotFound, Code.NOT_FOUND, "NOT_FOUND"),
+    (UnstorableText, Code.INVALID_ARGUMENT, "INVALID_CHARACTER"),
     (LedgerError, Code.INTERNAL, "LEDGER_ERROR"),
 )
 
@@ -109,20 +110,25 @@ def item_status(error: RequestError) -> types_pb2.ItemStatus:
     return types_pb2.ItemStatus(
         code=error.code.value[0],
         reason=error.reason,
-        field=error.field,
-        message=error.message,
+        field=_clipped(error.field),
+        message=_clipped(error.message),
         retry_delay_ms=0 if error.retry_delay is None else max(1, round(error.retry_delay * 1000)),
     )
+
+
+def _clipped(text: str) -> str:
+    """A text that may repeat what a caller sent, whatever the length of that."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def call_status(error: RequestError) -> grpc.Status:
     """The refusal as the status of a call, with google.rpc details."""
     # It travels three times, percent-encoded once, and clients drop headers of more than a few kilobytes.
-    message = error.message if len(error.message) <= _LONGEST else f"{error.message[:_LONGEST]}…"
+    message = _clipped(error.message)
     details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field[:_LONGEST], description=message, reason=error.reason
+            field=_clipped(error.field), description=message, reason=error.reason
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if error.retry_delay is not None:

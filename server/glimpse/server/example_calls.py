@@ -1,24 +1,28 @@
 """CollectionService's calls on examples."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
 import numpy as np
 
+from glimpse.index import Ids
 from glimpse.ledger import ExampleRecord, Ledger, NotFound, Writer
 from glimpse.server import names
 from glimpse.server.attachment import Attachment
 from glimpse.server.enrolling import enroll
 from glimpse.server.errors import invalid, not_found
 from glimpse.server.messages import example_message
+from glimpse.server.pages import Page
 from glimpse.server.resource_calls import ResourceCalls
 from glimpse.server.rpc import Context, deadline_of, unary
 from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
 
 T = TypeVar("T")
+# Examples that are read at a time: their metadata may have a quarter of a megabyte each.
+_AT_ONCE = 32
 
 
 class ExampleCalls(ResourceCalls):
@@ -64,38 +68,40 @@ class ExampleCalls(ResourceCalls):
     async def ListExamples(self, request: pb.ListExamplesRequest, context: Context) -> pb.ListExamplesResponse:
         """The examples of a collection, oldest first; then the rows of its index."""
         view = self.view(request.parent, "parent")
-        label_id = request.label_id or None
-        if label_id is not None and label_id not in view.labels:
-            raise not_found("LABEL_NOT_FOUND", f"there is no label {label_id!r}", "label_id")
-        place, size = _Place.read(request.page_token, view), names.page_size(request.page_size)
+        label_id = view.find_label(request.label_id) if request.label_id else None
+        if request.label_id and label_id is None:
+            message = f"collection {view.record.id!r} has no label {request.label_id!r}"
+            raise not_found("LABEL_NOT_FOUND", message, "label_id")
+        place, most = _Place.read(request.page_token, view), names.page_size(request.page_size)
         while True:
-            below = view.examples.attachment
-            records, space = await self._page(view, place, size + 1, label_id)
+            below, page = view.examples.attachment, Page[ExampleRecord](most)
+            space = await self._fill(page, view, place, label_id, vectors=request.include_vector)
             if view.examples.attachment is below:
                 break
             # What was enrolled is in the index now: the same page, there.
             place = _Place.read(request.page_token, view)
         space = space if request.include_vector else ""
-        more = len(records) > size
         return pb.ListExamplesResponse(
-            examples=[example_message(view.record.id, record, space) for record in records[:size]],
-            next_page_token=_Place.token(records[size - 1], below) if more else "",
+            examples=[example_message(view.record.id, record, space) for record in page.items],
+            next_page_token=_Place.token(page.items[-1], below) if page.more else "",
         )
 
-    async def _page(
-        self, view: CollectionView, place: "_Place", limit: int, label: str | None
-    ) -> tuple[list[ExampleRecord], str]:
-        below, records = view.examples.attachment, list[ExampleRecord]()
-        collection_id, space = view.record.id, view.record.embedding_space
+    async def _fill(
+        self, page: Page[ExampleRecord], view: CollectionView, place: "_Place", label: str | None, *, vectors: bool
+    ) -> str:
+        """Fills a page with examples from a place on; returns their embedding space."""
+        below, collection_id, space = view.examples.attachment, view.record.id, view.record.embedding_space
+
+        def enrolled(ledger: Ledger) -> None:
+            asked = {"after": place.after, "limit": page.most + 1, "label_id": label, "ahead": _AT_ONCE}
+            page.fill((one, _size(one, vectors=vectors)) for one in ledger.examples(collection_id, **asked))
+
         if place.row is None:
-            records, space = await self._read(
-                view,
-                lambda ledger: list(ledger.examples(collection_id, after=place.after, limit=limit, label_id=label)),
-            )
-        if below and len(records) < limit:
-            some = below.page(-1 if place.row is None else place.row, limit - len(records), label)
-            records += await asyncio.to_thread(below.records, some)
-        return records, space
+            _, space = await self._read(view, enrolled)
+        if below and not page.more:
+            rows = below.page(-1 if place.row is None else place.row, page.most + 1 - len(page.items), label)
+            await asyncio.to_thread(page.fill, _rows(below, rows, vectors=vectors))
+        return space
 
     @unary
     async def DeleteExample(self, request: pb.DeleteExampleRequest, context: Context) -> pb.DeleteExampleResponse:
@@ -140,6 +146,19 @@ class _Place:
         if below is None or last.sequence < below.first:
             return names.page_token(str(last.sequence))
         return names.page_token(f"{below.record.digest[:16]}.{last.sequence - below.first}")
+
+
+def _rows(below: Attachment, rows: Ids, *, vectors: bool) -> Iterator[tuple[ExampleRecord, int]]:
+    """Rows of an index as examples, read a few at a time, with their sizes."""
+    for start in range(0, len(rows), _AT_ONCE):
+        yield from ((one, _size(one, vectors=vectors)) for one in below.records(rows[start : start + _AT_ONCE]))
+
+
+def _size(record: ExampleRecord, *, vectors: bool) -> int:
+    """About the bytes of an example in a list."""
+    metadata = (text for pair in record.metadata.items() for text in pair)
+    texts = (record.id, record.label_id, record.content_digest, record.domain, *metadata)
+    return sum(len(text.encode()) + 4 for text in texts) + (len(record.vector) if vectors else 0)
 
 
 def _row(view: CollectionView, example_id: str) -> int | None:

@@ -35,6 +35,11 @@ class Holdings:
         return len(self._enrolled) + (self.attachment.count if self.attachment else 0)
 
     @property
+    def at_most(self) -> int:
+        """How many there are, deleted rows of the index below counted in: these take time to leave out."""
+        return len(self._enrolled) + (len(self.attachment.dead) if self.attachment else 0)
+
+    @property
     def enrolled(self) -> int:
         """How many are no rows of the index below."""
         return len(self._enrolled)

@@ -41,6 +41,7 @@ class IndexCalls(ResourceCalls):
                 message = f"collection {view.record.id!r} is changing its backbone; end that migration first"
                 raise failed_precondition("MIGRATION_EXISTS", message, "collection")
             self.rooms.indexes.check_there(index_id, "index")
+            _check_spelling(view, opened)
             if len(view.labels.keys() | set(opened.labels)) > self.settings.max_labels:
                 raise exhausted("TOO_MANY_LABELS", f"a collection takes {self.settings.max_labels}").at("index")
             return lambda writer: writer.attach(view.record.id, opened.record, labels)
@@ -91,6 +92,19 @@ class IndexCalls(ResourceCalls):
             running.add_done_callback(lambda _: self.rooms.compactions.pop(view))
         revision = await asyncio.shield(running)
         return pb.CompactIndexResponse(collection=collection_message(view), revision=revision)
+
+
+def _check_spelling(view: CollectionView, opened: Attachment) -> None:
+    """Raises RequestError where a label of an index is another spelling of one that is there, or in the index."""
+    mine: dict[str, str] = {}
+    for label in opened.labels:
+        found = view.find_label(label) or mine.setdefault(names.normal(label), label)
+        if found != label:
+            message = (
+                f"label {label!r} of the index is another spelling of label {found!r} (Unicode form, or spaces at its "
+                "ends); build the index again with one spelling"
+            )
+            raise failed_precondition("INDEX_UNUSABLE", message, "index")
 
 
 def _attachment(view: CollectionView) -> Attachment:

@@ -19,6 +19,7 @@ from glimpse.v1 import types_pb2
 
 #: Of each label: how many rows it has, (C,), and their sums, (C, d).
 Sums = tuple[Floats, Floats]
+_LONGEST = 128
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -33,7 +34,9 @@ class Indexes:
     def path(self, index_id: str, field: str) -> Path:
         """An index's folder, whether it is there or not. Raises RequestError."""
         if not _ID.fullmatch(index_id):
-            message = f"{index_id!r}: letters, digits, `.`, `_` and `-`, 1 to 128, no `.` or `-` first"
+            right = re.sub(r"[^A-Za-z0-9_.-]+", "-", index_id).strip("-.")[:_LONGEST]
+            hint = f"; {right!r} would do" if right else ""
+            message = f"{index_id!r}: letters, digits, `.`, `_` and `-`, 1 to {_LONGEST}, no `.` or `-` first{hint}"
             raise invalid("INVALID_ID", message, field)
         return self.folder / index_id
 

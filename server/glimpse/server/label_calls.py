@@ -10,8 +10,9 @@ from glimpse.server import checks, names
 from glimpse.server.caller import current
 from glimpse.server.errors import already_exists, exhausted, failed_precondition, invalid
 from glimpse.server.messages import label_message
+from glimpse.server.pages import page_of
 from glimpse.server.prompts import prompt_directions
-from glimpse.server.resource_calls import ResourceCalls, page_of
+from glimpse.server.resource_calls import ResourceCalls
 from glimpse.server.rpc import Context, deadline_of, unary
 from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as pb
@@ -23,16 +24,16 @@ class LabelCalls(ResourceCalls):
     @unary
     async def CreateLabel(self, request: pb.CreateLabelRequest, context: Context) -> pb.CreateLabelResponse:
         """A new label."""
-        view, label_id = self.view(request.parent, "parent"), request.label_id
-        checks.check_label_id(label_id, "label_id")
+        view = self.view(request.parent, "parent")
+        label_id = checks.check_label_id(request.label_id, "label_id")
         described = await self._described(view, request, ("display_name", "prompts"), context)
         checks.check_enum(request.label.role, pb.LabelRole.values(), "label.role")
         record = LabelRecord(label_id, role=request.label.role, **described)
 
         def plan() -> Callable[[Writer], tuple[LabelRecord, int]]:
             self.catalog.check_current(view, "parent")
-            if label_id in view.labels:
-                raise already_exists("LABEL_EXISTS", f"label {label_id!r} exists in {view.record.id!r}", "label_id")
+            if found := view.find_label(label_id):
+                raise already_exists("LABEL_EXISTS", f"label {found!r} exists in {view.record.id!r}", "label_id")
             if len(view.labels) >= self.settings.max_labels:
                 raise exhausted("TOO_MANY_LABELS", f"{len(view.labels)} labels are the most a collection takes")
             return lambda writer: writer.create_label(view.record.id, record)
@@ -51,10 +52,10 @@ class LabelCalls(ResourceCalls):
         """The labels of a collection, by id."""
         view = self.view(request.parent, "parent")
         after = names.page_after(request.page_token)
-        page, more = page_of((label for label in sorted(view.labels) if label > after), request.page_size)
+        later = (label for label in sorted(view.labels) if label > after)
+        page, more = page_of((label_message(view, label) for label in later), request.page_size)
         return pb.ListLabelsResponse(
-            labels=[label_message(view, label) for label in page],
-            next_page_token=names.page_token(page[-1]) if more else "",
+            labels=page, next_page_token=names.page_token(names.last_segment(page[-1].name)) if more else ""
         )
 
     @unary
@@ -105,14 +106,15 @@ class LabelCalls(ResourceCalls):
         given, fields = request.label, dict[str, Any]()
         if "display_name" in paths:
             checks.check_length(given.display_name, "label.display_name")
-            fields["display_name"] = given.display_name
+            fields["display_name"] = names.normal(given.display_name)
         if "prompts" in paths:
             checks.check_prompts(given.prompts, "label.prompts")
-            fields |= {"prompts": tuple(given.prompts), "prompt_vector": None}
-            if given.prompts:
+            prompts = tuple(map(names.normal, given.prompts))
+            fields |= {"prompts": prompts, "prompt_vector": None}
+            if prompts:
                 source, deadline, caller = self.rooms.source_of(view), deadline_of(context), current()
                 spend = partial(caller.spend_texts, message=request)
-                [direction] = await prompt_directions(source, [given.prompts], ["label.prompts"], deadline, spend)
+                [direction] = await prompt_directions(source, [prompts], ["label.prompts"], deadline, spend)
                 fields["prompt_vector"] = direction.astype("<f4").tobytes()
         return fields
 

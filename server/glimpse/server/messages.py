@@ -53,6 +53,7 @@ def _attached(attachment: Attachment) -> pb.AttachedIndex:
         factory=attachment.index.manifest.index.factory,
         vector_count=count,
         deleted_count=count - attachment.count,
+        unlabeled_count=attachment.unlabeled_count,
     )
 
 

@@ -1,14 +1,24 @@
-"""Resource names and page tokens."""
+"""Resource names, the spelling of ids, and page tokens."""
 
 import base64
 import binascii
+import re
+import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 
 from glimpse.server.errors import invalid
 
+# Characters of a resource name. An example of an index is named by its path, percent-encoded: 3 x 4,096, and the rest.
+_LONGEST_NAME, _LONGEST_EXAMPLE = 512, 16_384
+# Characters of a page token: the longest key is a label's id, 128 characters of 4 bytes each, in base64.
+_LONGEST_TOKEN = 1_024
 # Of a sequence number in a page token: what fits 63 bits.
 _MAX_DIGITS = 18
+# Combining marks in a row up to which a text is "stream-safe" (UAX #15): normalising more takes quadratic time.
+_MOST_MARKS = 30
+_MAX_COLLECTION = 63
+#: Characters of a label's id.
+MAX_LABEL = 128
 
 
 def collection_name(collection_id: str) -> str:
@@ -31,16 +41,27 @@ def index_name(index_id: str) -> str:
     return f"indexes/{index_id}"
 
 
+def last_segment(name: str) -> str:
+    """The id at the end of a resource name."""
+    return name.rpartition("/")[2]
+
+
 def parse_name(name: str, pattern: str, field: str) -> Sequence[str]:
     """The ids in a resource name; `pattern` is e.g. `collections/*/labels/*`. Raises RequestError."""
+    longest = _LONGEST_EXAMPLE if pattern.endswith("/examples/*") else _LONGEST_NAME
+    if len(name) > longest:
+        raise invalid("TOO_LONG", f"a name of {len(name)} characters; at most {longest}", field)
     if (ids := _ids(name, pattern)) is None:
         shape = pattern.replace("*", "{id}")
-        raise invalid("INVALID_NAME", f"{name!r} is not a name of the form {shape}", field)
+        hint = f"; write {pattern.replace('*', name)!r}" if _is_bare_id(name, pattern) else ""
+        raise invalid("INVALID_NAME", f"{name!r} is not a name of the form {shape}{hint}", field)
     return ids
 
 
-# The same few names come with every call.
-@lru_cache(4096)
+def _is_bare_id(name: str, pattern: str) -> bool:
+    return pattern.count("*") == 1 and bool(name) and "/" not in name
+
+
 def _ids(name: str, pattern: str) -> tuple[str, ...] | None:
     given, wanted = name.split("/"), pattern.split("/")
     if len(given) != len(wanted):
@@ -49,6 +70,33 @@ def _ids(name: str, pattern: str) -> tuple[str, ...] | None:
     if not all(part if want == "*" else part == want for part, want in pairs):
         return None
     return tuple(part for part, want in pairs if want == "*")
+
+
+def normal(text: str) -> str:
+    """A text in Unicode's form NFC, without spaces at its ends, so that two spellings of one name are one.
+
+    A text with more than 30 combining marks in a row keeps its form.
+    """
+    text = text.strip()
+    return text if text.isascii() or _has_many_marks(text) else unicodedata.normalize("NFC", text)
+
+
+def _has_many_marks(text: str) -> bool:
+    run = 0
+    for character in text:
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run > _MOST_MARKS:
+            return True
+    return False
+
+
+def suggested_id(text: str, longest: int = _MAX_COLLECTION) -> str:
+    """The collection id that is nearest to a text: lower-case letters, digits and hyphens. Empty: nothing is left."""
+    letters = unicodedata.normalize("NFKD", text[:longest].strip().lower()).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")
+    if plain and not plain[0].isalpha():
+        plain = f"c-{plain}"
+    return plain[:longest].rstrip("-")
 
 
 def page_size(asked: int) -> int:
@@ -65,6 +113,8 @@ def page_token(after: str) -> str:
 
 def page_after(token: str) -> str:
     """The key a token stands for; empty for the first page. Raises RequestError."""
+    if len(token) > _LONGEST_TOKEN:
+        raise invalid("INVALID_PAGE_TOKEN", "not a page token of this service", "page_token")
     try:
         return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:

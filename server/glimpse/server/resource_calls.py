@@ -1,15 +1,9 @@
-"""What the calls on collections, labels and examples share: finding what a name names, and pages of lists."""
-
-from collections.abc import Iterable
-from itertools import islice
-from typing import TypeVar
+"""What the calls on collections, labels and examples share: finding what a name names."""
 
 from glimpse.server import names
 from glimpse.server.context import Rooms
 from glimpse.server.errors import not_found
 from glimpse.server.view import CollectionView
-
-T = TypeVar("T")
 
 
 class ResourceCalls:
@@ -32,8 +26,9 @@ class ResourceCalls:
         """The id of the label of a resource name, and its collection."""
         collection_id, label_id = names.parse_name(name, "collections/*/labels/*", field)
         view = self.catalog.find(collection_id, field)
-        self.check_label(view, label_id, field)
-        return view, label_id
+        found = view.find_label(label_id) or label_id
+        self.check_label(view, found, field)
+        return view, found
 
     def check_label(self, view: CollectionView, label_id: str, field: str) -> None:
         """A label that is there, in a collection that is there."""
@@ -55,10 +50,3 @@ class ResourceCalls:
         if view.examples.find(example_id) is None:
             message = f"collection {view.record.id!r} has no example {example_id!r}"
             raise not_found("EXAMPLE_NOT_FOUND", message, "name")
-
-
-def page_of(items: Iterable[T], asked: int) -> tuple[list[T], bool]:
-    """The first page of items, and whether there are more."""
-    size = names.page_size(asked)
-    page = list(islice(items, size + 1))
-    return page[:size], len(page) > size

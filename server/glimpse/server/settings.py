@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -103,6 +103,15 @@ class Settings(BaseSettings):
     ] = 300.0
     snapshot_examples: Annotated[int, Field(ge=1, description="of smaller collections there are none")] = 10_000
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_encodable(cls, value: Any) -> Any:
+        """Refuses what is not UTF-8: it can be neither sent to a database nor logged."""
+        for one in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(one, str | Path) and any("\ud800" <= character <= "\udfff" for character in str(one)):
+                raise ValueError("has bytes that are not UTF-8; give the file or folder another name")
+        return value
+
     @property
     def ledger_url(self) -> str:
         """The ledger's, whether it was given or not."""
@@ -143,8 +152,10 @@ def _problem(error: Any, flags: Mapping[str, Any], config: Path | None) -> str:
     if flags.get(name) is None:
         there = variable in map(str.upper, os.environ)  # in any case, as pydantic reads them
         name = variable if there else f"{config}: {name}"
-    value = "" if error["loc"][0] in _URLS else f"{error['input']!r} "
-    return f"{name}: {value}{error['msg'].removeprefix('Input ').partition(', unable to')[0]}"
+    given = str(error["input"]) if isinstance(error["input"], Path) else error["input"]
+    value = "" if error["loc"][0] in _URLS else f"{given!r} "
+    message = error["msg"].removeprefix("Input ").removeprefix("Value error, ").partition(", unable to")[0]
+    return f"{name}: {value}{message}"
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from glimpse.server.columns import Columns
 from glimpse.server.errors import RequestError
 from glimpse.server.gallery import Gallery
 from glimpse.server.holdings import Holdings
+from glimpse.server.names import MAX_LABEL, normal
 from glimpse.server.role_indexes import RoleIndexes
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
@@ -50,6 +51,8 @@ class CollectionView:
         """`changed` is told of what a fit of the examples would see."""
         self.record = record
         self.labels: dict[str, LabelRecord] = {}
+        #: The ids that are not in their normal form, as older servers took them, by that form.
+        self._respelled: dict[str, str] = {}
         self.engine = Engine(record.dimension)
         self.indexes = RoleIndexes(record.dimension)
         self.examples = Holdings(contents=self.independent)
@@ -120,9 +123,18 @@ class CollectionView:
         self.gallery.put(self.engine, [label_id])
         self._changed(self)
 
+    def find_label(self, text: str) -> str | None:
+        """The id of the label that a text names, however that is spelled in Unicode; None: there is none."""
+        if text in self.labels:
+            return text
+        kept = normal(text) if len(text) <= MAX_LABEL else text
+        return kept if kept in self.labels else self._respelled.get(kept)
+
     def put_label(self, label: LabelRecord) -> None:
         """Adds a label or replaces it with its changed self."""
         self.labels[label.id] = label
+        if (kept := normal(label.id)) != label.id:
+            self._respelled[kept] = label.id
         vector = label.prompt_vector
         if can_answer(label) and (vector is not None or self.engine.answers(label.id)):
             self._set_text(label.id, None if vector is None else np.frombuffer(vector, "<f4"))
@@ -131,6 +143,7 @@ class CollectionView:
         """Removes a label and its examples."""
         index, gone = self.index_of(label_id), self.examples.forget_label(label_id)
         label = self.labels.pop(label_id)
+        self._respelled.pop(normal(label_id), None)
         if len(gone):
             index.remove(gone)
         if can_answer(label):

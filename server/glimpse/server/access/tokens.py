@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Self, TypeVar
 
 import jwt
@@ -30,6 +31,8 @@ _LEEWAY_SECONDS = 30
 # Subjects whose use of their limits is remembered, and tokens that were verified.
 _REMEMBERED = 10_000
 _OURS = "glimpse:"
+# What a token may say that is remembered with it: characters of its subject, and scopes.
+_LONGEST_SUBJECT, _MOST_GRANTS = 256, 100
 K = TypeVar("K")
 T = TypeVar("T")
 
@@ -82,10 +85,12 @@ class Tokens:
         return known.caller
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
-        subject = claims["sub"]
+        subject = _subject(claims["sub"])
         meter = self._meters.get(subject) or Meter(self._limits)
         _remember(self._meters, subject, meter)
-        grants = tuple(_grants(claims.get("scope")))
+        grants = tuple(islice(_grants(claims.get("scope")), _MOST_GRANTS + 1))
+        if len(grants) > _MOST_GRANTS:
+            raise unknown(f"the token has more than {_MOST_GRANTS} scopes of glimpse; use patterns such as `birds-*`")
         return Caller(f"jwt:{subject}", grants, meter, partial(_check, _moment(claims["exp"])))
 
     def _claims(self, token: str, key: PyJWK) -> dict[str, Any]:
@@ -108,6 +113,13 @@ def _remember(among: OrderedDict[K, T], name: K, what: T) -> None:
     among.move_to_end(name)
     if len(among) > _REMEMBERED:
         among.popitem(last=False)
+
+
+def _subject(claim: str) -> str:
+    """Raises RequestError where it cannot name a caller: it is stored with every change and stands in the log."""
+    if len(claim) > _LONGEST_SUBJECT or not claim.isprintable():
+        raise unknown(f"the token's `sub` is not of at most {_LONGEST_SUBJECT} printable characters")
+    return claim
 
 
 def _moment(claim: object) -> int:

@@ -10,6 +10,8 @@ from glimpse.v1 import collection_service_pb2
 logger = logging.getLogger("glimpse.audit")
 # Of the things that one call wrote.
 _MOST_SUBJECTS = 20
+# Characters of a name in a request that is read for it: more than any name has.
+_LONGEST_NAME = 1_024
 
 _SERVICE = collection_service_pb2.DESCRIPTOR.services_by_name["CollectionService"]
 #: Calls that only read, though they say as of which revision.
@@ -70,5 +72,5 @@ def _names(request: Any) -> list[str]:
         value = getattr(request, field, "")
         value = getattr(value, "name", "") if isinstance(value, Message) else value
         if value:
-            found.append(str(value))
+            found.append(str(value)[:_LONGEST_NAME])
     return found

@@ -78,7 +78,8 @@ def _watched(handler: Any, watch: Callable[[Context], Watch]) -> Any:
     async def answer(request: Any, context: Context) -> Any:
         with watch(context) as watching:
             watching.request = request
-            watching.response = response = await one(request, context)
+            del request  # see Watch.__exit__
+            watching.response = response = await one(watching.request, context)
             watching.count_refusals(response)
         return response
 

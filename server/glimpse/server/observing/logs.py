@@ -10,17 +10,39 @@ from glimpse.server.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+# Characters of a message, and of a line of a traceback.
+_LONGEST = 4_096
+# Starts every further line of a record, so that no line of a traceback can pass for a record of its own.
+_CONTINUED = "\n  | "
+
+
+def escaped(text: str) -> str:
+    """A text on one line: every character that is not printable becomes a Python escape such as `\\n` or `\\u202e`.
+
+    Names, messages and addresses in the log come from outside. A line break in them would forge a line; a control
+    character would drive the reader's terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
 
 class TextFormatter(logging.Formatter):
-    """A line, and at its end the id of the request that it is about."""
+    """A line, and at its end the id of the request that it is about; a traceback follows on lines that begin with `|`.
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s%(about)s")
+    Escapes everything here, so that no caller of a logger has to remember it.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        record.about = f" [{call.request_id}]" if (call := current()) else ""
-        return super().format(record)
+        """The record as text."""
+        about = f" [{call.request_id}]" if (call := current()) else ""
+        message = escaped(_clipped(record.getMessage()))
+        lines = [f"{self.formatTime(record)} {record.levelname} {record.name}: {message}{about}"]
+        if record.exc_info:
+            lines += map(escaped, _lines(self.formatException(record.exc_info)))
+        if record.stack_info:
+            lines += map(escaped, _lines(record.stack_info))
+        return _CONTINUED.join(lines)
 
 
 class JsonFormatter(logging.Formatter):
@@ -32,7 +54,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _clipped(record.getMessage()),
         }
         if call := current():
             told |= {"request_id": call.request_id, "rpc": call.rpc}
@@ -40,8 +62,26 @@ class JsonFormatter(logging.Formatter):
                 told["trace_id"] = call.trace_id
         told |= getattr(record, "fields", {})
         if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+            told["exception"] = "\n".join(_lines(self.formatException(record.exc_info)))
+        line = json.dumps(told, ensure_ascii=False, default=str)
+        return line if line.isprintable() else "".join(map(_in_json, line))
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+
+
+def _lines(text: str) -> list[str]:
+    return [_clipped(line) for line in text.splitlines()]
+
+
+def _in_json(one: str) -> str:
+    """A character of a JSON line, escaped where it is not printable."""
+    if one.isprintable():
+        return one
+    if "\ud800" <= one <= "\udfff":  # half of a character: JSON has an escape for it that many readers refuse
+        return f"\\\\u{ord(one):04x}"
+    return json.dumps(one)[1:-1]
 
 
 def last_word(error: Exception) -> str:

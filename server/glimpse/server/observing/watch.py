@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+import traceback
 from types import TracebackType
 from typing import Any
 
@@ -53,6 +54,11 @@ class Watch:
         tell(self._call, code, reason, seconds, self._figures, self._span, self._peer)
         if audit.is_write(self._call.rpc):
             self._audit(code, reason)
+        # gRPC keeps the error of a call that was aborted in its context, and the error's frames keep the context: a
+        # circle, with the request in it, until the garbage collector comes round.
+        self.request = None
+        if error is not None:
+            traceback.clear_frames(error.__traceback__)
 
     def count_refusals(self, response: Any) -> None:
         """Of an answer that is sent, or one of a stream's: each input that it refuses by itself."""
