@@ -135,7 +135,7 @@ async def test_a_socket_is_taken_from_the_dead_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("listen", ["localhost", "http://127.0.0.1:50051", "127.0.0.1:50051/"])
 def test_a_server_is_told_what_an_address_is(listen: str) -> None:
-    with pytest.raises(SettingsError, match="is neither HOST:PORT, such as 127.0.0.1:50051, nor unix:PATH"):
+    with pytest.raises(SettingsError, match="is neither HOST:PORT, such as"):
         credentials_of(load_settings(listen=listen))
 
 
