@@ -1,16 +1,18 @@
 """The asyncio client."""
 # ruff: noqa: ASYNC109  (a timeout here covers retries and is what the server is told)
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
 from glimpse.client import _input_requests as requests
-from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, SearchResult
+from glimpse.client._answers import EmbedResult, SearchResult
 from glimpse.client._async_migrations import AsyncMigrationMethods
 from glimpse.client._async_resources import AsyncResourceMethods
+from glimpse.client._classification import ClassifyResult
+from glimpse.client._enrollment import Enrollment
 from glimpse.client._enums import LabelMode
 from glimpse.client._input_requests import Collections, Labels
 from glimpse.client._inputs import AnyInput, NewExample
-from glimpse.client._names import CollectionRef
+from glimpse.client._names import CollectionRef, Names
 
 
 class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
@@ -51,11 +53,15 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
         create_labels: bool = False,
         request_id: str = "",
         measure_accuracy: bool = False,
+        raise_on_failure: bool = True,
         timeout: float | None = None,
     ) -> Enrollment:
         """As Client.enroll."""
         call = requests.enroll(collection, examples, create_labels, request_id, measure_accuracy)
-        return requests.enrollment(await self._run(call, timeout))
+        enrollment = requests.enrollment(await self._run(call, timeout))
+        if raise_on_failure:
+            enrollment.raise_for_errors()
+        return enrollment
 
     async def classify(
         self,
@@ -109,8 +115,8 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
         inputs: Iterable[AnyInput],
         *,
         top_k: int | None = None,
-        labels: Sequence[str] = (),
-        domains: Sequence[str] = (),
+        labels: Names = (),
+        domains: Names = (),
         min_revision: int = 0,
         timeout: float | None = None,
     ) -> list[SearchResult]:

@@ -131,8 +131,8 @@ class AsyncCore:
         call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=traced(self._metadata))
         try:
             async for response in call:
-                (given, prepared), position = backlog.answer()
-                steps = stream.settle(given, prepared, response.result, position, self._session(None))
+                item, position = backlog.answer()
+                steps = stream.settle(item, response.result, position, self._session(None))
                 yield await self._drive(steps)
         finally:
             call.cancel()

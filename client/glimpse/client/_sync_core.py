@@ -143,8 +143,8 @@ class SyncCore:
         call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=traced(self._metadata))
         try:
             for response in call:
-                (given, prepared), position = backlog.answer()
-                steps = stream.settle(given, prepared, response.result, position, self._session(None))
+                item, position = backlog.answer()
+                steps = stream.settle(item, response.result, position, self._session(None))
                 yield self._drive(steps)
         finally:
             call.cancel()
