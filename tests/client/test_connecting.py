@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -85,7 +86,7 @@ def stream_async(address: str) -> None:
 
 async def test_a_client_that_was_never_answered_fails_within_three_seconds(silent: str, free: str) -> None:
     calls = [
-        asyncio.to_thread(seconds_until, Unavailable, lambda call=call, address=address: call(address))
+        asyncio.to_thread(seconds_until, Unavailable, partial(call, address))
         for call in (classify, stream, classify_async, stream_async)
         for address in (silent, free)
     ]

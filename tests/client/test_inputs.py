@@ -124,7 +124,7 @@ def test_pictures_in_memory_are_sent(client: Client, script: Script, tmp_path: P
     for image in sent:
         np.testing.assert_array_equal(decoded(image), PIXELS)
     with (tmp_path / "x.png").open("r", encoding="latin-1") as text, pytest.raises(TypeError, match="'rb'"):
-        client.embed([text])
+        client.embed([text])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "F"])

@@ -19,7 +19,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def security(address: str = "127.0.0.1:1", **given: object) -> Security:
-    names = ("credentials", "api_key", "tls", "tls_ca", "tls_cert", "tls_key", "insecure")
+    names: tuple[str, ...] = ("credentials", "api_key", "tls", "tls_ca", "tls_cert", "tls_key", "insecure")
     names += ("metadata",) if "metadata" in given else ()
     return Security.of(Address.of(address), **{name: given.get(name) for name in names})  # type: ignore[arg-type]
 

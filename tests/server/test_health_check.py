@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,12 +33,11 @@ BOTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
-def check(
-    address: str, *service: str, variables: Mapping[str, str] | None = None, **settings: object
-) -> subprocess.CompletedProcess[str]:
+def check(address: str, *service: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    proxy = settings.pop("proxy", None)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GLIMPSE_")}
     environment |= {"GLIMPSE_LISTEN": address} | {f"GLIMPSE_{name.upper()}": str(v) for name, v in settings.items()}
-    environment |= variables or {}
+    environment |= proxy.variables() if isinstance(proxy, RecordingProxy) else {}
     command = [sys.executable, "-m", "glimpse.server.health_check", *service]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
@@ -88,7 +87,7 @@ def test_a_proxy_that_docker_injects_is_not_asked(server: ServerProcess) -> None
     _, _, port = server.address.rpartition(":")
     with RecordingProxy() as proxy:
         for listen in (server.address, f"0.0.0.0:{port}", f"localhost:{port}"):
-            done = check(listen, variables=proxy.variables())
+            done = check(listen, proxy=proxy)
             assert done.returncode == 0, done.stderr
     assert not proxy.seen
 
@@ -112,7 +111,7 @@ def test_a_server_listens_on_a_socket_in_the_file_system(tmp_path: Path) -> None
     server.listen = f"unix:{tmp_path}/glimpse.sock"
     with server, RecordingProxy() as proxy:
         assert server.address == server.listen
-        done = check(server.listen, variables=proxy.variables())
+        done = check(server.listen, proxy=proxy)
         assert done.returncode == 0, done.stderr
         with Client(server.address) as client:
             assert client.server_info().ready

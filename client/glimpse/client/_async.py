@@ -1,7 +1,7 @@
 """The asyncio client."""
 # ruff: noqa: ASYNC109  (a timeout here covers retries and is what the server is told)
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable
 
 from glimpse.client import _input_requests as requests
 from glimpse.client._answers import EmbedResult, SearchResult
@@ -11,7 +11,7 @@ from glimpse.client._classification import ClassifyResult
 from glimpse.client._enrollment import Enrollment
 from glimpse.client._enums import LabelMode
 from glimpse.client._input_requests import Collections, Labels
-from glimpse.client._inputs import AnyInput, NewExample
+from glimpse.client._inputs import AnyInput, Examples, Inputs
 from glimpse.client._names import CollectionRef, Names
 
 
@@ -28,15 +28,13 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
     `aclose()` (contextlib.aclosing). Files given as a Path are read on the event loop.
     """
 
-    async def embed(
-        self, inputs: Iterable[AnyInput], *, backbone: str = "", timeout: float | None = None
-    ) -> list[EmbedResult]:
+    async def embed(self, inputs: Inputs, *, backbone: str = "", timeout: float | None = None) -> list[EmbedResult]:
         """As Client.embed."""
         return await self._run(requests.embed(inputs, backbone), timeout)
 
     def stream_embed(
         self,
-        inputs: Iterable[AnyInput] | AsyncIterable[AnyInput],
+        inputs: Inputs | AsyncIterable[AnyInput],
         *,
         backbone: str = "",
         window: int = 32,
@@ -48,7 +46,7 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
     async def enroll(
         self,
         collection: CollectionRef,
-        examples: Iterable[NewExample],
+        examples: Examples,
         *,
         create_labels: bool = False,
         request_id: str = "",
@@ -66,7 +64,7 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
     async def classify(
         self,
         collections: Collections,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         top_k: int | None = None,
         evidence: int | None = None,
@@ -81,7 +79,7 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
     def stream_classify(
         self,
         collections: Collections,
-        inputs: Iterable[AnyInput] | AsyncIterable[AnyInput],
+        inputs: Inputs | AsyncIterable[AnyInput],
         *,
         top_k: int | None = None,
         evidence: int | None = None,
@@ -97,7 +95,7 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
     async def zero_shot(
         self,
         labels: Labels,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         backbone: str = "",
         mode: LabelMode = LabelMode.EXCLUSIVE,
@@ -112,7 +110,7 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
     async def search(
         self,
         collection: CollectionRef,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         top_k: int | None = None,
         labels: Names = (),

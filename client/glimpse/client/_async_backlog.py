@@ -2,20 +2,20 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
 from glimpse.client._content import as_list
 from glimpse.client._errors import Internal
-from glimpse.client._inputs import AnyInput, Input, Prepared, prepare_input
+from glimpse.client._inputs import AnyInput, Input, Inputs, Prepared, prepare_input
 
-Inputs = Iterable[AnyInput] | AsyncIterable[AnyInput]
+AnyInputs = Inputs | AsyncIterable[AnyInput]
 
 
 class AsyncBacklog:
     """Inputs that were read and are not answered yet; at most `window` of them."""
 
-    def __init__(self, inputs: Inputs, window: int, max_bytes: int) -> None:
+    def __init__(self, inputs: AnyInputs, window: int, max_bytes: int) -> None:
         self._window = window
         self._max_bytes = max_bytes
         # Set on every change; whoever waits takes a new one.
@@ -67,7 +67,7 @@ class AsyncBacklog:
     def _has(self, position: int) -> bool:
         return position < self.answered + len(self._entries)
 
-    async def _read(self, inputs: Inputs) -> None:
+    async def _read(self, inputs: AnyInputs) -> None:
         try:
             async for given in _each(inputs):
                 self._entries.append(prepare_input(given, self._max_bytes))
@@ -85,7 +85,7 @@ class AsyncBacklog:
         self._changed = asyncio.Event()
 
 
-async def _each(inputs: Inputs) -> AsyncIterator[AnyInput]:
+async def _each(inputs: AnyInputs) -> AsyncIterator[AnyInput]:
     if isinstance(inputs, AsyncIterable):
         async for one in inputs:
             yield one

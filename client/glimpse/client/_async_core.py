@@ -4,7 +4,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import Self, TypeVar
 
 import grpc
@@ -20,7 +20,7 @@ from glimpse.client._channel import (
 from glimpse.client._errors import Internal
 from glimpse.client._exchange import Call, Listing, Pause, Steps, Unary, back_off, connect, until_ready
 from glimpse.client._input_requests import Stream
-from glimpse.client._inputs import AnyInput
+from glimpse.client._inputs import AnyInput, Inputs
 from glimpse.client._policy import DEFAULT_RETRY, Deadline, Link, Retry, Session
 from glimpse.client._resources import Health
 from glimpse.client._security import AnyPath, Security
@@ -102,7 +102,7 @@ class AsyncCore:
     async def _answers(
         self,
         stream: Stream[T],
-        inputs: Iterable[AnyInput] | AsyncIterable[AnyInput],
+        inputs: Inputs | AsyncIterable[AnyInput],
         window: int,
         timeout: float | None,
     ) -> AsyncGenerator[T, None]:

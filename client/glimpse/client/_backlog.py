@@ -10,12 +10,12 @@ break.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from glimpse.client._content import as_list
 from glimpse.client._errors import Internal
-from glimpse.client._inputs import AnyInput, Input, Prepared, prepare_input
+from glimpse.client._inputs import Input, Inputs, Prepared, prepare_input
 
 _END: Any = object()
 
@@ -23,7 +23,7 @@ _END: Any = object()
 class Backlog:
     """Inputs that were read and are not answered yet; at most `window` of them."""
 
-    def __init__(self, inputs: Iterable[AnyInput], window: int, max_bytes: int) -> None:
+    def __init__(self, inputs: Inputs, window: int, max_bytes: int) -> None:
         self._inputs = inputs
         self._window = window
         self._max_bytes = max_bytes

@@ -1,7 +1,7 @@
 """One function a call that takes inputs: from arguments to the batch or the stream that is sent."""
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -13,7 +13,14 @@ from glimpse.client._enrollment import Enrollment
 from glimpse.client._enums import LabelMode
 from glimpse.client._errors import GlimpseError
 from glimpse.client._exchange import Pause, Steps
-from glimpse.client._inputs import AnyInput, NewExample, Prepared, prepare_example, prepare_input, prepared
+from glimpse.client._inputs import (
+    Examples,
+    Inputs,
+    Prepared,
+    prepare_example,
+    prepare_input,
+    prepared,
+)
 from glimpse.client._names import CollectionRef, Names, backbone_name, collection_name, collection_names, names
 from glimpse.client._policy import Session, after
 from glimpse.v1 import classification_service_pb2 as pb
@@ -51,7 +58,7 @@ class Stream(Generic[T]):
         return self.parse(result, None, item.path)
 
 
-def embed(inputs: Iterable[AnyInput], backbone: str) -> Batch[answers.EmbedResult]:
+def embed(inputs: Inputs, backbone: str) -> Batch[answers.EmbedResult]:
     """Embed."""
     name = backbone_name(backbone)
     return Batch(
@@ -76,7 +83,7 @@ def stream_embed(backbone: str) -> Stream[answers.EmbedResult]:
 
 def enroll(
     collection: CollectionRef,
-    examples: Iterable[NewExample],
+    examples: Examples,
     create_labels: bool,
     request_id: str,
     measure_accuracy: bool,
@@ -111,9 +118,7 @@ def enrollment(parts: Sequence[Enrollment]) -> Enrollment:
     )
 
 
-def classify(
-    collections: Collections, inputs: Iterable[AnyInput], options: pb.ClassifyOptions
-) -> Batch[ClassifyResult]:
+def classify(collections: Collections, inputs: Inputs, options: pb.ClassifyOptions) -> Batch[ClassifyResult]:
     """Classify."""
     names = collection_names(collections)
     return Batch(
@@ -138,7 +143,7 @@ def stream_classify(collections: Collections, options: pb.ClassifyOptions) -> St
 
 def zero_shot(
     labels: Labels,
-    inputs: Iterable[AnyInput],
+    inputs: Inputs,
     backbone: str,
     mode: LabelMode,
     use_templates: bool,
@@ -171,7 +176,7 @@ def zero_shot(
 
 def search(
     collection: CollectionRef,
-    inputs: Iterable[AnyInput],
+    inputs: Inputs,
     top_k: int | None,
     labels: Names,
     domains: Names,

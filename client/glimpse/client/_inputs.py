@@ -40,6 +40,9 @@ class NewExample:
 
 
 AnyInput = Content | Input
+Inputs = AnyInput | Iterable[AnyInput]
+Examples = NewExample | Iterable[NewExample]
+"""One, or any number of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def prepare_example(given: NewExample, max_bytes: int) -> Prepared:
     return Prepared(message, message.ByteSize(), failure, path_of(given.content))
 
 
-def prepared(given: Iterable[Any], prepare: Callable[[Any, int], Prepared]) -> Callable[[int], Iterable[Prepared]]:
+def prepared(given: Inputs | Examples, prepare: Callable[[Any, int], Prepared]) -> Callable[[int], Iterable[Prepared]]:
     """Inputs or examples, or a single one, as messages of at most so many bytes, made as they are sent."""
     return lambda max_bytes: (prepare(one, max_bytes) for one in as_list(given, Input, NewExample))
 

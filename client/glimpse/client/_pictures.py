@@ -5,7 +5,7 @@ import struct
 import sys
 import zlib
 from importlib import import_module
-from typing import IO, Any, Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,18 @@ _PNG_MODES = frozenset(("1", "L", "LA", "I;16", "P", "RGB", "RGBA"))
 class PillowPicture(Protocol):
     """A PIL.Image.Image, so far as it matters here."""
 
-    mode: str
-    size: tuple[int, int]
+    @property
+    def mode(self) -> str:
+        """How its pixels are stored, e.g. RGB."""
+        ...
 
-    def save(self, fp: str | IO[bytes], format: str | None = None) -> None:
-        """Writes it to a file."""
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        ...
+
+    def getexif(self) -> Any:
+        """Its EXIF data."""
         ...
 
 

@@ -1,6 +1,6 @@
 """The synchronous client."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 
 from glimpse.client import _input_requests as requests
 from glimpse.client._answers import EmbedResult, SearchResult
@@ -8,7 +8,7 @@ from glimpse.client._classification import ClassifyResult
 from glimpse.client._enrollment import Enrollment
 from glimpse.client._enums import LabelMode
 from glimpse.client._input_requests import Collections, Labels
-from glimpse.client._inputs import AnyInput, NewExample
+from glimpse.client._inputs import Examples, Inputs
 from glimpse.client._names import CollectionRef, Names
 from glimpse.client._sync_migrations import MigrationMethods
 from glimpse.client._sync_resources import ResourceMethods
@@ -33,15 +33,13 @@ class Client(ResourceMethods, MigrationMethods):
     GlimpseError, as does a list whose n-th request fails, and then the requests before it stand.
     """
 
-    def embed(
-        self, inputs: Iterable[AnyInput], *, backbone: str = "", timeout: float | None = None
-    ) -> list[EmbedResult]:
+    def embed(self, inputs: Inputs, *, backbone: str = "", timeout: float | None = None) -> list[EmbedResult]:
         """The inputs' vectors, in order. `backbone` may be empty where the server has one."""
         return self._run(requests.embed(inputs, backbone), timeout)
 
     def stream_embed(
         self,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         backbone: str = "",
         window: int = 32,
@@ -53,7 +51,7 @@ class Client(ResourceMethods, MigrationMethods):
     def enroll(
         self,
         collection: CollectionRef,
-        examples: Iterable[NewExample],
+        examples: Examples,
         *,
         create_labels: bool = False,
         request_id: str = "",
@@ -88,7 +86,7 @@ class Client(ResourceMethods, MigrationMethods):
     def classify(
         self,
         collections: Collections,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         top_k: int | None = None,
         evidence: int | None = None,
@@ -113,7 +111,7 @@ class Client(ResourceMethods, MigrationMethods):
     def stream_classify(
         self,
         collections: Collections,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         top_k: int | None = None,
         evidence: int | None = None,
@@ -136,7 +134,7 @@ class Client(ResourceMethods, MigrationMethods):
     def zero_shot(
         self,
         labels: Labels,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         backbone: str = "",
         mode: LabelMode = LabelMode.EXCLUSIVE,
@@ -161,7 +159,7 @@ class Client(ResourceMethods, MigrationMethods):
     def search(
         self,
         collection: CollectionRef,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         top_k: int | None = None,
         labels: Names = (),

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from typing import Self, TypeVar
 
 import grpc
@@ -18,7 +18,7 @@ from glimpse.client._channel import (
 from glimpse.client._errors import Internal
 from glimpse.client._exchange import Call, Listing, Pause, Steps, Unary, back_off, connect, until_ready
 from glimpse.client._input_requests import Stream
-from glimpse.client._inputs import AnyInput
+from glimpse.client._inputs import Inputs
 from glimpse.client._policy import DEFAULT_RETRY, Deadline, Link, Retry, Session
 from glimpse.client._resources import Health
 from glimpse.client._security import AnyPath, Security
@@ -117,7 +117,7 @@ class SyncCore:
                 return
 
     def _answers(
-        self, stream: Stream[T], inputs: Iterable[AnyInput], window: int, timeout: float | None
+        self, stream: Stream[T], inputs: Inputs, window: int, timeout: float | None
     ) -> Generator[T, None, None]:
         """Runs a stream and, should the server go away, its successors. No timeout: no deadline."""
         session = self._session(math.inf if timeout is None else timeout)
