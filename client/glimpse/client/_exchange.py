@@ -26,11 +26,15 @@ logger = logging.getLogger("glimpse.client")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request. `rpc` is `service.Method` as _channel.Stubs has them; `timeout` in seconds."""
+    """Send a request. `rpc` is `service.Method` as _channel.Stubs has them; `timeout` in seconds.
+
+    `in_trace`: whether it is a part of the trace that the caller is in.
+    """
 
     rpc: str
     request: Any
     timeout: float | None
+    in_trace: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ def connect(session: Session) -> Steps[None]:
     while not session.link.connected:
         attempt += 1
         try:
-            yield Send("health.Check", "", deadline.remaining())
+            yield Send("health.Check", "", deadline.remaining(), in_trace=False)
             session.link.connected = True
         except grpc.RpcError as error:
             failure = from_rpc_error(error, attempt)

@@ -165,8 +165,9 @@ class SyncCore:
                     step = next(steps)
                     continue
                 method = self._stubs.method(step.rpc)
+                metadata = traced(self._metadata) if step.in_trace else self._metadata
                 try:
-                    response = method(step.request, timeout=step.timeout, metadata=traced(self._metadata))
+                    response = method(step.request, timeout=step.timeout, metadata=metadata)
                 except grpc.RpcError as error:
                     step = steps.throw(error)
                 else:
