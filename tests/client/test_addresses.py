@@ -65,6 +65,7 @@ def test_an_address_is_read_and_completed(text: str, target: str, local: bool) -
         ("localhost:65536", "write HOST:PORT"),
         ("[::1]evil.example:1", "write HOST:PORT"),
         (":50051", "write HOST:PORT"),
+        ("50051", "write HOST:PORT"),
         ("two words", "write HOST:PORT"),
         ("ipv4:", "write HOST:PORT"),
     ],

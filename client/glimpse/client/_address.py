@@ -110,7 +110,8 @@ def _endpoint(text: str, whole: str) -> tuple[str, int]:
     if text.count(":") > 1 and _is_ip(text):
         return text, DEFAULT_PORT
     match = _HOST.fullmatch(text)
-    if match and (match["name"] or _is_ip(match["v6"])) and 0 < int(match["port"] or DEFAULT_PORT) < 1 << 16:
+    named = match and ((match["name"] and not match["name"].isdecimal()) or (match["v6"] and _is_ip(match["v6"])))
+    if match and named and 0 < int(match["port"] or DEFAULT_PORT) < 1 << 16:
         return match["name"] or match["v6"], int(match["port"] or DEFAULT_PORT)
     place = re.split(r"[/?#]", text)[0]
     if place != text and _HOST.fullmatch(place):

@@ -25,7 +25,8 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
 
     The methods are Client's, to be awaited; listings and streams are async iterators, and a stream's inputs
     may come from an iterable or an async iterable. A stream that is not read to its end is closed with
-    `aclose()` (contextlib.aclosing). Files given as a Path are read on the event loop.
+    `aclose()` (contextlib.aclosing). Files are read, and pictures of Pillow and NumPy
+    encoded, on the event loop.
     """
 
     async def embed(self, inputs: Inputs, *, backbone: str = "", timeout: float | None = None) -> list[EmbedResult]:
