@@ -13,6 +13,7 @@ import pytest
 
 from support.certificates import Authority
 from support.keys import listed_keys, make_key, run_keys
+from support.recording_proxy import RecordingProxy
 from support.server import ServerProcess
 
 from .conftest import Done, Run, run_glimpse
@@ -125,6 +126,17 @@ def test_a_key_is_not_sent_in_plain_text_to_another_machine(tmp_path: Path) -> N
     assert done.code == 1
     assert "plain text" in done.err
     assert key not in done.err
+
+
+def test_empty_variables_are_not_given_and_a_proxy_is_not_asked(toy_server: str, tmp_path: Path) -> None:
+    names = ("SERVER", "FORMAT", "TLS", "TLS_CA", "CLIENT_CERT", "CLIENT_KEY", "CLIENT_INSECURE", "API_KEY")
+    empty = {f"GLIMPSE_{name}": "" for name in names}
+    listing = ("--server", toy_server, "collections", "list")
+    with RecordingProxy() as proxy:
+        assert run_glimpse(listing, variables={**proxy.variables(), **empty}).code == 0
+        key = {"GLIMPSE_API_KEY": "glimpse_0123456789abcdef_" + "0" * 64}
+        assert "UNAVAILABLE" not in run_glimpse(listing, variables={**proxy.variables(), **key}).err
+    assert not proxy.seen
 
 
 def test_a_key_is_no_option(run: Run) -> None:

@@ -2,6 +2,9 @@ from pathlib import Path
 
 import numpy as np
 
+from glimpse.cli.inputs import Source
+from glimpse.client import Text
+
 from .conftest import Run, run_glimpse
 
 FIELDS = [
@@ -139,3 +142,8 @@ def test_a_text_that_was_cut_is_told_of(run: Run, collection: str, tmp_path: Pat
 def test_by_text_alone_there_is_no_column_of_examples(run: Run, collection: str, colours: Path) -> None:
     assert "NEAREST" in run("classify", collection, colours / "red" / "0.png").out
     assert "NEAREST" not in run("label", colours / "red" / "0.png", "--prompt", "red").out
+
+
+def test_a_text_of_the_command_is_a_text_whatever_it_looks_like() -> None:
+    assert Source("a line", "scan.png").as_input().content == Text("scan.png")
+    assert Source("a file", Path("scan.png")).as_input().content == Path("scan.png")

@@ -1,7 +1,6 @@
 """Lists of any length, kinds of inputs, and results that keep their places."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -63,12 +62,6 @@ def test_every_kind_of_content_is_sent_as_what_it_is(client: Client, script: Scr
     assert np.frombuffer(sent.vector.data, "<f4").tolist() == [1.0, 2.0]
     assert sent.vector.embedding_space == SPACE
     assert script.requests[0].backbone == "backbones/mini"
-
-
-@pytest.mark.parametrize("lone", ["text", b"image", Vector(np.zeros(2), SPACE)])
-def test_a_lone_input_is_refused_rather_than_iterated(client: Client, lone: Any) -> None:
-    with pytest.raises(TypeError, match="list"):
-        client.embed(lone)
 
 
 def test_no_inputs_are_no_results(client: Client, script: Script) -> None:

@@ -6,7 +6,8 @@ import grpc
 import pytest
 
 from glimpse.client import AsyncClient, Client
-from glimpse.client._security import Security, is_local
+from glimpse.client._address import Address
+from glimpse.client._security import Security
 
 KEY = "glimpse_0123456789abcdef_" + "0" * 64
 
@@ -18,38 +19,9 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def security(address: str = "127.0.0.1:1", **given: object) -> Security:
-    names = ("credentials", "api_key", "tls", "tls_ca", "tls_cert", "tls_key", "insecure")
-    return Security.of(address, **{name: given.get(name) for name in names})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("address", "local"),
-    [
-        ("127.0.0.1:50051", True),
-        ("localhost:50051", True),
-        ("localhost", True),
-        ("127.1.2.3", True),
-        ("[::1]:50051", True),
-        ("::1", True),
-        ("ipv4:127.0.0.1:50051", True),
-        ("ipv6:[::1]:50051", True),
-        ("dns:///localhost:50051", True),
-        ("dns:localhost:50051", True),
-        ("ipv4:127.0.0.1:1,127.0.0.1:2", True),
-        ("unix:/run/glimpse.sock", True),
-        ("unix:///run/glimpse.sock", True),
-        ("10.0.0.1:50051", False),
-        ("glimpse.example.org:50051", False),
-        ("localhost.example.org:50051", False),
-        ("dns:///example.org:50051", False),
-        ("dns://127.0.0.1/example.org:50051", False),
-        ("ipv4:127.0.0.1:1,10.0.0.1:1", False),
-        ("[2001:db8::1]:50051", False),
-        ("", False),
-    ],
-)
-def test_which_addresses_are_this_machines(address: str, local: bool) -> None:
-    assert is_local(address) is local
+    names: tuple[str, ...] = ("credentials", "api_key", "tls", "tls_ca", "tls_cert", "tls_key", "insecure")
+    names += ("metadata",) if "metadata" in given else ()
+    return Security.of(Address.of(address), **{name: given.get(name) for name in names})  # type: ignore[arg-type]
 
 
 def test_a_key_goes_in_plain_text_to_this_machine_alone() -> None:
@@ -61,6 +33,30 @@ def test_a_key_goes_in_plain_text_to_this_machine_alone() -> None:
     assert security("db.example.org:1", api_key=KEY, tls=True).metadata
     assert security("db.example.org:1", api_key=KEY, credentials=grpc.ssl_channel_credentials()).metadata
     assert not security("db.example.org:1").metadata
+    for name in ("authorization", "x-api-key"):
+        with pytest.raises(ValueError, match="not sent in plain text"):
+            security("db.example.org:1", metadata=((name, KEY),))
+
+
+def test_a_proxy_of_the_environment_is_for_tls_to_other_machines_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert security("db.example.org:1", tls=True).may_use_proxy
+    assert not security("db.example.org:1").may_use_proxy
+    assert not security("db.example.org:1", api_key=KEY, insecure=True).may_use_proxy
+    assert not security("localhost:1", tls=True).may_use_proxy
+
+
+@pytest.mark.parametrize("name", ["API_KEY", "TLS", "TLS_CA", "CLIENT_CERT", "CLIENT_KEY", "CLIENT_INSECURE"])
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_variable_is_not_given(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"GLIMPSE_{name}", value)
+    empty = security("db.example.org:1")
+    assert (empty.credentials, empty.metadata) == (None, ())
+
+
+def test_a_variable_that_is_neither_yes_nor_no_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLIMPSE_TLS", "enabled")
+    with pytest.raises(ValueError, match="GLIMPSE_TLS is neither 1 nor 0: 'enabled'"):
+        security("db.example.org:1")
 
 
 def test_variables_stand_in_for_arguments_and_an_empty_key_for_none(

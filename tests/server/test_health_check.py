@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -19,10 +20,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from grpc_health.v1 import health, health_pb2_grpc
 
 from glimpse.client import Client
+from glimpse.server.access.listener import bind, credentials_of
+from glimpse.server.settings import SettingsError, load_settings
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
 from support.bundles import tiny_dual_bundle
 from support.pictures import picture
+from support.recording_proxy import RecordingProxy
 from support.server import ServerProcess, Stubs
 
 BOTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -30,8 +34,10 @@ Pair = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
 def check(address: str, *service: str, **settings: object) -> subprocess.CompletedProcess[str]:
+    proxy = settings.pop("proxy", None)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GLIMPSE_")}
     environment |= {"GLIMPSE_LISTEN": address} | {f"GLIMPSE_{name.upper()}": str(v) for name, v in settings.items()}
+    environment |= proxy.variables() if isinstance(proxy, RecordingProxy) else {}
     command = [sys.executable, "-m", "glimpse.server.health_check", *service]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
@@ -75,6 +81,61 @@ def test_a_service_that_is_not_there_is_told_of_too(server: ServerProcess) -> No
     done = check(server.address, "bogus")
     assert done.returncode == 1
     assert done.stderr == "NOT_FOUND: the server has no service of this name\n"
+
+
+def test_a_proxy_that_docker_injects_is_not_asked(server: ServerProcess) -> None:
+    _, _, port = server.address.rpartition(":")
+    with RecordingProxy() as proxy:
+        for listen in (server.address, f"0.0.0.0:{port}", f"localhost:{port}"):
+            done = check(listen, proxy=proxy)
+            assert done.returncode == 0, done.stderr
+    assert not proxy.seen
+
+
+def test_empty_variables_are_not_given(server: ServerProcess) -> None:
+    done = check(server.address, tls_cert="", tls_key=" ", tls_client_ca="")
+    assert done.returncode == 0, done.stderr
+    # Whether a server is at the default address or not, that is what is asked.
+    assert "50051" in check("").stderr or check("").returncode == 0
+
+
+@pytest.mark.parametrize("listen", ["localhost", "http://127.0.0.1:50051", "127.0.0.1:50051/"])
+def test_what_is_no_address_is_told_of_in_a_line(listen: str) -> None:
+    done = check(listen)
+    assert (done.returncode, done.stderr) == (1, f"GLIMPSE_LISTEN is neither HOST:PORT nor unix:PATH: {listen!r}\n")
+
+
+def test_a_server_listens_on_a_socket_in_the_file_system(tmp_path: Path) -> None:
+    tiny_dual_bundle(tmp_path / "tiny")
+    server = ServerProcess(tmp_path, tmp_path / "tiny")
+    server.listen = f"unix:{tmp_path}/glimpse.sock"
+    with server, RecordingProxy() as proxy:
+        assert server.address == server.listen
+        done = check(server.listen, proxy=proxy)
+        assert done.returncode == 0, done.stderr
+        with Client(server.address) as client:
+            assert client.server_info().ready
+    assert not proxy.seen
+
+
+async def test_a_socket_is_taken_from_the_dead_alone(tmp_path: Path) -> None:
+    listen = f"unix:{tmp_path}/glimpse.sock"
+    server = grpc.aio.server()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(listen.removeprefix("unix:"))
+        other.listen()
+        with pytest.raises(OSError, match="another server is there"):
+            bind(server, listen, None)
+    # It left its file behind, as a server that is killed does.
+    assert bind(server, listen, None) == listen
+    with pytest.raises(OSError, match="its folder has to exist"):
+        bind(server, f"unix:{tmp_path}/absent/glimpse.sock", None)
+
+
+@pytest.mark.parametrize("listen", ["localhost", "http://127.0.0.1:50051", "127.0.0.1:50051/"])
+def test_a_server_is_told_what_an_address_is(listen: str) -> None:
+    with pytest.raises(SettingsError, match="is neither HOST:PORT, such as"):
+        credentials_of(load_settings(listen=listen))
 
 
 def issue(name: str, by: Pair | None = None, uses: Sequence[x509.ObjectIdentifier] = BOTH, ca: bool = False) -> Pair:

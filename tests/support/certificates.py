@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -23,10 +24,10 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
-    def sign(self, name: str, days: int = 1) -> tuple[Path, Path]:
-        """A certificate for this machine, that ends in so many days, and its key: the files."""
+    def sign(self, name: str, days: int = 1, names: Sequence[str] = ()) -> tuple[Path, Path]:
+        """A certificate for this machine and other `names`, that ends in so many days, and its key: the files."""
         key = ec.generate_private_key(ec.SECP256R1())
-        here = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        here = [*map(x509.DNSName, ("localhost", *names)), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         builder = _builder(_named(name), self._name, key, days)
         builder = builder.add_extension(x509.SubjectAlternativeName(here), critical=False)
         cert_file, key_file = self.folder / f"{name}.crt", self.folder / f"{name}.key"

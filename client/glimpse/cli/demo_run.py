@@ -102,7 +102,7 @@ class _Run:
     def enroll(self, examples: Sequence[Picture]) -> None:
         """Enrolls what can be enrolled."""
         new = [NewExample(one.content, one.truth) for one in examples]
-        results = self._client.enroll(_COLLECTION, new, create_labels=True).results
+        results = self._client.enroll(_COLLECTION, new, create_labels=True, raise_on_failure=False).results
         for picture, result in zip(examples, results, strict=True):
             if result.error is not None:
                 self._leave_out(picture, result.error)

@@ -62,7 +62,9 @@ def enroll(
                 examples = [_example(source, domain) for source in batch]
                 # Measuring takes time that grows with the collection: only with what comes last.
                 last = batch[-1] is sources[-1]
-                enrollment = client.enroll(collection, examples, create_labels=create, measure_accuracy=last)
+                enrollment = client.enroll(
+                    collection, examples, create_labels=create, measure_accuracy=last, raise_on_failure=False
+                )
                 tally.add(batch, enrollment)
                 advance(len(batch))
         tally.close(lambda example: file_of(client, example))
@@ -71,7 +73,7 @@ def enroll(
 
 
 def _example(source: Source, domain: str) -> NewExample:
-    return NewExample(source.content, source.label, domain=domain, metadata=file_metadata(source))
+    return NewExample(source.as_input().content, source.label, domain=domain, metadata=file_metadata(source))
 
 
 def _prepare(client: Client, collection: str, backbone: str, create: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glimpse.cli.errors import CliError
 from glimpse.cli.output import tell
-from glimpse.client import Input
+from glimpse.client import Input, Text
 
 _IMAGES = frozenset(  # what the server decodes
     f".{suffix}"
@@ -30,7 +30,7 @@ class Source:
 
     def as_input(self) -> Input:
         """As the client takes it."""
-        return Input(self.content)
+        return Input(self.content if isinstance(self.content, Path) else Text(self.content))
 
 
 def read_sources(paths: Iterable[Path] | None, texts: Iterable[str] | None) -> list[Source]:

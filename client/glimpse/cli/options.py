@@ -28,7 +28,7 @@ Server = Annotated[
         metavar="ADDR",
         envvar="GLIMPSE_SERVER",
         show_envvar=True,
-        help="The server's address; default 127.0.0.1:50051.",
+        help="HOST:PORT or unix:PATH; default 127.0.0.1:50051.",
     ),
 ]
 # How the server is known, and who calls: of every command that takes --server, as variables for the client.

@@ -44,7 +44,11 @@ def _settings_names() -> Collection[str]:
 def serve(
     listen: Annotated[
         str | None,
-        typer.Option("--listen", metavar="ADDR", help="Default 127.0.0.1:50051; port 0 picks a free one."),
+        typer.Option(
+            "--listen",
+            metavar="ADDR",
+            help="HOST:PORT, port 0 picks a free one, or unix:PATH; default 127.0.0.1:50051.",
+        ),
     ] = None,
     data: Annotated[
         Path | None,

@@ -4,38 +4,51 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from glimpse.cli.errors import CliError, too_late, unreachable
+from glimpse.cli.output import tell
 from glimpse.client import Client, DeadlineExceeded, GlimpseError, Retry, Unavailable
 
 # A command says by itself what it waits for, and why it ends.
 logging.getLogger("glimpse.client").addHandler(logging.NullHandler())
-_REFUSED = "Connection refused"
 _CARRIERS = ("TRACEPARENT", "TRACESTATE")
-_PAUSE, _PATIENCE = 0.25, 15  # seconds between two attempts; attempts: 3.5 s in all
+_CONNECT_SECONDS = 2.8  # as the client: a call fails within 3 seconds where no server was ever reached
+_ASKS = Retry().attempts
+_TOLD = 3  # the attempt after which a line says what the command waits for
 
 
+@dataclass(frozen=True)
 class _Patience(Retry):
-    """Waits a little for a server that is just starting (`glimpse serve & glimpse enroll …`)."""
+    """As Retry, and says what the command waits for.
+
+    `asks`: how often a server is asked that refuses for the moment.
+    """
+
+    asks: int = _ASKS
 
     def pause(self, error: GlimpseError, attempt: int) -> float | None:
-        """As Retry, but longer where nobody listens yet, which is known at once and costs no server anything."""
-        if isinstance(error, Unavailable) and _REFUSED in error.message:
-            return _PAUSE if attempt < _PATIENCE else None
-        return super().pause(error, attempt)
+        """How long to wait; None: give up."""
+        if error.reason and isinstance(error, Unavailable) and attempt >= self.asks:
+            return None
+        pause = super().pause(error, attempt)
+        if pause is not None and attempt == _TOLD and isinstance(error, Unavailable):
+            tell(f"waiting for the server: {error.message}")
+        return pause
 
 
 @contextmanager
-def connected(server: str | None, timeout: float | None = None, attempts: int = 4) -> Iterator[Client]:
+def connected(server: str | None, timeout: float | None = None, asks: int = _ASKS) -> Iterator[Client]:
     """A client. `timeout` is the command's --timeout; None: it has none, and a call has a minute. Raises CliError.
 
-    `attempts`: how often a call is made that a server refuses for the moment.
+    `asks`: how often a call is sent that the server refuses for the moment (UNAVAILABLE with a reason).
     """
     # As shells hand a trace on: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
     carried = tuple((name.lower(), os.environ[name]) for name in _CARRIERS if os.environ.get(name))
+    retry = _Patience(asks=asks, connect_timeout=_CONNECT_SECONDS)
     try:
-        opened = Client(server, timeout=timeout or 60.0, retry=_Patience(attempts=attempts), metadata=carried)
-    except ValueError as error:  # what is said of keys and TLS, here or in variables, does not go together
+        opened = Client(server, timeout=timeout or 60.0, retry=retry, metadata=carried)
+    except ValueError as error:  # the address, or what is said of keys and TLS, here or in variables
         raise CliError(str(error)) from error
     with opened as client:
         try:

@@ -33,7 +33,7 @@ def status(
     is of the inputs since the start; about DRIFT see docs/observing.md. Exit code 1 where the server is not ready to
     serve, or its ledger cannot be had.
     """
-    with connected(server, attempts=1) as client:
+    with connected(server, asks=1) as client:
         while True:
             state, info = _look(client)
             if output is options.Format.JSON:

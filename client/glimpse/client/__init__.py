@@ -4,12 +4,8 @@ Needs grpcio, protobuf and numpy alone.
 """
 
 from glimpse.client._answers import (
-    Classification,
-    ClassifyResult,
     Conflict,
     EmbedResult,
-    Enrollment,
-    EnrollResult,
     Evidence,
     LabelScore,
     SearchResult,
@@ -25,6 +21,9 @@ from glimpse.client._check import (
     Proportion,
     SuspectExample,
 )
+from glimpse.client._classification import Classification, ClassifyResult
+from glimpse.client._content import Image, Text
+from glimpse.client._enrollment import Enrollment, EnrollmentFailed, EnrollResult
 from glimpse.client._enums import Decision, Head, LabelMode, LabelRole, Modality
 from glimpse.client._errors import (
     Aborted,
@@ -84,6 +83,7 @@ __all__ = [
     "EmbedResult",
     "EnrollResult",
     "Enrollment",
+    "EnrollmentFailed",
     "Evidence",
     "Example",
     "FailedPrecondition",
@@ -91,6 +91,7 @@ __all__ = [
     "Head",
     "HeadAccuracy",
     "Health",
+    "Image",
     "Input",
     "Internal",
     "InvalidArgument",
@@ -117,6 +118,7 @@ __all__ = [
     "StageFigures",
     "SuspectExample",
     "Switched",
+    "Text",
     "Timings",
     "Unauthenticated",
     "Unavailable",

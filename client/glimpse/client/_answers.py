@@ -1,9 +1,13 @@
-"""What became of inputs: one result each, with the answer or the error. Times are in milliseconds."""
+"""What became of inputs: one result each, with the answer or the error. Times are in milliseconds.
 
+_classification.py and _enrollment.py have the results of those calls.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from glimpse.client._enums import Decision, Head
-from glimpse.client._resources import Example, Vector
+from glimpse.client._resources import Vector
 from glimpse.client._status import ItemError
 
 
@@ -37,43 +41,23 @@ class Evidence:
     label: str
     similarity: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields."""
+        return {"example": self.example, "label": self.label, "similarity": self.similarity}
+
 
 @dataclass(frozen=True, slots=True)
 class Conflict(Evidence):
     """Another enrolled example that is all but the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Classification:
-    """What one collection (or, for zero-shot, a set of prompts) says of one input.
-
-    `label` is the best one whatever the decision, and empty where no label can score; `margin` is None where
-    there is no second label. `labels` and `evidence` come best first. `p_value` is the part of the collection's own
-    examples that fit no better than the input (small: a stranger), None where not calibrated. The first `set_size`
-    of the labels are the prediction set, or those that hold where any number may; 0: too few examples to say.
-    `similarity` is the cosine to the best label's mean.
-    """
-
-    collection: str
-    decision: Decision
-    label: str
-    probability: float
-    margin: float | None
-    labels: tuple[LabelScore, ...]
-    evidence: tuple[Evidence, ...]
-    head: Head
-    head_reason: str
-    calibrated: bool
-    revision: int
-    decision_reason: str
-    p_value: float | None
-    set_size: int
-    similarity: float
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ItemResult:
-    """What became of one input. `truncated`: its text was longer than the backbone's context and was cut."""
+    """What became of one input. `truncated`: its text was longer than the backbone's context and was cut.
+
+    `id`: the input's own, or else the path of its file. The repr is short; `to_dict` has everything but the timings of
+    single stages, as plain values: pandas.DataFrame([result.to_dict() for result in results]).
+    """
 
     id: str
     error: ItemError | None
@@ -90,8 +74,26 @@ class ItemResult:
         if self.error is not None:
             raise self.error.exception()
 
+    def __repr__(self) -> str:
+        shown = self._shown() if self.error is None else {"error": str(self.error)}
+        return short_repr(self, {"id": self.id, **shown})
 
-@dataclass(frozen=True, slots=True)
+    def to_dict(self) -> dict[str, Any]:
+        """A row: `id`, `error` (None where it went well), the answer's fields, `truncated` and `total_ms`."""
+        error = None if self.error is None else str(self.error)
+        last = {"truncated": self.truncated, "total_ms": self.timings.total_ms}
+        return {"id": self.id, "error": error} | (self._row() if self.ok else {}) | last
+
+    def _shown(self) -> Mapping[str, Any]:
+        """What the repr shows of one that went well."""
+        return {}
+
+    def _row(self) -> dict[str, Any]:
+        """The answer's fields of one that went well."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class EmbedResult(ItemResult):
     """The vector of one input."""
 
@@ -103,57 +105,15 @@ class EmbedResult(ItemResult):
         assert self.vector is not None  # noqa: S101  (the contract: an item without error has it)
         return self.vector
 
+    def _shown(self) -> Mapping[str, Any]:
+        return {"vector": self.vector}
 
-@dataclass(frozen=True, slots=True)
-class EnrollResult(ItemResult):
-    """One example's enrolment.
-
-    A duplicate was there before. Conflicts are the same or nearly the same content under other labels, near
-    duplicates other content under the same one; an outlier lies far from its label's mean. `original_kept`: it was
-    there before without its original, which is kept from now on.
-    """
-
-    example: Example | None = None
-    duplicate: bool = False
-    conflicts: tuple[Conflict, ...] = ()
-    near_duplicates: tuple[Conflict, ...] = ()
-    outlier: bool = False
-    original_kept: bool = False
-
-    def unwrap(self) -> Example:
-        """The example, new or there before. Raises the item's GlimpseError where it failed."""
-        self.raise_for_error()
-        assert self.example is not None  # noqa: S101  (as above)
-        return self.example
+    def _row(self) -> dict[str, Any]:
+        vector = self.unwrap()
+        return {"embedding_space": vector.embedding_space, "vector": vector.values.tolist()}
 
 
-@dataclass(frozen=True, slots=True)
-class Enrollment:
-    """One result an example, in order, and the ledger's revision with them in it.
-
-    `accuracy_before` is leave-one-out accuracy as last measured before them, `accuracy_after` with them, where it was
-    asked for; None: not measured.
-    """
-
-    results: tuple[EnrollResult, ...]
-    revision: int
-    accuracy_before: float | None = None
-    accuracy_after: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ClassifyResult(ItemResult):
-    """One input's classifications, one a collection in the order asked for (exactly one for zero-shot)."""
-
-    classifications: tuple[Classification, ...] = ()
-
-    def unwrap(self) -> Classification:
-        """The first, most often the only, classification. Raises the item's GlimpseError where it failed."""
-        self.raise_for_error()
-        return self.classifications[0]
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SearchResult(ItemResult):
     """One input's nearest examples, nearest first, and the ledger's revision they were found in."""
 
@@ -164,3 +124,15 @@ class SearchResult(ItemResult):
         """The neighbours. Raises the item's GlimpseError where it failed."""
         self.raise_for_error()
         return self.neighbors
+
+    def _shown(self) -> Mapping[str, Any]:
+        nearest = {"nearest": self.neighbors[0].label} if self.neighbors else {}
+        return {"neighbors": len(self.neighbors), **nearest}
+
+    def _row(self) -> dict[str, Any]:
+        return {"revision": self.revision, "neighbors": [one.to_dict() for one in self.neighbors]}
+
+
+def short_repr(one: object, fields: Mapping[str, Any]) -> str:
+    """A repr of the fields that matter most."""
+    return f"{type(one).__name__}({', '.join(f'{name}={value!r}' for name, value in fields.items())})"

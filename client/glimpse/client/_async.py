@@ -1,16 +1,18 @@
 """The asyncio client."""
 # ruff: noqa: ASYNC109  (a timeout here covers retries and is what the server is told)
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable
 
 from glimpse.client import _input_requests as requests
-from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, SearchResult
+from glimpse.client._answers import EmbedResult, SearchResult
 from glimpse.client._async_migrations import AsyncMigrationMethods
 from glimpse.client._async_resources import AsyncResourceMethods
+from glimpse.client._classification import ClassifyResult
+from glimpse.client._enrollment import Enrollment
 from glimpse.client._enums import LabelMode
 from glimpse.client._input_requests import Collections, Labels
-from glimpse.client._inputs import AnyInput, NewExample
-from glimpse.client._names import CollectionRef
+from glimpse.client._inputs import AnyInput, Examples, Inputs
+from glimpse.client._names import CollectionRef, Names
 
 
 class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
@@ -23,18 +25,17 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
 
     The methods are Client's, to be awaited; listings and streams are async iterators, and a stream's inputs
     may come from an iterable or an async iterable. A stream that is not read to its end is closed with
-    `aclose()` (contextlib.aclosing). Files given as a Path are read on the event loop.
+    `aclose()` (contextlib.aclosing). Files are read, and pictures of Pillow and NumPy
+    encoded, on the event loop.
     """
 
-    async def embed(
-        self, inputs: Iterable[AnyInput], *, backbone: str = "", timeout: float | None = None
-    ) -> list[EmbedResult]:
+    async def embed(self, inputs: Inputs, *, backbone: str = "", timeout: float | None = None) -> list[EmbedResult]:
         """As Client.embed."""
         return await self._run(requests.embed(inputs, backbone), timeout)
 
     def stream_embed(
         self,
-        inputs: Iterable[AnyInput] | AsyncIterable[AnyInput],
+        inputs: Inputs | AsyncIterable[AnyInput],
         *,
         backbone: str = "",
         window: int = 32,
@@ -46,21 +47,25 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
     async def enroll(
         self,
         collection: CollectionRef,
-        examples: Iterable[NewExample],
+        examples: Examples,
         *,
         create_labels: bool = False,
         request_id: str = "",
         measure_accuracy: bool = False,
+        raise_on_failure: bool = True,
         timeout: float | None = None,
     ) -> Enrollment:
         """As Client.enroll."""
         call = requests.enroll(collection, examples, create_labels, request_id, measure_accuracy)
-        return requests.enrollment(await self._run(call, timeout))
+        enrollment = requests.enrollment(await self._run(call, timeout))
+        if raise_on_failure:
+            enrollment.raise_for_errors()
+        return enrollment
 
     async def classify(
         self,
         collections: Collections,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         top_k: int | None = None,
         evidence: int | None = None,
@@ -75,7 +80,7 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
     def stream_classify(
         self,
         collections: Collections,
-        inputs: Iterable[AnyInput] | AsyncIterable[AnyInput],
+        inputs: Inputs | AsyncIterable[AnyInput],
         *,
         top_k: int | None = None,
         evidence: int | None = None,
@@ -91,7 +96,7 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
     async def zero_shot(
         self,
         labels: Labels,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         backbone: str = "",
         mode: LabelMode = LabelMode.EXCLUSIVE,
@@ -106,11 +111,11 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
     async def search(
         self,
         collection: CollectionRef,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         top_k: int | None = None,
-        labels: Sequence[str] = (),
-        domains: Sequence[str] = (),
+        labels: Names = (),
+        domains: Names = (),
         min_revision: int = 0,
         timeout: float | None = None,
     ) -> list[SearchResult]:

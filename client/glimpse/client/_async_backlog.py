@@ -2,25 +2,25 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
+from glimpse.client._content import as_list
 from glimpse.client._errors import Internal
-from glimpse.client._inputs import AnyInput, Prepared, prepare_input
+from glimpse.client._inputs import AnyInput, Input, Inputs, Prepared, prepare_input
 
-Entry = tuple[AnyInput, Prepared]
-Inputs = Iterable[AnyInput] | AsyncIterable[AnyInput]
+AnyInputs = Inputs | AsyncIterable[AnyInput]
 
 
 class AsyncBacklog:
     """Inputs that were read and are not answered yet; at most `window` of them."""
 
-    def __init__(self, inputs: Inputs, window: int, max_bytes: int) -> None:
+    def __init__(self, inputs: AnyInputs, window: int, max_bytes: int) -> None:
         self._window = window
         self._max_bytes = max_bytes
         # Set on every change; whoever waits takes a new one.
         self._changed = asyncio.Event()
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[Prepared] = deque()
         self._stream = 0  # counts streams; requests of an earlier one end
         self._ended = False
         self.answered = 0
@@ -33,7 +33,7 @@ class AsyncBacklog:
         self._notify()
         return self._messages(first, wrap, self._stream, self.answered)
 
-    def answer(self) -> tuple[Entry, int]:
+    def answer(self) -> tuple[Prepared, int]:
         """Takes out the input whose answer came, and its position; makes room for another."""
         if not self._entries:
             raise Internal("the server sent more answers than there were inputs")
@@ -60,17 +60,17 @@ class AsyncBacklog:
                 await self._changed.wait()
             if stream != self._stream or not self._has(position):
                 return
-            message = self._entries[position - self.answered][1].message
+            message = self._entries[position - self.answered].message
             position += 1
             yield wrap(message)
 
     def _has(self, position: int) -> bool:
         return position < self.answered + len(self._entries)
 
-    async def _read(self, inputs: Inputs) -> None:
+    async def _read(self, inputs: AnyInputs) -> None:
         try:
             async for given in _each(inputs):
-                self._entries.append((given, prepare_input(given, self._max_bytes)))
+                self._entries.append(prepare_input(given, self._max_bytes))
                 self._notify()
                 while len(self._entries) >= self._window:
                     await self._changed.wait()
@@ -85,11 +85,11 @@ class AsyncBacklog:
         self._changed = asyncio.Event()
 
 
-async def _each(inputs: Inputs) -> AsyncIterator[AnyInput]:
+async def _each(inputs: AnyInputs) -> AsyncIterator[AnyInput]:
     if isinstance(inputs, AsyncIterable):
         async for one in inputs:
             yield one
     else:
-        for one in inputs:
+        for one in as_list(inputs, Input):
             yield one
             await asyncio.sleep(0)  # lets answers in between

@@ -4,24 +4,24 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import Self, TypeVar
 
 import grpc
 
+from glimpse.client._address import Address
 from glimpse.client._async_backlog import AsyncBacklog
 from glimpse.client._channel import (
     MAX_MESSAGE_BYTES,
     Metadata,
-    address_or_default,
     channel_options,
     stubs_of,
 )
 from glimpse.client._errors import Internal
-from glimpse.client._exchange import Call, Listing, Pause, Steps, Unary, back_off, until_ready
+from glimpse.client._exchange import Call, Listing, Pause, Steps, Unary, back_off, connect, until_ready
 from glimpse.client._input_requests import Stream
-from glimpse.client._inputs import AnyInput
-from glimpse.client._policy import Deadline, Retry, Session
+from glimpse.client._inputs import AnyInput, Inputs
+from glimpse.client._policy import DEFAULT_RETRY, Deadline, Link, Retry, Session
 from glimpse.client._resources import Health
 from glimpse.client._security import AnyPath, Security
 from glimpse.client._tracing import traced
@@ -49,13 +49,15 @@ class AsyncCore:
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         """Opens a channel; the arguments are Client's."""
-        self.address = address_or_default(address)
+        place = Address.of(address)
+        self.address = place.target
+        self._link = Link(self.address)
         self._timeout = timeout
-        self._retry = retry or Retry()
-        security = Security.of(self.address, credentials, api_key, tls, tls_ca, tls_cert, tls_key, insecure)
-        self._metadata = (*metadata, *security.metadata)
+        self._retry = retry or DEFAULT_RETRY
+        security = Security.of(place, credentials, api_key, tls, tls_ca, tls_cert, tls_key, insecure, metadata)
+        self._metadata = security.metadata
         self._max_bytes = max_message_bytes
-        options = channel_options(max_message_bytes)
+        options = channel_options(max_message_bytes, proxy=security.may_use_proxy)
         if security.credentials is None:
             self._channel = grpc.aio.insecure_channel(self.address, options)
         else:
@@ -83,7 +85,7 @@ class AsyncCore:
 
     async def wait_ready(self, timeout: float = 30.0) -> None:
         """As Client.wait_ready."""
-        await self._drive(until_ready(self.address, timeout))
+        await self._drive(until_ready(self._link, timeout))
 
     async def _run(self, call: Call[T], timeout: float | None) -> T:
         return await self._drive(call.steps(self._session(timeout)))
@@ -100,7 +102,7 @@ class AsyncCore:
     async def _answers(
         self,
         stream: Stream[T],
-        inputs: Iterable[AnyInput] | AsyncIterable[AnyInput],
+        inputs: Inputs | AsyncIterable[AnyInput],
         window: int,
         timeout: float | None,
     ) -> AsyncGenerator[T, None]:
@@ -108,6 +110,7 @@ class AsyncCore:
         session = self._session(math.inf if timeout is None else timeout)
         backlog, attempt = AsyncBacklog(inputs, window, self._max_bytes), 0
         try:
+            await self._drive(connect(session))
             while True:
                 before = backlog.answered
                 try:
@@ -128,8 +131,8 @@ class AsyncCore:
         call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=traced(self._metadata))
         try:
             async for response in call:
-                (given, prepared), position = backlog.answer()
-                steps = stream.settle(given, prepared, response.result, position, self._session(None))
+                item, position = backlog.answer()
+                steps = stream.settle(item, response.result, position, self._session(None))
                 yield await self._drive(steps)
         finally:
             call.cancel()
@@ -138,7 +141,7 @@ class AsyncCore:
 
     def _session(self, timeout: float | None) -> Session:
         deadline = Deadline(self._timeout if timeout is None else timeout)
-        return Session(deadline, self._retry, self._max_bytes)
+        return Session(deadline, self._retry, self._max_bytes, self._link)
 
     async def _drive(self, steps: Steps[T]) -> T:
         """Does what the steps ask for, one after the other."""
@@ -150,8 +153,9 @@ class AsyncCore:
                     step = next(steps)
                     continue
                 method = self._stubs.method(step.rpc)
+                metadata = traced(self._metadata) if step.in_trace else self._metadata
                 try:
-                    response = await method(step.request, timeout=step.timeout, metadata=traced(self._metadata))
+                    response = await method(step.request, timeout=step.timeout, metadata=metadata)
                 except grpc.RpcError as error:
                     step = steps.throw(error)
                 else:

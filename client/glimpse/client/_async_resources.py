@@ -1,12 +1,12 @@
 """The asyncio client's calls on backbones, labels and examples."""
 # ruff: noqa: ASYNC109  (a timeout here covers retries and is what the server is told)
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 from glimpse.client import _resource_requests as requests
 from glimpse.client._async_collections import AsyncCollectionMethods
 from glimpse.client._enums import LabelRole
-from glimpse.client._names import CollectionRef
+from glimpse.client._names import CollectionRef, Names
 from glimpse.client._resources import Backbone, Example, Label
 from glimpse.client._server_info import ServerInfo, server_info
 
@@ -32,7 +32,7 @@ class AsyncResourceMethods(AsyncCollectionMethods):
         label_id: str,
         *,
         display_name: str = "",
-        prompts: Sequence[str] = (),
+        prompts: Names = (),
         role: LabelRole = LabelRole.CLASS,
         timeout: float | None = None,
     ) -> Label:
@@ -55,7 +55,7 @@ class AsyncResourceMethods(AsyncCollectionMethods):
         label: str,
         *,
         display_name: str | None = None,
-        prompts: Sequence[str] | None = None,
+        prompts: Names | None = None,
         timeout: float | None = None,
     ) -> Label:
         """As Client.update_label."""

@@ -10,24 +10,25 @@ break.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from glimpse.client._content import as_list
 from glimpse.client._errors import Internal
-from glimpse.client._inputs import AnyInput, Prepared, prepare_input
+from glimpse.client._inputs import Input, Inputs, Prepared, prepare_input
 
-Entry = tuple[AnyInput, Prepared]
+_END: Any = object()
 
 
 class Backlog:
     """Inputs that were read and are not answered yet; at most `window` of them."""
 
-    def __init__(self, inputs: Iterable[AnyInput], window: int, max_bytes: int) -> None:
+    def __init__(self, inputs: Inputs, window: int, max_bytes: int) -> None:
         self._inputs = inputs
         self._window = window
         self._max_bytes = max_bytes
         self._changed = threading.Condition()
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[Prepared] = deque()
         self._stream = 0  # counts streams; requests of an earlier one end
         self._ended = False
         self.answered = 0
@@ -42,7 +43,7 @@ class Backlog:
             self._changed.notify_all()
         return self._messages(first, wrap, stream, position)
 
-    def answer(self) -> tuple[Entry, int]:
+    def answer(self) -> tuple[Prepared, int]:
         """Takes out the input whose answer came, and its position; makes room for another."""
         with self._changed:
             if not self._entries:
@@ -71,7 +72,7 @@ class Backlog:
                     self._changed.wait()
                 if stream != self._stream or not self._has(position):
                     return
-                message = self._entries[position - self.answered][1].message
+                message = self._entries[position - self.answered].message
             position += 1
             yield wrap(message)
 
@@ -80,14 +81,14 @@ class Backlog:
 
     def _read(self) -> None:
         try:
-            source = iter(self._inputs)
+            source = iter(as_list(self._inputs, Input))
             while self._wait_for_room():
-                given = next(source, self)
-                if given is self:
+                given = next(source, _END)
+                if given is _END:
                     return
-                entry = (given, prepare_input(given, self._max_bytes))  # type: ignore[arg-type]
+                item = prepare_input(given, self._max_bytes)
                 with self._changed:
-                    self._entries.append(entry)  # type: ignore[arg-type]
+                    self._entries.append(item)
                     self._changed.notify_all()
         except BaseException as error:  # the caller's iterator's own; raised where the answers are read
             self.error = error

@@ -32,7 +32,7 @@ class Batch(Generic[T]):
     rpc: str
     items: Callable[[int], Iterable[Prepared]]  # from the message limit; read as the chunks are sent
     request: Callable[[list[Any], Part], Any]  # from messages
-    parse: Callable[[Any, Any], T]  # from an item's result and the response it came in
+    parse: Callable[[Any, Any, str], T]  # from an item's result, the response it came in, and its file's path
 
     def steps(self, session: Session) -> Steps[list[T]]:
         """The results, one an item, in order."""
@@ -42,7 +42,7 @@ class Batch(Generic[T]):
             answers = yield from self._answers(chunk, Part(number, last, 0), session)
             for prepared, (result, response) in zip(chunk, answers, strict=True):
                 restore(result, prepared, len(results))
-                results.append(self.parse(result, response))
+                results.append(self.parse(result, response, prepared.path))
         return results
 
     def _answers(self, chunk: list[Prepared], part: Part, session: Session) -> Steps[list[tuple[Any, Any]]]:

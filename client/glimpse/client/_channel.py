@@ -1,6 +1,5 @@
 """What a channel is made with, and the calls it offers by name."""
 
-import os
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -13,19 +12,23 @@ from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
-DEFAULT_ADDRESS = "127.0.0.1:50051"
 MAX_MESSAGE_BYTES = 16 << 20
+#: Keeps gRPC from proxies that the environment names: by the server's name, and by the addresses it resolves to, which
+#: the first option does not cover.
+NO_PROXY: tuple[tuple[str, int | str], ...] = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.address_http_proxy_enabled_addresses", ""),
+)
 _STATUS = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 
 
-def address_or_default(address: str | None) -> str:
-    """The address given, else GLIMPSE_SERVER, else 127.0.0.1:50051."""
-    return address or os.environ.get("GLIMPSE_SERVER") or DEFAULT_ADDRESS
+def channel_options(max_bytes: int, *, proxy: bool) -> list[tuple[str, int | str]]:
+    """Options of a channel whose messages have up to `max_bytes`.
 
-
-def channel_options(max_bytes: int) -> list[tuple[str, int | str]]:
-    """Options of a channel whose messages have up to `max_bytes`."""
+    `proxy`: whether gRPC may use a proxy that the environment names (`http_proxy` and others).
+    """
     return [
+        *(() if proxy else NO_PROXY),
         # Answers may outgrow requests: a server sends 32 MiB of labels and neighbours at most.
         ("grpc.max_receive_message_length", 4 * max_bytes),
         ("grpc.max_send_message_length", max_bytes + (1 << 20)),

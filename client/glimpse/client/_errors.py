@@ -18,6 +18,7 @@
         Internal           a bug in the server, or a broken connection
         DataLoss           something stored cannot be read any more
         Unknown            an error without a code of its own
+      EnrollmentFailed     some examples were not enrolled; `enrollment` has every result
 
 A call that fails raises one of these; in a batch an item that fails has an `ItemError` instead, and `unwrap()` on its
 result raises the same classes. _status.py makes them of what gRPC says.

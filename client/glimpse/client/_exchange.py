@@ -12,24 +12,29 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 
-from glimpse.client._errors import Unavailable
-from glimpse.client._policy import Deadline, Session
+from glimpse.client._errors import DeadlineExceeded, GlimpseError, Unavailable
+from glimpse.client._policy import Deadline, Link, Session, is_hopeless, is_unanswered
 from glimpse.client._status import from_rpc_error
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 _POLL = 0.05  # seconds between two questions for health
+_RECONNECT = 0.2  # seconds between two attempts to reach a server that was never reached
 _TOLD = 3  # the attempt after which the log hears that nobody answers
 logger = logging.getLogger("glimpse.client")
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request. `rpc` is `service.Method` as _channel.Stubs has them; `timeout` in seconds."""
+    """Send a request. `rpc` is `service.Method` as _channel.Stubs has them; `timeout` in seconds.
+
+    `in_trace`: whether it is a part of the trace that the caller is in.
+    """
 
     rpc: str
     request: Any
     timeout: float | None
+    in_trace: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class Listing(Generic[T]):
 
 def exchange(rpc: str, request: Any, session: Session) -> Steps[Any]:
     """One request until it is answered, or the policy or the deadline ends it. Raises GlimpseError."""
+    yield from connect(session)
     attempt = 0
     while True:
         attempt += 1
@@ -85,6 +91,37 @@ def exchange(rpc: str, request: Any, session: Session) -> Steps[Any]:
             return (yield Send(rpc, request, session.deadline.remaining()))
         except grpc.RpcError as error:
             yield from back_off(error, attempt, session)
+
+
+def connect(session: Session) -> Steps[None]:
+    """Waits for the first answer on a channel, where the policy limits that. Raises GlimpseError.
+
+    The first call may rightly take long, so a call that every server answers at once comes before it.
+    """
+    limit = session.retry.connect_timeout
+    if session.link.connected or limit is None:
+        return
+    deadline, attempt = session.deadline.sooner(limit), 0
+    while not session.link.connected:
+        attempt += 1
+        try:
+            yield Send("health.Check", "", deadline.remaining(), in_trace=False)
+            session.link.connected = True
+        except grpc.RpcError as error:
+            failure = from_rpc_error(error, attempt)
+            session.link.connected = not is_unanswered(failure)
+            if session.link.connected:
+                return
+            if is_hopeless(failure) or not deadline.allows(_RECONNECT):
+                raise _unreachable(failure, session) from error
+            yield Pause(_RECONNECT)
+
+
+def _unreachable(failure: GlimpseError, session: Session) -> GlimpseError:
+    """The error of a call that reached no server: past its own deadline, or past the time that the policy gives it."""
+    if isinstance(failure, DeadlineExceeded) and session.deadline.allows(0.0):
+        return Unavailable(f"no answer from {session.link.address}: timed out", attempts=failure.attempts)
+    return failure
 
 
 def back_off(error: grpc.RpcError, attempt: int, session: Session) -> Steps[None]:
@@ -98,7 +135,7 @@ def back_off(error: grpc.RpcError, attempt: int, session: Session) -> Steps[None
     yield Pause(pause)
 
 
-def until_ready(address: str, timeout: float) -> Steps[None]:
+def until_ready(link: Link, timeout: float) -> Steps[None]:
     """Asks for the server's health until it is SERVING. Raises Unavailable when the time is over."""
     deadline = Deadline(timeout)
     state = "no answer"
@@ -108,7 +145,8 @@ def until_ready(address: str, timeout: float) -> Steps[None]:
         except grpc.RpcError as error:
             state = str(from_rpc_error(error))
         if state == "SERVING":
+            link.connected = True
             return
         if not deadline.allows(_POLL):
-            raise Unavailable(f"the server at {address} was not ready within {timeout:g} s; last: {state}")
+            raise Unavailable(f"the server at {link.address} was not ready within {timeout:g} s; last: {state}")
         yield Pause(_POLL)

@@ -1,28 +1,35 @@
 """One function a call that takes inputs: from arguments to the batch or the stream that is sent."""
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from glimpse.client import _answers as answers
 from glimpse.client import _results as read
 from glimpse.client._batches import Batch, Part, restore, retry_delay
+from glimpse.client._classification import ClassifyResult
+from glimpse.client._enrollment import Enrollment
 from glimpse.client._enums import LabelMode
 from glimpse.client._errors import GlimpseError
 from glimpse.client._exchange import Pause, Steps
-from glimpse.client._inputs import AnyInput, NewExample, Prepared, prepare_example, prepare_input
-from glimpse.client._names import CollectionRef, backbone_name, collection_name, collection_names
+from glimpse.client._inputs import (
+    Examples,
+    Inputs,
+    Prepared,
+    prepare_example,
+    prepare_input,
+    prepared,
+)
+from glimpse.client._names import CollectionRef, Names, backbone_name, collection_name, collection_names, names
 from glimpse.client._policy import Session, after
-from glimpse.client._resources import Vector
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import collection_service_pb2 as collection_pb
 from glimpse.v1 import embedding_service_pb2 as embedding_pb
 
 T = TypeVar("T")
-I = TypeVar("I")  # noqa: E741
 Collections = CollectionRef | Sequence[CollectionRef]
-Labels = Sequence[str] | Mapping[str, Sequence[str]]
+Labels = Names | Mapping[str, Names]
 """Prompts that are labels themselves, or labels with their prompts."""
 
 
@@ -34,29 +41,29 @@ class Stream(Generic[T]):
     rpc: str
     config: Any
     wrap: Callable[[Any], Any]
-    parse: Callable[[Any], T]
-    batch: Callable[[Sequence[AnyInput]], Batch[T]]
+    parse: Callable[[Any, Any, str], T]  # from a result, its response (None in a stream), and its file's path
+    batch: Batch[T]  # of no inputs
 
-    def settle(self, given: AnyInput, prepared: Prepared, result: Any, position: int, session: Session) -> Steps[T]:
+    def settle(self, item: Prepared, result: Any, position: int, session: Session) -> Steps[T]:
         """The result of one input. One that the server was too busy for is asked again with a call of its
         own."""
-        delay = after(retry_delay(result, prepared))
+        delay = after(retry_delay(result, item))
         if delay and session.deadline.allows(delay):
             yield Pause(delay)
             try:
-                return (yield from self.batch([given]).steps(session))[0]
+                return (yield from replace(self.batch, items=lambda _: [item]).steps(session))[0]
             except GlimpseError:
                 pass  # the stream's own answer stands
-        restore(result, prepared, position)
-        return self.parse(result)
+        restore(result, item, position)
+        return self.parse(result, None, item.path)
 
 
-def embed(inputs: Iterable[AnyInput], backbone: str) -> Batch[answers.EmbedResult]:
+def embed(inputs: Inputs, backbone: str) -> Batch[answers.EmbedResult]:
     """Embed."""
     name = backbone_name(backbone)
     return Batch(
         "embedding.Embed",
-        _prepared(inputs, prepare_input),
+        prepared(inputs, prepare_input),
         lambda messages, _: embedding_pb.EmbedRequest(backbone=name, inputs=messages),
         read.embed_result,
     )
@@ -70,17 +77,17 @@ def stream_embed(backbone: str) -> Stream[answers.EmbedResult]:
         embedding_pb.StreamEmbedRequest(config=config),
         lambda message: embedding_pb.StreamEmbedRequest(input=message),
         read.embed_result,
-        lambda inputs: embed(inputs, backbone),
+        embed([], backbone),
     )
 
 
 def enroll(
     collection: CollectionRef,
-    examples: Iterable[NewExample],
+    examples: Examples,
     create_labels: bool,
     request_id: str,
     measure_accuracy: bool,
-) -> Batch[answers.Enrollment]:
+) -> Batch[Enrollment]:
     """EnrollExamples. Every chunk has a request id of its own, the same on every attempt to send it; what is
     sent again because the server was busy is another request. Accuracy is measured with the last chunk."""
     parent = collection_name(collection)
@@ -96,14 +103,14 @@ def enroll(
             measure_accuracy=measure_accuracy and part.last,
         )
 
-    return Batch("collections.EnrollExamples", _prepared(examples, prepare_example), request, read.enrollment)
+    return Batch("collections.EnrollExamples", prepared(examples, prepare_example), request, read.enrollment)
 
 
-def enrollment(parts: Sequence[answers.Enrollment]) -> answers.Enrollment:
+def enrollment(parts: Sequence[Enrollment]) -> Enrollment:
     """Enrolments of one as one: the accuracy before the first of them, revision and accuracy after the last."""
     by_revision = sorted(parts, key=lambda part: part.revision)
     measured = [part.accuracy_after for part in by_revision if part.accuracy_after is not None]
-    return answers.Enrollment(
+    return Enrollment(
         results=tuple(result for part in parts for result in part.results),
         revision=by_revision[-1].revision if parts else 0,
         accuracy_before=by_revision[0].accuracy_before if parts else None,
@@ -111,20 +118,18 @@ def enrollment(parts: Sequence[answers.Enrollment]) -> answers.Enrollment:
     )
 
 
-def classify(
-    collections: Collections, inputs: Iterable[AnyInput], options: pb.ClassifyOptions
-) -> Batch[answers.ClassifyResult]:
+def classify(collections: Collections, inputs: Inputs, options: pb.ClassifyOptions) -> Batch[ClassifyResult]:
     """Classify."""
     names = collection_names(collections)
     return Batch(
         "classification.Classify",
-        _prepared(inputs, prepare_input),
+        prepared(inputs, prepare_input),
         lambda messages, _: pb.ClassifyRequest(collections=names, inputs=messages, options=options),
         read.classify_result,
     )
 
 
-def stream_classify(collections: Collections, options: pb.ClassifyOptions) -> Stream[answers.ClassifyResult]:
+def stream_classify(collections: Collections, options: pb.ClassifyOptions) -> Stream[ClassifyResult]:
     """StreamClassify."""
     config = pb.StreamClassifyConfig(collections=collection_names(collections), options=options)
     return Stream(
@@ -132,23 +137,23 @@ def stream_classify(collections: Collections, options: pb.ClassifyOptions) -> St
         pb.StreamClassifyRequest(config=config),
         lambda message: pb.StreamClassifyRequest(input=message),
         read.classify_result,
-        lambda inputs: classify(collections, inputs, options),
+        classify(collections, [], options),
     )
 
 
 def zero_shot(
     labels: Labels,
-    inputs: Iterable[AnyInput],
+    inputs: Inputs,
     backbone: str,
     mode: LabelMode,
     use_templates: bool,
     top_k: int | None,
-) -> Batch[answers.ClassifyResult]:
+) -> Batch[ClassifyResult]:
     """ZeroShot."""
     if isinstance(labels, Mapping):
-        prompted = [pb.PromptedLabel(label_id=label, prompts=texts) for label, texts in labels.items()]
+        prompted = [pb.PromptedLabel(label_id=label, prompts=names(texts)) for label, texts in labels.items()]
     else:
-        prompted = [pb.PromptedLabel(prompts=[text]) for text in labels]
+        prompted = [pb.PromptedLabel(prompts=[text]) for text in names(labels)]
     name = backbone_name(backbone)
 
     def request(messages: list[Any], _: Part) -> pb.ZeroShotRequest:
@@ -163,31 +168,31 @@ def zero_shot(
 
     return Batch(
         "classification.ZeroShot",
-        _prepared(inputs, prepare_input),
+        prepared(inputs, prepare_input),
         request,
-        lambda result, _: read.zero_shot_result(result),
+        read.zero_shot_result,
     )
 
 
 def search(
     collection: CollectionRef,
-    inputs: Iterable[AnyInput],
+    inputs: Inputs,
     top_k: int | None,
-    labels: Sequence[str],
-    domains: Sequence[str],
+    labels: Names,
+    domains: Names,
     min_revision: int,
 ) -> Batch[answers.SearchResult]:
     """Search."""
     parent = collection_name(collection)
     return Batch(
         "classification.Search",
-        _prepared(inputs, prepare_input),
+        prepared(inputs, prepare_input),
         lambda messages, _: pb.SearchRequest(
             collection=parent,
             inputs=messages,
             top_k=top_k,
-            label_ids=labels,
-            domains=domains,
+            label_ids=names(labels),
+            domains=names(domains),
             min_revision=min_revision,
         ),
         read.search_result,
@@ -197,9 +202,3 @@ def search(
 def options(top_k: int | None, evidence: int | None, min_revision: int, domain: str) -> pb.ClassifyOptions:
     """ClassifyOptions; None leaves the server's default."""
     return pb.ClassifyOptions(top_k=top_k, evidence=evidence, min_revision=min_revision, domain=domain)
-
-
-def _prepared(given: Iterable[I], prepare: Callable[[I, int], Prepared]) -> Callable[[int], Iterable[Prepared]]:
-    if isinstance(given, str | bytes | Vector):
-        raise TypeError(f"a list of inputs is needed: [{type(given).__name__}], not {type(given).__name__}")
-    return lambda max_bytes: (prepare(one, max_bytes) for one in given)

@@ -8,6 +8,14 @@ from glimpse.client._resources import Collection
 CollectionRef = str | Collection
 """A collection's id, its full name, or the Collection itself."""
 
+Names = str | Sequence[str]
+"""One name, or several."""
+
+
+def names(given: Names) -> Sequence[str]:
+    """A list of names, where a lone str is one name and not a list of its letters."""
+    return [given] if isinstance(given, str) else given
+
 
 def backbone_name(given: str) -> str:
     """`backbones/{backbone}`; empty stays empty: the server's only one."""

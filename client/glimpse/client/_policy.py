@@ -22,21 +22,38 @@ class Retry:
     times in all, after a pause that doubles from `initial` to `maximum`, less a random part: for about half a minute,
     in which a server that is alone stops and starts; not where TLS fails. RESOURCE_EXHAUSTED: as often as the server
     says when to come back (RetryInfo), after the pause it names. Nothing else is ever sent again.
+
+    `connect_timeout` holds until the client has been connected once: so long it tries to reach a server, however many
+    attempts that takes. None: as `attempts` allows. A client without a Retry of its own has 3 seconds.
     """
 
     attempts: int = 25
     initial: float = 0.1
     maximum: float = 2.0
+    connect_timeout: float | None = None
 
     def pause(self, error: GlimpseError, attempt: int) -> float | None:
         """How long to wait after attempt number `attempt` (from 1); None: give up."""
         if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and error.retry_delay is not None:
             return after(error.retry_delay)
-        never = any(told in error.message for told in _NEVER)
-        if error.code in _GONE and attempt < self.attempts and not never:
+        if error.code in _GONE and attempt < self.attempts and not is_hopeless(error):
             ceiling = min(self.maximum, self.initial * 2.0 ** (attempt - 1))
             return max(error.retry_delay or 0.0, ceiling * random.uniform(0.5, 1.0))
         return None
+
+
+#: Of a client that is given none. A little less than the 3 seconds, so that the call has failed when they are over.
+DEFAULT_RETRY = Retry(connect_timeout=2.8)
+
+
+def is_unanswered(error: GlimpseError) -> bool:
+    """Whether an error of a call comes from gRPC on this side, not from a server."""
+    return not error.reason and error.code in (*_GONE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+def is_hopeless(error: GlimpseError) -> bool:
+    """Whether the same call would fail again, as the two ends do not agree on TLS."""
+    return any(words in error.message for words in _NEVER)
 
 
 def after(delay: float) -> float:
@@ -50,6 +67,11 @@ class Deadline:
     def __init__(self, timeout: float) -> None:
         self._end = time.monotonic() + timeout
 
+    def sooner(self, timeout: float) -> "Deadline":
+        """The earlier of this one and one of `timeout` seconds from now."""
+        remaining = self.remaining()
+        return Deadline(timeout if remaining is None else min(timeout, remaining))
+
     def remaining(self) -> float | None:
         """Seconds left, as gRPC takes them: never negative, None for no deadline."""
         return None if math.isinf(self._end) else max(0.0, self._end - time.monotonic())
@@ -59,6 +81,14 @@ class Deadline:
         return time.monotonic() + pause < self._end
 
 
+@dataclass(slots=True)
+class Link:
+    """What a client knows of its channel to `address`. `connected`: it was connected once."""
+
+    address: str
+    connected: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """What one call of a client runs under."""
@@ -66,3 +96,4 @@ class Session:
     deadline: Deadline
     retry: Retry
     max_bytes: int
+    link: Link

@@ -1,14 +1,12 @@
 """From arguments to what is sent and how the answer is read: a function a call on backbones, labels and examples."""
 
-from collections.abc import Sequence
-
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from glimpse.client import _resource_results as read
 from glimpse.client import _resources as types
 from glimpse.client._enums import LabelRole
 from glimpse.client._exchange import Listing, Unary
-from glimpse.client._names import CollectionRef, backbone_name, collection_name, label_name
+from glimpse.client._names import CollectionRef, Names, backbone_name, collection_name, label_name, names
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2 as embedding
 
@@ -29,10 +27,10 @@ def get_backbone(name: str) -> Unary[types.Backbone]:
 
 
 def create_label(
-    collection: CollectionRef, label_id: str, display_name: str, prompts: Sequence[str], role: LabelRole
+    collection: CollectionRef, label_id: str, display_name: str, prompts: Names, role: LabelRole
 ) -> Unary[types.Label]:
     """CreateLabel."""
-    label = pb.Label(display_name=display_name, prompts=prompts, role=role.value)  # type: ignore[arg-type]
+    label = pb.Label(display_name=display_name, prompts=names(prompts), role=role.value)  # type: ignore[arg-type]
     request = pb.CreateLabelRequest(parent=collection_name(collection), label_id=label_id, label=label)
     return Unary("collections.CreateLabel", request, lambda r: read.label(r.label, r.revision))
 
@@ -54,7 +52,7 @@ def list_labels(collection: CollectionRef, page_size: int) -> Listing[types.Labe
 
 
 def update_label(
-    collection: CollectionRef, label: str, display_name: str | None, prompts: Sequence[str] | None
+    collection: CollectionRef, label: str, display_name: str | None, prompts: Names | None
 ) -> Unary[types.Label]:
     """UpdateLabel; the mask names what is given."""
     new, mask = pb.Label(name=label_name(collection, label)), FieldMask()
@@ -62,7 +60,7 @@ def update_label(
         new.display_name = display_name
         mask.paths.append("display_name")
     if prompts is not None:
-        new.prompts.extend(prompts)
+        new.prompts.extend(names(prompts))
         mask.paths.append("prompts")
     request = pb.UpdateLabelRequest(label=new, update_mask=mask)
     return Unary("collections.UpdateLabel", request, lambda r: read.label(r.label, r.revision))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from glimpse.client._enums import Head, LabelMode, LabelRole, Modality
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Vector:
     """A vector of one embedding space: float32 values of shape (dimension,). Input and output alike."""
 
@@ -22,6 +22,9 @@ class Vector:
         if values.ndim != 1:
             raise ValueError(f"a vector has one axis; this array has the shape {values.shape}")
         object.__setattr__(self, "values", values)
+
+    def __repr__(self) -> str:
+        return f"Vector({self.values.size} values, {self.embedding_space!r})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Vector):

@@ -3,6 +3,8 @@
 from typing import Any, TypedDict
 
 from glimpse.client import _answers as answers
+from glimpse.client._classification import Classification, ClassifyResult
+from glimpse.client._enrollment import Enrollment, EnrollResult
 from glimpse.client._enums import Decision, Head, member
 from glimpse.client._errors import Code
 from glimpse.client._resource_results import example, optional, vector
@@ -19,16 +21,16 @@ class _Item(TypedDict):
     timings: answers.Timings
 
 
-def embed_result(message: embedding.EmbedResult, _: Any = None) -> answers.EmbedResult:
-    """An EmbedResult message."""
+def embed_result(message: embedding.EmbedResult, _: Any = None, path: str = "") -> answers.EmbedResult:
+    """An EmbedResult message. `path`: of the input's file."""
     found = vector(message.vector) if message.HasField("vector") else None
-    return answers.EmbedResult(**_item(message), vector=found)
+    return answers.EmbedResult(**_item(message, path), vector=found)
 
 
-def enrollment(message: collection.EnrollResult, response: collection.EnrollExamplesResponse) -> answers.Enrollment:
+def enrollment(message: collection.EnrollResult, response: collection.EnrollExamplesResponse, path: str) -> Enrollment:
     """An EnrollResult message and the response it came in: an enrolment of one."""
-    result = answers.EnrollResult(
-        **_item(message),
+    result = EnrollResult(
+        **_item(message, path),
         example=example(message.example) if message.HasField("example") else None,
         duplicate=message.duplicate,
         conflicts=tuple(_conflict(one) for one in message.conflicts),
@@ -36,7 +38,7 @@ def enrollment(message: collection.EnrollResult, response: collection.EnrollExam
         outlier=message.outlier,
         original_kept=message.original_kept,
     )
-    return answers.Enrollment(
+    return Enrollment(
         results=(result,),
         revision=response.revision,
         accuracy_before=optional(response, "accuracy_before"),
@@ -44,31 +46,31 @@ def enrollment(message: collection.EnrollResult, response: collection.EnrollExam
     )
 
 
-def classify_result(message: classification.ClassifyResult, _: Any = None) -> answers.ClassifyResult:
+def classify_result(message: classification.ClassifyResult, _: Any = None, path: str = "") -> ClassifyResult:
     """A ClassifyResult message."""
     found = tuple(_classification(one) for one in message.classifications)
-    return answers.ClassifyResult(**_item(message), classifications=found)
+    return ClassifyResult(**_item(message, path), classifications=found)
 
 
-def zero_shot_result(message: classification.ZeroShotResult, _: Any = None) -> answers.ClassifyResult:
+def zero_shot_result(message: classification.ZeroShotResult, _: Any = None, path: str = "") -> ClassifyResult:
     """A ZeroShotResult message."""
     found = (_classification(message.classification),) if message.HasField("classification") else ()
-    return answers.ClassifyResult(**_item(message), classifications=found)
+    return ClassifyResult(**_item(message, path), classifications=found)
 
 
 def search_result(
-    message: classification.SearchResult, response: classification.SearchResponse
+    message: classification.SearchResult, response: classification.SearchResponse, path: str
 ) -> answers.SearchResult:
     """A SearchResult message and the response it came in."""
     return answers.SearchResult(
-        **_item(message),
+        **_item(message, path),
         neighbors=tuple(_evidence(one) for one in message.neighbors),
         revision=response.revision,
     )
 
 
-def _classification(message: classification.Classification) -> answers.Classification:
-    return answers.Classification(
+def _classification(message: classification.Classification) -> Classification:
+    return Classification(
         collection=message.collection,
         decision=member(Decision, message.decision),
         label=message.label_id,
@@ -95,7 +97,7 @@ def _conflict(message: collection.Conflict) -> answers.Conflict:
     return answers.Conflict(message.example, message.label_id, message.similarity)
 
 
-def _item(message: Any) -> _Item:
+def _item(message: Any, path: str) -> _Item:
     """The fields that every item's result has."""
     status, spent = message.status, message.timings
     error = None
@@ -111,4 +113,4 @@ def _item(message: Any) -> _Item:
         total_ms=spent.total_ms,
         batch_size=spent.batch_size,
     )
-    return {"id": message.id, "error": error, "truncated": message.truncated, "timings": timings}
+    return {"id": message.id or path, "error": error, "truncated": message.truncated, "timings": timings}

@@ -5,7 +5,6 @@ tls       GLIMPSE_TLS            tls_cert  GLIMPSE_CLIENT_CERT
 insecure  GLIMPSE_CLIENT_INSECURE         tls_key   GLIMPSE_CLIENT_KEY
 """
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,13 @@ from typing import Self
 
 import grpc
 
+from glimpse.client._address import Address
 from glimpse.client._channel import Metadata
 
 AnyPath = str | os.PathLike[str]
 
+_KEY_HEADERS = ("authorization", "x-api-key")
+_YES, _NO = ("1", "true", "t", "yes", "y", "on"), ("0", "false", "f", "no", "n", "off")
 _NOT_SENT = (
     "an API key is not sent in plain text to {address}, where others could read it; use TLS (tls=True, tls_ca=…; "
     "--tls, --tls-ca), or say insecure where something else encrypts"
@@ -25,10 +27,15 @@ _NOT_SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """TLS credentials (None: plain text), and the metadata that says who calls, which no repr shows."""
+    """TLS credentials (None: plain text), and the metadata of every call, with the key, which no repr shows.
+
+    `may_use_proxy`: whether a proxy that the environment names may carry the connection. It may with TLS, where it sees
+    no more than the server's name; never in plain text, nor to this machine.
+    """
 
     credentials: grpc.ChannelCredentials | None
     metadata: Metadata
+    may_use_proxy: bool
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'TLS' if self.credentials else 'plain text'})"
@@ -36,7 +43,7 @@ class Security:
     @classmethod
     def of(
         cls,
-        address: str,
+        address: Address,
         credentials: grpc.ChannelCredentials | None,
         api_key: str | None,
         tls: bool | None,
@@ -44,39 +51,20 @@ class Security:
         tls_cert: AnyPath | None,
         tls_key: AnyPath | None,
         insecure: bool | None,
+        metadata: Metadata = (),
     ) -> Self:
         """As SyncCore has them. Raises ValueError, and OSError where a file cannot be read."""
         if credentials is None:
             credentials = _credentials(tls, tls_ca, tls_cert, tls_key)
-        key = (_variable("API_KEY") or "").strip() if api_key is None else api_key
-        if not key:
-            return cls(credentials, ())
-        if not key.isascii() or not key.isprintable() or " " in key:
+        key = (_variable("API_KEY") or "") if api_key is None else api_key
+        if key and (not key.isascii() or not key.isprintable() or " " in key):
             raise ValueError("an API key has letters, digits, `_`, `-` and `.` alone, on one line")
-        if credentials is None and not is_local(address) and not _said(insecure, "CLIENT_INSECURE"):
-            raise ValueError(_NOT_SENT.format(address=address))
-        return cls(credentials, (("authorization", f"Bearer {key}"),))
-
-
-def is_local(address: str) -> bool:
-    """Whether an address, as gRPC takes them, is this machine's own."""
-    scheme, _, rest = address.rpartition("://")
-    if scheme.startswith("unix") or address.startswith("unix:"):
-        return True
-    target = rest.rpartition("/")[2]
-    if target.startswith(("ipv4:", "ipv6:")):
-        return all(_is_loopback(one) for one in target[5:].split(","))
-    return _is_loopback(target.removeprefix("dns:"))
-
-
-def _is_loopback(target: str) -> bool:
-    """Whether HOST or HOST:PORT is this machine, by the look of it: a name may mean another one tomorrow."""
-    bare = target if target.count(":") > 1 and not target.startswith("[") else target.rpartition(":")[0] or target
-    host = bare.partition("]")[0].strip("[]")
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        if key:
+            metadata = (*metadata, ("authorization", f"Bearer {key}"))
+        plain = credentials is None and not address.local
+        if plain and any(name in _KEY_HEADERS for name, _ in metadata) and not _said(insecure, "CLIENT_INSECURE"):
+            raise ValueError(_NOT_SENT.format(address=address.target))
+        return cls(credentials, metadata, credentials is not None and address.may_use_proxy())
 
 
 def _credentials(
@@ -94,8 +82,15 @@ def _credentials(
 
 
 def _said(given: bool | None, name: str) -> bool:
-    return (_variable(name) or "").lower() in ("1", "true", "yes", "on") if given is None else given
+    """What an argument says, else a variable; one that is empty or not set says no. Raises ValueError."""
+    if given is not None:
+        return given
+    value = (_variable(name) or _NO[0]).lower()
+    if value not in (*_YES, *_NO):
+        raise ValueError(f"GLIMPSE_{name} is neither 1 nor 0: {value!r}")
+    return value in _YES
 
 
 def _variable(name: str) -> str | None:
-    return os.environ.get(f"GLIMPSE_{name}") or None
+    """A variable's value; None where it is not set or blank."""
+    return os.environ.get(f"GLIMPSE_{name}", "").strip() or None

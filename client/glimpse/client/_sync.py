@@ -1,13 +1,15 @@
 """The synchronous client."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator
 
 from glimpse.client import _input_requests as requests
-from glimpse.client._answers import ClassifyResult, EmbedResult, Enrollment, SearchResult
+from glimpse.client._answers import EmbedResult, SearchResult
+from glimpse.client._classification import ClassifyResult
+from glimpse.client._enrollment import Enrollment
 from glimpse.client._enums import LabelMode
 from glimpse.client._input_requests import Collections, Labels
-from glimpse.client._inputs import AnyInput, NewExample
-from glimpse.client._names import CollectionRef
+from glimpse.client._inputs import Examples, Inputs
+from glimpse.client._names import CollectionRef, Names
 from glimpse.client._sync_migrations import MigrationMethods
 from glimpse.client._sync_resources import ResourceMethods
 
@@ -21,21 +23,23 @@ class Client(ResourceMethods, MigrationMethods):
             [result] = glimpse.classify("shapes", [Path("query.png")])
             print(result.unwrap().decision, result.unwrap().label)
 
-    Inputs are bytes (an encoded image), a Path (an image file, read when it is sent), a str (a text), a
-    Vector, or an Input, which adds an id. Lists may be of any length: they are sent in as many requests as
-    the limits ask for. An item that fails has `error` set and does not fail the others; a call that fails
-    raises GlimpseError, as does a list whose n-th request fails, and then the requests before it stand.
+    Inputs are pictures: bytes (an encoded image), a Path (an image file, read when it is sent), an open binary
+    file, a picture of Pillow, or a NumPy array of shape (height, width, 3), red, green, blue, uint8. Or texts: a
+    str. Or a Vector. A str that names a file, ends like a picture's name or is a URL is refused with TypeError;
+    Text(...) and Image(...) say outright what is meant, and Input adds an id. Nothing is fetched from a URL.
+
+    One input stands for a list of one. Lists may be of any length: they are sent in as many requests as the
+    limits ask for. An item that fails has `error` set and does not fail the others; a call that fails raises
+    GlimpseError, as does a list whose n-th request fails, and then the requests before it stand.
     """
 
-    def embed(
-        self, inputs: Iterable[AnyInput], *, backbone: str = "", timeout: float | None = None
-    ) -> list[EmbedResult]:
+    def embed(self, inputs: Inputs, *, backbone: str = "", timeout: float | None = None) -> list[EmbedResult]:
         """The inputs' vectors, in order. `backbone` may be empty where the server has one."""
         return self._run(requests.embed(inputs, backbone), timeout)
 
     def stream_embed(
         self,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         backbone: str = "",
         window: int = 32,
@@ -47,14 +51,17 @@ class Client(ResourceMethods, MigrationMethods):
     def enroll(
         self,
         collection: CollectionRef,
-        examples: Iterable[NewExample],
+        examples: Examples,
         *,
         create_labels: bool = False,
         request_id: str = "",
         measure_accuracy: bool = False,
+        raise_on_failure: bool = True,
         timeout: float | None = None,
     ) -> Enrollment:
         """Enrolls examples; they classify from the moment this returns.
+
+        Raises EnrollmentFailed where some were not enrolled, with every result in it; the others stay enrolled.
 
         Enrolling the same content under the same label again changes nothing, so a call that failed half way
         is simply made again.
@@ -67,15 +74,19 @@ class Client(ResourceMethods, MigrationMethods):
                 Empty: a new one, which makes this call's own retries safe.
             measure_accuracy: Return only when leave-one-out accuracy has been measured with these examples in it,
                 which takes seconds for thousands; see Enrollment.
+            raise_on_failure: False: return the results of examples that failed beside the others.
             timeout: Seconds for this call, retries included. None: the client's.
         """
         call = requests.enroll(collection, examples, create_labels, request_id, measure_accuracy)
-        return requests.enrollment(self._run(call, timeout))
+        enrollment = requests.enrollment(self._run(call, timeout))
+        if raise_on_failure:
+            enrollment.raise_for_errors()
+        return enrollment
 
     def classify(
         self,
         collections: Collections,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         top_k: int | None = None,
         evidence: int | None = None,
@@ -100,7 +111,7 @@ class Client(ResourceMethods, MigrationMethods):
     def stream_classify(
         self,
         collections: Collections,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         top_k: int | None = None,
         evidence: int | None = None,
@@ -123,7 +134,7 @@ class Client(ResourceMethods, MigrationMethods):
     def zero_shot(
         self,
         labels: Labels,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         backbone: str = "",
         mode: LabelMode = LabelMode.EXCLUSIVE,
@@ -148,11 +159,11 @@ class Client(ResourceMethods, MigrationMethods):
     def search(
         self,
         collection: CollectionRef,
-        inputs: Iterable[AnyInput],
+        inputs: Inputs,
         *,
         top_k: int | None = None,
-        labels: Sequence[str] = (),
-        domains: Sequence[str] = (),
+        labels: Names = (),
+        domains: Names = (),
         min_revision: int = 0,
         timeout: float | None = None,
     ) -> list[SearchResult]:

@@ -2,24 +2,24 @@
 
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from typing import Self, TypeVar
 
 import grpc
 
+from glimpse.client._address import Address
 from glimpse.client._backlog import Backlog
 from glimpse.client._channel import (
     MAX_MESSAGE_BYTES,
     Metadata,
-    address_or_default,
     channel_options,
     stubs_of,
 )
 from glimpse.client._errors import Internal
-from glimpse.client._exchange import Call, Listing, Pause, Steps, Unary, back_off, until_ready
+from glimpse.client._exchange import Call, Listing, Pause, Steps, Unary, back_off, connect, until_ready
 from glimpse.client._input_requests import Stream
-from glimpse.client._inputs import AnyInput
-from glimpse.client._policy import Deadline, Retry, Session
+from glimpse.client._inputs import Inputs
+from glimpse.client._policy import DEFAULT_RETRY, Deadline, Link, Retry, Session
 from glimpse.client._resources import Health
 from glimpse.client._security import AnyPath, Security
 from glimpse.client._tracing import traced
@@ -49,10 +49,11 @@ class SyncCore:
         """Opens a channel; connects at the first call.
 
         Args:
-            address: `host:port`. None: GLIMPSE_SERVER, else 127.0.0.1:50051.
+            address: `host:port`, or another form that _address.py lists. None: GLIMPSE_SERVER, else 127.0.0.1:50051.
             timeout: Seconds a call may take, retries included; math.inf for no limit. Every call can have its
                 own.
-            retry: When a call is sent again.
+            retry: When a call is sent again. None: as Retry() says, but a client that was never connected gives up
+                within 3 seconds; `wait_ready` waits longer for a server that is starting.
             api_key: A key (`glimpse keys create`) or a token, sent with every call. None: GLIMPSE_API_KEY; empty:
                 none. Over plain text it goes to this machine's own addresses alone.
             tls: Whether to use TLS, with the system's authorities. None: where GLIMPSE_TLS says so, or a file is named.
@@ -66,13 +67,15 @@ class SyncCore:
 
         Raises ValueError where these do not go together, and OSError where a file cannot be read.
         """
-        self.address = address_or_default(address)
+        place = Address.of(address)
+        self.address = place.target
+        self._link = Link(self.address)
         self._timeout = timeout
-        self._retry = retry or Retry()
-        security = Security.of(self.address, credentials, api_key, tls, tls_ca, tls_cert, tls_key, insecure)
-        self._metadata = (*metadata, *security.metadata)
+        self._retry = retry or DEFAULT_RETRY
+        security = Security.of(place, credentials, api_key, tls, tls_ca, tls_cert, tls_key, insecure, metadata)
+        self._metadata = security.metadata
         self._max_bytes = max_message_bytes
-        options = channel_options(max_message_bytes)
+        options = channel_options(max_message_bytes, proxy=security.may_use_proxy)
         if security.credentials is None:
             self._channel = grpc.insecure_channel(self.address, options)
         else:
@@ -100,7 +103,7 @@ class SyncCore:
 
     def wait_ready(self, timeout: float = 30.0) -> None:
         """Waits until every backbone is warm. Raises Unavailable after `timeout` seconds."""
-        self._drive(until_ready(self.address, timeout))
+        self._drive(until_ready(self._link, timeout))
 
     def _run(self, call: Call[T], timeout: float | None) -> T:
         return self._drive(call.steps(self._session(timeout)))
@@ -114,12 +117,13 @@ class SyncCore:
                 return
 
     def _answers(
-        self, stream: Stream[T], inputs: Iterable[AnyInput], window: int, timeout: float | None
+        self, stream: Stream[T], inputs: Inputs, window: int, timeout: float | None
     ) -> Generator[T, None, None]:
         """Runs a stream and, should the server go away, its successors. No timeout: no deadline."""
         session = self._session(math.inf if timeout is None else timeout)
         backlog, attempt = Backlog(inputs, window, self._max_bytes), 0
         try:
+            self._drive(connect(session))
             while True:
                 before = backlog.answered
                 try:
@@ -139,8 +143,8 @@ class SyncCore:
         call = self._stubs.method(stream.rpc)(requests, timeout=timeout, metadata=traced(self._metadata))
         try:
             for response in call:
-                (given, prepared), position = backlog.answer()
-                steps = stream.settle(given, prepared, response.result, position, self._session(None))
+                item, position = backlog.answer()
+                steps = stream.settle(item, response.result, position, self._session(None))
                 yield self._drive(steps)
         finally:
             call.cancel()
@@ -149,7 +153,7 @@ class SyncCore:
 
     def _session(self, timeout: float | None) -> Session:
         deadline = Deadline(self._timeout if timeout is None else timeout)
-        return Session(deadline, self._retry, self._max_bytes)
+        return Session(deadline, self._retry, self._max_bytes, self._link)
 
     def _drive(self, steps: Steps[T]) -> T:
         """Does what the steps ask for, one after the other."""
@@ -161,8 +165,9 @@ class SyncCore:
                     step = next(steps)
                     continue
                 method = self._stubs.method(step.rpc)
+                metadata = traced(self._metadata) if step.in_trace else self._metadata
                 try:
-                    response = method(step.request, timeout=step.timeout, metadata=traced(self._metadata))
+                    response = method(step.request, timeout=step.timeout, metadata=metadata)
                 except grpc.RpcError as error:
                     step = steps.throw(error)
                 else:

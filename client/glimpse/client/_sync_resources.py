@@ -1,10 +1,10 @@
 """The synchronous client's calls on backbones, labels and examples."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from glimpse.client import _resource_requests as requests
 from glimpse.client._enums import LabelRole
-from glimpse.client._names import CollectionRef
+from glimpse.client._names import CollectionRef, Names
 from glimpse.client._resources import Backbone, Example, Label
 from glimpse.client._server_info import ServerInfo, server_info
 from glimpse.client._sync_collections import CollectionMethods
@@ -31,7 +31,7 @@ class ResourceMethods(CollectionMethods):
         label_id: str,
         *,
         display_name: str = "",
-        prompts: Sequence[str] = (),
+        prompts: Names = (),
         role: LabelRole = LabelRole.CLASS,
         timeout: float | None = None,
     ) -> Label:
@@ -58,7 +58,7 @@ class ResourceMethods(CollectionMethods):
         label: str,
         *,
         display_name: str | None = None,
-        prompts: Sequence[str] | None = None,
+        prompts: Names | None = None,
         timeout: float | None = None,
     ) -> Label:
         """Changes what is given; an empty list of prompts takes them away. Raises NotFound."""

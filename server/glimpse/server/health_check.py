@@ -18,7 +18,11 @@ import grpc
 ALIVE = "alive"
 _SERVING = b"\x08\x01"  # field 1 of grpc.health.v1.HealthCheckResponse
 _SECONDS = 4.0
-_HERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+_HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+_LISTEN = "127.0.0.1:50051"
+# The server is on this machine, so no proxy that the environment names leads to it: not by its name, and not by the
+# address that it resolves to.
+_NO_PROXY = [("grpc.enable_http_proxy", 0), ("grpc.address_http_proxy_enabled_addresses", "")]
 
 
 def main() -> None:
@@ -43,8 +47,18 @@ def _check(service: str) -> None:
 
 def _address() -> str:
     """Where this machine reaches what the server listens on."""
-    host, _, port = os.environ.get("GLIMPSE_LISTEN", "127.0.0.1:50051").rpartition(":")
+    listen = _variable("LISTEN") or _LISTEN
+    if listen.startswith("unix:"):
+        return listen
+    host, separator, port = listen.rpartition(":")
+    if not separator or "/" in listen:
+        raise ValueError(f"GLIMPSE_LISTEN is neither HOST:PORT nor unix:PATH: {listen!r}")
     return f"{_HERE.get(host, host)}:{port}"
+
+
+def _variable(name: str) -> str | None:
+    """A variable's value; None where it is not set or blank."""
+    return os.environ.get(f"GLIMPSE_{name}", "").strip() or None
 
 
 def _channel(address: str) -> grpc.Channel:
@@ -52,16 +66,15 @@ def _channel(address: str) -> grpc.Channel:
 
     Where the server asks for clients' certificates, the same one is shown: it has to be of a CA that the server trusts.
     """
-    file = os.environ.get("GLIMPSE_TLS_CERT")
+    file, key_file = _variable("TLS_CERT"), _variable("TLS_KEY")
     if not file:
-        return grpc.insecure_channel(address)
+        return grpc.insecure_channel(address, _NO_PROXY)
     chain = Path(file).read_bytes()
-    if os.environ.get("GLIMPSE_TLS_CLIENT_CA"):
-        key = Path(os.environ["GLIMPSE_TLS_KEY"]).read_bytes()
-        credentials = grpc.ssl_channel_credentials(chain, key, chain)
+    if _variable("TLS_CLIENT_CA") and key_file:
+        credentials = grpc.ssl_channel_credentials(chain, Path(key_file).read_bytes(), chain)
     else:
         credentials = grpc.ssl_channel_credentials(chain)
-    return grpc.secure_channel(address, credentials, [("grpc.ssl_target_name_override", _name(chain))])
+    return grpc.secure_channel(address, credentials, [*_NO_PROXY, ("grpc.ssl_target_name_override", _name(chain))])
 
 
 def _name(chain: bytes) -> str:

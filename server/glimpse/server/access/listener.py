@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import socket
 
 import grpc
 
@@ -12,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 def credentials_of(settings: Settings) -> grpc.ServerCredentials | None:
     """What the listener identifies itself with; None: it is in plain text. Raises SettingsError."""
+    _check_form(settings.listen)
     cert, key, client_ca = settings.tls_cert, settings.tls_key, settings.tls_client_ca
     if cert and key:
         # Not loaded where nobody asks for TLS.
@@ -29,14 +31,21 @@ def credentials_of(settings: Settings) -> grpc.ServerCredentials | None:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches an address, HOST:PORT."""
+    """Whether only this machine reaches an address, HOST:PORT or unix:PATH."""
+    if is_socket(address):
+        return True
     host = address.rpartition(":")[0].strip("[]")
-    if host in ("localhost", "unix"):
+    if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name may mean another address tomorrow
         return False
+
+
+def is_socket(address: str) -> bool:
+    """Whether an address is a socket in the file system, unix:PATH."""
+    return address.startswith("unix:")
 
 
 def requires_auth(settings: Settings) -> bool:
@@ -58,11 +67,31 @@ def warn_where_open(settings: Settings, listen: str) -> None:
 
 def bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredentials | None) -> str:
     """Has the server listen; returns the address, with its port. Raises OSError."""
-    host, separator, _ = listen.rpartition(":")
-    if not separator:
-        raise OSError(f"{listen!r} is not HOST:PORT")
+    host = listen.rpartition(":")[0]
+    if is_socket(listen):
+        _check_free(listen)
     try:
         port = server.add_secure_port(listen, credentials) if credentials else server.add_insecure_port(listen)
     except RuntimeError as error:
+        if is_socket(listen):
+            raise OSError(f"cannot listen on {listen}: its folder has to exist and to be writable") from error
         raise OSError(f"cannot listen on {listen}: is another server there? Try --listen {host}:0") from error
-    return f"{host}:{port}"
+    return listen if is_socket(listen) else f"{host}:{port}"
+
+
+def _check_form(listen: str) -> None:
+    """Raises SettingsError for what is neither HOST:PORT nor unix:PATH."""
+    if is_socket(listen):
+        return
+    host, separator, port = listen.rpartition(":")
+    if not separator or "/" in host or not port.isdecimal():
+        raise SettingsError(f"listen: {listen!r} is neither HOST:PORT, such as 127.0.0.1:50051, nor unix:PATH")
+
+
+def _check_free(listen: str) -> None:
+    """Raises OSError where a server listens on a socket: gRPC would take its place without a word."""
+    with socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(1.0)
+        path = listen.removeprefix("unix:").removeprefix("//")
+        if one.connect_ex(path) == 0:
+            raise OSError(f"cannot listen on {listen}: another server is there")
