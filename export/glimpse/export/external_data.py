@@ -11,6 +11,8 @@ from glimpse.export.graph_parts import tensors_of
 
 #: ONNX Runtime maps weights that begin at a page; small ones would waste it.
 _PAGE, _SMALL, _SMALL_ALIGNMENT = 4096, 1 << 20, 64
+#: Shapes and the like belong into the graph, where ONNX Runtime looks for them.
+_INLINE = 1024
 _BLOCK = 1 << 20
 
 
@@ -33,6 +35,9 @@ def gather_weights(model: ModelProto, source: Path, target: Path) -> None:
     with target.open("wb") as stream:
         for tensor in outside:
             file, offset, length = _place(tensor, source)
+            if length <= _INLINE:
+                _put_inside(tensor, file, offset, length)
+                continue
             start = copied.get((file, offset, length))
             if start is None:
                 start = copied[file, offset, length] = _append(stream, file, offset, length)
@@ -79,6 +84,14 @@ def _inside(location: str, source: Path) -> Path:
     if not any(resolved.is_relative_to(folder) for folder in {source.parent.resolve(), source.resolve().parent}):
         raise ExportError(outside)
     return resolved
+
+
+def _put_inside(tensor: TensorProto, file: Path, offset: int, length: int) -> None:
+    with file.open("rb") as source:
+        source.seek(offset)
+        tensor.raw_data = source.read(length)
+    del tensor.external_data[:]
+    tensor.data_location = TensorProto.DEFAULT
 
 
 def _append(stream: BinaryIO, file: Path, offset: int, length: int) -> int:

@@ -132,7 +132,8 @@ def _roles(model: ModelProto, output: str) -> dict[str, Role]:
             message = f"input {value.name!r} takes {type_name(kind.elem_type)}, not the numbers of tokens"
             raise ExportError(f"{message}; export the model without its tokenizer")
         if kind.HasField("shape") and len(shape) != 2:
-            raise ExportError(f"input {value.name!r} has {len(shape)} dimensions; a text encoder's has 2")
+            step = "name another output with --output-name, or leave --tokenizer out for an encoder of images"
+            raise ExportError(f"input {value.name!r} has {len(shape)} dimensions, and a text encoder's 2; {step}")
         if shape and shape[0] > 1:
             raise ExportError(f"the model takes batches of {shape[0]}; export it for a batch of 1 or of any size")
     return roles
