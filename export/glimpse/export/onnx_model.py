@@ -15,11 +15,11 @@ from onnx import ModelProto, TypeProto, ValueInfoProto, helper
 
 from glimpse.backbone import BundleError
 from glimpse.backbone.weights import check_graph
-from glimpse.export.errors import ExportError, first_line
+from glimpse.export.errors import ExportError
 from glimpse.export.external_data import gather_weights
 from glimpse.export.graph_parts import inputs_for, keep_part
 from glimpse.export.operators import opset_of
-from glimpse.export.runtime_errors import advice
+from glimpse.export.runtime_errors import advice, unsound
 
 Inputs = Mapping[str, npt.NDArray[Any]]
 #: The oldest operators that ONNX Runtime supports.
@@ -77,7 +77,7 @@ def read_model(file: Path) -> ModelProto:
     except OSError as error:
         raise ExportError(f"{file} cannot be read: {error.strerror}") from error
     except Exception as error:  # protobuf's and the inliner's exceptions have no common base
-        raise ExportError(f"{file} is not a sound ONNX model: {first_line(error)}") from error
+        raise ExportError(f"{file} {unsound(error)}") from error
     opset = opset_of(model)
     if opset < _LEAST_OPSET:
         message = f"{file} is of opset {opset}, and ONNX Runtime supports {_LEAST_OPSET} and later"
@@ -132,7 +132,7 @@ def take_part(model: ModelProto, given: Path, output: str, file: Path) -> PlainM
     except BundleError as error:
         raise ExportError(f"{given} {str(error).removeprefix(f'{error.file}: ')}") from error
     except Exception as error:  # protobuf's and the checker's exceptions have no common base
-        raise ExportError(f"{given} is not a sound ONNX model: {first_line(error)}") from error
+        raise ExportError(f"{given} {unsound(error)}") from error
     return part
 
 

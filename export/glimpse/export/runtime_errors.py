@@ -1,10 +1,11 @@
-"""ONNX Runtime's errors in words for people: what it says, shortened, and what to do about it."""
+"""Errors of ONNX and ONNX Runtime in words for people: what is wrong, shortened, and what to do about it."""
 
 import re
 
 from glimpse.export.errors import first_line
 
 _LONGEST = 300
+_SHAPES = "shapes do not fit; check that --size, --layout or --context is what the model was exported for"
 # The first pattern that is found decides; the advice is for a person who has the model alone.
 _ADVICE = (
     (
@@ -20,18 +21,24 @@ _ADVICE = (
         "it is newer than this ONNX Runtime; update onnxruntime, or export it with an older opset",
     ),
     (r"bad_alloc|[Aa]llocat", "it asks for more memory than there is"),
+    (r"[Ii]nvalid dimensions|[Ii]nvalid rank", _SHAPES),
     (
         r"index|indices|out of (data )?bounds|out of range",
         "an index points outside of a table; check that --tokenizer is the model's own, and that --context is not "
         "longer than the model reads",
     ),
-    (
-        r"[Ii]nvalid dimensions|Got invalid rank|[Ss]hape|dimension|broadcast|Reshape|[Ss]ize",
-        "shapes do not fit; check that --size, --layout or --context is what the model was exported for",
-    ),
+    (r"[Ss]hape|dimension|broadcast|Reshape|[Ss]ize", _SHAPES),
     (r"[Tt]ype", "types do not fit; export the model again in float32"),
 )
 _DEFAULT = "check the model with ONNX Runtime alone, and export it again"
+
+
+def unsound(error: Exception) -> str:
+    """What is wrong with a model that ONNX's own reader or checker refuses, and what to do."""
+    words = _shortened(first_line(error))
+    if re.search(r"ir_version|opset|domain_version", words):
+        return f"is not a model that this version of the onnx package knows ({words}); update it, or export it again"
+    return f"is not a sound ONNX model: {words.rstrip('.')}; copy it again, or export it again"
 
 
 def advice(error: Exception) -> str:
