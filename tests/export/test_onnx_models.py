@@ -353,7 +353,7 @@ def changed(model: ModelProto, change: Callable[[ModelProto], Any]) -> ModelProt
         ),
         (lambda folder: image(folder, image_model(element=TensorProto.BFLOAT16)), "bfloat16|float32"),
         (lambda folder: image(folder, changed(image_model(), in_opset(6))), "opset 6, and ONNX Runtime supports 7"),
-        (lambda folder: image(folder, changed(image_model(), in_opset(90))), "update it, or export it again"),
+        (lambda folder: image(folder, changed(image_model(), in_opset(90))), "update onnxruntime, or export it with"),
         (lambda folder: image(folder, changed(image_model(), of_ir(99))), "update it, or export it again"),
         (lambda folder: image(folder, changed(image_model(), of_domain("com.mine"))), "com.mine.Relu, which no bundle"),
         (lambda folder: image(folder, changed(image_model(), of_sides(8, 16))), "8 x 16 px; .* are square"),

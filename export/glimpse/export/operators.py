@@ -32,9 +32,8 @@ def on_axes(
     return helper.make_node(operator, [value, constant], [result], **attributes)
 
 
-def at_least(model: ModelProto, value: str, result: str, least: float) -> NodeProto:
-    """The larger of a float32 value and a constant. Max broadcasts since opset 8."""
-    if opset_of(model) < 8:
-        return helper.make_node("Clip", [value], [result], min=least)
+def keep_from_zero(model: ModelProto, value: str, result: str, least: float) -> NodeProto:
+    """A float32 divisor that is never 0: what is 0 becomes `least`."""
     constant = add_constant(model, f"{result}_least", np.array(least, np.float32))
-    return helper.make_node("Max", [value, constant], [result])
+    # Max broadcasts since opset 8. Before, the sum does as well: beside a usual length, so little is lost in rounding.
+    return helper.make_node("Max" if opset_of(model) >= 8 else "Add", [value, constant], [result])

@@ -49,7 +49,8 @@ def advice(error: Exception) -> str:
 
 
 def _shortened(words: str) -> str:
-    """Without error codes and places in the library's source."""
+    """Without error codes, temporary files and places in the library's source."""
+    words = re.sub(r"Load model from \S+ failed: ?", "", words)
     words = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", words)
     words = re.sub(r"/onnxruntime_src/\S+\s(?:.*?\)(?: const)?(?:\s+\[.*?\])?\s)?", "", words)
     return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"

@@ -5,7 +5,7 @@ import numpy.typing as npt
 from onnx import ModelProto, TensorProto, helper
 
 from glimpse.export.graph_parts import names_in, rename, replace
-from glimpse.export.operators import add_constant, at_least, on_axes
+from glimpse.export.operators import add_constant, keep_from_zero, on_axes
 
 IMAGES, EMBEDDING = "images", "embedding"
 #: An encoder's own input and output, between which and the bundle's names the grafts go.
@@ -73,7 +73,7 @@ def normalize_output(model: ModelProto) -> None:
         helper.make_node("Cast", [RAW_OUTPUT], ["glimpse_out"], to=TensorProto.FLOAT),
         helper.make_node("Flatten", ["glimpse_out"], ["glimpse_flat"], axis=1),
         on_axes(model, "ReduceL2", "glimpse_flat", "glimpse_length", [1], keepdims=1),
-        at_least(model, "glimpse_length", "glimpse_divisor", 1e-12),
+        keep_from_zero(model, "glimpse_length", "glimpse_divisor", 1e-12),
         helper.make_node("Div", ["glimpse_flat", "glimpse_divisor"], [EMBEDDING]),
     ]
     model.graph.node.extend(nodes)

@@ -12,6 +12,8 @@ pytest.importorskip("transformers")
 
 from .hf_models import save_transformer
 
+pytestmark = pytest.mark.timeout(300)  # a process that imports torch, beside others
+
 
 def export(folder: Path, *arguments: str, blocked: str = "") -> subprocess.CompletedProcess[str]:
     """The command in a process whose modules in `folder` come first."""
@@ -28,7 +30,7 @@ def export(folder: Path, *arguments: str, blocked: str = "") -> subprocess.Compl
         str(folder / "out"),
     ]
     environment = {**os.environ, "PYTHONPATH": paths, "BLOCKED": blocked}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
 
 
 @pytest.mark.parametrize("library", ["hf", "timm"])
