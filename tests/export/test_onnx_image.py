@@ -83,8 +83,8 @@ def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:
         ({}, {"mean": [float("nan")]}, "--mean takes one number or three"),
         ({}, {"mean": [127.0]}, "--mean is in units of 0 to 1"),
         ({}, {"std": [0.5, 58.4, 0.5]}, "--std is in units of 0 to 1"),
-        ({"pooled": False}, {}, r"has shape \(3, 5, 10, 10\)"),
-        ({"flatten_to": [5, -1]}, {}, "does not run at 12 px, one picture and three|has shape"),
+        ({"pooled": False}, {}, r"has shape \(1, 5, 10, 10\) for one picture"),
+        ({"batch": 2}, {}, "takes batches of 2; export it for a batch of 1 or of any size"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_writes_nothing(

@@ -72,7 +72,7 @@ def test_states_without_pooling_are_refused(tmp_path: Path) -> None:
 
 def test_inputs_nobody_can_fill_are_named(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="of which pixel_values cannot be filled"):
-        wrapped(tmp_path, "mean", {"inputs": ("input_ids", "attention_mask", "pixel_values")})
+        wrapped(tmp_path, "mean", {"inputs": ("input_ids", "attention_mask", "pixel_values"), "output_of_all": True})
 
 
 def test_a_missing_tokenizer_is_said(tmp_path: Path) -> None:

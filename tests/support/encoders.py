@@ -107,10 +107,12 @@ def text_encoder(
     element: int = TensorProto.INT64,
     output: str = "last_hidden_state",
     minds_padding: bool = False,
+    output_of_all: bool = False,
 ) -> Path:
     """States (n, t, d): a word's own vector times a curve over places; with segment ids, their vector added.
 
-    `minds_padding`: adds the mean over all tokens, padding too, as towers without a mask do.
+    `minds_padding`: adds the mean over all tokens, padding too, as towers without a mask do. `output_of_all`: is
+    computed from every input, whatever its name is.
     """
     rng = np.random.default_rng(0)
     constants: dict[str, npt.NDArray[Any]] = {
@@ -140,6 +142,13 @@ def text_encoder(
             helper.make_node("Add", [value, "over_all"], ["mixed"]),
         ]
         value = "mixed"
+    if output_of_all:
+        nodes += [
+            helper.make_node("Cast", [inputs[-1]], ["last_float"], to=TensorProto.FLOAT),
+            helper.make_node("Unsqueeze", ["last_float", "last"], ["last_column"]),
+            helper.make_node("Add", [value, "last_column"], ["of_all"]),
+        ]
+        value = "of_all"
     nodes.append(helper.make_node("Identity", [value], [output]))
     graph = helper.make_graph(
         nodes,

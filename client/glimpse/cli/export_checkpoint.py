@@ -86,7 +86,7 @@ def hf(
     """Sentence encoders of Hugging Face transformers.
 
     Pooling, prefix, normalisation and length are read from the files that sentence-transformers keeps with a model; it
-    is compared with the model before anything is written. Needs the extra `export`.
+    is compared with the model before anything is written. Needs the extra `export-text`, or `export`.
     """
     fields = _fields(model, name, description, license)
     _export("hf", model, revision, out, output, precision, None, fields, prefix)
@@ -108,12 +108,13 @@ def _export(
     prefix: str | None = None,
 ) -> None:
     check_before(fields["name"], out)
+    extra = "export-text" if library == "hf" else "export"
     try:
         from glimpse.export.checkpoint.loaders import load
         from glimpse.export.checkpoint.original import with_prefix
         from glimpse.export.checkpoint.write import export_checkpoint
     except ModuleNotFoundError as error:
-        raise missing_module(error, "export") from error
+        raise missing_module(error, extra) from error
     asked = wish(precision, calibrate)
 
     def make(tell: Callable[[str], None]) -> Any:
@@ -123,4 +124,4 @@ def _export(
             original = with_prefix(original, prefix)
         return export_checkpoint(original, out, **fields, command=command_line(), wish=asked, tell=tell)
 
-    export(out, output, make)
+    export(out, output, make, extra)

@@ -55,6 +55,7 @@ class Pooling(StrEnum):
 
 
 _PER_CHANNEL = "One number, or three with commas; in units of 0 to 1."
+_MEAN, _STD = (f"{values}; none for uint8 models." for values in ("0.485,0.456,0.406", "0.229,0.224,0.225"))
 
 
 def onnx(
@@ -65,11 +66,11 @@ def onnx(
     out: Out,
     size: Annotated[int, typer.Option("--size", min=1, metavar="PIXELS", help="Images: the input's side.")] = 224,
     mean: Annotated[
-        str, typer.Option("--mean", metavar="M", help=f"Images: subtracted. {_PER_CHANNEL}")
-    ] = "0.485,0.456,0.406",
+        str | None, typer.Option("--mean", metavar="M", help=f"Images: subtracted. {_PER_CHANNEL} Default: {_MEAN}")
+    ] = None,
     std: Annotated[
-        str, typer.Option("--std", metavar="S", help=f"Images: divided by. {_PER_CHANNEL}")
-    ] = "0.229,0.224,0.225",
+        str | None, typer.Option("--std", metavar="S", help=f"Images: divided by. {_PER_CHANNEL} Default: {_STD}")
+    ] = None,
     layout: Annotated[Layout, typer.Option("--layout", help="Images: the order of the input.")] = Layout.NCHW,
     resize: Annotated[
         Resize,
@@ -85,13 +86,18 @@ def onnx(
     tokenizer: Annotated[
         Path | None, typer.Option("--tokenizer", metavar="FILE", help="Text: the encoder's tokenizer.json.")
     ] = None,
-    context: Annotated[int, typer.Option("--context", min=1, metavar="TOKENS", help="Text: the most it reads.")] = 256,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            "--context", min=1, metavar="TOKENS", help="Text: the most it reads; default: its fixed length, or 256."
+        ),
+    ] = None,
     pooling: Annotated[
         Pooling, typer.Option("--pooling", help="Text: over the tokens' states; none: one vector already.")
     ] = Pooling.MEAN,
     prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Text: put before every one.")] = "",
     output_name: Annotated[
-        str | None, typer.Option("--output-name", metavar="NAME", help="Which output; may be left out if it has one.")
+        str | None, typer.Option("--output-name", metavar="NAME", help="Which output; may be left out if there is one.")
     ] = None,
     precision: OfPrecision = Precision.FP32,
     calibrate: Calibrate = None,
@@ -103,7 +109,8 @@ def onnx(
 
     An image bundle's graph takes uint8 pictures and computes (value / 255 - mean) / std itself; a text bundle has the
     tokenizer given. Both return vectors of length 1, are run before anything is written (a batch must give what its
-    inputs give one by one), and are compared with the model.
+    inputs give one by one), and are compared with the model. Where a model has inputs and outputs of both, as CLIP has
+    in one file, --output-name decides: only the inputs that this output is computed from count.
     """
     try:
         from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
@@ -135,7 +142,9 @@ def onnx(
     export(out, output, make)
 
 
-def _numbers(text: str, option: str) -> list[float]:
+def _numbers(text: str | None, option: str) -> list[float] | None:
+    if text is None:
+        return None
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:

@@ -98,15 +98,17 @@ def check_before(name: str, out: Path) -> None:
         raise CliError(str(error)) from error
 
 
-def export(out: Path, output: options.Format, make: Callable[[Callable[[str], None]], "Bundle"]) -> None:
-    """Makes a bundle, telling of the steps, and prints what came of it. Raises CliError."""
+def export(
+    out: Path, output: options.Format, make: Callable[[Callable[[str], None]], "Bundle"], extra: str = "export"
+) -> None:
+    """Makes a bundle, reports the steps, and prints the outcome. `extra` brings what `make` needs. Raises CliError."""
     from glimpse.backbone import BundleError
     from glimpse.export.errors import ExportError
 
     try:
         bundle = make(lambda step: tell(f"{step} …"))
     except ModuleNotFoundError as error:
-        raise missing_module(error, "export") from error
+        raise missing_module(error, extra) from error
     except (ExportError, BundleError) as error:
         raise CliError(str(error)) from error
     manifest = bundle.manifest

@@ -13,7 +13,7 @@ from glimpse.backbone.encoder import Vectors
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.proof import GATES, Check, refuse_failed, smallest_cosine
 from glimpse.export.running import on_cpu
-from glimpse.export.samples import batches_of, encoded, pictures, pixels_of
+from glimpse.export.samples import batches_of, encoded_pictures, pixels_of
 from glimpse.export.surgery import IMAGES
 from glimpse.export.text_graph import IDS, MASK
 
@@ -116,7 +116,7 @@ def _lowered(
     done: dict[str, Any] = {}
     checks = []
     # Other pictures and texts than those of the proof.
-    shown = wish.photographs or [encoded(picture) for picture in pictures(seed=1)]
+    shown = wish.photographs or encoded_pictures(seed=1)
     for graph, inputs in batches_of(exact, shown, seed=1):
         folder = scratch / graph.removesuffix(".onnx")
         folder.mkdir()
@@ -133,7 +133,7 @@ def _against(exact: Bundle, draft: Bundle, photographs: Sequence[bytes]) -> list
     gate = GATES[draft.manifest.precision]
     encoders = [on_cpu(bundle) for bundle in (exact, draft)]
     checks = []
-    for graph, inputs in batches_of(exact, [encoded(picture) for picture in pictures()]):
+    for graph, inputs in batches_of(exact, encoded_pictures()):
         wanted, found = (np.concatenate([_encode(one, batch) for batch in inputs]) for one in encoders)
         checks.append(Check(f"{graph} against fp32: smallest cosine", smallest_cosine([found], wanted), ">=", gate))
     theirs, ours = exact.manifest.image, draft.manifest.image

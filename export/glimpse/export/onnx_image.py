@@ -1,5 +1,6 @@
 """Wraps any ONNX image encoder into a bundle: uint8 pictures in, unit vectors out. Needs no torch."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,26 +8,44 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto, helper
 
 from glimpse.backbone import Bundle, ImageRule
 from glimpse.export.errors import ExportError
 from glimpse.export.finish import NO_WISH, Tell, Wish, silent
+from glimpse.export.graph_parts import inputs_for, rename
+from glimpse.export.onnx_batches import Output, Trial, wrap_for_batches
 from glimpse.export.onnx_bundle import finish_wrapped
-from glimpse.export.onnx_model import choose_output, inputs_of, load_model, prove_batches
+from glimpse.export.onnx_model import PlainModel, choose_output, is_float, read_model, take_part, type_name
+from glimpse.export.onnx_original import ImageVector, Runner, image_vector, unit
 from glimpse.export.onnx_proof import prove_image
-from glimpse.export.surgery import IMAGES, cut, free_batch, normalize_input, normalize_output
+from glimpse.export.surgery import (
+    EMBEDDING,
+    IMAGES,
+    RAW_INPUT,
+    RAW_OUTPUT,
+    clear_names,
+    normalize_input,
+    normalize_output,
+)
 
 Layout = Literal["NCHW", "NHWC"]
+#: What most encoders of photographs were trained with: ImageNet's mean and deviation.
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+#: What leaves the values of pixels as they are.
+_AS_THEY_ARE = ((0.0,), (1 / 255,))
 
 
 @dataclass(frozen=True)
 class ImageEncoderSource:
-    """How an encoder expects its pictures: value = (uint8 / 255 - mean) / std, one number or one a channel."""
+    """How an encoder expects its pictures: value = (uint8 / 255 - mean) / std, one number or one a channel.
+
+    `mean` and `std` None: ImageNet's, and none for an encoder that takes uint8 and so normalises pictures itself.
+    """
 
     size: int
-    mean: Sequence[float]
-    std: Sequence[float]
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
     layout: Layout = "NCHW"
     resize: Literal["squash", "shortest"] = "squash"
     resize_to: int | None = None
@@ -48,38 +67,52 @@ def wrap_image_encoder(
 ) -> Bundle:
     """Writes the bundle of an ONNX image encoder.
 
-    The wrapped graph is run on noise, one picture and three, before anything is written: a batch must give what its
-    pictures give one by one; and the bundle must give what the model gives.
+    The wrapped graph is run on noise, one picture and three, before anything is written: a batch must give what the
+    model gives for its pictures one by one. Then the bundle is compared with the model on pictures.
 
     Raises:
-        ExportError: no ONNX model, no such output, an output that is no vector, a batch that cannot be freed.
+        ExportError: no ONNX model, no such output, an output that is no vector; the message says what to do.
         BundleError: where `out` holds something already.
     """
-    mean, std = (_three(values, which) for values, which in ((source.mean, "mean"), (source.std, "std")))
-    model = load_model(model_file)
+    model = read_model(model_file)
     output = choose_output(model, source.output_name)
-    wrapped = _wrap(model, source, output, mean, std)
-    dimension = _prove(wrapped, source.size)
-    rule = ImageRule(
+    rule = _rule(source, _picture_input(model, output, source))
+    with tempfile.TemporaryDirectory() as folder:
+        runner = Runner(take_part(model, model_file, output, Path(folder) / "image.onnx"))
+        raw = image_vector(runner, rule, source.layout)
+        dimension, looped = _wrap(runner.model, raw, rule, source.layout)
+        return finish_wrapped(
+            "image",
+            runner.model,
+            out,
+            looped=looped,
+            rule=rule,
+            fields={"name": name, "description": description, "license": license, "dimension": dimension},
+            contents={},
+            command=command,
+            prove=lambda bundle: prove_image(lambda pixels: unit(raw(pixels), output), rule, bundle),
+            wish=wish,
+            tell=tell,
+        )
+
+
+def _rule(source: ImageEncoderSource, element: int) -> ImageRule:
+    given = (source.mean, source.std)
+    if element == TensorProto.UINT8:
+        if given != (None, None):
+            raise ExportError("this model takes uint8 pictures and normalises them itself; leave --mean and --std out")
+        given = _AS_THEY_ARE
+    mean, std = (
+        _three(fallback if values is None else values, which)
+        for values, fallback, which in zip(given, IMAGENET, ("mean", "std"), strict=True)
+    )
+    return ImageRule(
         size=source.size,
         resize=source.resize,
         resize_to=source.resize_to,
         interpolation=source.interpolation,
         mean=tuple(mean.tolist()),
         std=tuple(std.tolist()),
-    )
-    return finish_wrapped(
-        "image",
-        model_file,
-        wrapped,
-        out,
-        rule=rule,
-        fields={"name": name, "description": description, "license": license, "dimension": dimension},
-        contents={},
-        command=command,
-        prove=lambda session, bundle: prove_image(session, output, source.layout, rule, bundle),
-        wish=wish,
-        tell=tell,
     )
 
 
@@ -94,43 +127,64 @@ def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:
     return np.broadcast_to(array, 3)
 
 
-def _wrap(
-    model: ModelProto,
-    source: ImageEncoderSource,
-    output: str,
-    mean: npt.NDArray[np.float64],
-    std: npt.NDArray[np.float64],
-) -> ModelProto:
-    inputs = inputs_of(model)
+def _picture_input(model: ModelProto, output: str, source: ImageEncoderSource) -> int:
+    """The ONNX type of the one input that the output is computed from, which pictures fit. Raises ExportError."""
+    inputs = inputs_for(model, output)
     if len(inputs) != 1:
-        message = f"an image encoder has one input; this model has {len(inputs)}: {', '.join(inputs)}"
+        alone = [value.name for value in model.graph.output if len(inputs_for(model, value.name)) == 1]
+        step = f"name one of one input with --output-name: {', '.join(alone)}. " if alone else ""
+        message = f"an image encoder has one input; {output!r} is computed from {len(inputs)}: {', '.join(inputs)}"
+        raise ExportError(f"{message}; {step}A text encoder needs --tokenizer")
+    [value] = [value for value in model.graph.input if value.name == inputs[0]]
+    kind = value.type.tensor_type
+    if kind.elem_type != TensorProto.UINT8 and not is_float(kind.elem_type):
+        message = f"input {value.name!r} takes {type_name(kind.elem_type)}; an image encoder takes floats or uint8"
         raise ExportError(f"{message}. A text encoder needs --tokenizer")
-    _check_size(model, inputs[0], source)
-    model = cut(model, inputs[0], output)
-    free_batch(model)
-    normalize_input(model, source.size, source.layout, mean, std)
-    normalize_output(model)
-    return model
+    if kind.HasField("shape"):
+        _check_shape(value.name, [dimension.dim_value for dimension in kind.shape.dim], source)
+    return int(kind.elem_type)
 
 
-def _check_size(model: ModelProto, input_name: str, source: ImageEncoderSource) -> None:
-    """Refuses a size that the model's own input contradicts."""
-    [value] = [value for value in model.graph.input if value.name == input_name]
-    shape = [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]  # 0: free
+def _check_shape(name: str, shape: list[int], source: ImageEncoderSource) -> None:
+    """Refuses options that the model's own input contradicts. A dimension of 0 is free."""
     if len(shape) != 4:
-        raise ExportError(f"input {input_name!r} has {len(shape)} dimensions; an image encoder's has 4")
+        raise ExportError(f"input {name!r} has {len(shape)} dimensions; an image encoder's has 4")
+    if shape[0] > 1:
+        raise ExportError(f"the model takes batches of {shape[0]}; export it for a batch of 1 or of any size")
     channels, sides = (shape[1], shape[2:]) if source.layout == "NCHW" else (shape[3], shape[1:3])
     if channels not in (0, 3):
-        other = "NHWC" if source.layout == "NCHW" else "NCHW"
-        raise ExportError(f"input {input_name!r} has {channels} channels in {source.layout}; try --layout {other}")
-    if any(side not in (0, source.size) for side in sides):
+        other, others = ("NHWC", shape[3]) if source.layout == "NCHW" else ("NCHW", shape[1])
+        step = f"try --layout {other}" if others in (0, 3) else "a bundle's pictures have 3"
+        raise ExportError(f"input {name!r} has {channels} channels in {source.layout}; {step}")
+    if all(sides) and sides[0] != sides[1]:
+        raise ExportError(f"the model takes {sides[0]} x {sides[1]} px; a bundle's pictures are square")
+    if wrong := [side for side in sides if side not in (0, source.size)]:
+        raise ExportError(f"the model takes pictures of {wrong[0]} px, not {source.size}; give --size {wrong[0]}")
+
+
+def _wrap(model: PlainModel, raw: ImageVector, rule: ImageRule, layout: Layout) -> tuple[int, bool]:
+    """Writes the bundle's graph; returns the dimension, and whether it runs a batch's rows one after the other."""
+    [input_name] = model.inputs()
+    pictures = np.random.default_rng(0).integers(0, 256, (3, rule.size, rule.size, 3), np.uint8)
+    rows = [raw(picture) for picture in pictures]
+    shape = rows[0].shape
+    if sum(size > 1 for size in shape) > 1:
         raise ExportError(
-            f"the model takes {' x '.join(map(str, sides))} px, not {source.size}; give --size {sides[0]}"
+            f"the output {model.output!r} has shape {shape} for one picture, not one vector; name another with "
+            "--output-name, or put a pooling into the model"
         )
 
+    def begin(wrapped: ModelProto) -> None:
+        names = clear_names(wrapped, {IMAGES, EMBEDDING})
+        own = {input_name: RAW_INPUT, model.output: RAW_OUTPUT}
+        rename(wrapped.graph, {names.get(name, name): new for name, new in own.items()})
 
-def _prove(model: ModelProto, size: int) -> int:
-    """Runs one picture and three; returns the dimension."""
-    pictures = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), np.uint8)
+    def graft(wrapped: ModelProto) -> None:
+        normalize_input(wrapped, rule.size, layout, np.array(rule.mean), np.array(rule.std))
+        normalize_output(wrapped)
+
+    wanted = np.stack([unit(row, model.output) for row in rows])
     singly = [{IMAGES: picture[None]} for picture in pictures]
-    return prove_batches(model, singly, {IMAGES: pictures}, f"{size} px, one picture and three")
+    trial = Trial(singly, {IMAGES: pictures}, wanted, f"{rule.size} px, one picture and three")
+    output = Output([-1], helper.np_dtype_to_tensor_dtype(rows[0].dtype))
+    return wanted.shape[1], wrap_for_batches(model, output, begin, graft, trial)

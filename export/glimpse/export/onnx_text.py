@@ -1,33 +1,45 @@
 """Wraps any ONNX text encoder and its tokenizer.json into a bundle: texts in, unit vectors out. Needs no torch."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx
+import numpy as np
 import tokenizers
+from onnx import ModelProto, TensorProto, helper
 
 from glimpse.backbone import Bundle, TextRule, Tokenizer
 from glimpse.export.errors import ExportError
 from glimpse.export.finish import NO_WISH, Tell, Wish, silent
+from glimpse.export.graph_parts import inputs_for, rename
+from glimpse.export.onnx_batches import Output, Trial, wrap_for_batches
 from glimpse.export.onnx_bundle import finish_wrapped
-from glimpse.export.onnx_model import Inputs, choose_output, inputs_of, load_model, prove_batches
+from glimpse.export.onnx_model import PlainModel, choose_output, read_model, take_part, type_name
+from glimpse.export.onnx_original import Runner, TextOriginal
 from glimpse.export.onnx_proof import prove_text
-from glimpse.export.surgery import EMBEDDING, RAW_OUTPUT, rename
-from glimpse.export.text_graph import IDS, MASK, Pooling, bundle_inputs, pool
+from glimpse.export.surgery import EMBEDDING, RAW_OUTPUT, clear_names
+from glimpse.export.text_graph import IDS, MASK, Pooling, Role, bundle_inputs, pool, roles_of
 
 _TEXTS = ("", "one", "two words and a few more", "the longer a text, the more there is to be told of it " * 9)
 _PAD_TOKENS = ("[PAD]", "<pad>", "<|endoftext|>", "</s>")
+_CONTEXT = 256
+_NUMBERS = (
+    *(TensorProto.INT64, TensorProto.INT32, TensorProto.INT16, TensorProto.INT8, TensorProto.BOOL),
+    *(TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64),
+    *(TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16),
+)
 
 
 @dataclass(frozen=True)
 class TextEncoderSource:
     """How an encoder reads its texts, and how one vector comes of its states (n, t, d).
 
-    `pooling` none: the output is one vector a text already. `pad_id` None: the tokenizer's own pad token.
+    `context_length` None: the model's own where its texts have a fixed length, else 256. `pooling` none: the output is
+    one vector a text already. `pad_id` None: the tokenizer's own pad token.
     """
 
     tokenizer: Path
-    context_length: int
+    context_length: int | None = None
     pooling: Pooling = "mean"
     pad_id: int | None = None
     prefix: str = ""
@@ -48,33 +60,37 @@ def wrap_text_encoder(
 ) -> Bundle:
     """Writes the bundle of an ONNX text encoder.
 
-    The wrapped graph is run on texts of many lengths, one by one and padded together, before anything is written; and
-    the bundle must give what the model gives.
+    The wrapped graph is run on texts of many lengths, one by one and padded together, before anything is written: a
+    batch must give what the model gives for its texts one by one. Then the bundle is compared with the model.
 
     Raises:
         ExportError: no ONNX model, no tokenizer, no such output, unknown inputs, a batch that changes its texts.
         BundleError: where `out` holds something already.
     """
-    model = load_model(model_file)
+    model = read_model(model_file)
     inner = _read_tokenizer(source.tokenizer)
-    pad_id = _pad_id(inner) if source.pad_id is None else source.pad_id
-    rule = TextRule(context_length=source.context_length, pad_id=pad_id, prefix=source.prefix)
     output = choose_output(model, source.output_name)
-    _wrap(model, output, source.pooling)
-    dimension = prove_batches(model, *_inputs(Tokenizer(inner, rule)), "texts of many lengths")
-    return finish_wrapped(
-        "text",
-        model_file,
-        model,
-        out,
-        rule=rule,
-        fields={"name": name, "description": description, "license": license, "dimension": dimension},
-        contents={"tokenizer.json": source.tokenizer},
-        command=command,
-        prove=lambda session, bundle: prove_text(session, output, source.pooling, source.context_length, bundle),
-        wish=wish,
-        tell=tell,
-    )
+    roles = _roles(model, output)
+    with tempfile.TemporaryDirectory() as folder:
+        runner = Runner(take_part(model, model_file, output, Path(folder) / "text.onnx"))
+        rule = _rule(runner, roles, source, inner)
+        original = TextOriginal(runner, roles, rule)
+        dimension, looped = _wrap(runner.model, original, source.pooling, Tokenizer(inner, rule))
+        return finish_wrapped(
+            "text",
+            runner.model,
+            out,
+            looped=looped,
+            rule=rule,
+            fields={"name": name, "description": description, "license": license, "dimension": dimension},
+            contents={"tokenizer.json": source.tokenizer},
+            command=command,
+            prove=lambda bundle: prove_text(
+                lambda ids: original.vector(ids, source.pooling), rule.context_length, bundle
+            ),
+            wish=wish,
+            tell=tell,
+        )
 
 
 def _read_tokenizer(file: Path) -> tokenizers.Tokenizer:
@@ -93,21 +109,100 @@ def _pad_id(tokenizer: tokenizers.Tokenizer) -> int:
     return next((found for found in ids if found is not None), 0)
 
 
-def _wrap(model: onnx.ModelProto, output: str, pooling: Pooling) -> None:
-    named = inputs_of(model)
-    rename(model.graph, {output: RAW_OUTPUT})
-    rename(model.graph, {EMBEDDING: f"inner_{EMBEDDING}"})
-    if unknown := bundle_inputs(model):
+def _roles(model: ModelProto, output: str) -> dict[str, Role]:
+    """What each input that the output is computed from is for. Raises ExportError."""
+    inputs = inputs_for(model, output)
+    found = roles_of(inputs)
+    roles = {name: role for name, role in found.items() if role}
+    if unknown := [name for name in inputs if name not in roles]:
+        fit = [
+            value.name for value in model.graph.output if None not in roles_of(inputs_for(model, value.name)).values()
+        ]
+        step = f"; name another with --output-name: {', '.join(fit)}" if fit else ""
         raise ExportError(
-            f"a text encoder has token ids and a mask as inputs; this model has {', '.join(named)}, "
-            f"of which {', '.join(unknown)} cannot be filled"
+            f"a text encoder has token ids and a mask as inputs; {output!r} is computed from {', '.join(inputs)}, "
+            f"of which {', '.join(unknown)} cannot be filled{step}"
         )
-    del model.graph.value_info[:]
-    pool(model, pooling)
+    for value in model.graph.input:
+        kind = value.type.tensor_type
+        shape = [dimension.dim_value for dimension in kind.shape.dim]
+        if value.name not in roles:
+            continue
+        if kind.elem_type not in _NUMBERS:
+            message = f"input {value.name!r} takes {type_name(kind.elem_type)}, not the numbers of tokens"
+            raise ExportError(f"{message}; export the model without its tokenizer")
+        if kind.HasField("shape") and len(shape) != 2:
+            step = "name another output with --output-name, or leave --tokenizer out for an encoder of images"
+            raise ExportError(f"input {value.name!r} has {len(shape)} dimensions, and a text encoder's 2; {step}")
+        if shape and shape[0] > 1:
+            raise ExportError(f"the model takes batches of {shape[0]}; export it for a batch of 1 or of any size")
+    return roles
 
 
-def _inputs(tokenizer: Tokenizer) -> tuple[list[Inputs], Inputs]:
+def _rule(runner: Runner, roles: dict[str, Role], source: TextEncoderSource, inner: tokenizers.Tokenizer) -> TextRule:
+    """Texts of their own length, or all of the context's where the model takes no others. Raises ExportError."""
+    pad_id = _pad_id(inner) if source.pad_id is None else source.pad_id
+    fixed = max((kind.shape.dim[1].dim_value for kind in runner.model.inputs().values() if kind.shape.dim), default=0)
+    if fixed and source.context_length not in (None, fixed):
+        message = f"the model takes texts of {fixed} tokens, not {source.context_length}"
+        raise ExportError(f"{message}; give --context {fixed}, or leave it out")
+    context = fixed or source.context_length or _CONTEXT
+    rule = TextRule(context_length=context, pad_id=pad_id, prefix=source.prefix)
+    padded = rule.model_copy(update={"padding": "context"})
+    if fixed:
+        return padded
+    tokenizer = Tokenizer(inner, rule)
+    try:
+        for text in _TEXTS:
+            TextOriginal(runner, roles, rule).raw(tokenizer.encode(text).ids)
+    except ExportError as error:
+        # Exported for one length without saying so, perhaps the context's.
+        try:
+            TextOriginal(runner, roles, padded).raw(tokenizer.encode("").ids)
+        except ExportError:
+            raise error from None
+        return padded
+    return rule
+
+
+def _wrap(model: PlainModel, original: TextOriginal, pooling: Pooling, tokenizer: Tokenizer) -> tuple[int, bool]:
+    """Writes the bundle's graph; returns the dimension, and whether it runs a batch's rows one after the other."""
     ids = [tokenizer.encode(text).ids for text in _TEXTS]
-    batches = [tokenizer.pad([one]) for one in ids]
-    together = tokenizer.pad(ids)
-    return [dict(zip((IDS, MASK), one, strict=True)) for one in batches], dict(zip((IDS, MASK), together, strict=True))
+    raw = original.raw(ids[-1])
+    dimension = _dimension(raw.shape, pooling, original.length(ids[-1]), model.output)
+
+    def begin(wrapped: ModelProto) -> None:
+        names = clear_names(wrapped, {IDS, MASK, EMBEDDING})
+        rename(wrapped.graph, {names.get(model.output, model.output): RAW_OUTPUT})
+        rename(wrapped.graph, {names.get(name, name): f"glimpse_inner_{name}" for name in original.roles})
+
+    def graft(wrapped: ModelProto) -> None:
+        bundle_inputs(wrapped, {f"glimpse_inner_{name}": role for name, role in original.roles.items()})
+        pool(wrapped, pooling)
+
+    singly = [dict(zip((IDS, MASK), tokenizer.pad([one]), strict=True)) for one in ids]
+    together = dict(zip((IDS, MASK), tokenizer.pad(ids), strict=True))
+    wanted = np.stack([original.vector(one, pooling) for one in ids])
+    trial = Trial(singly, together, wanted, "texts of many lengths")
+    row = [-1] if pooling == "none" else [-1, dimension]
+    output = Output(row, helper.np_dtype_to_tensor_dtype(raw.dtype))
+    return dimension, wrap_for_batches(model, output, begin, graft, trial)
+
+
+def _dimension(shape: tuple[int, ...], pooling: Pooling, tokens: int, output: str) -> int:
+    """Numbers of a vector, for an output of this shape for one text. Raises ExportError where the pooling is not its.
+
+    A batch of 1 may be squeezed out of the shape.
+    """
+    states = shape[-2:] if len(shape) in (2, 3) and shape[:-2] in ((), (1,)) and shape[-2] == tokens else ()
+    pooled = sum(size > 1 for size in shape) <= 1 and not (states and tokens > 1)
+    if pooling == "none" and not pooled:
+        step = "give --pooling mean, cls or last" if states else "name another with --output-name"
+        raise ExportError(f"the output {output!r} has shape {shape} for one text, not one vector; {step}")
+    if pooling != "none" and not states:
+        step = "it is one vector already: give --pooling none" if pooled else "name another with --output-name"
+        raise ExportError(
+            f"--pooling {pooling} takes a vector for each of the {tokens} tokens; the output {output!r} has shape "
+            f"{shape}: {step}"
+        )
+    return int(np.prod(shape)) if pooling == "none" else shape[-1]

@@ -1,5 +1,6 @@
 """What every export is tried on: pictures of many sizes, texts of many lengths. No torch."""
 
+import functools
 import io
 from collections.abc import Iterator, Sequence
 
@@ -51,8 +52,14 @@ def texts(context: int, seed: int = 0) -> list[str]:
 def encoded(picture: Image.Image) -> bytes:
     """A picture as a file that loses nothing."""
     file = io.BytesIO()
-    picture.save(file, "PNG")
+    picture.save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+@functools.cache
+def encoded_pictures(seed: int = 0) -> tuple[bytes, ...]:
+    """The pictures as such files; drawing and encoding them takes longer than a small model runs on them."""
+    return tuple(encoded(picture) for picture in pictures(seed))
 
 
 def pixels_of(rule: ImageRule, shown: Sequence[bytes]) -> npt.NDArray[np.uint8]:

@@ -1,6 +1,8 @@
 """The libraries that checkpoints are loaded by; each is imported only when it is asked for."""
 
 from glimpse.export.checkpoint.original import Original
+from glimpse.export.checkpoint.reasons import reason
+from glimpse.export.checkpoint.torchvision_fit import torchvision_error
 from glimpse.export.errors import ExportError
 
 
@@ -12,14 +14,19 @@ def load(library: str, model: str, pretrained: str | None) -> Original:
         model: its name for the library, or a folder.
         pretrained: a tag or a local checkpoint; None where the model's name says it all.
 
-    Raises ExportError: no such model, no weights to be had.
+    Raises:
+        ExportError: no such model, no weights, a library whose own parts do not fit each other.
+        ModuleNotFoundError: the library is not installed.
     """
     try:
         return _load(library, model, pretrained)
-    except RuntimeError as error:
-        if "torchvision" not in str(error):
-            raise
-        raise ExportError(f"torchvision does not fit torch ({error}): install both from the same place") from error
+    except (ExportError, RuntimeError, ImportError, OSError, AttributeError) as error:
+        if problem := torchvision_error(error, library):
+            raise problem from error
+        # transformers says of everything that fails in an import that a module, without a name, is not found.
+        if isinstance(error, ImportError) and error.name is None:
+            raise ExportError(f"{library} cannot be imported: {reason(error)}; install its parts again") from error
+        raise
 
 
 def _load(library: str, model: str, pretrained: str | None) -> Original:

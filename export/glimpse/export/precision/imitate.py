@@ -9,8 +9,8 @@ from collections.abc import Collection
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from glimpse.export.graph_parts import replace
 from glimpse.export.precision.halve import FLOAT, HALF, bound_to_subgraphs, floats_of, half_constant
-from glimpse.export.surgery import replace
 
 
 def imitate(model: ModelProto, single: Collection[str]) -> ModelProto:

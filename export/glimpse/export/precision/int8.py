@@ -82,12 +82,19 @@ class _Trial:
             return
         prepared = save(self.model, self.folder / "calibrate.onnx")
         tried = []
+        problem: ExportError | None = None
         for method in METHODS:
-            self.ranges = calibrate(prepared, self.reference.inputs, method)
+            try:
+                self.ranges = calibrate(prepared, self.reference.inputs, method)
+            except ExportError as error:
+                problem = error
+                continue
             self.tell(f"calibrated by {method}")
             tried.append((self.run([]), method, self.ranges))
             if tried[-1][0] >= GOAL:
                 break
+        if problem and not tried:
+            raise problem
         self.all_int8, method, self.ranges = max(tried, key=lambda one: one[0])
         self.done.append(f"calibrated by {method}")
 

@@ -20,6 +20,7 @@ from onnxruntime.quantization.calibrate import TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
+from glimpse.export.errors import ExportError, first_line
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.precision.graph import ACTIVATIONS, LARGEST_FILE, Layer, save, size_of
 from glimpse.export.precision.processor import saturates
@@ -33,7 +34,15 @@ _OPTIONS = {"percentile": 99.999, "symmetric": False}
 
 
 def calibrate(prepared: Path, inputs: Sequence[Inputs], method: str) -> TensorsData:
-    """The range of every value that a convolution reads or writes, over the inputs."""
+    """The range of every value that a convolution reads or writes, over the inputs. Raises ExportError."""
+    try:
+        return _calibrate(prepared, inputs, method)
+    except Exception as error:  # the library's and NumPy's have no common base; of values without a range, say
+        message = f"int8 cannot be calibrated by {method} ({first_line(error)}); give --precision fp32"
+        raise ExportError(message) from error
+
+
+def _calibrate(prepared: Path, inputs: Sequence[Inputs], method: str) -> TensorsData:
     with contextlib.redirect_stdout(io.StringIO()):  # the library tells of its progress by print
         calibrator = create_calibrator(
             prepared,

@@ -12,10 +12,10 @@ import numpy as np
 from onnx import ModelProto, helper, numpy_helper
 from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shape_infer
 
+from glimpse.export.graph_parts import replace
 from glimpse.export.onnx_model import Inputs, quiet_session
 from glimpse.export.precision.graph import Layer, exposed
 from glimpse.export.precision.rounding import Values
-from glimpse.export.surgery import replace
 
 # How far: 0 moves the weights' differences into what is read, 1 the other way. Measured on a trained MiniLM: the mean
 # error is 1/3 of that without, from 0.75 on; at 0.5, where the paper began, it is larger than without.

@@ -1,0 +1,56 @@
+"""Errors of ONNX and ONNX Runtime in words for people: what is wrong, shortened, and what to do about it."""
+
+import re
+
+from glimpse.export.errors import first_line
+
+_LONGEST = 300
+_SHAPES = "shapes do not fit; check that --size, --layout or --context is what the model was exported for"
+# The first pattern that is found decides; the advice is for a person who has the model alone.
+_ADVICE = (
+    (
+        r"not a registered function/op|No Op registered|no kernel registered|Unrecognized",
+        "it has an operator that ONNX Runtime lacks; export it with ONNX's own operators, or update onnxruntime",
+    ),
+    (
+        r"NOT_IMPLEMENTED|Could not find an implementation",
+        "it has an operator that ONNX Runtime lacks for this number type on a CPU; export it in float32",
+    ),
+    (
+        r"Unsupported model IR version|under development|till opset",
+        "it is newer than this ONNX Runtime; update onnxruntime, or export it with an older opset",
+    ),
+    (r"bad_alloc|[Aa]llocat", "it asks for more memory than there is"),
+    (r"[Ii]nvalid dimensions|[Ii]nvalid rank", _SHAPES),
+    (
+        r"index|indices|out of (data )?bounds|out of range",
+        "an index points outside of a table; check that --tokenizer is the model's own, and that --context is not "
+        "longer than the model reads",
+    ),
+    (r"[Ss]hape|dimension|broadcast|Reshape|[Ss]ize", _SHAPES),
+    (r"[Tt]ype", "types do not fit; export the model again in float32"),
+)
+_DEFAULT = "check the model with ONNX Runtime alone, and export it again"
+
+
+def unsound(error: Exception) -> str:
+    """What is wrong with a model that ONNX's own reader or checker refuses, and what to do."""
+    words = _shortened(first_line(error))
+    if re.search(r"ir_version|opset|domain_version", words):
+        return f"is not a model that this version of the onnx package knows ({words}); update it, or export it again"
+    return f"is not a sound ONNX model: {words.rstrip('.')}; copy it again, or export it again"
+
+
+def advice(error: Exception) -> str:
+    """What is wrong, what to do, and ONNX Runtime's own words in brackets."""
+    words = first_line(error)
+    step = next((step for pattern, step in _ADVICE if re.search(pattern, words)), _DEFAULT)
+    return f"{step} ({_shortened(words)})"
+
+
+def _shortened(words: str) -> str:
+    """Without error codes, temporary files and places in the library's source."""
+    words = re.sub(r"Load model from \S+ failed: ?", "", words)
+    words = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", words)
+    words = re.sub(r"/onnxruntime_src/\S+\s(?:.*?\)(?: const)?(?:\s+\[.*?\])?\s)?", "", words)
+    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
