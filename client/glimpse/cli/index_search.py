@@ -36,7 +36,7 @@ def search(
         list[Path] | None, typer.Option("--vector", metavar="FILE", help="A .npy file of one vector or several rows.")
     ] = None,
     backbone: Annotated[
-        str, typer.Option("--backbone", metavar="DIR", help="The bundle that the index was built with.")
+        str, typer.Option("--backbone", metavar="DIR", help="The bundle that the index was built with: its folder, or glimpse-mini.")
     ] = "glimpse-mini",
     labels: Annotated[
         list[str] | None, typer.Option("--label", metavar="LABEL", help="Only rows of this label. Repeatable.")

@@ -45,7 +45,7 @@ _SPEED_COLUMNS = (
     Column("GOP/S", 7, right=True),
     Column("OF CEILING", 10, right=True),
 )
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle's folder.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle's folder, or glimpse-mini.")]
 
 
 @app.command("list")
@@ -98,7 +98,7 @@ def verify(
 
 @app.command(short_help="Time a bundle, beside the machine's own speed.")
 def bench(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Bundles; of several precisions, say.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Bundles' folders, or glimpse-mini; several precisions of one model, for example.")],
     provider: Annotated[
         list[Provider] | None, typer.Option("--provider", help="May be repeated; default: cuda if it is here, and cpu.")
     ] = None,
@@ -137,11 +137,11 @@ def _cells(speed: "Speed") -> list[object]:
 
 def _load(folder: Path) -> "Bundle":
     try:
-        from glimpse.backbone import BundleError, load_bundle
+        from glimpse.backbone import BundleError, open_bundle
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
     try:
-        return load_bundle(folder)
+        return open_bundle(folder)
     except BundleError as error:
         raise CliError(str(error)) from error
 
