@@ -9,7 +9,8 @@ import typer
 from glimpse.cli import options
 from glimpse.cli.batches import progress
 from glimpse.cli.errors import CliError, missing_module
-from glimpse.cli.output import print_json, shown, tell
+from glimpse.cli.output import shown, tell
+from glimpse.cli.records import print_all, print_data
 
 if TYPE_CHECKING:
     from glimpse.evaluate import Evaluation
@@ -101,7 +102,7 @@ def evaluate(
         from glimpse.backbone import BundleError
         from glimpse.evaluate import EvaluationError, Plan, evaluate
         from glimpse.evaluate.reading import Columns
-        from glimpse.evaluate.report import record, write_report
+        from glimpse.evaluate.report import RESULT_FIELDS, record, write_report
     except ModuleNotFoundError as error:
         raise missing_module(error, "evaluate" if error.name == "matplotlib" else "server") from error
     _check_folder(out)
@@ -116,7 +117,9 @@ def evaluate(
         raise CliError(str(error)) from error
     page = write_report(found, out)
     if output is options.Format.JSON:
-        print_json(**record(found))
+        print_data(output, record(found))
+    elif output is options.Format.CSV:
+        print_all(output, record(found)["results"], RESULT_FIELDS)
     else:
         _show(found)
         print(f"report: {page.resolve()}")

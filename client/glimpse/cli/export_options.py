@@ -121,7 +121,7 @@ def export(out: Path, output: options.Format, make: Callable[[Callable[[str], No
         "megabytes": round(megabytes, 1),
         "out": str(out),
     }
-    if output is options.Format.JSON:
+    if output is not options.Format.TABLE:
         print_record(output, {**record, "proof": checks})
         return
     print_record(output, record)

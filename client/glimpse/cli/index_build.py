@@ -12,7 +12,8 @@ from glimpse.cli import options
 from glimpse.cli.errors import CliError, missing_module
 from glimpse.cli.index_progress import Progress
 from glimpse.cli.index_report import record, show
-from glimpse.cli.output import print_json, shown, tell
+from glimpse.cli.output import shown, tell
+from glimpse.cli.records import print_data
 
 if TYPE_CHECKING:
     from glimpse.builder import Built, Engine, Plan
@@ -148,8 +149,8 @@ def _engine(engine: Engines) -> "Engine":
 
 def _end(built: "Built", output: options.Format) -> None:
     """Says what came of it. Raises CliError and typer.Exit where that is less than was asked for."""
-    if output is options.Format.JSON:
-        print_json(**record(built))
+    if output is not options.Format.TABLE:
+        print_data(output, record(built))
     else:
         show(built)
     if built.tally.failed:

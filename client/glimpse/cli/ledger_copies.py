@@ -7,7 +7,8 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.ledger_place import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
-from glimpse.cli.output import print_json, print_record
+from glimpse.cli.output import print_record
+from glimpse.cli.records import print_data
 
 if TYPE_CHECKING:
     from glimpse.ledger.upkeep.backup import Copied
@@ -54,12 +55,12 @@ def restore(
 def _print(output: options.Format, record: dict[str, Any], copied: "Copied") -> None:
     needs = copied.needs
     record |= {"ledger_id": copied.head.ledger_id, "revision": copied.head.revision, "digest": copied.head.digest}
-    if output is options.Format.JSON:
+    if output is not options.Format.TABLE:
         needed = {
             "backbones": [{"name": name, "embedding_space": space} for name, space in needs.backbones],
             "indexes": [{"name": name, "digest": digest} for name, digest in needs.indexes],
         }
-        print_json(**record, rows=copied.rows, needs=needed)
+        print_data(output, {**record, "rows": copied.rows, "needs": needed})
         return
     record |= row_counts(copied.rows)
     record |= {f"needs {name}": space for name, space in needs.backbones}

@@ -15,10 +15,11 @@ def group(help_text: str | None = None) -> typer.Typer:
 
 
 class Format(StrEnum):
-    """How answers are printed: for people, or one JSON object a line."""
+    """How answers are printed: for people, or for programs."""
 
     TABLE = "table"
     JSON = "json"
+    CSV = "csv"
 
 
 Server = Annotated[
@@ -84,7 +85,9 @@ Config = Annotated[
 ]
 Output = Annotated[
     Format,
-    typer.Option("--format", envvar="GLIMPSE_FORMAT", show_envvar=False, help="json: one object a line."),
+    typer.Option(
+        "--format", envvar="GLIMPSE_FORMAT", show_envvar=False, help="json: one object a line; csv: RFC 4180."
+    ),
 ]
 CollectionName = Annotated[str, typer.Argument(metavar="COLLECTION", help="The collection's id.")]
 Paths = Annotated[
