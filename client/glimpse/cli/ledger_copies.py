@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glimpse.cli import options
+from glimpse.cli.files import check_target
 from glimpse.cli.ledger_place import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
 from glimpse.cli.output import print_record
 from glimpse.cli.records import print_data
@@ -27,6 +28,7 @@ def backup(
     The copy is of one moment. It holds what the ledger holds, API keys' salted hashes too; bundles and indexes it
     names, for they are files of their own.
     """
+    check_target(file, another="another file")
     with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.upkeep.backup import back_up
 
