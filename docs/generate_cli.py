@@ -35,6 +35,16 @@ last one also has `accuracy_before` (null: never measured) and `accuracy_after`,
 measured. `glimpse check` prints one object; a part measured is an object of `value`, `low`, `high` (its 95 %
 confidence interval) and `count`, and what was not measured is null.
 
+Tables are as wide as the terminal, or as `COLUMNS` says, and cut what does not fit. Output to a pipe or a file is never
+cut; its columns grow with their values.
+
+`--format csv` prints CSV as in RFC 4180: UTF-8, lines that end in CRLF, and one title row, also where no row follows.
+Its columns are the fields of the JSON, the same for any data. The fields of some objects are columns of their own, named
+`error.code` or `timings_ms.total`; every other object and every list is JSON in its cell. Null is an empty cell. Each
+JSON object is a row, but for four commands with a row for each of its parts: `glimpse search`, `glimpse index
+search` (a neighbor), `glimpse evaluate` (a backbone, head and number of examples) and `glimpse index verify` (a
+problem). `glimpse ledger verify` prints its problems alone.
+
 Inputs are image files, folders (with their subfolders), texts given with `--text`, `.txt` files (UTF-8, one text a
 line, empty lines left out) and `.jsonl` files (on each line a JSON string, or an object with `text` and, if you like,
 `id`, which stands for the input in the answers, and `label`, for `glimpse enroll`).

@@ -15,13 +15,14 @@ ALLOWED = {
     "glimpse.backbone": set(),
     "glimpse.fewshot": set(),
     "glimpse.index": set(),
-    "glimpse.builder": {"glimpse.backbone", "glimpse.index"},
+    "glimpse.inputs": set(),
+    "glimpse.builder": {"glimpse.backbone", "glimpse.index", "glimpse.inputs"},
     "glimpse.ledger": set(),
     "glimpse.export": {"glimpse.backbone"},
     "glimpse.client": {"glimpse.v1"},
     "glimpse.server": {"glimpse.v1", "glimpse.backbone", "glimpse.fewshot", "glimpse.index", "glimpse.ledger"},
-    "glimpse.evaluate": {"glimpse.backbone", "glimpse.fewshot", "glimpse.index"},
-    "glimpse.cli": {"glimpse.client", "glimpse.export", "glimpse.backbone"},
+    "glimpse.evaluate": {"glimpse.backbone", "glimpse.fewshot", "glimpse.index", "glimpse.inputs"},
+    "glimpse.cli": {"glimpse.client", "glimpse.export", "glimpse.backbone", "glimpse.inputs"},
 }
 # Beyond ALLOWED: the one command that runs the server, that on its ledger's keys, and those that work without one.
 EXCEPTIONS = {
@@ -110,6 +111,13 @@ def test_the_stubs_are_what_the_contract_makes(tmp_path: Path) -> None:
 def test_the_server_loads_no_torch() -> None:
     code = "import sys, glimpse.server.app; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_inputs_load_the_standard_library_alone() -> None:
+    code = "import sys; before = set(sys.modules); import glimpse.inputs; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert loaded - {"glimpse"} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("module", ["jwt", "cryptography"])

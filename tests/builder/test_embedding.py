@@ -11,9 +11,9 @@ import pytest
 
 from glimpse.backbone import Kind, Reader
 from glimpse.builder.embedding import Looked, look
-from glimpse.builder.entries import Entry
-from glimpse.builder.fields import MAX_BYTES
 from glimpse.builder.known import Known, make_known
+from glimpse.inputs import Entry
+from glimpse.inputs.fields import MAX_BYTES
 from support.building import painted
 from support.bundles import tiny_dual_bundle
 

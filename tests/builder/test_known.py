@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from glimpse.builder.entries import Entry
 from glimpse.builder.known import Ids, Known, make_known
+from glimpse.inputs import Entry
 
 
 def table(*rows: tuple[str, bytes, str | None]) -> pa.Table:

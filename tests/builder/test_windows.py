@@ -11,10 +11,10 @@ import pytest
 
 from glimpse.backbone import InputError, Reader
 from glimpse.builder.embedding import Made, Rows
-from glimpse.builder.entries import Entry, Unreadable
 from glimpse.builder.known import Ids, Known, make_known
 from glimpse.builder.windows import WINDOW, Local, each_once
 from glimpse.index.shards import Shards
+from glimpse.inputs import Entry, Unreadable
 from support.bundles import tiny_dual_bundle
 
 

@@ -2,9 +2,11 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,17 +72,35 @@ def run_glimpse(
     server: str = "127.0.0.1:1",
     cwd: Path | None = None,
     variables: Mapping[str, str] | None = None,
+    columns: int | None = None,
 ) -> Done:
+    """Runs `glimpse …`; with `columns`, its stdout is a terminal of that width, without colours."""
     command = [sys.executable, "-m", "glimpse.cli.main", *map(str, arguments)]
     env = {**environment(server), **(variables or {})}
+    if columns:
+        return _run_on_terminal(command, env, cwd, columns)
     done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, timeout=120, check=False)
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def _run_on_terminal(command: Sequence[str], env: Mapping[str, str], cwd: Path | None, columns: int) -> Done:
+    outer, inner = pty.openpty()
+    variables = {**env, "COLUMNS": str(columns), "NO_COLOR": "1"}
+    with open(outer, "rb") as terminal:
+        process = subprocess.Popen(command, stdout=inner, stderr=subprocess.PIPE, env=variables, cwd=cwd)
+        os.close(inner)
+        out = b""
+        with suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while part := os.read(terminal.fileno(), 65536):
+                out += part
+        _, err = process.communicate(timeout=120)
+    return Done(process.returncode, out.decode().replace("\r\n", "\n"), err.decode())
 
 
 @pytest.fixture
 def run(toy_server: str, tmp_path: Path) -> Run:
     """Runs `glimpse …` in an empty folder."""
-    return lambda *arguments: run_glimpse(arguments, toy_server, tmp_path)
+    return lambda *arguments, **options: run_glimpse(arguments, toy_server, tmp_path, **options)
 
 
 @pytest.fixture
@@ -92,7 +112,7 @@ def fake() -> Iterator[FakeServer]:
 @pytest.fixture
 def ask(fake: FakeServer, tmp_path: Path) -> Run:
     """Runs `glimpse …` against the fake server."""
-    return lambda *arguments: run_glimpse(arguments, fake.address, tmp_path)
+    return lambda *arguments, **options: run_glimpse(arguments, fake.address, tmp_path, **options)
 
 
 @pytest.fixture

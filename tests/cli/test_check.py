@@ -62,7 +62,7 @@ def full() -> pb.CheckCollectionResponse:
 
 def test_a_check_is_told_in_eighty_columns(ask: Run, fake: FakeServer) -> None:
     fake.check = full()
-    done = ask("check", "birds")
+    done = ask("check", "birds", columns=80)
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     assert max(map(len, lines)) <= 80
@@ -85,7 +85,7 @@ def test_suspects_are_named_by_their_files(ask: Run, fake: FakeServer) -> None:
     fake.check = full()
     example = f"collections/birds/examples/{EXAMPLE}"
     fake.files = {example: "/data/pictures/of/birds/in/my/garden/robin/morning-0017.png"}
-    done = ask("check", "birds")
+    done = ask("check", "birds", columns=80)
     [row] = [" ".join(line.split()) for line in done.out.splitlines() if line.startswith(EXAMPLE)]
     assert row.startswith(f"{EXAMPLE} …")
     assert row.endswith("/morning-0017.png robin wren 0.970")
@@ -147,7 +147,7 @@ def test_a_real_collection_is_checked(run: Run, collection: str) -> None:
     assert {one["label"]: one["example_count"] for one in found["labels"]} == dict.fromkeys(
         ("blue", "green", "red", "white"), 6
     )
-    told = run("check", collection).out
+    told = run("check", collection, columns=80).out
     assert f"{collection}, revision {found['revision']}, 24 examples measured\n" in told
     assert max(map(len, told.splitlines())) <= 80
 

@@ -131,3 +131,37 @@ def test_a_setting_that_is_no_option_is_told_where_it_can_be_set() -> None:
 def test_progress_is_told_in_lines_where_there_is_no_terminal(run: Run, collection: str, colours: Path) -> None:
     told = run("enroll", collection, colours).err.splitlines()
     assert not [line for line in told if line.startswith("enrolling")]
+
+
+def test_ctrl_c_while_it_is_imported_is_quiet() -> None:
+    code = (
+        "import sys\nfrom glimpse.cli.main import main\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Slow())\nmain(['--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_names_that_the_terminal_cannot_show_are_escaped(
+    form: str, toy_server: str, collection: str, colours: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "été.png").write_bytes((colours / "red" / "0.png").read_bytes())
+    words = ["classify", collection, "été.png", "--format", form]
+    done = run_glimpse(words, toy_server, tmp_path, variables={"PYTHONIOENCODING": "ascii"})
+    assert (done.code, done.err) == (0, "")
+    if form == "json":
+        assert done.objects[0]["input"] == "été.png"
+    else:
+        assert "\\xe9t\\xe9.png" in done.out
+
+
+def test_a_backup_to_nowhere_says_so(tmp_path: Path) -> None:
+    done = run_glimpse(["ledger", "backup", tmp_path / "none" / "copy", "--data", tmp_path])
+    assert (done.code, done.err) == (
+        1,
+        f"glimpse: there is no folder {tmp_path / 'none'} — make it, or name another file\n",
+    )

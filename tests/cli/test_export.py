@@ -135,3 +135,16 @@ def test_the_folder_is_looked_at_before_the_work(tmp_path: Path) -> None:
     done = run_glimpse(["export", "open_clip", "ViT-B-32", "--out", "."], cwd=tmp_path)
     assert done.code == 1
     assert "not empty" in done.err
+
+
+def test_the_bundled_backbone_is_known_by_its_name(tmp_path: Path) -> None:
+    done = run_glimpse(["backbone", "verify", "glimpse-mini", "--format", "json"], cwd=tmp_path)
+    assert (done.objects[0]["name"], done.objects[0]["digests"]) == ("glimpse-mini", "ok")
+    with own_server(tmp_path, [Path("glimpse-mini")]) as address:
+        [served] = run_glimpse(["backbone", "list", "--format", "json"], address).objects
+    assert served["name"] == "glimpse-mini"
+    wrong = run_glimpse(["serve", "--backbone", "glimpse-mina", "--data", tmp_path / "data"], cwd=tmp_path)
+    assert wrong.err.splitlines()[-1] == (
+        "glimpse: glimpse-mina: there is no such bundle; give a bundle's folder, or glimpse-mini, which ships with "
+        "Glimpse"
+    )

@@ -34,7 +34,7 @@ def serving(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def glimpse(serving: ServerProcess) -> Glimpse:
     """Runs `glimpse …` beside the pictures."""
-    return lambda *words: run_glimpse(words, serving.address, serving.folder)
+    return lambda *words, **options: run_glimpse(words, serving.address, serving.folder, **options)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_search_finds_its_rows_and_heeds_domains(glimpse: Glimpse, attached: str
     assert len(found["neighbors"]) == 18
     ids = [near["example"].rpartition("/")[2] for near in found["neighbors"]]
     assert all(id_.startswith("shapes%2Fnear%2F") for id_ in ids)
-    table = glimpse("search", attached, scan, "--domain", "near")
+    table = glimpse("search", attached, scan, "--domain", "near", columns=80)
     assert max(map(len, table.out.splitlines())) <= 80
 
 

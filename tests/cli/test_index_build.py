@@ -19,13 +19,13 @@ def photos(tmp_path: Path) -> Path:
     return painted(tmp_path / "photos", [f"{label}/{i}" for label in ("cat", "dog") for i in range(6)])
 
 
-def index(folder: Path, toy: Path, *arguments: object) -> Done:
+def index(folder: Path, toy: Path, *arguments: object, columns: int | None = None) -> Done:
     words = ["index", "build", "photos", "--backbone", toy, "--out", "out", "--labels", "label", *arguments]
-    return run_glimpse(words, cwd=folder)
+    return run_glimpse(words, cwd=folder, columns=columns)
 
 
 def test_all_is_well(photos: Path, toy_bundle: Path, tmp_path: Path) -> None:
-    done = index(tmp_path, toy_bundle, "--type", "Flat")
+    done = index(tmp_path, toy_bundle, "--type", "Flat", columns=80)
     assert done.code == 0, done.err
     assert "12 inputs: 12 encoded, 0 known, 0 copies, 0 changed, 0 failed" in done.out
     assert "out: 12 rows of 4 numbers (float16), 2 labels, 1 shard" in done.out

@@ -17,8 +17,8 @@ Array = npt.NDArray[np.generic]
 BROKEN = "shapes/near/red circle/broken.png"
 
 
-def index(place: Path, *words: object) -> Done:
-    return run_glimpse(["index", *words], cwd=place)
+def index(place: Path, *words: object, columns: int | None = None) -> Done:
+    return run_glimpse(["index", *words], cwd=place, columns=columns)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_info_as_json_is_the_manifest(place: Path) -> None:
 
 
 def test_a_picture_finds_those_like_it(place: Path) -> None:
-    done = index(place, "search", "drawings", "shapes/near/green star/2.png", "--top", 4)
+    done = index(place, "search", "drawings", "shapes/near/green star/2.png", "--top", 4, columns=80)
     assert done.code == 0, done.err
     title, first, *others = done.out.splitlines()
     assert title.split() == ["QUERY", "SOURCE", "LABEL", "SIMILARITY"]

@@ -26,7 +26,7 @@ def test_classify_prints_exactly_these_fields(run: Run, collection: str, colours
 
 
 def test_a_table_fits_eighty_columns(run: Run, collection: str, colours: Path) -> None:
-    done = run("classify", collection, colours, "--text", "x" * 200)
+    done = run("classify", collection, colours, "--text", "x" * 200, columns=80)
     assert done.code == 0
     assert done.out.startswith("INPUT")
     assert len(done.out.splitlines()) == 26

@@ -1,8 +1,19 @@
-"""Tables in columns of a terminal, not in characters."""
+"""Tables in columns of a terminal, not in characters; nothing is cut where there is no terminal."""
 
 import pytest
 
-from glimpse.cli.output import Column, Table, display_width
+from glimpse.cli.options import Format
+from glimpse.cli.output import Column, Table, display_width, print_records
+
+NARROW = [Column("INPUT", 10, path=True), Column("LABEL", 10)]
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stdout is a terminal of 80 columns, without colours."""
+    monkeypatch.setattr("glimpse.cli.output.on_terminal", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
 
 
 def _lines(capsys: pytest.CaptureFixture[str], columns: list[Column], *rows: tuple[object, ...]) -> list[str]:
@@ -23,14 +34,46 @@ def test_columns_stay_in_line_behind_wide_characters(capsys: pytest.CaptureFixtu
     assert [display_width(line[: line.index(last)]) for line, last in zip(lines, "N123", strict=True)] == [10] * 4
 
 
+@pytest.mark.usefixtures("terminal")
 def test_paths_are_cut_in_front_and_all_else_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
-    columns = [Column("INPUT", 10, path=True), Column("LABEL", 10)]
-    lines = _lines(capsys, columns, ("photos/2024/kite.jpg", "common kingfisher"), ("写真/青い鳥.jpg", "青い鳥の写真"))
+    lines = _lines(capsys, NARROW, ("photos/2024/kite.jpg", "common kingfisher"), ("写真/青い鳥.jpg", "青い鳥の写真"))
     assert lines[1:] == ["…/kite.jpg  common ki…", "…い鳥.jpg   青い鳥の…"]
 
 
+@pytest.mark.usefixtures("terminal")
 def test_what_is_cut_never_takes_more_than_its_width(capsys: pytest.CaptureFixture[str]) -> None:
     for text in ("x" * 30, "鳥" * 30, "u\u0308" * 30):
         for path in (True, False):
             line = _lines(capsys, [Column("A", 9, path=path), Column("B", 1)], (text, "."))[1]
             assert display_width(line) == 12
+
+
+def test_nothing_is_cut_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = _lines(capsys, NARROW, ("photos/2024/kite.jpg", "common kingfisher"), ("a.jpg", "owl"))
+    assert lines[1:] == ["photos/2024/kite.jpg  common kingfisher", "a.jpg                 owl"]
+
+
+def test_a_list_that_is_not_cut_stays_in_line(capsys: pytest.CaptureFixture[str]) -> None:
+    records = [{"input": "a.jpg", "label": "owl"}, {"input": "photos/2024/kite.jpg", "label": "kite"}]
+    print_records(Format.TABLE, records, NARROW)
+    assert [line[22:] for line in capsys.readouterr().out.splitlines()] == ["LABEL", "owl", "kite"]
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("width", [60, 100, 200])
+def test_columns_says_how_wide_a_terminal_is(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    for line in _lines(capsys, [Column("A"), Column("N", 9, right=True)], ("x" * 300, 1)):
+        assert display_width(line) == width
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_table_of_many_figures_fits_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    columns = [Column("RPC"), *(Column(f"N{number}", 9, right=True) for number in range(5))]
+    for line in _lines(capsys, columns, ("EnrollExamples", *range(5))):
+        assert display_width(line) <= 60

@@ -70,7 +70,7 @@ def test_backbones_and_status(run: Run, collection: str) -> None:
     assert state["health"] == "SERVING"
     assert 0 < state["latency_ms"] < 1000
     assert collection in {one["id"] for one in state["collections"]}
-    assert max(map(len, run("status").out.splitlines())) <= 80
+    assert max(map(len, run("status", columns=80).out.splitlines())) <= 80
 
 
 def test_a_collection_of_names_classifies_before_it_has_an_example(run: Run) -> None:

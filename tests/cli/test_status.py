@@ -54,7 +54,7 @@ def test_it_tells_of_calls_decisions_and_the_ledger(run: Run, collection: str) -
 
 
 def test_for_people_it_fits_a_terminal(run: Run, collection: str) -> None:
-    told = run("status").out
+    told = run("status", columns=80).out
     assert max(map(len, told.splitlines())) <= 80
     for word in ("SERVING", "uptime", "memory", "none behind", "EnrollExamples", "QUEUE", collection[:20]):
         assert word in told
@@ -95,7 +95,7 @@ def lost(toy_bundle: Path, tmp_path: Path) -> Iterator[str]:
 
 
 def test_of_a_server_without_its_database_it_tells_what_there_is(lost: str, tmp_path: Path) -> None:
-    people = run_glimpse(["status"], lost, tmp_path)
+    people = run_glimpse(["status"], lost, tmp_path, columns=80)
     assert people.code == 1
     assert max(map(len, people.out.splitlines())) <= 80
     for word in ("SERVING", "postgresql, not reached since ", "toy", "collections: not listed: LEDGER_UNAVAILABLE"):

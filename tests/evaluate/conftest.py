@@ -48,6 +48,7 @@ def evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     """`glimpse evaluate …`, with a cache of the test's own."""
     # What the command sets for its subcommands ends with the test.
     monkeypatch.setenv("GLIMPSE_FORMAT", "table")
+    monkeypatch.setenv("COLUMNS", "80")
 
     def run(data: Path, *arguments: object) -> Done:
         out = tmp_path / "out"

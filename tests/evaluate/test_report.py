@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 from PIL import Image
 
 from support.bundles import tiny_image_bundle
@@ -27,6 +28,7 @@ class Page(HTMLParser):
         self.wide: list[int] = []  # how deep what scrolls sideways is
         self.tags: set[str] = set()
         self.sources: list[str] = []
+        self.columns: list[list[bool]] = []  # of each table, whether they hold words
         self.text = ""
         self.first = ""  # what is read first
         self.feed(text)
@@ -39,6 +41,9 @@ class Page(HTMLParser):
         assert not any(name.startswith("on") for name, _ in attrs)
         if tag == "table":
             assert self.wide[-1:] == [len(self.open)]  # directly in what scrolls by itself
+            self.columns.append([])
+        if tag == "th":
+            self.columns[-1].append(dict(attrs).get("class") == "text")
         if dict(attrs).get("class") == "wide":
             self.wide.append(len(self.open) + 1)
         if tag not in _VOID:
@@ -93,3 +98,40 @@ def test_pictures_in_the_page_can_be_read(evaluate: Evaluate, drawings: Path, tm
         with Image.open(io.BytesIO(content)) as image:
             assert image.format == "JPEG"
             assert max(image.size) <= 96
+
+
+def test_every_table_fits_a_page_and_no_title_stands_in_a_plot(
+    evaluate: Evaluate, drawings: Path, strangers: Path, tmp_path: Path
+) -> None:
+    tiny_image_bundle(tmp_path / "tiny", seed=3)
+    backbones = ["--backbone", tmp_path / "tiny", "--backbone", "glimpse-mini"]
+    done = evaluate(drawings, *backbones, "--shots", "1,2", "--seeds", "2", "--unknown", strangers)
+    assert done.code == 0, done.err
+    page = Page(done.page)
+    assert len(page.columns) >= 6
+    # A number with its interval takes 102 px, words can wrap: with this many columns a table has 1,000 px at most.
+    assert all(columns.count(False) <= 7 for columns in page.columns)
+    assert "th { overflow-wrap: normal; }" in done.page
+    plots = [base64.b64decode(source.split(",", 1)[1]) for source in page.sources if "svg" in source]
+    assert len(plots) >= 5
+    named = [plot for plot in plots if "glimpse-mini" in "".join(ElementTree.fromstring(plot).itertext())]
+    assert len(named) == 1  # the legend of the accuracies; other plots are named by a heading of the page
+    for name in ("glimpse-mini", "tiny-image"):
+        assert done.page.count(f"<h3>{name}</h3>") == 2
+
+
+def test_every_label_has_its_figures(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
+    tiny_image_bundle(tmp_path / "tiny", seed=3)
+    done = evaluate(drawings, "--backbone", tmp_path / "tiny", "--shots", "1", "--seeds", "3")
+    assert done.code == 0, done.err
+    found = done.record["mistakes"]["tiny-image"]
+    labels = found["labels"]
+    assert {one["label"] for one in labels} == {f"char_{number}" for number in range(6)}
+    asked = sum(one["asked"] for one in labels)
+    assert asked == 3 * 6 * 9
+    right = sum(one["asked"] * one["recall"] for one in labels)
+    assert right == pytest.approx(asked - sum(one["count"] for one in found["confusions"]))
+    assert right / asked == pytest.approx(done.result(1, backbone="tiny-image")["accuracy"]["mean"])
+    assert [one["recall"] for one in labels] == sorted(one["recall"] for one in labels)
+    assert all(one["taken_for"] for one in labels if one["recall"] < 1)
+    assert "Label by label" in done.page

@@ -6,9 +6,18 @@ from glimpse.cli.choices import answering
 from glimpse.cli.errors import with_options
 from glimpse.cli.inputs import Source
 from glimpse.cli.options import Format
-from glimpse.cli.output import Column, Table, print_json, tell
+from glimpse.cli.output import Column, Table, tell
+from glimpse.cli.records import RecordWriter, within
 from glimpse.client import Classification, ClassifyResult, Decision, Evidence, ItemError, Timings
 
+#: The columns of an input that failed, of its timings.
+ERROR_FIELDS = within("error", "code", "reason", "field", "message")
+TIMING_FIELDS = within("timings_ms", "decode", "queue", "encode", "head", "total")
+_FIELDS = (
+    *("input", "decision", "decision_reason", "label", "probability", "margin", "similarity", "p_value", "set_size"),
+    *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "truncated"),
+    *(*TIMING_FIELDS, *ERROR_FIELDS),
+)
 _COLOURS = {Decision.MATCH: "green", Decision.UNKNOWN: "red", Decision.AMBIGUOUS: "yellow"}
 
 
@@ -18,6 +27,7 @@ class Answers:
     def __init__(self, output: Format, *, nearest: bool = True) -> None:
         self.failures = 0
         self._output = output
+        self._writer = RecordWriter(output, _FIELDS)
         self._nearest = nearest
         columns = [
             Column("INPUT", share=3, path=True),
@@ -33,16 +43,14 @@ class Answers:
         """One input's answer."""
         if result.error is not None:
             self.failures += 1
-            show_failure(self._output, source.name, result.error)
+            show_failure(self._output, self._writer, source.name, result.error)
             return
         if result.truncated:
             tell_truncated(self._output, source.name)
         found = result.unwrap()
-        if self._output is Format.JSON:
-            timings = timings_json(result.timings)
-            print_json(
-                input=source.name, **_classification_json(found), timings_ms=timings, **truncated_json(result.truncated)
-            )
+        if self._output is not Format.TABLE:
+            timings, truncated = timings_json(result.timings), truncated_json(result.truncated)
+            self._writer.write(input=source.name, **_classification_json(found), timings_ms=timings, **truncated)
             return
         row = [source.name, found.decision.name, found.label or None, found.probability]
         if self._nearest:
@@ -52,12 +60,17 @@ class Answers:
         self._table.row(*row, colour=_COLOURS.get(found.decision, ""))
 
 
-def show_failure(output: Format, name: str, error: ItemError) -> None:
-    """An input that failed: in its place as JSON, on stderr for people."""
-    if output is Format.JSON:
-        print_json(input=name, error=error_json(error))
+def show_failure(output: Format, writer: RecordWriter, name: str, error: ItemError) -> None:
+    """Reports an input that failed: in its place for programs, on stderr for people."""
+    if output is Format.TABLE:
+        tell_failure(name, error)
     else:
-        tell(f"failed: {name}: {with_options(error.message)}")
+        writer.write(input=name, error=error_json(error))
+
+
+def tell_failure(name: str, error: ItemError) -> None:
+    """Reports an input that failed on stderr."""
+    tell(f"failed: {name}: {with_options(error.message)}")
 
 
 def tell_truncated(output: Format, name: str) -> None:

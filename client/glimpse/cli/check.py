@@ -10,11 +10,17 @@ from glimpse.cli import check_report, options
 from glimpse.cli.batches import working
 from glimpse.cli.choices import answering
 from glimpse.cli.example_files import file_of
-from glimpse.cli.output import print_json
+from glimpse.cli.records import print_data, within
 from glimpse.cli.session import connected
 from glimpse.client import Check, Head
 
 app = options.group()
+_PARTS = ("accuracy", "zero_shot_accuracy", "false_reject", "false_accept")
+_FIELDS = (
+    *("revision", "head", "head_reason", "calibrated", "negative_transfer", "measured_on_negatives"),
+    *(field for part in _PARTS for field in within(part, "value", "low", "high", "count")),
+    *("heads", "confusions", "suspects", "labels", "adaptations", "advice"),
+)
 _NAMED = 20  # suspects whose files are asked for
 
 
@@ -35,10 +41,10 @@ def check(
     with connected(server, timeout) as client, working(f"checking {collection}"):
         found = client.check(collection)
         files = {one.example: file_of(client, one.example) for one in found.suspects[:_NAMED]}
-    if output is options.Format.JSON:
-        print_json(**_record(found, files))
-    else:
+    if output is options.Format.TABLE:
         check_report.show(collection, found, files)
+    else:
+        print_data(output, _record(found, files), _FIELDS)
 
 
 def _record(found: Check, files: Mapping[str, str | None]) -> dict[str, Any]:

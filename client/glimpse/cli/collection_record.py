@@ -5,6 +5,13 @@ from typing import Any
 from glimpse.cli.choices import pinned
 from glimpse.client import Collection, LabelMode
 
+#: A record's fields, in their order.
+FIELDS = (
+    *("id", "display_name", "backbone", "embedding_space", "match_threshold", "match_margin", "min_space_cosine"),
+    *("false_reject_rate", "false_accept_rate", "coverage", "names_as_prompts", "keep_inputs", "multi_label", "head"),
+    *("labels", "examples", "index", "revision", "create_time", "update_time"),
+)
+
 
 def record(collection: Collection) -> dict[str, Any]:
     """A collection for printing."""

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -91,6 +91,14 @@ class LazyGroup(TyperGroup):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from glimpse.cli.version import installed_version
+
+        print(f"glimpse {installed_version()}")
+        raise typer.Exit
+
+
 app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, no_args_is_help=True, add_completion=True)
 
 
@@ -104,6 +112,10 @@ def _root(
     tls_key: options.TlsKey = None,
     api_key_file: options.ApiKeyFile = None,
     insecure: options.Insecure = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version, and exit."),
+    ] = False,
 ) -> None:
     # A subcommand's own options read the same variables, so that both places work; the nearer one wins.
     if server is not None:

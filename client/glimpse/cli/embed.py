@@ -8,7 +8,7 @@ import numpy as np
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.answers import error_json, show_failure, tell_truncated, truncated_json
+from glimpse.cli.answers import error_json, tell_failure, tell_truncated, truncated_json
 from glimpse.cli.batches import batched, progress
 from glimpse.cli.files import check_target, writing
 from glimpse.cli.inputs import Source, read_sources
@@ -65,7 +65,7 @@ class _Vectors:
         """One input's result. What is wrong with it is told on stderr, as stdout has the summary alone."""
         if result.error is not None:
             self.failures += 1
-            show_failure(options.Format.TABLE, source.name, result.error)
+            tell_failure(source.name, result.error)
             self._entries.append({"input": source.name, "row": None, "error": error_json(result.error)})
             return
         if result.truncated:

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from glimpse.cli.answers import error_json, evidence_json, tell_truncated, truncated_json
+from glimpse.cli.answers import ERROR_FIELDS, error_json, evidence_json, tell_truncated, truncated_json
 from glimpse.cli.errors import with_options
 from glimpse.cli.inputs import Source
 from glimpse.cli.options import Format
-from glimpse.cli.output import percent, print_json, print_record, tell
+from glimpse.cli.output import percent, print_record, tell
+from glimpse.cli.records import RecordWriter
 from glimpse.client import Conflict, Enrollment, EnrollResult, Evidence
 
+_FIELDS = (
+    *("input", "label", "example", "duplicate", "conflicts", "near_duplicates", "outlier", "original_kept"),
+    *("truncated", "accuracy_before", "accuracy_after", *ERROR_FIELDS),
+)
 _TOLD = 10  # told one by one
 #: An example's full name → its file, or None.
 FileOf = Callable[[str], str | None]
@@ -24,6 +29,7 @@ class Tally:
             ("enrolled", "duplicates", "near_duplicates", "conflicts", "outliers", "failures"), 0
         )
         self._output = output
+        self._writer = RecordWriter(output, _FIELDS)
         self._told: dict[str, list[_Line]] = {
             kind: [] for kind in ("failures", "conflicts", "outliers", "near_duplicates")
         }
@@ -39,9 +45,9 @@ class Tally:
         self._batches += 1
         self._accuracy["accuracy_after"] = enrollment.accuracy_after
         for source, result in zip(sources, enrollment.results, strict=True):
-            if self._output is Format.JSON:
+            if self._output is not Format.TABLE:
                 measured = enrollment.accuracy_after is not None and source is sources[-1]
-                print_json(**_record(source, result), **(self._accuracy if measured else {}))
+                self._writer.write(**_record(source, result), **(self._accuracy if measured else {}))
             self._count(source, result)
 
     def close(self, file_of: FileOf) -> None:

@@ -16,6 +16,7 @@ class CliError(Exception):
 _NEXT_STEPS = {
     "COLLECTION_NOT_FOUND": "see `glimpse collections list`, or make it: glimpse collections create NAME",
     "LABEL_NOT_FOUND": "see `glimpse labels list COLLECTION`",
+    "EXAMPLE_NOT_FOUND": "see `glimpse examples list COLLECTION`",
     "BACKBONE_NOT_FOUND": "see `glimpse backbone list`",
     "BACKBONE_REQUIRED": "name one with --backbone; see `glimpse backbone list`",
     "CREDENTIALS_REQUIRED": "set GLIMPSE_API_KEY, or name a file with --api-key-file",

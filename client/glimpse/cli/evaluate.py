@@ -9,7 +9,9 @@ import typer
 from glimpse.cli import options
 from glimpse.cli.batches import progress
 from glimpse.cli.errors import CliError, missing_module
-from glimpse.cli.output import print_json, shown, tell
+from glimpse.cli.output import shown, tell
+from glimpse.cli.records import print_all, print_data
+from glimpse.inputs import Columns
 
 if TYPE_CHECKING:
     from glimpse.evaluate import Evaluation
@@ -42,8 +44,8 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="A folder with a subfolder of pictures (or .txt files) a label, or a .csv, .tsv or .jsonl file with "
-            "the columns `label` and one of `text`, `path`, `image` (and `domain`, with --domains).",
+            help="A folder with a subfolder of pictures (or .txt files) a label, or a .csv, .tsv, .jsonl or .parquet "
+            "file with the columns `label` and one of `text`, `path`, `image` (and `domain`, with --domains).",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for report.html and evaluation.json.")],
@@ -79,12 +81,10 @@ def evaluate(
         bool,
         typer.Option("--domains", help="Also teach in one domain or two and ask in each. Folders: DOMAIN/LABEL/file."),
     ] = False,
-    label_column: Annotated[
-        str, typer.Option("--label-column", metavar="NAME", help="The column of labels, where DATA is a file.")
-    ] = "label",
-    text_column: Annotated[
-        str | None, typer.Option("--text-column", metavar="NAME", help="The column of texts, where DATA is a file.")
-    ] = None,
+    label_column: options.LabelColumn = None,
+    text_column: options.TextColumn = None,
+    path_column: options.PathColumn = None,
+    allow_outside: options.AllowOutside = False,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Where vectors are kept; default ~/.cache/glimpse/embeddings."),
@@ -100,14 +100,13 @@ def evaluate(
     try:
         from glimpse.backbone import BundleError
         from glimpse.evaluate import EvaluationError, Plan, evaluate
-        from glimpse.evaluate.reading import Columns
-        from glimpse.evaluate.report import record, write_report
+        from glimpse.evaluate.report import RESULT_FIELDS, record, write_report
     except ModuleNotFoundError as error:
         raise missing_module(error, "evaluate" if error.name == "matplotlib" else "server") from error
     _check_folder(out)
-    columns, pinned = Columns(label_column, text_column), _pinned(heads)
+    columns, pinned = Columns(label=label_column, text=text_column, path=path_column), _pinned(heads)
     names = backbones or ("glimpse-mini",)
-    plan = Plan(data, names, shots, seeds, cache or _cache(), pinned, unknown, domains, columns)
+    plan = Plan(data, names, shots, seeds, cache or _cache(), pinned, unknown, domains, columns, allow_outside)
     try:
         found = evaluate(plan, progress)
     except EvaluationError as error:
@@ -116,7 +115,9 @@ def evaluate(
         raise CliError(str(error)) from error
     page = write_report(found, out)
     if output is options.Format.JSON:
-        print_json(**record(found))
+        print_data(output, record(found))
+    elif output is options.Format.CSV:
+        print_all(output, record(found)["results"], RESULT_FIELDS)
     else:
         _show(found)
         print(f"report: {page.resolve()}")

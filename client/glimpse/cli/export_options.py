@@ -123,7 +123,7 @@ def export(
         "megabytes": round(megabytes, 1),
         "out": str(out),
     }
-    if output is options.Format.JSON:
+    if output is not options.Format.TABLE:
         print_record(output, {**record, "proof": checks})
         return
     print_record(output, record)

@@ -12,7 +12,9 @@ from glimpse.cli import options
 from glimpse.cli.errors import CliError, missing_module
 from glimpse.cli.index_progress import Progress
 from glimpse.cli.index_report import record, show
-from glimpse.cli.output import print_json, shown, tell
+from glimpse.cli.output import shown, tell
+from glimpse.cli.records import print_data
+from glimpse.inputs import Columns, legible
 
 if TYPE_CHECKING:
     from glimpse.builder import Built, Engine, Plan
@@ -57,12 +59,11 @@ def build(
             "folders have no labels.",
         ),
     ] = None,
-    label_column: Annotated[
-        str, typer.Option("--label-column", metavar="NAME", help="The column of labels, where an input is a table.")
-    ] = "label",
-    text_column: Annotated[
-        str | None, typer.Option("--text-column", metavar="NAME", help="The column of texts, where one is a table.")
-    ] = None,
+    label_column: options.LabelColumn = None,
+    text_column: options.TextColumn = None,
+    path_column: options.PathColumn = None,
+    id_column: options.IdColumn = None,
+    allow_outside: options.AllowOutside = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a build that was interrupted, or add what is new to an index.")
     ] = False,
@@ -101,18 +102,19 @@ def build(
     """
     try:
         from glimpse.backbone import BundleError
-        from glimpse.builder import BuildError, Columns, Layout, Plan
+        from glimpse.builder import BuildError, Layout, Plan
         from glimpse.index.errors import IndexFolderError
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
-    columns = Columns(label=label_column, text=text_column)
+    columns = Columns(id=id_column, label=label_column, text=text_column, path=path_column)
     try:
         plan = Plan(
             *(inputs, backbone, out, Layout.parse(labels), columns, resume, factory, shard_size),
             vectors=None if vectors is None else vectors.value,
             min_recall=min_recall,
             threads=threads,
-            rebuild=shlex.join(["glimpse", *sys.argv[1:]]),
+            rebuild=shlex.join(["glimpse", *map(legible, sys.argv[1:])]),
+            allow_outside=allow_outside,
         )
         built = _build(plan, engine)
     except (BuildError, IndexFolderError) as error:
@@ -148,10 +150,12 @@ def _engine(engine: Engines) -> "Engine":
 
 def _end(built: "Built", output: options.Format) -> None:
     """Says what came of it. Raises CliError and typer.Exit where that is less than was asked for."""
-    if output is options.Format.JSON:
-        print_json(**record(built))
+    if output is not options.Format.TABLE:
+        print_data(output, record(built))
     else:
         show(built)
+    if built.skipped:
+        tell(f"left out: {built.skipped}")
     if built.tally.failed:
         for one in built.named:
             tell(shown(f"{one.source}: {one.reason}: {one.message}"))

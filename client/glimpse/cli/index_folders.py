@@ -13,7 +13,8 @@ from glimpse.cli import options
 from glimpse.cli.batches import progress, working
 from glimpse.cli.collection_record import record as collection_record
 from glimpse.cli.errors import CliError, missing_module
-from glimpse.cli.output import percent, print_json, print_record, shown, tell
+from glimpse.cli.output import percent, print_record, shown, tell
+from glimpse.cli.records import print_all, print_data
 from glimpse.cli.session import connected
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def info(index: Index, output: options.Output = options.Format.TABLE) -> None:
         from glimpse.index import read_manifest
 
         manifest = read_manifest(index)
-    if output is options.Format.JSON:
-        print_json(**manifest.model_dump())
+    if output is not options.Format.TABLE:
+        print_data(output, manifest.model_dump())
     else:
         print_record(output, _told(manifest))
 
@@ -51,7 +52,10 @@ def verify(index: Index, output: options.Output = options.Format.TABLE) -> None:
 
         problems = problems_of(index, progress)
     if output is options.Format.JSON:
-        print_json(index=str(index), problems=problems)
+        print_data(output, {"index": str(index), "problems": problems})
+    elif output is options.Format.CSV:
+        rows = ({"index": str(index), "problem": problem} for problem in problems)
+        print_all(output, rows, ("index", "problem"))
     else:
         print("\n".join(map(shown, problems)) if problems else f"{index} is whole")
     if problems:
@@ -133,8 +137,8 @@ def _command() -> str:
 
 def _made(manifest: "Manifest", output: options.Format) -> None:
     """Says what was made. Raises typer.Exit where it finds too little."""
-    if output is options.Format.JSON:
-        print_json(**manifest.model_dump())
+    if output is not options.Format.TABLE:
+        print_data(output, manifest.model_dump())
     else:
         print_record(output, _told(manifest))
     measured = manifest.index.measured

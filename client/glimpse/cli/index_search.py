@@ -11,7 +11,8 @@ from glimpse.cli import options
 from glimpse.cli.errors import CliError
 from glimpse.cli.index_folders import Index, reading_indexes
 from glimpse.cli.inputs import Source, read_sources
-from glimpse.cli.output import Column, Table, print_json, shown, tell
+from glimpse.cli.output import Column, Table, shown, tell
+from glimpse.cli.records import RecordWriter
 
 if TYPE_CHECKING:
     from glimpse.backbone import Kind, Reader
@@ -24,6 +25,7 @@ _COLUMNS = (
     Column("LABEL", share=1),
     Column("SIMILARITY", 10, right=True),
 )
+_FIELDS = ("query", "id", "source", "label", "domain", "similarity", "error")
 # Labels, where one is asked for that is not among them.
 _NAMED = 10
 
@@ -36,7 +38,10 @@ def search(
         list[Path] | None, typer.Option("--vector", metavar="FILE", help="A .npy file of one vector or several rows.")
     ] = None,
     backbone: Annotated[
-        str, typer.Option("--backbone", metavar="DIR", help="The bundle that the index was built with.")
+        str,
+        typer.Option(
+            "--backbone", metavar="DIR", help="The bundle that the index was built with: its folder, or glimpse-mini."
+        ),
     ] = "glimpse-mini",
     labels: Annotated[
         list[str] | None, typer.Option("--label", metavar="LABEL", help="Only rows of this label. Repeatable.")
@@ -58,21 +63,24 @@ def search(
         opened = BulkIndex.open(index)
     names, queries, failures = _queries(opened.manifest, paths, texts, vectors, backbone)
     allowed = _allowed(opened, labels or (), domains or ())
-    table = Table(_COLUMNS)
+    table, writer = Table(_COLUMNS), RecordWriter(output, _FIELDS)
     with reading_indexes():
         cosines, rows = opened.search(queries, min(top, len(opened)), allowed)
     for name, some, found in zip(names, cosines.tolist(), rows.tolist(), strict=True):
         near = [_row(opened, row, cosine) for row, cosine in zip(found, some, strict=True) if row >= 0]
         if output is options.Format.JSON:
-            print_json(query=name, rows=near)
-        else:
-            for one in near:
+            writer.write(query=name, rows=near)
+            continue
+        for one in near:
+            if output is options.Format.CSV:
+                writer.write(query=name, **one)
+            else:
                 table.row(name, one["source"], one["label"], one["similarity"])
     for name, why in failures.items():
-        if output is options.Format.JSON:
-            print_json(query=name, error=why)
-        else:
+        if output is options.Format.TABLE:
             tell(f"failed: {name}: {why}")
+        else:
+            writer.write(query=name, error=why)
     if failures:
         raise typer.Exit(1)
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glimpse.cli import options
+from glimpse.cli.files import check_target
 from glimpse.cli.ledger_place import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
-from glimpse.cli.output import print_json, print_record
+from glimpse.cli.output import print_record
+from glimpse.cli.records import print_data
 
 if TYPE_CHECKING:
     from glimpse.ledger.upkeep.backup import Copied
@@ -26,6 +28,7 @@ def backup(
     The copy is of one moment. It holds what the ledger holds, API keys' salted hashes too; bundles and indexes it
     names, for they are files of their own.
     """
+    check_target(file, another="another file")
     with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.upkeep.backup import back_up
 
@@ -54,12 +57,12 @@ def restore(
 def _print(output: options.Format, record: dict[str, Any], copied: "Copied") -> None:
     needs = copied.needs
     record |= {"ledger_id": copied.head.ledger_id, "revision": copied.head.revision, "digest": copied.head.digest}
-    if output is options.Format.JSON:
+    if output is not options.Format.TABLE:
         needed = {
             "backbones": [{"name": name, "embedding_space": space} for name, space in needs.backbones],
             "indexes": [{"name": name, "digest": digest} for name, digest in needs.indexes],
         }
-        print_json(**record, rows=copied.rows, needs=needed)
+        print_data(output, {**record, "rows": copied.rows, "needs": needed})
         return
     record |= row_counts(copied.rows)
     record |= {f"needs {name}": space for name, space in needs.backbones}

@@ -11,10 +11,12 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.ledger_place import Data, LedgerUrl, ledger_settings
-from glimpse.cli.output import display_width, print_json, shown, styled, tell, terminal_width
+from glimpse.cli.output import display_width, shown, styled, tell, terminal_width
+from glimpse.cli.records import RecordWriter
 
 _PAUSE_SECONDS = 1.0
 _TITLES = ("REVISION", "TIME (UTC)", "KIND", "COLLECTION", "WHO", "WHAT")
+_FIELDS = ("revision", "time", "kind", "collection", "who", "what", "subject", "digest")
 # Changes that decide how wide the columns are; less room than this for WHAT, and it stands in a line of its own.
 _LOOKED_AT, _LEAST = 1_000, 24
 
@@ -29,7 +31,7 @@ def log(
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """Every change there was, the newest last: when, of what, by whom. Times are UTC."""
-    lines, since = _Lines(), after
+    lines, writer, since = _Lines(), RecordWriter(output, _FIELDS), after
     with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.upkeep.log import about
         from glimpse.ledger.upkeep.log import log as changes
@@ -38,12 +40,13 @@ def log(
             for change in changes(settings.ledger_url, after=since, collection=collection):
                 since, when = change.revision, datetime.fromtimestamp(change.time / 1e6, UTC)
                 what, of = about(change), change.collection_id
-                if output is options.Format.JSON:
+                if output is not options.Format.TABLE:
                     told = {"revision": since, "time": when.isoformat(), "kind": change.kind, "collection": of}
-                    print_json(**told, who=change.actor, what=what, subject=change.subject, digest=change.digest)
+                    writer.write(**told, who=change.actor, what=what, subject=change.subject, digest=change.digest)
                 else:
                     lines.add(since, f"{when:%Y-%m-%d %H:%M:%S}", change.kind, of or "-", change.actor or "-", what)
             lines.print()
+            writer.begin()
             sys.stdout.flush()
             if not follow:
                 break

@@ -10,7 +10,8 @@ import typer
 from glimpse.cli import options
 from glimpse.cli.errors import missing_module
 from glimpse.cli.ledger_place import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
-from glimpse.cli.output import print_json, print_record, tell
+from glimpse.cli.output import print_record, tell
+from glimpse.cli.records import print_data
 
 if TYPE_CHECKING:
     from glimpse.ledger.upkeep.parquet import Exported
@@ -73,7 +74,7 @@ def _parquet() -> Iterator[None]:
 
 def _print(output: options.Format, record: dict[str, Any], done: "Exported", told: dict[str, str]) -> None:
     record |= {"ledger_id": done.head.ledger_id, "revision": done.head.revision}
-    if output is options.Format.JSON:
-        print_json(**record, rows=done.rows)
+    if output is not options.Format.TABLE:
+        print_data(output, {**record, "rows": done.rows})
     else:
         print_record(output, record | row_counts(done.rows) | told)

@@ -4,7 +4,8 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.ledger_place import Data, LedgerUrl, ledger_settings, part_progress
-from glimpse.cli.output import print_json, shown, styled
+from glimpse.cli.output import shown, styled
+from glimpse.cli.records import RecordWriter
 
 
 def verify(
@@ -21,11 +22,14 @@ def verify(
         from glimpse.ledger.upkeep.verify import verify as faults_of
 
         faults = faults_of(settings.ledger_url, part_progress)
-    if output is options.Format.JSON:
+    if output is not options.Format.TABLE:
+        writer = RecordWriter(output, ("kind", "what", "advice"))
+        writer.begin()
         for fault in faults:
-            print_json(kind=fault.kind, what=fault.what, advice=fault.advice)
-        head = faults.head and {"revision": faults.head.revision, "digest": faults.head.digest}
-        print_json(faults=faults.counts, head=head)
+            writer.write(kind=fault.kind, what=fault.what, advice=fault.advice)
+        if output is options.Format.JSON:
+            head = faults.head and {"revision": faults.head.revision, "digest": faults.head.digest}
+            writer.write(faults=faults.counts, head=head)
     elif not faults and faults.head:
         print(f"the ledger is whole at revision {faults.head.revision}, digest {faults.head.digest}")
     else:

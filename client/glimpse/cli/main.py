@@ -3,9 +3,11 @@
 Expected errors are one line on stderr that says what to do next, exit code 1; wrong usage is 2, Ctrl-C 130.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from glimpse.cli.errors import explain, missing_module
 
@@ -14,11 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command and exits."""
     # gRPC's core has lines of its own for what is told of anyway, in no form of ours. It asks when it is imported.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    for stream in (sys.stdout, sys.stderr):
+        _escape_unknown_characters(stream)
     try:
+        # Importing takes a moment, and Ctrl-C may come in it.
         from glimpse.cli.commands import command
-    except ModuleNotFoundError as error:
-        sys.exit(explain(missing_module(error, "cli")))
-    try:
+
         command().main(args=None if arguments is None else list(arguments), prog_name="glimpse")
     except KeyboardInterrupt:
         sys.exit(130)
@@ -30,9 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(_explained(error))
 
 
+def _escape_unknown_characters(stream: TextIO) -> None:
+    """Lets a stream write as `\\xe9` what its encoding lacks, or what UTF-8 cannot carry, rather than fail."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
 def _explained(error: Exception) -> str:
     """What to print for an error that is to be expected. Raises any other."""
-    if isinstance(error, ModuleNotFoundError):  # rich, of which plain help has no need
+    if isinstance(error, ModuleNotFoundError):  # typer, or rich, of which plain help has no need
         error = missing_module(error, "cli")
     text = explain(error)
     if text is None:

@@ -1,6 +1,6 @@
 """`glimpse backbone`."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,8 @@ import typer
 from glimpse.cli import options
 from glimpse.cli.errors import CliError, missing_module
 from glimpse.cli.export_options import print_checks
-from glimpse.cli.output import Column, Table, print_json, print_record, print_records, tell
+from glimpse.cli.output import Column, Table, print_record, print_records, tell
+from glimpse.cli.records import RecordWriter, print_data
 from glimpse.cli.session import connected
 from glimpse.client import Backbone
 
@@ -34,6 +35,8 @@ _COLUMNS = (
     Column("DIMENSION", 9, right=True),
     Column("DESCRIPTION", share=3),
 )
+# As `record` has them: the reads come last.
+_FIELDS = (*(one.name for one in fields(Backbone) if one.name != "modalities"), "reads")
 _SPEED_COLUMNS = (
     Column("BACKBONE"),
     Column("NUMBERS", 7),
@@ -45,14 +48,14 @@ _SPEED_COLUMNS = (
     Column("GOP/S", 7, right=True),
     Column("OF CEILING", 10, right=True),
 )
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle's folder.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle's folder, or glimpse-mini.")]
 
 
 @app.command("list")
 def list_(server: options.Server = None, output: options.Output = options.Format.TABLE) -> None:
     """List the backbones the server has loaded."""
     with connected(server) as client:
-        print_records(output, map(record, client.list_backbones()), _COLUMNS)
+        print_records(output, map(record, client.list_backbones()), _COLUMNS, _FIELDS)
 
 
 @app.command()
@@ -85,8 +88,8 @@ def verify(
     checks, reason = _compared(bundle, model, pretrained)
     proof = bundle.manifest.provenance.get("proof", []) if reason else checks
     result = {"name": bundle.manifest.name, "digests": "ok", "compared": not reason, "reason": reason}
-    if output is options.Format.JSON:
-        print_json(**result, proof=proof)
+    if output is not options.Format.TABLE:
+        print_data(output, {**result, "proof": proof})
     else:
         tell(f"{len(bundle.manifest.files)} files, every digest as in backbone.json")
         if reason:
@@ -98,7 +101,12 @@ def verify(
 
 @app.command(short_help="Time a bundle, beside the machine's own speed.")
 def bench(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR", help="Bundles; of several precisions, say.")],
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR", help="Bundles' folders, or glimpse-mini; several precisions of one model, for example."
+        ),
+    ],
     provider: Annotated[
         list[Provider] | None, typer.Option("--provider", help="May be repeated; default: cuda if it is here, and cpu.")
     ] = None,
@@ -116,14 +124,14 @@ def bench(
         from glimpse.export.speed import available, measure
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
-    table = Table(_SPEED_COLUMNS)
+    table, writer = Table(_SPEED_COLUMNS), RecordWriter(output)
     for bundle in [_load(folder) for folder in folders]:
         name, precision = bundle.manifest.name, bundle.manifest.precision
         try:
             for one in [str(each) for each in provider or available()]:
                 for speed in measure(bundle, one, threads, seconds):
-                    if output is options.Format.JSON:
-                        print_json(backbone=name, precision=precision, **asdict(speed))
+                    if output is not options.Format.TABLE:
+                        writer.write(backbone=name, precision=precision, **asdict(speed))
                     else:
                         table.row(name, precision, *_cells(speed))
         except BundleError as error:
@@ -137,11 +145,11 @@ def _cells(speed: "Speed") -> list[object]:
 
 def _load(folder: Path) -> "Bundle":
     try:
-        from glimpse.backbone import BundleError, load_bundle
+        from glimpse.backbone import BundleError, open_bundle
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
     try:
-        return load_bundle(folder)
+        return open_bundle(folder)
     except BundleError as error:
         raise CliError(str(error)) from error
 
@@ -164,7 +172,7 @@ def _compared(bundle: "Bundle", model: str | None, pretrained: str | None) -> tu
 
 def record(backbone: Backbone) -> dict[str, Any]:
     """A backbone for printing."""
-    fields = asdict(backbone)
-    fields["name"] = backbone.name.rpartition("/")[2]
-    fields["reads"] = [modality.name.lower() for modality in fields.pop("modalities")]
-    return fields
+    values = asdict(backbone)
+    values["name"] = backbone.name.rpartition("/")[2]
+    values["reads"] = [modality.name.lower() for modality in values.pop("modalities")]
+    return values

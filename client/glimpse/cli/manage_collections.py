@@ -6,8 +6,9 @@ import typer
 
 from glimpse.cli import collection_options as wanted
 from glimpse.cli import migrate, options
-from glimpse.cli.collection_record import record
-from glimpse.cli.output import Column, print_json, print_record, print_records
+from glimpse.cli.collection_record import FIELDS, record
+from glimpse.cli.output import Column, print_record, print_records
+from glimpse.cli.records import print_data
 from glimpse.cli.session import connected
 from glimpse.client import Head, LabelMode
 
@@ -26,7 +27,7 @@ _COLUMNS = (
 def list_(server: options.Server = None, output: options.Output = options.Format.TABLE) -> None:
     """List the collections."""
     with connected(server) as client:
-        print_records(output, map(record, client.list_collections()), _COLUMNS)
+        print_records(output, map(record, client.list_collections()), _COLUMNS, FIELDS)
 
 
 @app.command()
@@ -131,5 +132,5 @@ def delete(
     """Delete a collection."""
     with connected(server) as client:
         revision = client.delete_collection(collection, force=force)
-    if output is options.Format.JSON:
-        print_json(deleted=collection, revision=revision)
+    if output is not options.Format.TABLE:
+        print_data(output, {"deleted": collection, "revision": revision})

@@ -7,12 +7,14 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.errors import CliError
-from glimpse.cli.output import Column, print_json, print_record, print_records
+from glimpse.cli.output import Column, print_record, print_records
+from glimpse.cli.records import print_data
 from glimpse.cli.session import connected
 from glimpse.client import Example
 
 app = options.group("Examples of a collection: list, show, delete.")
 _COLUMNS = (Column("ID", path=True), Column("LABEL"), Column("MODALITY", 8), Column("CREATE TIME", 25))
+_FIELDS = ("id", "example", "label", "modality", "content_digest", "domain", "metadata", "create_time")
 ExampleId = Annotated[
     str, typer.Argument(metavar="EXAMPLE", help="Its id, or its full name as answers give it (collections/…).")
 ]
@@ -27,7 +29,7 @@ def list_(
 ) -> None:
     """List the examples of a collection, in the order of their enrolment."""
     with connected(server) as client:
-        print_records(output, map(_record, client.list_examples(collection, label=label)), _COLUMNS)
+        print_records(output, map(_record, client.list_examples(collection, label=label)), _COLUMNS, _FIELDS)
 
 
 @app.command()
@@ -52,8 +54,8 @@ def delete(
     """Delete an example; its effect is taken back exactly."""
     with connected(server) as client:
         revision = client.delete_example(_name(collection, example))
-    if output is options.Format.JSON:
-        print_json(deleted=example, revision=revision)
+    if output is not options.Format.TABLE:
+        print_data(output, {"deleted": example, "revision": revision})
 
 
 def _name(collection: str, example: str) -> str:

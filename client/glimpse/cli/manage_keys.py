@@ -14,7 +14,8 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.ledger_place import Data, LedgerUrl, ledger_settings
-from glimpse.cli.output import Column, print_json, print_records, tell
+from glimpse.cli.output import Column, print_records, tell
+from glimpse.cli.records import print_data
 
 if TYPE_CHECKING:
     from glimpse.ledger import KeyRecord, Ledger
@@ -32,6 +33,7 @@ _COLUMNS = (
     Column("EXPIRES (UTC)", 16),
     Column("STATE", 7),
 )
+_FIELDS = ("name", "id", "scope", "collections", "limits", "create_time", "expires", "state")
 # Of limits, in a table.
 _UNITS = {"requests_per_second": "req", "inputs_per_second": "in", "bytes_per_second": "B"}
 
@@ -94,8 +96,8 @@ def create(
         given = {limit: rate for limit, rate in limits.items() if rate is not None}
         record = KeyRecord(key_id, name, salt, hashed, scope.value, patterns, given, expire_time=until)
         record = writer.create_key(record)
-    if output is options.Format.JSON:
-        print_json(key=key, **_shown(record))
+    if output is not options.Format.TABLE:
+        print_data(output, {"key": key, **_shown(record)})
     else:
         tell(f"key {name!r}: {scope.value} in {', '.join(patterns)}; it is shown this once")
         print(key)
@@ -113,7 +115,8 @@ def list_(
     The oldest first; as JSON with ids, times of making and whole limits.
     """
     with _opened(config, data, ledger) as opened:
-        print_records(output, map(_shown if output is options.Format.JSON else _row, opened.keys()), _COLUMNS)
+        records = map(_row if output is options.Format.TABLE else _shown, opened.keys())
+        print_records(output, records, _COLUMNS, _FIELDS)
 
 
 @app.command()
@@ -132,8 +135,8 @@ def revoke(
         name = _name_of(opened.keys(), name)
         before = writer.head.revision
         is_new = writer.revoke_key(name) > before
-    if output is options.Format.JSON:
-        print_json(revoked=name)
+    if output is not options.Format.TABLE:
+        print_data(output, {"revoked": name})
     else:
         now = "is revoked; servers that reach the ledger refuse it within a second"
         tell(f"key {name!r} {now if is_new else 'was revoked already'}")

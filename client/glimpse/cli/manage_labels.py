@@ -6,7 +6,8 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.choices import ROLES, one_of, shown_role
-from glimpse.cli.output import Column, print_json, print_record, print_records
+from glimpse.cli.output import Column, print_record, print_records
+from glimpse.cli.records import print_data
 from glimpse.cli.session import connected
 from glimpse.client import Label, LabelRole
 
@@ -17,6 +18,7 @@ _COLUMNS = (
     Column("EXAMPLES", 8, right=True),
     Column("PROMPTS", share=2),
 )
+_FIELDS = ("id", "display_name", "prompts", "role", "examples", "create_time", "update_time")
 Role = Annotated[
     LabelRole | None,
     typer.Option(
@@ -38,7 +40,7 @@ def list_(
 ) -> None:
     """List the labels of a collection."""
     with connected(server) as client:
-        print_records(output, map(_record, client.list_labels(collection)), _COLUMNS)
+        print_records(output, map(_record, client.list_labels(collection)), _COLUMNS, _FIELDS)
 
 
 @app.command()
@@ -107,8 +109,8 @@ def delete(
     """Delete a label."""
     with connected(server) as client:
         revision = client.delete_label(collection, label, force=force)
-    if output is options.Format.JSON:
-        print_json(deleted=label, revision=revision)
+    if output is not options.Format.TABLE:
+        print_data(output, {"deleted": label, "revision": revision})
 
 
 def _record(label: Label) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from glimpse.cli.batches import progress, working
 from glimpse.cli.choices import answering
 from glimpse.cli.collection_record import record
 from glimpse.cli.errors import CliError
-from glimpse.cli.output import print_json, print_record, tell
+from glimpse.cli.output import print_record, tell
+from glimpse.cli.records import print_data
 from glimpse.cli.session import connected
 from glimpse.client import Client, Head, Migration, PermissionDenied
 
@@ -151,10 +152,10 @@ def _measured(client: Client, collection: str) -> Migration:
 
 
 def _show(collection: str, found: Migration, output: options.Format) -> None:
-    if output is options.Format.JSON:
-        print_json(**asdict(found, dict_factory=_plain))
-    else:
+    if output is options.Format.TABLE:
         migrate_report.show(collection, found)
+    else:
+        print_data(output, asdict(found, dict_factory=_plain))
 
 
 def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:

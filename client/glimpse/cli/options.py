@@ -15,10 +15,11 @@ def group(help_text: str | None = None) -> typer.Typer:
 
 
 class Format(StrEnum):
-    """How answers are printed: for people, or one JSON object a line."""
+    """How answers are printed: for people, or for programs."""
 
     TABLE = "table"
     JSON = "json"
+    CSV = "csv"
 
 
 Server = Annotated[
@@ -84,7 +85,9 @@ Config = Annotated[
 ]
 Output = Annotated[
     Format,
-    typer.Option("--format", envvar="GLIMPSE_FORMAT", show_envvar=False, help="json: one object a line."),
+    typer.Option(
+        "--format", envvar="GLIMPSE_FORMAT", show_envvar=False, help="json: one object a line; csv: RFC 4180."
+    ),
 ]
 CollectionName = Annotated[str, typer.Argument(metavar="COLLECTION", help="The collection's id.")]
 Paths = Annotated[
@@ -96,6 +99,24 @@ Paths = Annotated[
     ),
 ]
 Texts = Annotated[list[str] | None, typer.Option("--text", metavar="TEXT", help="A text as input. May be repeated.")]
+TextColumn = Annotated[
+    str | None, typer.Option("--text-column", metavar="NAME", help="A table's column of texts; default: text.")
+]
+PathColumn = Annotated[
+    str | None,
+    typer.Option("--path-column", metavar="NAME", help="A table's column of pictures' files; default: path or image."),
+]
+LabelColumn = Annotated[
+    str | None, typer.Option("--label-column", metavar="NAME", help="A table's column of labels; default: label.")
+]
+IdColumn = Annotated[
+    str | None,
+    typer.Option("--id-column", metavar="NAME", help="A table's column of what its rows are called; default: id."),
+]
+AllowOutside = Annotated[
+    bool,
+    typer.Option("--allow-outside", help="Read files outside of a table's folder too, where the table names some."),
+]
 Backbone = Annotated[
     str, typer.Option("--backbone", metavar="NAME", help="Its name; may be left out where the server has one.")
 ]

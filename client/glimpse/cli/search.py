@@ -5,14 +5,23 @@ from typing import Annotated
 import typer
 
 from glimpse.cli import options
-from glimpse.cli.answers import evidence_json, show_failure, tell_truncated, timings_json, truncated_json
+from glimpse.cli.answers import (
+    ERROR_FIELDS,
+    evidence_json,
+    show_failure,
+    tell_truncated,
+    timings_json,
+    truncated_json,
+)
 from glimpse.cli.batches import batched
 from glimpse.cli.inputs import read_sources
-from glimpse.cli.output import Column, Table, print_json
+from glimpse.cli.output import Column, Table
+from glimpse.cli.records import RecordWriter
 from glimpse.cli.session import connected
 from glimpse.client import SearchResult
 
 app = options.group()
+_FIELDS = ("input", "example", "label", "similarity", "truncated", *ERROR_FIELDS)
 
 
 @app.command()
@@ -33,7 +42,7 @@ def search(
 ) -> None:
     """Find the examples nearest to each input.
 
-    Prints a line an example (as JSON: an object an input), nearest first.
+    Prints a line an example (as JSON: an object an input), nearest first. Exit code 1 where an input failed.
     """
     sources = read_sources(paths, texts)
     table = Table(
@@ -44,7 +53,7 @@ def search(
             Column("SIMILARITY", 10, right=True),
         )
     )
-    failures = 0
+    failures, writer = 0, RecordWriter(output, _FIELDS)
     with connected(server, timeout) as client:
         for batch in batched(sources):
             inputs = [source.as_input() for source in batch]
@@ -52,19 +61,21 @@ def search(
             for source, result in zip(batch, results, strict=True):
                 if result.error is not None:
                     failures += 1
-                    show_failure(output, source.name, result.error)
+                    show_failure(output, writer, source.name, result.error)
                 else:
-                    _show(output, table, source.name, result)
+                    _show(output, table, writer, source.name, result)
     if failures:
         raise typer.Exit(1)
 
 
-def _show(output: options.Format, table: Table, name: str, result: SearchResult) -> None:
+def _show(output: options.Format, table: Table, writer: RecordWriter, name: str, result: SearchResult) -> None:
     if result.truncated:
         tell_truncated(output, name)
+    neighbors, truncated = evidence_json(result.neighbors), truncated_json(result.truncated)
     if output is options.Format.JSON:
-        neighbors, timings = evidence_json(result.neighbors), timings_json(result.timings)
-        print_json(input=name, neighbors=neighbors, timings_ms=timings, **truncated_json(result.truncated))
-        return
-    for one in result.neighbors:
+        writer.write(input=name, neighbors=neighbors, timings_ms=timings_json(result.timings), **truncated)
+    elif output is options.Format.CSV:
+        for neighbor in neighbors:
+            writer.write(input=name, **neighbor, **truncated)
+    for one in result.neighbors if output is options.Format.TABLE else ():
         table.row(name, one.example.rpartition("/")[2], one.label, one.similarity)

@@ -68,7 +68,9 @@ def serve(
     ] = None,
     backbones: Annotated[
         list[Path] | None,
-        typer.Option("--backbone", metavar="DIR", help="A bundle's folder. Repeatable; default the bundled one."),
+        typer.Option(
+            "--backbone", metavar="DIR", help="A bundle's folder, or glimpse-mini. Repeatable; default glimpse-mini."
+        ),
     ] = None,
     tls_cert: Annotated[
         Path | None, typer.Option("--tls-cert", metavar="FILE", help="Certificate chain, PEM; read again on change.")

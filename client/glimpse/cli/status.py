@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli import collection_record, manage_backbones, options
-from glimpse.cli.output import print_json
+from glimpse.cli.records import RecordWriter
 from glimpse.cli.session import connected
-from glimpse.cli.status_report import collection_figures, print_status, record
+from glimpse.cli.status_report import FIELDS, collection_figures, print_status, record
 from glimpse.client import Client, DeadlineExceeded, ServerInfo, Unavailable, Unimplemented
 
 app = options.group()
@@ -33,11 +33,12 @@ def status(
     is of the inputs since the start; about DRIFT see docs/observing.md. Exit code 1 where the server is not ready to
     serve, or its ledger cannot be had.
     """
+    writer = RecordWriter(output, FIELDS)
     with connected(server, asks=1) as client:
         while True:
             state, info = _look(client)
-            if output is options.Format.JSON:
-                print_json(**state)
+            if output is not options.Format.TABLE:
+                writer.write(**state)
             else:
                 if watch and sys.stdout.isatty():
                     print(_CLEAR, end="")

@@ -6,8 +6,16 @@ from typing import Any
 
 from glimpse.cli.options import Format
 from glimpse.cli.output import Column, percent, print_record, print_records, shown, styled, terminal_width
+from glimpse.cli.records import within
 from glimpse.client import Decision, ServerInfo
 
+#: The columns of a CSV.
+FIELDS = (
+    *("server", "health", "latency_ms", "versions", "limits", "caller_limits", "available_providers", "uptime_seconds"),
+    *("ready", "draining", "memory_bytes", "in_flight", "collection_count"),
+    *within("ledger", "kind", "revision", "lag", "seconds_since_reached"),
+    *("decisions", "unknown_rate", "calls", "stages", "backbones", "collections", "collections_error"),
+)
 _CALLS = (
     Column("RPC", share=1),
     Column("CALLS", 9, right=True),

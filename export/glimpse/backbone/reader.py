@@ -26,13 +26,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def open_bundle(name: str) -> Bundle:
-    """A bundle's folder, or the bundled one by its name. Raises BundleError."""
-    if Path(name).is_dir():
-        return load_bundle(Path(name))
-    if name == MINI:
+def open_bundle(name: str | Path) -> Bundle:
+    """Opens a bundle by its folder or, for the one that ships with the package, by its name. Raises BundleError.
+
+    A folder comes first, so that a folder of your own may have the name of the bundled one.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return load_bundle(folder)
+    if str(folder) == MINI:
         return load_bundle(bundled())
-    raise BundleError(Path(name), f"there is no such bundle; give a bundle's folder, or {MINI}")
+    raise BundleError(folder, f"there is no such bundle; give a bundle's folder, or {MINI}, which ships with Glimpse")
 
 
 class Reader:

@@ -29,6 +29,7 @@ from glimpse.index.faiss_file import read_faiss
 from glimpse.index.finish import finish
 from glimpse.index.manifest import ERRORS_NAME, INDEX_NAME, Header, Manifest
 from glimpse.index.train import Make, check_factory
+from glimpse.inputs import Skipped
 
 
 def _embed_here(plan: Plan, bundle: Bundle, folder: Folder, inputs: Inputs, write: Write) -> None:
@@ -47,10 +48,14 @@ def build(plan: Plan, watch: Watch, engine: Engine = LOCAL) -> Built:
     start, tally = time.perf_counter(), Tally()
     bundle = open_bundle(plan.backbone)
     _check_type(plan, bundle)
-    inputs = inputs_of(plan, bundle)
+    skipped = Skipped()
+    inputs = inputs_of(plan, bundle, skipped)
     first = next(inputs, None)
     if first is None:
-        raise BuildError("there is no input", f"the backbone reads {' and '.join(bundle.manifest.modalities)}s")
+        beside = f" ({skipped})" if str(skipped) else ""
+        raise BuildError(
+            f"there is no input{beside}", f"the backbone reads {' and '.join(bundle.manifest.modalities)}s"
+        )
     with _told(plan, tally), locked(plan.out, plan.resume), ExitStack() as opened:
         folder = Folder(plan.out, _header(plan, bundle), max(1, plan.shard_size // WINDOW))
         _check_labels(plan, folder)
@@ -75,7 +80,7 @@ def build(plan: Plan, watch: Watch, engine: Engine = LOCAL) -> Built:
         begin = time.perf_counter()
         manifest = _finish(plan, folder, failures, tally, watch, engine)
     end = time.perf_counter()
-    return Built(plan.out, manifest, tally, failures.named, end - start, end - begin)
+    return Built(plan.out, manifest, tally, failures.named, end - start, end - begin, str(skipped))
 
 
 def _header(plan: Plan, bundle: Bundle) -> Header:

@@ -17,13 +17,14 @@ import numpy as np
 import pyarrow as pa
 
 from glimpse.backbone import InputError, Kind, Prepared, Reader
-from glimpse.builder.entries import Entry, Unreadable
-from glimpse.builder.fields import FILE_UNREADABLE, MAX_BYTES, Rejected
 from glimpse.builder.known import Known
 from glimpse.index.flat import Vectors
 from glimpse.index.manifest import VectorType
 from glimpse.index.shard import rows_table
 from glimpse.index.shards import Shards
+from glimpse.inputs import Entry, Unreadable
+from glimpse.inputs.errors import FILE_UNREADABLE, Rejected
+from glimpse.inputs.fields import MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)

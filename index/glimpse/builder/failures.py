@@ -9,9 +9,9 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glimpse.builder.entries import Unreadable
 from glimpse.index.files import atomic, digest, synced
 from glimpse.index.manifest import ERRORS_NAME, Manifest, write_manifest
+from glimpse.inputs import Unreadable
 
 _SCHEMA = pa.schema(
     [

@@ -1,24 +1,26 @@
 """Pictures, or texts, of folders and of patterns like `photos/*/*.jpg`; labels from the names of subfolders."""
 
-import errno
-import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from glimpse.builder.entries import Entry, Kind, Unreadable
 from glimpse.builder.errors import BuildError
-from glimpse.builder.fields import FILE_UNREADABLE, Rejected, domain_of, label_of, legible
-
-PICTURES = frozenset(  # what the backbones decode
-    f".{suffix}"
-    for suffix in (
-        *("png", "jpg", "jpeg", "mpo", "webp", "gif", "tif", "tiff", "avif", "jp2"),
-        *("bmp", "ppm", "pgm", "pbm", "pnm"),
-    )
+from glimpse.inputs import (
+    TEXTS,
+    Entry,
+    Kind,
+    Rejected,
+    Skipped,
+    Unreadable,
+    domain_of,
+    label_of,
+    legible,
+    picture_suffixes,
+    walk,
 )
-_DEEPEST = 256
+from glimpse.inputs.folders import Listing, check_depth, is_hidden, lost, unlisted
+
 _LEVELS = ("label", "domain", "*")
 
 
@@ -54,16 +56,17 @@ class Layout:
         return label_of(":".join(labels)) if whole else None, domain
 
 
-def read_folder(folder: Path, layout: Layout, kinds: Collection[Kind]) -> Iterator[Entry | Unreadable]:
+def read_folder(
+    folder: Path, layout: Layout, kinds: Collection[Kind], skipped: Skipped
+) -> Iterator[Entry | Unreadable]:
     """The pictures of a folder and its subfolders, by name; the .txt files where the backbone reads no pictures.
 
-    In memory are the names of one folder at a time, and of those around it.
+    One folder's names at a time are in memory, and those of the folders around it.
     """
     kind: Kind = "image" if "image" in kinds else "text"
-    suffixes = PICTURES if kind == "image" else {".txt"}
     begins = folder.resolve().name
-    for found in _walk(folder, (), suffixes, frozenset()):
-        yield found if isinstance(found, Unreadable) else file_entry(folder, begins, found, layout, kind)
+    for file in walk(folder, picture_suffixes() if kind == "image" else TEXTS, skipped):
+        yield file if isinstance(file, Unreadable) else file_entry(folder, begins, file.parts, layout, kind)
 
 
 def file_entry(folder: Path, begins: str, parts: Sequence[str], layout: Layout, kind: Kind) -> Entry | Unreadable:
@@ -77,88 +80,23 @@ def file_entry(folder: Path, begins: str, parts: Sequence[str], layout: Layout, 
     return Entry(id_, source, kind, label, domain, path)
 
 
-def _walk(
-    folder: Path, below: tuple[str, ...], suffixes: Collection[str], around: frozenset[tuple[int, int]]
-) -> Iterator[tuple[str, ...] | Unreadable]:
-    try:
-        _check_depth(len(below))
-        state = folder.stat()
-        listing = _Listing.of(folder)
-    except OSError as error:
-        yield _unlisted(folder, error)
-        return
-    here = (state.st_dev, state.st_ino)
-    if here in around:  # a link to a folder that is being read already
-        return
-    for name in listing.names:
-        if name in listing.folders:
-            yield from _walk(folder / name, (*below, name), suffixes, around | {here})
-        elif os.path.splitext(name)[1].lower() in suffixes:
-            yield _lost(folder / name) if name in listing.lost else (*below, name)
-
-
 def matches(folder: Path, parts: Sequence[str], depth: int = 0) -> Iterator[Path | Unreadable]:
     """What a pattern's parts match below a folder, by name; `**` is any depth, and follows no links."""
     if not parts or parts == ["**"]:
         yield folder
         return
     try:
-        _check_depth(depth)
-        listing = _Listing.of(folder, hidden=parts[0].startswith("."))
+        check_depth(depth)
+        listing = Listing.of(folder, hidden=is_hidden(parts[0]))
     except NotADirectoryError:
         return
     except OSError as error:
-        yield _unlisted(folder, error)
+        yield unlisted(folder, error)
         return
     deep = parts[0] == "**"
     pattern, rest = (parts[1], parts[2:]) if deep else (parts[0], parts[1:])
     for name in listing.names:
         if fnmatchcase(name, pattern) and (not rest or name in listing.folders):
-            yield from [_lost(folder / name)] if name in listing.lost else matches(folder / name, rest, depth + 1)
+            yield from [lost(folder / name)] if name in listing.lost else matches(folder / name, rest, depth + 1)
         if deep and name in listing.folders and not (folder / name).is_symlink():
             yield from matches(folder / name, parts, depth + 1)
-
-
-def _check_depth(depth: int) -> None:
-    if depth > _DEEPEST:
-        raise OSError(errno.ELOOP, f"it lies more than {_DEEPEST} folders deep")
-
-
-def _unlisted(folder: Path, error: OSError) -> Unreadable:
-    source = legible(str(folder))
-    return Unreadable(source, None, "FOLDER_UNREADABLE", f"{source} cannot be listed: {error.strerror}")
-
-
-def _lost(path: Path) -> Unreadable:
-    source = legible(str(path))
-    return Unreadable(source, None, FILE_UNREADABLE, f"{source} is a link that leads to no file")
-
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """A folder's names in order; which are folders, and which are links to nothing that can be read."""
-
-    names: list[str]
-    folders: set[str]
-    lost: set[str]
-
-    @classmethod
-    def of(cls, folder: Path, *, hidden: bool = False) -> "_Listing":
-        names, folders, lost = list[str](), set[str](), set[str]()
-        with os.scandir(folder) as found:
-            for one in found:
-                if one.name.startswith(".") != hidden:
-                    continue
-                try:
-                    is_folder, is_file = one.is_dir(), one.is_file()
-                except OSError:  # a link in a circle, or into a folder closed to us
-                    is_folder = is_file = False
-                if is_folder:
-                    folders.add(one.name)
-                elif not is_file:
-                    if not one.is_symlink():  # a pipe, a socket: reading it may never end
-                        continue
-                    lost.add(one.name)
-                names.append(one.name)
-        names.sort()
-        return cls(names, folders, lost)

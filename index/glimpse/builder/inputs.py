@@ -7,13 +7,26 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
-from glimpse.builder.entries import Entry, Kind, Unreadable
 from glimpse.builder.errors import BuildError
-from glimpse.builder.fields import Columns, legible
-from glimpse.builder.folders import PICTURES, Layout, file_entry, matches, read_folder
-from glimpse.builder.rows import TABLES, TableDamaged
-from glimpse.builder.tables import plan_table, read_lines, read_table
+from glimpse.builder.folders import Layout, file_entry, matches, read_folder
 from glimpse.builder.tars import TARS, read_tar
+from glimpse.inputs import (
+    TABLES,
+    TEXTS,
+    Columns,
+    Entry,
+    InputsError,
+    Kind,
+    Skipped,
+    TableDamaged,
+    Unreadable,
+    legible,
+    open_table,
+    read_lines,
+)
+from glimpse.inputs.errors import FILE_UNREADABLE, TABLE_DAMAGED
+from glimpse.inputs.formats import HEIF, PICTURES
+from glimpse.inputs.lines import open_text
 
 __all__ = ["Columns", "Layout", "read_inputs"]
 
@@ -49,13 +62,21 @@ class _Input:
 
 
 def read_inputs(
-    inputs: Sequence[str], layout: Layout, columns: Columns, kinds: Collection[Kind]
+    inputs: Sequence[str],
+    layout: Layout,
+    columns: Columns,
+    kinds: Collection[Kind],
+    *,
+    allow_outside: bool = False,
+    skipped: Skipped | None = None,
 ) -> Iterator[Entry | Unreadable]:
     """Every input, in the order given and by name within a folder; memory does not grow with their number.
 
     Args:
         inputs: Paths and patterns.
         kinds: What the backbone reads.
+        allow_outside: Whether tables may name files outside of their folders.
+        skipped: Where files of folders that are not read are counted.
 
     Raises:
         BuildError: Before anything is read: a path that is not there, that is no input, or whose column is not
@@ -70,7 +91,8 @@ def read_inputs(
                 _check(one, claims, columns, kinds)
         if not found:
             raise BuildError(f"{given} matches nothing")
-    return (entry for given in inputs for one in _named(given) for entry in _read(one, layout, columns, kinds))
+    how = _Reading(layout, columns, kinds, allow_outside, Skipped() if skipped is None else skipped)
+    return (entry for given in inputs for one in _named(given) for entry in how.read(one))
 
 
 def folders_of(inputs: Sequence[str]) -> Iterator[str]:
@@ -116,9 +138,9 @@ def _form(path: Path) -> _Form:
             return "table"
         if name.endswith(TARS):
             return "tar"
-        if name.endswith(".txt"):
+        if path.suffix.lower() in TEXTS:
             return "lines"
-        if path.suffix.lower() in PICTURES:
+        if path.suffix.lower() in PICTURES | HEIF:
             return "picture"
     step = "unpack it: zstd -d" if name.endswith(".tar.zst") else f"it may be {' '.join((*TABLES, *TARS, '.txt'))}"
     raise BuildError(f"{path} is neither a folder, a picture, a table, a tar nor a .txt file", step)
@@ -130,12 +152,15 @@ def _check(one: _Input, claims: dict[str, _Input], columns: Columns, kinds: Coll
         if one.form == form and kind not in kinds:
             raise BuildError(f"{one.path} is {named}, which the backbone cannot read")
     has_ids = False
-    if one.form == "table":
-        try:
-            table = plan_table(one.path, columns, kinds)
-            has_ids = table is not None and table.has_ids
-        except (OSError, TableDamaged):  # told when its turn comes; the rest goes on
-            has_ids = False
+    try:
+        if one.form == "table":
+            has_ids = open_table(one.path, columns, kinds).has_ids
+        elif one.form == "lines":
+            open_text(one.path).close()
+    except InputsError as error:
+        raise BuildError(error.message, error.next_step) from error
+    except (OSError, TableDamaged):  # reported when its turn comes; the rest goes on
+        has_ids = False
     begins = one.begins(has_ids)
     if begins is None:
         return
@@ -149,21 +174,40 @@ def _check(one: _Input, claims: dict[str, _Input], columns: Columns, kinds: Coll
         )
 
 
-def _read(
-    one: _Input | Unreadable, layout: Layout, columns: Columns, kinds: Collection[Kind]
-) -> Iterator[Entry | Unreadable]:
-    if isinstance(one, Unreadable):
-        yield one
-    elif one.form == "folder":
-        yield from read_folder(one.path, layout, kinds)
-    elif one.form == "table":
-        yield from read_table(one.path, columns, kinds)
-    elif one.form == "tar":
-        yield from read_tar(one.path, columns, kinds)
-    elif one.form == "lines":
-        yield from read_lines(one.path)
-    elif one.below:
-        folder, resolved = one.below
-        yield file_entry(folder, resolved.name, one.path.relative_to(folder).parts, layout, "image")
-    else:
-        yield Entry(legible(one.path.name), legible(str(one.path)), "image", None, None, one.path)
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How inputs are read; the arguments of `read_inputs`."""
+
+    layout: Layout
+    columns: Columns
+    kinds: Collection[Kind]
+    allow_outside: bool
+    skipped: Skipped
+
+    def read(self, one: _Input | Unreadable) -> Iterator[Entry | Unreadable]:
+        if isinstance(one, Unreadable):
+            yield one
+        elif one.form == "folder":
+            yield from read_folder(one.path, self.layout, self.kinds, self.skipped)
+        elif one.form == "table":
+            yield from self._table(one.path)
+        elif one.form == "tar":
+            yield from read_tar(one.path, self.columns, self.kinds)
+        elif one.form == "lines":
+            yield from read_lines(one.path)
+        elif one.below:
+            folder, resolved = one.below
+            yield file_entry(folder, resolved.name, one.path.relative_to(folder).parts, self.layout, "image")
+        else:
+            yield Entry(legible(one.path.name), legible(str(one.path)), "image", None, None, one.path)
+
+    def _table(self, path: Path) -> Iterator[Entry | Unreadable]:
+        source = legible(str(path))
+        try:
+            table = open_table(path, self.columns, self.kinds, allow_outside=self.allow_outside)
+        except OSError as error:
+            yield Unreadable(source, None, FILE_UNREADABLE, f"{source} cannot be read: {error.strerror or error}")
+        except TableDamaged as error:
+            yield Unreadable(source, None, TABLE_DAMAGED, f"{source} is damaged: {error}")
+        else:
+            yield from table.read()

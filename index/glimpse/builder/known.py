@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from glimpse.builder.entries import Entry
+from glimpse.inputs import Entry
 
 # Of a scratch file nothing has to survive. Pages held in memory, in KiB.
 _SCRATCH = ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -4096")

@@ -8,13 +8,12 @@ from typing import NamedTuple, Protocol
 
 from glimpse.backbone import Bundle
 from glimpse.builder.embedding import Made, Tally
-from glimpse.builder.entries import Entry, Unreadable
-from glimpse.builder.fields import Columns
 from glimpse.builder.folder import Folder
 from glimpse.builder.folders import Layout
 from glimpse.builder.inputs import read_inputs
 from glimpse.index.manifest import Manifest, VectorType
 from glimpse.index.train import Make, make_index
+from glimpse.inputs import Columns, Entry, Skipped, Unreadable
 
 Inputs = Iterator[Entry | Unreadable]
 Write = Callable[[Made], None]
@@ -34,6 +33,7 @@ class Plan:
         min_recall: of the ten nearest, how many the index has to find.
         threads: of encoding, and as many that decode; None: every core.
         rebuild: the command that does it again, for the manifest.
+        allow_outside: whether tables may name files outside of their folders.
     """
 
     inputs: Sequence[str]
@@ -48,6 +48,7 @@ class Plan:
     min_recall: float = 0.95
     threads: int | None = None
     rebuild: str = ""
+    allow_outside: bool = False
 
 
 class Watch(Protocol):
@@ -66,7 +67,12 @@ class Watch(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What came of it. `named`: the first few inputs that failed."""
+    """What came of it.
+
+    Attributes:
+        named: The first few inputs that failed.
+        skipped: What lay in folders and was not read, for people; or empty.
+    """
 
     out: Path
     manifest: Manifest
@@ -74,6 +80,7 @@ class Built:
     named: Sequence[Unreadable]
     seconds: float
     index_seconds: float
+    skipped: str = ""
 
 
 class Engine(NamedTuple):
@@ -83,6 +90,9 @@ class Engine(NamedTuple):
     make_index: Make = make_index
 
 
-def inputs_of(plan: Plan, bundle: Bundle) -> Inputs:
-    """What a plan reads, as the backbone can. Raises BuildError."""
-    return iter(read_inputs(plan.inputs, plan.layout, plan.columns, set(bundle.manifest.modalities)))
+def inputs_of(plan: Plan, bundle: Bundle, skipped: Skipped | None = None) -> Inputs:
+    """What a plan reads, as the backbone can; what lies in folders beside it is counted. Raises BuildError."""
+    kinds = set(bundle.manifest.modalities)
+    return iter(
+        read_inputs(*(plan.inputs, plan.layout, plan.columns, kinds), allow_outside=plan.allow_outside, skipped=skipped)
+    )

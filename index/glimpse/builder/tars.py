@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from glimpse.builder.entries import Entry, Kind, Unreadable
-from glimpse.builder.fields import (
-    FILE_UNREADABLE,
-    MAX_BYTES,
-    ROW_MALFORMED,
+from glimpse.inputs import (
     Columns,
+    Entry,
+    Kind,
     Rejected,
+    Unreadable,
     domain_of,
     id_of,
     label_of,
     legible,
+    picture_suffixes,
     text_of,
 )
-from glimpse.builder.folders import PICTURES
+from glimpse.inputs.errors import FILE_UNREADABLE, ROW_MALFORMED
+from glimpse.inputs.fields import MAX_BYTES
 
 # Its types lack a name or two.
 _tarfile: Any = tarfile
@@ -108,7 +109,7 @@ def read_tar(path: Path, columns: Columns, kinds: Collection[Kind]) -> Iterator[
 
 def _suffixes(kinds: Collection[Kind]) -> list[str]:
     """Of contents, those preferred first."""
-    pictures = sorted(suffix[1:] for suffix in PICTURES) if "image" in kinds else []
+    pictures = sorted(suffix[1:] for suffix in picture_suffixes()) if "image" in kinds else []
     return [*pictures, *(["txt"] if "text" in kinds else [])]
 
 
@@ -148,16 +149,16 @@ def _read(path: Path, sample: _Sample, contents: list[str], columns: Columns) ->
     key = legible(sample.key)
     id_, source = f"{legible(path.name)}/{key}", f"{legible(str(path))}/{key}"
     try:
-        said = _said(sample)
+        said, id_key = _said(sample), columns.name("id")
         suffix = next((suffix for suffix in contents if suffix in sample.parts), None)
         if suffix is None:
             there = sample.passed_over or f"only .{', .'.join(sample.parts)}"
             raise Rejected(ROW_MALFORMED, f"{source} has nothing that the backbone reads: {there}")
-        if said.get(columns.id) is not None:
-            id_ = id_of(said[columns.id], columns.id)
-        label = sample.parts["cls"].decode() if "cls" in sample.parts else said.get(columns.label)
+        if said.get(id_key) is not None:
+            id_ = id_of(said[id_key], id_key)
+        label = sample.parts["cls"].decode() if "cls" in sample.parts else said.get(columns.name("label"))
         content = sample.parts[suffix]
-        named = (label_of(label), domain_of(said.get(columns.domain)))
+        named = (label_of(label), domain_of(said.get(columns.name("domain"))))
         if suffix == "txt":
             return Entry(id_, source, "text", *named, text_of(content.decode(), "the text"))
         if not content:

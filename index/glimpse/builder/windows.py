@@ -13,8 +13,8 @@ from itertools import islice
 
 from glimpse.backbone import Reader
 from glimpse.builder.embedding import Looked, Made, Rows, look
-from glimpse.builder.entries import Entry, Unreadable
 from glimpse.builder.known import Ids, Known
+from glimpse.inputs import Entry, Unreadable
 
 WINDOW = 256
 # Windows that are read while one is encoded; rows that wait to be written.

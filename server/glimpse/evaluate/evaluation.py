@@ -15,12 +15,13 @@ from glimpse.evaluate.encoders import check_reads
 from glimpse.evaluate.errors import EvaluationError
 from glimpse.evaluate.gather import Gathered, Watch, gather
 from glimpse.evaluate.mistakes import Mistakes
-from glimpse.evaluate.reading import Columns, read_dataset, read_strangers
+from glimpse.evaluate.reading import read_dataset, read_strangers
 from glimpse.evaluate.splits import MOST_SEEDS_BESIDE, Split, folds, split
 from glimpse.evaluate.trial import Contender, run
 from glimpse.evaluate.verdict import Difference, Key, compared_head, differences, verdict
 from glimpse.evaluate.withheld import FEWEST_LABELS, FEWEST_SHOTS, withhold
 from glimpse.fewshot import HeadKind
+from glimpse.inputs import Columns
 
 # Labels' names speak for these heads beside examples; without any example they all are the prompts.
 _WITH_TEXT = {None, HeadKind.CLASS_MEAN, HeadKind.LDA}
@@ -28,7 +29,12 @@ _WITH_TEXT = {None, HeadKind.CLASS_MEAN, HeadKind.LDA}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to evaluate. `pinned`: heads to try beside the ladder's own choice."""
+    """What to evaluate.
+
+    Attributes:
+        pinned: Heads to try beside the ladder's own choice.
+        allow_outside: Whether tables may name files outside of their folders.
+    """
 
     data: Path
     backbones: Sequence[str]
@@ -39,6 +45,7 @@ class Plan:
     unknown: Path | None = None
     domains: bool = False
     columns: Columns = field(default_factory=Columns)
+    allow_outside: bool = False
 
 
 @dataclass(slots=True)
@@ -66,15 +73,21 @@ class Evaluation:
 def evaluate(plan: Plan, watch: Watch) -> Evaluation:
     """Runs it. Raises EvaluationError, BundleError, OSError."""
     start = time.perf_counter()
-    dataset, told = read_dataset(plan.data, plan.columns, with_domains=plan.domains, without=plan.unknown)
-    strangers = read_strangers(plan.unknown, plan.columns, dataset.kind) if plan.unknown else None
+    columns, outside = plan.columns, plan.allow_outside
+    dataset, read_notes = read_dataset(
+        plan.data, columns, with_domains=plan.domains, without=plan.unknown, allow_outside=outside
+    )
+    strangers = None
+    if plan.unknown:
+        strangers, more = read_strangers(plan.unknown, columns, dataset.kind, allow_outside=outside)
+        read_notes += more
     bundles = _bundles(plan, dataset)
     usable(dataset)  # before the work
     if plan.domains:
         check_domains(dataset.domains)
     gathered = gather(dataset, strangers, bundles, plan.cache, watch)
     shots, notes = _possible(plan, gathered.dataset, bundles)
-    found = Evaluation(plan, gathered.dataset, bundles, gathered, shots, notes=[*told, *gathered.notes, *notes])
+    found = Evaluation(plan, gathered.dataset, bundles, gathered, shots, notes=[*read_notes, *gathered.notes, *notes])
     for bundle in bundles:
         _try_all(found, bundle, watch)
         if not plan.unknown:

@@ -24,6 +24,21 @@ class Mistake:
     probability: float
 
 
+@dataclass(frozen=True, slots=True)
+class LabelFigures:
+    """One label over all trials. Parts in [0, 1]; None: there was no such answer.
+
+    `asked` counts its inputs, `recall` is the part of these that was called it, `precision` the part of what was called
+    it that was it. `taken_for` is the label that its inputs were called most often in its place.
+    """
+
+    label: str
+    asked: int
+    recall: float | None
+    precision: float | None
+    taken_for: str | None
+
+
 @dataclass(slots=True)
 class Mistakes:
     """Of all trials of one cell."""
@@ -61,6 +76,29 @@ class Mistakes:
                 if said in place:
                     parts[place[truth], place[said]] = count
         return [labels[row] for row in some], parts / np.maximum(totals, 1)[:, None]
+
+    def per_label(self, labels: Sequence[str]) -> list[LabelFigures]:
+        """Figures of every label, those that are recognised worst first."""
+        asked, said, right = Counter[int](), Counter[int](), Counter[int]()
+        taken_for: dict[int, int] = {}
+        for (truth, answer), count in self.counts.most_common():
+            asked[truth] += count
+            said[answer] += count
+            if truth == answer:
+                right[truth] += count
+            else:
+                taken_for.setdefault(truth, answer)  # the commonest comes first
+        figures = [
+            LabelFigures(
+                label,
+                asked[row],
+                right[row] / asked[row] if asked[row] else None,
+                right[row] / said[row] if said[row] else None,
+                labels[taken_for[row]] if row in taken_for else None,
+            )
+            for row, label in enumerate(labels)
+        ]
+        return sorted(figures, key=lambda one: (1.0 if one.recall is None else one.recall, one.label))
 
     def confusions(self, labels: Sequence[str], most: int = 1000) -> list[dict[str, str | int]]:
         """The commonest, first."""

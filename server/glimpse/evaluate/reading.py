@@ -1,198 +1,176 @@
-"""Datasets as people have them: folders, CSV, TSV and JSON lines."""
+"""Datasets as people have them: folders and tables, read as every command reads them."""
 
-import csv
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from sys import intern
-from typing import Any
 
-from PIL import Image
-
-from glimpse.backbone import Kind
 from glimpse.evaluate.dataset import Dataset
 from glimpse.evaluate.errors import EvaluationError
+from glimpse.inputs import (
+    Columns,
+    Entry,
+    InputsError,
+    Kind,
+    Skipped,
+    Table,
+    TableDamaged,
+    Unreadable,
+    kind_of,
+    legible,
+    open_table,
+    read_folder,
+    read_labelled,
+)
 
-_CONTENTS: Mapping[str, Kind] = {"text": "text", "path": "image", "image": "image"}
-#: A line's number, and what stands there by column.
-_Row = tuple[int, Mapping[str, Any]]
-_TABLES, _JSON_LINES = {".csv": ",", ".tsv": "\t"}, (".jsonl", ".ndjson")
-# A text in one cell may be long.
-csv.field_size_limit(1 << 27)
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """What a table's columns are called. No text: `text`, or for pictures `path` or `image`."""
-
-    label: str = "label"
-    text: str | None = None
-
-    @property
-    def contents(self) -> Mapping[str, Kind]:
-        """The columns that may hold inputs."""
-        return {self.text: "text"} if self.text else _CONTENTS
+_NAMED = 5  # inputs that cannot be used
+_USUAL = Columns()
 
 
 def read_dataset(
-    source: Path, columns: Columns, *, with_domains: bool = False, without: Path | None = None
+    source: Path,
+    columns: Columns,
+    *,
+    with_domains: bool = False,
+    without: Path | None = None,
+    allow_outside: bool = False,
 ) -> tuple[Dataset, list[str]]:
-    """A folder (LABEL/file; with domains DOMAIN/LABEL/file) or a table, and what to say of it. Raises EvaluationError.
+    """A folder (LABEL/file; with domains DOMAIN/LABEL/file) or a table, and notes for people.
 
-    What lies in the folder `without` has no label here.
+    Args:
+        without: A folder whose files have no label, wherever it lies.
+        allow_outside: Whether a table may name files outside of its folder.
+
+    Raises:
+        EvaluationError: There is nothing to evaluate.
     """
-    if source.is_dir():
-        if columns != Columns():
+    try:
+        if not source.is_dir():
+            return _of_table(open_table(source, columns, allow_outside=allow_outside), with_domains)
+        if columns != _USUAL:
             raise EvaluationError(f"{source} is a folder and has no columns", "its subfolders are the labels")
         return _of_folder(source, with_domains, without if without and without.is_dir() else None)
-    kind, records = _records(source, columns.contents)
-    return _of_records(source, kind, records, columns, with_domains), []
+    except (InputsError, TableDamaged, OSError) as error:
+        raise _translated(source, error) from error
 
 
-def read_strangers(source: Path, columns: Columns, kind: Kind) -> Dataset:
-    """Inputs of no label: every picture, or text file, of a folder, or a table's column. Raises EvaluationError."""
-    if source.is_dir():
-        kind_there, contents = _contents(source, _in_folders([source])[0])
-    else:
-        named = {**columns.contents, **_CONTENTS}  # another table may have other columns
-        kind_there, records = _records(source, named)
-        contents = [_content(source, line, record, named, kind_there)[1] for line, record in records]
-    if kind_there != kind:
-        raise EvaluationError(f"{source} holds {kind_there}s, and the data are {kind}s", "both must be of one kind")
-    if not contents:
-        raise EvaluationError(f"{source} holds no {kind}")
-    return Dataset.of(source, kind, contents, ["unknown"] * len(contents))
+def read_strangers(
+    source: Path, columns: Columns, kind: Kind, *, allow_outside: bool = False
+) -> tuple[Dataset, list[str]]:
+    """Inputs of no label: every picture, or text file, of a folder, or a table's column; and notes for people.
+
+    Raises:
+        EvaluationError: There is none, or none of this kind.
+    """
+    skipped = Skipped()
+    try:
+        if source.is_dir():
+            there = kind_of(source)
+            entries, notes = _sorted_out(source, read_folder(source, there, skipped))
+        else:
+            table = _strangers_table(source, columns, allow_outside)
+            _check_files(table)
+            there = table.kind
+            entries, notes = _sorted_out(source, table.read())
+    except (InputsError, TableDamaged, OSError) as error:
+        raise _translated(source, error) from error
+    notes += _left_out(source, skipped)
+    if entries and there != kind:
+        raise EvaluationError(f"{source} holds {there}s, and the data are {kind}s", "both must be of one kind")
+    if not entries:
+        raise EvaluationError("; ".join((f"{source} holds no {kind}", *notes)))
+    return Dataset.of(source, kind, list(map(_content, entries)), ["unknown"] * len(entries)), notes
 
 
 def _of_folder(source: Path, with_domains: bool, without: Path | None) -> tuple[Dataset, list[str]]:
-    parents = _subfolders(source) if with_domains else [source]
-    folders = [(parent.name, label) for parent in parents for label in _subfolders(parent)]
-    if not folders:
-        wanted = "DOMAIN/LABEL/file" if with_domains else "LABEL/file"
-        raise EvaluationError(f"the folder {source} has no subfolders to take labels from", f"it reads {wanted}")
-    files, labels, domains, left_out = list[Path](), list[str](), list[str](), 0
-    for (domain, label), found in zip(folders, _in_folders([label for _, label in folders]), strict=True):
-        kept = [one for one in found if without is None or not _within(one, without)]
-        left_out += len(found) - len(kept)
-        files += kept
-        labels += [label.name] * len(kept)
-        domains += [domain] * len(kept)
-    notes = [f"{without} lies in the data: its {left_out} inputs are strangers, and of no label"] if left_out else []
-    kind, contents = _contents(source, files)
-    if not contents:
+    kind, skipped = kind_of(source), Skipped()
+    found, notes = _sorted_out(source, read_labelled(source, kind, skipped, with_domains=with_domains))
+    entries = [one for one in found if without is None or not _within(one, without)]
+    left_out = len(found) - len(entries)
+    if left_out:
+        notes.append(f"{without} lies in the data: its {left_out} inputs are strangers, and of no label")
+    notes += _left_out(source, skipped)
+    if not entries:
         beside = f" beside {without}" if left_out else ""
         raise EvaluationError(f"there is no picture and no .txt file in the subfolders of {source}{beside}")
-    return Dataset.of(source, kind, contents, labels, domains if with_domains else None), notes
+    return _dataset(source, kind, entries, with_domains), notes
 
 
-def _within(file: Path, folder: Path) -> bool:
+def _of_table(table: Table, with_domains: bool) -> tuple[Dataset, list[str]]:
+    _check_files(table)
+    needed = {"label": table.columns.name("label")} | ({"domain": table.columns.name("domain")} if with_domains else {})
+    for role, name in needed.items():
+        if name not in table.names:
+            there = ", ".join(map(legible, table.names)) or "no row"
+            step = f"name the one with the labels with --{role}-column" if role == "label" else ""
+            raise EvaluationError(f"{table.path} has no column {name!r}; it has {there}", table.warning or step)
+    rows = (_with_values(one, needed) for one in table.read())
+    entries, notes = _sorted_out(table.path, rows)
+    if not entries:
+        raise EvaluationError("; ".join((f"{table.path} has no row that can be used", *notes)))
+    return _dataset(table.path, table.kind, entries, with_domains), notes
+
+
+def _with_values(entry: Entry | Unreadable, needed: dict[str, str]) -> Entry | Unreadable:
+    """A row, unless its label or domain is empty."""
+    if isinstance(entry, Entry):
+        for role, name in needed.items():
+            if not getattr(entry, role):
+                return Unreadable(entry.source, entry.id, "ROW_MALFORMED", f"{name!r} is empty")
+    return entry
+
+
+def _strangers_table(source: Path, columns: Columns, allow_outside: bool) -> Table:
+    """Of strangers' table the content alone counts, and it may have other columns. Raises as `open_table`."""
+    try:
+        return open_table(source, Columns(text=columns.text, path=columns.path), allow_outside=allow_outside)
+    except InputsError:
+        return open_table(source, _USUAL, allow_outside=allow_outside)
+
+
+def _sorted_out(source: Path, inputs: Iterable[Entry | Unreadable]) -> tuple[list[Entry], list[str]]:
+    """The entries; and a note on the others, of which the first few are named."""
+    entries, named, count = list[Entry](), list[str](), 0
+    for one in inputs:
+        if isinstance(one, Entry):
+            entries.append(replace(one, label=intern(one.label or ""), domain=intern(one.domain or "")))
+        else:
+            count += 1
+            named += [f"{one.source}: {one.message}"] if count <= _NAMED else []
+    if not count:
+        return entries, []
+    more = f"; and {count - _NAMED} more" if count > _NAMED else ""
+    inputs_are = "1 input of" if count == 1 else f"{count} inputs of"
+    are = "is" if count == 1 else "are"
+    return entries, [f"{inputs_are} {source} cannot be used and {are} left out ({'; '.join(named)}{more})"]
+
+
+def _left_out(source: Path, skipped: Skipped) -> list[str]:
+    return [f"left out in {source}: {skipped}"] if str(skipped) else []
+
+
+def _dataset(source: Path, kind: Kind, entries: Sequence[Entry], with_domains: bool) -> Dataset:
+    domains = [one.domain or "" for one in entries] if with_domains else None
+    return Dataset.of(source, kind, list(map(_content, entries)), [one.label or "" for one in entries], domains)
+
+
+def _check_files(table: Table) -> None:
+    if table.column == "bytes" and table.kind == "image":
+        step = "name a column of files with --path-column, or one of texts with --text-column"
+        raise EvaluationError(f"{table.path} holds pictures themselves; here a table names their files", step)
+
+
+def _content(entry: Entry) -> str:
+    return str(entry.content)
+
+
+def _translated(source: Path, error: Exception) -> EvaluationError:
+    if isinstance(error, InputsError):
+        return EvaluationError(error.message, error.next_step)
+    return EvaluationError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
+def _within(entry: Entry, folder: Path) -> bool:
+    file = entry.content if isinstance(entry.content, Path) else Path(entry.source)
     # Of the folder alone: that a file is a link says nothing of where it stands.
     return (file.parent.resolve() / file.name).is_relative_to(folder.resolve())
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
-
-
-def _in_folders(folders: Sequence[Path]) -> list[list[Path]]:
-    """The pictures of each, with its subfolders, by name; the .txt files where none of them has a picture."""
-    Image.init()
-    pictures = {suffix for suffix, format_ in Image.EXTENSION.items() if format_ in Image.OPEN}
-    files = [
-        sorted(one for one in folder.rglob("*") if not one.name.startswith(".") and one.is_file()) for folder in folders
-    ]
-    found = [[one for one in some if one.suffix.lower() in pictures] for some in files]
-    return found if any(found) else [[one for one in some if one.suffix.lower() == ".txt"] for some in files]
-
-
-def _contents(source: Path, files: Sequence[Path]) -> tuple[Kind, list[str]]:
-    if not files or files[0].suffix.lower() != ".txt":
-        return "image", [str(one) for one in files]
-    try:
-        return "text", [one.read_text("utf-8") for one in files]
-    except UnicodeDecodeError as error:
-        raise EvaluationError(f"a text in {source} is not UTF-8: {error}") from error
-
-
-def _records(source: Path, named: Mapping[str, Kind]) -> tuple[Kind, Iterator[_Row]]:
-    """What a table's rows hold, and the rows, read as they are asked for."""
-    suffix = source.suffix.lower()
-    if not source.is_file():
-        raise EvaluationError(f"there is no file or folder {source}")
-    if suffix not in (*_TABLES, *_JSON_LINES):
-        raise EvaluationError(f"{source} is neither a folder nor .csv, .tsv or .jsonl")
-    rows = _rows(source, suffix)
-    first = next(rows, None)
-    if first is None:
-        raise EvaluationError(f"{source} has no row")
-    for column, kind in named.items():
-        if column in first[1]:
-            return kind, chain([first], rows)
-    wanted = " or ".join(map(repr, named))
-    raise EvaluationError(_lacking(source, wanted, first[1]), "name the one with the texts with --text-column")
-
-
-def _rows(source: Path, suffix: str) -> Iterator[_Row]:
-    try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            yield from (
-                _json_rows(source, file) if suffix in _JSON_LINES else _table_rows(source, file, _TABLES[suffix])
-            )
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise EvaluationError(f"{source} cannot be read: {error}") from error
-
-
-def _table_rows(source: Path, file: Any, delimiter: str) -> Iterator[_Row]:
-    reader = csv.DictReader(file, delimiter=delimiter)
-    for record in reader:
-        if None in record or None in record.values():
-            raise EvaluationError(f"{source}, line {reader.line_num}: not as many cells as the first line has")
-        yield reader.line_num, record
-
-
-def _json_rows(source: Path, file: Any) -> Iterator[_Row]:
-    for line, text in enumerate(file, 1):
-        if not text.strip():
-            continue
-        try:
-            record = json.loads(text)
-        except ValueError as error:
-            raise EvaluationError(f"{source}, line {line}: not JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise EvaluationError(f"{source}, line {line}: not a JSON object")
-        yield line, record
-
-
-def _of_records(source: Path, kind: Kind, records: Iterator[_Row], columns: Columns, with_domains: bool) -> Dataset:
-    taken: dict[str, list[str]] = {name: [] for name in (columns.label, *(["domain"] if with_domains else []))}
-    contents = []
-    for line, record in records:
-        column, content = _content(source, line, record, columns.contents, kind)
-        contents.append(content)
-        for name in taken:
-            if name not in record:
-                step = "name the one with the labels with --label-column" if name == columns.label else ""
-                raise EvaluationError(_lacking(source, repr(name), record), step)
-            if not (value := str(record[name]).strip()):
-                raise EvaluationError(f"{source}, line {line}: {name!r} is empty, beside {column} {content[:60]!r}")
-            taken[name].append(intern(value))  # a million rows have few labels
-    return Dataset.of(source, kind, contents, taken[columns.label], taken.get("domain"))
-
-
-def _content(
-    source: Path, line: int, record: Mapping[str, Any], named: Mapping[str, Kind], kind: Kind
-) -> tuple[str, str]:
-    """A record's column of content, and what stands there; files relative to the table's folder."""
-    for column, kind_there in named.items():
-        if kind_there == kind and column in record:
-            if not isinstance(record[column], str):
-                raise EvaluationError(f"{source}, line {line}: {column!r} is no text")
-            return column, record[column] if kind == "text" else str(source.parent / record[column])
-    raise EvaluationError(f"{source}, line {line}: no {kind}, as in the first line")
-
-
-def _lacking(source: Path, wanted: str, there: Mapping[str, Any]) -> str:
-    names = ", ".join(map(str, there)) or "nothing"
-    return f"{source} has no column {wanted}; it has {names}"

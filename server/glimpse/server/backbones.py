@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from glimpse.backbone import (
+    MINI,
     Bundle,
     BundleError,
     Encoder,
     ImageLimits,
     Manifest,
     Tokenizer,
-    bundled,
     decode_image,
-    load_bundle,
+    open_bundle,
 )
 from glimpse.backbone.encoder import GPU_BATCH
 from glimpse.fewshot.decision import EXAMPLE_SCALE
@@ -131,9 +131,9 @@ class Backbones:
     @classmethod
     def load(cls, settings: Settings, decoders: FairPool) -> Self:
         """Loads the settings' bundles, or the bundled one. Raises BundleError."""
-        folders: Sequence[Path] = settings.backbone or (bundled(),)
-        shared = len(folders) > 1
-        return cls([LoadedBackbone(load_bundle(folder), settings, decoders, shared=shared) for folder in folders])
+        bundles = [open_bundle(name) for name in settings.backbone or (MINI,)]
+        shared = len(bundles) > 1
+        return cls([LoadedBackbone(bundle, settings, decoders, shared=shared) for bundle in bundles])
 
     def __iter__(self) -> Iterator[LoadedBackbone]:
         return iter(self._by_name.values())

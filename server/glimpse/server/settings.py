@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         None, description="folder of the indexes that can be attached; none: `indexes` in the folder of the ledger"
     )
     backbone: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
-        (), description="bundle folders; none: the bundled glimpse-mini"
+        (), description="bundle folders, or glimpse-mini; none: glimpse-mini, which ships with the package"
     )
 
     providers: Annotated[tuple[Literal["tensorrt", "cuda", "cpu"], ...], NoDecode, BeforeValidator(_names)] = Field(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from glimpse.evaluate.evaluation import Evaluation
 from glimpse.evaluate.report.page import page
-from glimpse.evaluate.report.record import record
+from glimpse.evaluate.report.record import RESULT_FIELDS, record
 
-__all__ = ["PAGE", "RECORD", "record", "write_report"]
+__all__ = ["PAGE", "RECORD", "RESULT_FIELDS", "record", "write_report"]
 #: The files a report consists of.
 PAGE, RECORD = "report.html", "evaluation.json"
 

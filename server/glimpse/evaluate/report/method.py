@@ -6,7 +6,6 @@ from html import escape
 from importlib.metadata import version
 
 from glimpse.evaluate.evaluation import Evaluation, Plan
-from glimpse.evaluate.reading import Columns
 from glimpse.evaluate.splits import MOST_SEEDS_BESIDE, most_queries
 from glimpse.fewshot import Policy
 
@@ -27,8 +26,9 @@ def command(plan: Plan) -> str:
     for head in plan.pinned:
         words += ["--head", head.value.replace("_", "-")]
     words += ["--unknown", str(plan.unknown)] if plan.unknown else []
-    words += ["--label-column", plan.columns.label] if plan.columns.label != Columns().label else []
-    words += ["--text-column", plan.columns.text] if plan.columns.text else []
+    for role in ("label", "text", "path", "domain"):
+        words += [f"--{role}-column", name] if (name := getattr(plan.columns, role)) else []
+    words += ["--allow-outside"] if plan.allow_outside else []
     return shlex.join([*words, *(["--domains"] if plan.domains else [])])
 
 

@@ -12,20 +12,24 @@ from glimpse.evaluate.report.thumbnails import snippet, thumbnail
 from glimpse.evaluate.verdict import compared_head
 
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #22252a; background: #fff; max-width: 46rem; margin: 0 auto;
+body { font: 16px/1.5 system-ui, sans-serif; color: #22252a; background: #fff; max-width: 68rem; margin: 0 auto;
   padding: 1rem; overflow-wrap: anywhere; }
+p, ul, .verdict { max-width: 46rem; }
 h2 { font-size: 1.15rem; margin-top: 2.5rem; } h3 { font-size: 1rem; }
 .verdict { font-size: 1.15rem; font-weight: normal;
   margin: 0; padding: .8rem 1rem; background: #f3f6fa; border-left: 4px solid #0072b2; }
 .note, figcaption, .small { color: #5d636b; font-size: .875rem; }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .875rem; white-space: nowrap; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .875rem; }
+td { white-space: nowrap; } td.text { white-space: normal; min-width: 5rem; } th { overflow-wrap: normal; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #e3e6ea; text-align: right; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 .worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: .75rem; }
 .worst.texts { grid-template-columns: 1fr; } .worst img { display: block; }
 .worst div { font-size: .8125rem; } summary { cursor: pointer; }
 """
+
+_MOST_LABELS = 100  # in the page
 
 _WITHHELD = (
     "No strangers were given (--unknown names a folder of some), so a third of the labels was withheld, and their "
@@ -51,7 +55,7 @@ def _sections(evaluation: Evaluation) -> Iterator[str]:
     yield from (f'<p class="note">{escape(note)}.</p>' for note in evaluation.notes)
     yield "<h2>Accuracy</h2>"
     yield _image(plots.accuracy_plot(cells), "Accuracy over examples a label", "Bars: 95 % intervals over seeds.")
-    yield tables.results(cells)
+    yield tables.accuracies(cells) + "<h3>Decisions and prediction sets</h3>" + tables.decisions(cells)
     if evaluation.differences:
         yield "<h3>Backbones on the same draws</h3>" + tables.differences(evaluation.differences)
     if evaluation.across:
@@ -61,12 +65,16 @@ def _sections(evaluation: Evaluation) -> Iterator[str]:
     compared = [(name, _compared(cells, name)) for name in names]
     compared = [(name, own) for name, own in compared if own]
     if compared:
-        caption = "On the dotted line, answers of a probability of 70 % are right 70 times in 100."
-        yield _image(plots.reliability_plot(compared), "Reliability", caption)
+        yield _told("On the dotted line, answers of a probability of 70 % are right 70 times in 100.")
+        shots = sorted({cell.shots for _, own in compared for cell in own})
+        for name, own in compared:
+            yield f"<h3>{escape(name)}</h3>" + _image(plots.reliability_plot(own, shots), f"Reliability of {name}", "")
         yield "<h2>Known and unknown</h2>"
         yield from _unknown(evaluation, compared)
     yield "<h2>What is taken for what</h2>"
     yield from (_folded(name, _confusion(evaluation, name), i == 0) for i, name in enumerate(names))
+    yield "<h2>Label by label</h2>"
+    yield from (_folded(name, _per_label(evaluation, name), i == 0) for i, name in enumerate(names))
     yield "<h2>Sure and wrong</h2>"
     yield from (_folded(name, _worst(evaluation, name), i == 0) for i, name in enumerate(names))
     yield "<h2>How it was measured</h2>" + method(evaluation)
@@ -76,9 +84,11 @@ def _unknown(evaluation: Evaluation, compared: list[tuple[str, list[Cell]]]) -> 
     """What becomes of strangers; where none were given, of labels withheld."""
     withheld = {cell.backbone: cell for cell in evaluation.withheld}  # the last has the most shots
     last = [(name, withheld.get(name, own[-1])) for name, own in compared]
-    shown = [(name, list(cell.histograms.values())[-1]) for name, cell in last]
-    caption = f"At the most examples a label{', labels withheld' if withheld else ''}."
-    yield _image(plots.histogram_plot(shown), "Known inputs and strangers", caption)
+    yield _told(f"At the most examples a label{', labels withheld' if withheld else ''}.")
+    for name, cell in last:
+        source = plots.histogram_plot(list(cell.histograms.values())[-1])
+        yield f"<h3>{escape(name)}</h3>" + _image(source, f"Known inputs and strangers of {name}", "")
+    yield tables.strangers(list(evaluation.cells.values()))
     if withheld:
         yield "<h3>Labels withheld</h3>" + _told(_WITHHELD) + tables.withheld(evaluation.withheld)
     elif not evaluation.plan.unknown:
@@ -109,6 +119,17 @@ def _confusion(evaluation: Evaluation, name: str) -> str:
     ]
     commonest = tables.table(["label", "taken for", "times"], rows, text=2)
     return _image(plots.confusion_plot(shown, parts), f"Confusions of {name}", caption) + commonest
+
+
+def _per_label(evaluation: Evaluation, name: str) -> str:
+    figures = evaluation.mistakes[name].per_label(evaluation.dataset.labels)
+    note = (
+        "In percent, over all draws at the most examples a label, the worst recognised first. Recall: the part of a "
+        "label’s inputs that was called it. Precision: the part of what was called it that was it."
+    )
+    more = len(figures) - _MOST_LABELS
+    rest = _told(f"And {more:,} more labels: evaluation.json has them all.") if more > 0 else ""
+    return _told(note) + tables.per_label(figures[:_MOST_LABELS]) + rest
 
 
 def _worst(evaluation: Evaluation, name: str) -> str:

@@ -37,7 +37,7 @@ _LONGEST = 24  # characters of a label
 @mpl.rc_context(_STYLE)
 def accuracy_plot(cells: Sequence[Cell]) -> str:
     """Accuracy over shots, a line a backbone and head."""
-    figure, [axes] = _figure(1, 4.2)
+    figure, axes = _figure(4.2)
     shots = sorted({cell.shots for cell in cells})
     backbones, heads = _in_order([cell.backbone for cell in cells]), _in_order([cell.contender.name for cell in cells])
     lines = _in_order([(cell.backbone, cell.contender.name) for cell in cells])
@@ -60,54 +60,51 @@ def accuracy_plot(cells: Sequence[Cell]) -> str:
     axes.set_xticks(range(len(shots)), [str(one) if one else "0 (names)" for one in shots])
     axes.set_xlim(-0.4, len(shots) - 0.6)
     axes.set(xlabel="examples a label", ylabel="accuracy, %")
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0), min(high, 101))  # an interval of few seeds may reach further
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2 if len(lines) > 1 else 1)
+    figure.legend(fontsize=9, loc="outside lower center", ncols=2 if len(lines) > 1 else 1)
     return _source(figure)
 
 
 @mpl.rc_context(_STYLE)
-def reliability_plot(by_backbone: Sequence[tuple[str, Sequence[Cell]]]) -> str:
-    """How often answers of a probability are right, a panel a backbone and a line a number of shots."""
-    figure, panels = _figure(len(by_backbone), 3.6)
-    shots = sorted({cell.shots for _, cells in by_backbone for cell in cells})
-    for axes, (backbone, cells) in zip(panels, by_backbone, strict=True):
-        axes.plot([0, 100], [0, 100], color=_FAINT, linewidth=1, linestyle=":")
-        for cell in cells:
-            place = shots.index(cell.shots)
-            some = cell.bins[cell.bins[:, 0] >= max(10, 0.002 * cell.bins[:, 0].sum())]  # fewer tell nothing
-            axes.plot(
-                100 * some[:, 1] / some[:, 0],
-                100 * some[:, 2] / some[:, 0],
-                marker=_MARKS[place % len(_MARKS)],
-                markersize=4,
-                color=_COLOURS[place % len(_COLOURS)],
-                label=f"{cell.shots} a label" if cell.shots else "names alone",
-            )
-        axes.set(xlim=(0, 101), ylim=(0, 101), title=_short(backbone), xlabel="probability, %", ylabel="right, %")
-        axes.legend(fontsize=8, loc="upper left")
-    return _source(figure)
-
-
-@mpl.rc_context(_STYLE)
-def histogram_plot(by_backbone: Sequence[tuple[str, Histogram]]) -> str:
-    """Where known inputs and strangers lie, and what is refused."""
-    figure, panels = _figure(len(by_backbone), 3.2)
-    for axes, (backbone, one) in zip(panels, by_backbone, strict=True):
-        edges = np.linspace(one.low, one.high, len(one.known) + 1)
-        for counts, colour, name in ((one.known, _KNOWN, "known labels"), (one.strangers, _STRANGERS, "strangers")):
-            if counts.any():
-                axes.stairs(100 * counts / counts.sum(), edges, fill=True, alpha=0.45, color=colour, label=name)
-        if one.threshold is not None:
-            axes.axvline(one.threshold, color="black", linewidth=1, linestyle="--", label="left of it: UNKNOWN")
-        used = np.flatnonzero(one.known + one.strangers)
-        if len(used):
-            low = min(edges[used[0]], one.threshold if one.threshold is not None else 1.0)
-            axes.set_xlim(low - 0.02, min(edges[used[-1] + 1] + 0.02, one.high))
-        measure = (
-            "p-value: part of the examples that fit no better" if one.measure == "p-value" else "cosine to the label"
+def reliability_plot(cells: Sequence[Cell], shots: Sequence[int]) -> str:
+    """How often one backbone's answers of a probability are right, a line a cell. `shots`: every backbone's."""
+    figure, axes = _figure(3.8)
+    axes.plot([0, 100], [0, 100], color=_FAINT, linewidth=1, linestyle=":")
+    for cell in cells:
+        place = shots.index(cell.shots)
+        some = cell.bins[cell.bins[:, 0] >= max(10, 0.002 * cell.bins[:, 0].sum())]  # fewer tell nothing
+        axes.plot(
+            100 * some[:, 1] / some[:, 0],
+            100 * some[:, 2] / some[:, 0],
+            marker=_MARKS[place % len(_MARKS)],
+            markersize=4,
+            color=_COLOURS[place % len(_COLOURS)],
+            label=f"{cell.shots} a label" if cell.shots else "names alone",
         )
-        axes.set(title=_short(backbone), xlabel=measure, ylabel="of inputs, %")
-        axes.legend(fontsize=8)
+    axes.set(xlim=(-1, 102), ylim=(-2, 102), xlabel="probability, %", ylabel="right, %")
+    figure.legend(fontsize=9, loc="outside upper center", ncols=5)
+    return _source(figure)
+
+
+@mpl.rc_context(_STYLE)
+def histogram_plot(one: Histogram) -> str:
+    """Where known inputs and strangers lie, and what is refused."""
+    figure, axes = _figure(3.4)
+    edges = np.linspace(one.low, one.high, len(one.known) + 1)
+    for counts, colour, name in ((one.known, _KNOWN, "known labels"), (one.strangers, _STRANGERS, "strangers")):
+        if counts.any():
+            axes.stairs(100 * counts / counts.sum(), edges, fill=True, alpha=0.45, color=colour, label=name)
+    if one.threshold is not None:
+        axes.axvline(one.threshold, color="black", linewidth=1, linestyle="--", label="left of it: UNKNOWN")
+    used = np.flatnonzero(one.known + one.strangers)
+    if len(used):
+        low = min(edges[used[0]], one.threshold if one.threshold is not None else 1.0)
+        axes.set_xlim(low - 0.02, min(edges[used[-1] + 1] + 0.02, one.high))
+    measure = "p-value: part of the examples that fit no better" if one.measure == "p-value" else "cosine to the label"
+    axes.set(xlabel=measure, ylabel="of inputs, %")
+    figure.legend(fontsize=9, loc="outside upper center", ncols=3)
     return _source(figure)
 
 
@@ -132,10 +129,10 @@ def confusion_plot(labels: Sequence[str], parts: Floats) -> str:
     return _source(figure)
 
 
-def _figure(panels: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Panels one over the other, as a phone is narrow."""
-    figure = Figure(figsize=(6.4, height * panels), layout="constrained")
-    return figure, [figure.add_subplot(panels, 1, 1 + place) for place in range(panels)]
+def _figure(height: float) -> tuple[Figure, Axes]:
+    """One panel, as wide as a phone can show; its title stands in the page."""
+    figure = Figure(figsize=(6.4, height), layout="constrained")
+    return figure, figure.add_subplot()
 
 
 def _source(figure: Figure) -> str:
@@ -143,7 +140,10 @@ def _source(figure: Figure) -> str:
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # letters that matplotlib's own font lacks; readers' fonts draw them
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        # Square panels leave a margin that nobody needs.
+        figure.savefig(
+            file, format="svg", bbox_inches="tight", pad_inches=0.05, metadata={"Date": None, "Creator": None}
+        )
     return "data:image/svg+xml;base64," + base64.b64encode(file.getvalue()).decode()
 
 

@@ -1,12 +1,12 @@
 """Everything that came out, as one JSON object."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from importlib.metadata import version
 from typing import Any
 
 from glimpse.backbone import Bundle
 from glimpse.evaluate.across import FORCED, GATE, OFF, Across
-from glimpse.evaluate.cells import Cell, Histogram
+from glimpse.evaluate.cells import Cell, Figures, Histogram
 from glimpse.evaluate.evaluation import Evaluation
 from glimpse.evaluate.figures import BINS, Interval
 from glimpse.evaluate.splits import most_queries
@@ -15,6 +15,11 @@ from glimpse.evaluate.withheld import withheld_labels
 
 #: Goes up when a key changes its meaning or goes away.
 FORMAT_VERSION = 1
+#: What a table of results has: a row a backbone, head and number of shots; of each figure, its mean and interval.
+RESULT_FIELDS = (
+    *("backbone", "head", "shots", "answered_by"),
+    *(f"{figure.name}.{part}" for figure in fields(Figures) for part in ("mean", "low", "high", "trials")),
+)
 
 
 def record(evaluation: Evaluation) -> dict[str, Any]:
@@ -151,6 +156,7 @@ def _mistakes(evaluation: Evaluation, name: str) -> dict[str, Any]:
     return {
         "shots": shots,
         "head": compared_head(shots),
+        "labels": [asdict(one) for one in mistakes.per_label(data.labels)],
         "confusions": mistakes.confusions(data.labels),
         "worst": [
             {

@@ -1,18 +1,22 @@
 """Figures as HTML tables, in percent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from glimpse.evaluate.across import FORCED, GATE, OFF, Across
 from glimpse.evaluate.cells import Cell
 from glimpse.evaluate.figures import Interval
+from glimpse.evaluate.mistakes import LabelFigures
 from glimpse.evaluate.verdict import Difference
 
-_COLUMNS = (
+# A page of ordinary width shows each of these tables whole.
+_ACCURACY = (
     ("accuracy", "accuracy"),
     ("balanced", "balanced_accuracy"),
     ("left out", "left_out"),
     ("ECE", "calibration_error"),
+)
+_DECISIONS = (
     ("MATCH", "match"),
     ("of these right", "accuracy_of_matches"),
     ("AMBIGUOUS", "ambiguous"),
@@ -51,16 +55,41 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], text: int = 1) -
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def results(cells: Sequence[Cell]) -> str:
-    """Every cell's figures."""
-    strangers = any(cell.values("caught") for cell in cells)
-    columns = (*_COLUMNS, *(_OF_STRANGERS if strangers else ()))
+def accuracies(cells: Sequence[Cell]) -> str:
+    """How often each cell is right, and which heads answered."""
+    heads = [escape(", ".join(name for name, _ in cell.heads.most_common())) for cell in cells]
+    return _cells_table(cells, _ACCURACY, {"answered by": heads})
+
+
+def decisions(cells: Sequence[Cell]) -> str:
+    """What each cell decides about inputs of known labels, and its prediction sets."""
+    return _cells_table(cells, _DECISIONS)
+
+
+def strangers(cells: Sequence[Cell]) -> str:
+    """What becomes of strangers; empty where none were asked about."""
+    return _cells_table(cells, _OF_STRANGERS) if any(cell.values("caught") for cell in cells) else ""
+
+
+def per_label(figures: Sequence[LabelFigures]) -> str:
+    """A row a label."""
+    rows = [
+        [escape(one.label), escape(one.taken_for or "–"), f"{one.asked:,}", _part(one.recall), _part(one.precision)]
+        for one in figures
+    ]
+    return table(["label", "most often taken for", "asked", "recall", "precision"], rows, text=2)
+
+
+def _cells_table(
+    cells: Sequence[Cell], columns: Sequence[tuple[str, str]], words: Mapping[str, Sequence[str]] | None = None
+) -> str:
+    words = words or {}
     rows = []
-    for cell in cells:
-        heads = ", ".join(name for name, _ in cell.heads.most_common())
-        names = [escape(cell.backbone), escape(cell.contender.name), escape(heads), str(cell.shots)]
-        rows.append([*names, *(_shown(cell, figure) for _, figure in columns)])
-    return table(["backbone", "head", "answered by", "shots", *(title for title, _ in columns)], rows, text=3)
+    for place, cell in enumerate(cells):
+        names = [escape(cell.backbone), escape(cell.contender.name), *(column[place] for column in words.values())]
+        rows.append([*names, str(cell.shots), *(_shown(cell, figure) for _, figure in columns)])
+    titles = ["backbone", "head", *words, "shots", *(title for title, _ in columns)]
+    return table(titles, rows, text=2 + len(words))
 
 
 def withheld(cells: Sequence[Cell]) -> str:
@@ -109,6 +138,10 @@ def percent(value: Interval | None) -> str:
         return "–"
     half = "" if value.half is None else f" ± {100 * value.half:.1f}"
     return f"{100 * value.mean:.1f}{half}"
+
+
+def _part(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}"
 
 
 def _shown(cell: Cell, figure: str) -> str:

@@ -1,4 +1,4 @@
-"""What the inputs of a build come to: entries to encode, and inputs that cannot be one."""
+"""What reading comes to: entries, and inputs that cannot be one."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,10 @@ Kind = Literal["image", "text"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One input to encode.
+    """One input.
 
     Attributes:
-        id: What the index calls it; the same in every build of the same inputs.
+        id: What the data call it, or its place below the folder or table it comes from: the same in every run.
         source: What a person opens to see it: a file, `table.csv:17`, `shard-000.tar/key`.
         content: A file still to be read, a picture's bytes, or a text.
     """

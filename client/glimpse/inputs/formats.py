@@ -1,0 +1,25 @@
+"""File names by what they hold. A test compares the pictures' suffixes with the formats that the decoder reads."""
+
+from importlib.util import find_spec
+
+#: Suffixes of pictures that every server decodes.
+PICTURES = frozenset(
+    f".{suffix}"
+    for suffix in (
+        *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "apng", "webp", "gif", "avif", "avifs", "bmp"),
+        *("tif", "tiff", "jp2", "j2k", "jpc", "jpf", "jpx", "j2c", "ppm", "pgm", "pbm", "pnm", "pfm"),
+    )
+)
+#: Suffixes of pictures that are decoded where pillow-heif is installed.
+HEIF = frozenset((".heic", ".heics", ".heif", ".heifs", ".hif"))
+TEXTS = frozenset((".txt",))
+#: Suffixes of tables, and the delimiter of those with cells.
+CELLS = {".csv": ",", ".tsv": "\t"}
+JSON_LINES = (".jsonl", ".ndjson")
+PARQUET = ".parquet"
+TABLES = (*CELLS, *JSON_LINES, PARQUET)
+
+
+def picture_suffixes() -> frozenset[str]:
+    """The suffixes of pictures to look for in folders: with HEIF where this environment has its plugin."""
+    return PICTURES | HEIF if find_spec("pillow_heif") else PICTURES
