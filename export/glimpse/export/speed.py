@@ -1,6 +1,5 @@
 """How fast a bundle is on this machine, beside what the machine's matrix products allow. No torch."""
 
-import os
 import statistics
 import tempfile
 import time
@@ -13,7 +12,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from glimpse.backbone import Bundle, Encoder
+from glimpse.backbone import Bundle, Encoder, cores
 from glimpse.backbone.sessions import PROVIDERS
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.precision.graph import expose
@@ -54,7 +53,7 @@ def measure(bundle: Bundle, provider: str, threads: int | None, seconds: float) 
 
     Raises BundleError where the provider is not there.
     """
-    threads = threads or os.cpu_count() or 1
+    threads = threads or cores()
     encoder = Encoder(bundle, threads=threads, providers=[provider])
     encoder.warm_up()
     for modality in bundle.manifest.modalities:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import Bundle, open_bundle
+from glimpse.backbone import Bundle, limit_libraries, open_bundle
 from glimpse.evaluate.across import Across, across, check_domains
 from glimpse.evaluate.cells import Cell
 from glimpse.evaluate.dataset import Dataset, usable
@@ -66,6 +66,7 @@ class Evaluation:
 def evaluate(plan: Plan, watch: Watch) -> Evaluation:
     """Runs it. Raises EvaluationError, BundleError, OSError."""
     start = time.perf_counter()
+    limit_libraries()
     dataset, told = read_dataset(plan.data, plan.columns, with_domains=plan.domains, without=plan.unknown)
     strangers = read_strangers(plan.unknown, plan.columns, dataset.kind) if plan.unknown else None
     bundles = _bundles(plan, dataset)

@@ -43,7 +43,7 @@ def _check(service: str) -> None:
 
 def _address() -> str:
     """Where this machine reaches what the server listens on."""
-    host, _, port = os.environ.get("GLIMPSE_LISTEN", "127.0.0.1:50051").rpartition(":")
+    host, _, port = (os.environ.get("GLIMPSE_LISTEN") or "127.0.0.1:50051").rpartition(":")
     return f"{_HERE.get(host, host)}:{port}"
 
 
@@ -57,7 +57,9 @@ def _channel(address: str) -> grpc.Channel:
         return grpc.insecure_channel(address)
     chain = Path(file).read_bytes()
     if os.environ.get("GLIMPSE_TLS_CLIENT_CA"):
-        key = Path(os.environ["GLIMPSE_TLS_KEY"]).read_bytes()
+        if not (key_file := os.environ.get("GLIMPSE_TLS_KEY")):
+            raise ValueError("GLIMPSE_TLS_CLIENT_CA needs GLIMPSE_TLS_KEY as well")
+        key = Path(key_file).read_bytes()
         credentials = grpc.ssl_channel_credentials(chain, key, chain)
     else:
         credentials = grpc.ssl_channel_credentials(chain)

@@ -6,7 +6,7 @@ from typing import Any
 
 import onnx
 
-from glimpse.backbone import Bundle
+from glimpse.backbone import Bundle, limit_libraries
 from glimpse.export.checkpoint.original import Original
 from glimpse.export.checkpoint.parity import compare
 from glimpse.export.checkpoint.trace import trace_image, trace_text
@@ -30,6 +30,7 @@ def export_checkpoint(
         ExportError: a tower that cannot be exported, or a bundle that differs; the message says in which part.
         BundleError: where `out` holds something already.
     """
+    limit_libraries()  # torch's too, which is loaded now
     parts = {"image": original.image, "text": original.text}
     with tempfile.TemporaryDirectory() as scratch:
         contents, dimension = _graphs(original, Path(scratch), tell)
