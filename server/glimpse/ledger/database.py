@@ -15,12 +15,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from glimpse.ledger.address import POSTGRESQL, told
+from glimpse.ledger.database_file import WATCH, FileWatch, check_file, check_single_name, file_of
 from glimpse.ledger.errors import LedgerError, LedgerUnavailable
 from glimpse.ledger.private import make_database
 
 logger = logging.getLogger(__name__)
 #: The execution option of a connection whose transaction is going to write.
 WRITING: Final = "glimpse_writing"
+#: The execution option of a connection that follows the ledger: it is refused where the ledger's file is another.
+FOLLOWING: Final = "glimpse_following"
 # Held by whoever makes or fills a database, so that no other begins: an advisory lock's number, ours alone.
 _MAKING = 0x676C696D707365
 # Of PostgreSQL: the transaction was idle for too long; a server that only reads took the other's place.
@@ -29,11 +32,30 @@ _NOT_NOW = ("25P03", "25006")
 
 def open_engine(url: URL) -> Engine:
     """An engine on a database that is migrated to this version's schema. Raises LedgerError."""
-    if (file := _sqlite_file(url)) and not (folder := file.parent).is_dir():
-        raise LedgerError(f"there is no folder {folder}; make it, or name another file with --ledger")
+    check_folder(url)
     with told(url):
         migrate(url)
-        return _engine(url, foreign_keys=True)
+        engine = _engine(url, foreign_keys=True)
+        if file := file_of(url):
+            watch_file(engine, file)
+        return engine
+
+
+def check_folder(url: URL) -> None:
+    """Raises LedgerError where the folder of a SQLite ledger is not there."""
+    if (file := _sqlite_file(url)) and not (folder := file.parent).is_dir():
+        raise LedgerError(f"there is no folder {folder}; make it, or name another file with --ledger")
+
+
+def watch_file(engine: Engine, file: Path) -> None:
+    """Has a SQLite ledger's file compared with its name, at every write and at every new connection."""
+    watch = FileWatch(file)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1 FROM alembic_version").all()  # with which the log is open
+        watch.arm()
+    # Before the other listeners, whose statements would join the old file's log to a new file.
+    event.listen(engine, "connect", watch.check_new, insert=True)
+    engine.update_execution_options(**{WATCH: watch})
 
 
 def open_reader(url: URL) -> Engine:
@@ -43,6 +65,7 @@ def open_reader(url: URL) -> Engine:
         return create_engine(url, connect_args=CONNECT, execution_options=options, hide_parameters=True)
     if not Path(url.database or "").is_file():
         raise LedgerError(f"there is no ledger {url.database}; name one with --data or --ledger")
+    check_single_name(url)
     engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _make_reading_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -108,7 +131,10 @@ def _make_reading_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its place at once: one that read before another wrote would be refused.
-    writing = connection.get_execution_options().get(WRITING)
+    options = connection.get_execution_options()
+    writing = options.get(WRITING)
+    if writing or options.get(FOLLOWING):
+        check_file(connection)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 

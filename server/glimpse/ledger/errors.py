@@ -5,6 +5,8 @@ LedgerError
 ├── AlreadyExists       a creation of something that is
 ├── RequestIdReused     a request id seen before with other content
 ├── LedgerUnavailable   the database cannot be had at the moment
+│   └── LedgerReplaced  the file of the database is not the one that is open
+├── LedgerInUse         another process holds the ledger's file
 └── DataFolderInUse     another process holds the data folder
 """
 
@@ -27,6 +29,14 @@ class RequestIdReused(LedgerError):
 
 class LedgerUnavailable(LedgerError):
     """The database is gone, full or busy. Whether a write that met this was committed is not known."""
+
+
+class LedgerReplaced(LedgerUnavailable):
+    """The ledger's file was moved, replaced or removed while it is open."""
+
+
+class LedgerInUse(LedgerError):
+    """Another process has the ledger's file open, and it takes only one."""
 
 
 class DataFolderInUse(LedgerError):

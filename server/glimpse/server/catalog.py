@@ -51,8 +51,8 @@ class Catalog:
 
     @classmethod
     def open(cls, url: str, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]) -> Self:
-        """Opens a ledger and builds its views. Raises LedgerError."""
-        ledger = Ledger.open(url)
+        """Opens a ledger, holds it as its one server if it is SQLite, and builds its views. Raises LedgerError."""
+        ledger = Ledger.open(url, alone=True)
         try:
             return cls(ledger, indexes, snapshots, changed)
         except BaseException:
