@@ -17,6 +17,7 @@ from glimpse.backbone.processors import cores, limit_libraries
 from glimpse.backbone.prompts import name_as_prompt, with_templates
 from glimpse.backbone.reader import MINI, Kind, Prepared, Reader, open_bundle
 from glimpse.backbone.scaled_decode import scaled_decode_cosine
+from glimpse.backbone.scratch import scratch_folder
 from glimpse.backbone.tokenizer import Tokenizer, Tokens
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "name_as_prompt",
     "open_bundle",
     "scaled_decode_cosine",
+    "scratch_folder",
     "with_templates",
     "write_bundle",
 ]

@@ -1,6 +1,5 @@
 """From a wrapped plain ONNX model to its bundle."""
 
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +8,7 @@ import onnx
 from onnx import ModelProto
 from onnxruntime import InferenceSession
 
-from glimpse.backbone import Bundle, ImageRule, TextRule
+from glimpse.backbone import Bundle, ImageRule, TextRule, scratch_folder
 from glimpse.export.finish import Tell, Wish, finish
 from glimpse.export.onnx_model import quiet_session
 from glimpse.export.proof import Check
@@ -51,8 +50,8 @@ def finish_wrapped(
         modality: rule,
         "provenance": {"source": model_file.name, "command": command, "onnx": onnx.__version__},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        graph = Path(folder) / f"{modality}.onnx"
+    with scratch_folder() as folder:
+        graph = folder / f"{modality}.onnx"
         onnx.save(wrapped, graph)
         session = quiet_session(model_file)
         return finish(out, whole, {**contents, graph.name: graph}, wish, lambda bundle: prove(session, bundle), tell)
