@@ -1,17 +1,19 @@
-"""A SQLite ledger whose file is moved or replaced under its server, or is another server's."""
+"""A SQLite ledger whose file is moved or replaced under its server, is another server's, or is damaged."""
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import grpc
 import pytest
 
-from glimpse.client import Client, Retry, Unavailable
+from glimpse.client import Client, GlimpseError, Retry, Unavailable
 from glimpse.ledger import Ledger, sqlite_url
 from glimpse.ledger.upkeep.backup import back_up
 from glimpse.ledger.upkeep.parquet import export
@@ -155,3 +157,34 @@ def test_commands_beside_a_server_go_by_its_name_for_the_file(bundles: tuple[Pat
         for done in run(tmp_path, *((*command, *ledger(hard)) for command in commands)):
             assert done.returncode == 1
             assert f"{holder}, and has 2 names" in done.stderr
+
+
+def test_a_damaged_collection_keeps_no_other_from_being_served(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with ServerProcess(tmp_path, bundles[0]) as server:
+        with client_of(server) as client:
+            for name in ("good", "harmed"):
+                client.create_collection(name)
+                client.create_label(name, "robin", prompts=["a robin"])
+        server.stop()
+        with closing(sqlite3.connect(data / "ledger.sqlite")) as connection:
+            connection.execute("UPDATE labels SET prompts = '[\"a ro' WHERE collection_id = 'harmed'")
+            connection.commit()
+        server.start()
+        with client_of(server) as client:
+            assert [one.id for one in client.list_labels("good")] == ["robin"]
+            with pytest.raises(GlimpseError) as caught:
+                list(client.list_labels("harmed"))
+            assert caught.value.reason == "COLLECTION_UNREADABLE"
+        server.stop()
+        assert "collection harmed cannot be read from the ledger: the ledger is damaged" in server.log()
+        assert "Traceback" not in server.log()
+    with closing(sqlite3.connect(data / "ledger.sqlite")) as connection:
+        [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'collections'")
+    with (data / "ledger.sqlite").open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 8)
+    [done] = run(tmp_path, ("serve", "--listen", "127.0.0.1:0", "--data", "data"))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "database disk image is malformed" in done.stderr

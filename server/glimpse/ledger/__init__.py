@@ -13,6 +13,7 @@ from glimpse.ledger.claim import Claim
 from glimpse.ledger.errors import (
     AlreadyExists,
     DataFolderInUse,
+    LedgerDamaged,
     LedgerError,
     LedgerInUse,
     LedgerReplaced,
@@ -59,6 +60,7 @@ __all__ = [
     "KeyRecord",
     "LabelRecord",
     "Ledger",
+    "LedgerDamaged",
     "LedgerError",
     "LedgerInUse",
     "LedgerReplaced",

@@ -6,6 +6,7 @@ LedgerError
 ├── RequestIdReused     a request id seen before with other content
 ├── LedgerUnavailable   the database cannot be had at the moment
 │   └── LedgerReplaced  the file of the database is not the one that is open
+├── LedgerDamaged       the database holds what was never written to it
 ├── LedgerInUse         another process holds the ledger's file
 └── DataFolderInUse     another process holds the data folder
 """
@@ -33,6 +34,10 @@ class LedgerUnavailable(LedgerError):
 
 class LedgerReplaced(LedgerUnavailable):
     """The ledger's file was moved, replaced or removed while it is open."""
+
+
+class LedgerDamaged(LedgerError):
+    """The database, or a value in it, cannot be read: its file was changed by something else than a ledger."""
 
 
 class LedgerInUse(LedgerError):
