@@ -28,7 +28,7 @@ from bench.load import Load, closed_loop
 from bench.precision_report import Figures, write_report
 from bench.server import server_of
 from bench.vit import vit_bundle
-from glimpse.backbone import Bundle, decode_image, load_bundle, write_bundle
+from glimpse.backbone import Bundle, cores, decode_image, load_bundle, write_bundle
 from glimpse.export.precision import Precision, lower
 from glimpse.server.settings import load_settings
 from glimpse.v1 import embedding_service_pb2 as pb
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     given = parser.parse_args()
     seconds, repeats = (1.0, 1) if given.quick else (given.seconds, given.repeats)
-    threads = load_settings().encode_threads
+    threads = load_settings().encode_threads or cores()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         there = all(importlib.util.find_spec(package) for package in ("torch", "open_clip"))

@@ -29,7 +29,7 @@ from bench.load import Load, closed_loop
 from bench.report import Row, Target, write_report
 from bench.server import server_of
 from bench.vit import vit_bundle
-from glimpse.backbone import Bundle, bundled, load_bundle
+from glimpse.backbone import Bundle, bundled, cores, load_bundle
 from glimpse.client import Client, NewExample, Vector
 from glimpse.server.settings import load_settings
 from glimpse.v1 import classification_service_pb2 as pb
@@ -131,7 +131,7 @@ def _repeat(
     """Floor, echo and server in turn, so that the machine's moods fall on all alike."""
     loads: dict[tuple[str, str, int], list[tuple[Load, Load]]] = {}
     floors: dict[str, list[Floor]] = {subject.name: [] for subject in subjects}
-    threads = load_settings().encode_threads
+    threads = load_settings().encode_threads or cores()
     with Progress() as progress:
         task = progress.add_task("measuring", total=repeats * len(subjects) * (1 + 2 * len(CALLERS)))
         for _ in range(repeats):

@@ -8,7 +8,6 @@ all that was acknowledged is compared with what the server lists, searches and s
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import pytest
 from glimpse.v1 import collection_service_pb2 as col
 from support.bundles import tiny_image_bundle
 from support.census import census, left, settled
+from support.disks import with_small_disk
 from support.indexes import make_index
 from support.postgres import Postgres, postgres
 from support.proxy import Proxy
@@ -114,19 +114,6 @@ def test_the_disk_is_full_and_has_room_again(bundle: Path, tmp_path: Path) -> No
 
         for _ in range(ROUNDS):
             scene.round(fault)
-
-
-def with_small_disk(folder: Path, size: str) -> list[str]:
-    """What goes before a command that is to see a file system of its own there; skips the test where none can be."""
-    folder.mkdir()
-    # Whoever is not root is so among what he alone sees.
-    alone = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-    mount = f'mount -t tmpfs -o size={size} none "$0" && exec "$@"'
-    command = [*alone, "sh", "-c", mount, str(folder)]
-    done = subprocess.run(["env", *command, "true"], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted: {done.stderr.strip()}")
-    return command
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Several indexes become one, whole or not at all; and shards become one index."""
 
 import fcntl
-import os
 from pathlib import Path
 
 import numpy as np
@@ -103,16 +102,16 @@ def test_what_fails_in_between_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [first]
 
 
-def test_what_was_left_by_one_who_was_killed_goes_and_what_another_writes_stays(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_goes_and_what_another_writes_stays(tmp_path: Path) -> None:
     first = make_index(tmp_path / "1", SPACE, unit(10, 1), ["a"] * 10)
-    left, written = tmp_path / ".2.left.tmp", tmp_path / ".2.written.tmp"
-    for folder in (left, written):
-        (folder / "vectors").mkdir(parents=True)
-    handle = os.open(written, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    compact(first, tmp_path / "2")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [written.name, "1", "2"]
-    os.close(handle)
+    left, held = tmp_path / f".2.{'0' * 16}.tmp", tmp_path / f".3.{'1' * 16}.tmp"
+    for folder in (left, held):
+        (folder / "content" / "vectors").mkdir(parents=True)
+        (folder / ".lock").touch()
+    with (held / ".lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        compact(first, tmp_path / "2")
+        assert sorted(path.name for path in tmp_path.iterdir()) == [held.name, "1", "2"]
 
 
 def test_a_type_that_there_is_not_is_told_of_the_folder_that_was_named(tmp_path: Path) -> None:

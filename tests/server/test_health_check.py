@@ -70,6 +70,12 @@ def test_a_draining_server_is_alive_but_takes_no_calls(tmp_path: Path) -> None:
         stubs.channel.close()
 
 
+def test_a_client_ca_without_a_key_is_told_of_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "chain.pem").write_text("")
+    done = check("127.0.0.1:1", tls_cert=tmp_path / "chain.pem", tls_client_ca=tmp_path / "chain.pem")
+    assert (done.returncode, done.stderr.strip()) == (1, "GLIMPSE_TLS_CLIENT_CA needs GLIMPSE_TLS_KEY as well")
+
+
 def test_a_server_that_is_not_there_is_told_of_in_a_line() -> None:
     done = check("127.0.0.1:1")
     assert done.returncode == 1

@@ -14,7 +14,7 @@ from server.test_collections import enroll
 
 from glimpse.server.backbones import Backbones, LoadedBackbone
 from glimpse.server.pools import FairPool
-from glimpse.server.settings import SettingsError, load_settings
+from glimpse.server.settings import Settings, SettingsError, load_settings
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
@@ -131,6 +131,16 @@ def test_settings_come_from_flag_environment_file_default(tmp_path: Path, monkey
             load_settings(file)
     with pytest.raises(SettingsError, match="no-such"):
         load_settings(tmp_path / "no-such.toml")
+
+
+def test_empty_variables_are_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = load_settings().model_dump()
+    file = tmp_path / "glimpse.toml"
+    file.write_text("max_batch = 7\n")
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"GLIMPSE_{name.upper()}", "")
+    assert load_settings().model_dump() == default
+    assert load_settings(file).max_batch == 7
 
 
 def test_a_setting_that_cannot_be_is_told_of_by_where_it_was_given(

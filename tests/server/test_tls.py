@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from glimpse.client import Client, Retry, Unavailable
 from glimpse.server.access.listener import is_loopback
 from support.certificates import Authority
 from support.server import ServerProcess
+from support.waiting import soon
 
 ONCE = Retry(attempts=1)
 
@@ -102,6 +104,58 @@ def test_a_changed_certificate_is_served_without_a_restart(
         assert "the certificate stays as it was" in server.log()
         cert.unlink()
         assert served_certificate(server.address) == x509.load_pem_x509_certificate(new_cert.read_bytes())
+
+
+def test_certificates_change_under_load_and_no_call_fails(
+    authority: Authority, bundles: tuple[Path, ...], tmp_path: Path
+) -> None:
+    """The server's pair and the authority for clients change half a dozen times, file after file, not at once."""
+    other = Authority(tmp_path, "other")
+    pairs = [authority.sign(f"rotated-{number}") for number in range(6)]
+    cert, key, clients = (tmp_path / name for name in ("cert.pem", "key.pem", "clients.pem"))
+    shutil.copy(pairs[0][0], cert)
+    shutil.copy(pairs[0][1], key)
+    shutil.copy(authority.file, clients)
+    own = authority.sign("steady-client")
+    stopped, failures, calls = threading.Event(), list[Exception](), list[int]()
+    with ServerProcess(tmp_path, bundles[0], tls_cert=cert, tls_key=key, tls_client_ca=clients) as server:
+
+        def connect() -> Client:
+            return Client(server.address, tls_ca=authority.file, tls_cert=own[0], tls_key=own[1], retry=ONCE)
+
+        def work(again: bool) -> None:
+            client = connect()
+            try:
+                while not stopped.is_set():
+                    calls.append(len(list(client.list_backbones())))
+                    if again:  # a handshake for each call
+                        client.close()
+                        client = connect()
+            except Exception as error:
+                failures.append(error)
+            finally:
+                client.close()
+
+        threads = [threading.Thread(target=work, args=(again,)) for again in (True, True, False)]
+        for thread in threads:
+            thread.start()
+        for number, (new_cert, new_key) in enumerate(pairs[1:]):
+            shutil.copy(new_cert, cert)
+            time.sleep(0.1)  # meanwhile the two files do not fit each other
+            shutil.copy(new_key, key)
+            clients.write_bytes(authority.file.read_bytes() + (other.file.read_bytes() if number % 2 else b""))
+            before = len(calls)
+            soon(lambda before=before: failures or len(calls) > before + 5)
+        stopped.set()
+        for thread in threads:
+            thread.join()
+        assert not failures, failures
+        clients.rename(tmp_path / "away")
+        for _ in range(3):
+            with connect() as client:
+                assert list(client.list_backbones())
+        assert server.log().count("clients.pem: No such file or directory") == 1
+        assert "Traceback" not in server.log()
 
 
 def test_a_changed_authority_for_clients_is_taken_on_without_a_restart(

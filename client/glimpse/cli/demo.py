@@ -1,6 +1,5 @@
 """`glimpse demo`."""
 
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -39,14 +38,15 @@ def demo(
     by text alone, and says how often it was right and how long it took.
     """
     try:
+        from glimpse.backbone import scratch_folder
         from glimpse.cli import demo_data, demo_report, demo_run, demo_server, demo_sheet
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
     _check(images, out)
     task = demo_data.folder_task(images, shots, seed) if images else demo_data.drawn_task(seed)
     with (
-        tempfile.TemporaryDirectory(prefix="glimpse-demo-") as folder,
-        demo_server.own_server(Path(folder), backbones or ()) as address,
+        scratch_folder() as folder,
+        demo_server.own_server(folder, backbones or ()) as address,
         Client(address, api_key="", tls=False) as client,
     ):
         report = demo_run.run(client, task)

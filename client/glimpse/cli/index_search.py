@@ -65,6 +65,9 @@ def search(
     allowed = _allowed(opened, labels or (), domains or ())
     table, writer = Table(_COLUMNS), RecordWriter(output, _FIELDS)
     with reading_indexes():
+        from glimpse.backbone import limit_libraries
+
+        limit_libraries()
         cosines, rows = opened.search(queries, min(top, len(opened)), allowed)
     for name, some, found in zip(names, cosines.tolist(), rows.tolist(), strict=True):
         near = [_row(opened, row, cosine) for row, cosine in zip(found, some, strict=True) if row >= 0]

@@ -13,9 +13,11 @@ from glimpse.backbone.encoder import Encoder
 from glimpse.backbone.errors import BundleError, InputError
 from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
 from glimpse.backbone.preprocess import ImageLimits, decode_image
+from glimpse.backbone.processors import cores, limit_libraries
 from glimpse.backbone.prompts import name_as_prompt, with_templates
-from glimpse.backbone.reader import MINI, Kind, Prepared, Reader, cores, open_bundle
+from glimpse.backbone.reader import MINI, Kind, Prepared, Reader, open_bundle
 from glimpse.backbone.scaled_decode import scaled_decode_cosine
+from glimpse.backbone.scratch import scratch_folder
 from glimpse.backbone.tokenizer import Tokenizer, Tokens
 
 __all__ = [
@@ -38,10 +40,12 @@ __all__ = [
     "bundled",
     "cores",
     "decode_image",
+    "limit_libraries",
     "load_bundle",
     "name_as_prompt",
     "open_bundle",
     "scaled_decode_cosine",
+    "scratch_folder",
     "with_templates",
     "write_bundle",
 ]

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -21,6 +20,7 @@ from glimpse.backbone.manifest import (
     problems,
     read_manifest,
 )
+from glimpse.backbone.scratch import scratch_beside
 from glimpse.backbone.weights import check_graph
 
 # A million words of a hundred characters and their merges; it takes some times as much memory.
@@ -68,8 +68,8 @@ def write_bundle(out: Path, fields: Mapping[str, Any], contents: Mapping[str, Pa
     """
     check_free(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as name:
-        folder = Path(name) / "bundle"
+    with scratch_beside(out) as scratch:
+        folder = scratch / "bundle"
         folder.mkdir()
         for file, source in contents.items():
             shutil.copyfile(source, folder / file)

@@ -1,6 +1,5 @@
 """One backbone, ready to embed files and texts: what to do with an input before the encoder, and its batches."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,7 @@ from glimpse.backbone.bundle import Bundle, bundled, load_bundle
 from glimpse.backbone.encoder import Encoder, Vectors
 from glimpse.backbone.errors import BundleError, InputError
 from glimpse.backbone.preprocess import decode_image
+from glimpse.backbone.processors import cores
 from glimpse.backbone.tokenizer import Tokenizer
 
 Kind = Literal["image", "text"]
@@ -19,11 +19,6 @@ Kind = Literal["image", "text"]
 Prepared = npt.NDArray[np.uint8] | npt.NDArray[np.int64]
 #: The backbone that ships with the package.
 MINI = "glimpse-mini"
-
-
-def cores() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_bundle(name: str | Path) -> Bundle:

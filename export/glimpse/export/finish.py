@@ -1,6 +1,5 @@
 """The last steps of every export: lower precision, proof, and the bundle, whole or not at all. No torch."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glimpse.backbone import Bundle, Encoder, ImageRule, scaled_decode_cosine, write_bundle
+from glimpse.backbone import Bundle, Encoder, ImageRule, scaled_decode_cosine, scratch_folder, write_bundle
 from glimpse.backbone.encoder import Vectors
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.proof import GATES, Check, refuse_failed, smallest_cosine
@@ -67,8 +66,7 @@ def finish(
     """
     fields = dict(fields)
     provenance = dict(fields.pop("provenance", {}))
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
+    with scratch_folder() as scratch:
         exact = write_bundle(scratch / "exact", fields, contents)
         tell("comparing it with the original")
         checks = prove(exact)

@@ -1,6 +1,5 @@
 """Wraps any ONNX image encoder into a bundle: uint8 pictures in, unit vectors out. Needs no torch."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, helper
 
-from glimpse.backbone import Bundle, ImageRule
+from glimpse.backbone import Bundle, ImageRule, scratch_folder
 from glimpse.export.errors import ExportError
 from glimpse.export.finish import NO_WISH, Tell, Wish, silent
 from glimpse.export.graph_parts import inputs_for, rename
@@ -77,8 +76,8 @@ def wrap_image_encoder(
     model = read_model(model_file)
     output = choose_output(model, source.output_name)
     rule = _rule(source, _picture_input(model, output, source))
-    with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(take_part(model, model_file, output, Path(folder) / "image.onnx"))
+    with scratch_folder() as folder:
+        runner = Runner(take_part(model, model_file, output, folder / "image.onnx"))
         raw = image_vector(runner, rule, source.layout)
         dimension, looped = _wrap(runner.model, raw, rule, source.layout)
         return finish_wrapped(

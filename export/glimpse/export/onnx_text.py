@@ -1,6 +1,5 @@
 """Wraps any ONNX text encoder and its tokenizer.json into a bundle: texts in, unit vectors out. Needs no torch."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import tokenizers
 from onnx import ModelProto, TensorProto, helper
 
-from glimpse.backbone import Bundle, TextRule, Tokenizer
+from glimpse.backbone import Bundle, TextRule, Tokenizer, scratch_folder
 from glimpse.export.errors import ExportError
 from glimpse.export.finish import NO_WISH, Tell, Wish, silent
 from glimpse.export.graph_parts import inputs_for, rename
@@ -71,8 +70,8 @@ def wrap_text_encoder(
     inner = _read_tokenizer(source.tokenizer)
     output = choose_output(model, source.output_name)
     roles = _roles(model, output)
-    with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(take_part(model, model_file, output, Path(folder) / "text.onnx"))
+    with scratch_folder() as folder:
+        runner = Runner(take_part(model, model_file, output, folder / "text.onnx"))
         rule = _rule(runner, roles, source, inner)
         original = TextOriginal(runner, roles, rule)
         dimension, looped = _wrap(runner.model, original, source.pooling, Tokenizer(inner, rule))

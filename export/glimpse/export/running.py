@@ -1,13 +1,12 @@
 """A bundle's vectors of many inputs, at every batch size that is compared: a batch must change none of them."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.backbone import Bundle, Encoder, Tokenizer
+from glimpse.backbone import Bundle, Encoder, Tokenizer, cores
 from glimpse.backbone.encoder import Vectors
 
 BATCHES = (1, 3, 8)
@@ -15,7 +14,7 @@ BATCHES = (1, 3, 8)
 
 def on_cpu(bundle: Bundle) -> Encoder:
     """A bundle's encoder where every machine has one, on every core."""
-    return Encoder(bundle, threads=os.cpu_count() or 1, providers=["cpu"])
+    return Encoder(bundle, threads=cores(), providers=["cpu"])
 
 
 def image_vectors(encoder: Encoder, pixels: npt.NDArray[np.uint8]) -> list[Vectors]:

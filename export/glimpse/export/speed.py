@@ -1,8 +1,6 @@
 """How fast a bundle is on this machine, beside what the machine's matrix products allow. No torch."""
 
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from glimpse.backbone import Bundle, Encoder
+from glimpse.backbone import Bundle, Encoder, cores, scratch_folder
 from glimpse.backbone.sessions import PROVIDERS
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.precision.graph import expose
@@ -54,7 +52,7 @@ def measure(bundle: Bundle, provider: str, threads: int | None, seconds: float) 
 
     Raises BundleError where the provider is not there.
     """
-    threads = threads or os.cpu_count() or 1
+    threads = threads or cores()
     encoder = Encoder(bundle, threads=threads, providers=[provider])
     encoder.warm_up()
     for modality in bundle.manifest.modalities:
@@ -105,10 +103,8 @@ def multiply_adds(graph: Path, inputs: Inputs) -> int:
     names = [name for node in nodes for name in (node.output[0], *_operands(node))]
     constants = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     inner = [name for name in dict.fromkeys(names) if name not in constants]
-    with tempfile.TemporaryDirectory() as folder:
-        shapes = constants | dict(
-            zip(inner, (v.shape for v in expose(model, inner, Path(folder), inputs)), strict=True)
-        )
+    with scratch_folder() as folder:
+        shapes = constants | dict(zip(inner, (v.shape for v in expose(model, inner, folder, inputs)), strict=True))
     total = 0
     for node in nodes:
         left, right = (shapes[name] for name in _operands(node))

@@ -1,6 +1,5 @@
 """Word vectors (word2vec, GloVe) as a text bundle: whole words, looked up, averaged, brought to length 1. No torch."""
 
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from gensim.utils import open as open_any  # .gz too
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import models, normalizers, pre_tokenizers
 
-from glimpse.backbone import Bundle, Tokenizer
+from glimpse.backbone import Bundle, Tokenizer, scratch_folder
 from glimpse.export.errors import ExportError
 from glimpse.export.finish import NO_WISH, Tell, finish, silent
 from glimpse.export.proof import GATES, Check
@@ -87,8 +86,8 @@ def export_vectors(
         "license": license,
         "provenance": {"source": file.name, "command": command, "onnx": onnx.__version__},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        graph, tokenizer = Path(folder) / "text.onnx", Path(folder) / "tokenizer.json"
+    with scratch_folder() as folder:
+        graph, tokenizer = folder / "text.onnx", folder / "tokenizer.json"
         onnx.save(_graph(vectors), graph)
         _tokenizer(known).save(str(tokenizer))
         contents = {path.name: path for path in (graph, tokenizer)}

@@ -1,10 +1,5 @@
 """A new index folder of rows that come one table after the other."""
 
-import fcntl
-import glob
-import os
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +12,7 @@ from glimpse.index.files import synced
 from glimpse.index.finish import finish
 from glimpse.index.manifest import VECTORS_FOLDER, Header, Manifest
 from glimpse.index.progress import Watch, silent
+from glimpse.index.scratch import scratch_beside
 from glimpse.index.shard import SHARD_SIZE, schema, write_shard
 
 _ERRORS = ".errors.given.parquet"
@@ -81,38 +77,20 @@ def _beside(out: Path) -> Iterator[Path]:
     """A folder to fill, that takes the name at the end."""
     check_new(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    for left in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
-        with suppress(OSError), _held(left):  # nobody's: of a process that was killed
-            shutil.rmtree(left)
-    folder = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
-    folder.mkdir()
-    try:
-        with _held(folder):
+    with scratch_beside(out) as scratch:
+        folder = scratch / "index"
+        folder.mkdir()
+        try:
             yield folder
-            synced(folder)
-            with suppress(FileNotFoundError):
-                out.rmdir()
-            folder.rename(out)
-    except IndexFolderError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        if error.path.is_relative_to(folder):
-            raise IndexFolderError(out / error.path.relative_to(folder), error.message, error.next_step) from None
-        raise
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        except IndexFolderError as error:
+            if error.path.is_relative_to(folder):
+                raise IndexFolderError(out / error.path.relative_to(folder), error.message, error.next_step) from None
+            raise
+        synced(folder)
+        with suppress(FileNotFoundError):
+            out.rmdir()
+        folder.rename(out)
     synced(out.parent)
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Locked, so that others can tell it from one that was left. Raises BlockingIOError where another holds it."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _written(path: Path, errors: pa.Table | None) -> Path | None:

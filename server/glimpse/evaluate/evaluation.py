@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import Bundle, open_bundle
+from glimpse.backbone import Bundle, limit_libraries, open_bundle
 from glimpse.evaluate.across import Across, across, check_domains
 from glimpse.evaluate.cells import Cell
 from glimpse.evaluate.dataset import Dataset, usable
@@ -73,6 +73,7 @@ class Evaluation:
 def evaluate(plan: Plan, watch: Watch) -> Evaluation:
     """Runs it. Raises EvaluationError, BundleError, OSError."""
     start = time.perf_counter()
+    limit_libraries()
     columns, outside = plan.columns, plan.allow_outside
     dataset, read_notes = read_dataset(
         plan.data, columns, with_domains=plan.domains, without=plan.unknown, allow_outside=outside

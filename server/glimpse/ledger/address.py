@@ -1,5 +1,6 @@
 """Where a ledger is: its URL, and what to say where it cannot be opened. A password is in none of that."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,8 +76,16 @@ def told(url: URL) -> Iterator[None]:
     except DBAPIError as error:
         # libpq's further lines ask whether it runs.
         why = str(error.orig).strip().partition("\n")[0].strip()
-        advice = _advice(why) if url.drivername == POSTGRESQL else "restore it, or give another with --data"
+        advice = _advice(why) if url.drivername == POSTGRESQL else _sqlite_advice(url)
         raise LedgerError(f"the ledger {shown(url)} cannot be opened ({why}){advice and '; '}{advice}") from error
+
+
+def _sqlite_advice(url: URL) -> str:
+    file = Path(url.database or "")
+    for path, what in ((file.parent, "folder"), (file, "file")):
+        if path.exists() and not os.access(path, os.W_OK):  # also for root, where the disk is read-only
+            return f"its {what} cannot be written, and a ledger keeps its log there; give another with --data"
+    return "restore it, or give another with --data"
 
 
 def _advice(why: str) -> str:

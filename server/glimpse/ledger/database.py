@@ -1,10 +1,14 @@
 """Opening the database: what makes it durable, and migrations. SQLite in a file, or PostgreSQL."""
 
+import json
 import logging
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from alembic import command
 from alembic.config import Config
@@ -15,14 +19,19 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from glimpse.ledger.address import POSTGRESQL, told
-from glimpse.ledger.errors import LedgerError, LedgerUnavailable, UnstorableText
+from glimpse.ledger.database_file import WATCH, FileWatch, check_file, check_single_name, file_of
+from glimpse.ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable, UnstorableText
 from glimpse.ledger.private import make_database
 
 logger = logging.getLogger(__name__)
 #: The execution option of a connection whose transaction is going to write.
 WRITING: Final = "glimpse_writing"
+#: The execution option of a connection that follows the ledger: it is refused where the ledger's file is another.
+FOLLOWING: Final = "glimpse_following"
 # Held by whoever makes or fills a database, so that no other begins: an advisory lock's number, ours alone.
 _MAKING = 0x676C696D707365
+# How Python's driver of SQLite says, without a code, that a text is not UTF-8.
+_NOT_UTF8 = "Could not decode to UTF-8"
 # Of PostgreSQL: the transaction was idle for too long; a server that only reads took the other's place.
 _NOT_NOW = ("25P03", "25006")
 # Of PostgreSQL: a character that its encoding or its JSON cannot hold. psycopg refuses NUL itself, without a state.
@@ -31,11 +40,30 @@ _UNSTORABLE = ("22021", "22P05", "22P02", None)
 
 def open_engine(url: URL) -> Engine:
     """An engine on a database that is migrated to this version's schema. Raises LedgerError."""
-    if (file := _sqlite_file(url)) and not (folder := file.parent).is_dir():
-        raise LedgerError(f"there is no folder {folder}; make it, or name another file with --ledger")
+    check_folder(url)
     with told(url):
         migrate(url)
-        return _engine(url, foreign_keys=True)
+        engine = _engine(url, foreign_keys=True)
+        if file := file_of(url):
+            watch_file(engine, file)
+        return engine
+
+
+def check_folder(url: URL) -> None:
+    """Raises LedgerError where the folder of a SQLite ledger is not there."""
+    if (file := _sqlite_file(url)) and not (folder := file.parent).is_dir():
+        raise LedgerError(f"there is no folder {folder}; make it, or name another file with --ledger")
+
+
+def watch_file(engine: Engine, file: Path) -> None:
+    """Has a SQLite ledger's file compared with its name, at every write and at every new connection."""
+    watch = FileWatch(file)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1 FROM alembic_version").all()  # with which the log is open
+        watch.arm()
+    # Before the other listeners, whose statements would join the old file's log to a new file.
+    event.listen(engine, "connect", watch.check_new, insert=True)
+    engine.update_execution_options(**{WATCH: watch})
 
 
 def open_reader(url: URL) -> Engine:
@@ -45,10 +73,22 @@ def open_reader(url: URL) -> Engine:
         return create_engine(url, connect_args=CONNECT, execution_options=options, hide_parameters=True)
     if not Path(url.database or "").is_file():
         raise LedgerError(f"there is no ledger {url.database}; name one with --data or --ledger")
-    engine = create_engine(url, hide_parameters=True)
+    check_single_name(url)
+    if file := immutable(url):
+        # SQLite would make a log beside the file even to read it. Nobody else writes there either, or there were one.
+        url = url.set(database=f"file:{quote(str(file.resolve()))}", query={"immutable": "1", "uri": "true"})
+    engine = create_engine(url, hide_parameters=True, json_deserializer=read_json)
     event.listen(engine, "connect", _make_reading_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def immutable(url: URL) -> Path | None:
+    """The file of a SQLite ledger that is on a read-only disk, closed by whoever wrote it; else None."""
+    file = file_of(url)
+    if file is None or os.access(file.parent, os.W_OK) or Path(f"{file.resolve()}-wal").exists():
+        return None
+    return file
 
 
 def _sqlite_file(url: URL) -> Path | None:
@@ -63,7 +103,7 @@ def _engine(url: URL, *, foreign_keys: bool) -> Engine:
         return engine
     if file := _sqlite_file(url):
         make_database(file)
-    engine = create_engine(url, hide_parameters=True)
+    engine = create_engine(url, hide_parameters=True, json_deserializer=read_json)
     event.listen(engine, "connect", _make_durable_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     if foreign_keys:
@@ -110,7 +150,10 @@ def _make_reading_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its place at once: one that read before another wrote would be refused.
-    writing = connection.get_execution_options().get(WRITING)
+    options = connection.get_execution_options()
+    writing = options.get(WRITING)
+    if writing or options.get(FOLLOWING):
+        check_file(connection)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
@@ -132,12 +175,34 @@ def available() -> Iterator[None]:
             raise
         raise UnstorableText("a text holds a character that the ledger's database cannot store") from error
     except DBAPIError as error:
+        if _is_damage(error.orig):
+            raise _damaged(str(error.orig)) from error
         name = type(error.orig).__mro__
         gone = any(one.__name__ in ("OperationalError", "InterfaceError") for one in name)
         if gone or error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _NOT_NOW:
             why = str(error.orig).strip().partition("\n")[0]
             raise LedgerUnavailable(f"the ledger cannot be had ({why}); try again later") from error
         raise
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary one
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or _NOT_UTF8 in str(error)
+
+
+def _damaged(reason: str) -> LedgerDamaged:
+    return LedgerDamaged(
+        f"the ledger is damaged ({reason}); `glimpse ledger verify` says where, `glimpse ledger restore` brings a "
+        "backup back"
+    )
+
+
+def read_json(content: str) -> Any:
+    """A stored value. Raises LedgerDamaged where it is no JSON."""
+    try:
+        return json.loads(content)
+    except (ValueError, TypeError) as error:
+        raise _damaged(f"a value is not JSON: {error}") from error
 
 
 def migrate(url: URL, revision: str = "head") -> None:
@@ -158,6 +223,8 @@ def migrate(url: URL, revision: str = "head") -> None:
             config.attributes["connection"] = connection
             context = MigrationContext.configure(connection)
             before = context.get_current_heads()
+            if None in before:
+                raise _damaged("its schema's version is missing")
             check_not_later("".join(before))
             command.upgrade(config, revision)
             # Which reads everything there is.

@@ -6,6 +6,9 @@ LedgerError
 ├── RequestIdReused     a request id seen before with other content
 ├── UnstorableText      a text that the database cannot hold
 ├── LedgerUnavailable   the database cannot be had at the moment
+│   └── LedgerReplaced  the file of the database is not the one that is open
+├── LedgerDamaged       the database holds what was never written to it
+├── LedgerInUse         another process holds the ledger's file
 └── DataFolderInUse     another process holds the data folder
 """
 
@@ -32,6 +35,18 @@ class UnstorableText(LedgerError):
 
 class LedgerUnavailable(LedgerError):
     """The database is gone, full or busy. Whether a write that met this was committed is not known."""
+
+
+class LedgerReplaced(LedgerUnavailable):
+    """The ledger's file was moved, replaced or removed while it is open."""
+
+
+class LedgerDamaged(LedgerError):
+    """The database, or a value in it, cannot be read: its file was changed by something else than a ledger."""
+
+
+class LedgerInUse(LedgerError):
+    """Another process has the ledger's file open, and it takes only one."""
 
 
 class DataFolderInUse(LedgerError):

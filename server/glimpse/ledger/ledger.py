@@ -10,7 +10,8 @@ from glimpse.ledger import attachments, keys, schema
 from glimpse.ledger.address import parse_url, told
 from glimpse.ledger.changes import read_delta, read_digest
 from glimpse.ledger.claim import Claim
-from glimpse.ledger.database import WRITING, available, open_engine
+from glimpse.ledger.database import FOLLOWING, WRITING, available, check_folder, open_engine
+from glimpse.ledger.database_file import LedgerLock, check_single_name
 from glimpse.ledger.enrollment import forget_answers, stored_answer
 from glimpse.ledger.errors import NotFound
 from glimpse.ledger.keys import KeyRecord
@@ -37,15 +38,30 @@ _READ_AHEAD = 1_000
 class Ledger:
     """One database. Reads see what was committed when they begin; all raise LedgerUnavailable. Thread-safe."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, lock: LedgerLock | None = None) -> None:
+        self._engine, self._lock = engine, lock
         self.shared: Final = engine.dialect.name == "postgresql"
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """Opens, and on first use makes, the ledger of a URL; migrates an older one. Raises LedgerError."""
+    def open(cls, url: str, *, alone: bool = False) -> Self:
+        """Opens, and on first use makes, the ledger of a URL; migrates an older one. Raises LedgerError.
+
+        Args:
+            url: of SQLite or PostgreSQL.
+            alone: hold a SQLite ledger's file, as a server does, until `close`; raises LedgerInUse where another
+                process holds it, by whatever name. PostgreSQL takes any number of servers.
+        """
         parsed = parse_url(url)
-        ledger = cls(open_engine(parsed))
+        check_folder(parsed)
+        if not alone:
+            check_single_name(parsed)
+        lock = LedgerLock.take(parsed) if alone else None
+        try:
+            ledger = cls(open_engine(parsed), lock)
+        except BaseException:
+            if lock:
+                lock.release()
+            raise
         try:
             with told(parsed), ledger._writing() as connection:
                 forget_answers(connection)
@@ -57,6 +73,9 @@ class Ledger:
     def close(self) -> None:
         """Closes the database's connections."""
         self._engine.dispose()
+        if self._lock:
+            self._lock.release()
+            self._lock = None
 
     def __enter__(self) -> Self:
         return self
@@ -74,8 +93,8 @@ class Ledger:
         return self._engine.url.render_as_string(hide_password=False)
 
     def head(self) -> Head:
-        """Where it stands."""
-        with self._reading(once=True) as connection:
+        """Where it stands. Raises LedgerReplaced."""
+        with self._reading(once=True, follow=True) as connection:
             return read_head(connection)
 
     def changes(self, after: int = 0) -> Iterator[Change]:
@@ -86,8 +105,11 @@ class Ledger:
             yield from map(change_record, rows)
 
     def since(self, revision: int, collection_id: str | None = None) -> Delta:
-        """What came after a revision, of all or of one collection: some hundreds of changes at most; none: nothing."""
-        with self._reading() as connection:
+        """What came after a revision, of all or of one collection: some hundreds of changes at most; none: nothing.
+
+        Raises LedgerReplaced.
+        """
+        with self._reading(follow=True) as connection:
             return read_delta(connection, revision, collection_id)
 
     def digest(self, revision: int) -> str:
@@ -202,9 +224,16 @@ class Ledger:
             yield connection
 
     @contextmanager
-    def _reading(self, *, once: bool = False) -> Iterator[Connection]:
-        """A transaction whose reads are all of the same moment; `once`: for one read, which needs none."""
+    def _reading(self, *, once: bool = False, follow: bool = False) -> Iterator[Connection]:
+        """A transaction whose reads are all of the same moment.
+
+        Args:
+            once: for one read, which needs none.
+            follow: only of the file that has the ledger's name now. Other reads go on where that is another.
+        """
         with available(), self._engine.connect() as connection:
+            if follow:
+                connection.execution_options(**{FOLLOWING: True})
             if self.shared:
                 connection.execution_options(isolation_level="AUTOCOMMIT" if once else "REPEATABLE READ")
             yield connection
@@ -224,6 +253,6 @@ class _Moment(Ledger):
             yield connection
 
     @contextmanager
-    def _reading(self, *, once: bool = False) -> Iterator[Connection]:
+    def _reading(self, *, once: bool = False, follow: bool = False) -> Iterator[Connection]:
         with available():
             yield self._connection

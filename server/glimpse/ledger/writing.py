@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from glimpse.ledger import schema
 from glimpse.ledger.chain import link
 from glimpse.ledger.database import WRITING, available
+from glimpse.ledger.database_file import check_file
 from glimpse.ledger.errors import NotFound
 from glimpse.ledger.records import Change, Head
 
@@ -49,6 +50,7 @@ class Writing:
                     if self.head != self._before:
                         self._store()
                     self._transaction.commit()
+                    check_file(self.connection)  # what went into a file without a name is not acknowledged
             finally:
                 self.connection.close()  # which rolls back what was not committed
             if isinstance(error, DBAPIError | UnicodeEncodeError):

@@ -17,6 +17,7 @@ from glimpse.backbone import (
     ImageLimits,
     Manifest,
     Tokenizer,
+    cores,
     decode_image,
     open_bundle,
 )
@@ -49,7 +50,7 @@ class LoadedBackbone:
         self.prompts = PromptCache()
         self.encoder = Encoder(
             bundle,
-            threads=settings.encode_threads,
+            threads=settings.encode_threads or cores(),
             providers=settings.providers,
             max_batch=settings.max_batch or GPU_BATCH,
             shared=shared,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Self, TypeVar
 
-from glimpse.ledger import CollectionRecord, Head, Ledger
+from glimpse.ledger import CollectionRecord, Head, Ledger, LedgerUnavailable
 from glimpse.server.caller import current
 from glimpse.server.commits import Commits
 from glimpse.server.errors import Code, RequestError, not_found
@@ -19,7 +19,7 @@ from glimpse.server.loading import Loader
 from glimpse.server.names import suggested_id
 from glimpse.server.plans import Apply, EnrollmentPlan, Outcome, Plan
 from glimpse.server.snapshots import Snapshots
-from glimpse.server.tracking import Tracker
+from glimpse.server.tracking import UNREADABLE, Tracker, log_unreadable
 from glimpse.server.view import CollectionView
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Catalog:
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="ledger-read")
         # First: what is read after it may be of later changes, which then change nothing any more.
         head = ledger.head()
-        self._views = {record.id: self.loader.begin(record, head, snapshots) for record in ledger.collections()}
+        self._views = {record.id: self._begin(record, head, snapshots) for record in ledger.collections()}
         for view in self._views.values():
             view.watch(changed)
         self.tracker: Final = Tracker(self._views, head, self.read, self.loader, changed)
@@ -52,13 +52,25 @@ class Catalog:
 
     @classmethod
     def open(cls, url: str, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]) -> Self:
-        """Opens a ledger and builds its views. Raises LedgerError."""
-        ledger = Ledger.open(url)
+        """Opens a ledger, holds it as its one server if it is SQLite, and builds its views. Raises LedgerError."""
+        ledger = Ledger.open(url, alone=True)
         try:
             return cls(ledger, indexes, snapshots, changed)
         except BaseException:
             ledger.close()
             raise
+
+    def _begin(self, record: CollectionRecord, head: Head, snapshots: Snapshots) -> CollectionView:
+        """A collection's view. Where its rows are damaged, the view says so, and the others are served."""
+        try:
+            return self.loader.begin(record, head, snapshots)
+        except LedgerUnavailable:
+            raise
+        except Exception as error:
+            log_unreadable(record.id, error)
+            view = CollectionView(record)
+            view.problem = UNREADABLE
+            return view
 
     def __iter__(self) -> Iterator[CollectionView]:
         return (self._views[name] for name in sorted(self._views))

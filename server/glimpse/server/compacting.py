@@ -24,6 +24,8 @@ from glimpse.server.view import CollectionView
 
 logger = logging.getLogger(__name__)
 _READ_AHEAD = 1_000
+# Ends the name of an index that nobody needs and that is being removed.
+_OLD = ".old.tmp"
 _NAMES = {int(number): name for name, number in MODALITIES.items()}
 
 
@@ -105,8 +107,14 @@ def _writing(rooms: Rooms, view: CollectionView, fold: _Fold, path: Path) -> Cal
     )
     factory = manifest.index.factory if manifest.index.chosen == GIVEN else None
     tables = _tables(view.record.id, fold, header, read)
-    # One thread: those who ask meanwhile come first.
-    return lambda: write_index(path, tables, header, factory=factory, threads=1)
+
+    def write() -> Manifest:
+        for left in path.parent.glob(f".*{_OLD}"):  # a server that was killed had no time to remove it
+            shutil.rmtree(left, ignore_errors=True)
+        # One thread: those who ask meanwhile come first.
+        return write_index(path, tables, header, factory=factory, threads=1)
+
+    return write
 
 
 async def stop_compactions(rooms: Rooms) -> None:
@@ -151,7 +159,7 @@ def _unneeded(rooms: Rooms, below: Attachment) -> Iterator[Path]:
     if below.record.made and below.record.index_id not in used:
         path = rooms.indexes.path(below.record.index_id, "collection")
         with suppress(OSError):
-            yield path.rename(path.with_name(f".{path.name}.old.tmp"))
+            yield path.rename(path.with_name(f".{path.name}{_OLD}"))
 
 
 def _tables(

@@ -13,13 +13,12 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import grpc
 
+from glimpse.backbone import scratch_folder
 from glimpse.server.admission import Promises
 from glimpse.server.caller import current
 from glimpse.server.errors import exhausted
@@ -87,14 +86,14 @@ class Door:
     @asynccontextmanager
     async def watched(self, server: grpc.aio.Server) -> AsyncIterator[None]:
         """Probes the queue of a server, from before it starts."""
-        try:
-            folder = TemporaryDirectory(prefix="glimpse-")
-        except OSError as error:
-            logger.warning("no folder for temporary files, so calls in gRPC's own queue are not seen: %s", error)
-            yield
-            return
-        with folder as name:
-            address = f"unix:{Path(name) / 'door'}"
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(scratch_folder())
+            except OSError as error:
+                logger.warning("no folder for temporary files, so calls in gRPC's own queue are not seen: %s", error)
+                yield
+                return
+            address = f"unix:{folder / 'door'}"
             server.add_insecure_port(address)
             handler = grpc.unary_unary_rpc_method_handler(_nothing)
             service, method = PROBE[1:].split("/")

@@ -16,7 +16,15 @@ from grpc_status import rpc_status
 
 from glimpse.backbone import InputError
 from glimpse.index import IndexFolderError
-from glimpse.ledger import AlreadyExists, LedgerError, LedgerUnavailable, NotFound, RequestIdReused, UnstorableText
+from glimpse.ledger import (
+    AlreadyExists,
+    LedgerError,
+    LedgerReplaced,
+    LedgerUnavailable,
+    NotFound,
+    RequestIdReused,
+    UnstorableText,
+)
 from glimpse.server.observing.call import REQUEST_ID, current
 from glimpse.v1 import types_pb2
 
@@ -93,6 +101,14 @@ def as_request_error(error: Exception) -> RequestError | None:
         return error
     if isinstance(error, InputError):
         return invalid(error.reason, str(error))
+    if isinstance(error, LedgerReplaced):  # following the ledger logs where its file is, and what to do
+        return RequestError(
+            Code.UNAVAILABLE,
+            "LEDGER_REPLACED",
+            "the ledger's file was moved or replaced while the server has it open: reads are answered, nothing is "
+            "written; the server's operator has to move the file back or restart the server, whose log names the file",
+            retry_delay=_LEDGER_BACK_SECONDS,
+        )
     if isinstance(error, LedgerUnavailable):
         logger.warning("%s", error)  # what a database says of itself is for its operator
         message = "the ledger cannot be had at the moment; send the call again"

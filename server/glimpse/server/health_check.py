@@ -70,7 +70,9 @@ def _channel(address: str) -> grpc.Channel:
     if not file:
         return grpc.insecure_channel(address, _NO_PROXY)
     chain = Path(file).read_bytes()
-    if _variable("TLS_CLIENT_CA") and key_file:
+    if _variable("TLS_CLIENT_CA"):
+        if not key_file:
+            raise ValueError("GLIMPSE_TLS_CLIENT_CA needs GLIMPSE_TLS_KEY as well")
         credentials = grpc.ssl_channel_credentials(chain, Path(key_file).read_bytes(), chain)
     else:
         credentials = grpc.ssl_channel_credentials(chain)

@@ -8,6 +8,7 @@ from functools import partial
 import faiss
 from threadpoolctl import threadpool_limits
 
+from glimpse.backbone import cores
 from glimpse.fewshot import PINNABLE
 from glimpse.ledger import FolderLock
 from glimpse.server.backbones import Backbones
@@ -38,7 +39,7 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
         faiss.omp_set_num_threads(1)
         stack.enter_context(threadpool_limits(1, user_api="blas"))
-        decoders = stack.enter_context(FairPool(settings.decode_threads, "decode"))
+        decoders = stack.enter_context(FairPool(settings.decode_threads or cores(), "decode"))
         # OpenMP keeps its thread count for each thread that asks: this one has to be told too.
         searchers = stack.enter_context(Searchers(settings, partial(faiss.omp_set_num_threads, 1)))
         backbones = Backbones.load(settings, decoders)

@@ -17,7 +17,6 @@ from pydantic_settings import (
 
 from glimpse.ledger import sqlite_url
 
-_CORES = os.cpu_count() or 1
 MIB = 1 << 20
 _PREFIX = "GLIMPSE_"
 # Settings that may hold a password.
@@ -41,7 +40,9 @@ def _names(value: Any) -> Any:
 class Settings(BaseSettings):
     """The server's settings. Sizes in bytes, times in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     listen: str = Field("127.0.0.1:50051", description="address to listen on; port 0 picks a free one")
     data: Path = Field(default_factory=_data_home, description="folder of the ledger and of what the server makes")
@@ -61,8 +62,8 @@ class Settings(BaseSettings):
         (), description="what backbones run on, best first; none: cuda where it is there, then cpu"
     )
     # ONNX Runtime gets every core; decoding fills the gaps between batches and yields to it (no spinning).
-    encode_threads: Annotated[int, Field(ge=1)] = _CORES
-    decode_threads: Annotated[int, Field(ge=1)] = _CORES
+    encode_threads: Annotated[int | None, Field(ge=1, description="none: every core this process may use")] = None
+    decode_threads: Annotated[int | None, Field(ge=1, description="likewise")] = None
 
     max_batch: Annotated[int | None, Field(ge=1, description="inputs in one run of a backbone")] = None
     queue_limit: Annotated[int, Field(ge=1, description="inputs waiting for a backbone")] = 1_024

@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
-from glimpse.ledger import Delta, Head, Ledger, LedgerError, listen
+from glimpse.ledger import Delta, Head, Ledger, LedgerDamaged, LedgerError, listen
 from glimpse.server.aside import aside
 from glimpse.server.contact import Contact
 from glimpse.server.errors import Code, RequestError
@@ -25,7 +25,8 @@ _POLL_SECONDS = 1.0
 # What is left of a deadline for telling the caller that a revision did not come; and the wait without a deadline.
 _REPLY_SECONDS = 0.05
 _MAX_WAIT_SECONDS = 30.0
-_UNREADABLE = RequestError(
+#: What is wrong with a collection whose rows cannot be read.
+UNREADABLE = RequestError(
     Code.INTERNAL, "COLLECTION_UNREADABLE", "the collection cannot be read from the ledger; the server's log says why"
 )
 
@@ -172,13 +173,18 @@ class Tracker:
         for collection_id in sorted(self._stale):
             try:
                 await self.rebuild(collection_id)
+            except LedgerDamaged as error:  # of this one alone; the others go on
+                self._lose(collection_id, error)
             except LedgerError:
                 raise
-            except Exception:  # of this one alone; the others go on
-                logger.exception("collection %s cannot be read from the ledger", collection_id)
-                if view := self._views.get(collection_id):
-                    view.problem = _UNREADABLE
+            except Exception as error:
+                self._lose(collection_id, error)
             self._stale.discard(collection_id)
+
+    def _lose(self, collection_id: str, error: Exception) -> None:
+        log_unreadable(collection_id, error)
+        if view := self._views.get(collection_id):
+            view.problem = UNREADABLE
 
     async def arrived(self, revision: int) -> None:
         """See plans.Views."""
@@ -224,6 +230,12 @@ class Tracker:
                 self.contact.lost(error)
             except Exception:
                 logger.exception("the ledger cannot be followed")
+
+
+def log_unreadable(collection_id: str, error: Exception) -> None:
+    """Says why a collection cannot be read; with a traceback where that is not known damage."""
+    trace = None if isinstance(error, LedgerDamaged) else error
+    logger.error("collection %s cannot be read from the ledger: %s", collection_id, error, exc_info=trace)
 
 
 def _after(head: Head, delta: Delta) -> Head:

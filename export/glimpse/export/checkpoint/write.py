@@ -1,12 +1,11 @@
 """From a loaded checkpoint to a bundle that is proven equal to it."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import onnx
 
-from glimpse.backbone import Bundle
+from glimpse.backbone import Bundle, limit_libraries, scratch_folder
 from glimpse.export.checkpoint.original import Original
 from glimpse.export.checkpoint.parity import compare
 from glimpse.export.checkpoint.trace import trace_image, trace_text
@@ -30,9 +29,10 @@ def export_checkpoint(
         ExportError: a tower that cannot be exported, or a bundle that differs; the message says in which part.
         BundleError: where `out` holds something already.
     """
+    limit_libraries()  # torch's too, which is loaded now
     parts = {"image": original.image, "text": original.text}
-    with tempfile.TemporaryDirectory() as scratch:
-        contents, dimension = _graphs(original, Path(scratch), tell)
+    with scratch_folder() as scratch:
+        contents, dimension = _graphs(original, scratch, tell)
         fields: dict[str, Any] = {**original.fields, "name": name, "description": description, "license": license}
         fields |= {kind: part.rule for kind, part in parts.items() if part}
         fields |= {"modalities": tuple(kind for kind, part in parts.items() if part), "dimension": dimension}

@@ -1,7 +1,6 @@
 """From trained towers to the bundle: graphs, parity with torch, tokenizer, thresholds, manifest."""
 
 import platform
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from glimpse.backbone import Bundle, Encoder, write_bundle
+from glimpse.backbone import Bundle, Encoder, scratch_folder, write_bundle
 from glimpse.export.mini.data import make_tokenizer
 from glimpse.export.mini.evaluate import thresholds
 from glimpse.export.mini.model import Mini
@@ -28,8 +27,7 @@ def write(model: Mini, out: Path, *, seed: int, steps: int) -> Bundle:
     ids = torch.randint(1, model.shape.vocabulary, (4, 7))
     mask = torch.ones_like(ids)
     mask[2, 4:] = 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         _export(model.image, (images,), _IMAGE_AXES, folder / "image.onnx")
         _export(model.text, (ids, mask), _TEXT_AXES, folder / "text.onnx")
         make_tokenizer().save(str(folder / "tokenizer.json"))

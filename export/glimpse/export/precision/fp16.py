@@ -1,12 +1,12 @@
 """A graph in half precision for CUDA; what sums and divides stays in single precision."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from onnx import ModelProto
 
+from glimpse.backbone import scratch_folder
 from glimpse.export.errors import ExportError
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.precision.graph import Layer, expose, find_layers, prepare, save
@@ -27,8 +27,7 @@ _LARGE = 32_752
 def lower_fp16(graph: Path, out: Path, inputs: Sequence[Inputs], tell: Callable[[str], None]) -> Lowered:
     """Writes the graph in fp16, its inputs and its output as they were. Raises ExportError."""
     reference = Reference(graph, inputs)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         model, imitation = prepare(graph, folder), folder / "imitation.onnx"
 
         def run(kept: Sequence[str]) -> float:

@@ -1,6 +1,5 @@
 """A graph in eight bits, with as many layers as its accuracy bears."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 from onnx import ModelProto
 from onnxruntime.quantization.calibrate import TensorsData
 
+from glimpse.backbone import scratch_folder
 from glimpse.export.errors import ExportError
 from glimpse.export.onnx_model import Inputs
 from glimpse.export.precision.graph import Layer, find_layers, prepare, save
@@ -31,8 +31,7 @@ ROWS = 4
 def lower_int8(graph: Path, out: Path, inputs: Sequence[Inputs], tell: Callable[[str], None]) -> Lowered:
     """Writes the graph in int8. Raises ExportError."""
     reference = Reference(graph, inputs)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         model = prepare(graph, folder)
         layers = _worthwhile(find_layers(model, folder, inputs[0]))
         trial = _Trial(model, layers, reference, folder, out, tell)

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import sqlite3
-import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from glimpse.ledger import schema
 from glimpse.ledger.database import current_schema, migrate
 from glimpse.ledger.errors import LedgerError
 from glimpse.ledger.records import Head
+from glimpse.ledger.scratch import scratch_beside
 from glimpse.ledger.upkeep.filling import filling, put
 from glimpse.ledger.upkeep.reading import Progress, columns_there, count, reading, rows, schema_of
 from glimpse.ledger.upkeep.verify import verify
@@ -51,19 +51,17 @@ def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) ->
     """
     if file.exists() and not force:
         raise LedgerError(f"{file} is there already; name another file, or say --force")
-    aside = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with reading(url) as source:
-            _copy_out(source, aside, progress)
-        _sync(aside)
-        copied = _checked(aside, file, progress)
-        os.replace(aside, file)
-        _sync(file.parent)
+        with scratch_beside(file) as folder:
+            aside = folder / "ledger.sqlite"
+            with reading(url) as source:
+                _copy_out(source, aside, progress)
+            _sync(aside)
+            copied = _checked(aside, file, progress)
+            os.replace(aside, file)
+            _sync(file.parent)
     except OSError as error:
         raise LedgerError(f"{file} cannot be written: {error.strerror}") from error
-    finally:
-        for rest in ("", "-wal", "-shm", "-journal"):
-            aside.with_name(aside.name + rest).unlink(missing_ok=True)
     return copied
 
 

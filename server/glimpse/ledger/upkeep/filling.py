@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from glimpse.ledger import schema
 from glimpse.ledger.address import parse_url
 from glimpse.ledger.database import WRITING, hold, open_engine
+from glimpse.ledger.database_file import LedgerLock, file_of
 from glimpse.ledger.errors import LedgerError
 from glimpse.ledger.private import make_folder
 from glimpse.ledger.upkeep.faults import Faults
@@ -28,10 +29,28 @@ def filling(url: str, progress: Progress) -> Iterator[Connection]:
     At its end the ledger is verified, and then committed. Raises LedgerError; then nothing has come into it.
     """
     parsed = parse_url(url)
-    if parsed.drivername == "sqlite":
-        make_folder(Path(parsed.database or "").parent)
-        _check_alone_sqlite(parsed)
-    engine = open_engine(parsed)
+    with _alone(parsed), _filling(parsed, progress) as connection:
+        yield connection
+
+
+@contextmanager
+def _alone(url: URL) -> Iterator[None]:
+    """Keeps servers from a SQLite ledger; connections to PostgreSQL are counted in the transaction."""
+    if file := file_of(url):
+        make_folder(file.parent)
+    lock = LedgerLock.take(url)
+    try:
+        if file:
+            _check_alone_sqlite(file)
+        yield
+    finally:
+        if lock:
+            lock.release()
+
+
+@contextmanager
+def _filling(url: URL, progress: Progress) -> Iterator[Connection]:
+    engine = open_engine(url)
     try:
         with engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
             if engine.dialect.name == "postgresql":
@@ -56,11 +75,8 @@ def put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> Non
         connection.execute(insert(table), rows)
 
 
-def _check_alone_sqlite(url: URL) -> None:
+def _check_alone_sqlite(file: Path) -> None:
     """Raises LedgerError where another process has the file open."""
-    file = Path(url.database or "")
-    if not file.is_file():
-        return
     connection = sqlite3.connect(file, timeout=0)
     try:
         # Nobody may leave this mode, in which servers put it, while another has read in it.

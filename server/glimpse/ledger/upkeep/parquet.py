@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from glimpse.ledger.database import current_schema
 from glimpse.ledger.errors import LedgerError
 from glimpse.ledger.private import make_folder, opener
 from glimpse.ledger.records import Head
+from glimpse.ledger.scratch import scratch_beside
 from glimpse.ledger.upkeep.columns import arrow_schema, from_arrow, to_arrow
 from glimpse.ledger.upkeep.filling import filling, put
 from glimpse.ledger.upkeep.reading import BATCH, Progress, check_current, count, reading, rows
@@ -51,21 +50,20 @@ def export(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise LedgerError(f"{folder} is there already, and not an empty folder; name another")
-    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     try:
-        make_folder(aside)
-        with reading(url) as source:
-            check_current(source)
-            exported = _write(source, aside, progress, collections, keys)
-        if folder.exists():
-            aside.chmod(folder.stat().st_mode)
-        os.replace(aside, folder)
+        with scratch_beside(folder) as scratch:
+            aside = scratch / "export"
+            make_folder(aside)
+            with reading(url) as source:
+                check_current(source)
+                exported = _write(source, aside, progress, collections, keys)
+            if folder.exists():
+                aside.chmod(folder.stat().st_mode)
+            os.replace(aside, folder)
     except OSError as error:
         raise LedgerError(f"{folder} cannot be written: {error.strerror}") from error
     except pa.ArrowInvalid as error:
         raise LedgerError(f"the ledger is not whole ({error}); see `glimpse ledger verify`") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return exported
 
 

@@ -11,10 +11,12 @@ from sqlalchemy.exc import DBAPIError
 from glimpse.ledger import schema
 from glimpse.ledger.address import parse_url, told
 from glimpse.ledger.database import check_not_later, current_schema, open_reader
-from glimpse.ledger.errors import LedgerError
+from glimpse.ledger.errors import LedgerDamaged, LedgerError
 
 #: Begins something that takes a while: its title and how many there are; yields what is told of how many more are done.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+#: What reading damaged rows can raise beside the database's own errors: a number in a text's place, say.
+ODD_VALUE: Final = (ArithmeticError, LookupError, TypeError, ValueError)
 #: Rows at a time: some megabytes of vectors.
 BATCH: Final = 1_000
 
@@ -35,6 +37,10 @@ def reading(url: str) -> Iterator[Connection]:
     except DBAPIError as error:
         why = str(error.orig).strip().partition("\n")[0]
         raise LedgerError(f"the ledger cannot be read ({why}); `glimpse ledger verify` says more") from error
+    except ODD_VALUE as error:
+        raise LedgerDamaged(
+            f"the ledger holds a value that nothing wrote ({error}); `glimpse ledger verify` says more"
+        ) from error
     finally:
         engine.dispose()
 

@@ -10,10 +10,11 @@ from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger import schema
 from glimpse.ledger.chain import FIRST, link
+from glimpse.ledger.errors import LedgerDamaged
 from glimpse.ledger.records import Change, Head
 from glimpse.ledger.upkeep.compare import Comparison
 from glimpse.ledger.upkeep.faults import Faults
-from glimpse.ledger.upkeep.reading import BATCH, Progress, check_current, count, reading
+from glimpse.ledger.upkeep.reading import BATCH, ODD_VALUE, Progress, check_current, count, reading
 from glimpse.ledger.upkeep.replay import Replay
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -40,6 +41,8 @@ def verify_state(connection: Connection, faults: Faults, progress: Progress) -> 
         _check_digests(connection, faults)
     except DBAPIError as error:
         faults.add("database", f"the database cannot be read: {str(error.orig).strip()}")
+    except (LedgerDamaged, *ODD_VALUE) as error:
+        faults.add("database", f"a value cannot be read: {error}")
 
 
 def _check_file(connection: Connection, faults: Faults, progress: Progress) -> None:

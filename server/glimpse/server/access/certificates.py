@@ -33,8 +33,11 @@ class Certificates:
         """For gRPC, which asks before each handshake, in its threads: what changed; None: nothing, or to no good."""
         with self._lock:
             try:
-                state = self._state()
-                if state == self._seen:
+                try:
+                    state = self._state()
+                except SettingsError as error:
+                    state = [str(error)]
+                if state == self._seen:  # so that each change is logged once, not at every stranger's handshake
                     return None
                 self._seen = state
                 changed = self._read()

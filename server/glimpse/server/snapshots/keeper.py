@@ -91,15 +91,14 @@ class Snapshots:
         return None
 
     def start(self, views: Iterable[CollectionView], reached: Callable[[], Awaitable[Head]]) -> None:
-        """Writes snapshots from now on.
+        """Writes snapshots from now on, and removes what a killed server left half written.
 
         Args:
             views: those that there are, whenever it is asked.
             reached: where the ledger stands, once they have reached that.
         """
         self._views, self._reached = views, reached
-        if self._seconds:
-            self._task = asyncio.create_task(self._keep())
+        self._task = asyncio.create_task(self._keep() if self._seconds else self._tidy())
 
     async def finish(self, ends: float) -> None:
         """Writes what has changed, as far as there is time until `ends` (time.monotonic())."""

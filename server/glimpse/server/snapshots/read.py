@@ -1,6 +1,5 @@
 """From a snapshot to a view."""
 
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from glimpse.backbone import cores
 from glimpse.fewshot.vectors import Array
 from glimpse.index import Mask
 from glimpse.ledger import CollectionRecord, LabelRecord
@@ -78,7 +78,7 @@ def _columns(folder: Path, manifest: Manifest, labels: Mapping[str, LabelRecord]
 
 def _vectors(folder: Path, manifest: Manifest) -> Iterator[Array]:
     """Part after part, each once it is what its digest says."""
-    with ThreadPoolExecutor(min(_AHEAD, os.cpu_count() or 1), "snapshot") as pool:
+    with ThreadPoolExecutor(min(_AHEAD, cores()), "snapshot") as pool:
         coming = deque[Future[Array]]()
         for part in manifest.parts:
             coming.append(pool.submit(read_array, folder / part.file, part.sha256))
