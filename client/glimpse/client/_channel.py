@@ -14,7 +14,7 @@ from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
-MAX_MESSAGE_BYTES = 16 << 20
+MAX_MESSAGE_BYTES = 32 << 20
 _STATUS = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 
 

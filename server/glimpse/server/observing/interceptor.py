@@ -73,13 +73,17 @@ def _watched(handler: Any, watch: Callable[[Context], Watch]) -> Any:
                     yield response
 
         return make(answers, handler.request_deserializer, handler.response_serializer)
-    one = handler.stream_unary if handler.request_streaming else handler.unary_unary
+    receives = handler.request_streaming  # see glimpse.server.parsing: then it notes its message and answer itself
+    one = handler.stream_unary if receives else handler.unary_unary
 
     async def answer(request: Any, context: Context) -> Any:
         with watch(context) as watching:
-            watching.request = request
-            watching.response = response = await one(request, context)
-            watching.count_refusals(response)
+            if not receives:
+                watching.call.request = request
+            response = await one(request, context)
+            if not receives:
+                watching.call.response = response
+            watching.count_refusals(watching.call.response)
         return response
 
     return make(answer, handler.request_deserializer, handler.response_serializer)
