@@ -196,9 +196,9 @@ def test_an_oversized_message_is_refused(stubs: Stubs) -> None:
         return emb.EmbedRequest(backbone="backbones/tiny", inputs=[Input(image=b"x" * (megabytes << 20))])
 
     with refused(Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE") as refusal:
-        stubs.embedding.Embed(request(17))
+        stubs.embedding.Embed(request(32))
     assert refusal.retry_delay is None
-    with pytest.raises(grpc.RpcError) as caught:  # past twice the limit gRPC itself refuses
+    with pytest.raises(grpc.RpcError) as caught:  # more than a MiB past the limit gRPC itself refuses
         stubs.embedding.Embed(request(40))
     assert caught.value.code() is Code.RESOURCE_EXHAUSTED
 

@@ -12,7 +12,7 @@ from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
-MAX_MESSAGE_BYTES = 16 << 20
+MAX_MESSAGE_BYTES = 32 << 20
 #: Keeps gRPC from proxies that the environment names: by the server's name, and by the addresses it resolves to, which
 #: the first option does not cover.
 NO_PROXY: tuple[tuple[str, int | str], ...] = (

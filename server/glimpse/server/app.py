@@ -1,8 +1,6 @@
 """The server, from top to bottom: load, serve, warm up, wait for a signal, drain, close."""
 
 import asyncio
-import ctypes
-import gc
 import logging
 import os
 import signal
@@ -14,6 +12,7 @@ import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from glimpse.server import memory
 from glimpse.server.access.gate import Gate, open_gate
 from glimpse.server.access.listener import bind, credentials_of, warn_where_open
 from glimpse.server.census import tell_on_signal
@@ -32,16 +31,13 @@ from glimpse.server.reflection import REFLECTIONS, add_reflection
 from glimpse.server.rooms import open_rooms
 from glimpse.server.server_service import ServerService
 from glimpse.server.services import SERVICES, add_services
-from glimpse.server.settings import MIB, Settings
+from glimpse.server.settings import Settings
+from glimpse.server.transport import server_options
 
 logger = logging.getLogger(__name__)
 
-# At once, of one connection.
-_MOST_CALLS = 1_000
 # For streams to hear that the server stops; one that watches its health would stay for ever.
 _FAREWELL_SECONDS = 0.5
-# Of malloc.h.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def serve(settings: Settings) -> None:
@@ -50,7 +46,7 @@ def serve(settings: Settings) -> None:
     Raises BundleError, SettingsError, DataFolderInUse, or OSError where the address cannot be had.
     """
     logs.configure(settings)
-    _give_back_memory()
+    memory.tune()
     uvloop.run(_serve(settings))
 
 
@@ -68,17 +64,8 @@ async def _serve_rooms(
     # The first interceptor is the outermost: it sees what the others refuse.
     observer = Observer((*SERVICES, health.SERVICE_NAME, *REFLECTIONS), rooms.calls)
     server = grpc.aio.server(
-        # Innermost, so that what is not let in is not parsed.
-        interceptors=(observer, gate, Parsing()),
-        options=[
-            # Past this gRPC itself refuses, without a reason; up to it the services do, with one.
-            ("grpc.max_receive_message_length", 2 * settings.max_message_bytes),
-            ("grpc.max_send_message_length", -1),
-            # Of one connection; more wait in the client. Without it a connection can have any number.
-            ("grpc.max_concurrent_streams", _MOST_CALLS),
-            # A second server on the same port is a mistake, not a load balancer.
-            ("grpc.so_reuseport", 0),
-        ],
+        interceptors=(observer, gate, Parsing(rooms.inbound, rooms.duty)),
+        options=server_options(settings),
     )
     queue: Any = OneQueue(server)
     services = EmbeddingService(rooms), CollectionService(rooms), ClassificationService(rooms), ServerService(rooms)
@@ -98,7 +85,7 @@ async def _run(settings: Settings, rooms: Rooms, server: grpc.aio.Server, checke
     tell_on_signal(rooms)
     for backbone in rooms.backbones:
         await backbone.warm_up()
-    _settle_memory()
+    memory.settle()
     rooms.duty.ready = True
     rooms.snapshots.start(rooms.catalog, rooms.catalog.reached_head)
     await checked.set(health_pb2.HealthCheckResponse.SERVING)
@@ -110,24 +97,6 @@ async def _run(settings: Settings, rooms: Rooms, server: grpc.aio.Server, checke
     await rooms.duty.stop(settings.drain_seconds)
     await server.stop(_FAREWELL_SECONDS)
     await rooms.snapshots.finish(ends)
-
-
-def _give_back_memory() -> None:
-    # glibc learns from each great picture that is let go to take the next ones from its heaps, which then grow and are
-    # never whole again: 15 MiB a minute under everything at once (bench/soak.py). What is great stays apart instead.
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(_M_MMAP_THRESHOLD, MIB)
-        mallopt(_M_TRIM_THRESHOLD, 4 * MIB)
-
-
-def _settle_memory() -> None:
-    # What is loaded now stays for good: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
-    gc.enable()
-    # Loading takes more than it keeps (for a ViT-B/32 230 MiB more); glibc gives that back where it is told to.
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)
 
 
 def _signalled() -> asyncio.Event:

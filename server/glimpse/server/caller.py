@@ -28,6 +28,8 @@ class Caller:
     #: Of the rpc that is being answered.
     scope: Scope = Scope.READ
     peer: str = ""
+    #: Whether the gate let him in; not so who asks for health, and who is refused there.
+    admitted: bool = False
 
     @property
     def turn(self) -> str:

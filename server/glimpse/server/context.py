@@ -9,6 +9,7 @@ from glimpse.server.catalog import Catalog
 from glimpse.server.door import Door
 from glimpse.server.duty import Duty
 from glimpse.server.fitter import Fitter
+from glimpse.server.inbound import Inbound
 from glimpse.server.indexes import Indexes
 from glimpse.server.observing.answered import Answered
 from glimpse.server.observing.figures import CallFigures
@@ -31,6 +32,7 @@ class Rooms:
     indexes: Indexes
     duty: Duty
     door: Door
+    inbound: Inbound
     snapshots: Snapshots
     #: Held by whoever compacts.
     compacting: asyncio.Lock = field(default_factory=asyncio.Lock)

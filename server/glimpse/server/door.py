@@ -13,7 +13,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import grpc
@@ -37,7 +37,9 @@ _MODEST, _MODEST_SECONDS = 0.5, 1.0
 _GREEDY, _MOST_REFUSED = 1.5, 0.9
 # Between two probes.
 _PAUSE = 0.02
-# The probe's connection: without calls for long it would be closed, and its socket's file may be gone by then.
+# The probe's connection: without calls for long either side closes it, and its socket's file may be gone by then. So
+# its client never does, and a probe is sent where none was for so long.
+_QUIET_SECONDS = 600.0
 _STAYS = [("grpc.client_idle_timeout_ms", (1 << 31) - 1)]
 # A probe that is not back by then is lost, and says nothing; nor does the next one as long as it is away.
 _LOST_SECONDS = 10.0
@@ -95,7 +97,7 @@ class Door:
                 return
             address = f"unix:{folder / 'door'}"
             server.add_insecure_port(address)
-            handler = grpc.unary_unary_rpc_method_handler(_nothing)
+            handler = grpc.stream_unary_rpc_method_handler(_nothing)
             service, method = PROBE[1:].split("/")
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
             async with grpc.aio.insecure_channel(address, _STAYS) as channel:
@@ -131,7 +133,9 @@ class Door:
     async def _probe(self, stand: Any) -> None:
         while True:
             if self._found[1] < _SECONDS:  # else what is found next says that it is over
-                await self._came.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_QUIET_SECONDS):
+                        await self._came.wait()
             self._came.clear()
             self._sent, self._passed, self._let_in = self._clock(), 0, 0
             lost = False
@@ -147,7 +151,8 @@ class Door:
             await asyncio.sleep(_PAUSE)
 
 
-async def _nothing(request: bytes, context: object) -> bytes:
+async def _nothing(_requests: object, _context: object) -> bytes:
+    # No message is read: others may call it as well.
     return b""
 
 

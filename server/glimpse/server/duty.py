@@ -3,8 +3,9 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from glimpse.server.caller import current
 from glimpse.server.errors import Code, RequestError, exhausted
@@ -17,8 +18,8 @@ _MOST_STREAMS = 500
 class Duty:
     """Counts running calls and stream inputs, and their bytes; once stopping, takes no more.
 
-    `most_bytes`: of requests that are being answered, together. Where they are too many, a caller is refused who would
-    have more than his part of them, so that one does not have all of it when another comes.
+    `most_bytes`: of requests that are being answered and of answers that are being sent, together. Where they are too
+    many, a caller that would have more than its part is refused, so that one does not have all when another comes.
     """
 
     def __init__(self, most_bytes: float = math.inf) -> None:
@@ -29,8 +30,7 @@ class Duty:
         self._idle.set()
         #: Whether every backbone is warm.
         self.ready = False
-        self._room = asyncio.Event()
-        self._room.set()
+        self._freed = asyncio.Event()
         self._bytes: Counter[str] = Counter()  # by caller
         self._streams: Counter[str] = Counter()  # likewise
         self.held = 0
@@ -47,15 +47,23 @@ class Duty:
         if not self.held or self.held + size <= self._most_bytes:
             return
         caller = current().turn
-        callers = len(self._bytes) + (caller not in self._bytes)
-        if self._bytes.get(caller, 0) + size > self._most_bytes / callers:
-            told = f"requests of {self.held} bytes are being answered; send this one again later"
+        if self._bytes.get(caller, 0) + size > self._part(caller):
+            told = f"calls hold {self.held} bytes of requests and answers; send this one again later"
             raise exhausted("QUEUE_FULL", told, _COME_BACK_SECONDS)
 
     async def room(self) -> None:
-        """Waits until there is room for more; for streams, whose sender is held back so."""
-        while not self._room.is_set():
-            await self._room.wait()
+        """Waits until there is room for more; for streams, whose sender is held back so.
+
+        A caller that holds less than its part does not wait for those that hold more.
+        """
+        caller = current().turn
+        while self.held >= self._most_bytes and self._bytes.get(caller, 0) >= self._part(caller):
+            self._freed.clear()
+            await self._freed.wait()
+
+    def _part(self, caller: str) -> float:
+        """A caller's fair share of the bytes that may be held."""
+        return self._most_bytes / (len(self._bytes) + (caller not in self._bytes))
 
     @contextmanager
     def of(self, size: int, *, at_the_end: bool = False) -> Iterator[None]:
@@ -99,14 +107,44 @@ class Duty:
         finally:
             self._count(caller, 0, -size)
 
+    def send(self, context: Any, size: int, *, refusable: bool) -> None:
+        """Counts a call's answer until it is sent, or the caller has left.
+
+        Raises RequestError RESOURCE_EXHAUSTED as `check`, where the answer is `refusable`: that of a write is not.
+        """
+        if refusable:
+            self.check(size)
+        caller = current().turn
+        self._count(caller, 0, size)
+        context.add_done_callback(lambda _: self._count(caller, 0, -size))
+
+    @contextmanager
+    def unsent(self) -> Iterator[Callable[[int], None]]:
+        """Counts the answers of a stream; yields a function that takes the bytes made (or, negative, sent)."""
+        caller, total = current().turn, 0
+
+        def add(size: int) -> None:
+            nonlocal total
+            total += size
+            self._count(caller, 0, size)
+
+        try:
+            yield add
+        finally:
+            self._count(caller, 0, -total)
+
     def _count(self, caller: str, calls: int, size: int) -> None:
         self.running += calls
         self.held += size
         self._bytes[caller] += size
         if not self._bytes[caller]:
             del self._bytes[caller]
-        _set(self._idle, not self.running)
-        _set(self._room, self.held < self._most_bytes)
+        if self.running:
+            self._idle.clear()
+        else:
+            self._idle.set()
+        if size < 0:
+            self._freed.set()
 
     async def stop(self, seconds: float) -> None:
         """Takes no more work, and waits at most so long for what is running."""
@@ -114,10 +152,6 @@ class Duty:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
-
-
-def _set(event: asyncio.Event, value: bool) -> None:
-    (event.set if value else event.clear)()
 
 
 def stopping() -> RequestError:

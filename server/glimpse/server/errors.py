@@ -7,7 +7,7 @@ traceback, answered "internal error".
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -161,3 +161,10 @@ def call_status(error: RequestError) -> grpc.Status:
     known = ((REQUEST_ID, call.request_id),) if (call := current()) else ()
     replaced: grpc.Status = told._replace(trailing_metadata=(*told.trailing_metadata, *known))
     return replaced
+
+
+async def abort(context: Any, refusal: RequestError) -> NoReturn:
+    """Ends a call with its refusal."""
+    status = call_status(refusal)
+    await context.abort(status.code, status.details, status.trailing_metadata)
+    raise AssertionError("abort raises")

@@ -14,6 +14,8 @@ from glimpse.server.services import SERVICES
 
 # Of a service's name, in bytes.
 _LONGEST = 256
+# Of a message.
+_LARGEST = 1_024
 # Open at once, whoever has them, and of one connection.
 _MOST_WATCHES, _MOST_OF_ONE = 1_000, 100
 _COME_BACK_SECONDS = 5.0
@@ -83,4 +85,7 @@ def _name(request: Any) -> str:
     name: str = request.service
     if (size := len(name.encode())) > _LONGEST:
         raise invalid("TOO_LONG", f"{size} bytes; at most {_LONGEST}", "service")
+    # Of fields that nobody knows; a watch would keep them.
+    if (size := request.ByteSize()) > _LARGEST:
+        raise exhausted("MESSAGE_TOO_LARGE", f"a message of {size} bytes; at most {_LARGEST}")
     return name

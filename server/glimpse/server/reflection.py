@@ -29,7 +29,8 @@ class Reflection(ReflectionServicer):  # type: ignore[misc]  # without types
             yield answer
 
     async def _checked(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for request in requests:
+        # Each message has a limited time, as that of a call with one has: such streams are short.
+        while (request := await self.rooms.inbound.next(lambda: anext(requests, None))) is not None:
             received(self, request)
             yield request
 

@@ -19,6 +19,7 @@ from glimpse.server.door import Door
 from glimpse.server.duty import Duty
 from glimpse.server.fitter import Fitter
 from glimpse.server.heads import HEADS
+from glimpse.server.inbound import Inbound
 from glimpse.server.indexes import Indexes
 from glimpse.server.installation import check_installation
 from glimpse.server.migrating import Migrator
@@ -56,8 +57,8 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
             catalog = Catalog.open(settings.ledger_url, indexes, snapshots, fitter.touch)
         stack.push_async_callback(catalog.close)
         stack.push_async_callback(snapshots.close)
-        duty, door = Duty(settings.max_held_bytes), Door(settings.queue_seconds)
-        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes, duty, door, snapshots)
+        duty, door, inbound = Duty(settings.max_held_bytes), Door(settings.queue_seconds), Inbound(settings)
+        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes, duty, door, inbound, snapshots)
         stack.push_async_callback(stop_compactions, rooms)
         stack.push_async_callback(Migrator(rooms).close)
         yield rooms

@@ -4,7 +4,7 @@ import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import numpy as np
@@ -13,7 +13,7 @@ from glimpse.server.caller import connected, current
 from glimpse.server.catalog import Catalog
 from glimpse.server.door import Door
 from glimpse.server.duty import Duty
-from glimpse.server.errors import RequestError, as_request_error, call_status, exhausted, invalid
+from glimpse.server.errors import RequestError, abort, as_request_error, exhausted, invalid
 from glimpse.server.parsing import Unparsed
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
     @functools.wraps(method)
     async def answer(self: S, request: Q, context: Context) -> R:
         try:
-            connected(context.peer())
+            if not current().peer:  # else it is known since the message was received
+                connected(context.peer())
             _door_of(self).enter()
             size, duty = received(self, request), duty_of(self)
             duty.check(size)
@@ -124,10 +125,3 @@ def _refusal(error: Exception, name: str) -> RequestError:
         logger.error("%s failed", name, exc_info=error)
         return INTERNAL
     return refusal
-
-
-async def abort(context: Context, refusal: RequestError) -> NoReturn:
-    """Ends a call with its refusal."""
-    status = call_status(refusal)
-    await context.abort(status.code, status.details, status.trailing_metadata)
-    raise AssertionError("abort raises")

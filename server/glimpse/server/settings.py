@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     queue_seconds: Annotated[float, Field(gt=0, description="the longest wait for a backbone")] = 5.0
     max_held_bytes: Annotated[int, Field(ge=MIB, description="of requests being answered, together")] = 512 * MIB
     max_inputs: Annotated[int, Field(ge=1, description="inputs in one call")] = 256
-    max_message_bytes: Annotated[int, Field(ge=MIB)] = 16 * MIB
+    max_message_bytes: Annotated[int, Field(ge=MIB)] = 32 * MIB
     max_image_side: Annotated[int, Field(ge=1, description="pixels")] = 8_192
     max_image_pixels: Annotated[int, Field(ge=1)] = 40_000_000
     max_labels: Annotated[int, Field(ge=1, description="labels in one collection")] = 1_000_000

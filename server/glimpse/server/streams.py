@@ -35,7 +35,7 @@ async def opened(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[A
 
     Raises RequestError.
     """
-    first = await anext(requests, None)
+    first = await servicer.rooms.inbound.next(lambda: anext(requests, None))
     if first is None:
         await asyncio.sleep(_PARTING)
     size = 0 if first is None else received(servicer, first)
@@ -49,7 +49,7 @@ async def opened(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[A
 def answers(servicer: Any, requests: AsyncIterator[Any], work: Callable[[Given], Awaitable[R]]) -> AsyncIterator[R]:
     """What `work` finds of each later message. Raises as `ordered`."""
     given, window = _given(servicer, requests), servicer.settings.stream_window
-    return ordered(given, work, window, duty_of(servicer), lambda one: one.size)
+    return ordered(given, work, window, duty_of(servicer), lambda one: one.size, size_of)
 
 
 async def _given(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[Given]:
@@ -89,20 +89,24 @@ async def ordered(
     window: int,
     duty: Duty,
     size: Callable[[T], int] = lambda _: 0,
+    answer_size: Callable[[R], int] = lambda _: 0,
 ) -> AsyncIterator[R]:
     """Works on up to `window` inputs at once and yields in their order; reads no further ahead than that.
 
-    Nor does it where the requests being answered take all the memory they may. `size`: of an input, in bytes.
+    Nor does it where the requests being answered take all the memory they may. `size`: of an input, in
+    bytes, which counts until it is answered; `answer_size`: of an answer, which counts until it is sent.
 
     Raises RequestError UNAVAILABLE, after what was begun is answered, when the server stops.
     """
     slots = asyncio.Semaphore(window)
-    tasks: asyncio.Queue[asyncio.Future[R] | None] = asyncio.Queue()
-    running: set[asyncio.Future[R]] = set()
+    tasks: asyncio.Queue[asyncio.Future[tuple[R, int]] | None] = asyncio.Queue()
+    running: set[asyncio.Future[tuple[R, int]]] = set()
 
-    async def answer(item: T) -> R:
+    async def answer(item: T) -> tuple[R, int]:
         with duty.of(size(item)):
-            return await work(item)
+            response = await work(item)
+        count(length := answer_size(response))
+        return response, length
 
     async def feed() -> float:
         """Until the inputs end; returns when that was."""
@@ -124,18 +128,21 @@ async def ordered(
 
     async def refuse() -> None:
         await duty.stopping.wait()
-        refusal: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        refusal: asyncio.Future[tuple[R, int]] = asyncio.get_running_loop().create_future()
         refusal.set_exception(stopping())
         tasks.put_nowait(refusal)
 
-    feeder, refuser = asyncio.create_task(feed()), asyncio.create_task(refuse())
-    try:
-        while (task := await tasks.get()) is not None:
-            yield await task
-            slots.release()
-        await asyncio.sleep(await feeder + _PARTING - time.monotonic())
-    finally:
-        feeder.cancel()
-        refuser.cancel()
-        for task in list(running):
-            task.cancel()
+    with duty.unsent() as count:
+        feeder, refuser = asyncio.create_task(feed()), asyncio.create_task(refuse())
+        try:
+            while (task := await tasks.get()) is not None:
+                response, length = await task
+                yield response
+                count(-length)
+                slots.release()
+            await asyncio.sleep(await feeder + _PARTING - time.monotonic())
+        finally:
+            feeder.cancel()
+            refuser.cancel()
+            for task in list(running):
+                task.cancel()

@@ -42,6 +42,26 @@ class Turns(Generic[T]):
             del self._queues[caller]
         return item
 
+    def longest(self) -> int:
+        """The number of items of the caller with the most."""
+        return max(map(len, self._queues.values()), default=0)
+
+    def evict(self) -> T:
+        """Removes the newest item of the caller with the most. Raises ValueError where there is none."""
+        caller = max(self._queues, key=lambda name: len(self._queues[name]))
+        item = self._queues[caller][-1]
+        self.discard(caller, item)
+        return item
+
+    def discard(self, caller: str, item: T) -> None:
+        """Removes an item, where it is still there."""
+        queue = self._queues.get(caller, deque())
+        if item in queue:
+            queue.remove(item)
+            self._length -= 1
+            if not queue:
+                del self._queues[caller]
+
     def clear(self) -> None:
         """Forgets everything."""
         self._queues.clear()

@@ -62,7 +62,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
         else:
             caller = _NOBODY
         # First, so that what is refused is told of him; and counted, so that it costs him too.
-        enter(caller := replace(caller, scope=need.scope))
+        enter(caller := replace(caller, scope=need.scope, admitted=True))
         caller.recheck()
         if caller.meter:
             caller.meter.spend(requests=1)

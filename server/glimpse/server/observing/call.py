@@ -2,22 +2,33 @@
 
 import re
 import secrets
+import time
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 #: The metadata that carries a request's id, both ways.
 REQUEST_ID = "x-request-id"
 _SANE = re.compile(r"[\x21-\x7e]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """`rpc`: `Service/Method`. `trace_id`: in hex; empty where it is not traced."""
 
     request_id: str
     rpc: str
     trace_id: str = ""
+    #: Of a call that takes one message; None until it is here. Likewise its one answer.
+    request: Any = None
+    response: Any = None
+    #: When its message was here, in time.monotonic() seconds; of a stream, when it was opened.
+    began: float = 0.0
+
+    def arrived(self, request: Any) -> None:
+        """Its message is here."""
+        self.request, self.began = request, time.monotonic()
 
 
 _current: ContextVar[Call | None] = ContextVar("call", default=None)

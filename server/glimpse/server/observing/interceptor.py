@@ -73,14 +73,18 @@ def _watched(handler: Any, watch: Callable[[Context], Watch]) -> Any:
                     yield response
 
         return make(answers, handler.request_deserializer, handler.response_serializer)
-    one = handler.stream_unary if handler.request_streaming else handler.unary_unary
+    receives = handler.request_streaming  # see glimpse.server.parsing: then it notes its message and answer itself
+    one = handler.stream_unary if receives else handler.unary_unary
 
     async def answer(request: Any, context: Context) -> Any:
         with watch(context) as watching:
-            watching.request = request
-            del request  # see Watch.__exit__
-            watching.response = response = await one(watching.request, context)
-            watching.count_refusals(response)
+            if receives:
+                response = await one(request, context)
+            else:
+                watching.call.request = request
+                del request  # see Watch.__exit__
+                watching.call.response = response = await one(watching.call.request, context)
+            watching.count_refusals(watching.call.response)
         return response
 
     return make(answer, handler.request_deserializer, handler.response_serializer)

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from glimpse.server import caller
@@ -35,28 +34,27 @@ class Watch:
 
     def __init__(self, call: Call, context: Context, figures: CallFigures, span: Any) -> None:
         """`span`: of the call's trace, or None."""
-        self.request: Message | None = None
-        #: Of a call that streams none.
-        self.response: Message | None = None
-        self._call, self._context, self._figures, self._span = call, context, figures, span
+        self.call = call
+        self._context, self._figures, self._span = context, figures, span
 
     def __enter__(self) -> "Watch":
-        self._began = time.monotonic()
+        self.call.began = time.monotonic()
         self._figures.in_flight += 1
-        self._context.set_trailing_metadata(((REQUEST_ID, self._call.request_id),))
+        self._context.set_trailing_metadata(((REQUEST_ID, self.call.request_id),))
         self._peer = self._context.peer()  # of a call that is cut off nobody knows it any more
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        seconds = time.monotonic() - self._began
+        seconds = time.monotonic() - self.call.began
         self._figures.in_flight -= 1
         code, reason = ended(self._context, error)
-        tell(self._call, code, reason, seconds, self._figures, self._span, self._peer)
-        if audit.is_write(self._call.rpc):
+        tell(self.call, code, reason, seconds, self._figures, self._span, self._peer)
+        if audit.is_write(self.call.rpc):
             self._audit(code, reason)
         # gRPC keeps the error of a call that was aborted in its context, and the error's frames keep the context: a
-        # circle, with the request in it, until the garbage collector comes round.
-        self.request = None
+        # circle, with the request in it, until the garbage collector comes round. The call itself lives on until its
+        # answer is sent.
+        self.call.request = self.call.response = None
         if error is not None:
             traceback.clear_frames(error.__traceback__)
 
@@ -72,11 +70,11 @@ class Watch:
     def _audit(self, code: Code, reason: str) -> None:
         who = caller.current()
         # Without a message it was refused at the gate: a stranger, of whom there is nothing to tell.
-        left_out = None if self.request is None else 0
+        left_out = None if self.call.request is None else 0
         if code in _TURNED_AWAY and who.meter:
             left_out = who.meter.lines.next()
         if left_out is not None:
-            audit.write(self._call.rpc, who.name, self.request, self.response, code.name, reason, left_out)
+            audit.write(self.call.rpc, who.name, self.call.request, self.call.response, code.name, reason, left_out)
 
 
 def tell(call: Call, code: Code, reason: str, seconds: float, figures: CallFigures, span: Any, peer: str) -> None:
@@ -88,7 +86,7 @@ def tell(call: Call, code: Code, reason: str, seconds: float, figures: CallFigur
     if span is not None and stages.tracing is not None:
         stages.tracing.end(span, code.value[0], {"glimpse.reason": reason, "enduser.id": name})
     level = logging.INFO if not well or audit.is_write(call.rpc) else logging.DEBUG
-    if not logger.isEnabledFor(level) or _is_left_out(call.rpc, code, name):
+    if not logger.isEnabledFor(level) or _is_left_out(code):
         return
     fields = {
         "rpc": call.rpc,
@@ -103,10 +101,10 @@ def tell(call: Call, code: Code, reason: str, seconds: float, figures: CallFigur
     logger.log(level, "%s", text, extra={"fields": fields})
 
 
-def _is_left_out(rpc: str, code: Code, name: str) -> bool:
+def _is_left_out(code: Code) -> bool:
     """Whether there were too many lines of such calls already."""
-    # Those that anybody could have made, without a key where one is asked for.
-    if not name and (code is Code.UNAUTHENTICATED or rpc.startswith("Health/")):
+    # Calls that anybody can make, whatever their code: without a key where one is required, or with one that has ended.
+    if not caller.current().admitted or code is Code.UNAUTHENTICATED:
         return _strangers.next() is None
     return code is Code.RESOURCE_EXHAUSTED and _turned_away.next() is None
 
@@ -118,7 +116,8 @@ def ended(context: Context, error: BaseException | None) -> tuple[Code, str]:
         if not isinstance(code, Code) or code is Code.OK:  # nobody set one
             return Code.OK, ""
         return code, _reason(context)
-    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+    # gRPC fails to send (an InternalError) only to a caller who has left.
+    if isinstance(error, asyncio.CancelledError | GeneratorExit | grpc.aio.InternalError):
         left = context.time_remaining()
         return Code.CANCELLED if left is None or left > _TRANSIT else Code.DEADLINE_EXCEEDED, ""
     return Code.UNKNOWN, ""
