@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import Bundle, open_bundle
+from glimpse.backbone import Bundle, ImageLimits, open_bundle
 from glimpse.evaluate.across import Across, across, check_domains
 from glimpse.evaluate.cells import Cell
 from glimpse.evaluate.dataset import Dataset, usable
@@ -39,6 +39,7 @@ class Plan:
     unknown: Path | None = None
     domains: bool = False
     columns: Columns = field(default_factory=Columns)
+    limits: ImageLimits = field(default_factory=ImageLimits)
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ def evaluate(plan: Plan, watch: Watch) -> Evaluation:
     usable(dataset)  # before the work
     if plan.domains:
         check_domains(dataset.domains)
-    gathered = gather(dataset, strangers, bundles, plan.cache, watch)
+    gathered = gather(dataset, strangers, bundles, plan.cache, watch, plan.limits)
     shots, notes = _possible(plan, gathered.dataset, bundles)
     found = Evaluation(plan, gathered.dataset, bundles, gathered, shots, notes=[*told, *gathered.notes, *notes])
     for bundle in bundles:

@@ -14,13 +14,13 @@ from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
 from glimpse.server.compacting import stop_compactions
 from glimpse.server.context import Rooms
+from glimpse.server.decoders import Decoders
 from glimpse.server.door import Door
 from glimpse.server.duty import Duty
 from glimpse.server.fitter import Fitter
 from glimpse.server.heads import HEADS
 from glimpse.server.indexes import Indexes
 from glimpse.server.migrating import Migrator
-from glimpse.server.pools import FairPool
 from glimpse.server.searchers import Searchers
 from glimpse.server.settings import Settings
 from glimpse.server.snapshots import Snapshots
@@ -36,7 +36,7 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
         faiss.omp_set_num_threads(1)
         stack.enter_context(threadpool_limits(1, user_api="blas"))
-        decoders = stack.enter_context(FairPool(settings.decode_threads, "decode"))
+        decoders = stack.enter_context(Decoders(settings))
         # OpenMP keeps its thread count for each thread that asks: this one has to be told too.
         searchers = stack.enter_context(Searchers(settings, partial(faiss.omp_set_num_threads, 1)))
         backbones = Backbones.load(settings, decoders)
