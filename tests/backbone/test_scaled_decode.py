@@ -8,7 +8,7 @@ from PIL import Image
 
 import glimpse.backbone.preprocess as preprocess
 from glimpse.backbone import Encoder, ImageLimits, ImageRule, InputError, decode_image, scaled_decode_cosine
-from glimpse.backbone.rgb import DeepPixels
+from glimpse.backbone.rgb import DeepPixels, flatten
 from support.bundles import tiny_image_bundle
 from support.pictures import encoded
 
@@ -26,7 +26,6 @@ def scene(width: int, height: int) -> Image.Image:
 @pytest.fixture
 def decoded_size(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, ImageRule], tuple[int, int]]:
     """How large the picture was that the decoder gave."""
-    flatten = preprocess.flatten
 
     def size_of(data: bytes, rule: ImageRule) -> tuple[int, int]:
         sizes: list[tuple[int, int]] = []

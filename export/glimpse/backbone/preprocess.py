@@ -19,6 +19,7 @@ from glimpse.backbone.decode_cost import WHOLE, Charge, DecodeCost, coefficient_
 from glimpse.backbone.errors import InputError, LargeImage
 from glimpse.backbone.image_formats import is_read, sniff
 from glimpse.backbone.image_metadata import count_scans, strip_metadata, webp_size
+from glimpse.backbone.jpeg2000_header import check_samples
 from glimpse.backbone.manifest import ImageRule
 from glimpse.backbone.rgb import DeepPixels, flatten
 from glimpse.backbone.tiff_layout import check_jpeg_blocks, check_layout, deep_pixels
@@ -140,6 +141,8 @@ def _load(data: bytes, file_format: str, rule: ImageRule, limits: ImageLimits, c
         _check_size(size, limits)
         _admit(decode_cost("WEBP", "RGBA", size, rule), limits, charge)
     scans = count_scans(data, _MAX_SCANS) if file_format == "JPEG" else 0
+    if file_format == "JPEG2000":
+        check_samples(data)
     stripped = strip_metadata(data, file_format)
     open_file, _ = Image.OPEN[file_format]  # Image.open hides why it could not
     with open_file(io.BytesIO(stripped.data), "") as image:

@@ -54,7 +54,7 @@ def check_layout(image: TiffImagePlugin.TiffImageFile, side: int, pixels: int) -
         if isinstance(tile.args, tuple):
             rawmode, *others = tile.args
             image.tile[place] = tile._replace(args=(_NATIVE.get(rawmode, rawmode), *others))
-    block = -(-wide * max(bits) * int(tags.get(_SAMPLES, 1)) // 8) * int(tall)
+    block: int = -(-wide * max(bits) * tags.get(_SAMPLES, 1) // 8) * tall
     return block * (_JPEG_COPIES if compression == _JPEG else _COPIES)
 
 
