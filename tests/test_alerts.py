@@ -30,7 +30,7 @@ INPUTS = 'glimpse_inputs_rejected_total{instance="a", reason="%s"}'
         ({A: UP, INPUTS % "QUEUE_FULL": GROWING}, 60, ["GlimpseQueueFull"]),
         ({A: UP, CALLS % "QUEUE_FULL": GROWING, INPUTS % "QUEUE_FULL": GROWING}, 60, ["GlimpseQueueFull"]),
         ({A: UP, CALLS % "QUEUE_FULL": STILL, INPUTS % "QUEUE_FULL": STILL}, 60, []),
-        ({A: UP, CALLS % "RATE_LIMITED": GROWING, INPUTS % "IMAGE_UNREADABLE": GROWING}, 60, []),
+        ({A: UP, CALLS % "RATE_LIMITED": GROWING, INPUTS % "IMAGE_DAMAGED": GROWING}, 60, []),
     ],
 )
 def test_what_fires(series: dict[str, str], minute: int, firing: list[str], tmp_path: Path) -> None:

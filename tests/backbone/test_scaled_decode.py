@@ -8,6 +8,7 @@ from PIL import Image
 
 import glimpse.backbone.preprocess as preprocess
 from glimpse.backbone import Encoder, ImageLimits, ImageRule, InputError, decode_image, scaled_decode_cosine
+from glimpse.backbone.rgb import DeepPixels, flatten
 from support.bundles import tiny_image_bundle
 from support.pictures import encoded
 
@@ -25,17 +26,15 @@ def scene(width: int, height: int) -> Image.Image:
 @pytest.fixture
 def decoded_size(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, ImageRule], tuple[int, int]]:
     """How large the picture was that the decoder gave."""
-    to_rgb = preprocess.to_rgb
 
     def size_of(data: bytes, rule: ImageRule) -> tuple[int, int]:
         sizes: list[tuple[int, int]] = []
 
-        def spy(image: Image.Image) -> Image.Image:
-            upright = to_rgb(image)
-            sizes.append(upright.size)
-            return upright
+        def spy(image: Image.Image, deep: DeepPixels) -> Image.Image:
+            sizes.append(image.size)
+            return flatten(image, deep)
 
-        monkeypatch.setattr(preprocess, "to_rgb", spy)
+        monkeypatch.setattr(preprocess, "flatten", spy)
         decode_image(data, rule)
         return sizes[0]
 

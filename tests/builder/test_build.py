@@ -253,7 +253,7 @@ def test_one_broken_picture_among_good_ones(photos: Path, bundle: Bundle, tmp_pa
     (photos / "dog" / "5.png").write_bytes(b"")
     made = built(photos, bundle.path, out)
     assert (made.manifest.count, made.manifest.error_count) == (18, 2)
-    assert failed(out) == {"photos/cat/5.png": "IMAGE_UNREADABLE", "photos/dog/5.png": "IMAGE_EMPTY"}
+    assert failed(out) == {"photos/cat/5.png": "IMAGE_FORMAT_UNKNOWN", "photos/dog/5.png": "IMAGE_EMPTY"}
     assert [one.id for one in made.named] == ["photos/cat/5.png", "photos/dog/5.png"]
     painted(photos, ["cat/5", "dog/5"])
     mended = built(photos, bundle.path, out, resume=True)
@@ -266,7 +266,7 @@ def test_errors_are_of_the_last_run_though_no_row_is_new(photos: Path, bundle: B
     built(photos, bundle.path, out)
     (photos / "zebra.png").write_bytes(b"no picture")
     assert built(photos, bundle.path, out, resume=True).manifest.error_count == 1
-    assert failed(out) == {"photos/zebra.png": "IMAGE_UNREADABLE"}
+    assert failed(out) == {"photos/zebra.png": "IMAGE_FORMAT_UNKNOWN"}
     assert not verify(out)
     (photos / "zebra.png").unlink()
     assert built(photos, bundle.path, out, resume=True).manifest.error_count == 0
@@ -276,9 +276,9 @@ def test_errors_are_of_the_last_run_though_no_row_is_new(photos: Path, bundle: B
 def test_where_nothing_can_be_used_there_is_no_index_but_the_reasons(bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(b"no picture")
-    with pytest.raises(BuildError, match=r"none of the 1 inputs could be used; .*a\.png: IMAGE_UNREADABLE"):
+    with pytest.raises(BuildError, match=r"none of the 1 inputs could be used; .*a\.png: IMAGE_FORMAT_UNKNOWN"):
         built(tmp_path / "photos", bundle.path, tmp_path / "out")
-    assert failed(tmp_path / "out") == {"photos/a.png": "IMAGE_UNREADABLE"}
+    assert failed(tmp_path / "out") == {"photos/a.png": "IMAGE_FORMAT_UNKNOWN"}
     painted(tmp_path / "photos", ["a"])
     assert built(tmp_path / "photos", bundle.path, tmp_path / "out", resume=True).manifest.count == 1
 

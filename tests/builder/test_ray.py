@@ -96,7 +96,7 @@ def test_it_makes_the_bytes_that_one_machine_makes(cluster: str, bundle: Bundle,
     # Trained once; each shard added by itself, and merged.
     assert (tmp_path / "many" / "index.faiss").read_bytes() == (tmp_path / "one" / "index.faiss").read_bytes()
     assert failed(tmp_path / "many") == failed(tmp_path / "one")
-    assert set(failed(tmp_path / "many").values()) == {"IMAGE_UNREADABLE", "ROW_MALFORMED", "DUPLICATE_ID"}
+    assert set(failed(tmp_path / "many").values()) == {"IMAGE_FORMAT_UNKNOWN", "ROW_MALFORMED", "DUPLICATE_ID"}
     assert not verify(tmp_path / "many")
     assert not (tmp_path / "many" / ".building").exists()
 

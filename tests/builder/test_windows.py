@@ -64,7 +64,7 @@ def test_what_fails_fails_alone(local: Local, tmp_path: Path) -> None:
         Entry("broken", "broken.png", "image", None, None, b"no picture"),
     ]
     [made] = run(local, entries)
-    assert [one.reason for one in made.failures] == ["ROW_MALFORMED", "FILE_UNREADABLE", "IMAGE_UNREADABLE"]
+    assert [one.reason for one in made.failures] == ["ROW_MALFORMED", "FILE_UNREADABLE", "IMAGE_FORMAT_UNKNOWN"]
     assert made.table is not None
     assert made.table.column("id").to_pylist() == ["t0", "t1", "t2"]
     assert (made.tally.inputs, made.tally.failed, made.tally.rows) == (6, 3, 3)
@@ -186,7 +186,7 @@ def test_pictures_that_wait_to_be_decoded_are_few(
         nonlocal held
         with lock:
             held -= 1
-        raise InputError("IMAGE_UNREADABLE", "no picture")
+        raise InputError("IMAGE_FORMAT_UNKNOWN", "no picture")
 
     monkeypatch.setattr(reader, "prepare", refused)
     made = run(local, entries())

@@ -54,7 +54,7 @@ def test_inputs_that_failed_are_told_and_are_an_exit_code_of_their_own(
         (photos / "cat" / f"broken-{number}.png").write_bytes(b"no picture")
     done = index(tmp_path, toy_bundle)
     assert done.code == 3
-    assert "photos/cat/broken-0.png: IMAGE_UNREADABLE: " in done.err
+    assert "photos/cat/broken-0.png: IMAGE_FORMAT_UNKNOWN: " in done.err
     assert "7 of 19 inputs failed: see out/errors.parquet" in done.err
     assert "broken-6" not in done.err
     assert len(failed(tmp_path / "out")) == 7

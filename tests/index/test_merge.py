@@ -66,7 +66,7 @@ def test_nothing_is_rounded_that_was_not(tmp_path: Path) -> None:
 
 def test_errors_of_all_are_kept(tmp_path: Path) -> None:
     header = Header(backbone="tiny", embedding_space=SPACE, dimension=DIMENSION)
-    errors = pa.table({"source": ["a.jpg", "b.jpg"], "reason": ["IMAGE_UNREADABLE"] * 2})
+    errors = pa.table({"source": ["a.jpg", "b.jpg"], "reason": ["IMAGE_DAMAGED"] * 2})
     folders = [tmp_path / "1", tmp_path / "2", tmp_path / "3"]
     for folder, failed in zip(folders, (errors, None, errors), strict=True):
         write_index(folder, [], header, errors=failed)

@@ -50,13 +50,13 @@ def space(stubs: Stubs) -> str:
     ("content", "reason"),
     [
         (b"", "IMAGE_EMPTY"),
-        (b"this is no picture", "IMAGE_UNREADABLE"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "IMAGE_UNREADABLE"),
+        (b"this is no picture", "IMAGE_FORMAT_UNKNOWN"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "IMAGE_FORMAT_UNSUPPORTED"),
         (encoded(Image.effect_noise((200, 200), 90).convert("RGB"), "JPEG")[:3000], "IMAGE_TRUNCATED"),
         (encoded(Image.effect_noise((200, 200), 90).convert("RGB"), "PNG")[:3000], "IMAGE_TRUNCATED"),
         (claims(30_000, 30_000), "IMAGE_TOO_LARGE"),
         (claims(50_000, 10), "IMAGE_TOO_LARGE"),
-        (claims(8_000, 8_000), "IMAGE_TOO_LARGE"),
+        (claims(8_001, 8_000), "IMAGE_TOO_LARGE"),
     ],
 )
 def test_a_bad_image_fails_alone(stubs: Stubs, content: bytes, reason: str) -> None:

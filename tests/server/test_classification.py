@@ -100,7 +100,7 @@ def test_zero_shot_needs_no_collection(stubs: Stubs) -> None:
     assert blue.classification.decision == cls.DECISION_MATCH
     assert red.classification.label_id == "r"
     assert sum(label.probability for label in red.classification.labels) == pytest.approx(1)
-    assert (broken.status.reason, broken.status.field) == ("IMAGE_UNREADABLE", "inputs[1].image")
+    assert (broken.status.reason, broken.status.field) == ("IMAGE_FORMAT_UNKNOWN", "inputs[1].image")
     # The prompt's direction is the renormalised mean of its prompts in every template.
     texts = [template.format(p) for p in ("red circle", "one red") for template in ("{}", "a {}")]
     embedded = stubs.embedding.Embed(
@@ -167,7 +167,7 @@ def test_a_stream_keeps_order_and_ids_and_answers_bad_items_in_place(stubs: Stub
     assert [result.id for result in results] == [str(i) for i in range(100)]
     for i, result in enumerate(results):
         if i % 7 == 3:
-            assert (result.status.reason, result.status.field) == ("IMAGE_UNREADABLE", "input.image")
+            assert (result.status.reason, result.status.field) == ("IMAGE_FORMAT_UNKNOWN", "input.image")
         else:
             assert result.classifications[0].label_id == ("red" if i % 2 else "blue")
 

@@ -9,7 +9,7 @@ import pytest
 from glimpse.backbone import load_bundle
 from glimpse.server.backbones import LoadedBackbone
 from glimpse.server.classifying import zero_shot
-from glimpse.server.pools import FairPool
+from glimpse.server.decoders import Decoders
 from glimpse.server.prompt_cache import PromptCache
 from glimpse.server.prompts import prompt_directions
 from glimpse.server.settings import load_settings
@@ -39,7 +39,7 @@ class Counted:
 
 @pytest.fixture
 async def counted(bundles: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counted]:
-    with FairPool(1, "decode") as decoders:
+    with Decoders(load_settings(decode_threads=1)) as decoders:
         backbone = LoadedBackbone(load_bundle(bundles[0]), load_settings(encode_threads=1), decoders)
         yield Counted(backbone, monkeypatch)
         await backbone.close()

@@ -89,7 +89,7 @@ def test_an_input_refused_in_an_answer_is_counted_and_in_a_refused_call_the_call
         stream = [config, *(emb.StreamEmbedRequest(input=one) for one in bad)]
         assert len(list(stubs.embedding.StreamEmbed(iter(stream)))) == 3
         assert ended(server, 4) == {("OK", "", EMBED): 2, ("OK", "", STREAM): 1, (*FULL, EMBED): 1}
-        assert rejected(server) == {"QUEUE_FULL": 2, "IMAGE_UNREADABLE": 2, "CONTENT_REQUIRED": 2}
+        assert rejected(server) == {"QUEUE_FULL": 2, "IMAGE_FORMAT_UNKNOWN": 2, "CONTENT_REQUIRED": 2}
 
 
 def test_a_call_that_memory_has_no_room_for_is_counted_with_its_reason(

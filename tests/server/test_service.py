@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from server.test_collections import enroll
 
 from glimpse.server.backbones import Backbones, LoadedBackbone
-from glimpse.server.pools import FairPool
+from glimpse.server.decoders import Decoders
 from glimpse.server.settings import Settings, SettingsError, load_settings
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
@@ -173,7 +173,7 @@ def test_a_provider_that_is_not_there_is_told_at_the_start(bundles: tuple[Path, 
 
 
 async def test_several_backbones_are_told_that_they_share_the_cores(bundles: tuple[Path, Path]) -> None:
-    with FairPool(1, "decode") as decoders:
+    with Decoders(load_settings(decode_threads=1)) as decoders:
         for folders, spinning in ((bundles, {"0"}), (bundles[:1], {""})):
             backbones = list(Backbones.load(load_settings(backbone=folders), decoders))
             found = {spinning_of(backbone) for backbone in backbones}

@@ -89,6 +89,9 @@ def evaluate(
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Where vectors are kept; default ~/.cache/glimpse/embeddings."),
     ] = None,
+    max_image_side: options.MaxImageSide = 16_384,
+    max_image_pixels: options.MaxImagePixels = 64_000_000,
+    max_decode_bytes: options.MaxDecodeBytes = 1 << 30,
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """How well a backbone suits your data, from how many examples: tables and a report. Needs no server.
@@ -98,7 +101,7 @@ def evaluate(
     backbones is better and by how much. Pictures that cannot be read are named and left out.
     """
     try:
-        from glimpse.backbone import BundleError
+        from glimpse.backbone import BundleError, ImageLimits
         from glimpse.evaluate import EvaluationError, Plan, evaluate
         from glimpse.evaluate.report import RESULT_FIELDS, record, write_report
     except ModuleNotFoundError as error:
@@ -106,7 +109,8 @@ def evaluate(
     _check_folder(out)
     columns, pinned = Columns(label=label_column, text=text_column, path=path_column), _pinned(heads)
     names = backbones or ("glimpse-mini",)
-    plan = Plan(data, names, shots, seeds, cache or _cache(), pinned, unknown, domains, columns, allow_outside)
+    limits = ImageLimits(max_image_side, max_image_pixels, max_decode_bytes)
+    plan = Plan(data, names, shots, seeds, cache or _cache(), pinned, unknown, domains, columns, allow_outside, limits)
     try:
         found = evaluate(plan, progress)
     except EvaluationError as error:

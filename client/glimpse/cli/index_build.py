@@ -87,6 +87,9 @@ def build(
             "--threads", min=1, metavar="N", help="Default: every core. With --engine ray, of each encoder; default: 1."
         ),
     ] = None,
+    max_image_side: options.MaxImageSide = 16_384,
+    max_image_pixels: options.MaxImagePixels = 64_000_000,
+    max_decode_bytes: options.MaxDecodeBytes = 1 << 30,
     engine: Annotated[
         Engines, typer.Option("--engine", help="ray: on every machine of a Ray cluster.")
     ] = Engines.LOCAL,
@@ -101,7 +104,7 @@ def build(
     but some inputs failed: the first are named, and all are in errors.parquet; 130 interrupted.
     """
     try:
-        from glimpse.backbone import BundleError
+        from glimpse.backbone import BundleError, ImageLimits
         from glimpse.builder import BuildError, Layout, Plan
         from glimpse.index.errors import IndexFolderError
     except ModuleNotFoundError as error:
@@ -113,6 +116,7 @@ def build(
             vectors=None if vectors is None else vectors.value,
             min_recall=min_recall,
             threads=threads,
+            limits=ImageLimits(max_image_side, max_image_pixels, max_decode_bytes),
             rebuild=shlex.join(["glimpse", *map(legible, sys.argv[1:])]),
             allow_outside=allow_outside,
         )

@@ -124,6 +124,17 @@ Timeout = Annotated[
     float,
     typer.Option("--timeout", min=0.1, metavar="SECONDS", help="For each call of up to 32 inputs, retries included."),
 ]
+# Of commands that decode pictures themselves, as the server's settings of the same names.
+MaxImageSide = Annotated[
+    int, typer.Option("--max-image-side", min=1, metavar="PIXELS", help="The longest side of a picture that is read.")
+]
+MaxImagePixels = Annotated[
+    int, typer.Option("--max-image-pixels", min=1, metavar="N", help="The most pixels of a picture that is read.")
+]
+MaxDecodeBytes = Annotated[
+    int,
+    typer.Option("--max-decode-bytes", min=1, metavar="BYTES", help="Memory of large pictures being decoded together."),
+]
 TopK = Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="How many to return.")]
 Domain = Annotated[
     str, typer.Option("--domain", metavar="TEXT", help="Where the inputs come from (camera, site, style).")

@@ -8,17 +8,22 @@
 No torch, no gRPC.
 """
 
-from glimpse.backbone.bundle import Bundle, bundled, load_bundle, write_bundle
-from glimpse.backbone.encoder import Encoder
-from glimpse.backbone.errors import BundleError, InputError
-from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
-from glimpse.backbone.preprocess import ImageLimits, decode_image
-from glimpse.backbone.processors import cores, limit_libraries
-from glimpse.backbone.prompts import name_as_prompt, with_templates
-from glimpse.backbone.reader import MINI, Kind, Prepared, Reader, open_bundle
-from glimpse.backbone.scaled_decode import scaled_decode_cosine
-from glimpse.backbone.scratch import scratch_folder
-from glimpse.backbone.tokenizer import Tokenizer, Tokens
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glimpse.backbone.bundle import Bundle, bundled, load_bundle, write_bundle
+    from glimpse.backbone.decoder_pool import DecoderPool
+    from glimpse.backbone.encoder import Encoder
+    from glimpse.backbone.errors import BundleError, InputError, LargeImage
+    from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
+    from glimpse.backbone.preprocess import ImageLimits, decode_image
+    from glimpse.backbone.processors import cores, limit_libraries
+    from glimpse.backbone.prompts import name_as_prompt, with_templates
+    from glimpse.backbone.reader import MINI, Kind, Prepared, Reader, open_bundle
+    from glimpse.backbone.scaled_decode import scaled_decode_cosine
+    from glimpse.backbone.scratch import scratch_folder
+    from glimpse.backbone.tokenizer import Tokenizer, Tokens
 
 __all__ = [
     "FORMAT_VERSION",
@@ -26,11 +31,13 @@ __all__ = [
     "Bundle",
     "BundleError",
     "DecisionRule",
+    "DecoderPool",
     "Encoder",
     "ImageLimits",
     "ImageRule",
     "InputError",
     "Kind",
+    "LargeImage",
     "Manifest",
     "Prepared",
     "Reader",
@@ -49,3 +56,28 @@ __all__ = [
     "with_templates",
     "write_bundle",
 ]
+
+# Loaded when first asked for: a process that decodes needs neither ONNX Runtime nor tokenizers, which take 50 MB.
+_MODULES = {
+    "bundle": ("Bundle", "bundled", "load_bundle", "write_bundle"),
+    "encoder": ("Encoder",),
+    "decoder_pool": ("DecoderPool",),
+    "errors": ("BundleError", "InputError", "LargeImage"),
+    "manifest": ("DecisionRule", "FORMAT_VERSION", "ImageRule", "Manifest", "TextRule"),
+    "preprocess": ("ImageLimits", "decode_image"),
+    "prompts": ("name_as_prompt", "with_templates"),
+    "processors": ("cores", "limit_libraries"),
+    "reader": ("Kind", "MINI", "Prepared", "Reader", "open_bundle"),
+    "scaled_decode": ("scaled_decode_cosine",),
+    "scratch": ("scratch_folder",),
+    "tokenizer": ("Tokenizer", "Tokens"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a name of `__all__` from its module."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    return value

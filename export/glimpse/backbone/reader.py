@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from glimpse.backbone.bundle import Bundle, bundled, load_bundle
+from glimpse.backbone.decoder_pool import DecoderPool
 from glimpse.backbone.encoder import Encoder, Vectors
 from glimpse.backbone.errors import BundleError, InputError
-from glimpse.backbone.preprocess import decode_image
+from glimpse.backbone.preprocess import ImageLimits
 from glimpse.backbone.processors import cores
 from glimpse.backbone.tokenizer import Tokenizer
 
@@ -37,13 +38,30 @@ def open_bundle(name: str | Path) -> Bundle:
 class Reader:
     """A bundle's encoder with what comes before it. `prepare` is thread-safe; one thread at a time encodes."""
 
-    def __init__(self, bundle: Bundle, threads: int | None = None, providers: Sequence[str] = ()) -> None:
-        """Opens the graphs, as Encoder does; of no number of threads, every core's. Raises BundleError."""
+    def __init__(
+        self,
+        bundle: Bundle,
+        threads: int | None = None,
+        providers: Sequence[str] = (),
+        limits: ImageLimits | None = None,
+    ) -> None:
+        """Opens the graphs.
+
+        Args:
+            bundle: a loaded bundle.
+            threads: of encoding, and processes that decode; None for every core.
+            providers: as Encoder takes them.
+            limits: of pictures; None for the defaults.
+
+        Raises:
+            BundleError: as Encoder.
+        """
         self.manifest = bundle.manifest
         # What decodes runs on the same cores, and loses to threads that spin: on two cores, with other work beside,
         # 36 pictures a second went through a ViT of 22 million weights without spinning, and 20 with it.
         self._encoder = Encoder(bundle, threads=threads or cores(), providers=providers, shared=True)
         self._tokenizer = Tokenizer.of(bundle) if bundle.manifest.text else None
+        self._decoders = DecoderPool(threads or cores(), limits or ImageLimits())
         self.batch = self._encoder.usual_batch
 
     def prepare(self, kind: Kind, content: bytes) -> Prepared:
@@ -52,7 +70,7 @@ class Reader:
         Raises InputError as `decode_image` does, KIND_NOT_READ where the backbone has no such graph, and TEXT_INVALID.
         """
         if kind == "image" and self.manifest.image is not None:
-            return decode_image(content, self.manifest.image)
+            return self._decoders.decode(content, self.manifest.image)
         if kind == "text" and self._tokenizer is not None:
             try:
                 return self._tokenizer.encode(content.decode()).ids

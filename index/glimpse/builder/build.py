@@ -33,7 +33,7 @@ from glimpse.inputs import Skipped
 
 
 def _embed_here(plan: Plan, bundle: Bundle, folder: Folder, inputs: Inputs, write: Write) -> None:
-    reader = Reader(bundle, plan.threads)
+    reader = Reader(bundle, plan.threads, limits=plan.limits)
     with closing(Known(folder.known_path)) as known:
         rows = Rows(reader, folder.base(), folder.header.vector_type)
         Local(reader, known, rows, plan.threads or cores()).run(inputs, write)

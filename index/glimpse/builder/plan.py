@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from glimpse.backbone import Bundle
+from glimpse.backbone import Bundle, ImageLimits
 from glimpse.builder.embedding import Made, Tally
 from glimpse.builder.folder import Folder
 from glimpse.builder.folders import Layout
@@ -32,6 +32,7 @@ class Plan:
         vectors: None: as the index has them already, or float16.
         min_recall: of the ten nearest, how many the index has to find.
         threads: of encoding, and as many that decode; None: every core.
+        limits: of the pictures that are decoded.
         rebuild: the command that does it again, for the manifest.
         allow_outside: whether tables may name files outside of their folders.
     """
@@ -47,6 +48,7 @@ class Plan:
     vectors: VectorType | None = None
     min_recall: float = 0.95
     threads: int | None = None
+    limits: ImageLimits = field(default_factory=ImageLimits)
     rebuild: str = ""
     allow_outside: bool = False
 

@@ -88,7 +88,8 @@ class _Look:
 
     def __init__(self, site: _Site) -> None:
         os.chdir(site.cwd)
-        self._known, self._reader = Known(site.known), Reader(load_bundle(site.bundle), threads=1)
+        self._known = Known(site.known)
+        self._reader = Reader(load_bundle(site.bundle), threads=1, limits=site.plan.limits)
 
     def __call__(self, batch: _Batch) -> pa.Table:
         """A window as what was found of each of its inputs."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import Bundle, limit_libraries, open_bundle
+from glimpse.backbone import Bundle, ImageLimits, limit_libraries, open_bundle
 from glimpse.evaluate.across import Across, across, check_domains
 from glimpse.evaluate.cells import Cell
 from glimpse.evaluate.dataset import Dataset, usable
@@ -46,6 +46,7 @@ class Plan:
     domains: bool = False
     columns: Columns = field(default_factory=Columns)
     allow_outside: bool = False
+    limits: ImageLimits = field(default_factory=ImageLimits)
 
 
 @dataclass(slots=True)
@@ -86,7 +87,7 @@ def evaluate(plan: Plan, watch: Watch) -> Evaluation:
     usable(dataset)  # before the work
     if plan.domains:
         check_domains(dataset.domains)
-    gathered = gather(dataset, strangers, bundles, plan.cache, watch)
+    gathered = gather(dataset, strangers, bundles, plan.cache, watch, plan.limits)
     shots, notes = _possible(plan, gathered.dataset, bundles)
     found = Evaluation(plan, gathered.dataset, bundles, gathered, shots, notes=[*read_notes, *gathered.notes, *notes])
     for bundle in bundles:

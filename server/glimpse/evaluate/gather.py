@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import Bundle, Reader, name_as_prompt, with_templates
+from glimpse.backbone import Bundle, ImageLimits, Reader, name_as_prompt, with_templates
 from glimpse.evaluate.dataset import Dataset, usable
 from glimpse.evaluate.embedding import Embedded, embed, embed_texts
 from glimpse.evaluate.encoders import terms_of
@@ -57,10 +57,15 @@ class _Made:
 
 
 def gather(
-    dataset: Dataset, strangers: Dataset | None, bundles: Sequence[Bundle], cache: Path, watch: Watch
+    dataset: Dataset,
+    strangers: Dataset | None,
+    bundles: Sequence[Bundle],
+    cache: Path,
+    watch: Watch,
+    limits: ImageLimits | None = None,
 ) -> Gathered:
     """Embeds what is not in the cache. Raises EvaluationError, BundleError, OSError."""
-    made = {bundle.manifest.name: _make(bundle, dataset, strangers, cache, watch) for bundle in bundles}
+    made = {bundle.manifest.name: _make(bundle, dataset, strangers, cache, watch, limits) for bundle in bundles}
     unreadable = _failures(dataset, [one.data for one in made.values()])
     read = np.all([one.data.rows >= 0 for one in made.values()], axis=0)
     if not read.any():
@@ -90,8 +95,15 @@ def gather(
     return Gathered(left, materials, {name: one.effort for name, one in made.items()}, unreadable, len(known), notes)
 
 
-def _make(bundle: Bundle, dataset: Dataset, strangers: Dataset | None, cache: Path, watch: Watch) -> _Made:
-    start, reader = time.perf_counter(), Reader(bundle)
+def _make(
+    bundle: Bundle,
+    dataset: Dataset,
+    strangers: Dataset | None,
+    cache: Path,
+    watch: Watch,
+    limits: ImageLimits | None,
+) -> _Made:
+    start, reader = time.perf_counter(), Reader(bundle, limits=limits)
     store = VectorStore(cache, bundle.manifest.embedding_space, bundle.manifest.dimension)
     asked = len(dataset) + (len(strangers) if strangers else 0)
     with watch(f"{bundle.manifest.name}: embedding", asked) as advance:

@@ -14,19 +14,17 @@ from glimpse.backbone import (
     Bundle,
     BundleError,
     Encoder,
-    ImageLimits,
     Manifest,
     Tokenizer,
     cores,
-    decode_image,
     open_bundle,
 )
 from glimpse.backbone.encoder import GPU_BATCH
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.server.admission import Admission
 from glimpse.server.batcher import Batcher, Vectors
+from glimpse.server.decoders import Decoders
 from glimpse.server.errors import RequestError, invalid, not_found
-from glimpse.server.pools import FairPool
 from glimpse.server.prompt_cache import PromptCache
 from glimpse.server.settings import Settings
 
@@ -41,7 +39,7 @@ _FEW_RUNS = 4
 class LoadedBackbone:
     """One bundle, ready to embed. Images and texts queue apart, and share one device thread."""
 
-    def __init__(self, bundle: Bundle, settings: Settings, decoders: FairPool, *, shared: bool = False) -> None:
+    def __init__(self, bundle: Bundle, settings: Settings, decoders: Decoders, *, shared: bool = False) -> None:
         """`shared`: whether other backbones run on the same cores. Raises BundleError."""
         self.manifest: Manifest = bundle.manifest
         #: What cosines to prompts are multiplied with before softmax. Where texts alone are read, they lie as near to
@@ -56,7 +54,6 @@ class LoadedBackbone:
             shared=shared,
         )
         self._tokenizer = Tokenizer.of(bundle) if self.manifest.text else None
-        self._limits = ImageLimits(settings.max_image_side, settings.max_image_pixels)
         self._decoders = decoders
         self._device = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{self.manifest.name}")
         on_cpu = self.encoder.on_cpu
@@ -75,6 +72,8 @@ class LoadedBackbone:
 
     async def warm_up(self) -> None:
         """Runs each graph once, so that the first caller does not pay for its preparation."""
+        if self.manifest.image is not None:
+            self._decoders.start()
         await asyncio.get_running_loop().run_in_executor(self._device, self.encoder.warm_up)
 
     async def decode(self, image: bytes) -> Pixels:
@@ -82,7 +81,7 @@ class LoadedBackbone:
         rule = self.manifest.image
         if rule is None:
             raise self._cannot_read("images")
-        return await self._decoders.run(decode_image, image, rule, self._limits)
+        return await self._decoders.decode(image, rule)
 
     async def tokenize(self, text: str) -> tuple[TokenIds, bool]:
         """A text's token ids, (T,), and whether it was cut to the context. Raises RequestError."""
@@ -130,7 +129,7 @@ class Backbones:
             raise BundleError(Path(twice), "two bundles have this name; export one of them under another")
 
     @classmethod
-    def load(cls, settings: Settings, decoders: FairPool) -> Self:
+    def load(cls, settings: Settings, decoders: Decoders) -> Self:
         """Loads the settings' bundles, or the bundled one. Raises BundleError."""
         bundles = [open_bundle(name) for name in settings.backbone or (MINI,)]
         shared = len(bundles) > 1

@@ -18,9 +18,12 @@ _AHEAD = 3
 class FairPool:
     """A thread pool with a short queue; what waits longer waits for the caller's turn, outside of it."""
 
-    def __init__(self, threads: int, name: str, initializer: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, threads: int, name: str, initializer: Callable[[], None] = lambda: None, *, ahead: int = _AHEAD
+    ) -> None:
+        """`ahead`: the work that each thread may have, begun and waiting."""
         self._threads = ThreadPoolExecutor(threads, name, initializer)
-        self._turnstile = Turnstile(_AHEAD * threads)
+        self._turnstile = Turnstile(ahead * threads)
 
     def __enter__(self) -> Self:
         return self

@@ -8,13 +8,13 @@ from functools import partial
 import faiss
 from threadpoolctl import threadpool_limits
 
-from glimpse.backbone import cores
 from glimpse.fewshot import PINNABLE
 from glimpse.ledger import FolderLock
 from glimpse.server.backbones import Backbones
 from glimpse.server.catalog import Catalog
 from glimpse.server.compacting import stop_compactions
 from glimpse.server.context import Rooms
+from glimpse.server.decoders import Decoders
 from glimpse.server.door import Door
 from glimpse.server.duty import Duty
 from glimpse.server.fitter import Fitter
@@ -23,7 +23,6 @@ from glimpse.server.inbound import Inbound
 from glimpse.server.indexes import Indexes
 from glimpse.server.installation import check_installation
 from glimpse.server.migrating import Migrator
-from glimpse.server.pools import FairPool
 from glimpse.server.searchers import Searchers
 from glimpse.server.settings import Settings
 from glimpse.server.snapshots import Snapshots
@@ -40,7 +39,7 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
         faiss.omp_set_num_threads(1)
         stack.enter_context(threadpool_limits(1, user_api="blas"))
-        decoders = stack.enter_context(FairPool(settings.decode_threads or cores(), "decode"))
+        decoders = stack.enter_context(Decoders(settings))
         # OpenMP keeps its thread count for each thread that asks: this one has to be told too.
         searchers = stack.enter_context(Searchers(settings, partial(faiss.omp_set_num_threads, 1)))
         backbones = Backbones.load(settings, decoders)

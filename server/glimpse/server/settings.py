@@ -71,8 +71,11 @@ class Settings(BaseSettings):
     max_held_bytes: Annotated[int, Field(ge=MIB, description="of requests being answered, together")] = 512 * MIB
     max_inputs: Annotated[int, Field(ge=1, description="inputs in one call")] = 256
     max_message_bytes: Annotated[int, Field(ge=MIB)] = 32 * MIB
-    max_image_side: Annotated[int, Field(ge=1, description="pixels")] = 8_192
-    max_image_pixels: Annotated[int, Field(ge=1)] = 40_000_000
+    max_image_side: Annotated[int, Field(ge=1, description="pixels")] = 16_384
+    max_image_pixels: Annotated[int, Field(ge=1)] = 64_000_000
+    max_decode_bytes: Annotated[
+        int, Field(ge=64 * MIB, description="memory of large pictures being decoded, together")
+    ] = 1_024 * MIB
     max_labels: Annotated[int, Field(ge=1, description="labels in one collection")] = 1_000_000
     max_examples: Annotated[int, Field(ge=1, description="examples in one collection")] = 1_000_000
     stream_window: Annotated[int, Field(ge=1, description="inputs of one stream worked on at once")] = 64
