@@ -126,7 +126,7 @@ def revoke(
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """End a key for good."""
+    """End a key for good: by its name, its id (`list --format json`), or the key itself where it leaked."""
     with _opened(config, data, ledger) as opened, opened.begin() as writer:
         writer.actor = _operator()
         name = _name_of(opened.keys(), name)
