@@ -28,6 +28,7 @@ class FakeServer(
         self.check = pb.CheckCollectionResponse()
         self.files: dict[str, str] = {}  # that examples were enrolled from, by full name; others there are none
         self.asked_for: list[str] = []  # examples
+        self.unlabeled = 0  # vectors of an index that is attached
 
     def GetCollection(self, request: Any, context: Any) -> Any:
         return pb.GetCollectionResponse(collection=pb.Collection(name=request.name))
@@ -66,6 +67,10 @@ class FakeServer(
             context.abort(grpc.StatusCode.NOT_FOUND, f"there is no example {request.name}")
         metadata = {"file": self.files[request.name]} if self.files[request.name] else {}
         return pb.GetExampleResponse(example=pb.Example(name=request.name, metadata=metadata))
+
+    def AttachIndex(self, request: Any, context: Any) -> Any:
+        index = pb.AttachedIndex(name=request.index, vector_count=1_200, unlabeled_count=self.unlabeled)
+        return pb.AttachIndexResponse(collection=pb.Collection(name=request.collection, index=index))
 
     def CheckCollection(self, request: Any, context: Any) -> Any:
         return self.check

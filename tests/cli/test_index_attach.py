@@ -10,6 +10,7 @@ from support.server import ServerProcess
 from support.shapes import LABELS, draw_shapes
 
 from .conftest import Done, run_glimpse
+from .fake_server import fake_server
 
 Glimpse = Callable[..., Done]
 
@@ -182,3 +183,16 @@ def with_and_without(serving: ServerProcess) -> None:
     for words in (["collections", "create", "on-it"], ["collections", "create", "without"]):
         assert run_glimpse(words, serving.address).code == 0
     assert run_glimpse(["index", "attach", "on-it", "drawings"], serving.address).code == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(0, ""), (7, "7 of the index's 1,200"), (1_200, "all of the index's 1,200")]
+)
+def test_an_index_without_labels_is_reported(count: int, told: str) -> None:
+    with fake_server() as fake:
+        fake.unlabeled = count
+        done = run_glimpse(("index", "attach", "birds", "drawings"), fake.address)
+    assert done.code == 0, done.err
+    assert done.err.startswith(told)
+    assert bool(done.err) == bool(told)
+    assert ("--labels" in done.err) == bool(told)

@@ -53,6 +53,19 @@ def test_zero_shot_takes_two_spellings_for_one_label_given_twice(stubs: Stubs) -
         stubs.classification.ZeroShot(request)
 
 
+def test_two_spellings_of_a_domain_are_one(stubs: Stubs, collection: str) -> None:
+    examples = [
+        col.NewExample(label_id="a", domain=domain, input=Input(image=picture(colour)))
+        for domain, colour in ((NFC, "red"), (f"{NFD} ", "blue"), ("night", "green"))
+    ]
+    request = col.EnrollExamplesRequest(parent=collection, examples=examples, create_labels=True)
+    enrolled = stubs.collections.EnrollExamples(request).results
+    assert [one.example.domain for one in enrolled] == [NFC, NFC, "night"]
+    for domain in (NFC, NFD, f" {NFC}"):
+        search = cls.SearchRequest(collection=collection, inputs=[Input(image=picture())], domains=[domain])
+        assert len(stubs.classification.Search(search).results[0].neighbors) == 2
+
+
 def test_display_names_and_prompts_are_kept_in_their_normal_form(stubs: Stubs, collection: str) -> None:
     label = col.Label(display_name=f" {NFD} ", prompts=[f"{NFD}\n", "red circle"])
     request = col.CreateLabelRequest(parent=collection, label_id="a", label=label)

@@ -35,7 +35,7 @@ def attach(
         some = "all" if found.unlabeled_count == found.vector_count else f"{found.unlabeled_count:,}"
         tell(
             f"{some} of the index's {found.vector_count:,} vectors have no label: search finds them, classify never "
-            "answers by them; build the index with labels (a folder for each, or --label-column) if it should"
+            "answers by them; if it should, build the index with --labels (folders) or --label-column (tables)"
         )
 
 

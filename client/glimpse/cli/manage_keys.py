@@ -129,7 +129,10 @@ def revoke(
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """End a key for good."""
+    """End a key for good.
+
+    By its name, by its id (`list --format json` shows it), or by the key itself where it leaked.
+    """
     with _opened(config, data, ledger) as opened, opened.begin() as writer:
         writer.actor = _operator()
         name = _name_of(opened.keys(), name)

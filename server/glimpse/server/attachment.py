@@ -9,6 +9,7 @@ import numpy as np
 from glimpse.fewshot.vectors import Array, Floats
 from glimpse.index import Base, BulkIndex, Ids, Mask, first_id
 from glimpse.ledger import AttachmentRecord, ExampleRecord
+from glimpse.server.names import normal
 from glimpse.v1 import types_pb2
 
 #: What an example can have been enrolled as, by its name in indexes.
@@ -104,7 +105,7 @@ class Attachment:
 
     def domain(self, id: int) -> str:
         """A row's domain; empty: none."""
-        return self.index.domain(id - self.first) or ""
+        return normal(self.index.domain(id - self.first) or "")
 
     def content(self, id: int) -> int:
         """What the same content is known by, where that was wanted: see `content_key`."""

@@ -152,4 +152,6 @@ def _wanted(view: CollectionView, request: pb.SearchRequest) -> Wanted | None:
         check_count(request.domains, _MAX_DOMAINS, "domains")
     for position, domain in enumerate(request.domains):
         check_length(domain, f"domains[{position}]")
-    return Wanted(labels, request.domains) if labels or request.domains else None
+    # An index keeps the spelling that it was built with.
+    domains = {*request.domains, *map(names.normal, request.domains)}
+    return Wanted(labels, domains) if labels or domains else None

@@ -55,7 +55,7 @@ class Options:
         check_range(top_k, 1, most_labels, f"{field}.top_k")
         check_range(evidence, 0, _MAX_EVIDENCE, f"{field}.evidence")
         check_length(given.domain, f"{field}.domain")
-        return cls(top_k, evidence, given.min_revision, given.domain)
+        return cls(top_k, evidence, given.min_revision, normal(given.domain))
 
     def check_size(self, views: Sequence[CollectionView], inputs: int, field: str, most: int = MAX_ENTRIES) -> None:
         """Of the answer, before anything is embedded. Raises RequestError."""

@@ -139,6 +139,7 @@ class Commits:
     async def _commit(self, group: list[_Write[Any]]) -> None:
         if not group:
             return
+        committed: _Committed | None = None
         try:
             committed = await self._transact(group)
         except LedgerUnavailable:  # of the database, not of a write
@@ -147,6 +148,7 @@ class Commits:
             if len(group) == 1:
                 raise
             logger.warning("a transaction of %d enrolments failed; trying them in halves: %s", len(group), error)
+        if committed is None:
             for half in (group[: len(group) // 2], group[len(group) // 2 :]):
                 await self._commit_or_fail(half)
             return

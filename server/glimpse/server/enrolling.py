@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from glimpse.ledger import Enrolled, Enrollment, EnrollRequest, ExampleRecord, LabelRecord
-from glimpse.server import checks
+from glimpse.server import checks, names
 from glimpse.server.attachment import MODALITIES
 from glimpse.server.context import Rooms
 from glimpse.server.embedding import Embedded, embed_all
@@ -191,7 +191,7 @@ def _record(item: Item, embedded: Embedded, space: str) -> ExampleRecord:
         content_digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
         modality=MODALITIES[kind],
         vector=embedded.vector.astype("<f4").tobytes(),
-        domain=new.domain,
+        domain=names.normal(new.domain),
         metadata=dict(new.metadata),
         embedding_space=None if embedded.embedding_space == space else embedded.embedding_space,
     )

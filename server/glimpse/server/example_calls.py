@@ -93,8 +93,10 @@ class ExampleCalls(ResourceCalls):
         below, collection_id, space = view.examples.attachment, view.record.id, view.record.embedding_space
 
         def enrolled(ledger: Ledger) -> None:
-            asked = {"after": place.after, "limit": page.most + 1, "label_id": label, "ahead": _AT_ONCE}
-            page.fill((one, _size(one, vectors=vectors)) for one in ledger.examples(collection_id, **asked))
+            found = ledger.examples(
+                collection_id, after=place.after, limit=page.most + 1, label_id=label, ahead=_AT_ONCE
+            )
+            page.fill((one, _size(one, vectors=vectors)) for one in found)
 
         if place.row is None:
             _, space = await self._read(view, enrolled)

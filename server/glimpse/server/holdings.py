@@ -10,6 +10,7 @@ from glimpse.index import Among, Ids
 from glimpse.ledger import ExampleRecord
 from glimpse.server.attachment import Attachment, content_key
 from glimpse.server.columns import Codes, Columns
+from glimpse.server.names import normal
 
 T = TypeVar("T")
 # Examples looked at before another thread may go on.
@@ -55,7 +56,7 @@ class Holdings:
         self._sequences[example.id] = example.sequence
         self._of_label.setdefault(example.label_id, []).append(example.sequence)
         if example.domain:
-            self._domains[example.sequence] = example.domain
+            self._domains[example.sequence] = normal(example.domain)
         if self._contents is not None:
             digest = bytes.fromhex(example.content_digest.removeprefix("sha256:"))
             self._contents[example.sequence] = content_key(digest)
@@ -74,7 +75,8 @@ class Holdings:
                 self._of_label.setdefault(label, []).extend(grouped[start:end])
             start = end
         with_domain = np.flatnonzero(columns.domain_codes)
-        names = [columns.domains[code] for code in columns.domain_codes[with_domain].tolist()]
+        domains = list(map(normal, columns.domains))
+        names = [domains[code] for code in columns.domain_codes[with_domain].tolist()]
         self._domains.update(zip(columns.sequences[with_domain].tolist(), names, strict=True))
         if self._contents is not None:
             self._contents.update(zip(sequences, columns.contents.tolist(), strict=True))

@@ -165,7 +165,7 @@ class CollectionView:
             index.add([example.sequence for example in several], vectors)
             if index is self.indexes.answering:
                 labels = [example.label_id for example in several]
-                self.engine.add(labels, vectors, [example.domain for example in several])
+                self.engine.add(labels, vectors, [normal(example.domain) for example in several])
                 self.gallery.put(self.engine, labels)
             else:
                 self.engine.outdate()

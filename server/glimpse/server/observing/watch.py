@@ -52,10 +52,10 @@ class Watch:
         if audit.is_write(self.call.rpc):
             self._audit(code, reason)
         # gRPC keeps the error of a call that was aborted in its context, and the error's frames keep the context: a
-        # circle, with the request in it, until the garbage collector comes round. The call itself lives on until its
-        # answer is sent.
+        # circle, with the request in it, until the garbage collector comes round; and the call itself lives on until its
+        # answer is sent. The frames of other errors may belong to tasks that go on.
         self.call.request = self.call.response = None
-        if error is not None:
+        if isinstance(error, grpc.aio.AbortError):
             traceback.clear_frames(error.__traceback__)
 
     def count_refusals(self, response: Any) -> None:
