@@ -8,6 +8,11 @@
 No torch, no gRPC.
 """
 
+import os
+
+# ONNX Runtime reports its use to its makers unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 from glimpse.backbone.bundle import Bundle, bundled, load_bundle, write_bundle
 from glimpse.backbone.encoder import Encoder
 from glimpse.backbone.errors import BundleError, InputError
