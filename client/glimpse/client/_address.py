@@ -21,7 +21,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 _SOCKETS = ("unix", "unix-abstract")
 _LONGEST_PATH = 107  # bytes, as the operating system allows for a socket's path
 _SHOWN = 200  # characters of an address in an error
-_HOST = re.compile(r"(?:\[(?P<v6>[^\[\]\s]+)\]|(?P<name>[^\s:/@?#,\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
+# A lone number is a port without its host, and gRPC would take it for an IP address.
+_HOST = re.compile(r"(?:\[(?P<v6>[^\[\]\s]+)\]|(?P<name>(?![0-9]+(?::|$))[^\s:/@?#,\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 #: Variables from which gRPC takes a proxy, the last for addresses alone, once names are resolved.
 _PROXY_VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy", "GRPC_ADDRESS_HTTP_PROXY")
 
@@ -110,8 +111,7 @@ def _endpoint(text: str, whole: str) -> tuple[str, int]:
     if text.count(":") > 1 and _is_ip(text):
         return text, DEFAULT_PORT
     match = _HOST.fullmatch(text)
-    named = match and ((match["name"] and not match["name"].isdecimal()) or (match["v6"] and _is_ip(match["v6"])))
-    if match and named and 0 < int(match["port"] or DEFAULT_PORT) < 1 << 16:
+    if match and (match["name"] or _is_ip(match["v6"])) and 0 < int(match["port"] or DEFAULT_PORT) < 1 << 16:
         return match["name"] or match["v6"], int(match["port"] or DEFAULT_PORT)
     place = re.split(r"[/?#]", text)[0]
     if place != text and _HOST.fullmatch(place):

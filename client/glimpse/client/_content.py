@@ -51,6 +51,8 @@ Content = AnyPicture | str | Vector | Text | Image
 
 def as_list(given: Any, *more: type) -> Iterable[Any]:
     """A single input, or one of the types `more`, as a list of one; anything else as it is."""
+    if isinstance(given, list | tuple):
+        return given
     kinds = (str, bytes, bytearray, memoryview, os.PathLike, io.IOBase, Vector, Text, Image, *more)
     single = isinstance(given, kinds) or is_pillow_picture(given)
     if isinstance(given, np.ndarray):
@@ -76,6 +78,8 @@ def text_of(content: Text | str) -> str:
 
 def path_of(content: Any) -> str:
     """The path of a picture's file; empty for other contents. Raises TypeError for a URL."""
+    if isinstance(content, bytes | str | Text | Vector):
+        return ""
     inner = content.content if isinstance(content, Image) else content
     if not isinstance(inner, os.PathLike) and not (isinstance(inner, str) and isinstance(content, Image)):
         return ""
@@ -90,6 +94,8 @@ def picture_of(content: Any, limit: int) -> bytes:
 
     Raises OSError where the file cannot be read, and TypeError where the content is no picture.
     """
+    if isinstance(content, bytes):
+        return content
     if path := path_of(content):
         with Path(path).open("rb") as file:
             return file.read(limit + 1)

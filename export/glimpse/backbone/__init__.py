@@ -8,6 +8,11 @@
 No torch, no gRPC.
 """
 
+import os
+
+# ONNX Runtime reports its use to its makers unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
