@@ -9,6 +9,7 @@ import tokenizers
 from onnx import ModelProto, TensorProto, helper
 
 from glimpse.backbone import Bundle, TextRule, Tokenizer
+from glimpse.export.batch_axis import free_batch
 from glimpse.export.errors import ExportError
 from glimpse.export.finish import NO_WISH, Tell, Wish, silent
 from glimpse.export.graph_parts import inputs_for, rename
@@ -186,7 +187,7 @@ def _wrap(model: PlainModel, original: TextOriginal, pooling: Pooling, tokenizer
     trial = Trial(singly, together, wanted, "texts of many lengths")
     row = [-1] if pooling == "none" else [-1, dimension]
     output = Output(row, helper.np_dtype_to_tensor_dtype(raw.dtype))
-    return dimension, wrap_for_batches(model, output, begin, graft, trial)
+    return dimension, wrap_for_batches(model, output, begin, free_batch, graft, trial)
 
 
 def _dimension(shape: tuple[int, ...], pooling: Pooling, tokens: int, output: str) -> int:
