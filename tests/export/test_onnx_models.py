@@ -352,6 +352,12 @@ def changed(model: ModelProto, change: Callable[[ModelProto], Any]) -> ModelProt
         (lambda folder: image(folder, image_model(head="grid")), r"has shape \(1, 6, 2, 2\) for one picture"),
         (lambda folder: image(folder, image_model(), size=9), "give --size 8"),
         (
+            lambda folder: image(folder, changed(image_model(), of_sides(0, 0)), size=10**6),
+            "no bundle can read pictures so",
+        ),
+        (lambda folder: text(folder, text_model(), "mean", context_length=10**6), "no bundle can read texts so"),
+        (lambda folder: image(folder, image_model(element=TensorProto.DOUBLE, body="conv")), "export it in float32"),
+        (
             lambda folder: image(folder, image_model(element=TensorProto.UINT8), mean=[0.5]),
             "leave --mean and --std out",
         ),

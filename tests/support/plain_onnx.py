@@ -70,7 +70,7 @@ def image_model(
 ) -> ModelProto:
     """A convolution into a 2 x 2 grid, then `body`, then `head`, which makes a vector of it.
 
-    `body`: "" or if, loop, token (a class token joined to patches), heads (batch and heads in one dimension),
+    `body`: "" or conv, if, loop, token (a class token joined to patches), heads (batch and heads in one dimension),
     tokens first (as torch's attention), whole (a mean over all of a batch).
     """
     graph = Graph(opset)
@@ -182,7 +182,12 @@ def _whole(graph: Graph, value: str, dtype: Any) -> str:
     return graph("Sub", graph("Relu", value), graph("ReduceMean", graph("Abs", value), keepdims=0))
 
 
+def _convolved(graph: Graph, value: str, dtype: Any) -> str:
+    return graph("Conv", value, graph.random(WIDTH, WIDTH, 1, 1, dtype=dtype))
+
+
 _BODIES = {
+    "conv": _convolved,
     "if": _if,
     "loop": _loop,
     "token": _token,

@@ -9,8 +9,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, helper
+from pydantic import ValidationError
 
 from glimpse.backbone import Bundle, ImageRule
+from glimpse.backbone.manifest import problems
 from glimpse.export.batch_trace import free_traced
 from glimpse.export.errors import ExportError
 from glimpse.export.finish import NO_WISH, Tell, Wish, silent
@@ -107,14 +109,17 @@ def _rule(source: ImageEncoderSource, element: int) -> ImageRule:
         _three(fallback if values is None else values, which)
         for values, fallback, which in zip(given, IMAGENET, ("mean", "std"), strict=True)
     )
-    return ImageRule(
-        size=source.size,
-        resize=source.resize,
-        resize_to=source.resize_to,
-        interpolation=source.interpolation,
-        mean=tuple(mean.tolist()),
-        std=tuple(std.tolist()),
-    )
+    try:
+        return ImageRule(
+            size=source.size,
+            resize=source.resize,
+            resize_to=source.resize_to,
+            interpolation=source.interpolation,
+            mean=tuple(mean.tolist()),
+            std=tuple(std.tolist()),
+        )
+    except ValidationError as error:
+        raise ExportError(f"no bundle can read pictures so: {problems(error)}") from error
 
 
 def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:

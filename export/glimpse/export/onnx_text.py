@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import tokenizers
 from onnx import ModelProto, TensorProto, helper
+from pydantic import ValidationError
 
 from glimpse.backbone import Bundle, TextRule, Tokenizer
+from glimpse.backbone.manifest import problems
 from glimpse.export.batch_axis import free_batch
 from glimpse.export.errors import ExportError
 from glimpse.export.finish import NO_WISH, Tell, Wish, silent
@@ -148,7 +150,10 @@ def _rule(runner: Runner, roles: dict[str, Role], source: TextEncoderSource, inn
         message = f"the model takes texts of {fixed} tokens, not {source.context_length}"
         raise ExportError(f"{message}; give --context {fixed}, or leave it out")
     context = fixed or source.context_length or _CONTEXT
-    rule = TextRule(context_length=context, pad_id=pad_id, prefix=source.prefix)
+    try:
+        rule = TextRule(context_length=context, pad_id=pad_id, prefix=source.prefix)
+    except ValidationError as error:
+        raise ExportError(f"no bundle can read texts so: {problems(error)}") from error
     padded = rule.model_copy(update={"padding": "context"})
     if fixed:
         return padded
