@@ -70,7 +70,8 @@ def image_model(
 ) -> ModelProto:
     """A convolution into a 2 x 2 grid, then `body`, then `head`, which makes a vector of it.
 
-    `body`: "" or if, loop, token (a class token joined to patches), heads (batch and heads in one dimension).
+    `body`: "" or conv, if, loop, token (a class token joined to patches), heads (batch and heads in one dimension),
+    tokens first (as torch's attention), whole (a mean over all of a batch).
     """
     graph = Graph(opset)
     computes = TensorProto.FLOAT if element == TensorProto.UINT8 else element
@@ -160,7 +161,40 @@ def _heads(graph: Graph, value: str, dtype: Any) -> str:
     return graph("Reshape", graph("MatMul", scores, folded), graph.constant(np.array([1, WIDTH, 2, 2], np.int64)))
 
 
-_BODIES = {"if": _if, "loop": _loop, "token": _token, "heads": _heads}
+def _tokens_first(graph: Graph, value: str, dtype: Any) -> str:
+    """As torch's MultiheadAttention: tokens before the batch, a product over rows, batch and heads in one dimension."""
+
+    def reshaped(value: str, *shape: int) -> str:
+        return graph("Reshape", value, graph.constant(np.array(shape, np.int64)))
+
+    tokens = graph("Transpose", reshaped(value, 1, WIDTH, 4), perm=[2, 0, 1])  # (4, 1, width)
+    rows = graph("Gemm", reshaped(tokens, 4, WIDTH), graph.random(WIDTH, WIDTH, dtype=dtype), graph.random(WIDTH))
+    heads = graph("Transpose", reshaped(reshaped(rows, 4, 1, WIDTH), 4, 2, 3), perm=[1, 0, 2])  # (2, 4, 3)
+    mixed = graph("MatMul", graph("MatMul", heads, graph("Transpose", heads, perm=[0, 2, 1])), heads)
+    apart = graph("Transpose", reshaped(mixed, 1, 2, 4, 3), perm=[2, 0, 1, 3])  # (4, 1, 2, 3)
+    joined = graph("Gemm", reshaped(apart, 4, WIDTH), graph.random(WIDTH, WIDTH, dtype=dtype), graph.random(WIDTH))
+    back = graph("Transpose", reshaped(joined, 4, 1, WIDTH), perm=[1, 2, 0])
+    return reshaped(back, 1, WIDTH, 2, 2)
+
+
+def _whole(graph: Graph, value: str, dtype: Any) -> str:
+    """Less the mean of all numbers, which is a picture's for a batch of 1 alone."""
+    return graph("Sub", graph("Relu", value), graph("ReduceMean", graph("Abs", value), keepdims=0))
+
+
+def _convolved(graph: Graph, value: str, dtype: Any) -> str:
+    return graph("Conv", value, graph.random(WIDTH, WIDTH, 1, 1, dtype=dtype))
+
+
+_BODIES = {
+    "conv": _convolved,
+    "if": _if,
+    "loop": _loop,
+    "token": _token,
+    "heads": _heads,
+    "tokens first": _tokens_first,
+    "whole": _whole,
+}
 
 
 def _pooled(graph: Graph, value: str) -> str:

@@ -17,11 +17,9 @@ _MOST_NUMBERS = 16
 class Constants:
     """What a graph and its subgraphs hold as constants, by name.
 
-    `shapes`: of every constant, and of constants that Expand repeats. `values`: the small integers among them.
-    `makers`: the node that computes a value.
+    `values`: of small integers. `makers`: the node that computes a value.
     """
 
-    shapes: dict[str, list[int]] = field(default_factory=dict)
     values: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     makers: dict[str, NodeProto] = field(default_factory=dict)
 
@@ -43,7 +41,6 @@ def find_constants(graph: GraphProto) -> Constants:
 
 
 def _add(found: Constants, name: str, tensor: TensorProto) -> None:
-    found.shapes[name] = list(tensor.dims)
     small = len(tensor.dims) < 2 and sum(tensor.dims) <= _MOST_NUMBERS
     integers = tensor.data_type in (TensorProto.INT64, TensorProto.INT32)
     if small and integers and tensor.data_location != TensorProto.EXTERNAL:
@@ -64,5 +61,3 @@ def _add_derived(found: Constants, node: NodeProto) -> None:
     value = found.values.get(node.input[0])
     if node.op_type in ("Identity", "Cast", "Unsqueeze") and value is not None:
         found.values[node.output[0]] = value.reshape(-1) if node.op_type == "Unsqueeze" else value
-    elif node.op_type == "Expand" and len(node.input) == 2 and node.input[1] in found.values:
-        found.shapes[node.output[0]] = found.values[node.input[1]].reshape(-1).tolist()

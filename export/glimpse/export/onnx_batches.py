@@ -9,8 +9,10 @@ import numpy.typing as npt
 import onnx
 from onnx import ModelProto
 
-from glimpse.export.batch_axis import free_batch, free_shapes
+from glimpse.export.batch_axis import free_shapes
+from glimpse.export.batch_trace import NotFollowed
 from glimpse.export.errors import ExportError, first_line
+from glimpse.export.graph_parts import keep_part
 from glimpse.export.onnx_model import Inputs, PlainModel, quiet_session
 from glimpse.export.row_loop import loop_over_rows
 from glimpse.export.runtime_errors import advice
@@ -45,6 +47,7 @@ def wrap_for_batches(
     model: PlainModel,
     output: Output,
     begin: Callable[[ModelProto], None],
+    free: Callable[[ModelProto], None],
     graft: Callable[[ModelProto], None],
     trial: Trial,
 ) -> bool:
@@ -54,6 +57,7 @@ def wrap_for_batches(
         model: as it was given.
         output: what it gives for one row.
         begin: moves the model's names out of the way, on a copy of it.
+        free: frees the batch of that copy, if it can. May raise NotFollowed.
         graft: puts before and after the model what a bundle's graph has.
         trial: decides which way of taking a batch is right: as the model is, its batch freed, row by row.
 
@@ -61,15 +65,19 @@ def wrap_for_batches(
     """
     ways: list[Callable[[ModelProto], None]] = [
         free_shapes,
-        free_batch,
+        free,
         lambda graph: loop_over_rows(graph, output.row_shape, output.element),
     ]
     problem: ExportError | None = None
     for way in ways:
         wrapped = model.proto()
         begin(wrapped)
-        way(wrapped)
+        try:
+            way(wrapped)
+        except NotFollowed:
+            continue
         graft(wrapped)
+        keep_part(wrapped, EMBEDDING)  # without the constants that were replaced
         try:
             _save(wrapped, model.wrapped)
             _compare(model.wrapped, trial)

@@ -8,15 +8,18 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from onnx import ModelProto, TensorProto, helper
+from pydantic import ValidationError
 
 from glimpse.backbone import Bundle, ImageRule, scratch_folder
+from glimpse.backbone.manifest import problems
+from glimpse.export.batch_trace import free_traced
 from glimpse.export.errors import ExportError
 from glimpse.export.finish import NO_WISH, Tell, Wish, silent
 from glimpse.export.graph_parts import inputs_for, rename
 from glimpse.export.onnx_batches import Output, Trial, wrap_for_batches
 from glimpse.export.onnx_bundle import finish_wrapped
 from glimpse.export.onnx_model import PlainModel, choose_output, is_float, read_model, take_part, type_name
-from glimpse.export.onnx_original import ImageVector, Runner, image_vector, unit
+from glimpse.export.onnx_original import ImageOriginal, Runner, unit
 from glimpse.export.onnx_proof import prove_image
 from glimpse.export.surgery import (
     EMBEDDING,
@@ -78,8 +81,8 @@ def wrap_image_encoder(
     rule = _rule(source, _picture_input(model, output, source))
     with scratch_folder() as folder:
         runner = Runner(take_part(model, model_file, output, folder / "image.onnx"))
-        raw = image_vector(runner, rule, source.layout)
-        dimension, looped = _wrap(runner.model, raw, rule, source.layout)
+        original = ImageOriginal(runner, rule, source.layout)
+        dimension, looped = _wrap(runner.model, original, rule, source.layout)
         return finish_wrapped(
             "image",
             runner.model,
@@ -89,7 +92,7 @@ def wrap_image_encoder(
             fields={"name": name, "description": description, "license": license, "dimension": dimension},
             contents={},
             command=command,
-            prove=lambda bundle: prove_image(lambda pixels: unit(raw(pixels), output), rule, bundle),
+            prove=lambda bundle: prove_image(original.vector, rule, bundle),
             wish=wish,
             tell=tell,
         )
@@ -105,14 +108,17 @@ def _rule(source: ImageEncoderSource, element: int) -> ImageRule:
         _three(fallback if values is None else values, which)
         for values, fallback, which in zip(given, IMAGENET, ("mean", "std"), strict=True)
     )
-    return ImageRule(
-        size=source.size,
-        resize=source.resize,
-        resize_to=source.resize_to,
-        interpolation=source.interpolation,
-        mean=tuple(mean.tolist()),
-        std=tuple(std.tolist()),
-    )
+    try:
+        return ImageRule(
+            size=source.size,
+            resize=source.resize,
+            resize_to=source.resize_to,
+            interpolation=source.interpolation,
+            mean=tuple(mean.tolist()),
+            std=tuple(std.tolist()),
+        )
+    except ValidationError as error:
+        raise ExportError(f"no bundle can read pictures so: {problems(error)}") from error
 
 
 def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:
@@ -161,11 +167,11 @@ def _check_shape(name: str, shape: list[int], source: ImageEncoderSource) -> Non
         raise ExportError(f"the model takes pictures of {wrong[0]} px, not {source.size}; give --size {wrong[0]}")
 
 
-def _wrap(model: PlainModel, raw: ImageVector, rule: ImageRule, layout: Layout) -> tuple[int, bool]:
+def _wrap(model: PlainModel, original: ImageOriginal, rule: ImageRule, layout: Layout) -> tuple[int, bool]:
     """Writes the bundle's graph; returns the dimension, and whether it runs a batch's rows one after the other."""
     [input_name] = model.inputs()
     pictures = np.random.default_rng(0).integers(0, 256, (3, rule.size, rule.size, 3), np.uint8)
-    rows = [raw(picture) for picture in pictures]
+    rows = [original.raw(picture) for picture in pictures]
     shape = rows[0].shape
     if sum(size > 1 for size in shape) > 1:
         raise ExportError(
@@ -178,6 +184,9 @@ def _wrap(model: PlainModel, raw: ImageVector, rule: ImageRule, layout: Layout) 
         own = {input_name: RAW_INPUT, model.output: RAW_OUTPUT}
         rename(wrapped.graph, {names.get(name, name): new for name, new in own.items()})
 
+    def free(wrapped: ModelProto) -> None:
+        free_traced(wrapped, {RAW_INPUT: original.values(pictures[0])}, model.wrapped)
+
     def graft(wrapped: ModelProto) -> None:
         normalize_input(wrapped, rule.size, layout, np.array(rule.mean), np.array(rule.std))
         normalize_output(wrapped)
@@ -186,4 +195,4 @@ def _wrap(model: PlainModel, raw: ImageVector, rule: ImageRule, layout: Layout) 
     singly = [{IMAGES: picture[None]} for picture in pictures]
     trial = Trial(singly, {IMAGES: pictures}, wanted, f"{rule.size} px, one picture and three")
     output = Output([-1], helper.np_dtype_to_tensor_dtype(rows[0].dtype))
-    return wanted.shape[1], wrap_for_batches(model, output, begin, graft, trial)
+    return wanted.shape[1], wrap_for_batches(model, output, begin, free, graft, trial)

@@ -1,6 +1,5 @@
 """What a plain ONNX model gives for one input, run as it was given: the measure of its bundle."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,6 @@ from glimpse.export.runtime_errors import advice
 from glimpse.export.text_graph import IDS, MASK, SEGMENTS, Pooling, Role
 
 Array = npt.NDArray[Any]
-#: From uint8 pixels (S, S, 3) to what the model gives for them alone, in its own shape and precision.
-ImageVector = Callable[[npt.NDArray[np.uint8]], Array]
 
 
 class Runner:
@@ -49,18 +46,28 @@ def unit(vector: Array, output: str) -> npt.NDArray[np.float64]:
     return np.asarray(values / length)
 
 
-def image_vector(runner: Runner, rule: ImageRule, layout: str) -> ImageVector:
-    """The model with its pictures normalised in NumPy."""
-    [(name, kind)] = runner.model.inputs().items()
-    takes_pixels = dtype_of(kind.elem_type) == np.uint8
+class ImageOriginal:
+    """An image encoder: its output, or its vector, for one picture's uint8 pixels (S, S, 3)."""
 
-    def vector(pixels: npt.NDArray[np.uint8]) -> Array:
-        values = pixels if takes_pixels else (pixels / 255 - np.array(rule.mean)) / np.array(rule.std)
-        values = values.transpose(2, 0, 1) if layout == "NCHW" else values
-        size = f"one picture of {rule.size} px"
-        return runner.run({name: values[None]}, size)
+    def __init__(self, runner: Runner, rule: ImageRule, layout: str) -> None:
+        self._runner, self._rule, self._layout = runner, rule, layout
+        [(self._name, kind)] = runner.model.inputs().items()
+        self._type = dtype_of(kind.elem_type)
 
-    return vector
+    def values(self, pixels: npt.NDArray[np.uint8]) -> Array:
+        """What the model reads: a batch of one picture, normalised in NumPy where it does not take uint8."""
+        scaled = (pixels / 255 - np.array(self._rule.mean)) / np.array(self._rule.std)
+        values = pixels if self._type == np.uint8 else scaled
+        values = values.transpose(2, 0, 1) if self._layout == "NCHW" else values
+        return np.ascontiguousarray(values[None], self._type)
+
+    def raw(self, pixels: npt.NDArray[np.uint8]) -> Array:
+        """The output."""
+        return self._runner.run({self._name: self.values(pixels)}, f"one picture of {self._rule.size} px")
+
+    def vector(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+        """One picture's vector, of length 1. (d,)"""
+        return unit(self.raw(pixels), self._runner.model.output)
 
 
 class TextOriginal:

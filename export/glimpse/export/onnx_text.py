@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import tokenizers
 from onnx import ModelProto, TensorProto, helper
+from pydantic import ValidationError
 
 from glimpse.backbone import Bundle, TextRule, Tokenizer, scratch_folder
+from glimpse.backbone.manifest import problems
+from glimpse.export.batch_axis import free_batch
 from glimpse.export.errors import ExportError
 from glimpse.export.finish import NO_WISH, Tell, Wish, silent
 from glimpse.export.graph_parts import inputs_for, rename
@@ -146,7 +149,10 @@ def _rule(runner: Runner, roles: dict[str, Role], source: TextEncoderSource, inn
         message = f"the model takes texts of {fixed} tokens, not {source.context_length}"
         raise ExportError(f"{message}; give --context {fixed}, or leave it out")
     context = fixed or source.context_length or _CONTEXT
-    rule = TextRule(context_length=context, pad_id=pad_id, prefix=source.prefix)
+    try:
+        rule = TextRule(context_length=context, pad_id=pad_id, prefix=source.prefix)
+    except ValidationError as error:
+        raise ExportError(f"no bundle can read texts so: {problems(error)}") from error
     padded = rule.model_copy(update={"padding": "context"})
     if fixed:
         return padded
@@ -185,7 +191,7 @@ def _wrap(model: PlainModel, original: TextOriginal, pooling: Pooling, tokenizer
     trial = Trial(singly, together, wanted, "texts of many lengths")
     row = [-1] if pooling == "none" else [-1, dimension]
     output = Output(row, helper.np_dtype_to_tensor_dtype(raw.dtype))
-    return dimension, wrap_for_batches(model, output, begin, graft, trial)
+    return dimension, wrap_for_batches(model, output, begin, free_batch, graft, trial)
 
 
 def _dimension(shape: tuple[int, ...], pooling: Pooling, tokens: int, output: str) -> int:

@@ -20,6 +20,10 @@ _ADVICE = (
         r"Unsupported model IR version|under development|till opset",
         "it is newer than this ONNX Runtime; update onnxruntime, or export it with an older opset",
     ),
+    (
+        r"invalid model|InferenceError\]|Type Error|Invalid attribute|ValidateEmbedded|has no data",
+        "its graph contradicts itself; copy it again, or export it again",
+    ),
     (r"bad_alloc|[Aa]llocat", "it asks for more memory than there is"),
     (r"[Ii]nvalid dimensions|[Ii]nvalid rank", _SHAPES),
     (
