@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.check",
         "What a collection knows of itself: how good it is, what looks wrong, what to do.",
     ),
+    "test": ("glimpse.cli.score", "How good a collection is on labelled data that it was not taught."),
     "evaluate": (
         "glimpse.cli.evaluate",
         "How well a backbone suits your data, from how many examples: tables and a report. Needs no server.",
