@@ -1,5 +1,7 @@
 """`glimpse index info`, `search`, `verify`, `merge` and `compact` on indexes that the command itself built."""
 
+import csv
+import io
 import json
 import shutil
 from pathlib import Path
@@ -76,6 +78,18 @@ def test_a_picture_finds_those_like_it(place: Path) -> None:
     similarities = [float(line.split()[-1]) for line in (first, *others)]
     assert similarities == sorted(similarities, reverse=True)
     assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_csv_has_a_row_a_neighbor_and_a_row_a_problem(place: Path, copy: Path) -> None:
+    words = ["search", "drawings", "shapes/near/green star/2.png", BROKEN, "--top", 2, "--format", "csv"]
+    first, second, failed = csv.DictReader(io.StringIO(index(place, *words).out, newline=""), strict=True)
+    assert [one["source"] for one in (first, second, failed)].count("") == 1
+    assert (first["label"], second["label"]) == ("green star", "green star")
+    assert (failed["query"], failed["similarity"], bool(failed["error"])) == (BROKEN, "", True)
+    assert index(copy.parent, "verify", "drawings", "--format", "csv").out == "index,problem\n"
+    (copy / "labels.parquet").unlink()
+    [problem] = csv.DictReader(io.StringIO(index(copy.parent, "verify", "drawings", "--format", "csv").out, newline=""))
+    assert "labels.parquet" in problem["problem"]
 
 
 @pytest.mark.parametrize("label", LABELS)

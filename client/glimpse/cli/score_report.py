@@ -86,8 +86,8 @@ def _print_confusions(score: Score) -> None:
 
 
 def _print_labels(score: Score) -> None:
-    columns = [Column("LABEL", share=1), Column("INPUTS", 6, right=True), Column("RECALL", 8, right=True)]
-    columns += [Column("PRECISION", 9, right=True), *(Column(name, 9, right=True) for name in _DECISIONS)]
+    columns = [Column("LABEL", share=1), Column("INPUTS", 6, right=True), Column("RECALL", 7, right=True)]
+    columns += [Column(name, len(name), right=True) for name in ("PRECISION", *_DECISIONS)]
     rows = []
     for one in score.labels():
         parts = [None if one[name] is None else percent(one[name]) for name in ("recall", "precision")]
