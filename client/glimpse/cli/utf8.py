@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from glimpse.cli.errors import CliError
-from glimpse.inputs.fields import legible
 
 
 def utf8_only(callback: Callable[..., Any], parameters: Sequence[Any]) -> Callable[..., Any]:
@@ -30,8 +29,16 @@ def _texts(value: Any) -> list[str | Path]:
 
 
 def _check(parameter: Any, value: str | Path) -> None:
-    text = legible(str(value))
+    try:
+        str(value).encode()
+    except UnicodeEncodeError as error:
+        _refuse(parameter, value, error)
+
+
+def _refuse(parameter: Any, value: str | Path, error: UnicodeEncodeError) -> None:
+    from glimpse.inputs import legible  # most values need no more than the check
+
     is_input = parameter.param_type_name == "argument" and (isinstance(value, Path) or os.path.exists(value))
-    if text != str(value) and not is_input:
+    if not is_input:
         name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.human_readable_name
-        raise CliError(f"{name} '{text}' is not UTF-8", "give it in UTF-8")
+        raise CliError(f"{name} '{legible(str(value))}' is not UTF-8", "give it in UTF-8") from error
