@@ -143,7 +143,7 @@ def test_one_query_that_fails_leaves_the_others(place: Path) -> None:
         (["nowhere", "--text", "x"], "nowhere: no such folder"),
         (["shapes", "--text", "x"], "shapes: no index: it has no manifest.json"),
         (["drawings"], "there is nothing to read"),
-        (["drawings", "nothing.png"], "there is no file nothing.png"),
+        (["drawings", "nothing.png"], "nothing.png: no such file"),
         (["drawings", "--text", "x", "--label", "red square"], "it has blue square, green star, red circle"),
         (["drawings", "--text", "x", "--domain", "dusk"], "the index has no domain 'dusk' — it has far, near"),
         (["toys", "--vector", "four.npy", "--label", "red"], "the index has no label 'red' — its rows have no labels"),

@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.status",
         "Health, versions, calls, decisions, ledger, backbones and collections of a server.",
     ),
-    "enroll": ("glimpse.cli.enroll", "Enroll examples: files, or folders whose subfolders are the labels."),
+    "enroll": ("glimpse.cli.enroll", "Enroll examples: files, tables, or folders whose subfolders are the labels."),
     "classify": ("glimpse.cli.classify", "Classify inputs by a collection's examples."),
     "check": (
         "glimpse.cli.check",
