@@ -35,13 +35,21 @@ last one also has `accuracy_before` (null: never measured) and `accuracy_after`,
 measured. `glimpse check` prints one object; a part measured is an object of `value`, `low`, `high` (its 95 %
 confidence interval) and `count`, and what was not measured is null.
 
+As JSON, `glimpse test` prints one object. Of the inputs with labels, `inputs` is the sum of `answered`, `enrolled`
+(left out, as the collection has the same bytes as an example; with `--with-enrolled` they are answered too),
+`label_missing` (of a label that is no class of the collection) and `failed`. `accuracy` is the part of the answered
+ones whose best label is right, whatever the decision; `match_accuracy` the part of the answers of MATCH that are right;
+each is an object as above. `unknown` has the same counts of inputs of no label, and `false_accept`, the part of them
+called MATCH. `labels` has `inputs`, `answered` (how often it was the best label), `right`, `recall`, `precision` and
+`decisions` of each label.
+
 Tables are as wide as the terminal, or as `COLUMNS` says, and cut what does not fit. Output to a pipe or a file is never
 cut; its columns grow with their values.
 
 `--format csv` prints CSV as in RFC 4180: UTF-8, lines that end in CRLF, and one title row, also where no row follows.
-Its columns are the fields of the JSON, the same for any data. The fields of some objects are columns of their own, named
-`error.code` or `timings_ms.total`; every other object and every list is JSON in its cell. Null is an empty cell. Each
-JSON object is a row, but for four commands with a row for each of its parts: `glimpse search`, `glimpse index
+Its columns are the fields of the JSON, the same for any data. The fields of some objects are columns of their own,
+named `error.code` or `timings_ms.total`; every other object and every list is JSON in its cell. Null is an empty cell.
+Each JSON object is a row, but for four commands with a row for each of its parts: `glimpse search`, `glimpse index
 search` (a neighbor), `glimpse evaluate` (a backbone, head and number of examples) and `glimpse index verify` (a
 problem). `glimpse ledger verify` prints its problems alone.
 

@@ -125,6 +125,7 @@ def test_a_setting_that_is_no_option_is_told_where_it_can_be_set() -> None:
     last = done.err.splitlines()[-1]
     assert last.endswith("set GLIMPSE_METRICS_LISTEN, or metrics_listen in a file with --config")
     assert "Possible options" not in done.err
+    assert run_glimpse(["serve", "--backbone"]).err.splitlines()[-1].endswith("'--backbone' requires an argument.")
     assert "--listen" in run_glimpse(["serve", "--listne", "x"]).err
 
 

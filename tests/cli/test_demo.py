@@ -110,7 +110,7 @@ def test_a_server_that_does_not_start_shows_its_log(colours: Path, tmp_path: Pat
     done = run_glimpse(["demo", "--images", colours, "--backbone", tmp_path / "none"], cwd=tmp_path)
     assert done.code == 1
     assert "did not start" in done.err
-    assert "backbone.json" in done.err
+    assert "there is no such bundle" in done.err
 
 
 def test_a_demo_that_is_ended_takes_its_server_along(colours: Path, toy_bundle: Path, tmp_path: Path) -> None:

@@ -73,7 +73,8 @@ def test_what_a_folder_has_beside_its_labels_is_told(run: Run, colours: Path, tm
     done = run("enroll", "mixed", folder, "--create")
     assert done.code == 0
     assert done.err.splitlines()[0] == (
-        f"left out in {folder}: 1 picture beside the label folders; 2 label folders without a picture (empty, later)"
+        f"left out in {folder}: 1 input beside the label folders; 2 label folders without an input (empty, later); "
+        "1 .txt not read"
     )
     assert done.err.count("left out") == 1
     assert [one["id"] for one in run("labels", "list", "mixed", "--format", "json").objects] == ["red"]
@@ -81,7 +82,7 @@ def test_what_a_folder_has_beside_its_labels_is_told(run: Run, colours: Path, tm
 
 def test_missing_things_say_what_to_do(run: Run, colours: Path, tmp_path: Path) -> None:
     assert "add --create" in run("enroll", "nowhere", colours).err
-    assert "there is no file" in run("enroll", "nowhere", "gone.png", "--label", "x").err
+    assert "gone.png: no such file" in run("enroll", "nowhere", "gone.png", "--label", "x").err
     assert "no subfolders" in run("enroll", "nowhere", tmp_path).err
     assert "nothing to read" in run("enroll", "nowhere").err
 

@@ -1,5 +1,7 @@
 """`glimpse index info`, `search`, `verify`, `merge` and `compact` on indexes that the command itself built."""
 
+import csv
+import io
 import json
 import shutil
 from pathlib import Path
@@ -78,6 +80,18 @@ def test_a_picture_finds_those_like_it(place: Path) -> None:
     assert max(map(len, done.out.splitlines())) <= 80
 
 
+def test_csv_has_a_row_a_neighbor_and_a_row_a_problem(place: Path, copy: Path) -> None:
+    words = ["search", "drawings", "shapes/near/green star/2.png", BROKEN, "--top", 2, "--format", "csv"]
+    first, second, failed = csv.DictReader(io.StringIO(index(place, *words).out, newline=""), strict=True)
+    assert [one["source"] for one in (first, second, failed)].count("") == 1
+    assert (first["label"], second["label"]) == ("green star", "green star")
+    assert (failed["query"], failed["similarity"], bool(failed["error"])) == (BROKEN, "", True)
+    assert index(copy.parent, "verify", "drawings", "--format", "csv").out == "index,problem\n"
+    (copy / "labels.parquet").unlink()
+    [problem] = csv.DictReader(io.StringIO(index(copy.parent, "verify", "drawings", "--format", "csv").out, newline=""))
+    assert "labels.parquet" in problem["problem"]
+
+
 @pytest.mark.parametrize("label", LABELS)
 def test_a_text_finds_the_pictures_that_it_is_true_of(place: Path, label: str) -> None:
     [told] = index(place, "search", "drawings", "--text", f"a {label}", "--top", 5, "--format", "json").objects
@@ -129,7 +143,7 @@ def test_one_query_that_fails_leaves_the_others(place: Path) -> None:
         (["nowhere", "--text", "x"], "nowhere: no such folder"),
         (["shapes", "--text", "x"], "shapes: no index: it has no manifest.json"),
         (["drawings"], "there is nothing to read"),
-        (["drawings", "nothing.png"], "there is no file nothing.png"),
+        (["drawings", "nothing.png"], "nothing.png: no such file"),
         (["drawings", "--text", "x", "--label", "red square"], "it has blue square, green star, red circle"),
         (["drawings", "--text", "x", "--domain", "dusk"], "the index has no domain 'dusk' — it has far, near"),
         (["toys", "--vector", "four.npy", "--label", "red"], "the index has no label 'red' — its rows have no labels"),

@@ -58,7 +58,7 @@ def test_lines_of_text(run: Run, collection: str, tmp_path: Path) -> None:
 
 def test_broken_lines_name_their_place(run: Run, collection: str, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('"red"\n{"no": "text"}\n')
-    assert "bad.jsonl:2 is neither" in run("classify", collection, "bad.jsonl").err
+    assert "failed: bad.jsonl:2: 'text' is empty" in run("classify", collection, "bad.jsonl").err
 
 
 def test_label_by_text_alone(run: Run, colours: Path) -> None:

@@ -99,7 +99,10 @@ def test_nothing_is_cut_in_a_pipe(run: Run, collection: str, colours: Path, tmp_
     listed = run("labels", "list", collection).out
     assert label in listed
     assert "p" * 100 in listed
-    assert str(file) in run("classify", collection, file).out
+    text = "red " * 50
+    told = run("classify", collection, file, "--text", text).out
+    assert str(file) in told
+    assert text in told
 
 
 def formats(node: Any) -> Iterator[Any]:

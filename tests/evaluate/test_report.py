@@ -1,6 +1,7 @@
 """The page stands by itself, on whatever the data are called."""
 
 import base64
+import csv
 import io
 import re
 import shutil
@@ -122,8 +123,11 @@ def test_every_table_fits_a_page_and_no_title_stands_in_a_plot(
 
 def test_every_label_has_its_figures(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
     tiny_image_bundle(tmp_path / "tiny", seed=3)
-    done = evaluate(drawings, "--backbone", tmp_path / "tiny", "--shots", "1", "--seeds", "3")
+    done = evaluate(drawings, "--backbone", tmp_path / "tiny", "--shots", "1", "--seeds", "3", "--format", "csv")
     assert done.code == 0, done.err
+    [row] = csv.DictReader(io.StringIO(done.out, newline=""), strict=True)
+    assert (row["backbone"], row["head"], row["shots"]) == ("tiny-image", "auto", "1")
+    assert float(row["accuracy.mean"]) == done.result(1, backbone="tiny-image")["accuracy"]["mean"]
     found = done.record["mistakes"]["tiny-image"]
     labels = found["labels"]
     assert {one["label"] for one in labels} == {f"char_{number}" for number in range(6)}

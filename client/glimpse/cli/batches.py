@@ -3,8 +3,9 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from glimpse.cli.output import tell
@@ -28,9 +29,11 @@ class Advance(Protocol):
         ...
 
 
-def batched(items: Sequence[T], size: int = _BATCH) -> Iterator[Sequence[T]]:
-    """A list in parts of at most `size`."""
-    return (items[start : start + size] for start in range(0, len(items), size))
+def batched(items: Iterable[T], size: int = _BATCH) -> Iterator[Sequence[T]]:
+    """Items in lists of at most `size`, drawn as they are needed."""
+    remaining = iter(items)
+    while part := list(islice(remaining, size)):
+        yield part
 
 
 @contextmanager

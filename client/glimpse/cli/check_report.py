@@ -18,7 +18,7 @@ def show(name: str, check: Check, files: Mapping[str, str | None]) -> None:
     examples = f", {check.accuracy.count} examples measured" if check.accuracy else ""
     print(styled(f"{shown(name)}, revision {check.revision}{examples}", "bold"))
     for title, text in _figures(check):
-        _print_figure(title, text)
+        print_figure(title, text)
     _print_heads(check)
     _print_confusions(check)
     _print_suspects(check, files)
@@ -28,22 +28,23 @@ def show(name: str, check: Check, files: Mapping[str, str | None]) -> None:
 
 
 def _figures(check: Check) -> Iterator[tuple[str, str]]:
-    accuracy = "not measured: no label has two examples" if check.accuracy is None else _measured(check.accuracy)
+    accuracy = "not measured: no label has two examples" if check.accuracy is None else measured(check.accuracy)
     yield "leave-one-out accuracy", accuracy
     if check.zero_shot_accuracy is not None:
-        yield "by prompts alone", _measured(check.zero_shot_accuracy)
+        yield "by prompts alone", measured(check.zero_shot_accuracy)
     if check.negative_transfer:
         yield "negative transfer", "the examples make answers worse than the prompts alone are: look at the examples"
     yield "head", ": ".join(filter(None, [answering(check.head) or "none", check.head_reason]))
     yield "calibrated", "yes" if check.calibrated else "no: too few examples"
     if check.false_reject is not None:
-        yield "its own called UNKNOWN", _measured(check.false_reject)
+        yield "its own called UNKNOWN", measured(check.false_reject)
     if check.false_accept is not None:
         how = "on negative examples" if check.measured_on_negatives else "by leaving out labels"
-        yield "strangers taken for one", f"{_measured(check.false_accept)}, {how}"
+        yield "strangers taken for one", f"{measured(check.false_accept)}, {how}"
 
 
-def _print_figure(title: str, text: str) -> None:
+def print_figure(title: str, text: str) -> None:
+    """Prints a figure beside its title, in as many lines as it takes."""
     first, *others = textwrap.wrap(shown(text), terminal_width() - _INDENT, break_on_hyphens=False)
     print(f"{styled(title.ljust(_INDENT), 'bold')}{first}")
     for line in others:
@@ -55,7 +56,7 @@ def _print_heads(check: Check) -> None:
     if others:
         table = _section("Other heads", [Column("HEAD"), *_ACCURACY])
         for one in others:
-            table.row(answering(one.head), percent(one.accuracy.value), _interval(one.accuracy))
+            table.row(answering(one.head), percent(one.accuracy.value), interval(one.accuracy))
 
 
 def _print_confusions(check: Check) -> None:
@@ -86,7 +87,7 @@ def _print_labels(check: Check) -> None:
             if one.accuracy is None:
                 table.row(one.label, one.example_count, None, None)
             else:
-                table.row(one.label, one.example_count, percent(one.accuracy.value), _interval(one.accuracy))
+                table.row(one.label, one.example_count, percent(one.accuracy.value), interval(one.accuracy))
         if wanting[_TOLD:]:
             print(f"and {len(wanting) - _TOLD} more; --format json has them all")
 
@@ -96,7 +97,7 @@ def _print_adaptations(check: Check) -> None:
         table = _section("Each domain by the others", [Column("WITH"), *_ACCURACY, Column("", 4)])
         for one in check.adaptations:
             kept = "kept" if one.kept else ""
-            table.row(one.method, percent(one.accuracy.value), _interval(one.accuracy), kept)
+            table.row(one.method, percent(one.accuracy.value), interval(one.accuracy), kept)
 
 
 def _print_advice(advice: Sequence[str]) -> None:
@@ -113,9 +114,11 @@ def _section(title: str, columns: Sequence[Column]) -> Table:
     return Table(columns)
 
 
-def _measured(part: Proportion) -> str:
-    return f"{percent(part.value)} ({_interval(part)})"
+def measured(part: Proportion) -> str:
+    """A part with its interval, for people."""
+    return f"{percent(part.value)} ({interval(part)})"
 
 
-def _interval(part: Proportion) -> str:
+def interval(part: Proportion) -> str:
+    """The interval of a part, for people."""
     return f"{100 * part.low:.1f} to {percent(part.high)}"

@@ -5,8 +5,10 @@ import typer
 from glimpse.cli import options
 from glimpse.cli.answers import Answers
 from glimpse.cli.batches import batched
-from glimpse.cli.inputs import read_sources
+from glimpse.cli.inputs import Reading, answered, read_sources
 from glimpse.cli.session import connected
+from glimpse.client import ClassifyResult
+from glimpse.inputs import Columns
 
 app = options.group()
 
@@ -18,6 +20,11 @@ def classify(
     texts: options.Texts = None,
     top: options.TopK = None,
     domain: options.Domain = "",
+    label_column: options.LabelColumn = None,
+    text_column: options.TextColumn = None,
+    path_column: options.PathColumn = None,
+    id_column: options.IdColumn = None,
+    allow_outside: options.AllowOutside = False,
     timeout: options.Timeout = 60.0,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
@@ -26,15 +33,17 @@ def classify(
 
     Prints one line an input: what to make of it (MATCH, UNKNOWN, AMBIGUOUS), the best label, its probability, the
     part of the collection's examples that fit no better (where it is calibrated), and the similarity of the nearest
-    example. As JSON it also says why. Exit code 1 where
-    an input failed.
+    example. As JSON it also says why. An input that cannot be read is reported in its place and the others are
+    answered; the exit code is then 1.
     """
-    sources = read_sources(paths, texts)
+    columns = Columns(id=id_column, label=label_column, text=text_column, path=path_column)
+    sources = read_sources(paths, texts, Reading(columns, allow_outside))
     answers = Answers(output)
     with connected(server, timeout) as client:
         for batch in batched(sources):
-            inputs = [source.as_input() for source in batch]
-            results = client.classify(collection, inputs, top_k=top, domain=domain)
+            results = answered(
+                batch, lambda inputs: client.classify(collection, inputs, top_k=top, domain=domain), ClassifyResult
+            )
             for source, result in zip(batch, results, strict=True):
                 answers.show(source, result)
     if answers.failures:

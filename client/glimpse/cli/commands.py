@@ -18,12 +18,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.status",
         "Health, versions, calls, decisions, ledger, backbones and collections of a server.",
     ),
-    "enroll": ("glimpse.cli.enroll", "Enroll examples: files, or folders whose subfolders are the labels."),
+    "enroll": ("glimpse.cli.enroll", "Enroll examples: files, tables, or folders whose subfolders are the labels."),
     "classify": ("glimpse.cli.classify", "Classify inputs by a collection's examples."),
     "check": (
         "glimpse.cli.check",
         "What a collection knows of itself: how good it is, what looks wrong, what to do.",
     ),
+    "test": ("glimpse.cli.score", "How good a collection is on labelled data that it was not taught."),
     "evaluate": (
         "glimpse.cli.evaluate",
         "How well a backbone suits your data, from how many examples: tables and a report. Needs no server.",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from glimpse.cli.errors import CliError
+from glimpse.cli.utf8 import utf8_only
 
 _VARIABLES = {
     "tls": "GLIMPSE_TLS",
@@ -32,7 +33,9 @@ def extend(command: Any, shared: Sequence[Any]) -> None:
     if hasattr(command, "commands"):
         for child in command.commands.values():
             extend(child, shared)
-    elif any(one.name == "server" for one in command.params):
+        return
+    command.callback = utf8_only(command.callback, command.params)
+    if any(one.name == "server" for one in command.params):
         command.params += [_hidden(one) for one in shared if one.name in (*_VARIABLES, _KEY_FILE)]
 
 

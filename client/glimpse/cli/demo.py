@@ -8,8 +8,8 @@ import typer
 from glimpse.cli import options
 from glimpse.cli.errors import CliError, missing_module
 from glimpse.cli.files import check_target, writing
-from glimpse.cli.inputs import label_folders
 from glimpse.client import Client
+from glimpse.inputs import subfolders
 
 app = options.group()
 _FORMATS = (".png", ".jpg", ".jpeg", ".webp")
@@ -64,5 +64,5 @@ def _check(images: Path | None, out: Path) -> None:
     if out.suffix.lower() not in _FORMATS:
         raise typer.BadParameter(f"--out {out}: the name must end in {' or '.join(_FORMATS)}")
     check_target(out)
-    if images is not None and any(out.resolve().is_relative_to(folder.resolve()) for folder in label_folders(images)):
+    if images is not None and any(out.resolve().is_relative_to(folder.resolve()) for folder in subfolders(images)):
         raise CliError(f"--out {out} lies among the pictures of a label", "name another place with --out")

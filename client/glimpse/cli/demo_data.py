@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from glimpse.cli.errors import CliError
-from glimpse.cli.inputs import images_in, label_folders
+from glimpse.inputs import pictures_in, subfolders
 
 CHARACTERS, QUERIES, STRANGERS, PROMPTS, WORDED = 20, 200, 20, 20, 60
 _FEWEST_LABELS_FOR_STRANGERS = 4
@@ -72,7 +72,7 @@ def folder_task(folder: Path, shots: int, seed: int) -> Task:
     From four labels on, about a tenth of them, at least one, is kept out: its pictures are the strangers.
     """
     rng = np.random.default_rng(seed)
-    files = {child.name: images_in(child) for child in label_folders(folder)}
+    files = {child.name: pictures_in(child) for child in subfolders(folder)}
     files = {label: found for label, found in files.items() if len(found) > shots}
     if len(files) < 2:
         message = f"{folder} needs at least two subfolders with more than {shots} pictures each"

@@ -11,10 +11,11 @@ from glimpse.cli import options
 from glimpse.cli.answers import error_json, tell_failure, tell_truncated, truncated_json
 from glimpse.cli.batches import batched, progress
 from glimpse.cli.files import check_target, writing
-from glimpse.cli.inputs import Source, read_sources
+from glimpse.cli.inputs import Reading, Source, answered, read_sources
 from glimpse.cli.output import print_record
 from glimpse.cli.session import connected
 from glimpse.client import EmbedResult
+from glimpse.inputs import Columns
 
 app = options.group()
 
@@ -25,6 +26,10 @@ def embed(
     out: Annotated[Path, typer.Option("--out", metavar="FILE.npy", help="Where the vectors go.")] = Path("vectors.npy"),
     texts: options.Texts = None,
     backbone: options.Backbone = "",
+    text_column: options.TextColumn = None,
+    path_column: options.PathColumn = None,
+    id_column: options.IdColumn = None,
+    allow_outside: options.AllowOutside = False,
     timeout: options.Timeout = 60.0,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
@@ -39,10 +44,11 @@ def embed(
     vectors = _Vectors(out)
     for target in (vectors.out, vectors.listing):
         check_target(target, paths or ())
-    sources = read_sources(paths, texts)
+    reading = Reading(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
+    sources = read_sources(paths, texts, reading)
     with connected(server, timeout) as client, progress("embedding", len(sources)) as advance:
         for batch in batched(sources):
-            results = client.embed([source.as_input() for source in batch], backbone=backbone)
+            results = answered(batch, lambda inputs: client.embed(inputs, backbone=backbone), EmbedResult)
             for source, result in zip(batch, results, strict=True):
                 vectors.add(source, result)
             advance(len(batch))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -12,9 +13,19 @@ from glimpse.cli.choices import shown_role
 from glimpse.cli.enroll_report import Tally
 from glimpse.cli.errors import CliError
 from glimpse.cli.example_files import file_metadata, file_of
-from glimpse.cli.inputs import Source, read_labelled
+from glimpse.cli.inputs import Reading, Source, Sources, failed, read_labelled_sources
 from glimpse.cli.session import connected
-from glimpse.client import AlreadyExists, Client, Label, LabelRole, NewExample, NotFound
+from glimpse.client import (
+    AlreadyExists,
+    Client,
+    Enrollment,
+    EnrollResult,
+    Label,
+    LabelRole,
+    NewExample,
+    NotFound,
+)
+from glimpse.inputs import Columns, Rejected, domain_of
 
 app = options.group()
 
@@ -38,11 +49,16 @@ def enroll(
     create: Annotated[
         bool, typer.Option("--create", help="Make the collection, and labels, that do not exist yet.")
     ] = False,
+    label_column: options.LabelColumn = None,
+    text_column: options.TextColumn = None,
+    path_column: options.PathColumn = None,
+    id_column: options.IdColumn = None,
+    allow_outside: options.AllowOutside = False,
     timeout: options.Timeout = 60.0,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Enroll examples: files, or folders whose subfolders are the labels.
+    """Enroll examples: files, tables, or folders whose subfolders are the labels.
 
     Enrolling the same file under the same label again changes nothing, so a run that was cut short is simply repeated.
     A file's name is kept in its example's metadata, under `file`.
@@ -51,7 +67,9 @@ def enroll(
     """
     if negative and unlabeled:
         raise typer.BadParameter("--negative and --unlabeled contradict each other")
-    sources = read_labelled(paths, texts, label)
+    columns = Columns(id=id_column, label=label_column, text=text_column, path=path_column)
+    sources = read_labelled_sources(paths, texts, label, Reading(columns, allow_outside))
+    where, done = _domain(domain), 0
     tally = Tally(output)
     with connected(server, timeout) as client:
         _prepare(client, collection, backbone, create)
@@ -59,13 +77,16 @@ def enroll(
             _prepare_labels(client, collection, sources, LabelRole.NEGATIVE if negative else LabelRole.UNLABELED)
         with progress("enrolling", len(sources)) as advance:
             for batch in batched(sources):
-                examples = [_example(source, domain) for source in batch]
+                done += len(batch)
+                examples = [_example(source, where) for source in batch if not source.failure]
                 # Measuring takes time that grows with the collection: only with what comes last.
-                last = batch[-1] is sources[-1]
-                enrollment = client.enroll(
-                    collection, examples, create_labels=create, measure_accuracy=last, raise_on_failure=False
-                )
-                tally.add(batch, enrollment)
+                last = done >= len(sources)
+                enrollment = Enrollment((), 0)
+                if examples:
+                    enrollment = client.enroll(
+                        collection, examples, create_labels=create, measure_accuracy=last, raise_on_failure=False
+                    )
+                tally.add(batch, _with_failures(batch, enrollment))
                 advance(len(batch))
         tally.close(lambda example: file_of(client, example))
     if tally.counts["failures"]:
@@ -74,6 +95,21 @@ def enroll(
 
 def _example(source: Source, domain: str) -> NewExample:
     return NewExample(source.as_input().content, source.label, domain=domain, metadata=file_metadata(source))
+
+
+def _domain(domain: str) -> str:
+    """The domain in the form that the server compares. Raises CliError."""
+    try:
+        return domain_of(domain) or ""
+    except Rejected as error:
+        raise CliError(f"--domain: {error}") from error
+
+
+def _with_failures(batch: Sequence[Source], enrollment: Enrollment) -> Enrollment:
+    """With a result that failed in the place of each input that was not sent."""
+    results = iter(enrollment.results)
+    merged = (failed(EnrollResult, source.failure) if source.failure else next(results) for source in batch)
+    return replace(enrollment, results=tuple(merged))
 
 
 def _prepare(client: Client, collection: str, backbone: str, create: bool) -> None:
@@ -93,9 +129,9 @@ def _prepare(client: Client, collection: str, backbone: str, create: bool) -> No
         )
 
 
-def _prepare_labels(client: Client, collection: str, sources: Sequence[Source], role: LabelRole) -> None:
+def _prepare_labels(client: Client, collection: str, sources: Sources, role: LabelRole) -> None:
     """Sees to it that the inputs' labels are there and of a role. Raises CliError."""
-    for name in sorted({source.label for source in sources}):
+    for name in sorted({source.label for source in sources if not source.failure}):
         found = _label(client, collection, name, role)
         if found.role is not role:
             raise CliError(

@@ -12,8 +12,8 @@ import typer
 
 from glimpse.cli import options
 from glimpse.cli.errors import CliError, missing_module
-from glimpse.cli.inputs import images_in
 from glimpse.cli.output import Column, Table, print_record, tell
+from glimpse.inputs import pictures_in
 
 if TYPE_CHECKING:
     from glimpse.backbone import Bundle
@@ -51,7 +51,7 @@ def wish(precision: Precision, calibrate: Path | None) -> "Wish":
     """What was asked of an export. Raises CliError."""
     from glimpse.export.finish import Wish
 
-    files = images_in(calibrate) if calibrate else []
+    files = pictures_in(calibrate) if calibrate else []
     if calibrate and not files:
         raise CliError(f"there is no image in {calibrate}", "give a folder of photographs with --calibrate")
     count = min(len(files), _MOST_PHOTOGRAPHS)

@@ -10,9 +10,10 @@ import typer
 from glimpse.cli import options
 from glimpse.cli.errors import CliError
 from glimpse.cli.index_folders import Index, reading_indexes
-from glimpse.cli.inputs import Source, read_sources
+from glimpse.cli.inputs import Reading, Source, read_sources
 from glimpse.cli.output import Column, Table, shown, tell
 from glimpse.cli.records import RecordWriter
+from glimpse.inputs import Columns
 
 if TYPE_CHECKING:
     from glimpse.backbone import Kind, Reader
@@ -49,6 +50,10 @@ def search(
     domains: Annotated[
         list[str] | None, typer.Option("--domain", metavar="DOMAIN", help="Only rows of this domain. Repeatable.")
     ] = None,
+    text_column: options.TextColumn = None,
+    path_column: options.PathColumn = None,
+    id_column: options.IdColumn = None,
+    allow_outside: options.AllowOutside = False,
     top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many rows a query.")] = 10,
     output: options.Output = options.Format.TABLE,
 ) -> None:
@@ -57,11 +62,12 @@ def search(
     Texts find pictures where the backbone has both in one space. Prints a line a row (as JSON: an object a query),
     nearest first.
     """
+    reading = Reading(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
     with reading_indexes():
         from glimpse.index import BulkIndex
 
         opened = BulkIndex.open(index)
-    names, queries, failures = _queries(opened.manifest, paths, texts, vectors, backbone)
+    names, queries, failures = _queries(opened.manifest, paths, texts, vectors, backbone, reading)
     allowed = _allowed(opened, labels or (), domains or ())
     table, writer = Table(_COLUMNS), RecordWriter(output, _FIELDS)
     with reading_indexes():
@@ -94,6 +100,7 @@ def _queries(
     texts: list[str] | None,
     files: list[Path] | None,
     backbone: str,
+    reading: Reading,
 ) -> tuple[list[str], Vectors, dict[str, str]]:
     """What each is called, unit vectors, (n, d), and why inputs could not be read, by name. Raises CliError."""
     names, parts, failures = list[str](), [np.empty((0, manifest.dimension), np.float32)], dict[str, str]()
@@ -105,7 +112,10 @@ def _queries(
         from glimpse.backbone import InputError
 
         reader = _reader(manifest, backbone)
-        for source in read_sources(paths, texts):
+        for source in read_sources(paths, texts, reading):
+            if source.failure:
+                failures[source.name] = source.failure.message
+                continue
             try:
                 parts.append(_embedded(reader, source))
                 names.append(source.name)
@@ -119,8 +129,9 @@ def _embedded(reader: "Reader", source: Source) -> Vectors:
     from glimpse.backbone import InputError
 
     content = source.content
-    kind: Kind = "image" if isinstance(content, Path) else "text"
-    prepared = reader.prepare(kind, content.read_bytes() if isinstance(content, Path) else content.encode())
+    kind: Kind = "text" if isinstance(content, str) else "image"
+    data = content.read_bytes() if isinstance(content, Path) else content
+    prepared = reader.prepare(kind, data.encode() if isinstance(data, str) else data)
     vectors, good = reader.encode_all(kind, [prepared])
     if not good[0]:
         raise InputError("VECTOR_NOT_FINITE", "the backbone gives no vector for it")

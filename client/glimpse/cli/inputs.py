@@ -1,141 +1,250 @@
-"""What a command is given, as inputs: files, folders, lines of text."""
+"""The inputs that a command is given: files, folders, tables, lines of text, standard input."""
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from grpc import StatusCode
+
+from glimpse.cli.batches import EVERY
 from glimpse.cli.errors import CliError
 from glimpse.cli.output import tell
-from glimpse.client import Input, Text
-
-_IMAGES = frozenset(  # what the server decodes
-    f".{suffix}"
-    for suffix in (
-        *("png", "jpg", "jpeg", "mpo", "webp", "gif", "tif", "tiff", "avif", "jp2"),
-        *("bmp", "ppm", "pgm", "pbm", "pnm"),
-    )
+from glimpse.cli.standard_input import read_standard_input
+from glimpse.client import Input, ItemError, Text, Timings
+from glimpse.inputs import (
+    TABLES,
+    TEXTS,
+    Columns,
+    Entry,
+    InputsError,
+    Rejected,
+    Skipped,
+    TableDamaged,
+    Unreadable,
+    kind_of,
+    label_of,
+    legible,
+    open_table,
+    read_folder,
+    read_labelled,
+    read_lines,
+    text_of,
 )
-_NAMED = 10  # label folders without a picture
-_SHOWN = 60  # characters of a text that stand for it
+
+_STANDARD_INPUT = "-"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One input: what to call it, its content, and the label a line or a folder gives it."""
+    """One input: what to call it, its content, and the label that its row or folder gives it, or the command.
+
+    `failure`: why it cannot be sent. It keeps its place among the others all the same.
+    """
 
     name: str
-    content: Path | str
+    content: Path | bytes | str
     label: str = ""
+    failure: Unreadable | None = None
 
     def as_input(self) -> Input:
         """As the client takes it."""
         return Input(self.content if isinstance(self.content, Path) else Text(self.content))
 
 
-def read_sources(paths: Iterable[Path] | None, texts: Iterable[str] | None) -> list[Source]:
-    """Every input named on the command line, in order; folders with their subfolders. Raises CliError."""
-    found = [source for path in paths or () for source in _of_path(path)]
-    found += [Source(text[:_SHOWN], text) for text in texts or ()]
-    return _some(found)
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How tables are read: what their columns are called, and whether they may name files elsewhere."""
+
+    columns: Columns = field(default_factory=Columns)
+    allow_outside: bool = False
 
 
-def read_labelled(paths: Iterable[Path] | None, texts: Iterable[str] | None, label: str) -> list[Source]:
-    """As read_sources, each with a label: the line's own, `label`, or its folder's name. Raises CliError."""
-    found: list[Source] = []
-    for path in paths or ():
-        if path.is_dir() and not label:
-            found += _of_labelled_folder(path)
-        else:
-            found += _of_path(path)
-    found += [Source(text[:_SHOWN], text) for text in texts or ()]
-    labelled = [Source(one.name, one.content, one.label or label) for one in _some(found)]
-    if lacking := [one.name for one in labelled if not one.label]:
-        message = f"{lacking[0]} has no label" + (f", nor have {len(lacking) - 1} others" if lacking[1:] else "")
-        raise CliError(message, "give one with --label, or put the files into a folder with a subfolder a label")
-    return labelled
+class Sources:
+    """Inputs in order. They are read again each time, so that many need no memory: once to count and check them."""
+
+    def __init__(self, read: Callable[[], Iterator[Source]], count: int) -> None:
+        self._read, self._count = read, count
+
+    def __iter__(self) -> Iterator[Source]:
+        return self._read()
+
+    def __len__(self) -> int:
+        return self._count
 
 
-def _some(found: Sequence[Source]) -> list[Source]:
-    if not found:
-        raise CliError("there is nothing to read", "name image files, folders, .txt or .jsonl files, or give --text")
-    return list(found)
+def read_sources(paths: Iterable[Path] | None, texts: Iterable[str] | None, reading: Reading | None = None) -> Sources:
+    """Every input named on the command line, in order; folders with their subfolders.
+
+    Raises:
+        CliError: There is none, or a table cannot be read as it was asked for.
+    """
+    return _counted(_Reader(list(paths or ()), list(texts or ()), reading or Reading()))
 
 
-def _of_path(path: Path) -> Iterator[Source]:
-    if path.is_dir():
-        images = images_in(path)
-        if not images:
-            raise CliError(f"there is no image in the folder {path}", f"it looks for {' '.join(sorted(_IMAGES))}")
-        yield from (Source(str(image), image) for image in images)
-    elif not path.exists():
-        raise CliError(f"there is no file {path}")
-    elif path.suffix.lower() == ".txt":
-        yield from _of_lines(path)
-    elif path.suffix.lower() in (".jsonl", ".ndjson"):
-        yield from _of_json_lines(path)
-    else:
-        yield Source(str(path), path)
+def read_labelled_sources(
+    paths: Iterable[Path] | None, texts: Iterable[str] | None, label: str, reading: Reading | None = None
+) -> Sources:
+    """As read_sources, each with a label: its row's own, `label`, or its folder's name.
 
-
-def _of_labelled_folder(folder: Path) -> Iterator[Source]:
-    labels = label_folders(folder)
-    if not labels:
-        raise CliError(
-            f"the folder {folder} has no subfolders to take labels from", "give the label of its files with --label"
-        )
-    images = {child.name: images_in(child) for child in labels}
-    _tell_left_out(folder, [label for label, found in images.items() if not found])
-    for label, found in images.items():
-        yield from (Source(str(image), image, label) for image in found)
-
-
-def _tell_left_out(folder: Path, empty: Sequence[str]) -> None:
-    """Pictures that have no label, and labels that have no picture: most often a slip."""
-    beside = sum(map(_is_image, folder.iterdir()))
-    parts = [f"{beside} {'picture' if beside == 1 else 'pictures'} beside the label folders"] if beside else []
-    if empty:
-        names = ", ".join([*empty[:_NAMED], *(["…"] if empty[_NAMED:] else [])])
-        parts.append(f"{len(empty)} label {'folder' if len(empty) == 1 else 'folders'} without a picture ({names})")
-    if parts:
-        tell(f"left out in {folder}: {'; '.join(parts)}")
-
-
-def label_folders(folder: Path) -> list[Path]:
-    """The subfolders whose names are labels, by name; hidden ones are not."""
-    return sorted(child for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
-
-
-def images_in(folder: Path) -> list[Path]:
-    """The image files in a folder and its subfolders, by name."""
-    return sorted(filter(_is_image, folder.rglob("*")))
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in _IMAGES and file.is_file()
-
-
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    Raises:
+        CliError: As read_sources; `label` is none, or an input has none.
+    """
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise CliError(f"{path} is not UTF-8 text", "save it as UTF-8") from error
-    return ((f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip())
+        wanted = label_of(label) or ""
+    except Rejected as error:
+        raise CliError(f"--label: {error}") from error
+    reader = _Reader(list(paths or ()), list(texts or ()), reading or Reading(), labelled=True, label=wanted)
+    return _counted(reader)
 
 
-def _of_lines(path: Path) -> Iterator[Source]:
-    return (Source(name, line) for name, line in _lines(path))
+def answered(batch: Sequence[Source], ask: Callable[[list[Input]], Sequence[T]], result: Callable[..., T]) -> list[T]:
+    """The server's results of the inputs that can be sent; in the place of each other one, a result that failed."""
+    inputs = [source.as_input() for source in batch if not source.failure]
+    results = iter(ask(inputs) if inputs else ())
+    return [failed(result, source.failure) if source.failure else next(results) for source in batch]
 
 
-def _of_json_lines(path: Path) -> Iterator[Source]:
-    for name, line in _lines(path):
+def failed(result: Callable[..., T], failure: Unreadable) -> T:
+    """A result of the client for an input that was not sent."""
+    error = ItemError(StatusCode.INVALID_ARGUMENT, failure.reason, "", failure.message)
+    return result(id="", error=error, truncated=False, timings=Timings())
+
+
+def _counted(reader: "_Reader") -> Sources:
+    """The inputs, after they were gone through once; says on stderr what was left out of folders."""
+    count = failures = lacking = 0
+    failure, first = "", ""
+    with _announced():
+        for source in reader.read():
+            count += 1
+            if source.failure:
+                failures += 1
+                failure = failure or f"{source.name}: {source.failure.message}"
+            elif reader.labelled and not source.label:
+                lacking += 1
+                first = first or source.name
+    for line in reader.notes():
+        tell(line)
+    if not count:
+        step = f"name pictures, folders, .txt files or tables ({' '.join(TABLES)}), or give --text"
+        raise CliError("there is nothing to read", step)
+    if failures == count:
+        raise CliError(failure if count == 1 else f"none of the {count:,} inputs can be read; {failure}")
+    if lacking:
+        message = f"{first} has no label" + (f", nor have {lacking - 1} others" if lacking > 1 else "")
+        raise CliError(message, "give one with --label, or put the files into a folder with a subfolder a label")
+    return Sources(reader.read, count)
+
+
+@contextmanager
+def _announced() -> Iterator[None]:
+    """Says on stderr that inputs are being read, where that takes longer than a moment."""
+    line = threading.Timer(EVERY, tell, ("reading the inputs …",))
+    line.daemon = True
+    line.start()
+    try:
+        yield
+    finally:
+        line.cancel()
+
+
+class _Reader:
+    """Reads what was named, as often as it is asked to."""
+
+    def __init__(
+        self, paths: list[Path], texts: list[str], reading: Reading, *, labelled: bool = False, label: str = ""
+    ) -> None:
+        self._paths, self._texts, self._reading = paths, texts, reading
+        self.labelled, self._label = labelled, label
+        self._skipped: dict[Path, Skipped] = {}
+        self._warnings: dict[str, None] = {}
+        if sum(str(path) == _STANDARD_INPUT for path in paths) > 1:
+            raise CliError("- stands for standard input, which can be read once")
+        self._standard_input: Sequence[Entry | Unreadable] = ()
+        if Path(_STANDARD_INPUT) in paths:
+            self._standard_input = read_standard_input(sys.stdin.buffer, reading.columns, reading.allow_outside)
+
+    def read(self) -> Iterator[Source]:
+        """The inputs in order. Raises CliError."""
         try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise CliError(f"{name} is not JSON: {error}") from error
-        if isinstance(value, str):
-            yield Source(name, value)
-        elif isinstance(value, dict) and isinstance(value.get("text"), str):
-            yield Source(str(value.get("id") or name), value["text"], str(value.get("label") or ""))
+            for path in self._paths:
+                # Elsewhere ids are the places in an index.
+                has_ids = str(path) == _STANDARD_INPUT or path.suffix.lower() in TABLES
+                for one in self._of_path(path):
+                    yield self._source(one, (has_ids and one.id) or one.source)
+        except InputsError as error:
+            raise CliError(error.message, error.next_step) from error
+        for text in self._texts:
+            yield self._of_text(text)
+
+    def notes(self) -> Iterator[str]:
+        """What was left out of folders, and what looks like a slip."""
+        for folder, skipped in self._skipped.items():
+            if str(skipped):
+                yield f"left out in {legible(str(folder))}: {skipped}"
+        yield from self._warnings
+
+    def _source(self, one: Entry | Unreadable, name: str) -> Source:
+        if isinstance(one, Unreadable):
+            return Source(name, name, self._label, one)
+        return Source(name, one.content, one.label or self._label)
+
+    def _of_text(self, text: str) -> Source:
+        name = legible(text)
+        try:
+            return Source(name, text_of(text, "--text"), self._label)
+        except Rejected as error:
+            return Source(name, name, self._label, Unreadable(name, None, error.reason, str(error)))
+
+    def _of_path(self, path: Path) -> Iterator[Entry | Unreadable]:
+        name, suffix = legible(str(path)), path.suffix.lower()
+        if str(path) == _STANDARD_INPUT:
+            yield from self._standard_input
+        elif path.is_dir():
+            yield from self._of_folder(path, name)
+        elif not path.exists():
+            yield Unreadable(name, None, "FILE_UNREADABLE", "no such file or folder")
+        elif suffix in (*TEXTS, *TABLES) and not path.is_file():  # a pipe, which can be read once
+            yield Unreadable(name, None, "FILE_UNREADABLE", "no regular file; send it to standard input, and name -")
+        elif suffix in TEXTS:
+            yield from read_lines(path)
+        elif suffix in TABLES:
+            yield from self._of_table(path, name)
         else:
-            raise CliError(f"{name} is neither a JSON string nor an object with `text`")
+            yield Entry("", name, "image", None, None, path)
+
+    def _of_folder(self, folder: Path, name: str) -> Iterator[Entry | Unreadable]:
+        skipped, kind = Skipped(), kind_of(folder)
+        by_folder = self.labelled and not self._label
+        entries = read_labelled(folder, kind, skipped) if by_folder else read_folder(folder, kind, skipped)
+        is_empty = True
+        for one in entries:
+            is_empty = False
+            yield one
+        if is_empty:
+            left_out = f" ({skipped})" if str(skipped) else ""
+            yield Unreadable(name, None, "FOLDER_EMPTY", f"no picture and no .txt file in it{left_out}")
+        else:
+            self._skipped[folder] = skipped
+
+    def _of_table(self, path: Path, name: str) -> Iterator[Entry | Unreadable]:
+        reading = self._reading
+        try:
+            table = open_table(path, reading.columns, allow_outside=reading.allow_outside, needs_ids=False)
+        except (OSError, TableDamaged) as error:
+            why = getattr(error, "strerror", None) or error
+            yield Unreadable(name, None, "TABLE_DAMAGED", f"{name} cannot be read: {why}")
+            return
+        if self.labelled and table.warning:
+            self._warnings[table.warning] = None
+        for one in table.read():
+            if self.labelled and table.has_labels and isinstance(one, Entry) and not (one.label or self._label):
+                yield Unreadable(one.source, one.id, "LABEL_MISSING", "its row has no label")
+            else:
+                yield one

@@ -1,14 +1,16 @@
 """`glimpse label`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from glimpse.cli import options
 from glimpse.cli.answers import Answers
 from glimpse.cli.batches import batched
-from glimpse.cli.inputs import read_sources
+from glimpse.cli.inputs import Reading, answered, read_sources
 from glimpse.cli.session import connected
+from glimpse.client import ClassifyResult
+from glimpse.inputs import Columns
 
 app = options.group()
 
@@ -26,6 +28,10 @@ def label(
         bool, typer.Option("--templates/--no-templates", help="Set each prompt into the backbone's own templates.")
     ] = False,
     top: options.TopK = None,
+    text_column: options.TextColumn = None,
+    path_column: options.PathColumn = None,
+    id_column: options.IdColumn = None,
+    allow_outside: options.AllowOutside = False,
     timeout: options.Timeout = 60.0,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
@@ -36,12 +42,13 @@ def label(
     """
     if not prompts:
         raise typer.BadParameter("give the labels to choose from, each as --prompt TEXT")
-    sources = read_sources(paths, texts)
+    reading = Reading(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
+    sources = read_sources(paths, texts, reading)
     answers = Answers(output, nearest=False)
+    how: dict[str, Any] = {"backbone": backbone, "use_templates": templates, "top_k": top}
     with connected(server, timeout) as client:
         for batch in batched(sources):
-            inputs = [source.as_input() for source in batch]
-            results = client.zero_shot(prompts, inputs, backbone=backbone, use_templates=templates, top_k=top)
+            results = answered(batch, lambda inputs: client.zero_shot(prompts, inputs, **how), ClassifyResult)
             for source, result in zip(batch, results, strict=True):
                 answers.show(source, result)
     if answers.failures:

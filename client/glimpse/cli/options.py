@@ -94,8 +94,8 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="PATH",
-        help="Image files; folders, read with their subfolders; .txt files with a text a line; .jsonl files with a "
-        "JSON string or an object with `text` (and `id`, `label`) a line.",
+        help="Pictures; folders, read with their subfolders; .txt files with a text a line; tables (.csv, .tsv, "
+        ".jsonl, .parquet) with a column `text`, `path` or `image` (and `id`, `label`); - for standard input.",
     ),
 ]
 Texts = Annotated[list[str] | None, typer.Option("--text", metavar="TEXT", help="A text as input. May be repeated.")]

@@ -1,6 +1,6 @@
 """`glimpse search`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,11 +14,12 @@ from glimpse.cli.answers import (
     truncated_json,
 )
 from glimpse.cli.batches import batched
-from glimpse.cli.inputs import read_sources
+from glimpse.cli.inputs import Reading, answered, read_sources
 from glimpse.cli.output import Column, Table
 from glimpse.cli.records import RecordWriter
 from glimpse.cli.session import connected
 from glimpse.client import SearchResult
+from glimpse.inputs import Columns
 
 app = options.group()
 _FIELDS = ("input", "example", "label", "similarity", "truncated", *ERROR_FIELDS)
@@ -36,6 +37,10 @@ def search(
         list[str] | None, typer.Option("--domain", metavar="DOMAIN", help="Only examples of this domain. Repeatable.")
     ] = None,
     top: options.TopK = None,
+    text_column: options.TextColumn = None,
+    path_column: options.PathColumn = None,
+    id_column: options.IdColumn = None,
+    allow_outside: options.AllowOutside = False,
     timeout: options.Timeout = 60.0,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
@@ -44,7 +49,8 @@ def search(
 
     Prints a line an example (as JSON: an object an input), nearest first. Exit code 1 where an input failed.
     """
-    sources = read_sources(paths, texts)
+    reading = Reading(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
+    sources = read_sources(paths, texts, reading)
     table = Table(
         (
             Column("INPUT", share=3, path=True),
@@ -54,10 +60,10 @@ def search(
         )
     )
     failures, writer = 0, RecordWriter(output, _FIELDS)
+    how: dict[str, Any] = {"top_k": top, "labels": labels or (), "domains": domains or ()}
     with connected(server, timeout) as client:
         for batch in batched(sources):
-            inputs = [source.as_input() for source in batch]
-            results = client.search(collection, inputs, top_k=top, labels=labels or (), domains=domains or ())
+            results = answered(batch, lambda inputs: client.search(collection, inputs, **how), SearchResult)
             for source, result in zip(batch, results, strict=True):
                 if result.error is not None:
                     failures += 1

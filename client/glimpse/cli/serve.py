@@ -24,7 +24,8 @@ class _Serve(TyperCommand):
             return super().parse_args(ctx, args)
         except Exception as error:  # of a class that typer keeps to itself
             name = str(getattr(error, "option_name", "")).removeprefix("--").replace("-", "_")
-            if name in _settings_names():
+            is_option = any(f"--{name.replace('_', '-')}" in one.opts for one in self.params)
+            if not is_option and name in _settings_names():
                 vars(error)["possibilities"] = None
                 vars(error)["message"] = (
                     f"the setting {name} is no option: set GLIMPSE_{name.upper()}, or {name} in a file with --config"

@@ -12,7 +12,7 @@ as UTF-8, and every size has a bound. The standard library alone, but for pyarro
 from glimpse.inputs.entries import Entry, Kind, Unreadable
 from glimpse.inputs.errors import InputsError, Rejected
 from glimpse.inputs.fields import domain_of, id_of, label_of, legible, text_of
-from glimpse.inputs.folders import File, Skipped, subfolders, walk
+from glimpse.inputs.folders import File, Skipped, pictures_in, subfolders, walk
 from glimpse.inputs.formats import PICTURES, TABLES, TEXTS, picture_suffixes
 from glimpse.inputs.labelled import kind_of, read_folder, read_labelled
 from glimpse.inputs.lines import read_lines, read_text
@@ -42,6 +42,7 @@ __all__ = [
     "legible",
     "open_table",
     "picture_suffixes",
+    "pictures_in",
     "read_folder",
     "read_labelled",
     "read_lines",

@@ -8,6 +8,8 @@ from glimpse.inputs.errors import ROW_MALFORMED, Rejected
 _MAX_LABEL, _MAX_DOMAIN = 128, 256  # what the server takes
 #: Bytes of one input: a picture of more is no picture, and a compressed file can claim any size.
 MAX_BYTES = 1 << 28
+#: Characters of a text, and of a line of a file: a backbone reads far fewer, and a line is in memory as a whole.
+MAX_TEXT = 1 << 24
 
 
 def legible(name: str) -> str:
@@ -72,7 +74,9 @@ def text_of(value: object, name: str) -> str:
     """
     if not isinstance(value, str):
         raise Rejected(ROW_MALFORMED, f"{name!r} is {'empty' if value is None else 'no text'}")
-    if not value.strip():
+    if len(value) > MAX_TEXT:
+        raise Rejected("TEXT_TOO_LONG", f"{name!r} has {len(value):,} characters; at most {MAX_TEXT:,}")
+    if not value or value.isspace():
         raise Rejected(ROW_MALFORMED, f"{name!r} is empty")
     return _writable(value, repr(name), ROW_MALFORMED)
 

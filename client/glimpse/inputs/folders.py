@@ -14,6 +14,7 @@ from pathlib import Path
 from glimpse.inputs.entries import Unreadable
 from glimpse.inputs.errors import FILE_UNREADABLE
 from glimpse.inputs.fields import legible
+from glimpse.inputs.formats import picture_suffixes
 
 _DEEPEST = 256
 _NAMED = 10  # suffixes in a summary
@@ -89,6 +90,11 @@ def walk(folder: Path, suffixes: Collection[str], skipped: Skipped | None = None
         Files; `Unreadable` for folders that cannot be listed and for links that lead nowhere.
     """
     return _walk(folder, (), suffixes, frozenset(), Skipped() if skipped is None else skipped)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures below a folder, by name; what cannot be read is left out."""
+    return [one.path for one in walk(folder, picture_suffixes()) if isinstance(one, File)]
 
 
 def subfolders(folder: Path) -> list[Path]:

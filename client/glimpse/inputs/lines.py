@@ -10,10 +10,9 @@ from typing import TextIO, cast
 
 from glimpse.inputs.entries import Entry, Unreadable
 from glimpse.inputs.errors import FILE_UNREADABLE, ROW_MALFORMED, InputsError, Rejected
-from glimpse.inputs.fields import legible, text_of
+from glimpse.inputs.fields import MAX_TEXT, legible, text_of
 
-#: Characters of a line: more is no text that a backbone reads, and a line is in memory as a whole.
-MAX_LINE = 1 << 24
+MAX_LINE = MAX_TEXT
 _ENDS = ("\n", "\r")
 _HEAD = 1 << 18  # bytes that are looked at for their encoding
 _BOMS = (  # UTF-32's little-endian mark begins with UTF-16's

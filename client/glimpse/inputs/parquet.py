@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Row = tuple[int, dict[str, Any]]
 _MOST_ROWS, _BATCH_BYTES = 1_024, 1 << 26
 # A page of pictures is large and takes as much in the file; a small part of a file that claims a large page is hostile.
-_LARGE_PAGE, _LARGEST_PAGE, _RATIO = 1 << 26, 1 << 30, 20
+_LARGE_PAGE, _LARGEST_PAGE, _RATIO = 1 << 25, 1 << 30, 20
 
 
 class TableDamaged(Exception):

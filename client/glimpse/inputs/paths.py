@@ -14,8 +14,8 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 class Beside:
     """The folder of a table, below which the files that it names lie."""
 
-    def __init__(self, table: Path, *, allow_outside: bool = False) -> None:
-        self._folder = table.parent
+    def __init__(self, folder: Path, *, allow_outside: bool = False) -> None:
+        self._folder = folder
         self._root = os.path.realpath(self._folder)
         self._allow_outside = allow_outside
 

@@ -50,6 +50,8 @@ class Table:
     Attributes:
         column: Holds the inputs, all of one kind.
         names: The columns there are; none: the table is empty.
+        needs_ids: Whether every row is called something: its id, or `table.csv:17` where the table has no ids.
+        folder: Where the files that it names lie; None: beside it.
     """
 
     path: Path
@@ -58,10 +60,12 @@ class Table:
     column: str
     names: Sequence[str]
     allow_outside: bool = False
+    needs_ids: bool = True
+    folder: Path | None = None
 
     @property
     def has_ids(self) -> bool:
-        """Whether rows say what they are called; otherwise they are called `table.csv:17`."""
+        """Whether rows say what they are called."""
         return self.columns.name("id") in self.names
 
     @property
@@ -81,7 +85,10 @@ class Table:
 
         Damage ends the table with an `Unreadable` of the table itself.
         """
-        source, beside = legible(str(self.path)), Beside(self.path, allow_outside=self.allow_outside)
+        source, beside = (
+            legible(str(self.path)),
+            Beside(self.folder or self.path.parent, allow_outside=self.allow_outside),
+        )
         wanted = {self.column, *(self.columns.name(role) for role in ("id", "label", "domain"))}
         try:
             if self.names:
@@ -96,17 +103,22 @@ class Table:
 
     def _row(self, line: int, record: Mapping[str, Any] | Rejected, beside: Beside) -> Entry | Unreadable:
         source = f"{legible(str(self.path))}:{line}"
-        id_ = None if self.has_ids else f"{legible(self.path.name)}:{line}"
+        id_ = f"{legible(self.path.name)}:{line}" if self.needs_ids and not self.has_ids else None
         try:
             if isinstance(record, Rejected):
                 raise record
-            id_ = id_ or id_of(record.get(self.columns.name("id")), self.columns.name("id"))
+            id_ = self._id(record) if id_ is None else id_
             content = self._content(record, beside)
             label, domain = (record.get(self.columns.name(role)) for role in ("label", "domain"))
             named = (label_of(label), domain_of(domain))
         except Rejected as error:
             return Unreadable(source, id_, error.reason, str(error))
         return Entry(id_, legible(str(content)) if isinstance(content, Path) else source, self.kind, *named, content)
+
+    def _id(self, record: Mapping[str, Any]) -> str:
+        name = self.columns.name("id")
+        value = record.get(name)
+        return id_of(value, name) if self.needs_ids or value not in (None, "") else ""
 
     def _content(self, record: Mapping[str, Any], beside: Beside) -> Path | bytes | str:
         value = record.get(self.column)
@@ -122,13 +134,19 @@ class Table:
 
 
 def open_table(
-    path: Path, columns: Columns, kinds: Collection[Kind] = ("image", "text"), *, allow_outside: bool = False
+    path: Path,
+    columns: Columns,
+    kinds: Collection[Kind] = ("image", "text"),
+    *,
+    allow_outside: bool = False,
+    needs_ids: bool = True,
 ) -> Table:
     """Finds out which columns count, and reads no more than that takes.
 
     Args:
         kinds: What the backbone reads.
         allow_outside: Whether rows may name files outside of the table's folder.
+        needs_ids: Whether every row has to be called something, as in an index.
 
     Raises:
         InputsError: It is no table or in another encoding; it has no column of inputs, or lacks one that was given.
@@ -143,7 +161,7 @@ def open_table(
     candidates = _candidates(path, columns, kinds)
     column = next((name for name in candidates if name in names), None)
     if not names:
-        return Table(path, columns, next(iter(kinds)), "", names, allow_outside)
+        return Table(path, columns, next(iter(kinds)), "", names, allow_outside, needs_ids)
     if column is None:
         wanted = " or ".join(map(repr, candidates)) or "that the backbone could read"
         step = "name the one of texts with --text-column, or the one of pictures' files with --path-column"
@@ -155,7 +173,7 @@ def open_table(
     used = {column, *(columns.name(role) for role in ("id", "label", "domain"))}
     if twice := sorted(name for name in used if names.count(name) > 1):
         raise InputsError(f"{legible(str(path))} has two columns {twice[0]!r}", "rename one")
-    return Table(path, columns, candidates[column], column, names, allow_outside)
+    return Table(path, columns, candidates[column], column, names, allow_outside, needs_ids)
 
 
 def _candidates(path: Path, columns: Columns, kinds: Collection[Kind]) -> Mapping[str, Kind]:

@@ -46,7 +46,7 @@ def read_dataset(
     """
     try:
         if not source.is_dir():
-            return _of_table(open_table(source, columns, allow_outside=allow_outside), with_domains)
+            return _of_table(open_table(source, columns, allow_outside=allow_outside, needs_ids=False), with_domains)
         if columns != _USUAL:
             raise EvaluationError(f"{source} is a folder and has no columns", "its subfolders are the labels")
         return _of_folder(source, with_domains, without if without and without.is_dir() else None)
@@ -123,9 +123,11 @@ def _with_values(entry: Entry | Unreadable, needed: dict[str, str]) -> Entry | U
 def _strangers_table(source: Path, columns: Columns, allow_outside: bool) -> Table:
     """Of strangers' table the content alone counts, and it may have other columns. Raises as `open_table`."""
     try:
-        return open_table(source, Columns(text=columns.text, path=columns.path), allow_outside=allow_outside)
+        return open_table(
+            source, Columns(text=columns.text, path=columns.path), allow_outside=allow_outside, needs_ids=False
+        )
     except InputsError:
-        return open_table(source, _USUAL, allow_outside=allow_outside)
+        return open_table(source, _USUAL, allow_outside=allow_outside, needs_ids=False)
 
 
 def _sorted_out(source: Path, inputs: Iterable[Entry | Unreadable]) -> tuple[list[Entry], list[str]]:

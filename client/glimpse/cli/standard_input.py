@@ -1,0 +1,62 @@
+"""Standard input as inputs: a picture, JSON lines, or a text a line."""
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from glimpse.cli.errors import CliError
+from glimpse.inputs import Columns, Entry, InputsError, Unreadable, legible, open_table, read_lines
+from glimpse.inputs.fields import MAX_BYTES
+
+# How files of the formats that servers decode begin.
+_PICTURES = (
+    *(b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n"),
+)
+
+
+def read_standard_input(stream: BinaryIO, columns: Columns, allow_outside: bool) -> Sequence[Entry | Unreadable]:
+    """Reads it whole, as it cannot be read twice. Files that its rows name lie below the working directory.
+
+    Raises:
+        CliError: It is too large, or text in another encoding than UTF-8.
+    """
+    data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise CliError(f"standard input has more than {MAX_BYTES:,} bytes", "save it as a file, and name that")
+    if _is_picture(data):
+        return [Entry("", "-", "image", None, None, data)]
+    with tempfile.TemporaryDirectory(prefix="glimpse-") as folder:
+        file = Path(folder, "stdin.jsonl" if _is_json_lines(data) else "stdin.txt")
+        file.write_bytes(data)
+        try:
+            if file.suffix == ".txt":
+                return [_called(one, str(file)) for one in read_lines(file)]
+            table = open_table(file, columns, allow_outside=allow_outside, needs_ids=False)
+            return [_called(one, str(file)) for one in replace(table, folder=Path()).read()]
+        except InputsError as error:
+            raise CliError(error.message.replace(legible(str(file)), "standard input"), error.next_step) from error
+
+
+def _is_picture(data: bytes) -> bool:
+    return data.startswith(_PICTURES) or data[8:12] == b"WEBP" or data[4:8] == b"ftyp"
+
+
+def _is_json_lines(data: bytes) -> bool:
+    first = data.lstrip(b"\xef\xbb\xbf \t\r\n").split(b"\n", 1)[0]
+    try:
+        return isinstance(json.loads(first), dict | str)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _called(one: Entry | Unreadable, file: str) -> Entry | Unreadable:
+    """As of `-` rather than of the file that it was kept in."""
+    source = one.source.replace(file, "-")
+    if isinstance(one, Unreadable):
+        return Unreadable(source, None, one.reason, one.message.replace(file, "-"))
+    id_ = "" if one.id.startswith("stdin.") else one.id
+    return Entry(id_, source, one.kind, one.label, one.domain, one.content)
