@@ -1,6 +1,7 @@
 """How far the build of an index is, on stderr: a bar on a terminal, a line now and then elsewhere."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,17 +22,22 @@ class Progress:
     def __init__(self) -> None:
         self._total: int | None = None
         self._start = time.monotonic()
-        self._next = self._start + EVERY
         self._bar: Any = _bar() if sys.stderr.isatty() else None
         self._task: Any = None
+        self._tally: Tally | None = None
+        self._ended = threading.Event()
 
     def __enter__(self) -> Self:
-        if self._bar:
+        if not self._bar:
+            # By the clock: a large member of a tar takes long to read over, and nothing advances then.
+            threading.Thread(target=self._tell, name="progress", daemon=True).start()
+        else:
             self._bar.start()
             self._task = self._bar.add_task(_TITLE, total=None, failed=0)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
         if self._bar:
             self._bar.stop()
 
@@ -43,19 +49,22 @@ class Progress:
 
     def advance(self, tally: "Tally") -> None:
         """What became of the inputs so far."""
+        self._tally = tally
         if self._bar:
             self._bar.update(self._task, completed=tally.inputs, failed=tally.failed)
-            return
-        now = time.monotonic()
-        if now >= self._next:
-            self._next = now + EVERY
-            tell(self._line(tally, tally.inputs / (now - self._start)))
 
     def stage(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
         """What comes after the inputs: a bar of its own."""
         self.__exit__()
         self._bar = None
         return progress(title, total)
+
+    def _tell(self) -> None:
+        while not self._ended.wait(EVERY):
+            if self._tally is None:
+                tell(f"{_TITLE}: reading the inputs")
+            else:
+                tell(self._line(self._tally, self._tally.inputs / (time.monotonic() - self._start)))
 
     def _line(self, tally: "Tally", speed: float) -> str:
         done = f"{tally.inputs:,}" + (f" of {self._total:,}" if self._total else "")

@@ -1,11 +1,14 @@
 """Webdataset tars: the files of one key, one after the other, are one input. Nothing in them is a path on this disk."""
 
+import bz2
+import gzip
 import json
+import lzma
 import tarfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from glimpse.inputs import (
     Columns,
@@ -29,6 +32,8 @@ _tarfile: Any = tarfile
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _SAID = ("cls", "json")
 _MAX_HEADER = 1 << 20  # bytes of a name or an attribute list, which tarfile reads whole
+_BLOCK = 1 << 20  # bytes of a tar that are read at a time
+_COMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _ENDS = 16  # of a file, that tarfile may run into at the end of a whole tar
 _HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, *(b"x", b"g", b"X"))  # GNU's, POSIX's, Solaris'
 
@@ -116,7 +121,8 @@ def _suffixes(kinds: Collection[Kind]) -> list[str]:
 def _members(file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[tarfile.TarInfo, bytes | str]]:
     """The files with a suffix that is wanted, and their bytes or why they do not count. Raises _Damaged."""
     try:
-        with _tarfile.open(fileobj=_Ending(file), mode="r|*", tarinfo=_Header) as tar:
+        plain = _decompressed(file)
+        with _tarfile.open(fileobj=_Ending(plain), mode="r|", tarinfo=_Header, bufsize=_BLOCK) as tar:
             while (member := tar.next()) is not None:
                 tar.members.clear()  # else it keeps them all
                 suffix = _split(member.name)[1]
@@ -132,6 +138,17 @@ def _members(file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[tarfile.
                     yield member, opened.read()
     except Exception as error:  # what tarfile lets through from hostile bytes is of no one family
         raise _Damaged(str(error) or type(error).__name__) from error
+
+
+def _decompressed(file: BinaryIO) -> BinaryIO:
+    """The tar itself, of a file that may be compressed."""
+    begin = file.read(6)
+    file.seek(0)
+    # tarfile would decompress a whole block at once, whatever comes of it, and so in blocks too small to be quick.
+    for magic, opened in _COMPRESSED.items():
+        if begin.startswith(magic):
+            return cast(BinaryIO, opened(file))
+    return file
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -1,0 +1,109 @@
+"""Which files of a folder count, where lines end, and what a label is."""
+
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from glimpse.backbone import preprocess
+from glimpse.inputs import (
+    PICTURES,
+    Columns,
+    Entry,
+    InputsError,
+    Skipped,
+    Unreadable,
+    kind_of,
+    open_table,
+    read_labelled,
+    read_lines,
+    walk,
+)
+
+
+def fill(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def test_suffixes_are_those_of_the_formats_that_the_decoder_reads() -> None:
+    Image.init()
+    suffixes = {suffix for suffix, format_ in Image.EXTENSION.items() if format_ in preprocess._FORMATS}
+    assert suffixes - {".heic", ".heics", ".heif", ".heifs", ".hif"} <= PICTURES
+    assert {".jfif", ".jpe", ".j2k", ".apng", ".avif"} <= PICTURES
+    assert not PICTURES & {".ico", ".eps", ".psd", ".icns", ".cur"}
+    assert {suffix for suffix in PICTURES if Image.EXTENSION.get(suffix) not in preprocess._FORMATS} <= {
+        ".avif",
+        ".avifs",
+    }
+
+
+def test_what_systems_hide_is_skipped_at_every_depth_and_the_rest_is_counted(tmp_path: Path) -> None:
+    hidden = [".ipynb_checkpoints/dog.jpg", "._1.jpg", "@eaDir/1.jpg", "__MACOSX/cat/._1.jpg", "deep/.git/1.png"]
+    other = ["1.heic", "notes.txt", "deep/more.TXT", "README"]
+    folder = fill(tmp_path / "cat", "1.jpg", "deep/2.JFIF", *hidden, *other)
+    (folder / "deep" / "round").symlink_to(folder)
+    (folder / "linked").symlink_to(fill(tmp_path / "elsewhere", "3.png"))
+    skipped = Skipped()
+    found = [one.parts for one in walk(folder, PICTURES, skipped) if not isinstance(one, Unreadable)]
+    assert found == [("1.jpg",), ("deep", "2.JFIF"), ("linked", "3.png")]
+    assert str(skipped) == "2 .txt, 1 without a suffix, 1 .heic not read; 1 link in a circle not followed"
+
+
+def test_labels_of_folders_come_in_one_form_and_bad_names_are_one_line(tmp_path: Path) -> None:
+    names = [unicodedata.normalize("NFD", "café"), "café ", "tea"]
+    folder = fill(tmp_path / "data", *(f"{name}/1.png" for name in names), "empty/x.md", "beside.png")
+    bad = os.fsdecode(b"\xe9t\xe9")
+    fill(folder, f"{bad}/1.png", f"{bad}/2.png")
+    skipped = Skipped()
+    found = list(read_labelled(folder, kind_of(folder), skipped))
+    assert sorted(one.label or "" for one in found if isinstance(one, Entry)) == ["café", "café", "tea"]
+    [problem] = [one for one in found if isinstance(one, Unreadable)]
+    assert problem.source == f"{folder}/\\xe9t\\xe9"
+    assert "not UTF-8; its 2 files are left out" in problem.message
+    assert str(skipped) == "1 input beside the label folders; 1 label folder without an input (empty); 1 .md not read"
+
+
+def test_lines_end_at_lf_crlf_and_cr_alone(tmp_path: Path) -> None:
+    file = tmp_path / "t.txt"
+    file.write_bytes("\ufeffone\r\ntwo\rthree\u2028still\x85this\x0cline\nfour".encode())
+    assert [(one.source[-1], one.content) for one in read_lines(file) if isinstance(one, Entry)] == [
+        *(("1", "one"), ("2", "two"), ("3", "three\u2028still\x85this\x0cline"), ("4", "four"))
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_cells_and_their_names_may_have_spaces_around_them(tmp_path: Path, end: str) -> None:
+    file = tmp_path / "t.csv"
+    rows = ["\ufeffpath, label , id", '1.png, "cat, or so" , 7', "2.png,dog ,8", ""]
+    file.write_bytes(end.join(rows).encode())
+    found = [one for one in open_table(file, Columns()).read() if isinstance(one, Entry)]
+    assert [(one.id, one.source, one.label) for one in found] == [
+        ("7", f"{tmp_path}/1.png", "cat, or so"),
+        ("8", f"{tmp_path}/2.png", "dog"),
+    ]
+
+
+def test_columns_that_are_asked_for_must_be_there_and_slips_are_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("text,Labels\na,b\n")
+    assert open_table(file, Columns()).warning.endswith("if 'Labels' is meant: --label-column Labels")
+    assert not open_table(file, Columns(label="Labels")).warning
+    with pytest.raises(InputsError, match="no column 'lables'; it has text, Labels") as caught:
+        open_table(file, Columns(label="lables"))
+    assert caught.value.next_step == "is 'Labels' meant?"
+    file.write_text("text,intent\na,b\n")
+    assert not open_table(file, Columns()).warning
+
+
+def test_a_lone_surrogate_fails_its_own_row(tmp_path: Path) -> None:
+    file = tmp_path / "t.jsonl"
+    file.write_text('{"text": "a"}\n{"text": "\\ud83d!"}\n"c"\n')
+    first, second, third = open_table(file, Columns(), needs_ids=False).read()
+    assert isinstance(second, Unreadable)
+    assert second.message == "'text' is not UTF-8: '\\ud83d!'"
+    assert [one.content for one in (first, third) if isinstance(one, Entry)] == ["a", "c"]
