@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection
 
 from glimpse.ledger.errors import LedgerError, LedgerInUse, LedgerReplaced
 from glimpse.ledger.private import make_database
+from glimpse.ledger.process_lock import hold, let_go
 
 #: The execution option of an engine that has its file watched: a `FileWatch`.
 WATCH: Final = "glimpse_file_watch"
@@ -107,7 +108,7 @@ class LedgerLock:
         make_database(file)
         handle = _open(file)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hold(handle)
         except BlockingIOError as error:
             refusal = _in_use(file, os.fstat(handle).st_ino)
             os.close(handle)
@@ -118,7 +119,7 @@ class LedgerLock:
 
     def release(self) -> None:
         """Lets another process hold the ledger."""
-        os.close(self._handle)
+        let_go(self._handle)
 
 
 def check_single_name(url: URL) -> None:
