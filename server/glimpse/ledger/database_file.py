@@ -37,12 +37,12 @@ class FileWatch:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._expected: dict[Path, _Identity | None] = {}
+        self._expected: dict[str, _Identity | None] = {}
 
     def arm(self) -> None:
         """Remembers the files. Call it once SQLite has them all open."""
-        beside = [Path(f"{self._file.resolve()}{ending}") for ending in _BESIDE]
-        self._expected = {path: _identity(path) for path in (self._file, *beside)}
+        beside = [f"{self._file.resolve()}{ending}" for ending in _BESIDE]
+        self._expected = {path: _identity(path) for path in (str(self._file), *beside)}
 
     def check(self) -> None:
         """Raises LedgerReplaced where a name leads to another file or to none."""
@@ -75,9 +75,9 @@ def check_file(connection: Connection) -> None:
             raise
 
 
-def _identity(path: Path) -> _Identity | None:
+def _identity(path: str) -> _Identity | None:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_dev, found.st_ino
