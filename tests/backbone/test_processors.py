@@ -69,7 +69,7 @@ assert set(threads) == {cores()} == {1}, threads
 
 def test_libraries_take_no_more_threads_than_the_process_may_use() -> None:
     code = """
-import numpy
+import numpy, pyarrow
 from threadpoolctl import threadpool_info, threadpool_limits
 import glimpse.backbone.processors as module
 threadpool_limits(2)
@@ -77,6 +77,7 @@ module.cores = lambda: 1
 module.limit_libraries()
 found = threadpool_info()
 assert found and all(one["num_threads"] == 1 for one in found), found
+assert pyarrow.cpu_count() == 1
 module.cores = lambda: 2
 module.limit_libraries()
 assert all(one["num_threads"] == 1 for one in threadpool_info())  # never raised

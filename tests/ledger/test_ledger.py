@@ -1,6 +1,10 @@
 """The ledger on a real SQLite file and in a real PostgreSQL."""
 
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +26,7 @@ from glimpse.ledger import (
     ExampleRecord,
     FolderLock,
     LabelRecord,
+    Ledger,
     LedgerError,
     NotFound,
     RequestIdReused,
@@ -285,6 +290,37 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     with FolderLock(tmp_path), pytest.raises(DataFolderInUse, match=r"in use by process \d+"):
         FolderLock(tmp_path)
     FolderLock(tmp_path).release()
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_a_lock_ends_with_its_process_though_a_child_lives(tmp_path: Path, kind: str) -> None:
+    code = f"""
+import os, sys, time
+from pathlib import Path
+from glimpse.ledger import FolderLock, Ledger, sqlite_url
+folder = Path({str(tmp_path)!r})
+held = FolderLock(folder) if {kind!r} == "folder" else Ledger.open(sqlite_url(folder), alone=True)
+if not (child := os.fork()):
+    os.close(1)
+    time.sleep(60)
+print(child, flush=True)
+sys.stdin.read()
+"""
+    again = FolderLock if kind == "folder" else lambda folder: Ledger.open(sqlite_url(folder), alone=True)
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        try:
+            with pytest.raises(LedgerError, match=f"in use by process {process.pid}"):
+                again(tmp_path)
+            process.kill()
+            process.wait()
+            os.kill(child, 0)  # it lives
+            with again(tmp_path):
+                pass
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_a_damaged_database_is_not_overwritten(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -77,8 +78,8 @@ def test_a_killed_restore_leaves_an_empty_ledger_that_takes_the_next(
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_folder_goes_with_its_process_and_stays_with_it(module: object, tmp_path: Path) -> None:
-    scratch_beside: Callable = module.scratch_beside  # type: ignore[attr-defined]
+def test_a_folder_goes_with_its_process_and_stays_with_it(module: ModuleType, tmp_path: Path) -> None:
+    scratch_beside = module.scratch_beside
     code = f"""
 import os, sys
 from pathlib import Path
@@ -104,7 +105,7 @@ with scratch_beside(Path({str(tmp_path / ("ü" * 100))!r})) as folder:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_folders_that_are_not_known_to_be_left_stay(module: object, tmp_path: Path) -> None:
+def test_folders_that_are_not_known_to_be_left_stay(module: ModuleType, tmp_path: Path) -> None:
     own = f".own.{'a' * 16}.tmp"
     (tmp_path / own).mkdir()
     (tmp_path / own / "file").touch()  # without a lock
@@ -115,7 +116,7 @@ def test_folders_that_are_not_known_to_be_left_stay(module: object, tmp_path: Pa
     (tmp_path / f".link.{'c' * 16}.tmp").symlink_to(elsewhere)
     (tmp_path / f".empty.{'d' * 16}.tmp").mkdir()  # killed before it had a lock
     before = set(tmp_path.iterdir())
-    module.remove_left(tmp_path)  # type: ignore[attr-defined]
+    module.remove_left(tmp_path)
     assert before - set(tmp_path.iterdir()) == {tmp_path / f".empty.{'d' * 16}.tmp"}
     assert (elsewhere / ".lock").exists()
 

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 
 from glimpse.ledger import (
     AttachmentRecord,
@@ -68,6 +69,28 @@ def run(url: str, folder: Path, work: Callable[[Catalog], Awaitable[None]]) -> N
             await catalog.close()
 
     asyncio.run(within())
+
+
+def test_a_start_with_many_small_collections_asks_little_for_each(url: str, other: Ledger, tmp_path: Path) -> None:
+    statements = list[str]()
+
+    def start() -> int:
+        statements.clear()
+        run(url, tmp_path, lambda catalog: asyncio.sleep(0))
+        return len(statements)
+
+    def count(*arguments: Any) -> None:
+        statements.append(arguments[2])
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        before = start()
+        with other.begin() as writer:
+            for number in range(300):
+                writer.create_collection(CollectionRecord(f"c{number}", "backbones/tiny", "sha256:tiny", 2))
+        assert start() - before <= 6 * 300
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
 
 
 def enrollment(name: str = "") -> Enrollment:

@@ -18,7 +18,6 @@ from glimpse.client import Client, Retry, Unavailable
 from glimpse.server.access.listener import is_loopback
 from support.certificates import Authority
 from support.server import ServerProcess
-from support.waiting import soon
 
 ONCE = Retry(attempts=1)
 
@@ -145,7 +144,8 @@ def test_certificates_change_under_load_and_no_call_fails(
             shutil.copy(new_key, key)
             clients.write_bytes(authority.file.read_bytes() + (other.file.read_bytes() if number % 2 else b""))
             before = len(calls)
-            soon(lambda before=before: failures or len(calls) > before + 5)
+            while not failures and len(calls) < before + 6:
+                time.sleep(0.02)
         stopped.set()
         for thread in threads:
             thread.join()

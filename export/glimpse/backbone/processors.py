@@ -6,6 +6,7 @@ number of threads from its callers.
 
 import math
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def cores(root: Path = Path("/")) -> int:
 
 
 def limit_libraries() -> None:
-    """Lowers the threads of the BLAS and OpenMP libraries that are loaded to `cores`.
+    """Lowers the threads of the libraries that are loaded to `cores`: of BLAS, OpenMP and Arrow.
 
     By themselves they follow the affinity and know nothing of quotas. OpenMP keeps the number by thread: call it in the
     thread that computes.
@@ -29,6 +30,8 @@ def limit_libraries() -> None:
     from threadpoolctl import threadpool_info, threadpool_limits
 
     most = cores()
+    if arrow := sys.modules.get("pyarrow"):
+        arrow.set_cpu_count(min(most, arrow.cpu_count()))
     if above := {one["prefix"]: most for one in threadpool_info() if one["num_threads"] > most}:
         threadpool_limits(above)
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import chain, takewhile
 from pathlib import Path
 
-from glimpse.backbone import Bundle, Reader, cores, open_bundle
+from glimpse.backbone import Bundle, Reader, cores, limit_libraries, open_bundle
 from glimpse.builder.embedding import Made, Rows, Tally
 from glimpse.builder.errors import BuildError
 from glimpse.builder.failures import Failures, with_errors
@@ -46,6 +46,7 @@ LOCAL = Engine(_embed_here)
 def build(plan: Plan, watch: Watch, engine: Engine = LOCAL) -> Built:
     """Runs it. Raises BuildError, BundleError, IndexFolderError."""
     start, tally = time.perf_counter(), Tally()
+    limit_libraries()
     bundle = open_bundle(plan.backbone)
     _check_type(plan, bundle)
     skipped = Skipped()

@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection
 
 from glimpse.ledger.errors import LedgerError, LedgerInUse, LedgerReplaced
 from glimpse.ledger.private import make_database
+from glimpse.ledger.process_lock import hold, let_go
 
 #: The execution option of an engine that has its file watched: a `FileWatch`.
 WATCH: Final = "glimpse_file_watch"
@@ -36,12 +37,12 @@ class FileWatch:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._expected: dict[Path, _Identity | None] = {}
+        self._expected: dict[str, _Identity | None] = {}
 
     def arm(self) -> None:
         """Remembers the files. Call it once SQLite has them all open."""
-        beside = [Path(f"{self._file.resolve()}{ending}") for ending in _BESIDE]
-        self._expected = {path: _identity(path) for path in (self._file, *beside)}
+        beside = [f"{self._file.resolve()}{ending}" for ending in _BESIDE]
+        self._expected = {path: _identity(path) for path in (str(self._file), *beside)}
 
     def check(self) -> None:
         """Raises LedgerReplaced where a name leads to another file or to none."""
@@ -74,9 +75,9 @@ def check_file(connection: Connection) -> None:
             raise
 
 
-def _identity(path: Path) -> _Identity | None:
+def _identity(path: str) -> _Identity | None:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_dev, found.st_ino
@@ -107,7 +108,7 @@ class LedgerLock:
         make_database(file)
         handle = _open(file)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hold(handle)
         except BlockingIOError as error:
             refusal = _in_use(file, os.fstat(handle).st_ino)
             os.close(handle)
@@ -118,7 +119,7 @@ class LedgerLock:
 
     def release(self) -> None:
         """Lets another process hold the ledger."""
-        os.close(self._handle)
+        let_go(self._handle)
 
 
 def check_single_name(url: URL) -> None:

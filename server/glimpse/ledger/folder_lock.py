@@ -1,35 +1,43 @@
 """One process for each data folder."""
 
-import fcntl
 import os
 from pathlib import Path
 
-from glimpse.ledger.errors import DataFolderInUse
-from glimpse.ledger.private import make_folder
+from glimpse.ledger.errors import DataFolderInUse, LedgerError
+from glimpse.ledger.private import make_folder, opener
+from glimpse.ledger.process_lock import hold, let_go
 
 
 class FolderLock:
     """Holds a data folder for this process: two servers would write each other's files."""
 
     def __init__(self, folder: Path) -> None:
+        """Raises DataFolderInUse, and LedgerError where the folder cannot be locked."""
         make_folder(folder)
-        self._file = (folder / "lock").open("a+")
+        file = folder / "lock"
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._handle = opener(str(file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         except OSError as error:
-            self._file.seek(0)
-            holder = self._file.read().strip() or "unknown"
-            self._file.close()
+            raise LedgerError(f"{file} cannot be written: {error.strerror}; give another folder with --data") from error
+        try:
+            hold(self._handle)
+        except BlockingIOError as error:
+            holder = os.read(self._handle, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._handle)
             raise DataFolderInUse(
                 f"{folder} is in use by process {holder}; stop it, or give another folder with --data"
             ) from error
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()))
-        self._file.flush()
+        except OSError as error:
+            os.close(self._handle)
+            raise LedgerError(
+                f"{folder} cannot be locked: {error.strerror}; give a folder on a local disk with --data"
+            ) from error
+        os.truncate(self._handle, 0)
+        os.write(self._handle, str(os.getpid()).encode())
 
     def release(self) -> None:
         """Lets another process have the folder."""
-        self._file.close()
+        let_go(self._handle)
 
     def __enter__(self) -> None: ...
 

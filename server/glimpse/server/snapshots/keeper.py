@@ -52,6 +52,10 @@ class Snapshots:
         self._turn, self._count = asyncio.Lock(), itertools.count(1)
         self._task: asyncio.Task[None] | None = None
 
+    def any_of(self, collection_id: str) -> bool:
+        """Whether there is a snapshot of a collection, be it one to go by or not."""
+        return any(_snapshots(self._folder / collection_id))
+
     def load(
         self,
         record: CollectionRecord,
