@@ -30,6 +30,7 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
         # A peer that is gone without a word (half-open TCP) is noticed within a minute and a half.
         ("grpc.keepalive_time_ms", _MINUTE),
         ("grpc.keepalive_timeout_ms", _MINUTE // 3),
+        ("grpc.http2.ping_timeout_ms", _MINUTE // 3),
         # By default two pings are the most without data, so that a quiet stream would end its own connection.
         ("grpc.http2.max_pings_without_data", 0),
         # Clients may ping as well; those that do it more often than every ten seconds are disconnected.
