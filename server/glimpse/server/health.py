@@ -7,9 +7,9 @@ from typing import Any
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from glimpse.server.errors import RequestError, exhausted, invalid, not_found
+from glimpse.server.errors import RequestError, abort, exhausted, invalid, not_found
 from glimpse.server.health_check import ALIVE
-from glimpse.server.rpc import Context, abort, check_message
+from glimpse.server.rpc import Context, check_message
 from glimpse.server.services import SERVICES
 
 # Of a service's name, in bytes.

@@ -19,7 +19,7 @@ from glimpse.server.classification_service import ClassificationService
 from glimpse.server.collection_service import CollectionService
 from glimpse.server.context import Rooms
 from glimpse.server.embedding_service import EmbeddingService
-from glimpse.server.errors import RequestError
+from glimpse.server.errors import RequestError, abort
 from glimpse.server.health import known_service
 from glimpse.server.observing import logs
 from glimpse.server.observing.exposition import exposed
@@ -28,7 +28,6 @@ from glimpse.server.observing.stages import traced
 from glimpse.server.on_ray.calls import Calls, Context
 from glimpse.server.on_ray.options import Options, settings_of
 from glimpse.server.rooms import open_rooms
-from glimpse.server.rpc import abort
 from glimpse.server.server_service import ServerService
 from glimpse.server.services import SERVICES, add_services
 from glimpse.server.settings import Settings
