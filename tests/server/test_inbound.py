@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -61,7 +62,7 @@ class Place:
         began = time.monotonic()
         with grpc.insecure_channel(self.server.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
             request = collection_service_pb2.ListCollectionsRequest()
-            CollectionServiceStub(channel).ListCollections(request, metadata=[self.honest], timeout=4)
+            CollectionServiceStub(channel).ListCollections(request, metadata=(self.honest,), timeout=4)
         return time.monotonic() - began
 
 
@@ -125,7 +126,7 @@ def test_a_call_without_a_message_is_refused(place: Place) -> None:
 
 def test_a_health_message_of_unknown_fields_is_refused(place: Place) -> None:
     with grpc.insecure_channel(place.server.address) as channel:
-        watch = channel.unary_stream("/grpc.health.v1.Health/Watch", None, None)
+        watch: Any = channel.unary_stream("/grpc.health.v1.Health/Watch", None, None)
         content = b"\x7a\x88\x27" + bytes(5_000)  # field 15
         with pytest.raises(grpc.RpcError) as caught:
             next(watch(content, timeout=5))

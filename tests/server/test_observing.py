@@ -146,8 +146,8 @@ def test_calls_of_no_method_are_one_series(seen: ServerProcess, stubs: Stubs) ->
 def test_a_call_that_its_caller_leaves_is_counted_as_cancelled(
     seen: ServerProcess, stubs: Stubs, collection: str
 ) -> None:
-    never = cls.ClassifyOptions(min_revision=1 << 40)  # waited for
-    request = cls.ClassifyRequest(collections=[collection], inputs=[types_pb2.Input(text="one")], options=never)
+    long = [types_pb2.Input(image=picture(size=(5_000, 5_000)))] * 4
+    request = cls.ClassifyRequest(collections=[collection], inputs=long)
     call: Any = stubs.classification.Classify.future(request)
     soon(lambda: samples(seen, "glimpse_requests_in_flight")[()] == 1)
     call.cancel()

@@ -128,3 +128,18 @@ async def test_a_stream_waits_for_room_and_is_told_only_what_it_has_no_time_for(
     refused += [exhausted("TOO_MANY_EXAMPLES", "no", None)]
     with pytest.raises(RequestError, match="TOO_MANY_EXAMPLES"):
         await patiently(work, math.inf)
+
+
+async def test_answers_count_as_held_until_they_are_sent() -> None:
+    duty = Duty(100)
+
+    async def work(number: int) -> int:
+        return number
+
+    answers = ordered(aiter(Source(20)), work, 8, duty, lambda _: 0, lambda _: 10)
+    assert await anext(answers) == 0
+    await asyncio.sleep(0.02)
+    assert duty.held == 80, "those made, and the one that is being sent"
+    assert [await anext(answers) for _ in range(4)] == [1, 2, 3, 4]
+    await answers.aclose()  # type: ignore[attr-defined]
+    assert duty.held == 0

@@ -219,3 +219,30 @@ async def test_a_stream_is_held_up_until_there_is_room() -> None:
             await asyncio.wait_for(asyncio.shield(waiting), 0.02)
         assert not waiting.done()
     await asyncio.wait_for(waiting, 1)
+
+
+async def test_a_caller_below_its_part_does_not_wait_for_one_that_has_all_the_room() -> None:
+    duty = Duty(100)
+    enter(Caller("greedy"))
+    with duty.of(100):
+        waiting = asyncio.create_task(duty.room())  # of the same caller
+        enter(Caller("modest"))
+        await asyncio.wait_for(duty.room(), 1)
+        with duty.of(50):
+            held_up = asyncio.create_task(duty.room())
+            await asyncio.sleep(0)
+            assert not held_up.done(), "that is its part"
+        await asyncio.wait_for(held_up, 1)
+        assert not waiting.done()
+    await asyncio.wait_for(waiting, 1)
+
+
+def test_turns_lose_the_newest_of_the_caller_with_the_most() -> None:
+    turns: Turns[str] = Turns()
+    for item in ("a1", "b1", "b2", "b3"):
+        turns.put(item[0], item)
+    assert turns.longest() == 3
+    assert turns.evict() == "b3"
+    turns.discard("b", "b1")
+    turns.discard("c", "c1")
+    assert (len(turns), [turns.take() for _ in range(2)], turns.longest()) == (2, ["a1", "b2"], 0)

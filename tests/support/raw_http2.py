@@ -1,4 +1,4 @@
-"""A client of HTTP/2 frames alone, which does what no gRPC client does: it begins messages and does not end them."""
+"""A client of HTTP/2 frames alone, for what no gRPC client does: it begins messages, and does not read answers."""
 
 import select
 import socket
@@ -57,6 +57,16 @@ class RawConnection:
     def end(self, stream: int) -> None:
         """Says that nothing more comes."""
         self._http2.end_stream(stream)
+        self._flush()
+
+    def send(self, stream: int, message: bytes) -> None:
+        """Sends a small message whole, and that nothing more comes."""
+        self.send_bytes(stream, b"\0" + len(message).to_bytes(4, "big") + message)
+        self.end(stream)
+
+    def reset(self, stream: int) -> None:
+        """Leaves a call."""
+        self._http2.reset_stream(stream)
         self._flush()
 
     def fill(self, streams: dict[int, int], seconds: float) -> int:

@@ -52,7 +52,7 @@ class Inbound:
         """The message of a call that has one. Raises RequestError."""
         connected(context.peer())
         message = await self.next(context.read)
-        if message is grpc.aio.EOF:
+        if message is grpc.aio.EOF:  # type: ignore[attr-defined]  # not in its stubs
             await asyncio.sleep(_PARTING_SECONDS)
             raise invalid("MESSAGE_UNPARSABLE", "the call carries no message")
         return message

@@ -77,32 +77,40 @@ class Tracker:
     async def reach(self, revision: int, deadline: float) -> None:
         """Waits until the views hold a revision.
 
-        Raises RequestError UNAVAILABLE shortly before `deadline` (time.monotonic()), so that the caller hears it.
+        Raises RequestError UNAVAILABLE at once where the ledger has no such revision, else shortly before `deadline`
+        (time.monotonic()), so that the caller hears it; and LedgerUnavailable.
         """
         if revision <= self.revision:
             return
         self._wanted.set()
         seconds = min(deadline - time.monotonic() - _REPLY_SECONDS, _MAX_WAIT_SECONDS)
         try:
-            async with asyncio.timeout(seconds), self._moved:
-                await self._moved.wait_for(lambda: revision <= self.revision)
+            async with asyncio.timeout(seconds):
+                if revision > self.head:
+                    await self._look_once()
+                if revision > self.head:  # nobody made it yet: what waits for it would hold its memory for nothing
+                    raise self._not_reached(revision)
+                async with self._moved:
+                    await self._moved.wait_for(lambda: revision <= self.revision)
         except TimeoutError as error:
-            raise RequestError(
-                Code.UNAVAILABLE,
-                "REVISION_NOT_REACHED",
-                f"this server is at revision {self.revision}, not yet at {revision}",
-                "min_revision",
-                retry_delay=0.1,
-            ) from error
+            raise self._not_reached(revision) from error
+
+    def _not_reached(self, revision: int) -> RequestError:
+        message = f"this server is at revision {self.revision}, not yet at {revision}"
+        return RequestError(Code.UNAVAILABLE, "REVISION_NOT_REACHED", message, "min_revision", retry_delay=0.1)
 
     async def refresh(self) -> None:
         """Brings the views to where the ledger stands, where others may have written. Raises LedgerUnavailable."""
+        await self._look_once()
+        await self.reach(self._seen, np.inf)
+
+    async def _look_once(self) -> None:
+        """Looks at the ledger's head; calls that ask at the same time share a look. Raises LedgerUnavailable."""
         asked = time.monotonic()
         async with self._looking:
-            if self._looked < asked:  # else one of those who waited too has looked since
+            if self._looked < asked:  # else another call that waited has looked since
                 self._looked = time.monotonic()
                 await self._look()
-        await self.reach(self._seen, np.inf)
 
     async def _look(self) -> None:
         head = await self._read(lambda ledger: ledger.head())

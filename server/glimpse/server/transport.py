@@ -27,9 +27,12 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_concurrent_streams", _MOST_CALLS),
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", UNREAD_BYTES),
+        # That estimate also raises the size of frames; with the least of 16 KiB large messages take a sixth longer.
+        ("grpc.http2.max_frame_size", MIB),
         # A peer that is gone without a word (half-open TCP) is noticed within a minute and a half.
         ("grpc.keepalive_time_ms", _MINUTE),
         ("grpc.keepalive_timeout_ms", _MINUTE // 3),
+        ("grpc.http2.ping_timeout_ms", _MINUTE // 3),
         # By default two pings are the most without data, so that a quiet stream would end its own connection.
         ("grpc.http2.max_pings_without_data", 0),
         # Clients may ping as well; those that do it more often than every ten seconds are disconnected.
