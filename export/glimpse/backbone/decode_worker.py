@@ -26,10 +26,10 @@ READY, PIXELS, REFUSED, LARGE = b"R", b"P", b"E", b"L"
 SMALL_BYTES = 64 << 20
 # What is taken until the header says more.
 _OPENING = DecodeCost(SMALL_BYTES, 2.0)
-# Copies of the encoded picture that decoders make.
-_COPIES = 2
-# Memory beyond the estimate: buffers, fragments, Python's own objects.
-_SPARE_BYTES = 32 << 20
+#: Copies of the encoded picture that decoders make.
+COPIES = 2
+#: Memory beyond the estimate: buffers, fragments, Python's own objects.
+SPARE_BYTES = 32 << 20
 # A worker that keeps more than this of what it took, by a leak in a decoder, makes room for a new one.
 _KEPT_BYTES = 64 << 20
 # Of malloc.h. What is large goes back to the system at once, so that the next picture finds it.
@@ -64,7 +64,7 @@ def _prepare(limits: ImageLimits) -> None:
 
 def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits) -> bytes:
     allowed, rule = int(request["memory_bytes"]), ImageRule.model_validate_json(str(request["rule"]))
-    held = _data_bytes() + _COPIES * len(data) + _SPARE_BYTES
+    held = _data_bytes() + COPIES * len(data) + SPARE_BYTES
 
     def charge(cost: DecodeCost) -> None:
         if cost.memory_bytes > allowed:
