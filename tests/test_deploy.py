@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from glimpse.backbone.decode_worker import COPIES, SMALL_BYTES, SPARE_BYTES
-from glimpse.server.settings import Settings
+from glimpse.server.settings import Settings, load_settings
 from support.postgres import postgres
 
 ROOT = Path(__file__).parents[1]
@@ -141,7 +141,7 @@ def test_a_servers_memory_holds_what_pictures_may_take(limit: str) -> None:
         memory = container["resources"]["limits"]["memory"].removesuffix("i")
     else:
         memory = SERVICES["glimpse"]["deploy"]["resources"]["limits"]["memory"]
-    defaults, threads = Settings(), 2
+    defaults, threads = load_settings(), 2
     process = (30 << 20) + SMALL_BYTES + SPARE_BYTES + (COPIES + 1) * defaults.max_message_bytes
     decoding = (threads + 1) * process + defaults.max_decode_bytes
     collections = 2 * (221 << 20)

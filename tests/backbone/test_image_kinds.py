@@ -216,7 +216,7 @@ def avifs(smooth: Image.Image, clear: Image.Image) -> dict[str, Case]:
     }
 
 
-def tiff(values: Array, order: str, **options: Any) -> bytes:
+def tiff(values: Array, order: Any, **options: Any) -> bytes:
     file = io.BytesIO()
     tifffile.imwrite(file, np.ascontiguousarray(values), byteorder=order, metadata=None, **options)
     return file.getvalue()
