@@ -15,7 +15,8 @@ import psycopg
 import pytest
 import yaml
 
-from glimpse.server.settings import Settings
+from glimpse.backbone.decode_worker import COPIES, SMALL_BYTES, SPARE_BYTES
+from glimpse.server.settings import Settings, load_settings
 from support.postgres import postgres
 
 ROOT = Path(__file__).parents[1]
@@ -130,6 +131,21 @@ def test_a_pod_may_do_nothing_that_it_need_not(components: str) -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert {"cpu", "memory"} <= container["resources"]["limits"].keys() & container["resources"]["requests"].keys()
+
+
+@pytest.mark.parametrize("limit", ["kubernetes", "compose"])
+def test_a_servers_memory_holds_what_pictures_may_take(limit: str) -> None:
+    """As docs/operations.md computes it."""
+    if limit == "kubernetes":
+        [container] = loaded("kubernetes/base/servers.yaml")["spec"]["template"]["spec"]["containers"]
+        memory = container["resources"]["limits"]["memory"].removesuffix("i")
+    else:
+        memory = SERVICES["glimpse"]["deploy"]["resources"]["limits"]["memory"]
+    defaults, threads = load_settings(), 2
+    process = (30 << 20) + SMALL_BYTES + SPARE_BYTES + (COPIES + 1) * defaults.max_message_bytes
+    decoding = (threads + 1) * process + defaults.max_decode_bytes
+    collections = 2 * (221 << 20)
+    assert (190 << 20) + defaults.max_held_bytes + decoding + collections <= int(memory.removesuffix("G")) << 30
 
 
 def uid() -> int:

@@ -49,6 +49,7 @@ def test_a_refusal_comes_back_with_its_reason(pool: DecoderPool) -> None:
         (jpeg_of_scans(8_192, 4_882, 15_000), "IMAGE_TOO_COMPLEX"),
         (jpeg_of_scans(100, 100, 101), "IMAGE_TOO_COMPLEX"),
         (jpeg_of_scans(8_000, 8_000, 32), "IMAGE_TOO_COMPLEX"),
+        (tiff(64, 64, (259, 7), (278, 64), body=jpeg_of_scans(64, 64, 101)), "IMAGE_TOO_COMPLEX"),
         (tiff_of_one_tile(46_080), "IMAGE_TOO_LARGE"),
         (tiff(64, 64, (322, 64), (323, 1 << 20)), "IMAGE_TOO_LARGE"),
         (webp(9_000, 9_000), "IMAGE_TOO_LARGE"),

@@ -12,6 +12,7 @@ import tifffile
 from PIL import Image, features
 
 from glimpse.backbone import ImageRule, InputError, decode_image
+from support.hostile_images import tiff as tiff_of
 from support.pictures import encoded
 from support.raw_images import GREY, GREY_ALPHA, PALETTE, RGB, RGB_ALPHA, Array, bmp, png
 
@@ -151,6 +152,7 @@ def pnms() -> dict[str, Case]:
 def compressed() -> dict[str, Case]:
     smooth = Image.fromarray(COLOURS).resize((6, 6)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     picture, pixels = Image.fromarray(COLOURS), np.asarray(smooth)
+    grey = smooth.convert("L")
     clear = Image.fromarray(np.dstack([COLOURS, ALPHA]))
     few_colours = picture.quantize(32)
     hidden = np.asarray(few_colours.convert("RGB")).copy()
@@ -169,8 +171,19 @@ def compressed() -> dict[str, Case]:
                 ("restarts", smooth, {"restart_marker_rows": 1}),
             )
         },
-        "jpeg grey": (encoded(smooth.convert("L"), "JPEG", quality=95), np.asarray(smooth.convert("L"))),
+        "jpeg grey": (encoded(grey, "JPEG", quality=95), np.asarray(grey)),
         "mpo": (encoded(smooth, "MPO", save_all=True, append_images=[picture], quality=95), pixels),
+        **{
+            f"tiff with {name} jpeg": (tiff_of(SIDE, SIDE, (259, 7), (278, SIDE), body=file), np.asarray(grey))
+            for name, file in (
+                ("baseline", encoded(grey, "JPEG", quality=95)),
+                ("progressive", encoded(grey, "JPEG", quality=95, progressive=True)),
+            )
+        },
+        "tiff of rgb in jpeg": (encoded(smooth, "TIFF", compression="jpeg", quality=95), pixels),
+        "tiff of cmyk in jpeg": (encoded(smooth.convert("CMYK"), "TIFF", compression="jpeg", quality=95), pixels),
+        "tiff in old jpeg": (tiff_of(SIDE, SIDE, (259, 6), body=b"\xff\xd8"), None),
+        "tiff in webp": (tiff_of(SIDE, SIDE, (259, 50001), body=encoded(picture, "WEBP")), None),
         "webp": (encoded(picture, "WEBP", lossless=True), COLOURS),
         "webp with alpha": (encoded(clear, "WEBP", lossless=True, exact=True), white_behind(COLOURS, ALPHA)),
         "webp animated": (
@@ -203,7 +216,7 @@ def avifs(smooth: Image.Image, clear: Image.Image) -> dict[str, Case]:
     }
 
 
-def tiff(values: Array, order: str, **options: Any) -> bytes:
+def tiff(values: Array, order: Any, **options: Any) -> bytes:
     file = io.BytesIO()
     tifffile.imwrite(file, np.ascontiguousarray(values), byteorder=order, metadata=None, **options)
     return file.getvalue()

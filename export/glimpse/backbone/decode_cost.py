@@ -14,7 +14,7 @@ _CODEC_BYTES = {"PNG": 0, "GIF": 4, "BMP": 3, "PPM": 8, "WEBP": 12, "JPEG2000": 
 # Bytes a pixel of the decoded picture; all others have four.
 _STORED_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 _RGB_BYTES = 4
-# Processor seconds of any picture, and of a megapixel: three times what noise took on a machine of nine users.
+# Processor seconds of any picture, and of a megapixel: three times what noise takes on a busy machine.
 _SECONDS, _SECONDS_PER_MEGAPIXEL = 2.0, 0.25
 _SLOW_SECONDS_PER_MEGAPIXEL = {"JPEG2000": 0.75, "AVIF": 0.4, "HEIF": 0.4}
 # A JPEG of several scans keeps its coefficients, two bytes each, in blocks that are padded to this many pixels a side.

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from PIL import Image
@@ -26,10 +27,10 @@ READY, PIXELS, REFUSED, LARGE = b"R", b"P", b"E", b"L"
 SMALL_BYTES = 64 << 20
 # What is taken until the header says more.
 _OPENING = DecodeCost(SMALL_BYTES, 2.0)
-# Copies of the encoded picture that decoders make.
-_COPIES = 2
-# Memory beyond the estimate: buffers, fragments, Python's own objects.
-_SPARE_BYTES = 32 << 20
+#: Copies of the encoded picture that decoders make.
+COPIES = 2
+#: Memory beyond the estimate: buffers, fragments, Python's own objects.
+SPARE_BYTES = 32 << 20
 # A worker that keeps more than this of what it took, by a leak in a decoder, makes room for a new one.
 _KEPT_BYTES = 64 << 20
 # Of malloc.h. What is large goes back to the system at once, so that the next picture finds it.
@@ -55,6 +56,9 @@ def _prepare(limits: ImageLimits) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Where a container's memory runs out, this process goes and not the server.
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(_M_MMAP_THRESHOLD, 1 << 20)
     Image.MAX_IMAGE_PIXELS = limits.pixels
@@ -64,7 +68,7 @@ def _prepare(limits: ImageLimits) -> None:
 
 def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits) -> bytes:
     allowed, rule = int(request["memory_bytes"]), ImageRule.model_validate_json(str(request["rule"]))
-    held = _data_bytes() + _COPIES * len(data) + _SPARE_BYTES
+    held = _data_bytes() + COPIES * len(data) + SPARE_BYTES
 
     def charge(cost: DecodeCost) -> None:
         if cost.memory_bytes > allowed:

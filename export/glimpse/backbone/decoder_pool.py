@@ -79,16 +79,20 @@ class DecoderPool:
     def _run(self, data: bytes, rule: ImageRule, memory_bytes: int) -> Pixels:
         worker = self._idle.get()
         try:
-            if worker is None or not worker.alive:
-                worker = self._start()
-            answer = worker.ask(data, rule, memory_bytes)
-        except (EOFError, OSError):
-            if failure := self._failure(worker):
-                raise failure from None
-            answer = b""
+            worker = self._kept(worker) or self._start()
+            answer = self._ask(worker, data, rule, memory_bytes)
         finally:
             self._idle.put(self._kept(worker))
         return self._pixels(answer, rule) if answer else self._run(data, rule, memory_bytes)
+
+    def _ask(self, worker: "_Worker", data: bytes, rule: ImageRule, memory_bytes: int) -> bytes:
+        """A worker's answer; none where it had ended by itself before it was asked."""
+        try:
+            return worker.ask(data, rule, memory_bytes)
+        except (EOFError, OSError):
+            if failure := self._failure(worker):
+                raise failure from None
+            return b""
 
     def _pixels(self, answer: bytes, rule: ImageRule) -> Pixels:
         kind, content = answer[:1], memoryview(answer)[1:]
@@ -115,9 +119,9 @@ class DecoderPool:
             self._started.discard(worker)
         return None
 
-    def _failure(self, worker: "_Worker | None") -> Exception | None:
+    def _failure(self, worker: "_Worker") -> Exception | None:
         """Why a worker gave no answer; None where it had ended by itself before it was asked."""
-        if self._closed or worker is None:
+        if self._closed:
             return RuntimeError("the decoders are closed")
         code = worker.wait()
         if not worker.ready:
@@ -126,6 +130,8 @@ class DecoderPool:
             return None
         if code == -signal.SIGPROF:
             return InputError("IMAGE_TOO_COMPLEX", "decoding it takes too long for its size")
+        if code == -signal.SIGKILL:
+            return InputError("IMAGE_TOO_LARGE", "the system ended its decoder, most likely for want of memory")
         return InputError("IMAGE_DAMAGED", f"it ended the decoder (exit code {code})")
 
 

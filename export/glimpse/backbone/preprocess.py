@@ -111,7 +111,7 @@ def _format_of(data: bytes) -> str:
     if file_format is None:
         raise InputError("IMAGE_FORMAT_UNKNOWN", "not recognised as a picture, or as any other known format")
     if not is_read(file_format):
-        hint = "; install glimpse[heif] to read it" if file_format == "HEIF" else ""
+        hint = "; pip install 'glimpse-fewshot[heif]' to read it" if file_format == "HEIF" else ""
         raise InputError("IMAGE_FORMAT_UNSUPPORTED", f"the format is {file_format}, which is not read{hint}")
     return file_format
 

@@ -52,8 +52,8 @@ class Watch:
         if audit.is_write(self.call.rpc):
             self._audit(code, reason)
         # gRPC keeps the error of a call that was aborted in its context, and the error's frames keep the context: a
-        # circle, with the request in it, until the garbage collector comes round; and the call itself lives on until its
-        # answer is sent. The frames of other errors may belong to tasks that go on.
+        # cycle, with the request in it, until the garbage collector runs; and the call itself lives until its answer is
+        # sent. The frames of other errors may belong to tasks that go on.
         self.call.request = self.call.response = None
         if isinstance(error, grpc.aio.AbortError):
             traceback.clear_frames(error.__traceback__)
