@@ -54,7 +54,7 @@ class Source:
 
     def as_input(self) -> Input:
         """As the client takes it."""
-        return Input(self.content if isinstance(self.content, Path) else Text(self.content))
+        return Input(Text(self.content) if isinstance(self.content, str) else self.content)
 
 
 @dataclass(frozen=True, slots=True)
