@@ -217,7 +217,7 @@ def test_what_cannot_be_read_is_named_and_left_out(evaluate: Evaluate, drawings:
     done = evaluate(tmp_path / "data", "--shots", "1", "--seeds", "2")
     assert done.code == 0, done.err
     assert "1 inputs of" in done.err
-    assert "char_0/3.png: not a picture" in done.err
+    assert "char_0/3.png: not recognised as a picture" in done.err
     assert "1 inputs are copies" in done.err
     assert done.record["data"]["inputs"] == 59
     assert list(done.record["data"]["unreadable"]) == [str(tmp_path / "data" / "char_0" / "3.png")]

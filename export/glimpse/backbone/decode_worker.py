@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 from contextlib import suppress
+from functools import lru_cache
 from multiprocessing.connection import Connection
 
 from PIL import Image
@@ -43,10 +44,10 @@ def main() -> None:
     _prepare(limits)
     resting = _data_bytes()
     connection.send_bytes(READY)
-    while _data_bytes() < resting + _KEPT_BYTES:
+    while (held := _data_bytes()) < resting + _KEPT_BYTES:
         try:
             request, data = json.loads(connection.recv_bytes()), connection.recv_bytes()
-            connection.send_bytes(_answer(request, data, limits))
+            connection.send_bytes(_answer(request, data, limits, held + len(data)))
         except (EOFError, OSError):  # the pool is gone
             return
 
@@ -66,9 +67,10 @@ def _prepare(limits: ImageLimits) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits) -> bytes:
-    allowed, rule = int(request["memory_bytes"]), ImageRule.model_validate_json(str(request["rule"]))
-    held = _data_bytes() + COPIES * len(data) + SPARE_BYTES
+def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits, held: int) -> bytes:
+    """One picture's answer; `held`: bytes that the process holds before it decodes."""
+    allowed, rule = int(request["memory_bytes"]), _rule(str(request["rule"]))
+    held += COPIES * len(data) + SPARE_BYTES
 
     def charge(cost: DecodeCost) -> None:
         if cost.memory_bytes > allowed:
@@ -85,6 +87,11 @@ def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits) -> 
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         _limit_memory(resource.RLIM_INFINITY)
+
+
+@lru_cache(maxsize=16)
+def _rule(text: str) -> ImageRule:
+    return ImageRule.model_validate_json(text)
 
 
 def _bound(held: int, cost: DecodeCost) -> None:
