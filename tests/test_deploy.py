@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from glimpse.backbone.decode_worker import COPIES, SMALL_BYTES, SPARE_BYTES
+from glimpse.server import inbound
 from glimpse.server.settings import Settings, load_settings
 from support.postgres import postgres
 
@@ -134,7 +135,7 @@ def test_a_pod_may_do_nothing_that_it_need_not(components: str) -> None:
 
 
 @pytest.mark.parametrize("limit", ["kubernetes", "compose"])
-def test_a_servers_memory_holds_what_pictures_may_take(limit: str) -> None:
+def test_a_servers_memory_holds_what_calls_and_pictures_may_take(limit: str) -> None:
     """As docs/operations.md computes it."""
     if limit == "kubernetes":
         [container] = loaded("kubernetes/base/servers.yaml")["spec"]["template"]["spec"]["containers"]
@@ -144,8 +145,12 @@ def test_a_servers_memory_holds_what_pictures_may_take(limit: str) -> None:
     defaults, threads = load_settings(), 2
     process = (30 << 20) + SMALL_BYTES + SPARE_BYTES + (COPIES + 1) * defaults.max_message_bytes
     decoding = (threads + 1) * process + defaults.max_decode_bytes
+    largest = receive_limit(defaults)
+    reads = max(inbound._FEWEST_READS, defaults.max_held_bytes // largest) + inbound._READS_OF_STRANGERS
+    arriving = reads * largest + (inbound._MOST_WAITING + inbound._MOST_OF_STRANGERS) * UNREAD_BYTES
     collections = 2 * (221 << 20)
-    assert (190 << 20) + defaults.max_held_bytes + decoding + collections <= int(memory.removesuffix("G")) << 30
+    calls = defaults.max_held_bytes + arriving
+    assert (190 << 20) + calls + decoding + collections <= int(memory.removesuffix("G")) << 30
 
 
 def uid() -> int:
