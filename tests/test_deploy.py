@@ -18,6 +18,7 @@ import yaml
 from glimpse.backbone.decode_worker import COPIES, SMALL_BYTES, SPARE_BYTES
 from glimpse.server import inbound
 from glimpse.server.settings import Settings, load_settings
+from glimpse.server.transport import UNREAD_BYTES, receive_limit
 from support.postgres import postgres
 
 ROOT = Path(__file__).parents[1]
