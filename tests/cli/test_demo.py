@@ -119,12 +119,12 @@ def test_a_demo_that_is_ended_takes_its_server_along(colours: Path, toy_bundle: 
     process = subprocess.Popen(
         [sys.executable, "-m", "glimpse.cli.main", *arguments], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
     )
-    while not (logs := list(tmp_path.glob("glimpse-demo-*/server.log"))) and process.poll() is None:
+    while not (logs := list(tmp_path.glob(".glimpse.*.tmp/content/server.log"))) and process.poll() is None:
         time.sleep(0.02)
     assert logs
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 143
-    assert not list(tmp_path.glob("glimpse-demo-*"))
+    assert not list(tmp_path.glob(".glimpse.*"))
 
 
 @pytest.mark.skipif(not bundled().is_dir(), reason="the bundled backbone is not here")
