@@ -1,4 +1,4 @@
-"""Names, texts, tables and standard input as people have them: every input is answered or reported, none ends the rest."""
+"""Names, texts, tables and standard input as people have them: each is answered or reported, none ends the rest."""
 
 import os
 import subprocess
@@ -112,8 +112,8 @@ def test_what_folders_hold_beside_pictures_is_reported(
     run: Run, collection: str, colours: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "in" / ".ipynb_checkpoints").mkdir(parents=True)
-    for name in ("1.png", ".ipynb_checkpoints/2.png", "3.heic", "4.txt", "5.txt"):
+    for name in ("1.png", ".ipynb_checkpoints/2.png", "3.psd", "4.txt", "5.txt"):
         (tmp_path / "in" / name).write_bytes((colours / "red" / "0.png").read_bytes())
     done = run("classify", collection, "in", "--format", "json")
     assert (done.code, len(done.objects)) == (0, 1)
-    assert done.err == "left out in in: 2 .txt, 1 .heic not read\n"
+    assert done.err == "left out in in: 2 .txt, 1 .psd not read\n"

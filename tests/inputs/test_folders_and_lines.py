@@ -2,12 +2,13 @@
 
 import os
 import unicodedata
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from glimpse.backbone import preprocess
 from glimpse.inputs import (
     PICTURES,
     Columns,
@@ -15,8 +16,10 @@ from glimpse.inputs import (
     InputsError,
     Skipped,
     Unreadable,
+    formats,
     kind_of,
     open_table,
+    picture_suffixes,
     read_labelled,
     read_lines,
     walk,
@@ -30,28 +33,38 @@ def fill(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_suffixes_are_those_of_the_formats_that_the_decoder_reads() -> None:
+def test_suffixes_are_those_of_the_formats_that_the_decoder_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     Image.init()
-    suffixes = {suffix for suffix, format_ in Image.EXTENSION.items() if format_ in preprocess._FORMATS}
-    assert suffixes - {".heic", ".heics", ".heif", ".heifs", ".hif"} <= PICTURES
+    monkeypatch.setattr(formats, "find_spec", lambda _: None)
+    read = decoded_formats()
+    suffixes = {suffix for suffix, format_ in Image.EXTENSION.items() if format_ in read}
+    assert suffixes - formats.HEIF <= picture_suffixes() == PICTURES
     assert {".jfif", ".jpe", ".j2k", ".apng", ".avif"} <= PICTURES
-    assert not PICTURES & {".ico", ".eps", ".psd", ".icns", ".cur"}
-    assert {suffix for suffix in PICTURES if Image.EXTENSION.get(suffix) not in preprocess._FORMATS} <= {
-        ".avif",
-        ".avifs",
-    }
+    assert not PICTURES & {".ico", ".eps", ".psd", ".icns", ".cur", ".heic"}
+    unread = {suffix for suffix in PICTURES if Image.EXTENSION.get(suffix) not in read}
+    assert unread <= {".mpo", ".avif", ".avifs"}  # which a build of Pillow may lack
+    monkeypatch.setattr(formats, "find_spec", lambda _: True)
+    assert ".heic" in picture_suffixes()
+
+
+def decoded_formats() -> set[str]:
+    """The names that Pillow has for the formats that the backbone's decoder reads."""
+    if find_spec("glimpse.backbone.image_formats"):
+        is_read = import_module("glimpse.backbone.image_formats").is_read
+        return {name for name in Image.OPEN if is_read(name)}
+    return set(import_module("glimpse.backbone.preprocess")._FORMATS)
 
 
 def test_what_systems_hide_is_skipped_at_every_depth_and_the_rest_is_counted(tmp_path: Path) -> None:
     hidden = [".ipynb_checkpoints/dog.jpg", "._1.jpg", "@eaDir/1.jpg", "__MACOSX/cat/._1.jpg", "deep/.git/1.png"]
-    other = ["1.heic", "notes.txt", "deep/more.TXT", "README"]
+    other = ["1.psd", "notes.txt", "deep/more.TXT", "README"]
     folder = fill(tmp_path / "cat", "1.jpg", "deep/2.JFIF", *hidden, *other)
     (folder / "deep" / "round").symlink_to(folder)
     (folder / "linked").symlink_to(fill(tmp_path / "elsewhere", "3.png"))
     skipped = Skipped()
     found = [one.parts for one in walk(folder, PICTURES, skipped) if not isinstance(one, Unreadable)]
     assert found == [("1.jpg",), ("deep", "2.JFIF"), ("linked", "3.png")]
-    assert str(skipped) == "2 .txt, 1 without a suffix, 1 .heic not read; 1 link in a circle not followed"
+    assert str(skipped) == "2 .txt, 1 .psd, 1 without a suffix not read; 1 link in a circle not followed"
 
 
 def test_labels_of_folders_come_in_one_form_and_bad_names_are_one_line(tmp_path: Path) -> None:

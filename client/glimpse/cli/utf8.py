@@ -40,5 +40,7 @@ def _refuse(parameter: Any, value: str | Path, error: UnicodeEncodeError) -> Non
 
     is_input = parameter.param_type_name == "argument" and (isinstance(value, Path) or os.path.exists(value))
     if not is_input:
-        name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.human_readable_name
+        name = (
+            parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name.upper()
+        )
         raise CliError(f"{name} '{legible(str(value))}' is not UTF-8", "give it in UTF-8") from error
