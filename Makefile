@@ -21,7 +21,7 @@ test: $(DEV) $(EXPORT)  ## every test but the heavy exports, on real servers
 	.venv-export/bin/python -m pytest tests/export/checkpoint -m 'not heavy'
 
 test-export: $(DEV) $(EXPORT)  ## exports of whole architectures, real text sets, and what the image's stages make
-	$(BIN)/python -m pytest tests/test_image.py -m heavy
+	$(BIN)/python -m pytest tests/test_image.py tests/export/test_onnx_models.py -m heavy
 	.venv-export/bin/python -m pytest tests/export/checkpoint -m heavy
 
 # Of nine faults; where one cannot be tried here, that is an error.

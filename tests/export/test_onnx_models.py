@@ -291,6 +291,7 @@ def relocated(folder: Path, location: str, **entries: str) -> None:
 
 
 @pytest.mark.heavy
+@pytest.mark.timeout(900)
 def test_a_model_of_more_than_two_gigabytes(tmp_path: Path) -> None:
     """Half a minute, and 7 GB of disk: its weights are never in one message of protobuf."""
     rows = 90_000_000
