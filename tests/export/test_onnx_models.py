@@ -290,7 +290,8 @@ def relocated(folder: Path, location: str, **entries: str) -> None:
     onnx.save(model, folder / "model.onnx")
 
 
-@pytest.mark.heavy
+@pytest.mark.rest
+@pytest.mark.timeout(900)
 def test_a_model_of_more_than_two_gigabytes(tmp_path: Path) -> None:
     """Half a minute, and 7 GB of disk: its weights are never in one message of protobuf."""
     rows = 90_000_000

@@ -37,7 +37,10 @@ def free_traced(model: ModelProto, inputs: Inputs, probe: Path) -> None:
 
     Raises NotFollowed.
     """
-    _Follower(model, _shapes(model, inputs, probe)).run()
+    try:
+        _Follower(model, _shapes(model, inputs, probe)).run()
+    except (LookupError, ValueError, ArithmeticError) as error:  # an operator's attributes or ranks are not the usual
+        raise NotFollowed(str(error)) from error
     free_shapes(model)
 
 
@@ -106,7 +109,7 @@ class _Follower:
             "Flatten": self._reshape,
             "Squeeze": self._squeeze,
             "Unsqueeze": self._unsqueeze,
-            "Transpose": lambda node, axis: _ints(node, "perm").index(axis),
+            "Transpose": self._transpose,
             "Gather": self._gather,
             "Concat": self._concat,
         }
@@ -165,6 +168,10 @@ class _Follower:
         rank = len(self._shapes[node.output[0]])
         added = [i % rank for i in self._axes_of(node) or ()]
         return [i for i in range(rank) if i not in added][axis]
+
+    def _transpose(self, node: NodeProto, axis: int) -> int:
+        rank = len(self._shapes[node.input[0]])
+        return (_ints(node, "perm") or [*range(rank)][::-1]).index(axis)
 
     def _gather(self, node: NodeProto, axis: int) -> int:
         shape, rank = self._shapes[node.input[0]], len(self._shapes[node.input[1]])
