@@ -103,9 +103,13 @@ def tell(call: Call, code: Code, reason: str, seconds: float, figures: CallFigur
 
 def _is_left_out(code: Code) -> bool:
     """Whether there were too many lines of such calls already."""
-    # Calls that anybody can make, whatever their code: without a key where one is required, or with one that has ended.
-    if not caller.current().admitted or code is Code.UNAUTHENTICATED:
+    who = caller.current()
+    # Calls that anybody can make, whatever their code: without a key where one is required.
+    if not who.admitted:
         return _strangers.next() is None
+    # A key that has ended has lines of its own, so that strangers do not hide who still uses it.
+    if code is Code.UNAUTHENTICATED and who.meter:
+        return who.meter.lines.next() is None
     return code is Code.RESOURCE_EXHAUSTED and _turned_away.next() is None
 
 
