@@ -196,6 +196,23 @@ async def test_a_slow_message_has_its_time_and_no_more_while_others_wait(monkeyp
         one.cancel()
 
 
+async def test_a_message_whose_time_is_over_can_be_ended_once_more() -> None:
+    found: list[inbound._Read] = []
+
+    async def read() -> None:
+        async with asyncio.timeout(0.01) as limit:
+            found.append(inbound._Read("a", limit))
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    while not found[0].limit.expired():
+        await asyncio.sleep(0)
+    found[0].end(RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", ""))
+    with pytest.raises(TimeoutError):
+        await task
+
+
 async def test_a_full_queue_takes_a_new_caller_in_the_place_of_the_greediest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbound, "_SECONDS", 0.3)
     limiter = InboundLimiter(1, most=5, seconds=60)

@@ -74,7 +74,7 @@ class _Read:
 
     def end(self, refusal: RequestError) -> None:
         """Has its call refused."""
-        if self.refusal is None:
+        if self.refusal is None and not self.limit.expired():  # an expired limit takes no other time
             self.refusal = refusal
             self.limit.reschedule(asyncio.get_running_loop().time())
 
