@@ -477,3 +477,48 @@ def test_a_database_that_is_gone_is_not_asked_again_for_each_write(
         assert next(tried) <= 2
 
     run(url, tmp_path, work)
+
+
+def test_a_caller_who_leaves_takes_no_other_callers_look_at_the_ledger_along(
+    url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(catalog: Catalog) -> None:
+        tracker, begun = catalog.tracker, asyncio.Event()
+        look = tracker._look
+
+        async def slow() -> None:
+            begun.set()
+            await asyncio.sleep(0.05)
+            await look()
+
+        monkeypatch.setattr(tracker, "_look", slow)
+        await asyncio.to_thread(enroll, other)
+        first, second = (asyncio.create_task(tracker._look_once()) for _ in range(2))
+        await begun.wait()
+        first.cancel()
+        await second
+        assert tracker.head == other.head().revision
+
+    run(url, tmp_path, work)
+
+
+def test_all_who_wait_for_one_look_at_a_ledger_that_is_gone_hear_of_it(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(catalog: Catalog) -> None:
+        looks = 0
+
+        async def fail() -> None:
+            nonlocal looks
+            looks += 1
+            await asyncio.sleep(0.05)
+            raise LedgerUnavailable("gone")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(catalog.tracker, "_look", fail)
+            found = await asyncio.gather(*(catalog.tracker.refresh() for _ in range(5)), return_exceptions=True)
+        assert [type(one) for one in found] == [LedgerUnavailable] * 5
+        assert looks == 2, "the first is of before the others asked"
+        await catalog.tracker.refresh()
+
+    run(url, tmp_path, work)

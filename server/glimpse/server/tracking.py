@@ -57,8 +57,9 @@ class Tracker:
         # Collections whose views are to be built anew.
         self._stale: set[str] = set()
         self._moved, self._wanted = asyncio.Condition(), asyncio.Event()
-        # When the ledger's head was looked at last, and the revision seen.
+        # When the ledger's head was looked at last, the revision seen, and what went wrong instead.
         self._looking, self._looked, self._seen = asyncio.Lock(), 0.0, 0
+        self._unseen: LedgerError | None = None
         #: Set where an API key was made or revoked; whoever takes that on clears it.
         self.keys_changed: Final = asyncio.Event()
         self.contact: Final = Contact()
@@ -109,8 +110,15 @@ class Tracker:
         asked = time.monotonic()
         async with self._looking:
             if self._looked < asked:  # else another call that waited has looked since
-                self._looked = time.monotonic()
-                await self._look()
+                began, self._unseen = time.monotonic(), None
+                try:
+                    await self._look()
+                except LedgerError as error:
+                    self._unseen = error
+                self._looked = began  # not where this call is cancelled: then the next one looks
+            failure = self._unseen
+        if failure:  # the same for all who waited: each look at a ledger that is gone takes seconds
+            raise failure.with_traceback(None)
 
     async def _look(self) -> None:
         head = await self._read(lambda ledger: ledger.head())
