@@ -150,3 +150,15 @@ def test_a_flood_is_told_to_come_back_and_then_answered(tmp_path: Path, bundles:
         time.sleep(0.2)  # until what was found of the queue is out of date
         assert len(stubs.embedding.Embed(request).results) == 8
         stubs.channel.close()
+
+
+async def test_a_folder_for_temporary_files_with_a_long_name_keeps_no_server_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    async with Door(5).watched(grpc.aio.server()):
+        pass
+    assert "too long for a socket" in caplog.text
+    assert not list(folder.iterdir())
