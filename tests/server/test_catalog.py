@@ -483,20 +483,21 @@ def test_a_caller_who_leaves_takes_no_other_callers_look_at_the_ledger_along(
     url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work(catalog: Catalog) -> None:
-        tracker, begun = catalog.tracker, asyncio.Event()
+        tracker, begun, looks = catalog.tracker, asyncio.Event(), itertools.count(1)
         look = tracker._look
 
         async def slow() -> None:
-            begun.set()
+            if next(looks) == 2:
+                await asyncio.to_thread(enroll, other)
+                begun.set()
             await asyncio.sleep(0.05)
             await look()
 
         monkeypatch.setattr(tracker, "_look", slow)
-        await asyncio.to_thread(enroll, other)
-        first, second = (asyncio.create_task(tracker._look_once()) for _ in range(2))
+        _, second, third = [asyncio.create_task(tracker._look_once()) for _ in range(3)]
         await begun.wait()
-        first.cancel()
-        await second
+        second.cancel()
+        await third
         assert tracker.head == other.head().revision
 
     run(url, tmp_path, work)

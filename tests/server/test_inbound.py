@@ -200,14 +200,16 @@ async def test_a_message_whose_time_is_over_can_be_ended_once_more() -> None:
     found: list[inbound._Read] = []
 
     async def read() -> None:
-        async with asyncio.timeout(0.01) as limit:
+        async with asyncio.timeout(60) as limit:
             found.append(inbound._Read("a", limit))
             await asyncio.sleep(60)
 
     task = asyncio.create_task(read())
     await asyncio.sleep(0)
-    while not found[0].limit.expired():
-        await asyncio.sleep(0)
+    found[0].limit.reschedule(asyncio.get_running_loop().time())
+    await asyncio.sleep(0)
+    assert found[0].limit.expired()
+    assert not task.done()
     found[0].end(RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", ""))
     with pytest.raises(TimeoutError):
         await task
