@@ -26,6 +26,7 @@ LARGEST, HELD = 8 * MIB, 64 * MIB
 #: See glimpse.server.transport: what gRPC reads at most.
 LIMIT = LARGEST + MIB
 CHECK = "/grpc.health.v1.Health/Check"
+WATCH = "/grpc.health.v1.Health/Watch"
 GET = "/glimpse.v1.CollectionService/GetCollection"
 STREAM = "/glimpse.v1.EmbeddingService/StreamEmbed"
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
@@ -115,6 +116,21 @@ def test_a_connection_without_a_key_has_eight_unfinished_calls(place: Place) -> 
         connection.send_bytes(streams[0], b"\0\0\0\0\0")
         assert connection.status(streams[0], 2) == 0
         assert connection.status(connection.open(CHECK), 0.2) is None, "one that is answered makes room"
+
+
+def test_a_watch_of_health_holds_nothing_that_is_unread(place: Place) -> None:
+    with RawConnection(place.server.address) as connection:
+        whole = connection.open(WATCH)
+        connection.send(whole, b"")
+        twice = connection.open(WATCH)
+        connection.send_bytes(twice, bytes(5) * 2)
+        assert connection.status(twice, 2) == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+        for _ in range(8):
+            connection.send_bytes(connection.open(WATCH), bytes(5))
+        time.sleep(0.2)
+        refused = connection.open(WATCH)
+        assert connection.status(refused, 2) == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+        assert connection.status(whole, 0.1) is None
 
 
 def test_a_call_without_a_message_is_refused(place: Place) -> None:

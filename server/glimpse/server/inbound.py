@@ -57,6 +57,11 @@ class Inbound:
             raise invalid("MESSAGE_UNPARSABLE", "the call carries no message")
         return message
 
+    async def end(self, context: Context) -> None:
+        """Waits until the caller has said that nothing comes after its message. Raises RequestError."""
+        if await self.next(context.read) is not grpc.aio.EOF:  # type: ignore[attr-defined]  # as above
+            raise invalid("MESSAGE_UNPARSABLE", "the call carries more than one message")
+
     async def next(self, read: Callable[[], Awaitable[T]]) -> T:
         """What `read` gives, of the current caller. Raises RequestError."""
         caller = current()

@@ -74,6 +74,9 @@ def _bounded(handler: Any, inbound: Inbound, duty: Duty) -> Any:
     async def receive(context: Context) -> Any:
         try:
             message = await inbound.receive(context)
+            if handler.response_streaming:
+                # Such a call may stay open: what its caller sent meanwhile would stay in memory, unread.
+                await inbound.end(context)
         except RequestError as refusal:
             await abort(context, refusal)
         if call := current():
