@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import yaml
 
-from glimpse.backbone.decode_worker import COPIES, SMALL_BYTES, SPARE_BYTES
+from glimpse.backbone.decode_worker import COPIES, KEPT_BYTES, SMALL_BYTES, SPARE_BYTES
 from glimpse.server import inbound
 from glimpse.server.settings import Settings, load_settings
 from glimpse.server.transport import UNREAD_BYTES, receive_limit
@@ -144,8 +144,11 @@ def test_a_servers_memory_holds_what_calls_and_pictures_may_take(limit: str) -> 
     else:
         memory = SERVICES["glimpse"]["deploy"]["resources"]["limits"]["memory"]
     defaults, threads = load_settings(), 2
-    process = (30 << 20) + SMALL_BYTES + SPARE_BYTES + (COPIES + 1) * defaults.max_message_bytes
+    process = (30 << 20) + KEPT_BYTES + SMALL_BYTES + SPARE_BYTES + (COPIES + 1) * defaults.max_message_bytes
     decoding = (threads + 1) * process + defaults.max_decode_bytes
+    text = (ROOT / "docs/operations.md").read_text("utf-8")
+    [stated] = re.findall(r"defaults that is at most (\d\.\d) GiB", text)
+    assert 0 <= float(stated) * 2**30 - decoding < 0.1 * 2**30
     largest = receive_limit(defaults)
     reads = max(inbound._FEWEST_READS, defaults.max_held_bytes // largest) + inbound._READS_OF_STRANGERS
     arriving = reads * largest + (inbound._MOST_WAITING + inbound._MOST_OF_STRANGERS) * UNREAD_BYTES

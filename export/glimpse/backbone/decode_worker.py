@@ -32,8 +32,8 @@ _OPENING = DecodeCost(SMALL_BYTES, 2.0)
 COPIES = 2
 #: Memory beyond the estimate: buffers, fragments, Python's own objects.
 SPARE_BYTES = 32 << 20
-# A worker that keeps more than this of what it took, by a leak in a decoder, makes room for a new one.
-_KEPT_BYTES = 64 << 20
+#: A worker that keeps more than this of what it took, by a leak in a decoder, makes room for a new one.
+KEPT_BYTES = 64 << 20
 # Of malloc.h. What is large goes back to the system at once, so that the next picture finds it.
 _M_MMAP_THRESHOLD = -3
 
@@ -44,7 +44,7 @@ def main() -> None:
     _prepare(limits)
     resting = _data_bytes()
     connection.send_bytes(READY)
-    while (held := _data_bytes()) < resting + _KEPT_BYTES:
+    while (held := _data_bytes()) < resting + KEPT_BYTES:
         try:
             request, data = json.loads(connection.recv_bytes()), connection.recv_bytes()
             connection.send_bytes(_answer(request, data, limits, held + len(data)))
