@@ -27,8 +27,8 @@ from glimpse.backbone.manifest import ImageRule
 from glimpse.backbone.preprocess import ImageLimits
 
 Pixels = npt.NDArray[np.uint8]
-# What a worker needs of the environment; nothing that may be a secret.
-_ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG", "SYSTEMROOT")
+# What a worker needs of the environment; nothing that may be a secret. Packages may be installed in the user's home.
+_ENVIRONMENT = ("PATH", "HOME", "PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")
 # NumPy's libraries start threads for each core otherwise.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 # Of the socket: a photograph goes through in few pieces.
