@@ -97,6 +97,16 @@ def test_unfinished_messages_take_no_more_memory_than_is_stated(place: Place, pa
     assert "Traceback" not in place.server.log()
 
 
+def test_many_connections_of_one_address_leave_room_to_a_probe_of_another(place: Place) -> None:
+    with ExitStack() as stack:
+        several = [stack.enter_context(RawConnection(place.server.address, "127.0.0.2")) for _ in range(80)]
+        for _ in range(10):
+            for connection in several:
+                connection.begin(connection.open(CHECK), 100)
+                connection.receive()
+            assert place.probe() < 1
+
+
 def test_a_strangers_message_has_five_seconds(place: Place) -> None:
     with RawConnection(place.server.address) as connection:
         stream, began = connection.open(CHECK), time.monotonic()
@@ -244,6 +254,19 @@ async def test_a_full_queue_takes_a_new_caller_in_the_place_of_the_greediest(mon
     assert await outcome(greedy[4]) == "QUEUE_FULL"
     assert await outcome(late) == "QUEUE_FULL", "nobody waits for ever"
     for one in greedy[:4]:
+        one.cancel()
+
+
+@pytest.mark.parametrize(("group", "caller"), [("g", "b"), ("h", "c")])
+async def test_a_full_queue_takes_a_caller_of_few_calls_whatever_its_group(group: str, caller: str) -> None:
+    limiter = InboundLimiter(1, most=5, seconds=60)
+    greedy = [asyncio.create_task(limiter.receive("a", unfinished, group="g")) for _ in range(5)]
+    await asyncio.sleep(0)
+    late = asyncio.create_task(limiter.receive(caller, finished, group=group))
+    assert await outcome(greedy[4]) == "QUEUE_FULL"
+    greedy[0].cancel()
+    assert await late == "whole"
+    for one in greedy[1:4]:
         one.cancel()
 
 

@@ -17,9 +17,10 @@ _CHUNK = b"\0" * (64 << 10)
 class RawConnection:
     """One connection, in plain text. Use it as a context manager."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, source: str = "127.0.0.1") -> None:
+        """`source`: the address that the connection comes from."""
         host, _, port = address.rpartition(":")
-        self._socket = socket.create_connection((host, int(port)))
+        self._socket = socket.create_connection((host, int(port)), source_address=(source, 0))
         self._http2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
         self._http2.initiate_connection()
         self._flush()

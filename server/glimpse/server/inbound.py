@@ -18,7 +18,7 @@ from glimpse.server.errors import Code, RequestError, exhausted, invalid
 from glimpse.server.memory import Trimmer
 from glimpse.server.settings import Settings
 from glimpse.server.transport import receive_limit
-from glimpse.server.turns import Turns
+from glimpse.server.turns import GroupTurns
 
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -65,16 +65,19 @@ class Inbound:
     async def next(self, read: Callable[[], Awaitable[T]]) -> T:
         """What `read` gives, of the current caller. Raises RequestError."""
         caller = current()
-        return await (self._callers if caller.admitted else self._strangers).receive(caller.turn, read)
+        if caller.admitted:
+            return await self._callers.receive(caller.turn, read)
+        # Grouped by address, so that many connections of one machine do not keep another machine's probes away.
+        return await self._strangers.receive(caller.peer, read, group=_host(caller.peer))
 
 
 class _Read:
     """A message that is being read."""
 
-    __slots__ = ("began", "caller", "limit", "refusal")
+    __slots__ = ("began", "group", "limit", "refusal")
 
-    def __init__(self, caller: str, limit: asyncio.Timeout) -> None:
-        self.caller, self.limit, self.began = caller, limit, time.monotonic()
+    def __init__(self, group: str, limit: asyncio.Timeout) -> None:
+        self.group, self.limit, self.began = group, limit, time.monotonic()
         self.refusal: RequestError | None = None
 
     def end(self, refusal: RequestError) -> None:
@@ -101,48 +104,62 @@ class InboundLimiter:
         """`most`: calls that are read or wait, in all, and `of_one` caller. `seconds`: the longest read."""
         self._free, self._half = reads, reads // 2
         self._most, self._of_one, self._seconds = most, of_one or most, seconds
+        # Calls by caller, and by group.
         self._open: Counter[str] = Counter()
+        self._of_group: Counter[str] = Counter()
         self._total = 0
         self._reads: dict[_Read, None] = {}  # the oldest first
-        self._waiting: Turns[_Waiter] = Turns()
+        self._waiting: GroupTurns[_Waiter] = GroupTurns()
         self._watcher: asyncio.Task[None] | None = None
         self._trimmer = Trimmer()
 
-    async def receive(self, caller: str, read: Callable[[], Awaitable[T]]) -> T:
-        """What `read` gives. Raises RequestError where there is no room for it, or it takes too long."""
-        self._enter(caller)
+    async def receive(self, caller: str, read: Callable[[], Awaitable[T]], *, group: str | None = None) -> T:
+        """What `read` gives. Raises RequestError where there is no room for it, or it takes too long.
+
+        `group`: of the caller; none: the caller is one alone. Groups have turns, and the callers of each.
+        """
+        group = caller if group is None else group
+        self._enter(group, caller)
         try:
             if self._free:
                 self._free -= 1
             else:
-                await self._wait(caller)
-            return await self._read(caller, read)
+                await self._wait(group, caller)
+            return await self._read(group, read)
         finally:
             self._total -= 1
-            self._open[caller] -= 1
-            if not self._open[caller]:
-                del self._open[caller]
+            for counter, name in ((self._open, caller), (self._of_group, group)):
+                counter[name] -= 1
+                if not counter[name]:
+                    del counter[name]
 
-    def _enter(self, caller: str) -> None:
+    def _enter(self, group: str, caller: str) -> None:
         if self._open[caller] >= self._of_one:
             raise _too_many(f"{self._of_one} unfinished calls of this connection")
         if self._total >= self._most:
-            self._make_room(caller)
+            self._make_room(group, caller)
         self._total += 1
         self._open[caller] += 1
+        self._of_group[group] += 1
 
-    def _make_room(self, caller: str) -> None:
-        """Refuses the newest waiting call of the caller with the most. Raises RequestError where it is this one."""
+    def _make_room(self, group: str, caller: str) -> None:
+        """Refuses the newest waiting call of the group with the most, or else of this group's caller with the most.
+
+        Raises RequestError where that is this one.
+        """
         refusal = _too_many(f"{self._total} unfinished calls")
-        if not self._waiting or self._waiting.longest() <= self._open[caller] + 1:
-            raise refusal
-        waiter = self._waiting.evict()
+        largest, waiting = self._waiting.largest()
+        if waiting <= self._of_group[group] + 1:
+            largest = group
+            if self._waiting.longest(group) <= self._open[caller] + 1:
+                raise refusal
+        waiter = self._waiting.evict(largest)
         if not waiter.admitted.done():
             waiter.admitted.set_exception(refusal)
 
-    async def _read(self, caller: str, read: Callable[[], Awaitable[T]]) -> T:
+    async def _read(self, group: str, read: Callable[[], Awaitable[T]]) -> T:
         limit = asyncio.timeout(self._seconds)
-        one = _Read(caller, limit)
+        one = _Read(group, limit)
         self._reads[one] = None
         try:
             async with limit:
@@ -157,9 +174,9 @@ class InboundLimiter:
             del self._reads[one]
             self._pass_on()
 
-    async def _wait(self, caller: str) -> None:
+    async def _wait(self, group: str, caller: str) -> None:
         waiter = _Waiter()
-        self._waiting.put(caller, waiter)
+        self._waiting.put(group, caller, waiter)
         if self._watcher is None:
             self._watcher = asyncio.create_task(self._watch())
         try:
@@ -168,7 +185,7 @@ class InboundLimiter:
         except BaseException as error:
             if waiter.admitted.done() and not waiter.admitted.cancelled() and not waiter.admitted.exception():
                 self._pass_on()  # the turn came, and nobody is there to take it
-            self._waiting.discard(caller, waiter)
+            self._waiting.discard(group, caller, waiter)
             if isinstance(error, TimeoutError):
                 raise _too_many("too many messages are arriving") from None
             raise
@@ -199,14 +216,19 @@ class InboundLimiter:
             if now - one.began > _SECONDS:
                 one.end(_too_slow(_SECONDS))
         slow = [one for one in slow if one.refusal is None]
-        held = Counter(one.caller for one in slow)
-        # The newest of the caller with the most: those that began before are nearer to their end.
+        held = Counter(one.group for one in slow)
+        # The newest of the group with the most: those that began before are nearer to their end.
         for _ in range(len(slow) - self._half):
-            [(caller, _count)] = held.most_common(1)
-            held[caller] -= 1
-            newest = next(one for one in reversed(slow) if one.caller == caller)
+            [(group, _count)] = held.most_common(1)
+            held[group] -= 1
+            newest = next(one for one in reversed(slow) if one.group == group)
             slow.remove(newest)
             newest.end(_too_many("too many slow messages are arriving"))
+
+
+def _host(peer: str) -> str:
+    """The address of a connection, without its port: of `ipv4:10.0.0.1:50051`, `ipv4:10.0.0.1`."""
+    return peer.rpartition(":")[0]
 
 
 def _too_many(what: str) -> RequestError:

@@ -68,6 +68,60 @@ class Turns(Generic[T]):
         self._length = 0
 
 
+class GroupTurns(Generic[T]):
+    """The same of groups of callers: each group is served once a round, and in it each caller in turn."""
+
+    def __init__(self) -> None:
+        #: The first is the next.
+        self._groups: OrderedDict[str, Turns[T]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._groups.values()))
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def __iter__(self) -> Iterator[T]:
+        return (item for turns in self._groups.values() for item in turns)
+
+    def put(self, group: str, caller: str, item: T) -> None:
+        """Behind the caller's others."""
+        self._groups.setdefault(group, Turns()).put(caller, item)
+
+    def take(self) -> T:
+        """The next group's next item. Raises StopIteration where there is none."""
+        group, turns = next(iter(self._groups.items()))
+        item = turns.take()
+        self._groups.move_to_end(group)
+        self._forget_empty(group)
+        return item
+
+    def largest(self) -> tuple[str, int]:
+        """The group with the most items, and their number; none: an empty name and 0."""
+        sizes = ((group, len(turns)) for group, turns in self._groups.items())
+        return max(sizes, key=lambda one: one[1], default=("", 0))
+
+    def longest(self, group: str) -> int:
+        """The number of items of a group's caller with the most."""
+        return self._groups[group].longest() if group in self._groups else 0
+
+    def evict(self, group: str) -> T:
+        """Removes the newest item of a group's caller with the most. Raises KeyError where there is none."""
+        item = self._groups[group].evict()
+        self._forget_empty(group)
+        return item
+
+    def discard(self, group: str, caller: str, item: T) -> None:
+        """Removes an item, where it is still there."""
+        if group in self._groups:
+            self._groups[group].discard(caller, item)
+            self._forget_empty(group)
+
+    def _forget_empty(self, group: str) -> None:
+        if not self._groups[group]:
+            del self._groups[group]
+
+
 class Turnstile:
     """Lets so many in at once, and those who wait for it in turn. Lives on one event loop."""
 
