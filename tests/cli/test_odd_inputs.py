@@ -39,7 +39,7 @@ def test_names_that_are_not_utf8_are_named_and_the_rest_goes_on(run: Run, colour
     done = run("enroll", "odd", "data", "--create")
     assert done.code == 1
     assert counts(done) == {"enrolled": 2, "duplicates": 0, "failures": 1}
-    assert "data/\\xe9t\\xe9: the folder's name '\\xe9t\\xe9' is not UTF-8; its 1 files are left out" in done.err
+    assert "data/\\xe9t\\xe9: the folder's name '\\xe9t\\xe9' is not UTF-8; its 1 file is left out" in done.err
     found = run("classify", "odd", "data", "--format", "json")
     assert [one["input"] for one in found.objects] == [
         *("data/red/2.png", "data/red/\\xe9t\\xe9.png", "data/\\xe9t\\xe9/1.png")
