@@ -409,6 +409,14 @@ def test_a_malformed_json_row_is_told_and_the_rest_goes_on(tmp_path: Path, row: 
     assert found[2] == Entry("3", f"{table}:4", "text", "1.5", None, "c")
 
 
+def test_a_column_that_looks_like_a_slip_of_label_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = write(tmp_path / "t.csv", "text,Label\na,b\n")
+    assert [one.label for one in entries(read(table, kinds="text"))] == [None]
+    assert caplog.messages == [f"{table} has no column 'label'; if 'Label' is meant: --label-column Label"]
+
+
 @pytest.mark.parametrize("name", ["t.jsonl", "t.txt"])
 def test_a_line_that_is_too_long_is_passed_over_and_not_read_whole(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch

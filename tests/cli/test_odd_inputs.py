@@ -78,7 +78,7 @@ def test_rows_of_tables_add_up_and_are_called_by_their_pictures(run: Run, colour
         ("red.png", None),
         ("gone.png", "FILE_UNREADABLE"),
         ("t.csv:4", "PATH_OUTSIDE"),
-        ("red.png", "LABEL_MISSING"),
+        ("t.csv:5", "LABEL_MISSING"),
         ("t.csv:6", "ROW_MALFORMED"),
     ]
     again = run("enroll", "rows", "t.csv", *named, "--allow-outside")

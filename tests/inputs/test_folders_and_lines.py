@@ -124,8 +124,15 @@ def test_columns_that_are_asked_for_must_be_there_and_slips_are_noticed(tmp_path
     with pytest.raises(InputsError, match="no column 'lables'; it has text, Labels") as caught:
         open_table(file, Columns(label="lables"))
     assert caught.value.next_step == "is 'Labels' meant?"
-    file.write_text("text,intent\na,b\n")
+    with pytest.raises(InputsError, match="no column 'label'; it has text, Labels") as caught:
+        open_table(file, Columns(), required=("label",))
+    assert caught.value.next_step == "if 'Labels' is meant: --label-column Labels"
+    file.write_text("text,intent\na,b\nc,\n")
     assert not open_table(file, Columns()).warning
+    first, second = open_table(file, Columns(label="intent"), required=("label",)).read()
+    assert isinstance(first, Entry)
+    assert isinstance(second, Unreadable)
+    assert (second.reason, second.message) == ("LABEL_MISSING", "'intent' is empty")
 
 
 def test_a_lone_surrogate_fails_its_own_row(tmp_path: Path) -> None:
