@@ -48,22 +48,22 @@ def read_labelled(
         _count_beside(around, kind, skipped)
     for domain, place in places:
         # Through a link to these, every label's inputs would become this one's.
-        around = [folder, *([domain] if domain else [])]
-        yield from _of_label(domain, place, around, kind, skipped)
+        within = [folder, domain] if domain else [folder]
+        yield from _of_label(domain, place, within, kind, skipped)
 
 
 def _of_label(
-    domain: Path | None, folder: Path, around: Collection[Path], kind: Kind, skipped: Skipped
+    domain: Path | None, folder: Path, within: Collection[Path], kind: Kind, skipped: Skipped
 ) -> Iterator[Entry | Unreadable]:
     try:
         label, of_domain = label_of(_readable(folder)), domain_of(_readable(domain)) if domain else None
     except Rejected as error:
-        source, files = legible(str(folder)), sum(1 for _ in read_folder(folder, kind, Skipped(), around))
+        source, files = legible(str(folder)), sum(1 for _ in read_folder(folder, kind, Skipped(), within))
         left_out = "1 file is" if files == 1 else f"{files:,} files are"
         yield Unreadable(source, None, error.reason, f"{error}; its {left_out} left out: rename the folder")
         return
     is_empty = True
-    for one in read_folder(folder, kind, skipped, around):
+    for one in read_folder(folder, kind, skipped, within):
         is_empty = False
         yield replace(one, label=label, domain=of_domain) if isinstance(one, Entry) else one
     if is_empty:
