@@ -47,6 +47,17 @@ def test_a_file_too_large_is_not_read(known: Known, reader: Reader, tmp_path: Pa
     assert why(entry(path), known, reader) == "FILE_TOO_LARGE"
 
 
+def test_a_text_file_is_the_text_that_every_command_reads(known: Known, reader: Reader, tmp_path: Path) -> None:
+    path = tmp_path / "1.txt"
+    path.write_bytes(b"\xef\xbb\xbfa red circle\r\n")
+    (found, _), (same, _) = look(entry(path, "text"), known, reader), look(entry("a red circle", "text"), known, reader)
+    assert isinstance(found, Looked)
+    assert isinstance(same, Looked)
+    assert found.digest == same.digest
+    path.write_bytes(b"\n")
+    assert why(entry(path, "text"), known, reader) == "ROW_MALFORMED"
+
+
 @pytest.mark.timeout(20)
 def test_a_pipe_is_not_waited_for(known: Known, reader: Reader, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")

@@ -107,6 +107,8 @@ def test_texts_of_a_folder_count_where_no_pictures_are_read(tmp_path: Path) -> N
         ("mixed/a/1.txt", "text", folder / "a/1.txt")
     ]
     assert ids(read(folder, kinds="image text")) == ["mixed/a/1.png"]
+    texts = fill(tmp_path / "texts", "a/1.txt", "a/2.md")
+    assert ids(read(texts, kinds="image text")) == ["texts/a/1.txt"]
 
 
 @pytest.mark.parametrize(
@@ -145,6 +147,12 @@ def test_a_layout_that_names_no_label_is_refused(text: str) -> None:
 def test_a_folder_whose_name_is_no_label_fails_alone(tmp_path: Path) -> None:
     folder = fill(tmp_path / "data", "a\tb/1.png", "good/2.png", f"{'x' * 129}/3.png")
     assert reasons(read(folder)) == ["LABEL_INVALID", "data/good/2.png", "LABEL_INVALID"]
+
+
+@pytest.mark.parametrize(("layout", "reason"), [("label", "LABEL_INVALID"), ("domain/label", "DOMAIN_INVALID")])
+def test_a_folder_whose_name_is_not_utf8_gives_no_label(tmp_path: Path, layout: str, reason: str) -> None:
+    folder = fill(tmp_path / "data", os.fsdecode(b"caf\xe9/b/1.png"), "cat/b/2.png")
+    assert reasons(read(folder, layout=Layout.parse(layout))) == [reason, "data/cat/b/2.png"]
 
 
 def test_a_name_that_is_not_utf8_gives_an_id_that_is(tmp_path: Path) -> None:
@@ -401,6 +409,14 @@ def test_a_malformed_json_row_is_told_and_the_rest_goes_on(tmp_path: Path, row: 
     assert found[2] == Entry("3", f"{table}:4", "text", "1.5", None, "c")
 
 
+def test_a_column_that_looks_like_a_slip_of_label_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = write(tmp_path / "t.csv", "text,Label\na,b\n")
+    assert [one.label for one in entries(read(table, kinds="text"))] == [None]
+    assert caplog.messages == [f"{table} has no column 'label'; if 'Label' is meant: --label-column Label"]
+
+
 @pytest.mark.parametrize("name", ["t.jsonl", "t.txt"])
 def test_a_line_that_is_too_long_is_passed_over_and_not_read_whole(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
@@ -505,6 +521,7 @@ def test_a_sample_is_the_members_of_one_key(tmp_path: Path, name: str, mode: str
         ("./a/1.seg.png", b"mask"),
         ("README.md", "read me"),
         ("._2.png", b"apple"),
+        ("@eaDir/2.png", b"thumbnail"),
         ("2.json", json.dumps({"label": 7, "domain": "indoor", "id": "two"})),
         ("2.PNG", b"two"),
         ("3.txt", "a caption"),

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from glimpse.backbone import bundled
+from glimpse.cli.demo_data import folder_task
 from glimpse.cli.demo_sheet import Sheet
 
 from .conftest import run_glimpse
@@ -24,6 +26,13 @@ def test_the_demo_on_ones_own_pictures(colours: Path, toy_bundle: Path, tmp_path
     with Image.open(tmp_path / "glimpse-demo.png") as sheet:
         assert sheet.width == 1280
         assert sheet.height > 600
+
+
+def test_labels_of_folders_are_called_as_the_server_calls_them(colours: Path, tmp_path: Path) -> None:
+    shutil.copytree(colours / "red", tmp_path / unicodedata.normalize("NFD", "café"))
+    shutil.copytree(colours / "green", tmp_path / "tea ")
+    task = folder_task(tmp_path, 1, 0)
+    assert {one.truth for one in (*task.examples, *task.queries)} == set(task.prompts) == {"café", "tea"}
 
 
 def test_the_heading_is_one_line_however_long(colours: Path, toy_bundle: Path, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_vector_of_any_length_finds_its_row(place: Path, tmp_path: Path) -> No
 
 def test_filters_leave_only_what_they_name(place: Path) -> None:
     words = ["search", "drawings", "--text", "a red circle", "--top", 30, "--format", "json"]
-    [squares] = index(place, *words, "--label", "blue square").objects
+    [squares] = index(place, *words, "--label", "blue square ").objects
     assert {row["label"] for row in squares["rows"]} == {"blue square"}
     assert len(squares["rows"]) == 12
     wanted = ["--label", "blue square", "--label", "green star", "--domain", "far"]

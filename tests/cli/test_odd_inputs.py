@@ -1,5 +1,6 @@
 """Names, texts, tables and standard input as people have them: each is answered or reported, none ends the rest."""
 
+import io
 import os
 import subprocess
 import sys
@@ -7,6 +8,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from glimpse.cli.standard_input import read_standard_input
+from glimpse.inputs import Columns, Entry
 
 from .conftest import Done, Run, environment, run_glimpse
 
@@ -39,7 +45,7 @@ def test_names_that_are_not_utf8_are_named_and_the_rest_goes_on(run: Run, colour
     done = run("enroll", "odd", "data", "--create")
     assert done.code == 1
     assert counts(done) == {"enrolled": 2, "duplicates": 0, "failures": 1}
-    assert "data/\\xe9t\\xe9: the folder's name '\\xe9t\\xe9' is not UTF-8; its 1 files are left out" in done.err
+    assert "data/\\xe9t\\xe9: the folder's name '\\xe9t\\xe9' is not UTF-8; its 1 file is left out" in done.err
     found = run("classify", "odd", "data", "--format", "json")
     assert [one["input"] for one in found.objects] == [
         *("data/red/2.png", "data/red/\\xe9t\\xe9.png", "data/\\xe9t\\xe9/1.png")
@@ -72,7 +78,7 @@ def test_rows_of_tables_add_up_and_are_called_by_their_pictures(run: Run, colour
         ("red.png", None),
         ("gone.png", "FILE_UNREADABLE"),
         ("t.csv:4", "PATH_OUTSIDE"),
-        ("red.png", "LABEL_MISSING"),
+        ("t.csv:5", "LABEL_MISSING"),
         ("t.csv:6", "ROW_MALFORMED"),
     ]
     again = run("enroll", "rows", "t.csv", *named, "--allow-outside")
@@ -106,6 +112,21 @@ def test_a_dash_is_standard_input(toy_server: str, collection: str, colours: Pat
         assert all('"label": "red"' in line for line in lines)
     empty = piped(toy_server, classify, b"", tmp_path)
     assert (empty.returncode, b"nothing to read" in empty.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("format_", ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF"])
+def test_standard_input_knows_a_picture_of_every_format(format_: str) -> None:
+    data = io.BytesIO()
+    Image.new("RGB", (9, 7), "red").save(data, format_)
+    [found] = read_standard_input(io.BytesIO(data.getvalue()), Columns(), allow_outside=False)
+    assert isinstance(found, Entry)
+    assert (found.kind, found.content) == ("image", data.getvalue())
+
+
+def test_standard_input_takes_no_text_for_a_picture() -> None:
+    texts = ["BMW is a car of Munich, in Bavaria", "P1", "P2", "GIF8 or PNG?", "II*", "RIFF is not WEBP"]
+    found = read_standard_input(io.BytesIO("\n".join(texts).encode()), Columns(), allow_outside=False)
+    assert [one.content for one in found if isinstance(one, Entry)] == texts
 
 
 def test_what_folders_hold_beside_pictures_is_reported(

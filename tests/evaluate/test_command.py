@@ -251,6 +251,7 @@ def test_what_is_wrong_is_said_with_what_to_do(evaluate: Evaluate, drawings: Pat
         ("lonely.csv", [], "no label has two examples"),
         ("one.csv", [], "only the label 'b' has two examples"),
         ("broken.jsonl", [], "no label has two examples"),
+        ("broken.jsonl", [], "broken.jsonl:2: not JSON"),
         ("missing", [], "there is no file or folder"),
         ("empty", [], "has no subfolders to take labels from"),
         ("texts.csv", ["--backbone", tmp_path / "tiny"], "backbone 'tiny-image' reads image, and the data are texts"),

@@ -81,6 +81,21 @@ def test_labels_of_folders_come_in_one_form_and_bad_names_are_one_line(tmp_path:
     assert str(skipped) == "1 input beside the label folders; 1 label folder without an input (empty); 1 .md not read"
 
 
+@pytest.mark.parametrize("with_domains", [False, True])
+def test_a_link_to_a_folder_around_a_label_gives_it_no_inputs_of_others(tmp_path: Path, with_domains: bool) -> None:
+    folder = fill(tmp_path / "data", "cat/1.png", "dog/2.png", "Thumbs.db")
+    source = tmp_path if with_domains else folder
+    (folder / "cat" / "up").symlink_to(source)
+    (folder / "all").symlink_to(source)
+    skipped = Skipped()
+    found = list(read_labelled(source, "image", skipped, with_domains=with_domains))
+    assert [(one.label, Path(one.source).name) for one in found if isinstance(one, Entry)] == [
+        ("cat", "1.png"),
+        ("dog", "2.png"),
+    ]
+    assert str(skipped) == "1 label folder without an input (all); 2 links in a circle not followed"
+
+
 def test_lines_end_at_lf_crlf_and_cr_alone(tmp_path: Path) -> None:
     file = tmp_path / "t.txt"
     file.write_bytes("\ufeffone\r\ntwo\rthree\u2028still\x85this\x0cline\nfour".encode())
@@ -109,8 +124,15 @@ def test_columns_that_are_asked_for_must_be_there_and_slips_are_noticed(tmp_path
     with pytest.raises(InputsError, match="no column 'lables'; it has text, Labels") as caught:
         open_table(file, Columns(label="lables"))
     assert caught.value.next_step == "is 'Labels' meant?"
-    file.write_text("text,intent\na,b\n")
+    with pytest.raises(InputsError, match="no column 'label'; it has text, Labels") as caught:
+        open_table(file, Columns(), required=("label",))
+    assert caught.value.next_step == "if 'Labels' is meant: --label-column Labels"
+    file.write_text("text,intent\na,b\nc,\n")
     assert not open_table(file, Columns()).warning
+    first, second = open_table(file, Columns(label="intent"), required=("label",)).read()
+    assert isinstance(first, Entry)
+    assert isinstance(second, Unreadable)
+    assert (second.reason, second.message) == ("LABEL_MISSING", "'intent' is empty")
 
 
 def test_a_lone_surrogate_fails_its_own_row(tmp_path: Path) -> None:

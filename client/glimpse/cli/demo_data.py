@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from glimpse.cli.errors import CliError
-from glimpse.inputs import pictures_in, subfolders
+from glimpse.inputs import Entry, Skipped, read_labelled, subfolders
 
 CHARACTERS, QUERIES, STRANGERS, PROMPTS, WORDED = 20, 200, 20, 20, 60
 _FEWEST_LABELS_FOR_STRANGERS = 4
@@ -72,7 +72,7 @@ def folder_task(folder: Path, shots: int, seed: int) -> Task:
     From four labels on, about a tenth of them, at least one, is kept out: its pictures are the strangers.
     """
     rng = np.random.default_rng(seed)
-    files = {child.name: pictures_in(child) for child in subfolders(folder)}
+    files = _files(folder)
     files = {label: found for label, found in files.items() if len(found) > shots}
     if len(files) < 2:
         message = f"{folder} needs at least two subfolders with more than {shots} pictures each"
@@ -93,6 +93,15 @@ def folder_task(folder: Path, shots: int, seed: int) -> Task:
         worded=asked[:WORDED],
         use_templates=True,
     )
+
+
+def _files(folder: Path) -> dict[str, list[Path]]:
+    """The pictures of each label, which is called as the server calls it."""
+    files = dict[str, list[Path]]()
+    for one in read_labelled(folder, "image", Skipped()) if subfolders(folder) else ():
+        if isinstance(one, Entry) and isinstance(one.content, Path) and one.label:
+            files.setdefault(one.label, []).append(one.content)
+    return files
 
 
 def _worded(rng: np.random.Generator) -> tuple[dict[str, list[str]], list[Picture]]:

@@ -1,5 +1,6 @@
 """`glimpse index search`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from glimpse.cli.index_folders import Index, reading_indexes
 from glimpse.cli.inputs import Reading, Source, read_sources
 from glimpse.cli.output import Column, Table, shown, tell
 from glimpse.cli.records import RecordWriter
-from glimpse.inputs import Columns
+from glimpse.inputs import Columns, Rejected, domain_of, label_of
 
 if TYPE_CHECKING:
     from glimpse.backbone import Kind, Reader
@@ -68,7 +69,7 @@ def search(
 
         opened = BulkIndex.open(index)
     names, queries, failures = _queries(opened.manifest, paths, texts, vectors, backbone, reading)
-    allowed = _allowed(opened, labels or (), domains or ())
+    allowed = _allowed(opened, _kept("--label", labels, label_of), _kept("--domain", domains, domain_of))
     table, writer = Table(_COLUMNS), RecordWriter(output, _FIELDS)
     with reading_indexes():
         from glimpse.backbone import limit_libraries
@@ -172,7 +173,15 @@ def _vectors_of(file: Path, dimension: int) -> Vectors:
     return np.asarray(values / lengths, np.float32)
 
 
-def _allowed(index: "BulkIndex", labels: list[str] | tuple[()], domains: list[str] | tuple[()]) -> Any:
+def _kept(option: str, names: list[str] | None, form: Callable[[object], str | None]) -> list[str]:
+    """Names in the form that an index keeps. Raises CliError for one that it could not have."""
+    try:
+        return [form(name) or "" for name in names or ()]
+    except Rejected as error:
+        raise CliError(f"{option}: {error}") from error
+
+
+def _allowed(index: "BulkIndex", labels: list[str], domains: list[str]) -> Any:
     """The rows of these labels and domains, (N,), or None for all. Raises CliError for a name the index lacks."""
     for what, wanted, there in (("label", labels, index.labels), ("domain", domains, index.domains)):
         if unknown := [name for name in wanted if name not in there]:

@@ -4,7 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -243,8 +243,6 @@ class _Reader:
             return
         if self.labelled and table.warning:
             self._warnings[table.warning] = None
-        for one in table.read():
-            if self.labelled and table.has_labels and isinstance(one, Entry) and not (one.label or self._label):
-                yield Unreadable(one.source, one.id, "LABEL_MISSING", "its row has no label")
-            else:
-                yield one
+        if self.labelled and table.has_labels and not self._label:
+            table = replace(table, required=("label",))
+        yield from table.read()

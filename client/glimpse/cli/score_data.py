@@ -62,13 +62,10 @@ def labelled_data(source: Path, columns: Columns, allow_outside: bool, unknown: 
     if source.is_dir():
         return _labelled_folder(source, unknown).counted(source)
     try:
-        table = open_table(source, columns, allow_outside=allow_outside)
+        table = open_table(source, columns, allow_outside=allow_outside, required=("label",))
     except (InputsError, TableDamaged, OSError) as error:
         raise _refused(source, error) from error
-    if not table.has_labels:
-        message = f"{legible(str(source))} has no column {columns.name('label')!r}"
-        raise CliError(message, table.warning or "name the one of labels with --label-column")
-    return Data(lambda _: _with_labels(table.read())).counted(source)
+    return Data(lambda _: table.read()).counted(source)
 
 
 def unknown_data(source: Path, columns: Columns, allow_outside: bool) -> Data:
@@ -116,14 +113,6 @@ def _labelled_folder(source: Path, unknown: Path | None) -> Data:
                 yield entry
 
     return Data(read)
-
-
-def _with_labels(rows: Inputs) -> Inputs:
-    for row in rows:
-        if isinstance(row, Entry) and not row.label:
-            yield Unreadable(row.source, row.id, "ROW_MALFORMED", "it has no label")
-        else:
-            yield row
 
 
 def _refused(source: Path, error: Exception) -> CliError:

@@ -1,6 +1,7 @@
 """Standard input as inputs: a picture, JSON lines, or a text a line."""
 
 import json
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,10 +12,11 @@ from glimpse.cli.errors import CliError
 from glimpse.inputs import Columns, Entry, InputsError, Unreadable, legible, open_table, read_lines
 from glimpse.inputs.fields import MAX_BYTES
 
-# How files of the formats that servers decode begin.
-_PICTURES = (
-    *(b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
-    *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n"),
+# How files of the formats that servers decode begin, and no text does.
+_PICTURE = re.compile(
+    rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP|\0.{3}ftyp|\0\0\0\x0cjP  |\xff\x4f\xff\x51"
+    rb"|II[*+]\0|MM\0[*+]|BM.{10}\0\0|P[1-6f]\s+(?:#[^\n]*\s+)*\d+\s+\d+\s",
+    re.DOTALL,
 )
 
 
@@ -27,7 +29,7 @@ def read_standard_input(stream: BinaryIO, columns: Columns, allow_outside: bool)
     data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise CliError(f"standard input has more than {MAX_BYTES:,} bytes", "save it as a file, and name that")
-    if _is_picture(data):
+    if _PICTURE.match(data):
         return [Entry("", "-", "image", None, None, data)]
     with tempfile.TemporaryDirectory(prefix="glimpse-") as folder:
         file = Path(folder, "stdin.jsonl" if _is_json_lines(data) else "stdin.txt")
@@ -39,10 +41,6 @@ def read_standard_input(stream: BinaryIO, columns: Columns, allow_outside: bool)
             return [_called(one, str(file)) for one in replace(table, folder=Path()).read()]
         except InputsError as error:
             raise CliError(error.message.replace(legible(str(file)), "standard input"), error.next_step) from error
-
-
-def _is_picture(data: bytes) -> bool:
-    return data.startswith(_PICTURES) or data[8:12] == b"WEBP" or data[4:8] == b"ftyp"
 
 
 def _is_json_lines(data: bytes) -> bool:

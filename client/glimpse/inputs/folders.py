@@ -77,7 +77,9 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name in _SYSTEM
 
 
-def walk(folder: Path, suffixes: Collection[str], skipped: Skipped | None = None) -> Iterator[File | Unreadable]:
+def walk(
+    folder: Path, suffixes: Collection[str], skipped: Skipped | None = None, within: Collection[Path] = ()
+) -> Iterator[File | Unreadable]:
     """The files below a folder with one of the suffixes, by name.
 
     One folder's names, and those of the folders around it, are in memory.
@@ -85,11 +87,19 @@ def walk(folder: Path, suffixes: Collection[str], skipped: Skipped | None = None
     Args:
         suffixes: In lower case, with their dots.
         skipped: Where files with other suffixes are counted.
+        within: Folders around this one that are being read too: a link into one of them is not followed.
 
     Returns:
         Files; `Unreadable` for folders that cannot be listed and for links that lead nowhere.
     """
-    return _walk(folder, (), suffixes, frozenset(), Skipped() if skipped is None else skipped)
+    around = frozenset(_identity(one) for one in within)
+    return _walk(folder, (), suffixes, around, Skipped() if skipped is None else skipped)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """The device and inode of a folder, which links to it share. Raises OSError."""
+    state = folder.stat()
+    return state.st_dev, state.st_ino
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -115,12 +125,11 @@ def _walk(
 ) -> Iterator[File | Unreadable]:
     try:
         check_depth(len(below))
-        state = folder.stat()
+        here = _identity(folder)
         listing = Listing.of(folder)
     except OSError as error:
         yield unlisted(folder, error)
         return
-    here = (state.st_dev, state.st_ino)
     if here in around:
         skipped.cycles += 1
         return

@@ -1,13 +1,13 @@
 """The inputs of a folder as entries: without labels, or with those that its subfolders' names are."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from glimpse.inputs.entries import Entry, Kind, Unreadable
 from glimpse.inputs.errors import FILE_UNREADABLE, InputsError, Rejected
 from glimpse.inputs.fields import domain_of, label_of, legible
-from glimpse.inputs.folders import File, Skipped, subfolders, walk
+from glimpse.inputs.folders import File, Skipped, is_hidden, subfolders, walk
 from glimpse.inputs.formats import TEXTS, picture_suffixes
 from glimpse.inputs.lines import read_text
 
@@ -19,10 +19,12 @@ def kind_of(folder: Path) -> Kind:
     return "text" if any(isinstance(one, File) for one in walk(folder, TEXTS)) else "image"
 
 
-def read_folder(folder: Path, kind: Kind, skipped: Skipped) -> Iterator[Entry | Unreadable]:
-    """The pictures, or texts, of a folder and its subfolders, by name, without labels."""
+def read_folder(
+    folder: Path, kind: Kind, skipped: Skipped, within: Collection[Path] = ()
+) -> Iterator[Entry | Unreadable]:
+    """The pictures, or texts, of a folder and its subfolders, by name, without labels; `within` as in `walk`."""
     begins = folder.resolve().name
-    for one in walk(folder, picture_suffixes() if kind == "image" else TEXTS, skipped):
+    for one in walk(folder, picture_suffixes() if kind == "image" else TEXTS, skipped, within):
         yield one if isinstance(one, Unreadable) else _entry(one, legible("/".join((begins, *one.parts))), kind)
 
 
@@ -45,18 +47,23 @@ def read_labelled(
     for around in (folder, *(one for one in domains if one)):
         _count_beside(around, kind, skipped)
     for domain, place in places:
-        yield from _of_label(domain, place, kind, skipped)
+        # Through a link to these, every label's inputs would become this one's.
+        within = [folder, domain] if domain else [folder]
+        yield from _of_label(domain, place, within, kind, skipped)
 
 
-def _of_label(domain: Path | None, folder: Path, kind: Kind, skipped: Skipped) -> Iterator[Entry | Unreadable]:
+def _of_label(
+    domain: Path | None, folder: Path, within: Collection[Path], kind: Kind, skipped: Skipped
+) -> Iterator[Entry | Unreadable]:
     try:
         label, of_domain = label_of(_readable(folder)), domain_of(_readable(domain)) if domain else None
     except Rejected as error:
-        source, files = legible(str(folder)), sum(1 for _ in read_folder(folder, kind, Skipped()))
-        yield Unreadable(source, None, error.reason, f"{error}; its {files:,} files are left out: rename the folder")
+        source, files = legible(str(folder)), sum(1 for _ in read_folder(folder, kind, Skipped(), within))
+        left_out = "1 file is" if files == 1 else f"{files:,} files are"
+        yield Unreadable(source, None, error.reason, f"{error}; its {left_out} left out: rename the folder")
         return
     is_empty = True
-    for one in read_folder(folder, kind, skipped):
+    for one in read_folder(folder, kind, skipped, within):
         is_empty = False
         yield replace(one, label=label, domain=of_domain) if isinstance(one, Entry) else one
     if is_empty:
@@ -73,7 +80,7 @@ def _readable(folder: Path) -> str:
 def _count_beside(folder: Path, kind: Kind, skipped: Skipped) -> None:
     suffixes = picture_suffixes() if kind == "image" else TEXTS
     for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
+        if path.is_file() and not is_hidden(path.name):
             suffix = path.suffix.lower()
             if suffix in suffixes:
                 skipped.beside += 1

@@ -51,6 +51,7 @@ class Table:
         column: Holds the inputs, all of one kind.
         names: The columns there are; none: the table is empty.
         needs_ids: Whether every row is called something: its id, or `table.csv:17` where the table has no ids.
+        required: Of `label` and `domain`, those without which a row cannot be used.
         folder: Where the files that it names lie; None: beside it.
     """
 
@@ -61,6 +62,7 @@ class Table:
     names: Sequence[str]
     allow_outside: bool = False
     needs_ids: bool = True
+    required: Collection[str] = ()
     folder: Path | None = None
 
     @property
@@ -78,7 +80,8 @@ class Table:
         """What looks like a slip, for people; empty where nothing does."""
         if self.has_labels or not self.names or not (near := _near(self.columns.name("label"), self.names)):
             return ""
-        return f"{legible(str(self.path))} has no column 'label'; if {near!r} is meant: --label-column {near}"
+        name = self.columns.name("label")
+        return f"{legible(str(self.path))} has no column {name!r}; {_label_hint(near)}"
 
     def read(self) -> Iterator[Entry | Unreadable]:
         """The rows in order: each is an entry, or says why it is none. The source of a picture in a file is that file.
@@ -109,11 +112,19 @@ class Table:
                 raise record
             id_ = self._id(record) if id_ is None else id_
             content = self._content(record, beside)
-            label, domain = (record.get(self.columns.name(role)) for role in ("label", "domain"))
-            named = (label_of(label), domain_of(domain))
+            named = self._named(record)
         except Rejected as error:
             return Unreadable(source, id_, error.reason, str(error))
         return Entry(id_, legible(str(content)) if isinstance(content, Path) else source, self.kind, *named, content)
+
+    def _named(self, record: Mapping[str, Any]) -> tuple[str | None, str | None]:
+        """The row's label and domain. Raises Rejected."""
+        label, domain = (record.get(self.columns.name(role)) for role in ("label", "domain"))
+        named = (label_of(label), domain_of(domain))
+        for role, value in zip(("label", "domain"), named, strict=True):
+            if role in self.required and not value:
+                raise Rejected(f"{role.upper()}_MISSING", f"{self.columns.name(role)!r} is empty")
+        return named
 
     def _id(self, record: Mapping[str, Any]) -> str:
         name = self.columns.name("id")
@@ -140,6 +151,7 @@ def open_table(
     *,
     allow_outside: bool = False,
     needs_ids: bool = True,
+    required: Collection[str] = (),
 ) -> Table:
     """Finds out which columns count, and reads no more than that takes.
 
@@ -147,6 +159,7 @@ def open_table(
         kinds: What the backbone reads.
         allow_outside: Whether rows may name files outside of the table's folder.
         needs_ids: Whether every row has to be called something, as in an index.
+        required: Of `label` and `domain`, those that the table, and every row of it, has to have.
 
     Raises:
         InputsError: It is no table or in another encoding; it has no column of inputs, or lacks one that was given.
@@ -161,19 +174,19 @@ def open_table(
     candidates = _candidates(path, columns, kinds)
     column = next((name for name in candidates if name in names), None)
     if not names:
-        return Table(path, columns, next(iter(kinds)), "", names, allow_outside, needs_ids)
+        return Table(path, columns, next(iter(kinds)), "", names, allow_outside, needs_ids, required)
     if column is None:
         wanted = " or ".join(map(repr, candidates)) or "that the backbone could read"
         step = "name the one of texts with --text-column, or the one of pictures' files with --path-column"
         raise InputsError(_lacking(path, wanted, names), step)
-    for name in (columns.id, columns.label, columns.domain):
-        if name and name not in names:
-            near = _near(name, names)
-            raise InputsError(_lacking(path, repr(name), names), f"is {near!r} meant?" if near else "")
+    for role in ("id", "label", "domain"):
+        name = columns.name(role)
+        if name not in names and (getattr(columns, role) or role in required):
+            raise InputsError(_lacking(path, repr(name), names), _hint(role, columns, names))
     used = {column, *(columns.name(role) for role in ("id", "label", "domain"))}
     if twice := sorted(name for name in used if names.count(name) > 1):
         raise InputsError(f"{legible(str(path))} has two columns {twice[0]!r}", "rename one")
-    return Table(path, columns, candidates[column], column, names, allow_outside, needs_ids)
+    return Table(path, columns, candidates[column], column, names, allow_outside, needs_ids, required)
 
 
 def _candidates(path: Path, columns: Columns, kinds: Collection[Kind]) -> Mapping[str, Kind]:
@@ -195,8 +208,20 @@ def _lacking(path: Path, wanted: str, names: Sequence[str]) -> str:
     return f"{legible(str(path))} has no column {wanted}; it has {', '.join(map(legible, names[:_SHOWN]))}{more}"
 
 
+def _hint(role: str, columns: Columns, names: Sequence[str]) -> str:
+    """What to do about a column that is not there."""
+    near = _near(columns.name(role), names)
+    if getattr(columns, role) or role != "label":
+        return f"is {near!r} meant?" if near else ""
+    return _label_hint(near) if near else "name the one of labels with --label-column"
+
+
+def _label_hint(near: str) -> str:
+    return f"if {near!r} is meant: --label-column {near}"
+
+
 def _near(name: str, names: Sequence[str]) -> str | None:
     """A column whose name differs from one by a slip: in case, a letter or two, a plural."""
-    folded = {legible(one).casefold().strip("_ "): one for one in names}
+    folded = {legible(one).casefold().strip("_ "): one for one in names if one.isprintable()}
     near = get_close_matches(name.casefold(), folded, 1, 0.75)
     return folded[near[0]] if near else None

@@ -22,7 +22,7 @@ from glimpse.index.flat import Vectors
 from glimpse.index.manifest import VectorType
 from glimpse.index.shard import rows_table
 from glimpse.index.shards import Shards
-from glimpse.inputs import Entry, Unreadable
+from glimpse.inputs import Entry, Unreadable, read_text
 from glimpse.inputs.errors import FILE_UNREADABLE, Rejected
 from glimpse.inputs.fields import MAX_BYTES
 
@@ -94,8 +94,8 @@ def look(entry: Entry | Unreadable, known: Known, reader: Reader) -> tuple[Looke
 
 
 def _look(entry: Entry, known: Known, reader: Reader) -> Looked:
-    content = entry.content.encode() if isinstance(entry.content, str) else entry.content
-    content = _read(content) if isinstance(content, Path) else content
+    data = _read(entry.content, entry.kind) if isinstance(entry.content, Path) else entry.content
+    content = data.encode() if isinstance(data, str) else data
     digest = hashlib.sha256(content).digest()
     told = (entry.id, entry.source, entry.label, entry.domain, entry.kind, digest)
     state = known.state(entry, digest)
@@ -106,14 +106,14 @@ def _look(entry: Entry, known: Known, reader: Reader) -> Looked:
     return Looked(*told, state, prepared=_prepared(entry.kind, content, reader))
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, kind: Kind) -> bytes | str:
     """Raises OSError, Rejected."""
     state = path.stat()
     if not stat.S_ISREG(state.st_mode):  # a pipe, which may never end
         raise Rejected(FILE_UNREADABLE, "no regular file")
     if state.st_size > MAX_BYTES:
         raise Rejected("FILE_TOO_LARGE", f"{state.st_size:,} bytes; at most {MAX_BYTES:,}")
-    return path.read_bytes()
+    return read_text(path) if kind == "text" else path.read_bytes()
 
 
 def _prepared(kind: Kind, content: bytes, reader: Reader) -> Prepared:

@@ -14,6 +14,7 @@ from glimpse.inputs import (
     Skipped,
     Unreadable,
     domain_of,
+    kind_of,
     label_of,
     legible,
     picture_suffixes,
@@ -49,9 +50,9 @@ class Layout:
         labels, domain = list[str](), None
         for level, name in zip(self.levels, subfolders, strict=False):
             if level == "label":
-                labels.append(legible(name))
+                labels.append(name)
             elif level == "domain":
-                domain = domain_of(legible(name))
+                domain = domain_of(name)
         whole = bool(labels) and len(labels) == self.levels.count("label")
         return label_of(":".join(labels)) if whole else None, domain
 
@@ -59,11 +60,11 @@ class Layout:
 def read_folder(
     folder: Path, layout: Layout, kinds: Collection[Kind], skipped: Skipped
 ) -> Iterator[Entry | Unreadable]:
-    """The pictures of a folder and its subfolders, by name; the .txt files where the backbone reads no pictures.
+    """The pictures of a folder and its subfolders, by name; the .txt files where there are no pictures to read.
 
     One folder's names at a time are in memory, and those of the folders around it.
     """
-    kind: Kind = "image" if "image" in kinds else "text"
+    (kind,) = kinds if len(kinds) == 1 else (kind_of(folder),)
     begins = folder.resolve().name
     for file in walk(folder, picture_suffixes() if kind == "image" else TEXTS, skipped):
         yield file if isinstance(file, Unreadable) else file_entry(folder, begins, file.parts, layout, kind)

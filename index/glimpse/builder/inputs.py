@@ -1,5 +1,6 @@
 """What a build is given, as a stream of entries: folders, patterns, tables, tars, texts and pictures."""
 
+import logging
 import os
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from glimpse.inputs.lines import open_text
 
 __all__ = ["Columns", "Layout", "read_inputs"]
 
+logger = logging.getLogger(__name__)
 _Form = Literal["folder", "table", "tar", "lines", "picture"]
 _MAGIC = frozenset("*?[")
 
@@ -154,7 +156,10 @@ def _check(one: _Input, claims: dict[str, _Input], columns: Columns, kinds: Coll
     has_ids = False
     try:
         if one.form == "table":
-            has_ids = open_table(one.path, columns, kinds).has_ids
+            table = open_table(one.path, columns, kinds)
+            has_ids = table.has_ids
+            if table.warning:
+                logger.warning("%s", table.warning)
         elif one.form == "lines":
             open_text(one.path).close()
     except InputsError as error:

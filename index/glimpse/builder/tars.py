@@ -25,6 +25,7 @@ from glimpse.inputs import (
 )
 from glimpse.inputs.errors import FILE_UNREADABLE, ROW_MALFORMED
 from glimpse.inputs.fields import MAX_BYTES
+from glimpse.inputs.folders import is_hidden
 
 # Its types lack a name or two.
 _tarfile: Any = tarfile
@@ -159,7 +160,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _hidden(name: str) -> bool:
-    return any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
+    return any(is_hidden(part) and part not in (".", "..") for part in name.split("/"))
 
 
 def _read(path: Path, sample: _Sample, contents: list[str], columns: Columns) -> Entry | Unreadable:

@@ -84,7 +84,10 @@ def evaluate(plan: Plan, watch: Watch) -> Evaluation:
         strangers, more = read_strangers(plan.unknown, columns, dataset.kind, allow_outside=outside)
         read_notes += more
     bundles = _bundles(plan, dataset)
-    usable(dataset)  # before the work
+    try:
+        usable(dataset)  # before the work
+    except EvaluationError as error:  # inputs that cannot be used may be the reason
+        raise EvaluationError("; ".join((str(error), *read_notes)), error.next_step) from error
     if plan.domains:
         check_domains(dataset.domains)
     gathered = gather(dataset, strangers, bundles, plan.cache, watch, plan.limits)

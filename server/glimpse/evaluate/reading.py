@@ -17,7 +17,6 @@ from glimpse.inputs import (
     TableDamaged,
     Unreadable,
     kind_of,
-    legible,
     open_table,
     read_folder,
     read_labelled,
@@ -46,7 +45,9 @@ def read_dataset(
     """
     try:
         if not source.is_dir():
-            return _of_table(open_table(source, columns, allow_outside=allow_outside, needs_ids=False), with_domains)
+            required = ("label", "domain") if with_domains else ("label",)
+            table = open_table(source, columns, allow_outside=allow_outside, needs_ids=False, required=required)
+            return _of_table(table, with_domains)
         if columns != _USUAL:
             raise EvaluationError(f"{source} is a folder and has no columns", "its subfolders are the labels")
         return _of_folder(source, with_domains, without if without and without.is_dir() else None)
@@ -98,26 +99,10 @@ def _of_folder(source: Path, with_domains: bool, without: Path | None) -> tuple[
 
 def _of_table(table: Table, with_domains: bool) -> tuple[Dataset, list[str]]:
     _check_files(table)
-    needed = {"label": table.columns.name("label")} | ({"domain": table.columns.name("domain")} if with_domains else {})
-    for role, name in needed.items():
-        if name not in table.names:
-            there = ", ".join(map(legible, table.names)) or "no row"
-            step = f"name the one with the labels with --{role}-column" if role == "label" else ""
-            raise EvaluationError(f"{table.path} has no column {name!r}; it has {there}", table.warning or step)
-    rows = (_with_values(one, needed) for one in table.read())
-    entries, notes = _sorted_out(table.path, rows)
+    entries, notes = _sorted_out(table.path, table.read())
     if not entries:
         raise EvaluationError("; ".join((f"{table.path} has no row that can be used", *notes)))
     return _dataset(table.path, table.kind, entries, with_domains), notes
-
-
-def _with_values(entry: Entry | Unreadable, needed: dict[str, str]) -> Entry | Unreadable:
-    """A row, unless its label or domain is empty."""
-    if isinstance(entry, Entry):
-        for role, name in needed.items():
-            if not getattr(entry, role):
-                return Unreadable(entry.source, entry.id, "ROW_MALFORMED", f"{name!r} is empty")
-    return entry
 
 
 def _strangers_table(source: Path, columns: Columns, allow_outside: bool) -> Table:
