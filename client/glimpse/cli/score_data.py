@@ -66,8 +66,10 @@ def labelled_data(source: Path, columns: Columns, allow_outside: bool, unknown: 
     except (InputsError, TableDamaged, OSError) as error:
         raise _refused(source, error) from error
     if not table.has_labels:
+        if table.warning:  # which names the column that looks meant
+            raise CliError(table.warning)
         message = f"{legible(str(source))} has no column {columns.name('label')!r}"
-        raise CliError(message, table.warning or "name the one of labels with --label-column")
+        raise CliError(message, "name the one of labels with --label-column")
     return Data(lambda _: _with_labels(table.read())).counted(source)
 
 
