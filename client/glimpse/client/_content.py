@@ -110,8 +110,8 @@ def picture_of(content: Any, limit: int) -> bytes:
         return png_of_pillow(inner)
     if isinstance(inner, io.BytesIO):
         return inner.getvalue()  # wherever its position is: often at the end, after writing
-    if callable(getattr(inner, "read", None)):
-        content = inner.read(limit + 1)
+    if callable(read := getattr(inner, "read", None)):
+        content = read(limit + 1)
         if isinstance(content, bytes):
             return content
         raise TypeError("a file of a picture is opened for bytes: open(..., 'rb')")
