@@ -148,3 +148,10 @@ def test_what_cannot_be_tested_is_said_in_one_line(
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert message in done.err
     assert run("test", "nowhere", "data").err.startswith("glimpse: there is no collection 'nowhere'")
+
+
+def test_a_column_that_looks_mistyped_is_named_once(run: Run, collection: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("Label,text\nred,red\n")
+    done = run("test", collection, "rows.csv")
+    assert done.code == 1
+    assert done.err == "glimpse: rows.csv has no column 'label'; if 'Label' is meant: --label-column Label\n"

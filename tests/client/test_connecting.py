@@ -94,6 +94,14 @@ async def test_a_client_that_was_never_answered_fails_within_three_seconds(silen
     assert all(2 < seconds < 3.5 for seconds in taken), taken
 
 
+def test_an_address_without_a_server_is_named_with_what_to_do(silent: str, free: str) -> None:
+    for address, cause in ((silent, "timed out"), (free, "Connection refused")):
+        with Client(address, retry=IMPATIENT) as client, pytest.raises(Unavailable) as caught:
+            client.embed(["abc"])
+        assert caught.value.message.startswith(f"no server answers at {address}; check the address, or wait")
+        assert caught.value.message.endswith(f": {cause}")
+
+
 def test_a_server_that_is_just_starting_is_waited_for(script: Script, free: str) -> None:
     with serving_after(0.7, script, free), Client(free) as client:
         assert client.embed(["abc"])[0].ok

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("scan.png", "ends like a picture's name"),
         ("pictures/My Scan.JPEG", "ends like a picture's name"),
         ("scan.heic ", "ends like a picture's name"),
+        ("scan.png\n", "ends like a picture's name"),
         ("red apple", "names a file"),
+        ("red apple\n", "names a file"),
         ("https://example.org/scan.png", "is a URL, which is never fetched"),
+        ("https://example.org/scan\n", "is a URL"),
         ("s3://bucket/key", "is a URL"),
         ("data:image/png;base64,AAAA", "is a URL"),
     ],
@@ -120,7 +124,12 @@ def test_pictures_in_memory_are_sent(client: Client, script: Script, tmp_path: P
     (tmp_path / "x.png").write_bytes(buffer.getvalue())
     with (tmp_path / "x.png").open("rb") as file:
         client.embed([PIXELS, picture, buffer, file, bytearray(buffer.getvalue()), memoryview(buffer.getvalue())])
-    sent = [one.image for one in script.requests[0].inputs]
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(buffer.getvalue())
+        file.seek(0)
+        client.embed(file)
+    sent = [one.image for request in script.requests for one in request.inputs]
+    assert len(sent) == 7
     for image in sent:
         np.testing.assert_array_equal(decoded(image), PIXELS)
     with (tmp_path / "x.png").open("r", encoding="latin-1") as text, pytest.raises(TypeError, match="'rb'"):

@@ -27,7 +27,7 @@ _ROWS = 20  # of a table
 
 
 def show(output: Format, collection: str, score: Score) -> None:
-    """Prints it."""
+    """Prints a score."""
     if output is not Format.TABLE:
         print_data(output, {"collection": collection, **record(score)}, FIELDS)
         return

@@ -43,4 +43,5 @@ def _refuse(parameter: Any, value: str | Path, error: UnicodeEncodeError) -> Non
         name = (
             parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name.upper()
         )
-        raise CliError(f"{name} '{legible(str(value))}' is not UTF-8", "give it in UTF-8") from error
+        step = "give the file or folder another name" if isinstance(value, Path) else "give it in UTF-8"
+        raise CliError(f"{name} '{legible(str(value))}' is not UTF-8", step) from error

@@ -62,7 +62,7 @@ class Address:
         return cls(target, is_loopback(host, localhost=(server or "///") == "///"), [host])
 
     def may_use_proxy(self) -> bool:
-        """Whether a proxy of the environment may lead there: not to this machine, by whatever name."""
+        """Whether calls may go through a proxy of the environment: never where every host is this machine."""
         if self.local:
             return False
         if not any(os.environ.get(name) for name in _PROXY_VARIABLES):
@@ -71,7 +71,7 @@ class Address:
 
 
 def is_loopback(host: str, *, localhost: bool = True) -> bool:
-    """Whether a host is this machine by the look of it: another name may lead elsewhere tomorrow."""
+    """Whether a host is a loopback address or `localhost`. Other names are not looked up: they may change."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -127,7 +127,7 @@ def _is_ip(host: str) -> bool:
 
 
 def _resolves_to_loopback(host: str) -> bool:
-    """Whether this machine's own name service leads a name to this machine."""
+    """Whether a name resolves to loopback addresses alone."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

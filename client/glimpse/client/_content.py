@@ -54,7 +54,8 @@ def as_list(given: Any, *more: type) -> Iterable[Any]:
     if isinstance(given, list | tuple):
         return given
     kinds = (str, bytes, bytearray, memoryview, os.PathLike, io.IOBase, Vector, Text, Image, *more)
-    single = isinstance(given, kinds) or is_pillow_picture(given)
+    # A temporary file is an open file too, and would be read line by line.
+    single = isinstance(given, kinds) or is_pillow_picture(given) or hasattr(given, "read")
     if isinstance(given, np.ndarray):
         single = given.ndim != 4  # four axes are a list of pictures
     return [given] if single else given
@@ -65,13 +66,14 @@ def text_of(content: Text | str) -> str:
     if isinstance(content, Text):
         return content.text
     shown = repr(content if len(content) <= _SHOWN else f"{content[:_SHOWN]}…")
-    if _URL.fullmatch(content):
+    name = content.strip()  # a line of a list of files ends with a newline
+    if _URL.fullmatch(name):
         raise TypeError(f"{shown} is a URL, which is never fetched: give the file's bytes or Path(...), or Text(...)")
-    if len(content) > _LONGEST_PATH or "\n" in content:
+    if len(name) > _LONGEST_PATH or "\n" in name:
         return content
-    if content.rstrip().lower().endswith(_SUFFIXES):
+    if name.lower().endswith(_SUFFIXES):
         raise TypeError(f"{shown} is a str, so a text, and ends like a picture's name: use Path(...) or Text(...)")
-    if os.path.isfile(content):
+    if os.path.isfile(content) or os.path.isfile(name):
         raise TypeError(f"{shown} is a str, so a text, and names a file: use Path(...) or Text(...)")
     return content
 
@@ -108,8 +110,8 @@ def picture_of(content: Any, limit: int) -> bytes:
         return png_of_pillow(inner)
     if isinstance(inner, io.BytesIO):
         return inner.getvalue()  # wherever its position is: often at the end, after writing
-    if isinstance(inner, io.IOBase) and hasattr(inner, "read"):
-        content = inner.read(limit + 1)
+    if callable(read := getattr(inner, "read", None)):
+        content = read(limit + 1)
         if isinstance(content, bytes):
             return content
         raise TypeError("a file of a picture is opened for bytes: open(..., 'rb')")

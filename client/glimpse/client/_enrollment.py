@@ -88,7 +88,7 @@ class EnrollmentFailed(GlimpseError):
         place = repr(first.id) if first.id else f"examples[{enrollment.results.index(first)}]"
         super().__init__(
             f"{len(enrollment.failed)} of {len(enrollment.results)} examples were not enrolled; the first is {place}: "
-            f"{first.error.message}. The others are; every result is in this exception's `enrollment`",
+            f"{first.error.message}. This exception's `enrollment` has every result",
             code=first.error.code,
             reason=first.error.reason,
             field=first.error.field,

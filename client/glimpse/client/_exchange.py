@@ -119,9 +119,13 @@ def connect(session: Session) -> Steps[None]:
 
 def _unreachable(failure: GlimpseError, session: Session) -> GlimpseError:
     """The error of a call that reached no server: past its own deadline, or past the time that the policy gives it."""
-    if isinstance(failure, DeadlineExceeded) and session.deadline.allows(0.0):
-        return Unavailable(f"no answer from {session.link.address}: timed out", attempts=failure.attempts)
-    return failure
+    late = isinstance(failure, DeadlineExceeded)
+    if is_hopeless(failure) or not (isinstance(failure, Unavailable) or (late and session.deadline.allows(0.0))):
+        return failure
+    # The cause stands last, where the command looks for it.
+    step = "check the address, or wait for a server that is starting with wait_ready()"
+    cause = "timed out" if late else failure.message
+    return Unavailable(f"no server answers at {session.link.address}; {step}: {cause}", attempts=failure.attempts)
 
 
 def back_off(error: grpc.RpcError, attempt: int, session: Session) -> Steps[None]:

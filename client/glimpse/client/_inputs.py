@@ -83,7 +83,7 @@ def prepare_example(given: NewExample, max_bytes: int) -> Prepared:
 
 
 def prepared(given: Inputs | Examples, prepare: Callable[[Any, int], Prepared]) -> Callable[[int], Iterable[Prepared]]:
-    """Inputs or examples, or a single one, as messages of at most so many bytes, made as they are sent."""
+    """Inputs or examples, or a single one, as messages of at most `max_bytes`, made as they are sent."""
     return lambda max_bytes: (prepare(one, max_bytes) for one in as_list(given, Input, NewExample))
 
 

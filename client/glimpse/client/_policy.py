@@ -23,8 +23,8 @@ class Retry:
     in which a server that is alone stops and starts; not where TLS fails. RESOURCE_EXHAUSTED: as often as the server
     says when to come back (RetryInfo), after the pause it names. Nothing else is ever sent again.
 
-    `connect_timeout` holds until the client has been connected once: so long it tries to reach a server, however many
-    attempts that takes. None: as `attempts` allows. A client without a Retry of its own has 3 seconds.
+    `connect_timeout` limits how long a client that was never connected tries to reach a server, in any number of
+    attempts. None: `attempts` alone limits it. A client without a Retry of its own has 3 seconds.
     """
 
     attempts: int = 25
@@ -42,7 +42,7 @@ class Retry:
         return None
 
 
-#: Of a client that is given none. A little less than the 3 seconds, so that the call has failed when they are over.
+#: The default. A little less than 3 seconds, so that the call fails within them.
 DEFAULT_RETRY = Retry(connect_timeout=2.8)
 
 

@@ -40,7 +40,7 @@ def revoke(connection: Connection, name: str, now: int) -> bool:
     """Ends a key for good; False where it had ended so before. Raises NotFound."""
     there = schema.api_keys.c
     if connection.scalar(select(there.id).where(there.name == name)) is None:
-        raise NotFound(f"there is no key {name!r}")
+        raise NotFound(f"there is no key {name!r}; see `glimpse keys list`")
     unrevoked = update(schema.api_keys).where(there.name == name, there.revoke_time.is_(None))
     return bool(connection.execute(unrevoked.values(revoke_time=now)).rowcount)
 
