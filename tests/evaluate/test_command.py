@@ -229,7 +229,7 @@ def test_labels_with_few_inputs_give_all_but_one(evaluate: Evaluate, drawings: P
         (tmp_path / "data" / "char_0" / f"{number}.png").unlink()
     for number in range(1, 10):
         (tmp_path / "data" / "char_1" / f"{number}.png").unlink()
-    done = evaluate(tmp_path / "data", "--shots", "4,16", "--seeds", "2")
+    done = evaluate(tmp_path / "data", "--shots", "4,16", "--seeds", "2", "--format", "csv")
     assert done.code == 0, done.err
     assert "1 labels have a single input" in done.err
     assert "shots 16: left out, as no label has more than 10 inputs" in done.err

@@ -14,7 +14,6 @@ from glimpse.cli.records import print_all, print_data
 from glimpse.inputs import Columns
 
 if TYPE_CHECKING:
-    from glimpse.evaluate import Evaluation
     from glimpse.fewshot import HeadKind
 
 app = options.group()
@@ -102,6 +101,7 @@ def evaluate(
     """
     try:
         from glimpse.backbone import BundleError, ImageLimits
+        from glimpse.cli import evaluate_report
         from glimpse.evaluate import EvaluationError, Plan, evaluate
         from glimpse.evaluate.report import RESULT_FIELDS, record, write_report
     except ModuleNotFoundError as error:
@@ -118,21 +118,15 @@ def evaluate(
     except BundleError as error:
         raise CliError(str(error)) from error
     page = write_report(found, out)
+    for note in () if output is options.Format.JSON else found.notes:  # JSON has them in its record
+        tell(shown(note))
     if output is options.Format.JSON:
         print_data(output, record(found))
     elif output is options.Format.CSV:
         print_all(output, record(found)["results"], RESULT_FIELDS)
     else:
-        _show(found)
+        evaluate_report.show(found)
         print(f"report: {page.resolve()}")
-
-
-def _show(found: "Evaluation") -> None:
-    from glimpse.cli import evaluate_report
-
-    for note in found.notes:
-        tell(shown(note))
-    evaluate_report.show(found)
 
 
 def _pinned(heads: list[str] | None) -> "list[HeadKind]":
