@@ -127,7 +127,7 @@ def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:
         pytest.skip("torch is here")
     done = run_glimpse(["export", "timm", "resnet50", "--out", "bundle"], cwd=tmp_path)
     assert done.code == 1
-    assert "install the extra 'export'" in done.err
+    assert "pip install 'glimpse-fewshot[server,export]'; for an NVIDIA GPU: 'glimpse-fewshot[gpu,export]'" in done.err
 
 
 def test_the_folder_is_looked_at_before_the_work(tmp_path: Path) -> None:
