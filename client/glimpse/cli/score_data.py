@@ -65,7 +65,7 @@ def labelled_data(source: Path, columns: Columns, allow_outside: bool, unknown: 
         table = open_table(source, columns, allow_outside=allow_outside, required=("label",))
     except (InputsError, TableDamaged, OSError) as error:
         raise _refused(source, error) from error
-    return Data(lambda _: _with_labels(table.read())).counted(source)
+    return Data(lambda _: table.read()).counted(source)
 
 
 def unknown_data(source: Path, columns: Columns, allow_outside: bool) -> Data:
