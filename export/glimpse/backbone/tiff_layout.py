@@ -41,8 +41,8 @@ def check_layout(image: TiffImagePlugin.TiffImageFile, side: int, pixels: int) -
     if compression not in _COMPRESSIONS:
         name = TiffImagePlugin.COMPRESSION_INFO.get(compression, "an unknown compression").removeprefix("tiff_")
         raise InputError("IMAGE_FORMAT_UNSUPPORTED", f"TIFF compressed by {name} ({compression}) is not read")
-    if bits[0] == 8 and _SIGNED in tags.get(_FORMAT, ()):
-        raise InputError("IMAGE_FORMAT_UNSUPPORTED", "TIFF with signed samples of 8 bits is not read")
+    if bits[0] <= 16 and _SIGNED in tags.get(_FORMAT, ()):
+        raise InputError("IMAGE_FORMAT_UNSUPPORTED", f"TIFF with signed samples of {bits[0]} bits is not read")
     width, height = image._tile_size  # before an orientation is undone
     wide, tall = tags.get(_TILE_WIDTH, width), tags.get(_TILE_LENGTH, height)
     if _TILE_WIDTH not in tags:
