@@ -22,6 +22,7 @@ finally:
 """
 
 
+@pytest.mark.serial
 def test_help_is_quick() -> None:
     def once() -> float:
         start = time.perf_counter()

@@ -61,6 +61,7 @@ def test_a_server_that_is_just_starting_is_waited_for() -> None:
         server.stop(None).wait()
 
 
+@pytest.mark.serial
 def test_no_server_is_told_within_seconds() -> None:
     start = time.monotonic()
     with pytest.raises(CliError, match="no server answers"), connected("127.0.0.1:1") as client:

@@ -14,6 +14,8 @@ from glimpse.client import AsyncClient, Client, DeadlineExceeded, GlimpseError, 
 
 from .conftest import Script, serving
 
+pytestmark = pytest.mark.serial
+
 IMPATIENT = Retry(connect_timeout=0.3)
 
 

@@ -15,6 +15,8 @@ from support.names import Names
 
 from .conftest import Script, serving
 
+pytestmark = pytest.mark.serial
+
 Code = grpc.StatusCode
 
 

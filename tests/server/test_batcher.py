@@ -17,6 +17,8 @@ from glimpse.server.batcher import Batcher, Encoded
 from glimpse.server.caller import Caller, enter
 from glimpse.server.errors import RequestError
 
+pytestmark = pytest.mark.serial
+
 Rows = npt.NDArray[np.float32]
 Make = Callable[..., Batcher[Any]]
 

@@ -18,6 +18,8 @@ from support.server import ServerProcess, Stubs
 from support.status import refused
 from support.waiting import soon
 
+pytestmark = pytest.mark.serial
+
 _LIMIT = 16
 
 
