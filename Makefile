@@ -18,12 +18,12 @@ demo: $(DEMO)   ## enroll one drawing a character, classify the others, make a p
 
 # Two processes share the cores; the tests that measure time follow alone.
 test: $(DEV)    ## the tests of a change, on real servers (15 minutes on two cores)
-	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile
+	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile --timeout 300
 	$(BIN)/python -m pytest -m 'not rest and serial'
 
 test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, a round of each fault, the image's stages
-	$(BIN)/python -m pytest -m rest
-	.venv-export/bin/python -m pytest tests/export/checkpoint
+	$(BIN)/python -m pytest -m rest --timeout 600
+	.venv-export/bin/python -m pytest tests/export/checkpoint --timeout 900
 
 # Of nine faults; where one cannot be tried here, that is an error.
 chaos: $(DEV)   ## 225 rounds of kills, full disks and lost databases; a hundred thousand hostile inputs (hours)
