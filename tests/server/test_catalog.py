@@ -351,6 +351,7 @@ def test_a_head_that_is_not_what_its_last_change_says_is_told(url: str, other: L
     run(url, tmp_path, work)
 
 
+@pytest.mark.serial
 def test_requests_are_forgotten_beside_a_writer(url: str, other: Ledger) -> None:
     """A transaction that reads first, and then writes, is refused by SQLite where another came between."""
     with Ledger.open(url) as ledger:

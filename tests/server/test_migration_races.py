@@ -231,6 +231,7 @@ def enrolling_before_each_write(here: Serving, each: int, times: int) -> list[st
     return come
 
 
+@pytest.mark.serial
 async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_path: Path) -> None:
     async with serving(tmp_path) as here:
         await here.enroll(*pictures(range(12)))
