@@ -231,7 +231,6 @@ def enrolling_before_each_write(here: Serving, each: int, times: int) -> list[st
     return come
 
 
-@pytest.mark.serial
 async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_path: Path) -> None:
     async with serving(tmp_path) as here:
         await here.enroll(*pictures(range(12)))
@@ -239,8 +238,14 @@ async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_pa
         await here.until(lambda now: not now.left_count)
         measured = await here.migration(measure=True)
         assert measured.shadow.figures.accuracy.count == 12
-        gc.collect()
-        assert [one for one in gc.get_objects() if isinstance(one, CollectionView) and one.record.dimension == 12] == []
+        # The thread that fitted it may hold it for a moment longer. A count, as a list would hold it as well.
+        for _ in range(50):
+            gc.collect()
+            left = sum(isinstance(one, CollectionView) and one.record.dimension == 12 for one in gc.get_objects())
+            if not left:
+                break
+            await asyncio.sleep(0.1)
+        assert not left
         loaded = counting_loads(here.rooms)
         assert (await here.migration(measure=True)).shadow.figures == measured.shadow.figures
         assert not loaded, "nothing has changed"
