@@ -62,16 +62,23 @@ def progress(title: str, total: int, *, passing: bool = False) -> Iterator[Advan
 
 
 @contextmanager
+def announced(title: str) -> Iterator[None]:
+    """Prints the title on stderr where the work in the block takes longer than a moment."""
+    line = threading.Timer(EVERY, tell, (f"{title} …",))
+    line.daemon = True
+    line.start()
+    try:
+        yield
+    finally:
+        line.cancel()
+
+
+@contextmanager
 def working(title: str) -> Iterator[None]:
     """A spinner on stderr around one long call; where there is no terminal, a line should it take long."""
     if not sys.stderr.isatty():
-        line = threading.Timer(EVERY, tell, (f"{title} …",))
-        line.daemon = True
-        line.start()
-        try:
+        with announced(title):
             yield
-        finally:
-            line.cancel()
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

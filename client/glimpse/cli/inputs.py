@@ -1,16 +1,14 @@
 """The inputs that a command is given: files, folders, tables, lines of text, standard input."""
 
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from grpc import StatusCode
 
-from glimpse.cli.batches import EVERY
+from glimpse.cli.batches import announced
 from glimpse.cli.errors import CliError
 from glimpse.cli.output import tell
 from glimpse.cli.standard_input import read_standard_input
@@ -120,7 +118,7 @@ def _counted(reader: "_Reader") -> Sources:
     """The inputs, after they were gone through once; says on stderr what was left out of folders."""
     count = failures = lacking = 0
     failure, first = "", ""
-    with _announced():
+    with announced("reading the inputs"):
         for source in reader.read():
             count += 1
             if source.failure:
@@ -140,18 +138,6 @@ def _counted(reader: "_Reader") -> Sources:
         message = f"{first} has no label" + (f", nor have {lacking - 1} others" if lacking > 1 else "")
         raise CliError(message, "give one with --label, or put the files into a folder with a subfolder a label")
     return Sources(reader.read, count)
-
-
-@contextmanager
-def _announced() -> Iterator[None]:
-    """Says on stderr that inputs are being read, where that takes longer than a moment."""
-    line = threading.Timer(EVERY, tell, ("reading the inputs …",))
-    line.daemon = True
-    line.start()
-    try:
-        yield
-    finally:
-        line.cancel()
 
 
 class _Reader:

@@ -28,7 +28,7 @@ class Caller:
     #: Of the rpc that is being answered.
     scope: Scope = Scope.READ
     peer: str = ""
-    #: Whether the gate let him in; not so who asks for health, and who is refused there.
+    #: Whether the gate let the caller in; False for calls of health, and for calls that the gate refuses.
     admitted: bool = False
 
     @property

@@ -1,4 +1,4 @@
-"""What gRPC itself is told: the sizes, windows and times of connections."""
+"""The options of gRPC itself: sizes, windows and times of connections."""
 
 from typing import Final
 
