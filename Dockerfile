@@ -58,7 +58,7 @@ VOLUME /data
 EXPOSE 50051
 STOPSIGNAL SIGTERM
 # A large ledger without a snapshot takes minutes to load; a check that passes ends the start at once.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30m CMD ["python", "-m", "glimpse.server.health_check"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30m CMD ["python", "-m", "glimpse.server.monitoring.probe"]
 ENTRYPOINT ["glimpse", "serve"]
 LABEL org.opencontainers.image.title="Glimpse" \
       org.opencontainers.image.description="Few-shot classification on frozen backbones, over gRPC" \

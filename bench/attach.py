@@ -2,7 +2,7 @@
 
     python -m bench.attach [--vectors 1000000] [--type FACTORY] [--out DIR]
 
-The vectors are those of bench.index (bench/drawn.py), in an index of its IVF-PQ. A real `glimpse serve` process
+The vectors are those of bench.index (bench/synthetic_vectors.py), in an index of its IVF-PQ. A real `glimpse serve` process
 has two backbones: a small one of 512 coordinates, whose collections stand on the indexes, and a ViT-B/32 of random
 weights to keep the cores busy with. One caller searches by vector, one query a call. Floors in the same run: the same
 index opened in this process and searched by one thread, and an empty call.
@@ -28,16 +28,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from bench.drawn import DIMENSION, draw, shards_of
 from bench.inputs import photographs
 from bench.report import Section, Target, write_tables
+from bench.synthetic_vectors import DIMENSION, draw, shards_of
 from bench.vectors import DATA, ROOT, Array
 from bench.vit import vit_bundle
 from glimpse.backbone import Bundle, Encoder, cores, decode_image, write_bundle
-from glimpse.cli.demo_server import own_server
+from glimpse.cli.demo.server import own_server
 from glimpse.client import AsyncClient, Client, Vector
 from glimpse.index import BulkIndex, Header, write_index
-from glimpse.index.train import thread_count
+from glimpse.index.building.train import thread_count
 
 FEW, ASKED, CALLERS, SIDE = 10_000, 300, 8, 8
 #: Milliseconds: p50 and p95.

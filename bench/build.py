@@ -32,7 +32,7 @@ from bench.vectors import DATA
 from bench.vit import vit_bundle
 from glimpse.backbone import Bundle, Reader, cores
 from glimpse.builder import Plan, build
-from glimpse.builder.embedding import Tally
+from glimpse.builder.engines.encode_rows import Tally
 
 SIZES = (10_000, 100_000)
 MIB = 1 << 20

@@ -18,9 +18,9 @@ from threadpoolctl import threadpool_limits
 
 from bench.report import Section, Target, write_tables
 from bench.vectors import DATA, cached, embed_pictures, mobilenet
-from glimpse.fewshot.adaptation_gate import ADAPTATIONS, Choice, choose, lda_scores
-from glimpse.fewshot.domains import Adaptation
-from glimpse.fewshot.vectors import Array, Rows, normalize
+from glimpse.fewshot.domains.adaptation_selection import ADAPTATIONS, Choice, choose, lda_scores
+from glimpse.fewshot.domains.domains import Adaptation
+from glimpse.fewshot.statistics.unit_vectors import Array, Rows, normalize
 
 DOMAINS, SEEDS, SHOTS, ASKED = ("photo", "art_painting", "cartoon"), 10, 5, 25
 _WAYS = ("none", *(kind.name for kind in ADAPTATIONS), "gate")

@@ -23,12 +23,12 @@ from threadpoolctl import threadpool_limits
 
 from bench.report import Section, Target, write_tables
 from bench.vectors import DATA, Array, Labelled, label_names, pictures, texts
-from glimpse.evaluate.figures import auroc
-from glimpse.evaluate.trial import taught
+from glimpse.evaluate.figures.metrics import auroc
+from glimpse.evaluate.trials.trial import taught
 from glimpse.fewshot import Answers, Decision, Engine, HeadKind, Nearest, Policy, Terms, answer
-from glimpse.fewshot.class_mean import ClassMeanHead
+from glimpse.fewshot.calibration.open_set import nearest_to
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
-from glimpse.fewshot.strangers import nearest_to
+from glimpse.fewshot.heads.class_mean import ClassMeanHead
 
 _SEEDS, _SEEDS_OF_FEW, _FEW = 5, 20, 10
 _TERMS = Terms(Policy(), EXAMPLE_SCALE)

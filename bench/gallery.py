@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.report import Section, Target, write_tables
 from bench.vectors import DATA, Labelled, pictures
-from glimpse.fewshot.vectors import Array, Floats, normalize
+from glimpse.fewshot.statistics.unit_vectors import Array, Floats, normalize
 from glimpse.index import CandidateIndex
 
 DIMENSION, QUERIES, TIMED = 512, 500, 200

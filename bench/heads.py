@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench.floor import median_seconds
+from bench.baselines import median_seconds
 from bench.report import Target, write_tables
 from glimpse.fewshot import Engine, Examples, Nearest, Policy, Terms, answer, fit
 from glimpse.fewshot.decision import EXAMPLE_SCALE
-from glimpse.fewshot.metric import Metric
-from glimpse.fewshot.moments import Moments
-from glimpse.fewshot.vectors import Array, Rows, normalize
+from glimpse.fewshot.statistics.class_statistics import Moments
+from glimpse.fewshot.statistics.mahalanobis import Metric
+from glimpse.fewshot.statistics.unit_vectors import Array, Rows, normalize
 
 LABELS, SHOTS, DIMENSIONS = 1_000, 16, (384, 512, 1_024)
 # Leaving out takes far longer than fitting, and its size does not matter to a query.

@@ -2,7 +2,7 @@
 
     python -m bench.index [--vectors 1000000] [--kinds flat,sq8,hnsw,ivf-pq,ivf-rabitq,autofaiss] [--out DIR]
 
-bench/drawn.py tells how they are drawn; labels overlap as much as real ones do.
+bench/synthetic_vectors.py tells how they are drawn; labels overlap as much as real ones do.
 
 Every type is built by `glimpse.index` with all cores, its search parameters raised until recall@10 is 0.95, and asked
 by one thread. autofaiss runs in an environment of its own (build/venv-autofaiss, made here), on the same vectors with
@@ -24,13 +24,13 @@ import faiss
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench.drawn import DIMENSION, KEPT, draw, shards_of
 from bench.report import Section, Target, write_tables
+from bench.synthetic_vectors import DIMENSION, KEPT, draw, shards_of
 from bench.vectors import DATA, ROOT
 from glimpse.index import Codes, Shards
-from glimpse.index.exact import exact_nearest
-from glimpse.index.measure import measure, tune
-from glimpse.index.train import make_index
+from glimpse.index.building.ground_truth import exact_nearest
+from glimpse.index.building.recall import measure, tune
+from glimpse.index.building.train import make_index
 
 KINDS = ("flat", "sq8", "hnsw", "ivf-pq", "ivf-rabitq", "autofaiss")
 MIN_RECALL = 0.95

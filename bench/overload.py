@@ -22,9 +22,9 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from bench.floor import measure_floor
+from bench.baselines import measure_floor
+from bench.closed_loop import closed_loop
 from bench.inputs import drawings, photographs
-from bench.load import closed_loop
 from bench.open_loop import Call, Shed, open_loop, retry_delay
 from bench.report import Target, write_tables
 from bench.serve import Subject, _echo, _enroll

@@ -22,9 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import Progress
 
-from bench.floor import BATCHES, Floor, measure_floor, median_seconds
+from bench.baselines import BATCHES, Floor, measure_floor, median_seconds
+from bench.closed_loop import Load, closed_loop
 from bench.inputs import photographs
-from bench.load import Load, closed_loop
 from bench.precision_report import Figures, write_report
 from bench.server import server_of
 from bench.vit import vit_bundle
@@ -74,10 +74,10 @@ def _from_open_clip(folder: Path, threads: int) -> tuple[dict[Precision, Bundle]
     import open_clip
     import torch
 
-    from glimpse.export.checkpoint.from_open_clip import load_open_clip
-    from glimpse.export.checkpoint.original import ImageTower
-    from glimpse.export.checkpoint.write import export_checkpoint
-    from glimpse.export.finish import Wish
+    from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
+    from glimpse.export.checkpoint.loaders.from_open_clip import load_open_clip
+    from glimpse.export.checkpoint.reference_model import ImageTower
+    from glimpse.export.finalize import Wish
 
     torch.manual_seed(0)
     torch.set_num_threads(threads)

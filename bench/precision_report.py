@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.floor import BATCHES, Floor
-from bench.load import Load
+from bench.baselines import BATCHES, Floor
+from bench.closed_loop import Load
 from bench.report import Target, write_tables
 from glimpse.export.precision import Precision, int8_instructions
 

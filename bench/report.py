@@ -11,8 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.floor import Floor
-from bench.load import Load
+from bench.baselines import Floor
+from bench.closed_loop import Load
 from bench.machine import describe
 
 

@@ -23,9 +23,9 @@ import grpc
 import numpy as np
 from rich.progress import Progress
 
-from bench.floor import BATCHES, Floor, measure_floor
+from bench.baselines import BATCHES, Floor, measure_floor
+from bench.closed_loop import Load, closed_loop
 from bench.inputs import drawings, photographs
-from bench.load import Load, closed_loop
 from bench.report import Row, Target, write_report
 from bench.server import server_of
 from bench.vit import vit_bundle

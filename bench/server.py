@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glimpse.backbone import Bundle
-from glimpse.cli.demo_server import own_server
+from glimpse.cli.demo.server import own_server
 
 
 @contextmanager

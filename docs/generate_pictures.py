@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))  # bench and docs are no part of the distribution
 
 from bench.vectors import DATA  # noqa: E402
 from docs import measured_pictures  # noqa: E402
-from glimpse.cli.demo_data import CHARACTERS, Picture, Task, drawn_task  # noqa: E402
-from glimpse.cli.demo_server import own_server  # noqa: E402
+from glimpse.cli.demo.data import CHARACTERS, Picture, Task, drawn_task  # noqa: E402
+from glimpse.cli.demo.server import own_server  # noqa: E402
 from glimpse.client import Classification, Client, Decision, NewExample  # noqa: E402
 
 _IMAGES = Path(__file__).with_name("images")

@@ -15,10 +15,10 @@ from bench.fewshot import Draw, draw
 from bench.vectors import Array, Labelled, cached, embed_pictures, pictures, texts
 from glimpse.backbone import bundled, load_bundle
 from glimpse.fewshot import Decision, Examples, Policy, Terms, fit
+from glimpse.fewshot.calibration.open_set import nearest_to
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
-from glimpse.fewshot.judged import Judged
-from glimpse.fewshot.strangers import nearest_to
-from glimpse.fewshot.vectors import Floats
+from glimpse.fewshot.heads.head_evaluation import Judged
+from glimpse.fewshot.statistics.unit_vectors import Floats
 
 _BLUE, _ORANGE, _RED, _GREY, _INK = "#2a6fbb", "#d9752b", "#b03a3a", "#8a9099", "#22252a"
 _SEEDS, _SHOTS, _TARGET, _ACCEPTED, _CLUTTER = 5, 8, 0.05, 0.2, "BACKGROUND_Google"

@@ -15,10 +15,10 @@ import psycopg
 import pytest
 import yaml
 
-from glimpse.backbone.decode_worker import COPIES, KEPT_BYTES, SMALL_BYTES, SPARE_BYTES
-from glimpse.server import inbound
+from glimpse.backbone.images.decode_worker import COPIES, KEPT_BYTES, SMALL_BYTES, SPARE_BYTES
+from glimpse.server.api.grpc_options import UNREAD_BYTES, receive_limit
+from glimpse.server.scheduling import inbound
 from glimpse.server.settings import Settings, load_settings
-from glimpse.server.transport import UNREAD_BYTES, receive_limit
 from support.postgres import postgres
 
 ROOT = Path(__file__).parents[1]

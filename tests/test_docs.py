@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from glimpse.backbone import Manifest, bundled
 from glimpse.cli.commands import command
-from glimpse.cli.demo_server import own_server
+from glimpse.cli.demo.server import own_server
 from glimpse.index import VectorType, schema
 from glimpse.server.settings import Settings
 from support.bundles import tiny_image_bundle

@@ -151,7 +151,7 @@ def test_the_image_serves_on_a_root_that_cannot_be_written(built: Path, open_fol
         assert server.stdout
         line = server.stdout.readline()
         assert line.startswith("listening on"), server.communicate(timeout=30)[1]
-        check = ["python", "-m", "glimpse.server.health_check"]
+        check = ["python", "-m", "glimpse.server.monitoring.probe"]
         environment["GLIMPSE_LISTEN"] = line.split()[-1]
         healthy = subprocess.run(check, env=environment, capture_output=True, text=True)
         assert healthy.returncode == 0, healthy.stderr

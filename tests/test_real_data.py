@@ -9,7 +9,7 @@ import pytest
 
 from bench.vectors import MOBILENET, MOBILENET_SOURCE
 from glimpse.client import Client, Decision, Head, NewExample, Vector
-from glimpse.export.onnx_image import wrap_image_encoder
+from glimpse.export.onnx.onnx_image import wrap_image_encoder
 from support.server import ServerProcess
 
 # The fewer the labels, the more a draw of examples matters.

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.vectors import MOBILENET, MOBILENET_SOURCE
-from glimpse.export.onnx_image import wrap_image_encoder
-from support.served import Answers, Served, served
+from glimpse.export.onnx.onnx_image import wrap_image_encoder
+from support.attached_index_server import Answers, Served, served
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -26,16 +26,16 @@ ALLOWED = {
 }
 # Beyond ALLOWED: the one command that runs the server, that on its ledger's keys, and those that work without one.
 EXCEPTIONS = {
-    "client/glimpse/cli/serve.py": {"glimpse.server", "glimpse.ledger"},
-    "client/glimpse/cli/manage_keys.py": {"glimpse.server", "glimpse.ledger"},
+    "client/glimpse/cli/server/serve.py": {"glimpse.server", "glimpse.ledger"},
+    "client/glimpse/cli/resources/keys.py": {"glimpse.server", "glimpse.ledger"},
     **{
         file.relative_to(ROOT).as_posix(): {"glimpse.ledger", "glimpse.server"}
         for file in (ROOT / "client/glimpse/cli").glob("ledger*.py")
     },
-    "client/glimpse/cli/evaluate.py": {"glimpse.evaluate", "glimpse.fewshot"},
-    "client/glimpse/cli/evaluate_report.py": {"glimpse.evaluate"},
+    "client/glimpse/cli/evaluate/command.py": {"glimpse.evaluate", "glimpse.fewshot"},
+    "client/glimpse/cli/evaluate/report.py": {"glimpse.evaluate"},
     # For the interval of a proportion.
-    "client/glimpse/cli/score_figures.py": {"glimpse.fewshot"},
+    "client/glimpse/cli/scoring/figures.py": {"glimpse.fewshot"},
     **{
         file.relative_to(ROOT).as_posix(): {"glimpse.builder", "glimpse.index"}
         for file in (ROOT / "client/glimpse/cli").glob("index*.py")

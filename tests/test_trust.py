@@ -13,7 +13,7 @@ FILES = sorted(
 # Each makes any object that its bytes ask for.
 _UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 # Windows between the tasks of one build, by way of Ray, which pickles whatever it carries itself.
-_AMONG_OWN = {"index/glimpse/builder/ray_engine.py": {"pickle"}}
+_AMONG_OWN = {"index/glimpse/builder/engines/ray_engine.py": {"pickle"}}
 
 
 def _calls(tree: ast.AST) -> Iterator[tuple[str, dict[str, object]]]:

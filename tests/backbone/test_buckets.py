@@ -8,8 +8,8 @@ import onnxruntime as ort
 import pytest
 
 from glimpse.backbone import Bundle, Encoder, Tokenizer
-from glimpse.backbone.binding import BoundRuns
-from glimpse.backbone.buckets import Buckets
+from glimpse.backbone.inference.io_binding import BoundRuns
+from glimpse.backbone.inference.shape_buckets import Buckets
 from support.bundles import tiny_dual_bundle
 
 

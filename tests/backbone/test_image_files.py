@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from glimpse.backbone import ImageRule, InputError, decode_image
-from glimpse.backbone.image_formats import is_read
+from glimpse.backbone.images.formats import is_read
 from support.hostile_images import tiff
 from support.pictures import encoded, picture
 from support.raw_images import GREY, RGB, chunk, png, riff
@@ -181,7 +181,7 @@ def test_heic_without_its_extra_is_named_with_what_to_install() -> None:
 
 def test_decoding_needs_no_onnx_runtime() -> None:
     code = (
-        "import sys, glimpse.backbone.decode_worker as _\n"
+        "import sys, glimpse.backbone.images.decode_worker as _\n"
         "sys.exit(' '.join({'onnxruntime', 'tokenizers', 'onnx'} & set(sys.modules)) or 0)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

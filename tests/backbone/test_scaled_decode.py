@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import glimpse.backbone.preprocess as preprocess
+import glimpse.backbone.images.preprocess as preprocess
 from glimpse.backbone import Encoder, ImageLimits, ImageRule, InputError, decode_image, scaled_decode_cosine
-from glimpse.backbone.rgb import DeepPixels, flatten
+from glimpse.backbone.images.rgb import DeepPixels, flatten
 from support.bundles import tiny_image_bundle
 from support.pictures import encoded
 

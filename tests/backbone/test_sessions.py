@@ -9,7 +9,7 @@ import onnxruntime as ort
 import pytest
 
 from glimpse.backbone import Bundle, BundleError, Encoder, TextRule, Tokenizer
-from glimpse.backbone.sessions import CPU, CUDA, TENSORRT, choose_providers
+from glimpse.backbone.inference.sessions import CPU, CUDA, TENSORRT, choose_providers
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
 
 

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from glimpse.backbone import Bundle, Reader
-from glimpse.builder import LOCAL, BuildError, Engine, Plan, build, fragments
-from glimpse.builder.embedding import Made
-from glimpse.builder.folder import Folder
-from glimpse.builder.plan import Inputs, Write
+from glimpse.builder import LOCAL, BuildError, Engine, Plan, build
+from glimpse.builder.engines.encode_rows import Made
+from glimpse.builder.options import Inputs, Write
+from glimpse.builder.output import fragments
+from glimpse.builder.output.output_folder import Folder
 from glimpse.index import BulkIndex, read_manifest
-from glimpse.index.verify import verify
+from glimpse.index.integrity.verify import verify
 from support.building import Quiet, built, failed, painted, rows, shards, texts
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
 
@@ -99,7 +100,7 @@ def test_for_another_recall_nothing_is_trained_again(
     def refuse(*_: Any) -> None:
         raise AssertionError("it was trained")
 
-    monkeypatch.setattr("glimpse.index.train.trained_empty", refuse)
+    monkeypatch.setattr("glimpse.index.building.train.trained_empty", refuse)
     second = built(data, bundle.path, out, factory="IVF200,Flat", min_recall=1, resume=True).manifest.index
     assert first.measured
     assert second.measured

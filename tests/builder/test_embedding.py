@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from glimpse.backbone import Kind, Reader
-from glimpse.builder.embedding import Looked, look
-from glimpse.builder.known import Known, make_known
+from glimpse.builder.engines.encode_rows import Looked, look
+from glimpse.builder.output.existing_rows import Known, make_known
 from glimpse.inputs import Entry
 from glimpse.inputs.fields import MAX_BYTES
 from support.building import painted

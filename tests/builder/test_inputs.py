@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from glimpse.builder.errors import BuildError
-from glimpse.builder.inputs import Layout, read_inputs
+from glimpse.builder.sources.sources import Layout, read_inputs
 from glimpse.inputs import Columns, Entry, Kind, Unreadable, lines
 
 Found = Entry | Unreadable

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from glimpse.builder.known import Ids, Known, make_known
+from glimpse.builder.output.existing_rows import Ids, Known, make_known
 from glimpse.inputs import Entry
 
 

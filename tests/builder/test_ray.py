@@ -153,7 +153,7 @@ def test_what_fails_in_a_worker_is_told_in_a_line(cluster: str, bundle: Bundle, 
 
 
 def test_of_all_that_ray_tells_the_workers_own_error_is_told() -> None:
-    from glimpse.builder.ray_cluster import cause
+    from glimpse.builder.engines.ray_cluster import cause
 
     told = """ray::Map() (pid=1)
 KeyError: 'x'

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from glimpse.backbone import InputError, Reader
-from glimpse.builder.embedding import Made, Rows
-from glimpse.builder.known import Ids, Known, make_known
-from glimpse.builder.windows import WINDOW, Local, each_once
-from glimpse.index.shards import Shards
+from glimpse.builder.engines.encode_rows import Made, Rows
+from glimpse.builder.engines.local_engine import WINDOW, Local, each_once
+from glimpse.builder.output.existing_rows import Ids, Known, make_known
+from glimpse.index.storage.shard_set import Shards
 from glimpse.inputs import Entry, Unreadable
 from support.bundles import tiny_dual_bundle
 

@@ -19,16 +19,16 @@ import numpy as np
 import pytest
 
 from glimpse.v1 import collection_service_pb2 as col
+from support.active_work import census, left, settled
 from support.bundles import tiny_image_bundle
-from support.census import census, left, settled
 from support.disks import with_small_disk
+from support.fault_scenario import Scene, closing
 from support.indexes import make_index
 from support.postgres import Postgres, postgres
 from support.proxy import Proxy
-from support.scene import Scene, closing
+from support.recorded_writes import direction
 from support.server import ServerProcess
 from support.streamers import Streamers
-from support.witness import direction
 
 ROUNDS = int(os.environ.get("GLIMPSE_CHAOS_ROUNDS", "1"))
 pytestmark = [pytest.mark.rest, pytest.mark.timeout(120 + 60 * ROUNDS)]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glimpse.cli.demo_server import own_server
+from glimpse.cli.demo.server import own_server
 from support.toy_bundle import COLOURS, make_toy_bundle
 
 from .fake_server import FakeServer, fake_server

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glimpse.cli import batches
+from glimpse.cli.common import chunking
 from glimpse.client import Check
 from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import collection_service_pb2 as pb
@@ -155,13 +155,13 @@ def test_a_real_collection_is_checked(run: Run, collection: str) -> None:
 def test_a_long_call_is_told_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(batches, "EVERY", 0.01)
-    with batches.working("checking birds"):
+    monkeypatch.setattr(chunking, "EVERY", 0.01)
+    with chunking.working("checking birds"):
         while not (err := capsys.readouterr().err):
             time.sleep(0.01)
     assert err == "checking birds …\n"
     monkeypatch.undo()
-    with batches.working("checking birds"):
+    with chunking.working("checking birds"):
         pass
     assert capsys.readouterr().err == ""
 

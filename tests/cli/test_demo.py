@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from glimpse.backbone import bundled
-from glimpse.cli.demo_data import folder_task
-from glimpse.cli.demo_sheet import Sheet
+from glimpse.cli.demo.contact_sheet import Sheet
+from glimpse.cli.demo.data import folder_task
 
 from .conftest import run_glimpse
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from glimpse.cli.example_files import file_metadata
-from glimpse.cli.inputs import Source
+from glimpse.cli.common.inputs import Source
+from glimpse.cli.inference.example_files import file_metadata
 from glimpse.v1 import collection_service_pb2 as pb
 from support.pictures import picture
 

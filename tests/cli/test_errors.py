@@ -12,8 +12,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 
-from glimpse.cli.errors import CliError
-from glimpse.cli.session import _Patience, connected
+from glimpse.cli.common.errors import CliError
+from glimpse.cli.common.session import _Patience, connected
 from glimpse.client import DeadlineExceeded, Unavailable
 
 from .conftest import Run, run_glimpse

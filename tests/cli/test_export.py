@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from glimpse.backbone import bundled
-from glimpse.cli.demo_server import own_server
+from glimpse.cli.demo.server import own_server
 from support.encoders import conv_encoder, text_encoder, word_tokenizer
 from support.pictures import picture
 

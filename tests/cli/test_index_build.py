@@ -106,7 +106,8 @@ def test_ctrl_c_keeps_what_is_written_and_says_so(toy_bundle: Path, tmp_path: Pa
     # Interrupted from within, at a moment when some windows have been written; the tests themselves may ignore SIGINT.
     code = (
         "import os, signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from glimpse.builder.fragments import Fragments\nfrom glimpse.cli.main import main\nwrite = Fragments.write\n"
+        "from glimpse.builder.output.fragments import Fragments\nfrom glimpse.cli.main import main\n"
+        "write = Fragments.write\n"
         "def interrupted(self, table):\n    write(self, table)\n"
         "    self._next == 5 and os.kill(os.getpid(), signal.SIGINT)\n"
         "Fragments.write = interrupted\nmain(sys.argv[1:])"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.cli.inputs import Source
+from glimpse.cli.common.inputs import Source
 from glimpse.client import Text
 
 from .conftest import Run, run_glimpse

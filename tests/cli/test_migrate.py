@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from glimpse.cli.demo_server import own_server
+from glimpse.cli.demo.server import own_server
 from support.bundles import tiny_dual_bundle
 from support.keys import make_key
 from support.pictures import picture

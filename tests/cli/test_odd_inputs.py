@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from glimpse.cli.standard_input import read_standard_input
+from glimpse.cli.common.standard_input import read_standard_input
 from glimpse.inputs import Columns, Entry
 
 from .conftest import Done, Run, environment, run_glimpse

@@ -2,8 +2,8 @@
 
 import pytest
 
-from glimpse.cli.options import Format
-from glimpse.cli.output import Column, Table, display_width, print_records
+from glimpse.cli.common.options import Format
+from glimpse.cli.common.output import Column, Table, display_width, print_records
 
 NARROW = [Column("INPUT", 10, path=True), Column("LABEL", 10)]
 
@@ -11,7 +11,7 @@ NARROW = [Column("INPUT", 10, path=True), Column("LABEL", 10)]
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stdout is a terminal of 80 columns, without colours."""
-    monkeypatch.setattr("glimpse.cli.output.on_terminal", lambda: True)
+    monkeypatch.setattr("glimpse.cli.common.output.on_terminal", lambda: True)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "80")
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from glimpse.cli.commands import COMMANDS, command
-from glimpse.cli.options import Format
-from glimpse.cli.records import RecordWriter, print_all
+from glimpse.cli.common.options import Format
+from glimpse.cli.common.records import RecordWriter, print_all
 
 from .conftest import Run, run_glimpse
 
@@ -41,7 +41,7 @@ def test_a_list_of_nothing_has_its_title_row(capsys: pytest.CaptureFixture[str])
 def test_a_terminal_is_not_sent_what_it_would_obey(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glimpse.cli.records.on_terminal", lambda: True)
+    monkeypatch.setattr("glimpse.cli.common.records.on_terminal", lambda: True)
     RecordWriter(Format.CSV, ("label",)).write(label="\x1b]0;title\x07")
     assert "\x1b" not in capsys.readouterr().out
 

@@ -15,9 +15,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 
-from glimpse.cli.status_report import print_status, record
+from glimpse.cli.server.status_report import print_status, record
 from glimpse.client import CallFigures, Client, ServerInfo
-from glimpse.client._server_info import server_info
+from glimpse.client.results._server_info import server_info
 from glimpse.v1 import (
     collection_service_pb2,
     collection_service_pb2_grpc,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from glimpse.client import AsyncClient, Client
-from glimpse.client._address import Address
-from glimpse.client._channel import NO_PROXY
+from glimpse.client.transport._address import Address
+from glimpse.client.transport._channel import NO_PROXY
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import grpc
 import pytest
 
 from glimpse.client import Client, GlimpseError, InvalidArgument, ItemError, NotFound, ResourceExhausted, Unavailable
-from glimpse.client import _errors as errors
-from glimpse.client._details import TRAILER, read_details
-from glimpse.client._status import class_of, code_of
+from glimpse.client.transport import _errors as errors
+from glimpse.client.transport._error_details import TRAILER, read_details
+from glimpse.client.transport._status import class_of, code_of
 
 from .conftest import Script, status_of
 

@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 import glimpse.client
-from glimpse.client._channel import stubs_of
+from glimpse.client.transport._channel import stubs_of
 
 FOLDER = Path(glimpse.client.__file__).parent
 ALLOWED = {"glimpse", "google", "grpc", "numpy"}

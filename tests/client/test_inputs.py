@@ -13,10 +13,10 @@ import pytest
 from PIL import Image as Pillow
 
 from glimpse.client import AsyncClient, Client, Image, Input, LabelMode, NewExample, Text, Vector
-from glimpse.client._batches import Part
-from glimpse.client._input_requests import search, zero_shot
-from glimpse.client._pictures import png_of_array
-from glimpse.client._resource_requests import update_label
+from glimpse.client.requests._batches import Part
+from glimpse.client.requests._input_requests import search, zero_shot
+from glimpse.client.requests._pictures import png_of_array
+from glimpse.client.requests._resource_requests import update_label
 
 from .conftest import SPACE, Script
 

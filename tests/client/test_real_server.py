@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glimpse.cli.demo_server import own_server
+from glimpse.cli.demo.server import own_server
 from glimpse.client import (
     AlreadyExists,
     AsyncClient,

@@ -9,8 +9,8 @@ import grpc
 import pytest
 
 from glimpse.client import Client, DeadlineExceeded, Internal, NewExample, ResourceExhausted, Retry, Unavailable
-from glimpse.client._errors import GlimpseError
-from glimpse.client._status import class_of
+from glimpse.client.transport._errors import GlimpseError
+from glimpse.client.transport._status import class_of
 from support.names import Names
 
 from .conftest import Script, serving

@@ -6,8 +6,8 @@ import grpc
 import pytest
 
 from glimpse.client import AsyncClient, Client
-from glimpse.client._address import Address
-from glimpse.client._security import Security
+from glimpse.client.transport._address import Address
+from glimpse.client.transport._credentials import Security
 
 KEY = "glimpse_0123456789abcdef_" + "0" * 64
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from glimpse.cli import evaluate as command
+from glimpse.cli.evaluate import command as command
 from glimpse.fewshot import PINNABLE
 from support.bundles import tiny_image_bundle
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from glimpse.backbone import Reader, bundled, load_bundle
-from glimpse.evaluate.dataset import Dataset
-from glimpse.evaluate.embedding import embed
-from glimpse.evaluate.store import VectorStore, digest_of
+from glimpse.evaluate.data.dataset import Dataset
+from glimpse.evaluate.data.embedding_cache import VectorStore, digest_of
+from glimpse.evaluate.data.encode_dataset import embed
 
 from .conftest import Evaluate, draw
 

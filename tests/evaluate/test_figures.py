@@ -3,10 +3,17 @@
 import numpy as np
 import pytest
 
-from glimpse.evaluate.cells import Cell, Figures
-from glimpse.evaluate.figures import Interval, auroc, balanced_accuracy, calibration_error, reliability, t_quantile
-from glimpse.evaluate.trial import Contender
-from glimpse.evaluate.verdict import Key, differences, verdict
+from glimpse.evaluate.figures.aggregation import Cell, Figures
+from glimpse.evaluate.figures.comparison import Key, differences, verdict
+from glimpse.evaluate.figures.metrics import (
+    Interval,
+    auroc,
+    balanced_accuracy,
+    calibration_error,
+    reliability,
+    t_quantile,
+)
+from glimpse.evaluate.trials.trial import Contender
 
 
 def test_balanced_accuracy_weighs_labels_alike() -> None:

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from glimpse.evaluate.splits import MOST_A_LABEL, folds, most_queries, split
-from glimpse.evaluate.trial import Contender, Material, run, taught
+from glimpse.evaluate.data.splits import MOST_A_LABEL, folds, most_queries, split
+from glimpse.evaluate.trials.trial import Contender, Material, run, taught
 from glimpse.fewshot import HeadKind, Nearest, Policy, Terms, answer, normalize
-from glimpse.fewshot.strangers import nearest_to
+from glimpse.fewshot.calibration.open_set import nearest_to
 
 
 def test_each_label_gives_its_examples_and_the_others_are_asked_about() -> None:

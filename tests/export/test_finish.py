@@ -9,9 +9,9 @@ from PIL import Image
 
 from glimpse.backbone import Bundle
 from glimpse.export.errors import ExportError
-from glimpse.export.finish import Wish
-from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
-from glimpse.export.proof import GATES, Check, refuse_failed, smallest_cosine
+from glimpse.export.finalize import Wish
+from glimpse.export.onnx.onnx_image import ImageEncoderSource, wrap_image_encoder
+from glimpse.export.tolerance import GATES, Check, refuse_failed, smallest_cosine
 from support.encoders import conv_encoder
 
 SOURCE = ImageEncoderSource(size=12, mean=[0.5], std=[0.25])

@@ -10,7 +10,7 @@ from onnx import TensorProto
 
 from glimpse.backbone import BundleError, Encoder
 from glimpse.export.errors import ExportError
-from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
+from glimpse.export.onnx.onnx_image import ImageEncoderSource, wrap_image_encoder
 from support.encoders import DIMENSION, SIZE, by_hand, conv_encoder
 
 MEAN, STD = 0.4, 0.25

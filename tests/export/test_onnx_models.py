@@ -12,9 +12,9 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from glimpse.backbone import Encoder, Tokenizer, load_bundle
 from glimpse.export.errors import ExportError
-from glimpse.export.onnx_image import ImageEncoderSource, wrap_image_encoder
-from glimpse.export.onnx_text import TextEncoderSource, wrap_text_encoder
-from glimpse.export.text_graph import Pooling
+from glimpse.export.graph.text_graph import Pooling
+from glimpse.export.onnx.onnx_image import ImageEncoderSource, wrap_image_encoder
+from glimpse.export.onnx.onnx_text import TextEncoderSource, wrap_text_encoder
 from support.encoders import word_tokenizer
 from support.plain_onnx import SIDE, TOKENS, WIDTH, clip_model, image_model, saved, text_model
 

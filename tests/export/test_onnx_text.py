@@ -9,8 +9,8 @@ from onnx import TensorProto
 
 from glimpse.backbone import Encoder, Tokenizer
 from glimpse.export.errors import ExportError
-from glimpse.export.onnx_text import TextEncoderSource, wrap_text_encoder
-from glimpse.export.text_graph import Pooling
+from glimpse.export.graph.text_graph import Pooling
+from glimpse.export.onnx.onnx_text import TextEncoderSource, wrap_text_encoder
 from support.encoders import DIMENSION, states_by_hand, text_encoder, word_tokenizer
 
 TEXTS = ["", "one", "two words", "a longer text of words one two three", "nobody knows"]

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from glimpse.export.checkpoint.reasons import reason
-from glimpse.export.checkpoint.torchvision_fit import torchvision_error
+from glimpse.export.checkpoint.loaders.reasons import reason
+from glimpse.export.checkpoint.loaders.torchvision_fit import torchvision_error
 
 
 def lazily(cause: Exception) -> Exception:

@@ -9,7 +9,7 @@ from gensim.models import KeyedVectors
 
 from glimpse.backbone import Bundle, BundleError, Encoder, Tokenizer
 from glimpse.export.errors import ExportError
-from glimpse.export.vectors import export_vectors
+from glimpse.export.word_vectors import export_vectors
 
 WORDS = ("the", "cat", "dog", "runs", "sleeps", ",", "red", "house")
 VECTORS = np.random.default_rng(0).normal(size=(len(WORDS), 6)).astype(np.float32)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glimpse.fewshot import mean_direction, normalize
-from glimpse.fewshot.class_mean import ClassMeanHead, class_mean_left_out
 from glimpse.fewshot.decision import softmax
-from glimpse.fewshot.moments import Moments
+from glimpse.fewshot.heads.class_mean import ClassMeanHead, class_mean_left_out
+from glimpse.fewshot.statistics.class_statistics import Moments
 
 Array = npt.NDArray[np.float32]
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from glimpse.fewshot import Decision, Policy
-from glimpse.fewshot.calibration import logistic, set_floor
+from glimpse.fewshot.calibration.calibration import logistic, set_floor
+from glimpse.fewshot.calibration.open_set import Typicality
 from glimpse.fewshot.decision import Signs, decide
-from glimpse.fewshot.proportions import wilson
-from glimpse.fewshot.strangers import Typicality
+from glimpse.fewshot.statistics.confidence_interval import wilson
 
 FEW = Policy(default_threshold=0.5, default_margin=0.1)
 NOT_CALIBRATED = Signs(probability=0.6, similarity=0.7, lead=0.2, nearest=0.7, nearest_negative=-1.0)

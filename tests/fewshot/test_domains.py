@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from glimpse.fewshot.adaptation_gate import ADAPTATIONS, choose
-from glimpse.fewshot.domains import Adaptation, Centring, Coral, Leace
-from glimpse.fewshot.vectors import Array, Rows, normalize
+from glimpse.fewshot.domains.adaptation_selection import ADAPTATIONS, choose
+from glimpse.fewshot.domains.domains import Adaptation, Centring, Coral, Leace
+from glimpse.fewshot.statistics.unit_vectors import Array, Rows, normalize
 
 Floats = npt.NDArray[np.float64]
 NAMES = ["a", "b", "c"]

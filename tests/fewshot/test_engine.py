@@ -20,7 +20,7 @@ from glimpse.fewshot import (
     fit,
     normalize,
 )
-from glimpse.fewshot.strangers import nearest_to
+from glimpse.fewshot.calibration.open_set import nearest_to
 
 Array = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glimpse.fewshot.ladder import better, middle_shots
-from glimpse.fewshot.projected_ridge import ProjectedRidge
-from glimpse.fewshot.vectors import normalize
+from glimpse.fewshot.heads.head_selection import better, middle_shots
+from glimpse.fewshot.heads.projected_ridge import ProjectedRidge
+from glimpse.fewshot.statistics.unit_vectors import normalize
 
 Array = npt.NDArray[np.float32]
 

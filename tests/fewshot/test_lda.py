@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from glimpse.fewshot.lda import LdaHead
-from glimpse.fewshot.leave_one_out import leave_one_out
-from glimpse.fewshot.metric import Metric
-from glimpse.fewshot.moments import Moments
-from glimpse.fewshot.vectors import normalize
+from glimpse.fewshot.calibration.leave_one_out import leave_one_out
+from glimpse.fewshot.heads.lda import LdaHead
+from glimpse.fewshot.statistics.class_statistics import Moments
+from glimpse.fewshot.statistics.mahalanobis import Metric
+from glimpse.fewshot.statistics.unit_vectors import normalize
 
 Array = npt.NDArray[np.float32]
 

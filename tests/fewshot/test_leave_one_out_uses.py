@@ -18,14 +18,14 @@ from glimpse.fewshot import (
     answer,
     fit,
 )
-from glimpse.fewshot.calibration import best_temperature, log_loss
-from glimpse.fewshot.kernel_ridge import KernelRidge
-from glimpse.fewshot.leave_one_out import leave_one_out
-from glimpse.fewshot.metric import Metric
-from glimpse.fewshot.moments import Moments
-from glimpse.fewshot.neighbors import votes
-from glimpse.fewshot.strangers import Background, Typicality, nearest_others, nearest_to
-from glimpse.fewshot.vectors import normalize
+from glimpse.fewshot.calibration.calibration import best_temperature, log_loss
+from glimpse.fewshot.calibration.leave_one_out import leave_one_out
+from glimpse.fewshot.calibration.open_set import Background, Typicality, nearest_others, nearest_to
+from glimpse.fewshot.heads.kernel_ridge import KernelRidge
+from glimpse.fewshot.heads.knn import votes
+from glimpse.fewshot.statistics.class_statistics import Moments
+from glimpse.fewshot.statistics.mahalanobis import Metric
+from glimpse.fewshot.statistics.unit_vectors import normalize
 
 Array = npt.NDArray[np.float32]
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from glimpse.backbone import load_bundle
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
-from support.fuzzed import Fuzzed
+from support.fuzz_server import Fuzzed
 from support.server import ServerProcess
 
 FEW = 400

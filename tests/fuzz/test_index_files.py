@@ -67,7 +67,7 @@ def _open(folder: Path, file: str, count: int) -> None:
 
 
 def _opened(folder: Path, file: str, count: int, *, first: int = 0) -> int:
-    command = [sys.executable, "-m", "support.opening", str(folder), file, str(first), str(count)]
+    command = [sys.executable, "-m", "support.open_corrupted_index", str(folder), file, str(first), str(count)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
     said = done.stdout.splitlines()
     assert done.returncode == 0, f"{file} changed by seed {said[-1]}: {done.returncode}\n{done.stderr[-2_000:]}"

@@ -8,8 +8,8 @@ from glimpse.backbone import ImageLimits, ImageRule, InputError, decode_image
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
 from support.contract import rpcs
-from support.damaged import damage, originals
-from support.fuzzed import Fuzzed
+from support.corrupt_images import damage, originals
+from support.fuzz_server import Fuzzed
 
 _AT_ONCE = 20
 

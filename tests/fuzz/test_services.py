@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.contract import Rpc, health_rpcs, reflection_rpcs, rpcs
-from support.fuzzed import Fuzzed
-from support.oracle import Oracle
+from support.fuzz_oracle import Oracle
+from support.fuzz_server import Fuzzed
 
 CODE = grpc.StatusCode
 _MOST = 6

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from glimpse.index import BulkIndex, Header, Shards, Vectors, rows_table, write_index, write_shard
-from glimpse.index.exact import exact_nearest
-from glimpse.index.gpu import to_gpu
-from glimpse.index.kinds import CAGRA, choices
-from glimpse.index.measure import tune
-from glimpse.index.train import fill, make_index, trained_empty
+from glimpse.index.building.ground_truth import exact_nearest
+from glimpse.index.building.index_selection import CAGRA, choices
+from glimpse.index.building.recall import tune
+from glimpse.index.building.train import fill, make_index, trained_empty
+from glimpse.index.search.gpu import to_gpu
 
 COUNT, DIMENSION = 20_000, 64
 LISTS = ["IVF100,Flat", "IVF100,SQ8", "IVF100,PQ16"]

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from glimpse.index import BulkIndex, IndexFolderError, Vectors
-from glimpse.index.filters import search_among
-from glimpse.index.kinds import layers
-from glimpse.index.manifest import MANIFEST_NAME
+from glimpse.index.building.index_selection import layers
+from glimpse.index.search.id_selectors import search_among
+from glimpse.index.storage.manifest import MANIFEST_NAME
 from support.indexes import make_index
 
 COUNT, DIMENSION, SPACE = 3_000, 32, "0" * 32

@@ -5,7 +5,7 @@ import re
 import faiss
 import pytest
 
-from glimpse.index.kinds import Choice, choices, layers
+from glimpse.index.building.index_selection import Choice, choices, layers
 
 GB = 1_000_000_000
 MUCH = 1_000 * GB

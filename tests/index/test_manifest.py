@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from glimpse.index import IndexFolderError, atomic, read_manifest, write_manifest
-from glimpse.index.manifest import MANIFEST_NAME
+from glimpse.index.storage.manifest import MANIFEST_NAME
 from support.indexes import make_index
 
 

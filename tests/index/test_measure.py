@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from glimpse.index import Shards, Vectors, rows_table, write_shard
-from glimpse.index.exact import Exact, agreement, exact_nearest, recall
-from glimpse.index.kinds import layers
-from glimpse.index.measure import tune
-from glimpse.index.train import make_index
+from glimpse.index.building.ground_truth import Exact, agreement, exact_nearest, recall
+from glimpse.index.building.index_selection import layers
+from glimpse.index.building.recall import tune
+from glimpse.index.building.train import make_index
 
 COUNT, DIMENSION = 4_000, 24
 

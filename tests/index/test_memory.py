@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from glimpse.index.memory import memory_bytes
+from glimpse.index.memory_limit import memory_bytes
 
 MB = 1 << 20
 

@@ -21,7 +21,7 @@ from glimpse.index import (
     write_index,
     write_shard,
 )
-from glimpse.index.files import digest
+from glimpse.index.storage.atomic_files import digest
 from support.indexes import make_index
 
 DIMENSION, SPACE = 12, "0" * 32

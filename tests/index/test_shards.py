@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from glimpse.index import IndexFolderError, Shards, Vectors, VectorType, rows_table, schema, write_shard
-from glimpse.index.files import digest
-from glimpse.index.mapped import MappedShard
+from glimpse.index.storage.atomic_files import digest
+from glimpse.index.storage.mmap_shard import MappedShard
 
 DIMENSION = 24
 

@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 
 from glimpse.index import Shards, Vectors, rows_table, write_shard
-from glimpse.index.faiss_file import write_faiss
-from glimpse.index.gpu import add_assigned, to_gpu
-from glimpse.index.kinds import layers
-from glimpse.index.train import can_merge, check_factory, fill, make_index, merge_into, thread_count, trained_empty
+from glimpse.index.building.index_selection import layers
+from glimpse.index.building.train import (
+    can_merge,
+    check_factory,
+    fill,
+    make_index,
+    merge_into,
+    thread_count,
+    trained_empty,
+)
+from glimpse.index.faiss_validation.faiss_io import write_faiss
+from glimpse.index.search.gpu import add_assigned, to_gpu
 
 COUNT, DIMENSION = 3_000, 32
 MERGED = ["Flat", "SQfp16", "SQ8", "SQ8,Refine(SQfp16)", "RaBitQ", "IVF20,Flat", "IVF20,SQ8", "IVF20,PQ8x4"]
@@ -122,7 +130,7 @@ def test_without_a_gpu_search_stays_and_says_so(shards: Shards) -> None:
 
 @pytest.mark.parametrize("factory", ["Nonsense", "PQ5x8", "IDMap,Flat", "CAGRA"])
 def test_a_type_that_there_is_not_is_known_before_there_is_a_vector(factory: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("glimpse.index.train.gpus", lambda: 0)
+    monkeypatch.setattr("glimpse.index.building.train.gpus", lambda: 0)
     with pytest.raises(RuntimeError, match=f"cannot make {factory}"):
         check_factory(DIMENSION, factory)
     check_factory(DIMENSION, "RR,IVF20,RaBitQ,Refine(SQfp16)")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from glimpse.index import digest, read_manifest, rows_table, verify, write_index, write_shard
-from glimpse.index.manifest import MANIFEST_NAME
+from glimpse.index.storage.manifest import MANIFEST_NAME
 from support.indexes import make_index
 
 COUNT, DIMENSION = 400, 16

@@ -49,10 +49,10 @@ def test_suffixes_are_those_of_the_formats_that_the_decoder_reads(monkeypatch: p
 
 def decoded_formats() -> set[str]:
     """The names that Pillow has for the formats that the backbone's decoder reads."""
-    if find_spec("glimpse.backbone.image_formats"):
-        is_read = import_module("glimpse.backbone.image_formats").is_read
+    if find_spec("glimpse.backbone.images.formats"):
+        is_read = import_module("glimpse.backbone.images.formats").is_read
         return {name for name in Image.OPEN if is_read(name)}
-    return set(import_module("glimpse.backbone.preprocess")._FORMATS)
+    return set(import_module("glimpse.backbone.images.preprocess")._FORMATS)
 
 
 def test_what_systems_hide_is_skipped_at_every_depth_and_the_rest_is_counted(tmp_path: Path) -> None:

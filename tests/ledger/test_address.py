@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from glimpse.ledger import Ledger, LedgerError, sqlite_url
-from glimpse.ledger.address import parse_url
-from glimpse.ledger.database import open_engine
+from glimpse.ledger.database.database import open_engine
+from glimpse.ledger.database.url import parse_url
 from support.postgres import Postgres
 
 MALFORMED = (

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from glimpse.ledger import CollectionRecord, Enrollment, LabelRecord, Ledger, LedgerError, sqlite_url
-from glimpse.ledger.address import parse_url
-from glimpse.ledger.database import migrate
-from glimpse.ledger.upkeep import backup as module
-from glimpse.ledger.upkeep.backup import back_up, restore
-from glimpse.ledger.upkeep.verify import verify
+from glimpse.ledger.database.database import migrate
+from glimpse.ledger.database.url import parse_url
+from glimpse.ledger.maintenance import backup as module
+from glimpse.ledger.maintenance.backup import back_up, restore
+from glimpse.ledger.maintenance.verify import verify
 from support.full_ledger import everything, example, quiet
 from support.ledgers import Direct
 

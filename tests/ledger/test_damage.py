@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from glimpse.ledger import CollectionRecord, Ledger, LedgerDamaged, LedgerError, sqlite_url
-from glimpse.ledger.upkeep.backup import back_up
-from glimpse.ledger.upkeep.parquet import export
-from glimpse.ledger.upkeep.verify import verify
+from glimpse.ledger.maintenance.backup import back_up
+from glimpse.ledger.maintenance.parquet import export
+from glimpse.ledger.maintenance.verify import verify
 from support.disks import with_read_only
 from support.full_ledger import everything, quiet
 

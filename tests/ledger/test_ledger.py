@@ -30,12 +30,12 @@ from glimpse.ledger import (
     LedgerError,
     NotFound,
     RequestIdReused,
-    schema,
     sqlite_url,
 )
-from glimpse.ledger.address import DATABASE_NAME, parse_url
-from glimpse.ledger.database import migrate, open_engine
-from glimpse.ledger.schema import metadata
+from glimpse.ledger.database import schema
+from glimpse.ledger.database.database import migrate, open_engine
+from glimpse.ledger.database.schema import metadata
+from glimpse.ledger.database.url import DATABASE_NAME, parse_url
 from support.ledgers import Direct
 
 

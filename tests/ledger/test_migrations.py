@@ -11,16 +11,16 @@ from sqlalchemy import MetaData, Table, create_engine, insert, select, text
 
 from glimpse import ledger as package
 from glimpse.ledger import Ledger, LedgerError, sqlite_url
-from glimpse.ledger.address import parse_url
-from glimpse.ledger.chain import FIRST, link
-from glimpse.ledger.database import current_schema, migrate
-from glimpse.ledger.upkeep.verify import verify
+from glimpse.ledger.changes.hash_chain import FIRST, link
+from glimpse.ledger.database.database import current_schema, migrate
+from glimpse.ledger.database.url import parse_url
+from glimpse.ledger.maintenance.verify import verify
 from support.full_ledger import quiet, sha256, unit
 
 
 def _versions() -> list[str]:
     config = Config()
-    config.set_main_option("script_location", str(Path(package.__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(package.__file__).parent / "database" / "schema_migrations"))
     return sorted(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from glimpse.ledger import LedgerError, sqlite_url
-from glimpse.ledger.upkeep.parquet import export, import_
+from glimpse.ledger.maintenance.parquet import export, import_
 from support.full_ledger import everything, quiet, unit
 from support.ledgers import Direct
 from support.postgres import Postgres

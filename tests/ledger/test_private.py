@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from glimpse.ledger import sqlite_url
-from glimpse.ledger.upkeep.backup import back_up, restore
-from glimpse.ledger.upkeep.parquet import export, import_
+from glimpse.ledger.maintenance.backup import back_up, restore
+from glimpse.ledger.maintenance.parquet import export, import_
 from support.full_ledger import fill, quiet
 from support.ledgers import Direct
 

@@ -13,16 +13,16 @@ from types import ModuleType
 import pytest
 
 import glimpse.backbone.scratch
-import glimpse.index.scratch
-import glimpse.ledger.scratch
+import glimpse.index.storage.scratch
+import glimpse.ledger.database.scratch
 from glimpse.ledger import sqlite_url
-from glimpse.ledger.upkeep.backup import back_up, restore
-from glimpse.ledger.upkeep.parquet import export, import_
-from glimpse.ledger.upkeep.reading import Progress
-from glimpse.ledger.upkeep.verify import verify
+from glimpse.ledger.maintenance.backup import back_up, restore
+from glimpse.ledger.maintenance.consistent_read import Progress
+from glimpse.ledger.maintenance.parquet import export, import_
+from glimpse.ledger.maintenance.verify import verify
 from support.full_ledger import everything, quiet
 
-MODULES = [glimpse.ledger.scratch, glimpse.index.scratch, glimpse.backbone.scratch]
+MODULES = [glimpse.ledger.database.scratch, glimpse.index.storage.scratch, glimpse.backbone.scratch]
 
 
 def killed(work: Callable[[Progress], object], title: str) -> None:
@@ -123,7 +123,7 @@ def test_folders_that_are_not_known_to_be_left_stay(module: ModuleType, tmp_path
 
 def test_many_at_once_do_not_remove_each_other(tmp_path: Path) -> None:
     def use(number: int) -> bool:
-        with glimpse.ledger.scratch.scratch_beside(tmp_path / "same") as folder:
+        with glimpse.ledger.database.scratch.scratch_beside(tmp_path / "same") as folder:
             (folder / "file").write_text(str(number))
             return (folder / "file").read_text() == str(number)
 

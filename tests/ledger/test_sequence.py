@@ -22,8 +22,8 @@ from glimpse.ledger import (
     RequestIdReused,
     sqlite_url,
 )
-from glimpse.ledger.chain import FIRST, link
-from glimpse.ledger.writing import present
+from glimpse.ledger.changes.hash_chain import FIRST, link
+from glimpse.ledger.database.transactions import present
 
 _WRITERS, _EACH = 4, 25
 
@@ -213,7 +213,7 @@ def test_a_clock_that_runs_ahead_forgets_no_request(ledger: Ledger, monkeypatch:
     request = EnrollRequest("r", "digest", lambda _: b"the answer")
     enroll(ledger, enrollment(example("one"), request=request))
     now = present()
-    monkeypatch.setattr("glimpse.ledger.enrollment.present", lambda: now + 20 * _DAY)
+    monkeypatch.setattr("glimpse.ledger.writes.enrollment.present", lambda: now + 20 * _DAY)
     ledger.forget_requests()
     assert ledger.answer_of("birds", request) == b"the answer"
 

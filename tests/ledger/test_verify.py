@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from glimpse.ledger import LedgerError, sqlite_url
-from glimpse.ledger.upkeep.faults import ADVICE
-from glimpse.ledger.upkeep.verify import verify
+from glimpse.ledger.maintenance.problems import ADVICE
+from glimpse.ledger.maintenance.verify import verify
 from support.full_ledger import quiet, unit
 from support.ledgers import Direct
 

@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from glimpse.client import Client, NewExample, PermissionDenied, Unauthenticated, Vector
-from glimpse.server.access.scopes import NEEDS, Scope
+from glimpse.server.auth.scopes import NEEDS, Scope
 from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import collection_service_pb2 as collections
 from glimpse.v1 import embedding_service_pb2 as embedding

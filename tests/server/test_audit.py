@@ -14,14 +14,14 @@ from server.test_access import about, bearer, call
 
 from glimpse.client import Client, NewExample
 from glimpse.ledger import Ledger, sqlite_url
-from glimpse.server.access.limits import Lines
+from glimpse.server.auth.rate_limits import Lines
 from glimpse.v1 import collection_service_pb2 as collections
 from support.keys import make_key, run_keys, until_known
 from support.metrics import samples
 from support.pictures import picture
 from support.server import ServerProcess
 from support.status import refused
-from support.waiting import soon
+from support.wait import soon
 
 CODE = grpc.StatusCode
 SERVICE = "/glimpse.v1.CollectionService"

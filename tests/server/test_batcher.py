@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from glimpse.server.admission import Admission
-from glimpse.server.arrivals import Arrivals
-from glimpse.server.batcher import Batcher, Encoded
-from glimpse.server.caller import Caller, enter
+from glimpse.server.auth.caller import Caller, enter
 from glimpse.server.errors import RequestError
+from glimpse.server.scheduling.admission import Admission
+from glimpse.server.scheduling.batch_window import Arrivals
+from glimpse.server.scheduling.batcher import Batcher, Encoded
 
 pytestmark = pytest.mark.serial
 

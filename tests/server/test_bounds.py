@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import pytest
 
-from glimpse.server.prompt_cache import PromptCache
+from glimpse.server.inference.prompt_cache import PromptCache
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb

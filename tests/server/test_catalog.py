@@ -28,15 +28,16 @@ from glimpse.ledger import (
     Writer,
     sqlite_url,
 )
-from glimpse.server import caller, commits, tracking
-from glimpse.server.caller import Caller
-from glimpse.server.catalog import Catalog
+from glimpse.server.auth import caller
+from glimpse.server.auth.caller import Caller
+from glimpse.server.catalog import follower, write_queue
+from glimpse.server.catalog.apply_changes import Follower
+from glimpse.server.catalog.catalog import Catalog
+from glimpse.server.catalog.write_plan import Coming
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.index_directory import Indexes
 from glimpse.server.errors import Code, RequestError, as_request_error
-from glimpse.server.following import Follower
-from glimpse.server.indexes import Indexes
-from glimpse.server.plans import Coming
 from glimpse.server.snapshots import Snapshots
-from glimpse.server.view import CollectionView
 
 _NUMBERS = itertools.count(1)
 
@@ -44,7 +45,7 @@ _NUMBERS = itertools.count(1)
 @pytest.fixture
 def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Of a ledger with a collection and a label. Nothing is followed but when a write or a test asks."""
-    monkeypatch.setattr(tracking, "_POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(follower, "_POLL_SECONDS", 3600.0)
     url = sqlite_url(tmp_path)
     with Ledger.open(url) as ledger, ledger.begin() as writer:
         writer.create_collection(CollectionRecord("birds", "backbones/b", "space", 2))
@@ -231,7 +232,7 @@ def test_an_enrolment_is_given_those_before_it_in_its_transaction(url: str, tmp_
 
 
 def test_writes_that_wait_are_bounded(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commits, "_MOST_WAITING", 3)
+    monkeypatch.setattr(write_queue, "_MOST_WAITING", 3)
 
     def plan() -> Callable[[Writer], int]:
         return lambda _: 7

@@ -8,8 +8,8 @@ from typing import Any
 
 import grpc
 
+from glimpse.server.api.grpc_options import server_options
 from glimpse.server.settings import load_settings
-from glimpse.server.transport import server_options
 
 OPTIONS = dict(server_options(load_settings()))
 PINGS = {"keepalive_time_ms": 1_000, "keepalive_timeout_ms": 500, "http2_ping_timeout_ms": 500}

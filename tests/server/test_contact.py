@@ -11,11 +11,11 @@ import pytest
 
 from glimpse.client import Client
 from glimpse.ledger import KeyRecord, Ledger
-from glimpse.server.contact import Contact
+from glimpse.server.catalog.ledger_health import Contact
 from support.metrics import samples
 from support.postgres import postgres
 from support.server import ServerProcess
-from support.waiting import soon
+from support.wait import soon
 
 
 def reached(server: ServerProcess) -> float:
@@ -77,7 +77,7 @@ def test_the_log_tells_of_a_lost_ledger_at_its_begin_once_a_minute_and_at_its_en
 ) -> None:
     clock = SimpleNamespace(now=100.0)
     contact = Contact(lambda: clock.now)
-    with caplog.at_level(logging.INFO, "glimpse.server.contact"):
+    with caplog.at_level(logging.INFO, "glimpse.server.catalog.ledger_health"):
         contact.made()
         contact.kept()
         for _ in range(125):

@@ -11,9 +11,9 @@ import grpc
 import numpy as np
 import pytest
 
-from glimpse.server.caller import Caller, enter
-from glimpse.server.door import Door
+from glimpse.server.auth.caller import Caller, enter
 from glimpse.server.errors import RequestError
+from glimpse.server.scheduling.load_shedder import Door
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
 from support.server import ServerProcess, Stubs
@@ -111,7 +111,7 @@ def test_a_long_queue_is_one_until_as_many_are_taken_as_stood_in_it() -> None:
 async def test_a_server_that_cannot_call_itself_refuses_nobody_for_that(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("glimpse.server.door._LOST_SECONDS", 0.2)
+    monkeypatch.setattr("glimpse.server.scheduling.load_shedder._LOST_SECONDS", 0.2)
     door, lost = Door(5), asyncio.Event()
 
     async def stand(_: bytes, **__: object) -> None:

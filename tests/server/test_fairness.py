@@ -11,12 +11,12 @@ import pytest
 
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
-from support.census import census
+from support.active_work import census
 from support.keys import make_key
 from support.pictures import picture
 from support.server import ServerProcess, Stubs
 from support.status import refused
-from support.waiting import soon
+from support.wait import soon
 
 pytestmark = pytest.mark.serial
 

@@ -12,11 +12,11 @@ import pytest
 
 from glimpse.fewshot import HeadKind, fit, normalize
 from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord
-from glimpse.server import fitter as module
-from glimpse.server import material
-from glimpse.server.fitter import Fitter
-from glimpse.server.material import gather
-from glimpse.server.view import CollectionView
+from glimpse.server.collections import fit_data
+from glimpse.server.collections import fitter as module
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.fit_data import gather
+from glimpse.server.collections.fitter import Fitter
 from glimpse.v1 import types_pb2
 
 Array = npt.NDArray[np.float32]
@@ -135,7 +135,7 @@ def test_an_example_deleted_before_it_is_read_is_no_failure(caplog: pytest.LogCa
 
 
 def test_a_sample_may_leave_labels_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(material, "_MOST_EXAMPLES", 30)
+    monkeypatch.setattr(fit_data, "_MOST_EXAMPLES", 30)
     view = view_of(40)
     view.put_label(LabelRecord("text", prompt_vector=normalize(CENTRES[:1].astype(np.float32))[0].tobytes()))
     view.add_examples(list(records([row for row in range(40) for _ in range(1 if row % 2 else 3)], domain="here")))
@@ -153,8 +153,8 @@ def test_a_sample_may_leave_labels_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_sample_of_labels_is_the_same_after_an_enrolment_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(material, "_MOST_LABELS", 10)
-    monkeypatch.setattr("glimpse.fewshot.lda.MOST_EXACT", 20)
+    monkeypatch.setattr(fit_data, "_MOST_LABELS", 10)
+    monkeypatch.setattr("glimpse.fewshot.heads.lda.MOST_EXACT", 20)
     view = view_of(41)
     view.add_examples(list(records([row for row in range(40) for _ in range(2)])))
     before = gather(view)

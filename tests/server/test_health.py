@@ -9,13 +9,13 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from glimpse.server.health_check import ALIVE
+from glimpse.server.monitoring.probe import ALIVE
 from support.server import ServerProcess
 from support.status import refused
 
 CODE = grpc.StatusCode
 RESPONSE = health_pb2.HealthCheckResponse
-#: Of all watches, and of those of one connection: see glimpse.server.health.
+#: Of all watches, and of those of one connection: see glimpse.server.api.health.
 MOST, MOST_OF_ONE = 1_000, 100
 
 

@@ -1,4 +1,4 @@
-"""`python -m glimpse.server.health_check`, as a container runs it: warm, draining, gone, over TLS."""
+"""`python -m glimpse.server.monitoring.probe`, as a container runs it: warm, draining, gone, over TLS."""
 
 import datetime
 import os
@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from grpc_health.v1 import health, health_pb2_grpc
 
 from glimpse.client import Client
-from glimpse.server.access.listener import bind, credentials_of
+from glimpse.server.auth.listener import bind, credentials_of
 from glimpse.server.settings import SettingsError, load_settings
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
@@ -38,7 +38,7 @@ def check(address: str, *service: str, **settings: object) -> subprocess.Complet
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GLIMPSE_")}
     environment |= {"GLIMPSE_LISTEN": address} | {f"GLIMPSE_{name.upper()}": str(v) for name, v in settings.items()}
     environment |= proxy.variables() if isinstance(proxy, RecordingProxy) else {}
-    command = [sys.executable, "-m", "glimpse.server.health_check", *service]
+    command = [sys.executable, "-m", "glimpse.server.monitoring.probe", *service]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from glimpse.ledger import KeyRecord, LedgerError
-from glimpse.server.access.keys import Keyring, new_key
-from glimpse.server.access.limits import Limits
+from glimpse.server.auth.api_keys import Keyring, new_key
+from glimpse.server.auth.rate_limits import Limits
 from glimpse.server.errors import RequestError
 
 

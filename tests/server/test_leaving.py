@@ -15,7 +15,7 @@ import pytest
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
-from support.census import census, left, settled
+from support.active_work import census, left, settled
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
 

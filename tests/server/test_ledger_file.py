@@ -15,13 +15,13 @@ import pytest
 
 from glimpse.client import Client, GlimpseError, Retry, Unavailable
 from glimpse.ledger import Ledger, sqlite_url
-from glimpse.ledger.upkeep.backup import back_up
-from glimpse.ledger.upkeep.parquet import export
-from glimpse.ledger.upkeep.verify import verify
+from glimpse.ledger.maintenance.backup import back_up
+from glimpse.ledger.maintenance.parquet import export
+from glimpse.ledger.maintenance.verify import verify
 from support.full_ledger import quiet
 from support.metrics import samples
 from support.server import ServerProcess, Stubs
-from support.waiting import soon
+from support.wait import soon
 
 
 def client_of(server: ServerProcess) -> Client:

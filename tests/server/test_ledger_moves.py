@@ -10,9 +10,9 @@ import pytest
 
 from glimpse.client import Client, NewExample, Vector
 from glimpse.ledger import LedgerError, sqlite_url
-from glimpse.ledger.upkeep.backup import back_up, restore
-from glimpse.ledger.upkeep.parquet import export, import_
-from glimpse.ledger.upkeep.verify import verify
+from glimpse.ledger.maintenance.backup import back_up, restore
+from glimpse.ledger.maintenance.parquet import export, import_
+from glimpse.ledger.maintenance.verify import verify
 from support.bundles import tiny_image_bundle
 from support.full_ledger import everything, quiet
 from support.postgres import Postgres

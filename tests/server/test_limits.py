@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from glimpse.server.access.limits import Limits, Meter
+from glimpse.server.auth.rate_limits import Limits, Meter
 from glimpse.server.errors import RequestError
 
 

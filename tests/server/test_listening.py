@@ -8,11 +8,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from glimpse.ledger import CollectionRecord, Ledger, listener, writing
-from glimpse.ledger.database import CONNECT
-from glimpse.server import tracking
-from glimpse.server.catalog import Catalog
-from glimpse.server.indexes import Indexes
+from glimpse.ledger import CollectionRecord, Ledger
+from glimpse.ledger.changes import notifications
+from glimpse.ledger.database import transactions
+from glimpse.ledger.database.database import CONNECT
+from glimpse.server.catalog import follower
+from glimpse.server.catalog.catalog import Catalog
+from glimpse.server.collections.index_directory import Indexes
 from glimpse.server.snapshots import Snapshots
 from support.postgres import Postgres
 
@@ -22,7 +24,7 @@ _LISTENING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND da
 @pytest.fixture
 def url(database: Postgres, monkeypatch: pytest.MonkeyPatch) -> str:
     """Of an empty ledger that nobody looks at unless he is told to."""
-    monkeypatch.setattr(tracking, "_POLL_SECONDS", 3600.0)
+    monkeypatch.setattr(follower, "_POLL_SECONDS", 3600.0)
     return database.database()
 
 
@@ -46,7 +48,7 @@ def ask(url: str, statement: str) -> list[int]:
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     """What the log has of listening."""
-    return [one.getMessage() for one in caplog.records if one.name == "glimpse.ledger.listener"]
+    return [one.getMessage() for one in caplog.records if one.name == "glimpse.ledger.changes.notifications"]
 
 
 def run(url: str, folder: Path, work: Callable[[Catalog], Awaitable[None]]) -> None:
@@ -111,13 +113,13 @@ def test_a_listener_that_is_refused_what_it_asks_for_tries_again(
     url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As by a standby, to which nobody can listen until it takes the other's place."""
-    monkeypatch.setattr(listener, "CHANNEL", "no name")
-    monkeypatch.setattr(listener, "_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(notifications, "CHANNEL", "no name")
+    monkeypatch.setattr(notifications, "_PAUSE_SECONDS", 0.02)
 
     async def work(catalog: Catalog) -> None:
         await until(lambda: told(caplog))
         await asyncio.to_thread(create, other, "meanwhile")
-        monkeypatch.setattr(listener, "CHANNEL", writing.CHANNEL)
+        monkeypatch.setattr(notifications, "CHANNEL", transactions.CHANNEL)
         await until(lambda: catalog.exists("meanwhile"))
         await asyncio.to_thread(create, other, "after")
         await until(lambda: catalog.exists("after"))
@@ -131,9 +133,9 @@ def test_where_the_database_cannot_be_listened_to_it_is_asked(
     url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     refusing = {**CONNECT, "port": 1}
-    monkeypatch.setattr(listener, "CONNECT", refusing)
-    monkeypatch.setattr(listener, "_PAUSE_SECONDS", 0.02)
-    monkeypatch.setattr(tracking, "_POLL_SECONDS", 0.1)
+    monkeypatch.setattr(notifications, "CONNECT", refusing)
+    monkeypatch.setattr(notifications, "_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(follower, "_POLL_SECONDS", 0.1)
 
     async def work(catalog: Catalog) -> None:
         for name in ("first", "second"):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from glimpse.server.observing.logs import JsonFormatter, TextFormatter
+from glimpse.server.telemetry.log_format import JsonFormatter, TextFormatter
 
 FORGED = "2026-01-01 00:00:00,000 INFO glimpse.audit: rpc='CollectionService/DeleteCollection' caller='admin'"
 HOSTILE = [f"a\n{FORGED}", f"a\r{FORGED}", f"a\u2028{FORGED}", f"a\x85{FORGED}", "\x1b[2J", "\u202e", "\ud83d", "\0"]

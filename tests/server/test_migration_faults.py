@@ -17,7 +17,8 @@ from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_image_bundle
-from support.migrations import (
+from support.postgres import postgres
+from support.reembedding import (
     Enrolling,
     everything,
     keeping_collection,
@@ -28,9 +29,8 @@ from support.migrations import (
     switch_soon,
     until_embedded,
 )
-from support.postgres import postgres
 from support.server import ServerProcess, Stubs
-from support.waiting import soon
+from support.wait import soon
 
 _KILLS = 3
 

@@ -12,21 +12,21 @@ import grpc
 import pytest
 
 from glimpse.ledger import CollectionRecord, Ledger
-from glimpse.server.classification_service import ClassificationService
-from glimpse.server.collection_service import CollectionService
-from glimpse.server.context import Rooms
-from glimpse.server.embedding_service import EmbeddingService
-from glimpse.server.migrating import Migrator
-from glimpse.server.rooms import open_rooms
-from glimpse.server.server_service import ServerService
-from glimpse.server.services import add_services
+from glimpse.server.api.classification_service import ClassificationService
+from glimpse.server.api.collection_service import CollectionService
+from glimpse.server.api.embedding_service import EmbeddingService
+from glimpse.server.api.registry import add_services
+from glimpse.server.api.server_service import ServerService
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.maintenance.reembedding_worker import Migrator
+from glimpse.server.runtime import open_rooms
+from glimpse.server.runtime_parts import Rooms
 from glimpse.server.settings import Settings
-from glimpse.server.view import CollectionView
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
 from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
 from support.bundles import tiny_image_bundle
-from support.migrations import pictures
+from support.reembedding import pictures
 from support.status import refused
 
 Code = grpc.StatusCode

@@ -9,7 +9,7 @@ import pytest
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from support.bundles import tiny_image_bundle
-from support.migrations import everything, keeping_collection, pictures, start, switch, until_embedded
+from support.reembedding import everything, keeping_collection, pictures, start, switch, until_embedded
 from support.server import ServerProcess, Stubs
 
 _COUNT = 60

@@ -10,7 +10,7 @@ from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_dual_bundle, tiny_image_bundle
-from support.migrations import (
+from support.reembedding import (
     Enrolling,
     everything,
     keeping_collection,

@@ -23,11 +23,11 @@ from server.test_collections import enroll
 from glimpse.client import Client, NewExample, Vector
 from glimpse.fewshot import Decision
 from glimpse.ledger import CollectionRecord
-from glimpse.server.observing import answered
-from glimpse.server.observing.answered import Answered
-from glimpse.server.observing.watch import ended
+from glimpse.server.collections import drift
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.drift import Answered
 from glimpse.server.settings import Settings
-from glimpse.server.view import CollectionView
+from glimpse.server.telemetry.call_record import ended
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
@@ -37,7 +37,7 @@ from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
 from support.metrics import address_of, samples
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
-from support.waiting import soon
+from support.wait import soon
 
 CLASSIFY = "ClassificationService/Classify"
 
@@ -221,7 +221,7 @@ def test_decisions_are_told_of_collections_that_are_there(seen: ServerProcess, s
 
 
 def test_collections_beyond_the_most_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answered, "_MOST", 2)
+    monkeypatch.setattr(drift, "_MOST", 2)
     views = [CollectionView(CollectionRecord(f"c{i}", "b", "s", 4), lambda _: None) for i in range(4)]
     seen = Answered()
     for view in views:
@@ -387,6 +387,6 @@ def test_as_text_a_line_ends_in_the_request_id(bundles: tuple[Path, Path], tmp_p
         _, call = stubs.collections.GetCollection.with_call(col.GetCollectionRequest(name=collection))
         stubs.channel.close()
     [line] = [one for one in server.log().splitlines() if one.endswith(f"[{trailer(call)}]")]
-    assert "DEBUG glimpse.server.observing.watch: CollectionService/GetCollection: OK after " in line
+    assert "DEBUG glimpse.server.telemetry.call_record: CollectionService/GetCollection: OK after " in line
     [audit] = [one for one in server.log().splitlines() if "glimpse.audit" in one]
     assert f"collection={collection.partition('/')[2]!r}" in audit

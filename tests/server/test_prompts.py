@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from glimpse.backbone import load_bundle
-from glimpse.server.backbones import LoadedBackbone
-from glimpse.server.classifying import zero_shot
-from glimpse.server.decoders import Decoders
-from glimpse.server.prompt_cache import PromptCache
-from glimpse.server.prompts import prompt_directions
+from glimpse.server.classification.classifier import zero_shot
+from glimpse.server.inference.backbones import LoadedBackbone
+from glimpse.server.inference.decoders import Decoders
+from glimpse.server.inference.embedding_spaces import source_of_backbone
+from glimpse.server.inference.prompt_cache import PromptCache
+from glimpse.server.inference.prompt_embeddings import prompt_directions
 from glimpse.server.settings import load_settings
-from glimpse.server.spaces import source_of_backbone
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1.types_pb2 import Input
 from support.pictures import picture

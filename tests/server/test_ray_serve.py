@@ -20,7 +20,7 @@ import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from glimpse.client import Client, Decision, NewExample, NotFound, Unauthenticated, Vector
-from glimpse.server.on_ray.options import Options, settings_of
+from glimpse.server.ray.options import Options, settings_of
 from glimpse.server.settings import SettingsError
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
@@ -239,7 +239,7 @@ def test_a_replica_that_is_killed_comes_back_and_has_everything(cluster: RayServ
 async def test_a_ledger_that_is_away_for_a_moment_costs_no_replica(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from glimpse.server.on_ray.replica import Replica
+    from glimpse.server.ray.replica import Replica
 
     with postgres() as database:
         monkeypatch.setenv("GLIMPSE_LEDGER", database.database())
@@ -278,8 +278,8 @@ class Proxy:
 
 @QUIET
 def test_replicas_have_every_rpc_that_the_proxy_takes() -> None:
-    from glimpse.server.on_ray.proxy import add_to_proxy
-    from glimpse.server.on_ray.replica import Replica
+    from glimpse.server.ray.proxy import add_to_proxy
+    from glimpse.server.ray.replica import Replica
 
     add_to_proxy(Mock(), proxy := Proxy())
     assert len(proxy.rpcs) > 25

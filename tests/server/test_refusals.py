@@ -14,12 +14,12 @@ import pytest
 
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
-from support.census import census
+from support.active_work import census
 from support.metrics import samples
 from support.pictures import picture
 from support.server import ServerProcess, Stubs
 from support.status import Refused, refused
-from support.waiting import soon
+from support.wait import soon
 
 EMBED, STREAM = "EmbeddingService/Embed", "EmbeddingService/StreamEmbed"
 FULL = ("RESOURCE_EXHAUSTED", "QUEUE_FULL")

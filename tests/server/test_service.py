@@ -12,8 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 from server.test_collections import enroll
 
-from glimpse.server.backbones import Backbones, LoadedBackbone
-from glimpse.server.decoders import Decoders
+from glimpse.server.inference.backbones import Backbones, LoadedBackbone
+from glimpse.server.inference.decoders import Decoders
 from glimpse.server.settings import Settings, SettingsError, load_settings
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col

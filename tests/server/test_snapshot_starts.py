@@ -15,7 +15,7 @@ from glimpse.v1 import collection_service_pb2 as col
 from support.bundles import tiny_dual_bundle
 from support.indexes import make_index
 from support.server import ServerProcess, Stubs
-from support.waiting import soon
+from support.wait import soon
 
 ROWS = [row % 4 for row in range(120)]
 QUERIES = blobs([0, 1, 2, 3], seed=9)

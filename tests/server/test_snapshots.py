@@ -18,12 +18,12 @@ import pytest
 
 from glimpse.fewshot import HeadKind, fit, normalize
 from glimpse.ledger import AttachmentRecord, CollectionRecord, ExampleRecord, Head, LabelRecord
-from glimpse.ledger.chain import FIRST
-from glimpse.server.material import gather
-from glimpse.server.snapshots import Loaded, Snapshots, write
+from glimpse.ledger.changes.hash_chain import FIRST
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.fit_data import gather
+from glimpse.server.snapshots import Loaded, Snapshots, writer
 from glimpse.server.snapshots.manifest import Manifest, read_manifest
-from glimpse.server.snapshots.write import Taken, write_snapshot
-from glimpse.server.view import CollectionView
+from glimpse.server.snapshots.writer import Taken, write_snapshot
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
 
@@ -123,7 +123,7 @@ KINDS = [
 @pytest.fixture(autouse=True)
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """64 examples each."""
-    monkeypatch.setattr(write, "_PART", 64 * 4 * D)
+    monkeypatch.setattr(writer, "_PART", 64 * 4 * D)
 
 
 def snapshot(view: CollectionView, home: Path, head: Head = HEAD) -> tuple[Path, Manifest]:

@@ -10,8 +10,8 @@ import pytest
 from server.test_collections import enroll
 
 from glimpse.ledger import CollectionRecord, LabelRecord
-from glimpse.server.names import normal, suggested_id
-from glimpse.server.view import CollectionView
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.resource_names import normal, suggested_id
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2

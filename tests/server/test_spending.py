@@ -176,7 +176,7 @@ async def begun(channel: Any, key: tuple[str, str]) -> Any:
 
 
 async def test_the_streams_of_a_caller_have_a_limit_over_all_connections(place: Place) -> None:
-    most = 500  # see glimpse.server.duty
+    most = 500  # see glimpse.server.scheduling.inflight
     key, other = place.key(scope="classify"), place.key(scope="classify")
     async with AsyncExitStack() as stack:
         local = [("grpc.use_local_subchannel_pool", 1)]

@@ -9,11 +9,11 @@ import pytest
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1.types_pb2 import Input
-from support.census import census
+from support.active_work import census
 from support.metrics import samples
 from support.raw_http2 import RawConnection
 from support.server import ServerProcess, Stubs
-from support.waiting import soon
+from support.wait import soon
 
 ZERO_SHOT = "/glimpse.v1.ClassificationService/ZeroShot"
 COUNT = 300

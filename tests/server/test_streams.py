@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from glimpse.server.duty import Duty
+from glimpse.server.api.streaming import ordered, patiently
 from glimpse.server.errors import RequestError, exhausted
-from glimpse.server.streams import ordered, patiently
+from glimpse.server.scheduling.inflight import Duty
 
 
 class Source:

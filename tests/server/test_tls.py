@@ -15,7 +15,7 @@ import pytest
 from cryptography import x509
 
 from glimpse.client import Client, Retry, Unavailable
-from glimpse.server.access.listener import is_loopback
+from glimpse.server.auth.listener import is_loopback
 from support.certificates import Authority
 from support.server import ServerProcess
 
@@ -64,7 +64,7 @@ def test_whoever_speaks_no_tls_writes_nothing_into_the_log(
         with Client(server.address, tls_ca=authority.file) as client:
             assert list(client.list_backbones())
     told = [json.loads(line)["logger"] for line in server.log().splitlines()]
-    assert told == ["glimpse.ledger.database", "glimpse.server.app"]  # begin and end
+    assert told == ["glimpse.ledger.database.database", "glimpse.server.app"]  # begin and end
 
 
 def test_with_an_authority_for_clients_each_needs_a_certificate(

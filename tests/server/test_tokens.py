@@ -30,12 +30,12 @@ from glimpse.client import (
     Unauthenticated,
     Unavailable,
 )
-from glimpse.server.access.signing_keys import SigningKeys
+from glimpse.server.auth.jwks import SigningKeys
 from glimpse.server.errors import RequestError
 from glimpse.server.settings import SettingsError
 from support.keys import make_key
 from support.server import ServerProcess
-from support.waiting import soon
+from support.wait import soon
 
 ISSUER = "https://issuer.example.org/"
 _OF: dict[str, Any] = {"RS256": RSAAlgorithm, "PS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}

@@ -5,11 +5,11 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from glimpse.server.admission import Admission, Pace, Promises
-from glimpse.server.caller import Caller, connected, current, enter
-from glimpse.server.duty import Duty
+from glimpse.server.auth.caller import Caller, connected, current, enter
 from glimpse.server.errors import RequestError
-from glimpse.server.turns import Turns, Turnstile
+from glimpse.server.scheduling.admission import Admission, Pace, Promises
+from glimpse.server.scheduling.fair_queue import Turns, Turnstile
+from glimpse.server.scheduling.inflight import Duty
 
 
 class Clock:

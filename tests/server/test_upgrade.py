@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from glimpse.client import Client, NewExample, Vector
-from glimpse.ledger import schema
+from glimpse.ledger.database import schema
 from support.postgres import Postgres
 from support.server import ServerProcess
 

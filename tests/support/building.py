@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from glimpse.builder import Built, Layout, Plan, build
-from glimpse.builder.embedding import Tally
+from glimpse.builder.engines.encode_rows import Tally
 
 _WORDS = (
     "red",

@@ -7,7 +7,7 @@ import pytest
 _HOOK = """
 import sys
 
-if "glimpse.backbone.decode_worker" in sys.orig_argv:
+if "glimpse.backbone.images.decode_worker" in sys.orig_argv:
     from glimpse.backbone import decode_cost, preprocess
 
     decode_cost._SECONDS = {seconds}

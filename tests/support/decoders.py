@@ -15,20 +15,20 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["glimpse"]):
+    import glimpse.backbone.images.preprocess as pictures
     import glimpse.backbone.manifest as bundles
-    import glimpse.backbone.preprocess as pictures
-    import glimpse.backbone.weights as weights
-    import glimpse.index.faiss_check as faiss_files
-    import glimpse.index.manifest as folders
-    import glimpse.server.embedding as embedding
-    import glimpse.server.names as names
+    import glimpse.backbone.onnx_validation as weights
+    import glimpse.index.faiss_validation.validator as faiss_files
+    import glimpse.index.storage.manifest as folders
+    import glimpse.server.inference.embedder as embedding
+    import glimpse.server.resource_names as names
 
 from glimpse.backbone import BundleError, InputError, Tokenizer
 from glimpse.index import IndexFolderError
 from glimpse.server.errors import RequestError
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_dual_bundle
-from support.damaged import originals
+from support.corrupt_images import originals
 from support.indexes import make_index
 
 Target = Callable[[bytes], object]

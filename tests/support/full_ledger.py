@@ -19,8 +19,8 @@ from glimpse.ledger import (
     LabelRecord,
     Shadowed,
     ShadowRecord,
-    schema,
 )
+from glimpse.ledger.database import schema
 from support.ledgers import Direct
 
 Row = tuple[Any, ...]

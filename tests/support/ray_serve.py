@@ -126,7 +126,7 @@ def _start(port: int, folder: str) -> None:
         http_options={"port": _free(), "host": "127.0.0.1"},
         grpc_options={**config.grpc_options.model_dump(), "port": port},
     )
-    from glimpse.server.on_ray.options import Options
+    from glimpse.server.ray.options import Options
 
     own = {"min_replicas": _REPLICAS, "max_replicas": _REPLICAS, "cpus": _CPUS}
     serve.run(

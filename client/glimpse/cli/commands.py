@@ -8,50 +8,56 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from glimpse.cli import connection, options
+from glimpse.cli.common import connection, options
 
 # Name: module with `app`, and the line `glimpse --help` shows (the first line of the subcommand's own help).
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("glimpse.cli.demo", "See it work: enroll one drawing a character, classify the others, make a picture."),
-    "serve": ("glimpse.cli.serve", "Run a server."),
+    "demo": (
+        "glimpse.cli.demo.command",
+        "See it work: enroll one drawing a character, classify the others, make a picture.",
+    ),
+    "serve": ("glimpse.cli.server.serve", "Run a server."),
     "status": (
-        "glimpse.cli.status",
+        "glimpse.cli.server.status",
         "Health, versions, calls, decisions, ledger, backbones and collections of a server.",
     ),
-    "enroll": ("glimpse.cli.enroll", "Enroll examples: files, tables, or folders whose subfolders are the labels."),
-    "classify": ("glimpse.cli.classify", "Classify inputs by a collection's examples."),
+    "enroll": (
+        "glimpse.cli.inference.enroll",
+        "Enroll examples: files, tables, or folders whose subfolders are the labels.",
+    ),
+    "classify": ("glimpse.cli.inference.classify", "Classify inputs by a collection's examples."),
     "check": (
-        "glimpse.cli.check",
+        "glimpse.cli.inference.report",
         "What a collection knows of itself: how good it is, what looks wrong, what to do.",
     ),
-    "test": ("glimpse.cli.score", "How good a collection is on labelled data that it was not taught."),
+    "test": ("glimpse.cli.scoring.command", "How good a collection is on labelled data that it was not taught."),
     "evaluate": (
-        "glimpse.cli.evaluate",
+        "glimpse.cli.evaluate.command",
         "How well a backbone suits your data, from how many examples: tables and a report. Needs no server.",
     ),
-    "label": ("glimpse.cli.label", "Label inputs by text alone."),
-    "search": ("glimpse.cli.search", "Find the examples nearest to each input."),
-    "embed": ("glimpse.cli.embed", "Write the inputs' vectors to a file."),
+    "label": ("glimpse.cli.inference.zero_shot", "Label inputs by text alone."),
+    "search": ("glimpse.cli.inference.search", "Find the examples nearest to each input."),
+    "embed": ("glimpse.cli.inference.embed", "Write the inputs' vectors to a file."),
     "collections": (
-        "glimpse.cli.manage_collections",
+        "glimpse.cli.resources.collections",
         "Collections: list, show, create, update, delete; migrate to another backbone.",
     ),
-    "labels": ("glimpse.cli.manage_labels", "Labels of a collection: list, show, create, update, delete."),
-    "examples": ("glimpse.cli.manage_examples", "Examples of a collection: list, show, delete."),
+    "labels": ("glimpse.cli.resources.labels", "Labels of a collection: list, show, create, update, delete."),
+    "examples": ("glimpse.cli.resources.examples", "Examples of a collection: list, show, delete."),
     "index": (
-        "glimpse.cli.index",
+        "glimpse.cli.index.command",
         "Indexes of very many vectors: build, show, search, verify, merge, compact; attach, detach.",
     ),
     "ledger": (
-        "glimpse.cli.ledger",
+        "glimpse.cli.ledger.command",
         "The ledger itself, beside servers that run: backup, restore, verify, export, import, log.",
     ),
     "backbone": (
-        "glimpse.cli.manage_backbones",
+        "glimpse.cli.resources.backbones",
         "Backbones of a server: list, show; bundles on disk: verify, bench.",
     ),
-    "keys": ("glimpse.cli.manage_keys", "API keys of a ledger: create, list, revoke. Needs no server."),
-    "export": ("glimpse.cli.export", "Make a backbone bundle from a model."),
+    "keys": ("glimpse.cli.resources.keys", "API keys of a ledger: create, list, revoke. Needs no server."),
+    "export": ("glimpse.cli.export.command", "Make a backbone bundle from a model."),
 }
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from glimpse.cli.errors import explain, missing_module
+from glimpse.cli.common.errors import explain, missing_module
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

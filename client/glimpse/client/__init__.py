@@ -3,16 +3,13 @@
 Needs grpcio, protobuf and numpy alone.
 """
 
-from glimpse.client._answers import (
-    Conflict,
-    EmbedResult,
-    Evidence,
-    LabelScore,
-    SearchResult,
-    Timings,
-)
 from glimpse.client._async import AsyncClient
-from glimpse.client._check import (
+from glimpse.client._sync import Client
+from glimpse.client.requests._content import Image, Text
+from glimpse.client.requests._enums import Decision, Head, LabelMode, LabelRole, Modality
+from glimpse.client.requests._inputs import Input, NewExample
+from glimpse.client.results._classification import Classification, ClassifyResult
+from glimpse.client.results._collection_report import (
     AdaptationFigures,
     Check,
     Confusion,
@@ -21,11 +18,12 @@ from glimpse.client._check import (
     Proportion,
     SuspectExample,
 )
-from glimpse.client._classification import Classification, ClassifyResult
-from glimpse.client._content import Image, Text
-from glimpse.client._enrollment import Enrollment, EnrollmentFailed, EnrollResult
-from glimpse.client._enums import Decision, Head, LabelMode, LabelRole, Modality
-from glimpse.client._errors import (
+from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult
+from glimpse.client.results._reembedding import Migration, MigrationFailure, MigrationSide, Switched
+from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
+from glimpse.client.results._results import Conflict, EmbedResult, Evidence, LabelScore, SearchResult, Timings
+from glimpse.client.results._server_info import BackboneState, CallFigures, CollectionFigures, ServerInfo, StageFigures
+from glimpse.client.transport._errors import (
     Aborted,
     AlreadyExists,
     Cancelled,
@@ -45,19 +43,8 @@ from glimpse.client._errors import (
     Unimplemented,
     Unknown,
 )
-from glimpse.client._inputs import Input, NewExample
-from glimpse.client._migration import Migration, MigrationFailure, MigrationSide, Switched
-from glimpse.client._policy import Retry
-from glimpse.client._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
-from glimpse.client._server_info import (
-    BackboneState,
-    CallFigures,
-    CollectionFigures,
-    ServerInfo,
-    StageFigures,
-)
-from glimpse.client._status import ItemError
-from glimpse.client._sync import Client
+from glimpse.client.transport._retry import Retry
+from glimpse.client.transport._status import ItemError
 
 __all__ = [
     "Aborted",

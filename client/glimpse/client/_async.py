@@ -3,16 +3,16 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable
 
-from glimpse.client import _input_requests as requests
-from glimpse.client._answers import EmbedResult, SearchResult
-from glimpse.client._async_migrations import AsyncMigrationMethods
+from glimpse.client._async_reembedding import AsyncMigrationMethods
 from glimpse.client._async_resources import AsyncResourceMethods
-from glimpse.client._classification import ClassifyResult
-from glimpse.client._enrollment import Enrollment
-from glimpse.client._enums import LabelMode
-from glimpse.client._input_requests import Collections, Labels
-from glimpse.client._inputs import AnyInput, Examples, Inputs
-from glimpse.client._names import CollectionRef, Names
+from glimpse.client.requests import _input_requests as requests
+from glimpse.client.requests._enums import LabelMode
+from glimpse.client.requests._input_requests import Collections, Labels
+from glimpse.client.requests._inputs import AnyInput, Examples, Inputs
+from glimpse.client.requests._names import CollectionRef, Names
+from glimpse.client.results._classification import ClassifyResult
+from glimpse.client.results._enrollment import Enrollment
+from glimpse.client.results._results import EmbedResult, SearchResult
 
 
 class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):

@@ -3,13 +3,13 @@
 
 from collections.abc import AsyncIterator
 
-from glimpse.client import _collection_requests as requests
-from glimpse.client._async_core import AsyncCore
-from glimpse.client._check import Check
-from glimpse.client._collection_requests import Threshold
-from glimpse.client._enums import Head, LabelMode
-from glimpse.client._names import CollectionRef
-from glimpse.client._resources import Collection
+from glimpse.client.requests import _collection_requests as requests
+from glimpse.client.requests._collection_requests import Threshold
+from glimpse.client.requests._enums import Head, LabelMode
+from glimpse.client.requests._names import CollectionRef
+from glimpse.client.results._collection_report import Check
+from glimpse.client.results._resources import Collection
+from glimpse.client.transport._async_core import AsyncCore
 
 
 class AsyncCollectionMethods(AsyncCore):

@@ -2,16 +2,16 @@
 
 from collections.abc import Generator
 
-from glimpse.client import _input_requests as requests
-from glimpse.client._answers import EmbedResult, SearchResult
-from glimpse.client._classification import ClassifyResult
-from glimpse.client._enrollment import Enrollment
-from glimpse.client._enums import LabelMode
-from glimpse.client._input_requests import Collections, Labels
-from glimpse.client._inputs import Examples, Inputs
-from glimpse.client._names import CollectionRef, Names
-from glimpse.client._sync_migrations import MigrationMethods
+from glimpse.client._sync_reembedding import MigrationMethods
 from glimpse.client._sync_resources import ResourceMethods
+from glimpse.client.requests import _input_requests as requests
+from glimpse.client.requests._enums import LabelMode
+from glimpse.client.requests._input_requests import Collections, Labels
+from glimpse.client.requests._inputs import Examples, Inputs
+from glimpse.client.requests._names import CollectionRef, Names
+from glimpse.client.results._classification import ClassifyResult
+from glimpse.client.results._enrollment import Enrollment
+from glimpse.client.results._results import EmbedResult, SearchResult
 
 
 class Client(ResourceMethods, MigrationMethods):

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from glimpse.client import _resource_requests as requests
-from glimpse.client._enums import LabelRole
-from glimpse.client._names import CollectionRef, Names
-from glimpse.client._resources import Backbone, Example, Label
-from glimpse.client._server_info import ServerInfo, server_info
 from glimpse.client._sync_collections import CollectionMethods
+from glimpse.client.requests import _resource_requests as requests
+from glimpse.client.requests._enums import LabelRole
+from glimpse.client.requests._names import CollectionRef, Names
+from glimpse.client.results._resources import Backbone, Example, Label
+from glimpse.client.results._server_info import ServerInfo, server_info
 
 
 class ResourceMethods(CollectionMethods):

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from glimpse.backbone.bundle import Bundle, bundled, load_bundle, write_bundle
-    from glimpse.backbone.decoder_pool import DecoderPool
-    from glimpse.backbone.encoder import Encoder
+    from glimpse.backbone.embedder import MINI, Kind, Prepared, Reader, open_bundle
     from glimpse.backbone.errors import BundleError, InputError, LargeImage
+    from glimpse.backbone.images.decoder_pool import DecoderPool
+    from glimpse.backbone.images.jpeg_scaling import scaled_decode_cosine
+    from glimpse.backbone.images.preprocess import ImageLimits, decode_image
+    from glimpse.backbone.inference.encoder import Encoder
     from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
-    from glimpse.backbone.preprocess import ImageLimits, decode_image
     from glimpse.backbone.processors import cores, limit_libraries
     from glimpse.backbone.prompts import name_as_prompt, with_templates
-    from glimpse.backbone.reader import MINI, Kind, Prepared, Reader, open_bundle
-    from glimpse.backbone.scaled_decode import scaled_decode_cosine
     from glimpse.backbone.scratch import scratch_folder
     from glimpse.backbone.tokenizer import Tokenizer, Tokens
 

@@ -20,8 +20,8 @@ from glimpse.backbone.manifest import (
     problems,
     read_manifest,
 )
+from glimpse.backbone.onnx_validation import check_graph
 from glimpse.backbone.scratch import scratch_beside
-from glimpse.backbone.weights import check_graph
 
 # A million words of a hundred characters and their merges; it takes some times as much memory.
 _MOST_TOKENIZER = 256 << 20

@@ -2,7 +2,7 @@
 
 from glimpse.backbone import Bundle
 from glimpse.export.errors import ExportError
-from glimpse.export.proof import Check
+from glimpse.export.tolerance import Check
 
 
 def compare_again(bundle: Bundle, model: str | None, pretrained: str | None) -> list[Check]:
@@ -17,9 +17,9 @@ def compare_again(bundle: Bundle, model: str | None, pretrained: str | None) -> 
     source = bundle.manifest.provenance.get("source")
     if not isinstance(source, dict):
         raise ExportError(f"{bundle.manifest.name} was not made of a checkpoint that can be loaded again")
-    from glimpse.export.checkpoint.loaders import load
-    from glimpse.export.checkpoint.original import with_prefix
+    from glimpse.export.checkpoint.loaders.libraries import load
     from glimpse.export.checkpoint.parity import compare
+    from glimpse.export.checkpoint.reference_model import with_prefix
 
     original = load(source["library"], model or source["model"], pretrained or source.get("pretrained"))
     if (prefix := source.get("prefix")) is not None:

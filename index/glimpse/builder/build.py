@@ -15,20 +15,20 @@ from itertools import chain, takewhile
 from pathlib import Path
 
 from glimpse.backbone import Bundle, Reader, cores, limit_libraries, open_bundle
-from glimpse.builder.embedding import Made, Rows, Tally
+from glimpse.builder.engines.encode_rows import Made, Rows, Tally
+from glimpse.builder.engines.local_engine import WINDOW, Local, each_once
 from glimpse.builder.errors import BuildError
-from glimpse.builder.failures import Failures, with_errors
-from glimpse.builder.folder import Folder, vector_type_of
-from glimpse.builder.inputs import folders_of
-from glimpse.builder.known import Ids, Known
-from glimpse.builder.lock import locked
-from glimpse.builder.plan import Built, Engine, Inputs, Plan, Watch, Write, inputs_of
-from glimpse.builder.windows import WINDOW, Local, each_once
+from glimpse.builder.options import Built, Engine, Inputs, Plan, Watch, Write, inputs_of
+from glimpse.builder.output.error_table import Failures, with_errors
+from glimpse.builder.output.existing_rows import Ids, Known
+from glimpse.builder.output.lock import locked
+from glimpse.builder.output.output_folder import Folder, vector_type_of
+from glimpse.builder.sources.sources import folders_of
+from glimpse.index.building.finalize import finish
+from glimpse.index.building.train import Make, check_factory
 from glimpse.index.errors import IndexFolderError
-from glimpse.index.faiss_file import read_faiss
-from glimpse.index.finish import finish
-from glimpse.index.manifest import ERRORS_NAME, INDEX_NAME, Header, Manifest
-from glimpse.index.train import Make, check_factory
+from glimpse.index.faiss_validation.faiss_io import read_faiss
+from glimpse.index.storage.manifest import ERRORS_NAME, INDEX_NAME, Header, Manifest
 from glimpse.inputs import Skipped
 
 

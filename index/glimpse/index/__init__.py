@@ -1,14 +1,18 @@
 """Vectors to neighbours, through FAISS; and folders of very many of them."""
 
-from glimpse.index.bulk import BulkIndex
-from glimpse.index.candidates import CandidateIndex
+from glimpse.index.building.finalize import finish
+from glimpse.index.building.merge import compact, merge
+from glimpse.index.building.writer import write_index
 from glimpse.index.errors import IndexFolderError
-from glimpse.index.files import atomic, digest
-from glimpse.index.filters import Mask
-from glimpse.index.finish import finish
-from glimpse.index.flat import FlatIndex, Ids, Vectors
-from glimpse.index.layered import Among, Base, LayeredIndex, first_id
-from glimpse.index.manifest import (
+from glimpse.index.integrity.verify import verify
+from glimpse.index.progress import Watch, silent
+from glimpse.index.search.ann_index import CandidateIndex
+from glimpse.index.search.bulk_index import BulkIndex
+from glimpse.index.search.flat_index import FlatIndex, Ids, Vectors
+from glimpse.index.search.id_selectors import Mask
+from glimpse.index.search.overlay_index import Among, Base, LayeredIndex, first_id
+from glimpse.index.storage.atomic_files import atomic, digest
+from glimpse.index.storage.manifest import (
     GIVEN,
     FaissIndex,
     Header,
@@ -20,12 +24,8 @@ from glimpse.index.manifest import (
     read_manifest,
     write_manifest,
 )
-from glimpse.index.merge import compact, merge
-from glimpse.index.progress import Watch, silent
-from glimpse.index.shard import SHARD_SIZE, rows_table, schema, write_shard
-from glimpse.index.shards import Codes, Shards
-from glimpse.index.verify import verify
-from glimpse.index.write import write_index
+from glimpse.index.storage.shard import SHARD_SIZE, rows_table, schema, write_shard
+from glimpse.index.storage.shard_set import Codes, Shards
 
 __all__ = [
     "GIVEN",

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from glimpse.backbone import Bundle, ImageLimits, limit_libraries, open_bundle
-from glimpse.evaluate.across import Across, across, check_domains
-from glimpse.evaluate.cells import Cell
-from glimpse.evaluate.dataset import Dataset, usable
-from glimpse.evaluate.encoders import check_reads
+from glimpse.evaluate.data.dataset import Dataset, usable
+from glimpse.evaluate.data.dataset_readers import read_dataset, read_strangers
+from glimpse.evaluate.data.embeddings import Gathered, Watch, gather
+from glimpse.evaluate.data.encoders import check_reads
+from glimpse.evaluate.data.splits import MOST_SEEDS_BESIDE, Split, folds, split
 from glimpse.evaluate.errors import EvaluationError
-from glimpse.evaluate.gather import Gathered, Watch, gather
-from glimpse.evaluate.mistakes import Mistakes
-from glimpse.evaluate.reading import read_dataset, read_strangers
-from glimpse.evaluate.splits import MOST_SEEDS_BESIDE, Split, folds, split
-from glimpse.evaluate.trial import Contender, run
-from glimpse.evaluate.verdict import Difference, Key, compared_head, differences, verdict
-from glimpse.evaluate.withheld import FEWEST_LABELS, FEWEST_SHOTS, withhold
+from glimpse.evaluate.figures.aggregation import Cell
+from glimpse.evaluate.figures.comparison import Difference, Key, compared_head, differences, verdict
+from glimpse.evaluate.figures.confusions import Mistakes
+from glimpse.evaluate.trials.domain_shift import Across, across, check_domains
+from glimpse.evaluate.trials.held_out_labels import FEWEST_LABELS, FEWEST_SHOTS, withhold
+from glimpse.evaluate.trials.trial import Contender, run
 from glimpse.fewshot import HeadKind
 from glimpse.inputs import Columns
 

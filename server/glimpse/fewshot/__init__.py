@@ -3,14 +3,14 @@
 Shapes: n queries, C labels, N examples, d dimensions. Vectors are rows, float32, of length 1.
 """
 
-from glimpse.fewshot.answering import answer
+from glimpse.fewshot.classifier import Engine
 from glimpse.fewshot.decision import Decision, Policy
-from glimpse.fewshot.engine import Engine
 from glimpse.fewshot.examples import Examples, Strangers
-from glimpse.fewshot.fitting import Fitted, fit
-from glimpse.fewshot.ladder import PINNABLE, HeadKind
-from glimpse.fewshot.terms import Answer, Answers, Nearest, Terms
-from glimpse.fewshot.vectors import mean_direction, normalize
+from glimpse.fewshot.fit import Fitted, fit
+from glimpse.fewshot.heads.head_selection import PINNABLE, HeadKind
+from glimpse.fewshot.predict import answer
+from glimpse.fewshot.statistics.unit_vectors import mean_direction, normalize
+from glimpse.fewshot.types import Answer, Answers, Nearest, Terms
 
 __all__ = [
     "PINNABLE",

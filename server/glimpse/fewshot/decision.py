@@ -6,7 +6,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.fewshot.vectors import Array, Floats
+from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 
 # The temperature of cosines to examples, as weighted kNN on frozen features uses it (Wu et al. 2018).
 EXAMPLE_SCALE = 1 / 0.07

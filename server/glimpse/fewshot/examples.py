@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from glimpse.fewshot.vectors import Array, Floats, Rows
+from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 
 @dataclass(frozen=True, slots=True)

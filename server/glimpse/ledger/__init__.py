@@ -8,8 +8,10 @@ Knows nothing of gRPC or FAISS. Every write appends one change, and the change's
 without gaps, and in the order of commits, whoever writes.
 """
 
-from glimpse.ledger.address import sqlite_url
-from glimpse.ledger.claim import Claim
+from glimpse.ledger.changes.notifications import listen
+from glimpse.ledger.database.advisory_lock import Claim
+from glimpse.ledger.database.folder_lock import FolderLock
+from glimpse.ledger.database.url import sqlite_url
 from glimpse.ledger.errors import (
     AlreadyExists,
     DataFolderInUse,
@@ -22,10 +24,7 @@ from glimpse.ledger.errors import (
     RequestIdReused,
     UnstorableText,
 )
-from glimpse.ledger.folder_lock import FolderLock
-from glimpse.ledger.keys import KeyRecord
 from glimpse.ledger.ledger import Ledger
-from glimpse.ledger.listener import listen
 from glimpse.ledger.records import (
     AttachmentRecord,
     Change,
@@ -41,8 +40,9 @@ from glimpse.ledger.records import (
     Shadowed,
     ShadowRecord,
 )
-from glimpse.ledger.shadows import Progress, Shadow
-from glimpse.ledger.writer import Writer
+from glimpse.ledger.reembedding.reads import Progress, Shadow
+from glimpse.ledger.writes.keys import KeyRecord
+from glimpse.ledger.writes.writer import Writer
 
 __all__ = [
     "AlreadyExists",

@@ -6,15 +6,16 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from glimpse.ledger import attachments, keys, schema
-from glimpse.ledger.address import parse_url, told
-from glimpse.ledger.changes import read_delta, read_digest
-from glimpse.ledger.claim import Claim
-from glimpse.ledger.database import FOLLOWING, WRITING, available, check_folder, open_engine
-from glimpse.ledger.database_file import LedgerLock, check_single_name
-from glimpse.ledger.enrollment import forget_answers, stored_answer
+from glimpse.ledger.changes import attachments
+from glimpse.ledger.changes.change_feed import read_delta, read_digest
+from glimpse.ledger.database import schema
+from glimpse.ledger.database.advisory_lock import Claim
+from glimpse.ledger.database.database import FOLLOWING, WRITING, available, check_folder, open_engine
+from glimpse.ledger.database.database_file import LedgerLock, check_single_name
+from glimpse.ledger.database.row_mapping import change_record, example_record, label_record
+from glimpse.ledger.database.transactions import read_head
+from glimpse.ledger.database.url import parse_url, told
 from glimpse.ledger.errors import NotFound
-from glimpse.ledger.keys import KeyRecord
 from glimpse.ledger.records import (
     AttachmentRecord,
     Change,
@@ -26,10 +27,11 @@ from glimpse.ledger.records import (
     LabelRecord,
     ShadowRecord,
 )
-from glimpse.ledger.rows import change_record, example_record, label_record
-from glimpse.ledger.shadows import Shadow, find_shadow, select_examples
-from glimpse.ledger.writer import Writer
-from glimpse.ledger.writing import read_head
+from glimpse.ledger.reembedding.reads import Shadow, find_shadow, select_examples
+from glimpse.ledger.writes import keys
+from glimpse.ledger.writes.enrollment import forget_answers, stored_answer
+from glimpse.ledger.writes.keys import KeyRecord
+from glimpse.ledger.writes.writer import Writer
 
 # Rows read at a time when a collection is loaded: bounds memory, not speed.
 _READ_AHEAD = 1_000

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from glimpse.ledger.chain import content
+from glimpse.ledger.changes.hash_chain import content
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,27 +12,27 @@ import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from glimpse.server import memory
-from glimpse.server.access.gate import Gate, open_gate
-from glimpse.server.access.listener import bind, credentials_of, warn_where_open
-from glimpse.server.census import tell_on_signal
-from glimpse.server.classification_service import ClassificationService
-from glimpse.server.collection_service import CollectionService
-from glimpse.server.context import Rooms
-from glimpse.server.door import OneQueue
-from glimpse.server.embedding_service import EmbeddingService
-from glimpse.server.health import Health
-from glimpse.server.observing import logs
-from glimpse.server.observing.exposition import exposed
-from glimpse.server.observing.interceptor import Observer
-from glimpse.server.observing.stages import traced
-from glimpse.server.parsing import Parsing
-from glimpse.server.reflection import REFLECTIONS, add_reflection
-from glimpse.server.rooms import open_rooms
-from glimpse.server.server_service import ServerService
-from glimpse.server.services import SERVICES, add_services
+from glimpse.server import memory_allocator
+from glimpse.server.api.classification_service import ClassificationService
+from glimpse.server.api.collection_service import CollectionService
+from glimpse.server.api.embedding_service import EmbeddingService
+from glimpse.server.api.grpc_options import server_options
+from glimpse.server.api.health import Health
+from glimpse.server.api.reflection import REFLECTIONS, add_reflection
+from glimpse.server.api.registry import SERVICES, add_services
+from glimpse.server.api.server_service import ServerService
+from glimpse.server.api.unparsable import Parsing
+from glimpse.server.auth.interceptor import Gate, open_gate
+from glimpse.server.auth.listener import bind, credentials_of, warn_where_open
+from glimpse.server.monitoring.debug_dump import tell_on_signal
+from glimpse.server.monitoring.metrics_http import exposed
+from glimpse.server.runtime import open_rooms
+from glimpse.server.runtime_parts import Rooms
+from glimpse.server.scheduling.load_shedder import OneQueue
 from glimpse.server.settings import Settings
-from glimpse.server.transport import server_options
+from glimpse.server.telemetry import log_format
+from glimpse.server.telemetry.interceptor import Observer
+from glimpse.server.telemetry.stage_timer import traced
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ def serve(settings: Settings) -> None:
 
     Raises BundleError, SettingsError, DataFolderInUse, or OSError where the address cannot be had.
     """
-    logs.configure(settings)
-    memory.tune()
+    log_format.configure(settings)
+    memory_allocator.tune()
     uvloop.run(_serve(settings))
 
 
@@ -85,7 +85,7 @@ async def _run(settings: Settings, rooms: Rooms, server: grpc.aio.Server, checke
     tell_on_signal(rooms)
     for backbone in rooms.backbones:
         await backbone.warm_up()
-    memory.settle()
+    memory_allocator.settle()
     rooms.duty.ready = True
     rooms.snapshots.start(rooms.catalog, rooms.catalog.reached_head)
     await checked.set(health_pb2.HealthCheckResponse.SERVING)

@@ -25,7 +25,7 @@ from glimpse.ledger import (
     RequestIdReused,
     UnstorableText,
 )
-from glimpse.server.observing.call import REQUEST_ID, current
+from glimpse.server.request_context import REQUEST_ID, current
 from glimpse.v1 import types_pb2
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ import torch
 from torch.nn import functional
 
 from glimpse.backbone import Bundle, Encoder, Tokenizer
-from glimpse.export.checkpoint.from_hf import load_hf
-from glimpse.export.checkpoint.write import export_checkpoint
+from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
+from glimpse.export.checkpoint.loaders.from_hf import load_hf
 from glimpse.export.errors import ExportError
 from glimpse.v1 import embedding_service_pb2, types_pb2
 from support.server import ServerProcess, Stubs

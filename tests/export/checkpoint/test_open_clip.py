@@ -12,8 +12,8 @@ import open_clip
 import torch
 
 from glimpse.backbone import Bundle, Encoder, Tokenizer
-from glimpse.export.checkpoint.from_open_clip import load_open_clip
-from glimpse.export.checkpoint.write import export_checkpoint
+from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
+from glimpse.export.checkpoint.loaders.from_open_clip import load_open_clip
 from glimpse.export.errors import ExportError
 
 from .open_clip_models import TINY, save_random, save_siglip, save_with_hf_text

@@ -18,10 +18,10 @@ pytest.importorskip("transformers")
 from bench.vectors import NAMES, READERS
 from glimpse.backbone import Bundle
 from glimpse.client import Client, Head, NewExample, Vector
-from glimpse.export.checkpoint.from_hf import load_hf
-from glimpse.export.checkpoint.write import export_checkpoint
-from glimpse.export.finish import Wish
-from support.served import served
+from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
+from glimpse.export.checkpoint.loaders.from_hf import load_hf
+from glimpse.export.finalize import Wish
+from support.attached_index_server import served
 from support.server import ServerProcess
 
 pytestmark = pytest.mark.timeout(900)

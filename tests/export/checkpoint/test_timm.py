@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from glimpse.backbone import Bundle, Encoder, decode_image
-from glimpse.export.checkpoint.from_timm import load_timm
-from glimpse.export.checkpoint.write import export_checkpoint
+from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
+from glimpse.export.checkpoint.loaders.from_timm import load_timm
 from glimpse.export.errors import ExportError
 from glimpse.v1 import embedding_service_pb2, types_pb2
 from support.pictures import encoded

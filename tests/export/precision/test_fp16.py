@@ -8,10 +8,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from glimpse.export.onnx_model import Inputs
+from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.precision import Lowered, lower
-from glimpse.export.precision.halve import halve
-from support.lowerable import convolutions, pictures, texts, transformer
+from glimpse.export.precision.fp16_convert import halve
+from support.quantizable_graphs import convolutions, pictures, texts, transformer
 
 IMAGES: list[Inputs] = [{"images": pictures(8, seed)} for seed in range(2)]
 SENSITIVE = {"LayerNormalization", "Softmax", "Pow", "Sqrt", "ReduceMean", "ReduceSum", "ReduceL2", "Max"}

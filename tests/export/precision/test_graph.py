@@ -11,10 +11,10 @@ from onnx import TensorProto
 
 from glimpse.export.errors import ExportError
 from glimpse.export.precision import lower
+from glimpse.export.precision.compare import Reference
 from glimpse.export.precision.graph import find_layers, prepare, save
 from glimpse.export.precision.quantize import calibrate, quantize
-from glimpse.export.precision.run import Reference
-from support.lowerable import PATCH, TOKENS, WIDTH, convolutions, pictures, transformer
+from support.quantizable_graphs import PATCH, TOKENS, WIDTH, convolutions, pictures, transformer
 
 INPUTS = {"images": pictures(8)}
 

@@ -10,9 +10,18 @@ import onnxruntime as ort
 import pytest
 
 from glimpse.export.errors import ExportError
-from glimpse.export.onnx_model import Inputs
+from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.precision import Lowered, lower
-from support.lowerable import VOCABULARY, WIDTH, convolutions, mean_colour, one_product, pictures, texts, transformer
+from support.quantizable_graphs import (
+    VOCABULARY,
+    WIDTH,
+    convolutions,
+    mean_colour,
+    one_product,
+    pictures,
+    texts,
+    transformer,
+)
 
 IMAGES: list[Inputs] = [{"images": pictures(8, seed)} for seed in range(3)]
 TEXTS: list[Inputs] = [texts(8, seed) for seed in range(3)]
@@ -123,7 +132,7 @@ def test_large_columns_are_smoothed_away(tmp_path: Path) -> None:
 def test_smoothing_changes_nothing_but_the_rounding(tmp_path: Path) -> None:
     """Without quantising, the smoothed graph is the graph."""
     from glimpse.export.precision.graph import find_layers, prepare, save
-    from glimpse.export.precision.smooth import smooth
+    from glimpse.export.precision.smoothquant import smooth
 
     graph = transformer(tmp_path / "graph.onnx", trouble="column")
     model = prepare(graph, tmp_path)

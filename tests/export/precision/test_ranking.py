@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from glimpse.export.precision.cpu_features import int8_instructions, saturates
 from glimpse.export.precision.graph import Layer
-from glimpse.export.precision.processor import int8_instructions, saturates
-from glimpse.export.precision.ranking import keep_fewest, smallest_prefix
+from glimpse.export.precision.layer_sensitivity import keep_fewest, smallest_prefix
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 13])

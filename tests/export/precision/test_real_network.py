@@ -7,10 +7,10 @@ import pytest
 
 from bench.vectors import MOBILENET, MOBILENET_SOURCE
 from glimpse.backbone import Bundle, decode_image
-from glimpse.export.onnx_image import wrap_image_encoder
-from glimpse.export.onnx_model import Inputs
+from glimpse.export.onnx.onnx_image import wrap_image_encoder
+from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.precision import Precision, lower
-from glimpse.export.precision.run import Reference
+from glimpse.export.precision.compare import Reference
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from glimpse.backbone import Bundle, Encoder, Tokenizer
-from glimpse.export.checkpoint.original import ImageOriginal, ImageTower, Original, TextOriginal, TextTower
+from glimpse.export.batch_runner import BATCHES, image_vectors, on_cpu, text_vectors
+from glimpse.export.checkpoint.reference_model import ImageOriginal, ImageTower, Original, TextOriginal, TextTower
 from glimpse.export.errors import ExportError
-from glimpse.export.proof import GATES, Check, smallest_cosine
-from glimpse.export.running import BATCHES, image_vectors, on_cpu, text_vectors
-from glimpse.export.samples import encoded, pictures, pixels_of, texts
+from glimpse.export.sample_inputs import encoded, pictures, pixels_of, texts
+from glimpse.export.tolerance import GATES, Check, smallest_cosine
 
 # A value of 255, and what float rounding adds.
 _MAX_PIXEL = 1 / 255 + 1e-4

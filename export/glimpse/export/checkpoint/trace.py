@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from glimpse.export.checkpoint.attention import plain_attention
-from glimpse.export.checkpoint.original import ImageOriginal, ImageTower, TextOriginal, TextTower
+from glimpse.export.checkpoint.reference_model import ImageOriginal, ImageTower, TextOriginal, TextTower
 from glimpse.export.errors import ExportError, first_line
+from glimpse.export.graph.graph_editing import EMBEDDING, IMAGES
+from glimpse.export.graph.text_graph import IDS, MASK
 from glimpse.export.precision.graph import save
-from glimpse.export.surgery import EMBEDDING, IMAGES
-from glimpse.export.text_graph import IDS, MASK
 
 OPSET = 18
 

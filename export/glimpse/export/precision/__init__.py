@@ -4,8 +4,8 @@ lowered = lower(Path("image.onnx"), Path("lower/image.onnx"), "int8", [{"images"
 lowered.min_cosine, lowered.kept, lowered.notes
 """
 
-from glimpse.export.precision.lowered import Lowered, Precision
-from glimpse.export.precision.lowering import lower
-from glimpse.export.precision.processor import int8_instructions
+from glimpse.export.precision.convert import lower
+from glimpse.export.precision.converted_graph import Lowered, Precision
+from glimpse.export.precision.cpu_features import int8_instructions
 
 __all__ = ["Lowered", "Precision", "int8_instructions", "lower"]

@@ -8,16 +8,16 @@ from onnx import ModelProto
 
 from glimpse.backbone import scratch_folder
 from glimpse.export.errors import ExportError
-from glimpse.export.onnx_model import Inputs
+from glimpse.export.onnx.onnx_model import Inputs
+from glimpse.export.precision.compare import Reference
+from glimpse.export.precision.converted_graph import Lowered
+from glimpse.export.precision.fp16_convert import floats_of, halve
+from glimpse.export.precision.fp16_emulation import imitate
+from glimpse.export.precision.fp16_exclusions import stay_single
 from glimpse.export.precision.graph import Layer, expose, find_layers, prepare, save
-from glimpse.export.precision.halve import floats_of, halve
-from glimpse.export.precision.imitate import imitate
 from glimpse.export.precision.int8 import ROWS
-from glimpse.export.precision.lowered import Lowered
-from glimpse.export.precision.ranking import keep_fewest, rank_by_cost
-from glimpse.export.precision.rounding import in_half
-from glimpse.export.precision.run import Reference
-from glimpse.export.precision.single import stay_single
+from glimpse.export.precision.layer_sensitivity import keep_fewest, rank_by_cost
+from glimpse.export.precision.quantization_error import in_half
 
 GOAL = 0.9999
 # Half of the largest number that half precision has.

@@ -12,9 +12,9 @@ from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.quant_utils import save_and_reload_model_with_shape_infer
 
 from glimpse.export.errors import ExportError, first_line
-from glimpse.export.graph_parts import replace
-from glimpse.export.onnx_model import Inputs
-from glimpse.export.precision.run import run
+from glimpse.export.graph.subgraphs import replace
+from glimpse.export.onnx.onnx_model import Inputs
+from glimpse.export.precision.compare import run
 
 # Protobuf's limit on one message, a little under 2 GiB.
 LARGEST_FILE = 2_000_000_000

@@ -10,15 +10,15 @@ from onnxruntime.quantization.calibrate import TensorsData
 
 from glimpse.backbone import scratch_folder
 from glimpse.export.errors import ExportError
-from glimpse.export.onnx_model import Inputs
+from glimpse.export.onnx.onnx_model import Inputs
+from glimpse.export.precision.compare import Reference
+from glimpse.export.precision.converted_graph import Lowered
+from glimpse.export.precision.cpu_features import saturates
 from glimpse.export.precision.graph import Layer, find_layers, prepare, save
-from glimpse.export.precision.lowered import Lowered
-from glimpse.export.precision.processor import saturates
+from glimpse.export.precision.layer_sensitivity import keep_fewest, rank_by_cost
+from glimpse.export.precision.quantization_error import in_eight_bits
 from glimpse.export.precision.quantize import METHODS, calibrate, quantize
-from glimpse.export.precision.ranking import keep_fewest, rank_by_cost
-from glimpse.export.precision.rounding import in_eight_bits
-from glimpse.export.precision.run import Reference
-from glimpse.export.precision.smooth import smooth
+from glimpse.export.precision.smoothquant import smooth
 
 # Stricter than the gate of 0.99, which other inputs must pass.
 GOAL = 0.995

@@ -21,9 +21,9 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from glimpse.export.errors import ExportError, first_line
-from glimpse.export.onnx_model import Inputs
+from glimpse.export.onnx.onnx_model import Inputs
+from glimpse.export.precision.cpu_features import saturates
 from glimpse.export.precision.graph import ACTIVATIONS, LARGEST_FILE, Layer, save, size_of
-from glimpse.export.precision.processor import saturates
 
 # With a convolution goes the activation that its 8-bit range can express; additions between blocks stay in float,
 # which is as fast and costs no accuracy.

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from html import escape
 from importlib.metadata import version
 
+from glimpse.evaluate.data.splits import MOST_SEEDS_BESIDE, most_queries
 from glimpse.evaluate.evaluation import Evaluation, Plan
-from glimpse.evaluate.splits import MOST_SEEDS_BESIDE, most_queries
 from glimpse.fewshot import Policy
 
 

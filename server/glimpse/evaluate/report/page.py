@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from glimpse.evaluate.cells import Cell
 from glimpse.evaluate.evaluation import Evaluation
+from glimpse.evaluate.figures.aggregation import Cell
+from glimpse.evaluate.figures.comparison import compared_head
 from glimpse.evaluate.report import plots, tables
 from glimpse.evaluate.report.method import method
 from glimpse.evaluate.report.thumbnails import snippet, thumbnail
-from glimpse.evaluate.verdict import compared_head
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #22252a; background: #fff; max-width: 68rem; margin: 0 auto;

@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from glimpse.evaluate.cells import Cell, Histogram
-from glimpse.evaluate.figures import Interval
-from glimpse.fewshot.vectors import Floats
+from glimpse.evaluate.figures.aggregation import Cell, Histogram
+from glimpse.evaluate.figures.metrics import Interval
+from glimpse.fewshot.statistics.unit_vectors import Floats
 
 # Told apart by colour-blind readers too (Okabe and Ito 2008).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")

@@ -5,13 +5,13 @@ from importlib.metadata import version
 from typing import Any
 
 from glimpse.backbone import Bundle
-from glimpse.evaluate.across import FORCED, GATE, OFF, Across
-from glimpse.evaluate.cells import Cell, Figures, Histogram
+from glimpse.evaluate.data.splits import most_queries
 from glimpse.evaluate.evaluation import Evaluation
-from glimpse.evaluate.figures import BINS, Interval
-from glimpse.evaluate.splits import most_queries
-from glimpse.evaluate.verdict import compared_head
-from glimpse.evaluate.withheld import withheld_labels
+from glimpse.evaluate.figures.aggregation import Cell, Figures, Histogram
+from glimpse.evaluate.figures.comparison import compared_head
+from glimpse.evaluate.figures.metrics import BINS, Interval
+from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, Across
+from glimpse.evaluate.trials.held_out_labels import withheld_labels
 
 #: Goes up when a key changes its meaning or goes away.
 FORMAT_VERSION = 1

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from glimpse.evaluate.across import FORCED, GATE, OFF, Across
-from glimpse.evaluate.cells import Cell
-from glimpse.evaluate.figures import Interval
-from glimpse.evaluate.mistakes import LabelFigures
-from glimpse.evaluate.verdict import Difference
+from glimpse.evaluate.figures.aggregation import Cell
+from glimpse.evaluate.figures.comparison import Difference
+from glimpse.evaluate.figures.confusions import LabelFigures
+from glimpse.evaluate.figures.metrics import Interval
+from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, Across
 
 # A page of ordinary width shows each of these tables whole.
 _ACCURACY = (

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from glimpse.ledger.private import opener
-from glimpse.server.columns import Texts
+from glimpse.ledger.database.file_permissions import opener
+from glimpse.server.collections.example_columns import Texts
 from glimpse.server.snapshots.manifest import UnusableSnapshot
 
 # Ids a line, so that no line takes long to make; and bytes at a time.

@@ -1,0 +1,127 @@
+"""`glimpse export open_clip`, `timm` and `hf`: checkpoints of the frameworks people train with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from glimpse.cli.common import options
+from glimpse.cli.common.errors import missing_module
+from glimpse.cli.export.options import (
+    Calibrate,
+    Description,
+    License,
+    OfPrecision,
+    Out,
+    Precision,
+    check_before,
+    command_line,
+    export,
+    name_of,
+    wish,
+)
+
+Pretrained = Annotated[
+    str | None, typer.Option("--pretrained", metavar="TAG|FILE", help="The weights: a tag, or a local checkpoint.")
+]
+Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The backbone's name; default: the model's.")]
+
+
+def open_clip(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="An architecture that open_clip lists, or a folder.")],
+    out: Out,
+    pretrained: Pretrained = None,
+    precision: OfPrecision = Precision.FP32,
+    calibrate: Calibrate = None,
+    name: Name = None,
+    description: Description = "",
+    license: License = "unknown",
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Image and text towers of open_clip: CLIP, SigLIP, CoCa, MobileCLIP and others.
+
+    The bundle has the checkpoint's own tokenizer, preprocessing, logit scale and bias, and is compared with it before
+    anything is written. Needs the extra `export`.
+    """
+    fields = _fields(model, name, description, license)
+    _export("open_clip", model, pretrained, out, output, precision, calibrate, fields)
+
+
+def timm(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model that timm lists, with or without its tag.")],
+    out: Out,
+    pretrained: Pretrained = None,
+    precision: OfPrecision = Precision.FP32,
+    calibrate: Calibrate = None,
+    name: Name = None,
+    description: Description = "",
+    license: License = "unknown",
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Image encoders of timm: ResNet, VGG, Inception, Xception, ConvNeXt, DINOv2 and DINOv3, and others.
+
+    The pooled features before the classifier, with the model's own preprocessing, compared with it before anything is
+    written. Needs the extra `export`.
+    """
+    _export("timm", model, pretrained, out, output, precision, calibrate, _fields(model, name, description, license))
+
+
+def hf(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder with a model, or its name on the hub.")],
+    out: Out,
+    revision: Annotated[
+        str | None, typer.Option("--revision", metavar="NAME", help="Of the hub's model; default: the newest.")
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option("--prefix", metavar="TEXT", help="Put before every text; default: the model's own, if any."),
+    ] = None,
+    precision: OfPrecision = Precision.FP32,
+    name: Name = None,
+    description: Description = "",
+    license: License = "unknown",
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Sentence encoders of Hugging Face transformers.
+
+    Pooling, prefix, normalisation and length are read from the files that sentence-transformers keeps with a model; it
+    is compared with the model before anything is written. Needs the extra `export-text`, or `export`.
+    """
+    fields = _fields(model, name, description, license)
+    _export("hf", model, revision, out, output, precision, None, fields, prefix)
+
+
+def _fields(model: str, name: str | None, description: str, license: str) -> dict[str, str]:
+    return {"name": name or name_of(model), "description": description or model, "license": license}
+
+
+def _export(
+    library: str,
+    model: str,
+    pretrained: str | None,
+    out: Path,
+    output: options.Format,
+    precision: Precision,
+    calibrate: Path | None,
+    fields: dict[str, str],
+    prefix: str | None = None,
+) -> None:
+    check_before(fields["name"], out)
+    extra = "export-text" if library == "hf" else "export"
+    try:
+        from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
+        from glimpse.export.checkpoint.loaders.libraries import load
+        from glimpse.export.checkpoint.reference_model import with_prefix
+    except ModuleNotFoundError as error:
+        raise missing_module(error, extra) from error
+    asked = wish(precision, calibrate)
+
+    def make(tell: Callable[[str], None]) -> Any:
+        tell(f"loading {model}")
+        original = load(library, model, pretrained)
+        if prefix is not None:
+            original = with_prefix(original, prefix)
+        return export_checkpoint(original, out, **fields, command=command_line(), wish=asked, tell=tell)
+
+    export(out, output, make, extra)

@@ -1,0 +1,176 @@
+"""`glimpse index info`, `verify`, `merge` and `compact`: what needs no server and no backbone."""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glimpse.cli.common import options
+from glimpse.cli.common.chunking import progress, working
+from glimpse.cli.common.errors import CliError, missing_module
+from glimpse.cli.common.output import percent, print_record, shown, tell
+from glimpse.cli.common.records import print_all, print_data
+from glimpse.cli.common.session import connected
+from glimpse.cli.resources.collection_record import record as collection_record
+
+if TYPE_CHECKING:
+    from glimpse.index import Manifest
+
+Index = Annotated[Path, typer.Argument(metavar="INDEX", help="The index's folder.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The new index's folder.")]
+Factory = Annotated[
+    str | None, typer.Option("--type", metavar="FACTORY", help="As for build. Default: what suits so many vectors.")
+]
+MinRecall = Annotated[float, typer.Option("--min-recall", min=0, max=1, help="As for build.")]
+# What folding a million vectors may take.
+_COMPACT_SECONDS = 4 * 3600.0
+
+
+def info(index: Index, output: options.Output = options.Format.TABLE) -> None:
+    """What an index holds, how it searches, and how well."""
+    with reading_indexes():
+        from glimpse.index import read_manifest
+
+        manifest = read_manifest(index)
+    if output is not options.Format.TABLE:
+        print_data(output, manifest.model_dump())
+    else:
+        print_record(output, _told(manifest))
+
+
+def verify(index: Index, output: options.Output = options.Format.TABLE) -> None:
+    """Compare every file of an index with what the manifest says, and the vectors with the index over them.
+
+    Exit code 1 where something is wrong.
+    """
+    with reading_indexes():
+        from glimpse.index import verify as problems_of
+
+        problems = problems_of(index, progress)
+    if output is options.Format.JSON:
+        print_data(output, {"index": str(index), "problems": problems})
+    elif output is options.Format.CSV:
+        rows = ({"index": str(index), "problem": problem} for problem in problems)
+        print_all(output, rows, ("index", "problem"))
+    else:
+        print("\n".join(map(shown, problems)) if problems else f"{index} is whole")
+    if problems:
+        raise typer.Exit(1)
+
+
+def merge(
+    indexes: Annotated[list[Path], typer.Argument(metavar="INDEX", help="Folders of indexes, in order.")],
+    out: Out,
+    factory: Factory = None,
+    min_recall: MinRecall = 0.95,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="Default: every core.")] = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Make a new index of several of one embedding space. Of an id that is there twice the last counts."""
+    with reading_indexes():
+        from glimpse.backbone import cores
+        from glimpse.index import merge as merge_folders
+
+        manifest = merge_folders(
+            indexes,
+            out,
+            factory=factory,
+            min_recall=min_recall,
+            threads=threads or cores(),
+            rebuild=_command(),
+            progress=progress,
+        )
+    _made(manifest, output)
+
+
+def compact(
+    index: Annotated[
+        Path | None, typer.Argument(metavar="[INDEX]", help="The index's folder, to be made anew into --out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The new index's folder.")] = None,
+    collection: Annotated[
+        str | None,
+        typer.Option("--collection", metavar="NAME", help="Instead: fold what a collection enrolled into its index."),
+    ] = None,
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Make an index anew: full files, nothing deleted. Of a folder, or of a server's collection with its index.
+
+    A collection goes on answering meanwhile, from what it had; then the new index takes the place of the old one.
+    """
+    if collection is not None and index is None and out is None:
+        with connected(server, _COMPACT_SECONDS) as client, working(f"compacting {collection}"):
+            now = client.compact_index(collection)
+        print_record(output, collection_record(now))
+    elif collection is None and index is not None and out is not None:
+        with reading_indexes():
+            from glimpse.backbone import cores
+            from glimpse.index import compact as compact_folder
+
+            manifest = compact_folder(index, out, threads=cores(), rebuild=_command(), progress=progress)
+        _made(manifest, output)
+    else:
+        raise typer.BadParameter("give a folder and --out, or --collection alone")
+
+
+@contextmanager
+def reading_indexes() -> Iterator[None]:
+    """What goes wrong with folders of indexes, as errors for people. Raises CliError."""
+    try:
+        from glimpse.index import IndexFolderError
+    except ModuleNotFoundError as error:
+        raise missing_module(error, "server") from error
+    try:
+        yield
+    except IndexFolderError as error:
+        raise CliError(str(error), error.next_step) from error
+
+
+def _command() -> str:
+    return shlex.join(["glimpse", *sys.argv[1:]])
+
+
+def _made(manifest: "Manifest", output: options.Format) -> None:
+    """Says what was made. Raises typer.Exit where it finds too little."""
+    if output is not options.Format.TABLE:
+        print_data(output, manifest.model_dump())
+    else:
+        print_record(output, _told(manifest))
+    measured = manifest.index.measured
+    if measured and not measured.reached:
+        tell(f"it finds {percent(measured.recall_at_10)} of the 10 nearest, less than {percent(measured.min_recall)}")
+        raise typer.Exit(1)
+
+
+def _told(manifest: "Manifest") -> dict[str, Any]:
+    """A manifest for people."""
+    index = manifest.index
+    files = f"{len(manifest.shards)} file{'s' * (len(manifest.shards) != 1)}"
+    told: dict[str, Any] = {
+        "rows": f"{manifest.count:,}",
+        "labels": f"{manifest.label_count:,}",
+        "domains": f"{manifest.domain_count:,}",
+        "failed inputs": f"{manifest.error_count:,}",
+        "backbone": manifest.backbone,
+        "embedding space": manifest.embedding_space,
+        "vectors": f"{manifest.dimension} x {manifest.vector_type}, in {files}",
+        "index": f"{index.factory}, {index.bytes / 1e6:,.1f} MB",
+        "chosen": index.chosen,
+        "search": ", ".join(f"{name} {value:g}" for name, value in index.search if value is not None) or "exact",
+    }
+    if measured := index.measured:
+        told |= {
+            "recall@10": f"{measured.recall_at_10:.3f}",
+            "vote agreement": "-" if measured.vote_agreement is None else f"{measured.vote_agreement:.3f}",
+            "latency": f"{measured.batch_1_ms:.2f} ms, of 64 {measured.batch_64_ms:.2f} ms, one thread",
+            "bytes a vector": f"{measured.bytes_per_vector:.0f}",
+        }
+    return told | {
+        "made": f"{manifest.created}, Glimpse {manifest.glimpse}, FAISS {manifest.faiss}",
+        "rebuild": manifest.rebuild,
+    }

@@ -1,0 +1,88 @@
+"""How far the build of an index is, on stderr: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Self
+
+from glimpse.cli.common.chunking import EVERY, progress, rate, rate_column
+from glimpse.cli.common.output import tell
+
+if TYPE_CHECKING:
+    from glimpse.builder.engines.encode_rows import Tally
+
+_TITLE = "embedding"
+
+
+class Progress:
+    """The Watch of a build: open while the inputs are gone through, and for what comes after."""
+
+    def __init__(self) -> None:
+        self._total: int | None = None
+        self._start = time.monotonic()
+        self._bar: Any = _bar() if sys.stderr.isatty() else None
+        self._task: Any = None
+        self._tally: Tally | None = None
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        if not self._bar:
+            # By the clock: a large member of a tar takes long to read over, and nothing advances then.
+            threading.Thread(target=self._tell, name="progress", daemon=True).start()
+        else:
+            self._bar.start()
+            self._task = self._bar.add_task(_TITLE, total=None, failed=0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._bar:
+            self._bar.stop()
+
+    def total(self, inputs: int) -> None:
+        """How many there are, found out beside the work."""
+        self._total = inputs
+        if self._bar:
+            self._bar.update(self._task, total=inputs)
+
+    def advance(self, tally: "Tally") -> None:
+        """What became of the inputs so far."""
+        self._tally = tally
+        if self._bar:
+            self._bar.update(self._task, completed=tally.inputs, failed=tally.failed)
+
+    def stage(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """What comes after the inputs: a bar of its own."""
+        self.__exit__()
+        self._bar = None
+        return progress(title, total)
+
+    def _tell(self) -> None:
+        while not self._ended.wait(EVERY):
+            if self._tally is None:
+                tell(f"{_TITLE}: reading the inputs")
+            else:
+                tell(self._line(self._tally, self._tally.inputs / (time.monotonic() - self._start)))
+
+    def _line(self, tally: "Tally", speed: float) -> str:
+        done = f"{tally.inputs:,}" + (f" of {self._total:,}" if self._total else "")
+        left = f", {_duration((self._total - tally.inputs) / speed)} left" if self._total and speed else ""
+        known = f", {tally.known:,} known" if tally.known else ""
+        return f"{_TITLE}: {done}, {rate(speed)}{left}{known}, {tally.failed:,} failed"
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    failed = TextColumn("{task.fields[failed]:,} failed")
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
+    return Progress(*columns, rate_column(), TimeRemainingColumn(), failed, console=Console(stderr=True))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"

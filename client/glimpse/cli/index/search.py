@@ -1,0 +1,201 @@
+"""`glimpse index search`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from glimpse.cli.common import options
+from glimpse.cli.common.errors import CliError
+from glimpse.cli.common.inputs import Reading, Source, read_sources
+from glimpse.cli.common.output import Column, Table, shown, tell
+from glimpse.cli.common.records import RecordWriter
+from glimpse.cli.index.maintenance import Index, reading_indexes
+from glimpse.inputs import Columns, Rejected, domain_of, label_of
+
+if TYPE_CHECKING:
+    from glimpse.backbone import Kind, Reader
+    from glimpse.index import BulkIndex, Manifest
+
+Vectors = npt.NDArray[np.float32]
+_COLUMNS = (
+    Column("QUERY", share=2, path=True),
+    Column("SOURCE", share=3, path=True),
+    Column("LABEL", share=1),
+    Column("SIMILARITY", 10, right=True),
+)
+_FIELDS = ("query", "id", "source", "label", "domain", "similarity", "error")
+# Labels, where one is asked for that is not among them.
+_NAMED = 10
+
+
+def search(
+    index: Index,
+    paths: options.Paths = None,
+    texts: options.Texts = None,
+    vectors: Annotated[
+        list[Path] | None, typer.Option("--vector", metavar="FILE", help="A .npy file of one vector or several rows.")
+    ] = None,
+    backbone: Annotated[
+        str,
+        typer.Option(
+            "--backbone", metavar="DIR", help="The bundle that the index was built with: its folder, or glimpse-mini."
+        ),
+    ] = "glimpse-mini",
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", metavar="LABEL", help="Only rows of this label. Repeatable.")
+    ] = None,
+    domains: Annotated[
+        list[str] | None, typer.Option("--domain", metavar="DOMAIN", help="Only rows of this domain. Repeatable.")
+    ] = None,
+    text_column: options.TextColumn = None,
+    path_column: options.PathColumn = None,
+    id_column: options.IdColumn = None,
+    allow_outside: options.AllowOutside = False,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many rows a query.")] = 10,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Find the rows nearest to pictures, texts or vectors. Needs no server.
+
+    Texts find pictures where the backbone has both in one space. Prints a line a row (as JSON: an object a query),
+    nearest first.
+    """
+    reading = Reading(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
+    with reading_indexes():
+        from glimpse.index import BulkIndex
+
+        opened = BulkIndex.open(index)
+    names, queries, failures = _queries(opened.manifest, paths, texts, vectors, backbone, reading)
+    allowed = _allowed(opened, _kept("--label", labels, label_of), _kept("--domain", domains, domain_of))
+    table, writer = Table(_COLUMNS), RecordWriter(output, _FIELDS)
+    with reading_indexes():
+        from glimpse.backbone import limit_libraries
+
+        limit_libraries()
+        cosines, rows = opened.search(queries, min(top, len(opened)), allowed)
+    for name, some, found in zip(names, cosines.tolist(), rows.tolist(), strict=True):
+        near = [_row(opened, row, cosine) for row, cosine in zip(found, some, strict=True) if row >= 0]
+        if output is options.Format.JSON:
+            writer.write(query=name, rows=near)
+            continue
+        for one in near:
+            if output is options.Format.CSV:
+                writer.write(query=name, **one)
+            else:
+                table.row(name, one["source"], one["label"], one["similarity"])
+    for name, why in failures.items():
+        if output is options.Format.TABLE:
+            tell(f"failed: {name}: {why}")
+        else:
+            writer.write(query=name, error=why)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _queries(
+    manifest: "Manifest",
+    paths: list[Path] | None,
+    texts: list[str] | None,
+    files: list[Path] | None,
+    backbone: str,
+    reading: Reading,
+) -> tuple[list[str], Vectors, dict[str, str]]:
+    """What each is called, unit vectors, (n, d), and why inputs could not be read, by name. Raises CliError."""
+    names, parts, failures = list[str](), [np.empty((0, manifest.dimension), np.float32)], dict[str, str]()
+    for file in files or ():
+        rows = _vectors_of(file, manifest.dimension)
+        names += [str(file)] if len(rows) == 1 else [f"{file}[{row}]" for row in range(len(rows))]
+        parts.append(rows)
+    if paths or texts or not files:
+        from glimpse.backbone import InputError
+
+        reader = _reader(manifest, backbone)
+        for source in read_sources(paths, texts, reading):
+            if source.failure:
+                failures[source.name] = source.failure.message
+                continue
+            try:
+                parts.append(_embedded(reader, source))
+                names.append(source.name)
+            except (InputError, OSError) as error:
+                failures[source.name] = str(error)
+    return names, np.concatenate(parts), failures
+
+
+def _embedded(reader: "Reader", source: Source) -> Vectors:
+    """(1, d). Raises InputError and OSError."""
+    from glimpse.backbone import InputError
+
+    content = source.content
+    kind: Kind = "text" if isinstance(content, str) else "image"
+    data = content.read_bytes() if isinstance(content, Path) else content
+    prepared = reader.prepare(kind, data.encode() if isinstance(data, str) else data)
+    vectors, good = reader.encode_all(kind, [prepared])
+    if not good[0]:
+        raise InputError("VECTOR_NOT_FINITE", "the backbone gives no vector for it")
+    return vectors
+
+
+def _reader(manifest: "Manifest", backbone: str) -> "Reader":
+    """The backbone that the index was built with. Raises CliError."""
+    from glimpse.backbone import BundleError, Reader, open_bundle
+
+    try:
+        bundle = open_bundle(backbone)
+    except BundleError as error:
+        raise CliError(str(error)) from error
+    if bundle.manifest.embedding_space != manifest.embedding_space:
+        raise CliError(
+            f"the index was built with {manifest.backbone!r}, and {backbone} makes vectors of another space",
+            "name its bundle with --backbone",
+        )
+    return Reader(bundle)
+
+
+def _vectors_of(file: Path, dimension: int) -> Vectors:
+    """Rows of a .npy file, brought to length 1, (n, d). Raises CliError."""
+    try:
+        with file.open("rb") as opened:
+            read = np.lib.format.read_array(opened, allow_pickle=False)
+    except ValueError as error:
+        raise CliError(f"{file} is no .npy file of numbers: {error}") from error
+    if read.dtype.kind not in "fiu":
+        raise CliError(f"{file} is no .npy file of numbers, but of {read.dtype}")
+    values = np.atleast_2d(read).astype(np.float32)
+    if values.ndim != 2 or values.shape[1] != dimension or not len(values):
+        raise CliError(f"{file} has the shape {read.shape}; a vector of this index has {dimension} numbers")
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    if not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise CliError(f"{file} has a vector without a direction")
+    return np.asarray(values / lengths, np.float32)
+
+
+def _kept(option: str, names: list[str] | None, form: Callable[[object], str | None]) -> list[str]:
+    """Names in the form that an index keeps. Raises CliError for one that it could not have."""
+    try:
+        return [form(name) or "" for name in names or ()]
+    except Rejected as error:
+        raise CliError(f"{option}: {error}") from error
+
+
+def _allowed(index: "BulkIndex", labels: list[str], domains: list[str]) -> Any:
+    """The rows of these labels and domains, (N,), or None for all. Raises CliError for a name the index lacks."""
+    for what, wanted, there in (("label", labels, index.labels), ("domain", domains, index.domains)):
+        if unknown := [name for name in wanted if name not in there]:
+            more = ", …" if there[_NAMED:] else ""
+            known = f"it has {shown(there[:_NAMED])}{more}" if there else f"its rows have no {what}s"
+            raise CliError(f"the index has no {what} {unknown[0]!r}", known)
+    return index.among(labels, domains) if labels or domains else None
+
+
+def _row(index: "BulkIndex", row: int, similarity: float) -> dict[str, Any]:
+    return {
+        "id": index.id(row),
+        "source": index.source(row),
+        "label": index.label(row),
+        "domain": index.domain(row),
+        "similarity": similarity,
+    }

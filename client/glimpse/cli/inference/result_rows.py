@@ -1,0 +1,125 @@
+"""Classifications and errors as JSON objects and as rows."""
+
+from typing import Any
+
+from glimpse.cli.common.enum_names import answering
+from glimpse.cli.common.errors import with_options
+from glimpse.cli.common.inputs import Source
+from glimpse.cli.common.options import Format
+from glimpse.cli.common.output import Column, Table, tell
+from glimpse.cli.common.records import RecordWriter, within
+from glimpse.client import Classification, ClassifyResult, Decision, Evidence, ItemError, Timings
+
+#: The columns of an input that failed, of its timings.
+ERROR_FIELDS = within("error", "code", "reason", "field", "message")
+TIMING_FIELDS = within("timings_ms", "decode", "queue", "encode", "head", "total")
+_FIELDS = (
+    *("input", "decision", "decision_reason", "label", "probability", "margin", "similarity", "p_value", "set_size"),
+    *("labels", "evidence", "head", "head_reason", "calibrated", "revision", "truncated"),
+    *(*TIMING_FIELDS, *ERROR_FIELDS),
+)
+_COLOURS = {Decision.MATCH: "green", Decision.UNKNOWN: "red", Decision.AMBIGUOUS: "yellow"}
+
+
+class Answers:
+    """Prints classifications as they come, and counts the failures. By text alone there is no `nearest` example."""
+
+    def __init__(self, output: Format, *, nearest: bool = True) -> None:
+        self.failures = 0
+        self._output = output
+        self._writer = RecordWriter(output, _FIELDS)
+        self._nearest = nearest
+        columns = [
+            Column("INPUT", share=3, path=True),
+            Column("DECISION", 9),
+            Column("LABEL", share=2),
+            Column("PROB", 5, right=True),
+        ]
+        # Without examples there is nothing to be near to, nor to fit among.
+        of_examples = [Column("P-VALUE", 7, right=True), Column("NEAREST", 7, right=True)]
+        self._table = Table([*columns, *(of_examples if nearest else [Column("MARGIN", 6, right=True)])])
+
+    def show(self, source: Source, result: ClassifyResult) -> None:
+        """One input's answer."""
+        if result.error is not None:
+            self.failures += 1
+            show_failure(self._output, self._writer, source.name, result.error)
+            return
+        if result.truncated:
+            tell_truncated(self._output, source.name)
+        found = result.unwrap()
+        if self._output is not Format.TABLE:
+            timings, truncated = timings_json(result.timings), truncated_json(result.truncated)
+            self._writer.write(input=source.name, **_classification_json(found), timings_ms=timings, **truncated)
+            return
+        row = [source.name, found.decision.name, found.label or None, found.probability]
+        if self._nearest:
+            row += [found.p_value, found.evidence[0].similarity if found.evidence else None]
+        else:
+            row.append(found.margin)
+        self._table.row(*row, colour=_COLOURS.get(found.decision, ""))
+
+
+def show_failure(output: Format, writer: RecordWriter, name: str, error: ItemError) -> None:
+    """Reports an input that failed: in its place for programs, on stderr for people."""
+    if output is Format.TABLE:
+        tell_failure(name, error)
+    else:
+        writer.write(input=name, error=error_json(error))
+
+
+def tell_failure(name: str, error: ItemError) -> None:
+    """Reports an input that failed on stderr."""
+    tell(f"failed: {name}: {with_options(error.message)}")
+
+
+def tell_truncated(output: Format, name: str) -> None:
+    """An input whose end was not read: on stderr for people; its JSON says so itself."""
+    if output is Format.TABLE:
+        tell(f"cut: {name}: longer than the backbone reads; only its beginning counted")
+
+
+def truncated_json(truncated: bool) -> dict[str, bool]:
+    """`truncated`, only where it is true."""
+    return {"truncated": True} if truncated else {}
+
+
+def error_json(error: ItemError) -> dict[str, Any]:
+    """An item's error."""
+    message = with_options(error.message)
+    return {"code": error.code.name, "reason": error.reason, "field": error.field, "message": message}
+
+
+def _classification_json(found: Classification) -> dict[str, Any]:
+    return {
+        "decision": found.decision.name,
+        "decision_reason": found.decision_reason,
+        "label": found.label,
+        "probability": found.probability,
+        "margin": found.margin,
+        "similarity": found.similarity,
+        "p_value": found.p_value,
+        "set_size": found.set_size,
+        "labels": [{"label": one.label, "score": one.score, "probability": one.probability} for one in found.labels],
+        "evidence": evidence_json(found.evidence),
+        "head": answering(found.head),
+        "head_reason": found.head_reason,
+        "calibrated": found.calibrated,
+        "revision": found.revision,
+    }
+
+
+def evidence_json(evidence: tuple[Evidence, ...]) -> list[dict[str, Any]]:
+    """Nearest examples, nearest first."""
+    return [{"example": one.example, "label": one.label, "similarity": one.similarity} for one in evidence]
+
+
+def timings_json(timings: Timings) -> dict[str, float]:
+    """Milliseconds a stage."""
+    return {
+        "decode": timings.decode_ms,
+        "queue": timings.queue_ms,
+        "encode": timings.encode_ms,
+        "head": timings.head_ms,
+        "total": timings.total_ms,
+    }

@@ -1,0 +1,178 @@
+"""`glimpse backbone`."""
+
+from dataclasses import asdict, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from glimpse.cli.common import options
+from glimpse.cli.common.errors import CliError, missing_module
+from glimpse.cli.common.output import Column, Table, print_record, print_records, tell
+from glimpse.cli.common.records import RecordWriter, print_data
+from glimpse.cli.common.session import connected
+from glimpse.cli.export.options import print_checks
+from glimpse.client import Backbone
+
+if TYPE_CHECKING:
+    from glimpse.backbone import Bundle
+    from glimpse.export.benchmark import Speed
+
+
+class Provider(StrEnum):
+    """What runs a graph."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+    TENSORRT = "tensorrt"
+
+
+app = options.group("Backbones of a server: list, show; bundles on disk: verify, bench.")
+_COLUMNS = (
+    Column("NAME", share=2),
+    Column("READS", 11),
+    Column("DIMENSION", 9, right=True),
+    Column("DESCRIPTION", share=3),
+)
+# As `record` has them: the reads come last.
+_FIELDS = (*(one.name for one in fields(Backbone) if one.name != "modalities"), "reads")
+_SPEED_COLUMNS = (
+    Column("BACKBONE"),
+    Column("NUMBERS", 7),
+    Column("INPUT", 5),
+    Column("ON", 8),
+    Column("BATCH", 5, right=True),
+    Column("P50 MS", 8, right=True),
+    Column("PER S", 8, right=True),
+    Column("GOP/S", 7, right=True),
+    Column("OF CEILING", 10, right=True),
+)
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle's folder, or glimpse-mini.")]
+
+
+@app.command("list")
+def list_(server: options.Server = None, output: options.Output = options.Format.TABLE) -> None:
+    """List the backbones the server has loaded."""
+    with connected(server) as client:
+        print_records(output, map(record, client.list_backbones()), _COLUMNS, _FIELDS)
+
+
+@app.command()
+def show(
+    backbone: Annotated[str, typer.Argument(metavar="NAME", help="The backbone's name.")],
+    server: options.Server = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Show one backbone."""
+    with connected(server) as client:
+        print_record(output, record(client.get_backbone(backbone)))
+
+
+@app.command(short_help="Check a bundle's digests, and what it computes.")
+def verify(
+    folder: Folder,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="Where the model lies now, if it has moved.")
+    ] = None,
+    pretrained: Annotated[
+        str | None, typer.Option("--pretrained", metavar="FILE", help="Where the weights lie now, if they have moved.")
+    ] = None,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Check a bundle's digests and, where torch and the checkpoint are at hand, compare it with the checkpoint anew.
+
+    Exits with 1 where a file was changed or a part differs. Without the checkpoint, the proof of the export is shown.
+    """
+    bundle = _load(folder)
+    checks, reason = _compared(bundle, model, pretrained)
+    proof = bundle.manifest.provenance.get("proof", []) if reason else checks
+    result = {"name": bundle.manifest.name, "digests": "ok", "compared": not reason, "reason": reason}
+    if output is not options.Format.TABLE:
+        print_data(output, {**result, "proof": proof})
+    else:
+        tell(f"{len(bundle.manifest.files)} files, every digest as in backbone.json")
+        if reason:
+            tell(f"not compared anew: {reason}" + ("; the export's own proof:" if proof else ""))
+        print_checks(proof)
+    if failed := [check["part"] for check in checks if not check["passed"]]:
+        raise CliError(f"{folder} differs from its checkpoint in {', '.join(failed)}", "export it anew")
+
+
+@app.command(short_help="Time a bundle, beside the machine's own speed.")
+def bench(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR", help="Bundles' folders, or glimpse-mini; several precisions of one model, for example."
+        ),
+    ],
+    provider: Annotated[
+        list[Provider] | None, typer.Option("--provider", help="May be repeated; default: cuda if it is here, and cpu.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="On the CPU; default: every core.")] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="For each figure.")] = 2.0,
+    output: options.Output = options.Format.TABLE,
+) -> None:
+    """Time a bundle at batches of 1, 8 and 32, beside the machine's own matrix products.
+
+    OF CEILING is the share of the speed that one large matrix product has on the same device, in the same numbers, in
+    the same run.
+    """
+    try:
+        from glimpse.backbone import BundleError
+        from glimpse.export.benchmark import available, measure
+    except ModuleNotFoundError as error:
+        raise missing_module(error, "server") from error
+    table, writer = Table(_SPEED_COLUMNS), RecordWriter(output)
+    for bundle in [_load(folder) for folder in folders]:
+        name, precision = bundle.manifest.name, bundle.manifest.precision
+        try:
+            for one in [str(each) for each in provider or available()]:
+                for speed in measure(bundle, one, threads, seconds):
+                    if output is not options.Format.TABLE:
+                        writer.write(backbone=name, precision=precision, **asdict(speed))
+                    else:
+                        table.row(name, precision, *_cells(speed))
+        except BundleError as error:
+            raise CliError(str(error)) from error
+
+
+def _cells(speed: "Speed") -> list[object]:
+    figures = [f"{speed.p50_ms:.2f}", f"{speed.per_second:.1f}", f"{speed.gops:.1f}", f"{speed.ceiling:.0%}"]
+    return [speed.modality, speed.provider, speed.batch, *figures]
+
+
+def _load(folder: Path) -> "Bundle":
+    try:
+        from glimpse.backbone import BundleError, open_bundle
+    except ModuleNotFoundError as error:
+        raise missing_module(error, "server") from error
+    try:
+        return open_bundle(folder)
+    except BundleError as error:
+        raise CliError(str(error)) from error
+
+
+def _compared(bundle: "Bundle", model: str | None, pretrained: str | None) -> tuple[list[dict[str, Any]], str]:
+    """The comparison's checks, or why there was none."""
+    from glimpse.backbone import BundleError
+    from glimpse.export.errors import ExportError
+    from glimpse.export.verify import compare_again
+
+    try:
+        return [check.record() for check in compare_again(bundle, model, pretrained)], ""
+    except ModuleNotFoundError as error:
+        return [], str(missing_module(error, "export").message)
+    except (ExportError, BundleError) as error:
+        if model or pretrained:
+            raise CliError(str(error)) from error
+        return [], f"{error} (--model and --pretrained say where it lies now)"
+
+
+def record(backbone: Backbone) -> dict[str, Any]:
+    """A backbone for printing."""
+    values = asdict(backbone)
+    values["name"] = backbone.name.rpartition("/")[2]
+    values["reads"] = [modality.name.lower() for modality in values.pop("modalities")]
+    return values

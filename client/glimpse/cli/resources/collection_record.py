@@ -1,0 +1,39 @@
+"""A collection as the command prints it."""
+
+from typing import Any
+
+from glimpse.cli.common.enum_names import pinned
+from glimpse.client import Collection, LabelMode
+
+#: A record's fields, in their order.
+FIELDS = (
+    *("id", "display_name", "backbone", "embedding_space", "match_threshold", "match_margin", "min_space_cosine"),
+    *("false_reject_rate", "false_accept_rate", "coverage", "names_as_prompts", "keep_inputs", "multi_label", "head"),
+    *("labels", "examples", "index", "revision", "create_time", "update_time"),
+)
+
+
+def record(collection: Collection) -> dict[str, Any]:
+    """A collection for printing."""
+    return {
+        "id": collection.id,
+        "display_name": collection.display_name,
+        "backbone": collection.backbone.rpartition("/")[2],
+        "embedding_space": collection.embedding_space,
+        "match_threshold": collection.match_threshold,
+        "match_margin": collection.match_margin,
+        "min_space_cosine": collection.min_space_cosine,
+        "false_reject_rate": collection.false_reject_rate,
+        "false_accept_rate": collection.false_accept_rate,
+        "coverage": collection.coverage,
+        "names_as_prompts": collection.names_as_prompts,
+        "keep_inputs": collection.keep_inputs,
+        "multi_label": collection.label_mode is LabelMode.INDEPENDENT,
+        "head": pinned(collection.pinned_head),
+        "labels": collection.label_count,
+        "examples": collection.example_count,
+        "index": collection.index and collection.index.id,
+        "revision": collection.revision,
+        "create_time": collection.create_time.isoformat(timespec="seconds"),
+        "update_time": collection.update_time.isoformat(timespec="seconds"),
+    }

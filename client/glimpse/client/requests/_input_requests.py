@@ -1,0 +1,197 @@
+"""One function a call that takes inputs: from arguments to the batch or the stream that is sent."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from glimpse.client.requests._batches import Batch, Part, restore, retry_delay
+from glimpse.client.requests._enums import LabelMode
+from glimpse.client.requests._inputs import Examples, Inputs, Prepared, prepare_example, prepare_input, prepared
+from glimpse.client.requests._names import CollectionRef, Names, backbone_name, collection_name, collection_names, names
+from glimpse.client.results import _parse_results as read
+from glimpse.client.results import _results as answers
+from glimpse.client.results._classification import ClassifyResult
+from glimpse.client.results._enrollment import Enrollment
+from glimpse.client.transport._errors import GlimpseError
+from glimpse.client.transport._retry import Session, after
+from glimpse.client.transport._steps import Pause, Steps
+from glimpse.v1 import classification_service_pb2 as pb
+from glimpse.v1 import collection_service_pb2 as collection_pb
+from glimpse.v1 import embedding_service_pb2 as embedding_pb
+
+T = TypeVar("T")
+Collections = CollectionRef | Sequence[CollectionRef]
+Labels = Names | Mapping[str, Names]
+"""Prompts that are labels themselves, or labels with their prompts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream(Generic[T]):
+    """A bidirectional stream: its first message, how an input is sent, and the batch that asks again for
+    one."""
+
+    rpc: str
+    config: Any
+    wrap: Callable[[Any], Any]
+    parse: Callable[[Any, Any, str], T]  # from a result, its response (None in a stream), and its file's path
+    batch: Batch[T]  # of no inputs
+
+    def settle(self, item: Prepared, result: Any, position: int, session: Session) -> Steps[T]:
+        """The result of one input. One that the server was too busy for is asked again with a call of its
+        own."""
+        delay = after(retry_delay(result, item))
+        if delay and session.deadline.allows(delay):
+            yield Pause(delay)
+            try:
+                return (yield from replace(self.batch, items=lambda _: [item]).steps(session))[0]
+            except GlimpseError:
+                pass  # the stream's own answer stands
+        restore(result, item, position)
+        return self.parse(result, None, item.path)
+
+
+def embed(inputs: Inputs, backbone: str) -> Batch[answers.EmbedResult]:
+    """Embed."""
+    name = backbone_name(backbone)
+    return Batch(
+        "embedding.Embed",
+        prepared(inputs, prepare_input),
+        lambda messages, _: embedding_pb.EmbedRequest(backbone=name, inputs=messages),
+        read.embed_result,
+    )
+
+
+def stream_embed(backbone: str) -> Stream[answers.EmbedResult]:
+    """StreamEmbed."""
+    config = embedding_pb.StreamEmbedConfig(backbone=backbone_name(backbone))
+    return Stream(
+        "embedding.StreamEmbed",
+        embedding_pb.StreamEmbedRequest(config=config),
+        lambda message: embedding_pb.StreamEmbedRequest(input=message),
+        read.embed_result,
+        embed([], backbone),
+    )
+
+
+def enroll(
+    collection: CollectionRef,
+    examples: Examples,
+    create_labels: bool,
+    request_id: str,
+    measure_accuracy: bool,
+) -> Batch[Enrollment]:
+    """EnrollExamples. Every chunk has a request id of its own, the same on every attempt to send it; what is
+    sent again because the server was busy is another request. Accuracy is measured with the last chunk."""
+    parent = collection_name(collection)
+    base = request_id or str(uuid.uuid4())
+
+    def request(messages: list[Any], part: Part) -> collection_pb.EnrollExamplesRequest:
+        own = str(uuid.uuid4()) if part.attempt else f"{base}/{part.chunk}" if part.chunk else base
+        return collection_pb.EnrollExamplesRequest(
+            parent=parent,
+            examples=messages,
+            request_id=own,
+            create_labels=create_labels,
+            measure_accuracy=measure_accuracy and part.last,
+        )
+
+    return Batch("collections.EnrollExamples", prepared(examples, prepare_example), request, read.enrollment)
+
+
+def enrollment(parts: Sequence[Enrollment]) -> Enrollment:
+    """Enrolments of one as one: the accuracy before the first of them, revision and accuracy after the last."""
+    by_revision = sorted(parts, key=lambda part: part.revision)
+    measured = [part.accuracy_after for part in by_revision if part.accuracy_after is not None]
+    return Enrollment(
+        results=tuple(result for part in parts for result in part.results),
+        revision=by_revision[-1].revision if parts else 0,
+        accuracy_before=by_revision[0].accuracy_before if parts else None,
+        accuracy_after=measured[-1] if measured else None,
+    )
+
+
+def classify(collections: Collections, inputs: Inputs, options: pb.ClassifyOptions) -> Batch[ClassifyResult]:
+    """Classify."""
+    names = collection_names(collections)
+    return Batch(
+        "classification.Classify",
+        prepared(inputs, prepare_input),
+        lambda messages, _: pb.ClassifyRequest(collections=names, inputs=messages, options=options),
+        read.classify_result,
+    )
+
+
+def stream_classify(collections: Collections, options: pb.ClassifyOptions) -> Stream[ClassifyResult]:
+    """StreamClassify."""
+    config = pb.StreamClassifyConfig(collections=collection_names(collections), options=options)
+    return Stream(
+        "classification.StreamClassify",
+        pb.StreamClassifyRequest(config=config),
+        lambda message: pb.StreamClassifyRequest(input=message),
+        read.classify_result,
+        classify(collections, [], options),
+    )
+
+
+def zero_shot(
+    labels: Labels,
+    inputs: Inputs,
+    backbone: str,
+    mode: LabelMode,
+    use_templates: bool,
+    top_k: int | None,
+) -> Batch[ClassifyResult]:
+    """ZeroShot."""
+    if isinstance(labels, Mapping):
+        prompted = [pb.PromptedLabel(label_id=label, prompts=names(texts)) for label, texts in labels.items()]
+    else:
+        prompted = [pb.PromptedLabel(prompts=[text]) for text in names(labels)]
+    name = backbone_name(backbone)
+
+    def request(messages: list[Any], _: Part) -> pb.ZeroShotRequest:
+        return pb.ZeroShotRequest(
+            backbone=name,
+            labels=prompted,
+            inputs=messages,
+            mode=mode.value,  # type: ignore[arg-type]
+            use_templates=use_templates,
+            top_k=top_k,
+        )
+
+    return Batch(
+        "classification.ZeroShot",
+        prepared(inputs, prepare_input),
+        request,
+        read.zero_shot_result,
+    )
+
+
+def search(
+    collection: CollectionRef,
+    inputs: Inputs,
+    top_k: int | None,
+    labels: Names,
+    domains: Names,
+    min_revision: int,
+) -> Batch[answers.SearchResult]:
+    """Search."""
+    parent = collection_name(collection)
+    return Batch(
+        "classification.Search",
+        prepared(inputs, prepare_input),
+        lambda messages, _: pb.SearchRequest(
+            collection=parent,
+            inputs=messages,
+            top_k=top_k,
+            label_ids=names(labels),
+            domains=names(domains),
+            min_revision=min_revision,
+        ),
+        read.search_result,
+    )
+
+
+def options(top_k: int | None, evidence: int | None, min_revision: int, domain: str) -> pb.ClassifyOptions:
+    """ClassifyOptions; None leaves the server's default."""
+    return pb.ClassifyOptions(top_k=top_k, evidence=evidence, min_revision=min_revision, domain=domain)

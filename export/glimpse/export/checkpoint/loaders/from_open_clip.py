@@ -1,0 +1,159 @@
+"""Image and text towers as open_clip builds them."""
+
+import difflib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from glimpse.backbone import ImageRule, TextRule
+from glimpse.export.checkpoint.loaders.reasons import reason
+from glimpse.export.checkpoint.reference_model import ImageOriginal, Original, TextOriginal
+from glimpse.export.checkpoint.text.clip_tokenizer import backend_of
+from glimpse.export.errors import ExportError
+
+
+def load_open_clip(model: str, pretrained: str | None) -> Original:
+    """An architecture that open_clip lists with a tag's or a file's weights; a folder as the hub has it; `hf-hub:…`.
+
+    Raises ExportError: no such architecture, no weights to be had.
+    """
+    import open_clip
+
+    name = f"local-dir:{model}" if Path(model).is_dir() else model
+    whole = name.startswith(("local-dir:", "hf-hub:"))
+    quick_gelu = not whole and _check(open_clip, model, pretrained)
+    try:
+        network = open_clip.create_model(
+            name,
+            pretrained=pretrained,
+            require_pretrained=True,
+            pretrained_hf=False,  # the checkpoint has the text tower's weights too
+            force_quick_gelu=quick_gelu,
+            force_custom_text=True,  # takes texts of any length; CLIP's oldest form takes 77 tokens only
+        ).eval()
+        tokenizer = open_clip.get_tokenizer(name)
+    except Exception as error:  # the hub's, the network's and torch's have no common base
+        raise ExportError(_nothing_to_be_had(model, pretrained, error)) from error
+    from open_clip.zero_shot_metadata import SIMPLE_IMAGENET_TEMPLATES
+
+    bias = getattr(network, "logit_bias", None)
+    fields: dict[str, Any] = {
+        "logit_scale": round(float(network.logit_scale.detach().exp()), 4),
+        "logit_bias": None if bias is None else round(float(bias.detach()), 4),
+        "prompt_templates": tuple(template("{}") for template in SIMPLE_IMAGENET_TEMPLATES),
+        "provenance": {
+            "source": {"library": "open_clip", "model": model, "pretrained": pretrained},
+            "open_clip": open_clip.__version__,
+            "torch": torch.__version__.split("+")[0],
+        },
+    }
+    return Original(_image(network), _text(network, tokenizer), fields)
+
+
+def _check(open_clip: Any, model: str, pretrained: str | None) -> bool:
+    """Whether a tag's weights were trained with QuickGELU: open_clip itself only warns. Raises ExportError."""
+    known = open_clip.list_models()
+    if model not in known:
+        near = difflib.get_close_matches(model, known, 5, 0.4)
+        hint = f"did you mean {', '.join(near)}?" if near else "`open_clip.list_models()` has them all"
+        raise ExportError(f"open_clip knows no architecture {model!r}, and there is no such folder; {hint}")
+    tags = open_clip.list_pretrained_tags_by_model(model)
+    if not pretrained:
+        raise ExportError(f"say which weights with --pretrained: a file, or one of {', '.join(tags) or '(no tags)'}")
+    if not Path(pretrained).is_file() and pretrained not in tags:
+        choice = ", ".join(tags) or "(none)"
+        raise ExportError(f"{pretrained!r} is neither a file nor a tag of {model}; its tags are {choice}")
+    of_tag = bool((open_clip.get_pretrained_cfg(model, pretrained) or {}).get("quick_gelu"))
+    of_model = bool(open_clip.get_model_config(model).get("quick_gelu"))
+    if of_model and not of_tag and pretrained in tags:
+        other = model.replace("-quickgelu", "")
+        raise ExportError(f"the weights {pretrained!r} were not trained with QuickGELU; export {other} instead")
+    return of_tag
+
+
+def _nothing_to_be_had(model: str, pretrained: str | None, error: Exception) -> str:
+    return (
+        f"open_clip looked for {model} with weights {pretrained or '(its own)'} and failed: {reason(error)}. "
+        "Without a network, give a local checkpoint: --pretrained FILE, or as MODEL a folder with "
+        "open_clip_config.json, the weights and the tokenizer"
+    )
+
+
+class _Image(nn.Module):
+    """A network's image half."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.network.encode_image(images)
+        return found
+
+
+class _Text(nn.Module):
+    """A network's text half, for texts of any length: open_clip keeps a causal mask for the longest alone."""
+
+    def __init__(self, network: nn.Module, pad_id: int) -> None:
+        super().__init__()
+        self.network = network
+        self.pad_id = pad_id
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        ids = torch.where(attention_mask > 0, input_ids, self.pad_id)
+        tower, length = self.network.text, ids.shape[1]
+        mask = getattr(tower, "attn_mask", None)
+        if mask is None or getattr(tower, "cls_emb", None) is not None:  # which cuts its mask itself
+            found: Tensor = self.network.encode_text(ids)
+            return found
+        tower.attn_mask = mask[:length, :length]
+        try:
+            found = self.network.encode_text(ids)
+        finally:
+            tower.attn_mask = mask
+        return found
+
+
+def _image(network: Any) -> ImageOriginal:
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    config = PreprocessCfg(**network.visual.preprocess_cfg)
+    sides = (config.size, config.size) if isinstance(config.size, int) else tuple(config.size)
+    if sides[0] != sides[1] or config.resize_mode not in ("shortest", "squash"):
+        raise ExportError(
+            f"a bundle cannot resize to {sides} by {config.resize_mode!r}: only shortest or squash, square"
+        )
+    rule = ImageRule(
+        size=sides[0],
+        resize=config.resize_mode,
+        interpolation=config.interpolation,
+        mean=tuple(config.mean),
+        std=tuple(config.std),
+    )
+    return ImageOriginal(rule, image_transform_v2(config, is_train=False), _Image(network))
+
+
+def _text(network: Any, tokenizer: Any) -> TextOriginal:
+    backend, pad_id = backend_of(tokenizer)
+    tower = network.text
+    # Only a causal tower that reads its answer off the end-of-text token leaves what comes after it unread.
+    causal = getattr(tower, "attn_mask", None) is not None and getattr(tower, "cls_emb", None) is None
+    reads_end = getattr(tower, "pool_type", "") in ("argmax", "eos")
+    rule = TextRule(
+        context_length=tokenizer.context_length,
+        pad_id=pad_id,
+        padding="longest" if causal and reads_end else "context",
+    )
+
+    def tokenize(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        ids: Tensor = tokenizer(list(texts))
+        return ids, torch.ones_like(ids)  # open_clip's towers know padding by its id
+
+    return TextOriginal(rule, backend, tokenize, _Text(network, pad_id))
+
+
+logging.getLogger("open_clip").setLevel(logging.ERROR)

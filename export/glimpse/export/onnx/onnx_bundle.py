@@ -1,0 +1,62 @@
+"""From a wrapped plain ONNX model to its bundle."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import onnx
+
+from glimpse.backbone import Bundle, ImageRule, TextRule
+from glimpse.export.errors import ExportError
+from glimpse.export.finalize import Tell, Wish, finish
+from glimpse.export.onnx.onnx_batches import ROWS_ONE_BY_ONE
+from glimpse.export.onnx.onnx_model import PlainModel
+from glimpse.export.tolerance import Check
+
+
+def finish_wrapped(
+    modality: Literal["image", "text"],
+    model: PlainModel,
+    out: Path,
+    *,
+    looped: bool,
+    rule: ImageRule | TextRule,
+    fields: Mapping[str, Any],
+    contents: Mapping[str, Path],
+    command: str,
+    prove: Callable[[Bundle], list[Check]],
+    wish: Wish,
+    tell: Tell,
+) -> Bundle:
+    """Writes the bundle of the graph that was made of a model. Raises as finish does.
+
+    Args:
+        modality: what it reads, by `rule`.
+        model: as it was given, and wrapped.
+        out: the bundle's folder.
+        looped: whether the graph runs the rows of a batch one after the other.
+        rule: how it reads its inputs.
+        fields: name, description, license and dimension.
+        contents: the bundle's other files, by name.
+        command: how the export was called.
+        prove: compares a bundle with the model as it was given.
+        wish: as for finish.
+        tell: as for finish.
+    """
+    provenance = {"source": model.given.name, "command": command, "onnx": onnx.__version__}
+    if looped:
+        if wish.precision != "fp32":
+            message = f"{ROWS_ONE_BY_ONE}, which --precision {wish.precision} cannot lower"
+            raise ExportError(f"{message}; export the model again with a batch of any size, or give --precision fp32")
+        provenance["batches"] = ROWS_ONE_BY_ONE
+        tell(f"{ROWS_ONE_BY_ONE}; a model exported for any batch is faster on a GPU")
+    whole = {
+        **fields,
+        "description": fields["description"] or f"{model.given.name}, wrapped",
+        "modalities": (modality,),
+        modality: rule,
+        "provenance": provenance,
+    }
+    graph = {model.file.name: model.wrapped}
+    weights = {model.data.name: model.data} if model.data.is_file() else {}
+    return finish(out, whole, {**contents, **graph, **weights}, wish, prove, tell)

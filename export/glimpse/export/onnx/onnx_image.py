@@ -1,0 +1,198 @@
+"""Wraps any ONNX image encoder into a bundle: uint8 pictures in, unit vectors out. Needs no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from onnx import ModelProto, TensorProto, helper
+from pydantic import ValidationError
+
+from glimpse.backbone import Bundle, ImageRule, scratch_folder
+from glimpse.backbone.manifest import problems
+from glimpse.export.errors import ExportError
+from glimpse.export.finalize import NO_WISH, Tell, Wish, silent
+from glimpse.export.graph.batch_trace import free_traced
+from glimpse.export.graph.graph_editing import (
+    EMBEDDING,
+    IMAGES,
+    RAW_INPUT,
+    RAW_OUTPUT,
+    clear_names,
+    normalize_input,
+    normalize_output,
+)
+from glimpse.export.graph.subgraphs import inputs_for, rename
+from glimpse.export.onnx.onnx_batches import Output, Trial, wrap_for_batches
+from glimpse.export.onnx.onnx_bundle import finish_wrapped
+from glimpse.export.onnx.onnx_model import PlainModel, choose_output, is_float, read_model, take_part, type_name
+from glimpse.export.onnx.onnx_parity import prove_image
+from glimpse.export.onnx.reference_model import ImageOriginal, Runner, unit
+
+Layout = Literal["NCHW", "NHWC"]
+#: What most encoders of photographs were trained with: ImageNet's mean and deviation.
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+#: What leaves the values of pixels as they are.
+_AS_THEY_ARE = ((0.0,), (1 / 255,))
+
+
+@dataclass(frozen=True)
+class ImageEncoderSource:
+    """How an encoder expects its pictures: value = (uint8 / 255 - mean) / std, one number or one a channel.
+
+    `mean` and `std` None: ImageNet's, and none for an encoder that takes uint8 and so normalises pictures itself.
+    """
+
+    size: int
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    layout: Layout = "NCHW"
+    resize: Literal["squash", "shortest"] = "squash"
+    resize_to: int | None = None
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+    output_name: str | None = None
+
+
+def wrap_image_encoder(
+    model_file: Path,
+    out: Path,
+    source: ImageEncoderSource,
+    *,
+    name: str,
+    description: str = "",
+    license: str = "unknown",
+    command: str = "",
+    wish: Wish = NO_WISH,
+    tell: Tell = silent,
+) -> Bundle:
+    """Writes the bundle of an ONNX image encoder.
+
+    The wrapped graph is run on noise, one picture and three, before anything is written: a batch must give what the
+    model gives for its pictures one by one. Then the bundle is compared with the model on pictures.
+
+    Raises:
+        ExportError: no ONNX model, no such output, an output that is no vector; the message says what to do.
+        BundleError: where `out` holds something already.
+    """
+    model = read_model(model_file)
+    output = choose_output(model, source.output_name)
+    rule = _rule(source, _picture_input(model, output, source))
+    with scratch_folder() as folder:
+        runner = Runner(take_part(model, model_file, output, folder / "image.onnx"))
+        original = ImageOriginal(runner, rule, source.layout)
+        dimension, looped = _wrap(runner.model, original, rule, source.layout)
+        return finish_wrapped(
+            "image",
+            runner.model,
+            out,
+            looped=looped,
+            rule=rule,
+            fields={"name": name, "description": description, "license": license, "dimension": dimension},
+            contents={},
+            command=command,
+            prove=lambda bundle: prove_image(original.vector, rule, bundle),
+            wish=wish,
+            tell=tell,
+        )
+
+
+def _rule(source: ImageEncoderSource, element: int) -> ImageRule:
+    given = (source.mean, source.std)
+    if element == TensorProto.UINT8:
+        if given != (None, None):
+            raise ExportError("this model takes uint8 pictures and normalises them itself; leave --mean and --std out")
+        given = _AS_THEY_ARE
+    mean, std = (
+        _three(fallback if values is None else values, which)
+        for values, fallback, which in zip(given, IMAGENET, ("mean", "std"), strict=True)
+    )
+    try:
+        return ImageRule(
+            size=source.size,
+            resize=source.resize,
+            resize_to=source.resize_to,
+            interpolation=source.interpolation,
+            mean=tuple(mean.tolist()),
+            std=tuple(std.tolist()),
+        )
+    except ValidationError as error:
+        raise ExportError(f"no bundle can read pictures so: {problems(error)}") from error
+
+
+def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:
+    array = np.asarray(values, np.float64)
+    if array.shape not in ((1,), (3,)) or not np.isfinite(array).all() or (which == "std" and (array <= 0).any()):
+        raise ExportError(f"--{which} takes one number or three, comma-separated, not {list(values)}")
+    if (array > 1).any():
+        raise ExportError(
+            f"--{which} is in units of 0 to 1; divide by 255 what is in units of 0 to 255: {list(values)}"
+        )
+    return np.broadcast_to(array, 3)
+
+
+def _picture_input(model: ModelProto, output: str, source: ImageEncoderSource) -> int:
+    """The ONNX type of the one input that the output is computed from, which pictures fit. Raises ExportError."""
+    inputs = inputs_for(model, output)
+    if len(inputs) != 1:
+        alone = [value.name for value in model.graph.output if len(inputs_for(model, value.name)) == 1]
+        step = f"name one of one input with --output-name: {', '.join(alone)}. " if alone else ""
+        message = f"an image encoder has one input; {output!r} is computed from {len(inputs)}: {', '.join(inputs)}"
+        raise ExportError(f"{message}; {step}A text encoder needs --tokenizer")
+    [value] = [value for value in model.graph.input if value.name == inputs[0]]
+    kind = value.type.tensor_type
+    if kind.elem_type != TensorProto.UINT8 and not is_float(kind.elem_type):
+        message = f"input {value.name!r} takes {type_name(kind.elem_type)}; an image encoder takes floats or uint8"
+        raise ExportError(f"{message}. A text encoder needs --tokenizer")
+    if kind.HasField("shape"):
+        _check_shape(value.name, [dimension.dim_value for dimension in kind.shape.dim], source)
+    return int(kind.elem_type)
+
+
+def _check_shape(name: str, shape: list[int], source: ImageEncoderSource) -> None:
+    """Refuses options that the model's own input contradicts. A dimension of 0 is free."""
+    if len(shape) != 4:
+        raise ExportError(f"input {name!r} has {len(shape)} dimensions; an image encoder's has 4")
+    if shape[0] > 1:
+        raise ExportError(f"the model takes batches of {shape[0]}; export it for a batch of 1 or of any size")
+    channels, sides = (shape[1], shape[2:]) if source.layout == "NCHW" else (shape[3], shape[1:3])
+    if channels not in (0, 3):
+        other, others = ("NHWC", shape[3]) if source.layout == "NCHW" else ("NCHW", shape[1])
+        step = f"try --layout {other}" if others in (0, 3) else "a bundle's pictures have 3"
+        raise ExportError(f"input {name!r} has {channels} channels in {source.layout}; {step}")
+    if all(sides) and sides[0] != sides[1]:
+        raise ExportError(f"the model takes {sides[0]} x {sides[1]} px; a bundle's pictures are square")
+    if wrong := [side for side in sides if side not in (0, source.size)]:
+        raise ExportError(f"the model takes pictures of {wrong[0]} px, not {source.size}; give --size {wrong[0]}")
+
+
+def _wrap(model: PlainModel, original: ImageOriginal, rule: ImageRule, layout: Layout) -> tuple[int, bool]:
+    """Writes the bundle's graph; returns the dimension, and whether it runs a batch's rows one after the other."""
+    [input_name] = model.inputs()
+    pictures = np.random.default_rng(0).integers(0, 256, (3, rule.size, rule.size, 3), np.uint8)
+    rows = [original.raw(picture) for picture in pictures]
+    shape = rows[0].shape
+    if sum(size > 1 for size in shape) > 1:
+        raise ExportError(
+            f"the output {model.output!r} has shape {shape} for one picture, not one vector; name another with "
+            "--output-name, or put a pooling into the model"
+        )
+
+    def begin(wrapped: ModelProto) -> None:
+        names = clear_names(wrapped, {IMAGES, EMBEDDING})
+        own = {input_name: RAW_INPUT, model.output: RAW_OUTPUT}
+        rename(wrapped.graph, {names.get(name, name): new for name, new in own.items()})
+
+    def free(wrapped: ModelProto) -> None:
+        free_traced(wrapped, {RAW_INPUT: original.values(pictures[0])}, model.wrapped)
+
+    def graft(wrapped: ModelProto) -> None:
+        normalize_input(wrapped, rule.size, layout, np.array(rule.mean), np.array(rule.std))
+        normalize_output(wrapped)
+
+    wanted = np.stack([unit(row, model.output) for row in rows])
+    singly = [{IMAGES: picture[None]} for picture in pictures]
+    trial = Trial(singly, {IMAGES: pictures}, wanted, f"{rule.size} px, one picture and three")
+    output = Output([-1], helper.np_dtype_to_tensor_dtype(rows[0].dtype))
+    return wanted.shape[1], wrap_for_batches(model, output, begin, free, graft, trial)

@@ -1,0 +1,213 @@
+"""Wraps any ONNX text encoder and its tokenizer.json into a bundle: texts in, unit vectors out. Needs no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tokenizers
+from onnx import ModelProto, TensorProto, helper
+from pydantic import ValidationError
+
+from glimpse.backbone import Bundle, TextRule, Tokenizer, scratch_folder
+from glimpse.backbone.manifest import problems
+from glimpse.export.errors import ExportError
+from glimpse.export.finalize import NO_WISH, Tell, Wish, silent
+from glimpse.export.graph.batch_axis import free_batch
+from glimpse.export.graph.graph_editing import EMBEDDING, RAW_OUTPUT, clear_names
+from glimpse.export.graph.subgraphs import inputs_for, rename
+from glimpse.export.graph.text_graph import IDS, MASK, Pooling, Role, bundle_inputs, pool, roles_of
+from glimpse.export.onnx.onnx_batches import Output, Trial, wrap_for_batches
+from glimpse.export.onnx.onnx_bundle import finish_wrapped
+from glimpse.export.onnx.onnx_model import PlainModel, choose_output, read_model, take_part, type_name
+from glimpse.export.onnx.onnx_parity import prove_text
+from glimpse.export.onnx.reference_model import Runner, TextOriginal
+
+_TEXTS = ("", "one", "two words and a few more", "the longer a text, the more there is to be told of it " * 9)
+_PAD_TOKENS = ("[PAD]", "<pad>", "<|endoftext|>", "</s>")
+_CONTEXT = 256
+_NUMBERS = (
+    *(TensorProto.INT64, TensorProto.INT32, TensorProto.INT16, TensorProto.INT8, TensorProto.BOOL),
+    *(TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64),
+    *(TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16),
+)
+
+
+@dataclass(frozen=True)
+class TextEncoderSource:
+    """How an encoder reads its texts, and how one vector comes of its states (n, t, d).
+
+    `context_length` None: the model's own where its texts have a fixed length, else 256. `pooling` none: the output is
+    one vector a text already. `pad_id` None: the tokenizer's own pad token.
+    """
+
+    tokenizer: Path
+    context_length: int | None = None
+    pooling: Pooling = "mean"
+    pad_id: int | None = None
+    prefix: str = ""
+    output_name: str | None = None
+
+
+def wrap_text_encoder(
+    model_file: Path,
+    out: Path,
+    source: TextEncoderSource,
+    *,
+    name: str,
+    description: str = "",
+    license: str = "unknown",
+    command: str = "",
+    wish: Wish = NO_WISH,
+    tell: Tell = silent,
+) -> Bundle:
+    """Writes the bundle of an ONNX text encoder.
+
+    The wrapped graph is run on texts of many lengths, one by one and padded together, before anything is written: a
+    batch must give what the model gives for its texts one by one. Then the bundle is compared with the model.
+
+    Raises:
+        ExportError: no ONNX model, no tokenizer, no such output, unknown inputs, a batch that changes its texts.
+        BundleError: where `out` holds something already.
+    """
+    model = read_model(model_file)
+    inner = _read_tokenizer(source.tokenizer)
+    output = choose_output(model, source.output_name)
+    roles = _roles(model, output)
+    with scratch_folder() as folder:
+        runner = Runner(take_part(model, model_file, output, folder / "text.onnx"))
+        rule = _rule(runner, roles, source, inner)
+        original = TextOriginal(runner, roles, rule)
+        dimension, looped = _wrap(runner.model, original, source.pooling, Tokenizer(inner, rule))
+        return finish_wrapped(
+            "text",
+            runner.model,
+            out,
+            looped=looped,
+            rule=rule,
+            fields={"name": name, "description": description, "license": license, "dimension": dimension},
+            contents={"tokenizer.json": source.tokenizer},
+            command=command,
+            prove=lambda bundle: prove_text(
+                lambda ids: original.vector(ids, source.pooling), rule.context_length, bundle
+            ),
+            wish=wish,
+            tell=tell,
+        )
+
+
+def _read_tokenizer(file: Path) -> tokenizers.Tokenizer:
+    if not file.is_file():
+        raise ExportError(f"there is no file {file}")
+    try:
+        return tokenizers.Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises bare Exception
+        raise ExportError(f"{file} is not a tokenizer.json: {error}") from error
+
+
+def _pad_id(tokenizer: tokenizers.Tokenizer) -> int:
+    if tokenizer.padding:
+        return int(tokenizer.padding["pad_id"])
+    ids = (tokenizer.token_to_id(token) for token in _PAD_TOKENS)
+    return next((found for found in ids if found is not None), 0)
+
+
+def _roles(model: ModelProto, output: str) -> dict[str, Role]:
+    """What each input that the output is computed from is for. Raises ExportError."""
+    inputs = inputs_for(model, output)
+    found = roles_of(inputs)
+    roles = {name: role for name, role in found.items() if role}
+    if unknown := [name for name in inputs if name not in roles]:
+        fit = [
+            value.name for value in model.graph.output if None not in roles_of(inputs_for(model, value.name)).values()
+        ]
+        step = f"; name another with --output-name: {', '.join(fit)}" if fit else ""
+        raise ExportError(
+            f"a text encoder has token ids and a mask as inputs; {output!r} is computed from {', '.join(inputs)}, "
+            f"of which {', '.join(unknown)} cannot be filled{step}"
+        )
+    for value in model.graph.input:
+        kind = value.type.tensor_type
+        shape = [dimension.dim_value for dimension in kind.shape.dim]
+        if value.name not in roles:
+            continue
+        if kind.elem_type not in _NUMBERS:
+            message = f"input {value.name!r} takes {type_name(kind.elem_type)}, not the numbers of tokens"
+            raise ExportError(f"{message}; export the model without its tokenizer")
+        if kind.HasField("shape") and len(shape) != 2:
+            step = "name another output with --output-name, or leave --tokenizer out for an encoder of images"
+            raise ExportError(f"input {value.name!r} has {len(shape)} dimensions, and a text encoder's 2; {step}")
+        if shape and shape[0] > 1:
+            raise ExportError(f"the model takes batches of {shape[0]}; export it for a batch of 1 or of any size")
+    return roles
+
+
+def _rule(runner: Runner, roles: dict[str, Role], source: TextEncoderSource, inner: tokenizers.Tokenizer) -> TextRule:
+    """Texts of their own length, or all of the context's where the model takes no others. Raises ExportError."""
+    pad_id = _pad_id(inner) if source.pad_id is None else source.pad_id
+    fixed = max((kind.shape.dim[1].dim_value for kind in runner.model.inputs().values() if kind.shape.dim), default=0)
+    if fixed and source.context_length not in (None, fixed):
+        message = f"the model takes texts of {fixed} tokens, not {source.context_length}"
+        raise ExportError(f"{message}; give --context {fixed}, or leave it out")
+    context = fixed or source.context_length or _CONTEXT
+    try:
+        rule = TextRule(context_length=context, pad_id=pad_id, prefix=source.prefix)
+    except ValidationError as error:
+        raise ExportError(f"no bundle can read texts so: {problems(error)}") from error
+    padded = rule.model_copy(update={"padding": "context"})
+    if fixed:
+        return padded
+    tokenizer = Tokenizer(inner, rule)
+    try:
+        for text in _TEXTS:
+            TextOriginal(runner, roles, rule).raw(tokenizer.encode(text).ids)
+    except ExportError as error:
+        # Exported for one length without saying so, perhaps the context's.
+        try:
+            TextOriginal(runner, roles, padded).raw(tokenizer.encode("").ids)
+        except ExportError:
+            raise error from None
+        return padded
+    return rule
+
+
+def _wrap(model: PlainModel, original: TextOriginal, pooling: Pooling, tokenizer: Tokenizer) -> tuple[int, bool]:
+    """Writes the bundle's graph; returns the dimension, and whether it runs a batch's rows one after the other."""
+    ids = [tokenizer.encode(text).ids for text in _TEXTS]
+    raw = original.raw(ids[-1])
+    dimension = _dimension(raw.shape, pooling, original.length(ids[-1]), model.output)
+
+    def begin(wrapped: ModelProto) -> None:
+        names = clear_names(wrapped, {IDS, MASK, EMBEDDING})
+        rename(wrapped.graph, {names.get(model.output, model.output): RAW_OUTPUT})
+        rename(wrapped.graph, {names.get(name, name): f"glimpse_inner_{name}" for name in original.roles})
+
+    def graft(wrapped: ModelProto) -> None:
+        bundle_inputs(wrapped, {f"glimpse_inner_{name}": role for name, role in original.roles.items()})
+        pool(wrapped, pooling)
+
+    singly = [dict(zip((IDS, MASK), tokenizer.pad([one]), strict=True)) for one in ids]
+    together = dict(zip((IDS, MASK), tokenizer.pad(ids), strict=True))
+    wanted = np.stack([original.vector(one, pooling) for one in ids])
+    trial = Trial(singly, together, wanted, "texts of many lengths")
+    row = [-1] if pooling == "none" else [-1, dimension]
+    output = Output(row, helper.np_dtype_to_tensor_dtype(raw.dtype))
+    return dimension, wrap_for_batches(model, output, begin, free_batch, graft, trial)
+
+
+def _dimension(shape: tuple[int, ...], pooling: Pooling, tokens: int, output: str) -> int:
+    """Numbers of a vector, for an output of this shape for one text. Raises ExportError where the pooling is not its.
+
+    A batch of 1 may be squeezed out of the shape.
+    """
+    states = shape[-2:] if len(shape) in (2, 3) and shape[:-2] in ((), (1,)) and shape[-2] == tokens else ()
+    pooled = sum(size > 1 for size in shape) <= 1 and not (states and tokens > 1)
+    if pooling == "none" and not pooled:
+        step = "give --pooling mean, cls or last" if states else "name another with --output-name"
+        raise ExportError(f"the output {output!r} has shape {shape} for one text, not one vector; {step}")
+    if pooling != "none" and not states:
+        step = "it is one vector already: give --pooling none" if pooled else "name another with --output-name"
+        raise ExportError(
+            f"--pooling {pooling} takes a vector for each of the {tokens} tokens; the output {output!r} has shape "
+            f"{shape}: {step}"
+        )
+    return int(np.prod(shape)) if pooling == "none" else shape[-1]

@@ -1,0 +1,166 @@
+"""Shards become an index: sums, FAISS file and manifest are made beside, and named one after the other, it last."""
+
+import importlib.metadata
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import faiss
+
+from glimpse.index.building.index_selection import choices, gpus
+from glimpse.index.building.recall import tune
+from glimpse.index.building.train import Make, make_index
+from glimpse.index.errors import IndexFolderError, said
+from glimpse.index.faiss_validation.faiss_io import write_faiss
+from glimpse.index.memory_limit import memory_bytes
+from glimpse.index.progress import Watch, silent
+from glimpse.index.storage.atomic_files import atomic, digest, synced
+from glimpse.index.storage.label_sums import write_sums
+from glimpse.index.storage.manifest import (
+    ERRORS_NAME,
+    GIVEN,
+    INDEX_NAME,
+    LABELS_NAME,
+    VECTORS_FOLDER,
+    FaissIndex,
+    Header,
+    Manifest,
+    Measured,
+    Shard,
+    write_manifest,
+)
+from glimpse.index.storage.shard_set import Codes, Shards
+
+_NAMES = (INDEX_NAME, LABELS_NAME, ERRORS_NAME)
+
+
+def finish(
+    folder: Path,
+    header: Header,
+    shards: Sequence[Path],
+    *,
+    errors: Path | None = None,
+    error_count: int = 0,
+    factory: str | None = None,
+    min_recall: float = 0.95,
+    threads: int = 1,
+    make: Make = make_index,
+    progress: Watch = silent,
+) -> Manifest:
+    """Makes a folder the index of its shards, at once; until then it is the index that it was.
+
+    Raises IndexFolderError and OSError.
+
+    Args:
+        folder: of the index.
+        header: what has to be told of the vectors.
+        shards: files in `folder`/vectors, in the order of their rows. All others there are removed at the end.
+        errors: a file of what failed, with `error_count` rows; it becomes errors.parquet.
+        error_count: its rows.
+        factory: of FAISS; None: what suits.
+        min_recall: recall@10 that search parameters are raised for.
+        threads: for training, adding and comparing.
+        make: trains and fills.
+        progress: is told of.
+    """
+    rows = Shards(shards, header.dimension)
+    labels, codes = rows.codes("label")
+    with ExitStack() as whole:
+        beside = {name: whole.enter_context(atomic(folder / name)) for name in _NAMES if _needed(name, labels, errors)}
+        if labels:
+            write_sums(beside[LABELS_NAME], rows, labels, codes)
+        if errors:
+            shutil.copyfile(errors, beside[ERRORS_NAME])
+        index = _index(rows, codes, beside[INDEX_NAME], factory, min_recall, threads, make, progress)
+        manifest = Manifest(
+            **header.model_dump(),
+            count=len(rows),
+            label_count=len(labels),
+            domain_count=len(rows.codes("domain")[0]),
+            error_count=error_count,
+            shards=_digested(shards, rows.rows, progress),
+            labels_sha256=digest(beside[LABELS_NAME]) if labels else None,
+            errors_sha256=digest(beside[ERRORS_NAME]) if errors else None,
+            index=index,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            glimpse=importlib.metadata.version("glimpse-fewshot"),
+            faiss=faiss.__version__,
+        )
+        # What takes long is over, so that the names change in one moment.
+        for path in beside.values():
+            synced(path)
+    write_manifest(folder, manifest)
+    tidy(folder, manifest)
+    return manifest
+
+
+def _needed(name: str, labels: Sequence[str], errors: Path | None) -> bool:
+    return name == INDEX_NAME or bool(labels if name == LABELS_NAME else errors)
+
+
+def _index(
+    rows: Shards,
+    codes: Codes,
+    path: Path,
+    factory: str | None,
+    min_recall: float,
+    threads: int,
+    make: Make,
+    progress: Watch,
+) -> FaissIndex:
+    """Trained, filled, its search parameters set, and written: the first type that finds enough, or the one that finds
+    most."""
+    kept: FaissIndex | None = None
+    for given, chosen in [(factory, GIVEN)] if factory else _chosen(rows):
+        try:
+            index = make(rows, given, threads, progress)
+            search, measured = tune(index, rows, codes, min_recall, threads, progress)
+            if kept is None or kept.measured is None or measured is None or _better(measured, kept.measured):
+                write_faiss(index, path)
+                kept = FaissIndex(
+                    sha256=digest(path),
+                    bytes=path.stat().st_size,
+                    factory=given,
+                    chosen=chosen,
+                    search=search,
+                    measured=measured,
+                )
+        except RuntimeError as error:
+            file, message = path.parent / INDEX_NAME, f"FAISS cannot make {given}: {said(error)}"
+            raise IndexFolderError(file, message, "name another --type") from None
+        if measured is None or measured.reached:
+            break
+    assert kept is not None  # noqa: S101 (there is at least one to choose)
+    return kept
+
+
+def _better(one: Measured, other: Measured) -> bool:
+    return one.recall_at_10 > other.recall_at_10
+
+
+def _chosen(rows: Shards) -> list[tuple[str, str]]:
+    found = choices(len(rows), rows.dimension, memory_bytes(), gpus())
+    return [(factory, f"auto: {reason}") for factory, reason in found]
+
+
+def _digested(paths: Sequence[Path], rows: Sequence[int], progress: Watch) -> tuple[Shard, ...]:
+    found = []
+    with progress("digests", len(paths)) as advance:
+        for path, count in zip(paths, rows, strict=True):
+            found.append(Shard(file=f"{VECTORS_FOLDER}/{path.name}", rows=count, sha256=digest(path)))
+            advance(1)
+    return tuple(found)
+
+
+def tidy(folder: Path, manifest: Manifest) -> None:
+    """Removes the files that no manifest names any more; who has them open keeps them. Raises OSError."""
+    named = {Path(shard.file).name for shard in manifest.shards}
+    for path in (folder / VECTORS_FOLDER).iterdir():
+        if path.name not in named and path.is_file():
+            path.unlink()
+    if manifest.labels_sha256 is None:
+        (folder / LABELS_NAME).unlink(missing_ok=True)
+    if manifest.errors_sha256 is None:
+        (folder / ERRORS_NAME).unlink(missing_ok=True)

@@ -1,0 +1,101 @@
+"""Whether an index folder holds what its manifest says."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from glimpse.index.errors import IndexFolderError
+from glimpse.index.progress import Watch, silent
+from glimpse.index.search.bulk_index import BulkIndex, open_shards
+from glimpse.index.storage.atomic_files import digest
+from glimpse.index.storage.id_table import last_of_each
+from glimpse.index.storage.label_sums import summed
+from glimpse.index.storage.manifest import ERRORS_NAME, LABELS_NAME, Manifest, read_manifest
+from glimpse.index.storage.shard_set import Shards
+
+# Rounding to float16 changes a length of 1 by less than a tenth of this.
+_OFF = 0.005
+# What float32 may lose of a sum, for each row in it.
+_LOST = 1e-4
+# Rows that have to find themselves; of a coarse type without refinement some do not.
+_ASKED, _NEAREST, _SAME, _FOUND = 256, 10, 0.999, 0.25
+
+
+def verify(folder: Path, progress: Watch = silent) -> list[str]:
+    """Reads all of it, and says what is wrong: nothing, if all is well. Raises OSError."""
+    try:
+        manifest = read_manifest(folder)
+    except IndexFolderError as error:
+        return [str(error)]
+    problems: list[str] = []
+    for check in (_contents, _errors, _rows, _opened):
+        try:
+            problems += check(folder, manifest, progress)
+        except IndexFolderError as error:
+            problems.append(str(error))
+    # Two checks may fail of one thing.
+    return list(dict.fromkeys(problems))
+
+
+def _contents(folder: Path, manifest: Manifest, progress: Watch) -> Iterator[str]:
+    files = {shard.file: shard.sha256 for shard in manifest.shards} | {manifest.index.file: manifest.index.sha256}
+    told = {LABELS_NAME: manifest.labels_sha256, ERRORS_NAME: manifest.errors_sha256}
+    files |= {name: sha256 for name, sha256 in told.items() if sha256}
+    with progress("files", len(files)) as advance:
+        for name, sha256 in files.items():
+            if digest(folder / name) != sha256:
+                yield f"{folder / name}: is not the file that the manifest has the sha256 of"
+            advance(1)
+
+
+def _errors(folder: Path, manifest: Manifest, progress: Watch) -> Iterator[str]:
+    if manifest.errors_sha256 is None:
+        return
+    path = folder / ERRORS_NAME
+    try:
+        rows = pq.read_metadata(path).num_rows
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise IndexFolderError(path, f"cannot be read: {error}") from None
+    if rows != manifest.error_count:
+        yield f"{path}: has {rows} rows, the manifest {manifest.error_count}"
+
+
+def _rows(folder: Path, manifest: Manifest, progress: Watch) -> Iterator[str]:
+    shards = open_shards(folder, manifest)
+    off = 0
+    with progress("vectors", len(shards)) as advance:
+        for lengths in shards.lengths():
+            # So that what is no number is counted as well.
+            off += len(lengths) - int((np.abs(lengths - 1) < _OFF).sum())
+            advance(len(lengths))
+    if off:
+        yield f"{folder}: {off} vectors are not of length 1"
+    again = len(shards) - int(last_of_each(shards.pieces("id")).sum())
+    if again:
+        yield f"{folder}: {again} rows have the id of another"
+
+
+def _opened(folder: Path, manifest: Manifest, progress: Watch) -> Iterator[str]:
+    index = BulkIndex.open(folder)
+    yield from _sums(folder, index, open_shards(folder, manifest))
+    if not len(index):
+        return
+    rows = np.unique(np.linspace(0, len(index) - 1, _ASKED).astype(np.int64))
+    queries = index.vectors(rows)
+    _, found = index.search(queries, _NEAREST)
+    # Not what FAISS says of them: its file may be of other vectors. Of many copies any will do.
+    cosines = np.stack([index.vectors(near) @ query for near, query in zip(np.maximum(found, 0), queries, strict=True)])
+    if ((found >= 0) & (cosines > _SAME)).any(1).mean() < _FOUND:
+        yield f"{folder / manifest.index.file}: finds other rows than the shards have"
+
+
+def _sums(folder: Path, index: BulkIndex, shards: Shards) -> Iterator[str]:
+    _, sums = index.label_sums()
+    for first, own_counts, own_sums in summed(shards, len(index.labels), index.label_codes):
+        part = slice(first, first + len(own_counts))
+        if not (np.abs(sums[part] - own_sums).max(1) <= _LOST * own_counts).all():
+            yield f"{folder / LABELS_NAME}: the sums are not those of the vectors"
+            return

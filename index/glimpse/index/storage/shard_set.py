@@ -1,0 +1,157 @@
+"""The shards of an index as one list of rows."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from glimpse.index.errors import IndexFolderError
+from glimpse.index.search.flat_index import Ids, Vectors
+from glimpse.index.storage.mmap_shard import MappedShard
+from glimpse.index.storage.shard import GROUP, SHARD_SIZE, rows_table, schema, write_shard
+
+__all__ = ["GROUP", "SHARD_SIZE", "Codes", "Shards", "rows_table", "schema", "write_shard"]
+
+Codes = npt.NDArray[np.int32]
+
+
+class Shards:
+    """The rows of several shards, numbered through in their order. Safe to use from several threads."""
+
+    def __init__(self, paths: Sequence[Path], dimension: int | None = None) -> None:
+        """Opens them, and reads nothing but where things are. Raises IndexFolderError.
+
+        Args:
+            paths: in order.
+            dimension: that all have to have; None: that of the first. Needed where there are no paths.
+        """
+        self._files = [MappedShard(path) for path in paths]
+        found = {file.schema.field("vector").type.list_size for file in self._files}
+        self.dimension: int = dimension or next(iter(found), 0)
+        for file in self._files:
+            own = file.schema.field("vector").type.list_size
+            if own != self.dimension:
+                raise IndexFolderError(file.path, f"its vectors have {own} coordinates, others {self.dimension}")
+        self._starts = [0, *accumulate(file.rows for file in self._files)]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @property
+    def paths(self) -> list[Path]:
+        """Of the shards, in order."""
+        return [file.path for file in self._files]
+
+    @property
+    def rows(self) -> list[int]:
+        """Of each shard."""
+        return [file.rows for file in self._files]
+
+    @property
+    def vector_types(self) -> set[str]:
+        """Of all shards; one in an index."""
+        return {file.vector_type for file in self._files}
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """A whole column but `vector`."""
+        return pa.chunked_array(list(self.pieces(name)), schema(1, "float32").field(name).type)
+
+    def pieces(self, name: str) -> Iterator[pa.Array]:
+        """A column but `vector`, a shard after the other."""
+        return (chunk for file in self._files for chunk in file.column(name).chunks)
+
+    def codes(self, name: str) -> tuple[list[str], Codes]:
+        """Of `label` or `domain`: the names there are, sorted, and the place of each row's in them, (N,); -1 none."""
+        parts = self.column(name).dictionary_encode().chunks
+        # Each piece has the names of those before it, and its own.
+        found = [str(one) for one in parts[-1].dictionary.to_pylist()] if parts else []
+        order = sorted(range(len(found)), key=found.__getitem__)
+        places = np.full(len(found) + 1, -1, np.int32)
+        places[order] = np.arange(len(found))
+        codes = [places[part.indices.fill_null(-1).to_numpy()] for part in parts]
+        return [found[i] for i in order], np.concatenate([np.empty(0, np.int32), *codes])
+
+    def cell(self, name: str, row: int) -> Any:
+        """One row's, as Python has it. Raises IndexError."""
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        file, within = self._place(row)
+        group, first, _ = file.group(within)
+        return file.column(name, group)[within - first].as_py()
+
+    def blocks(self, rows: int = 8 * GROUP) -> Iterator[Vectors]:
+        """All vectors in order: (rows, d) each, but the last of a shard may be shorter. Memory is that of a block.
+
+        None is of two shards: those who work on shards apart get the same blocks.
+        """
+        for begin, end in pairwise(self._starts):
+            for start in range(begin, end, rows):
+                stop = min(start + rows, end)
+                block = np.empty((stop - start, self.dimension), np.float32)
+                for file, group, first, last, at in self._groups(start, stop):
+                    block[at : at + last - first] = file.vectors(group)[first:last]
+                    file.forget(group)
+                yield _unit(block)
+
+    def lengths(self) -> Iterator[Vectors]:
+        """Of the vectors as they are stored, in order, in parts."""
+        for file in self._files:
+            for group in range(file.groups):
+                yield np.linalg.norm(file.vectors(group).astype(np.float32), axis=1)
+                file.forget(group)
+
+    def tables(self, keep: "npt.NDArray[np.bool_] | None" = None) -> Iterator[pa.Table]:
+        """All rows as they are stored, or those to keep, (N,), in order, in parts of at most a row group."""
+        at = 0
+        for file in self._files:
+            for table in file.tables():
+                some = table if keep is None else table.filter(pa.array(keep[at : at + len(table)]))
+                at += len(table)
+                if len(some):
+                    yield some
+
+    def vectors(self, rows: Ids | Sequence[int]) -> Vectors:
+        """Those of rows, (n,), in that order: (n, d). Raises IndexError."""
+        wanted = np.asarray(rows, np.int64)
+        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self)):
+            raise IndexError("no such row")
+        found = np.empty((len(wanted), self.dimension), np.float32)
+        order = np.argsort(wanted, kind="stable")
+        ordered, at = wanted[order], 0
+        while at < len(ordered):
+            file, within = self._place(int(ordered[at]))
+            group, first, size = file.group(within)
+            first += int(ordered[at]) - within
+            end = int(np.searchsorted(ordered, first + size))
+            found[order[at:end]] = file.vectors(group)[ordered[at:end] - first]
+            at = end
+        return _unit(found)
+
+    def _place(self, row: int) -> tuple[MappedShard, int]:
+        shard = bisect_right(self._starts, row) - 1
+        return self._files[shard], row - self._starts[shard]
+
+    def _groups(self, start: int, stop: int) -> Iterator[tuple[MappedShard, int, int, int, int]]:
+        """File, row group, the part of it, and where it stands in the rows from `start` to `stop`."""
+        at = start
+        while at < stop:
+            file, within = self._place(at)
+            group, before, size = file.group(within)
+            first = within - before
+            last = min(size, first + stop - at)
+            yield file, group, first, last, at - start
+            at += last - first
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    """Rounded to float16 they are no longer quite of length 1; what has no direction stays as it is."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    vectors /= np.where(lengths > 0, lengths, 1)[:, None]
+    # What is no number at all has none either.
+    vectors[~np.isfinite(lengths)] = 0
+    return vectors

@@ -1,0 +1,79 @@
+"""Labelled inputs, column by column, so that a million of them fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from glimpse.backbone import Kind
+from glimpse.evaluate.errors import EvaluationError
+from glimpse.fewshot.statistics.class_statistics import MOST_EXACT
+from glimpse.fewshot.statistics.unit_vectors import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """N inputs of one kind. `rows` and `domain_rows` point into `labels` and `domains`; no domains: all 0."""
+
+    source: Path
+    kind: Kind
+    #: Texts, or the names of picture files.
+    contents: Sequence[str]
+    labels: Sequence[str]
+    rows: Rows
+    domains: Sequence[str]
+    domain_rows: Rows
+
+    def __len__(self) -> int:
+        return len(self.contents)
+
+    @classmethod
+    def of(
+        cls,
+        source: Path,
+        kind: Kind,
+        contents: Sequence[str],
+        labels: Sequence[str],
+        domains: Sequence[str] | None = None,
+    ) -> Self:
+        """From one label, and one domain or none, for each input."""
+        names, rows = _places(labels)
+        places, domain_rows = _places(domains) if domains else ((), np.zeros(len(contents), np.intp))
+        return cls(source, kind, contents, names, rows, places, domain_rows)
+
+    def only(self, some: Rows) -> Self:
+        """Those inputs, and the labels and domains that they have."""
+        used, rows = np.unique(self.rows[some], return_inverse=True)
+        places, domain_rows = np.unique(self.domain_rows[some], return_inverse=True)
+        return replace(
+            self,
+            contents=[self.contents[i] for i in some],
+            labels=[self.labels[i] for i in used],
+            rows=rows.astype(np.intp),
+            domains=[self.domains[i] for i in places] if self.domains else (),
+            domain_rows=domain_rows.astype(np.intp),
+        )
+
+
+def usable(dataset: Dataset) -> Rows:
+    """The inputs, (n,), of labels that have two or more. Raises EvaluationError where too few are left to tell."""
+    counts = np.bincount(dataset.rows, minlength=len(dataset.labels))
+    if not (counts > 1).any():
+        message = f"no label has two examples in {dataset.source}"
+        raise EvaluationError(message, "at least one has to be asked about while another is the example")
+    if (counts > 1).sum() < 2:
+        only = dataset.labels[int(counts.argmax())]
+        raise EvaluationError(
+            f"only the label {only!r} has two examples in {dataset.source}", "two labels are needed to tell apart"
+        )
+    if len(counts) > MOST_EXACT:
+        raise EvaluationError(f"{dataset.source} has {len(counts):,} labels; at most {MOST_EXACT:,} are evaluated")
+    return np.flatnonzero(counts[dataset.rows] > 1)
+
+
+def _places(names: Sequence[str]) -> tuple[list[str], Rows]:
+    known = sorted(set(names))
+    place = {name: row for row, name in enumerate(known)}
+    return known, np.fromiter((place[name] for name in names), np.intp, len(names))

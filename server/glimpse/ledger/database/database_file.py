@@ -1,0 +1,172 @@
+"""The file of a SQLite ledger: that its name still leads to what this process has open, and who holds it."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import URL, Connection
+
+from glimpse.ledger.database.file_permissions import make_database
+from glimpse.ledger.database.process_lock import hold, let_go
+from glimpse.ledger.errors import LedgerError, LedgerInUse, LedgerReplaced
+
+#: The execution option of an engine that has its file watched: a `FileWatch`.
+WATCH: Final = "glimpse_file_watch"
+# Beside the file; SQLite names them after the file itself, not after a link to it.
+_BESIDE = ("-wal", "-shm")
+_Identity = tuple[int, int]
+
+
+def file_of(url: URL) -> Path | None:
+    """The file of a SQLite ledger; None for PostgreSQL."""
+    if url.drivername != "sqlite":
+        return None
+    name = url.database or ""
+    return Path(unquote(urlsplit(name).path) if "uri" in url.query else name)
+
+
+class FileWatch:
+    """Compares the names of a ledger's files with the files that were there when it was opened.
+
+    SQLite goes on writing to files that were renamed, replaced or deleted, and no later start would find these writes.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._expected: dict[str, _Identity | None] = {}
+
+    def arm(self) -> None:
+        """Remembers the files. Call it once SQLite has them all open."""
+        beside = [f"{self._file.resolve()}{ending}" for ending in _BESIDE]
+        self._expected = {path: _identity(path) for path in (str(self._file), *beside)}
+
+    def check(self) -> None:
+        """Raises LedgerReplaced where a name leads to another file or to none."""
+        for path, expected in self._expected.items():
+            if (identity := _identity(path)) != expected:
+                change = "was removed or moved" if identity is None else "was replaced"
+                raise LedgerReplaced(
+                    f"{path} {change} while this process has it open, so nothing more is written; "
+                    "move the old file back, or stop the server and start it on the file that is to stay "
+                    "(a backup comes back by `glimpse ledger restore`)"
+                )
+
+    def check_new(self, connection: Any, _record: Any) -> None:
+        """As `check`, for a connection that was just opened by name and has read nothing yet."""
+        try:
+            self.check()
+        except LedgerReplaced:
+            connection.close()
+            raise
+
+
+def check_file(connection: Connection) -> None:
+    """Raises LedgerReplaced where the ledger's file is not the one that is open. Call it outside a transaction."""
+    watch: FileWatch | None = connection.get_execution_options().get(WATCH)
+    if watch is not None:
+        try:
+            watch.check()
+        except LedgerReplaced:
+            _empty_log(connection)
+            raise
+
+
+def _identity(path: str) -> _Identity | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _empty_log(connection: Connection) -> None:
+    # The log's commits go into the file that they belong to, wherever that is now. A log that is left with commits in
+    # it would be applied to whatever file has the name at the next start, and destroy that.
+    with suppress(Exception):
+        connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+class LedgerLock:
+    """Holds a SQLite ledger's file for this process, whatever name it was opened by. Ends with the process.
+
+    `flock` is apart from the locks that SQLite takes. Close it after SQLite's connections: closing any descriptor of
+    a file drops SQLite's own locks.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    @classmethod
+    def take(cls, url: URL) -> Self | None:
+        """Makes the file where there is none. None for PostgreSQL. Raises LedgerInUse and LedgerError."""
+        if (file := file_of(url)) is None:
+            return None
+        make_database(file)
+        handle = _open(file)
+        try:
+            hold(handle)
+        except BlockingIOError as error:
+            refusal = _in_use(file, os.fstat(handle).st_ino)
+            os.close(handle)
+            raise refusal from error
+        except OSError:
+            pass  # The file system has no such locks; SQLite's own still keep transactions apart.
+        return cls(handle)
+
+    def release(self) -> None:
+        """Lets another process hold the ledger."""
+        let_go(self._handle)
+
+
+def check_single_name(url: URL) -> None:
+    """Raises LedgerInUse where a process holds the ledger and its file has several names (hard links).
+
+    SQLite names its log after the file: by another name it would not see what that process committed.
+    """
+    file = file_of(url)
+    if file is None or not file.is_file() or file.stat().st_nlink == 1:
+        return
+    handle = _open(file)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        names = os.fstat(handle).st_nlink
+        raise _in_use(file, os.fstat(handle).st_ino, f", and has {names} names (hard links)") from error
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def _open(file: Path) -> int:
+    failure: OSError | None = None
+    # For writing first: an overlay file system then copies the file up, which changes its identity, before SQLite does.
+    for flags in (os.O_RDWR, os.O_RDONLY):
+        try:
+            return os.open(file, flags | os.O_CLOEXEC)
+        except OSError as error:
+            failure = failure or error
+    assert failure is not None  # noqa: S101
+    raise LedgerError(f"the ledger {file} cannot be opened: {failure.strerror}") from failure
+
+
+def _in_use(file: Path, inode: int, more: str = "") -> LedgerInUse:
+    holder = _holder(inode)
+    process = f"process {holder}" if holder else "another process"
+    return LedgerInUse(
+        f"the ledger {file} is in use by {process}{more}; stop it, or name another ledger with --data or --ledger"
+    )
+
+
+def _holder(inode: int, read: Callable[[], str] = Path("/proc/locks").read_text) -> int | None:
+    """The process that has a `flock` on an inode; None where that cannot be found out."""
+    with suppress(OSError):
+        for line in read().splitlines():
+            words = line.split()  # `1: FLOCK  ADVISORY  WRITE 812 fe:00:2146753 0 EOF`
+            if words[1:2] == ["FLOCK"] and words[5].endswith(f":{inode}"):
+                return int(words[4]) or None
+    return None

@@ -1,0 +1,45 @@
+"""One process for each data folder."""
+
+import os
+from pathlib import Path
+
+from glimpse.ledger.database.file_permissions import make_folder, opener
+from glimpse.ledger.database.process_lock import hold, let_go
+from glimpse.ledger.errors import DataFolderInUse, LedgerError
+
+
+class FolderLock:
+    """Holds a data folder for this process: two servers would write each other's files."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises DataFolderInUse, and LedgerError where the folder cannot be locked."""
+        make_folder(folder)
+        file = folder / "lock"
+        try:
+            self._handle = opener(str(file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        except OSError as error:
+            raise LedgerError(f"{file} cannot be written: {error.strerror}; give another folder with --data") from error
+        try:
+            hold(self._handle)
+        except BlockingIOError as error:
+            holder = os.read(self._handle, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._handle)
+            raise DataFolderInUse(
+                f"{folder} is in use by process {holder}; stop it, or give another folder with --data"
+            ) from error
+        except OSError as error:
+            os.close(self._handle)
+            raise LedgerError(
+                f"{folder} cannot be locked: {error.strerror}; give a folder on a local disk with --data"
+            ) from error
+        os.truncate(self._handle, 0)
+        os.write(self._handle, str(os.getpid()).encode())
+
+    def release(self) -> None:
+        """Lets another process have the folder."""
+        let_go(self._handle)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        self.release()

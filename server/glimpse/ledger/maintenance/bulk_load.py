@@ -1,0 +1,108 @@
+"""Filling an empty ledger: all or nothing, and nobody else meanwhile."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Table, delete, insert, text
+from sqlalchemy.exc import DBAPIError
+
+from glimpse.ledger.database import schema
+from glimpse.ledger.database.database import WRITING, hold, open_engine
+from glimpse.ledger.database.database_file import LedgerLock, file_of
+from glimpse.ledger.database.file_permissions import make_folder
+from glimpse.ledger.database.url import parse_url
+from glimpse.ledger.errors import LedgerError
+from glimpse.ledger.maintenance.consistent_read import Progress, count, wait_long
+from glimpse.ledger.maintenance.problems import Faults
+from glimpse.ledger.maintenance.verify import verify_state
+
+_STOP = "stop what has it open (every `glimpse serve` on it), and try again"
+
+
+@contextmanager
+def filling(url: str, progress: Progress) -> Iterator[Connection]:
+    """A transaction on an empty ledger, made where there is none, that takes all rows of another, its head's too.
+
+    At its end the ledger is verified, and then committed. Raises LedgerError; then nothing has come into it.
+    """
+    parsed = parse_url(url)
+    with _alone(parsed), _filling(parsed, progress) as connection:
+        yield connection
+
+
+@contextmanager
+def _alone(url: URL) -> Iterator[None]:
+    """Keeps servers from a SQLite ledger; connections to PostgreSQL are counted in the transaction."""
+    if file := file_of(url):
+        make_folder(file.parent)
+    lock = LedgerLock.take(url)
+    try:
+        if file:
+            _check_alone_sqlite(file)
+        yield
+    finally:
+        if lock:
+            lock.release()
+
+
+@contextmanager
+def _filling(url: URL, progress: Progress) -> Iterator[Connection]:
+    engine = open_engine(url)
+    try:
+        with engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
+            if engine.dialect.name == "postgresql":
+                _check_alone_postgresql(connection)
+            _check_empty(connection)
+            connection.execute(delete(schema.head))
+            yield connection
+            faults = Faults()
+            verify_state(connection, faults, progress)
+            if faults:
+                raise LedgerError(f"the copy is not whole, and was undone: {faults.told()}")
+    except DBAPIError as error:
+        why = str(error.orig).strip().partition("\n")[0]
+        raise LedgerError(f"the ledger could not be filled, and is as it was ({why})") from error
+    finally:
+        engine.dispose()
+
+
+def put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Inserts rows."""
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _check_alone_sqlite(file: Path) -> None:
+    """Raises LedgerError where another process has the file open."""
+    connection = sqlite3.connect(file, timeout=0)
+    try:
+        # Nobody may leave this mode, in which servers put it, while another has read in it.
+        connection.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.OperationalError as error:
+        raise LedgerError(f"the ledger {file} is in use ({error}); {_STOP}") from error
+    except sqlite3.DatabaseError as error:
+        raise LedgerError(f"{file} is no ledger ({error}); name another with --data or --ledger") from error
+    finally:
+        connection.close()
+
+
+def _check_alone_postgresql(connection: Connection) -> None:
+    """Raises LedgerError where others are connected; those that begin from now on wait."""
+    wait_long(connection)
+    hold(connection)
+    query = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND backend_type = 'client backend' AND pid <> pg_backend_pid()"""
+    if others := connection.scalar(text(query)):
+        raise LedgerError(f"the database is in use, by {others} other connection{'s' * (others > 1)}; {_STOP}")
+
+
+def _check_empty(connection: Connection) -> None:
+    head = connection.execute(schema.head.select().with_for_update()).one()
+    full = [table.name for table in schema.metadata.sorted_tables if table.name != "head" and count(connection, table)]
+    if head.revision or full:
+        raise LedgerError(
+            f"the ledger is not empty (revision {head.revision}); fill a new one: another --data, --ledger, or database"
+        )

@@ -1,0 +1,65 @@
+"""The record of changes for people: what each was about, and who made it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from glimpse.ledger.database import schema
+from glimpse.ledger.database.row_mapping import change_record
+from glimpse.ledger.errors import LedgerError
+from glimpse.ledger.maintenance.consistent_read import BATCH, check_current, reading
+from glimpse.ledger.records import Change
+
+# Labels that are named, of those that an enrolment was of.
+_NAMED = 5
+
+
+def log(url: str, *, after: int = 0, collection: str | None = None) -> Iterator[Change]:
+    """The changes after a revision, oldest first. Raises LedgerError, also where a collection never had any."""
+    there = schema.changes.c
+    query = select(schema.changes).where(there.revision > after).order_by(there.revision)
+    if collection is not None:
+        query = query.where(there.collection_id == collection)
+    with reading(url) as connection:
+        check_current(connection)
+        with connection.execute(query.execution_options(yield_per=BATCH)) as rows:
+            yield from map(change_record, rows)
+        of = there.collection_id == collection
+        if collection is not None and connection.execute(select(there.revision).where(of).limit(1)).first() is None:
+            raise LedgerError(f"there never was a collection {collection!r}; see `glimpse collections list`")
+
+
+def about(change: Change) -> str:
+    """What a change was about, in a few words."""
+    subject = change.subject
+    match change.kind:
+        case "enroll":
+            return "; ".join(_enrolled(subject))
+        case "delete_label" if rows := subject.get("rows"):
+            return f"label {subject['label']}, with {_many(sum(b - a + 1 for a, b in rows), 'row')} of the index"
+        case "attach" if subject.get("labels"):
+            return f"index {subject['index']}, with {_many(len(subject['labels']), 'new label')}"
+    shown = ("label", "example", "index", "row", "key")
+    return ", ".join(f"{name} {subject[name]}" for name in shown if name in subject)
+
+
+def _enrolled(subject: Mapping[str, Any]) -> Iterator[str]:
+    if examples := subject.get("examples"):
+        under = Counter[str]()
+        for label, times in subject.get("under", ()):
+            under[label] += times
+        labels = [f"{label} ({times})" if len(under) > 1 else label for label, times in under.items()]
+        yield _many(len(examples), "example") + (f" under {_first(labels)}" if labels else "")
+    if new := subject.get("labels"):
+        yield f"new label{'s' * (len(new) > 1)} {_first(new)}"
+
+
+def _first(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _NAMED} more" if len(labels) > _NAMED else ""
+    return ", ".join(labels[:_NAMED]) + more
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

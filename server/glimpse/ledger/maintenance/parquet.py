@@ -1,0 +1,192 @@
+"""A ledger as a folder of Parquet files for pandas and DuckDB, and the way back: see docs/ledger.md."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import ColumnElement, Connection, Table, select
+
+from glimpse.ledger.database import schema
+from glimpse.ledger.database.database import current_schema
+from glimpse.ledger.database.file_permissions import make_folder, opener
+from glimpse.ledger.database.scratch import scratch_beside
+from glimpse.ledger.database.transactions import read_head
+from glimpse.ledger.errors import LedgerError
+from glimpse.ledger.maintenance.arrow_schema import arrow_schema, from_arrow, to_arrow
+from glimpse.ledger.maintenance.bulk_load import filling, put
+from glimpse.ledger.maintenance.consistent_read import BATCH, Progress, check_current, count, reading, rows
+from glimpse.ledger.records import Head
+
+#: What tells of the whole, written last.
+MANIFEST: Final = "ledger.json"
+_FORMAT = 1
+_KEYS = "api_keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was exported or imported: where the ledger stood, and its rows by table.
+
+    `keys_left_out`: API keys that the ledger has, and what was exported has not.
+    """
+
+    head: Head
+    rows: dict[str, int]
+    keys_left_out: int = 0
+
+
+def export(
+    url: str, folder: Path, progress: Progress, *, collections: Sequence[str] = (), keys: bool = False
+) -> Exported:
+    """Writes one state of a ledger into a new folder. Raises LedgerError.
+
+    `collections`: only these, which cannot be imported again. `keys`: the API keys' salted hashes as well.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise LedgerError(f"{folder} is there already, and not an empty folder; name another")
+    try:
+        with scratch_beside(folder) as scratch:
+            aside = scratch / "export"
+            make_folder(aside)
+            with reading(url) as source:
+                check_current(source)
+                exported = _write(source, aside, progress, collections, keys)
+            if folder.exists():
+                aside.chmod(folder.stat().st_mode)
+            os.replace(aside, folder)
+    except OSError as error:
+        raise LedgerError(f"{folder} cannot be written: {error.strerror}") from error
+    except pa.ArrowInvalid as error:
+        raise LedgerError(f"the ledger is not whole ({error}); see `glimpse ledger verify`") from error
+    return exported
+
+
+def _write(source: Connection, folder: Path, progress: Progress, collections: Sequence[str], keys: bool) -> Exported:
+    there = schema.collections.c
+    two_sided = set(source.scalars(select(schema.shadows.c.collection_id)))
+    found = source.execute(select(there.id, there.dimension))
+    dimensions = {row.id: 0 if row.id in two_sided else row.dimension for row in found}
+    if unknown := sorted(set(collections) - dimensions.keys()):
+        raise LedgerError(f"there is no collection {unknown[0]!r}; see `glimpse collections list`")
+    written = {}
+    for table in _tables(keys):
+        where = _only(table, collections)
+        with progress(f"exporting {table.name}", count(source, table, *where)) as advance:
+            if table is schema.examples:
+                make_folder(folder / table.name)
+                parts = [
+                    (folder / table.name / f"{name}.parquet", dimensions[name], [table.c.collection_id == name])
+                    for name in sorted(set(collections) or dimensions)
+                ]
+            else:
+                parts = [(folder / f"{table.name}.parquet", 0, where)]
+            written[table.name] = 0
+            for file, dimension, those in parts:
+                for number in _write_file(source, table, file, dimension, those):
+                    written[table.name] += number
+                    advance(number)
+    exported = Exported(read_head(source), written, 0 if keys else count(source, schema.api_keys))
+    told = {"format": _FORMAT, "schema": current_schema(), "revision": exported.head.revision, "rows": written}
+    told |= {"ledger_id": exported.head.ledger_id, "collections": sorted(collections) or None}
+    with open(folder / MANIFEST, "w", encoding="utf-8", opener=opener) as manifest:
+        manifest.write(json.dumps(told, indent=2) + "\n")
+    return exported
+
+
+def _tables(keys: bool) -> list[Table]:
+    """Those that others refer to first."""
+    return [table for table in schema.metadata.sorted_tables if keys or table.name != _KEYS]
+
+
+def _only(table: Table, collections: Sequence[str]) -> list[ColumnElement[bool]]:
+    """What leaves the rows of some collections; of tables that are of none, all."""
+    column = table.c.id if table is schema.collections else table.c.get("collection_id")
+    return [column.in_(collections)] if collections and column is not None else []
+
+
+def _write_file(
+    source: Connection, table: Table, file: Path, dimension: int, where: Sequence[ColumnElement[bool]]
+) -> Iterator[int]:
+    """Yields how many rows were written, a part at a time."""
+    columns = arrow_schema(table, dimension)
+    parts = rows(source, table, list(table.columns), *where)
+    with (
+        closing(parts),
+        open(file, "wb", opener=opener) as sink,
+        pq.ParquetWriter(sink, columns, compression="zstd") as writer,
+    ):
+        for part in parts:
+            writer.write_batch(to_arrow(table, part, columns), row_group_size=BATCH)
+            yield len(part)
+
+
+def import_(folder: Path, url: str, progress: Progress) -> Exported:
+    """Reads an exported folder into an empty ledger, all or nothing. Raises LedgerError."""
+    told = _manifest(folder)
+    with filling(url, progress) as target:
+        for table in _tables(_KEYS in told["rows"]):
+            wanted, done = told["rows"].get(table.name), 0
+            with progress(f"importing {table.name}", wanted or 0) as advance:
+                for part in _read(folder, table):
+                    put(target, table, part)
+                    advance(len(part))
+                    done += len(part)
+            if done != wanted:
+                raise LedgerError(f"{folder}: {done:,} rows of {table.name}, and {MANIFEST} says {wanted:,}")
+        return Exported(read_head(target), dict(told["rows"]))
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+        found, version, part = told["format"], told["schema"], told["collections"]
+        counts: dict[str, int] = told["rows"]
+    except OSError as error:
+        raise LedgerError(f"{folder} is no exported ledger: {MANIFEST} cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise LedgerError(f"{folder} is no exported ledger: {MANIFEST} says something else") from error
+    if (found, version) != (_FORMAT, current_schema()):
+        raise LedgerError(
+            f"{folder} is of format {found} and schema {version}, not {_FORMAT} and {current_schema()}; import it with "
+            "the version that made it, and make a backup"
+        )
+    if part is not None:
+        raise LedgerError(f"{folder} holds a part of a ledger: {', '.join(part)}; only a whole one can be imported")
+    if missing := [table.name for table in _tables(keys=False) if not isinstance(counts.get(table.name), int)]:
+        raise LedgerError(f"{folder}: {MANIFEST} does not say how many rows of {missing[0]} there are")
+    return told
+
+
+def _read(folder: Path, table: Table) -> Iterator[list[dict[str, Any]]]:
+    whole = table is not schema.examples
+    files = [folder / f"{table.name}.parquet"] if whole else sorted((folder / table.name).glob("*.parquet"))
+    for path in files:
+        try:
+            with pq.ParquetFile(path) as file:
+                yield from _read_file(file, path, table)
+        except OSError as error:  # pyarrow's are, of files that are not there or cut
+            raise LedgerError(f"{path} cannot be read: {error}") from error
+        except ValueError as error:  # pyarrow's too
+            raise LedgerError(f"{path}: {error}") from error
+
+
+def _read_file(file: pq.ParquetFile, path: Path, table: Table) -> Iterator[list[dict[str, Any]]]:
+    found = file.schema_arrow
+    vectors = found.field("vector").type if "vector" in found.names else None
+    dimension = vectors.list_size if vectors is not None and pa.types.is_fixed_size_list(vectors) else 0
+    wanted = arrow_schema(table, dimension)
+    if not found.equals(wanted):
+        differing = [name for name in {*wanted.names, *found.names} if not _same(name, wanted, found)]
+        raise LedgerError(f"{path}: the column {sorted(differing or wanted.names)[0]!r} is not as an export has it")
+    for batch in file.iter_batches(BATCH):
+        yield from_arrow(table, batch)
+
+
+def _same(name: str, one: pa.Schema, other: pa.Schema) -> bool:
+    return name in one.names and name in other.names and one.field(name).equals(other.field(name))

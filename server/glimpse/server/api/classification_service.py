@@ -1,0 +1,157 @@
+"""ClassificationService: inputs to labels, with or without a collection, and to nearest examples."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from glimpse.server import resource_names
+from glimpse.server.api.handlers import Context, deadline_of, streaming, unary
+from glimpse.server.api.streaming import Given, answers, opened, patiently
+from glimpse.server.classification.classifier import Options, classify_inputs, zero_shot
+from glimpse.server.classification.messages import evidence
+from glimpse.server.classification.neighbors import Wanted, check_searchable, search_all
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
+from glimpse.server.inference.batch_results import good_vectors, input_fields, settle
+from glimpse.server.inference.embedder import embed_all
+from glimpse.server.runtime_parts import Rooms
+from glimpse.server.telemetry.stage_timer import spent
+from glimpse.server.validation import (
+    MAX_STREAM_ENTRIES,
+    check_answer_bytes,
+    check_count,
+    check_distinct,
+    check_entries,
+    check_enum,
+    check_length,
+    check_range,
+)
+from glimpse.v1 import classification_service_pb2 as pb
+from glimpse.v1 import classification_service_pb2_grpc, types_pb2
+
+_MAX_COLLECTIONS = 16
+_MAX_PROMPTED_LABELS = 1_000
+_MAX_NEIGHBORS = 1_000
+_MAX_DOMAINS, _MAX_LABELS = 1_000, 10_000
+
+
+class ClassificationService(classification_service_pb2_grpc.ClassificationServiceServicer):
+    """See the contract."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.settings = rooms.settings
+
+    @unary
+    async def Classify(self, request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:
+        """A list of inputs against one or several collections."""
+        deadline = deadline_of(context)
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
+        options = Options.read(request.options, self.settings.max_labels, "options")
+        await self.rooms.catalog.tracker.reach(options.min_revision, deadline)
+        views = self._views(request.collections, "collections")
+        options.check_size(views, len(request.inputs), "options.top_k")
+        fields = input_fields(request.inputs)
+        results = await classify_inputs(self.rooms, views, request.inputs, fields, options, deadline)
+        return pb.ClassifyResponse(results=results)
+
+    @streaming
+    async def StreamClassify(
+        self, requests: AsyncIterator[pb.StreamClassifyRequest], context: Context
+    ) -> AsyncIterator[pb.StreamClassifyResponse]:
+        """A stream of inputs against one or several collections."""
+        deadline = deadline_of(context)
+
+        async def classify(item: types_pb2.Input) -> list[pb.ClassifyResult]:
+            # Found anew for every input: a collection may be deleted while the stream is open.
+            views = self._views(config.collections, "config.collections")
+            options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
+            return await classify_inputs(self.rooms, views, [item], ["input"], options, deadline)
+
+        async def answer(given: Given) -> pb.StreamClassifyResponse:
+            try:
+                if given.refusal:
+                    raise given.refusal
+                [result] = await patiently(lambda: classify(given.input), deadline)
+            except RequestError as refusal:
+                result = pb.ClassifyResult(id=given.input.id, status=item_status(refusal))
+            return pb.StreamClassifyResponse(result=result)
+
+        async with opened(self, requests) as config:
+            options = Options.read(config.options, self.settings.max_labels, "config.options")
+            await self.rooms.catalog.tracker.reach(options.min_revision, deadline)
+            views = self._views(config.collections, "config.collections")
+            options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
+            async for response in answers(self, requests, answer):
+                yield response
+
+    @unary
+    async def ZeroShot(self, request: pb.ZeroShotRequest, context: Context) -> pb.ZeroShotResponse:
+        """A list of inputs against labels given as prompts."""
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
+        check_count(request.labels, _MAX_PROMPTED_LABELS, "labels")
+        check_enum(request.mode, types_pb2.LabelMode.values(), "mode")
+        top_k = request.top_k if request.HasField("top_k") else 5
+        check_range(top_k, 1, self.settings.max_labels, "top_k")
+        check_entries(len(request.inputs), min(top_k, len(request.labels)), "top_k")
+        backbone = self.rooms.backbones.find(request.backbone, "backbone")
+        if request.mode == types_pb2.LABEL_MODE_INDEPENDENT and backbone.manifest.logit_bias is None:
+            message = f"{backbone.name} has no logit bias, so no probability for a label by itself"
+            raise failed_precondition("LOGIT_BIAS_REQUIRED", message, "mode")
+        fields = input_fields(request.inputs)
+        results = await zero_shot(backbone, request, fields, top_k, deadline_of(context))
+        return pb.ZeroShotResponse(results=results)
+
+    @unary
+    async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
+        """The nearest examples of each input."""
+        started, deadline = time.monotonic(), deadline_of(context)
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
+        top_k = request.top_k if request.HasField("top_k") else 10
+        check_range(top_k, 1, _MAX_NEIGHBORS, "top_k")
+        await self.rooms.catalog.tracker.reach(request.min_revision, deadline)
+        view = self._view(request.collection, "collection")
+        check_entries(len(request.inputs), min(top_k, view.examples.at_most), "top_k")
+        wanted = _wanted(view, request)
+        check_searchable(self.rooms, view, len(request.inputs), deadline)
+        source = self.rooms.source_of(view)
+        outcomes = await embed_all(source, request.inputs, input_fields(request.inputs), deadline)
+        revision, asked = view.record.revision, time.monotonic()
+        queries = good_vectors(outcomes, source.dimension)
+        near = await search_all(self.rooms, view, queries, top_k, wanted)
+        found, size = list[dict[str, Any]](), 0
+        for neighbors in near:
+            found.append({"neighbors": (messages := evidence(view.record.id, neighbors))})
+            check_answer_bytes(size := size + sum(one.ByteSize() for one in messages), "top_k")
+        head_seconds = time.monotonic() - asked
+        spent("head", asked, head_seconds)
+        results = settle(pb.SearchResult, request.inputs, outcomes, found, started, head_seconds)
+        return pb.SearchResponse(results=results, revision=revision)
+
+    def _views(self, collections: Sequence[str], field: str) -> list[CollectionView]:
+        check_count(collections, _MAX_COLLECTIONS, field)
+        check_distinct(collections, field)
+        return [self._view(name, f"{field}[{position}]") for position, name in enumerate(collections)]
+
+    def _view(self, name: str, field: str) -> CollectionView:
+        [collection_id] = resource_names.parse_name(name, "collections/*", field)
+        return self.rooms.catalog.find(collection_id, field)
+
+
+def _wanted(view: CollectionView, request: pb.SearchRequest) -> Wanted | None:
+    """What a search is limited to; None: nothing. Raises RequestError."""
+    labels: set[str] = set()
+    if request.label_ids:
+        check_count(request.label_ids, _MAX_LABELS, "label_ids")
+    for position, label_id in enumerate(request.label_ids):
+        if (found := view.find_label(label_id)) is None:
+            message = f"collection {view.record.id!r} has no label {label_id!r}"
+            raise not_found("LABEL_NOT_FOUND", message, f"label_ids[{position}]")
+        labels.add(found)
+    if request.domains:
+        check_count(request.domains, _MAX_DOMAINS, "domains")
+    for position, domain in enumerate(request.domains):
+        check_length(domain, f"domains[{position}]")
+    # An index keeps the spelling that it was built with.
+    domains = {*request.domains, *map(resource_names.normal, request.domains)}
+    return Wanted(labels, domains) if labels or domains else None

@@ -1,0 +1,20 @@
+"""CollectionService's call on what a collection knows of itself."""
+
+from glimpse.server.api.collections.base import ResourceCalls
+from glimpse.server.api.handlers import Context, deadline_of, unary
+from glimpse.server.classification.messages import terms_of
+from glimpse.server.classification.report import check
+from glimpse.v1 import collection_service_pb2 as pb
+
+
+class CheckCalls(ResourceCalls):
+    """See the contract."""
+
+    @unary
+    async def CheckCollection(self, request: pb.CheckCollectionRequest, context: Context) -> pb.CheckCollectionResponse:
+        """Figures of a collection whose fit is of its examples as they are."""
+        deadline = deadline_of(context)
+        await self.catalog.tracker.reach(request.min_revision, deadline)
+        view = self.view(request.name, "name")
+        await self.rooms.fitter.settled(view, deadline)
+        return check(view, terms_of(view.record, self.rooms.source_of(view)).policy)

@@ -1,0 +1,110 @@
+"""EmbeddingService: inputs to vectors, and the backbones there are."""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+
+from glimpse.server import resource_names
+from glimpse.server.api.handlers import Context, deadline_of, streaming, unary
+from glimpse.server.api.pages import page_of
+from glimpse.server.api.streaming import Given, answers, opened, patiently
+from glimpse.server.errors import RequestError
+from glimpse.server.inference.backbones import LoadedBackbone
+from glimpse.server.inference.batch_results import Outcome, good_vectors, input_fields, settle
+from glimpse.server.inference.embedder import embed_all
+from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
+from glimpse.server.runtime_parts import Rooms
+from glimpse.server.validation import check_count
+from glimpse.v1 import embedding_service_pb2 as pb
+from glimpse.v1 import embedding_service_pb2_grpc, types_pb2
+
+_MODALITIES = {"image": types_pb2.MODALITY_IMAGE, "text": types_pb2.MODALITY_TEXT}
+
+
+class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
+    """See the contract."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.settings = rooms.settings
+
+    @unary
+    async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
+        """A list of inputs."""
+        started = time.monotonic()
+        source = source_of_backbone(self.rooms.backbones.find(request.backbone, "backbone"))
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
+        fields = input_fields(request.inputs)
+        outcomes = await embed_all(source, request.inputs, fields, deadline_of(context))
+        return pb.EmbedResponse(results=_results(source, request.inputs, outcomes, started))
+
+    @streaming
+    async def StreamEmbed(
+        self, requests: AsyncIterator[pb.StreamEmbedRequest], context: Context
+    ) -> AsyncIterator[pb.StreamEmbedResponse]:
+        """A stream of inputs."""
+        deadline = deadline_of(context)
+
+        async def embed(given: Given) -> pb.StreamEmbedResponse:
+            started = time.monotonic()
+            outcomes: list[Outcome]
+            try:
+                if given.refusal:
+                    raise given.refusal
+                outcomes = await patiently(lambda: embed_all(source, [given.input], ["input"], deadline), deadline)
+            except RequestError as refusal:
+                outcomes = [refusal]
+            [result] = _results(source, [given.input], outcomes, started)
+            return pb.StreamEmbedResponse(result=result)
+
+        async with opened(self, requests) as config:
+            source = source_of_backbone(self.rooms.backbones.find(config.backbone, "config.backbone"))
+            async for response in answers(self, requests, embed):
+                yield response
+
+    @unary
+    async def ListBackbones(self, request: pb.ListBackbonesRequest, context: Context) -> pb.ListBackbonesResponse:
+        """The loaded backbones."""
+        after = resource_names.page_after(request.page_token)
+        later = (backbone for backbone in self.rooms.backbones if backbone.name > after)
+        page, more = page_of(map(_backbone, later), request.page_size)
+        return pb.ListBackbonesResponse(
+            backbones=page, next_page_token=resource_names.page_token(page[-1].name) if more else ""
+        )
+
+    @unary
+    async def GetBackbone(self, request: pb.GetBackboneRequest, context: Context) -> pb.GetBackboneResponse:
+        """One loaded backbone."""
+        resource_names.parse_name(request.name, "backbones/*", "name")
+        return pb.GetBackboneResponse(backbone=_backbone(self.rooms.backbones.find(request.name, "name")))
+
+
+def _results(
+    source: Source, inputs: Sequence[types_pb2.Input], outcomes: Sequence[Outcome], started: float
+) -> list[pb.EmbedResult]:
+    vectors = good_vectors(outcomes, source.dimension)
+    space = source.embedding_space
+    found = [{"vector": types_pb2.Vector(data=row.tobytes(), embedding_space=space)} for row in vectors]
+    return settle(pb.EmbedResult, inputs, outcomes, found, started)
+
+
+def _backbone(backbone: LoadedBackbone) -> pb.Backbone:
+    manifest = backbone.manifest
+    decision, parent = manifest.decision, manifest.parent
+    return pb.Backbone(
+        name=backbone.name,
+        description=manifest.description,
+        modalities=[_MODALITIES[modality] for modality in manifest.modalities],
+        dimension=manifest.dimension,
+        embedding_space=manifest.embedding_space,
+        image_size=manifest.image.size if manifest.image else 0,
+        context_length=manifest.text.context_length if manifest.text else 0,
+        logit_scale=manifest.logit_scale or 0,
+        logit_bias=manifest.logit_bias,
+        prompt_templates=manifest.prompt_templates,
+        license=manifest.license,
+        providers=backbone.encoder.providers,
+        default_match_threshold=decision.match_threshold,
+        default_match_margin=decision.match_margin,
+        parent_embedding_space=parent.embedding_space if parent else "",
+        parent_min_cosine=parent.min_cosine if parent else 0,
+    )

@@ -1,0 +1,130 @@
+"""ServerService: what this server is and how it is doing."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from glimpse.fewshot import Decision
+from glimpse.server.api.handlers import Context, unary
+from glimpse.server.auth.caller import current
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.drift import Tally, similarity
+from glimpse.server.inference.backbones import LoadedBackbone
+from glimpse.server.monitoring.collector import asked, ledger_kind
+from glimpse.server.resource_names import collection_name
+from glimpse.server.runtime_parts import Rooms
+from glimpse.server.telemetry import stage_timer
+from glimpse.server.telemetry.latency_stats import MethodFigures
+from glimpse.server.telemetry.versions import versions
+from glimpse.v1 import server_service_pb2 as pb
+from glimpse.v1 import server_service_pb2_grpc
+
+_LIMITS = [field.name for field in pb.Limits.DESCRIPTOR.fields]
+
+
+class ServerService(server_service_pb2_grpc.ServerServiceServicer):
+    """See the contract."""
+
+    #: See rpc.unary.
+    at_the_end = True
+
+    def __init__(self, rooms: Rooms) -> None:
+        self.rooms = rooms
+        self.settings = rooms.settings
+
+    @unary
+    async def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Context) -> pb.GetServerInfoResponse:
+        """All of it; of collections, what has to do with those that the caller may read."""
+        rooms, catalog, may = self.rooms, self.rooms.catalog, current().may
+        decisions = _decisions(rooms)
+        return pb.GetServerInfoResponse(
+            versions=pb.Versions(**versions()),
+            limits=pb.Limits(**{name: getattr(rooms.settings, name) for name in _LIMITS}),
+            providers=onnxruntime.get_available_providers(),
+            backbones=[_backbone(one) for one in rooms.backbones],
+            collection_count=sum(may(view.record.id) for view in catalog),
+            ledger=pb.LedgerState(
+                kind=ledger_kind(rooms),
+                revision=catalog.tracker.revision,
+                head=catalog.tracker.head,
+                seconds_since_reached=catalog.tracker.contact.seconds,
+            ),
+            uptime_seconds=time.monotonic() - rooms.calls.started,
+            ready=rooms.duty.ready,
+            draining=rooms.duty.stopping.is_set(),
+            memory_bytes=_memory(),
+            in_flight=rooms.calls.in_flight,
+            calls=[_figures(rpc, one) for rpc, one in sorted(rooms.calls.methods.items())],
+            decisions=_decision_figures(decisions),
+            caller_limits=_caller_limits(),
+            stages=_stages(),
+            collections=[_collection(view, tally) for view, tally in asked(rooms) if may(view.record.id)],
+        )
+
+
+def _decisions(rooms: Rooms) -> Mapping[Decision, int]:
+    """Of the collections that the caller may read; those that were deleted, or count together, for who may read all."""
+    caller = current()
+    if caller.everywhere:
+        return rooms.answered.total.decisions
+    mine = [tally.decisions for view, tally in rooms.answered if caller.may(view.record.id)]
+    return {one: sum(decisions[one] for decisions in mine) for one in Decision}
+
+
+def _decision_figures(decisions: Mapping[Decision, int]) -> pb.DecisionFigures:
+    return pb.DecisionFigures(**{one.value: decisions[one] for one in Decision})
+
+
+def _caller_limits() -> pb.CallerLimits | None:
+    meter = current().meter
+    return pb.CallerLimits(**asdict(meter.limits)) if meter and any(asdict(meter.limits).values()) else None
+
+
+def _stages() -> list[pb.StageFigures]:
+    figures = [(stage, recent.percentiles()) for stage, recent in stage_timer.recent.items() if len(recent.amounts())]
+    return [pb.StageFigures(stage=stage, p50_ms=p50 * 1e3, p99_ms=p99 * 1e3) for stage, (p50, p99) in figures]
+
+
+def _collection(view: CollectionView, tally: Tally) -> pb.CollectionFigures:
+    found = similarity(view, tally)
+    return pb.CollectionFigures(
+        name=collection_name(view.record.id),
+        decisions=_decision_figures(tally.decisions),
+        drift=found.drift if found else None,
+    )
+
+
+def _backbone(backbone: LoadedBackbone) -> pb.BackboneState:
+    runs = np.concatenate([batcher.runs.amounts() for batcher in (backbone.images, backbone.texts)])
+    return pb.BackboneState(
+        name=backbone.name,
+        providers=backbone.encoder.providers,
+        queue_depth=backbone.images.depth + backbone.texts.depth,
+        max_batch=backbone.images.max_batch,
+        mean_batch=float(runs.mean()) if len(runs) else 0.0,
+    )
+
+
+def _figures(rpc: str, figures: MethodFigures) -> pb.CallFigures:
+    p50, p99 = figures.recent.percentiles()
+    return pb.CallFigures(
+        rpc=rpc,
+        count=figures.count,
+        failed=figures.failed,
+        per_second=figures.recent.per_second(),
+        p50_ms=p50 * 1e3,
+        p99_ms=p99 * 1e3,
+    )
+
+
+def _memory() -> int:
+    """Bytes of memory that the process holds; 0: there is no /proc to tell."""
+    try:
+        status = Path("/proc/self/status").read_text("ascii")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmRSS:")), 0)

@@ -1,0 +1,104 @@
+"""How a call gets its message, and sends its answer: within bounds, and with a reason where that fails.
+
+By itself gRPC reads a message, however long that takes, before it calls a handler; and where bytes are no message it
+says that the server has failed. So handlers of calls with one message are given to it as if they took a stream.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from glimpse.server.errors import RequestError, abort
+from glimpse.server.request_context import current
+from glimpse.server.scheduling.inbound import Inbound
+from glimpse.server.scheduling.inflight import Duty
+from glimpse.server.telemetry.audit import is_write
+
+# Of what is called: others answer for themselves.
+_OURS = ("/glimpse.", "/grpc.health.v1.", "/grpc.reflection.")
+_Handler = Any
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unparsed:
+    """Stands for a message that is none. `size`: of its bytes."""
+
+    size: int
+
+
+class Parsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """The innermost interceptor, so that nothing is read or parsed of a call that is not let in."""
+
+    def __init__(self, inbound: Inbound, duty: Duty) -> None:
+        self._inbound, self._duty = inbound, duty
+        # A method's handler is the same at each call.
+        self._kept: dict[str, _Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> _Handler:
+        """See gRPC's documentation of interceptors."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or handler.request_deserializer is None or not method.startswith(_OURS):
+            return handler
+        if method not in self._kept:
+            self._kept[method] = _bounded(forgiving(handler), self._inbound, self._duty)
+        return self._kept[method]
+
+
+def forgiving(handler: Any) -> Any:
+    """A method's handler that is given an Unparsed."""
+    strict = handler.request_deserializer
+
+    def parse(content: bytes) -> object:
+        try:
+            return strict(content)
+        except DecodeError:
+            return Unparsed(len(content))
+
+    return handler._replace(request_deserializer=parse)
+
+
+def _bounded(handler: Any, inbound: Inbound, duty: Duty) -> Any:
+    """A handler that receives its one message itself; one that takes a stream of them is as it was."""
+    if handler.request_streaming:
+        return handler
+
+    async def receive(context: Context) -> Any:
+        try:
+            message = await inbound.receive(context)
+            if handler.response_streaming:
+                # Such a call may stay open: what its caller sent meanwhile would stay in memory, unread.
+                await inbound.end(context)
+        except RequestError as refusal:
+            await abort(context, refusal)
+        if call := current():
+            call.arrived(message)
+        return message
+
+    async def one(_: object, context: Context) -> bytes:
+        response = await handler.unary_unary(await receive(context), context)
+        content: bytes = handler.response_serializer(response)
+        call = current()
+        if call:
+            call.response = response
+        try:
+            duty.send(context, len(content), refusable=not (call and is_write(call.rpc)))
+        except RequestError as refusal:
+            await abort(context, refusal)
+        return content
+
+    async def many(_: object, context: Context) -> AsyncIterator[Any]:
+        async for response in handler.unary_stream(await receive(context), context):
+            yield response
+
+    if handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(many, handler.request_deserializer, handler.response_serializer)
+    return grpc.stream_unary_rpc_method_handler(one, handler.request_deserializer)

@@ -1,0 +1,187 @@
+"""The work behind Classify and ZeroShot."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from glimpse.backbone import name_as_prompt, with_templates
+from glimpse.fewshot import Engine, Nearest, Policy, Terms, answer
+from glimpse.server.auth.caller import current
+from glimpse.server.classification.label_names import prompt_names
+from glimpse.server.classification.messages import classifications, complete, terms_of
+from glimpse.server.classification.neighbors import check_searchable, look_around
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.errors import RequestError, invalid
+from glimpse.server.inference.backbones import LoadedBackbone
+from glimpse.server.inference.batch_results import Outcome, good_vectors, settle
+from glimpse.server.inference.embedder import Embedded, embed_all
+from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
+from glimpse.server.inference.prompt_embeddings import prompt_directions
+from glimpse.server.resource_names import MAX_LABEL, normal
+from glimpse.server.runtime_parts import Rooms
+from glimpse.server.telemetry.stage_timer import spent
+from glimpse.server.validation import (
+    MAX_ENTRIES,
+    check_answer_bytes,
+    check_entries,
+    check_length,
+    check_prompts,
+    check_range,
+)
+from glimpse.v1 import classification_service_pb2 as pb
+from glimpse.v1 import types_pb2
+
+_MAX_EVIDENCE = 100
+_MAX_PROMPTS = 4_096
+_Pass = tuple[str, str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """ClassifyOptions with its defaults filled in."""
+
+    top_k: int
+    evidence: int
+    min_revision: int
+    domain: str
+
+    @classmethod
+    def read(cls, given: pb.ClassifyOptions, most_labels: int, field: str) -> "Options":
+        """From the request. Raises RequestError."""
+        top_k = given.top_k if given.HasField("top_k") else 5
+        evidence = given.evidence if given.HasField("evidence") else 3
+        check_range(top_k, 1, most_labels, f"{field}.top_k")
+        check_range(evidence, 0, _MAX_EVIDENCE, f"{field}.evidence")
+        check_length(given.domain, f"{field}.domain")
+        return cls(top_k, evidence, given.min_revision, normal(given.domain))
+
+    def check_size(self, views: Sequence[CollectionView], inputs: int, field: str, most: int = MAX_ENTRIES) -> None:
+        """Of the answer, before anything is embedded. Raises RequestError."""
+        each = sum(min(self.top_k, len(view.labels)) + min(self.evidence, view.examples.at_most) for view in views)
+        check_entries(inputs, each, field, most)
+
+
+async def classify_inputs(
+    rooms: Rooms,
+    views: Sequence[CollectionView],
+    inputs: Sequence[types_pb2.Input],
+    fields: Sequence[str],
+    options: Options,
+    deadline: float,
+) -> list[pb.ClassifyResult]:
+    """Embeds each input once for each backbone, then asks every collection. Raises RequestError."""
+    started = time.monotonic()
+    for view in views:
+        check_searchable(rooms, view, len(inputs), deadline)
+    vectors_given = any(item.WhichOneof("content") == "vector" for item in inputs)
+    sources = [rooms.source_of(view) for view in views]
+    keys = [_pass_of(source, vectors_given) for source in sources]
+    by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline)
+    passes = list(by_pass.values())
+    outcomes = passes[0] if len(passes) == 1 else [_together(several) for several in zip(*passes, strict=True)]
+    good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
+    asked = time.monotonic()
+    found: list[list[pb.Classification]] = [[] for _ in good]
+    size = 0
+    for view, source, key in zip(views, sources, keys, strict=True):
+        embedded = by_pass[key]
+        queries = good_vectors([embedded[i] for i in good], view.record.dimension)
+        await prompt_names(rooms, view, deadline)
+        around = await look_around(rooms, view, queries, options.evidence)
+        # Engine and revision are read together: nothing is awaited in between.
+        revision = view.record.revision
+        terms = terms_of(view.record, source)
+        said = answer(view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain)
+        rooms.answered.add(view, [one.decision for one in said.each], around.nearest.examples)
+        for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
+            complete(classification, view, revision, neighbors)
+            answers.append(classification)
+            check_answer_bytes(size := size + classification.ByteSize(), "options.top_k")
+    spent("head", asked)
+    fields_of = [{"classifications": answers} for answers in found]
+    return settle(pb.ClassifyResult, inputs, outcomes, fields_of, started, time.monotonic() - asked)
+
+
+def _pass_of(source: Source, vectors_given: bool) -> _Pass:
+    """Collections of equal ones share a pass: their backbone, and, for vectors, what they take, are the same."""
+    backbone = source.backbone
+    name = "" if isinstance(backbone, RequestError) else backbone.name
+    return source.embedding_space, name, source.min_cosine if vectors_given else None
+
+
+async def _embed(
+    sources: dict[_Pass, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str], deadline: float
+) -> dict[_Pass, list[Outcome]]:
+    """The inputs in each pass, side by side. Raises RequestError."""
+    passes = [embed_all(source, inputs, fields, deadline) for source in sources.values()]
+    if len(passes) == 1:
+        return dict(zip(sources, [await passes[0]], strict=True))
+    # All are waited for, so that one that fails leaves none behind.
+    done = await asyncio.gather(*passes, return_exceptions=True)
+    for one in done:
+        if isinstance(one, BaseException):
+            raise one
+    return dict(zip(sources, done, strict=True))  # type: ignore[arg-type]
+
+
+def _together(outcomes: Sequence[Outcome]) -> Outcome:
+    """One input's outcome in several spaces: failed where it failed in one; as slow as the slowest."""
+    slowest = outcomes[0]
+    for outcome in outcomes:
+        if isinstance(outcome, RequestError) or isinstance(slowest, RequestError):
+            return outcome if isinstance(outcome, RequestError) else slowest
+        if outcome.timings.encode_ms > slowest.timings.encode_ms:
+            slowest = outcome
+    truncated = any(isinstance(outcome, Embedded) and outcome.truncated for outcome in outcomes)
+    return replace(slowest, truncated=truncated) if isinstance(slowest, Embedded) else slowest
+
+
+async def zero_shot(
+    backbone: LoadedBackbone, request: pb.ZeroShotRequest, fields: Sequence[str], top_k: int, deadline: float
+) -> list[pb.ZeroShotResult]:
+    """Scores inputs against the directions of the request's prompts. Raises RequestError."""
+    started = time.monotonic()
+    manifest, source = backbone.manifest, source_of_backbone(backbone)
+    labels = _prompted(request, manifest.prompt_templates if request.use_templates else ())
+    prompt_fields = [f"labels[{i}].prompts" for i in range(len(labels))]
+    spend = partial(current().spend_texts, message=request)
+    directions = await prompt_directions(source, list(labels.values()), prompt_fields, deadline, spend)
+    engine = Engine(manifest.dimension)
+    for label, direction in zip(labels, directions, strict=True):
+        engine.set_text(label, direction)
+    outcomes = await embed_all(source, request.inputs, fields, deadline)
+    asked = time.monotonic()
+    independent = request.mode == types_pb2.LABEL_MODE_INDEPENDENT
+    terms = Terms(Policy(), backbone.prompt_scale, independent, manifest.logit_bias)
+    queries = good_vectors(outcomes, manifest.dimension)
+    said = answer(engine, queries, Nearest.none(len(queries)), terms, top_k)
+    found, size = [], 0
+    for one in classifications(said):
+        found.append({"classification": one})
+        check_answer_bytes(size := size + one.ByteSize(), "top_k")
+    spent("head", asked)
+    return settle(pb.ZeroShotResult, request.inputs, outcomes, found, started, time.monotonic() - asked)
+
+
+def _prompted(request: pb.ZeroShotRequest, templates: Sequence[str]) -> dict[str, list[str]]:
+    """Label ids with their prompts, each set into every template. Raises RequestError."""
+    labels: dict[str, list[str]] = {}
+    spellings: set[str] = set()
+    for position, label in enumerate(request.labels):
+        field = f"labels[{position}]"
+        if not label.prompts and not label.label_id.strip():
+            raise invalid("EMPTY", "a label needs a prompt, or an id that can be one", f"{field}.prompts")
+        check_prompts(label.prompts, f"{field}.prompts")
+        check_length(label.label_id, f"{field}.label_id")
+        prompts = label.prompts or [name_as_prompt(label.label_id)]
+        label_id = label.label_id or prompts[0]
+        if (kept := normal(label_id) if len(label_id) <= MAX_LABEL else label_id) in spellings:
+            raise invalid("DUPLICATE_LABEL", f"label {label_id!r} is given twice", f"{field}.label_id")
+        spellings.add(kept)
+        labels[label_id] = with_templates(prompts, templates)
+    count = sum(max(1, len(label.prompts)) for label in request.labels)
+    if count > _MAX_PROMPTS:
+        raise invalid("TOO_MANY", f"{count} prompts; at most {_MAX_PROMPTS} in one call", "labels")
+    return labels

@@ -1,0 +1,87 @@
+"""Records as the contract's resources."""
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from glimpse.ledger import ExampleRecord
+from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.resource_names import collection_name, example_name, index_name, label_name
+from glimpse.v1 import collection_service_pb2 as pb
+from glimpse.v1 import types_pb2
+
+
+def timestamp(microseconds: int) -> Timestamp:
+    """Microseconds since the epoch as a Timestamp."""
+    stamp = Timestamp()
+    stamp.FromMicroseconds(microseconds)
+    return stamp
+
+
+def collection_message(view: CollectionView) -> pb.Collection:
+    """A collection with its counts."""
+    record = view.record
+    return pb.Collection(
+        name=collection_name(record.id),
+        display_name=record.display_name,
+        backbone=record.backbone,
+        embedding_space=record.embedding_space,
+        policy=pb.DecisionPolicy(
+            match_threshold=record.match_threshold,
+            match_margin=record.match_margin,
+            min_space_cosine=record.min_space_cosine,
+            false_reject_rate=record.false_reject_rate,
+            false_accept_rate=record.false_accept_rate,
+            coverage=record.coverage,
+        ),
+        label_mode=record.label_mode,  # type: ignore[arg-type]
+        pinned_head=record.pinned_head,  # type: ignore[arg-type]
+        names_as_prompts=record.names_as_prompts,
+        keep_inputs=record.keep_inputs,
+        label_count=len(view.labels),
+        example_count=len(view.examples),
+        revision=record.revision,
+        create_time=timestamp(record.create_time),
+        update_time=timestamp(record.update_time),
+        index=_attached(view.examples.attachment) if view.examples.attachment else None,
+    )
+
+
+def _attached(attachment: Attachment) -> pb.AttachedIndex:
+    count = len(attachment.index)
+    return pb.AttachedIndex(
+        name=index_name(attachment.record.index_id),
+        factory=attachment.index.manifest.index.factory,
+        vector_count=count,
+        deleted_count=count - attachment.count,
+        unlabeled_count=attachment.unlabeled_count,
+    )
+
+
+def label_message(view: CollectionView, label_id: str) -> pb.Label:
+    """A label with its count."""
+    record = view.labels[label_id]
+    return pb.Label(
+        name=label_name(view.record.id, label_id),
+        display_name=record.display_name,
+        prompts=record.prompts,
+        example_count=view.examples.count(label_id),
+        role=record.role,  # type: ignore[arg-type]
+        create_time=timestamp(record.create_time),
+        update_time=timestamp(record.update_time),
+    )
+
+
+def example_message(collection_id: str, record: ExampleRecord, embedding_space: str = "") -> pb.Example:
+    """An example; with its vector where the collection's embedding space is given."""
+    space = record.embedding_space or embedding_space
+    vector = types_pb2.Vector(data=record.vector, embedding_space=space) if embedding_space else None
+    return pb.Example(
+        name=example_name(collection_id, record.id),
+        label_id=record.label_id,
+        content_digest=record.content_digest,
+        modality=record.modality,  # type: ignore[arg-type]
+        domain=record.domain,
+        metadata=record.metadata,
+        create_time=timestamp(record.create_time),
+        vector=vector,
+    )

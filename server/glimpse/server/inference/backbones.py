@@ -1,0 +1,153 @@
+"""The backbones a server has loaded: each an encoder with its batchers and decoding."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from glimpse.backbone import (
+    MINI,
+    Bundle,
+    BundleError,
+    Encoder,
+    Manifest,
+    Tokenizer,
+    cores,
+    open_bundle,
+)
+from glimpse.backbone.inference.encoder import GPU_BATCH
+from glimpse.fewshot.decision import EXAMPLE_SCALE
+from glimpse.server.errors import RequestError, invalid, not_found
+from glimpse.server.inference.decoders import Decoders
+from glimpse.server.inference.prompt_cache import PromptCache
+from glimpse.server.scheduling.admission import Admission
+from glimpse.server.scheduling.batcher import Batcher, Vectors
+from glimpse.server.settings import Settings
+
+Pixels = npt.NDArray[np.uint8]
+TokenIds = npt.NDArray[np.int64]
+# Characters that are tokenised in less time than a thread takes to be asked.
+_INLINE_TEXT = 500
+# Runs of inputs ahead of another that are not many: as callers who wait for each answer bring them.
+_FEW_RUNS = 4
+
+
+class LoadedBackbone:
+    """One bundle, ready to embed. Images and texts queue apart, and share one device thread."""
+
+    def __init__(self, bundle: Bundle, settings: Settings, decoders: Decoders, *, shared: bool = False) -> None:
+        """`shared`: whether other backbones run on the same cores. Raises BundleError."""
+        self.manifest: Manifest = bundle.manifest
+        #: What cosines to prompts are multiplied with before softmax. Where texts alone are read, they lie as near to
+        #: prompts as to examples.
+        self.prompt_scale = self.manifest.logit_scale or EXAMPLE_SCALE
+        self.prompts = PromptCache()
+        self.encoder = Encoder(
+            bundle,
+            threads=settings.encode_threads or cores(),
+            providers=settings.providers,
+            max_batch=settings.max_batch or GPU_BATCH,
+            shared=shared,
+        )
+        self._tokenizer = Tokenizer.of(bundle) if self.manifest.text else None
+        self._decoders = decoders
+        self._device = ThreadPoolExecutor(1, thread_name_prefix=f"encode-{self.manifest.name}")
+        on_cpu = self.encoder.on_cpu
+        max_batch = settings.max_batch or self.encoder.usual_batch
+
+        def admission() -> Admission:
+            return Admission(settings.queue_limit, settings.queue_seconds, _FEW_RUNS * max_batch)
+
+        self.images = Batcher(self._encode_images, self._device, max_batch, admission(), patient=on_cpu)
+        self.texts = Batcher(self._encode_texts, self._device, max_batch, admission(), patient=on_cpu)
+
+    @property
+    def name(self) -> str:
+        """The resource name, `backbones/{backbone}`."""
+        return f"backbones/{self.manifest.name}"
+
+    async def warm_up(self) -> None:
+        """Runs each graph once, so that the first caller does not pay for its preparation."""
+        if self.manifest.image is not None:
+            self._decoders.start()
+        await asyncio.get_running_loop().run_in_executor(self._device, self.encoder.warm_up)
+
+    async def decode(self, image: bytes) -> Pixels:
+        """An encoded picture as the graph takes it: uint8 (S, S, 3). Raises InputError."""
+        rule = self.manifest.image
+        if rule is None:
+            raise self._cannot_read("images")
+        return await self._decoders.decode(image, rule)
+
+    async def tokenize(self, text: str) -> tuple[TokenIds, bool]:
+        """A text's token ids, (T,), and whether it was cut to the context. Raises RequestError."""
+        if self._tokenizer is None:
+            raise self._cannot_read("text")
+        if len(text) <= _INLINE_TEXT:
+            tokens = self._tokenizer.encode(text)
+        else:
+            tokens = await self._decoders.run(self._tokenizer.encode, text)
+        return tokens.ids, tokens.truncated
+
+    async def close(self) -> None:
+        """Ends the batchers and the device thread."""
+        await asyncio.gather(self.images.close(), self.texts.close())
+        self._device.shutdown()
+
+    def check_reads_text(self) -> None:
+        """Raises RequestError where it does not."""
+        if self._tokenizer is None:
+            raise self._cannot_read("text")
+
+    def _cannot_read(self, what: str) -> RequestError:
+        return invalid(
+            "MODALITY_UNSUPPORTED",
+            f"backbone {self.manifest.name!r} reads {' and '.join(self.manifest.modalities)}, not {what}",
+        )
+
+    def _encode_images(self, pictures: Sequence[Pixels]) -> Vectors:
+        return self.encoder.encode_images(np.stack(pictures))  # (N, S, S, 3)
+
+    def _encode_texts(self, texts: Sequence[TokenIds]) -> Vectors:
+        assert self._tokenizer is not None  # noqa: S101 (only tokenised texts come here)
+        return self.encoder.encode_texts(*self._tokenizer.pad(texts))  # (N, T) twice
+
+
+class Backbones:
+    """The loaded backbones by name."""
+
+    def __init__(self, loaded: Sequence[LoadedBackbone]) -> None:
+        by_name = sorted(loaded, key=lambda backbone: backbone.manifest.name)
+        self._by_name = {backbone.manifest.name: backbone for backbone in by_name}
+        if len(self._by_name) < len(loaded):
+            names = [backbone.manifest.name for backbone in loaded]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise BundleError(Path(twice), "two bundles have this name; export one of them under another")
+
+    @classmethod
+    def load(cls, settings: Settings, decoders: Decoders) -> Self:
+        """Loads the settings' bundles, or the bundled one. Raises BundleError."""
+        bundles = [open_bundle(name) for name in settings.backbone or (MINI,)]
+        shared = len(bundles) > 1
+        return cls([LoadedBackbone(bundle, settings, decoders, shared=shared) for bundle in bundles])
+
+    def __iter__(self) -> Iterator[LoadedBackbone]:
+        return iter(self._by_name.values())
+
+    def find(self, name: str, field: str) -> LoadedBackbone:
+        """The backbone of a resource name; an empty name is the only one. Raises RequestError."""
+        if not name:
+            if len(self._by_name) == 1:
+                return next(iter(self._by_name.values()))
+            raise invalid("BACKBONE_REQUIRED", f"say which: {self._names()}", field)
+        backbone = self._by_name.get(name.removeprefix("backbones/"))
+        if backbone is None or not name.startswith("backbones/"):
+            raise not_found("BACKBONE_NOT_FOUND", f"there is no backbone {name!r}, only {self._names()}", field)
+        return backbone
+
+    def _names(self) -> str:
+        return ", ".join(backbone.name for backbone in self)

@@ -1,0 +1,149 @@
+"""From inputs to vectors: admit, decode, batch, encode. Each input fails by itself."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from glimpse.fewshot import normalize
+from glimpse.server.errors import Code, RequestError, as_request_error, invalid
+from glimpse.server.inference.backbones import LoadedBackbone
+from glimpse.server.inference.embedding_spaces import Source, mismatch
+from glimpse.server.scheduling.batcher import Encoded
+from glimpse.server.telemetry.stage_timer import spent
+from glimpse.server.validation import MAX_NAME
+from glimpse.v1 import types_pb2
+
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Embedded:
+    """One input as a vector, (d,), unit length, with its timings so far."""
+
+    vector: Vector
+    embedding_space: str
+    timings: types_pb2.Timings
+    truncated: bool = False
+
+
+async def embed_all(
+    source: Source, inputs: Sequence[types_pb2.Input], fields: Sequence[str], deadline: float
+) -> list[Embedded | RequestError]:
+    """Embeds images and texts and checks vectors, in order; `fields[i]` names the i-th input in the request.
+
+    Raises RequestError only where every input met a full queue: then the call as a whole may be sent again.
+    """
+    results: list[Embedded | RequestError] = []
+    waiting: list[tuple[int, asyncio.Task[Embedded | RequestError]]] = []
+    refusals: dict[str | None, RequestError | None] = {}  # by kind of input: asked once, before anything is begun
+    for position, (item, field) in enumerate(zip(inputs, fields, strict=True)):
+        kind = item.WhichOneof("content")
+        if kind not in refusals:
+            refusals[kind] = _refusal(source, kind, deadline)
+        if len(item.id) > MAX_NAME:
+            results.append(invalid("TOO_LONG", f"{len(item.id)} characters; at most {MAX_NAME}", f"{field}.id"))
+        elif kind == "vector":
+            # No task for a vector: there is nothing to wait for, and this is the fastest call there is.
+            results.append(_given_vector(source, item.vector, field))
+        elif refusal := refusals[kind]:
+            results.append(refusal.at(f"{field}.{kind}"))
+        else:
+            waiting.append((position, asyncio.create_task(_embed(source, item, field, deadline))))
+            results.append(_NOT_YET)
+    try:
+        for position, task in waiting:
+            results[position] = await task
+    finally:
+        for _, task in waiting:
+            task.cancel()  # a cancelled call takes its inputs out of the queue
+    errors = [result for result in results if isinstance(result, RequestError)]
+    if errors and len(errors) == len(results) and all(error.reason == "QUEUE_FULL" for error in errors):
+        raise errors[-1]
+    return results
+
+
+_NOT_YET = RequestError(Code.INTERNAL, "INTERNAL", "not embedded")
+
+
+def _refusal(source: Source, kind: str | None, deadline: float) -> RequestError | None:
+    """Where the backbone has too much to do for a call's inputs of this kind."""
+    backbone = source.backbone
+    if kind not in ("image", "text") or isinstance(backbone, RequestError):
+        return None  # what is wrong otherwise is told of each input
+    try:
+        (backbone.images if kind == "image" else backbone.texts).admission.check(deadline)
+    except RequestError as refusal:
+        return refusal
+    return None
+
+
+def _given_vector(source: Source, given: types_pb2.Vector, field: str) -> Embedded | RequestError:
+    """A vector computed elsewhere, checked and brought to length 1."""
+    space = given.embedding_space
+    if not source.takes(space):
+        return invalid("EMBEDDING_SPACE_MISMATCH", mismatch(source, space), f"{field}.vector.embedding_space")
+    data_field = f"{field}.vector.data"
+    if len(given.data) != 4 * source.dimension:
+        wanted = f"{source.dimension} float32 values are {4 * source.dimension} bytes"
+        return invalid("VECTOR_SIZE_MISMATCH", f"{wanted}, not {len(given.data)}", data_field)
+    vector = np.frombuffer(given.data, "<f4")
+    square = float(vector @ vector)
+    if not abs(square - 1) <= 1e-6:  # NaN too
+        try:
+            vector = normalize(vector)
+        except ValueError as error:
+            return invalid("VECTOR_NOT_FINITE", str(error), data_field)
+    return Embedded(vector, space, types_pb2.Timings())
+
+
+async def _embed(source: Source, item: types_pb2.Input, field: str, deadline: float) -> Embedded | RequestError:
+    kind = item.WhichOneof("content")
+    try:
+        if kind is None:
+            raise invalid("CONTENT_REQUIRED", "an input needs an image, a text or a vector", field)
+        if isinstance(source.backbone, RequestError):
+            raise source.backbone
+        if kind == "image":
+            return await _embed_image(source.backbone, item.image, deadline)
+        return await _embed_text(source.backbone, item.text, deadline)
+    except Exception as error:
+        refusal = as_request_error(error)
+        if refusal is None:
+            raise
+        return refusal if refusal.field else refusal.at(f"{field}.{kind}")
+
+
+async def _embed_image(backbone: LoadedBackbone, image: bytes, deadline: float) -> Embedded:
+    with backbone.images.place() as place:
+        started = time.monotonic()
+        pixels = await backbone.decode(image)
+        decode_seconds = time.monotonic() - started
+        encoded = await place.encode(pixels, deadline)
+    timings = _timings(started, decode_seconds, encoded)
+    return Embedded(encoded.vector, backbone.manifest.embedding_space, timings)
+
+
+async def _embed_text(backbone: LoadedBackbone, text: str, deadline: float) -> Embedded:
+    with backbone.texts.place() as place:
+        started = time.monotonic()
+        ids, truncated = await backbone.tokenize(text)
+        decode_seconds = time.monotonic() - started
+        encoded = await place.encode(ids, deadline)
+    space = backbone.manifest.embedding_space
+    return Embedded(encoded.vector, space, _timings(started, decode_seconds, encoded), truncated)
+
+
+def _timings(started: float, decode_seconds: float, encoded: Encoded) -> types_pb2.Timings:
+    spent("decode", started, decode_seconds)
+    spent("queue", queued := started + decode_seconds, encoded.queue_seconds)
+    spent("encode", queued + encoded.queue_seconds, encoded.encode_seconds)
+    return types_pb2.Timings(
+        decode_ms=decode_seconds * 1e3,
+        queue_ms=encoded.queue_seconds * 1e3,
+        encode_ms=encoded.encode_seconds * 1e3,
+        batch_size=encoded.batch_size,
+    )

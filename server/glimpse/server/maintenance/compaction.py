@@ -1,0 +1,231 @@
+"""Folding a collection's index, and what was enrolled beside it, into a new index that takes the place of both."""
+
+import asyncio
+import itertools
+import json
+import logging
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from glimpse.index import GIVEN, Header, Ids, IndexFolderError, Manifest, Mask, VectorType, rows_table, write_index
+from glimpse.ledger import ExampleRecord, Ledger, Writer
+from glimpse.server.collections.attached_index import MODALITIES, Attachment
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.errors import RequestError, failed_precondition
+from glimpse.server.runtime_parts import Rooms
+from glimpse.server.scheduling.background import aside
+
+logger = logging.getLogger(__name__)
+_READ_AHEAD = 1_000
+# Ends the name of an index that nobody needs and that is being removed.
+_OLD = ".old.tmp"
+_NAMES = {int(number): name for name, number in MODALITIES.items()}
+
+
+@dataclass(slots=True)
+class _Fold:
+    """What goes into the new index, as it was when the work began; and what became of it."""
+
+    below: Attachment
+    #: The rows of the old index, in order.
+    rows: Ids
+    #: Of what was enrolled up to here.
+    last: int
+    #: The sequence numbers that were still there when they were read, in order.
+    enrolled: list[int] = field(default_factory=list)
+
+    def moved(self, ids: Ids, first: int) -> Ids:
+        """Old ids, (n,), as those of the new index, whose rows begin at `first`; what is not in it stays as it is."""
+        found = ids.copy()
+        for names, offset in ((self.rows + self.below.first, 0), (np.array(self.enrolled, np.int64), len(self.rows))):
+            if len(names):
+                places = np.minimum(np.searchsorted(names, ids), len(names) - 1)
+                found = np.where(names[places] == ids, first + offset + places, found)
+        return found
+
+    def gone(self, view: CollectionView) -> list[int]:
+        """The new index's rows that were deleted meanwhile."""
+        rows = np.flatnonzero(self.below.dead[self.rows]).tolist()
+        there = view.examples.example
+        return rows + [len(self.rows) + place for place, id in enumerate(self.enrolled) if there(id) is None]
+
+
+async def compact(rooms: Rooms, view: CollectionView) -> int:
+    """Makes the new index aside, and swaps; returns the revision. Raises RequestError."""
+    async with rooms.compacting:  # one at a time: each takes a core, and a disk
+        below = view.examples.attachment
+        if below is None:
+            raise _changed(view)
+        fold = _Fold(below, np.flatnonzero(~below.dead), view.examples.last)
+        name, path = _free_name(rooms, view.record.id)
+        try:
+            await aside(_writing(rooms, view, fold, path))
+            made, _ = await aside(lambda: rooms.indexes.open(view.record, name, "collection"))
+            made.record = replace(made.record, made=True)
+        except BaseException as error:
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            if isinstance(error, IndexFolderError | OSError):
+                why = error.strerror if isinstance(error, OSError) else error.message
+                raise failed_precondition("COMPACTION_FAILED", f"the new index cannot be written: {why}") from error
+            raise
+        try:
+            revision, left = await _swap(rooms, view, fold, made)
+        except RequestError:  # it was refused, so nothing was committed
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            raise
+        except BaseException:
+            # It may be committed, or be yet: then the new index is all that there is of what it holds.
+            logger.warning(
+                "whether collection %s stands on %s now is not known; it is left there", view.record.id, path
+            )
+            raise
+        if left:
+            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+        return revision
+
+
+def _writing(rooms: Rooms, view: CollectionView, fold: _Fold, path: Path) -> Callable[[], Manifest]:
+    loop, manifest = asyncio.get_running_loop(), fold.below.index.manifest
+
+    def read(query: Callable[[Ledger], list[ExampleRecord]]) -> list[ExampleRecord]:
+        return asyncio.run_coroutine_threadsafe(rooms.catalog.read(query), loop).result()
+
+    header = Header(
+        backbone=manifest.backbone,
+        embedding_space=manifest.embedding_space,
+        dimension=manifest.dimension,
+        # As they were enrolled: an example that is deleted takes its effect back exactly.
+        vector_type="float32" if view.examples.enrolled else manifest.vector_type,
+        rebuild=f"glimpse index compact --collection {view.record.id}",
+    )
+    factory = manifest.index.factory if manifest.index.chosen == GIVEN else None
+    tables = _tables(view.record.id, fold, header, read)
+
+    def write() -> Manifest:
+        for left in path.parent.glob(f".*{_OLD}"):  # a server that was killed had no time to remove it
+            shutil.rmtree(left, ignore_errors=True)
+        # One thread: those who ask meanwhile come first.
+        return write_index(path, tables, header, factory=factory, threads=1)
+
+    return write
+
+
+async def stop_compactions(rooms: Rooms) -> None:
+    """Ends without waiting for those that run: what they have made so far is never looked at."""
+    running = list(rooms.compactions.values())
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _swap(rooms: Rooms, view: CollectionView, fold: _Fold, made: Attachment) -> tuple[int, Path | None]:
+    """The revision, and the folder of an index that nobody needs any more."""
+    gone, left = list[int](), list[Path]()
+
+    def plan() -> Callable[[Writer], int]:
+        rooms.catalog.check_current(view, "collection")
+        if view.examples.attachment is not fold.below:
+            raise _changed(view)
+        gone[:] = fold.gone(view)
+        return lambda writer: writer.replace_index(view.record.id, made.record, fold.last, gone)
+
+    def apply(revision: int) -> int:
+        made.bury(np.array(gone, np.int64) + made.first)
+        view.replace_index(made, fold.last, fold.moved(view.fitted_ids, made.first))
+        # Here, as no other write can be under way.
+        left.extend(_unneeded(rooms, fold.below))
+        return view.moved_to(revision)
+
+    revision = await rooms.catalog.write(plan, apply)
+    return revision, left[0] if left else None
+
+
+def _changed(view: CollectionView) -> RequestError:
+    message = f"collection {view.record.id!r} has another index now; compact that one"
+    return failed_precondition("INDEX_CHANGED", message, "collection")
+
+
+def _unneeded(rooms: Rooms, below: Attachment) -> Iterator[Path]:
+    """The folder of an index that this made and no collection stands on, out of everybody's way."""
+    there = [view.examples.attachment for view in rooms.catalog]
+    used = {one.record.index_id for one in there if one} | {view.lost_index for view in rooms.catalog}
+    if below.record.made and below.record.index_id not in used:
+        path = rooms.indexes.path(below.record.index_id, "collection")
+        with suppress(OSError):
+            yield path.rename(path.with_name(f".{path.name}{_OLD}"))
+
+
+def _tables(
+    collection_id: str,
+    fold: _Fold,
+    header: Header,
+    read: Callable[[Callable[[Ledger], list[ExampleRecord]]], list[ExampleRecord]],
+) -> Iterator[pa.Table]:
+    """The rows of the old index that are there, then what was enrolled; a few at a time."""
+    index = fold.below.index
+    live: Mask = np.zeros(len(index), bool)
+    live[fold.rows] = True
+    for table in index.tables(live):
+        yield _timed(table, fold.below.record.time)
+    after = 0
+    while after < fold.last:
+        some = read(lambda ledger, after=after: _some(ledger, collection_id, after, fold.last))  # type: ignore[misc]
+        if not some:
+            return
+        after = some[-1].sequence
+        fold.enrolled += [one.sequence for one in some]
+        yield _table(some, header.vector_type)
+
+
+def _timed(table: pa.Table, time: int) -> pa.Table:
+    """Rows that keep the time that they have been there since."""
+    told = [json.loads(one or "{}") for one in table["about"].to_pylist()]
+    about = [json.dumps({"time": time, **one} if isinstance(one, dict) else {"time": time}) for one in told]
+    return table.set_column(table.schema.get_field_index("about"), table.schema.field("about"), [about])
+
+
+def _some(ledger: Ledger, collection_id: str, after: int, last: int) -> list[ExampleRecord]:
+    found = ledger.examples(collection_id, after=after, limit=_READ_AHEAD)
+    return list(itertools.takewhile(lambda one: one.sequence <= last, found))
+
+
+def _table(examples: list[ExampleRecord], vector_type: VectorType) -> pa.Table:
+    about = [
+        json.dumps(
+            {
+                "metadata": one.metadata,
+                "modality": _NAMES.get(one.modality),
+                "time": one.create_time,
+                "space": one.embedding_space,
+            }
+        )
+        for one in examples
+    ]
+    return rows_table(
+        [one.id for one in examples],
+        [one.label_id for one in examples],
+        [one.domain or None for one in examples],
+        [one.metadata.get("file", "") for one in examples],
+        [bytes.fromhex(one.content_digest.removeprefix("sha256:")) for one in examples],
+        np.frombuffer(b"".join(one.vector for one in examples), "<f4").reshape(len(examples), -1),
+        vector_type,
+        about,
+    )
+
+
+def _free_name(rooms: Rooms, collection_id: str) -> tuple[str, Path]:
+    """Of the next index made of this collection."""
+    # Another server may be making one at this moment, in the same folder.
+    own = f"-{secrets.token_hex(4)}" if rooms.catalog.shared else ""
+    for number in itertools.count(1):
+        path = rooms.indexes.path(name := f"{collection_id}.c{number}{own}", "collection")
+        if not path.exists():
+            return name, path
+    raise AssertionError("numbers do not end")

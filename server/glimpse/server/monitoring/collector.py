@@ -1,0 +1,99 @@
+"""The metrics that are read when somebody asks: queues, the ledger, and what collections answered."""
+
+import time
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.drift import Tally, similarity
+from glimpse.server.runtime_parts import Rooms
+from glimpse.server.telemetry.versions import versions
+
+#: What collections that are not told of one by one count as; no collection can have this id.
+OTHERS = "(others)"
+
+
+class State(Collector):
+    """Reads in the thread of whoever asks: single values, which change under it at most from one to the next."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def collect(self) -> Iterator[Metric]:
+        """All of it."""
+        rooms = self._rooms
+        yield _gauge("build_info", "1; its labels are versions.", 1, versions())
+        ready = rooms.duty.ready and not rooms.duty.stopping.is_set()
+        yield _gauge("ready", "1 when every backbone is warm and the server is not stopping.", ready)
+        yield _gauge("uptime_seconds", "Since the server started.", time.monotonic() - rooms.calls.started)
+        yield _gauge("requests_in_flight", "Calls that have not ended.", rooms.calls.in_flight)
+        yield _gauge("collections", "How many there are.", len(list(rooms.catalog)))
+        yield self._queues()
+        yield _gauge(
+            "ledger_revision", "The last revision that this server answers by.", rooms.catalog.tracker.revision
+        )
+        yield _gauge(
+            "ledger_head", "The last revision there is, as far as this server knows.", rooms.catalog.tracker.head
+        )
+        yield _gauge(
+            "ledger_seconds_since_reached",
+            "Since this server read the ledger last, which it does every second.",
+            rooms.catalog.tracker.contact.seconds,
+        )
+        yield self._decisions()
+        yield from self._similarities()
+
+    def _queues(self) -> Metric:
+        depth = GaugeMetricFamily(
+            "glimpse_queue_depth", "Inputs admitted and without a vector yet.", labels=("backbone", "modality")
+        )
+        for backbone in self._rooms.backbones:
+            for modality, batcher in (("image", backbone.images), ("text", backbone.texts)):
+                if modality in backbone.manifest.modalities:
+                    depth.add_metric((backbone.manifest.name, modality), batcher.depth)
+        return depth
+
+    def _decisions(self) -> Metric:
+        counter = CounterMetricFamily(
+            "glimpse_decisions", "Inputs classified, by collection and decision.", labels=("collection", "decision")
+        )
+        named = [(view.record.id, tally) for view, tally in asked(self._rooms)]
+        for name, tally in (*named, (OTHERS, self._rooms.answered.others)):
+            for decision, count in tally.decisions.items():
+                counter.add_metric((name, decision.name), count)
+        return counter
+
+    def _similarities(self) -> Iterator[Metric]:
+        queries, examples, drift = (
+            GaugeMetricFamily(f"glimpse_{name}", meaning, labels=("collection",))
+            for name, meaning in (
+                ("query_similarity", "Mean cosine of some 1,000 late queries to their nearest example."),
+                ("example_similarity", "Mean cosine of examples to the nearest other one, when they were last fitted."),
+                ("drift", "example_similarity less query_similarity, in standard deviations of the former."),
+            )
+        )
+        for view, tally in asked(self._rooms):
+            if (found := similarity(view, tally)) is not None:
+                queries.add_metric((view.record.id,), found.queries)
+                examples.add_metric((view.record.id,), found.examples)
+                drift.add_metric((view.record.id,), found.drift)
+        yield from (queries, examples, drift)
+
+
+def asked(rooms: Rooms) -> list[tuple[CollectionView, Tally]]:
+    """What collections that were not deleted answered."""
+    current = {view.record.id: view for view in rooms.catalog}
+    return [(view, tally) for view, tally in rooms.answered if current.get(view.record.id) is view]
+
+
+def ledger_kind(rooms: Rooms) -> str:
+    """What the ledger is kept in."""
+    return rooms.settings.ledger_url.partition(":")[0].partition("+")[0]  # dialect+driver://…
+
+
+def _gauge(name: str, meaning: str, value: float, labels: dict[str, str] | None = None) -> Metric:
+    gauge = GaugeMetricFamily(f"glimpse_{name}", meaning, labels=tuple(labels or ()))
+    gauge.add_metric(tuple((labels or {}).values()), value)
+    return gauge
