@@ -25,25 +25,36 @@ from bench.report import Section, Target, write_tables
 from bench.vectors import DATA, Array, Labelled, label_names, pictures, texts
 from glimpse.evaluate.figures.metrics import auroc
 from glimpse.evaluate.trials.trial import taught
-from glimpse.fewshot import Answers, Decision, Engine, HeadKind, Nearest, Policy, Terms, answer
+from glimpse.fewshot import (
+    Decision,
+    DecisionSettings,
+    FewShotClassifier,
+    HeadKind,
+    NearestSimilarities,
+    Policy,
+    Predictions,
+    answer,
+)
 from glimpse.fewshot.calibration.open_set import nearest_to
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
 from glimpse.fewshot.heads.class_mean import ClassMeanHead
 
 _SEEDS, _SEEDS_OF_FEW, _FEW = 5, 20, 10
-_TERMS = Terms(Policy(), EXAMPLE_SCALE)
+_TERMS = DecisionSettings(Policy(), EXAMPLE_SCALE)
 
 
 @dataclass(frozen=True)
 class Draw:
     """Examples that were enrolled and fitted, and queries with their labels."""
 
-    engine: Engine
+    engine: FewShotClassifier
     enrolled: Labelled
     queries: Labelled
 
-    def ask(self, vectors: Array, top_k: int = 1, engine: Engine | None = None, terms: Terms = _TERMS) -> Answers:
-        near = Nearest(nearest_to(vectors, self.enrolled.vectors), np.full(len(vectors), -1.0))
+    def ask(
+        self, vectors: Array, top_k: int = 1, engine: FewShotClassifier | None = None, terms: DecisionSettings = _TERMS
+    ) -> Predictions:
+        near = NearestSimilarities(nearest_to(vectors, self.enrolled.vectors), np.full(len(vectors), -1.0))
         return answer(engine or self.engine, vectors, near, terms, top_k)
 
     def balanced(self, said: Sequence[str]) -> float:
@@ -90,7 +101,7 @@ def draw(
     return Draw(engine, enrolled, Labelled(queries.vectors[asked], queries.labels[asked]))
 
 
-def _said(answers: Answers) -> list[str]:
+def _said(answers: Predictions) -> list[str]:
     return [one.labels[0] for one in answers.each]
 
 

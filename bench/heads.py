@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.baselines import median_seconds
 from bench.report import Target, write_tables
-from glimpse.fewshot import Engine, Examples, Nearest, Policy, Terms, answer, fit
+from glimpse.fewshot import DecisionSettings, Examples, FewShotClassifier, NearestSimilarities, Policy, answer, fit
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric
@@ -50,12 +50,12 @@ def _measure(dimension: int) -> dict[str, float]:
     everything = Moments(dimension)
     everything.add_all([labels[row] for row in rows], vectors)
     invert = 1e3 * median_seconds(lambda _: Metric.of(everything), 1.0)
-    engine = Engine(dimension)
+    engine = FewShotClassifier(dimension)
     engine.add([labels[row] for row in rows], vectors)
     # All labels have been seen by then: a fit of some of the examples stands for one of all.
     engine.adopt(fit(Examples(vectors[few], rows[few], labels)), engine.begin(), whole=False)
-    head, terms = engine.lda, Terms(Policy(), EXAMPLE_SCALE)
-    near = Nearest(np.array([0.9]), np.array([-1.0]))  # the neighbour is the index's to find
+    head, terms = engine.lda, DecisionSettings(Policy(), EXAMPLE_SCALE)
+    near = NearestSimilarities(np.array([0.9]), np.array([-1.0]))  # the neighbour is the index's to find
 
     def one(i: int) -> Array:
         return np.asarray(vectors[i % len(vectors)][None], np.float32)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from bench.fewshot import Draw, draw
 from bench.vectors import Array, Labelled, cached, embed_pictures, pictures, texts
 from glimpse.backbone import bundled, load_bundle
-from glimpse.fewshot import Decision, Examples, Policy, Terms, fit
+from glimpse.fewshot import Decision, DecisionSettings, Examples, Policy, fit
 from glimpse.fewshot.calibration.open_set import nearest_to
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
 from glimpse.fewshot.heads.head_evaluation import Judged
@@ -148,7 +148,7 @@ def _sets(data: tuple[Labelled, Labelled]) -> None:
     for coverage in (0.8, 0.9, 0.95, 0.99):
         holds, sizes, unsure = [], [], []
         for one in drawn:
-            terms = Terms(Policy(coverage=coverage), EXAMPLE_SCALE)
+            terms = DecisionSettings(Policy(coverage=coverage), EXAMPLE_SCALE)
             said = one.ask(one.queries.vectors, len(one.engine.labels), terms=terms).each
             pairs = zip(said, one.queries.labels, strict=True)
             holds += [label in each.labels[: each.set_size] for each, label in pairs]

@@ -13,6 +13,7 @@ from glimpse.client import (
     Client,
     Confusion,
     Decision,
+    Estimate,
     Head,
     HeadAccuracy,
     LabelFigures,
@@ -21,7 +22,6 @@ from glimpse.client import (
     Migration,
     MigrationSide,
     Modality,
-    Proportion,
     SuspectExample,
 )
 from glimpse.v1 import classification_service_pb2, types_pb2
@@ -116,8 +116,8 @@ def test_a_check_says_all_that_was_measured(client: Client, script: Script) -> N
         advice=["add wrens"],
     )
 
-    def read(value: float) -> Proportion:
-        return Proportion(value, value - 0.1, value + 0.1, 10)
+    def read(value: float) -> Estimate:
+        return Estimate(value, value - 0.1, value + 0.1, 10)
 
     assert client.check("c", min_revision=6) == Check(
         revision=7,
@@ -151,7 +151,7 @@ def test_what_was_not_measured_is_none(client: Client, script: Script) -> None:
     ("ours", "message"),
     [
         (Check, pb.CheckCollectionResponse),
-        (Proportion, pb.Proportion),
+        (Estimate, pb.Proportion),
         (HeadAccuracy, pb.HeadAccuracy),
         (Confusion, pb.Confusion),
         (SuspectExample, pb.SuspectExample),

@@ -5,7 +5,7 @@ import pytest
 
 from glimpse.evaluate.data.splits import MOST_A_LABEL, folds, most_queries, split
 from glimpse.evaluate.trials.trial import Contender, Material, run, taught
-from glimpse.fewshot import HeadKind, Nearest, Policy, Terms, answer, normalize
+from glimpse.fewshot import DecisionSettings, HeadKind, NearestSimilarities, Policy, answer, normalize
 from glimpse.fewshot.calibration.open_set import nearest_to
 
 
@@ -37,7 +37,7 @@ def test_sets_hold_what_ranks_among_their_labels_and_expectations_are_of_labels_
     rng = np.random.default_rng(1)
     rows = np.repeat(np.arange(4), 30)
     vectors = normalize((rng.normal(size=(4, 6))[rows] + rng.normal(size=(120, 6))).astype(np.float32))
-    terms = Terms(Policy(coverage=0.8), 20.0)
+    terms = DecisionSettings(Policy(coverage=0.8), 20.0)
     labels = ["d", "c", "b", "a"]
     material = Material(vectors, np.arange(120), rows, labels, np.zeros(0, np.intp), None, terms)
     drawn = split(rows, 6, seed=0)
@@ -45,7 +45,7 @@ def test_sets_hold_what_ranks_among_their_labels_and_expectations_are_of_labels_
     support = vectors[drawn.support]
     engine = taught(support, rows[drawn.support], labels, None)
     queries = vectors[drawn.queries]
-    each = answer(engine, queries, Nearest(nearest_to(queries, support), np.full(96, -1.0)), terms, 4).each
+    each = answer(engine, queries, NearestSimilarities(nearest_to(queries, support), np.full(96, -1.0)), terms, 4).each
     wanted = [labels[row] in one.labels[: one.set_size] for row, one in zip(rows[drawn.queries], each, strict=True)]
     assert outcome.queries.set_size.tolist() == [one.set_size for one in each]
     assert outcome.queries.held.tolist() == wanted
@@ -64,7 +64,7 @@ def test_with_one_example_a_label_the_answer_is_the_nearest_example() -> None:
     away = normalize(rng.normal(size=(10, 6)).astype(np.float32))
     labels = ["d", "c", "b", "a"]  # not in the order of names
     store = np.concatenate([vectors, away])
-    terms = Terms(Policy(default_threshold=0.5, default_margin=0.0), 20.0)
+    terms = DecisionSettings(Policy(default_threshold=0.5, default_margin=0.0), 20.0)
     material = Material(store, np.arange(32), rows, labels, np.arange(32, 42), None, terms)
     drawn = split(rows, 1, seed=0)
     outcome = run(material, Contender(None), drawn)

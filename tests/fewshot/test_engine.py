@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glimpse.fewshot import (
-    Answers,
     Decision,
-    Engine,
+    DecisionSettings,
     Examples,
+    FewShotClassifier,
     HeadKind,
-    Nearest,
+    NearestSimilarities,
     Policy,
+    Predictions,
     Strangers,
-    Terms,
     answer,
     fit,
     normalize,
@@ -24,7 +24,7 @@ from glimpse.fewshot.calibration.open_set import nearest_to
 
 Array = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
-TERMS = Terms(Policy(default_threshold=0.5, default_margin=0.0), 10.0)
+TERMS = DecisionSettings(Policy(default_threshold=0.5, default_margin=0.0), 10.0)
 NAMES = [f"l{i}" for i in range(5)]
 CENTRES = np.random.default_rng(99).normal(size=(12, 24))
 
@@ -34,26 +34,30 @@ def blobs(seed: int, rows: list[int], noise: float = 0.5) -> Array:
     return normalize((CENTRES[rows] + noise * rng.normal(size=(len(rows), 24))).astype(np.float32))
 
 
-def fitted(engine: Engine, examples: Examples, pinned: HeadKind | None = None, independent: bool = False) -> Engine:
+def fitted(
+    engine: FewShotClassifier, examples: Examples, pinned: HeadKind | None = None, independent: bool = False
+) -> FewShotClassifier:
     token = engine.begin()
     engine.adopt(fit(examples, pinned, independent=independent), token)
     return engine
 
 
-def engine_of(vectors: Array, rows: list[int], texts: dict[str, Array] | None = None) -> Engine:
-    engine = Engine(24)
+def engine_of(vectors: Array, rows: list[int], texts: dict[str, Array] | None = None) -> FewShotClassifier:
+    engine = FewShotClassifier(24)
     for label, text in (texts or {}).items():
         engine.set_text(label, text)
     engine.add([NAMES[row] for row in rows], vectors)
     return engine
 
 
-def ask(engine: Engine, queries: Array, examples: Array, terms: Terms = TERMS, top_k: int = 5) -> Answers:
+def ask(
+    engine: FewShotClassifier, queries: Array, examples: Array, terms: DecisionSettings = TERMS, top_k: int = 5
+) -> Predictions:
     near = nearest_to(queries, examples)
-    return answer(engine, queries, Nearest(near, np.full(len(queries), -1.0)), terms, top_k)
+    return answer(engine, queries, NearestSimilarities(near, np.full(len(queries), -1.0)), terms, top_k)
 
 
-def scores_of(engine: Engine, queries: Array) -> dict[str, list[float]]:
+def scores_of(engine: FewShotClassifier, queries: Array) -> dict[str, list[float]]:
     kind = engine.head().kind
     return dict(zip(engine.labels, engine.scores(kind, queries).T.tolist(), strict=True))
 
@@ -86,7 +90,7 @@ def test_what_is_deleted_leaves_no_trace(seed: int, order: list[int], kept: int)
 def test_the_ladder_by_shots_and_text() -> None:
     texts = dict(zip(NAMES, blobs(1, list(range(5)), 0.2), strict=True))
     queries, truth = blobs(2, list(range(5)) * 4), [NAMES[row] for row in list(range(5)) * 4]
-    engine = Engine(24)
+    engine = FewShotClassifier(24)
     assert engine.head().kind is HeadKind.NONE
     assert ask(engine, queries[:1], queries[:0]).each[0].decision is Decision.UNKNOWN
     for label, text in texts.items():
@@ -186,7 +190,7 @@ def test_strangers_are_found_and_known_ones_are_a_ceiling() -> None:
     queries, strangers = blobs(1, SHOTS), blobs(2, [7] * 30 + [8] * 30)
     engine = fitted(engine_of(vectors, SHOTS), Examples(vectors, rows, NAMES))
 
-    def unknown(engine: Engine, some: Array) -> float:
+    def unknown(engine: FewShotClassifier, some: Array) -> float:
         return float(np.mean([one.decision is Decision.UNKNOWN for one in ask(engine, some, vectors).each]))
 
     assert unknown(engine, queries) < 0.15
@@ -212,29 +216,29 @@ def test_independent_labels_each_hold_by_themselves() -> None:
     pairs = [(place, row) for place, one in enumerate(sets) for row in one]
     vectors, rows = base[[place for place, _ in pairs]], np.array([row for _, row in pairs], np.intp)
     contents = np.array([place for place, _ in pairs], np.intp)
-    engine = Engine(24)
+    engine = FewShotClassifier(24)
     engine.add([NAMES[row] for row in rows], vectors)
     fitted(engine, Examples(vectors, rows, NAMES, contents=contents), independent=True)
     asked = [tuple(sorted(rng.choice(5, rng.integers(1, 3), replace=False).tolist())) for _ in range(200)]
-    found = ask(engine, some(asked, 2), vectors, Terms(Policy(), 10.0, independent=True))
+    found = ask(engine, some(asked, 2), vectors, DecisionSettings(Policy(), 10.0, independent=True))
     said = [{*one.labels[: one.set_size]} for one in found.each]
     truth = [{NAMES[row] for row in one} for one in asked]
     right = np.mean([len(a & b) / len(a | b) for a, b in zip(said, truth, strict=True)])
     assert right > 0.8
-    odd = ask(engine, some([(9,)] * 40, 3), vectors, Terms(Policy(), 10.0, independent=True))
+    odd = ask(engine, some([(9,)] * 40, 3), vectors, DecisionSettings(Policy(), 10.0, independent=True))
     assert np.mean([one.decision is Decision.UNKNOWN for one in odd.each]) > 0.7
 
 
 def test_candidates_alone_are_scored_where_labels_are_very_many() -> None:
     rng = np.random.default_rng(0)
     vectors = normalize(rng.normal(size=(10_050, 24)).astype(np.float32))
-    engine = Engine(24)
+    engine = FewShotClassifier(24)
     labels = [f"n{i}" for i in range(len(vectors))]
     engine.add(labels, vectors)
     assert not engine.lda.dense
     candidates = np.array([[5, 17, -1, 10_049], [1, 2, 3, -1]], np.intp)
     queries = vectors[[17, 3]]
-    found = answer(engine, queries, Nearest.none(2), TERMS, 3, candidates)
+    found = answer(engine, queries, NearestSimilarities.none(2), TERMS, 3, candidates)
     assert [one.labels[0] for one in found.each] == ["n17", "n3"]
     assert [len(one.labels) for one in found.each] == [3, 3]
     assert [one.scores[0] for one in found.each] == pytest.approx([1, 1], abs=1e-5)
@@ -259,7 +263,7 @@ def test_domains_are_taken_out_where_that_helps() -> None:
         return normalize((0.6 * CENTRES[rows] + 2.5 * moved + 0.3 * noise).astype(np.float32))
 
     vectors, places = some(1), np.array(rows, np.intp)
-    engine = Engine(24)
+    engine = FewShotClassifier(24)
     engine.add([NAMES[row] for row in rows], vectors, names)
     fitted(engine, Examples(vectors, places, NAMES, domains=names))
     assert engine.adapted
@@ -271,7 +275,7 @@ def test_domains_are_taken_out_where_that_helps() -> None:
     engine.add(["l0"], vectors[:1], ["a"])
     engine.remove("l0", vectors[0], "a")
     assert engine.lda.scores(queries) == pytest.approx(before, rel=1e-3, abs=1e-2)
-    fresh = Engine(24)
+    fresh = FewShotClassifier(24)
     fresh.add([NAMES[row] for row in rows], vectors)
     fitted(fresh, Examples(vectors, places, NAMES))
     assert not fresh.adapted
@@ -285,7 +289,9 @@ def test_known_strangers_count_with_one_example_a_label_and_with_none() -> None:
         Examples(vectors, np.arange(5), NAMES, negatives=Strangers(strangers[:15])),
     )
     policy = Policy(default_threshold=-1.0)
-    found = ask(one, np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]]), vectors, Terms(policy, 10.0))
+    found = ask(
+        one, np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]]), vectors, DecisionSettings(policy, 10.0)
+    )
     assert not found.calibrated
     assert [each.decision for each in found.each[:5]] == [Decision.MATCH] * 5
     assert np.mean([each.decision is Decision.UNKNOWN for each in found.each[5:]]) > 0.8
@@ -293,7 +299,10 @@ def test_known_strangers_count_with_one_example_a_label_and_with_none() -> None:
     none = np.empty(0, np.intp)
     fitted(words, Examples(vectors[:0], none, NAMES, texts, negatives=Strangers(strangers[:15])))
     found = ask(
-        words, np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]]), vectors[:0], Terms(policy, 10.0)
+        words,
+        np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]]),
+        vectors[:0],
+        DecisionSettings(policy, 10.0),
     )
     assert found.kind is HeadKind.PROMPTS
     assert np.mean([each.decision is Decision.UNKNOWN for each in found.each[:5]]) <= 0.2
@@ -304,14 +313,14 @@ def test_a_rate_of_false_accepts_needs_no_second_example() -> None:
     rng = np.random.default_rng(0)
     centres = normalize(rng.normal(size=(200, 24)).astype(np.float32))
     names = [f"n{i}" for i in range(100)]
-    engine = Engine(24)
+    engine = FewShotClassifier(24)
     engine.add(names, centres[:100])
     fitted(engine, Examples(centres[:100], np.arange(100), names))
     for rate in (0.1, 0.4):
-        found = ask(engine, centres[100:], centres[:100], Terms(Policy(false_accept=rate), 10.0))
+        found = ask(engine, centres[100:], centres[:100], DecisionSettings(Policy(false_accept=rate), 10.0))
         accepted = np.mean([one.decision is not Decision.UNKNOWN for one in found.each])
         assert accepted == pytest.approx(rate, abs=0.12)
-        again = ask(engine, centres[:100], centres[:100], Terms(Policy(false_accept=rate), 10.0))
+        again = ask(engine, centres[:100], centres[:100], DecisionSettings(Policy(false_accept=rate), 10.0))
         assert not any(one.decision is Decision.UNKNOWN for one in again.each)
 
 
@@ -379,12 +388,12 @@ def many(seed: int, labels: int, shots: int) -> Array:
 
 @pytest.mark.filterwarnings("error")
 def test_one_candidate_has_no_lead_and_none_is_a_stranger() -> None:
-    vectors, engine = many(0, 10_050, 1), Engine(24)
+    vectors, engine = many(0, 10_050, 1), FewShotClassifier(24)
     engine.add([f"n{i}" for i in range(10_050)], vectors)
     candidates = np.array([[5, -1, -1], [-1, -1, -1]], np.intp)
     for independent in (False, True):
-        terms = Terms(TERMS.policy, 10.0, independent)
-        one, none = answer(engine, vectors[[5, 6]], Nearest.none(2), terms, 3, candidates).each
+        terms = DecisionSettings(TERMS.policy, 10.0, independent)
+        one, none = answer(engine, vectors[[5, 6]], NearestSimilarities.none(2), terms, 3, candidates).each
         assert (one.labels, one.margin) == (["n5"], None)
         assert (none.decision, len(none.labels), none.margin) == (Decision.UNKNOWN, 0, None)
         assert none.reason
@@ -393,14 +402,16 @@ def test_one_candidate_has_no_lead_and_none_is_a_stranger() -> None:
 @pytest.mark.parametrize("independent", [False, True])
 def test_candidates_are_as_sure_as_a_sample_of_the_labels_is(independent: bool) -> None:
     """LDA's scores are no cosines."""
-    vectors, engine = many(0, 10_050, 6), Engine(24)
+    vectors, engine = many(0, 10_050, 6), FewShotClassifier(24)
     engine.add([f"n{i // 6}" for i in range(len(vectors))], vectors)
     rows = np.repeat(np.arange(200), 6).astype(np.intp)
     sample = fit(Examples(vectors[:1_200], rows, [f"n{i}" for i in range(200)]), independent=independent)
     engine.adopt(sample, engine.begin(), whole=False)
     queries = many(1, 200, 1)
     candidates = np.tile(np.arange(200), (200, 1)).astype(np.intp)
-    found = answer(engine, queries, Nearest.none(200), Terms(Policy(), 10.0, independent), 1, candidates)
+    found = answer(
+        engine, queries, NearestSimilarities.none(200), DecisionSettings(Policy(), 10.0, independent), 1, candidates
+    )
     right = np.mean([one.labels[0] == f"n{i}" for i, one in enumerate(found.each)])
     told = np.mean([one.probabilities[0] for one in found.each])
     assert 0.6 < right < 0.95
@@ -442,8 +453,8 @@ def test_copies_under_other_labels_neither_make_nor_mar_an_independent_label() -
     wrong = [(int(places[i]), found.labels[judged.said[i]]) for i in np.flatnonzero(judged.said != found.rows)]
     assert wrong
     assert not {*wrong} & {(place, NAMES[row]) for place, row in pairs}
-    engine = Engine(24)
+    engine = FewShotClassifier(24)
     engine.add([NAMES[row] for row in rows], base[places])
     fitted(engine, Examples(base[places], rows, NAMES, contents=places), independent=True)
-    answers = ask(engine, tagged(2, 300, 2)[0], base, Terms(Policy(), 10.0, independent=True))
+    answers = ask(engine, tagged(2, 300, 2)[0], base, DecisionSettings(Policy(), 10.0, independent=True))
     assert np.mean([one.p_value or 0.0 for one in answers.each]) == pytest.approx(0.5, abs=0.08)

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from glimpse.fewshot import (
     Decision,
-    Engine,
+    DecisionSettings,
     Examples,
+    FewShotClassifier,
     Fitted,
     HeadKind,
-    Nearest,
+    NearestSimilarities,
     Policy,
-    Terms,
     answer,
     fit,
 )
@@ -147,12 +147,12 @@ def test_near_copies_are_measured_as_exactly_as_others(noise: float) -> None:
     rows = np.repeat(np.arange(10), 12).astype(np.intp)
     vectors = normalize((centres[rows] + noise / 8 * rng.normal(size=(120, 64))).astype(np.float32))
     queries = normalize((centres[rows] + noise / 8 * rng.normal(size=(120, 64))).astype(np.float32))
-    engine = Engine(64)
+    engine = FewShotClassifier(64)
     labels = [f"l{row}" for row in range(10)]
     engine.add([labels[row] for row in rows], vectors)
     engine.adopt(fit(Examples(vectors, rows, labels)), engine.begin())
-    near = Nearest(nearest_to(queries, vectors), np.full(len(queries), -1.0))
-    found = answer(engine, queries, near, Terms(Policy(), 1.0), 1)
+    near = NearestSimilarities(nearest_to(queries, vectors), np.full(len(queries), -1.0))
+    found = answer(engine, queries, near, DecisionSettings(Policy(), 1.0), 1)
     assert np.mean([one.decision is Decision.UNKNOWN for one in found.each]) < 0.1
 
 

@@ -14,7 +14,7 @@ from server.test_access import about, bearer, call
 
 from glimpse.client import Client, NewExample
 from glimpse.ledger import Ledger, sqlite_url
-from glimpse.server.auth.rate_limits import Lines
+from glimpse.server.auth.rate_limits import LogRateLimiter
 from glimpse.v1 import collection_service_pb2 as collections
 from support.keys import make_key, run_keys, until_known
 from support.metrics import samples
@@ -180,7 +180,7 @@ def test_a_key_that_asks_again_and_again_fills_no_audit_and_what_was_left_out_is
 
 def test_lines_come_so_many_a_second_with_the_number_of_those_between() -> None:
     now = [0.0]
-    lines = Lines(lambda: now[0])
+    lines = LogRateLimiter(lambda: now[0])
     assert [lines.next() for _ in range(13)] == [0] * 10 + [None] * 3
     now[0] += 0.1
     assert [lines.next(), lines.next()] == [3, None]

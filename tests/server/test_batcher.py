@@ -14,7 +14,7 @@ import pytest
 from glimpse.server.auth.caller import Caller, enter
 from glimpse.server.errors import RequestError
 from glimpse.server.scheduling.admission import Admission
-from glimpse.server.scheduling.batch_window import Arrivals
+from glimpse.server.scheduling.batch_window import BatchWindow
 from glimpse.server.scheduling.batcher import Batcher, Encoded
 
 pytestmark = pytest.mark.serial
@@ -183,7 +183,7 @@ async def test_a_patient_batcher_waits_for_nobody_where_nobody_is_on_his_way(mak
 
 
 async def test_callers_that_do_not_come_back_are_soon_not_waited_for(make: Make, encoder: Encoder) -> None:
-    arrivals = Arrivals()
+    arrivals = BatchWindow()
     for now in range(20):
         arrivals.admitted(now)
         arrivals.ready()

@@ -31,9 +31,9 @@ from glimpse.ledger import (
 from glimpse.server.auth import caller
 from glimpse.server.auth.caller import Caller
 from glimpse.server.catalog import follower, write_queue
-from glimpse.server.catalog.apply_changes import Follower
+from glimpse.server.catalog.apply_changes import ChangeApplier
 from glimpse.server.catalog.catalog import Catalog
-from glimpse.server.catalog.write_plan import Coming
+from glimpse.server.catalog.write_plan import PendingEnrollments
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.index_directory import Indexes
 from glimpse.server.errors import Code, RequestError, as_request_error
@@ -171,13 +171,13 @@ def test_where_a_commit_cannot_be_applied_the_view_is_built_anew(url: str, other
 def test_where_anothers_change_cannot_be_applied_the_view_is_built_anew(
     url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: Follower) -> None:
+    def fail(_: ChangeApplier) -> None:
         raise ZeroDivisionError
 
     async def work(catalog: Catalog) -> None:
         enroll(other, "theirs")
         with monkeypatch.context() as patched:
-            patched.setattr(Follower, "apply", fail)
+            patched.setattr(ChangeApplier, "apply", fail)
             await write(catalog)
         assert held(catalog) == stored(other) == {"theirs"}
 
@@ -220,7 +220,7 @@ def test_an_enrolment_is_given_those_before_it_in_its_transaction(url: str, tmp_
     async def work(catalog: Catalog) -> None:
         given: list[tuple[int, int]] = []
 
-        def plan(coming: Coming) -> Enrollment:
+        def plan(coming: PendingEnrollments) -> Enrollment:
             given.append((coming.examples["birds"], len(coming.labels["birds"])))
             return replace(enrollment(), new_labels=[LabelRecord(f"l{len(given)}")])
 

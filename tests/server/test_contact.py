@@ -11,7 +11,7 @@ import pytest
 
 from glimpse.client import Client
 from glimpse.ledger import KeyRecord, Ledger
-from glimpse.server.catalog.ledger_health import Contact
+from glimpse.server.catalog.ledger_health import LedgerHealth
 from support.metrics import samples
 from support.postgres import postgres
 from support.server import ServerProcess
@@ -76,7 +76,7 @@ def test_the_log_tells_of_a_lost_ledger_at_its_begin_once_a_minute_and_at_its_en
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = SimpleNamespace(now=100.0)
-    contact = Contact(lambda: clock.now)
+    contact = LedgerHealth(lambda: clock.now)
     with caplog.at_level(logging.INFO, "glimpse.server.catalog.ledger_health"):
         contact.made()
         contact.kept()
@@ -97,7 +97,7 @@ def test_the_log_tells_of_a_lost_ledger_at_its_begin_once_a_minute_and_at_its_en
 
 
 def test_a_ledger_that_is_read_but_not_followed_is_not_told_of_as_back(caplog: pytest.LogCaptureFixture) -> None:
-    contact = Contact(lambda: 1.0)
+    contact = LedgerHealth(lambda: 1.0)
     for _ in range(3):
         contact.made()
         contact.lost(OSError("a row cannot be read"))

@@ -13,7 +13,7 @@ import pytest
 
 from glimpse.server.auth.caller import Caller, enter
 from glimpse.server.errors import RequestError
-from glimpse.server.scheduling.load_shedder import Door
+from glimpse.server.scheduling.load_shedder import LoadShedder
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
 from support.server import ServerProcess, Stubs
@@ -30,7 +30,7 @@ class Clock:
         return self.now
 
 
-def refusals(door: Door, name: str, calls: int = 200) -> int:
+def refusals(door: LoadShedder, name: str, calls: int = 200) -> int:
     enter(Caller(name))
     count = 0
     for _ in range(calls):
@@ -43,13 +43,13 @@ def refusals(door: Door, name: str, calls: int = 200) -> int:
 
 @pytest.mark.parametrize(("calls", "seconds"), [(0, 0.0), (20, 10.0), (5_000, 0.01)])
 def test_a_queue_of_few_calls_or_of_little_time_is_none(calls: int, seconds: float) -> None:
-    door = Door(5, Clock())
+    door = LoadShedder(5, Clock())
     door.found(calls, seconds, 1)
     assert refusals(door, "one") == 0
 
 
 def test_the_longer_calls_wait_the_more_are_refused_and_at_last_most() -> None:
-    door, found = Door(5, Clock()), []
+    door, found = LoadShedder(5, Clock()), []
     for seconds in (0.04, 0.08, 0.12, 0.2, 10.0):
         door.found(500_000, seconds, 1)
         found.append(refusals(door, "one", 1_000))
@@ -62,7 +62,7 @@ def test_the_longer_calls_wait_the_more_are_refused_and_at_last_most() -> None:
 
 
 def test_who_asks_for_little_is_refused_last() -> None:
-    door, refused = Door(5, Clock()), Counter[str]()
+    door, refused = LoadShedder(5, Clock()), Counter[str]()
     door.found(500_000, 0.14, 1)
     for _ in range(100):
         refused["greedy"] += refusals(door, "greedy", 10)
@@ -78,7 +78,7 @@ def test_who_asks_for_little_is_refused_last() -> None:
 
 def test_who_is_refused_is_told_to_come_when_there_is_room_for_one_more() -> None:
     """As many a second as were let in, not as many as were refused beside them."""
-    door, told = Door(5, Clock()), list[float]()
+    door, told = LoadShedder(5, Clock()), list[float]()
     door.found(100_000, 1.0, 100)
     enter(Caller("one"))
     while len(told) < 50:
@@ -91,7 +91,7 @@ def test_who_is_refused_is_told_to_come_when_there_is_room_for_one_more() -> Non
 
 def test_what_was_found_long_ago_refuses_nobody() -> None:
     clock = Clock()
-    door = Door(5, clock)
+    door = LoadShedder(5, clock)
     door.found(5_000, 10.0, 1)
     assert refusals(door, "one") > 150
     clock.now += 11
@@ -101,7 +101,7 @@ def test_what_was_found_long_ago_refuses_nobody() -> None:
 def test_a_long_queue_is_one_until_as_many_are_taken_as_stood_in_it() -> None:
     """The next probe comes back late where it is long: nobody may pass only because it is not back yet."""
     clock = Clock()
-    door = Door(5, clock)
+    door = LoadShedder(5, clock)
     door.found(1_000, 1.0, 1)
     clock.now += 0.5
     assert refusals(door, "one", 900) > 750
@@ -112,7 +112,7 @@ async def test_a_server_that_cannot_call_itself_refuses_nobody_for_that(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("glimpse.server.scheduling.load_shedder._LOST_SECONDS", 0.2)
-    door, lost = Door(5), asyncio.Event()
+    door, lost = LoadShedder(5), asyncio.Event()
 
     async def stand(_: bytes, **__: object) -> None:
         await asyncio.sleep(0.2)
@@ -158,7 +158,7 @@ async def test_a_folder_for_temporary_files_with_a_long_name_keeps_no_server_fro
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    async with Door(5).watched(grpc.aio.server()):
+    async with LoadShedder(5).watched(grpc.aio.server()):
         pass
     assert "too long for a socket" in caplog.text
     assert not list(folder.iterdir())

@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from glimpse.server.auth.rate_limits import Limits, Meter
+from glimpse.server.auth.rate_limits import Limits, RateLimiter
 from glimpse.server.errors import RequestError
 
 
@@ -14,12 +14,12 @@ class Clock:
         return self.now
 
 
-def meter(**rates: float) -> tuple[Meter, Clock]:
+def meter(**rates: float) -> tuple[RateLimiter, Clock]:
     clock = Clock()
-    return Meter(Limits(**{f"{name}_per_second": rate for name, rate in rates.items()}), clock), clock
+    return RateLimiter(Limits(**{f"{name}_per_second": rate for name, rate in rates.items()}), clock), clock
 
 
-def wait(of: Meter, **amounts: int) -> float:
+def wait(of: RateLimiter, **amounts: int) -> float:
     with pytest.raises(RequestError) as caught:
         of.spend(**amounts)
     assert caught.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED

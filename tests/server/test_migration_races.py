@@ -18,9 +18,9 @@ from glimpse.server.api.embedding_service import EmbeddingService
 from glimpse.server.api.registry import add_services
 from glimpse.server.api.server_service import ServerService
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.maintenance.reembedding_worker import Migrator
+from glimpse.server.maintenance.reembedding_worker import Reembedder
 from glimpse.server.runtime import open_rooms
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 from glimpse.server.settings import Settings
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
@@ -60,7 +60,7 @@ class Gate:
 class Serving:
     """A server in this process, with a collection `birds` by `old`, and a gate before `new`."""
 
-    def __init__(self, rooms: Rooms, collections: CollectionServiceStub) -> None:
+    def __init__(self, rooms: Runtime, collections: CollectionServiceStub) -> None:
         self.rooms, self._collections = rooms, collections
         new = next(one for one in rooms.backbones if one.manifest.name == "new")
         self.space = new.manifest.embedding_space
@@ -128,7 +128,7 @@ async def serving(folder: Path, *, keep_inputs: bool = True) -> AsyncIterator[Se
             await server.stop(None)
 
 
-async def nobody(_: Migrator) -> None:
+async def nobody(_: Reembedder) -> None:
     """In the place of what embeds shadows in the background."""
 
 
@@ -191,7 +191,7 @@ async def test_nobody_waits_while_a_switch_embeds_what_is_left(tmp_path: Path) -
 async def test_a_switch_ends_though_more_is_enrolled_after_each_look(
     each: int, times: int, wanted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Migrator, "_work", nobody)
+    monkeypatch.setattr(Reembedder, "_work", nobody)
     async with serving(tmp_path) as here:
         await here.start()
         come = enrolling_before_each_write(here, each, times)
@@ -203,7 +203,7 @@ async def test_a_switch_ends_though_more_is_enrolled_after_each_look(
 async def test_a_switch_that_is_overtaken_for_good_says_so_and_keeps_what_it_embedded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Migrator, "_work", nobody)
+    monkeypatch.setattr(Reembedder, "_work", nobody)
     async with serving(tmp_path) as here:
         await here.start()
         come = enrolling_before_each_write(here, 9, 1_000)
@@ -255,7 +255,7 @@ async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_pa
         assert len(loaded) == 1
 
 
-def counting_loads(rooms: Rooms) -> list[int]:
+def counting_loads(rooms: Runtime) -> list[int]:
     """The turns of the shadows that are loaded from now on."""
     load, turns = rooms.catalog.loader.load_shadow, list[int]()
 

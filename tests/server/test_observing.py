@@ -25,7 +25,7 @@ from glimpse.fewshot import Decision
 from glimpse.ledger import CollectionRecord
 from glimpse.server.collections import drift
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.drift import Answered
+from glimpse.server.collections.drift import QueryStats
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry.call_record import ended
 from glimpse.v1 import classification_service_pb2 as cls
@@ -223,7 +223,7 @@ def test_decisions_are_told_of_collections_that_are_there(seen: ServerProcess, s
 def test_collections_beyond_the_most_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drift, "_MOST", 2)
     views = [CollectionView(CollectionRecord(f"c{i}", "b", "s", 4), lambda _: None) for i in range(4)]
-    seen = Answered()
+    seen = QueryStats()
     for view in views:
         seen.add(view, [Decision.MATCH], np.array([0.5]))
     assert [view.record.id for view, _ in seen] == ["c0", "c1"]

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from glimpse.server.api.streaming import ordered, patiently
+from glimpse.server.api.streaming import ordered, retry_while_queue_full
 from glimpse.server.errors import RequestError, exhausted
-from glimpse.server.scheduling.inflight import Duty
+from glimpse.server.scheduling.inflight import InflightLimiter
 
 
 class Source:
@@ -33,7 +33,9 @@ async def test_answers_come_in_order_however_long_each_takes() -> None:
         await asyncio.sleep(0.02 if number % 3 == 0 else 0)
         return number * 10
 
-    assert [answer async for answer in ordered(aiter(Source(50)), work, 8, Duty())] == [10 * n for n in range(50)]
+    assert [answer async for answer in ordered(aiter(Source(50)), work, 8, InflightLimiter())] == [
+        10 * n for n in range(50)
+    ]
 
 
 async def test_no_more_is_taken_than_the_window_holds() -> None:
@@ -43,7 +45,7 @@ async def test_no_more_is_taken_than_the_window_holds() -> None:
         await gate.wait()
         return number
 
-    answers = ordered(aiter(source), work, 8, Duty())
+    answers = ordered(aiter(source), work, 8, InflightLimiter())
     first = asyncio.ensure_future(anext(answers))
     await asyncio.sleep(0.05)
     assert source.taken <= 8 + 1  # one more may be in hand
@@ -68,7 +70,7 @@ async def test_a_reader_who_leaves_stops_the_work() -> None:
             raise
         return number
 
-    answers = ordered(aiter(source), work, 8, Duty())
+    answers = ordered(aiter(source), work, 8, InflightLimiter())
     assert await anext(answers) == 0
     await asyncio.sleep(0.02)
     await answers.aclose()  # type: ignore[attr-defined]
@@ -81,14 +83,14 @@ async def test_a_sender_that_breaks_is_an_error_after_what_it_sent() -> None:
     async def work(number: int) -> int:
         return number
 
-    answers = ordered(aiter(Source(10, broken_at=3)), work, 8, Duty())
+    answers = ordered(aiter(Source(10, broken_at=3)), work, 8, InflightLimiter())
     assert [await anext(answers) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ConnectionError):
         await anext(answers)
 
 
 async def test_a_server_that_stops_answers_what_it_began_and_ends_the_stream() -> None:
-    duty, gate = Duty(), asyncio.Event()
+    duty, gate = InflightLimiter(), asyncio.Event()
 
     async def numbers() -> AsyncIterator[int]:
         yield 0
@@ -121,17 +123,17 @@ async def test_a_stream_waits_for_room_and_is_told_only_what_it_has_no_time_for(
             raise refused.pop()
         return 7
 
-    assert await patiently(work, math.inf) == 7
+    assert await retry_while_queue_full(work, math.inf) == 7
     refused += [exhausted("QUEUE_FULL", "later", 60.0)]
     with pytest.raises(RequestError, match="QUEUE_FULL"):
-        await patiently(work, time.monotonic() + 1)
+        await retry_while_queue_full(work, time.monotonic() + 1)
     refused += [exhausted("TOO_MANY_EXAMPLES", "no", None)]
     with pytest.raises(RequestError, match="TOO_MANY_EXAMPLES"):
-        await patiently(work, math.inf)
+        await retry_while_queue_full(work, math.inf)
 
 
 async def test_answers_count_as_held_until_they_are_sent() -> None:
-    duty = Duty(100)
+    duty = InflightLimiter(100)
 
     async def work(number: int) -> int:
         return number

@@ -7,9 +7,9 @@ import pytest
 
 from glimpse.server.auth.caller import Caller, connected, current, enter
 from glimpse.server.errors import RequestError
-from glimpse.server.scheduling.admission import Admission, Pace, Promises
-from glimpse.server.scheduling.fair_queue import Turns, Turnstile
-from glimpse.server.scheduling.inflight import Duty
+from glimpse.server.scheduling.admission import Admission, RetryScheduler, ServiceTimeEstimator
+from glimpse.server.scheduling.fair_queue import FairQueue, FairSemaphore
+from glimpse.server.scheduling.inflight import InflightLimiter
 
 
 class Clock:
@@ -51,7 +51,7 @@ def refused(admission: Admission, name: str, deadline: float = float("inf")) -> 
 
 
 def test_callers_have_turns_and_each_ones_own_keep_their_order() -> None:
-    turns: Turns[str] = Turns()
+    turns: FairQueue[str] = FairQueue()
     for item in ("a1", "a2", "a3", "a4", "b1", "c1", "c2"):
         turns.put(item[0], item)
     assert len(turns) == 7
@@ -61,7 +61,7 @@ def test_callers_have_turns_and_each_ones_own_keep_their_order() -> None:
 
 
 async def test_a_turnstile_serves_whoever_waits_in_turn_and_no_more_at_once_than_it_is_wide() -> None:
-    turnstile, served, gate = Turnstile(2), list[str](), asyncio.Event()
+    turnstile, served, gate = FairSemaphore(2), list[str](), asyncio.Event()
 
     async def visit(caller: str) -> None:
         async with turnstile.turn(caller):
@@ -77,7 +77,7 @@ async def test_a_turnstile_serves_whoever_waits_in_turn_and_no_more_at_once_than
 
 
 async def test_whoever_leaves_a_turnstile_while_waiting_or_just_called_leaves_no_turn_taken() -> None:
-    turnstile, entered = Turnstile(1), 0
+    turnstile, entered = FairSemaphore(1), 0
 
     async def visit() -> None:
         nonlocal entered
@@ -145,7 +145,7 @@ def test_a_deadline_that_cannot_be_met_is_told_at_once_and_an_idle_device_tries(
 
 def test_those_who_are_refused_are_told_to_come_one_after_the_other_and_never_too_late() -> None:
     clock = Clock()
-    promises = Promises(5.0, clock)
+    promises = RetryScheduler(5.0, clock)
     assert [promises.next(1.0, 0.5) for _ in range(3)] == [1.0, 1.5, 2.0]
     assert max(promises.next(1.0, 0.5) for _ in range(100)) == 5.0
     clock.now += 60
@@ -154,7 +154,7 @@ def test_those_who_are_refused_are_told_to_come_one_after_the_other_and_never_to
 
 def test_inputs_worked_on_side_by_side_share_the_time() -> None:
     clock = Clock()
-    pace = Pace(clock)
+    pace = ServiceTimeEstimator(clock)
     for _ in range(50):
         pace.begin()
         clock.now += 0.8
@@ -195,7 +195,7 @@ def test_without_a_name_a_connection_is_a_caller() -> None:
 
 
 def test_memory_is_shared_too_and_one_caller_alone_has_all_of_it() -> None:
-    duty = Duty(100)
+    duty = InflightLimiter(100)
     with ExitStack() as stack:
         enter(Caller("greedy"))
         duty.check(1_000)  # what is larger than all there may be, when there is nothing else
@@ -212,7 +212,7 @@ def test_memory_is_shared_too_and_one_caller_alone_has_all_of_it() -> None:
 
 
 async def test_a_stream_is_held_up_until_there_is_room() -> None:
-    duty = Duty(100)
+    duty = InflightLimiter(100)
     with duty.of(100):
         waiting = asyncio.create_task(duty.room())
         with suppress(TimeoutError):
@@ -222,7 +222,7 @@ async def test_a_stream_is_held_up_until_there_is_room() -> None:
 
 
 async def test_a_caller_below_its_part_does_not_wait_for_one_that_has_all_the_room() -> None:
-    duty = Duty(100)
+    duty = InflightLimiter(100)
     enter(Caller("greedy"))
     with duty.of(100):
         waiting = asyncio.create_task(duty.room())  # of the same caller
@@ -238,7 +238,7 @@ async def test_a_caller_below_its_part_does_not_wait_for_one_that_has_all_the_ro
 
 
 def test_turns_lose_the_newest_of_the_caller_with_the_most() -> None:
-    turns: Turns[str] = Turns()
+    turns: FairQueue[str] = FairQueue()
     for item in ("a1", "b1", "b2", "b3"):
         turns.put(item[0], item)
     assert turns.longest() == 3

@@ -13,13 +13,13 @@ from glimpse.client.results._collection_report import (
     AdaptationFigures,
     Check,
     Confusion,
+    Estimate,
     HeadAccuracy,
     LabelFigures,
-    Proportion,
     SuspectExample,
 )
 from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult
-from glimpse.client.results._reembedding import Migration, MigrationFailure, MigrationSide, Switched
+from glimpse.client.results._reembedding import Migration, MigrationFailure, MigrationSide, SwitchResult
 from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
 from glimpse.client.results._results import Conflict, EmbedResult, Evidence, LabelScore, SearchResult, Timings
 from glimpse.client.results._server_info import BackboneState, CallFigures, CollectionFigures, ServerInfo, StageFigures
@@ -71,6 +71,7 @@ __all__ = [
     "EnrollResult",
     "Enrollment",
     "EnrollmentFailed",
+    "Estimate",
     "Evidence",
     "Example",
     "FailedPrecondition",
@@ -96,7 +97,6 @@ __all__ = [
     "NotFound",
     "OutOfRange",
     "PermissionDenied",
-    "Proportion",
     "ResourceExhausted",
     "Retry",
     "SearchResult",
@@ -104,7 +104,7 @@ __all__ = [
     "ServerInfo",
     "StageFigures",
     "SuspectExample",
-    "Switched",
+    "SwitchResult",
     "Text",
     "Timings",
     "Unauthenticated",

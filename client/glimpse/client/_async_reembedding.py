@@ -3,7 +3,7 @@
 
 from glimpse.client.requests import _reembedding_requests as requests
 from glimpse.client.requests._names import CollectionRef
-from glimpse.client.results._reembedding import Migration, Switched
+from glimpse.client.results._reembedding import Migration, SwitchResult
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._async_core import AsyncCore
 
@@ -25,7 +25,7 @@ class AsyncMigrationMethods(AsyncCore):
 
     async def switch_backbone(
         self, collection: CollectionRef, embedding_space: str, *, force: bool = False, timeout: float | None = None
-    ) -> Switched:
+    ) -> SwitchResult:
         """As Client.switch_backbone."""
         return await self._run(requests.switch_backbone(collection, embedding_space, force), timeout)
 

@@ -2,7 +2,7 @@
 
 from glimpse.client.requests import _reembedding_requests as requests
 from glimpse.client.requests._names import CollectionRef
-from glimpse.client.results._reembedding import Migration, Switched
+from glimpse.client.results._reembedding import Migration, SwitchResult
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._sync_core import SyncCore
 
@@ -26,7 +26,7 @@ class MigrationMethods(SyncCore):
 
     def switch_backbone(
         self, collection: CollectionRef, embedding_space: str, *, force: bool = False, timeout: float | None = None
-    ) -> Switched:
+    ) -> SwitchResult:
         """Makes a collection answer by the side that is of a space, at once: the switch, and the way back.
 
         `force`: set aside what cannot be embedded. Raises FailedPrecondition where there is such without it, or where

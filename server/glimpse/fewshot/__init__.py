@@ -3,28 +3,28 @@
 Shapes: n queries, C labels, N examples, d dimensions. Vectors are rows, float32, of length 1.
 """
 
-from glimpse.fewshot.classifier import Engine
+from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.decision import Decision, Policy
 from glimpse.fewshot.examples import Examples, Strangers
 from glimpse.fewshot.fit import Fitted, fit
 from glimpse.fewshot.heads.head_selection import PINNABLE, HeadKind
 from glimpse.fewshot.predict import answer
 from glimpse.fewshot.statistics.unit_vectors import mean_direction, normalize
-from glimpse.fewshot.types import Answer, Answers, Nearest, Terms
+from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Prediction, Predictions
 
 __all__ = [
     "PINNABLE",
-    "Answer",
-    "Answers",
     "Decision",
-    "Engine",
+    "DecisionSettings",
     "Examples",
+    "FewShotClassifier",
     "Fitted",
     "HeadKind",
-    "Nearest",
+    "NearestSimilarities",
     "Policy",
+    "Prediction",
+    "Predictions",
     "Strangers",
-    "Terms",
     "answer",
     "fit",
     "mean_direction",

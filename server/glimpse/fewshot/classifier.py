@@ -36,7 +36,7 @@ class Chosen:
     reason: str
 
 
-class Engine:
+class FewShotClassifier:
     """Not thread-safe: one thread changes and asks it."""
 
     def __init__(self, dimension: int) -> None:

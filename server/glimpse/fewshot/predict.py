@@ -8,30 +8,30 @@ import numpy as np
 
 from glimpse.fewshot.calibration.calibration import set_floor
 from glimpse.fewshot.calibration.open_set import sureness
-from glimpse.fewshot.classifier import Engine
+from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.decision import EXAMPLE_SCALE, Decision, Policy, Signs, best, decide, decide_independent, softmax
 from glimpse.fewshot.heads.head_evaluation import Judged
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
-from glimpse.fewshot.types import Answer, Answers, Nearest, Terms
+from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Prediction, Predictions
 
 
 def answer(
-    engine: Engine,
+    engine: FewShotClassifier,
     queries: Array,
-    nearest: Nearest,
-    terms: Terms,
+    nearest: NearestSimilarities,
+    terms: DecisionSettings,
     top_k: int,
     candidates: Rows | None = None,
     domain: str = "",
-) -> Answers:
+) -> Predictions:
     """What the engine's head says of unit queries, (n, d).
 
     `candidates`: rows of the labels to score, (n, k), -1 for none; None: all. `domain`: of the queries, if it is known.
     """
     head = engine.head()
     if head.kind is HeadKind.NONE:
-        return Answers(head.kind, head.reason, False, [Answer(Decision.UNKNOWN, head.reason) for _ in queries])
+        return Predictions(head.kind, head.reason, False, [Prediction(Decision.UNKNOWN, head.reason) for _ in queries])
     judged = engine.judged(head.kind) if candidates is None else None
     asked = _Asked(engine, head.kind, judged, terms, engine.seen(queries, [domain] * len(queries)), nearest)
     scores = engine.scores(head.kind, asked.queries, candidates)
@@ -44,19 +44,19 @@ def answer(
         _told(engine, signs, terms, rows[i, :top_k], scores[i, order[i]], weighed.probabilities[i, order[i]])
         for i, signs in enumerate(_signs(asked, weighed, order, rows))
     ]
-    return Answers(head.kind, head.reason, weighed.calibrated, each)
+    return Predictions(head.kind, head.reason, weighed.calibrated, each)
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """One call: n queries as the heads see them, and what they are judged by."""
 
-    engine: Engine
+    engine: FewShotClassifier
     kind: HeadKind
     judged: Judged | None
-    terms: Terms
+    terms: DecisionSettings
     queries: Array
-    nearest: Nearest
+    nearest: NearestSimilarities
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +102,19 @@ def _signs(asked: _Asked, weighed: _Weighed, order: Rows, rows: Rows) -> list[Si
     return found
 
 
-def _told(engine: Engine, signs: Signs, terms: Terms, rows: Rows, scores: Array, probabilities: Floats) -> Answer:
+def _told(
+    engine: FewShotClassifier, signs: Signs, terms: DecisionSettings, rows: Rows, scores: Array, probabilities: Floats
+) -> Prediction:
     """One query's answer from its best labels, best first: rows (k,), scores and probabilities (k or 2,)."""
     if rows[0] < 0:
-        return Answer(Decision.UNKNOWN, "no label comes into question")
+        return Prediction(Decision.UNKNOWN, "no label comes into question")
     policy = terms.policy
     if not signs.shown:  # cosines to texts have no common level
         policy = replace(policy, default_threshold=None, default_margin=None)
     decision, reason = decide_independent(signs) if terms.independent else decide(signs, policy)
     told = [row for row in rows.tolist() if row >= 0]
     values = scores[np.isfinite(scores)].tolist()
-    return Answer(
+    return Prediction(
         decision,
         reason,
         [engine.labels[row] for row in told],

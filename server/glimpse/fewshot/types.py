@@ -11,7 +11,7 @@ from glimpse.fewshot.statistics.unit_vectors import Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class DecisionSettings:
     """How scores are judged: the collection's policy, and what its backbone says of prompts."""
 
     policy: Policy
@@ -22,20 +22,20 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Nearest:
+class NearestSimilarities:
     """Cosines of n queries to the nearest example of a label, and to the nearest known stranger: (n,); -1: none."""
 
     examples: Floats
     negatives: Floats
 
     @classmethod
-    def none(cls, count: int) -> "Nearest":
+    def none(cls, count: int) -> "NearestSimilarities":
         """Where there is no example."""
         return cls(np.full(count, -1.0), np.full(count, -1.0))
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Prediction:
     """What is said of one query; labels best first, with their scores and probabilities."""
 
     decision: Decision
@@ -51,7 +51,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Predictions:
     """What is said of n queries, and by which head.
 
     `calibrated`: probabilities and decisions rest on the collection's own examples.
@@ -60,4 +60,4 @@ class Answers:
     kind: HeadKind
     reason: str
     calibrated: bool
-    each: Sequence[Answer]
+    each: Sequence[Prediction]

@@ -21,17 +21,17 @@ from glimpse.server.api.health import Health
 from glimpse.server.api.reflection import REFLECTIONS, add_reflection
 from glimpse.server.api.registry import SERVICES, add_services
 from glimpse.server.api.server_service import ServerService
-from glimpse.server.api.unparsable import Parsing
-from glimpse.server.auth.interceptor import Gate, open_gate
+from glimpse.server.api.unparsable import TolerantParsing
+from glimpse.server.auth.interceptor import AuthInterceptor, open_gate
 from glimpse.server.auth.listener import bind, credentials_of, warn_where_open
-from glimpse.server.monitoring.debug_dump import tell_on_signal
+from glimpse.server.monitoring.debug_dump import dump_on_sigusr1
 from glimpse.server.monitoring.metrics_http import exposed
 from glimpse.server.runtime import open_rooms
-from glimpse.server.runtime_parts import Rooms
-from glimpse.server.scheduling.load_shedder import OneQueue
+from glimpse.server.runtime_parts import Runtime
+from glimpse.server.scheduling.load_shedder import SharedQueueServer
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry import log_format
-from glimpse.server.telemetry.interceptor import Observer
+from glimpse.server.telemetry.interceptor import TelemetryInterceptor
 from glimpse.server.telemetry.stage_timer import traced
 
 logger = logging.getLogger(__name__)
@@ -59,15 +59,15 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _serve_rooms(
-    settings: Settings, rooms: Rooms, gate: Gate, credentials: grpc.ServerCredentials | None
+    settings: Settings, rooms: Runtime, gate: AuthInterceptor, credentials: grpc.ServerCredentials | None
 ) -> None:
     # The first interceptor is the outermost: it sees what the others refuse.
-    observer = Observer((*SERVICES, health.SERVICE_NAME, *REFLECTIONS), rooms.calls)
+    observer = TelemetryInterceptor((*SERVICES, health.SERVICE_NAME, *REFLECTIONS), rooms.calls)
     server = grpc.aio.server(
-        interceptors=(observer, gate, Parsing(rooms.inbound, rooms.duty)),
+        interceptors=(observer, gate, TolerantParsing(rooms.inbound, rooms.duty)),
         options=server_options(settings),
     )
-    queue: Any = OneQueue(server)
+    queue: Any = SharedQueueServer(server)
     services = EmbeddingService(rooms), CollectionService(rooms), ClassificationService(rooms), ServerService(rooms)
     add_services(queue, *services)
     checked = Health()
@@ -79,10 +79,10 @@ async def _serve_rooms(
         await _run(settings, rooms, server, checked, address)
 
 
-async def _run(settings: Settings, rooms: Rooms, server: grpc.aio.Server, checked: Health, address: str) -> None:
+async def _run(settings: Settings, rooms: Runtime, server: grpc.aio.Server, checked: Health, address: str) -> None:
     await server.start()
     stopped = _signalled()
-    tell_on_signal(rooms)
+    dump_on_sigusr1(rooms)
     for backbone in rooms.backbones:
         await backbone.warm_up()
     memory_allocator.settle()

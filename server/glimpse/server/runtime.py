@@ -17,19 +17,19 @@ from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.decoders import Decoders
 from glimpse.server.installation import check_installation
 from glimpse.server.maintenance.compaction import stop_compactions
-from glimpse.server.maintenance.reembedding_worker import Migrator
+from glimpse.server.maintenance.reembedding_worker import Reembedder
 from glimpse.server.proto_enums import HEADS
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 from glimpse.server.scheduling.inbound import Inbound
-from glimpse.server.scheduling.inflight import Duty
-from glimpse.server.scheduling.load_shedder import Door
-from glimpse.server.scheduling.search_pool import Searchers
+from glimpse.server.scheduling.inflight import InflightLimiter
+from glimpse.server.scheduling.load_shedder import LoadShedder
+from glimpse.server.scheduling.search_pool import SearchPool
 from glimpse.server.settings import Settings
 from glimpse.server.snapshots import Snapshots
 
 
 @asynccontextmanager
-async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
+async def open_rooms(settings: Settings) -> AsyncIterator[Runtime]:
     """Loads backbones and ledger; closes what was opened, in every outcome.
 
     Raises SettingsError, BundleError, DataFolderInUse and LedgerError.
@@ -41,7 +41,7 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
         stack.enter_context(threadpool_limits(1, user_api="blas"))
         decoders = stack.enter_context(Decoders(settings))
         # OpenMP keeps its thread count for each thread that asks: this one has to be told too.
-        searchers = stack.enter_context(Searchers(settings, partial(faiss.omp_set_num_threads, 1)))
+        searchers = stack.enter_context(SearchPool(settings, partial(faiss.omp_set_num_threads, 1)))
         backbones = Backbones.load(settings, decoders)
         for backbone in backbones:
             stack.push_async_callback(backbone.close)
@@ -56,10 +56,14 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Rooms]:
             catalog = Catalog.open(settings.ledger_url, indexes, snapshots, fitter.touch)
         stack.push_async_callback(catalog.close)
         stack.push_async_callback(snapshots.close)
-        duty, door, inbound = Duty(settings.max_held_bytes), Door(settings.queue_seconds), Inbound(settings)
-        rooms = Rooms(settings, backbones, catalog, fitter, searchers, indexes, duty, door, inbound, snapshots)
+        duty, door, inbound = (
+            InflightLimiter(settings.max_held_bytes),
+            LoadShedder(settings.queue_seconds),
+            Inbound(settings),
+        )
+        rooms = Runtime(settings, backbones, catalog, fitter, searchers, indexes, duty, door, inbound, snapshots)
         stack.push_async_callback(stop_compactions, rooms)
-        stack.push_async_callback(Migrator(rooms).close)
+        stack.push_async_callback(Reembedder(rooms).close)
         yield rooms
 
 

@@ -6,32 +6,32 @@ from dataclasses import dataclass, field
 
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.drift import Answered
+from glimpse.server.collections.drift import QueryStats
 from glimpse.server.collections.fitter import Fitter
 from glimpse.server.collections.index_directory import Indexes
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.embedding_spaces import Source, source_of_collection
 from glimpse.server.scheduling.inbound import Inbound
-from glimpse.server.scheduling.inflight import Duty
-from glimpse.server.scheduling.load_shedder import Door
-from glimpse.server.scheduling.search_pool import Searchers
+from glimpse.server.scheduling.inflight import InflightLimiter
+from glimpse.server.scheduling.load_shedder import LoadShedder
+from glimpse.server.scheduling.search_pool import SearchPool
 from glimpse.server.settings import Settings
 from glimpse.server.snapshots import Snapshots
 from glimpse.server.telemetry.latency_stats import CallFigures
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class Runtime:
     """The server's parts, handed to every service."""
 
     settings: Settings
     backbones: Backbones
     catalog: Catalog
     fitter: Fitter
-    searchers: Searchers
+    searchers: SearchPool
     indexes: Indexes
-    duty: Duty
-    door: Door
+    duty: InflightLimiter
+    door: LoadShedder
     inbound: Inbound
     snapshots: Snapshots
     #: Held by whoever compacts.
@@ -41,7 +41,7 @@ class Rooms:
     #: Held by whoever loads and fits a shadow.
     measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
     calls: CallFigures = field(default_factory=CallFigures)
-    answered: Answered = field(default_factory=Answered)
+    answered: QueryStats = field(default_factory=QueryStats)
 
     def source_of(self, view: CollectionView) -> Source:
         """Where a collection's vectors come from."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from glimpse.cli.common.enum_names import answering
 from glimpse.cli.common.output import Column, Table, percent, shown, styled, terminal_width
-from glimpse.client import Check, Proportion
+from glimpse.client import Check, Estimate
 
 _INDENT = 26  # where the figures begin
 _ID = 16  # an example's, whole: it is wanted for `glimpse examples show`
@@ -114,11 +114,11 @@ def _section(title: str, columns: Sequence[Column]) -> Table:
     return Table(columns)
 
 
-def measured(part: Proportion) -> str:
+def measured(part: Estimate) -> str:
     """A part with its interval, for people."""
     return f"{percent(part.value)} ({interval(part)})"
 
 
-def interval(part: Proportion) -> str:
+def interval(part: Estimate) -> str:
     """The interval of a part, for people."""
     return f"{100 * part.low:.1f} to {percent(part.high)}"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from glimpse.cli.common.enum_names import answering
 from glimpse.cli.common.output import Column, Table, percent, shown, styled
-from glimpse.client import Check, Migration, MigrationSide, Proportion
+from glimpse.client import Check, Estimate, Migration, MigrationSide
 
 _TOLD = 20  # examples that could not be embedded
 _FIGURES: tuple[tuple[str, Callable[[Check], object]], ...] = (
@@ -58,9 +58,9 @@ def _backbone(side: MigrationSide) -> str:
     return side.backbone.rpartition("/")[2] + ("" if side.loaded else " (not loaded)")
 
 
-def _part(part: Proportion | None) -> str | None:
+def _part(part: Estimate | None) -> str | None:
     return percent(part.value) if part else None
 
 
-def _interval(part: Proportion | None) -> str | None:
+def _interval(part: Estimate | None) -> str | None:
     return f"{100 * part.low:.1f} to {percent(part.high)}" if part else None

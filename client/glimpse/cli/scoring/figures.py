@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from glimpse.client import Classification, Decision, Proportion
+from glimpse.client import Classification, Decision, Estimate
 from glimpse.fewshot.statistics.confidence_interval import wilson
 
 _DECISIONS = (Decision.MATCH, Decision.AMBIGUOUS, Decision.UNKNOWN)
@@ -78,18 +78,18 @@ class Score:
             self.failures[name] = why
 
     @property
-    def accuracy(self) -> Proportion | None:
+    def accuracy(self) -> Estimate | None:
         """How many known inputs have the right best label, whatever the decision."""
         right = sum(count for (truth, said), count in self.pairs.items() if truth == said)
         return proportion(right, self.pairs.total())
 
     @property
-    def match_accuracy(self) -> Proportion | None:
+    def match_accuracy(self) -> Estimate | None:
         """How many answers of MATCH to known inputs are right."""
         return proportion(self.matched[True], self.matched.total())
 
     @property
-    def false_accept(self) -> Proportion | None:
+    def false_accept(self) -> Estimate | None:
         """How many unknown inputs are called MATCH."""
         return proportion(self.taken_for.total(), self.unknown.answered)
 
@@ -122,12 +122,12 @@ class Score:
         return sorted(figures, key=lambda one: (1.0 if one["recall"] is None else one["recall"], one["label"]))
 
 
-def proportion(count: int, of: int) -> Proportion | None:
+def proportion(count: int, of: int) -> Estimate | None:
     """A part with its 95 % interval by Wilson; None: of nothing there is none."""
     if not of:
         return None
     low, high = wilson(count, of)
-    return Proportion(count / of, low, high, of)
+    return Estimate(count / of, low, high, of)
 
 
 def record(score: Score) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def record(score: Score) -> dict[str, Any]:
     }
 
 
-def _plain(part: Proportion | None) -> dict[str, Any] | None:
+def _plain(part: Estimate | None) -> dict[str, Any] | None:
     return asdict(part) if part else None
 
 

@@ -2,7 +2,7 @@
 
 from glimpse.client.requests._names import CollectionRef, backbone_name, collection_name
 from glimpse.client.results import _parse_resources as read
-from glimpse.client.results._reembedding import Migration, MigrationFailure, MigrationSide, Switched
+from glimpse.client.results._reembedding import Migration, MigrationFailure, MigrationSide, SwitchResult
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._steps import Unary
 from glimpse.v1 import collection_service_pb2 as pb
@@ -20,7 +20,7 @@ def get_migration(collection: CollectionRef, measure: bool) -> Unary[Migration]:
     return Unary("collections.GetMigration", request, lambda r: _migration(r.migration))
 
 
-def switch_backbone(collection: CollectionRef, embedding_space: str, force: bool) -> Unary[Switched]:
+def switch_backbone(collection: CollectionRef, embedding_space: str, force: bool) -> Unary[SwitchResult]:
     """SwitchBackbone."""
     request = pb.SwitchBackboneRequest(
         collection=collection_name(collection), embedding_space=embedding_space, force=force
@@ -57,9 +57,9 @@ def _side(message: pb.MigrationSide) -> MigrationSide:
     return MigrationSide(message.backbone, message.embedding_space, message.loaded, figures)
 
 
-def _switched(message: pb.SwitchBackboneResponse) -> Switched:
+def _switched(message: pb.SwitchBackboneResponse) -> SwitchResult:
     former = message.former_policy
-    return Switched(
+    return SwitchResult(
         collection=read.collection_of(message.collection),
         former_match_threshold=read.optional(former, "match_threshold"),
         former_match_margin=read.optional(former, "match_margin"),

@@ -6,7 +6,7 @@ from glimpse.client.requests._enums import Head
 
 
 @dataclass(frozen=True, slots=True)
-class Proportion:
+class Estimate:
     """A part, in [0, 1], of `count` examples, with the ends of its 95 % confidence interval (Wilson's)."""
 
     value: float
@@ -20,7 +20,7 @@ class HeadAccuracy:
     """What one head would get right, each example left out."""
 
     head: Head
-    accuracy: Proportion
+    accuracy: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class LabelFigures:
 
     label: str
     example_count: int
-    accuracy: Proportion | None
+    accuracy: Estimate | None
     needs_more: bool
 
 
@@ -60,7 +60,7 @@ class AdaptationFigures:
     """
 
     method: str
-    accuracy: Proportion
+    accuracy: Estimate
     kept: bool
 
 
@@ -79,12 +79,12 @@ class Check:
     head: Head
     head_reason: str
     calibrated: bool
-    accuracy: Proportion | None
+    accuracy: Estimate | None
     heads: tuple[HeadAccuracy, ...]
-    zero_shot_accuracy: Proportion | None
+    zero_shot_accuracy: Estimate | None
     negative_transfer: bool
-    false_reject: Proportion | None
-    false_accept: Proportion | None
+    false_reject: Estimate | None
+    false_accept: Estimate | None
     measured_on_negatives: bool
     confusions: tuple[Confusion, ...]
     suspects: tuple[SuspectExample, ...]

@@ -139,12 +139,12 @@ def optional(message: Any, field: str) -> float | None:
     return getattr(message, field) if message.HasField(field) else None
 
 
-def _proportion(message: Any, field: str) -> checks.Proportion | None:
+def _proportion(message: Any, field: str) -> checks.Estimate | None:
     return _measured(getattr(message, field)) if message.HasField(field) else None
 
 
-def _measured(message: pb.Proportion) -> checks.Proportion:
-    return checks.Proportion(message.value, message.low, message.high, message.count)
+def _measured(message: pb.Proportion) -> checks.Estimate:
+    return checks.Estimate(message.value, message.low, message.high, message.count)
 
 
 def time_of(stamp: Timestamp) -> datetime:

@@ -59,7 +59,7 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
-class Switched:
+class SwitchResult:
     """The collection after a switch, and the cosines of its policy that were in force and are no more (None: none)."""
 
     collection: Collection

@@ -7,7 +7,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.index.faiss_validation.reader import Shape, Walk, check
+from glimpse.index.faiss_validation.reader import FaissReader, Shape, check
 
 # The generated types lack a name or two.
 _faiss: Any = faiss
@@ -35,7 +35,7 @@ _MOST_LEVELS, _MOST_KEPT = 64, 1 << 20
 _EVERY_SIZE, _SOME_SIZES = b"full", b"sprs"
 
 
-def scalar(walk: Walk, dimension: int) -> int:
+def scalar(walk: FaissReader, dimension: int) -> int:
     """A ScalarQuantizer; returns the bytes of a code."""
     kind, _, _, d, _ = walk.number("i"), walk.number("i"), walk.real(), walk.number("Q"), walk.number("Q")
     check(kind in _SCALAR_BYTES, f"scalars of type {kind}")
@@ -44,7 +44,7 @@ def scalar(walk: Walk, dimension: int) -> int:
     return _SCALAR_BYTES[kind](dimension)
 
 
-def product(walk: Walk, dimension: int) -> tuple[int, int]:
+def product(walk: FaissReader, dimension: int) -> tuple[int, int]:
     """A ProductQuantizer; returns its parts, and the bits of each."""
     d, parts, bits = (int(walk.number("Q")) for _ in range(3))
     check(d == dimension and 1 <= parts <= d and d % parts == 0, "product codes of another dimension")
@@ -53,7 +53,7 @@ def product(walk: Walk, dimension: int) -> tuple[int, int]:
     return parts, bits
 
 
-def rabitq(walk: Walk, dimension: int, *, several: bool) -> int:
+def rabitq(walk: FaissReader, dimension: int, *, several: bool) -> int:
     """A RaBitQuantizer; returns the bytes of a code. `several`: its number of bits is told."""
     d, size, metric = walk.number("Q"), walk.number("Q"), walk.number("i")
     bits = walk.number("Q") if several else 1
@@ -71,7 +71,7 @@ def dimension_bytes(dimension: int) -> int:
     return (dimension + 7) // 8 + 8
 
 
-def transform(walk: Walk, dimension: int) -> int:
+def transform(walk: FaissReader, dimension: int) -> int:
     """A VectorTransform of so many coordinates; returns how many come out."""
     kind = walk.array("u1", 4).tobytes()
     bias, matrix, shift = False, None, None
@@ -97,7 +97,7 @@ def transform(walk: Walk, dimension: int) -> int:
     return int(d_out)
 
 
-def lists(walk: Walk, shape: Shape, count: int, code: int) -> None:
+def lists(walk: FaissReader, shape: Shape, count: int, code: int) -> None:
     """Inverted lists, so many, of codes of so many bytes, which together have every row once."""
     kind = walk.array("u1", 4).tobytes()
     check(kind == b"ilar", f"lists of type {kind!r}")
@@ -109,7 +109,7 @@ def lists(walk: Walk, shape: Shape, count: int, code: int) -> None:
     _check_rows(rows, shape.count)
 
 
-def blocks(walk: Walk, shape: Shape, count: int, vectors: int, size: int) -> None:
+def blocks(walk: FaissReader, shape: Shape, count: int, vectors: int, size: int) -> None:
     """Inverted lists of codes packed for fast scanning, in blocks of so many vectors and bytes."""
     kind = walk.array("u1", 4).tobytes()
     check(kind == b"ilbl", f"lists of type {kind!r}")
@@ -122,7 +122,7 @@ def blocks(walk: Walk, shape: Shape, count: int, vectors: int, size: int) -> Non
     _check_rows(rows, shape.count)
 
 
-def _sizes(walk: Walk, count: int) -> npt.NDArray[np.int64]:
+def _sizes(walk: FaissReader, count: int) -> npt.NDArray[np.int64]:
     kind = walk.array("u1", 4).tobytes()
     check(kind in (_EVERY_SIZE, _SOME_SIZES), f"sizes of type {kind!r}")
     if kind == _EVERY_SIZE:
@@ -146,7 +146,7 @@ def _check_rows(lists: list[npt.NDArray[Any]], count: int) -> None:
     check(bool(there.all()), "rows that are there twice")
 
 
-def hnsw(walk: Walk, count: int, *, base_only: bool) -> None:
+def hnsw(walk: FaissReader, count: int, *, base_only: bool) -> None:
     """A graph of so many nodes. `base_only`: it is not entered from above, and may have no entry."""
     walk.vector("f8")
     ends, levels = walk.vector("i4"), walk.vector("i4", count)
@@ -166,7 +166,7 @@ def hnsw(walk: Walk, count: int, *, base_only: bool) -> None:
     check(1 <= kept <= _MOST_KEPT, f"{kept} candidates kept")
 
 
-def nsg(walk: Walk, count: int) -> None:
+def nsg(walk: FaissReader, count: int) -> None:
     """A graph of so many nodes, each with links up to a -1."""
     found, degree, _, _, kept, entry = (int(walk.number("i")) for _ in range(6))
     check(walk.flag() and found == count and degree >= 1, "a graph of other nodes")

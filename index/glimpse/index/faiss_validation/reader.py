@@ -14,7 +14,7 @@ _INNER_PRODUCT = 0
 _DEEPEST = 8
 
 
-class Hostile(Exception):
+class UnsafeIndexFile(Exception):
     """What FAISS must not be given to read."""
 
 
@@ -26,7 +26,7 @@ class Shape:
     count: int
 
 
-class Walk:
+class FaissReader:
     """Where in a file one is. All that it gives is there; numbers are little-endian, as FAISS writes them."""
 
     def __init__(self, path: Path) -> None:
@@ -94,4 +94,4 @@ class Walk:
 def check(holds: bool, message: str) -> None:
     """Raises Hostile where it does not."""
     if not holds:
-        raise Hostile(message)
+        raise UnsafeIndexFile(message)

@@ -13,7 +13,7 @@ import faiss
 
 from glimpse.index.errors import IndexFolderError
 from glimpse.index.faiss_validation.components import blocks, hnsw, lists, nsg, product, rabitq, scalar, transform
-from glimpse.index.faiss_validation.reader import Hostile, Shape, Walk, check
+from glimpse.index.faiss_validation.reader import FaissReader, Shape, UnsafeIndexFile, check
 
 # The generated types lack a name or two.
 _faiss: Any = faiss
@@ -27,10 +27,10 @@ _MOST_TRANSFORMS, _MOST_FACTOR, _MOST_ENTRIES = 4, 1_000, 1 << 16
 def check_file(path: Path, dimension: int, count: int) -> None:
     """Raises IndexFolderError where FAISS must not read a file, or it is not of so many vectors."""
     try:
-        walk = Walk(path)
+        walk = FaissReader(path)
         found = _index(walk)
         check(walk.left == 0, "something follows the index")
-    except (OSError, ValueError, Hostile) as error:
+    except (OSError, ValueError, UnsafeIndexFile) as error:
         raise IndexFolderError(path, f"FAISS cannot be given it: {error}", "build the index anew") from None
     if found != Shape(dimension, count):
         told = f"has {found.count} vectors of dimension {found.dimension}, the manifest {count} of {dimension}"
@@ -53,7 +53,7 @@ def _chain(index: Any) -> int:
     return int(index.chain.size()) if isinstance(index, _faiss.IndexPreTransform) else 0
 
 
-def _index(walk: Walk, among: tuple[bytes, ...] = ()) -> Shape:
+def _index(walk: FaissReader, among: tuple[bytes, ...] = ()) -> Shape:
     """`among`: the types that it may have; none: all."""
     walk.deeper()
     kind = walk.array("u1", 4).tobytes()
@@ -61,20 +61,20 @@ def _index(walk: Walk, among: tuple[bytes, ...] = ()) -> Shape:
     return _TYPES[kind](walk)
 
 
-def _flat(walk: Walk) -> Shape:
+def _flat(walk: FaissReader) -> Shape:
     shape = walk.header()
     walk.vector("f4", shape.dimension * shape.count)
     return shape
 
 
-def _scalars(walk: Walk) -> Shape:
+def _scalars(walk: FaissReader) -> Shape:
     shape = walk.header()
     code = scalar(walk, shape.dimension)
     walk.vector("u1", code * shape.count)
     return shape
 
 
-def _products(walk: Walk) -> Shape:
+def _products(walk: FaissReader) -> Shape:
     shape = walk.header()
     parts, bits = product(walk, shape.dimension)
     walk.vector("u1", (parts * bits + 7) // 8 * shape.count)
@@ -84,7 +84,7 @@ def _products(walk: Walk) -> Shape:
     return shape
 
 
-def _fast_products(walk: Walk) -> Shape:
+def _fast_products(walk: FaissReader) -> Shape:
     shape = walk.header()
     parts, bits = product(walk, shape.dimension)
     how, block, together = (walk.number("i") for _ in range(3))
@@ -96,8 +96,8 @@ def _fast_products(walk: Walk) -> Shape:
     return shape
 
 
-def _bits(several: bool) -> Callable[[Walk], Shape]:
-    def walked(walk: Walk) -> Shape:
+def _bits(several: bool) -> Callable[[FaissReader], Shape]:
+    def walked(walk: FaissReader) -> Shape:
         shape = walk.header()
         code = rabitq(walk, shape.dimension, several=several)
         walk.vector("u1", code * shape.count)
@@ -108,7 +108,7 @@ def _bits(several: bool) -> Callable[[Walk], Shape]:
     return walked
 
 
-def _with_lists(walk: Walk) -> tuple[Shape, int]:
+def _with_lists(walk: FaissReader) -> tuple[Shape, int]:
     """What every index with lists begins with; the number of lists."""
     shape = walk.header()
     count, probed = walk.number("Q"), walk.number("Q")
@@ -120,13 +120,13 @@ def _with_lists(walk: Walk) -> tuple[Shape, int]:
     return shape, count
 
 
-def _listed_flat(walk: Walk) -> Shape:
+def _listed_flat(walk: FaissReader) -> Shape:
     shape, count = _with_lists(walk)
     lists(walk, shape, count, 4 * shape.dimension)
     return shape
 
 
-def _listed_scalars(walk: Walk) -> Shape:
+def _listed_scalars(walk: FaissReader) -> Shape:
     shape, count = _with_lists(walk)
     code = scalar(walk, shape.dimension)
     check(walk.number("Q") == code, "codes of another size")
@@ -135,7 +135,7 @@ def _listed_scalars(walk: Walk) -> Shape:
     return shape
 
 
-def _listed_products(walk: Walk) -> Shape:
+def _listed_products(walk: FaissReader) -> Shape:
     shape, count = _with_lists(walk)
     walk.flag()
     code = walk.number("Q")
@@ -145,7 +145,7 @@ def _listed_products(walk: Walk) -> Shape:
     return shape
 
 
-def _listed_fast_products(walk: Walk) -> Shape:
+def _listed_fast_products(walk: FaissReader) -> Shape:
     shape, count = _with_lists(walk)
     walk.flag()
     code, block, even, how, together = (walk.number(form) for form in ("Q", "i", "Q", "i", "Q"))
@@ -157,8 +157,8 @@ def _listed_fast_products(walk: Walk) -> Shape:
     return shape
 
 
-def _listed_bits(several: bool) -> Callable[[Walk], Shape]:
-    def walked(walk: Walk) -> Shape:
+def _listed_bits(several: bool) -> Callable[[FaissReader], Shape]:
+    def walked(walk: FaissReader) -> Shape:
         shape, count = _with_lists(walk)
         code = rabitq(walk, shape.dimension, several=several)
         check(walk.number("Q") == code, "codes of another size")
@@ -174,7 +174,7 @@ def _check_blocks(block: int, parts: int, even: int) -> None:
     check(block == _BLOCK and even == parts + parts % 2, "codes packed otherwise")
 
 
-def _turned(walk: Walk) -> Shape:
+def _turned(walk: FaissReader) -> Shape:
     shape = walk.header()
     count, dimension = walk.number("i"), shape.dimension
     check(1 <= count <= _MOST_TRANSFORMS, f"{count} transforms")
@@ -184,15 +184,15 @@ def _turned(walk: Walk) -> Shape:
     return shape
 
 
-def _refined(walk: Walk) -> Shape:
+def _refined(walk: FaissReader) -> Shape:
     shape = walk.header()
     check(_index(walk) == shape and _index(walk, (b"IxFI", b"IxSQ")) == shape, "indexes of other vectors")
     walk.real(1, _MOST_FACTOR)
     return shape
 
 
-def _graph(*storage: bytes, cagra: bool = False) -> Callable[[Walk], Shape]:
-    def walked(walk: Walk) -> Shape:
+def _graph(*storage: bytes, cagra: bool = False) -> Callable[[FaissReader], Shape]:
+    def walked(walk: FaissReader) -> Shape:
         shape, base_only = walk.header(), False
         if cagra:
             walk.flag()
@@ -205,7 +205,7 @@ def _graph(*storage: bytes, cagra: bool = False) -> Callable[[Walk], Shape]:
     return walked
 
 
-def _nsg(walk: Walk) -> Shape:
+def _nsg(walk: FaissReader) -> Shape:
     shape = walk.header()
     for form in "iBiiii":
         walk.number(form)
@@ -214,7 +214,7 @@ def _nsg(walk: Walk) -> Shape:
     return shape
 
 
-_TYPES: dict[bytes, Callable[[Walk], Shape]] = {
+_TYPES: dict[bytes, Callable[[FaissReader], Shape]] = {
     b"IxFI": _flat,
     b"IxSQ": _scalars,
     b"IxPq": _products,

@@ -2,7 +2,7 @@
 
 from glimpse.backbone import Bundle, Kind
 from glimpse.evaluate.errors import EvaluationError
-from glimpse.fewshot import Policy, Terms
+from glimpse.fewshot import DecisionSettings, Policy
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 
 
@@ -16,8 +16,8 @@ def check_reads(bundle: Bundle, kind: Kind) -> None:
         )
 
 
-def terms_of(bundle: Bundle) -> Terms:
+def terms_of(bundle: Bundle) -> DecisionSettings:
     """How a server with this backbone would judge scores by default."""
     decision = bundle.manifest.decision
     policy = Policy(default_threshold=decision.match_threshold, default_margin=decision.match_margin)
-    return Terms(policy, bundle.manifest.logit_scale or EXAMPLE_SCALE)
+    return DecisionSettings(policy, bundle.manifest.logit_scale or EXAMPLE_SCALE)

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from glimpse.evaluate.data.splits import Split
-from glimpse.fewshot import Answer, Decision, Engine, Examples, HeadKind, Nearest, Terms, answer, fit
+from glimpse.fewshot import (
+    Decision,
+    DecisionSettings,
+    Examples,
+    FewShotClassifier,
+    HeadKind,
+    NearestSimilarities,
+    Prediction,
+    answer,
+    fit,
+)
 from glimpse.fewshot.calibration.open_set import nearest_to
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
@@ -42,7 +52,7 @@ class Material:
     strangers: Rows
     #: Of labels' names, (C, d); None: the backbone reads no text.
     prompts: Array | None
-    terms: Terms
+    terms: DecisionSettings
 
     def of(self, places: Rows) -> Array:
         """Inputs' vectors, (n, d)."""
@@ -113,9 +123,9 @@ def run(material: Material, contender: Contender, split: Split) -> Outcome:
 
 def taught(
     support: Array, rows: Rows, labels: Sequence[str], texts: Array | None, pinned: HeadKind | None = None
-) -> Engine:
+) -> FewShotClassifier:
     """An engine that has learnt examples, (n, d) and their labels' rows, (n,), and texts, (C, d), and fitted them."""
-    engine = Engine(support.shape[1])
+    engine = FewShotClassifier(support.shape[1])
     named = {} if texts is None else dict(zip(labels, texts, strict=True))
     for label, direction in named.items():
         engine.set_text(label, direction)
@@ -128,7 +138,7 @@ def taught(
     return engine
 
 
-def _ask(engine: Engine, asked: Rows, truth: Rows | None, support: Array, material: Material) -> Told:
+def _ask(engine: FewShotClassifier, asked: Rows, truth: Rows | None, support: Array, material: Material) -> Told:
     """What is said of inputs, by the rows of their vectors, (n,), and of their labels; strangers have none."""
     places = {label: row for row, label in enumerate(material.labels)}
     found = []
@@ -142,11 +152,16 @@ def _ask(engine: Engine, asked: Rows, truth: Rows | None, support: Array, materi
 
 
 def _told(
-    engine: Engine, queries: Array, own: Sequence[str], support: Array, terms: Terms, places: dict[str, int]
+    engine: FewShotClassifier,
+    queries: Array,
+    own: Sequence[str],
+    support: Array,
+    terms: DecisionSettings,
+    places: dict[str, int],
 ) -> Told:
-    nearest = Nearest.none(len(queries))
+    nearest = NearestSimilarities.none(len(queries))
     if len(support):
-        nearest = Nearest(nearest_to(queries, support), nearest.negatives)
+        nearest = NearestSimilarities(nearest_to(queries, support), nearest.negatives)
     answers = answer(engine, queries, nearest, terms, 1)
     cosines = engine.mean.scores(queries)
     most = cosines.max(1).astype(np.float64)
@@ -154,7 +169,7 @@ def _told(
     def column(value: "list[float]") -> Floats:
         return np.array(value, np.float64)
 
-    each: Sequence[Answer] = answers.each
+    each: Sequence[Prediction] = answers.each
     fits, ranks = _beyond(engine, answers.kind, queries, nearest, own)
     sizes = column([one.set_size or np.nan for one in each])
     return Told(
@@ -172,7 +187,7 @@ def _told(
 
 
 def _beyond(
-    engine: Engine, kind: HeadKind, queries: Array, nearest: Nearest, own: Sequence[str]
+    engine: FewShotClassifier, kind: HeadKind, queries: Array, nearest: NearestSimilarities, own: Sequence[str]
 ) -> tuple[Floats, Floats]:
     """What answers do not say: how well each fits, and how many labels score more than its own, (n,) each.
 

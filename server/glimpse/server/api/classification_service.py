@@ -6,16 +6,16 @@ from typing import Any
 
 from glimpse.server import resource_names
 from glimpse.server.api.handlers import Context, deadline_of, streaming, unary
-from glimpse.server.api.streaming import Given, answers, opened, patiently
+from glimpse.server.api.streaming import StreamInput, answers, opened, retry_while_queue_full
 from glimpse.server.classification.classifier import Options, classify_inputs, zero_shot
 from glimpse.server.classification.messages import evidence
-from glimpse.server.classification.neighbors import Wanted, check_searchable, search_all
+from glimpse.server.classification.neighbors import SearchFilter, check_searchable, search_all
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
-from glimpse.server.inference.batch_results import good_vectors, input_fields, settle
+from glimpse.server.inference.batch_results import build_results, good_vectors, input_fields
 from glimpse.server.inference.embedder import embed_all
-from glimpse.server.runtime_parts import Rooms
-from glimpse.server.telemetry.stage_timer import spent
+from glimpse.server.runtime_parts import Runtime
+from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import (
     MAX_STREAM_ENTRIES,
     check_answer_bytes,
@@ -38,7 +38,7 @@ _MAX_DOMAINS, _MAX_LABELS = 1_000, 10_000
 class ClassificationService(classification_service_pb2_grpc.ClassificationServiceServicer):
     """See the contract."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Runtime) -> None:
         self.rooms = rooms
         self.settings = rooms.settings
 
@@ -68,11 +68,11 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
             options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
             return await classify_inputs(self.rooms, views, [item], ["input"], options, deadline)
 
-        async def answer(given: Given) -> pb.StreamClassifyResponse:
+        async def answer(given: StreamInput) -> pb.StreamClassifyResponse:
             try:
                 if given.refusal:
                     raise given.refusal
-                [result] = await patiently(lambda: classify(given.input), deadline)
+                [result] = await retry_while_queue_full(lambda: classify(given.input), deadline)
             except RequestError as refusal:
                 result = pb.ClassifyResult(id=given.input.id, status=item_status(refusal))
             return pb.StreamClassifyResponse(result=result)
@@ -124,8 +124,8 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
             found.append({"neighbors": (messages := evidence(view.record.id, neighbors))})
             check_answer_bytes(size := size + sum(one.ByteSize() for one in messages), "top_k")
         head_seconds = time.monotonic() - asked
-        spent("head", asked, head_seconds)
-        results = settle(pb.SearchResult, request.inputs, outcomes, found, started, head_seconds)
+        record_stage("head", asked, head_seconds)
+        results = build_results(pb.SearchResult, request.inputs, outcomes, found, started, head_seconds)
         return pb.SearchResponse(results=results, revision=revision)
 
     def _views(self, collections: Sequence[str], field: str) -> list[CollectionView]:
@@ -138,7 +138,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         return self.rooms.catalog.find(collection_id, field)
 
 
-def _wanted(view: CollectionView, request: pb.SearchRequest) -> Wanted | None:
+def _wanted(view: CollectionView, request: pb.SearchRequest) -> SearchFilter | None:
     """What a search is limited to; None: nothing. Raises RequestError."""
     labels: set[str] = set()
     if request.label_ids:
@@ -154,4 +154,4 @@ def _wanted(view: CollectionView, request: pb.SearchRequest) -> Wanted | None:
         check_length(domain, f"domains[{position}]")
     # An index keeps the spelling that it was built with.
     domains = {*request.domains, *map(resource_names.normal, request.domains)}
-    return Wanted(labels, domains) if labels or domains else None
+    return SearchFilter(labels, domains) if labels or domains else None

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from glimpse.server import resource_names
 from glimpse.server.api.handlers import Context, deadline_of, streaming, unary
 from glimpse.server.api.pages import page_of
-from glimpse.server.api.streaming import Given, answers, opened, patiently
+from glimpse.server.api.streaming import StreamInput, answers, opened, retry_while_queue_full
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.inference.batch_results import Outcome, good_vectors, input_fields, settle
+from glimpse.server.inference.batch_results import Outcome, build_results, good_vectors, input_fields
 from glimpse.server.inference.embedder import embed_all
 from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 from glimpse.server.validation import check_count
 from glimpse.v1 import embedding_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2_grpc, types_pb2
@@ -23,7 +23,7 @@ _MODALITIES = {"image": types_pb2.MODALITY_IMAGE, "text": types_pb2.MODALITY_TEX
 class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     """See the contract."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Runtime) -> None:
         self.rooms = rooms
         self.settings = rooms.settings
 
@@ -44,13 +44,15 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
         """A stream of inputs."""
         deadline = deadline_of(context)
 
-        async def embed(given: Given) -> pb.StreamEmbedResponse:
+        async def embed(given: StreamInput) -> pb.StreamEmbedResponse:
             started = time.monotonic()
             outcomes: list[Outcome]
             try:
                 if given.refusal:
                     raise given.refusal
-                outcomes = await patiently(lambda: embed_all(source, [given.input], ["input"], deadline), deadline)
+                outcomes = await retry_while_queue_full(
+                    lambda: embed_all(source, [given.input], ["input"], deadline), deadline
+                )
             except RequestError as refusal:
                 outcomes = [refusal]
             [result] = _results(source, [given.input], outcomes, started)
@@ -84,7 +86,7 @@ def _results(
     vectors = good_vectors(outcomes, source.dimension)
     space = source.embedding_space
     found = [{"vector": types_pb2.Vector(data=row.tobytes(), embedding_space=space)} for row in vectors]
-    return settle(pb.EmbedResult, inputs, outcomes, found, started)
+    return build_results(pb.EmbedResult, inputs, outcomes, found, started)
 
 
 def _backbone(backbone: LoadedBackbone) -> pb.Backbone:

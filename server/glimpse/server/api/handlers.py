@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import grpc
 import numpy as np
 
-from glimpse.server.api.unparsable import Unparsed
+from glimpse.server.api.unparsable import UnparsableMessage
 from glimpse.server.auth.caller import connected, current
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.errors import RequestError, abort, as_request_error, exhausted, invalid
-from glimpse.server.scheduling.inflight import Duty
-from glimpse.server.scheduling.load_shedder import Door
+from glimpse.server.scheduling.inflight import InflightLimiter
+from glimpse.server.scheduling.load_shedder import LoadShedder
 
 logger = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -38,7 +38,7 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
             if not current().peer:  # else it is known since the message was received
                 connected(context.peer())
             _door_of(self).enter()
-            size, duty = received(self, request), duty_of(self)
+            size, duty = account_request(self, request), duty_of(self)
             duty.check(size)
             with duty.of(size, at_the_end=getattr(self, "at_the_end", False)):
                 if getattr(self, "refreshes", False):
@@ -76,11 +76,11 @@ def streaming(
 
 def size_of(request: Any) -> int:
     """The bytes of a message, or of what is none."""
-    size: int = request.size if isinstance(request, Unparsed) else request.ByteSize()
+    size: int = request.size if isinstance(request, UnparsableMessage) else request.ByteSize()
     return size
 
 
-def received(servicer: Any, request: Any) -> int:
+def account_request(servicer: Any, request: Any) -> int:
     """The size of a message, which counts against its caller's limits whatever it is; of what is none too.
 
     Raises RequestError; likewise where it is no message, or over the server's limit (gRPC refuses only far more).
@@ -98,18 +98,18 @@ def received(servicer: Any, request: Any) -> int:
 
 def check_message(request: Any) -> None:
     """Raises RequestError where it is none."""
-    if isinstance(request, Unparsed):
+    if isinstance(request, UnparsableMessage):
         raise invalid("MESSAGE_UNPARSABLE", "the bytes sent are no message of this call")
 
 
-def duty_of(servicer: Any) -> Duty:
+def duty_of(servicer: Any) -> InflightLimiter:
     """Where a service's work is counted."""
-    duty: Duty = servicer.rooms.duty
+    duty: InflightLimiter = servicer.rooms.duty
     return duty
 
 
-def _door_of(servicer: Any) -> Door:
-    door: Door = servicer.rooms.door
+def _door_of(servicer: Any) -> LoadShedder:
+    door: LoadShedder = servicer.rooms.door
     return door
 
 

@@ -7,8 +7,8 @@ import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
-from glimpse.server.api.handlers import Context, received, streaming
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.api.handlers import Context, account_request, streaming
+from glimpse.server.runtime_parts import Runtime
 
 _V1 = "grpc.reflection.v1.ServerReflection"
 #: Full names of the services of both versions.
@@ -18,7 +18,7 @@ REFLECTIONS = (_V1, reflection.SERVICE_NAME)
 class Reflection(ReflectionServicer):  # type: ignore[misc]  # without types
     """Describes services. Its streams and messages count like those of any call."""
 
-    def __init__(self, rooms: Rooms, services: Sequence[str]) -> None:
+    def __init__(self, rooms: Runtime, services: Sequence[str]) -> None:
         super().__init__(services)
         self.rooms, self.settings = rooms, rooms.settings
 
@@ -31,11 +31,11 @@ class Reflection(ReflectionServicer):  # type: ignore[misc]  # without types
     async def _checked(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         # Each message has a limited time, as that of a call with one has: such streams are short.
         while (request := await self.rooms.inbound.next(lambda: anext(requests, None))) is not None:
-            received(self, request)
+            account_request(self, request)
             yield request
 
 
-def add_reflection(server: Any, rooms: Rooms, services: Sequence[str]) -> None:
+def add_reflection(server: Any, rooms: Runtime, services: Sequence[str]) -> None:
     """Describes the services under both versions of the protocol."""
     # v1 is answered, but not listed: there is no descriptor of it to describe it by.
     servicer = Reflection(rooms, (*services, reflection.SERVICE_NAME))

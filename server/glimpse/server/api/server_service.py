@@ -16,7 +16,7 @@ from glimpse.server.collections.drift import Tally, similarity
 from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.monitoring.collector import asked, ledger_kind
 from glimpse.server.resource_names import collection_name
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 from glimpse.server.telemetry import stage_timer
 from glimpse.server.telemetry.latency_stats import MethodFigures
 from glimpse.server.telemetry.versions import versions
@@ -32,7 +32,7 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
     #: See rpc.unary.
     at_the_end = True
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Runtime) -> None:
         self.rooms = rooms
         self.settings = rooms.settings
 
@@ -66,7 +66,7 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
         )
 
 
-def _decisions(rooms: Rooms) -> Mapping[Decision, int]:
+def _decisions(rooms: Runtime) -> Mapping[Decision, int]:
     """Of the collections that the caller may read; those that were deleted, or count together, for who may read all."""
     caller = current()
     if caller.everywhere:

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from glimpse.server.api.handlers import duty_of, received, size_of
-from glimpse.server.api.unparsable import Unparsed
+from glimpse.server.api.handlers import account_request, duty_of, size_of
+from glimpse.server.api.unparsable import UnparsableMessage
 from glimpse.server.errors import RequestError, invalid
-from glimpse.server.scheduling.inflight import Duty, stopping
+from glimpse.server.scheduling.inflight import InflightLimiter, stopping
 from glimpse.v1 import types_pb2
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ _PARTING = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class StreamInput:
     """What a later message of a stream gives: its input (of one that is refused, no more than its id), its bytes."""
 
     input: types_pb2.Input
@@ -38,7 +38,7 @@ async def opened(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[A
     first = await servicer.rooms.inbound.next(lambda: anext(requests, None))
     if first is None:
         await asyncio.sleep(_PARTING)
-    size = 0 if first is None else received(servicer, first)
+    size = 0 if first is None else account_request(servicer, first)
     if first is None or first.WhichOneof("message") != "config":
         raise invalid("CONFIG_REQUIRED", "the first message of the stream carries its config", "config")
     duty_of(servicer).check(size)
@@ -46,27 +46,29 @@ async def opened(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[A
         yield first.config
 
 
-def answers(servicer: Any, requests: AsyncIterator[Any], work: Callable[[Given], Awaitable[R]]) -> AsyncIterator[R]:
+def answers(
+    servicer: Any, requests: AsyncIterator[Any], work: Callable[[StreamInput], Awaitable[R]]
+) -> AsyncIterator[R]:
     """What `work` finds of each later message. Raises as `ordered`."""
     given, window = _given(servicer, requests), servicer.settings.stream_window
     return ordered(given, work, window, duty_of(servicer), lambda one: one.size, size_of)
 
 
-async def _given(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[Given]:
+async def _given(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[StreamInput]:
     async for request in requests:
         size = size_of(request)
         try:
-            received(servicer, request)
+            account_request(servicer, request)
             if request.WhichOneof("message") != "input":
                 raise invalid("INPUT_REQUIRED", "every message after the first carries an input", "input")
         except RequestError as refusal:
-            known = "" if isinstance(request, Unparsed) else request.input.id
-            yield Given(types_pb2.Input(id=known), size, refusal)
+            known = "" if isinstance(request, UnparsableMessage) else request.input.id
+            yield StreamInput(types_pb2.Input(id=known), size, refusal)
         else:
-            yield Given(request.input, size)
+            yield StreamInput(request.input, size)
 
 
-async def patiently(work: Callable[[], Awaitable[R]], deadline: float) -> R:
+async def retry_while_queue_full(work: Callable[[], Awaitable[R]], deadline: float) -> R:
     """What `work` finds, of one input. A stream is not told to come back while there is time: it is held up.
 
     Raises RequestError. `deadline` in time.monotonic() seconds.
@@ -87,7 +89,7 @@ async def ordered(
     inputs: AsyncIterator[T],
     work: Callable[[T], Awaitable[R]],
     window: int,
-    duty: Duty,
+    duty: InflightLimiter,
     size: Callable[[T], int] = lambda _: 0,
     answer_size: Callable[[R], int] = lambda _: 0,
 ) -> AsyncIterator[R]:

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from glimpse.server.errors import RequestError, abort
 from glimpse.server.request_context import current
 from glimpse.server.scheduling.inbound import Inbound
-from glimpse.server.scheduling.inflight import Duty
+from glimpse.server.scheduling.inflight import InflightLimiter
 from glimpse.server.telemetry.audit import is_write
 
 # Of what is called: others answer for themselves.
@@ -24,16 +24,16 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Unparsed:
+class UnparsableMessage:
     """Stands for a message that is none. `size`: of its bytes."""
 
     size: int
 
 
-class Parsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+class TolerantParsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """The innermost interceptor, so that nothing is read or parsed of a call that is not let in."""
 
-    def __init__(self, inbound: Inbound, duty: Duty) -> None:
+    def __init__(self, inbound: Inbound, duty: InflightLimiter) -> None:
         self._inbound, self._duty = inbound, duty
         # A method's handler is the same at each call.
         self._kept: dict[str, _Handler] = {}
@@ -54,19 +54,19 @@ class Parsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
 
 def forgiving(handler: Any) -> Any:
-    """A method's handler that is given an Unparsed."""
+    """A method's handler that is given an UnparsableMessage."""
     strict = handler.request_deserializer
 
     def parse(content: bytes) -> object:
         try:
             return strict(content)
         except DecodeError:
-            return Unparsed(len(content))
+            return UnparsableMessage(len(content))
 
     return handler._replace(request_deserializer=parse)
 
 
-def _bounded(handler: Any, inbound: Inbound, duty: Duty) -> Any:
+def _bounded(handler: Any, inbound: Inbound, duty: InflightLimiter) -> Any:
     """A handler that receives its one message itself; one that takes a stream of them is as it was."""
     if handler.request_streaming:
         return handler

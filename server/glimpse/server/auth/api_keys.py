@@ -17,7 +17,7 @@ from functools import partial
 from glimpse.ledger import KeyRecord, LedgerError
 from glimpse.server.auth.caller import Caller
 from glimpse.server.auth.errors import expired, revoked, unknown
-from glimpse.server.auth.rate_limits import Limits, Meter
+from glimpse.server.auth.rate_limits import Limits, RateLimiter
 from glimpse.server.auth.scopes import Grant, Scope
 
 logger = logging.getLogger(__name__)
@@ -96,5 +96,5 @@ class Keyring:
     def _caller(self, record: KeyRecord) -> Caller:
         scope = Scope.named(record.scope)
         grants = tuple(Grant(scope, pattern) for pattern in record.collections) if scope else ()
-        meter = Meter(Limits(**record.limits).over(self._defaults))
+        meter = RateLimiter(Limits(**record.limits).over(self._defaults))
         return Caller(record.name, grants, meter, partial(self._check, record.id))

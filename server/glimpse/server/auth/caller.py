@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from glimpse.server.auth.rate_limits import Meter
+from glimpse.server.auth.rate_limits import RateLimiter
 from glimpse.server.auth.scopes import EVERY, Grant, Need, Scope
 from glimpse.server.errors import Code, RequestError
 
@@ -22,7 +22,7 @@ class Caller:
     name: str = ""
     grants: tuple[Grant, ...] = (Grant(Scope.ADMIN),)
     #: None: no limits.
-    meter: Meter | None = None
+    meter: RateLimiter | None = None
     #: Raises RequestError where he may no longer call at all.
     recheck: Callable[[], None] = lambda: None
     #: Of the rpc that is being answered.

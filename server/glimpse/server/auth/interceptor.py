@@ -28,7 +28,7 @@ _Metadata = Sequence[tuple[str, str | bytes]]
 _NOBODY = Caller()
 
 
-class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs alone
+class AuthInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs alone
     """Knows who calls, and what he may do. What is presented is checked even where nothing has to be."""
 
     def __init__(self, keyring: Keyring, tokens: "Tokens | None", *, required: bool) -> None:
@@ -78,7 +78,7 @@ class Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in 
 
 
 @asynccontextmanager
-async def open_gate(settings: Settings, catalog: Catalog) -> AsyncIterator[Gate]:
+async def open_gate(settings: Settings, catalog: Catalog) -> AsyncIterator[AuthInterceptor]:
     """The gate that the settings ask for, whose keys follow the ledger's and the issuer's.
 
     Raises SettingsError and LedgerError.
@@ -96,7 +96,7 @@ async def open_gate(settings: Settings, catalog: Catalog) -> AsyncIterator[Gate]
     if tokens:
         following.append(asyncio.create_task(tokens.follow()))
     try:
-        yield Gate(keyring, tokens, required=requires_auth(settings))
+        yield AuthInterceptor(keyring, tokens, required=requires_auth(settings))
     finally:
         for task in following:
             task.cancel()

@@ -19,7 +19,7 @@ from jwt import PyJWK
 from glimpse.server.auth.caller import Caller
 from glimpse.server.auth.errors import expired, unknown
 from glimpse.server.auth.jwks import SigningKeys
-from glimpse.server.auth.rate_limits import Limits, Meter
+from glimpse.server.auth.rate_limits import Limits, RateLimiter
 from glimpse.server.auth.scopes import EVERY, PATTERN, Grant, Scope
 from glimpse.server.settings import Settings, SettingsError
 
@@ -61,7 +61,7 @@ class Tokens:
     def __init__(self, issuer: str, audience: str, keys: SigningKeys, limits: Limits) -> None:
         """`limits`: each subject's."""
         self._issuer, self._audience, self._keys, self._limits = issuer, audience, keys, limits
-        self._meters: OrderedDict[str, Meter] = OrderedDict()
+        self._meters: OrderedDict[str, RateLimiter] = OrderedDict()
         # A signature takes as long to verify as a Classify: half a millisecond.
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
@@ -86,7 +86,7 @@ class Tokens:
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         subject = _subject(claims["sub"])
-        meter = self._meters.get(subject) or Meter(self._limits)
+        meter = self._meters.get(subject) or RateLimiter(self._limits)
         _remember(self._meters, subject, meter)
         grants = tuple(islice(_grants(claims.get("scope")), _MOST_GRANTS + 1))
         if len(grants) > _MOST_GRANTS:

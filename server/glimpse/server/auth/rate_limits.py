@@ -57,13 +57,13 @@ class Bucket:
         self._level -= amount
 
 
-class Meter:
+class RateLimiter:
     """One caller's buckets."""
 
     def __init__(self, limits: Limits, clock: Clock = time.monotonic) -> None:
         self.limits = limits
         #: Lines that are written of what is refused him: however often he asks, the disk does not fill.
-        self.lines = Lines(clock)
+        self.lines = LogRateLimiter(clock)
         rates = (limits.requests_per_second, limits.inputs_per_second, limits.bytes_per_second)
         self._buckets = [None if rate is None else Bucket(rate, clock) for rate in rates]
 
@@ -100,7 +100,7 @@ class Meter:
         return waits
 
 
-class Lines:
+class LogRateLimiter:
     """Of one kind, in a log: so many a second are written, and others counted."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from glimpse.ledger import Change, CollectionRecord, Delta, ExampleRecord, ShadowRecord
-from glimpse.server.collections.collection import CollectionView, Reached
+from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
 
 #: What changes which index a collection stands on, or its backbone: its view is built anew.
 _REBUILDING = {"attach", "detach", "replace_index", "switch_backbone"}
 
 
-class Follower:
+class ChangeApplier:
     """What a delta does to the views. For the event loop's thread alone."""
 
     def __init__(
@@ -64,9 +64,9 @@ class Follower:
                     self._put_label(view, label_id)
                 self._add(view, [*subject.get("examples", ()), *subject.get("shown", ())])
                 if "originals" in subject:
-                    view.reached = Reached()
+                    view.reached = ReembeddingProgress()
             case "start_migration":
-                view.shadow, view.reached = ShadowRecord(**subject["shadow"]), Reached()
+                view.shadow, view.reached = ShadowRecord(**subject["shadow"]), ReembeddingProgress()
             case "end_migration" if view.shadow:
                 view.shadow, view.measured = replace(view.shadow, turn=-1), None
             case "fold_shadow" if subject["done"]:

@@ -12,10 +12,10 @@ from typing import Final, Self, TypeVar
 
 from glimpse.ledger import CollectionRecord, Head, Ledger, LedgerUnavailable
 from glimpse.server.auth.caller import current
-from glimpse.server.catalog.follower import UNREADABLE, Tracker, log_unreadable
+from glimpse.server.catalog.follower import UNREADABLE, LedgerFollower, log_unreadable
 from glimpse.server.catalog.loader import Loader
 from glimpse.server.catalog.write_plan import Apply, EnrollmentPlan, Outcome, Plan
-from glimpse.server.catalog.write_queue import Commits
+from glimpse.server.catalog.write_queue import WriteQueue
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.index_directory import Indexes
 from glimpse.server.errors import Code, RequestError, not_found
@@ -43,8 +43,8 @@ class Catalog:
         self._views = {record.id: self._begin(record, head, snapshots) for record in ledger.collections()}
         for view in self._views.values():
             view.watch(changed)
-        self.tracker: Final = Tracker(self._views, head, self.read, self.loader, changed)
-        self._commits = Commits(ledger, self.tracker)
+        self.tracker: Final = LedgerFollower(self._views, head, self.read, self.loader, changed)
+        self._commits = WriteQueue(ledger, self.tracker)
         work = [self.tracker.keep_up(self._commits.between), self._forget()]
         if self.shared:
             work.append(self.tracker.listen(ledger.url))

@@ -11,12 +11,12 @@ from typing import Final, Protocol, TypeVar
 import numpy as np
 
 from glimpse.ledger import Delta, Head, Ledger, LedgerDamaged, LedgerError, listen
-from glimpse.server.catalog.apply_changes import Follower
-from glimpse.server.catalog.ledger_health import Contact
+from glimpse.server.catalog.apply_changes import ChangeApplier
+from glimpse.server.catalog.ledger_health import LedgerHealth
 from glimpse.server.catalog.loader import Loader
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import Code, RequestError
-from glimpse.server.scheduling.background import aside
+from glimpse.server.scheduling.background import run_in_background
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Read(Protocol):
         """What the query finds."""
 
 
-class Tracker:
+class LedgerFollower:
     """How far the views have come, and what brings them on. For the event loop's thread alone."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Tracker:
         self._unseen: LedgerError | None = None
         #: Set where an API key was made or revoked; whoever takes that on clears it.
         self.keys_changed: Final = asyncio.Event()
-        self.contact: Final = Contact()
+        self.contact: Final = LedgerHealth()
 
     @property
     def head(self) -> int:
@@ -166,7 +166,7 @@ class Tracker:
         """Applies what others changed; what then is stale is to be built anew."""
         if any(change.kind.endswith("_key") for change in delta.changes):
             self.keys_changed.set()
-        follower = Follower(self._views, delta, self._changed)
+        follower = ChangeApplier(self._views, delta, self._changed)
         try:
             follower.apply()
             self._stale |= follower.rebuild
@@ -227,7 +227,7 @@ class Tracker:
         if record is None:
             self._views.pop(collection_id, None)
         else:
-            self._views[collection_id] = view = await aside(lambda: self._loader.load(record))
+            self._views[collection_id] = view = await run_in_background(lambda: self._loader.load(record))
             view.watch(self._changed)
 
     async def keep_up(self, between: Callable[[Callable[[], Awaitable[bool]]], Awaitable[bool]]) -> None:

@@ -9,7 +9,7 @@ logger = logging.getLogger(__name__)
 _AGAIN_SECONDS = 60.0
 
 
-class Contact:
+class LedgerHealth:
     """Of one server with its ledger. Noted in the event loop's thread, read in any."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from glimpse.ledger import AttachmentRecord, CollectionRecord, ExampleRecord, Head, LabelRecord, Ledger
-from glimpse.server.catalog.apply_changes import Follower
+from glimpse.server.catalog.apply_changes import ChangeApplier
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.index_directory import Indexes
 from glimpse.server.errors import RequestError
@@ -34,7 +34,7 @@ class Loader:
         revision, views = loaded.revision, {record.id: loaded.view}
         # What a collection's last change was says whether any came.
         while loaded.revision < record.revision and (delta := ledger.since(revision, record.id)).changes:
-            follower = Follower(views, delta, lambda _: None)
+            follower = ChangeApplier(views, delta, lambda _: None)
             follower.apply()
             if follower.rebuild or views.get(record.id) is not loaded.view:
                 return self.load(record)

@@ -15,7 +15,7 @@ Apply = Callable[[T], int | Coroutine[Any, Any, int]]
 Outcome = Enrolled | bytes
 
 
-class Coming:
+class PendingEnrollments:
     """What the enrolments add that were planned before another one of the same transaction; no view holds it yet."""
 
     def __init__(self) -> None:
@@ -29,10 +29,10 @@ class Coming:
         self.labels[one.collection_id].update(label.id for label in one.new_labels)
 
 
-EnrollmentPlan = Callable[[Coming], Enrollment]
+EnrollmentPlan = Callable[[PendingEnrollments], Enrollment]
 
 
-class Views(Protocol):
+class ViewUpdater(Protocol):
     """What holds the views."""
 
     async def catch_up(self, head: Head, *, far: bool) -> bool:

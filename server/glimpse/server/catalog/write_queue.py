@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from glimpse.ledger import Enrollment, Head, Ledger, LedgerUnavailable, Writer
 from glimpse.server.auth.caller import current
-from glimpse.server.catalog.write_plan import Apply, Coming, EnrollmentPlan, Outcome, Plan, Views
+from glimpse.server.catalog.write_plan import Apply, EnrollmentPlan, Outcome, PendingEnrollments, Plan, ViewUpdater
 from glimpse.server.errors import exhausted
 
 logger = logging.getLogger(__name__)
@@ -52,10 +52,10 @@ class _Write(Generic[T]):
     enrolls: bool
 
 
-class Commits:
+class WriteQueue:
     """Writes in the order in which they were asked for, in a thread of their own."""
 
-    def __init__(self, ledger: Ledger, views: Views) -> None:
+    def __init__(self, ledger: Ledger, views: ViewUpdater) -> None:
         self._ledger, self._views = ledger, views
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-write")
         self._waiting: deque[_Write[Any]] = deque()
@@ -195,7 +195,7 @@ class Commits:
         if not await self._views.catch_up(head, far=far):
             raise _BehindError
         planned: list[tuple[_Write[Any], Any]] = []
-        coming = Coming()
+        coming = PendingEnrollments()
         for write in group:
             try:
                 work = write.plan(coming) if write.enrolls else write.plan()

@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from glimpse.backbone import name_as_prompt, with_templates
-from glimpse.fewshot import Engine, Nearest, Policy, Terms, answer
+from glimpse.fewshot import DecisionSettings, FewShotClassifier, NearestSimilarities, Policy, answer
 from glimpse.server.auth.caller import current
 from glimpse.server.classification.label_names import prompt_names
-from glimpse.server.classification.messages import classifications, complete, terms_of
-from glimpse.server.classification.neighbors import check_searchable, look_around
+from glimpse.server.classification.messages import add_provenance, classifications, terms_of
+from glimpse.server.classification.neighbors import check_searchable, find_neighborhood
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError, invalid
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.inference.batch_results import Outcome, good_vectors, settle
+from glimpse.server.inference.batch_results import Outcome, build_results, good_vectors
 from glimpse.server.inference.embedder import Embedded, embed_all
 from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
 from glimpse.server.inference.prompt_embeddings import prompt_directions
 from glimpse.server.resource_names import MAX_LABEL, normal
-from glimpse.server.runtime_parts import Rooms
-from glimpse.server.telemetry.stage_timer import spent
+from glimpse.server.runtime_parts import Runtime
+from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import (
     MAX_ENTRIES,
     check_answer_bytes,
@@ -64,7 +64,7 @@ class Options:
 
 
 async def classify_inputs(
-    rooms: Rooms,
+    rooms: Runtime,
     views: Sequence[CollectionView],
     inputs: Sequence[types_pb2.Input],
     fields: Sequence[str],
@@ -89,19 +89,19 @@ async def classify_inputs(
         embedded = by_pass[key]
         queries = good_vectors([embedded[i] for i in good], view.record.dimension)
         await prompt_names(rooms, view, deadline)
-        around = await look_around(rooms, view, queries, options.evidence)
+        around = await find_neighborhood(rooms, view, queries, options.evidence)
         # Engine and revision are read together: nothing is awaited in between.
         revision = view.record.revision
         terms = terms_of(view.record, source)
         said = answer(view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain)
         rooms.answered.add(view, [one.decision for one in said.each], around.nearest.examples)
         for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
-            complete(classification, view, revision, neighbors)
+            add_provenance(classification, view, revision, neighbors)
             answers.append(classification)
             check_answer_bytes(size := size + classification.ByteSize(), "options.top_k")
-    spent("head", asked)
+    record_stage("head", asked)
     fields_of = [{"classifications": answers} for answers in found]
-    return settle(pb.ClassifyResult, inputs, outcomes, fields_of, started, time.monotonic() - asked)
+    return build_results(pb.ClassifyResult, inputs, outcomes, fields_of, started, time.monotonic() - asked)
 
 
 def _pass_of(source: Source, vectors_given: bool) -> _Pass:
@@ -148,21 +148,21 @@ async def zero_shot(
     prompt_fields = [f"labels[{i}].prompts" for i in range(len(labels))]
     spend = partial(current().spend_texts, message=request)
     directions = await prompt_directions(source, list(labels.values()), prompt_fields, deadline, spend)
-    engine = Engine(manifest.dimension)
+    engine = FewShotClassifier(manifest.dimension)
     for label, direction in zip(labels, directions, strict=True):
         engine.set_text(label, direction)
     outcomes = await embed_all(source, request.inputs, fields, deadline)
     asked = time.monotonic()
     independent = request.mode == types_pb2.LABEL_MODE_INDEPENDENT
-    terms = Terms(Policy(), backbone.prompt_scale, independent, manifest.logit_bias)
+    terms = DecisionSettings(Policy(), backbone.prompt_scale, independent, manifest.logit_bias)
     queries = good_vectors(outcomes, manifest.dimension)
-    said = answer(engine, queries, Nearest.none(len(queries)), terms, top_k)
+    said = answer(engine, queries, NearestSimilarities.none(len(queries)), terms, top_k)
     found, size = [], 0
     for one in classifications(said):
         found.append({"classification": one})
         check_answer_bytes(size := size + one.ByteSize(), "top_k")
-    spent("head", asked)
-    return settle(pb.ZeroShotResult, request.inputs, outcomes, found, started, time.monotonic() - asked)
+    record_stage("head", asked)
+    return build_results(pb.ZeroShotResult, request.inputs, outcomes, found, started, time.monotonic() - asked)
 
 
 def _prompted(request: pb.ZeroShotRequest, templates: Sequence[str]) -> dict[str, list[str]]:

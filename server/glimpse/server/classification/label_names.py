@@ -4,12 +4,12 @@ from glimpse.backbone import name_as_prompt, with_templates
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.prompt_embeddings import prompt_directions
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 
 _AT_ONCE = 16  # labels
 
 
-async def prompt_names(rooms: Rooms, view: CollectionView, deadline: float) -> None:
+async def prompt_names(rooms: Runtime, view: CollectionView, deadline: float) -> None:
     """Gives labels without prompts the directions of their names, where the collection wants that.
 
     In memory alone: names are cheap to embed again, and a collection's wish may change. Raises RequestError.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from glimpse.fewshot import Answers, Decision, Policy, Terms
+from glimpse.fewshot import Decision, DecisionSettings, Policy, Predictions
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.ledger import CollectionRecord
 from glimpse.server.classification.neighbors import Neighbor
@@ -21,7 +21,7 @@ _DECISIONS = {
 }
 
 
-def terms_of(record: CollectionRecord, source: Source) -> Terms:
+def terms_of(record: CollectionRecord, source: Source) -> DecisionSettings:
     """The collection's own policy, and the defaults of the backbone that its vectors come from."""
     backbone = source.backbone
     loaded = None if isinstance(backbone, RequestError) else backbone
@@ -36,11 +36,11 @@ def terms_of(record: CollectionRecord, source: Source) -> Terms:
     )
     independent = record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
     if loaded is None:
-        return Terms(policy, EXAMPLE_SCALE, independent)
-    return Terms(policy, loaded.prompt_scale, independent, loaded.manifest.logit_bias)
+        return DecisionSettings(policy, EXAMPLE_SCALE, independent)
+    return DecisionSettings(policy, loaded.prompt_scale, independent, loaded.manifest.logit_bias)
 
 
-def classifications(answers: Answers) -> Iterator[pb.Classification]:
+def classifications(answers: Predictions) -> Iterator[pb.Classification]:
     """One a query; made one by one, so that a caller can stop at a size."""
     head, calibrated = HEADS[answers.kind], answers.calibrated
     for answer in answers.each:
@@ -72,7 +72,7 @@ def evidence(collection_id: str, neighbors: Sequence[Neighbor]) -> list[pb.Evide
     ]
 
 
-def complete(answer: pb.Classification, view: CollectionView, revision: int, near: Sequence[Neighbor]) -> None:
+def add_provenance(answer: pb.Classification, view: CollectionView, revision: int, near: Sequence[Neighbor]) -> None:
     """Says which collection answered, as of which revision, because of which examples."""
     answer.collection = collection_name(view.record.id)
     answer.revision = revision

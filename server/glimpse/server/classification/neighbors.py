@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.fewshot import Nearest
+from glimpse.fewshot import NearestSimilarities
 from glimpse.fewshot.statistics.unit_vectors import Array, Rows
 from glimpse.index import Ids, LayeredIndex
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.label_index import CANDIDATES
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 
 # Multiply-adds a search may take on the event loop: about a millisecond. Greater ones go to a thread.
 _INLINE_SEARCH = 4_000_000
@@ -31,30 +31,30 @@ class Neighborhood:
     """Of n queries: the nearest examples, nearest first; how near; and the labels that come into question."""
 
     neighbors: Sequence[Sequence[Neighbor]]
-    nearest: Nearest
+    nearest: NearestSimilarities
     #: Rows of the engine's labels, (n, k); None: all.
     candidates: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchFilter:
     """Labels and domains that a search is limited to; empty: all."""
 
     labels: Collection[str]
     domains: Collection[str]
 
 
-def check_searchable(rooms: Rooms, view: CollectionView, count: int, deadline: float) -> None:
+def check_searchable(rooms: Runtime, view: CollectionView, count: int, deadline: float) -> None:
     """Before `count` inputs are embedded: raises RequestError where their search would have to wait too long."""
     rows = max(len(index) for index in view.indexes)
     if not view.engine.lda.dense or count * view.record.dimension * rows > _INLINE_SEARCH:
         rooms.searchers.admission.check(deadline)
 
 
-async def look_around(rooms: Rooms, view: CollectionView, queries: Array, k: int) -> Neighborhood:
+async def find_neighborhood(rooms: Runtime, view: CollectionView, queries: Array, k: int) -> Neighborhood:
     """Finds what an answer needs, and the k nearest examples as its evidence."""
     if not len(queries) or not view.engine.labels:
-        return Neighborhood([[] for _ in queries], Nearest.none(len(queries)))
+        return Neighborhood([[] for _ in queries], NearestSimilarities.none(len(queries)))
     # How near examples are is asked for even where no evidence is.
     strangers = await search(rooms, view, view.indexes.negatives, queries, max(k, 1))
     while True:
@@ -66,11 +66,11 @@ async def look_around(rooms: Rooms, view: CollectionView, queries: Array, k: int
         # An index of very many labels may have come meanwhile, or gone.
         if (view.engine.lda.dense, view.gallery) == (dense, gallery):
             break
-    return Neighborhood(_nearest(k, near, strangers), Nearest(_first(near), _first(strangers)), candidates)
+    return Neighborhood(_nearest(k, near, strangers), NearestSimilarities(_first(near), _first(strangers)), candidates)
 
 
 async def search_all(
-    rooms: Rooms, view: CollectionView, queries: Array, k: int, wanted: Wanted | None = None
+    rooms: Runtime, view: CollectionView, queries: Array, k: int, wanted: SearchFilter | None = None
 ) -> list[list[Neighbor]]:
     """The k nearest examples, of labels of any role; nearest first."""
     return _nearest(k, *[await search(rooms, view, index, queries, k, wanted) for index in view.indexes])
@@ -85,7 +85,12 @@ def _nearest(k: int, *found: Sequence[Sequence[Neighbor]]) -> list[list[Neighbor
 
 
 async def search(
-    rooms: Rooms, view: CollectionView, index: LayeredIndex, queries: Array, k: int, wanted: Wanted | None = None
+    rooms: Runtime,
+    view: CollectionView,
+    index: LayeredIndex,
+    queries: Array,
+    k: int,
+    wanted: SearchFilter | None = None,
 ) -> list[list[Neighbor]]:
     """The k nearest examples in an index, all or some; nearest first. In a thread where others would wait."""
     if not len(index):
@@ -117,7 +122,7 @@ def _named(view: CollectionView, similarities: Array, sequences: Ids) -> list[li
 
 
 async def _among_candidates(
-    rooms: Rooms, view: CollectionView, queries: Array, k: int
+    rooms: Runtime, view: CollectionView, queries: Array, k: int
 ) -> tuple[Rows, list[list[Neighbor]]]:
     """Labels that come into question, and the nearest of their examples."""
     found = view.gallery.index

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glimpse.fewshot import Engine
+from glimpse.fewshot import FewShotClassifier
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 from glimpse.index import Ids, LayeredIndex
 from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord, ShadowRecord
 from glimpse.server.collections.attached_index import Attachment
-from glimpse.server.collections.example_columns import Columns
-from glimpse.server.collections.example_store import Holdings
-from glimpse.server.collections.label_index import Gallery
+from glimpse.server.collections.example_columns import ExampleColumns
+from glimpse.server.collections.example_store import ExampleStore
+from glimpse.server.collections.label_index import LabelIndex
 from glimpse.server.collections.role_indexes import RoleIndexes
 from glimpse.server.errors import RequestError
 from glimpse.server.resource_names import MAX_LABEL, normal
@@ -25,7 +25,7 @@ _LEARNED = 50_000
 
 
 @dataclass(slots=True, eq=False)
-class Reached:
+class ReembeddingProgress:
     """Up to where a shadow's examples are embedded: those up to a sequence number need no look.
 
     Another takes its place where earlier ones are to be looked at again. So what an embedder notes in the one that it
@@ -36,7 +36,7 @@ class Reached:
 
 
 @dataclass(slots=True, eq=False)
-class Measured:
+class ReembeddingReport:
     """What a shadow's figures are, as of a revision; until they are made, the shadow as a view that nobody sees."""
 
     revision: int
@@ -53,19 +53,19 @@ class CollectionView:
         self.labels: dict[str, LabelRecord] = {}
         #: The ids that are not in their normal form, as older servers took them, by that form.
         self._respelled: dict[str, str] = {}
-        self.engine = Engine(record.dimension)
+        self.engine = FewShotClassifier(record.dimension)
         self.indexes = RoleIndexes(record.dimension)
-        self.examples = Holdings(contents=self.independent)
+        self.examples = ExampleStore(contents=self.independent)
         #: Why the index below cannot be had, where that is so, and its name: then nothing can be answered.
         self.problem: RequestError | None = None
         self.lost_index = ""
         #: The other side of one whose backbone changes, how far its examples are embedded for that, and what was
         #: measured of it.
         self.shadow: ShadowRecord | None = None
-        self.reached = Reached()
-        self.measured: Measured | None = None
+        self.reached = ReembeddingProgress()
+        self.measured: ReembeddingReport | None = None
         #: Of labels, where they are very many.
-        self.gallery = Gallery()
+        self.gallery = LabelIndex()
         #: The examples that `engine.fitted` is of, in its order, and the revision.
         self.fitted_ids: Ids = np.empty(0, np.int64)
         self.fitted_revision = 0
@@ -172,7 +172,7 @@ class CollectionView:
         if examples:
             self._changed(self)
 
-    def hold(self, columns: Columns, parts: Iterable[Array], sums: Floats | None) -> None:
+    def hold(self, columns: ExampleColumns, parts: Iterable[Array], sums: Floats | None) -> None:
         """Takes very many enrolled examples at once, into a view that has none; their labels are there.
 
         `parts`: their vectors, (m, d) each, one part after the other. `sums`: of each label of the columns, (C, d);
@@ -220,7 +220,7 @@ class CollectionView:
             if self.engine.lda.dense:
                 self.gallery.put(self.engine, labels)
             else:  # all at once takes less than one by one
-                self.gallery = Gallery()
+                self.gallery = LabelIndex()
         self.engine.outdate()
         self._changed(self)
 
@@ -248,7 +248,7 @@ class CollectionView:
     def _learn_anew(self) -> None:
         """From what was enrolled and the labels' prompts; a fit follows."""
         version = self.engine.version
-        self.engine, self.gallery = Engine(self.record.dimension), Gallery()
+        self.engine, self.gallery = FewShotClassifier(self.record.dimension), LabelIndex()
         self.engine.version = version  # what waits for a fit counts on
         can = [label for label in self.labels.values() if can_answer(label)]
         # Texts first: beside examples each would move all.

@@ -52,7 +52,7 @@ class Similarity:
         return (self.examples - self.queries) / max(self.spread, _LEAST_SPREAD)
 
 
-class Answered:
+class QueryStats:
     """The tallies of collections. Noted in the event loop's thread, read in any."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ Texts = npt.NDArray[np.object_]
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class ExampleColumns:
     """Examples that were enrolled, (n,), by their sequence numbers, ascending; all but their vectors."""
 
     sequences: Ids
@@ -31,9 +31,9 @@ class Columns:
     def __len__(self) -> int:
         return len(self.sequences)
 
-    def at(self, rows: Ids) -> "Columns":
+    def at(self, rows: Ids) -> "ExampleColumns":
         """Some of them, by their places, (m,). Labels and domains keep theirs, though none may be left of them."""
-        return Columns(
+        return ExampleColumns(
             self.sequences[rows],
             self.ids[rows],
             self.labels,

@@ -9,7 +9,7 @@ import numpy as np
 from glimpse.index import Among, Ids
 from glimpse.ledger import ExampleRecord
 from glimpse.server.collections.attached_index import Attachment, content_key
-from glimpse.server.collections.example_columns import Codes, Columns
+from glimpse.server.collections.example_columns import Codes, ExampleColumns
 from glimpse.server.resource_names import normal
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ T = TypeVar("T")
 _AT_ONCE = 1_000
 
 
-class Holdings:
+class ExampleStore:
     """Examples by the numbers that their vectors are known by in the indexes. For the event loop's thread alone."""
 
     def __init__(self, *, contents: bool) -> None:
@@ -61,7 +61,7 @@ class Holdings:
             digest = bytes.fromhex(example.content_digest.removeprefix("sha256:"))
             self._contents[example.sequence] = content_key(digest)
 
-    def note_all(self, columns: Columns) -> None:
+    def note_all(self, columns: ExampleColumns) -> None:
         """Many more were, under numbers that are new."""
         sequences = columns.sequences.tolist()
         labels = [columns.labels[code] for code in columns.codes.tolist()]
@@ -85,7 +85,7 @@ class Holdings:
         """The numbers of those enrolled, (n,): some milliseconds for a million."""
         return np.fromiter(self._enrolled, np.int64, len(self._enrolled))
 
-    def columns(self, sequences: Ids) -> Columns:
+    def columns(self, sequences: Ids) -> ExampleColumns:
         """What is known of those of them that are there, ascending. For any thread: what is known never changes."""
         labels, domains = dict[str, int](), {"": 0}
         ids, numbers, codes = [np.empty(0, object)], [np.empty(0, np.int64)], [np.empty(0, np.int32)]
@@ -101,7 +101,7 @@ class Holdings:
             if self._contents is not None:
                 contents.append(np.array([self._contents.get(one, 0) for one in some], np.int64))
             time.sleep(0)
-        columns = Columns(
+        columns = ExampleColumns(
             np.concatenate(numbers),
             np.concatenate(ids),
             list(labels),

@@ -15,7 +15,7 @@ _MOST_EXAMPLES, _MOST_LABELS = 50_000, 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredVectors:
     """Vectors in an index by their ids, and their domains: one each, or none has."""
 
     index: LayeredIndex
@@ -28,19 +28,19 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class FitData:
     """A collection's examples as they were when it was taken."""
 
     #: Of Engine.begin.
     token: int
     #: Whether it is of all examples.
     whole: bool
-    examples: Stored
+    examples: StoredVectors
     rows: Rows
     labels: Sequence[str]
     texts: dict[str, Array | Floats]
-    negatives: Stored
-    unlabeled: Stored
+    negatives: StoredVectors
+    unlabeled: StoredVectors
     contents: Rows | None
 
     def read(self) -> Examples:
@@ -57,7 +57,7 @@ class Material:
         )
 
 
-def gather(view: CollectionView) -> Material:
+def gather(view: CollectionView) -> FitData:
     """Takes it; the view's engine notes what changes from now on."""
     token = view.engine.begin()
     moments = view.engine.lda.moments
@@ -72,11 +72,11 @@ def gather(view: CollectionView) -> Material:
         labels, rows = _shown(labels, rows, moments.texts)
     order = np.argsort(ids, kind="stable")  # of enrolment; of a sample alone, where there are very many
     ids, rows = ids[order], rows[order]
-    return Material(
+    return FitData(
         token,
         whole,
         # A sample's fit leaves vectors as the engine sees them.
-        Stored(view.indexes.answering, ids, view.examples.domains(ids) if whole else ()),
+        StoredVectors(view.indexes.answering, ids, view.examples.domains(ids) if whole else ()),
         rows,
         labels,
         {label: moments.texts[label] for label in labels if label in moments.texts},
@@ -101,12 +101,12 @@ def _shown(labels: Sequence[str], rows: Rows, texts: Container[str]) -> tuple[li
     return [label for label, kept in zip(labels, there, strict=True) if kept], (np.cumsum(there) - 1)[rows]
 
 
-def _of_role(view: CollectionView, index: LayeredIndex) -> Stored:
+def _of_role(view: CollectionView, index: LayeredIndex) -> StoredVectors:
     if not len(index):
-        return Stored(index, np.empty(0, np.int64), ())
+        return StoredVectors(index, np.empty(0, np.int64), ())
     labels = [label for label in view.labels if view.index_of(label) is index]
     ids = np.sort(view.examples.of_labels(labels)[:_MOST_EXAMPLES])
-    return Stored(index, ids, view.examples.domains(ids))
+    return StoredVectors(index, ids, view.examples.domains(ids))
 
 
 def _contents(view: CollectionView, ids: Ids) -> Rows | None:

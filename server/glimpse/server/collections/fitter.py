@@ -11,7 +11,7 @@ from glimpse.fewshot import HeadKind, fit
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.fit_data import gather
 from glimpse.server.errors import Code, RequestError
-from glimpse.server.scheduling.background import aside
+from glimpse.server.scheduling.background import run_in_background
 
 logger = logging.getLogger(__name__)
 # After a change others mostly follow; and a collection that changes all the time is fitted a tenth of the time.
@@ -93,11 +93,11 @@ class Fitter:
         pinned = self._heads.get(view.record.pinned_head)
         if taken.labels and len(taken.examples.ids) + len(taken.negatives.ids):
             try:
-                examples = await aside(taken.read)
+                examples = await run_in_background(taken.read)
             except KeyError:  # one was deleted before it was read: taken anew
                 return
             fit_them = partial(fit, examples, pinned, independent=view.independent)
-            fitted = await aside(fit_them)
+            fitted = await run_in_background(fit_them)
             if view.engine is not engine or view.examples.attachment is not below:
                 return  # it learned anew meanwhile, or calls its rows otherwise: taken anew
             engine.adopt(fitted, taken.token, whole=taken.whole)

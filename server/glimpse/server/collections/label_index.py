@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from glimpse.fewshot import Engine
+from glimpse.fewshot import FewShotClassifier
 from glimpse.fewshot.statistics.unit_vectors import Array, Rows
 from glimpse.index import CandidateIndex, Ids
-from glimpse.server.scheduling.background import aside
+from glimpse.server.scheduling.background import run_in_background
 
 #: Labels that the head scores for each input.
 CANDIDATES = 256
@@ -20,7 +20,7 @@ CANDIDATES = 256
 _SLICE = 10_000
 
 
-class Gallery:
+class LabelIndex:
     """For the event loop's thread alone, but for `search`."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Gallery:
         self._next = 0
         self._since: set[str] | None = None
 
-    def due(self, engine: Engine) -> bool:
+    def due(self, engine: FewShotClassifier) -> bool:
         """Whether it should be built, or built anew."""
         return not engine.lda.dense and (self._index is None or self._index.due)
 
@@ -40,7 +40,7 @@ class Gallery:
         """What finds candidates; None: not built yet."""
         return self._index
 
-    def put(self, engine: Engine, labels: Sequence[str]) -> None:
+    def put(self, engine: FewShotClassifier, labels: Sequence[str]) -> None:
         """Some labels' directions have changed, or are new; or they are gone."""
         if self._since is not None:
             self._since.update(labels)
@@ -61,7 +61,7 @@ class Gallery:
             if self._index is not None:
                 self._index.remove(np.array([number], np.int64))
 
-    async def build(self, engine: Engine) -> None:
+    async def build(self, engine: FewShotClassifier) -> None:
         """Trains and fills the index in a thread, from the engine as it is."""
         self._since, labels, parts = set(), list(engine.labels), []
         for start in range(0, len(labels), _SLICE):
@@ -70,7 +70,7 @@ class Gallery:
             await asyncio.sleep(0)
         ids, vectors = (np.concatenate(list(kind)) for kind in zip(*parts, strict=True))
         try:
-            self._index = index = await aside(lambda: CandidateIndex.build(ids, vectors))
+            self._index = index = await run_in_background(lambda: CandidateIndex.build(ids, vectors))
         finally:
             since, self._since = self._since, None
         self.put(engine, [*since, *(label for label in engine.labels if label not in self._numbers)])
@@ -81,12 +81,12 @@ class Gallery:
         """The labels that the index found, (k,), but for those that are gone."""
         return [self._labels[number] for number in found.tolist() if number in self._labels]
 
-    def rows(self, engine: Engine, found: Ids) -> Rows:
+    def rows(self, engine: FewShotClassifier, found: Ids) -> Rows:
         """What the index found, (n, k), as rows of the engine's labels; -1 for those that are gone."""
         rows = [[self._row(engine, number) for number in several] for several in found.tolist()]
         return np.array(rows, np.intp).reshape(found.shape)
 
-    def _row(self, engine: Engine, number: int) -> int:
+    def _row(self, engine: FewShotClassifier, number: int) -> int:
         label = self._labels.get(number)
         row = None if label is None else engine.lda.moments.row(label)
         return -1 if row is None else row
@@ -99,6 +99,6 @@ class Gallery:
         return np.array([self._numbers[label] for label in labels], np.int64)
 
 
-def _directions(engine: Engine, labels: Sequence[str]) -> Array:
+def _directions(engine: FewShotClassifier, labels: Sequence[str]) -> Array:
     moments = engine.lda.moments
     return engine.mean.directions(np.array([moments.row(label) for label in labels], np.intp))

@@ -7,7 +7,7 @@ import numpy as np
 from glimpse.fewshot.statistics.unit_vectors import Array
 from glimpse.index import Ids, LayeredIndex
 from glimpse.server.collections.attached_index import Attachment
-from glimpse.server.collections.example_columns import Columns
+from glimpse.server.collections.example_columns import ExampleColumns
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -32,7 +32,7 @@ class RoleIndexes:
                 return self.unlabeled
         return self.answering
 
-    def hold(self, columns: Columns, parts: Iterable[Array], of_labels: Sequence[LayeredIndex]) -> None:
+    def hold(self, columns: ExampleColumns, parts: Iterable[Array], of_labels: Sequence[LayeredIndex]) -> None:
         """Takes very many vectors at once, while there are none.
 
         Args:

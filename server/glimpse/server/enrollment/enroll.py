@@ -9,23 +9,23 @@ from dataclasses import replace
 
 from glimpse.ledger import Enrolled, Enrollment, EnrollRequest, ExampleRecord, LabelRecord
 from glimpse.server import resource_names, validation
-from glimpse.server.catalog.write_plan import Coming
+from glimpse.server.catalog.write_plan import PendingEnrollments
 from glimpse.server.classification.neighbors import check_searchable
 from glimpse.server.collections.attached_index import MODALITIES
-from glimpse.server.collections.collection import CollectionView, Reached
-from glimpse.server.enrollment.results import Item, results_of
-from glimpse.server.enrollment.similarity_checks import look_at
+from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
+from glimpse.server.enrollment.results import EnrollmentItem, results_of
+from glimpse.server.enrollment.similarity_checks import find_similar
 from glimpse.server.errors import RequestError, exhausted, invalid, not_found
 from glimpse.server.inference.embedder import Embedded, embed_all
 from glimpse.server.inference.embedding_spaces import mismatch
-from glimpse.server.runtime_parts import Rooms
-from glimpse.server.telemetry.stage_timer import spent
+from glimpse.server.runtime_parts import Runtime
+from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
 
 async def enroll(
-    rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest, deadline: float
+    rooms: Runtime, view: CollectionView, request: pb.EnrollExamplesRequest, deadline: float
 ) -> pb.EnrollExamplesResponse:
     """Enrolls what can be enrolled, in one durable transaction. Raises RequestError."""
     started = time.monotonic()
@@ -36,13 +36,13 @@ async def enroll(
         before = await rooms.catalog.read(lambda ledger: ledger.answer_of(view.record.id, remembered))
         if before is not None:
             return await _measured(rooms, view, request, before, deadline)
-    items = [Item(new) for new in request.examples]
-    _refuse_what_cannot_be(rooms, view, request, items, Coming())
+    items = [EnrollmentItem(new) for new in request.examples]
+    _refuse_what_cannot_be(rooms, view, request, items, PendingEnrollments())
     check_searchable(rooms, view, len(items), deadline)
     await _embed(rooms, view, items, deadline)
     good = [item for item in items if item.record and not item.refusal]
     for item, finding in zip(
-        good, await look_at(rooms, view, [item.record for item in good if item.record]), strict=True
+        good, await find_similar(rooms, view, [item.record for item in good if item.record]), strict=True
     ):
         item.finding = finding
     accuracy, committing = view.accuracy, time.monotonic()
@@ -52,7 +52,7 @@ async def enroll(
         response = pb.EnrollExamplesResponse(results=results, revision=enrolled.revision, accuracy_before=accuracy)
         return response.SerializeToString()
 
-    def plan(coming: Coming) -> Enrollment:
+    def plan(coming: PendingEnrollments) -> Enrollment:
         rooms.catalog.check_current(view, "parent")
         # Again: labels may have gone, and others come, while this call was embedding.
         _refuse_what_cannot_be(rooms, view, request, items, coming)
@@ -66,12 +66,12 @@ async def enroll(
         return Enrollment(view.record.id, new_labels, good, to_remember, inputs=inputs)
 
     outcome = await rooms.catalog.enroll(plan, lambda outcome: _apply(view, outcome))
-    spent("commit", committing)
+    record_stage("commit", committing)
     return await _measured(rooms, view, request, outcome if isinstance(outcome, bytes) else answer(outcome), deadline)
 
 
 async def _measured(
-    rooms: Rooms, view: CollectionView, request: pb.EnrollExamplesRequest, answer: bytes, deadline: float
+    rooms: Runtime, view: CollectionView, request: pb.EnrollExamplesRequest, answer: bytes, deadline: float
 ) -> pb.EnrollExamplesResponse:
     """The answer with the accuracy that there is with its examples, where that is asked for."""
     response = pb.EnrollExamplesResponse.FromString(answer)
@@ -91,7 +91,7 @@ def _apply(view: CollectionView, outcome: Enrolled | bytes) -> int:
     pairs = zip(outcome.examples, outcome.duplicates, strict=True)
     view.add_examples([record for record, duplicate in pairs if not duplicate])
     if outcome.originals:
-        view.reached = Reached()
+        view.reached = ReembeddingProgress()
     return view.moved_to(outcome.revision)
 
 
@@ -106,11 +106,11 @@ def _remembered(request: pb.EnrollExamplesRequest) -> EnrollRequest | None:
 
 
 def _refuse_what_cannot_be(
-    rooms: Rooms,
+    rooms: Runtime,
     view: CollectionView,
     request: pb.EnrollExamplesRequest,
-    items: Sequence[Item],
-    coming: Coming,
+    items: Sequence[EnrollmentItem],
+    coming: PendingEnrollments,
 ) -> None:
     """Refuses the items that the collection cannot take, as it is now with what is `coming`."""
     name, new_labels = view.record.id, set[str]()
@@ -151,7 +151,7 @@ def _check_may_create(view: CollectionView, request: pb.EnrollExamplesRequest, l
         raise not_found("LABEL_NOT_FOUND", message, field)
 
 
-async def _embed(rooms: Rooms, view: CollectionView, items: Sequence[Item], deadline: float) -> None:
+async def _embed(rooms: Runtime, view: CollectionView, items: Sequence[EnrollmentItem], deadline: float) -> None:
     """Embeds the items not refused yet, and makes records of them."""
     waiting = [(position, item) for position, item in enumerate(items) if item.refusal is None]
     inputs = [item.given.input for _, item in waiting]
@@ -166,7 +166,7 @@ async def _embed(rooms: Rooms, view: CollectionView, items: Sequence[Item], dead
             item.record = _record(item, outcome, source.embedding_space)
 
 
-def _contents(items: Sequence[Item]) -> dict[str, bytes]:
+def _contents(items: Sequence[EnrollmentItem]) -> dict[str, bytes]:
     """The originals of what is to be enrolled, by digest. A vector has none."""
     given = [(item.record.content_digest, item.given.input) for item in items if item.record and not item.refusal]
     return {digest: _content(one) for digest, one in given if one.WhichOneof("content") != "vector"}
@@ -181,7 +181,7 @@ def _content(given: types_pb2.Input) -> bytes:
     return given.vector.data
 
 
-def _record(item: Item, embedded: Embedded, space: str) -> ExampleRecord:
+def _record(item: EnrollmentItem, embedded: Embedded, space: str) -> ExampleRecord:
     new = item.given
     kind = new.input.WhichOneof("content")
     content = _content(new.input)

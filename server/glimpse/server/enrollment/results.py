@@ -8,7 +8,7 @@ from glimpse.ledger import Enrolled, ExampleRecord
 from glimpse.server.classification.neighbors import Neighbor
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import example_message
-from glimpse.server.enrollment.similarity_checks import TOLD, Finding
+from glimpse.server.enrollment.similarity_checks import TOLD, SimilarityFinding
 from glimpse.server.errors import RequestError, item_status
 from glimpse.server.inference.embedder import Embedded
 from glimpse.server.resource_names import example_name
@@ -16,7 +16,7 @@ from glimpse.v1 import collection_service_pb2 as pb
 
 
 @dataclass(slots=True)
-class Item:
+class EnrollmentItem:
     """One example on its way: refused, or embedded as a record."""
 
     given: pb.NewExample
@@ -25,11 +25,11 @@ class Item:
     refusal: RequestError | None = None
     embedded: Embedded | None = None
     record: ExampleRecord | None = None
-    finding: Finding = field(default_factory=Finding)
+    finding: SimilarityFinding = field(default_factory=SimilarityFinding)
 
 
 def results_of(
-    view: CollectionView, items: Sequence[Item], enrolled: Enrolled, started: float, committing: float
+    view: CollectionView, items: Sequence[EnrollmentItem], enrolled: Enrolled, started: float, committing: float
 ) -> list[pb.EnrollResult]:
     """One each, in order. Times are of time.monotonic()."""
     now = time.monotonic()
@@ -71,7 +71,7 @@ def results_of(
 
 
 def _conflicts(
-    view: CollectionView, finding: Finding, record: ExampleRecord, others: Sequence[ExampleRecord]
+    view: CollectionView, finding: SimilarityFinding, record: ExampleRecord, others: Sequence[ExampleRecord]
 ) -> list[pb.Conflict]:
     """The same content under other labels, then what is all but the same; where labels exclude each other."""
     if view.independent or not _told(view, record.label_id):

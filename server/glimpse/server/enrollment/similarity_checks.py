@@ -7,9 +7,9 @@ import numpy as np
 
 from glimpse.fewshot.statistics.unit_vectors import Array
 from glimpse.ledger import ExampleRecord
-from glimpse.server.classification.neighbors import Neighbor, look_around, search_all
+from glimpse.server.classification.neighbors import Neighbor, find_neighborhood, search_all
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 
 #: The cosine from which on two inputs are all but the same, and how many of them are told.
 NEAR, TOLD = 0.98, 5
@@ -21,7 +21,7 @@ _ORDINARY, _FEWEST = 0.99, 20
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SimilarityFinding:
     """Of one example: others that are all but the same, nearest first; and whether it lies far from its label."""
 
     near: Sequence[Neighbor] = ()
@@ -33,7 +33,9 @@ class Finding:
         return found[:TOLD]
 
 
-async def look_at(rooms: Rooms, view: CollectionView, examples: Sequence[ExampleRecord]) -> list[Finding]:
+async def find_similar(
+    rooms: Runtime, view: CollectionView, examples: Sequence[ExampleRecord]
+) -> list[SimilarityFinding]:
     """Before they are enrolled: beside what is there, and beside those before them."""
     if not examples:
         return []
@@ -41,14 +43,14 @@ async def look_at(rooms: Rooms, view: CollectionView, examples: Sequence[Example
     there: Sequence[Sequence[Neighbor]] = [[] for _ in examples]
     if view.gallery.index is not None and not view.engine.lda.dense:
         if len(examples) * len(view.engine.labels) <= _MOST_SEARCHES:
-            there = (await look_around(rooms, view, vectors, 2 * TOLD + 1)).neighbors
+            there = (await find_neighborhood(rooms, view, vectors, 2 * TOLD + 1)).neighbors
     elif vectors.size * view.indexes.answering.scanned <= _MOST_LOOKING:
         there = await search_all(rooms, view, vectors, 2 * TOLD + 1)
     together = _beside_one_another(examples, vectors)
     seen = view.engine.seen(vectors, [example.domain for example in examples])
     limit = _limit(view)
     return [
-        Finding(
+        SimilarityFinding(
             sorted(
                 (*(other for other in near if other.similarity >= NEAR), *earlier), key=lambda other: -other.similarity
             ),

@@ -15,7 +15,7 @@ Outcome = Embedded | RequestError
 M = TypeVar("M")
 
 
-def settle(
+def build_results(
     kind: Callable[..., M],
     inputs: Sequence[types_pb2.Input],
     outcomes: Sequence[Outcome],

@@ -13,7 +13,7 @@ from glimpse.server.errors import Code, RequestError, as_request_error, invalid
 from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.embedding_spaces import Source, mismatch
 from glimpse.server.scheduling.batcher import Encoded
-from glimpse.server.telemetry.stage_timer import spent
+from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import MAX_NAME
 from glimpse.v1 import types_pb2
 
@@ -138,9 +138,9 @@ async def _embed_text(backbone: LoadedBackbone, text: str, deadline: float) -> E
 
 
 def _timings(started: float, decode_seconds: float, encoded: Encoded) -> types_pb2.Timings:
-    spent("decode", started, decode_seconds)
-    spent("queue", queued := started + decode_seconds, encoded.queue_seconds)
-    spent("encode", queued + encoded.queue_seconds, encoded.encode_seconds)
+    record_stage("decode", started, decode_seconds)
+    record_stage("queue", queued := started + decode_seconds, encoded.queue_seconds)
+    record_stage("encode", queued + encoded.queue_seconds, encoded.encode_seconds)
     return types_pb2.Timings(
         decode_ms=decode_seconds * 1e3,
         queue_ms=encoded.queue_seconds * 1e3,

@@ -22,7 +22,7 @@ from glimpse.server.maintenance.reembedding import (
     store,
     unprompted,
 )
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 from glimpse.v1 import collection_service_pb2 as pb
 
 _COSINES = ("match_threshold", "match_margin", "min_space_cosine")
@@ -68,7 +68,7 @@ def shadow_of(view: CollectionView) -> ShadowRecord:
     return view.shadow
 
 
-async def switch(rooms: Rooms, view: CollectionView, request: pb.SwitchBackboneRequest) -> Switched:
+async def switch(rooms: Runtime, view: CollectionView, request: pb.SwitchBackboneRequest) -> Switched:
     """Switches; the view is another one then. Raises RequestError, and ThereAlready."""
     for _ in range(_LOOKS):
         shadow, reached = _wanted(view, request.embedding_space), view.reached
@@ -86,7 +86,7 @@ async def switch(rooms: Rooms, view: CollectionView, request: pb.SwitchBackboneR
     raise RequestError(Code.UNAVAILABLE, "MIGRATION_OVERTAKEN", message, "collection", retry_delay=1.0)
 
 
-async def _exchange(rooms: Rooms, view: CollectionView, request: pb.SwitchBackboneRequest, seen: _Look) -> Switched:
+async def _exchange(rooms: Runtime, view: CollectionView, request: pb.SwitchBackboneRequest, seen: _Look) -> Switched:
     """The switch itself; `seen`: before. Raises RequestError, ThereAlready and _Overtaken."""
     done = Switched()
 
@@ -118,7 +118,7 @@ def _wanted(view: CollectionView, embedding_space: str) -> ShadowRecord:
     return shadow
 
 
-async def _look(rooms: Rooms, view: CollectionView, shadow: ShadowRecord) -> _Look:
+async def _look(rooms: Runtime, view: CollectionView, shadow: ShadowRecord) -> _Look:
     revision, labels = view.record.revision, list(view.labels.values())
 
     def read(there: Shadow) -> _Look:
@@ -147,7 +147,7 @@ def _check_possible(failed: int, prompts_failed: int, *, force: bool) -> None:
         raise _incomplete(message, "force")
 
 
-async def _embed_few(rooms: Rooms, shadow: ShadowRecord, now: _Look) -> Found:
+async def _embed_few(rooms: Runtime, shadow: ShadowRecord, now: _Look) -> Found:
     """What has come since the last look. Raises _Overtaken, and RequestError."""
     lacking = now.lacking
     if not lacking:
@@ -158,7 +158,7 @@ async def _embed_few(rooms: Rooms, shadow: ShadowRecord, now: _Look) -> Found:
     return await embed_lacking(_backbone(rooms, shadow), lacking)
 
 
-def _backbone(rooms: Rooms, shadow: ShadowRecord) -> LoadedBackbone:
+def _backbone(rooms: Runtime, shadow: ShadowRecord) -> LoadedBackbone:
     """Raises RequestError where this server has not loaded it."""
     backbone = backbone_of(shadow.embedding_space, rooms.backbones)
     if backbone is None:

@@ -19,8 +19,8 @@ from glimpse.ledger import ExampleRecord, Ledger, Writer
 from glimpse.server.collections.attached_index import MODALITIES, Attachment
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError, failed_precondition
-from glimpse.server.runtime_parts import Rooms
-from glimpse.server.scheduling.background import aside
+from glimpse.server.runtime_parts import Runtime
+from glimpse.server.scheduling.background import run_in_background
 
 logger = logging.getLogger(__name__)
 _READ_AHEAD = 1_000
@@ -57,7 +57,7 @@ class _Fold:
         return rows + [len(self.rows) + place for place, id in enumerate(self.enrolled) if there(id) is None]
 
 
-async def compact(rooms: Rooms, view: CollectionView) -> int:
+async def compact(rooms: Runtime, view: CollectionView) -> int:
     """Makes the new index aside, and swaps; returns the revision. Raises RequestError."""
     async with rooms.compacting:  # one at a time: each takes a core, and a disk
         below = view.examples.attachment
@@ -66,8 +66,8 @@ async def compact(rooms: Rooms, view: CollectionView) -> int:
         fold = _Fold(below, np.flatnonzero(~below.dead), view.examples.last)
         name, path = _free_name(rooms, view.record.id)
         try:
-            await aside(_writing(rooms, view, fold, path))
-            made, _ = await aside(lambda: rooms.indexes.open(view.record, name, "collection"))
+            await run_in_background(_writing(rooms, view, fold, path))
+            made, _ = await run_in_background(lambda: rooms.indexes.open(view.record, name, "collection"))
             made.record = replace(made.record, made=True)
         except BaseException as error:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
@@ -91,7 +91,7 @@ async def compact(rooms: Rooms, view: CollectionView) -> int:
         return revision
 
 
-def _writing(rooms: Rooms, view: CollectionView, fold: _Fold, path: Path) -> Callable[[], Manifest]:
+def _writing(rooms: Runtime, view: CollectionView, fold: _Fold, path: Path) -> Callable[[], Manifest]:
     loop, manifest = asyncio.get_running_loop(), fold.below.index.manifest
 
     def read(query: Callable[[Ledger], list[ExampleRecord]]) -> list[ExampleRecord]:
@@ -117,7 +117,7 @@ def _writing(rooms: Rooms, view: CollectionView, fold: _Fold, path: Path) -> Cal
     return write
 
 
-async def stop_compactions(rooms: Rooms) -> None:
+async def stop_compactions(rooms: Runtime) -> None:
     """Ends without waiting for those that run: what they have made so far is never looked at."""
     running = list(rooms.compactions.values())
     for task in running:
@@ -125,7 +125,7 @@ async def stop_compactions(rooms: Rooms) -> None:
     await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _swap(rooms: Rooms, view: CollectionView, fold: _Fold, made: Attachment) -> tuple[int, Path | None]:
+async def _swap(rooms: Runtime, view: CollectionView, fold: _Fold, made: Attachment) -> tuple[int, Path | None]:
     """The revision, and the folder of an index that nobody needs any more."""
     gone, left = list[int](), list[Path]()
 
@@ -152,7 +152,7 @@ def _changed(view: CollectionView) -> RequestError:
     return failed_precondition("INDEX_CHANGED", message, "collection")
 
 
-def _unneeded(rooms: Rooms, below: Attachment) -> Iterator[Path]:
+def _unneeded(rooms: Runtime, below: Attachment) -> Iterator[Path]:
     """The folder of an index that this made and no collection stands on, out of everybody's way."""
     there = [view.examples.attachment for view in rooms.catalog]
     used = {one.record.index_id for one in there if one} | {view.lost_index for view in rooms.catalog}
@@ -220,7 +220,7 @@ def _table(examples: list[ExampleRecord], vector_type: VectorType) -> pa.Table:
     )
 
 
-def _free_name(rooms: Rooms, collection_id: str) -> tuple[str, Path]:
+def _free_name(rooms: Runtime, collection_id: str) -> tuple[str, Path]:
     """Of the next index made of this collection."""
     # Another server may be making one at this moment, in the same folder.
     own = f"-{secrets.token_hex(4)}" if rooms.catalog.shared else ""

@@ -18,7 +18,7 @@ from glimpse.ledger import (
     Writer,
 )
 from glimpse.server.catalog.catalog import Catalog
-from glimpse.server.collections.collection import CollectionView, Reached
+from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
 from glimpse.server.errors import Code, RequestError
 from glimpse.server.inference.backbones import Backbones, LoadedBackbone
 from glimpse.server.inference.embedder import Embedded, embed_all
@@ -116,7 +116,7 @@ async def embed_lacking(
 
 
 async def store(
-    catalog: Catalog, view: CollectionView, turn: int, reached: Reached, lacking: Lacking, found: Found
+    catalog: Catalog, view: CollectionView, turn: int, reached: ReembeddingProgress, lacking: Lacking, found: Found
 ) -> int:
     """Writes down what came of embedding some, as far as that still holds; returns the revision.
 

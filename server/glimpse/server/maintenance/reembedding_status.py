@@ -7,13 +7,13 @@ from glimpse.ledger import CollectionRecord, NotFound, Progress, Shadow, ShadowR
 from glimpse.server.classification.label_names import prompt_names
 from glimpse.server.classification.messages import terms_of
 from glimpse.server.classification.report import check
-from glimpse.server.collections.collection import CollectionView, Measured
+from glimpse.server.collections.collection import CollectionView, ReembeddingReport
 from glimpse.server.collections.messages import timestamp
 from glimpse.server.errors import RequestError
 from glimpse.server.maintenance.reembedding import backbone_of, other_side, read_shadow, reloaded
 from glimpse.server.resource_names import collection_name, example_name
-from glimpse.server.runtime_parts import Rooms
-from glimpse.server.scheduling.background import aside
+from glimpse.server.runtime_parts import Runtime
+from glimpse.server.scheduling.background import run_in_background
 from glimpse.v1 import collection_service_pb2 as pb
 
 _TOLD = 1_000
@@ -21,7 +21,7 @@ _TOLD = 1_000
 _PATIENCE_SECONDS = 300.0
 
 
-async def migration_message(rooms: Rooms, view: CollectionView, shadow: ShadowRecord) -> pb.Migration:
+async def migration_message(rooms: Runtime, view: CollectionView, shadow: ShadowRecord) -> pb.Migration:
     """How far it is, all of one moment."""
     name = view.record.id
 
@@ -51,7 +51,7 @@ async def migration_message(rooms: Rooms, view: CollectionView, shadow: ShadowRe
 
 
 async def measure(
-    rooms: Rooms, view: CollectionView, shadow: ShadowRecord, told: pb.Migration, deadline: float
+    rooms: Runtime, view: CollectionView, shadow: ShadowRecord, told: pb.Migration, deadline: float
 ) -> None:
     """Adds both sides' figures. Raises RequestError UNAVAILABLE where they are not there in time."""
     async with rooms.measuring:  # one at a time: each takes the collection's memory once more
@@ -59,14 +59,14 @@ async def measure(
         told.shadow.figures.CopyFrom(await _shadow_figures(rooms, view, shadow, deadline))
 
 
-async def _figures(rooms: Rooms, view: CollectionView, deadline: float) -> pb.CheckCollectionResponse:
+async def _figures(rooms: Runtime, view: CollectionView, deadline: float) -> pb.CheckCollectionResponse:
     await prompt_names(rooms, view, deadline)
     await rooms.fitter.settled(view, deadline)
     return check(view, terms_of(view.record, rooms.source_of(view)).policy)
 
 
 async def _shadow_figures(
-    rooms: Rooms, view: CollectionView, shadow: ShadowRecord, deadline: float
+    rooms: Runtime, view: CollectionView, shadow: ShadowRecord, deadline: float
 ) -> pb.CheckCollectionResponse:
     """By a view that nobody sees. It stays until the figures are made: whoever did not wait long enough asks again."""
     measured = view.measured
@@ -85,21 +85,23 @@ async def _shadow_figures(
     return measured.figures or pb.CheckCollectionResponse()
 
 
-async def _loaded(rooms: Rooms, view: CollectionView, shadow: ShadowRecord) -> Measured:
+async def _loaded(rooms: Runtime, view: CollectionView, shadow: ShadowRecord) -> ReembeddingReport:
     record = other_side(view.record, shadow)
     try:
-        return Measured(record.revision, await aside(lambda: rooms.catalog.loader.load_shadow(record, shadow.turn)))
+        return ReembeddingReport(
+            record.revision, await run_in_background(lambda: rooms.catalog.loader.load_shadow(record, shadow.turn))
+        )
     except NotFound as error:
         raise reloaded(view) from error
 
 
-def _let_go(view: CollectionView, measured: Measured) -> None:
+def _let_go(view: CollectionView, measured: ReembeddingReport) -> None:
     """What nobody has asked for again."""
     if view.measured is measured and measured.hidden:
         view.measured = None
 
 
-def _side(rooms: Rooms, record: CollectionRecord) -> pb.MigrationSide:
+def _side(rooms: Runtime, record: CollectionRecord) -> pb.MigrationSide:
     return pb.MigrationSide(
         backbone=record.backbone,
         embedding_space=record.embedding_space,

@@ -23,7 +23,7 @@ from glimpse.server.maintenance.reembedding import (
     store,
     unprompted,
 )
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 
 logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
@@ -33,10 +33,10 @@ _FOLDED = 500
 _PATIENCE_SECONDS, _LOOK_SECONDS = 1.0, 0.005
 
 
-class Migrator:
+class Reembedder:
     """One collection after the other. For the event loop's thread alone."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Runtime) -> None:
         self._rooms, self._catalog = rooms, rooms.catalog
         # The revision of a collection whose shadow lacked nothing.
         self._done: WeakKeyDictionary[CollectionView, int] = WeakKeyDictionary()

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.drift import Tally, similarity
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 from glimpse.server.telemetry.versions import versions
 
 #: What collections that are not told of one by one count as; no collection can have this id.
@@ -18,7 +18,7 @@ OTHERS = "(others)"
 class State(Collector):
     """Reads in the thread of whoever asks: single values, which change under it at most from one to the next."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Runtime) -> None:
         self._rooms = rooms
 
     def collect(self) -> Iterator[Metric]:
@@ -82,13 +82,13 @@ class State(Collector):
         yield from (queries, examples, drift)
 
 
-def asked(rooms: Rooms) -> list[tuple[CollectionView, Tally]]:
+def asked(rooms: Runtime) -> list[tuple[CollectionView, Tally]]:
     """What collections that were not deleted answered."""
     current = {view.record.id: view for view in rooms.catalog}
     return [(view, tally) for view, tally in rooms.answered if current.get(view.record.id) is view]
 
 
-def ledger_kind(rooms: Rooms) -> str:
+def ledger_kind(rooms: Runtime) -> str:
     """What the ledger is kept in."""
     return rooms.settings.ledger_url.partition(":")[0].partition("+")[0]  # dialect+driver://…
 

@@ -8,17 +8,19 @@ import logging
 import signal
 import threading
 
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 
 logger = logging.getLogger(__name__)
 
 
-def tell_on_signal(rooms: Rooms) -> None:
+def dump_on_sigusr1(rooms: Runtime) -> None:
     """From here on, SIGUSR1 has it logged."""
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, lambda: logger.info("under way: %s", census(rooms)))
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGUSR1, lambda: logger.info("under way: %s", active_work(rooms))
+    )
 
 
-def census(rooms: Rooms) -> str:
+def active_work(rooms: Runtime) -> str:
     """Calls and streams' inputs, streams, bytes, asyncio's tasks, threads, and the places taken for each device."""
     places = {"searches": rooms.searchers.admission.taken}
     for backbone in rooms.backbones:

@@ -15,7 +15,7 @@ from prometheus_client.exposition import choose_encoder
 
 from glimpse.server.auth.listener import is_loopback
 from glimpse.server.monitoring.collector import State
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 from glimpse.server.settings import Settings, SettingsError
 from glimpse.server.telemetry.metrics import registry
 
@@ -27,7 +27,7 @@ _MOST_BYTES = 16 << 10
 
 
 @contextmanager
-def exposed(settings: Settings, rooms: Rooms) -> Iterator[None]:
+def exposed(settings: Settings, rooms: Runtime) -> Iterator[None]:
     """Answers at `metrics_listen` while the context is open. Raises OSError, SettingsError."""
     listen = settings.metrics_listen
     if not listen:

@@ -19,17 +19,17 @@ from glimpse.server.api.embedding_service import EmbeddingService
 from glimpse.server.api.health import known_service
 from glimpse.server.api.registry import SERVICES, add_services
 from glimpse.server.api.server_service import ServerService
-from glimpse.server.auth.interceptor import Gate, open_gate
+from glimpse.server.auth.interceptor import AuthInterceptor, open_gate
 from glimpse.server.auth.listener import warn_where_open
 from glimpse.server.errors import RequestError, abort
 from glimpse.server.monitoring.metrics_http import exposed
 from glimpse.server.ray.calls import Calls, Context
 from glimpse.server.ray.options import Options, settings_of
 from glimpse.server.runtime import open_rooms
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry import log_format
-from glimpse.server.telemetry.interceptor import Observer
+from glimpse.server.telemetry.interceptor import TelemetryInterceptor
 from glimpse.server.telemetry.stage_timer import traced
 
 logger = logging.getLogger(__name__)
@@ -121,9 +121,9 @@ def _apart(settings: Settings, stack: AsyncExitStack) -> Settings:
     return settings.model_copy(update=own)
 
 
-def _answering(rooms: Rooms, gate: Gate) -> Calls:
+def _answering(rooms: Runtime, gate: AuthInterceptor) -> Calls:
     # As of `glimpse serve`: the first is the outermost.
-    calls = Calls([Observer((*SERVICES, health.SERVICE_NAME), rooms.calls), gate])
+    calls = Calls([TelemetryInterceptor((*SERVICES, health.SERVICE_NAME), rooms.calls), gate])
     services = EmbeddingService(rooms), CollectionService(rooms), ClassificationService(rooms), ServerService(rooms)
     add_services(calls, *services)
     health_pb2_grpc.add_HealthServicer_to_server(_Health(), calls)

@@ -28,8 +28,8 @@ class Admission:
     def __init__(self, limit: int, seconds: float, few: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit, self._longest, self._few = limit, seconds, few
         self._clock = clock
-        self._pace = Pace(clock)
-        self._promises = Promises(seconds, clock)
+        self._pace = ServiceTimeEstimator(clock)
+        self._promises = RetryScheduler(seconds, clock)
         self._held: dict[str, int] = {}
         # At k, how many callers hold more than k places.
         self._holders: list[int] = []
@@ -99,7 +99,7 @@ class Admission:
         return exhausted("QUEUE_FULL", told, self._promises.next(wait, self._pace.seconds))
 
 
-class Promises:
+class RetryScheduler:
     """When those who are refused are to come back: one after the other, so that there is room for each."""
 
     def __init__(self, longest: float, clock: Callable[[], float]) -> None:
@@ -114,7 +114,7 @@ class Promises:
         return self._last - now
 
 
-class Pace:
+class ServiceTimeEstimator:
     """How many seconds one of many inputs takes: those worked on side by side share the time."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

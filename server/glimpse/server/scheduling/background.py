@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def aside(work: Callable[[], T]) -> T:
+async def run_in_background(work: Callable[[], T]) -> T:
     """The result of work, done in a thread of its own that yields to others.
 
     A pool's threads are joined before a process ends; this one is left where it is.

@@ -13,7 +13,7 @@ _ENOUGH = 0.5
 
 
 @dataclass(slots=True)
-class Arrivals:
+class BatchWindow:
     """Times in time.monotonic() seconds."""
 
     #: Admitted inputs that are still being decoded.

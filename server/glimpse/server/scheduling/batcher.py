@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from glimpse.server.errors import deadline_exceeded
 from glimpse.server.scheduling.admission import Admission
-from glimpse.server.scheduling.batch_window import Arrivals
-from glimpse.server.scheduling.fair_queue import Turns
+from glimpse.server.scheduling.batch_window import BatchWindow
+from glimpse.server.scheduling.fair_queue import FairQueue
 from glimpse.server.telemetry import metrics
-from glimpse.server.telemetry.latency_stats import Recent
+from glimpse.server.telemetry.latency_stats import LatencyWindow
 
 # The items: plain arrays of pixels or token ids.
 T = TypeVar("T", bound=npt.NDArray[Any])
@@ -72,24 +72,24 @@ class Batcher(Generic[T]):
         self.max_batch = max_batch
         self.admission = admission
         #: The inputs of each run of late.
-        self.runs = Recent()
-        self._queue: Turns[_Entry[T]] = Turns()
+        self.runs = LatencyWindow()
+        self._queue: FairQueue[_Entry[T]] = FairQueue()
         self._closed = False
         self._patient = patient
-        self._arrivals = Arrivals()
+        self._arrivals = BatchWindow()
         self._seconds_per_item = 0.01
         self._changed = asyncio.Event()
         self._worker = asyncio.create_task(self._work())
 
     @contextmanager
-    def place(self) -> Iterator["Place[T]"]:
+    def place(self) -> Iterator["QueueSlot[T]"]:
         """A place in the queue, held from before the input is decoded until its vector is there.
 
         Raises RequestError RESOURCE_EXHAUSTED, with the time by which those ahead should have been served.
         """
         with self.admission.place() as caller:
             self._arrivals.admitted(time.monotonic())
-            place = Place(self, caller)
+            place = QueueSlot(self, caller)
             try:
                 yield place
             finally:
@@ -195,7 +195,7 @@ class Batcher(Generic[T]):
                 entry.future.set_result(Encoded(vector, began - entry.since, seconds, len(batch)))
 
 
-class Place(Generic[T]):
+class QueueSlot(Generic[T]):
     """One input's place in a batcher's queue."""
 
     def __init__(self, batcher: Batcher[T], caller: str) -> None:

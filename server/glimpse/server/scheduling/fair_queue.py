@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """A queue for each caller; of those who have something in it, each is served once a round."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class GroupTurns(Generic[T]):
 
     def __init__(self) -> None:
         #: The first is the next.
-        self._groups: OrderedDict[str, Turns[T]] = OrderedDict()
+        self._groups: OrderedDict[str, FairQueue[T]] = OrderedDict()
 
     def __len__(self) -> int:
         return sum(map(len, self._groups.values()))
@@ -86,7 +86,7 @@ class GroupTurns(Generic[T]):
 
     def put(self, group: str, caller: str, item: T) -> None:
         """Behind the caller's others."""
-        self._groups.setdefault(group, Turns()).put(caller, item)
+        self._groups.setdefault(group, FairQueue()).put(caller, item)
 
     def take(self) -> T:
         """The next group's next item. Raises StopIteration where there is none."""
@@ -122,12 +122,12 @@ class GroupTurns(Generic[T]):
             del self._groups[group]
 
 
-class Turnstile:
+class FairSemaphore:
     """Lets so many in at once, and those who wait for it in turn. Lives on one event loop."""
 
     def __init__(self, width: int) -> None:
         self._free = width
-        self._waiting: Turns[asyncio.Future[None]] = Turns()
+        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
 
     @asynccontextmanager
     async def turn(self, caller: str) -> AsyncIterator[None]:

@@ -15,7 +15,7 @@ _COME_BACK_SECONDS = 1.0
 _MOST_STREAMS = 500
 
 
-class Duty:
+class InflightLimiter:
     """Counts running calls and stream inputs, and their bytes; once stopping, takes no more.
 
     `most_bytes`: of requests that are being answered and of answers that are being sent, together. Where they are too

@@ -4,7 +4,7 @@ Calls that gRPC has received stand in a queue of its own until the event loop ta
 itself is what is busy (a small backbone, vectors), that queue grows, and nothing in this process sees it: gRPC lets it
 grow to thousands, then cancels calls without a reason. So while calls come, one of the server's own stands in the same
 queue, over a socket in a folder that only this user may enter. What it waits is what all wait, and as many calls as are
-taken meanwhile stood before it. All methods have to share that queue: see `OneQueue`.
+taken meanwhile stood before it. All methods have to share that queue: see `SharedQueueServer`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import grpc
 from glimpse.backbone import scratch_folder
 from glimpse.server.auth.caller import current
 from glimpse.server.errors import exhausted
-from glimpse.server.scheduling.admission import Promises
+from glimpse.server.scheduling.admission import RetryScheduler
 
 logger = logging.getLogger(__name__)
 #: The method that the server calls of itself; it does nothing, for whoever calls it.
@@ -47,13 +47,13 @@ _LOST_SECONDS = 10.0
 _REMEMBERED = 1_000
 
 
-class Door:
+class LoadShedder:
     """Where every call passes when it is taken from gRPC's queue. Lives on one event loop."""
 
     def __init__(self, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
         """`longest`: the longest time that a caller is told to stay away."""
         self._clock = clock
-        self._promises = Promises(longest, clock)
+        self._promises = RetryScheduler(longest, clock)
         self._came = asyncio.Event()
         self._sent: float | None = None
         self._lost = False  # whether the last probe was
@@ -161,7 +161,7 @@ async def _nothing(_requests: object, _context: object) -> bytes:
     return b""
 
 
-class OneQueue:
+class SharedQueueServer:
     """Stands for a server where services are added to it: their methods get no queues of their own."""
 
     def __init__(self, server: grpc.aio.Server) -> None:

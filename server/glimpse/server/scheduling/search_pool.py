@@ -10,7 +10,7 @@ from glimpse.server.settings import Settings
 _FEW = 32
 
 
-class Searchers(FairPool):
+class SearchPool(FairPool):
     """One thread, with a bound on what waits for it."""
 
     def __init__(self, settings: Settings, initializer: Callable[[], None]) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import ParamSpec, Self, TypeVar
 
 from glimpse.server.auth.caller import current
-from glimpse.server.scheduling.fair_queue import Turnstile
+from glimpse.server.scheduling.fair_queue import FairSemaphore
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,7 +23,7 @@ class FairPool:
     ) -> None:
         """`ahead`: the work that each thread may have, begun and waiting."""
         self._threads = ThreadPoolExecutor(threads, name, initializer)
-        self._turnstile = Turnstile(ahead * threads)
+        self._turnstile = FairSemaphore(ahead * threads)
 
     def __enter__(self) -> Self:
         return self

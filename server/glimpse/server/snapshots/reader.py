@@ -12,7 +12,7 @@ from glimpse.fewshot.statistics.unit_vectors import Array
 from glimpse.index import Mask
 from glimpse.ledger import CollectionRecord, LabelRecord
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.example_columns import Columns
+from glimpse.server.collections.example_columns import ExampleColumns
 from glimpse.server.snapshots.files import read_array, read_json, read_lines
 from glimpse.server.snapshots.manifest import Manifest
 
@@ -42,7 +42,7 @@ def read_snapshot(
     kept = columns.at(np.flatnonzero(there))
     used = np.unique(kept.codes)
     codes = np.searchsorted(used, kept.codes).astype(np.int32)
-    known = Columns(
+    known = ExampleColumns(
         kept.sequences,
         kept.ids,
         [kept.labels[code] for code in used.tolist()],
@@ -55,7 +55,7 @@ def read_snapshot(
     return view
 
 
-def _columns(folder: Path, manifest: Manifest, labels: Mapping[str, LabelRecord]) -> tuple[Columns, Mask]:
+def _columns(folder: Path, manifest: Manifest, labels: Mapping[str, LabelRecord]) -> tuple[ExampleColumns, Mask]:
     """All examples, and which of them are of labels that are still there."""
 
     def array(name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
@@ -63,7 +63,7 @@ def _columns(folder: Path, manifest: Manifest, labels: Mapping[str, LabelRecord]
 
     told = read_json(folder / "labels.json", manifest.files["labels.json"])
     names = [name for name, _ in told["labels"]]
-    columns = Columns(
+    columns = ExampleColumns(
         array("sequences.npy").astype(np.int64),
         read_lines(folder / "ids.jsonl", manifest.files["ids.jsonl"]),
         names,

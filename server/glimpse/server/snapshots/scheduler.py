@@ -17,7 +17,7 @@ from glimpse.index.storage.atomic_files import synced
 from glimpse.ledger import AttachmentRecord, CollectionRecord, Head, LabelRecord
 from glimpse.ledger.database.file_permissions import make_folder
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.scheduling.background import aside
+from glimpse.server.scheduling.background import run_in_background
 from glimpse.server.snapshots.manifest import (
     Manifest,
     Origin,
@@ -148,7 +148,7 @@ class Snapshots:
         started, below = time.monotonic(), view.examples.attachment
         beside = self._folder / view.record.id / f".{os.getpid()}.{next(self._count)}.tmp"
         work = partial(_write, Taken.of(view, head), beside, self._kept.get(view))
-        folder, manifest = await aside(work)
+        folder, manifest = await run_in_background(work)
         if view.examples.attachment is not below:
             return  # the next one is of what it stands on now; this one would not be used
         self._kept[view] = folder, manifest

@@ -18,8 +18,8 @@ from glimpse.index.storage.atomic_files import synced
 from glimpse.ledger import Head, LabelRecord
 from glimpse.ledger.database.file_permissions import make_folder, opener
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.example_columns import Codes, Columns
-from glimpse.server.collections.example_store import Holdings
+from glimpse.server.collections.example_columns import Codes, ExampleColumns
+from glimpse.server.collections.example_store import ExampleStore
 from glimpse.server.snapshots.files import write_array, write_json, write_lines
 from glimpse.server.snapshots.manifest import NAME, Manifest, Origin, Part
 
@@ -37,7 +37,7 @@ class Taken:
 
     origin: Origin
     sequences: Ids
-    examples: Holdings
+    examples: ExampleStore
     labels: Sequence[LabelRecord]
     #: Where the vectors of a role are.
     index_of: Callable[[int], LayeredIndex]
@@ -104,7 +104,7 @@ def write_snapshot(taken: Taken, folder: Path, before: tuple[Path, Manifest] | N
     return manifest
 
 
-def _write_columns(taken: Taken, columns: Columns, sums: Floats | None, folder: Path) -> dict[str, str]:
+def _write_columns(taken: Taken, columns: ExampleColumns, sums: Floats | None, folder: Path) -> dict[str, str]:
     """All but the vectors; returns the digests."""
     arrays: dict[str, Ids | Codes | Floats] = {
         "sequences.npy": columns.sequences,
@@ -123,7 +123,9 @@ def _write_columns(taken: Taken, columns: Columns, sums: Floats | None, folder: 
     return files
 
 
-def _vectors(indexes: Sequence[LayeredIndex | None], columns: Columns, rows: Ids, dimension: int) -> tuple[Array, Mask]:
+def _vectors(
+    indexes: Sequence[LayeredIndex | None], columns: ExampleColumns, rows: Ids, dimension: int
+) -> tuple[Array, Mask]:
     """The vectors of examples, (m, d), and which of them are there still, (m,). `indexes`: by label."""
     vectors, there = np.empty((len(rows), dimension), np.float32), np.zeros(len(rows), bool)
     codes = columns.codes[rows]

@@ -11,7 +11,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from glimpse.server.auth import caller
-from glimpse.server.auth.rate_limits import Lines
+from glimpse.server.auth.rate_limits import LogRateLimiter
 from glimpse.server.request_context import REQUEST_ID, Call
 from glimpse.server.telemetry import audit, metrics, stage_timer
 from glimpse.server.telemetry.latency_stats import CallFigures
@@ -26,10 +26,10 @@ _TRANSIT = 0.1
 _TURNED_AWAY = {Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.RESOURCE_EXHAUSTED}
 # Who has no key fills no disk, and a server that has no time for more loses none of it by saying so of each call: past
 # so many lines a second such calls are counted in the metrics alone.
-_strangers, _turned_away = Lines(), Lines()
+_strangers, _turned_away = LogRateLimiter(), LogRateLimiter()
 
 
-class Watch:
+class CallRecord:
     """`with Watch(…)` around the work of a call, from its message to its end."""
 
     def __init__(self, call: Call, context: Context, figures: CallFigures, span: Any) -> None:
@@ -37,7 +37,7 @@ class Watch:
         self.call = call
         self._context, self._figures, self._span = context, figures, span
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "CallRecord":
         self.call.began = time.monotonic()
         self._figures.in_flight += 1
         self._context.set_trailing_metadata(((REQUEST_ID, self.call.request_id),))

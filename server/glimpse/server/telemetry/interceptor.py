@@ -9,7 +9,7 @@ from google.protobuf import descriptor_pool
 from glimpse.server.request_context import Call, enter, request_id_of
 from glimpse.server.scheduling.load_shedder import PROBE
 from glimpse.server.telemetry import stage_timer
-from glimpse.server.telemetry.call_record import Context, Watch, tell
+from glimpse.server.telemetry.call_record import CallRecord, Context, tell
 from glimpse.server.telemetry.latency_stats import CallFigures
 
 #: What calls of methods that there are not count as.
@@ -23,7 +23,7 @@ _MAKE: dict[tuple[bool, bool], Any] = {
 }
 
 
-class Observer(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it has none at run time
+class TelemetryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it has none at run time
     """The outermost interceptor."""
 
     def __init__(self, services: Iterable[str], figures: CallFigures) -> None:
@@ -51,7 +51,7 @@ class Observer(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it has 
         if handler is None:
             tell(call, grpc.StatusCode.UNIMPLEMENTED, "", 0.0, self._figures, span, "")
             return None
-        return _watched(handler, lambda context: Watch(call, context, self._figures, span))
+        return _watched(handler, lambda context: CallRecord(call, context, self._figures, span))
 
 
 def _methods(service: str) -> list[str]:
@@ -60,7 +60,7 @@ def _methods(service: str) -> list[str]:
     return [method.name for method in descriptor_pool.Default().FindServiceByName(known).methods]
 
 
-def _watched(handler: Any, watch: Callable[[Context], Watch]) -> Any:
+def _watched(handler: Any, watch: Callable[[Context], CallRecord]) -> Any:
     """A handler of the same kind."""
     make = _MAKE[handler.request_streaming, handler.response_streaming]
     if handler.response_streaming:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 _MOST, _LATE = 1_000, 60.0
 
 
-class Recent:
+class LatencyWindow:
     """Amounts of late: seconds that calls took, inputs in runs. For the event loop's thread."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class MethodFigures:
 
     count: int = 0
     failed: int = 0
-    recent: Recent = field(default_factory=Recent)
+    recent: LatencyWindow = field(default_factory=LatencyWindow)
 
 
 class CallFigures:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from glimpse.server.settings import SettingsError
 from glimpse.server.telemetry import metrics
-from glimpse.server.telemetry.latency_stats import Recent
+from glimpse.server.telemetry.latency_stats import LatencyWindow
 
 if TYPE_CHECKING:
     from glimpse.server.telemetry.tracing import Tracing
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Stage = Literal["decode", "queue", "encode", "head", "commit"]
 _SECONDS = {stage: metrics.stage_seconds.labels(stage) for stage in get_args(Stage)}
 #: The seconds of late of each.
-recent: Final[dict[str, Recent]] = {stage: Recent() for stage in get_args(Stage)}
+recent: Final[dict[str, LatencyWindow]] = {stage: LatencyWindow() for stage in get_args(Stage)}
 #: Set where traces are sent.
 tracing: "Tracing | None" = None
 
@@ -49,7 +49,7 @@ async def traced(environment: Mapping[str, str]) -> AsyncIterator[None]:
         tracing = None
 
 
-def spent(stage: Stage, began: float, seconds: float | None = None) -> None:
+def record_stage(stage: Stage, began: float, seconds: float | None = None) -> None:
     """Notes a stage of what this task works for. `began` in time.monotonic() seconds; without `seconds`: until now."""
     if seconds is None:
         seconds = time.monotonic() - began

@@ -3,7 +3,7 @@
 from glimpse.server import resource_names
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import not_found
-from glimpse.server.runtime_parts import Rooms
+from glimpse.server.runtime_parts import Runtime
 
 
 class ResourceCalls:
@@ -12,7 +12,7 @@ class ResourceCalls:
     #: See rpc.unary.
     refreshes = True
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Runtime) -> None:
         self.rooms = rooms
         self.settings = rooms.settings
         self.catalog = rooms.catalog

@@ -13,7 +13,7 @@ from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import collection_message
 from glimpse.server.errors import exhausted, failed_precondition
 from glimpse.server.maintenance.compaction import compact
-from glimpse.server.scheduling.background import aside
+from glimpse.server.scheduling.background import run_in_background
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -29,7 +29,7 @@ class IndexCalls(ResourceCalls):
         """An index under a collection."""
         view = self.view(request.collection, "collection")
         [index_id] = resource_names.parse_name(request.index, "indexes/*", "index")
-        opened, sums = await aside(partial(self.rooms.indexes.open_new, view.record, index_id, "index"))
+        opened, sums = await run_in_background(partial(self.rooms.indexes.open_new, view.record, index_id, "index"))
         labels = [LabelRecord(label) for label in opened.labels]
 
         def plan() -> Callable[[Writer], tuple[list[LabelRecord], int]]:

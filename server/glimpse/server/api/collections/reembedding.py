@@ -8,7 +8,7 @@ from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.handlers import Context, deadline_of, unary
 from glimpse.server.auth.caller import current
 from glimpse.server.auth.scopes import Scope
-from glimpse.server.collections.collection import CollectionView, Reached
+from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
 from glimpse.server.collections.messages import collection_message
 from glimpse.server.errors import Code, RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.inference.backbones import LoadedBackbone
@@ -34,7 +34,7 @@ class MigrationCalls(ResourceCalls):
             return lambda writer: writer.start_migration(view.record.id, record)
 
         def apply(done: tuple[ShadowRecord, int]) -> int:
-            view.shadow, view.reached = done[0], Reached()
+            view.shadow, view.reached = done[0], ReembeddingProgress()
             return view.moved_to(done[1])
 
         try:
