@@ -30,12 +30,12 @@ class Clock:
         return self.now
 
 
-def refusals(door: LoadShedder, name: str, calls: int = 200) -> int:
+def refusals(load_shedder: LoadShedder, name: str, calls: int = 200) -> int:
     enter(Caller(name))
     count = 0
     for _ in range(calls):
         try:
-            door.enter()
+            load_shedder.enter()
         except RequestError as refusal:
             count += refusal.reason == "QUEUE_FULL" and refusal.retry_delay is not None
     return count
@@ -43,16 +43,16 @@ def refusals(door: LoadShedder, name: str, calls: int = 200) -> int:
 
 @pytest.mark.parametrize(("calls", "seconds"), [(0, 0.0), (20, 10.0), (5_000, 0.01)])
 def test_a_queue_of_few_calls_or_of_little_time_is_none(calls: int, seconds: float) -> None:
-    door = LoadShedder(5, Clock())
-    door.found(calls, seconds, 1)
-    assert refusals(door, "one") == 0
+    load_shedder = LoadShedder(5, Clock())
+    load_shedder.found(calls, seconds, 1)
+    assert refusals(load_shedder, "one") == 0
 
 
 def test_the_longer_calls_wait_the_more_are_refused_and_at_last_most() -> None:
-    door, found = LoadShedder(5, Clock()), []
+    load_shedder, found = LoadShedder(5, Clock()), []
     for seconds in (0.04, 0.08, 0.12, 0.2, 10.0):
-        door.found(500_000, seconds, 1)
-        found.append(refusals(door, "one", 1_000))
+        load_shedder.found(500_000, seconds, 1)
+        found.append(refusals(load_shedder, "one", 1_000))
     assert found[0] == 0
     assert 200 < found[1] < 400
     assert 600 < found[2] < 800
@@ -62,28 +62,28 @@ def test_the_longer_calls_wait_the_more_are_refused_and_at_last_most() -> None:
 
 
 def test_who_asks_for_little_is_refused_last() -> None:
-    door, refused = LoadShedder(5, Clock()), Counter[str]()
-    door.found(500_000, 0.14, 1)
+    load_shedder, refused = LoadShedder(5, Clock()), Counter[str]()
+    load_shedder.found(500_000, 0.14, 1)
     for _ in range(100):
-        refused["greedy"] += refusals(door, "greedy", 10)
-        refused["modest"] += refusals(door, "modest", 1)
+        refused["greedy"] += refusals(load_shedder, "greedy", 10)
+        refused["modest"] += refusals(load_shedder, "modest", 1)
     assert refused["greedy"] > 700
     assert refused["modest"] <= 1  # the first, before there was anything to compare with
-    door.found(500_000, 0.5, 1)
-    assert refusals(door, "greedy", 100) == 100
-    assert refusals(door, "modest", 10) == 0
-    door.found(500_000, 1.5, 1)
-    assert refusals(door, "modest", 100) > 70
+    load_shedder.found(500_000, 0.5, 1)
+    assert refusals(load_shedder, "greedy", 100) == 100
+    assert refusals(load_shedder, "modest", 10) == 0
+    load_shedder.found(500_000, 1.5, 1)
+    assert refusals(load_shedder, "modest", 100) > 70
 
 
 def test_who_is_refused_is_told_to_come_when_there_is_room_for_one_more() -> None:
     """As many a second as were let in, not as many as were refused beside them."""
-    door, told = LoadShedder(5, Clock()), list[float]()
-    door.found(100_000, 1.0, 100)
+    load_shedder, told = LoadShedder(5, Clock()), list[float]()
+    load_shedder.found(100_000, 1.0, 100)
     enter(Caller("one"))
     while len(told) < 50:
         try:
-            door.enter()
+            load_shedder.enter()
         except RequestError as refusal:
             told.append(refusal.retry_delay or 0)
     assert np.diff(told) == pytest.approx(0.01)
@@ -91,41 +91,41 @@ def test_who_is_refused_is_told_to_come_when_there_is_room_for_one_more() -> Non
 
 def test_what_was_found_long_ago_refuses_nobody() -> None:
     clock = Clock()
-    door = LoadShedder(5, clock)
-    door.found(5_000, 10.0, 1)
-    assert refusals(door, "one") > 150
+    load_shedder = LoadShedder(5, clock)
+    load_shedder.found(5_000, 10.0, 1)
+    assert refusals(load_shedder, "one") > 150
     clock.now += 11
-    assert refusals(door, "one") == 0
+    assert refusals(load_shedder, "one") == 0
 
 
 def test_a_long_queue_is_one_until_as_many_are_taken_as_stood_in_it() -> None:
     """The next probe comes back late where it is long: nobody may pass only because it is not back yet."""
     clock = Clock()
-    door = LoadShedder(5, clock)
-    door.found(1_000, 1.0, 1)
+    load_shedder = LoadShedder(5, clock)
+    load_shedder.found(1_000, 1.0, 1)
     clock.now += 0.5
-    assert refusals(door, "one", 900) > 750
-    assert refusals(door, "one", 400) < 100
+    assert refusals(load_shedder, "one", 900) > 750
+    assert refusals(load_shedder, "one", 400) < 100
 
 
 async def test_a_server_that_cannot_call_itself_refuses_nobody_for_that(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("glimpse.server.scheduling.load_shedder._LOST_SECONDS", 0.2)
-    door, lost = LoadShedder(5), asyncio.Event()
+    load_shedder, lost = LoadShedder(5), asyncio.Event()
 
     async def stand(_: bytes, **__: object) -> None:
         await asyncio.sleep(0.2)
         lost.set()
         raise grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata(), "", "")
 
-    prober = asyncio.create_task(door._probe(stand))
-    refusals(door, "one", 1)
+    prober = asyncio.create_task(load_shedder._probe(stand))
+    refusals(load_shedder, "one", 1)
     await lost.wait()
     refused = 0
     for _ in range(100):  # through some more that are lost
         await asyncio.sleep(0.01)
-        refused += refusals(door, "one", 20)
+        refused += refusals(load_shedder, "one", 20)
     prober.cancel()
     await asyncio.gather(prober, return_exceptions=True)
     assert refused == 0

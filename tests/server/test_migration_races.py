@@ -19,7 +19,7 @@ from glimpse.server.api.registry import add_services
 from glimpse.server.api.server_service import ServerService
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.maintenance.reembedding_worker import Reembedder
-from glimpse.server.runtime import open_rooms
+from glimpse.server.runtime import open_runtime
 from glimpse.server.runtime_parts import Runtime
 from glimpse.server.settings import Settings
 from glimpse.v1 import collection_service_pb2 as col
@@ -60,9 +60,9 @@ class Gate:
 class Serving:
     """A server in this process, with a collection `birds` by `old`, and a gate before `new`."""
 
-    def __init__(self, rooms: Runtime, collections: CollectionServiceStub) -> None:
-        self.rooms, self._collections = rooms, collections
-        new = next(one for one in rooms.backbones if one.manifest.name == "new")
+    def __init__(self, runtime: Runtime, collections: CollectionServiceStub) -> None:
+        self.runtime, self._collections = runtime, collections
+        new = next(one for one in runtime.backbones if one.manifest.name == "new")
         self.space = new.manifest.embedding_space
         new.images._encode = self.gate = Gate(new.images._encode)
 
@@ -108,15 +108,20 @@ async def serving(folder: Path, *, keep_inputs: bool = True) -> AsyncIterator[Se
     tiny_image_bundle(folder / "old", "old")
     tiny_image_bundle(folder / "new", "new", dimension=12, seed=3)
     fields: dict[str, Any] = {"data": folder / "data", "backbone": (folder / "old", folder / "new")}
-    async with open_rooms(Settings(**fields, snapshot_seconds=0)) as rooms:
+    async with open_runtime(Settings(**fields, snapshot_seconds=0)) as runtime:
         server = grpc.aio.server()
-        services = EmbeddingService(rooms), CollectionService(rooms), ClassificationService(rooms), ServerService(rooms)
+        services = (
+            EmbeddingService(runtime),
+            CollectionService(runtime),
+            ClassificationService(runtime),
+            ServerService(runtime),
+        )
         add_services(server, *services)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                here = Serving(rooms, CollectionServiceStub(channel))
+                here = Serving(runtime, CollectionServiceStub(channel))
                 for name in ("birds", "fish"):
                     new = col.Collection(backbone="backbones/old", keep_inputs=keep_inputs)
                     await here.call(col.CreateCollectionRequest(collection_id=name, collection=new))
@@ -217,7 +222,7 @@ async def test_a_switch_that_is_overtaken_for_good_says_so_and_keeps_what_it_emb
 
 def enrolling_before_each_write(here: Serving, each: int, times: int) -> list[str]:
     """Before each of the switch's writes so many are enrolled, that often; returns the names, as they come."""
-    catalog, come = here.rooms.catalog, list[str]()
+    catalog, come = here.runtime.catalog, list[str]()
     write = catalog.write
 
     async def overtaken(plan: Any, apply: Any) -> Any:
@@ -246,7 +251,7 @@ async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_pa
                 break
             await asyncio.sleep(0.1)
         assert not left
-        loaded = counting_loads(here.rooms)
+        loaded = counting_loads(here.runtime)
         assert (await here.migration(measure=True)).shadow.figures == measured.shadow.figures
         assert not loaded, "nothing has changed"
         await here.enroll(*pictures([20]))
@@ -255,15 +260,15 @@ async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_pa
         assert len(loaded) == 1
 
 
-def counting_loads(rooms: Runtime) -> list[int]:
+def counting_loads(runtime: Runtime) -> list[int]:
     """The turns of the shadows that are loaded from now on."""
-    load, turns = rooms.catalog.loader.load_shadow, list[int]()
+    load, turns = runtime.catalog.loader.load_shadow, list[int]()
 
     def counted(record: CollectionRecord, turn: int) -> CollectionView:
         turns.append(turn)
         return load(record, turn)
 
-    rooms.catalog.loader.load_shadow = counted  # type: ignore[method-assign]
+    runtime.catalog.loader.load_shadow = counted  # type: ignore[method-assign]
     return turns
 
 
@@ -272,14 +277,14 @@ async def test_what_is_measured_is_never_of_the_other_side(tmp_path: Path) -> No
         await here.enroll(*pictures(range(12)))
         await here.start()
         await here.until(lambda now: not now.left_count)
-        load = here.rooms.catalog.loader.load_shadow
+        load = here.runtime.catalog.loader.load_shadow
 
         def overtaken(record: CollectionRecord, turn: int) -> CollectionView:
             # As another server would, whose change is not seen here yet.
-            with Ledger.open(here.rooms.settings.ledger_url) as ledger, ledger.begin() as writer:
+            with Ledger.open(here.runtime.settings.ledger_url) as ledger, ledger.begin() as writer:
                 writer.switch_backbone("birds", turn, [], [])
             return load(record, turn)
 
-        here.rooms.catalog.loader.load_shadow = overtaken  # type: ignore[method-assign]
+        here.runtime.catalog.loader.load_shadow = overtaken  # type: ignore[method-assign]
         with refused(Code.UNAVAILABLE, "COLLECTION_RELOADED", "collection"):
             await here.migration(measure=True)

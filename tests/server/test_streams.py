@@ -90,7 +90,7 @@ async def test_a_sender_that_breaks_is_an_error_after_what_it_sent() -> None:
 
 
 async def test_a_server_that_stops_answers_what_it_began_and_ends_the_stream() -> None:
-    duty, gate = InflightLimiter(), asyncio.Event()
+    inflight, gate = InflightLimiter(), asyncio.Event()
 
     async def numbers() -> AsyncIterator[int]:
         yield 0
@@ -101,10 +101,10 @@ async def test_a_server_that_stops_answers_what_it_began_and_ends_the_stream() -
         await gate.wait()
         return number
 
-    answers = ordered(numbers(), work, 8, duty)
+    answers = ordered(numbers(), work, 8, inflight)
     first = asyncio.ensure_future(anext(answers))
     await asyncio.sleep(0.02)
-    stopped = asyncio.ensure_future(duty.stop(5))
+    stopped = asyncio.ensure_future(inflight.stop(5))
     await asyncio.sleep(0.02)
     assert not stopped.done(), "two inputs are being worked on"
     gate.set()
@@ -133,15 +133,15 @@ async def test_a_stream_waits_for_room_and_is_told_only_what_it_has_no_time_for(
 
 
 async def test_answers_count_as_held_until_they_are_sent() -> None:
-    duty = InflightLimiter(100)
+    inflight = InflightLimiter(100)
 
     async def work(number: int) -> int:
         return number
 
-    answers = ordered(aiter(Source(20)), work, 8, duty, lambda _: 0, lambda _: 10)
+    answers = ordered(aiter(Source(20)), work, 8, inflight, lambda _: 0, lambda _: 10)
     assert await anext(answers) == 0
     await asyncio.sleep(0.02)
-    assert duty.held == 80, "those made, and the one that is being sent"
+    assert inflight.held == 80, "those made, and the one that is being sent"
     assert [await anext(answers) for _ in range(4)] == [1, 2, 3, 4]
     await answers.aclose()  # type: ignore[attr-defined]
-    assert duty.held == 0
+    assert inflight.held == 0

@@ -195,26 +195,26 @@ def test_without_a_name_a_connection_is_a_caller() -> None:
 
 
 def test_memory_is_shared_too_and_one_caller_alone_has_all_of_it() -> None:
-    duty = InflightLimiter(100)
+    inflight = InflightLimiter(100)
     with ExitStack() as stack:
         enter(Caller("greedy"))
-        duty.check(1_000)  # what is larger than all there may be, when there is nothing else
+        inflight.check(1_000)  # what is larger than all there may be, when there is nothing else
         for _ in range(10):
-            duty.check(10)
-            stack.enter_context(duty.of(10))
+            inflight.check(10)
+            stack.enter_context(inflight.of(10))
         with pytest.raises(RequestError, match="QUEUE_FULL"):
-            duty.check(1)
+            inflight.check(1)
         enter(Caller("modest"))
-        duty.check(50)
+        inflight.check(50)
         with pytest.raises(RequestError, match="QUEUE_FULL"):
-            duty.check(51)
-    assert (duty.held, duty.running) == (0, 0)
+            inflight.check(51)
+    assert (inflight.held, inflight.running) == (0, 0)
 
 
 async def test_a_stream_is_held_up_until_there_is_room() -> None:
-    duty = InflightLimiter(100)
-    with duty.of(100):
-        waiting = asyncio.create_task(duty.room())
+    inflight = InflightLimiter(100)
+    with inflight.of(100):
+        waiting = asyncio.create_task(inflight.room())
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(waiting), 0.02)
         assert not waiting.done()
@@ -222,14 +222,14 @@ async def test_a_stream_is_held_up_until_there_is_room() -> None:
 
 
 async def test_a_caller_below_its_part_does_not_wait_for_one_that_has_all_the_room() -> None:
-    duty = InflightLimiter(100)
+    inflight = InflightLimiter(100)
     enter(Caller("greedy"))
-    with duty.of(100):
-        waiting = asyncio.create_task(duty.room())  # of the same caller
+    with inflight.of(100):
+        waiting = asyncio.create_task(inflight.room())  # of the same caller
         enter(Caller("modest"))
-        await asyncio.wait_for(duty.room(), 1)
-        with duty.of(50):
-            held_up = asyncio.create_task(duty.room())
+        await asyncio.wait_for(inflight.room(), 1)
+        with inflight.of(50):
+            held_up = asyncio.create_task(inflight.room())
             await asyncio.sleep(0)
             assert not held_up.done(), "that is its part"
         await asyncio.wait_for(held_up, 1)

@@ -22,11 +22,11 @@ from glimpse.server.api.reflection import REFLECTIONS, add_reflection
 from glimpse.server.api.registry import SERVICES, add_services
 from glimpse.server.api.server_service import ServerService
 from glimpse.server.api.unparsable import TolerantParsing
-from glimpse.server.auth.interceptor import AuthInterceptor, open_gate
+from glimpse.server.auth.interceptor import AuthInterceptor, open_interceptor
 from glimpse.server.auth.listener import bind, credentials_of, warn_where_open
 from glimpse.server.monitoring.debug_dump import dump_on_sigusr1
 from glimpse.server.monitoring.metrics_http import exposed
-from glimpse.server.runtime import open_rooms
+from glimpse.server.runtime import open_runtime
 from glimpse.server.runtime_parts import Runtime
 from glimpse.server.scheduling.load_shedder import SharedQueueServer
 from glimpse.server.settings import Settings
@@ -53,50 +53,59 @@ def serve(settings: Settings) -> None:
 async def _serve(settings: Settings) -> None:
     credentials = credentials_of(settings)
     warn_where_open(settings, settings.listen)
-    async with traced(os.environ), open_rooms(settings) as rooms, open_gate(settings, rooms.catalog) as gate:
-        with exposed(settings, rooms):
-            await _serve_rooms(settings, rooms, gate, credentials)
+    async with (
+        traced(os.environ),
+        open_runtime(settings) as runtime,
+        open_interceptor(settings, runtime.catalog) as gate,
+    ):
+        with exposed(settings, runtime):
+            await _serve_runtime(settings, runtime, gate, credentials)
 
 
-async def _serve_rooms(
-    settings: Settings, rooms: Runtime, gate: AuthInterceptor, credentials: grpc.ServerCredentials | None
+async def _serve_runtime(
+    settings: Settings, runtime: Runtime, gate: AuthInterceptor, credentials: grpc.ServerCredentials | None
 ) -> None:
     # The first interceptor is the outermost: it sees what the others refuse.
-    observer = TelemetryInterceptor((*SERVICES, health.SERVICE_NAME, *REFLECTIONS), rooms.calls)
+    observer = TelemetryInterceptor((*SERVICES, health.SERVICE_NAME, *REFLECTIONS), runtime.calls)
     server = grpc.aio.server(
-        interceptors=(observer, gate, TolerantParsing(rooms.inbound, rooms.duty)),
+        interceptors=(observer, gate, TolerantParsing(runtime.inbound, runtime.inflight)),
         options=server_options(settings),
     )
     queue: Any = SharedQueueServer(server)
-    services = EmbeddingService(rooms), CollectionService(rooms), ClassificationService(rooms), ServerService(rooms)
+    services = (
+        EmbeddingService(runtime),
+        CollectionService(runtime),
+        ClassificationService(runtime),
+        ServerService(runtime),
+    )
     add_services(queue, *services)
     checked = Health()
     health_pb2_grpc.add_HealthServicer_to_server(checked, queue)
     if settings.reflection:
-        add_reflection(queue, rooms, (*SERVICES, health.SERVICE_NAME))
+        add_reflection(queue, runtime, (*SERVICES, health.SERVICE_NAME))
     address = bind(server, settings.listen, credentials)
-    async with rooms.door.watched(server):
-        await _run(settings, rooms, server, checked, address)
+    async with runtime.load_shedder.watched(server):
+        await _run(settings, runtime, server, checked, address)
 
 
-async def _run(settings: Settings, rooms: Runtime, server: grpc.aio.Server, checked: Health, address: str) -> None:
+async def _run(settings: Settings, runtime: Runtime, server: grpc.aio.Server, checked: Health, address: str) -> None:
     await server.start()
     stopped = _signalled()
-    dump_on_sigusr1(rooms)
-    for backbone in rooms.backbones:
+    dump_on_sigusr1(runtime)
+    for backbone in runtime.backbones:
         await backbone.warm_up()
     memory_allocator.settle()
-    rooms.duty.ready = True
-    rooms.snapshots.start(rooms.catalog, rooms.catalog.reached_head)
+    runtime.inflight.ready = True
+    runtime.snapshots.start(runtime.catalog, runtime.catalog.reached_head)
     await checked.set(health_pb2.HealthCheckResponse.SERVING)
     print(f"listening on {address}", flush=True)
     await stopped.wait()
     logger.info("draining for at most %g s", settings.drain_seconds)
     await checked.set(health_pb2.HealthCheckResponse.NOT_SERVING)
     ends = time.monotonic() + settings.drain_seconds
-    await rooms.duty.stop(settings.drain_seconds)
+    await runtime.inflight.stop(settings.drain_seconds)
     await server.stop(_FAREWELL_SECONDS)
-    await rooms.snapshots.finish(ends)
+    await runtime.snapshots.finish(ends)
 
 
 def _signalled() -> asyncio.Event:

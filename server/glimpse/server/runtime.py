@@ -29,7 +29,7 @@ from glimpse.server.snapshots import Snapshots
 
 
 @asynccontextmanager
-async def open_rooms(settings: Settings) -> AsyncIterator[Runtime]:
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Loads backbones and ledger; closes what was opened, in every outcome.
 
     Raises SettingsError, BundleError, DataFolderInUse and LedgerError.
@@ -41,7 +41,7 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Runtime]:
         stack.enter_context(threadpool_limits(1, user_api="blas"))
         decoders = stack.enter_context(Decoders(settings))
         # OpenMP keeps its thread count for each thread that asks: this one has to be told too.
-        searchers = stack.enter_context(SearchPool(settings, partial(faiss.omp_set_num_threads, 1)))
+        search_pool = stack.enter_context(SearchPool(settings, partial(faiss.omp_set_num_threads, 1)))
         backbones = Backbones.load(settings, decoders)
         for backbone in backbones:
             stack.push_async_callback(backbone.close)
@@ -56,15 +56,17 @@ async def open_rooms(settings: Settings) -> AsyncIterator[Runtime]:
             catalog = Catalog.open(settings.ledger_url, indexes, snapshots, fitter.touch)
         stack.push_async_callback(catalog.close)
         stack.push_async_callback(snapshots.close)
-        duty, door, inbound = (
+        inflight, load_shedder, inbound = (
             InflightLimiter(settings.max_held_bytes),
             LoadShedder(settings.queue_seconds),
             Inbound(settings),
         )
-        rooms = Runtime(settings, backbones, catalog, fitter, searchers, indexes, duty, door, inbound, snapshots)
-        stack.push_async_callback(stop_compactions, rooms)
-        stack.push_async_callback(Reembedder(rooms).close)
-        yield rooms
+        runtime = Runtime(
+            settings, backbones, catalog, fitter, search_pool, indexes, inflight, load_shedder, inbound, snapshots
+        )
+        stack.push_async_callback(stop_compactions, runtime)
+        stack.push_async_callback(Reembedder(runtime).close)
+        yield runtime
 
 
 @contextmanager

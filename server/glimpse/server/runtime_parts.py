@@ -28,10 +28,10 @@ class Runtime:
     backbones: Backbones
     catalog: Catalog
     fitter: Fitter
-    searchers: SearchPool
+    search_pool: SearchPool
     indexes: Indexes
-    duty: InflightLimiter
-    door: LoadShedder
+    inflight: InflightLimiter
+    load_shedder: LoadShedder
     inbound: Inbound
     snapshots: Snapshots
     #: Held by whoever compacts.

@@ -38,9 +38,9 @@ _MAX_DOMAINS, _MAX_LABELS = 1_000, 10_000
 class ClassificationService(classification_service_pb2_grpc.ClassificationServiceServicer):
     """See the contract."""
 
-    def __init__(self, rooms: Runtime) -> None:
-        self.rooms = rooms
-        self.settings = rooms.settings
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.settings = runtime.settings
 
     @unary
     async def Classify(self, request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:
@@ -48,11 +48,11 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         deadline = deadline_of(context)
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         options = Options.read(request.options, self.settings.max_labels, "options")
-        await self.rooms.catalog.tracker.reach(options.min_revision, deadline)
+        await self.runtime.catalog.tracker.reach(options.min_revision, deadline)
         views = self._views(request.collections, "collections")
         options.check_size(views, len(request.inputs), "options.top_k")
         fields = input_fields(request.inputs)
-        results = await classify_inputs(self.rooms, views, request.inputs, fields, options, deadline)
+        results = await classify_inputs(self.runtime, views, request.inputs, fields, options, deadline)
         return pb.ClassifyResponse(results=results)
 
     @streaming
@@ -66,7 +66,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
             # Found anew for every input: a collection may be deleted while the stream is open.
             views = self._views(config.collections, "config.collections")
             options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
-            return await classify_inputs(self.rooms, views, [item], ["input"], options, deadline)
+            return await classify_inputs(self.runtime, views, [item], ["input"], options, deadline)
 
         async def answer(given: StreamInput) -> pb.StreamClassifyResponse:
             try:
@@ -79,7 +79,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
 
         async with opened(self, requests) as config:
             options = Options.read(config.options, self.settings.max_labels, "config.options")
-            await self.rooms.catalog.tracker.reach(options.min_revision, deadline)
+            await self.runtime.catalog.tracker.reach(options.min_revision, deadline)
             views = self._views(config.collections, "config.collections")
             options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
             async for response in answers(self, requests, answer):
@@ -94,7 +94,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         top_k = request.top_k if request.HasField("top_k") else 5
         check_range(top_k, 1, self.settings.max_labels, "top_k")
         check_entries(len(request.inputs), min(top_k, len(request.labels)), "top_k")
-        backbone = self.rooms.backbones.find(request.backbone, "backbone")
+        backbone = self.runtime.backbones.find(request.backbone, "backbone")
         if request.mode == types_pb2.LABEL_MODE_INDEPENDENT and backbone.manifest.logit_bias is None:
             message = f"{backbone.name} has no logit bias, so no probability for a label by itself"
             raise failed_precondition("LOGIT_BIAS_REQUIRED", message, "mode")
@@ -109,16 +109,16 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         top_k = request.top_k if request.HasField("top_k") else 10
         check_range(top_k, 1, _MAX_NEIGHBORS, "top_k")
-        await self.rooms.catalog.tracker.reach(request.min_revision, deadline)
+        await self.runtime.catalog.tracker.reach(request.min_revision, deadline)
         view = self._view(request.collection, "collection")
         check_entries(len(request.inputs), min(top_k, view.examples.at_most), "top_k")
         wanted = _wanted(view, request)
-        check_searchable(self.rooms, view, len(request.inputs), deadline)
-        source = self.rooms.source_of(view)
+        check_searchable(self.runtime, view, len(request.inputs), deadline)
+        source = self.runtime.source_of(view)
         outcomes = await embed_all(source, request.inputs, input_fields(request.inputs), deadline)
         revision, asked = view.record.revision, time.monotonic()
         queries = good_vectors(outcomes, source.dimension)
-        near = await search_all(self.rooms, view, queries, top_k, wanted)
+        near = await search_all(self.runtime, view, queries, top_k, wanted)
         found, size = list[dict[str, Any]](), 0
         for neighbors in near:
             found.append({"neighbors": (messages := evidence(view.record.id, neighbors))})
@@ -135,7 +135,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
 
     def _view(self, name: str, field: str) -> CollectionView:
         [collection_id] = resource_names.parse_name(name, "collections/*", field)
-        return self.rooms.catalog.find(collection_id, field)
+        return self.runtime.catalog.find(collection_id, field)
 
 
 def _wanted(view: CollectionView, request: pb.SearchRequest) -> SearchFilter | None:

@@ -23,15 +23,15 @@ _MODALITIES = {"image": types_pb2.MODALITY_IMAGE, "text": types_pb2.MODALITY_TEX
 class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     """See the contract."""
 
-    def __init__(self, rooms: Runtime) -> None:
-        self.rooms = rooms
-        self.settings = rooms.settings
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.settings = runtime.settings
 
     @unary
     async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
         """A list of inputs."""
         started = time.monotonic()
-        source = source_of_backbone(self.rooms.backbones.find(request.backbone, "backbone"))
+        source = source_of_backbone(self.runtime.backbones.find(request.backbone, "backbone"))
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         fields = input_fields(request.inputs)
         outcomes = await embed_all(source, request.inputs, fields, deadline_of(context))
@@ -59,7 +59,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
             return pb.StreamEmbedResponse(result=result)
 
         async with opened(self, requests) as config:
-            source = source_of_backbone(self.rooms.backbones.find(config.backbone, "config.backbone"))
+            source = source_of_backbone(self.runtime.backbones.find(config.backbone, "config.backbone"))
             async for response in answers(self, requests, embed):
                 yield response
 
@@ -67,7 +67,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     async def ListBackbones(self, request: pb.ListBackbonesRequest, context: Context) -> pb.ListBackbonesResponse:
         """The loaded backbones."""
         after = resource_names.page_after(request.page_token)
-        later = (backbone for backbone in self.rooms.backbones if backbone.name > after)
+        later = (backbone for backbone in self.runtime.backbones if backbone.name > after)
         page, more = page_of(map(_backbone, later), request.page_size)
         return pb.ListBackbonesResponse(
             backbones=page, next_page_token=resource_names.page_token(page[-1].name) if more else ""
@@ -77,7 +77,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     async def GetBackbone(self, request: pb.GetBackboneRequest, context: Context) -> pb.GetBackboneResponse:
         """One loaded backbone."""
         resource_names.parse_name(request.name, "backbones/*", "name")
-        return pb.GetBackboneResponse(backbone=_backbone(self.rooms.backbones.find(request.name, "name")))
+        return pb.GetBackboneResponse(backbone=_backbone(self.runtime.backbones.find(request.name, "name")))
 
 
 def _results(

@@ -37,12 +37,12 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
         try:
             if not current().peer:  # else it is known since the message was received
                 connected(context.peer())
-            _door_of(self).enter()
-            size, duty = account_request(self, request), duty_of(self)
-            duty.check(size)
-            with duty.of(size, at_the_end=getattr(self, "at_the_end", False)):
+            _load_shedder_of(self).enter()
+            size, inflight = account_request(self, request), inflight_of(self)
+            inflight.check(size)
+            with inflight.of(size, at_the_end=getattr(self, "at_the_end", False)):
                 if getattr(self, "refreshes", False):
-                    catalog: Catalog = self.rooms.catalog  # type: ignore[attr-defined]
+                    catalog: Catalog = self.runtime.catalog  # type: ignore[attr-defined]
                     if catalog.shared:
                         await catalog.tracker.refresh()
                 return await method(self, request, context)
@@ -62,8 +62,8 @@ def streaming(
     async def answer(self: S, requests: AsyncIterator[Q], context: Context) -> AsyncIterator[R]:
         try:
             connected(context.peer())
-            _door_of(self).enter()
-            with duty_of(self).stream():
+            _load_shedder_of(self).enter()
+            with inflight_of(self).stream():
                 async for response in method(self, requests, context):
                     yield response
             return
@@ -102,15 +102,15 @@ def check_message(request: Any) -> None:
         raise invalid("MESSAGE_UNPARSABLE", "the bytes sent are no message of this call")
 
 
-def duty_of(servicer: Any) -> InflightLimiter:
+def inflight_of(servicer: Any) -> InflightLimiter:
     """Where a service's work is counted."""
-    duty: InflightLimiter = servicer.rooms.duty
-    return duty
+    inflight: InflightLimiter = servicer.runtime.inflight
+    return inflight
 
 
-def _door_of(servicer: Any) -> LoadShedder:
-    door: LoadShedder = servicer.rooms.door
-    return door
+def _load_shedder_of(servicer: Any) -> LoadShedder:
+    load_shedder: LoadShedder = servicer.runtime.load_shedder
+    return load_shedder
 
 
 def deadline_of(context: Context) -> float:

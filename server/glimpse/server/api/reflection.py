@@ -18,9 +18,9 @@ REFLECTIONS = (_V1, reflection.SERVICE_NAME)
 class Reflection(ReflectionServicer):  # type: ignore[misc]  # without types
     """Describes services. Its streams and messages count like those of any call."""
 
-    def __init__(self, rooms: Runtime, services: Sequence[str]) -> None:
+    def __init__(self, runtime: Runtime, services: Sequence[str]) -> None:
         super().__init__(services)
-        self.rooms, self.settings = rooms, rooms.settings
+        self.runtime, self.settings = runtime, runtime.settings
 
     @streaming
     async def ServerReflectionInfo(self, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
@@ -30,15 +30,15 @@ class Reflection(ReflectionServicer):  # type: ignore[misc]  # without types
 
     async def _checked(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         # Each message has a limited time, as that of a call with one has: such streams are short.
-        while (request := await self.rooms.inbound.next(lambda: anext(requests, None))) is not None:
+        while (request := await self.runtime.inbound.next(lambda: anext(requests, None))) is not None:
             account_request(self, request)
             yield request
 
 
-def add_reflection(server: Any, rooms: Runtime, services: Sequence[str]) -> None:
+def add_reflection(server: Any, runtime: Runtime, services: Sequence[str]) -> None:
     """Describes the services under both versions of the protocol."""
     # v1 is answered, but not listed: there is no descriptor of it to describe it by.
-    servicer = Reflection(rooms, (*services, reflection.SERVICE_NAME))
+    servicer = Reflection(runtime, (*services, reflection.SERVICE_NAME))
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
     # The v1 messages have the v1alpha ones' fields and numbers; grpcio-reflection generates only the latter.
     handler = grpc.stream_stream_rpc_method_handler(

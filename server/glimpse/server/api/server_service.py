@@ -32,46 +32,46 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
     #: See rpc.unary.
     at_the_end = True
 
-    def __init__(self, rooms: Runtime) -> None:
-        self.rooms = rooms
-        self.settings = rooms.settings
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.settings = runtime.settings
 
     @unary
     async def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Context) -> pb.GetServerInfoResponse:
         """All of it; of collections, what has to do with those that the caller may read."""
-        rooms, catalog, may = self.rooms, self.rooms.catalog, current().may
-        decisions = _decisions(rooms)
+        runtime, catalog, may = self.runtime, self.runtime.catalog, current().may
+        decisions = _decisions(runtime)
         return pb.GetServerInfoResponse(
             versions=pb.Versions(**versions()),
-            limits=pb.Limits(**{name: getattr(rooms.settings, name) for name in _LIMITS}),
+            limits=pb.Limits(**{name: getattr(runtime.settings, name) for name in _LIMITS}),
             providers=onnxruntime.get_available_providers(),
-            backbones=[_backbone(one) for one in rooms.backbones],
+            backbones=[_backbone(one) for one in runtime.backbones],
             collection_count=sum(may(view.record.id) for view in catalog),
             ledger=pb.LedgerState(
-                kind=ledger_kind(rooms),
+                kind=ledger_kind(runtime),
                 revision=catalog.tracker.revision,
                 head=catalog.tracker.head,
                 seconds_since_reached=catalog.tracker.contact.seconds,
             ),
-            uptime_seconds=time.monotonic() - rooms.calls.started,
-            ready=rooms.duty.ready,
-            draining=rooms.duty.stopping.is_set(),
+            uptime_seconds=time.monotonic() - runtime.calls.started,
+            ready=runtime.inflight.ready,
+            draining=runtime.inflight.stopping.is_set(),
             memory_bytes=_memory(),
-            in_flight=rooms.calls.in_flight,
-            calls=[_figures(rpc, one) for rpc, one in sorted(rooms.calls.methods.items())],
+            in_flight=runtime.calls.in_flight,
+            calls=[_figures(rpc, one) for rpc, one in sorted(runtime.calls.methods.items())],
             decisions=_decision_figures(decisions),
             caller_limits=_caller_limits(),
             stages=_stages(),
-            collections=[_collection(view, tally) for view, tally in asked(rooms) if may(view.record.id)],
+            collections=[_collection(view, tally) for view, tally in asked(runtime) if may(view.record.id)],
         )
 
 
-def _decisions(rooms: Runtime) -> Mapping[Decision, int]:
+def _decisions(runtime: Runtime) -> Mapping[Decision, int]:
     """Of the collections that the caller may read; those that were deleted, or count together, for who may read all."""
     caller = current()
     if caller.everywhere:
-        return rooms.answered.total.decisions
-    mine = [tally.decisions for view, tally in rooms.answered if caller.may(view.record.id)]
+        return runtime.answered.total.decisions
+    mine = [tally.decisions for view, tally in runtime.answered if caller.may(view.record.id)]
     return {one: sum(decisions[one] for decisions in mine) for one in Decision}
 
 

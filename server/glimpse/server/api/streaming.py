@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from glimpse.server.api.handlers import account_request, duty_of, size_of
+from glimpse.server.api.handlers import account_request, inflight_of, size_of
 from glimpse.server.api.unparsable import UnparsableMessage
 from glimpse.server.errors import RequestError, invalid
 from glimpse.server.scheduling.inflight import InflightLimiter, stopping
@@ -35,14 +35,14 @@ async def opened(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[A
 
     Raises RequestError.
     """
-    first = await servicer.rooms.inbound.next(lambda: anext(requests, None))
+    first = await servicer.runtime.inbound.next(lambda: anext(requests, None))
     if first is None:
         await asyncio.sleep(_PARTING)
     size = 0 if first is None else account_request(servicer, first)
     if first is None or first.WhichOneof("message") != "config":
         raise invalid("CONFIG_REQUIRED", "the first message of the stream carries its config", "config")
-    duty_of(servicer).check(size)
-    with duty_of(servicer).keeping(size):
+    inflight_of(servicer).check(size)
+    with inflight_of(servicer).keeping(size):
         yield first.config
 
 
@@ -51,7 +51,7 @@ def answers(
 ) -> AsyncIterator[R]:
     """What `work` finds of each later message. Raises as `ordered`."""
     given, window = _given(servicer, requests), servicer.settings.stream_window
-    return ordered(given, work, window, duty_of(servicer), lambda one: one.size, size_of)
+    return ordered(given, work, window, inflight_of(servicer), lambda one: one.size, size_of)
 
 
 async def _given(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[StreamInput]:
@@ -89,7 +89,7 @@ async def ordered(
     inputs: AsyncIterator[T],
     work: Callable[[T], Awaitable[R]],
     window: int,
-    duty: InflightLimiter,
+    inflight: InflightLimiter,
     size: Callable[[T], int] = lambda _: 0,
     answer_size: Callable[[R], int] = lambda _: 0,
 ) -> AsyncIterator[R]:
@@ -105,7 +105,7 @@ async def ordered(
     running: set[asyncio.Future[tuple[R, int]]] = set()
 
     async def answer(item: T) -> tuple[R, int]:
-        with duty.of(size(item)):
+        with inflight.of(size(item)):
             response = await work(item)
         count(length := answer_size(response))
         return response, length
@@ -116,7 +116,7 @@ async def ordered(
             while True:
                 # Before anything is read: what is in nobody's account yet would be held as well.
                 await slots.acquire()
-                await duty.room()
+                await inflight.room()
                 try:
                     item = await anext(inputs)
                 except StopAsyncIteration:
@@ -129,12 +129,12 @@ async def ordered(
             tasks.put_nowait(None)
 
     async def refuse() -> None:
-        await duty.stopping.wait()
+        await inflight.stopping.wait()
         refusal: asyncio.Future[tuple[R, int]] = asyncio.get_running_loop().create_future()
         refusal.set_exception(stopping())
         tasks.put_nowait(refusal)
 
-    with duty.unsent() as count:
+    with inflight.unsent() as count:
         feeder, refuser = asyncio.create_task(feed()), asyncio.create_task(refuse())
         try:
             while (task := await tasks.get()) is not None:

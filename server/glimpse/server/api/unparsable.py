@@ -33,8 +33,8 @@ class UnparsableMessage:
 class TolerantParsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """The innermost interceptor, so that nothing is read or parsed of a call that is not let in."""
 
-    def __init__(self, inbound: Inbound, duty: InflightLimiter) -> None:
-        self._inbound, self._duty = inbound, duty
+    def __init__(self, inbound: Inbound, inflight: InflightLimiter) -> None:
+        self._inbound, self._duty = inbound, inflight
         # A method's handler is the same at each call.
         self._kept: dict[str, _Handler] = {}
 
@@ -66,7 +66,7 @@ def forgiving(handler: Any) -> Any:
     return handler._replace(request_deserializer=parse)
 
 
-def _bounded(handler: Any, inbound: Inbound, duty: InflightLimiter) -> Any:
+def _bounded(handler: Any, inbound: Inbound, inflight: InflightLimiter) -> Any:
     """A handler that receives its one message itself; one that takes a stream of them is as it was."""
     if handler.request_streaming:
         return handler
@@ -90,7 +90,7 @@ def _bounded(handler: Any, inbound: Inbound, duty: InflightLimiter) -> Any:
         if call:
             call.response = response
         try:
-            duty.send(context, len(content), refusable=not (call and is_write(call.rpc)))
+            inflight.send(context, len(content), refusable=not (call and is_write(call.rpc)))
         except RequestError as refusal:
             await abort(context, refusal)
         return content

@@ -78,7 +78,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
 
 
 @asynccontextmanager
-async def open_gate(settings: Settings, catalog: Catalog) -> AsyncIterator[AuthInterceptor]:
+async def open_interceptor(settings: Settings, catalog: Catalog) -> AsyncIterator[AuthInterceptor]:
     """The gate that the settings ask for, whose keys follow the ledger's and the issuer's.
 
     Raises SettingsError and LedgerError.

@@ -64,7 +64,7 @@ class Options:
 
 
 async def classify_inputs(
-    rooms: Runtime,
+    runtime: Runtime,
     views: Sequence[CollectionView],
     inputs: Sequence[types_pb2.Input],
     fields: Sequence[str],
@@ -74,9 +74,9 @@ async def classify_inputs(
     """Embeds each input once for each backbone, then asks every collection. Raises RequestError."""
     started = time.monotonic()
     for view in views:
-        check_searchable(rooms, view, len(inputs), deadline)
+        check_searchable(runtime, view, len(inputs), deadline)
     vectors_given = any(item.WhichOneof("content") == "vector" for item in inputs)
-    sources = [rooms.source_of(view) for view in views]
+    sources = [runtime.source_of(view) for view in views]
     keys = [_pass_of(source, vectors_given) for source in sources]
     by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline)
     passes = list(by_pass.values())
@@ -88,13 +88,13 @@ async def classify_inputs(
     for view, source, key in zip(views, sources, keys, strict=True):
         embedded = by_pass[key]
         queries = good_vectors([embedded[i] for i in good], view.record.dimension)
-        await prompt_names(rooms, view, deadline)
-        around = await find_neighborhood(rooms, view, queries, options.evidence)
+        await prompt_names(runtime, view, deadline)
+        around = await find_neighborhood(runtime, view, queries, options.evidence)
         # Engine and revision are read together: nothing is awaited in between.
         revision = view.record.revision
         terms = terms_of(view.record, source)
         said = answer(view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain)
-        rooms.answered.add(view, [one.decision for one in said.each], around.nearest.examples)
+        runtime.answered.add(view, [one.decision for one in said.each], around.nearest.examples)
         for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
             add_provenance(classification, view, revision, neighbors)
             answers.append(classification)

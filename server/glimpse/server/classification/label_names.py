@@ -9,14 +9,14 @@ from glimpse.server.runtime_parts import Runtime
 _AT_ONCE = 16  # labels
 
 
-async def prompt_names(rooms: Runtime, view: CollectionView, deadline: float) -> None:
+async def prompt_names(runtime: Runtime, view: CollectionView, deadline: float) -> None:
     """Gives labels without prompts the directions of their names, where the collection wants that.
 
     In memory alone: names are cheap to embed again, and a collection's wish may change. Raises RequestError.
     """
     if not view.record.names_as_prompts:
         return
-    source = rooms.source_of(view)
+    source = runtime.source_of(view)
     if isinstance(source.backbone, RequestError) or not source.backbone.manifest.text or not view.unnamed_labels():
         return  # vectors are still answered, by the labels that can
     templates = source.backbone.manifest.prompt_templates

@@ -44,25 +44,25 @@ class SearchFilter:
     domains: Collection[str]
 
 
-def check_searchable(rooms: Runtime, view: CollectionView, count: int, deadline: float) -> None:
+def check_searchable(runtime: Runtime, view: CollectionView, count: int, deadline: float) -> None:
     """Before `count` inputs are embedded: raises RequestError where their search would have to wait too long."""
     rows = max(len(index) for index in view.indexes)
     if not view.engine.lda.dense or count * view.record.dimension * rows > _INLINE_SEARCH:
-        rooms.searchers.admission.check(deadline)
+        runtime.search_pool.admission.check(deadline)
 
 
-async def find_neighborhood(rooms: Runtime, view: CollectionView, queries: Array, k: int) -> Neighborhood:
+async def find_neighborhood(runtime: Runtime, view: CollectionView, queries: Array, k: int) -> Neighborhood:
     """Finds what an answer needs, and the k nearest examples as its evidence."""
     if not len(queries) or not view.engine.labels:
         return Neighborhood([[] for _ in queries], NearestSimilarities.none(len(queries)))
     # How near examples are is asked for even where no evidence is.
-    strangers = await search(rooms, view, view.indexes.negatives, queries, max(k, 1))
+    strangers = await search(runtime, view, view.indexes.negatives, queries, max(k, 1))
     while True:
         dense, gallery, candidates = view.engine.lda.dense, view.gallery, None
         if dense:
-            near = await search(rooms, view, view.indexes.answering, queries, max(k, 1))
+            near = await search(runtime, view, view.indexes.answering, queries, max(k, 1))
         else:  # last: rows stay what they are as long as nothing is awaited
-            candidates, near = await _among_candidates(rooms, view, queries, max(k, 1))
+            candidates, near = await _among_candidates(runtime, view, queries, max(k, 1))
         # An index of very many labels may have come meanwhile, or gone.
         if (view.engine.lda.dense, view.gallery) == (dense, gallery):
             break
@@ -70,10 +70,10 @@ async def find_neighborhood(rooms: Runtime, view: CollectionView, queries: Array
 
 
 async def search_all(
-    rooms: Runtime, view: CollectionView, queries: Array, k: int, wanted: SearchFilter | None = None
+    runtime: Runtime, view: CollectionView, queries: Array, k: int, wanted: SearchFilter | None = None
 ) -> list[list[Neighbor]]:
     """The k nearest examples, of labels of any role; nearest first."""
-    return _nearest(k, *[await search(rooms, view, index, queries, k, wanted) for index in view.indexes])
+    return _nearest(k, *[await search(runtime, view, index, queries, k, wanted) for index in view.indexes])
 
 
 def _nearest(k: int, *found: Sequence[Sequence[Neighbor]]) -> list[list[Neighbor]]:
@@ -85,7 +85,7 @@ def _nearest(k: int, *found: Sequence[Sequence[Neighbor]]) -> list[list[Neighbor
 
 
 async def search(
-    rooms: Runtime,
+    runtime: Runtime,
     view: CollectionView,
     index: LayeredIndex,
     queries: Array,
@@ -100,7 +100,7 @@ async def search(
         among = view.examples.among(wanted.labels, wanted.domains) if wanted else None
         if queries.size * len(index) <= _INLINE_SEARCH:
             return _named(view, *index.search(queries, k, among))
-        found = await rooms.searchers.run(index.search, queries, k, among)
+        found = await runtime.search_pool.run(index.search, queries, k, among)
         # Another index below calls its rows otherwise.
         if view.examples.attachment is below:
             return _named(view, *found)
@@ -122,14 +122,14 @@ def _named(view: CollectionView, similarities: Array, sequences: Ids) -> list[li
 
 
 async def _among_candidates(
-    rooms: Runtime, view: CollectionView, queries: Array, k: int
+    runtime: Runtime, view: CollectionView, queries: Array, k: int
 ) -> tuple[Rows, list[list[Neighbor]]]:
     """Labels that come into question, and the nearest of their examples."""
     found = view.gallery.index
     if found is not None:
-        _, numbers = await rooms.searchers.run(found.search, queries, CANDIDATES)
+        _, numbers = await runtime.search_pool.run(found.search, queries, CANDIDATES)
         if view.indexes.answering.based:  # its vectors are on disk, and it finds the nearest by itself
-            near = await search(rooms, view, view.indexes.answering, queries, k)
+            near = await search(runtime, view, view.indexes.answering, queries, k)
             return view.gallery.rows(view.engine, numbers), near
         near = []
         for query, several in zip(queries, numbers, strict=True):
@@ -140,7 +140,7 @@ async def _among_candidates(
             await asyncio.sleep(0)  # labels may have many examples each
         return view.gallery.rows(view.engine, numbers), near
     # Until the gallery is built: the labels of the nearest examples.
-    wide = await search(rooms, view, view.indexes.answering, queries, CANDIDATES)
+    wide = await search(runtime, view, view.indexes.answering, queries, CANDIDATES)
     rows = np.full((len(queries), CANDIDATES), -1, np.intp)
     for place, several in enumerate(wide):
         for column, label in enumerate(dict.fromkeys(one.label_id for one in several)):

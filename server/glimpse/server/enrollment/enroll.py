@@ -25,24 +25,24 @@ from glimpse.v1 import types_pb2
 
 
 async def enroll(
-    rooms: Runtime, view: CollectionView, request: pb.EnrollExamplesRequest, deadline: float
+    runtime: Runtime, view: CollectionView, request: pb.EnrollExamplesRequest, deadline: float
 ) -> pb.EnrollExamplesResponse:
     """Enrolls what can be enrolled, in one durable transaction. Raises RequestError."""
     started = time.monotonic()
-    validation.check_count(request.examples, rooms.settings.max_inputs, "examples")
+    validation.check_count(request.examples, runtime.settings.max_inputs, "examples")
     validation.check_length(request.request_id, "request_id", 128)
     remembered = _remembered(request)
     if remembered:
-        before = await rooms.catalog.read(lambda ledger: ledger.answer_of(view.record.id, remembered))
+        before = await runtime.catalog.read(lambda ledger: ledger.answer_of(view.record.id, remembered))
         if before is not None:
-            return await _measured(rooms, view, request, before, deadline)
+            return await _measured(runtime, view, request, before, deadline)
     items = [EnrollmentItem(new) for new in request.examples]
-    _refuse_what_cannot_be(rooms, view, request, items, PendingEnrollments())
-    check_searchable(rooms, view, len(items), deadline)
-    await _embed(rooms, view, items, deadline)
+    _refuse_what_cannot_be(runtime, view, request, items, PendingEnrollments())
+    check_searchable(runtime, view, len(items), deadline)
+    await _embed(runtime, view, items, deadline)
     good = [item for item in items if item.record and not item.refusal]
     for item, finding in zip(
-        good, await find_similar(rooms, view, [item.record for item in good if item.record]), strict=True
+        good, await find_similar(runtime, view, [item.record for item in good if item.record]), strict=True
     ):
         item.finding = finding
     accuracy, committing = view.accuracy, time.monotonic()
@@ -53,9 +53,9 @@ async def enroll(
         return response.SerializeToString()
 
     def plan(coming: PendingEnrollments) -> Enrollment:
-        rooms.catalog.check_current(view, "parent")
+        runtime.catalog.check_current(view, "parent")
         # Again: labels may have gone, and others come, while this call was embedding.
-        _refuse_what_cannot_be(rooms, view, request, items, coming)
+        _refuse_what_cannot_be(runtime, view, request, items, coming)
         good = [item.record for item in items if item.record and not item.refusal]
         labels = dict.fromkeys(record.label_id for record in good if record.label_id not in view.labels)
         new_labels = [LabelRecord(label) for label in labels]
@@ -65,19 +65,19 @@ async def enroll(
         to_remember = replace(remembered, answer=answer) if remembered and not again else None
         return Enrollment(view.record.id, new_labels, good, to_remember, inputs=inputs)
 
-    outcome = await rooms.catalog.enroll(plan, lambda outcome: _apply(view, outcome))
+    outcome = await runtime.catalog.enroll(plan, lambda outcome: _apply(view, outcome))
     record_stage("commit", committing)
-    return await _measured(rooms, view, request, outcome if isinstance(outcome, bytes) else answer(outcome), deadline)
+    return await _measured(runtime, view, request, outcome if isinstance(outcome, bytes) else answer(outcome), deadline)
 
 
 async def _measured(
-    rooms: Runtime, view: CollectionView, request: pb.EnrollExamplesRequest, answer: bytes, deadline: float
+    runtime: Runtime, view: CollectionView, request: pb.EnrollExamplesRequest, answer: bytes, deadline: float
 ) -> pb.EnrollExamplesResponse:
     """The answer with the accuracy that there is with its examples, where that is asked for."""
     response = pb.EnrollExamplesResponse.FromString(answer)
     if request.measure_accuracy:
         with suppress(RequestError):  # the examples are in, whether there is time to measure or not
-            await rooms.fitter.settled(view, deadline)
+            await runtime.fitter.settled(view, deadline)
             if view.accuracy is not None:
                 response.accuracy_after = view.accuracy
     return response
@@ -106,7 +106,7 @@ def _remembered(request: pb.EnrollExamplesRequest) -> EnrollRequest | None:
 
 
 def _refuse_what_cannot_be(
-    rooms: Runtime,
+    runtime: Runtime,
     view: CollectionView,
     request: pb.EnrollExamplesRequest,
     items: Sequence[EnrollmentItem],
@@ -115,7 +115,7 @@ def _refuse_what_cannot_be(
     """Refuses the items that the collection cannot take, as it is now with what is `coming`."""
     name, new_labels = view.record.id, set[str]()
     label_count = len(view.labels) + len(coming.labels[name])
-    count, source = view.examples.enrolled + coming.examples[name], rooms.source_of(view)
+    count, source = view.examples.enrolled + coming.examples[name], runtime.source_of(view)
     for position, item in enumerate(items):
         if item.refusal:
             continue
@@ -129,13 +129,13 @@ def _refuse_what_cannot_be(
             if label_id not in view.labels and label_id not in new_labels:
                 _check_may_create(view, request, label_id, f"{field}.label_id")
                 if label_id not in coming.labels[name]:
-                    if label_count >= rooms.settings.max_labels:
+                    if label_count >= runtime.settings.max_labels:
                         told = f"{label_count} labels are the most a collection takes"
                         raise exhausted("TOO_MANY_LABELS", told).at(f"{field}.label_id")
                     label_count += 1
                 new_labels.add(label_id)
-            if count >= rooms.settings.max_examples:
-                raise exhausted("TOO_MANY_EXAMPLES", f"a collection takes {rooms.settings.max_examples}")
+            if count >= runtime.settings.max_examples:
+                raise exhausted("TOO_MANY_EXAMPLES", f"a collection takes {runtime.settings.max_examples}")
             count += 1
             # The policy that let it in may have been withdrawn while it was embedded.
             if item.embedded and not source.takes(item.embedded.embedding_space):
@@ -151,12 +151,12 @@ def _check_may_create(view: CollectionView, request: pb.EnrollExamplesRequest, l
         raise not_found("LABEL_NOT_FOUND", message, field)
 
 
-async def _embed(rooms: Runtime, view: CollectionView, items: Sequence[EnrollmentItem], deadline: float) -> None:
+async def _embed(runtime: Runtime, view: CollectionView, items: Sequence[EnrollmentItem], deadline: float) -> None:
     """Embeds the items not refused yet, and makes records of them."""
     waiting = [(position, item) for position, item in enumerate(items) if item.refusal is None]
     inputs = [item.given.input for _, item in waiting]
     fields = [f"examples[{position}].input" for position, _ in waiting]
-    source = rooms.source_of(view)
+    source = runtime.source_of(view)
     outcomes = await embed_all(source, inputs, fields, deadline)
     for (_, item), outcome in zip(waiting, outcomes, strict=True):
         if isinstance(outcome, RequestError):

@@ -34,7 +34,7 @@ class SimilarityFinding:
 
 
 async def find_similar(
-    rooms: Runtime, view: CollectionView, examples: Sequence[ExampleRecord]
+    runtime: Runtime, view: CollectionView, examples: Sequence[ExampleRecord]
 ) -> list[SimilarityFinding]:
     """Before they are enrolled: beside what is there, and beside those before them."""
     if not examples:
@@ -43,9 +43,9 @@ async def find_similar(
     there: Sequence[Sequence[Neighbor]] = [[] for _ in examples]
     if view.gallery.index is not None and not view.engine.lda.dense:
         if len(examples) * len(view.engine.labels) <= _MOST_SEARCHES:
-            there = (await find_neighborhood(rooms, view, vectors, 2 * TOLD + 1)).neighbors
+            there = (await find_neighborhood(runtime, view, vectors, 2 * TOLD + 1)).neighbors
     elif vectors.size * view.indexes.answering.scanned <= _MOST_LOOKING:
-        there = await search_all(rooms, view, vectors, 2 * TOLD + 1)
+        there = await search_all(runtime, view, vectors, 2 * TOLD + 1)
     together = _beside_one_another(examples, vectors)
     seen = view.engine.seen(vectors, [example.domain for example in examples])
     limit = _limit(view)

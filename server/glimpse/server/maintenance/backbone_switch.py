@@ -68,43 +68,43 @@ def shadow_of(view: CollectionView) -> ShadowRecord:
     return view.shadow
 
 
-async def switch(rooms: Runtime, view: CollectionView, request: pb.SwitchBackboneRequest) -> Switched:
+async def switch(runtime: Runtime, view: CollectionView, request: pb.SwitchBackboneRequest) -> Switched:
     """Switches; the view is another one then. Raises RequestError, and ThereAlready."""
     for _ in range(_LOOKS):
         shadow, reached = _wanted(view, request.embedding_space), view.reached
-        seen = await _look(rooms, view, shadow)
+        seen = await _look(runtime, view, shadow)
         _check_far_enough(seen, force=request.force)
         if seen.lacking:
             some = Lacking(seen.lacking.examples, seen.lacking.labels[:AT_ONCE])
-            found = await embed_lacking(_backbone(rooms, shadow), some)
-            await store(rooms.catalog, view, shadow.turn, reached, some, found)
+            found = await embed_lacking(_backbone(runtime, shadow), some)
+            await store(runtime.catalog, view, shadow.turn, reached, some, found)
             if len(some.examples) == AT_ONCE or len(some.labels) == AT_ONCE:
                 continue  # there are more, or as many have come
         with suppress(_Overtaken):
-            return await _exchange(rooms, view, request, seen)
+            return await _exchange(runtime, view, request, seen)
     message = f"more of {view.record.id!r} is enrolled than {shadow.backbone} embeds meanwhile; send the call again"
     raise RequestError(Code.UNAVAILABLE, "MIGRATION_OVERTAKEN", message, "collection", retry_delay=1.0)
 
 
-async def _exchange(rooms: Runtime, view: CollectionView, request: pb.SwitchBackboneRequest, seen: _Look) -> Switched:
+async def _exchange(runtime: Runtime, view: CollectionView, request: pb.SwitchBackboneRequest, seen: _Look) -> Switched:
     """The switch itself; `seen`: before. Raises RequestError, ThereAlready and _Overtaken."""
     done = Switched()
 
     async def plan() -> Callable[[Writer], int]:
-        rooms.catalog.check_current(view, "collection")
+        runtime.catalog.check_current(view, "collection")
         shadow = _wanted(view, request.embedding_space)
-        now = seen if seen.revision == view.record.revision else await _look(rooms, view, shadow)
-        found = await _embed_few(rooms, shadow, now)
+        now = seen if seen.revision == view.record.revision else await _look(runtime, view, shadow)
+        found = await _embed_few(runtime, shadow, now)
         done.set_aside = now.progress.failed + sum(one.vector is None for one in found.examples)
         _check_possible(done.set_aside, now.progress.prompts_failed, force=request.force)
         done.former = {name: getattr(view.record, name) for name in _COSINES}
         return lambda writer: writer.switch_backbone(view.record.id, shadow.turn, found.examples, found.prompts)
 
     async def apply(revision: int) -> int:
-        await rooms.catalog.tracker.rebuild(view.record.id)
+        await runtime.catalog.tracker.rebuild(view.record.id)
         return revision
 
-    done.revision = await rooms.catalog.write(plan, apply)
+    done.revision = await runtime.catalog.write(plan, apply)
     return done
 
 
@@ -118,7 +118,7 @@ def _wanted(view: CollectionView, embedding_space: str) -> ShadowRecord:
     return shadow
 
 
-async def _look(rooms: Runtime, view: CollectionView, shadow: ShadowRecord) -> _Look:
+async def _look(runtime: Runtime, view: CollectionView, shadow: ShadowRecord) -> _Look:
     revision, labels = view.record.revision, list(view.labels.values())
 
     def read(there: Shadow) -> _Look:
@@ -128,7 +128,7 @@ async def _look(rooms: Runtime, view: CollectionView, shadow: ShadowRecord) -> _
         examples = there.missing(0, few, newest=True) if few else []
         return _Look(revision, progress, Lacking(examples, unprompted(labels, there)))
 
-    return await read_shadow(rooms.catalog, view, shadow.turn, read)
+    return await read_shadow(runtime.catalog, view, shadow.turn, read)
 
 
 def _check_far_enough(seen: _Look, *, force: bool) -> None:
@@ -147,7 +147,7 @@ def _check_possible(failed: int, prompts_failed: int, *, force: bool) -> None:
         raise _incomplete(message, "force")
 
 
-async def _embed_few(rooms: Runtime, shadow: ShadowRecord, now: _Look) -> Found:
+async def _embed_few(runtime: Runtime, shadow: ShadowRecord, now: _Look) -> Found:
     """What has come since the last look. Raises _Overtaken, and RequestError."""
     lacking = now.lacking
     if not lacking:
@@ -155,12 +155,12 @@ async def _embed_few(rooms: Runtime, shadow: ShadowRecord, now: _Look) -> Found:
     encoded = sum(one.content is not None for one in lacking.examples)
     if encoded > _FEW or now.progress.left > len(lacking.examples) or lacking.labels:
         raise _Overtaken
-    return await embed_lacking(_backbone(rooms, shadow), lacking)
+    return await embed_lacking(_backbone(runtime, shadow), lacking)
 
 
-def _backbone(rooms: Runtime, shadow: ShadowRecord) -> LoadedBackbone:
+def _backbone(runtime: Runtime, shadow: ShadowRecord) -> LoadedBackbone:
     """Raises RequestError where this server has not loaded it."""
-    backbone = backbone_of(shadow.embedding_space, rooms.backbones)
+    backbone = backbone_of(shadow.embedding_space, runtime.backbones)
     if backbone is None:
         message = f"some examples are not embedded by {shadow.backbone} yet; start the server with it"
         raise failed_precondition("BACKBONE_NOT_LOADED", message, "collection")

@@ -57,17 +57,17 @@ class _Fold:
         return rows + [len(self.rows) + place for place, id in enumerate(self.enrolled) if there(id) is None]
 
 
-async def compact(rooms: Runtime, view: CollectionView) -> int:
+async def compact(runtime: Runtime, view: CollectionView) -> int:
     """Makes the new index aside, and swaps; returns the revision. Raises RequestError."""
-    async with rooms.compacting:  # one at a time: each takes a core, and a disk
+    async with runtime.compacting:  # one at a time: each takes a core, and a disk
         below = view.examples.attachment
         if below is None:
             raise _changed(view)
         fold = _Fold(below, np.flatnonzero(~below.dead), view.examples.last)
-        name, path = _free_name(rooms, view.record.id)
+        name, path = _free_name(runtime, view.record.id)
         try:
-            await run_in_background(_writing(rooms, view, fold, path))
-            made, _ = await run_in_background(lambda: rooms.indexes.open(view.record, name, "collection"))
+            await run_in_background(_writing(runtime, view, fold, path))
+            made, _ = await run_in_background(lambda: runtime.indexes.open(view.record, name, "collection"))
             made.record = replace(made.record, made=True)
         except BaseException as error:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
@@ -76,7 +76,7 @@ async def compact(rooms: Runtime, view: CollectionView) -> int:
                 raise failed_precondition("COMPACTION_FAILED", f"the new index cannot be written: {why}") from error
             raise
         try:
-            revision, left = await _swap(rooms, view, fold, made)
+            revision, left = await _swap(runtime, view, fold, made)
         except RequestError:  # it was refused, so nothing was committed
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
             raise
@@ -91,11 +91,11 @@ async def compact(rooms: Runtime, view: CollectionView) -> int:
         return revision
 
 
-def _writing(rooms: Runtime, view: CollectionView, fold: _Fold, path: Path) -> Callable[[], Manifest]:
+def _writing(runtime: Runtime, view: CollectionView, fold: _Fold, path: Path) -> Callable[[], Manifest]:
     loop, manifest = asyncio.get_running_loop(), fold.below.index.manifest
 
     def read(query: Callable[[Ledger], list[ExampleRecord]]) -> list[ExampleRecord]:
-        return asyncio.run_coroutine_threadsafe(rooms.catalog.read(query), loop).result()
+        return asyncio.run_coroutine_threadsafe(runtime.catalog.read(query), loop).result()
 
     header = Header(
         backbone=manifest.backbone,
@@ -117,20 +117,20 @@ def _writing(rooms: Runtime, view: CollectionView, fold: _Fold, path: Path) -> C
     return write
 
 
-async def stop_compactions(rooms: Runtime) -> None:
+async def stop_compactions(runtime: Runtime) -> None:
     """Ends without waiting for those that run: what they have made so far is never looked at."""
-    running = list(rooms.compactions.values())
+    running = list(runtime.compactions.values())
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _swap(rooms: Runtime, view: CollectionView, fold: _Fold, made: Attachment) -> tuple[int, Path | None]:
+async def _swap(runtime: Runtime, view: CollectionView, fold: _Fold, made: Attachment) -> tuple[int, Path | None]:
     """The revision, and the folder of an index that nobody needs any more."""
     gone, left = list[int](), list[Path]()
 
     def plan() -> Callable[[Writer], int]:
-        rooms.catalog.check_current(view, "collection")
+        runtime.catalog.check_current(view, "collection")
         if view.examples.attachment is not fold.below:
             raise _changed(view)
         gone[:] = fold.gone(view)
@@ -140,10 +140,10 @@ async def _swap(rooms: Runtime, view: CollectionView, fold: _Fold, made: Attachm
         made.bury(np.array(gone, np.int64) + made.first)
         view.replace_index(made, fold.last, fold.moved(view.fitted_ids, made.first))
         # Here, as no other write can be under way.
-        left.extend(_unneeded(rooms, fold.below))
+        left.extend(_unneeded(runtime, fold.below))
         return view.moved_to(revision)
 
-    revision = await rooms.catalog.write(plan, apply)
+    revision = await runtime.catalog.write(plan, apply)
     return revision, left[0] if left else None
 
 
@@ -152,12 +152,12 @@ def _changed(view: CollectionView) -> RequestError:
     return failed_precondition("INDEX_CHANGED", message, "collection")
 
 
-def _unneeded(rooms: Runtime, below: Attachment) -> Iterator[Path]:
+def _unneeded(runtime: Runtime, below: Attachment) -> Iterator[Path]:
     """The folder of an index that this made and no collection stands on, out of everybody's way."""
-    there = [view.examples.attachment for view in rooms.catalog]
-    used = {one.record.index_id for one in there if one} | {view.lost_index for view in rooms.catalog}
+    there = [view.examples.attachment for view in runtime.catalog]
+    used = {one.record.index_id for one in there if one} | {view.lost_index for view in runtime.catalog}
     if below.record.made and below.record.index_id not in used:
-        path = rooms.indexes.path(below.record.index_id, "collection")
+        path = runtime.indexes.path(below.record.index_id, "collection")
         with suppress(OSError):
             yield path.rename(path.with_name(f".{path.name}{_OLD}"))
 
@@ -220,12 +220,12 @@ def _table(examples: list[ExampleRecord], vector_type: VectorType) -> pa.Table:
     )
 
 
-def _free_name(rooms: Runtime, collection_id: str) -> tuple[str, Path]:
+def _free_name(runtime: Runtime, collection_id: str) -> tuple[str, Path]:
     """Of the next index made of this collection."""
     # Another server may be making one at this moment, in the same folder.
-    own = f"-{secrets.token_hex(4)}" if rooms.catalog.shared else ""
+    own = f"-{secrets.token_hex(4)}" if runtime.catalog.shared else ""
     for number in itertools.count(1):
-        path = rooms.indexes.path(name := f"{collection_id}.c{number}{own}", "collection")
+        path = runtime.indexes.path(name := f"{collection_id}.c{number}{own}", "collection")
         if not path.exists():
             return name, path
     raise AssertionError("numbers do not end")

@@ -21,7 +21,7 @@ _TOLD = 1_000
 _PATIENCE_SECONDS = 300.0
 
 
-async def migration_message(rooms: Runtime, view: CollectionView, shadow: ShadowRecord) -> pb.Migration:
+async def migration_message(runtime: Runtime, view: CollectionView, shadow: ShadowRecord) -> pb.Migration:
     """How far it is, all of one moment."""
     name = view.record.id
 
@@ -29,11 +29,11 @@ async def migration_message(rooms: Runtime, view: CollectionView, shadow: Shadow
         return there.progress(), there.failures(_TOLD)
 
     prompted = sum(bool(label.prompts) for label in view.labels.values())
-    progress, failures = await read_shadow(rooms.catalog, view, shadow.turn, read)
+    progress, failures = await read_shadow(runtime.catalog, view, shadow.turn, read)
     return pb.Migration(
         collection=collection_name(name),
-        current=_side(rooms, view.record),
-        shadow=_side(rooms, other_side(view.record, shadow)),
+        current=_side(runtime, view.record),
+        shadow=_side(runtime, other_side(view.record, shadow)),
         switched=bool(shadow.turn % 2),
         example_count=progress.examples,
         embedded_count=progress.embedded,
@@ -51,33 +51,33 @@ async def migration_message(rooms: Runtime, view: CollectionView, shadow: Shadow
 
 
 async def measure(
-    rooms: Runtime, view: CollectionView, shadow: ShadowRecord, told: pb.Migration, deadline: float
+    runtime: Runtime, view: CollectionView, shadow: ShadowRecord, told: pb.Migration, deadline: float
 ) -> None:
     """Adds both sides' figures. Raises RequestError UNAVAILABLE where they are not there in time."""
-    async with rooms.measuring:  # one at a time: each takes the collection's memory once more
-        told.current.figures.CopyFrom(await _figures(rooms, view, deadline))
-        told.shadow.figures.CopyFrom(await _shadow_figures(rooms, view, shadow, deadline))
+    async with runtime.measuring:  # one at a time: each takes the collection's memory once more
+        told.current.figures.CopyFrom(await _figures(runtime, view, deadline))
+        told.shadow.figures.CopyFrom(await _shadow_figures(runtime, view, shadow, deadline))
 
 
-async def _figures(rooms: Runtime, view: CollectionView, deadline: float) -> pb.CheckCollectionResponse:
-    await prompt_names(rooms, view, deadline)
-    await rooms.fitter.settled(view, deadline)
-    return check(view, terms_of(view.record, rooms.source_of(view)).policy)
+async def _figures(runtime: Runtime, view: CollectionView, deadline: float) -> pb.CheckCollectionResponse:
+    await prompt_names(runtime, view, deadline)
+    await runtime.fitter.settled(view, deadline)
+    return check(view, terms_of(view.record, runtime.source_of(view)).policy)
 
 
 async def _shadow_figures(
-    rooms: Runtime, view: CollectionView, shadow: ShadowRecord, deadline: float
+    runtime: Runtime, view: CollectionView, shadow: ShadowRecord, deadline: float
 ) -> pb.CheckCollectionResponse:
     """By a view that nobody sees. It stays until the figures are made: whoever did not wait long enough asks again."""
     measured = view.measured
     if measured is None or measured.revision != view.record.revision:
         view.measured = None  # both at once would be the memory twice
-        measured = await _loaded(rooms, view, shadow)
+        measured = await _loaded(runtime, view, shadow)
         if view.shadow is shadow:
             view.measured = measured
     if measured.hidden:
         try:
-            measured.figures = await _figures(rooms, measured.hidden, deadline)
+            measured.figures = await _figures(runtime, measured.hidden, deadline)
         except RequestError:
             asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, partial(_let_go, view, measured))
             raise
@@ -85,11 +85,11 @@ async def _shadow_figures(
     return measured.figures or pb.CheckCollectionResponse()
 
 
-async def _loaded(rooms: Runtime, view: CollectionView, shadow: ShadowRecord) -> ReembeddingReport:
+async def _loaded(runtime: Runtime, view: CollectionView, shadow: ShadowRecord) -> ReembeddingReport:
     record = other_side(view.record, shadow)
     try:
         return ReembeddingReport(
-            record.revision, await run_in_background(lambda: rooms.catalog.loader.load_shadow(record, shadow.turn))
+            record.revision, await run_in_background(lambda: runtime.catalog.loader.load_shadow(record, shadow.turn))
         )
     except NotFound as error:
         raise reloaded(view) from error
@@ -101,9 +101,9 @@ def _let_go(view: CollectionView, measured: ReembeddingReport) -> None:
         view.measured = None
 
 
-def _side(rooms: Runtime, record: CollectionRecord) -> pb.MigrationSide:
+def _side(runtime: Runtime, record: CollectionRecord) -> pb.MigrationSide:
     return pb.MigrationSide(
         backbone=record.backbone,
         embedding_space=record.embedding_space,
-        loaded=backbone_of(record.embedding_space, rooms.backbones) is not None,
+        loaded=backbone_of(record.embedding_space, runtime.backbones) is not None,
     )

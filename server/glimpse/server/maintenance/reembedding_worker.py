@@ -36,8 +36,8 @@ _PATIENCE_SECONDS, _LOOK_SECONDS = 1.0, 0.005
 class Reembedder:
     """One collection after the other. For the event loop's thread alone."""
 
-    def __init__(self, rooms: Runtime) -> None:
-        self._rooms, self._catalog = rooms, rooms.catalog
+    def __init__(self, runtime: Runtime) -> None:
+        self._rooms, self._catalog = runtime, runtime.catalog
         # The revision of a collection whose shadow lacked nothing.
         self._done: WeakKeyDictionary[CollectionView, int] = WeakKeyDictionary()
         self._task = asyncio.create_task(self._work())

@@ -18,29 +18,29 @@ OTHERS = "(others)"
 class State(Collector):
     """Reads in the thread of whoever asks: single values, which change under it at most from one to the next."""
 
-    def __init__(self, rooms: Runtime) -> None:
-        self._rooms = rooms
+    def __init__(self, runtime: Runtime) -> None:
+        self._rooms = runtime
 
     def collect(self) -> Iterator[Metric]:
         """All of it."""
-        rooms = self._rooms
+        runtime = self._rooms
         yield _gauge("build_info", "1; its labels are versions.", 1, versions())
-        ready = rooms.duty.ready and not rooms.duty.stopping.is_set()
+        ready = runtime.inflight.ready and not runtime.inflight.stopping.is_set()
         yield _gauge("ready", "1 when every backbone is warm and the server is not stopping.", ready)
-        yield _gauge("uptime_seconds", "Since the server started.", time.monotonic() - rooms.calls.started)
-        yield _gauge("requests_in_flight", "Calls that have not ended.", rooms.calls.in_flight)
-        yield _gauge("collections", "How many there are.", len(list(rooms.catalog)))
+        yield _gauge("uptime_seconds", "Since the server started.", time.monotonic() - runtime.calls.started)
+        yield _gauge("requests_in_flight", "Calls that have not ended.", runtime.calls.in_flight)
+        yield _gauge("collections", "How many there are.", len(list(runtime.catalog)))
         yield self._queues()
         yield _gauge(
-            "ledger_revision", "The last revision that this server answers by.", rooms.catalog.tracker.revision
+            "ledger_revision", "The last revision that this server answers by.", runtime.catalog.tracker.revision
         )
         yield _gauge(
-            "ledger_head", "The last revision there is, as far as this server knows.", rooms.catalog.tracker.head
+            "ledger_head", "The last revision there is, as far as this server knows.", runtime.catalog.tracker.head
         )
         yield _gauge(
             "ledger_seconds_since_reached",
             "Since this server read the ledger last, which it does every second.",
-            rooms.catalog.tracker.contact.seconds,
+            runtime.catalog.tracker.contact.seconds,
         )
         yield self._decisions()
         yield from self._similarities()
@@ -82,15 +82,15 @@ class State(Collector):
         yield from (queries, examples, drift)
 
 
-def asked(rooms: Runtime) -> list[tuple[CollectionView, Tally]]:
+def asked(runtime: Runtime) -> list[tuple[CollectionView, Tally]]:
     """What collections that were not deleted answered."""
-    current = {view.record.id: view for view in rooms.catalog}
-    return [(view, tally) for view, tally in rooms.answered if current.get(view.record.id) is view]
+    current = {view.record.id: view for view in runtime.catalog}
+    return [(view, tally) for view, tally in runtime.answered if current.get(view.record.id) is view]
 
 
-def ledger_kind(rooms: Runtime) -> str:
+def ledger_kind(runtime: Runtime) -> str:
     """What the ledger is kept in."""
-    return rooms.settings.ledger_url.partition(":")[0].partition("+")[0]  # dialect+driver://…
+    return runtime.settings.ledger_url.partition(":")[0].partition("+")[0]  # dialect+driver://…
 
 
 def _gauge(name: str, meaning: str, value: float, labels: dict[str, str] | None = None) -> Metric:

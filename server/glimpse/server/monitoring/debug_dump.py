@@ -13,23 +13,23 @@ from glimpse.server.runtime_parts import Runtime
 logger = logging.getLogger(__name__)
 
 
-def dump_on_sigusr1(rooms: Runtime) -> None:
+def dump_on_sigusr1(runtime: Runtime) -> None:
     """From here on, SIGUSR1 has it logged."""
     asyncio.get_running_loop().add_signal_handler(
-        signal.SIGUSR1, lambda: logger.info("under way: %s", active_work(rooms))
+        signal.SIGUSR1, lambda: logger.info("under way: %s", active_work(runtime))
     )
 
 
-def active_work(rooms: Runtime) -> str:
+def active_work(runtime: Runtime) -> str:
     """Calls and streams' inputs, streams, bytes, asyncio's tasks, threads, and the places taken for each device."""
-    places = {"searches": rooms.searchers.admission.taken}
-    for backbone in rooms.backbones:
+    places = {"searches": runtime.search_pool.admission.taken}
+    for backbone in runtime.backbones:
         places[f"images of {backbone.manifest.name}"] = backbone.images.admission.taken
         places[f"texts of {backbone.manifest.name}"] = backbone.texts.admission.taken
     counts = {
-        "calls": rooms.duty.running,
-        "streams": rooms.duty.streams,
-        "bytes": rooms.duty.held,
+        "calls": runtime.inflight.running,
+        "streams": runtime.inflight.streams,
+        "bytes": runtime.inflight.held,
         "tasks": len(asyncio.all_tasks()),
         "threads": threading.active_count(),
         **places,

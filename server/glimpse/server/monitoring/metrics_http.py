@@ -27,7 +27,7 @@ _MOST_BYTES = 16 << 10
 
 
 @contextmanager
-def exposed(settings: Settings, rooms: Runtime) -> Iterator[None]:
+def exposed(settings: Settings, runtime: Runtime) -> Iterator[None]:
     """Answers at `metrics_listen` while the context is open. Raises OSError, SettingsError."""
     listen = settings.metrics_listen
     if not listen:
@@ -39,7 +39,7 @@ def exposed(settings: Settings, rooms: Runtime) -> Iterator[None]:
             "metrics_insecure (GLIMPSE_METRICS_INSECURE=1) where only Prometheus does, or listen on 127.0.0.1"
         )
     listening = _bind(listen)
-    registry.register(State(rooms))
+    registry.register(State(runtime))
     logger.info("metrics at http://%s:%d/metrics", listen.rpartition(":")[0], listening.getsockname()[1])
     server = _Server(listening)
     try:

@@ -19,13 +19,13 @@ from glimpse.server.api.embedding_service import EmbeddingService
 from glimpse.server.api.health import known_service
 from glimpse.server.api.registry import SERVICES, add_services
 from glimpse.server.api.server_service import ServerService
-from glimpse.server.auth.interceptor import AuthInterceptor, open_gate
+from glimpse.server.auth.interceptor import AuthInterceptor, open_interceptor
 from glimpse.server.auth.listener import warn_where_open
 from glimpse.server.errors import RequestError, abort
 from glimpse.server.monitoring.metrics_http import exposed
 from glimpse.server.ray.calls import Calls, Context
 from glimpse.server.ray.options import Options, settings_of
-from glimpse.server.runtime import open_rooms
+from glimpse.server.runtime import open_runtime
 from glimpse.server.runtime_parts import Runtime
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry import log_format
@@ -50,15 +50,15 @@ class Replica:
             if options.max_replicas > 1:
                 settings = _apart(settings, stack)
             await stack.enter_async_context(traced(os.environ))
-            self.rooms = await stack.enter_async_context(open_rooms(settings))
-            stack.enter_context(exposed(settings, self.rooms))
-            gate = await stack.enter_async_context(open_gate(settings, self.rooms.catalog))
-            for backbone in self.rooms.backbones:
+            self.runtime = await stack.enter_async_context(open_runtime(settings))
+            stack.enter_context(exposed(settings, self.runtime))
+            gate = await stack.enter_async_context(open_interceptor(settings, self.runtime.catalog))
+            for backbone in self.runtime.backbones:
                 await backbone.warm_up()
-            self.rooms.duty.ready = True
-            self.rooms.snapshots.start(self.rooms.catalog, self.rooms.catalog.reached_head)
+            self.runtime.inflight.ready = True
+            self.runtime.snapshots.start(self.runtime.catalog, self.runtime.catalog.reached_head)
             self._opened = stack.pop_all()
-        self.calls = _answering(self.rooms, gate)
+        self.calls = _answering(self.runtime, gate)
         self._reached = time.monotonic()
 
     async def check_health(self) -> None:
@@ -67,7 +67,7 @@ class Replica:
         For a moment it is not worth a start: without its ledger a replica still classifies, and cannot start at all.
         """
         try:
-            await self.rooms.catalog.tracker.refresh()
+            await self.runtime.catalog.tracker.refresh()
             self._reached = time.monotonic()
         except Exception:
             if time.monotonic() - self._reached >= self._patience:
@@ -80,9 +80,9 @@ class Replica:
         return self._close(stack) if stack else None
 
     async def _close(self, stack: AsyncExitStack) -> None:
-        ends = time.monotonic() + self.rooms.settings.drain_seconds
-        await self.rooms.duty.stop(self.rooms.settings.drain_seconds)
-        await self.rooms.snapshots.finish(ends)
+        ends = time.monotonic() + self.runtime.settings.drain_seconds
+        await self.runtime.inflight.stop(self.runtime.settings.drain_seconds)
+        await self.runtime.snapshots.finish(ends)
         await stack.aclose()
 
 
@@ -121,10 +121,15 @@ def _apart(settings: Settings, stack: AsyncExitStack) -> Settings:
     return settings.model_copy(update=own)
 
 
-def _answering(rooms: Runtime, gate: AuthInterceptor) -> Calls:
+def _answering(runtime: Runtime, gate: AuthInterceptor) -> Calls:
     # As of `glimpse serve`: the first is the outermost.
-    calls = Calls([TelemetryInterceptor((*SERVICES, health.SERVICE_NAME), rooms.calls), gate])
-    services = EmbeddingService(rooms), CollectionService(rooms), ClassificationService(rooms), ServerService(rooms)
+    calls = Calls([TelemetryInterceptor((*SERVICES, health.SERVICE_NAME), runtime.calls), gate])
+    services = (
+        EmbeddingService(runtime),
+        CollectionService(runtime),
+        ClassificationService(runtime),
+        ServerService(runtime),
+    )
     add_services(calls, *services)
     health_pb2_grpc.add_HealthServicer_to_server(_Health(), calls)
     return calls

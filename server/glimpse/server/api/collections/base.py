@@ -12,10 +12,10 @@ class ResourceCalls:
     #: See rpc.unary.
     refreshes = True
 
-    def __init__(self, rooms: Runtime) -> None:
-        self.rooms = rooms
-        self.settings = rooms.settings
-        self.catalog = rooms.catalog
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.settings = runtime.settings
+        self.catalog = runtime.catalog
 
     def view(self, name: str, field: str, *, usable: bool = True) -> CollectionView:
         """The collection of a resource name; `usable`: that can answer."""

@@ -32,7 +32,7 @@ class CollectionCalls(ResourceCalls):
         validation.check_policy(given.policy, "collection.policy")
         validation.check_enum(given.label_mode, types_pb2.LabelMode.values(), "collection.label_mode")
         validation.check_head(given.pinned_head, given.label_mode, "collection.pinned_head")
-        backbone = self.rooms.backbones.find(given.backbone, "collection.backbone")
+        backbone = self.runtime.backbones.find(given.backbone, "collection.backbone")
         record = CollectionRecord(
             collection_id,
             backbone.name,
@@ -122,7 +122,7 @@ class CollectionCalls(ResourceCalls):
         return pb.DeleteCollectionResponse(revision=revision)
 
     def _check_reads_text(self, record: CollectionRecord) -> None:
-        backbone = source_of_collection(record, self.rooms.backbones).backbone
+        backbone = source_of_collection(record, self.runtime.backbones).backbone
         if isinstance(backbone, RequestError):
             raise backbone
         backbone.check_reads_text()

@@ -32,7 +32,7 @@ class ExampleCalls(ResourceCalls):
     async def EnrollExamples(self, request: pb.EnrollExamplesRequest, context: Context) -> pb.EnrollExamplesResponse:
         """A list of examples."""
         view = self.view(request.parent, "parent")
-        return await enroll(self.rooms, view, request, deadline_of(context))
+        return await enroll(self.runtime, view, request, deadline_of(context))
 
     @unary
     async def GetExample(self, request: pb.GetExampleRequest, context: Context) -> pb.GetExampleResponse:

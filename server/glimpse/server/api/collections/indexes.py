@@ -29,7 +29,7 @@ class IndexCalls(ResourceCalls):
         """An index under a collection."""
         view = self.view(request.collection, "collection")
         [index_id] = resource_names.parse_name(request.index, "indexes/*", "index")
-        opened, sums = await run_in_background(partial(self.rooms.indexes.open_new, view.record, index_id, "index"))
+        opened, sums = await run_in_background(partial(self.runtime.indexes.open_new, view.record, index_id, "index"))
         labels = [LabelRecord(label) for label in opened.labels]
 
         def plan() -> Callable[[Writer], tuple[list[LabelRecord], int]]:
@@ -40,7 +40,7 @@ class IndexCalls(ResourceCalls):
             if view.shadow:
                 message = f"collection {view.record.id!r} is changing its backbone; end that migration first"
                 raise failed_precondition("MIGRATION_EXISTS", message, "collection")
-            self.rooms.indexes.check_there(index_id, "index")
+            self.runtime.indexes.check_there(index_id, "index")
             _check_spelling(view, opened)
             if len(view.labels.keys() | set(opened.labels)) > self.settings.max_labels:
                 raise exhausted("TOO_MANY_LABELS", f"a collection takes {self.settings.max_labels}").at("index")
@@ -86,10 +86,10 @@ class IndexCalls(ResourceCalls):
             message = "other servers may stand on this ledger: set `indexes` to one folder that all of them have"
             raise failed_precondition("INDEXES_NOT_SHARED", message, "collection")
         # Whoever comes while it runs waits for the same; it goes on where they leave.
-        running = self.rooms.compactions.get(view)
+        running = self.runtime.compactions.get(view)
         if running is None:
-            running = self.rooms.compactions[view] = asyncio.create_task(compact(self.rooms, view))
-            running.add_done_callback(lambda _: self.rooms.compactions.pop(view))
+            running = self.runtime.compactions[view] = asyncio.create_task(compact(self.runtime, view))
+            running.add_done_callback(lambda _: self.runtime.compactions.pop(view))
         revision = await asyncio.shield(running)
         return pb.CompactIndexResponse(collection=collection_message(view), revision=revision)
 

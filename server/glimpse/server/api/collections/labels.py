@@ -113,7 +113,7 @@ class LabelCalls(ResourceCalls):
             prompts = tuple(map(resource_names.normal, given.prompts))
             fields |= {"prompts": prompts, "prompt_vector": None}
             if prompts:
-                source, deadline, caller = self.rooms.source_of(view), deadline_of(context), current()
+                source, deadline, caller = self.runtime.source_of(view), deadline_of(context), current()
                 spend = partial(caller.spend_texts, message=request)
                 [direction] = await prompt_directions(source, [prompts], ["label.prompts"], deadline, spend)
                 fields["prompt_vector"] = direction.astype("<f4").tobytes()

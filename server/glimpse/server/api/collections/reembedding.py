@@ -24,7 +24,7 @@ class MigrationCalls(ResourceCalls):
     async def StartMigration(self, request: pb.StartMigrationRequest, context: Context) -> pb.StartMigrationResponse:
         """A shadow, to be embedded from now on."""
         view = self.view(request.collection, "collection")
-        backbone = self.rooms.backbones.find(request.backbone, "backbone")
+        backbone = self.runtime.backbones.find(request.backbone, "backbone")
         space, dimension = backbone.manifest.embedding_space, backbone.manifest.dimension
         record = ShadowRecord(backbone.name, space, dimension)
 
@@ -41,7 +41,7 @@ class MigrationCalls(ResourceCalls):
             _, revision = await self.catalog.write(plan, apply)
         except ThereAlready:
             revision = view.record.revision
-        migration = await migration_message(self.rooms, view, shadow_of(view))
+        migration = await migration_message(self.runtime, view, shadow_of(view))
         return pb.StartMigrationResponse(migration=migration, revision=revision)
 
     @unary
@@ -51,9 +51,9 @@ class MigrationCalls(ResourceCalls):
         if request.measure:  # it loads and fits what the collection takes, once more
             replace(current(), scope=Scope.ADMIN).check(view.record.id, "measure")
         shadow = shadow_of(view)
-        migration = await migration_message(self.rooms, view, shadow)
+        migration = await migration_message(self.runtime, view, shadow)
         if request.measure:
-            await measure(self.rooms, view, shadow, migration, deadline_of(context))
+            await measure(self.runtime, view, shadow, migration, deadline_of(context))
         return pb.GetMigrationResponse(migration=migration)
 
     @unary
@@ -61,7 +61,7 @@ class MigrationCalls(ResourceCalls):
         """The collection by its other backbone."""
         view = self.view(request.collection, "collection")
         try:
-            done = await switch(self.rooms, view, request)
+            done = await switch(self.runtime, view, request)
         except ThereAlready:
             done = Switched(view.record.revision)
         now = self.view(request.collection, "collection")

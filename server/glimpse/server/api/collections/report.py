@@ -16,5 +16,5 @@ class CheckCalls(ResourceCalls):
         deadline = deadline_of(context)
         await self.catalog.tracker.reach(request.min_revision, deadline)
         view = self.view(request.name, "name")
-        await self.rooms.fitter.settled(view, deadline)
-        return check(view, terms_of(view.record, self.rooms.source_of(view)).policy)
+        await self.runtime.fitter.settled(view, deadline)
+        return check(view, terms_of(view.record, self.runtime.source_of(view)).policy)
