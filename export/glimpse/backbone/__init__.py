@@ -65,15 +65,15 @@ __all__ = [
 # Loaded when first asked for: a process that decodes needs neither ONNX Runtime nor tokenizers, which take 50 MB.
 _MODULES = {
     "bundle": ("Bundle", "bundled", "load_bundle", "write_bundle"),
-    "encoder": ("Encoder",),
-    "decoder_pool": ("DecoderPool",),
+    "inference.encoder": ("Encoder",),
+    "images.decoder_pool": ("DecoderPool",),
     "errors": ("BundleError", "InputError", "LargeImage"),
     "manifest": ("DecisionRule", "FORMAT_VERSION", "ImageRule", "Manifest", "TextRule"),
-    "preprocess": ("ImageLimits", "decode_image"),
+    "images.preprocess": ("ImageLimits", "decode_image"),
     "prompts": ("name_as_prompt", "with_templates"),
     "processors": ("cores", "limit_libraries"),
-    "reader": ("Kind", "MINI", "Prepared", "Reader", "open_bundle"),
-    "scaled_decode": ("scaled_decode_cosine",),
+    "embedder": ("Kind", "MINI", "Prepared", "Reader", "open_bundle"),
+    "images.jpeg_scaling": ("scaled_decode_cosine",),
     "scratch": ("scratch_folder",),
     "tokenizer": ("Tokenizer", "Tokens"),
 }
