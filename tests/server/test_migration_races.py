@@ -19,8 +19,7 @@ from glimpse.server.api.registry import add_services
 from glimpse.server.api.server_service import ServerService
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.maintenance.reembedding_worker import Reembedder
-from glimpse.server.runtime import open_runtime
-from glimpse.server.runtime_parts import Runtime
+from glimpse.server.runtime import Runtime, open_runtime
 from glimpse.server.settings import Settings
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glimpse.backbone import load_bundle
-from glimpse.server.classification.classifier import zero_shot
+from glimpse.server.classification.zero_shot import zero_shot
 from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.decoders import Decoders
 from glimpse.server.inference.embedding_spaces import source_of_backbone

@@ -26,9 +26,8 @@ from glimpse.server.auth.interceptor import AuthInterceptor, open_interceptor
 from glimpse.server.auth.listener import bind, credentials_of, warn_where_open
 from glimpse.server.monitoring.debug_dump import dump_on_sigusr1
 from glimpse.server.monitoring.metrics_http import exposed
-from glimpse.server.runtime import open_runtime
-from glimpse.server.runtime_parts import Runtime
-from glimpse.server.scheduling.load_shedder import SharedQueueServer
+from glimpse.server.runtime import Runtime, open_runtime
+from glimpse.server.scheduling.load_shedder import PROBE, SharedQueueServer
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry import log_format
 from glimpse.server.telemetry.interceptor import TelemetryInterceptor
@@ -56,7 +55,7 @@ async def _serve(settings: Settings) -> None:
     async with (
         traced(os.environ),
         open_runtime(settings) as runtime,
-        open_interceptor(settings, runtime.catalog) as gate,
+        open_interceptor(settings, runtime.catalog.read_keys, runtime.catalog.tracker.keys_changed) as gate,
     ):
         with exposed(settings, runtime):
             await _serve_runtime(settings, runtime, gate, credentials)
@@ -66,7 +65,7 @@ async def _serve_runtime(
     settings: Settings, runtime: Runtime, gate: AuthInterceptor, credentials: grpc.ServerCredentials | None
 ) -> None:
     # The first interceptor is the outermost: it sees what the others refuse.
-    observer = TelemetryInterceptor((*SERVICES, health.SERVICE_NAME, *REFLECTIONS), runtime.calls)
+    observer = TelemetryInterceptor((*SERVICES, health.SERVICE_NAME, *REFLECTIONS), runtime.calls, ignored=(PROBE,))
     server = grpc.aio.server(
         interceptors=(observer, gate, TolerantParsing(runtime.inbound, runtime.inflight)),
         options=server_options(settings),

@@ -85,7 +85,11 @@ def deadline_exceeded() -> RequestError:
     return RequestError(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the deadline passed while waiting")
 
 
-# What other rooms raise, most specific first.
+#: The answer to an unexpected exception.
+INTERNAL = RequestError(Code.INTERNAL, "INTERNAL", "internal error; see the server's log")
+
+
+# What other packages raise, most specific first.
 _TABLE: tuple[tuple[type[Exception], grpc.StatusCode, str], ...] = (
     (RequestIdReused, Code.INVALID_ARGUMENT, "REQUEST_ID_REUSED"),
     (AlreadyExists, Code.ALREADY_EXISTS, "ALREADY_EXISTS"),

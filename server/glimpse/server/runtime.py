@@ -1,8 +1,9 @@
-"""The rooms of a server, opened and closed."""
+"""Builds, owns and closes the parts of a server."""
 
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 
 import faiss
@@ -11,21 +12,51 @@ from threadpoolctl import threadpool_limits
 from glimpse.fewshot import PINNABLE
 from glimpse.ledger import FolderLock
 from glimpse.server.catalog.catalog import Catalog
+from glimpse.server.classification.classifier import Classifier
+from glimpse.server.classification.neighbors import NeighborSearch
+from glimpse.server.collections.drift import QueryStats
 from glimpse.server.collections.fitter import Fitter
 from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.enrollment.enroll import Enroller
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.decoders import Decoders
 from glimpse.server.installation import check_installation
-from glimpse.server.maintenance.compaction import stop_compactions
+from glimpse.server.maintenance.backbone_switch import BackboneSwitch
+from glimpse.server.maintenance.compaction import Compactor
+from glimpse.server.maintenance.reembedding_status import ReembeddingStatus
 from glimpse.server.maintenance.reembedding_worker import Reembedder
 from glimpse.server.proto_enums import HEADS
-from glimpse.server.runtime_parts import Runtime
 from glimpse.server.scheduling.inbound import Inbound
 from glimpse.server.scheduling.inflight import InflightLimiter
 from glimpse.server.scheduling.load_shedder import LoadShedder
 from glimpse.server.scheduling.search_pool import SearchPool
 from glimpse.server.settings import Settings
 from glimpse.server.snapshots import Snapshots
+from glimpse.server.telemetry.latency_stats import CallFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts of a server, for its services."""
+
+    settings: Settings
+    backbones: Backbones
+    catalog: Catalog
+    fitter: Fitter
+    search_pool: SearchPool
+    indexes: Indexes
+    inflight: InflightLimiter
+    load_shedder: LoadShedder
+    inbound: Inbound
+    snapshots: Snapshots
+    neighbors: NeighborSearch
+    classifier: Classifier
+    enroller: Enroller
+    compactor: Compactor
+    reembedding_status: ReembeddingStatus
+    backbone_switch: BackboneSwitch
+    query_stats: QueryStats
+    calls: CallFigures = field(default_factory=CallFigures)
 
 
 @asynccontextmanager
@@ -56,17 +87,29 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             catalog = Catalog.open(settings.ledger_url, indexes, snapshots, fitter.touch)
         stack.push_async_callback(catalog.close)
         stack.push_async_callback(snapshots.close)
-        inflight, load_shedder, inbound = (
+        neighbors, query_stats = NeighborSearch(search_pool), QueryStats()
+        compactor = Compactor(catalog, indexes)
+        stack.push_async_callback(compactor.close)
+        stack.push_async_callback(Reembedder(catalog, backbones).close)
+        yield Runtime(
+            settings,
+            backbones,
+            catalog,
+            fitter,
+            search_pool,
+            indexes,
             InflightLimiter(settings.max_held_bytes),
             LoadShedder(settings.queue_seconds),
             Inbound(settings),
+            snapshots,
+            neighbors,
+            Classifier(backbones, neighbors, query_stats),
+            Enroller(catalog, backbones, neighbors, fitter, settings),
+            compactor,
+            ReembeddingStatus(catalog, backbones, fitter),
+            BackboneSwitch(catalog, backbones),
+            query_stats,
         )
-        runtime = Runtime(
-            settings, backbones, catalog, fitter, search_pool, indexes, inflight, load_shedder, inbound, snapshots
-        )
-        stack.push_async_callback(stop_compactions, runtime)
-        stack.push_async_callback(Reembedder(runtime).close)
-        yield runtime
 
 
 @contextmanager

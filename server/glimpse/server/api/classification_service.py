@@ -7,14 +7,16 @@ from typing import Any
 from glimpse.server import resource_names
 from glimpse.server.api.handlers import Context, deadline_of, streaming, unary
 from glimpse.server.api.streaming import StreamInput, answers, opened, retry_while_queue_full
-from glimpse.server.classification.classifier import Options, classify_inputs, zero_shot
+from glimpse.server.classification.classifier import Options
 from glimpse.server.classification.messages import evidence
-from glimpse.server.classification.neighbors import SearchFilter, check_searchable, search_all
+from glimpse.server.classification.neighbors import SearchFilter
+from glimpse.server.classification.zero_shot import zero_shot
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
 from glimpse.server.inference.batch_results import build_results, good_vectors, input_fields
 from glimpse.server.inference.embedder import embed_all
-from glimpse.server.runtime_parts import Runtime
+from glimpse.server.inference.embedding_spaces import source_of_collection
+from glimpse.server.runtime import Runtime
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import (
     MAX_STREAM_ENTRIES,
@@ -52,7 +54,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         views = self._views(request.collections, "collections")
         options.check_size(views, len(request.inputs), "options.top_k")
         fields = input_fields(request.inputs)
-        results = await classify_inputs(self.runtime, views, request.inputs, fields, options, deadline)
+        results = await self.runtime.classifier.classify(views, request.inputs, fields, options, deadline)
         return pb.ClassifyResponse(results=results)
 
     @streaming
@@ -66,7 +68,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
             # Found anew for every input: a collection may be deleted while the stream is open.
             views = self._views(config.collections, "config.collections")
             options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
-            return await classify_inputs(self.runtime, views, [item], ["input"], options, deadline)
+            return await self.runtime.classifier.classify(views, [item], ["input"], options, deadline)
 
         async def answer(given: StreamInput) -> pb.StreamClassifyResponse:
             try:
@@ -113,12 +115,12 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         view = self._view(request.collection, "collection")
         check_entries(len(request.inputs), min(top_k, view.examples.at_most), "top_k")
         wanted = _wanted(view, request)
-        check_searchable(self.runtime, view, len(request.inputs), deadline)
-        source = self.runtime.source_of(view)
+        self.runtime.neighbors.check_searchable(view, len(request.inputs), deadline)
+        source = source_of_collection(view.record, self.runtime.backbones)
         outcomes = await embed_all(source, request.inputs, input_fields(request.inputs), deadline)
         revision, asked = view.record.revision, time.monotonic()
         queries = good_vectors(outcomes, source.dimension)
-        near = await search_all(self.runtime, view, queries, top_k, wanted)
+        near = await self.runtime.neighbors.search_all(view, queries, top_k, wanted)
         found, size = list[dict[str, Any]](), 0
         for neighbors in near:
             found.append({"neighbors": (messages := evidence(view.record.id, neighbors))})

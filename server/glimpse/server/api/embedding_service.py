@@ -12,7 +12,7 @@ from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.batch_results import Outcome, build_results, good_vectors, input_fields
 from glimpse.server.inference.embedder import embed_all
 from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
-from glimpse.server.runtime_parts import Runtime
+from glimpse.server.runtime import Runtime
 from glimpse.server.validation import check_count
 from glimpse.v1 import embedding_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2_grpc, types_pb2

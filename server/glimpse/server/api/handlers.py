@@ -12,7 +12,7 @@ import numpy as np
 from glimpse.server.api.unparsable import UnparsableMessage
 from glimpse.server.auth.caller import connected, current
 from glimpse.server.catalog.catalog import Catalog
-from glimpse.server.errors import RequestError, abort, as_request_error, exhausted, invalid
+from glimpse.server.errors import INTERNAL, RequestError, abort, as_request_error, exhausted, invalid
 from glimpse.server.scheduling.inflight import InflightLimiter
 from glimpse.server.scheduling.load_shedder import LoadShedder
 
@@ -21,8 +21,6 @@ Context = grpc.aio.ServicerContext[Any, Any]
 S = TypeVar("S")
 Q = TypeVar("Q")
 R = TypeVar("R")
-
-INTERNAL = RequestError(grpc.StatusCode.INTERNAL, "INTERNAL", "internal error; the server's log has the particulars")
 
 
 def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Context], Awaitable[R]]:

@@ -8,7 +8,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from glimpse.server.api.handlers import Context, account_request, streaming
-from glimpse.server.runtime_parts import Runtime
+from glimpse.server.runtime import Runtime
 
 _V1 = "grpc.reflection.v1.ServerReflection"
 #: Full names of the services of both versions.

@@ -16,7 +16,7 @@ from glimpse.server.collections.drift import Tally, similarity
 from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.monitoring.collector import asked, ledger_kind
 from glimpse.server.resource_names import collection_name
-from glimpse.server.runtime_parts import Runtime
+from glimpse.server.runtime import Runtime
 from glimpse.server.telemetry import stage_timer
 from glimpse.server.telemetry.latency_stats import MethodFigures
 from glimpse.server.telemetry.versions import versions
@@ -70,8 +70,8 @@ def _decisions(runtime: Runtime) -> Mapping[Decision, int]:
     """Of the collections that the caller may read; those that were deleted, or count together, for who may read all."""
     caller = current()
     if caller.everywhere:
-        return runtime.answered.total.decisions
-    mine = [tally.decisions for view, tally in runtime.answered if caller.may(view.record.id)]
+        return runtime.query_stats.total.decisions
+    mine = [tally.decisions for view, tally in runtime.query_stats if caller.may(view.record.id)]
     return {one: sum(decisions[one] for decisions in mine) for one in Decision}
 
 

@@ -2,22 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from glimpse.server.api.handlers import INTERNAL
+from glimpse.ledger import KeyRecord
 from glimpse.server.auth.api_keys import PREFIX, Keyring
 from glimpse.server.auth.caller import Caller, enter
 from glimpse.server.auth.errors import missing, unknown
 from glimpse.server.auth.listener import requires_auth
 from glimpse.server.auth.rate_limits import Limits
 from glimpse.server.auth.scopes import OPEN, need_of
-from glimpse.server.catalog.catalog import Catalog
-from glimpse.server.errors import RequestError, call_status
+from glimpse.server.errors import INTERNAL, RequestError, call_status
 from glimpse.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,13 +77,15 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
 
 
 @asynccontextmanager
-async def open_interceptor(settings: Settings, catalog: Catalog) -> AsyncIterator[AuthInterceptor]:
+async def open_interceptor(
+    settings: Settings, read_keys: Callable[[], Awaitable[Iterable[KeyRecord]]], keys_changed: asyncio.Event
+) -> AsyncIterator[AuthInterceptor]:
     """The gate that the settings ask for, whose keys follow the ledger's and the issuer's.
 
     Raises SettingsError and LedgerError.
     """
     limits = Limits(settings.key_requests_per_second, settings.key_inputs_per_second, settings.key_bytes_per_second)
-    keyring = Keyring(lambda: catalog.read(lambda ledger: ledger.keys()), limits)
+    keyring = Keyring(read_keys, limits)
     await keyring.reload()
     tokens = None
     if settings.jwt_issuer or settings.jwt_keys:
@@ -92,7 +93,7 @@ async def open_interceptor(settings: Settings, catalog: Catalog) -> AsyncIterato
         from glimpse.server.auth.jwt_tokens import Tokens
 
         tokens = Tokens.of(settings, limits)
-    following = [asyncio.create_task(keyring.follow(catalog.tracker.keys_changed))]
+    following = [asyncio.create_task(keyring.follow(keys_changed))]
     if tokens:
         following.append(asyncio.create_task(tokens.follow()))
     try:

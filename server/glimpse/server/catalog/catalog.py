@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Self, TypeVar
 
-from glimpse.ledger import CollectionRecord, Head, Ledger, LedgerUnavailable
+from glimpse.ledger import CollectionRecord, Head, KeyRecord, Ledger, LedgerUnavailable
 from glimpse.server.auth.caller import current
 from glimpse.server.catalog.follower import UNREADABLE, LedgerFollower, log_unreadable
 from glimpse.server.catalog.loader import Loader
@@ -121,6 +121,10 @@ class Catalog:
     async def read(self, query: Callable[[Ledger], T]) -> T:
         """A read of the ledger, in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, query, self._ledger)
+
+    async def read_keys(self) -> list[KeyRecord]:
+        """Returns every API key of the ledger."""
+        return await self.read(lambda ledger: ledger.keys())
 
     async def reached_head(self) -> Head:
         """Where the ledger stands, once the views hold just that. Raises LedgerUnavailable."""

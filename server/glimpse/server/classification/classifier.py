@@ -1,40 +1,28 @@
-"""The work behind Classify and ZeroShot."""
+"""The work behind Classify and StreamClassify."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
-from glimpse.backbone import name_as_prompt, with_templates
-from glimpse.fewshot import DecisionSettings, FewShotClassifier, NearestSimilarities, Policy, answer
-from glimpse.server.auth.caller import current
+from glimpse.fewshot import answer
 from glimpse.server.classification.label_names import prompt_names
 from glimpse.server.classification.messages import add_provenance, classifications, terms_of
-from glimpse.server.classification.neighbors import check_searchable, find_neighborhood
+from glimpse.server.classification.neighbors import NeighborSearch
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.errors import RequestError, invalid
-from glimpse.server.inference.backbones import LoadedBackbone
+from glimpse.server.collections.drift import QueryStats
+from glimpse.server.errors import RequestError
+from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.batch_results import Outcome, build_results, good_vectors
 from glimpse.server.inference.embedder import Embedded, embed_all
-from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
-from glimpse.server.inference.prompt_embeddings import prompt_directions
-from glimpse.server.resource_names import MAX_LABEL, normal
-from glimpse.server.runtime_parts import Runtime
+from glimpse.server.inference.embedding_spaces import Source, source_of_collection
+from glimpse.server.resource_names import normal
 from glimpse.server.telemetry.stage_timer import record_stage
-from glimpse.server.validation import (
-    MAX_ENTRIES,
-    check_answer_bytes,
-    check_entries,
-    check_length,
-    check_prompts,
-    check_range,
-)
+from glimpse.server.validation import MAX_ENTRIES, check_answer_bytes, check_entries, check_length, check_range
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
 _MAX_EVIDENCE = 100
-_MAX_PROMPTS = 4_096
 _Pass = tuple[str, str, float | None]
 
 
@@ -63,45 +51,52 @@ class Options:
         check_entries(inputs, each, field, most)
 
 
-async def classify_inputs(
-    runtime: Runtime,
-    views: Sequence[CollectionView],
-    inputs: Sequence[types_pb2.Input],
-    fields: Sequence[str],
-    options: Options,
-    deadline: float,
-) -> list[pb.ClassifyResult]:
-    """Embeds each input once for each backbone, then asks every collection. Raises RequestError."""
-    started = time.monotonic()
-    for view in views:
-        check_searchable(runtime, view, len(inputs), deadline)
-    vectors_given = any(item.WhichOneof("content") == "vector" for item in inputs)
-    sources = [runtime.source_of(view) for view in views]
-    keys = [_pass_of(source, vectors_given) for source in sources]
-    by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline)
-    passes = list(by_pass.values())
-    outcomes = passes[0] if len(passes) == 1 else [_together(several) for several in zip(*passes, strict=True)]
-    good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
-    asked = time.monotonic()
-    found: list[list[pb.Classification]] = [[] for _ in good]
-    size = 0
-    for view, source, key in zip(views, sources, keys, strict=True):
-        embedded = by_pass[key]
-        queries = good_vectors([embedded[i] for i in good], view.record.dimension)
-        await prompt_names(runtime, view, deadline)
-        around = await find_neighborhood(runtime, view, queries, options.evidence)
-        # Engine and revision are read together: nothing is awaited in between.
-        revision = view.record.revision
-        terms = terms_of(view.record, source)
-        said = answer(view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain)
-        runtime.answered.add(view, [one.decision for one in said.each], around.nearest.examples)
-        for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
-            add_provenance(classification, view, revision, neighbors)
-            answers.append(classification)
-            check_answer_bytes(size := size + classification.ByteSize(), "options.top_k")
-    record_stage("head", asked)
-    fields_of = [{"classifications": answers} for answers in found]
-    return build_results(pb.ClassifyResult, inputs, outcomes, fields_of, started, time.monotonic() - asked)
+class Classifier:
+    """Answers Classify and StreamClassify: embeds inputs, finds their neighbours, and decides."""
+
+    def __init__(self, backbones: Backbones, neighbors: NeighborSearch, stats: QueryStats) -> None:
+        """Counts every decision in `stats`."""
+        self._backbones, self._neighbors, self._stats = backbones, neighbors, stats
+
+    async def classify(
+        self,
+        views: Sequence[CollectionView],
+        inputs: Sequence[types_pb2.Input],
+        fields: Sequence[str],
+        options: Options,
+        deadline: float,
+    ) -> list[pb.ClassifyResult]:
+        """Embeds each input once for each backbone, then asks every collection. Raises RequestError."""
+        started = time.monotonic()
+        for view in views:
+            self._neighbors.check_searchable(view, len(inputs), deadline)
+        vectors_given = any(item.WhichOneof("content") == "vector" for item in inputs)
+        sources = [source_of_collection(view.record, self._backbones) for view in views]
+        keys = [_pass_of(source, vectors_given) for source in sources]
+        by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline)
+        passes = list(by_pass.values())
+        outcomes = passes[0] if len(passes) == 1 else [_together(several) for several in zip(*passes, strict=True)]
+        good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
+        asked = time.monotonic()
+        found: list[list[pb.Classification]] = [[] for _ in good]
+        size = 0
+        for view, source, key in zip(views, sources, keys, strict=True):
+            embedded = by_pass[key]
+            queries = good_vectors([embedded[i] for i in good], view.record.dimension)
+            await prompt_names(source, view, deadline)
+            around = await self._neighbors.find_neighborhood(view, queries, options.evidence)
+            # Engine and revision are read together: nothing is awaited in between.
+            revision = view.record.revision
+            terms = terms_of(view.record, source)
+            said = answer(view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain)
+            self._stats.add(view, [one.decision for one in said.each], around.nearest.examples)
+            for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
+                add_provenance(classification, view, revision, neighbors)
+                answers.append(classification)
+                check_answer_bytes(size := size + classification.ByteSize(), "options.top_k")
+        record_stage("head", asked)
+        fields_of = [{"classifications": answers} for answers in found]
+        return build_results(pb.ClassifyResult, inputs, outcomes, fields_of, started, time.monotonic() - asked)
 
 
 def _pass_of(source: Source, vectors_given: bool) -> _Pass:
@@ -136,52 +131,3 @@ def _together(outcomes: Sequence[Outcome]) -> Outcome:
             slowest = outcome
     truncated = any(isinstance(outcome, Embedded) and outcome.truncated for outcome in outcomes)
     return replace(slowest, truncated=truncated) if isinstance(slowest, Embedded) else slowest
-
-
-async def zero_shot(
-    backbone: LoadedBackbone, request: pb.ZeroShotRequest, fields: Sequence[str], top_k: int, deadline: float
-) -> list[pb.ZeroShotResult]:
-    """Scores inputs against the directions of the request's prompts. Raises RequestError."""
-    started = time.monotonic()
-    manifest, source = backbone.manifest, source_of_backbone(backbone)
-    labels = _prompted(request, manifest.prompt_templates if request.use_templates else ())
-    prompt_fields = [f"labels[{i}].prompts" for i in range(len(labels))]
-    spend = partial(current().spend_texts, message=request)
-    directions = await prompt_directions(source, list(labels.values()), prompt_fields, deadline, spend)
-    engine = FewShotClassifier(manifest.dimension)
-    for label, direction in zip(labels, directions, strict=True):
-        engine.set_text(label, direction)
-    outcomes = await embed_all(source, request.inputs, fields, deadline)
-    asked = time.monotonic()
-    independent = request.mode == types_pb2.LABEL_MODE_INDEPENDENT
-    terms = DecisionSettings(Policy(), backbone.prompt_scale, independent, manifest.logit_bias)
-    queries = good_vectors(outcomes, manifest.dimension)
-    said = answer(engine, queries, NearestSimilarities.none(len(queries)), terms, top_k)
-    found, size = [], 0
-    for one in classifications(said):
-        found.append({"classification": one})
-        check_answer_bytes(size := size + one.ByteSize(), "top_k")
-    record_stage("head", asked)
-    return build_results(pb.ZeroShotResult, request.inputs, outcomes, found, started, time.monotonic() - asked)
-
-
-def _prompted(request: pb.ZeroShotRequest, templates: Sequence[str]) -> dict[str, list[str]]:
-    """Label ids with their prompts, each set into every template. Raises RequestError."""
-    labels: dict[str, list[str]] = {}
-    spellings: set[str] = set()
-    for position, label in enumerate(request.labels):
-        field = f"labels[{position}]"
-        if not label.prompts and not label.label_id.strip():
-            raise invalid("EMPTY", "a label needs a prompt, or an id that can be one", f"{field}.prompts")
-        check_prompts(label.prompts, f"{field}.prompts")
-        check_length(label.label_id, f"{field}.label_id")
-        prompts = label.prompts or [name_as_prompt(label.label_id)]
-        label_id = label.label_id or prompts[0]
-        if (kept := normal(label_id) if len(label_id) <= MAX_LABEL else label_id) in spellings:
-            raise invalid("DUPLICATE_LABEL", f"label {label_id!r} is given twice", f"{field}.label_id")
-        spellings.add(kept)
-        labels[label_id] = with_templates(prompts, templates)
-    count = sum(max(1, len(label.prompts)) for label in request.labels)
-    if count > _MAX_PROMPTS:
-        raise invalid("TOO_MANY", f"{count} prompts; at most {_MAX_PROMPTS} in one call", "labels")
-    return labels

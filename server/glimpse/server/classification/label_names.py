@@ -3,20 +3,19 @@
 from glimpse.backbone import name_as_prompt, with_templates
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError
+from glimpse.server.inference.embedding_spaces import Source
 from glimpse.server.inference.prompt_embeddings import prompt_directions
-from glimpse.server.runtime_parts import Runtime
 
 _AT_ONCE = 16  # labels
 
 
-async def prompt_names(runtime: Runtime, view: CollectionView, deadline: float) -> None:
+async def prompt_names(source: Source, view: CollectionView, deadline: float) -> None:
     """Gives labels without prompts the directions of their names, where the collection wants that.
 
     In memory alone: names are cheap to embed again, and a collection's wish may change. Raises RequestError.
     """
     if not view.record.names_as_prompts:
         return
-    source = runtime.source_of(view)
     if isinstance(source.backbone, RequestError) or not source.backbone.manifest.text or not view.unnamed_labels():
         return  # vectors are still answered, by the labels that can
     templates = source.backbone.manifest.prompt_templates

@@ -7,9 +7,8 @@ import numpy as np
 
 from glimpse.fewshot.statistics.unit_vectors import Array
 from glimpse.ledger import ExampleRecord
-from glimpse.server.classification.neighbors import Neighbor, find_neighborhood, search_all
+from glimpse.server.classification.neighbors import Neighbor, NeighborSearch
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.runtime_parts import Runtime
 
 #: The cosine from which on two inputs are all but the same, and how many of them are told.
 NEAR, TOLD = 0.98, 5
@@ -34,7 +33,7 @@ class SimilarityFinding:
 
 
 async def find_similar(
-    runtime: Runtime, view: CollectionView, examples: Sequence[ExampleRecord]
+    neighbors: NeighborSearch, view: CollectionView, examples: Sequence[ExampleRecord]
 ) -> list[SimilarityFinding]:
     """Before they are enrolled: beside what is there, and beside those before them."""
     if not examples:
@@ -43,9 +42,9 @@ async def find_similar(
     there: Sequence[Sequence[Neighbor]] = [[] for _ in examples]
     if view.gallery.index is not None and not view.engine.lda.dense:
         if len(examples) * len(view.engine.labels) <= _MOST_SEARCHES:
-            there = (await find_neighborhood(runtime, view, vectors, 2 * TOLD + 1)).neighbors
+            there = (await neighbors.find_neighborhood(view, vectors, 2 * TOLD + 1)).neighbors
     elif vectors.size * view.indexes.answering.scanned <= _MOST_LOOKING:
-        there = await search_all(runtime, view, vectors, 2 * TOLD + 1)
+        there = await neighbors.search_all(view, vectors, 2 * TOLD + 1)
     together = _beside_one_another(examples, vectors)
     seen = view.engine.seen(vectors, [example.domain for example in examples])
     limit = _limit(view)

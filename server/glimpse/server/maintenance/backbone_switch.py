@@ -9,9 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from glimpse.ledger import Progress, Shadow, ShadowRecord, Writer
+from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import Code, RequestError, failed_precondition, invalid, not_found
-from glimpse.server.inference.backbones import LoadedBackbone
+from glimpse.server.inference.backbones import Backbones, LoadedBackbone
 from glimpse.server.maintenance.reembedding import (
     AT_ONCE,
     Found,
@@ -22,7 +23,6 @@ from glimpse.server.maintenance.reembedding import (
     store,
     unprompted,
 )
-from glimpse.server.runtime_parts import Runtime
 from glimpse.v1 import collection_service_pb2 as pb
 
 _COSINES = ("match_threshold", "match_margin", "min_space_cosine")
@@ -68,44 +68,80 @@ def shadow_of(view: CollectionView) -> ShadowRecord:
     return view.shadow
 
 
-async def switch(runtime: Runtime, view: CollectionView, request: pb.SwitchBackboneRequest) -> Switched:
-    """Switches; the view is another one then. Raises RequestError, and ThereAlready."""
-    for _ in range(_LOOKS):
-        shadow, reached = _wanted(view, request.embedding_space), view.reached
-        seen = await _look(runtime, view, shadow)
-        _check_far_enough(seen, force=request.force)
-        if seen.lacking:
-            some = Lacking(seen.lacking.examples, seen.lacking.labels[:AT_ONCE])
-            found = await embed_lacking(_backbone(runtime, shadow), some)
-            await store(runtime.catalog, view, shadow.turn, reached, some, found)
-            if len(some.examples) == AT_ONCE or len(some.labels) == AT_ONCE:
-                continue  # there are more, or as many have come
-        with suppress(_Overtaken):
-            return await _exchange(runtime, view, request, seen)
-    message = f"more of {view.record.id!r} is enrolled than {shadow.backbone} embeds meanwhile; send the call again"
-    raise RequestError(Code.UNAVAILABLE, "MIGRATION_OVERTAKEN", message, "collection", retry_delay=1.0)
+class BackboneSwitch:
+    """Switches collections to the backbone that they were re-embedded with, and back."""
 
+    def __init__(self, catalog: Catalog, backbones: Backbones) -> None:
+        """Embeds what is left with one of `backbones`, and writes through `catalog`."""
+        self._catalog, self._backbones = catalog, backbones
 
-async def _exchange(runtime: Runtime, view: CollectionView, request: pb.SwitchBackboneRequest, seen: _Look) -> Switched:
-    """The switch itself; `seen`: before. Raises RequestError, ThereAlready and _Overtaken."""
-    done = Switched()
+    async def switch(self, view: CollectionView, request: pb.SwitchBackboneRequest) -> Switched:
+        """Switches; the view is another one then. Raises RequestError, and ThereAlready."""
+        for _ in range(_LOOKS):
+            shadow, reached = _wanted(view, request.embedding_space), view.reached
+            seen = await self._look(view, shadow)
+            _check_far_enough(seen, force=request.force)
+            if seen.lacking:
+                some = Lacking(seen.lacking.examples, seen.lacking.labels[:AT_ONCE])
+                found = await embed_lacking(self._backbone(shadow), some)
+                await store(self._catalog, view, shadow.turn, reached, some, found)
+                if len(some.examples) == AT_ONCE or len(some.labels) == AT_ONCE:
+                    continue  # there are more, or as many have come
+            with suppress(_Overtaken):
+                return await self._exchange(view, request, seen)
+        message = f"more of {view.record.id!r} is enrolled than {shadow.backbone} embeds meanwhile; send the call again"
+        raise RequestError(Code.UNAVAILABLE, "MIGRATION_OVERTAKEN", message, "collection", retry_delay=1.0)
 
-    async def plan() -> Callable[[Writer], int]:
-        runtime.catalog.check_current(view, "collection")
-        shadow = _wanted(view, request.embedding_space)
-        now = seen if seen.revision == view.record.revision else await _look(runtime, view, shadow)
-        found = await _embed_few(runtime, shadow, now)
-        done.set_aside = now.progress.failed + sum(one.vector is None for one in found.examples)
-        _check_possible(done.set_aside, now.progress.prompts_failed, force=request.force)
-        done.former = {name: getattr(view.record, name) for name in _COSINES}
-        return lambda writer: writer.switch_backbone(view.record.id, shadow.turn, found.examples, found.prompts)
+    async def _exchange(self, view: CollectionView, request: pb.SwitchBackboneRequest, seen: _Look) -> Switched:
+        """The switch itself; `seen`: before. Raises RequestError, ThereAlready and _Overtaken."""
+        done = Switched()
 
-    async def apply(revision: int) -> int:
-        await runtime.catalog.tracker.rebuild(view.record.id)
-        return revision
+        async def plan() -> Callable[[Writer], int]:
+            self._catalog.check_current(view, "collection")
+            shadow = _wanted(view, request.embedding_space)
+            now = seen if seen.revision == view.record.revision else await self._look(view, shadow)
+            found = await self._embed_few(shadow, now)
+            done.set_aside = now.progress.failed + sum(one.vector is None for one in found.examples)
+            _check_possible(done.set_aside, now.progress.prompts_failed, force=request.force)
+            done.former = {name: getattr(view.record, name) for name in _COSINES}
+            return lambda writer: writer.switch_backbone(view.record.id, shadow.turn, found.examples, found.prompts)
 
-    done.revision = await runtime.catalog.write(plan, apply)
-    return done
+        async def apply(revision: int) -> int:
+            await self._catalog.tracker.rebuild(view.record.id)
+            return revision
+
+        done.revision = await self._catalog.write(plan, apply)
+        return done
+
+    async def _look(self, view: CollectionView, shadow: ShadowRecord) -> _Look:
+        revision, labels = view.record.revision, list(view.labels.values())
+
+        def read(there: Shadow) -> _Look:
+            progress = there.progress()
+            few = min(progress.left, AT_ONCE)
+            # What is left is mostly what came last; all is read in vain where nothing is left.
+            examples = there.missing(0, few, newest=True) if few else []
+            return _Look(revision, progress, Lacking(examples, unprompted(labels, there)))
+
+        return await read_shadow(self._catalog, view, shadow.turn, read)
+
+    async def _embed_few(self, shadow: ShadowRecord, now: _Look) -> Found:
+        """What has come since the last look. Raises _Overtaken, and RequestError."""
+        lacking = now.lacking
+        if not lacking:
+            return Found()
+        encoded = sum(one.content is not None for one in lacking.examples)
+        if encoded > _FEW or now.progress.left > len(lacking.examples) or lacking.labels:
+            raise _Overtaken
+        return await embed_lacking(self._backbone(shadow), lacking)
+
+    def _backbone(self, shadow: ShadowRecord) -> LoadedBackbone:
+        """Raises RequestError where this server has not loaded it."""
+        backbone = backbone_of(shadow.embedding_space, self._backbones)
+        if backbone is None:
+            message = f"some examples are not embedded by {shadow.backbone} yet; start the server with it"
+            raise failed_precondition("BACKBONE_NOT_LOADED", message, "collection")
+        return backbone
 
 
 def _wanted(view: CollectionView, embedding_space: str) -> ShadowRecord:
@@ -116,19 +152,6 @@ def _wanted(view: CollectionView, embedding_space: str) -> ShadowRecord:
         known = f"{view.record.embedding_space!r} or {shadow.embedding_space!r}"
         raise invalid("EMBEDDING_SPACE_MISMATCH", f"{embedding_space!r} is neither {known}", "embedding_space")
     return shadow
-
-
-async def _look(runtime: Runtime, view: CollectionView, shadow: ShadowRecord) -> _Look:
-    revision, labels = view.record.revision, list(view.labels.values())
-
-    def read(there: Shadow) -> _Look:
-        progress = there.progress()
-        few = min(progress.left, AT_ONCE)
-        # What is left is mostly what came last; all is read in vain where nothing is left.
-        examples = there.missing(0, few, newest=True) if few else []
-        return _Look(revision, progress, Lacking(examples, unprompted(labels, there)))
-
-    return await read_shadow(runtime.catalog, view, shadow.turn, read)
 
 
 def _check_far_enough(seen: _Look, *, force: bool) -> None:
@@ -145,26 +168,6 @@ def _check_possible(failed: int, prompts_failed: int, *, force: bool) -> None:
     if (failed or prompts_failed) and not force:
         message = f"{_told(failed, prompts_failed)} cannot be embedded; say force to go on without"
         raise _incomplete(message, "force")
-
-
-async def _embed_few(runtime: Runtime, shadow: ShadowRecord, now: _Look) -> Found:
-    """What has come since the last look. Raises _Overtaken, and RequestError."""
-    lacking = now.lacking
-    if not lacking:
-        return Found()
-    encoded = sum(one.content is not None for one in lacking.examples)
-    if encoded > _FEW or now.progress.left > len(lacking.examples) or lacking.labels:
-        raise _Overtaken
-    return await embed_lacking(_backbone(runtime, shadow), lacking)
-
-
-def _backbone(runtime: Runtime, shadow: ShadowRecord) -> LoadedBackbone:
-    """Raises RequestError where this server has not loaded it."""
-    backbone = backbone_of(shadow.embedding_space, runtime.backbones)
-    if backbone is None:
-        message = f"some examples are not embedded by {shadow.backbone} yet; start the server with it"
-        raise failed_precondition("BACKBONE_NOT_LOADED", message, "collection")
-    return backbone
 
 
 def _told(examples: int, labels: int) -> str:

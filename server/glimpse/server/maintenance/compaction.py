@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from glimpse.index import GIVEN, Header, Ids, IndexFolderError, Manifest, Mask, VectorType, rows_table, write_index
 from glimpse.ledger import ExampleRecord, Ledger, Writer
+from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.collections.attached_index import MODALITIES, Attachment
 from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.index_directory import Indexes
 from glimpse.server.errors import RequestError, failed_precondition
-from glimpse.server.runtime_parts import Runtime
 from glimpse.server.scheduling.background import run_in_background
 
 logger = logging.getLogger(__name__)
@@ -57,109 +58,135 @@ class _Fold:
         return rows + [len(self.rows) + place for place, id in enumerate(self.enrolled) if there(id) is None]
 
 
-async def compact(runtime: Runtime, view: CollectionView) -> int:
-    """Makes the new index aside, and swaps; returns the revision. Raises RequestError."""
-    async with runtime.compacting:  # one at a time: each takes a core, and a disk
-        below = view.examples.attachment
-        if below is None:
-            raise _changed(view)
-        fold = _Fold(below, np.flatnonzero(~below.dead), view.examples.last)
-        name, path = _free_name(runtime, view.record.id)
-        try:
-            await run_in_background(_writing(runtime, view, fold, path))
-            made, _ = await run_in_background(lambda: runtime.indexes.open(view.record, name, "collection"))
-            made.record = replace(made.record, made=True)
-        except BaseException as error:
-            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-            if isinstance(error, IndexFolderError | OSError):
-                why = error.strerror if isinstance(error, OSError) else error.message
-                raise failed_precondition("COMPACTION_FAILED", f"the new index cannot be written: {why}") from error
-            raise
-        try:
-            revision, left = await _swap(runtime, view, fold, made)
-        except RequestError:  # it was refused, so nothing was committed
-            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-            raise
-        except BaseException:
-            # It may be committed, or be yet: then the new index is all that there is of what it holds.
-            logger.warning(
-                "whether collection %s stands on %s now is not known; it is left there", view.record.id, path
-            )
-            raise
-        if left:
-            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
-        return revision
+class Compactor:
+    """Compacts collections, one at a time: each compaction takes a core and a disk."""
 
+    def __init__(self, catalog: Catalog, indexes: Indexes) -> None:
+        """Reads from `catalog`, and writes new indexes into the directory `indexes`."""
+        self._catalog, self._indexes = catalog, indexes
+        self._one_at_a_time = asyncio.Lock()
+        self._running: dict[CollectionView, asyncio.Task[int]] = {}
 
-def _writing(runtime: Runtime, view: CollectionView, fold: _Fold, path: Path) -> Callable[[], Manifest]:
-    loop, manifest = asyncio.get_running_loop(), fold.below.index.manifest
+    async def compact(self, view: CollectionView) -> int:
+        """Returns the revision of the compaction, which goes on where its callers leave. Raises RequestError.
 
-    def read(query: Callable[[Ledger], list[ExampleRecord]]) -> list[ExampleRecord]:
-        return asyncio.run_coroutine_threadsafe(runtime.catalog.read(query), loop).result()
+        Concurrent calls for one collection wait for the same compaction.
+        """
+        running = self._running.get(view)
+        if running is None:
+            running = self._running[view] = asyncio.create_task(self._compact(view))
+            running.add_done_callback(lambda _: self._running.pop(view))
+        return await asyncio.shield(running)
 
-    header = Header(
-        backbone=manifest.backbone,
-        embedding_space=manifest.embedding_space,
-        dimension=manifest.dimension,
-        # As they were enrolled: an example that is deleted takes its effect back exactly.
-        vector_type="float32" if view.examples.enrolled else manifest.vector_type,
-        rebuild=f"glimpse index compact --collection {view.record.id}",
-    )
-    factory = manifest.index.factory if manifest.index.chosen == GIVEN else None
-    tables = _tables(view.record.id, fold, header, read)
+    async def close(self) -> None:
+        """Cancels running compactions: nothing reads what they have written so far."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
-    def write() -> Manifest:
-        for left in path.parent.glob(f".*{_OLD}"):  # a server that was killed had no time to remove it
-            shutil.rmtree(left, ignore_errors=True)
-        # One thread: those who ask meanwhile come first.
-        return write_index(path, tables, header, factory=factory, threads=1)
+    async def _compact(self, view: CollectionView) -> int:
+        """Makes the new index aside, and swaps; returns the revision. Raises RequestError."""
+        async with self._one_at_a_time:  # one at a time: each takes a core, and a disk
+            below = view.examples.attachment
+            if below is None:
+                raise _changed(view)
+            fold = _Fold(below, np.flatnonzero(~below.dead), view.examples.last)
+            name, path = self._free_name(view.record.id)
+            try:
+                await run_in_background(self._writing(view, fold, path))
+                made, _ = await run_in_background(lambda: self._indexes.open(view.record, name, "collection"))
+                made.record = replace(made.record, made=True)
+            except BaseException as error:
+                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+                if isinstance(error, IndexFolderError | OSError):
+                    why = error.strerror if isinstance(error, OSError) else error.message
+                    raise failed_precondition("COMPACTION_FAILED", f"the new index cannot be written: {why}") from error
+                raise
+            try:
+                revision, left = await self._swap(view, fold, made)
+            except RequestError:  # it was refused, so nothing was committed
+                await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+                raise
+            except BaseException:
+                # It may be committed, or be yet: then the new index is all that there is of what it holds.
+                logger.warning(
+                    "whether collection %s stands on %s now is not known; it is left there", view.record.id, path
+                )
+                raise
+            if left:
+                await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+            return revision
 
-    return write
+    def _writing(self, view: CollectionView, fold: _Fold, path: Path) -> Callable[[], Manifest]:
+        loop, manifest = asyncio.get_running_loop(), fold.below.index.manifest
 
+        def read(query: Callable[[Ledger], list[ExampleRecord]]) -> list[ExampleRecord]:
+            return asyncio.run_coroutine_threadsafe(self._catalog.read(query), loop).result()
 
-async def stop_compactions(runtime: Runtime) -> None:
-    """Ends without waiting for those that run: what they have made so far is never looked at."""
-    running = list(runtime.compactions.values())
-    for task in running:
-        task.cancel()
-    await asyncio.gather(*running, return_exceptions=True)
+        header = Header(
+            backbone=manifest.backbone,
+            embedding_space=manifest.embedding_space,
+            dimension=manifest.dimension,
+            # As they were enrolled: an example that is deleted takes its effect back exactly.
+            vector_type="float32" if view.examples.enrolled else manifest.vector_type,
+            rebuild=f"glimpse index compact --collection {view.record.id}",
+        )
+        factory = manifest.index.factory if manifest.index.chosen == GIVEN else None
+        tables = _tables(view.record.id, fold, header, read)
 
+        def write() -> Manifest:
+            for left in path.parent.glob(f".*{_OLD}"):  # a server that was killed had no time to remove it
+                shutil.rmtree(left, ignore_errors=True)
+            # One thread: those who ask meanwhile come first.
+            return write_index(path, tables, header, factory=factory, threads=1)
 
-async def _swap(runtime: Runtime, view: CollectionView, fold: _Fold, made: Attachment) -> tuple[int, Path | None]:
-    """The revision, and the folder of an index that nobody needs any more."""
-    gone, left = list[int](), list[Path]()
+        return write
 
-    def plan() -> Callable[[Writer], int]:
-        runtime.catalog.check_current(view, "collection")
-        if view.examples.attachment is not fold.below:
-            raise _changed(view)
-        gone[:] = fold.gone(view)
-        return lambda writer: writer.replace_index(view.record.id, made.record, fold.last, gone)
+    async def _swap(self, view: CollectionView, fold: _Fold, made: Attachment) -> tuple[int, Path | None]:
+        """The revision, and the folder of an index that nobody needs any more."""
+        gone, left = list[int](), list[Path]()
 
-    def apply(revision: int) -> int:
-        made.bury(np.array(gone, np.int64) + made.first)
-        view.replace_index(made, fold.last, fold.moved(view.fitted_ids, made.first))
-        # Here, as no other write can be under way.
-        left.extend(_unneeded(runtime, fold.below))
-        return view.moved_to(revision)
+        def plan() -> Callable[[Writer], int]:
+            self._catalog.check_current(view, "collection")
+            if view.examples.attachment is not fold.below:
+                raise _changed(view)
+            gone[:] = fold.gone(view)
+            return lambda writer: writer.replace_index(view.record.id, made.record, fold.last, gone)
 
-    revision = await runtime.catalog.write(plan, apply)
-    return revision, left[0] if left else None
+        def apply(revision: int) -> int:
+            made.bury(np.array(gone, np.int64) + made.first)
+            view.replace_index(made, fold.last, fold.moved(view.fitted_ids, made.first))
+            # Here, as no other write can be under way.
+            left.extend(self._unneeded(fold.below))
+            return view.moved_to(revision)
+
+        revision = await self._catalog.write(plan, apply)
+        return revision, left[0] if left else None
+
+    def _unneeded(self, below: Attachment) -> Iterator[Path]:
+        """The folder of an index that this made and no collection stands on, out of everybody's way."""
+        there = [view.examples.attachment for view in self._catalog]
+        used = {one.record.index_id for one in there if one} | {view.lost_index for view in self._catalog}
+        if below.record.made and below.record.index_id not in used:
+            path = self._indexes.path(below.record.index_id, "collection")
+            with suppress(OSError):
+                yield path.rename(path.with_name(f".{path.name}{_OLD}"))
+
+    def _free_name(self, collection_id: str) -> tuple[str, Path]:
+        """Of the next index made of this collection."""
+        # Another server may be making one at this moment, in the same folder.
+        own = f"-{secrets.token_hex(4)}" if self._catalog.shared else ""
+        for number in itertools.count(1):
+            path = self._indexes.path(name := f"{collection_id}.c{number}{own}", "collection")
+            if not path.exists():
+                return name, path
+        raise AssertionError("numbers do not end")
 
 
 def _changed(view: CollectionView) -> RequestError:
     message = f"collection {view.record.id!r} has another index now; compact that one"
     return failed_precondition("INDEX_CHANGED", message, "collection")
-
-
-def _unneeded(runtime: Runtime, below: Attachment) -> Iterator[Path]:
-    """The folder of an index that this made and no collection stands on, out of everybody's way."""
-    there = [view.examples.attachment for view in runtime.catalog]
-    used = {one.record.index_id for one in there if one} | {view.lost_index for view in runtime.catalog}
-    if below.record.made and below.record.index_id not in used:
-        path = runtime.indexes.path(below.record.index_id, "collection")
-        with suppress(OSError):
-            yield path.rename(path.with_name(f".{path.name}{_OLD}"))
 
 
 def _tables(
@@ -218,14 +245,3 @@ def _table(examples: list[ExampleRecord], vector_type: VectorType) -> pa.Table:
         vector_type,
         about,
     )
-
-
-def _free_name(runtime: Runtime, collection_id: str) -> tuple[str, Path]:
-    """Of the next index made of this collection."""
-    # Another server may be making one at this moment, in the same folder.
-    own = f"-{secrets.token_hex(4)}" if runtime.catalog.shared else ""
-    for number in itertools.count(1):
-        path = runtime.indexes.path(name := f"{collection_id}.c{number}{own}", "collection")
-        if not path.exists():
-            return name, path
-    raise AssertionError("numbers do not end")

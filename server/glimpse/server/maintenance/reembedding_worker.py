@@ -11,9 +11,10 @@ from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from glimpse.ledger import LedgerError, Shadow, ShadowRecord, Writer
+from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError
-from glimpse.server.inference.backbones import LoadedBackbone
+from glimpse.server.inference.backbones import Backbones, LoadedBackbone
 from glimpse.server.maintenance.reembedding import (
     AT_ONCE,
     Lacking,
@@ -23,7 +24,6 @@ from glimpse.server.maintenance.reembedding import (
     store,
     unprompted,
 )
-from glimpse.server.runtime_parts import Runtime
 
 logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
@@ -36,8 +36,9 @@ _PATIENCE_SECONDS, _LOOK_SECONDS = 1.0, 0.005
 class Reembedder:
     """One collection after the other. For the event loop's thread alone."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._rooms, self._catalog = runtime, runtime.catalog
+    def __init__(self, catalog: Catalog, backbones: Backbones) -> None:
+        """Starts to work."""
+        self._catalog, self._backbones = catalog, backbones
         # The revision of a collection whose shadow lacked nothing.
         self._done: WeakKeyDictionary[CollectionView, int] = WeakKeyDictionary()
         self._task = asyncio.create_task(self._work())
@@ -64,7 +65,7 @@ class Reembedder:
         if shadow.turn < 0:
             await self._fold(view)
             return
-        if (backbone := backbone_of(shadow.embedding_space, self._rooms.backbones)) is None:
+        if (backbone := backbone_of(shadow.embedding_space, self._backbones)) is None:
             return
         claim = await self._catalog.read(lambda ledger: ledger.claim(f"shadow of {view.record.id}"))
         if claim is None:
@@ -111,7 +112,7 @@ class Reembedder:
     async def _let_others_go_first(self) -> None:
         end = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            waiting = any(one.images.depth or one.texts.depth for one in self._rooms.backbones)
+            waiting = any(one.images.depth or one.texts.depth for one in self._backbones)
             if not waiting or time.monotonic() > end:
                 return
             await asyncio.sleep(_LOOK_SECONDS)

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.drift import Tally, similarity
-from glimpse.server.runtime_parts import Runtime
+from glimpse.server.runtime import Runtime
 from glimpse.server.telemetry.versions import versions
 
 #: What collections that are not told of one by one count as; no collection can have this id.
@@ -19,11 +19,11 @@ class State(Collector):
     """Reads in the thread of whoever asks: single values, which change under it at most from one to the next."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._rooms = runtime
+        self._runtime = runtime
 
     def collect(self) -> Iterator[Metric]:
         """All of it."""
-        runtime = self._rooms
+        runtime = self._runtime
         yield _gauge("build_info", "1; its labels are versions.", 1, versions())
         ready = runtime.inflight.ready and not runtime.inflight.stopping.is_set()
         yield _gauge("ready", "1 when every backbone is warm and the server is not stopping.", ready)
@@ -49,7 +49,7 @@ class State(Collector):
         depth = GaugeMetricFamily(
             "glimpse_queue_depth", "Inputs admitted and without a vector yet.", labels=("backbone", "modality")
         )
-        for backbone in self._rooms.backbones:
+        for backbone in self._runtime.backbones:
             for modality, batcher in (("image", backbone.images), ("text", backbone.texts)):
                 if modality in backbone.manifest.modalities:
                     depth.add_metric((backbone.manifest.name, modality), batcher.depth)
@@ -59,8 +59,8 @@ class State(Collector):
         counter = CounterMetricFamily(
             "glimpse_decisions", "Inputs classified, by collection and decision.", labels=("collection", "decision")
         )
-        named = [(view.record.id, tally) for view, tally in asked(self._rooms)]
-        for name, tally in (*named, (OTHERS, self._rooms.answered.others)):
+        named = [(view.record.id, tally) for view, tally in asked(self._runtime)]
+        for name, tally in (*named, (OTHERS, self._runtime.query_stats.others)):
             for decision, count in tally.decisions.items():
                 counter.add_metric((name, decision.name), count)
         return counter
@@ -74,7 +74,7 @@ class State(Collector):
                 ("drift", "example_similarity less query_similarity, in standard deviations of the former."),
             )
         )
-        for view, tally in asked(self._rooms):
+        for view, tally in asked(self._runtime):
             if (found := similarity(view, tally)) is not None:
                 queries.add_metric((view.record.id,), found.queries)
                 examples.add_metric((view.record.id,), found.examples)
@@ -85,7 +85,7 @@ class State(Collector):
 def asked(runtime: Runtime) -> list[tuple[CollectionView, Tally]]:
     """What collections that were not deleted answered."""
     current = {view.record.id: view for view in runtime.catalog}
-    return [(view, tally) for view, tally in runtime.answered if current.get(view.record.id) is view]
+    return [(view, tally) for view, tally in runtime.query_stats if current.get(view.record.id) is view]
 
 
 def ledger_kind(runtime: Runtime) -> str:

@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 
-from glimpse.server.runtime_parts import Runtime
+from glimpse.server.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 

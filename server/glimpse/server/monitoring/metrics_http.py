@@ -15,7 +15,7 @@ from prometheus_client.exposition import choose_encoder
 
 from glimpse.server.auth.listener import is_loopback
 from glimpse.server.monitoring.collector import State
-from glimpse.server.runtime_parts import Runtime
+from glimpse.server.runtime import Runtime
 from glimpse.server.settings import Settings, SettingsError
 from glimpse.server.telemetry.metrics import registry
 

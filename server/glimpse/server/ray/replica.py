@@ -25,8 +25,7 @@ from glimpse.server.errors import RequestError, abort
 from glimpse.server.monitoring.metrics_http import exposed
 from glimpse.server.ray.calls import Calls, Context
 from glimpse.server.ray.options import Options, settings_of
-from glimpse.server.runtime import open_runtime
-from glimpse.server.runtime_parts import Runtime
+from glimpse.server.runtime import Runtime, open_runtime
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry import log_format
 from glimpse.server.telemetry.interceptor import TelemetryInterceptor
@@ -52,7 +51,9 @@ class Replica:
             await stack.enter_async_context(traced(os.environ))
             self.runtime = await stack.enter_async_context(open_runtime(settings))
             stack.enter_context(exposed(settings, self.runtime))
-            gate = await stack.enter_async_context(open_interceptor(settings, self.runtime.catalog))
+            gate = await stack.enter_async_context(
+                open_interceptor(settings, self.runtime.catalog.read_keys, self.runtime.catalog.tracker.keys_changed)
+            )
             for backbone in self.runtime.backbones:
                 await backbone.warm_up()
             self.runtime.inflight.ready = True

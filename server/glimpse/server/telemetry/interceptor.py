@@ -1,13 +1,12 @@
 """Watches every call, from outside all that may refuse it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
 
 from glimpse.server.request_context import Call, enter, request_id_of
-from glimpse.server.scheduling.load_shedder import PROBE
 from glimpse.server.telemetry import stage_timer
 from glimpse.server.telemetry.call_record import CallRecord, Context, tell
 from glimpse.server.telemetry.latency_stats import CallFigures
@@ -26,12 +25,12 @@ _MAKE: dict[tuple[bool, bool], Any] = {
 class TelemetryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it has none at run time
     """The outermost interceptor."""
 
-    def __init__(self, services: Iterable[str], figures: CallFigures) -> None:
-        """`services`: full names of those there are."""
+    def __init__(self, services: Iterable[str], figures: CallFigures, ignored: Collection[str] = ()) -> None:
+        """Watches the methods of `services` (full names), except those in `ignored` (paths)."""
         self._rpcs = {
             f"/{name}/{method}": f"{name.rpartition('.')[2]}/{method}" for name in services for method in _methods(name)
         }
-        self._figures = figures
+        self._figures, self._ignored = figures, ignored
 
     async def intercept_service(
         self,
@@ -39,7 +38,7 @@ class TelemetryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         """The call's handler, watched; but not of the server's own calls."""
-        if handler_call_details.method == PROBE:
+        if handler_call_details.method in self._ignored:
             return await continuation(handler_call_details)
         metadata: Any = handler_call_details.invocation_metadata
         rpc = self._rpcs.get(handler_call_details.method, UNKNOWN)

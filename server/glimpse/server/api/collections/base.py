@@ -3,7 +3,7 @@
 from glimpse.server import resource_names
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import not_found
-from glimpse.server.runtime_parts import Runtime
+from glimpse.server.runtime import Runtime
 
 
 class ResourceCalls:

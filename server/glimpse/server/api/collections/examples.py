@@ -16,7 +16,6 @@ from glimpse.server.api.pages import Page
 from glimpse.server.collections.attached_index import Attachment
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import example_message
-from glimpse.server.enrollment.enroll import enroll
 from glimpse.server.errors import invalid, not_found
 from glimpse.v1 import collection_service_pb2 as pb
 
@@ -32,7 +31,7 @@ class ExampleCalls(ResourceCalls):
     async def EnrollExamples(self, request: pb.EnrollExamplesRequest, context: Context) -> pb.EnrollExamplesResponse:
         """A list of examples."""
         view = self.view(request.parent, "parent")
-        return await enroll(self.runtime, view, request, deadline_of(context))
+        return await self.runtime.enroller.enroll(view, request, deadline_of(context))
 
     @unary
     async def GetExample(self, request: pb.GetExampleRequest, context: Context) -> pb.GetExampleResponse:

@@ -1,6 +1,5 @@
 """CollectionService's calls on the index under a collection."""
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -12,7 +11,6 @@ from glimpse.server.collections.attached_index import Attachment
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import collection_message
 from glimpse.server.errors import exhausted, failed_precondition
-from glimpse.server.maintenance.compaction import compact
 from glimpse.server.scheduling.background import run_in_background
 from glimpse.v1 import collection_service_pb2 as pb
 
@@ -85,12 +83,7 @@ class IndexCalls(ResourceCalls):
             # What was enrolled would leave the ledger for a folder that no other server has.
             message = "other servers may stand on this ledger: set `indexes` to one folder that all of them have"
             raise failed_precondition("INDEXES_NOT_SHARED", message, "collection")
-        # Whoever comes while it runs waits for the same; it goes on where they leave.
-        running = self.runtime.compactions.get(view)
-        if running is None:
-            running = self.runtime.compactions[view] = asyncio.create_task(compact(self.runtime, view))
-            running.add_done_callback(lambda _: self.runtime.compactions.pop(view))
-        revision = await asyncio.shield(running)
+        revision = await self.runtime.compactor.compact(view)
         return pb.CompactIndexResponse(collection=collection_message(view), revision=revision)
 
 

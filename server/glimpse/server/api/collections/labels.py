@@ -14,6 +14,7 @@ from glimpse.server.auth.caller import current
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import label_message
 from glimpse.server.errors import already_exists, exhausted, failed_precondition, invalid
+from glimpse.server.inference.embedding_spaces import source_of_collection
 from glimpse.server.inference.prompt_embeddings import prompt_directions
 from glimpse.v1 import collection_service_pb2 as pb
 
@@ -113,7 +114,8 @@ class LabelCalls(ResourceCalls):
             prompts = tuple(map(resource_names.normal, given.prompts))
             fields |= {"prompts": prompts, "prompt_vector": None}
             if prompts:
-                source, deadline, caller = self.runtime.source_of(view), deadline_of(context), current()
+                source = source_of_collection(view.record, self.runtime.backbones)
+                deadline, caller = deadline_of(context), current()
                 spend = partial(caller.spend_texts, message=request)
                 [direction] = await prompt_directions(source, [prompts], ["label.prompts"], deadline, spend)
                 fields["prompt_vector"] = direction.astype("<f4").tobytes()

@@ -12,8 +12,7 @@ from glimpse.server.collections.collection import CollectionView, ReembeddingPro
 from glimpse.server.collections.messages import collection_message
 from glimpse.server.errors import Code, RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.maintenance.backbone_switch import Switched, ThereAlready, shadow_of, switch
-from glimpse.server.maintenance.reembedding_status import measure, migration_message
+from glimpse.server.maintenance.backbone_switch import Switched, ThereAlready, shadow_of
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -41,7 +40,7 @@ class MigrationCalls(ResourceCalls):
             _, revision = await self.catalog.write(plan, apply)
         except ThereAlready:
             revision = view.record.revision
-        migration = await migration_message(self.runtime, view, shadow_of(view))
+        migration = await self.runtime.reembedding_status.message(view, shadow_of(view))
         return pb.StartMigrationResponse(migration=migration, revision=revision)
 
     @unary
@@ -51,9 +50,9 @@ class MigrationCalls(ResourceCalls):
         if request.measure:  # it loads and fits what the collection takes, once more
             replace(current(), scope=Scope.ADMIN).check(view.record.id, "measure")
         shadow = shadow_of(view)
-        migration = await migration_message(self.runtime, view, shadow)
+        migration = await self.runtime.reembedding_status.message(view, shadow)
         if request.measure:
-            await measure(self.runtime, view, shadow, migration, deadline_of(context))
+            await self.runtime.reembedding_status.measure(view, shadow, migration, deadline_of(context))
         return pb.GetMigrationResponse(migration=migration)
 
     @unary
@@ -61,7 +60,7 @@ class MigrationCalls(ResourceCalls):
         """The collection by its other backbone."""
         view = self.view(request.collection, "collection")
         try:
-            done = await switch(self.runtime, view, request)
+            done = await self.runtime.backbone_switch.switch(view, request)
         except ThereAlready:
             done = Switched(view.record.revision)
         now = self.view(request.collection, "collection")

@@ -4,6 +4,7 @@ from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.handlers import Context, deadline_of, unary
 from glimpse.server.classification.messages import terms_of
 from glimpse.server.classification.report import check
+from glimpse.server.inference.embedding_spaces import source_of_collection
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -17,4 +18,4 @@ class CheckCalls(ResourceCalls):
         await self.catalog.tracker.reach(request.min_revision, deadline)
         view = self.view(request.name, "name")
         await self.runtime.fitter.settled(view, deadline)
-        return check(view, terms_of(view.record, self.runtime.source_of(view)).policy)
+        return check(view, terms_of(view.record, source_of_collection(view.record, self.runtime.backbones)).policy)

@@ -1,0 +1,75 @@
+"""Checks of the examples of one enrolment."""
+
+from collections.abc import Sequence
+
+from glimpse.server import validation
+from glimpse.server.catalog.write_plan import PendingEnrollments
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.enrollment.results import EnrollmentItem
+from glimpse.server.errors import RequestError, exhausted, invalid, not_found
+from glimpse.server.inference.embedding_spaces import Source, mismatch
+from glimpse.server.settings import Settings
+from glimpse.v1 import collection_service_pb2 as pb
+
+
+class ItemChecks:
+    """Checks the items of a call against its collection, with the enrolments that are about to be committed."""
+
+    def __init__(
+        self,
+        view: CollectionView,
+        request: pb.EnrollExamplesRequest,
+        limits: Settings,
+        source: Source,
+        pending: PendingEnrollments,
+    ) -> None:
+        name = view.record.id
+        self._view, self._request, self._limits, self._source = view, request, limits, source
+        self._pending_labels, self._new_labels = pending.labels[name], set[str]()
+        self._label_count = len(view.labels) + len(self._pending_labels)
+        self._count = view.examples.enrolled + pending.examples[name]
+
+    def check(self, items: Sequence[EnrollmentItem]) -> None:
+        """Sets the refusal of each item that the collection cannot take."""
+        for position, item in enumerate(items):
+            if item.refusal:
+                continue
+            try:
+                self._check_fields(item, f"examples[{position}]")
+                self._check_label(item.label_id, f"examples[{position}].label_id")
+                self._check_room()
+                self._check_space(item, f"examples[{position}].input")
+            except RequestError as refusal:
+                item.refusal = refusal
+
+    def _check_fields(self, item: EnrollmentItem, field: str) -> None:
+        new = item.given
+        validation.check_length(new.input.id, f"{field}.input.id")
+        label_id = item.label_id or self._view.find_label(new.label_id)
+        item.label_id = label_id or validation.check_label_id(new.label_id, f"{field}.label_id")
+        validation.check_length(new.domain, f"{field}.domain")
+        validation.check_metadata(new.metadata, f"{field}.metadata")
+
+    def _check_label(self, label_id: str, field: str) -> None:
+        if label_id in self._view.labels or label_id in self._new_labels:
+            return
+        if not self._request.create_labels:
+            message = f"collection {self._view.record.id!r} has no label {label_id!r}; create it, or say create_labels"
+            raise not_found("LABEL_NOT_FOUND", message, field)
+        if label_id not in self._pending_labels:
+            if self._label_count >= self._limits.max_labels:
+                message = f"a collection takes {self._limits.max_labels} labels at most"
+                raise exhausted("TOO_MANY_LABELS", message).at(field)
+            self._label_count += 1
+        self._new_labels.add(label_id)
+
+    def _check_room(self) -> None:
+        if self._count >= self._limits.max_examples:
+            raise exhausted("TOO_MANY_EXAMPLES", f"a collection takes {self._limits.max_examples} examples at most")
+        self._count += 1
+
+    def _check_space(self, item: EnrollmentItem, field: str) -> None:
+        # The policy that let it in may have been withdrawn while it was embedded.
+        if item.embedded and not self._source.takes(item.embedded.embedding_space):
+            message = mismatch(self._source, item.embedded.embedding_space)
+            raise invalid("EMBEDDING_SPACE_MISMATCH", message, field)
