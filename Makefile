@@ -62,8 +62,8 @@ pictures: $(DEV)  ## make the pictures of docs/deciding.md anew, from ../shared/
 	$(BIN)/python docs/generate_pictures.py
 
 mini: $(EXPORT)   ## train glimpse-mini anew and write its card (about an hour on two cores; installs torch)
-	.venv-export/bin/python -m glimpse.export.mini.train --out build/mini
-	.venv-export/bin/python -m glimpse.export.mini.evaluate build/mini/glimpse-mini --card \
+	.venv-export/bin/python -m recipes.mini.train --out build/mini
+	.venv-export/bin/python -m recipes.mini.evaluate build/mini/glimpse-mini --card \
 	    $(if $(GLIMPSE_EVAL_DATA),--data '$(GLIMPSE_EVAL_DATA)')
 
 $(BIN)/python:

@@ -2,7 +2,8 @@
 
     python -m bench.attach [--vectors 1000000] [--type FACTORY] [--out DIR]
 
-The vectors are those of bench.index (bench/synthetic_vectors.py), in an index of its IVF-PQ. A real `glimpse serve` process
+The vectors are those of bench.index (bench/synthetic_vectors.py), in an index of its IVF-PQ. A real `glimpse serve`
+process
 has two backbones: a small one of 512 coordinates, whose collections stand on the indexes, and a ViT-B/32 of random
 weights to keep the cores busy with. One caller searches by vector, one query a call. Floors in the same run: the same
 index opened in this process and searched by one thread, and an empty call.

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from glimpse.backbone.images.decode_worker import COPIES, KEPT_BYTES, SMALL_BYTES, SPARE_BYTES
-from glimpse.server.api.grpc_options import UNREAD_BYTES, receive_limit
 from glimpse.server.scheduling import inbound
+from glimpse.server.scheduling.grpc_options import UNREAD_BYTES, receive_limit
 from glimpse.server.settings import Settings, load_settings
 from support.postgres import postgres
 

@@ -1,98 +1,23 @@
-"""What holds the house together: import rules, the namespace, the stubs."""
+"""Import rules, the namespace, the stubs."""
 
-import ast
+import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOTS = ("proto", "client", "server", "index", "export")
-
-# Each package of ours, and which others it may import.
-ALLOWED = {
-    "glimpse.backbone": set(),
-    "glimpse.fewshot": set(),
-    "glimpse.index": set(),
-    "glimpse.inputs": set(),
-    "glimpse.builder": {"glimpse.backbone", "glimpse.index", "glimpse.inputs"},
-    "glimpse.ledger": set(),
-    "glimpse.export": {"glimpse.backbone"},
-    "glimpse.client": {"glimpse.v1"},
-    "glimpse.server": {"glimpse.v1", "glimpse.backbone", "glimpse.fewshot", "glimpse.index", "glimpse.ledger"},
-    "glimpse.evaluate": {"glimpse.backbone", "glimpse.fewshot", "glimpse.index", "glimpse.inputs"},
-    "glimpse.cli": {"glimpse.client", "glimpse.export", "glimpse.backbone", "glimpse.inputs"},
-}
-# Beyond ALLOWED: the one command that runs the server, that on its ledger's keys, and those that work without one.
-EXCEPTIONS = {
-    "client/glimpse/cli/server/serve.py": {"glimpse.server", "glimpse.ledger"},
-    "client/glimpse/cli/resources/keys.py": {"glimpse.server", "glimpse.ledger"},
-    **{
-        file.relative_to(ROOT).as_posix(): {"glimpse.ledger", "glimpse.server"}
-        for file in (ROOT / "client/glimpse/cli").glob("ledger*.py")
-    },
-    "client/glimpse/cli/evaluate/command.py": {"glimpse.evaluate", "glimpse.fewshot"},
-    "client/glimpse/cli/evaluate/report.py": {"glimpse.evaluate"},
-    # For the interval of a proportion.
-    "client/glimpse/cli/scoring/figures.py": {"glimpse.fewshot"},
-    **{
-        file.relative_to(ROOT).as_posix(): {"glimpse.builder", "glimpse.index"}
-        for file in (ROOT / "client/glimpse/cli").glob("index*.py")
-    },
-}
-# Third-party modules that a room must not know.
-FORBIDDEN = {
-    "glimpse.backbone": {"grpc", "sqlalchemy", "faiss", "torch"},
-    "glimpse.fewshot": {"grpc", "sqlalchemy", "faiss", "torch", "onnxruntime", "PIL"},
-    "glimpse.index": {"grpc", "sqlalchemy", "torch", "onnxruntime"},
-    "glimpse.builder": {"grpc", "sqlalchemy", "torch", "faiss", "onnxruntime"},
-    "glimpse.ledger": {"grpc", "faiss", "torch", "onnxruntime"},
-    "glimpse.server": {"torch"},
-    "glimpse.evaluate": {"grpc", "sqlalchemy", "torch", "faiss", "onnxruntime"},
-    "glimpse.client": {"torch", "faiss", "onnxruntime", "PIL", "rich", "typer", "google.rpc", "grpc_status"},
-    "glimpse.cli": {"torch", "faiss", "onnxruntime"},
-}
+# The programs of this environment come first.
+_ENVIRONMENT = {**os.environ, "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"}
 
 
-def modules() -> list[tuple[str, Path]]:
-    """Every package's files, as (package, file)."""
-    found = []
-    for root in ROOTS[1:]:
-        for file in (ROOT / root / "glimpse").rglob("*.py"):
-            package = ".".join(("glimpse", file.relative_to(ROOT / root / "glimpse").parts[0]))
-            found.append((package, file))
-    return found
-
-
-def imports(file: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
-
-
-@pytest.mark.parametrize("package", ALLOWED)
-def test_imports_go_one_way(package: str) -> None:
-    files = [file for one, file in modules() if one == package]
-    assert files, f"no file of {package}"
-    for file in files:
-        name = file.relative_to(ROOT).as_posix()
-        for imported in imports(file):
-            if imported.startswith("glimpse."):
-                target = ".".join(imported.split(".")[:2])
-                allowed = ALLOWED[package] | EXCEPTIONS.get(name, set()) | {package}
-                assert target in allowed, f"{name} imports {imported}"
-            for forbidden in FORBIDDEN.get(package, ()):
-                assert not f"{imported}.".startswith(f"{forbidden}."), f"{name} imports {imported}"
-
-
-def test_every_package_has_its_rule() -> None:
-    assert {package for package, _ in modules()} == set(ALLOWED)
+def test_imports_follow_the_layers() -> None:
+    """The contracts are in pyproject.toml, under tool.importlinter."""
+    done = subprocess.run(["lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, env=_ENVIRONMENT)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("root", ROOTS)

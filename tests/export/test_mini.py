@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recipes.mini.evaluate import one_shot_drawn, one_shot_omniglot, zero_shot_accuracy
 
 from glimpse.backbone import Encoder, Tokenizer, bundled, load_bundle
-from glimpse.export.mini.evaluate import one_shot_drawn, one_shot_omniglot, zero_shot_accuracy
-from glimpse.export.mini.scenes import HELD_OUT_PAIRS, Scene, random_scene, render_scene
-from glimpse.export.mini.strokes import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, random_scene, render_scene
+from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
 
 
 @pytest.fixture(scope="module")

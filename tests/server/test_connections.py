@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from glimpse.server.api.grpc_options import server_options
+from glimpse.server.scheduling.grpc_options import server_options
 from glimpse.server.settings import load_settings
 
 OPTIONS = dict(server_options(load_settings()))

@@ -11,9 +11,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from glimpse.server.api.grpc_options import UNREAD_BYTES
 from glimpse.server.errors import RequestError
 from glimpse.server.scheduling import inbound
+from glimpse.server.scheduling.grpc_options import UNREAD_BYTES
 from glimpse.server.scheduling.inbound import InboundLimiter
 from glimpse.v1 import collection_service_pb2
 from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
@@ -23,7 +23,7 @@ from support.server import ServerProcess
 
 MIB = 1 << 20
 LARGEST, HELD = 8 * MIB, 64 * MIB
-#: See glimpse.server.api.grpc_options: what gRPC reads at most.
+#: See glimpse.server.scheduling.grpc_options: what gRPC reads at most.
 LIMIT = LARGEST + MIB
 CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.export.mini.scenes import Scene, render_scene
+from glimpse.export.drawings.scenes import Scene, render_scene
 
 #: A domain is a size.
 DOMAINS = {"near": "large", "far": "small"}

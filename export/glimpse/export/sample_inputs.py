@@ -24,7 +24,7 @@ _ODD_TEXTS = (
 
 def pictures(seed: int = 0) -> list[Image.Image]:
     """Sixteen pictures, RGB: drawn scenes, noise and gradients, of the sizes and shapes that pictures come in."""
-    from glimpse.export.mini.scenes import HELD_OUT_PAIRS, Scene, render_scene
+    from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, render_scene
 
     rng = np.random.default_rng(seed)
     pairs = sorted(HELD_OUT_PAIRS)

@@ -16,7 +16,6 @@ from glimpse.server import memory_allocator
 from glimpse.server.api.classification_service import ClassificationService
 from glimpse.server.api.collection_service import CollectionService
 from glimpse.server.api.embedding_service import EmbeddingService
-from glimpse.server.api.grpc_options import server_options
 from glimpse.server.api.health import Health
 from glimpse.server.api.reflection import REFLECTIONS, add_reflection
 from glimpse.server.api.registry import SERVICES, add_services
@@ -27,6 +26,7 @@ from glimpse.server.auth.listener import bind, credentials_of, warn_where_open
 from glimpse.server.monitoring.debug_dump import dump_on_sigusr1
 from glimpse.server.monitoring.metrics_http import exposed
 from glimpse.server.runtime import Runtime, open_runtime
+from glimpse.server.scheduling.grpc_options import server_options
 from glimpse.server.scheduling.load_shedder import PROBE, SharedQueueServer
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry import log_format

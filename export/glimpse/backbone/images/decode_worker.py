@@ -1,8 +1,8 @@
 """Decodes pictures in a process of its own, so that a decode can be ended, and a crash is that picture's alone.
 
-`DecoderPool` starts it: `python -P -m glimpse.backbone.images.decode_worker FD LIMITS`. For each picture it receives a request
-as JSON and the picture's bytes on the socket FD, and sends one answer. The kernel bounds what a decode takes: memory
-(RLIMIT_DATA) and processor time (a timer whose signal ends the process).
+`DecoderPool` starts it: `python -P -m glimpse.backbone.images.decode_worker FD LIMITS`. For each picture it
+receives a request as JSON and the picture's bytes on the socket FD, and sends one answer. The kernel bounds what a
+decode takes: memory (RLIMIT_DATA) and processor time (a timer whose signal ends the process).
 """
 
 import ctypes

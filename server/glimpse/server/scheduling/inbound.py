@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import grpc
 
-from glimpse.server.api.grpc_options import receive_limit
 from glimpse.server.auth.caller import connected, current
 from glimpse.server.errors import Code, RequestError, exhausted, invalid
 from glimpse.server.memory_allocator import Trimmer
 from glimpse.server.scheduling.fair_queue import GroupTurns
+from glimpse.server.scheduling.grpc_options import receive_limit
 from glimpse.server.settings import Settings
 
 T = TypeVar("T")

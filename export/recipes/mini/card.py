@@ -17,7 +17,7 @@ digits, a few relations); every other word is the same unknown word to it.
 
 ## Measured
 
-Through the bundle's own preprocessing and ONNX Runtime, by `python -m glimpse.export.mini.evaluate`.
+Through the bundle's own preprocessing and ONNX Runtime, by `python -m recipes.mini.evaluate`.
 
 | what | figure |
 |---|---|
@@ -27,7 +27,7 @@ Through the bundle's own preprocessing and ONNX Runtime, by `python -m glimpse.e
 
     {command}
 
-Everything it saw in training was drawn by the recipe itself (`export/glimpse/export/mini/`): pictograms, letters and
+Everything it saw in training was drawn by the recipe itself (`export/recipes/mini/`): pictograms, letters and
 digits with captions, and characters of made-up alphabets. No photograph, no Omniglot, no downloaded weights. Fonts:
 DejaVu, STIX and Computer Modern as matplotlib carries them. The run's curve: docs/glimpse-mini-curve.csv.
 

@@ -1,6 +1,6 @@
 """Measures the finished bundle through its own preprocessing and ONNX Runtime; writes the card. No torch.
 
-    python -m glimpse.export.mini.evaluate BUNDLE [--data FOLDER] [--card]
+    python -m recipes.mini.evaluate BUNDLE [--data FOLDER] [--card]
 
 FOLDER holds `omniglot/background.tar.gz` and `sign_digits/`; what is not there is left out of the card, and said.
 """
@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from recipes.mini.card import write_card
 
 from glimpse.backbone import Encoder, Tokenizer, decode_image, load_bundle
-from glimpse.export.mini.card import write_card
-from glimpse.export.mini.scenes import HELD_OUT_PAIRS, Scene, render_scene
-from glimpse.export.mini.strokes import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, render_scene
+from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
 
 Vectors = npt.NDArray[np.float32]
 _WAYS = 20

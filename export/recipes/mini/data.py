@@ -9,7 +9,7 @@ from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch.utils.data import IterableDataset
 
-from glimpse.export.mini.scenes import (
+from glimpse.export.drawings.scenes import (
     COLOURS,
     COUNTS,
     FILLS,
@@ -23,7 +23,7 @@ from glimpse.export.mini.scenes import (
     random_scene,
     render_scene,
 )
-from glimpse.export.mini.strokes import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
 
 _FRAME_WORDS = [
     "a",

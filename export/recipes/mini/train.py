@@ -1,6 +1,6 @@
 """Trains glimpse-mini from a seed and writes the finished bundle.
 
-    python -m glimpse.export.mini.train --out build/glimpse-mini        (about an hour on two cores)
+    python -m recipes.mini.train --out build/glimpse-mini        (about an hour on two cores)
 
 The run is decided by seed and steps; `curve.csv` in the output folder has one row a hundred steps.
 """
@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from recipes.mini.data import Batches, Mix, make_tokenizer
+from recipes.mini.losses import caption_loss, character_loss
+from recipes.mini.model import Mini, Shape
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from glimpse.export.mini.data import Batches, Mix, make_tokenizer
-from glimpse.export.mini.losses import caption_loss, character_loss
-from glimpse.export.mini.model import Mini, Shape
-from glimpse.export.mini.scenes import HELD_OUT_PAIRS, Scene, render_scene
-from glimpse.export.mini.strokes import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, render_scene
+from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
 
 STEPS = 5_400
 WARM_UP = 200
@@ -43,7 +43,7 @@ def main() -> None:
     model = train(arguments.seed, arguments.steps, arguments.out)
     torch.save(model.state_dict(), arguments.out / "model.pt")
 
-    from glimpse.export.mini.bundle import write
+    from recipes.mini.bundle import write
 
     write(model, arguments.out, seed=arguments.seed, steps=arguments.steps)
 
@@ -119,7 +119,7 @@ def _follow(average: Mini, model: Mini, decay: float) -> None:
 
 
 def _pictures(pictures: Iterator[Any], size: int) -> Tensor:
-    from glimpse.export.mini.data import to_pixels
+    from recipes.mini.data import to_pixels
 
     return torch.from_numpy(np.stack([to_pixels(picture, size) for picture in pictures]))
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
+from recipes.mini.data import make_tokenizer
+from recipes.mini.evaluate import thresholds
+from recipes.mini.model import Mini
 from torch import Tensor, nn
 
 from glimpse.backbone import Bundle, Encoder, scratch_folder, write_bundle
-from glimpse.export.mini.data import make_tokenizer
-from glimpse.export.mini.evaluate import thresholds
-from glimpse.export.mini.model import Mini
 
 _MIN_COSINE = 0.99999
 _IMAGE_AXES = {"images": {0: "n"}, "embedding": {0: "n"}}
@@ -57,7 +57,7 @@ def _fields(model: Mini, seed: int, steps: int) -> dict[str, Any]:
         "prompt_templates": ("{}", "a picture of {}", "a drawing of {}"),
         "license": "Apache-2.0",
         "provenance": {
-            "command": f"python -m glimpse.export.mini.train --seed {seed} --steps {steps}",
+            "command": f"python -m recipes.mini.train --seed {seed} --steps {steps}",
             "data": "drawn by the recipe itself; fonts DejaVu, STIX and Computer Modern as matplotlib carries them",
             "torch": torch.__version__.split("+")[0],
             "onnxruntime": ort.__version__,

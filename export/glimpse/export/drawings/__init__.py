@@ -1,0 +1,1 @@
+"""Pictures drawn by code: characters of invented alphabets, and scenes with captions."""
