@@ -13,7 +13,7 @@ import yaml
 from support.metrics import families
 from support.server import ServerProcess
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "observing.md").read_text("utf-8")
 DASHBOARD = json.loads((ROOT / "server/deploy/grafana/dashboards/glimpse.json").read_text("utf-8"))
 ALERTS = yaml.safe_load((ROOT / "server/deploy/prometheus/alerts.yml").read_text("utf-8"))

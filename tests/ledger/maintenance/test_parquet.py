@@ -41,7 +41,7 @@ def test_keys_are_exported_only_where_that_is_asked_for(full_sqlite: Path, tmp_p
 
 
 def test_the_files_are_what_the_page_says(folder: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "ledger.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "ledger.md").read_text("utf-8")
     for file in sorted(folder.rglob("*.parquet")):
         table = file.parent.name if file.parent != folder else file.stem
         for field in pq.read_schema(file):
