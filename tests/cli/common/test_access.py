@@ -16,7 +16,7 @@ from support.keys import listed_keys, make_key, run_keys
 from support.recording_proxy import RecordingProxy
 from support.server import ServerProcess
 
-from .conftest import Done, Run, run_glimpse
+from ..conftest import Done, Run, run_glimpse
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from glimpse.cli.common.errors import CliError
 from glimpse.cli.common.session import _Patience, connected
 from glimpse.client import DeadlineExceeded, Unavailable
 
-from .conftest import Run, run_glimpse
+from ..conftest import Run, run_glimpse
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 from glimpse.cli.common.inputs import Source
 from glimpse.client import Text
 
-from .conftest import Run, run_glimpse
+from ..conftest import Run, run_glimpse
 
 FIELDS = [
     *("input", "decision", "decision_reason", "label", "probability", "margin", "similarity", "p_value", "set_size"),

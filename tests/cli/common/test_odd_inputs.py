@@ -14,7 +14,7 @@ from PIL import Image
 from glimpse.cli.common.standard_input import read_standard_input
 from glimpse.inputs import Columns, Entry
 
-from .conftest import Done, Run, environment, run_glimpse
+from ..conftest import Done, Run, environment, run_glimpse
 
 
 def counts(done: Done) -> dict[str, int]:

@@ -14,7 +14,7 @@ from glimpse.cli.commands import COMMANDS, command
 from glimpse.cli.common.options import Format
 from glimpse.cli.common.records import RecordWriter, print_all
 
-from .conftest import Run, run_glimpse
+from ..conftest import Run, run_glimpse
 
 
 def table(text: str) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ from glimpse.backbone import bundled
 from glimpse.cli.demo.contact_sheet import Sheet
 from glimpse.cli.demo.data import folder_task
 
-from .conftest import run_glimpse
+from ..conftest import run_glimpse
 
 
 def test_the_demo_on_ones_own_pictures(colours: Path, toy_bundle: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from glimpse.cli.demo.server import own_server
 from support.encoders import conv_encoder, text_encoder, word_tokenizer
 from support.pictures import picture
 
-from .conftest import run_glimpse
+from ..conftest import run_glimpse
 
 
 def test_from_a_model_to_an_answer(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from support.server import ServerProcess
 from support.shapes import LABELS, draw_shapes
 
-from .conftest import Done, run_glimpse
-from .fake_server import fake_server
+from ..conftest import Done, run_glimpse
+from ..fake_server import fake_server
 
 Glimpse = Callable[..., Done]
 

@@ -11,7 +11,7 @@ import pytest
 
 from support.building import failed, painted, rows, texts, written
 
-from .conftest import Done, environment, run_glimpse
+from ..conftest import Done, environment, run_glimpse
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from support.building import failed, rows, start
 from support.shapes import LABELS, draw_shapes
 
-from .conftest import Done, run_glimpse
+from ..conftest import Done, run_glimpse
 
 Array = npt.NDArray[np.generic]
 BROKEN = "shapes/near/red circle/broken.png"

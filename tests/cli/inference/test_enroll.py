@@ -9,8 +9,8 @@ from glimpse.cli.inference.example_files import file_metadata
 from glimpse.v1 import collection_service_pb2 as pb
 from support.pictures import picture
 
-from .conftest import Run
-from .fake_server import FakeServer
+from ..conftest import Run
+from ..fake_server import FakeServer
 
 
 def test_a_folder_of_folders_is_enrolled_by_its_names(run: Run, colours: Path) -> None:

@@ -12,8 +12,8 @@ from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
-from .conftest import Run
-from .fake_server import FakeServer
+from ..conftest import Run
+from ..fake_server import FakeServer
 
 EXAMPLE = "06f6dd2202002e96"
 

@@ -18,7 +18,7 @@ from glimpse.ledger import CollectionRecord, LabelRecord
 from support.full_ledger import example, fill
 from support.ledgers import Direct
 
-from .conftest import Done, run_glimpse
+from ..conftest import Done, run_glimpse
 
 Glimpse = Callable[..., Done]
 

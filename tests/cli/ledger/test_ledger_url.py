@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import run_glimpse
+from ..conftest import run_glimpse
 
 COMMANDS = (
     ("serve",),

@@ -11,7 +11,7 @@ from support.keys import make_key
 from support.pictures import picture
 from support.server import ServerProcess
 
-from .conftest import Done, Run, run_glimpse
+from ..conftest import Done, Run, run_glimpse
 
 
 @pytest.fixture(scope="module")

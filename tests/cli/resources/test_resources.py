@@ -1,6 +1,6 @@
 import pytest
 
-from .conftest import Run
+from ..conftest import Run
 
 
 def test_a_collections_life(run: Run) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from support.toy_bundle import COLOURS
 
-from .conftest import Run
+from ..conftest import Run
 
 
 def draw(file: Path, colour: str, seed: int) -> None:

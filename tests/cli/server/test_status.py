@@ -28,7 +28,7 @@ from glimpse.v1 import server_service_pb2 as pb
 from support.postgres import postgres
 from support.server import ServerProcess
 
-from .conftest import Run, environment, run_glimpse
+from ..conftest import Run, environment, run_glimpse
 
 
 def test_it_tells_of_calls_decisions_and_the_ledger(run: Run, collection: str) -> None:

@@ -10,7 +10,7 @@ from glimpse.v1 import classification_service_pb2 as classification_pb
 from glimpse.v1 import collection_service_pb2 as collection_pb
 from glimpse.v1 import types_pb2
 
-from .conftest import SPACE, Script, texts
+from ..conftest import SPACE, Script, texts
 
 
 def test_a_long_list_goes_in_chunks(client: Client, script: Script) -> None:

@@ -18,7 +18,7 @@ from glimpse.client.requests._input_requests import search, zero_shot
 from glimpse.client.requests._pictures import png_of_array
 from glimpse.client.requests._resource_requests import update_label
 
-from .conftest import SPACE, Script
+from ..conftest import SPACE, Script
 
 
 @pytest.fixture

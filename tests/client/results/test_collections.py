@@ -27,7 +27,7 @@ from glimpse.client import (
 from glimpse.v1 import classification_service_pb2, types_pb2
 from glimpse.v1 import collection_service_pb2 as pb
 
-from .conftest import Script
+from ..conftest import Script
 
 _ENUMS: tuple[tuple[type[Enum], Any], ...] = (
     (Decision, classification_service_pb2.Decision),

@@ -20,7 +20,7 @@ from glimpse.client import (
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
-from .conftest import Script
+from ..conftest import Script
 
 EVIDENCE = [pb.Evidence(example="collections/a/examples/e", label_id="cat", similarity=0.5)]
 SCORES = [pb.LabelScore(label_id="cat", score=1.5, probability=0.75)]

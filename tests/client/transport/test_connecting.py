@@ -12,7 +12,7 @@ import pytest
 
 from glimpse.client import AsyncClient, Client, DeadlineExceeded, GlimpseError, Retry, Unavailable
 
-from .conftest import Script, serving
+from ..conftest import Script, serving
 
 pytestmark = pytest.mark.serial
 

@@ -12,7 +12,7 @@ from glimpse.client.transport import _errors as errors
 from glimpse.client.transport._error_details import TRAILER, read_details
 from glimpse.client.transport._status import class_of, code_of
 
-from .conftest import Script, status_of
+from ..conftest import Script, status_of
 
 
 def _tree(kind: type[GlimpseError], depth: int = 1) -> Iterator[str]:

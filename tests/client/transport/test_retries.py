@@ -13,7 +13,7 @@ from glimpse.client.transport._errors import GlimpseError
 from glimpse.client.transport._status import class_of
 from support.names import Names
 
-from .conftest import Script, serving
+from ..conftest import Script, serving
 
 pytestmark = pytest.mark.serial
 

@@ -8,7 +8,7 @@ import pytest
 
 from glimpse.client import Client, Input, NotFound, Retry, Unavailable
 
-from .conftest import Script, texts
+from ..conftest import Script, texts
 
 
 def test_answers_come_in_order(client: Client) -> None:

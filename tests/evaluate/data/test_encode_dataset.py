@@ -11,7 +11,7 @@ from glimpse.evaluate.data.dataset import Dataset
 from glimpse.evaluate.data.embedding_cache import VectorStore, digest_of
 from glimpse.evaluate.data.encode_dataset import embed
 
-from .conftest import Evaluate, draw
+from ..conftest import Evaluate, draw
 
 
 @pytest.fixture(scope="module")

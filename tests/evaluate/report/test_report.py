@@ -14,7 +14,7 @@ from PIL import Image
 
 from support.bundles import tiny_image_bundle
 
-from .conftest import Done, Evaluate
+from ..conftest import Done, Evaluate
 
 _VOID = {"meta", "img", "br"}
 _HOSTILE = "<script>alert('&\"')</script>".replace("/", "∕")  # a folder's name has no slash

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import grpc
 import numpy as np
 import pytest
-from server.test_collections import answer, enroll
+from server.api.test_collections import answer, enroll
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col

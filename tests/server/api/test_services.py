@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
-from server.test_collections import enroll
+from server.api.test_collections import enroll
 
 from glimpse.server.inference.backbones import Backbones, LoadedBackbone
 from glimpse.server.inference.decoders import Decoders

@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 import grpc
 import pytest
-from server.test_collections import enroll
+from server.api.test_collections import enroll
 
 from glimpse.ledger import CollectionRecord, LabelRecord
 from glimpse.server.collections.collection import CollectionView

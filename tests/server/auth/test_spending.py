@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from server.test_access import bearer, call
+from server.auth.test_access import bearer, call
 
 from glimpse.client import Client
 from glimpse.v1 import classification_service_pb2 as classification

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from server.test_collections import answer, enroll
+from server.api.test_collections import answer, enroll
 
 from glimpse.backbone import name_as_prompt
 from glimpse.v1 import classification_service_pb2 as cls

@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from server.test_few_shot import ROWS, Array, Vectors, blobs
+from server.classification.test_few_shot import ROWS, Array, Vectors, blobs
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col

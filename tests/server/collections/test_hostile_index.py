@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from server.test_few_shot import Vectors
+from server.classification.test_few_shot import Vectors
 
 from glimpse.index import digest
 from glimpse.v1 import collection_service_pb2 as col

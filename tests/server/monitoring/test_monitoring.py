@@ -18,7 +18,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from server.test_collections import enroll
+from server.api.test_collections import enroll
 
 from glimpse.client import Client, NewExample, Vector
 from glimpse.fewshot import Decision

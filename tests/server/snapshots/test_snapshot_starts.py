@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from server.test_few_shot import Vectors, blobs
-from server.test_snapshots import cut, flip
+from server.classification.test_few_shot import Vectors, blobs
+from server.snapshots.test_snapshots import cut, flip
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
-from server.test_access import about, bearer, call
+from server.auth.test_access import about, bearer, call
 
 from glimpse.client import Client, NewExample
 from glimpse.ledger import Ledger, sqlite_url
