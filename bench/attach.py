@@ -1,4 +1,4 @@
-"""A million vectors served: from AttachIndex to the first answer, and Search over gRPC, idle and while encoders work.
+"""A million vectors served: from AttachIndex to the first answer, and SearchExamples, idle and while encoders work.
 
     python -m bench.attach [--vectors 1000000] [--type FACTORY] [--out DIR]
 
@@ -181,7 +181,7 @@ def _first_answer(scene: Scene, client: Client) -> None:
 
 
 async def _served(scene: Scene, address: str) -> dict[str, Spread]:
-    """Search over gRPC: idle, and beside callers who have photographs embedded."""
+    """SearchExamples over gRPC: idle, and beside callers who have photographs embedded."""
     space = scene.small.manifest.embedding_space
     async with AsyncClient(address, timeout=120) as client:
 

@@ -4,10 +4,10 @@
 
 The examples are written into the ledger's SQLite in bulk (their vectors are drawn around random centres, which is all
 that loading sees of them); from then on it is a real `glimpse serve` that begins with them, is killed and begins again.
-Ready: from exec until health says SERVING and a Classify and a Search are answered. The first start finds no snapshot,
-and writes one at its stop. How long the event loop stands still while one is written is seen in this process. Floors in
-the same run: an empty ledger's server; the snapshot's files read, read and digested, and read into one array, by one
-thread.
+Ready: from exec until health says SERVING and a Classify and a SearchExamples are answered. The first start finds no
+snapshot, and writes one at its stop. How long the event loop stands still while one is written is seen in this process.
+Floors in the same run: an empty ledger's server; the snapshot's files read, read and digested, and read into one array,
+by one thread.
 """
 
 import argparse

@@ -183,13 +183,13 @@ class Caller:
         return await self.collections.DeleteExample(col.DeleteExampleRequest(name=self._ours.pop()), timeout=20)
 
     async def _search(self) -> object:
-        request = cls.SearchRequest(collection="collections/soak", inputs=self._materials.inputs(2))
-        return await self.classification.Search(request, timeout=20)
+        request = cls.SearchExamplesRequest(collection="collections/soak", inputs=self._materials.inputs(2))
+        return await self.classification.SearchExamples(request, timeout=20)
 
     async def _zero_shot(self) -> object:
         labels = [cls.PromptedLabel(label_id=prompt) for prompt in random.sample(self._materials.prompts, 8)]
-        return await self.classification.ZeroShot(
-            cls.ZeroShotRequest(labels=labels, inputs=self._materials.inputs(1)), timeout=20
+        return await self.classification.ClassifyZeroShot(
+            cls.ClassifyZeroShotRequest(labels=labels, inputs=self._materials.inputs(1)), timeout=20
         )
 
     async def _embed(self) -> object:

@@ -21,7 +21,7 @@ before the subcommand or after it, where the subcommand takes them: `demo` and `
 `backbone bench`) or on a ledger (`keys …`, `ledger …`) takes `--format` alone. The options of TLS and keys
 (`--tls-ca`, `--api-key-file` and the others of `glimpse` itself) may stand wherever `--server` may.
 
-As JSON, `glimpse classify` and `glimpse label` print for each input one object with the fields `input`, `decision`,
+As JSON, `glimpse classify` and `glimpse zero-shot` print for each input one object with the fields `input`, `decision`,
 `decision_reason`, `label`, `probability`, `margin`, `similarity` (to the best label's mean), `p_value` (null: not
 calibrated), `set_size` (so many of `labels` are the prediction set; 0: too few examples to say), `labels` (each
 `label`, `score`, `probability`), `evidence` (each `example`, `label`, `similarity`), `head`, `head_reason`,
@@ -32,7 +32,7 @@ tables, a line on stderr says so. Heads are named as `--head` takes them.
 As JSON, `glimpse enroll` prints for each input one object with `input`, `label`, `example`, `duplicate`, `conflicts`
 and `near_duplicates` (each `example`, `label`, `similarity`) and `outlier`, or with `input`, `label` and `error`; the
 last one also has `accuracy_before` (null: never measured) and `accuracy_after`, where leave-one-out accuracy could be
-measured. `glimpse check` prints one object; a part measured is an object of `value`, `low`, `high` (its 95 %
+measured. `glimpse report` prints one object; a part measured is an object of `value`, `low`, `high` (its 95 %
 confidence interval) and `count`, and what was not measured is null.
 
 As JSON, `glimpse test` prints one object. Of the inputs with labels, `inputs` is the sum of `answered`, `enrolled`

@@ -25,7 +25,7 @@ class FakeServer(
         self.result = pb.EnrollResult()  # of every example
         self.accuracies: list[dict[str, float]] = []  # of the next enrolments
         self.classification = classification.Classification()  # of every input
-        self.check = pb.CheckCollectionResponse()
+        self.check = pb.GetCollectionReportResponse()
         self.files: dict[str, str] = {}  # that examples were enrolled from, by full name; others there are none
         self.asked_for: list[str] = []  # examples
         self.unlabeled = 0  # vectors of an index that is attached
@@ -72,7 +72,7 @@ class FakeServer(
         index = pb.AttachedIndex(name=request.index, vector_count=1_200, unlabeled_count=self.unlabeled)
         return pb.AttachIndexResponse(collection=pb.Collection(name=request.collection, index=index))
 
-    def CheckCollection(self, request: Any, context: Any) -> Any:
+    def GetCollectionReport(self, request: Any, context: Any) -> Any:
         return self.check
 
     def Classify(self, request: Any, context: Any) -> Any:

@@ -64,7 +64,7 @@ def groups(node: Any, name: str, parent: Any = None) -> Iterator[tuple[str, str]
 
 def test_no_line_of_a_list_of_subcommands_is_cut() -> None:
     told = dict(groups(command(), "glimpse"))
-    assert {"glimpse ledger", "glimpse collections migrate", "glimpse export"} <= told.keys()
+    assert {"glimpse ledger", "glimpse collections re-embed", "glimpse export"} <= told.keys()
     for path, text in told.items():
         listed = text.partition("\nCommands:\n")[2].splitlines()
         assert listed, path

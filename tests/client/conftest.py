@@ -137,10 +137,10 @@ class _Collections(collection_service_pb2_grpc.CollectionServiceServicer):
     async def GetCollection(self, request: Any, context: Any) -> Any:
         return self.script.answers["GetCollection"]
 
-    async def CheckCollection(self, request: Any, context: Any) -> Any:
+    async def GetCollectionReport(self, request: Any, context: Any) -> Any:
         self.script.requests.append(request)
         await self.script.fail(context)
-        return self.script.answers["CheckCollection"]
+        return self.script.answers["GetCollectionReport"]
 
     async def CreateCollection(self, request: Any, context: Any) -> Any:
         self.script.requests.append(request)

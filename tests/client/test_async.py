@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from glimpse.client import AsyncClient, Client, Head, Input, LabelRole, NewExample, NotFound, Unavailable
-from glimpse.v1.collection_service_pb2 import CheckCollectionResponse
+from glimpse.v1.collection_service_pb2 import GetCollectionReportResponse
 
 from .conftest import Script, texts
 
@@ -105,7 +105,7 @@ async def test_it_says_the_same_of_collections(client: AsyncClient, script: Scri
     assert (made.coverage, made.pinned_head) == (0.95, Head.LDA)
     assert (await client.update_collection(made, coverage="default")).coverage is None
     assert (await client.create_label("c", "none", role=LabelRole.NEGATIVE)).role is LabelRole.NEGATIVE
-    script.answers["CheckCollection"] = CheckCollectionResponse(revision=7, advice=["add wrens"])
+    script.answers["GetCollectionReport"] = GetCollectionReportResponse(revision=7, advice=["add wrens"])
     check = await client.check("c")
     assert (check.revision, check.advice) == (7, ("add wrens",))
     enrollment = await client.enroll("c", [NewExample("x", "l")], measure_accuracy=True)

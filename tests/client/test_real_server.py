@@ -183,7 +183,7 @@ async def test_a_stream_and_calls_beside_it(server: str, glimpse: Client) -> Non
             return [one.unwrap().label async for one in client.stream_classify("shades", inputs)]
 
         labels, answers, health = await asyncio.gather(
-            streamed(), client.zero_shot({"w": ["red"], "c": ["blue"]}, [png("blue")]), client.health()
+            streamed(), client.classify_zero_shot({"w": ["red"], "c": ["blue"]}, [png("blue")]), client.health()
         )
     assert labels == ["warm", "cold"] * 250
     assert answers[0].unwrap().label == "c"

@@ -105,7 +105,7 @@ def _fill_sides(ledger: Direct) -> None:
         with ledger.ledger.begin() as writer:
             writer.enroll([Enrollment(name, labels, some, inputs=kept)])
         ledger.enroll(name, [], [example(66, "b"), example(67, "b")])
-        ledger.start_migration(name, ShadowRecord("backbones/b", "sha256:b", 3))
+        ledger.start_reembedding(name, ShadowRecord("backbones/b", "sha256:b", 3))
         with ledger.shadow(name, 0) as shadow:
             missing = shadow.missing(0, 100)
         put = [
@@ -116,7 +116,7 @@ def _fill_sides(ledger: Direct) -> None:
         ledger.delete_example(name, "e61")
         ledger.switch_backbone(name, 0, put[3:], [Shadowed("a", unit(2_001, 3))])
         ledger.enroll(name, [], [example(68, "a", 3), replace(example(66, "b", 3), id="again")])
-    ledger.end_migration("moved")
+    ledger.end_reembedding("moved")
     ledger.fold_shadow("moved", 3)
 
 

@@ -130,10 +130,10 @@ class Witness(Callers):
 
     def _find(self, stubs: Stubs, key: str) -> None:
         name = self.record.done[key][0]
-        request = cls.SearchRequest(
+        request = cls.SearchExamplesRequest(
             collection=self._collection.name, inputs=[self._collection.given(f"{key}/0")], top_k=1
         )
-        [result] = stubs.classification.Search(request, timeout=_SECONDS).results
+        [result] = stubs.classification.SearchExamples(request, timeout=_SECONDS).results
         found = [near.example for near in result.neighbors]
         if found != [name] and name not in self.record.deleting:
             self.record.wrong.append(f"{key} is {name}, but {found} was found")
@@ -190,8 +190,8 @@ def check_index(stubs: Stubs, collection: Target, examples: list[col.Example], a
     for start in range(0, len(queries), _INPUTS):
         some = queries[start : start + _INPUTS]
         # Two: another of the same vector would be the second.
-        request = cls.SearchRequest(collection=collection.name, inputs=[given for given, _ in some], top_k=2)
-        for (_, name), result in zip(some, stubs.classification.Search(request).results, strict=True):
+        request = cls.SearchExamplesRequest(collection=collection.name, inputs=[given for given, _ in some], top_k=2)
+        for (_, name), result in zip(some, stubs.classification.SearchExamples(request).results, strict=True):
             found = [near.example for near in result.neighbors]
             assert not name or found[:1] == [name], f"{name} is listed, but {found} was found by its vector"
             assert set(found) <= names, f"{found} were found, and not all of them are listed"

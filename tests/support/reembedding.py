@@ -42,10 +42,10 @@ def pictures(numbers: Iterable[int]) -> list[types_pb2.Input]:
     return found
 
 
-def start(stubs: Stubs, name: str, backbone: str = "new") -> col.StartMigrationResponse:
-    """Begins a migration."""
-    request = col.StartMigrationRequest(collection=name, backbone=f"backbones/{backbone}")
-    response: col.StartMigrationResponse = stubs.collections.StartMigration(request)
+def start(stubs: Stubs, name: str, backbone: str = "new") -> col.StartReembeddingResponse:
+    """Begins a re-embedding."""
+    request = col.StartReembeddingRequest(collection=name, backbone=f"backbones/{backbone}")
+    response: col.StartReembeddingResponse = stubs.collections.StartReembedding(request)
     return response
 
 
@@ -64,18 +64,18 @@ def start_soon(stubs: Stubs, name: str, backbone: str) -> None:
     soon(started, _PATIENCE)
 
 
-def migration(stubs: Stubs, name: str, *, measure: bool = False) -> col.Migration:
+def reembedding(stubs: Stubs, name: str, *, measure: bool = False) -> col.Reembedding:
     """How it stands."""
-    request = col.GetMigrationRequest(collection=name, measure=measure)
-    found: col.Migration = stubs.collections.GetMigration(request).migration
+    request = col.GetReembeddingRequest(collection=name, measure=measure)
+    found: col.Reembedding = stubs.collections.GetReembedding(request).reembedding
     return found
 
 
-def until_embedded(stubs: Stubs, name: str, seconds: float = _PATIENCE) -> col.Migration:
+def until_embedded(stubs: Stubs, name: str, seconds: float = _PATIENCE) -> col.Reembedding:
     """Waits until nothing is left to be embedded."""
     end = time.monotonic() + seconds
     while True:
-        now = migration(stubs, name)
+        now = reembedding(stubs, name)
         if not now.left_count and not now.labels_left_count:
             return now
         assert time.monotonic() < end, now

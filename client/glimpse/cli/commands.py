@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Enroll examples: files, tables, or folders whose subfolders are the labels.",
     ),
     "classify": ("glimpse.cli.inference.classify", "Classify inputs by a collection's examples."),
-    "check": (
+    "report": (
         "glimpse.cli.inference.report",
         "What a collection knows of itself: how good it is, what looks wrong, what to do.",
     ),
@@ -35,12 +35,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.evaluate.command",
         "How well a backbone suits your data, from how many examples: tables and a report. Needs no server.",
     ),
-    "label": ("glimpse.cli.inference.zero_shot", "Label inputs by text alone."),
+    "zero-shot": ("glimpse.cli.inference.zero_shot", "Label inputs by text alone."),
     "search": ("glimpse.cli.inference.search", "Find the examples nearest to each input."),
     "embed": ("glimpse.cli.inference.embed", "Write the inputs' vectors to a file."),
     "collections": (
         "glimpse.cli.resources.collections",
-        "Collections: list, show, create, update, delete; migrate to another backbone.",
+        "Collections: list, show, create, update, delete; re-embed with another backbone.",
     ),
     "labels": ("glimpse.cli.resources.labels", "Labels of a collection: list, show, create, update, delete."),
     "examples": ("glimpse.cli.resources.examples", "Examples of a collection: list, show, delete."),
@@ -52,7 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "glimpse.cli.ledger.command",
         "The ledger itself, beside servers that run: backup, restore, verify, export, import, log.",
     ),
-    "backbone": (
+    "backbones": (
         "glimpse.cli.resources.backbones",
         "Backbones of a server: list, show; bundles on disk: verify, bench.",
     ),

@@ -19,7 +19,7 @@ from glimpse.client.results._collection_report import (
     SuspectExample,
 )
 from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult
-from glimpse.client.results._reembedding import Migration, MigrationFailure, MigrationSide, SwitchResult
+from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
 from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
 from glimpse.client.results._results import Conflict, EmbedResult, Evidence, LabelScore, SearchResult, Timings
 from glimpse.client.results._server_info import BackboneState, CallFigures, CollectionFigures, ServerInfo, StageFigures
@@ -89,14 +89,14 @@ __all__ = [
     "LabelMode",
     "LabelRole",
     "LabelScore",
-    "Migration",
-    "MigrationFailure",
-    "MigrationSide",
     "Modality",
     "NewExample",
     "NotFound",
     "OutOfRange",
     "PermissionDenied",
+    "Reembedding",
+    "ReembeddingFailure",
+    "ReembeddingSide",
     "ResourceExhausted",
     "Retry",
     "SearchResult",

@@ -3,7 +3,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable
 
-from glimpse.client._async_reembedding import AsyncMigrationMethods
+from glimpse.client._async_reembedding import AsyncReembeddingMethods
 from glimpse.client._async_resources import AsyncResourceMethods
 from glimpse.client.requests import _input_requests as requests
 from glimpse.client.requests._enums import LabelMode
@@ -15,7 +15,7 @@ from glimpse.client.results._enrollment import Enrollment
 from glimpse.client.results._results import EmbedResult, SearchResult
 
 
-class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
+class AsyncClient(AsyncResourceMethods, AsyncReembeddingMethods):
     """A Glimpse server, for asyncio; made, used and closed in one event loop.
 
         async with AsyncClient() as glimpse:
@@ -93,7 +93,7 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
         options = requests.options(top_k, evidence, min_revision, domain)
         return self._answers(requests.stream_classify(collections, options), inputs, window, timeout)
 
-    async def zero_shot(
+    async def classify_zero_shot(
         self,
         labels: Labels,
         inputs: Inputs,
@@ -105,7 +105,7 @@ class AsyncClient(AsyncResourceMethods, AsyncMigrationMethods):
         timeout: float | None = None,
     ) -> list[ClassifyResult]:
         """As Client.zero_shot."""
-        call = requests.zero_shot(labels, inputs, backbone, mode, use_templates, top_k)
+        call = requests.classify_zero_shot(labels, inputs, backbone, mode, use_templates, top_k)
         return await self._run(call, timeout)
 
     async def search(

@@ -3,25 +3,25 @@
 
 from glimpse.client.requests import _reembedding_requests as requests
 from glimpse.client.requests._names import CollectionRef
-from glimpse.client.results._reembedding import Migration, SwitchResult
+from glimpse.client.results._reembedding import Reembedding, SwitchResult
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._async_core import AsyncCore
 
 
-class AsyncMigrationMethods(AsyncCore):
-    """As MigrationMethods."""
+class AsyncReembeddingMethods(AsyncCore):
+    """As ReembeddingMethods."""
 
-    async def start_migration(
+    async def start_reembedding(
         self, collection: CollectionRef, backbone: str, *, timeout: float | None = None
-    ) -> Migration:
-        """As Client.start_migration."""
-        return await self._run(requests.start_migration(collection, backbone), timeout)
+    ) -> Reembedding:
+        """As Client.start_reembedding."""
+        return await self._run(requests.start_reembedding(collection, backbone), timeout)
 
-    async def get_migration(
+    async def get_reembedding(
         self, collection: CollectionRef, *, measure: bool = False, timeout: float | None = None
-    ) -> Migration:
-        """As Client.get_migration."""
-        return await self._run(requests.get_migration(collection, measure), timeout)
+    ) -> Reembedding:
+        """As Client.get_reembedding."""
+        return await self._run(requests.get_reembedding(collection, measure), timeout)
 
     async def switch_backbone(
         self, collection: CollectionRef, embedding_space: str, *, force: bool = False, timeout: float | None = None
@@ -29,6 +29,6 @@ class AsyncMigrationMethods(AsyncCore):
         """As Client.switch_backbone."""
         return await self._run(requests.switch_backbone(collection, embedding_space, force), timeout)
 
-    async def end_migration(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
-        """As Client.end_migration."""
-        return await self._run(requests.end_migration(collection), timeout)
+    async def end_reembedding(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
+        """As Client.end_reembedding."""
+        return await self._run(requests.end_reembedding(collection), timeout)

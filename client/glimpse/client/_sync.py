@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 
-from glimpse.client._sync_reembedding import MigrationMethods
+from glimpse.client._sync_reembedding import ReembeddingMethods
 from glimpse.client._sync_resources import ResourceMethods
 from glimpse.client.requests import _input_requests as requests
 from glimpse.client.requests._enums import LabelMode
@@ -14,7 +14,7 @@ from glimpse.client.results._enrollment import Enrollment
 from glimpse.client.results._results import EmbedResult, SearchResult
 
 
-class Client(ResourceMethods, MigrationMethods):
+class Client(ResourceMethods, ReembeddingMethods):
     """A Glimpse server. Threads may share a client.
 
         with Client() as glimpse:
@@ -131,7 +131,7 @@ class Client(ResourceMethods, MigrationMethods):
         options = requests.options(top_k, evidence, min_revision, domain)
         return self._answers(requests.stream_classify(collections, options), inputs, window, timeout)
 
-    def zero_shot(
+    def classify_zero_shot(
         self,
         labels: Labels,
         inputs: Inputs,
@@ -153,7 +153,7 @@ class Client(ResourceMethods, MigrationMethods):
             top_k: How many labels to return. None: 5.
             timeout: Seconds for this call, retries included. None: the client's.
         """
-        call = requests.zero_shot(labels, inputs, backbone, mode, use_templates, top_k)
+        call = requests.classify_zero_shot(labels, inputs, backbone, mode, use_templates, top_k)
         return self._run(call, timeout)
 
     def search(

@@ -145,7 +145,7 @@ class PromptedLabel(_message.Message):
     prompts: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, label_id: _Optional[str] = ..., prompts: _Optional[_Iterable[str]] = ...) -> None: ...
 
-class ZeroShotRequest(_message.Message):
+class ClassifyZeroShotRequest(_message.Message):
     __slots__ = ("backbone", "labels", "inputs", "mode", "use_templates", "top_k")
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
@@ -161,7 +161,7 @@ class ZeroShotRequest(_message.Message):
     top_k: int
     def __init__(self, backbone: _Optional[str] = ..., labels: _Optional[_Iterable[_Union[PromptedLabel, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[_types_pb2.Input, _Mapping]]] = ..., mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., use_templates: _Optional[bool] = ..., top_k: _Optional[int] = ...) -> None: ...
 
-class ZeroShotResult(_message.Message):
+class ClassifyZeroShotResult(_message.Message):
     __slots__ = ("id", "status", "classification", "truncated", "timings")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -175,13 +175,13 @@ class ZeroShotResult(_message.Message):
     timings: _types_pb2.Timings
     def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., classification: _Optional[_Union[Classification, _Mapping]] = ..., truncated: _Optional[bool] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ...) -> None: ...
 
-class ZeroShotResponse(_message.Message):
+class ClassifyZeroShotResponse(_message.Message):
     __slots__ = ("results",)
     RESULTS_FIELD_NUMBER: _ClassVar[int]
-    results: _containers.RepeatedCompositeFieldContainer[ZeroShotResult]
-    def __init__(self, results: _Optional[_Iterable[_Union[ZeroShotResult, _Mapping]]] = ...) -> None: ...
+    results: _containers.RepeatedCompositeFieldContainer[ClassifyZeroShotResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[ClassifyZeroShotResult, _Mapping]]] = ...) -> None: ...
 
-class SearchRequest(_message.Message):
+class SearchExamplesRequest(_message.Message):
     __slots__ = ("collection", "inputs", "top_k", "label_ids", "min_revision", "domains")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
@@ -197,7 +197,7 @@ class SearchRequest(_message.Message):
     domains: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, collection: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[_types_pb2.Input, _Mapping]]] = ..., top_k: _Optional[int] = ..., label_ids: _Optional[_Iterable[str]] = ..., min_revision: _Optional[int] = ..., domains: _Optional[_Iterable[str]] = ...) -> None: ...
 
-class SearchResult(_message.Message):
+class SearchExamplesResult(_message.Message):
     __slots__ = ("id", "status", "neighbors", "truncated", "timings")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -211,10 +211,10 @@ class SearchResult(_message.Message):
     timings: _types_pb2.Timings
     def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., neighbors: _Optional[_Iterable[_Union[Evidence, _Mapping]]] = ..., truncated: _Optional[bool] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ...) -> None: ...
 
-class SearchResponse(_message.Message):
+class SearchExamplesResponse(_message.Message):
     __slots__ = ("results", "revision")
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
-    results: _containers.RepeatedCompositeFieldContainer[SearchResult]
+    results: _containers.RepeatedCompositeFieldContainer[SearchExamplesResult]
     revision: int
-    def __init__(self, results: _Optional[_Iterable[_Union[SearchResult, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+    def __init__(self, results: _Optional[_Iterable[_Union[SearchExamplesResult, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...

@@ -45,15 +45,15 @@ class ClassificationServiceStub:
                 request_serializer=glimpse_dot_v1_dot_classification__service__pb2.StreamClassifyRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_classification__service__pb2.StreamClassifyResponse.FromString,
                 _registered_method=True)
-        self.ZeroShot = channel.unary_unary(
-                '/glimpse.v1.ClassificationService/ZeroShot',
-                request_serializer=glimpse_dot_v1_dot_classification__service__pb2.ZeroShotRequest.SerializeToString,
-                response_deserializer=glimpse_dot_v1_dot_classification__service__pb2.ZeroShotResponse.FromString,
+        self.ClassifyZeroShot = channel.unary_unary(
+                '/glimpse.v1.ClassificationService/ClassifyZeroShot',
+                request_serializer=glimpse_dot_v1_dot_classification__service__pb2.ClassifyZeroShotRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_classification__service__pb2.ClassifyZeroShotResponse.FromString,
                 _registered_method=True)
-        self.Search = channel.unary_unary(
-                '/glimpse.v1.ClassificationService/Search',
-                request_serializer=glimpse_dot_v1_dot_classification__service__pb2.SearchRequest.SerializeToString,
-                response_deserializer=glimpse_dot_v1_dot_classification__service__pb2.SearchResponse.FromString,
+        self.SearchExamples = channel.unary_unary(
+                '/glimpse.v1.ClassificationService/SearchExamples',
+                request_serializer=glimpse_dot_v1_dot_classification__service__pb2.SearchExamplesRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_classification__service__pb2.SearchExamplesResponse.FromString,
                 _registered_method=True)
 
 
@@ -77,14 +77,14 @@ class ClassificationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ZeroShot(self, request, context):
+    def ClassifyZeroShot(self, request, context):
         """Labels inputs by text alone: no collection, no example.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Search(self, request, context):
+    def SearchExamples(self, request, context):
         """The nearest examples of a collection.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -104,15 +104,15 @@ def add_ClassificationServiceServicer_to_server(servicer, server):
                     request_deserializer=glimpse_dot_v1_dot_classification__service__pb2.StreamClassifyRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_classification__service__pb2.StreamClassifyResponse.SerializeToString,
             ),
-            'ZeroShot': grpc.unary_unary_rpc_method_handler(
-                    servicer.ZeroShot,
-                    request_deserializer=glimpse_dot_v1_dot_classification__service__pb2.ZeroShotRequest.FromString,
-                    response_serializer=glimpse_dot_v1_dot_classification__service__pb2.ZeroShotResponse.SerializeToString,
+            'ClassifyZeroShot': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClassifyZeroShot,
+                    request_deserializer=glimpse_dot_v1_dot_classification__service__pb2.ClassifyZeroShotRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_classification__service__pb2.ClassifyZeroShotResponse.SerializeToString,
             ),
-            'Search': grpc.unary_unary_rpc_method_handler(
-                    servicer.Search,
-                    request_deserializer=glimpse_dot_v1_dot_classification__service__pb2.SearchRequest.FromString,
-                    response_serializer=glimpse_dot_v1_dot_classification__service__pb2.SearchResponse.SerializeToString,
+            'SearchExamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchExamples,
+                    request_deserializer=glimpse_dot_v1_dot_classification__service__pb2.SearchExamplesRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_classification__service__pb2.SearchExamplesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,7 +181,7 @@ class ClassificationService:
             _registered_method=True)
 
     @staticmethod
-    def ZeroShot(request,
+    def ClassifyZeroShot(request,
             target,
             options=(),
             channel_credentials=None,
@@ -194,9 +194,9 @@ class ClassificationService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/glimpse.v1.ClassificationService/ZeroShot',
-            glimpse_dot_v1_dot_classification__service__pb2.ZeroShotRequest.SerializeToString,
-            glimpse_dot_v1_dot_classification__service__pb2.ZeroShotResponse.FromString,
+            '/glimpse.v1.ClassificationService/ClassifyZeroShot',
+            glimpse_dot_v1_dot_classification__service__pb2.ClassifyZeroShotRequest.SerializeToString,
+            glimpse_dot_v1_dot_classification__service__pb2.ClassifyZeroShotResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -208,7 +208,7 @@ class ClassificationService:
             _registered_method=True)
 
     @staticmethod
-    def Search(request,
+    def SearchExamples(request,
             target,
             options=(),
             channel_credentials=None,
@@ -221,9 +221,9 @@ class ClassificationService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/glimpse.v1.ClassificationService/Search',
-            glimpse_dot_v1_dot_classification__service__pb2.SearchRequest.SerializeToString,
-            glimpse_dot_v1_dot_classification__service__pb2.SearchResponse.FromString,
+            '/glimpse.v1.ClassificationService/SearchExamples',
+            glimpse_dot_v1_dot_classification__service__pb2.SearchExamplesRequest.SerializeToString,
+            glimpse_dot_v1_dot_classification__service__pb2.SearchExamplesResponse.FromString,
             options,
             channel_credentials,
             insecure,

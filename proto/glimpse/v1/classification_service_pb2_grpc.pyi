@@ -41,9 +41,9 @@ class ClassificationServiceStub:
     """Classifies a stream. The first message carries the config, every other one input; the answers come in the
     inputs' order. The server reads ahead only as far as it can work, so a fast sender is held back.
     """
-    ZeroShot: _grpc.UnaryUnaryMultiCallable[_classification_service_pb2.ZeroShotRequest, _classification_service_pb2.ZeroShotResponse]
+    ClassifyZeroShot: _grpc.UnaryUnaryMultiCallable[_classification_service_pb2.ClassifyZeroShotRequest, _classification_service_pb2.ClassifyZeroShotResponse]
     """Labels inputs by text alone: no collection, no example."""
-    Search: _grpc.UnaryUnaryMultiCallable[_classification_service_pb2.SearchRequest, _classification_service_pb2.SearchResponse]
+    SearchExamples: _grpc.UnaryUnaryMultiCallable[_classification_service_pb2.SearchExamplesRequest, _classification_service_pb2.SearchExamplesResponse]
     """The nearest examples of a collection."""
 
 @_typing.type_check_only
@@ -59,9 +59,9 @@ class ClassificationServiceAsyncStub(ClassificationServiceStub):
     """Classifies a stream. The first message carries the config, every other one input; the answers come in the
     inputs' order. The server reads ahead only as far as it can work, so a fast sender is held back.
     """
-    ZeroShot: _aio.UnaryUnaryMultiCallable[_classification_service_pb2.ZeroShotRequest, _classification_service_pb2.ZeroShotResponse]  # type: ignore[assignment]
+    ClassifyZeroShot: _aio.UnaryUnaryMultiCallable[_classification_service_pb2.ClassifyZeroShotRequest, _classification_service_pb2.ClassifyZeroShotResponse]  # type: ignore[assignment]
     """Labels inputs by text alone: no collection, no example."""
-    Search: _aio.UnaryUnaryMultiCallable[_classification_service_pb2.SearchRequest, _classification_service_pb2.SearchResponse]  # type: ignore[assignment]
+    SearchExamples: _aio.UnaryUnaryMultiCallable[_classification_service_pb2.SearchExamplesRequest, _classification_service_pb2.SearchExamplesResponse]  # type: ignore[assignment]
     """The nearest examples of a collection."""
 
 class ClassificationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -88,19 +88,19 @@ class ClassificationServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def ZeroShot(
+    def ClassifyZeroShot(
         self,
-        request: _classification_service_pb2.ZeroShotRequest,
+        request: _classification_service_pb2.ClassifyZeroShotRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_classification_service_pb2.ZeroShotResponse, _abc.Awaitable[_classification_service_pb2.ZeroShotResponse]]:
+    ) -> _typing.Union[_classification_service_pb2.ClassifyZeroShotResponse, _abc.Awaitable[_classification_service_pb2.ClassifyZeroShotResponse]]:
         """Labels inputs by text alone: no collection, no example."""
 
     @_abc_1.abstractmethod
-    def Search(
+    def SearchExamples(
         self,
-        request: _classification_service_pb2.SearchRequest,
+        request: _classification_service_pb2.SearchExamplesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_classification_service_pb2.SearchResponse, _abc.Awaitable[_classification_service_pb2.SearchResponse]]:
+    ) -> _typing.Union[_classification_service_pb2.SearchExamplesResponse, _abc.Awaitable[_classification_service_pb2.SearchExamplesResponse]]:
         """The nearest examples of a collection."""
 
 def add_ClassificationServiceServicer_to_server(servicer: ClassificationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -411,7 +411,7 @@ class DeleteExampleResponse(_message.Message):
     revision: int
     def __init__(self, revision: _Optional[int] = ...) -> None: ...
 
-class CheckCollectionRequest(_message.Message):
+class GetCollectionReportRequest(_message.Message):
     __slots__ = ("name", "min_revision")
     NAME_FIELD_NUMBER: _ClassVar[int]
     MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -483,7 +483,7 @@ class AdaptationFigures(_message.Message):
     kept: bool
     def __init__(self, method: _Optional[str] = ..., accuracy: _Optional[_Union[Proportion, _Mapping]] = ..., kept: _Optional[bool] = ...) -> None: ...
 
-class CheckCollectionResponse(_message.Message):
+class GetCollectionReportResponse(_message.Message):
     __slots__ = ("revision", "head", "head_reason", "calibrated", "accuracy", "heads", "zero_shot_accuracy", "negative_transfer", "false_reject", "false_accept", "measured_on_negatives", "confusions", "suspects", "labels", "adaptations", "advice")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
@@ -563,7 +563,7 @@ class CompactIndexResponse(_message.Message):
     revision: int
     def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
-class Migration(_message.Message):
+class Reembedding(_message.Message):
     __slots__ = ("collection", "current", "shadow", "switched", "example_count", "embedded_count", "left_count", "failed_count", "failures", "labels_left_count", "labels_failed_count", "set_aside_count", "start_time")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     CURRENT_FIELD_NUMBER: _ClassVar[int]
@@ -579,21 +579,21 @@ class Migration(_message.Message):
     SET_ASIDE_COUNT_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     collection: str
-    current: MigrationSide
-    shadow: MigrationSide
+    current: ReembeddingSide
+    shadow: ReembeddingSide
     switched: bool
     example_count: int
     embedded_count: int
     left_count: int
     failed_count: int
-    failures: _containers.RepeatedCompositeFieldContainer[MigrationFailure]
+    failures: _containers.RepeatedCompositeFieldContainer[ReembeddingFailure]
     labels_left_count: int
     labels_failed_count: int
     set_aside_count: int
     start_time: _timestamp_pb2.Timestamp
-    def __init__(self, collection: _Optional[str] = ..., current: _Optional[_Union[MigrationSide, _Mapping]] = ..., shadow: _Optional[_Union[MigrationSide, _Mapping]] = ..., switched: _Optional[bool] = ..., example_count: _Optional[int] = ..., embedded_count: _Optional[int] = ..., left_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., failures: _Optional[_Iterable[_Union[MigrationFailure, _Mapping]]] = ..., labels_left_count: _Optional[int] = ..., labels_failed_count: _Optional[int] = ..., set_aside_count: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, collection: _Optional[str] = ..., current: _Optional[_Union[ReembeddingSide, _Mapping]] = ..., shadow: _Optional[_Union[ReembeddingSide, _Mapping]] = ..., switched: _Optional[bool] = ..., example_count: _Optional[int] = ..., embedded_count: _Optional[int] = ..., left_count: _Optional[int] = ..., failed_count: _Optional[int] = ..., failures: _Optional[_Iterable[_Union[ReembeddingFailure, _Mapping]]] = ..., labels_left_count: _Optional[int] = ..., labels_failed_count: _Optional[int] = ..., set_aside_count: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
-class MigrationSide(_message.Message):
+class ReembeddingSide(_message.Message):
     __slots__ = ("backbone", "embedding_space", "loaded", "figures")
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_SPACE_FIELD_NUMBER: _ClassVar[int]
@@ -602,10 +602,10 @@ class MigrationSide(_message.Message):
     backbone: str
     embedding_space: str
     loaded: bool
-    figures: CheckCollectionResponse
-    def __init__(self, backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., loaded: _Optional[bool] = ..., figures: _Optional[_Union[CheckCollectionResponse, _Mapping]] = ...) -> None: ...
+    figures: GetCollectionReportResponse
+    def __init__(self, backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., loaded: _Optional[bool] = ..., figures: _Optional[_Union[GetCollectionReportResponse, _Mapping]] = ...) -> None: ...
 
-class MigrationFailure(_message.Message):
+class ReembeddingFailure(_message.Message):
     __slots__ = ("example", "label_id", "problem")
     EXAMPLE_FIELD_NUMBER: _ClassVar[int]
     LABEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -615,7 +615,7 @@ class MigrationFailure(_message.Message):
     problem: str
     def __init__(self, example: _Optional[str] = ..., label_id: _Optional[str] = ..., problem: _Optional[str] = ...) -> None: ...
 
-class StartMigrationRequest(_message.Message):
+class StartReembeddingRequest(_message.Message):
     __slots__ = ("collection", "backbone")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
@@ -623,15 +623,15 @@ class StartMigrationRequest(_message.Message):
     backbone: str
     def __init__(self, collection: _Optional[str] = ..., backbone: _Optional[str] = ...) -> None: ...
 
-class StartMigrationResponse(_message.Message):
-    __slots__ = ("migration", "revision")
-    MIGRATION_FIELD_NUMBER: _ClassVar[int]
+class StartReembeddingResponse(_message.Message):
+    __slots__ = ("reembedding", "revision")
+    REEMBEDDING_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
-    migration: Migration
+    reembedding: Reembedding
     revision: int
-    def __init__(self, migration: _Optional[_Union[Migration, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+    def __init__(self, reembedding: _Optional[_Union[Reembedding, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
-class GetMigrationRequest(_message.Message):
+class GetReembeddingRequest(_message.Message):
     __slots__ = ("collection", "measure")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     MEASURE_FIELD_NUMBER: _ClassVar[int]
@@ -639,11 +639,11 @@ class GetMigrationRequest(_message.Message):
     measure: bool
     def __init__(self, collection: _Optional[str] = ..., measure: _Optional[bool] = ...) -> None: ...
 
-class GetMigrationResponse(_message.Message):
-    __slots__ = ("migration",)
-    MIGRATION_FIELD_NUMBER: _ClassVar[int]
-    migration: Migration
-    def __init__(self, migration: _Optional[_Union[Migration, _Mapping]] = ...) -> None: ...
+class GetReembeddingResponse(_message.Message):
+    __slots__ = ("reembedding",)
+    REEMBEDDING_FIELD_NUMBER: _ClassVar[int]
+    reembedding: Reembedding
+    def __init__(self, reembedding: _Optional[_Union[Reembedding, _Mapping]] = ...) -> None: ...
 
 class SwitchBackboneRequest(_message.Message):
     __slots__ = ("collection", "embedding_space", "force")
@@ -667,13 +667,13 @@ class SwitchBackboneResponse(_message.Message):
     set_aside_count: int
     def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ..., former_policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., set_aside_count: _Optional[int] = ...) -> None: ...
 
-class EndMigrationRequest(_message.Message):
+class EndReembeddingRequest(_message.Message):
     __slots__ = ("collection",)
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     collection: str
     def __init__(self, collection: _Optional[str] = ...) -> None: ...
 
-class EndMigrationResponse(_message.Message):
+class EndReembeddingResponse(_message.Message):
     __slots__ = ("collection", "revision")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class CollectionServiceStub:
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    revision it made; a Classify or SearchExamples that asks for it as `min_revision` sees it. A write that changes nothing,
     such as enrolling what is there already, returns the collection's last revision.
     """
 
@@ -107,10 +107,10 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleResponse.FromString,
                 _registered_method=True)
-        self.CheckCollection = channel.unary_unary(
-                '/glimpse.v1.CollectionService/CheckCollection',
-                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionRequest.SerializeToString,
-                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionResponse.FromString,
+        self.GetCollectionReport = channel.unary_unary(
+                '/glimpse.v1.CollectionService/GetCollectionReport',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportResponse.FromString,
                 _registered_method=True)
         self.AttachIndex = channel.unary_unary(
                 '/glimpse.v1.CollectionService/AttachIndex',
@@ -127,36 +127,36 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexResponse.FromString,
                 _registered_method=True)
-        self.StartMigration = channel.unary_unary(
-                '/glimpse.v1.CollectionService/StartMigration',
-                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.StartMigrationRequest.SerializeToString,
-                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.StartMigrationResponse.FromString,
+        self.StartReembedding = channel.unary_unary(
+                '/glimpse.v1.CollectionService/StartReembedding',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.StartReembeddingRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.StartReembeddingResponse.FromString,
                 _registered_method=True)
-        self.GetMigration = channel.unary_unary(
-                '/glimpse.v1.CollectionService/GetMigration',
-                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetMigrationRequest.SerializeToString,
-                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetMigrationResponse.FromString,
+        self.GetReembedding = channel.unary_unary(
+                '/glimpse.v1.CollectionService/GetReembedding',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.FromString,
                 _registered_method=True)
         self.SwitchBackbone = channel.unary_unary(
                 '/glimpse.v1.CollectionService/SwitchBackbone',
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.SwitchBackboneRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.SwitchBackboneResponse.FromString,
                 _registered_method=True)
-        self.EndMigration = channel.unary_unary(
-                '/glimpse.v1.CollectionService/EndMigration',
-                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.EndMigrationRequest.SerializeToString,
-                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.EndMigrationResponse.FromString,
+        self.EndReembedding = channel.unary_unary(
+                '/glimpse.v1.CollectionService/EndReembedding',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.EndReembeddingRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.EndReembeddingResponse.FromString,
                 _registered_method=True)
 
 
 class CollectionServiceServicer:
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    revision it made; a Classify or SearchExamples that asks for it as `min_revision` sees it. A write that changes nothing,
     such as enrolling what is there already, returns the collection's last revision.
     """
 
     def CreateCollection(self, request, context):
-        """Makes an empty collection, bound to one backbone's embedding space; StartMigration begins to change that.
+        """Makes an empty collection, bound to one backbone's embedding space; StartReembedding begins to change that.
         ALREADY_EXISTS (COLLECTION_EXISTS) where there is one of that id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -255,7 +255,7 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CheckCollection(self, request, context):
+    def GetCollectionReport(self, request, context):
         """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
         which examples look wrong, and what to add next. Takes seconds for thousands of examples.
         """
@@ -289,22 +289,22 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def StartMigration(self, request, context):
+    def StartReembedding(self, request, context):
         """Begins to change a collection's backbone. The way of it, for a collection `birds` with keep_inputs, from `old`:
 
-        StartMigration(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
-        GetMigration(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
+        StartReembedding(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
+        GetReembedding(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
         in the background, those enrolled meanwhile too, and keeps
         the vectors in the ledger, as the collection's shadow
-        GetMigration(collections/birds, measure: true)     left_count 0; accuracy and all else CheckCollection tells, of
+        GetReembedding(collections/birds, measure: true)     left_count 0; accuracy and all else GetCollectionReport tells, of
         `birds` by `old` and by `new`, side by side
         SwitchBackbone(collections/birds, new's space)     one change, whatever the size: the vectors and their shadow
         change places; `birds` answers by `new`
         SwitchBackbone(collections/birds, old's space)     rolls back, the same way; as often as is wanted
-        EndMigration(collections/birds)                    drops the shadow
+        EndReembedding(collections/birds)                    drops the shadow
 
         Names, labels, request ids and content digests stay through all of it. The same again changes nothing. NOT_FOUND
-        (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (MIGRATION_EXISTS: to another embedding space),
+        (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (REEMBEDDING_EXISTS: to another embedding space),
         FAILED_PRECONDITION (INPUTS_NOT_KEPT: there is no keep_inputs; INDEX_ATTACHED: an index is of one space, so build
         one with the new backbone, detach this, switch, attach that), INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
         """
@@ -312,8 +312,8 @@ class CollectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetMigration(self, request, context):
-        """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (MIGRATION_NOT_FOUND).
+    def GetReembedding(self, request, context):
+        """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (REEMBEDDING_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -322,18 +322,18 @@ class CollectionServiceServicer:
     def SwitchBackbone(self, request, context):
         """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
         Of that space already, it changes nothing, so it can be sent again. The examples not embedded yet, up to 1,000, are
-        embedded first. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
-        FAILED_PRECONDITION (MIGRATION_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
-        BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (MIGRATION_OVERTAKEN: more is
+        embedded first. NOT_FOUND (REEMBEDDING_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
+        FAILED_PRECONDITION (REEMBEDDING_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
+        BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (REEMBEDDING_OVERTAKEN: more is
         enrolled than is embedded meanwhile).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def EndMigration(self, request, context):
+    def EndReembedding(self, request, context):
         """Drops the shadow and what was set aside; the collection stays as it is. They are put away in the background, and
-        until then another StartMigration is UNAVAILABLE (MIGRATION_ENDING). NOT_FOUND (MIGRATION_NOT_FOUND).
+        until then another StartReembedding is UNAVAILABLE (REEMBEDDING_ENDING). NOT_FOUND (REEMBEDDING_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -412,10 +412,10 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.DeleteExampleResponse.SerializeToString,
             ),
-            'CheckCollection': grpc.unary_unary_rpc_method_handler(
-                    servicer.CheckCollection,
-                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionRequest.FromString,
-                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionResponse.SerializeToString,
+            'GetCollectionReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCollectionReport,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportResponse.SerializeToString,
             ),
             'AttachIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.AttachIndex,
@@ -432,25 +432,25 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexResponse.SerializeToString,
             ),
-            'StartMigration': grpc.unary_unary_rpc_method_handler(
-                    servicer.StartMigration,
-                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.StartMigrationRequest.FromString,
-                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.StartMigrationResponse.SerializeToString,
+            'StartReembedding': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartReembedding,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.StartReembeddingRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.StartReembeddingResponse.SerializeToString,
             ),
-            'GetMigration': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetMigration,
-                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetMigrationRequest.FromString,
-                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetMigrationResponse.SerializeToString,
+            'GetReembedding': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReembedding,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.SerializeToString,
             ),
             'SwitchBackbone': grpc.unary_unary_rpc_method_handler(
                     servicer.SwitchBackbone,
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.SwitchBackboneRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.SwitchBackboneResponse.SerializeToString,
             ),
-            'EndMigration': grpc.unary_unary_rpc_method_handler(
-                    servicer.EndMigration,
-                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.EndMigrationRequest.FromString,
-                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.EndMigrationResponse.SerializeToString,
+            'EndReembedding': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndReembedding,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.EndReembeddingRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.EndReembeddingResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -462,7 +462,7 @@ def add_CollectionServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class CollectionService:
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    revision it made; a Classify or SearchExamples that asks for it as `min_revision` sees it. A write that changes nothing,
     such as enrolling what is there already, returns the collection's last revision.
     """
 
@@ -845,7 +845,7 @@ class CollectionService:
             _registered_method=True)
 
     @staticmethod
-    def CheckCollection(request,
+    def GetCollectionReport(request,
             target,
             options=(),
             channel_credentials=None,
@@ -858,9 +858,9 @@ class CollectionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/glimpse.v1.CollectionService/CheckCollection',
-            glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionRequest.SerializeToString,
-            glimpse_dot_v1_dot_collection__service__pb2.CheckCollectionResponse.FromString,
+            '/glimpse.v1.CollectionService/GetCollectionReport',
+            glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.GetCollectionReportResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -953,7 +953,7 @@ class CollectionService:
             _registered_method=True)
 
     @staticmethod
-    def StartMigration(request,
+    def StartReembedding(request,
             target,
             options=(),
             channel_credentials=None,
@@ -966,9 +966,9 @@ class CollectionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/glimpse.v1.CollectionService/StartMigration',
-            glimpse_dot_v1_dot_collection__service__pb2.StartMigrationRequest.SerializeToString,
-            glimpse_dot_v1_dot_collection__service__pb2.StartMigrationResponse.FromString,
+            '/glimpse.v1.CollectionService/StartReembedding',
+            glimpse_dot_v1_dot_collection__service__pb2.StartReembeddingRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.StartReembeddingResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -980,7 +980,7 @@ class CollectionService:
             _registered_method=True)
 
     @staticmethod
-    def GetMigration(request,
+    def GetReembedding(request,
             target,
             options=(),
             channel_credentials=None,
@@ -993,9 +993,9 @@ class CollectionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/glimpse.v1.CollectionService/GetMigration',
-            glimpse_dot_v1_dot_collection__service__pb2.GetMigrationRequest.SerializeToString,
-            glimpse_dot_v1_dot_collection__service__pb2.GetMigrationResponse.FromString,
+            '/glimpse.v1.CollectionService/GetReembedding',
+            glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.GetReembeddingResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1034,7 +1034,7 @@ class CollectionService:
             _registered_method=True)
 
     @staticmethod
-    def EndMigration(request,
+    def EndReembedding(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1047,9 +1047,9 @@ class CollectionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/glimpse.v1.CollectionService/EndMigration',
-            glimpse_dot_v1_dot_collection__service__pb2.EndMigrationRequest.SerializeToString,
-            glimpse_dot_v1_dot_collection__service__pb2.EndMigrationResponse.FromString,
+            '/glimpse.v1.CollectionService/EndReembedding',
+            glimpse_dot_v1_dot_collection__service__pb2.EndReembeddingRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.EndReembeddingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class CollectionServiceStub:
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    revision it made; a Classify or SearchExamples that asks for it as `min_revision` sees it. A write that changes nothing,
     such as enrolling what is there already, returns the collection's last revision.
     """
 
@@ -37,7 +37,7 @@ class CollectionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CollectionServiceAsyncStub: ...
     CreateCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.CreateCollectionRequest, _collection_service_pb2.CreateCollectionResponse]
-    """Makes an empty collection, bound to one backbone's embedding space; StartMigration begins to change that.
+    """Makes an empty collection, bound to one backbone's embedding space; StartReembedding begins to change that.
     ALREADY_EXISTS (COLLECTION_EXISTS) where there is one of that id.
     """
     GetCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionRequest, _collection_service_pb2.GetCollectionResponse]
@@ -68,7 +68,7 @@ class CollectionServiceStub:
     """The examples of a collection, in the order of their enrolment."""
     DeleteExample: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteExampleRequest, _collection_service_pb2.DeleteExampleResponse]
     """Deletes an example and takes its effect back exactly."""
-    CheckCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.CheckCollectionRequest, _collection_service_pb2.CheckCollectionResponse]
+    GetCollectionReport: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionReportRequest, _collection_service_pb2.GetCollectionReportResponse]
     """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
     which examples look wrong, and what to add next. Takes seconds for thousands of examples.
     """
@@ -85,50 +85,50 @@ class CollectionServiceStub:
     more for a million vectors, and goes on where its caller has left. FAILED_PRECONDITION (NO_INDEX; INDEX_CHANGED:
     another one was attached meanwhile).
     """
-    StartMigration: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.StartMigrationRequest, _collection_service_pb2.StartMigrationResponse]
+    StartReembedding: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.StartReembeddingRequest, _collection_service_pb2.StartReembeddingResponse]
     """Begins to change a collection's backbone. The way of it, for a collection `birds` with keep_inputs, from `old`:
 
-      StartMigration(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
-      GetMigration(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
+      StartReembedding(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
+      GetReembedding(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
                                                          in the background, those enrolled meanwhile too, and keeps
                                                          the vectors in the ledger, as the collection's shadow
-      GetMigration(collections/birds, measure: true)     left_count 0; accuracy and all else CheckCollection tells, of
+      GetReembedding(collections/birds, measure: true)     left_count 0; accuracy and all else GetCollectionReport tells, of
                                                          `birds` by `old` and by `new`, side by side
       SwitchBackbone(collections/birds, new's space)     one change, whatever the size: the vectors and their shadow
                                                          change places; `birds` answers by `new`
       SwitchBackbone(collections/birds, old's space)     rolls back, the same way; as often as is wanted
-      EndMigration(collections/birds)                    drops the shadow
+      EndReembedding(collections/birds)                    drops the shadow
 
     Names, labels, request ids and content digests stay through all of it. The same again changes nothing. NOT_FOUND
-    (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (MIGRATION_EXISTS: to another embedding space),
+    (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (REEMBEDDING_EXISTS: to another embedding space),
     FAILED_PRECONDITION (INPUTS_NOT_KEPT: there is no keep_inputs; INDEX_ATTACHED: an index is of one space, so build
     one with the new backbone, detach this, switch, attach that), INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
     """
-    GetMigration: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetMigrationRequest, _collection_service_pb2.GetMigrationResponse]
-    """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (MIGRATION_NOT_FOUND)."""
+    GetReembedding: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.GetReembeddingRequest, _collection_service_pb2.GetReembeddingResponse]
+    """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (REEMBEDDING_NOT_FOUND)."""
     SwitchBackbone: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]
     """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
     Of that space already, it changes nothing, so it can be sent again. The examples not embedded yet, up to 1,000, are
-    embedded first. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
-    FAILED_PRECONDITION (MIGRATION_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
-    BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (MIGRATION_OVERTAKEN: more is
+    embedded first. NOT_FOUND (REEMBEDDING_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
+    FAILED_PRECONDITION (REEMBEDDING_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
+    BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (REEMBEDDING_OVERTAKEN: more is
     enrolled than is embedded meanwhile).
     """
-    EndMigration: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.EndMigrationRequest, _collection_service_pb2.EndMigrationResponse]
+    EndReembedding: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.EndReembeddingRequest, _collection_service_pb2.EndReembeddingResponse]
     """Drops the shadow and what was set aside; the collection stays as it is. They are put away in the background, and
-    until then another StartMigration is UNAVAILABLE (MIGRATION_ENDING). NOT_FOUND (MIGRATION_NOT_FOUND).
+    until then another StartReembedding is UNAVAILABLE (REEMBEDDING_ENDING). NOT_FOUND (REEMBEDDING_NOT_FOUND).
     """
 
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    revision it made; a Classify or SearchExamples that asks for it as `min_revision` sees it. A write that changes nothing,
     such as enrolling what is there already, returns the collection's last revision.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.CreateCollectionRequest, _collection_service_pb2.CreateCollectionResponse]  # type: ignore[assignment]
-    """Makes an empty collection, bound to one backbone's embedding space; StartMigration begins to change that.
+    """Makes an empty collection, bound to one backbone's embedding space; StartReembedding begins to change that.
     ALREADY_EXISTS (COLLECTION_EXISTS) where there is one of that id.
     """
     GetCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionRequest, _collection_service_pb2.GetCollectionResponse]  # type: ignore[assignment]
@@ -159,7 +159,7 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """The examples of a collection, in the order of their enrolment."""
     DeleteExample: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteExampleRequest, _collection_service_pb2.DeleteExampleResponse]  # type: ignore[assignment]
     """Deletes an example and takes its effect back exactly."""
-    CheckCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.CheckCollectionRequest, _collection_service_pb2.CheckCollectionResponse]  # type: ignore[assignment]
+    GetCollectionReport: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetCollectionReportRequest, _collection_service_pb2.GetCollectionReportResponse]  # type: ignore[assignment]
     """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
     which examples look wrong, and what to add next. Takes seconds for thousands of examples.
     """
@@ -176,43 +176,43 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     more for a million vectors, and goes on where its caller has left. FAILED_PRECONDITION (NO_INDEX; INDEX_CHANGED:
     another one was attached meanwhile).
     """
-    StartMigration: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.StartMigrationRequest, _collection_service_pb2.StartMigrationResponse]  # type: ignore[assignment]
+    StartReembedding: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.StartReembeddingRequest, _collection_service_pb2.StartReembeddingResponse]  # type: ignore[assignment]
     """Begins to change a collection's backbone. The way of it, for a collection `birds` with keep_inputs, from `old`:
 
-      StartMigration(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
-      GetMigration(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
+      StartReembedding(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
+      GetReembedding(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
                                                          in the background, those enrolled meanwhile too, and keeps
                                                          the vectors in the ledger, as the collection's shadow
-      GetMigration(collections/birds, measure: true)     left_count 0; accuracy and all else CheckCollection tells, of
+      GetReembedding(collections/birds, measure: true)     left_count 0; accuracy and all else GetCollectionReport tells, of
                                                          `birds` by `old` and by `new`, side by side
       SwitchBackbone(collections/birds, new's space)     one change, whatever the size: the vectors and their shadow
                                                          change places; `birds` answers by `new`
       SwitchBackbone(collections/birds, old's space)     rolls back, the same way; as often as is wanted
-      EndMigration(collections/birds)                    drops the shadow
+      EndReembedding(collections/birds)                    drops the shadow
 
     Names, labels, request ids and content digests stay through all of it. The same again changes nothing. NOT_FOUND
-    (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (MIGRATION_EXISTS: to another embedding space),
+    (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (REEMBEDDING_EXISTS: to another embedding space),
     FAILED_PRECONDITION (INPUTS_NOT_KEPT: there is no keep_inputs; INDEX_ATTACHED: an index is of one space, so build
     one with the new backbone, detach this, switch, attach that), INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
     """
-    GetMigration: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetMigrationRequest, _collection_service_pb2.GetMigrationResponse]  # type: ignore[assignment]
-    """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (MIGRATION_NOT_FOUND)."""
+    GetReembedding: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.GetReembeddingRequest, _collection_service_pb2.GetReembeddingResponse]  # type: ignore[assignment]
+    """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (REEMBEDDING_NOT_FOUND)."""
     SwitchBackbone: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.SwitchBackboneRequest, _collection_service_pb2.SwitchBackboneResponse]  # type: ignore[assignment]
     """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
     Of that space already, it changes nothing, so it can be sent again. The examples not embedded yet, up to 1,000, are
-    embedded first. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
-    FAILED_PRECONDITION (MIGRATION_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
-    BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (MIGRATION_OVERTAKEN: more is
+    embedded first. NOT_FOUND (REEMBEDDING_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
+    FAILED_PRECONDITION (REEMBEDDING_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
+    BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (REEMBEDDING_OVERTAKEN: more is
     enrolled than is embedded meanwhile).
     """
-    EndMigration: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.EndMigrationRequest, _collection_service_pb2.EndMigrationResponse]  # type: ignore[assignment]
+    EndReembedding: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.EndReembeddingRequest, _collection_service_pb2.EndReembeddingResponse]  # type: ignore[assignment]
     """Drops the shadow and what was set aside; the collection stays as it is. They are put away in the background, and
-    until then another StartMigration is UNAVAILABLE (MIGRATION_ENDING). NOT_FOUND (MIGRATION_NOT_FOUND).
+    until then another StartReembedding is UNAVAILABLE (REEMBEDDING_ENDING). NOT_FOUND (REEMBEDDING_NOT_FOUND).
     """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a Classify or Search that asks for it as `min_revision` sees it. A write that changes nothing,
+    revision it made; a Classify or SearchExamples that asks for it as `min_revision` sees it. A write that changes nothing,
     such as enrolling what is there already, returns the collection's last revision.
     """
 
@@ -222,7 +222,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collection_service_pb2.CreateCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.CreateCollectionResponse, _abc.Awaitable[_collection_service_pb2.CreateCollectionResponse]]:
-        """Makes an empty collection, bound to one backbone's embedding space; StartMigration begins to change that.
+        """Makes an empty collection, bound to one backbone's embedding space; StartReembedding begins to change that.
         ALREADY_EXISTS (COLLECTION_EXISTS) where there is one of that id.
         """
 
@@ -333,11 +333,11 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes an example and takes its effect back exactly."""
 
     @_abc_1.abstractmethod
-    def CheckCollection(
+    def GetCollectionReport(
         self,
-        request: _collection_service_pb2.CheckCollectionRequest,
+        request: _collection_service_pb2.GetCollectionReportRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_collection_service_pb2.CheckCollectionResponse, _abc.Awaitable[_collection_service_pb2.CheckCollectionResponse]]:
+    ) -> _typing.Union[_collection_service_pb2.GetCollectionReportResponse, _abc.Awaitable[_collection_service_pb2.GetCollectionReportResponse]]:
         """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
         which examples look wrong, and what to add next. Takes seconds for thousands of examples.
         """
@@ -374,37 +374,37 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def StartMigration(
+    def StartReembedding(
         self,
-        request: _collection_service_pb2.StartMigrationRequest,
+        request: _collection_service_pb2.StartReembeddingRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_collection_service_pb2.StartMigrationResponse, _abc.Awaitable[_collection_service_pb2.StartMigrationResponse]]:
+    ) -> _typing.Union[_collection_service_pb2.StartReembeddingResponse, _abc.Awaitable[_collection_service_pb2.StartReembeddingResponse]]:
         """Begins to change a collection's backbone. The way of it, for a collection `birds` with keep_inputs, from `old`:
 
-          StartMigration(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
-          GetMigration(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
+          StartReembedding(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
+          GetReembedding(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
                                                              in the background, those enrolled meanwhile too, and keeps
                                                              the vectors in the ledger, as the collection's shadow
-          GetMigration(collections/birds, measure: true)     left_count 0; accuracy and all else CheckCollection tells, of
+          GetReembedding(collections/birds, measure: true)     left_count 0; accuracy and all else GetCollectionReport tells, of
                                                              `birds` by `old` and by `new`, side by side
           SwitchBackbone(collections/birds, new's space)     one change, whatever the size: the vectors and their shadow
                                                              change places; `birds` answers by `new`
           SwitchBackbone(collections/birds, old's space)     rolls back, the same way; as often as is wanted
-          EndMigration(collections/birds)                    drops the shadow
+          EndReembedding(collections/birds)                    drops the shadow
 
         Names, labels, request ids and content digests stay through all of it. The same again changes nothing. NOT_FOUND
-        (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (MIGRATION_EXISTS: to another embedding space),
+        (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (REEMBEDDING_EXISTS: to another embedding space),
         FAILED_PRECONDITION (INPUTS_NOT_KEPT: there is no keep_inputs; INDEX_ATTACHED: an index is of one space, so build
         one with the new backbone, detach this, switch, attach that), INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
         """
 
     @_abc_1.abstractmethod
-    def GetMigration(
+    def GetReembedding(
         self,
-        request: _collection_service_pb2.GetMigrationRequest,
+        request: _collection_service_pb2.GetReembeddingRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_collection_service_pb2.GetMigrationResponse, _abc.Awaitable[_collection_service_pb2.GetMigrationResponse]]:
-        """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (MIGRATION_NOT_FOUND)."""
+    ) -> _typing.Union[_collection_service_pb2.GetReembeddingResponse, _abc.Awaitable[_collection_service_pb2.GetReembeddingResponse]]:
+        """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (REEMBEDDING_NOT_FOUND)."""
 
     @_abc_1.abstractmethod
     def SwitchBackbone(
@@ -414,20 +414,20 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_collection_service_pb2.SwitchBackboneResponse, _abc.Awaitable[_collection_service_pb2.SwitchBackboneResponse]]:
         """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
         Of that space already, it changes nothing, so it can be sent again. The examples not embedded yet, up to 1,000, are
-        embedded first. NOT_FOUND (MIGRATION_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
-        FAILED_PRECONDITION (MIGRATION_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
-        BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (MIGRATION_OVERTAKEN: more is
+        embedded first. NOT_FOUND (REEMBEDDING_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
+        FAILED_PRECONDITION (REEMBEDDING_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
+        BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (REEMBEDDING_OVERTAKEN: more is
         enrolled than is embedded meanwhile).
         """
 
     @_abc_1.abstractmethod
-    def EndMigration(
+    def EndReembedding(
         self,
-        request: _collection_service_pb2.EndMigrationRequest,
+        request: _collection_service_pb2.EndReembeddingRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_collection_service_pb2.EndMigrationResponse, _abc.Awaitable[_collection_service_pb2.EndMigrationResponse]]:
+    ) -> _typing.Union[_collection_service_pb2.EndReembeddingResponse, _abc.Awaitable[_collection_service_pb2.EndReembeddingResponse]]:
         """Drops the shadow and what was set aside; the collection stays as it is. They are put away in the background, and
-        until then another StartMigration is UNAVAILABLE (MIGRATION_ENDING). NOT_FOUND (MIGRATION_NOT_FOUND).
+        until then another StartReembedding is UNAVAILABLE (REEMBEDDING_ENDING). NOT_FOUND (REEMBEDDING_NOT_FOUND).
         """
 
 def add_CollectionServiceServicer_to_server(servicer: CollectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

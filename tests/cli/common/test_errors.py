@@ -26,7 +26,7 @@ def silent() -> Iterator[str]:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("command", [["classify", "c"], ["embed"], ["search", "c"], ["label", "--prompt", "red"]])
+@pytest.mark.parametrize("command", [["classify", "c"], ["embed"], ["search", "c"], ["zero-shot", "--prompt", "red"]])
 def test_timeout_holds_for_every_call(command: list[str], silent: str, tmp_path: Path) -> None:
     done = run_glimpse([*command, "--text", "red", "--timeout", "0.5"], silent, tmp_path)
     assert done.code == 1

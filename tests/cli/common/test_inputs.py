@@ -63,11 +63,11 @@ def test_broken_lines_name_their_place(run: Run, collection: str, tmp_path: Path
 
 def test_label_by_text_alone(run: Run, colours: Path) -> None:
     prompts = ["--prompt", "a red circle", "--prompt", "blue"]
-    done = run("label", colours / "red" / "0.png", *prompts, "--format", "json")
+    done = run("zero-shot", colours / "red" / "0.png", *prompts, "--format", "json")
     assert list(done.objects[0]) == FIELDS
     assert done.objects[0]["label"] == "a red circle"
-    assert run("label", colours / "blue", *prompts, "--templates").code == 0
-    assert run("label", colours / "blue").code == 2
+    assert run("zero-shot", colours / "blue", *prompts, "--templates").code == 0
+    assert run("zero-shot", colours / "blue").code == 2
 
 
 def test_search_and_its_labels(run: Run, collection: str, colours: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_text_that_was_cut_is_told_of(run: Run, collection: str, tmp_path: Pat
     text = ["--text", "red " * 20]  # the toy reads eight words
     commands: list[list[object]] = [
         ["classify", collection],
-        ["label", "--prompt", "red"],
+        ["zero-shot", "--prompt", "red"],
         ["search", collection],
         ["enroll", collection, "--label", "red"],
         ["embed", "--out", "v.npy"],
@@ -141,7 +141,7 @@ def test_a_text_that_was_cut_is_told_of(run: Run, collection: str, tmp_path: Pat
 
 def test_by_text_alone_there_is_no_column_of_examples(run: Run, collection: str, colours: Path) -> None:
     assert "NEAREST" in run("classify", collection, colours / "red" / "0.png").out
-    assert "NEAREST" not in run("label", colours / "red" / "0.png", "--prompt", "red").out
+    assert "NEAREST" not in run("zero-shot", colours / "red" / "0.png", "--prompt", "red").out
 
 
 def test_a_text_of_the_command_is_a_text_whatever_it_looks_like() -> None:

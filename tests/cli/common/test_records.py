@@ -52,10 +52,10 @@ def test_a_terminal_is_not_sent_what_it_would_obey(
         ["collections", "list"],
         ["labels", "list", "COLLECTION"],
         ["examples", "list", "COLLECTION"],
-        ["backbone", "list"],
+        ["backbones", "list"],
         ["collections", "show", "COLLECTION"],
         ["status"],
-        ["check", "COLLECTION"],
+        ["report", "COLLECTION"],
     ],
     ids=" ".join,
 )

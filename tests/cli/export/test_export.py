@@ -90,7 +90,7 @@ def test_the_proof_is_shown(tmp_path: Path) -> None:
 def test_a_bundle_is_verified(tmp_path: Path) -> None:
     conv_encoder(tmp_path / "model.onnx")
     run_glimpse(["export", "onnx", "model.onnx", "--name", "conv", "--out", "bundle", "--size", "12"], cwd=tmp_path)
-    done = run_glimpse(["backbone", "verify", "bundle", "--format", "json"], cwd=tmp_path)
+    done = run_glimpse(["backbones", "verify", "bundle", "--format", "json"], cwd=tmp_path)
     assert done.code == 0, done.err
     [found] = done.objects
     assert (found["digests"], found["compared"]) == ("ok", False)
@@ -98,7 +98,7 @@ def test_a_bundle_is_verified(tmp_path: Path) -> None:
     assert found["proof"][0]["passed"]
     with (tmp_path / "bundle" / "image.onnx").open("ab") as file:
         file.write(b"x")
-    changed = run_glimpse(["backbone", "verify", "bundle"], cwd=tmp_path)
+    changed = run_glimpse(["backbones", "verify", "bundle"], cwd=tmp_path)
     assert changed.code == 1
     assert "image.onnx" in changed.err
     assert "changed or cut short" in changed.err
@@ -107,7 +107,7 @@ def test_a_bundle_is_verified(tmp_path: Path) -> None:
 def test_a_bundle_is_timed_beside_the_ceiling(tmp_path: Path) -> None:
     conv_encoder(tmp_path / "model.onnx")
     run_glimpse(["export", "onnx", "model.onnx", "--name", "conv", "--out", "bundle", "--size", "12"], cwd=tmp_path)
-    command = ["backbone", "bench", "bundle", "--provider", "cpu", "--seconds", "0.01", "--format", "json"]
+    command = ["backbones", "bench", "bundle", "--provider", "cpu", "--seconds", "0.01", "--format", "json"]
     done = run_glimpse(command, cwd=tmp_path)
     assert done.code == 0, done.err
     assert [one["batch"] for one in done.objects] == [1, 8, 32]
@@ -115,7 +115,7 @@ def test_a_bundle_is_timed_beside_the_ceiling(tmp_path: Path) -> None:
 
 
 def test_a_provider_that_is_not_there_is_told(tmp_path: Path) -> None:
-    command = ["backbone", "bench", str(bundled()), "--provider", "cuda"]
+    command = ["backbones", "bench", str(bundled()), "--provider", "cuda"]
     done = run_glimpse(command, cwd=tmp_path)
     assert done.code == 1
     assert "cannot run on cuda here" in done.err
@@ -138,10 +138,10 @@ def test_the_folder_is_looked_at_before_the_work(tmp_path: Path) -> None:
 
 
 def test_the_bundled_backbone_is_known_by_its_name(tmp_path: Path) -> None:
-    done = run_glimpse(["backbone", "verify", "glimpse-mini", "--format", "json"], cwd=tmp_path)
+    done = run_glimpse(["backbones", "verify", "glimpse-mini", "--format", "json"], cwd=tmp_path)
     assert (done.objects[0]["name"], done.objects[0]["digests"]) == ("glimpse-mini", "ok")
     with own_server(tmp_path, [Path("glimpse-mini")]) as address:
-        [served] = run_glimpse(["backbone", "list", "--format", "json"], address).objects
+        [served] = run_glimpse(["backbones", "list", "--format", "json"], address).objects
     assert served["name"] == "glimpse-mini"
     wrong = run_glimpse(["serve", "--backbone", "glimpse-mina", "--data", tmp_path / "data"], cwd=tmp_path)
     assert wrong.err.splitlines()[-1] == (

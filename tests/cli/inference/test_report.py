@@ -1,4 +1,4 @@
-"""`glimpse check`, and what `glimpse classify` says of its answers, from messages as a server sends them."""
+"""`glimpse report`, and what `glimpse classify` says of its answers, from messages as a server sends them."""
 
 import time
 from dataclasses import fields
@@ -22,8 +22,8 @@ def part(value: float, count: int = 240) -> pb.Proportion:
     return pb.Proportion(value=value, low=value - 0.05, high=value + 0.04, count=count)
 
 
-def full() -> pb.CheckCollectionResponse:
-    return pb.CheckCollectionResponse(
+def full() -> pb.GetCollectionReportResponse:
+    return pb.GetCollectionReportResponse(
         revision=42,
         head=types_pb2.HEAD_LDA,
         head_reason="labels have twelve examples, and no other head is better than it by a standard error",
@@ -62,7 +62,7 @@ def full() -> pb.CheckCollectionResponse:
 
 def test_a_check_is_told_in_eighty_columns(ask: Run, fake: FakeServer) -> None:
     fake.check = full()
-    done = ask("check", "birds", columns=80)
+    done = ask("report", "birds", columns=80)
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     assert max(map(len, lines)) <= 80
@@ -85,27 +85,27 @@ def test_suspects_are_named_by_their_files(ask: Run, fake: FakeServer) -> None:
     fake.check = full()
     example = f"collections/birds/examples/{EXAMPLE}"
     fake.files = {example: "/data/pictures/of/birds/in/my/garden/robin/morning-0017.png"}
-    done = ask("check", "birds", columns=80)
+    done = ask("report", "birds", columns=80)
     [row] = [" ".join(line.split()) for line in done.out.splitlines() if line.startswith(EXAMPLE)]
     assert row.startswith(f"{EXAMPLE} …")
     assert row.endswith("/morning-0017.png robin wren 0.970")
     assert max(map(len, done.out.splitlines())) <= 80
-    [suspect] = ask("check", "birds", "--format", "json").objects[0]["suspects"]
+    [suspect] = ask("report", "birds", "--format", "json").objects[0]["suspects"]
     assert (suspect["example"], suspect["file"]) == (example, fake.files[example])
     fake.files = {example: ""}
-    assert f"{EXAMPLE} robin wren 0.970" in [" ".join(line.split()) for line in ask("check", "birds").out.splitlines()]
+    assert f"{EXAMPLE} robin wren 0.970" in [" ".join(line.split()) for line in ask("report", "birds").out.splitlines()]
 
 
 def test_files_are_asked_for_of_the_first_twenty_suspects(ask: Run, fake: FakeServer) -> None:
     suspects = [pb.SuspectExample(example=f"collections/birds/examples/{i}", label_id="robin") for i in range(30)]
-    fake.check = pb.CheckCollectionResponse(suspects=suspects)
-    assert len(ask("check", "birds", "--format", "json").objects[0]["suspects"]) == 30
+    fake.check = pb.GetCollectionReportResponse(suspects=suspects)
+    assert len(ask("report", "birds", "--format", "json").objects[0]["suspects"]) == 30
     assert len(fake.asked_for) == 20
 
 
 def test_a_check_leaves_out_what_was_not_measured(ask: Run, fake: FakeServer) -> None:
-    fake.check = pb.CheckCollectionResponse(revision=1, false_accept=part(0.1))
-    assert ask("check", "birds").out.splitlines() == [
+    fake.check = pb.GetCollectionReportResponse(revision=1, false_accept=part(0.1))
+    assert ask("report", "birds").out.splitlines() == [
         "birds, revision 1",
         "leave-one-out accuracy    not measured: no label has two examples",
         "head                      none",
@@ -116,8 +116,8 @@ def test_a_check_leaves_out_what_was_not_measured(ask: Run, fake: FakeServer) ->
 
 def test_many_labels_that_need_more_are_counted(ask: Run, fake: FakeServer) -> None:
     labels = [pb.LabelFigures(label_id=f"l{i}", example_count=1, needs_more=True) for i in range(30)]
-    fake.check = pb.CheckCollectionResponse(labels=labels)
-    assert ask("check", "birds").out.splitlines()[-2:] == [
+    fake.check = pb.GetCollectionReportResponse(labels=labels)
+    assert ask("report", "birds").out.splitlines()[-2:] == [
         "l19                                              1         -                   -",
         "and 10 more; --format json has them all",
     ]
@@ -125,7 +125,7 @@ def test_many_labels_that_need_more_are_counted(ask: Run, fake: FakeServer) -> N
 
 def test_as_json_a_check_is_one_object_with_every_field(ask: Run, fake: FakeServer) -> None:
     fake.check = full()
-    [found] = ask("check", "birds", "--format", "json").objects
+    [found] = ask("report", "birds", "--format", "json").objects
     assert list(found) == [one.name for one in fields(Check)]
     assert (found["head"], found["heads"][0]["head"]) == ("lda", "kernel-ridge")
     assert found["accuracy"] == {
@@ -136,18 +136,18 @@ def test_as_json_a_check_is_one_object_with_every_field(ask: Run, fake: FakeServ
     }
     assert len(found["labels"]) == 3
     assert found["suspects"][0]["example"].endswith(EXAMPLE)
-    fake.check = pb.CheckCollectionResponse()
-    [empty] = ask("check", "birds", "--format", "json").objects
+    fake.check = pb.GetCollectionReportResponse()
+    [empty] = ask("report", "birds", "--format", "json").objects
     assert (empty["head"], empty["accuracy"], empty["advice"]) == (None, None, [])
 
 
 def test_a_real_collection_is_checked(run: Run, collection: str) -> None:
-    [found] = run("check", collection, "--format", "json").objects
+    [found] = run("report", collection, "--format", "json").objects
     assert (found["accuracy"]["value"], found["accuracy"]["count"]) == (1.0, 24)
     assert {one["label"]: one["example_count"] for one in found["labels"]} == dict.fromkeys(
         ("blue", "green", "red", "white"), 6
     )
-    told = run("check", collection, columns=80).out
+    told = run("report", collection, columns=80).out
     assert f"{collection}, revision {found['revision']}, 24 examples measured\n" in told
     assert max(map(len, told.splitlines())) <= 80
 

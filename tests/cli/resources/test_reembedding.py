@@ -1,4 +1,4 @@
-"""`glimpse collections migrate`, on a real server with two backbones."""
+"""`glimpse collections re-embed`, on a real server with two backbones."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,13 +41,13 @@ def test_a_collection_is_moved_to_another_backbone_and_back(ask: Run, server: st
 
     run("collections", "create", "c", "--backbone", "old", "--keep-inputs", "--match-threshold", "0.25")
     run("enroll", "c", str(colours), "--create")
-    migrate = ("collections", "migrate")
+    migrate = ("collections", "re-embed")
     started = run(*migrate, "start", "c", "--to", "new", "--wait")
     assert "12 of 12 examples embedded" in started
-    assert "measure both sides: glimpse collections migrate status c\n" in started
+    assert "measure both sides: glimpse collections re-embed status c\n" in started
     told = run(*migrate, "status", "c")
     rows = {line.split("  ")[0]: line.split() for line in told.splitlines()}
-    assert rows["backbone"] == ["backbone", "old", "new"]
+    assert rows["backbone"] == ["backbones", "old", "new"]
     assert rows["leave-one-out accuracy"][-1] == rows["leave-one-out accuracy"][-3] == "%"
     assert "match_threshold 0.25" in run(*migrate, "switch", "c")
     assert "new" in run("collections", "show", "c")
@@ -73,12 +73,12 @@ def test_a_key_that_may_not_measure_sees_how_far_it_is(tmp_path: Path) -> None:
 
         assert run(admin, "collections", "create", "c", "--backbone", "old", "--keep-inputs").code == 0
         assert run(admin, "enroll", "c", "--text", "one", "--label", "one", "--create").code == 0
-        assert run(admin, "collections", "migrate", "start", "c", "--to", "new", "--wait").code == 0
-        told = run(reader, "collections", "migrate", "status", "c")
+        assert run(admin, "collections", "re-embed", "start", "c", "--to", "new", "--wait").code == 0
+        told = run(reader, "collections", "re-embed", "status", "c")
         assert told.code == 0, told.err
         assert "1 of 1 examples embedded" in told.out
         assert told.err == "without figures: to measure them takes an admin key\n"
-        assert "without figures" not in run(admin, "collections", "migrate", "status", "c").err
+        assert "without figures" not in run(admin, "collections", "re-embed", "status", "c").err
 
 
 def test_what_cannot_be_embedded_is_told_and_needs_force(ask: Run, server: str, colours: Path) -> None:
@@ -86,21 +86,21 @@ def test_what_cannot_be_embedded_is_told_and_needs_force(ask: Run, server: str, 
     ask("enroll", "d", str(colours / "red"), "--label", "red", "--create", "--server", server)
     assert ask("collections", "update", "d", "--keep-inputs", "--server", server).code == 0
     ask("enroll", "d", str(colours / "green"), "--label", "green", "--create", "--server", server)
-    told = ask("collections", "migrate", "start", "d", "--to", "new", "--wait", "--server", server)
+    told = ask("collections", "re-embed", "start", "d", "--to", "new", "--wait", "--server", server)
     assert "ORIGINAL_NOT_KEPT: enroll it again\n" in told.out, "a table of 80 columns has room for it"
-    refused = ask("collections", "migrate", "switch", "d", "--server", server)
+    refused = ask("collections", "re-embed", "switch", "d", "--server", server)
     assert (refused.code, "4 examples cannot be embedded; add --force" in refused.err) == (1, True)
-    done = ask("collections", "migrate", "switch", "d", "--force", "--server", server)
+    done = ask("collections", "re-embed", "switch", "d", "--force", "--server", server)
     assert (done.code, "4 examples are set aside" in done.err) == (0, True)
-    done = ask("collections", "migrate", "end", "d", "--server", server)
+    done = ask("collections", "re-embed", "end", "d", "--server", server)
     assert (done.code, "for good: 4 examples that new could not embed" in done.err) == (0, True)
 
 
 def test_what_stands_in_the_way_is_told_with_the_command_that_helps(ask: Run, server: str) -> None:
     ask("collections", "create", "e", "--backbone", "old", "--server", server)
     for words, step in (
-        (("switch", "e"), "migrate start COLLECTION --to BACKBONE"),
+        (("switch", "e"), "re-embed start COLLECTION --to BACKBONE"),
         (("start", "e", "--to", "new"), "collections update COLLECTION --keep-inputs"),
     ):
-        done = ask("collections", "migrate", *words, "--server", server)
+        done = ask("collections", "re-embed", *words, "--server", server)
         assert (done.code, step in done.err) == (1, True)

@@ -64,8 +64,8 @@ def test_a_full_name_of_another_collection_is_refused(run: Run, collection: str)
 
 
 def test_backbones_and_status(run: Run, collection: str) -> None:
-    assert run("backbone", "list", "--format", "json").objects[0]["reads"] == ["image", "text"]
-    assert "toy" in run("backbone", "show", "toy").out
+    assert run("backbones", "list", "--format", "json").objects[0]["reads"] == ["image", "text"]
+    assert "toy" in run("backbones", "show", "toy").out
     [state] = run("status", "--format", "json").objects
     assert state["health"] == "SERVING"
     assert 0 < state["latency_ms"] < 1000

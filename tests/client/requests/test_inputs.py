@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from glimpse.client import AsyncClient, Client, Image, Input, LabelMode, NewExample, Text, Vector
 from glimpse.client.requests._batches import Part
-from glimpse.client.requests._input_requests import search, zero_shot
+from glimpse.client.requests._input_requests import classify_zero_shot, search
 from glimpse.client.requests._pictures import png_of_array
 from glimpse.client.requests._resource_requests import update_label
 
@@ -203,7 +203,7 @@ def test_a_single_name_is_not_a_list_of_letters(client: Client, script: Script) 
     searched = search("c", "red", None, "wren", "garden", 0).request([], Part(0, True, 0))
     assert (list(searched.label_ids), list(searched.domains)) == (["wren"], ["garden"])
     for labels in ("wren", {"wren": "wren"}):
-        request = zero_shot(labels, "red", "", LabelMode.EXCLUSIVE, False, None).request([], Part(0, True, 0))
+        request = classify_zero_shot(labels, "red", "", LabelMode.EXCLUSIVE, False, None).request([], Part(0, True, 0))
         assert [list(one.prompts) for one in request.labels] == [["wren"]]
 
 

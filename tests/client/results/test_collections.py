@@ -19,9 +19,9 @@ from glimpse.client import (
     LabelFigures,
     LabelMode,
     LabelRole,
-    Migration,
-    MigrationSide,
     Modality,
+    Reembedding,
+    ReembeddingSide,
     SuspectExample,
 )
 from glimpse.v1 import classification_service_pb2, types_pb2
@@ -94,7 +94,7 @@ def part(value: float) -> pb.Proportion:
 
 
 def test_a_check_says_all_that_was_measured(client: Client, script: Script) -> None:
-    script.answers["CheckCollection"] = pb.CheckCollectionResponse(
+    script.answers["GetCollectionReport"] = pb.GetCollectionReportResponse(
         revision=7,
         head=types_pb2.HEAD_LDA,
         head_reason="enough examples",
@@ -137,11 +137,11 @@ def test_a_check_says_all_that_was_measured(client: Client, script: Script) -> N
         adaptations=(AdaptationFigures("coral", read(0.4), True),),
         advice=("add wrens",),
     )
-    assert script.requests == [pb.CheckCollectionRequest(name="collections/c", min_revision=6)]
+    assert script.requests == [pb.GetCollectionReportRequest(name="collections/c", min_revision=6)]
 
 
 def test_what_was_not_measured_is_none(client: Client, script: Script) -> None:
-    script.answers["CheckCollection"] = pb.CheckCollectionResponse(revision=1)
+    script.answers["GetCollectionReport"] = pb.GetCollectionReportResponse(revision=1)
     found = client.check("c")
     assert (found.accuracy, found.zero_shot_accuracy, found.false_reject, found.false_accept) == (None,) * 4
     assert (found.head, found.labels, found.advice) == (Head.UNSPECIFIED, (), ())
@@ -150,7 +150,7 @@ def test_what_was_not_measured_is_none(client: Client, script: Script) -> None:
 @pytest.mark.parametrize(
     ("ours", "message"),
     [
-        (Check, pb.CheckCollectionResponse),
+        (Check, pb.GetCollectionReportResponse),
         (Estimate, pb.Proportion),
         (HeadAccuracy, pb.HeadAccuracy),
         (Confusion, pb.Confusion),
@@ -164,5 +164,5 @@ def test_a_check_lacks_nothing_of_the_contract(ours: Any, message: Any) -> None:
 
 
 def test_a_migration_lacks_nothing_of_the_contract() -> None:
-    for ours, message in ((Migration, pb.Migration), (MigrationSide, pb.MigrationSide)):
+    for ours, message in ((Reembedding, pb.Reembedding), (ReembeddingSide, pb.ReembeddingSide)):
         assert {one.name for one in fields(ours)} == {one.name for one in message.DESCRIPTOR.fields}

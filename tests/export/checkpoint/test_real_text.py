@@ -139,7 +139,7 @@ def test_labels_names_alone_do_what_the_references_do(client: Client, name: str,
 def test_zero_shot_needs_no_collection_for_it(client: Client, evaluation_data: Path) -> None:
     queries = read("banking77", evaluation_data / "text").queries[::10]
     labels: dict[str, list[str]] = {label: [] for label, _ in queries}  # no prompt: the name
-    results = client.zero_shot(labels, [text for _, text in queries])
+    results = client.classify_zero_shot(labels, [text for _, text in queries])
     found = [result.unwrap().label == label for (label, _), result in zip(queries, results, strict=True)]
     assert 100 * np.mean(found) == pytest.approx(ZERO_SHOT["banking77"], abs=6)  # of a tenth of the queries
 

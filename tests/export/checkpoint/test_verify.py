@@ -1,4 +1,4 @@
-"""`glimpse export` and `glimpse backbone verify` on a checkpoint, as a user calls them."""
+"""`glimpse export` and `glimpse backbones verify` on a checkpoint, as a user calls them."""
 
 import json
 import os

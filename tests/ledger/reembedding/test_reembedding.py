@@ -45,7 +45,7 @@ def enroll(ledger: Direct, *examples: ExampleRecord, kept: bool = True) -> Enrol
 
 
 def start(ledger: Direct) -> None:
-    ledger.start_migration("birds", ShadowRecord("backbones/new", "new", 3))
+    ledger.start_reembedding("birds", ShadowRecord("backbones/new", "new", 3))
 
 
 def missing(ledger: Direct, turn: int = 0) -> dict[int, bytes | None]:
@@ -173,9 +173,9 @@ def test_the_end_leaves_nothing_of_the_other_side(ledger: Direct) -> None:
     wanted = [("a", _NEW), ("b", _NEW), ("since", _NEW)]
     with pytest.raises(NotFound):
         ledger.fold_shadow("birds", 1)
-    ledger.end_migration("birds")
+    ledger.end_reembedding("birds")
     with pytest.raises(NotFound):
-        ledger.end_migration("birds")
+        ledger.end_reembedding("birds")
     for _ in range(3):
         done, _ = ledger.fold_shadow("birds", 1)
         assert (done, held(ledger)) == (False, wanted), "nothing that is seen changes"

@@ -153,9 +153,11 @@ def test_a_text_for_an_image_only_backbone_is_refused(stubs: Stubs) -> None:
     assert (text.status.reason, text.status.field) == ("MODALITY_UNSUPPORTED", "inputs[0].text")
     assert image.status.code == 0
     prompts = [cls.PromptedLabel(prompts=["a red circle"])]
-    zero_shot = cls.ZeroShotRequest(backbone="backbones/tiny-image", labels=prompts, inputs=[Input(image=picture())])
+    zero_shot = cls.ClassifyZeroShotRequest(
+        backbone="backbones/tiny-image", labels=prompts, inputs=[Input(image=picture())]
+    )
     with refused(Code.INVALID_ARGUMENT, "MODALITY_UNSUPPORTED", "labels[0].prompts[0].text"):
-        stubs.classification.ZeroShot(zero_shot)
+        stubs.classification.ClassifyZeroShot(zero_shot)
 
 
 def test_unknown_things_are_not_found(stubs: Stubs, collection: str) -> None:
@@ -173,7 +175,9 @@ def test_unknown_things_are_not_found(stubs: Stubs, collection: str) -> None:
     with refused(Code.NOT_FOUND, "EXAMPLE_NOT_FOUND", "name"):
         stubs.collections.GetExample(col.GetExampleRequest(name=f"{collection}/examples/none"))
     with refused(Code.NOT_FOUND, "LABEL_NOT_FOUND", "label_ids[0]"):
-        stubs.classification.Search(cls.SearchRequest(collection=collection, inputs=image, label_ids=["none"]))
+        stubs.classification.SearchExamples(
+            cls.SearchExamplesRequest(collection=collection, inputs=image, label_ids=["none"])
+        )
     new = col.NewExample(label_id="none", input=image[0])
     [result] = stubs.collections.EnrollExamples(col.EnrollExamplesRequest(parent=collection, examples=[new])).results
     assert (result.status.code, result.status.reason) == (Code.NOT_FOUND.value[0], "LABEL_NOT_FOUND")
@@ -181,14 +185,14 @@ def test_unknown_things_are_not_found(stubs: Stubs, collection: str) -> None:
 
 
 def test_an_unknown_enum_is_refused(stubs: Stubs) -> None:
-    request = cls.ZeroShotRequest(
+    request = cls.ClassifyZeroShotRequest(
         backbone="backbones/tiny",
         labels=[cls.PromptedLabel(prompts=["red"])],
         inputs=[Input(image=picture())],
         mode=77,  # type: ignore[arg-type]
     )
     with refused(Code.INVALID_ARGUMENT, "UNKNOWN_ENUM_VALUE", "mode"):
-        stubs.classification.ZeroShot(request)
+        stubs.classification.ClassifyZeroShot(request)
 
 
 def test_an_oversized_message_is_refused(stubs: Stubs) -> None:
@@ -224,10 +228,12 @@ def test_lists_and_ranges_are_checked(stubs: Stubs, collection: str) -> None:
     assert not good.status.code
     with refused(Code.INVALID_ARGUMENT, "DUPLICATE_LABEL", "labels[1].label_id"):
         labels = [cls.PromptedLabel(prompts=["red"])] * 2
-        stubs.classification.ZeroShot(cls.ZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=one))
+        stubs.classification.ClassifyZeroShot(
+            cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=one)
+        )
     with refused(Code.FAILED_PRECONDITION, "LOGIT_BIAS_REQUIRED", "mode"):
-        stubs.classification.ZeroShot(
-            cls.ZeroShotRequest(
+        stubs.classification.ClassifyZeroShot(
+            cls.ClassifyZeroShotRequest(
                 backbone="backbones/tiny", labels=labels[:1], inputs=one, mode=types_pb2.LABEL_MODE_INDEPENDENT
             )
         )

@@ -62,7 +62,10 @@ def asked_for(stubs: Stubs, name: str) -> Iterator[tuple[Callable[[], object], s
     yield lambda: collections.GetExample(col.GetExampleRequest(name=name)), "name"
     classify = cls.ClassifyRequest(collections=[name], inputs=one)
     yield lambda: stubs.classification.Classify(classify), "collections[0]"
-    yield lambda: stubs.classification.Search(cls.SearchRequest(collection=name, inputs=one)), "collection"
+    yield (
+        lambda: stubs.classification.SearchExamples(cls.SearchExamplesRequest(collection=name, inputs=one)),
+        "collection",
+    )
 
 
 def test_names_of_any_length_are_refused_and_leave_nothing(server: ServerProcess, stubs: Stubs) -> None:
@@ -118,11 +121,11 @@ def test_an_answer_that_would_be_too_large_is_refused_at_once(
         stubs.classification.Classify(cls.ClassifyRequest(collections=wide, inputs=inputs, options=options))
     assert "at most 65536" in refusal.message
     with refused(Code.INVALID_ARGUMENT, "ANSWER_TOO_LARGE", "top_k"):
-        stubs.classification.Search(cls.SearchRequest(collection=wide[0], inputs=inputs, top_k=1_000))
+        stubs.classification.SearchExamples(cls.SearchExamplesRequest(collection=wide[0], inputs=inputs, top_k=1_000))
     with refused(Code.INVALID_ARGUMENT, "ANSWER_TOO_LARGE", "top_k"):
         labels = [cls.PromptedLabel(label_id=f"l{i}") for i in range(257)]
-        request = cls.ZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=inputs, top_k=257)
-        stubs.classification.ZeroShot(request)
+        request = cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=inputs, top_k=257)
+        stubs.classification.ClassifyZeroShot(request)
     config = cls.StreamClassifyConfig(collections=wide, options=cls.ClassifyOptions(top_k=1_000))
     with refused(Code.INVALID_ARGUMENT, "ANSWER_TOO_LARGE", "config.options.top_k"):
         list(stubs.classification.StreamClassify(iter([cls.StreamClassifyRequest(config=config)])))
@@ -137,15 +140,15 @@ def test_what_is_asked_for_and_not_there_does_not_count(stubs: Stubs, collection
     options, inputs = cls.ClassifyOptions(top_k=1_000_000, evidence=100), vectors(space, 256)
     found = stubs.classification.Classify(cls.ClassifyRequest(collections=[collection], inputs=inputs, options=options))
     assert len(found.results) == 256
-    search = cls.SearchRequest(collection=collection, inputs=inputs, top_k=1_000)
-    assert len(stubs.classification.Search(search).results[0].neighbors) == 3
+    search = cls.SearchExamplesRequest(collection=collection, inputs=inputs, top_k=1_000)
+    assert len(stubs.classification.SearchExamples(search).results[0].neighbors) == 3
 
 
 def test_an_answer_of_long_names_ends_by_bytes(stubs: Stubs, space: str) -> None:
     labels = [cls.PromptedLabel(prompts=[f"{i} {WIDE * 4_090}"]) for i in range(50)]
-    request = cls.ZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=vectors(space, 60), top_k=50)
+    request = cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=vectors(space, 60), top_k=50)
     with refused(Code.INVALID_ARGUMENT, "ANSWER_TOO_LARGE", "top_k"):
-        stubs.classification.ZeroShot(request)
+        stubs.classification.ClassifyZeroShot(request)
 
 
 def pages(ask: Callable[[str], Any]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Classify, StreamClassify, ZeroShot, Search: what they answer."""
+"""Classify, StreamClassify, ClassifyZeroShot, SearchExamples: what they answer."""
 
 import time
 from collections.abc import Iterator
@@ -86,7 +86,7 @@ def test_prompts_stand_in_where_there_is_no_example(stubs: Stubs, collection: st
 
 
 def test_zero_shot_needs_no_collection(stubs: Stubs) -> None:
-    request = cls.ZeroShotRequest(
+    request = cls.ClassifyZeroShotRequest(
         backbone="backbones/tiny",
         labels=[
             cls.PromptedLabel(label_id="r", prompts=["red circle", "one red"]),
@@ -95,7 +95,7 @@ def test_zero_shot_needs_no_collection(stubs: Stubs) -> None:
         inputs=[Input(id="x", text="blue square"), Input(image=b"broken"), Input(text="red circle")],
         use_templates=True,
     )
-    blue, broken, red = stubs.classification.ZeroShot(request).results
+    blue, broken, red = stubs.classification.ClassifyZeroShot(request).results
     assert (blue.id, blue.classification.label_id) == ("x", "blue square")
     assert blue.classification.decision == cls.DECISION_MATCH
     assert red.classification.label_id == "r"
@@ -117,12 +117,12 @@ def test_search_finds_the_nearest(stubs: Stubs, collection: str) -> None:
     names = [result.example.name for result in enrolled.results]
 
     def search(**fields: object) -> list[cls.Evidence]:
-        request = cls.SearchRequest(
+        request = cls.SearchExamplesRequest(
             collection=collection,
             inputs=[Input(image=picture((75, 0, 180)))],
             **fields,  # type: ignore[arg-type]
         )
-        [result] = stubs.classification.Search(request).results
+        [result] = stubs.classification.SearchExamples(request).results
         return list(result.neighbors)
 
     assert search()[0].example == names[3]

@@ -41,16 +41,16 @@ def test_two_spellings_of_a_label_are_one(stubs: Stubs, collection: str, other: 
     assert got.label == labels[0]
     listed = stubs.collections.ListExamples(col.ListExamplesRequest(parent=collection, label_id=other))
     assert len(listed.examples) == 3
-    search = cls.SearchRequest(collection=collection, inputs=[Input(image=picture("red"))], label_ids=[other])
-    assert len(stubs.classification.Search(search).results[0].neighbors) == 3
+    search = cls.SearchExamplesRequest(collection=collection, inputs=[Input(image=picture("red"))], label_ids=[other])
+    assert len(stubs.classification.SearchExamples(search).results[0].neighbors) == 3
     stubs.collections.DeleteLabel(col.DeleteLabelRequest(name=f"{collection}/labels/{other}", force=True))
 
 
 def test_zero_shot_takes_two_spellings_for_one_label_given_twice(stubs: Stubs) -> None:
     labels = [cls.PromptedLabel(label_id=NFC, prompts=["red"]), cls.PromptedLabel(label_id=NFD, prompts=["blue"])]
-    request = cls.ZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=[Input(text="red")])
+    request = cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=[Input(text="red")])
     with refused(Code.INVALID_ARGUMENT, "DUPLICATE_LABEL", "labels[1].label_id"):
-        stubs.classification.ZeroShot(request)
+        stubs.classification.ClassifyZeroShot(request)
 
 
 def test_two_spellings_of_a_domain_are_one(stubs: Stubs, collection: str) -> None:
@@ -62,8 +62,8 @@ def test_two_spellings_of_a_domain_are_one(stubs: Stubs, collection: str) -> Non
     enrolled = stubs.collections.EnrollExamples(request).results
     assert [one.example.domain for one in enrolled] == [NFC, NFC, "night"]
     for domain in (NFC, NFD, f" {NFC}"):
-        search = cls.SearchRequest(collection=collection, inputs=[Input(image=picture())], domains=[domain])
-        assert len(stubs.classification.Search(search).results[0].neighbors) == 2
+        search = cls.SearchExamplesRequest(collection=collection, inputs=[Input(image=picture())], domains=[domain])
+        assert len(stubs.classification.SearchExamples(search).results[0].neighbors) == 2
 
 
 def test_display_names_and_prompts_are_kept_in_their_normal_form(stubs: Stubs, collection: str) -> None:

@@ -116,7 +116,7 @@ def about(collection: str) -> dict[str, Message]:
     given: dict[str, Message] = {
         "Classify": classification.ClassifyRequest(collections=[name], inputs=[{"text": "a"}]),
         "StreamClassify": stream,
-        "Search": classification.SearchRequest(collection=name, inputs=[{"text": "a"}]),
+        "SearchExamples": classification.SearchExamplesRequest(collection=name, inputs=[{"text": "a"}]),
         "CreateCollection": collections.CreateCollectionRequest(collection_id=collection),
         "UpdateCollection": collections.UpdateCollectionRequest(collection={"name": name}),
         "CreateLabel": collections.CreateLabelRequest(parent=name, label_id="new"),
@@ -127,13 +127,13 @@ def about(collection: str) -> dict[str, Message]:
         "AttachIndex": collections.AttachIndexRequest(collection=name, index="indexes/one"),
         "DetachIndex": collections.DetachIndexRequest(collection=name),
         "CompactIndex": collections.CompactIndexRequest(collection=name),
-        "StartMigration": collections.StartMigrationRequest(collection=name, backbone="backbones/tiny"),
-        "GetMigration": collections.GetMigrationRequest(collection=name),
+        "StartReembedding": collections.StartReembeddingRequest(collection=name, backbone="backbones/tiny"),
+        "GetReembedding": collections.GetReembeddingRequest(collection=name),
         "SwitchBackbone": collections.SwitchBackboneRequest(collection=name, embedding_space="s"),
-        "EndMigration": collections.EndMigrationRequest(collection=name),
+        "EndReembedding": collections.EndReembeddingRequest(collection=name),
         "GetCollection": collections.GetCollectionRequest(name=name),
         "DeleteCollection": collections.DeleteCollectionRequest(name=name),
-        "CheckCollection": collections.CheckCollectionRequest(name=name),
+        "GetCollectionReport": collections.GetCollectionReportRequest(name=name),
         "GetLabel": collections.GetLabelRequest(name=label),
         "DeleteLabel": collections.DeleteLabelRequest(name=label),
         "GetExample": collections.GetExampleRequest(name=example),
@@ -144,7 +144,7 @@ def about(collection: str) -> dict[str, Message]:
 
 OF_NO_COLLECTION = {
     "ListCollections",
-    "ZeroShot",
+    "ClassifyZeroShot",
     "Embed",
     "StreamEmbed",
     "ListBackbones",
@@ -178,15 +178,15 @@ def test_several_collections_in_one_call_all_have_to_be_the_keys(place: Place) -
 
 
 def test_to_measure_a_migration_takes_more_than_to_see_it(place: Place) -> None:
-    method = "/glimpse.v1.CollectionService/GetMigration"
-    request = collections.GetMigrationRequest(collection="collections/birds")
-    with refused(CODE.NOT_FOUND, "MIGRATION_NOT_FOUND"):
+    method = "/glimpse.v1.CollectionService/GetReembedding"
+    request = collections.GetReembeddingRequest(collection="collections/birds")
+    with refused(CODE.NOT_FOUND, "REEMBEDDING_NOT_FOUND"):
         call(place.server.address, method, request, bearer(place.keys[Scope.READ]))
     request.measure = True
     with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED", "measure") as found:
         call(place.server.address, method, request, bearer(place.keys[Scope.ENROLL]))
     assert "scope admin" in found.message
-    with refused(CODE.NOT_FOUND, "MIGRATION_NOT_FOUND"):
+    with refused(CODE.NOT_FOUND, "REEMBEDDING_NOT_FOUND"):
         call(place.server.address, method, request, bearer(place.of_birds[Scope.ADMIN]))
 
 

@@ -15,7 +15,7 @@ from support.raw_http2 import RawConnection
 from support.server import ServerProcess, Stubs
 from support.wait import soon
 
-ZERO_SHOT = "/glimpse.v1.ClassificationService/ZeroShot"
+ZERO_SHOT = "/glimpse.v1.ClassificationService/ClassifyZeroShot"
 COUNT = 300
 
 
@@ -56,10 +56,12 @@ def test_callers_who_leave_at_once_are_never_unknown_and_fill_no_log(closed: Ser
 
 def test_answers_that_nobody_reads_are_held_and_leave_room_to_others(bundles: tuple[Path, ...], tmp_path: Path) -> None:
     labels = [cls.PromptedLabel(label_id=f"label-{number:03}") for number in range(1_000)]
-    request = cls.ZeroShotRequest(backbone="backbones/tiny", inputs=[Input(text="a")] * 16, labels=labels, top_k=1_000)
+    request = cls.ClassifyZeroShotRequest(
+        backbone="backbones/tiny", inputs=[Input(text="a")] * 16, labels=labels, top_k=1_000
+    )
     with ServerProcess(tmp_path, bundles[0], max_held_bytes=1 << 20) as server:
         stubs = Stubs(server.address)
-        size = stubs.classification.ZeroShot(request).ByteSize()
+        size = stubs.classification.ClassifyZeroShot(request).ByteSize()
         assert size > 1 << 18
         with RawConnection(server.address) as connection:
             for _ in range(8):
@@ -70,6 +72,6 @@ def test_answers_that_nobody_reads_are_held_and_leave_room_to_others(bundles: tu
             held = soon(lambda: found if (found := census(server)["bytes"]) >= size else None)
             time.sleep(0.3)
             assert census(server)["bytes"] == held <= (1 << 20) + size
-            assert stubs.classification.ZeroShot(request).ByteSize() == size, "another has a part of its own"
+            assert stubs.classification.ClassifyZeroShot(request).ByteSize() == size, "another has a part of its own"
         assert soon(lambda: census(server)["bytes"] == 0)
         stubs.channel.close()

@@ -20,7 +20,7 @@ from support.status import refused
 
 CODE = grpc.StatusCode
 EMBED, STREAM = "/glimpse.v1.EmbeddingService/Embed", "/glimpse.v1.EmbeddingService/StreamEmbed"
-ZERO_SHOT = "/glimpse.v1.ClassificationService/ZeroShot"
+ZERO_SHOT = "/glimpse.v1.ClassificationService/ClassifyZeroShot"
 LABELS = "/glimpse.v1.CollectionService"
 #: So little a second that what one call leaves in debt is seen by the next, however slow the machine is.
 FEW = "0.01"
@@ -61,9 +61,9 @@ def place(bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -
         yield Place(server)
 
 
-def zero_shot(*prompts: str, use_templates: bool = False) -> classification.ZeroShotRequest:
+def classify_zero_shot(*prompts: str, use_templates: bool = False) -> classification.ClassifyZeroShotRequest:
     labels = [{"label_id": f"l{i}", "prompts": [one]} for i, one in enumerate(prompts)]
-    return classification.ZeroShotRequest(inputs=[{"text": "x"}], labels=labels, use_templates=use_templates)
+    return classification.ClassifyZeroShotRequest(inputs=[{"text": "x"}], labels=labels, use_templates=use_templates)
 
 
 def debt(place: Place, key: tuple[str, str]) -> float:
@@ -95,7 +95,7 @@ def test_a_labels_prompts_are_inputs(place: Place) -> None:
 
 def test_prompts_in_templates_are_inputs_beside_what_is_classified(place: Place) -> None:
     key = place.key("--inputs-per-second", FEW, scope="classify")
-    request = zero_shot("crow", "rook", "magpie", use_templates=True)
+    request = classify_zero_shot("crow", "rook", "magpie", use_templates=True)
     call(place.server.address, ZERO_SHOT, request, key)
     assert 6.5 < debt(place, key) <= 7, "three prompts in each of two templates, and an input"
     # Known ones cost the encoder nothing, and their caller neither.
@@ -106,8 +106,8 @@ def test_prompts_in_templates_are_inputs_beside_what_is_classified(place: Place)
 
 def test_what_was_refused_for_its_prompts_passes_when_it_was_told(place: Place) -> None:
     key = place.key("--inputs-per-second", "20", scope="classify")
-    call(place.server.address, ZERO_SHOT, zero_shot(*(f"first {i}" for i in range(40))), key)
-    request = zero_shot(*(f"second {i}" for i in range(40)))
+    call(place.server.address, ZERO_SHOT, classify_zero_shot(*(f"first {i}" for i in range(40))), key)
+    request = classify_zero_shot(*(f"second {i}" for i in range(40)))
     with refused(CODE.RESOURCE_EXHAUSTED, "RATE_LIMITED") as found:
         call(place.server.address, ZERO_SHOT, request, key)
     assert found.retry_delay

@@ -161,10 +161,10 @@ def test_one_long_text_does_not_keep_others_waiting(stubs: Stubs) -> None:
 
 def test_more_prompts_than_the_queue_has_places(stubs: Stubs) -> None:
     labels = [cls.PromptedLabel(label_id=f"l{i}", prompts=[f"red {i}"]) for i in range(900)]
-    request = cls.ZeroShotRequest(
+    request = cls.ClassifyZeroShotRequest(
         backbone="backbones/tiny", labels=labels, use_templates=True, inputs=[Input(image=picture())]
     )
-    [result] = stubs.classification.ZeroShot(request).results
+    [result] = stubs.classification.ClassifyZeroShot(request).results
     assert not result.status.code
 
 

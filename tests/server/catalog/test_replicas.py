@@ -107,8 +107,10 @@ def find_each(stubs: Stubs, numbers: Sequence[int], revision: int) -> list[str]:
     found: list[str] = []
     for first in range(0, len(numbers), 256):
         inputs = [vector(number, space_of(stubs)) for number in numbers[first : first + 256]]
-        request = cls.SearchRequest(collection="collections/birds", inputs=inputs, top_k=1, min_revision=revision)
-        results = stubs.classification.Search(request, timeout=60).results
+        request = cls.SearchExamplesRequest(
+            collection="collections/birds", inputs=inputs, top_k=1, min_revision=revision
+        )
+        results = stubs.classification.SearchExamples(request, timeout=60).results
         found += [result.neighbors[0].example for result in results]
     return found
 
@@ -117,8 +119,10 @@ def search(stubs: Stubs, number: int, revision: int, name: str = "birds", timeou
     """The names of what is nearest, from a view that holds the revision."""
     collection = stubs.collections.GetCollection(col.GetCollectionRequest(name=f"collections/{name}")).collection
     inputs = [vector(number, collection.embedding_space)]
-    request = cls.SearchRequest(collection=f"collections/{name}", inputs=inputs, top_k=1000, min_revision=revision)
-    [result] = stubs.classification.Search(request, timeout=timeout).results
+    request = cls.SearchExamplesRequest(
+        collection=f"collections/{name}", inputs=inputs, top_k=1000, min_revision=revision
+    )
+    [result] = stubs.classification.SearchExamples(request, timeout=timeout).results
     assert not result.status.code, result
     return [one.example for one in result.neighbors]
 

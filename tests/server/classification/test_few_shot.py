@@ -71,9 +71,9 @@ class Vectors:
             found += [result.classifications[0] for result in self.stubs.classification.Classify(request).results]
         return found
 
-    def check(self) -> col.CheckCollectionResponse:
-        response: col.CheckCollectionResponse = self.stubs.collections.CheckCollection(
-            col.CheckCollectionRequest(name=self.name)
+    def check(self) -> col.GetCollectionReportResponse:
+        response: col.GetCollectionReportResponse = self.stubs.collections.GetCollectionReport(
+            col.GetCollectionReportRequest(name=self.name)
         )
         return response
 
@@ -251,7 +251,7 @@ def test_an_empty_collection_is_checked_too(vectors: Vectors) -> None:
     assert (check.head, check.calibrated, check.HasField("accuracy")) == (types_pb2.HEAD_UNSPECIFIED, False, False)
     assert check.advice
     with refused(Code.NOT_FOUND, "COLLECTION_NOT_FOUND", "name"):
-        vectors.stubs.collections.CheckCollection(col.CheckCollectionRequest(name="collections/none"))
+        vectors.stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name="collections/none"))
 
 
 def test_examples_that_do_harm_beside_prompts_are_told(stubs: Stubs) -> None:
@@ -416,8 +416,10 @@ def test_labels_of_every_role_are_searched(fitted: Vectors) -> None:
     fitted.enroll(np.concatenate([negative, loose]), ["none", "loose"])
 
     def nearest(vector: Array, *labels: str) -> list[str]:
-        request = cls.SearchRequest(collection=fitted.name, inputs=[fitted.input(vector)], top_k=2, label_ids=labels)
-        [result] = fitted.stubs.classification.Search(request).results
+        request = cls.SearchExamplesRequest(
+            collection=fitted.name, inputs=[fitted.input(vector)], top_k=2, label_ids=labels
+        )
+        [result] = fitted.stubs.classification.SearchExamples(request).results
         cosines = [one.similarity for one in result.neighbors]
         assert cosines == sorted(cosines, reverse=True)
         return [one.label_id for one in result.neighbors]

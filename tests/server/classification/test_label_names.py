@@ -74,10 +74,10 @@ def test_labels_answer_by_their_names(stubs: Stubs, named: str, text: str, wante
 def test_names_are_set_into_the_backbones_templates(stubs: Stubs, named: str) -> None:
     by_name = of_text(stubs, named, "red circle").labels[0].score
     labels = [cls.PromptedLabel(label_id="red_circle"), cls.PromptedLabel(label_id="b", prompts=["blue square"])]
-    request = cls.ZeroShotRequest(
+    request = cls.ClassifyZeroShotRequest(
         backbone="backbones/tiny", labels=labels, inputs=[Input(text="red circle")], use_templates=True
     )
-    [result] = stubs.classification.ZeroShot(request).results
+    [result] = stubs.classification.ClassifyZeroShot(request).results
     assert by_name == pytest.approx(result.classification.labels[0].score, abs=1e-6)
 
 
@@ -136,8 +136,8 @@ def test_a_backbone_without_text_cannot_read_names(stubs: Stubs, image_collectio
 
 def test_zero_shot_needs_no_prompt_but_a_name(stubs: Stubs) -> None:
     labels = [cls.PromptedLabel(label_id="red_circle"), cls.PromptedLabel(label_id="blue-square")]
-    request = cls.ZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=[Input(text="blue square")])
-    [result] = stubs.classification.ZeroShot(request).results
+    request = cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=[Input(text="blue square")])
+    [result] = stubs.classification.ClassifyZeroShot(request).results
     assert result.classification.label_id == "blue-square"
     assert result.classification.labels[0].score == pytest.approx(1, abs=1e-5)
 
@@ -145,6 +145,6 @@ def test_zero_shot_needs_no_prompt_but_a_name(stubs: Stubs) -> None:
 @pytest.mark.parametrize("label_id", ["", "  "])
 def test_zero_shot_needs_a_prompt_or_a_name(stubs: Stubs, label_id: str) -> None:
     labels = [cls.PromptedLabel(prompts=["red"]), cls.PromptedLabel(label_id=label_id)]
-    request = cls.ZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=[Input(text="blue square")])
+    request = cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=[Input(text="blue square")])
     with refused(Code.INVALID_ARGUMENT, "EMPTY", "labels[1].prompts"):
-        stubs.classification.ZeroShot(request)
+        stubs.classification.ClassifyZeroShot(request)

@@ -36,8 +36,8 @@ class Attached(Vectors):
         return collection
 
     def search(self, query: Array, top_k: int = 5, **filters: Sequence[str]) -> list[tuple[str, float]]:
-        request = cls.SearchRequest(collection=self.name, inputs=[self.input(query)], top_k=top_k, **filters)  # type: ignore[arg-type]
-        [result] = self.stubs.classification.Search(request).results
+        request = cls.SearchExamplesRequest(collection=self.name, inputs=[self.input(query)], top_k=top_k, **filters)  # type: ignore[arg-type]
+        [result] = self.stubs.classification.SearchExamples(request).results
         return [(near.example.rpartition("/")[2], near.similarity) for near in result.neighbors]
 
     def delete(self, example_id: str) -> None:

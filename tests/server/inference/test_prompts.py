@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glimpse.backbone import load_bundle
-from glimpse.server.classification.zero_shot import zero_shot
+from glimpse.server.classification.zero_shot import classify_zero_shot
 from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.decoders import Decoders
 from glimpse.server.inference.embedding_spaces import source_of_backbone
@@ -46,10 +46,10 @@ async def counted(bundles: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -
 
 
 async def label(counted: Counted, *prompts: str, templates: bool = False) -> cls.Classification:
-    """ZeroShot's answer to a picture, which needs no text."""
+    """ClassifyZeroShot's answer to a picture, which needs no text."""
     labels = [cls.PromptedLabel(prompts=[prompt]) for prompt in prompts]
-    request = cls.ZeroShotRequest(labels=labels, inputs=[Input(image=picture("red"))], use_templates=templates)
-    [result] = await zero_shot(counted.backbone, request, ["inputs[0]"], 5, np.inf)
+    request = cls.ClassifyZeroShotRequest(labels=labels, inputs=[Input(image=picture("red"))], use_templates=templates)
+    [result] = await classify_zero_shot(counted.backbone, request, ["inputs[0]"], 5, np.inf)
     return result.classification
 
 

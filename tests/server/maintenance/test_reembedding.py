@@ -14,8 +14,8 @@ from support.reembedding import (
     Enrolling,
     everything,
     keeping_collection,
-    migration,
     pictures,
+    reembedding,
     space_of,
     start,
     start_soon,
@@ -71,7 +71,7 @@ def vectors(stubs: Stubs, name: str) -> dict[str, bytes]:
 
 
 def answers(stubs: Stubs, name: str, inputs: Sequence[types_pb2.Input]) -> list[cls.Classification]:
-    check = stubs.collections.CheckCollection(col.CheckCollectionRequest(name=name))  # whose fit is there then
+    check = stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name=name))  # whose fit is there then
     request = cls.ClassifyRequest(
         collections=[name], inputs=inputs, options=cls.ClassifyOptions(min_revision=check.revision)
     )
@@ -108,9 +108,9 @@ def test_a_collection_is_switched_and_rolled_back(stubs: Stubs, birds: str) -> N
     assert back == before
     stubs.collections.DeleteExample(col.DeleteExampleRequest(name=late.example.name))
     assert answers(stubs, birds, inputs) == answered, "as if there had been no switch"
-    stubs.collections.EndMigration(col.EndMigrationRequest(collection=birds))
-    with refused(Code.NOT_FOUND, "MIGRATION_NOT_FOUND", "collection"):
-        migration(stubs, birds)
+    stubs.collections.EndReembedding(col.EndReembeddingRequest(collection=birds))
+    with refused(Code.NOT_FOUND, "REEMBEDDING_NOT_FOUND", "collection"):
+        reembedding(stubs, birds)
 
 
 def test_a_collection_that_was_switched_can_go_on_to_a_third(stubs: Stubs, birds: str) -> None:
@@ -119,7 +119,7 @@ def test_a_collection_that_was_switched_can_go_on_to_a_third(stubs: Stubs, birds
     until_embedded(stubs, birds)
     switch(stubs, birds, "new")
     enroll(stubs, birds, "wren", pictures(range(20, 30)))
-    stubs.collections.EndMigration(col.EndMigrationRequest(collection=birds))
+    stubs.collections.EndReembedding(col.EndReembeddingRequest(collection=birds))
     start_soon(stubs, birds, "pictures")
     until_embedded(stubs, birds)
     assert list(vectors(stubs, birds).values()) == embedded(stubs, "new", pictures(range(30)))
@@ -177,19 +177,19 @@ def test_what_cannot_be_embedded_is_listed_and_set_aside_until_it_is_switched_ba
         text.example.name: "MODALITY_UNSUPPORTED",
         as_vector.example.name: "ORIGINAL_NOT_KEPT",
     }
-    with refused(Code.FAILED_PRECONDITION, "MIGRATION_INCOMPLETE", "force"):
+    with refused(Code.FAILED_PRECONDITION, "REEMBEDDING_INCOMPLETE", "force"):
         switch(stubs, birds, "pictures")
     assert enroll(stubs, birds, "robin", pictures([1]))[0].duplicate, "its original is kept from now on"
     assert until_embedded(stubs, birds).failed_count == 2
     said = switch(stubs, birds, "pictures", force=True)
     assert (said.set_aside_count, said.collection.example_count) == (2, 2)
-    assert migration(stubs, birds).set_aside_count == 2
+    assert reembedding(stubs, birds).set_aside_count == 2
     assert list(vectors(stubs, birds).values()) == embedded(stubs, "pictures", pictures([1, 2]))
     with refused(Code.NOT_FOUND, "EXAMPLE_NOT_FOUND"):
         stubs.collections.GetExample(col.GetExampleRequest(name=text.example.name))
     switch(stubs, birds, "old")
     assert vectors(stubs, birds) == before
-    assert migration(stubs, birds).set_aside_count == 0
+    assert reembedding(stubs, birds).set_aside_count == 0
 
 
 def test_both_sides_are_measured_side_by_side(stubs: Stubs, birds: str) -> None:
@@ -197,16 +197,16 @@ def test_both_sides_are_measured_side_by_side(stubs: Stubs, birds: str) -> None:
         enroll(stubs, birds, f"label-{number % 3}", [one])
     start(stubs, birds)
     until_embedded(stubs, birds)
-    told = migration(stubs, birds, measure=True)
+    told = reembedding(stubs, birds, measure=True)
     assert (told.current.backbone, told.shadow.backbone) == ("backbones/old", "backbones/new")
     assert (told.current.loaded, told.shadow.loaded) == (True, True)
-    check = stubs.collections.CheckCollection(col.CheckCollectionRequest(name=birds))
+    check = stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name=birds))
     assert told.current.figures.accuracy == check.accuracy
     switch(stubs, birds, "new")
-    check = stubs.collections.CheckCollection(col.CheckCollectionRequest(name=birds))
+    check = stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name=birds))
     assert told.shadow.figures.accuracy == check.accuracy, "what was measured is what came"
     assert told.shadow.figures.heads == check.heads
-    assert not migration(stubs, birds).current.HasField("figures")
+    assert not reembedding(stubs, birds).current.HasField("figures")
 
 
 def test_cosines_of_a_policy_are_each_sides_own(stubs: Stubs, birds: str) -> None:
@@ -227,7 +227,7 @@ def test_the_same_again_changes_nothing(stubs: Stubs, birds: str) -> None:
     stubs.collections.EnrollExamples(request)
     first = stubs.collections.EnrollExamples(request)
     begun = start(stubs, birds)
-    assert start(stubs, birds).migration.start_time == begun.migration.start_time
+    assert start(stubs, birds).reembedding.start_time == begun.reembedding.start_time
     until_embedded(stubs, birds)
     said = switch(stubs, birds, "new")
     again = switch(stubs, birds, "new")
@@ -240,10 +240,10 @@ def test_the_same_again_changes_nothing(stubs: Stubs, birds: str) -> None:
 
 
 def test_what_cannot_be_is_refused(stubs: Stubs, birds: str) -> None:
-    with refused(Code.NOT_FOUND, "MIGRATION_NOT_FOUND", "collection"):
+    with refused(Code.NOT_FOUND, "REEMBEDDING_NOT_FOUND", "collection"):
         switch(stubs, birds, "new")
-    with refused(Code.NOT_FOUND, "MIGRATION_NOT_FOUND", "collection"):
-        stubs.collections.EndMigration(col.EndMigrationRequest(collection=birds))
+    with refused(Code.NOT_FOUND, "REEMBEDDING_NOT_FOUND", "collection"):
+        stubs.collections.EndReembedding(col.EndReembeddingRequest(collection=birds))
     with refused(Code.NOT_FOUND, "BACKBONE_NOT_FOUND", "backbone"):
         start(stubs, birds, "nothing")
     with refused(Code.INVALID_ARGUMENT, "SAME_EMBEDDING_SPACE", "backbone"):
@@ -251,13 +251,13 @@ def test_what_cannot_be_is_refused(stubs: Stubs, birds: str) -> None:
     with refused(Code.FAILED_PRECONDITION, "INPUTS_NOT_KEPT", "collection"):
         start(stubs, keeping_collection(stubs, keep_inputs=False))
     start(stubs, birds)
-    with refused(Code.ALREADY_EXISTS, "MIGRATION_EXISTS", "collection"):
+    with refused(Code.ALREADY_EXISTS, "REEMBEDDING_EXISTS", "collection"):
         start(stubs, birds, "pictures")
     with refused(Code.INVALID_ARGUMENT, "EMBEDDING_SPACE_MISMATCH", "embedding_space"):
         switch(stubs, birds, "pictures")
     request = col.UpdateCollectionRequest(collection=col.Collection(name=birds))
     request.update_mask.paths.append("keep_inputs")
-    with refused(Code.FAILED_PRECONDITION, "MIGRATION_EXISTS", "collection.keep_inputs"):
+    with refused(Code.FAILED_PRECONDITION, "REEMBEDDING_EXISTS", "collection.keep_inputs"):
         stubs.collections.UpdateCollection(request)
 
 

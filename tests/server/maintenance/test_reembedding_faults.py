@@ -22,8 +22,8 @@ from support.reembedding import (
     Enrolling,
     everything,
     keeping_collection,
-    migration,
     pictures,
+    reembedding,
     start,
     switch,
     switch_soon,
@@ -66,8 +66,8 @@ def enroll(stubs: Stubs, name: str, count: int) -> dict[str, int]:
 
 def more_embedded(stubs: Stubs, name: str, count: int) -> int:
     """Waits for more than so many; returns how many there are then."""
-    soon(lambda: migration(stubs, name).embedded_count > count, 60)
-    return migration(stubs, name).embedded_count
+    soon(lambda: reembedding(stubs, name).embedded_count > count, 60)
+    return reembedding(stubs, name).embedded_count
 
 
 def check_equals_ledger(stubs: Stubs, name: str, acknowledged: dict[str, int]) -> list[col.Example]:
@@ -83,8 +83,8 @@ def check_equals_ledger(stubs: Stubs, name: str, acknowledged: dict[str, int]) -
     embedded = [one.vector for one in stubs.embedding.Embed(request).results]
     assert [by_name[one] for one, _ in some] == embedded
     inputs = [types_pb2.Input(vector=one) for one in embedded]
-    search = cls.SearchRequest(collection=name, inputs=inputs, top_k=1, min_revision=collection.revision)
-    found = [one.neighbors[0].example for one in stubs.classification.Search(search).results]
+    search = cls.SearchExamplesRequest(collection=name, inputs=inputs, top_k=1, min_revision=collection.revision)
+    found = [one.neighbors[0].example for one in stubs.classification.SearchExamples(search).results]
     assert found == [one for one, _ in some]
     asked = cls.ClassifyRequest(collections=[name], inputs=inputs[:1])
     [answer] = stubs.classification.Classify(asked).results[0].classifications
@@ -103,7 +103,7 @@ def test_kill_9_while_embedding_goes_on_where_it_was(server: ServerProcess) -> N
         server.stop(signal.SIGKILL)
         server.start()
         stubs = Stubs(server.address)
-        assert migration(stubs, birds).embedded_count >= done, "what was embedded is there"
+        assert reembedding(stubs, birds).embedded_count >= done, "what was embedded is there"
     before = everything(stubs, birds)
     until_embedded(stubs, birds)
     switch(stubs, birds, "new")
@@ -132,7 +132,7 @@ def test_kill_9_around_the_switch_leaves_one_side_or_the_other(server: ServerPro
     load.check()
     check_equals_ledger(stubs, birds, load.acknowledged)
     until_embedded(stubs, birds)
-    current = migration(stubs, birds).current.backbone
+    current = reembedding(stubs, birds).current.backbone
     switch(stubs, birds, "old" if current == "backbones/new" else "new")
     check_equals_ledger(stubs, birds, load.acknowledged)
 

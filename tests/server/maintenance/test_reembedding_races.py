@@ -82,17 +82,17 @@ class Serving:
         await self.call(request)
 
     async def start(self) -> None:
-        await self.call(col.StartMigrationRequest(collection="collections/birds", backbone="backbones/new"))
+        await self.call(col.StartReembeddingRequest(collection="collections/birds", backbone="backbones/new"))
 
-    async def migration(self, *, measure: bool = False) -> col.Migration:
-        found = await self.call(col.GetMigrationRequest(collection="collections/birds", measure=measure))
-        migration: col.Migration = found.migration
-        return migration
+    async def reembedding(self, *, measure: bool = False) -> col.Reembedding:
+        found = await self.call(col.GetReembeddingRequest(collection="collections/birds", measure=measure))
+        reembedding: col.Reembedding = found.reembedding
+        return reembedding
 
-    async def until(self, done: Callable[[col.Migration], bool]) -> col.Migration:
+    async def until(self, done: Callable[[col.Reembedding], bool]) -> col.Reembedding:
         async with asyncio.timeout(_PATIENCE):
             while True:
-                if done(now := await self.migration()):
+                if done(now := await self.reembedding()):
                     return now
                 await asyncio.sleep(0.02)
 
@@ -211,10 +211,10 @@ async def test_a_switch_that_is_overtaken_for_good_says_so_and_keeps_what_it_emb
     async with serving(tmp_path) as here:
         await here.start()
         come = enrolling_before_each_write(here, 9, 1_000)
-        with refused(Code.UNAVAILABLE, "MIGRATION_OVERTAKEN", "collection") as told:
+        with refused(Code.UNAVAILABLE, "REEMBEDDING_OVERTAKEN", "collection") as told:
             await here.switch()
         assert told.retry_delay
-        now = await here.migration()
+        now = await here.reembedding()
         assert now.embedded_count > 9
         assert now.embedded_count + now.left_count == len(come)
 
@@ -240,7 +240,7 @@ async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_pa
         await here.enroll(*pictures(range(12)))
         await here.start()
         await here.until(lambda now: not now.left_count)
-        measured = await here.migration(measure=True)
+        measured = await here.reembedding(measure=True)
         assert measured.shadow.figures.accuracy.count == 12
         # The thread that fitted it may hold it for a moment longer. A count, as a list would hold it as well.
         for _ in range(50):
@@ -251,11 +251,11 @@ async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_pa
             await asyncio.sleep(0.1)
         assert not left
         loaded = counting_loads(here.runtime)
-        assert (await here.migration(measure=True)).shadow.figures == measured.shadow.figures
+        assert (await here.reembedding(measure=True)).shadow.figures == measured.shadow.figures
         assert not loaded, "nothing has changed"
         await here.enroll(*pictures([20]))
         await here.until(lambda now: not now.left_count)
-        assert (await here.migration(measure=True)).shadow.figures.accuracy.count == 13
+        assert (await here.reembedding(measure=True)).shadow.figures.accuracy.count == 13
         assert len(loaded) == 1
 
 
@@ -286,4 +286,4 @@ async def test_what_is_measured_is_never_of_the_other_side(tmp_path: Path) -> No
 
         here.runtime.catalog.loader.load_shadow = overtaken  # type: ignore[method-assign]
         with refused(Code.UNAVAILABLE, "COLLECTION_RELOADED", "collection"):
-            await here.migration(measure=True)
+            await here.reembedding(measure=True)

@@ -70,7 +70,7 @@ def wait_for_snapshot(server: ServerProcess, name: str) -> Path:
 def answers(server: ServerProcess, name: str) -> tuple[list[object], list[object]]:
     """Every example with its vector; and what is said of pictures, once the collection is fitted."""
     stubs = Stubs(server.address)
-    check = stubs.collections.CheckCollection(col.CheckCollectionRequest(name=name))
+    check = stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name=name))
     options = cls.ClassifyOptions(min_revision=check.revision, top_k=10, evidence=5)
     request = cls.ClassifyRequest(collections=[name], inputs=QUERIES, options=options)
     told: list[object] = []

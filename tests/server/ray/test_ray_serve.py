@@ -152,10 +152,10 @@ def test_calls_see_what_another_replica_wrote(stubs: Stubs) -> None:
     collection = make_collection(stubs)
     for number in range(12):
         revision = enroll(stubs, collection, f"label-{number}", number)
-        request = cls.SearchRequest(
+        request = cls.SearchExamplesRequest(
             collection=collection, inputs=[vector(stubs, number)], top_k=1, min_revision=revision
         )
-        [result] = stubs.classification.Search(request, timeout=30).results
+        [result] = stubs.classification.SearchExamples(request, timeout=30).results
         assert result.neighbors[0].label_id == f"label-{number}"
     labels = stubs.collections.ListLabels(col.ListLabelsRequest(parent=collection, page_size=100)).labels
     assert len(labels) == 12
@@ -193,8 +193,8 @@ def test_refusals_keep_reason_field_and_time(stubs: Stubs) -> None:
     with Open(stubs, "collections/no", 0) as opened, expected:
         opened.ask(given)
     with refused(Code.UNAVAILABLE, "REVISION_NOT_REACHED", "min_revision") as told:
-        request = cls.SearchRequest(collection=collection, inputs=[given], min_revision=1_000_000)
-        stubs.classification.Search(request, timeout=5)
+        request = cls.SearchExamplesRequest(collection=collection, inputs=[given], min_revision=1_000_000)
+        stubs.classification.SearchExamples(request, timeout=5)
     assert told.retry_delay
 
 

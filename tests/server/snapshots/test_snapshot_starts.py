@@ -49,7 +49,9 @@ def everything(server: ServerProcess, name: str, *, fitted: bool = False) -> dic
     given.space = given.stubs.collections.GetCollection(col.GetCollectionRequest(name=name)).collection.embedding_space
     listed = given.stubs.collections.ListExamples(col.ListExamplesRequest(parent=name, page_size=1000)).examples
     inputs = [given.input(query) for query in QUERIES]
-    found = given.stubs.classification.Search(cls.SearchRequest(collection=name, inputs=inputs, top_k=20), timeout=60)
+    found = given.stubs.classification.SearchExamples(
+        cls.SearchExamplesRequest(collection=name, inputs=inputs, top_k=20), timeout=60
+    )
     labels = given.stubs.collections.ListLabels(col.ListLabelsRequest(parent=name)).labels
     answers: list[object] = []
     if fitted:

@@ -17,16 +17,16 @@ _NEXT_STEPS = {
     "COLLECTION_NOT_FOUND": "see `glimpse collections list`, or make it: glimpse collections create NAME",
     "LABEL_NOT_FOUND": "see `glimpse labels list COLLECTION`",
     "EXAMPLE_NOT_FOUND": "see `glimpse examples list COLLECTION`",
-    "BACKBONE_NOT_FOUND": "see `glimpse backbone list`",
-    "BACKBONE_REQUIRED": "name one with --backbone; see `glimpse backbone list`",
+    "BACKBONE_NOT_FOUND": "see `glimpse backbones list`",
+    "BACKBONE_REQUIRED": "name one with --backbone; see `glimpse backbones list`",
     "CREDENTIALS_REQUIRED": "set GLIMPSE_API_KEY, or name a file with --api-key-file",
     "INDEX_NOT_FOUND": "that is `glimpse serve --indexes`, by default the folder `indexes` in its --data",
     "INDEX_ATTACHED": "glimpse index detach COLLECTION",
     "NO_INDEX": "glimpse index attach COLLECTION INDEX",
     "INPUTS_NOT_KEPT": "glimpse collections update COLLECTION --keep-inputs, then enroll the same files again",
-    "MIGRATION_NOT_FOUND": "glimpse collections migrate start COLLECTION --to BACKBONE",
-    "MIGRATION_EXISTS": "glimpse collections migrate end COLLECTION",
-    "MIGRATION_INCOMPLETE": "see `glimpse collections migrate status COLLECTION`",
+    "REEMBEDDING_NOT_FOUND": "glimpse collections re-embed start COLLECTION --to BACKBONE",
+    "REEMBEDDING_EXISTS": "glimpse collections re-embed end COLLECTION",
+    "REEMBEDDING_INCOMPLETE": "see `glimpse collections re-embed status COLLECTION`",
 }
 # Extras that need neither ONNX Runtime nor FAISS.
 _ALONE = ("cli", "otel", "postgres")

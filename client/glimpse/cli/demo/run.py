@@ -83,7 +83,9 @@ def run(client: Client, task: Task) -> Report:
     worded: list[Answered] = []
     if task.worded and Modality.TEXT in backbone.modalities:
         inputs = [one.content for one in task.worded]
-        results = client.zero_shot(task.prompts, inputs, backbone=backbone.name, use_templates=task.use_templates)
+        results = client.classify_zero_shot(
+            task.prompts, inputs, backbone=backbone.name, use_templates=task.use_templates
+        )
         pairs = zip(task.worded, results, strict=True)
         worded = [Answered(one, result.unwrap(), None) for one, result in pairs if result.ok]
     name = backbone.name.rpartition("/")[2]

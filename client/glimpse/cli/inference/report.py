@@ -1,4 +1,4 @@
-"""`glimpse check`."""
+"""`glimpse report`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

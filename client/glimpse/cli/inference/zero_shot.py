@@ -1,4 +1,4 @@
-"""`glimpse label`."""
+"""`glimpse zero-shot`."""
 
 from typing import Annotated, Any
 
@@ -48,7 +48,7 @@ def label(
     how: dict[str, Any] = {"backbone": backbone, "use_templates": templates, "top_k": top}
     with connected(server, timeout) as client:
         for batch in batched(sources):
-            results = answered(batch, lambda inputs: client.zero_shot(prompts, inputs, **how), ClassifyResult)
+            results = answered(batch, lambda inputs: client.classify_zero_shot(prompts, inputs, **how), ClassifyResult)
             for source, result in zip(batch, results, strict=True):
                 answers.show(source, result)
     if answers.failures:

@@ -1,4 +1,4 @@
-"""`glimpse backbone`."""
+"""`glimpse backbones`."""
 
 from dataclasses import asdict, fields
 from enum import StrEnum

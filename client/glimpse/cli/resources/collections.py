@@ -13,8 +13,8 @@ from glimpse.cli.resources import reembedding
 from glimpse.cli.resources.collection_record import FIELDS, record
 from glimpse.client import Head, LabelMode
 
-app = options.group("Collections: list, show, create, update, delete; migrate to another backbone.")
-app.add_typer(reembedding.app, name="migrate", short_help="Another backbone: start, status, switch, rollback, end.")
+app = options.group("Collections: list, show, create, update, delete; re-embed with another backbone.")
+app.add_typer(reembedding.app, name="re-embed", short_help="Another backbone: start, status, switch, rollback, end.")
 _COLUMNS = (
     Column("ID"),
     Column("BACKBONE", share=1),
@@ -62,7 +62,7 @@ def create(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Make an empty collection, bound to one backbone; `migrate` can change that where it keeps its inputs."""
+    """Make an empty collection, bound to one backbone; `re-embed` can change that where it keeps its inputs."""
     with connected(server) as client:
         made = client.create_collection(
             collection,

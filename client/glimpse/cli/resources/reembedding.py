@@ -1,4 +1,4 @@
-"""`glimpse collections migrate`: another backbone for a collection."""
+"""`glimpse collections re-embed`: another backbone for a collection."""
 
 import time
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from glimpse.cli.common.records import print_data
 from glimpse.cli.common.session import connected
 from glimpse.cli.resources import reembedding_tables
 from glimpse.cli.resources.collection_record import record
-from glimpse.client import Client, Head, Migration, PermissionDenied
+from glimpse.client import Client, Head, PermissionDenied, Reembedding
 
 app = options.group("Another backbone for a collection: start, status, switch, rollback, end.")
 _LOOK_SECONDS = 0.5
@@ -35,11 +35,11 @@ def start(
 ) -> None:
     """Begin to embed a collection by another backbone, in the background; it answers by its own meanwhile."""
     with connected(server) as client:
-        begun = client.start_migration(collection, to)
+        begun = client.start_reembedding(collection, to)
         now = _waited(client, collection, begun) if wait else begun
     _show(collection, now, output)
     if now.done:
-        tell(f"measure both sides: glimpse collections migrate status {collection}")
+        tell(f"measure both sides: glimpse collections re-embed status {collection}")
 
 
 @app.command(short_help="How far it is, and both sides' figures.")
@@ -59,8 +59,8 @@ def status(
     """How far it is, what could not be embedded, and both sides' figures side by side."""
     with connected(server, _SECONDS) as client:
         if wait:
-            _waited(client, collection, client.get_migration(collection))
-        found = _measured(client, collection) if measure else client.get_migration(collection)
+            _waited(client, collection, client.get_reembedding(collection))
+        found = _measured(client, collection) if measure else client.get_reembedding(collection)
     _show(collection, found, output)
 
 
@@ -94,7 +94,7 @@ def end(
 ) -> None:
     """Drop the side that the collection does not answer by, and what was set aside."""
     with connected(server) as client:
-        now, done = client.get_migration(collection), client.end_migration(collection)
+        now, done = client.get_reembedding(collection), client.end_reembedding(collection)
     tell(f"dropped: what {_short(now.shadow.backbone)} embedded; it answers by {_short(now.current.backbone)}")
     if now.set_aside_count:
         tell(f"dropped for good: {_examples(now.set_aside_count)} that {_short(now.current.backbone)} could not embed")
@@ -103,7 +103,7 @@ def end(
 
 def _switch(collection: str, to_new: bool, force: bool, server: str | None, output: options.Format) -> None:
     with connected(server, _SECONDS) as client:
-        now = client.get_migration(collection)
+        now = client.get_reembedding(collection)
         wanted = now.current if now.switched is to_new else now.shadow
         with working(f"switching {collection}"):
             done = client.switch_backbone(collection, wanted.embedding_space, force=force)
@@ -124,7 +124,7 @@ def _examples(count: int) -> str:
     return "1 example" if count == 1 else f"{count} examples"
 
 
-def _waited(client: Client, collection: str, now: Migration) -> Migration:
+def _waited(client: Client, collection: str, now: Reembedding) -> Reembedding:
     """Waits until nothing is left. Raises CliError where nobody can embed it."""
     before = now.left_count + now.labels_left_count
     with progress(f"embedding {collection}", before) as advance:
@@ -134,25 +134,25 @@ def _waited(client: Client, collection: str, now: Migration) -> Migration:
                 message = f"{_examples(now.left_count)} left, for {backbone}, which this server has not loaded"
                 raise CliError(message, f"glimpse serve --backbone {backbone} …")
             time.sleep(_LOOK_SECONDS)
-            now = client.get_migration(collection)
+            now = client.get_reembedding(collection)
             left = now.left_count + now.labels_left_count
             advance(max(0, before - left))
             before = min(before, left)
     return now
 
 
-def _measured(client: Client, collection: str) -> Migration:
+def _measured(client: Client, collection: str) -> Reembedding:
     """With both sides' figures, or without them where the key is too little for that."""
     try:
         with working(f"measuring {collection}"):
-            return client.get_migration(collection, measure=True)
+            return client.get_reembedding(collection, measure=True)
     except PermissionDenied:
-        found = client.get_migration(collection)
+        found = client.get_reembedding(collection)
         tell("without figures: to measure them takes an admin key")
         return found
 
 
-def _show(collection: str, found: Migration, output: options.Format) -> None:
+def _show(collection: str, found: Reembedding, output: options.Format) -> None:
     if output is options.Format.TABLE:
         reembedding_tables.show(collection, found)
     else:

@@ -1,10 +1,10 @@
-"""A migration for people: how far it is, and a column of figures for each side."""
+"""A re-embedding for people: how far it is, and a column of figures for each side."""
 
 from collections.abc import Callable
 
 from glimpse.cli.common.enum_names import answering
 from glimpse.cli.common.output import Column, Table, percent, shown, styled
-from glimpse.client import Check, Estimate, Migration, MigrationSide
+from glimpse.client import Check, Estimate, Reembedding, ReembeddingSide
 
 _TOLD = 20  # examples that could not be embedded
 _FIGURES: tuple[tuple[str, Callable[[Check], object]], ...] = (
@@ -21,7 +21,7 @@ _FIGURES: tuple[tuple[str, Callable[[Check], object]], ...] = (
 )
 
 
-def show(name: str, found: Migration) -> None:
+def show(name: str, found: Reembedding) -> None:
     """Prints it."""
     print(styled(f"{shown(name)}, {_far(found)}", "bold"))
     print()
@@ -42,7 +42,7 @@ def show(name: str, found: Migration) -> None:
         print("\n`switch --force` sets them aside, out of the collection until it is switched back.")
 
 
-def _far(found: Migration) -> str:
+def _far(found: Reembedding) -> str:
     told = [f"{found.embedded_count} of {found.example_count} examples embedded"]
     counts = (
         (found.left_count, "left"),
@@ -54,7 +54,7 @@ def _far(found: Migration) -> str:
     return ", ".join([*told, *(f"{count} {what}" for count, what in counts if count)])
 
 
-def _backbone(side: MigrationSide) -> str:
+def _backbone(side: ReembeddingSide) -> str:
     return side.backbone.rpartition("/")[2] + ("" if side.loaded else " (not loaded)")
 
 

@@ -93,9 +93,9 @@ def delete_collection(collection: CollectionRef, force: bool) -> Unary[int]:
 
 
 def check(collection: CollectionRef, min_revision: int) -> Unary[Check]:
-    """CheckCollection."""
-    request = pb.CheckCollectionRequest(name=collection_name(collection), min_revision=min_revision)
-    return Unary("collections.CheckCollection", request, read.check)
+    """GetCollectionReport."""
+    request = pb.GetCollectionReportRequest(name=collection_name(collection), min_revision=min_revision)
+    return Unary("collections.GetCollectionReport", request, read.check)
 
 
 def attach_index(collection: CollectionRef, index: str) -> Unary[Collection]:

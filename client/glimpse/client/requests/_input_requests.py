@@ -134,7 +134,7 @@ def stream_classify(collections: Collections, options: pb.ClassifyOptions) -> St
     )
 
 
-def zero_shot(
+def classify_zero_shot(
     labels: Labels,
     inputs: Inputs,
     backbone: str,
@@ -142,15 +142,15 @@ def zero_shot(
     use_templates: bool,
     top_k: int | None,
 ) -> Batch[ClassifyResult]:
-    """ZeroShot."""
+    """ClassifyZeroShot."""
     if isinstance(labels, Mapping):
         prompted = [pb.PromptedLabel(label_id=label, prompts=names(texts)) for label, texts in labels.items()]
     else:
         prompted = [pb.PromptedLabel(prompts=[text]) for text in names(labels)]
     name = backbone_name(backbone)
 
-    def request(messages: list[Any], _: Part) -> pb.ZeroShotRequest:
-        return pb.ZeroShotRequest(
+    def request(messages: list[Any], _: Part) -> pb.ClassifyZeroShotRequest:
+        return pb.ClassifyZeroShotRequest(
             backbone=name,
             labels=prompted,
             inputs=messages,
@@ -160,7 +160,7 @@ def zero_shot(
         )
 
     return Batch(
-        "classification.ZeroShot",
+        "classification.ClassifyZeroShot",
         prepared(inputs, prepare_input),
         request,
         read.zero_shot_result,
@@ -175,12 +175,12 @@ def search(
     domains: Names,
     min_revision: int,
 ) -> Batch[answers.SearchResult]:
-    """Search."""
+    """SearchExamples."""
     parent = collection_name(collection)
     return Batch(
-        "classification.Search",
+        "classification.SearchExamples",
         prepared(inputs, prepare_input),
-        lambda messages, _: pb.SearchRequest(
+        lambda messages, _: pb.SearchExamplesRequest(
             collection=parent,
             inputs=messages,
             top_k=top_k,

@@ -2,22 +2,22 @@
 
 from glimpse.client.requests._names import CollectionRef, backbone_name, collection_name
 from glimpse.client.results import _parse_resources as read
-from glimpse.client.results._reembedding import Migration, MigrationFailure, MigrationSide, SwitchResult
+from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._steps import Unary
 from glimpse.v1 import collection_service_pb2 as pb
 
 
-def start_migration(collection: CollectionRef, backbone: str) -> Unary[Migration]:
-    """StartMigration."""
-    request = pb.StartMigrationRequest(collection=collection_name(collection), backbone=backbone_name(backbone))
-    return Unary("collections.StartMigration", request, lambda r: _migration(r.migration))
+def start_reembedding(collection: CollectionRef, backbone: str) -> Unary[Reembedding]:
+    """StartReembedding."""
+    request = pb.StartReembeddingRequest(collection=collection_name(collection), backbone=backbone_name(backbone))
+    return Unary("collections.StartReembedding", request, lambda r: _migration(r.reembedding))
 
 
-def get_migration(collection: CollectionRef, measure: bool) -> Unary[Migration]:
-    """GetMigration."""
-    request = pb.GetMigrationRequest(collection=collection_name(collection), measure=measure)
-    return Unary("collections.GetMigration", request, lambda r: _migration(r.migration))
+def get_reembedding(collection: CollectionRef, measure: bool) -> Unary[Reembedding]:
+    """GetReembedding."""
+    request = pb.GetReembeddingRequest(collection=collection_name(collection), measure=measure)
+    return Unary("collections.GetReembedding", request, lambda r: _migration(r.reembedding))
 
 
 def switch_backbone(collection: CollectionRef, embedding_space: str, force: bool) -> Unary[SwitchResult]:
@@ -28,14 +28,14 @@ def switch_backbone(collection: CollectionRef, embedding_space: str, force: bool
     return Unary("collections.SwitchBackbone", request, _switched)
 
 
-def end_migration(collection: CollectionRef) -> Unary[Collection]:
-    """EndMigration."""
-    request = pb.EndMigrationRequest(collection=collection_name(collection))
-    return Unary("collections.EndMigration", request, lambda r: read.collection_of(r.collection))
+def end_reembedding(collection: CollectionRef) -> Unary[Collection]:
+    """EndReembedding."""
+    request = pb.EndReembeddingRequest(collection=collection_name(collection))
+    return Unary("collections.EndReembedding", request, lambda r: read.collection_of(r.collection))
 
 
-def _migration(message: pb.Migration) -> Migration:
-    return Migration(
+def _migration(message: pb.Reembedding) -> Reembedding:
+    return Reembedding(
         collection=message.collection,
         current=_side(message.current),
         shadow=_side(message.shadow),
@@ -44,7 +44,7 @@ def _migration(message: pb.Migration) -> Migration:
         embedded_count=message.embedded_count,
         left_count=message.left_count,
         failed_count=message.failed_count,
-        failures=tuple(MigrationFailure(one.example, one.label_id, one.problem) for one in message.failures),
+        failures=tuple(ReembeddingFailure(one.example, one.label_id, one.problem) for one in message.failures),
         labels_left_count=message.labels_left_count,
         labels_failed_count=message.labels_failed_count,
         set_aside_count=message.set_aside_count,
@@ -52,9 +52,9 @@ def _migration(message: pb.Migration) -> Migration:
     )
 
 
-def _side(message: pb.MigrationSide) -> MigrationSide:
+def _side(message: pb.ReembeddingSide) -> ReembeddingSide:
     figures = read.check(message.figures) if message.HasField("figures") else None
-    return MigrationSide(message.backbone, message.embedding_space, message.loaded, figures)
+    return ReembeddingSide(message.backbone, message.embedding_space, message.loaded, figures)
 
 
 def _switched(message: pb.SwitchBackboneResponse) -> SwitchResult:

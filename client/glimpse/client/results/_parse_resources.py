@@ -102,8 +102,8 @@ def vector(message: types_pb2.Vector) -> resources.Vector:
     return resources.Vector(np.frombuffer(message.data, dtype="<f4"), message.embedding_space)
 
 
-def check(message: pb.CheckCollectionResponse) -> checks.Check:
-    """A CheckCollectionResponse message."""
+def check(message: pb.GetCollectionReportResponse) -> checks.Check:
+    """A GetCollectionReportResponse message."""
     return checks.Check(
         revision=message.revision,
         head=member(Head, message.head),

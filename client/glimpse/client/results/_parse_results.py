@@ -52,14 +52,14 @@ def classify_result(message: classification.ClassifyResult, _: Any = None, path:
     return ClassifyResult(**_item(message, path), classifications=found)
 
 
-def zero_shot_result(message: classification.ZeroShotResult, _: Any = None, path: str = "") -> ClassifyResult:
-    """A ZeroShotResult message."""
+def zero_shot_result(message: classification.ClassifyZeroShotResult, _: Any = None, path: str = "") -> ClassifyResult:
+    """A ClassifyZeroShotResult message."""
     found = (_classification(message.classification),) if message.HasField("classification") else ()
     return ClassifyResult(**_item(message, path), classifications=found)
 
 
 def search_result(
-    message: classification.SearchResult, response: classification.SearchResponse, path: str
+    message: classification.SearchExamplesResult, response: classification.SearchExamplesResponse, path: str
 ) -> answers.SearchResult:
     """A SearchResult message and the response it came in."""
     return answers.SearchResult(

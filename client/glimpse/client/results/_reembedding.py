@@ -8,7 +8,7 @@ from glimpse.client.results._resources import Collection
 
 
 @dataclass(frozen=True, slots=True)
-class MigrationSide:
+class ReembeddingSide:
     """A collection by one of its two backbones. `figures`: what `check` tells of it; None: nobody asked for it.
 
     `loaded`: whether the server asked has a backbone of that space.
@@ -21,7 +21,7 @@ class MigrationSide:
 
 
 @dataclass(frozen=True, slots=True)
-class MigrationFailure:
+class ReembeddingFailure:
     """An example (its full name) of `label` that has no vector of the other side, and why."""
 
     example: str
@@ -30,7 +30,7 @@ class MigrationFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
+class Reembedding:
     """How far it is. `current` is what the collection answers by, `shadow` what a switch would make it answer by.
 
     `example_count` is the sum of the embedded, those left and those failed; `failures` are the first of these, at most
@@ -39,14 +39,14 @@ class Migration:
     """
 
     collection: str
-    current: MigrationSide
-    shadow: MigrationSide
+    current: ReembeddingSide
+    shadow: ReembeddingSide
     switched: bool
     example_count: int
     embedded_count: int
     left_count: int
     failed_count: int
-    failures: tuple[MigrationFailure, ...]
+    failures: tuple[ReembeddingFailure, ...]
     labels_left_count: int
     labels_failed_count: int
     set_aside_count: int

@@ -23,7 +23,7 @@ _labels, _prompts = schema.labels.c, schema.shadow_prompts.c
 class ShadowingWriter(Writing):
     """See Writer."""
 
-    def start_migration(self, collection_id: str, record: ShadowRecord) -> tuple[ShadowRecord, int]:
+    def start_reembedding(self, collection_id: str, record: ShadowRecord) -> tuple[ShadowRecord, int]:
         """Gives a collection a shadow, without vectors; returns it and the revision. Raises AlreadyExists."""
         if find_shadow(self.connection, collection_id):
             raise AlreadyExists(f"collection {collection_id!r} has a shadow")
@@ -57,7 +57,7 @@ class ShadowingWriter(Writing):
         self._exchange_sides(collection_id, shadow)
         return self.append("switch_backbone", collection_id, {"embedding_space": shadow.embedding_space})
 
-    def end_migration(self, collection_id: str) -> int:
+    def end_reembedding(self, collection_id: str) -> int:
         """Gives up the side that does not answer, which is to be folded; returns the revision. Raises NotFound."""
         there = schema.shadows.c
         this = (there.collection_id == collection_id, there.turn >= 0)

@@ -10,7 +10,7 @@ from glimpse.server.api.streaming import StreamInput, answers, opened, retry_whi
 from glimpse.server.classification.classifier import Options
 from glimpse.server.classification.messages import evidence
 from glimpse.server.classification.neighbors import SearchFilter
-from glimpse.server.classification.zero_shot import zero_shot
+from glimpse.server.classification.zero_shot import classify_zero_shot
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
 from glimpse.server.inference.batch_results import build_results, good_vectors, input_fields
@@ -88,7 +88,9 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
                 yield response
 
     @unary
-    async def ZeroShot(self, request: pb.ZeroShotRequest, context: Context) -> pb.ZeroShotResponse:
+    async def ClassifyZeroShot(
+        self, request: pb.ClassifyZeroShotRequest, context: Context
+    ) -> pb.ClassifyZeroShotResponse:
         """A list of inputs against labels given as prompts."""
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         check_count(request.labels, _MAX_PROMPTED_LABELS, "labels")
@@ -101,11 +103,11 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
             message = f"{backbone.name} has no logit bias, so no probability for a label by itself"
             raise failed_precondition("LOGIT_BIAS_REQUIRED", message, "mode")
         fields = input_fields(request.inputs)
-        results = await zero_shot(backbone, request, fields, top_k, deadline_of(context))
-        return pb.ZeroShotResponse(results=results)
+        results = await classify_zero_shot(backbone, request, fields, top_k, deadline_of(context))
+        return pb.ClassifyZeroShotResponse(results=results)
 
     @unary
-    async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
+    async def SearchExamples(self, request: pb.SearchExamplesRequest, context: Context) -> pb.SearchExamplesResponse:
         """The nearest examples of each input."""
         started, deadline = time.monotonic(), deadline_of(context)
         check_count(request.inputs, self.settings.max_inputs, "inputs")
@@ -127,8 +129,8 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
             check_answer_bytes(size := size + sum(one.ByteSize() for one in messages), "top_k")
         head_seconds = time.monotonic() - asked
         record_stage("head", asked, head_seconds)
-        results = build_results(pb.SearchResult, request.inputs, outcomes, found, started, head_seconds)
-        return pb.SearchResponse(results=results, revision=revision)
+        results = build_results(pb.SearchExamplesResult, request.inputs, outcomes, found, started, head_seconds)
+        return pb.SearchExamplesResponse(results=results, revision=revision)
 
     def _views(self, collections: Sequence[str], field: str) -> list[CollectionView]:
         check_count(collections, _MAX_COLLECTIONS, field)
@@ -140,7 +142,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         return self.runtime.catalog.find(collection_id, field)
 
 
-def _wanted(view: CollectionView, request: pb.SearchRequest) -> SearchFilter | None:
+def _wanted(view: CollectionView, request: pb.SearchExamplesRequest) -> SearchFilter | None:
     """What a search is limited to; None: nothing. Raises RequestError."""
     labels: set[str] = set()
     if request.label_ids:

@@ -10,7 +10,7 @@ _MANY_ACCEPTED = 0.5
 
 
 def advice(
-    response: pb.CheckCollectionResponse, counts: Sequence[int], *, by_rates: bool, unlabeled: int
+    response: pb.GetCollectionReportResponse, counts: Sequence[int], *, by_rates: bool, unlabeled: int
 ) -> Iterator[str]:
     """What a check suggests.
 
@@ -52,7 +52,7 @@ def advice(
     yield from _of_rates(response)
 
 
-def _of_rates(response: pb.CheckCollectionResponse) -> Iterator[str]:
+def _of_rates(response: pb.GetCollectionReportResponse) -> Iterator[str]:
     if response.HasField("false_accept") and response.false_accept.value > _MANY_ACCEPTED:
         if response.measured_on_negatives:
             yield "Most known strangers are taken for a label: set a rate of false accepts, or try another backbone."

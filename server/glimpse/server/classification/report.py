@@ -19,11 +19,11 @@ from glimpse.v1 import collection_service_pb2 as pb
 _TOLD, _MOST_LABELS = 20, 1_000
 
 
-def check(view: CollectionView, policy: Policy) -> pb.CheckCollectionResponse:
+def check(view: CollectionView, policy: Policy) -> pb.GetCollectionReportResponse:
     """From what a collection was last fitted to."""
     head = view.engine.head()
     judged = view.engine.judged(head.kind) if view.engine.lda.dense else None
-    response = pb.CheckCollectionResponse(
+    response = pb.GetCollectionReportResponse(
         revision=view.record.revision if view.engine.settled else view.fitted_revision,
         head=HEADS[head.kind],
         head_reason=head.reason,
@@ -51,7 +51,7 @@ def proportion(right: int, count: int) -> pb.Proportion:
     return pb.Proportion(value=right / count, low=low, high=high, count=count)
 
 
-def _tell_accuracy(response: pb.CheckCollectionResponse, fitted: Fitted, chosen: Judged) -> None:
+def _tell_accuracy(response: pb.GetCollectionReportResponse, fitted: Fitted, chosen: Judged) -> None:
     response.accuracy.CopyFrom(proportion(chosen.correct, chosen.count))
     heads = [one for kind, one in fitted.judged.items() if kind is not HeadKind.PROMPTS]
     for one in sorted(heads, key=lambda one: -one.correct):
@@ -64,7 +64,9 @@ def _tell_accuracy(response: pb.CheckCollectionResponse, fitted: Fitted, chosen:
         response.adaptations.add(method=trial.name, accuracy=proportion(trial.right, trial.total), kept=kept)
 
 
-def _tell_examples(response: pb.CheckCollectionResponse, view: CollectionView, fitted: Fitted, chosen: Judged) -> None:
+def _tell_examples(
+    response: pb.GetCollectionReportResponse, view: CollectionView, fitted: Fitted, chosen: Judged
+) -> None:
     suspects = chosen.suspects(fitted.rows)
     wrong = np.sort(suspects)
     pairs = Counter(zip(fitted.rows[wrong].tolist(), chosen.said[wrong].tolist(), strict=True))
@@ -82,7 +84,7 @@ def _tell_examples(response: pb.CheckCollectionResponse, view: CollectionView, f
         )
 
 
-def _tell_rates(response: pb.CheckCollectionResponse, judged: Judged, policy: Policy) -> None:
+def _tell_rates(response: pb.GetCollectionReportResponse, judged: Judged, policy: Policy) -> None:
     typicality = judged.typicality
     least = typicality.least_fit(policy.false_reject, policy.false_accept)
     if least is None:

@@ -1,4 +1,4 @@
-"""The work behind ZeroShot: labels given as prompts, without a collection."""
+"""The work behind ClassifyZeroShot: labels given as prompts, without a collection."""
 
 import time
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ from glimpse.v1 import types_pb2
 _MAX_PROMPTS = 4_096
 
 
-async def zero_shot(
-    backbone: LoadedBackbone, request: pb.ZeroShotRequest, fields: Sequence[str], top_k: int, deadline: float
-) -> list[pb.ZeroShotResult]:
+async def classify_zero_shot(
+    backbone: LoadedBackbone, request: pb.ClassifyZeroShotRequest, fields: Sequence[str], top_k: int, deadline: float
+) -> list[pb.ClassifyZeroShotResult]:
     """Scores inputs against the directions of the request's prompts. Raises RequestError."""
     started = time.monotonic()
     manifest, source = backbone.manifest, source_of_backbone(backbone)
@@ -47,10 +47,10 @@ async def zero_shot(
         found.append({"classification": one})
         check_answer_bytes(size := size + one.ByteSize(), "top_k")
     record_stage("head", asked)
-    return build_results(pb.ZeroShotResult, request.inputs, outcomes, found, started, time.monotonic() - asked)
+    return build_results(pb.ClassifyZeroShotResult, request.inputs, outcomes, found, started, time.monotonic() - asked)
 
 
-def _prompted(request: pb.ZeroShotRequest, templates: Sequence[str]) -> dict[str, list[str]]:
+def _prompted(request: pb.ClassifyZeroShotRequest, templates: Sequence[str]) -> dict[str, list[str]]:
     """Label ids with their prompts, each set into every template. Raises RequestError."""
     labels: dict[str, list[str]] = {}
     spellings: set[str] = set()

@@ -41,7 +41,7 @@ class ReembeddingReport:
 
     revision: int
     hidden: "CollectionView | None"
-    figures: pb.CheckCollectionResponse | None = None
+    figures: pb.GetCollectionReportResponse | None = None
 
 
 class CollectionView:

@@ -64,7 +64,7 @@ def shadow_of(view: CollectionView) -> ShadowRecord:
     """A collection's. Raises RequestError."""
     if view.shadow is None or view.shadow.turn < 0:
         message = f"collection {view.record.id!r} is not changing its backbone"
-        raise not_found("MIGRATION_NOT_FOUND", message, "collection")
+        raise not_found("REEMBEDDING_NOT_FOUND", message, "collection")
     return view.shadow
 
 
@@ -90,7 +90,7 @@ class BackboneSwitch:
             with suppress(_Overtaken):
                 return await self._exchange(view, request, seen)
         message = f"more of {view.record.id!r} is enrolled than {shadow.backbone} embeds meanwhile; send the call again"
-        raise RequestError(Code.UNAVAILABLE, "MIGRATION_OVERTAKEN", message, "collection", retry_delay=1.0)
+        raise RequestError(Code.UNAVAILABLE, "REEMBEDDING_OVERTAKEN", message, "collection", retry_delay=1.0)
 
     async def _exchange(self, view: CollectionView, request: pb.SwitchBackboneRequest, seen: _Look) -> Switched:
         """The switch itself; `seen`: before. Raises RequestError, ThereAlready and _Overtaken."""
@@ -176,4 +176,4 @@ def _told(examples: int, labels: int) -> str:
 
 
 def _incomplete(message: str, at: str) -> RequestError:
-    return failed_precondition("MIGRATION_INCOMPLETE", message, at)
+    return failed_precondition("REEMBEDDING_INCOMPLETE", message, at)

@@ -85,8 +85,8 @@ async def read_shadow(catalog: Catalog, view: CollectionView, turn: int, query: 
 
 
 def reloaded(view: CollectionView) -> RequestError:
-    """Where a collection was switched, or its migration ended, while its other side was read."""
-    message = f"collection {view.record.id!r} was switched, or its migration ended, meanwhile; send the call again"
+    """Where a collection was switched, or its re-embedding ended, while its other side was read."""
+    message = f"collection {view.record.id!r} was switched, or its re-embedding ended, meanwhile; send the call again"
     return RequestError(Code.UNAVAILABLE, "COLLECTION_RELOADED", message, "collection", retry_delay=0.1)
 
 

@@ -1,4 +1,4 @@
-"""A migration as the contract says it, and the figures of its two sides."""
+"""A re-embedding as the contract says it, and the figures of its two sides."""
 
 import asyncio
 from functools import partial
@@ -32,7 +32,7 @@ class ReembeddingStatus:
         self._catalog, self._backbones, self._fitter = catalog, backbones, fitter
         self._one_at_a_time = asyncio.Lock()
 
-    async def message(self, view: CollectionView, shadow: ShadowRecord) -> pb.Migration:
+    async def message(self, view: CollectionView, shadow: ShadowRecord) -> pb.Reembedding:
         """How far it is, all of one moment."""
         name = view.record.id
 
@@ -41,7 +41,7 @@ class ReembeddingStatus:
 
         prompted = sum(bool(label.prompts) for label in view.labels.values())
         progress, failures = await read_shadow(self._catalog, view, shadow.turn, read)
-        return pb.Migration(
+        return pb.Reembedding(
             collection=collection_name(name),
             current=self._side(view.record),
             shadow=self._side(other_side(view.record, shadow)),
@@ -51,7 +51,7 @@ class ReembeddingStatus:
             left_count=progress.left,
             failed_count=progress.failed,
             failures=[
-                pb.MigrationFailure(example=example_name(name, example), label_id=label, problem=problem)
+                pb.ReembeddingFailure(example=example_name(name, example), label_id=label, problem=problem)
                 for example, label, problem in failures
             ],
             labels_left_count=max(0, prompted - progress.prompts - progress.prompts_failed),
@@ -60,13 +60,13 @@ class ReembeddingStatus:
             start_time=timestamp(shadow.time),
         )
 
-    async def measure(self, view: CollectionView, shadow: ShadowRecord, told: pb.Migration, deadline: float) -> None:
+    async def measure(self, view: CollectionView, shadow: ShadowRecord, told: pb.Reembedding, deadline: float) -> None:
         """Adds both sides' figures. Raises RequestError UNAVAILABLE where they are not there in time."""
         async with self._one_at_a_time:  # one at a time: each takes the collection's memory once more
             told.current.figures.CopyFrom(await self._figures(view, deadline))
             told.shadow.figures.CopyFrom(await self._shadow_figures(view, shadow, deadline))
 
-    async def _figures(self, view: CollectionView, deadline: float) -> pb.CheckCollectionResponse:
+    async def _figures(self, view: CollectionView, deadline: float) -> pb.GetCollectionReportResponse:
         source = source_of_collection(view.record, self._backbones)
         await prompt_names(source, view, deadline)
         await self._fitter.settled(view, deadline)
@@ -74,7 +74,7 @@ class ReembeddingStatus:
 
     async def _shadow_figures(
         self, view: CollectionView, shadow: ShadowRecord, deadline: float
-    ) -> pb.CheckCollectionResponse:
+    ) -> pb.GetCollectionReportResponse:
         """Measures a view that no call sees. It is kept until it is measured: a caller that timed out asks again."""
         measured = view.measured
         if measured is None or measured.revision != view.record.revision:
@@ -89,7 +89,7 @@ class ReembeddingStatus:
                 asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, partial(_let_go, view, measured))
                 raise
             measured.hidden = None
-        return measured.figures or pb.CheckCollectionResponse()
+        return measured.figures or pb.GetCollectionReportResponse()
 
     async def _loaded(self, view: CollectionView, shadow: ShadowRecord) -> ReembeddingReport:
         record = other_side(view.record, shadow)
@@ -100,8 +100,8 @@ class ReembeddingStatus:
         except NotFound as error:
             raise reloaded(view) from error
 
-    def _side(self, record: CollectionRecord) -> pb.MigrationSide:
-        return pb.MigrationSide(
+    def _side(self, record: CollectionRecord) -> pb.ReembeddingSide:
+        return pb.ReembeddingSide(
             backbone=record.backbone,
             embedding_space=record.embedding_space,
             loaded=backbone_of(record.embedding_space, self._backbones) is not None,

@@ -77,7 +77,7 @@ class Reembedder:
             await self._catalog.read(lambda _: claim.release())
 
     async def _fold(self, view: CollectionView) -> None:
-        """Puts away what is left of a migration that has ended. Nothing that is seen changes by it."""
+        """Puts away what is left of a re-embedding that has ended. Nothing that is seen changes by it."""
 
         def plan() -> Callable[[Writer], tuple[bool, int]]:
             self._catalog.check_current(view, "collection")

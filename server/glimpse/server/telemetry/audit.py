@@ -15,7 +15,7 @@ _LONGEST_NAME = 1_024
 
 _SERVICE = collection_service_pb2.DESCRIPTOR.services_by_name["CollectionService"]
 #: Calls that only read, though they say as of which revision.
-_READS = {"CheckCollection"}
+_READS = {"GetCollectionReport"}
 _WRITES = frozenset(
     f"{_SERVICE.name}/{method.name}"
     for method in _SERVICE.methods

@@ -91,7 +91,7 @@ class CollectionCalls(ResourceCalls):
             changed = replace(view.record, **changes)
             if view.shadow and not changed.keep_inputs:
                 message = f"collection {view.record.id!r} is changing its backbone, which needs them; end that first"
-                raise failed_precondition("MIGRATION_EXISTS", message, "collection.keep_inputs")
+                raise failed_precondition("REEMBEDDING_EXISTS", message, "collection.keep_inputs")
             if changed.names_as_prompts and not view.record.names_as_prompts:
                 self._check_reads_text(changed)
             return lambda writer: writer.update_collection(changed)

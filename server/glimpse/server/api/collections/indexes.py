@@ -36,8 +36,8 @@ class IndexCalls(ResourceCalls):
                 raise _ThereAlready
             _check_none(view)
             if view.shadow:
-                message = f"collection {view.record.id!r} is changing its backbone; end that migration first"
-                raise failed_precondition("MIGRATION_EXISTS", message, "collection")
+                message = f"collection {view.record.id!r} is changing its backbone; end that re-embedding first"
+                raise failed_precondition("REEMBEDDING_EXISTS", message, "collection")
             self.runtime.indexes.check_there(index_id, "index")
             _check_spelling(view, opened)
             if len(view.labels.keys() | set(opened.labels)) > self.settings.max_labels:

@@ -16,11 +16,13 @@ from glimpse.server.maintenance.backbone_switch import Switched, ThereAlready, s
 from glimpse.v1 import collection_service_pb2 as pb
 
 
-class MigrationCalls(ResourceCalls):
+class ReembeddingCalls(ResourceCalls):
     """See the contract."""
 
     @unary
-    async def StartMigration(self, request: pb.StartMigrationRequest, context: Context) -> pb.StartMigrationResponse:
+    async def StartReembedding(
+        self, request: pb.StartReembeddingRequest, context: Context
+    ) -> pb.StartReembeddingResponse:
         """A shadow, to be embedded from now on."""
         view = self.view(request.collection, "collection")
         backbone = self.runtime.backbones.find(request.backbone, "backbone")
@@ -30,7 +32,7 @@ class MigrationCalls(ResourceCalls):
         def plan() -> Callable[[Writer], tuple[ShadowRecord, int]]:
             self.catalog.check_current(view, "collection")
             _check_can_start(view, backbone)
-            return lambda writer: writer.start_migration(view.record.id, record)
+            return lambda writer: writer.start_reembedding(view.record.id, record)
 
         def apply(done: tuple[ShadowRecord, int]) -> int:
             view.shadow, view.reached = done[0], ReembeddingProgress()
@@ -40,20 +42,20 @@ class MigrationCalls(ResourceCalls):
             _, revision = await self.catalog.write(plan, apply)
         except ThereAlready:
             revision = view.record.revision
-        migration = await self.runtime.reembedding_status.message(view, shadow_of(view))
-        return pb.StartMigrationResponse(migration=migration, revision=revision)
+        reembedding = await self.runtime.reembedding_status.message(view, shadow_of(view))
+        return pb.StartReembeddingResponse(reembedding=reembedding, revision=revision)
 
     @unary
-    async def GetMigration(self, request: pb.GetMigrationRequest, context: Context) -> pb.GetMigrationResponse:
+    async def GetReembedding(self, request: pb.GetReembeddingRequest, context: Context) -> pb.GetReembeddingResponse:
         """How far it is."""
         view = self.view(request.collection, "collection", usable=False)
         if request.measure:  # it loads and fits what the collection takes, once more
             replace(current(), scope=Scope.ADMIN).check(view.record.id, "measure")
         shadow = shadow_of(view)
-        migration = await self.runtime.reembedding_status.message(view, shadow)
+        reembedding = await self.runtime.reembedding_status.message(view, shadow)
         if request.measure:
-            await self.runtime.reembedding_status.measure(view, shadow, migration, deadline_of(context))
-        return pb.GetMigrationResponse(migration=migration)
+            await self.runtime.reembedding_status.measure(view, shadow, reembedding, deadline_of(context))
+        return pb.GetReembeddingResponse(reembedding=reembedding)
 
     @unary
     async def SwitchBackbone(self, request: pb.SwitchBackboneRequest, context: Context) -> pb.SwitchBackboneResponse:
@@ -72,37 +74,37 @@ class MigrationCalls(ResourceCalls):
         )
 
     @unary
-    async def EndMigration(self, request: pb.EndMigrationRequest, context: Context) -> pb.EndMigrationResponse:
+    async def EndReembedding(self, request: pb.EndReembeddingRequest, context: Context) -> pb.EndReembeddingResponse:
         """The collection without its shadow."""
         view = self.view(request.collection, "collection", usable=False)
 
         def plan() -> Callable[[Writer], int]:
             self.catalog.check_current(view, "collection")
             shadow_of(view)
-            return lambda writer: writer.end_migration(view.record.id)
+            return lambda writer: writer.end_reembedding(view.record.id)
 
         def apply(revision: int) -> int:
             view.shadow, view.measured = replace(shadow_of(view), turn=-1), None
             return view.moved_to(revision)
 
         revision = await self.catalog.write(plan, apply)
-        return pb.EndMigrationResponse(collection=collection_message(view), revision=revision)
+        return pb.EndReembeddingResponse(collection=collection_message(view), revision=revision)
 
 
 def _check_can_start(view: CollectionView, backbone: LoadedBackbone) -> None:
-    """Raises RequestError, and ThereAlready where that migration is under way."""
+    """Raises RequestError, and ThereAlready where that re-embedding is under way."""
     record, space = view.record, backbone.manifest.embedding_space
     if space == record.embedding_space:
         message = f"collection {record.id!r} is of {backbone.name}'s embedding space already"
         raise invalid("SAME_EMBEDDING_SPACE", message, "backbone")
     if view.shadow and view.shadow.turn < 0:
-        message = f"what is left of the migration of {record.id!r} that ended is being put away"
-        raise RequestError(Code.UNAVAILABLE, "MIGRATION_ENDING", message, "collection", retry_delay=0.5)
+        message = f"what is left of the re-embedding of {record.id!r} that ended is being put away"
+        raise RequestError(Code.UNAVAILABLE, "REEMBEDDING_ENDING", message, "collection", retry_delay=0.5)
     if view.shadow and view.shadow.embedding_space == space:
         raise ThereAlready
     if view.shadow:
-        message = f"collection {record.id!r} has a migration, with {view.shadow.backbone}; end that first"
-        raise already_exists("MIGRATION_EXISTS", message, "collection")
+        message = f"collection {record.id!r} has a re-embedding, with {view.shadow.backbone}; end that first"
+        raise already_exists("REEMBEDDING_EXISTS", message, "collection")
     if view.examples.attachment:
         message = f"the index under {record.id!r} is of one space: build one with {backbone.name}, detach this, switch"
         raise failed_precondition("INDEX_ATTACHED", f"{message}, attach that", "collection")

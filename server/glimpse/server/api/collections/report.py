@@ -12,7 +12,9 @@ class CheckCalls(ResourceCalls):
     """See the contract."""
 
     @unary
-    async def CheckCollection(self, request: pb.CheckCollectionRequest, context: Context) -> pb.CheckCollectionResponse:
+    async def GetCollectionReport(
+        self, request: pb.GetCollectionReportRequest, context: Context
+    ) -> pb.GetCollectionReportResponse:
         """Figures of a collection whose fit is of its examples as they are."""
         deadline = deadline_of(context)
         await self.catalog.tracker.reach(request.min_revision, deadline)
