@@ -189,8 +189,8 @@ async def _served(scene: Scene, address: str) -> dict[str, Spread]:
             return await _aspread(lambda i: client.search(name, [Vector(scene.queries[i], space)]))
 
         # The fit that follows an attachment is done with first.
-        await client.check("many", timeout=600)
-        await client.check("few", timeout=600)
+        await client.collection_report("many", timeout=600)
+        await client.collection_report("few", timeout=600)
         rows = {"an empty call": await _aspread(lambda _: client.get_collection("few"))}
         rows |= {"served: many": await asked("many"), "served: few": await asked("few")}
         ended, pictures = asyncio.Event(), photographs()

@@ -30,7 +30,7 @@ import numpy as np
 from bench.report import Target, write_tables
 from bench.vectors import DATA
 from bench.vit import vit_bundle
-from glimpse.backbone import Bundle, Reader, cores
+from glimpse.backbone import Bundle, Embedder, cores
 from glimpse.builder import Plan, build
 from glimpse.builder.engines.encode_rows import Tally
 
@@ -104,7 +104,7 @@ def _rates(folder: Path, data: Path, pictures: int, repeats: int) -> dict[str, f
 
 def _bare(bundle: Bundle, files: list[Path]) -> tuple[float, float]:
     """The session's pictures a second, and the seconds that decoding one takes on one core."""
-    reader = Reader(bundle)
+    reader = Embedder(bundle)
     start = time.perf_counter()
     ready = [reader.prepare("image", file.read_bytes()) for file in files]
     decode = (time.perf_counter() - start) / len(files)

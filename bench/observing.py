@@ -85,7 +85,7 @@ def _calls(address: str) -> tuple[grpc.Channel, dict[str, Callable[[int], object
         client.create_collection("bench")
         examples = [NewExample(vector, f"label-{i % _LABELS}") for i, vector in enumerate(vectors)]
         client.enroll("bench", examples, create_labels=True)
-        client.check("bench")  # waits for the fit
+        client.collection_report("bench")  # waits for the fit
     channel = grpc.insecure_channel(address)
     embed, classify = EmbeddingServiceStub(channel), ClassificationServiceStub(channel)
     which = embedding_service_pb2.GetBackboneRequest(name=backbone.name)

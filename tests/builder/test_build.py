@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glimpse.backbone import Bundle, Reader
+from glimpse.backbone import Bundle, Embedder
 from glimpse.builder import LOCAL, BuildError, Engine, Plan, build
 from glimpse.builder.engines.encode_rows import Made
 from glimpse.builder.options import Inputs, Write
@@ -45,7 +45,7 @@ def test_a_folder_becomes_an_index(photos: Path, bundle: Bundle, tmp_path: Path)
     assert watch.told == [20]
     assert made.manifest.embedding_space == bundle.manifest.embedding_space
     assert made.manifest.rebuild == "glimpse index build photos"
-    found, reader = rows(tmp_path / "out"), Reader(bundle, threads=1)
+    found, reader = rows(tmp_path / "out"), Embedder(bundle, threads=1)
     assert sorted(found) == sorted(f"photos/{name}.png" for name in _NAMES)
     for row in found.values():
         content = Path(row["source"]).read_bytes()
@@ -59,7 +59,7 @@ def test_a_folder_becomes_an_index(photos: Path, bundle: Bundle, tmp_path: Path)
 
 def test_it_opens_and_finds_an_input_by_its_vector(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     built(photos, bundle.path, tmp_path / "out", vectors="float32")
-    index, reader = BulkIndex.open(tmp_path / "out"), Reader(bundle, threads=1)
+    index, reader = BulkIndex.open(tmp_path / "out"), Embedder(bundle, threads=1)
     content = (photos / "dog" / "3.png").read_bytes()
     query = reader.encode("image", [reader.prepare("image", content)])
     cosines, places = index.search(query, 1)
@@ -141,7 +141,7 @@ def test_what_is_there_under_another_name_or_label_is_not_embedded(
     def refuse(*_: Any) -> None:
         raise AssertionError("the encoder ran")
 
-    monkeypatch.setattr(Reader, "encode", refuse)
+    monkeypatch.setattr(Embedder, "encode", refuse)
     again = built(photos, bundle.path, out, resume=True)
     assert (again.tally.copied, again.manifest.count) == (1, 21)  # what lies there no more stays in the index
     moved = rows(out)["photos/cat/moved.png"]

@@ -106,7 +106,7 @@ async def test_it_says_the_same_of_collections(client: AsyncClient, script: Scri
     assert (await client.update_collection(made, coverage="default")).coverage is None
     assert (await client.create_label("c", "none", role=LabelRole.NEGATIVE)).role is LabelRole.NEGATIVE
     script.answers["GetCollectionReport"] = GetCollectionReportResponse(revision=7, advice=["add wrens"])
-    check = await client.check("c")
+    check = await client.collection_report("c")
     assert (check.revision, check.advice) == (7, ("add wrens",))
     enrollment = await client.enroll("c", [NewExample("x", "l")], measure_accuracy=True)
     assert enrollment.accuracy_after is not None

@@ -99,7 +99,7 @@ def test_a_collection_measures_itself(glimpse: Client) -> None:
     assert more.accuracy_before == 1.0
     assert more.accuracy_after == pytest.approx(20 / 21)
     assert {one.label for one in more.results[0].conflicts} == {"warm"}
-    check = glimpse.check("shades", min_revision=more.revision)
+    check = glimpse.collection_report("shades", min_revision=more.revision)
     assert (check.revision, check.calibrated) == (more.revision, True)
     assert check.accuracy is not None
     assert check.accuracy.value == pytest.approx(20 / 21)

@@ -11,7 +11,7 @@ from glimpse.client.requests._inputs import Input, NewExample
 from glimpse.client.results._classification import Classification, ClassifyResult
 from glimpse.client.results._collection_report import (
     AdaptationFigures,
-    Check,
+    CollectionReport,
     Confusion,
     Estimate,
     HeadAccuracy,
@@ -56,12 +56,12 @@ __all__ = [
     "BackboneState",
     "CallFigures",
     "Cancelled",
-    "Check",
     "Classification",
     "ClassifyResult",
     "Client",
     "Collection",
     "CollectionFigures",
+    "CollectionReport",
     "Conflict",
     "Confusion",
     "DataLoss",

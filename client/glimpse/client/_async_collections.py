@@ -7,7 +7,7 @@ from glimpse.client.requests import _collection_requests as requests
 from glimpse.client.requests._collection_requests import Threshold
 from glimpse.client.requests._enums import Head, LabelMode
 from glimpse.client.requests._names import CollectionRef
-from glimpse.client.results._collection_report import Check
+from glimpse.client.results._collection_report import CollectionReport
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._async_core import AsyncCore
 
@@ -97,9 +97,11 @@ class AsyncCollectionMethods(AsyncCore):
         """As Client.delete_collection."""
         return await self._run(requests.delete_collection(collection, force), timeout)
 
-    async def check(self, collection: CollectionRef, *, min_revision: int = 0, timeout: float | None = None) -> Check:
-        """As Client.check."""
-        return await self._run(requests.check(collection, min_revision), timeout)
+    async def collection_report(
+        self, collection: CollectionRef, *, min_revision: int = 0, timeout: float | None = None
+    ) -> CollectionReport:
+        """As Client.collection_report."""
+        return await self._run(requests.collection_report(collection, min_revision), timeout)
 
     async def attach_index(self, collection: CollectionRef, index: str, *, timeout: float | None = None) -> Collection:
         """As Client.attach_index."""

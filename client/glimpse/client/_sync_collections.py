@@ -6,7 +6,7 @@ from glimpse.client.requests import _collection_requests as requests
 from glimpse.client.requests._collection_requests import Threshold
 from glimpse.client.requests._enums import Head, LabelMode
 from glimpse.client.requests._names import CollectionRef
-from glimpse.client.results._collection_report import Check
+from glimpse.client.results._collection_report import CollectionReport
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._sync_core import SyncCore
 
@@ -124,13 +124,15 @@ class CollectionMethods(SyncCore):
         """Deletes a collection; returns the revision. One with labels needs `force` (FailedPrecondition)."""
         return self._run(requests.delete_collection(collection, force), timeout)
 
-    def check(self, collection: CollectionRef, *, min_revision: int = 0, timeout: float | None = None) -> Check:
+    def collection_report(
+        self, collection: CollectionRef, *, min_revision: int = 0, timeout: float | None = None
+    ) -> CollectionReport:
         """What a collection knows of itself by leaving out each of its examples in turn. Raises NotFound.
 
         How good it is, what it confuses, which examples look wrong, what to add next; of `min_revision` at least.
         Takes seconds for thousands of examples.
         """
-        return self._run(requests.check(collection, min_revision), timeout)
+        return self._run(requests.collection_report(collection, min_revision), timeout)
 
     def attach_index(self, collection: CollectionRef, index: str, *, timeout: float | None = None) -> Collection:
         """Puts an index built in bulk under a collection: its rows are examples, its labels labels, within seconds.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from glimpse.backbone.bundle import Bundle, bundled, load_bundle, write_bundle
-    from glimpse.backbone.embedder import MINI, Kind, Prepared, Reader, open_bundle
+    from glimpse.backbone.embedder import MINI, Embedder, Kind, Prepared, open_bundle
     from glimpse.backbone.errors import BundleError, InputError, LargeImage
     from glimpse.backbone.images.decoder_pool import DecoderPool
     from glimpse.backbone.images.jpeg_scaling import scaled_decode_cosine
@@ -37,6 +37,7 @@ __all__ = [
     "BundleError",
     "DecisionRule",
     "DecoderPool",
+    "Embedder",
     "Encoder",
     "ImageLimits",
     "ImageRule",
@@ -45,7 +46,6 @@ __all__ = [
     "LargeImage",
     "Manifest",
     "Prepared",
-    "Reader",
     "TextRule",
     "Tokenizer",
     "Tokens",
@@ -72,7 +72,7 @@ _MODULES = {
     "images.preprocess": ("ImageLimits", "decode_image"),
     "prompts": ("name_as_prompt", "with_templates"),
     "processors": ("cores", "limit_libraries"),
-    "embedder": ("Kind", "MINI", "Prepared", "Reader", "open_bundle"),
+    "embedder": ("Kind", "MINI", "Prepared", "Embedder", "open_bundle"),
     "images.jpeg_scaling": ("scaled_decode_cosine",),
     "scratch": ("scratch_folder",),
     "tokenizer": ("Tokenizer", "Tokens"),

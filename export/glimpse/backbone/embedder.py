@@ -35,7 +35,7 @@ def open_bundle(name: str | Path) -> Bundle:
     raise BundleError(folder, f"there is no such bundle; give a bundle's folder, or {MINI}, which ships with Glimpse")
 
 
-class Reader:
+class Embedder:
     """A bundle's encoder with what comes before it. `prepare` is thread-safe; one thread at a time encodes."""
 
     def __init__(

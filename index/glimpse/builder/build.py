@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import chain, takewhile
 from pathlib import Path
 
-from glimpse.backbone import Bundle, Reader, cores, limit_libraries, open_bundle
+from glimpse.backbone import Bundle, Embedder, cores, limit_libraries, open_bundle
 from glimpse.builder.engines.encode_rows import Made, Rows, Tally
 from glimpse.builder.engines.local_engine import WINDOW, Local, each_once
 from glimpse.builder.errors import BuildError
@@ -33,7 +33,7 @@ from glimpse.inputs import Skipped
 
 
 def _embed_here(plan: Plan, bundle: Bundle, folder: Folder, inputs: Inputs, write: Write) -> None:
-    reader = Reader(bundle, plan.threads, limits=plan.limits)
+    reader = Embedder(bundle, plan.threads, limits=plan.limits)
     with closing(Known(folder.known_path)) as known:
         rows = Rows(reader, folder.base(), folder.header.vector_type)
         Local(reader, known, rows, plan.threads or cores()).run(inputs, write)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from glimpse.backbone import Kind, Reader
+from glimpse.backbone import Embedder, Kind
 from glimpse.builder.engines.encode_rows import Looked, look
 from glimpse.builder.output.existing_rows import Known, make_known
 from glimpse.inputs import Entry
@@ -19,8 +19,8 @@ from support.bundles import tiny_dual_bundle
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    return Reader(tiny_dual_bundle(tmp_path_factory.mktemp("look") / "bundle", dimension=16), threads=1)
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    return Embedder(tiny_dual_bundle(tmp_path_factory.mktemp("look") / "bundle", dimension=16), threads=1)
 
 
 @pytest.fixture
@@ -34,12 +34,12 @@ def entry(content: Path | str, kind: Kind = "image") -> Entry:
     return Entry("a", "here", kind, None, None, content)
 
 
-def why(entry: Entry, known: Known, reader: Reader) -> str:
+def why(entry: Entry, known: Known, reader: Embedder) -> str:
     found, _ = look(entry, known, reader)
     return "" if isinstance(found, Looked) else found.reason
 
 
-def test_a_file_too_large_is_not_read(known: Known, reader: Reader, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_file_too_large_is_not_read(known: Known, reader: Embedder, tmp_path: Path, monkeypatch: Any) -> None:
     path = painted(tmp_path, ["small"]) / "small.png"
     assert why(entry(path), known, reader) == ""
     os.truncate(path, MAX_BYTES + 1)
@@ -47,7 +47,7 @@ def test_a_file_too_large_is_not_read(known: Known, reader: Reader, tmp_path: Pa
     assert why(entry(path), known, reader) == "FILE_TOO_LARGE"
 
 
-def test_a_text_file_is_the_text_that_every_command_reads(known: Known, reader: Reader, tmp_path: Path) -> None:
+def test_a_text_file_is_the_text_that_every_command_reads(known: Known, reader: Embedder, tmp_path: Path) -> None:
     path = tmp_path / "1.txt"
     path.write_bytes(b"\xef\xbb\xbfa red circle\r\n")
     (found, _), (same, _) = look(entry(path, "text"), known, reader), look(entry("a red circle", "text"), known, reader)
@@ -59,7 +59,7 @@ def test_a_text_file_is_the_text_that_every_command_reads(known: Known, reader: 
 
 
 @pytest.mark.timeout(20)
-def test_a_pipe_is_not_waited_for(known: Known, reader: Reader, tmp_path: Path) -> None:
+def test_a_pipe_is_not_waited_for(known: Known, reader: Embedder, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     reasons: list[str] = []
     # Where it is waited for, that is for ever.
@@ -73,10 +73,10 @@ def test_a_pipe_is_not_waited_for(known: Known, reader: Reader, tmp_path: Path) 
     ("error", "reason"), [(MemoryError(), "OUT_OF_MEMORY"), (ZeroDivisionError("odd"), "TEXT_UNREADABLE")]
 )
 def test_whatever_an_input_makes_of_the_tokenizer_it_fails_alone(
-    known: Known, reader: Reader, monkeypatch: Any, error: Exception, reason: str
+    known: Known, reader: Embedder, monkeypatch: Any, error: Exception, reason: str
 ) -> None:
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(Reader, "prepare", fail)
+    monkeypatch.setattr(Embedder, "prepare", fail)
     assert why(entry("a text", "text"), known, reader) == reason

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glimpse.backbone import InputError, Reader
+from glimpse.backbone import Embedder, InputError
 from glimpse.builder.engines.encode_rows import Made, Rows
 from glimpse.builder.engines.local_engine import WINDOW, Local, each_once
 from glimpse.builder.output.existing_rows import Ids, Known, make_known
@@ -19,12 +19,12 @@ from support.bundles import tiny_dual_bundle
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    return Reader(tiny_dual_bundle(tmp_path_factory.mktemp("windows") / "bundle"), threads=1)
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    return Embedder(tiny_dual_bundle(tmp_path_factory.mktemp("windows") / "bundle"), threads=1)
 
 
 @pytest.fixture
-def local(reader: Reader, tmp_path: Path) -> Iterator[Local]:
+def local(reader: Embedder, tmp_path: Path) -> Iterator[Local]:
     make_known(tmp_path / "known", [], [])
     with closing(Known(tmp_path / "known")) as known:
         yield Local(reader, known, Rows(reader, Shards([], reader.manifest.dimension), "float32"), 2)
@@ -41,7 +41,7 @@ def run(local: Local, entries: Iterable[Entry | Unreadable]) -> list[Made]:
     return made
 
 
-def test_rows_come_in_the_order_of_the_inputs_with_their_own_vectors(local: Local, reader: Reader) -> None:
+def test_rows_come_in_the_order_of_the_inputs_with_their_own_vectors(local: Local, reader: Embedder) -> None:
     entries = said(2 * WINDOW + 10)
     made = run(local, entries)
     assert [one.tally.inputs for one in made] == [WINDOW, WINDOW, 10]
@@ -71,7 +71,7 @@ def test_what_fails_fails_alone(local: Local, tmp_path: Path) -> None:
 
 
 def test_an_input_without_a_vector_fails_and_the_rest_of_its_batch_does_not(
-    local: Local, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    local: Local, reader: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encode = reader.encode
 
@@ -125,7 +125,7 @@ def test_inputs_that_end_in_an_error_end_it_after_the_windows_before(local: Loca
 
 
 def test_an_interruption_keeps_what_was_made_and_ends_every_thread(
-    local: Local, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    local: Local, reader: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Made] = []
     whole = local.rows.make
@@ -169,7 +169,7 @@ def test_it_reads_no_more_than_some_windows_ahead(local: Local) -> None:
 
 
 def test_pictures_that_wait_to_be_decoded_are_few(
-    local: Local, reader: Reader, monkeypatch: pytest.MonkeyPatch
+    local: Local, reader: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their bytes are in memory."""
     lock, held, most = threading.Lock(), 0, 0

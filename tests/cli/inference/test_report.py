@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from glimpse.cli.common import chunking
-from glimpse.client import Check
+from glimpse.client import CollectionReport
 from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import types_pb2
@@ -126,7 +126,7 @@ def test_many_labels_that_need_more_are_counted(ask: Run, fake: FakeServer) -> N
 def test_as_json_a_check_is_one_object_with_every_field(ask: Run, fake: FakeServer) -> None:
     fake.check = full()
     [found] = ask("report", "birds", "--format", "json").objects
-    assert list(found) == [one.name for one in fields(Check)]
+    assert list(found) == [one.name for one in fields(CollectionReport)]
     assert (found["head"], found["heads"][0]["head"]) == ("lda", "kernel-ridge")
     assert found["accuracy"] == {
         "value": 0.842,

@@ -9,8 +9,8 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 from glimpse.client import (
     AdaptationFigures,
-    Check,
     Client,
+    CollectionReport,
     Confusion,
     Decision,
     Estimate,
@@ -119,7 +119,7 @@ def test_a_check_says_all_that_was_measured(client: Client, script: Script) -> N
     def read(value: float) -> Estimate:
         return Estimate(value, value - 0.1, value + 0.1, 10)
 
-    assert client.check("c", min_revision=6) == Check(
+    assert client.collection_report("c", min_revision=6) == CollectionReport(
         revision=7,
         head=Head.LDA,
         head_reason="enough examples",
@@ -142,7 +142,7 @@ def test_a_check_says_all_that_was_measured(client: Client, script: Script) -> N
 
 def test_what_was_not_measured_is_none(client: Client, script: Script) -> None:
     script.answers["GetCollectionReport"] = pb.GetCollectionReportResponse(revision=1)
-    found = client.check("c")
+    found = client.collection_report("c")
     assert (found.accuracy, found.zero_shot_accuracy, found.false_reject, found.false_accept) == (None,) * 4
     assert (found.head, found.labels, found.advice) == (Head.UNSPECIFIED, (), ())
 
@@ -150,7 +150,7 @@ def test_what_was_not_measured_is_none(client: Client, script: Script) -> None:
 @pytest.mark.parametrize(
     ("ours", "message"),
     [
-        (Check, pb.GetCollectionReportResponse),
+        (CollectionReport, pb.GetCollectionReportResponse),
         (Estimate, pb.Proportion),
         (HeadAccuracy, pb.HeadAccuracy),
         (Confusion, pb.Confusion),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glimpse.backbone import Reader, bundled, load_bundle
+from glimpse.backbone import Embedder, bundled, load_bundle
 from glimpse.evaluate.data.dataset import Dataset
 from glimpse.evaluate.data.embedding_cache import VectorStore, digest_of
 from glimpse.evaluate.data.encode_dataset import embed
@@ -15,11 +15,11 @@ from ..conftest import Evaluate, draw
 
 
 @pytest.fixture(scope="module")
-def reader() -> Reader:
-    return Reader(load_bundle(bundled()))
+def reader() -> Embedder:
+    return Embedder(load_bundle(bundled()))
 
 
-def open_store(cache: Path, reader: Reader) -> VectorStore:
+def open_store(cache: Path, reader: Embedder) -> VectorStore:
     return VectorStore(cache, reader.manifest.embedding_space, reader.manifest.dimension)
 
 
@@ -27,7 +27,7 @@ def texts(contents: list[str]) -> Dataset:
     return Dataset.of(Path("texts"), "text", contents, [""] * len(contents))
 
 
-def test_each_vector_is_its_own_inputs_whatever_the_batch(reader: Reader, tmp_path: Path) -> None:
+def test_each_vector_is_its_own_inputs_whatever_the_batch(reader: Embedder, tmp_path: Path) -> None:
     contents = [f"a {'very ' * (i % 9)}red circle {i}" for i in range(150)] + ["a red circle"] * 3
     store = open_store(tmp_path, reader)
     found = embed(reader, store, texts(contents), lambda _: None)
@@ -39,7 +39,7 @@ def test_each_vector_is_its_own_inputs_whatever_the_batch(reader: Reader, tmp_pa
     assert len(set(found.rows[-3:])) == 1
 
 
-def test_an_interrupted_run_keeps_what_it_has(reader: Reader, tmp_path: Path) -> None:
+def test_an_interrupted_run_keeps_what_it_has(reader: Embedder, tmp_path: Path) -> None:
     data = texts([f"number {i}" for i in range(300)])
 
     def interrupt(_: int) -> None:
@@ -92,7 +92,7 @@ def test_a_second_run_encodes_nothing_though_files_have_moved(
     def refuse(*_: object) -> None:
         raise AssertionError("the encoder ran")
 
-    monkeypatch.setattr(Reader, "encode", refuse)
+    monkeypatch.setattr(Embedder, "encode", refuse)
     second = evaluate(tmp_path / "data", "--shots", "1", "--seeds", "2")
     assert second.code == 0, second.err
     assert second.record["backbones"][0]["embedding"]["encoded"] == 0

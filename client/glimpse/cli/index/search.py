@@ -17,7 +17,7 @@ from glimpse.cli.index.maintenance import Index, reading_indexes
 from glimpse.inputs import Columns, Rejected, domain_of, label_of
 
 if TYPE_CHECKING:
-    from glimpse.backbone import Kind, Reader
+    from glimpse.backbone import Embedder, Kind
     from glimpse.index import BulkIndex, Manifest
 
 Vectors = npt.NDArray[np.float32]
@@ -125,7 +125,7 @@ def _queries(
     return names, np.concatenate(parts), failures
 
 
-def _embedded(reader: "Reader", source: Source) -> Vectors:
+def _embedded(reader: "Embedder", source: Source) -> Vectors:
     """(1, d). Raises InputError and OSError."""
     from glimpse.backbone import InputError
 
@@ -139,9 +139,9 @@ def _embedded(reader: "Reader", source: Source) -> Vectors:
     return vectors
 
 
-def _reader(manifest: "Manifest", backbone: str) -> "Reader":
+def _reader(manifest: "Manifest", backbone: str) -> "Embedder":
     """The backbone that the index was built with. Raises CliError."""
-    from glimpse.backbone import BundleError, Reader, open_bundle
+    from glimpse.backbone import BundleError, Embedder, open_bundle
 
     try:
         bundle = open_bundle(backbone)
@@ -152,7 +152,7 @@ def _reader(manifest: "Manifest", backbone: str) -> "Reader":
             f"the index was built with {manifest.backbone!r}, and {backbone} makes vectors of another space",
             "name its bundle with --backbone",
         )
-    return Reader(bundle)
+    return Embedder(bundle)
 
 
 def _vectors_of(file: Path, dimension: int) -> Vectors:

@@ -13,7 +13,7 @@ from glimpse.cli.common.records import print_data, within
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference import report_tables
 from glimpse.cli.inference.example_files import file_of
-from glimpse.client import Check, Head
+from glimpse.client import CollectionReport, Head
 
 app = options.group()
 _PARTS = ("accuracy", "zero_shot_accuracy", "false_reject", "false_accept")
@@ -40,7 +40,7 @@ def check(
     look mislabelled are named by the files that they were enrolled from.
     """
     with connected(server, timeout) as client, working(f"checking {collection}"):
-        found = client.check(collection)
+        found = client.collection_report(collection)
         files = {one.example: file_of(client, one.example) for one in found.suspects[:_NAMED]}
     if output is options.Format.TABLE:
         report_tables.show(collection, found, files)
@@ -48,7 +48,7 @@ def check(
         print_data(output, _record(found, files), _FIELDS)
 
 
-def _record(found: Check, files: Mapping[str, str | None]) -> dict[str, Any]:
+def _record(found: CollectionReport, files: Mapping[str, str | None]) -> dict[str, Any]:
     """Every field, and the files of suspects."""
     record = asdict(found, dict_factory=_plain)
     record["suspects"] = [{**one, "file": files.get(one["example"])} for one in record["suspects"]]

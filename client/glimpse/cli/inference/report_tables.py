@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from glimpse.cli.common.enum_names import answering
 from glimpse.cli.common.output import Column, Table, percent, shown, styled, terminal_width
-from glimpse.client import Check, Estimate
+from glimpse.client import CollectionReport, Estimate
 
 _INDENT = 26  # where the figures begin
 _ID = 16  # an example's, whole: it is wanted for `glimpse examples show`
@@ -13,7 +13,7 @@ _TOLD = 20  # labels that need more examples told one by one
 _ACCURACY = (Column("ACCURACY", 8, right=True), Column("95 % INTERVAL", 18, right=True))
 
 
-def show(name: str, check: Check, files: Mapping[str, str | None]) -> None:
+def show(name: str, check: CollectionReport, files: Mapping[str, str | None]) -> None:
     """Prints it, with the files that suspects were enrolled from, where they are known."""
     examples = f", {check.accuracy.count} examples measured" if check.accuracy else ""
     print(styled(f"{shown(name)}, revision {check.revision}{examples}", "bold"))
@@ -27,7 +27,7 @@ def show(name: str, check: Check, files: Mapping[str, str | None]) -> None:
     _print_advice(check.advice)
 
 
-def _figures(check: Check) -> Iterator[tuple[str, str]]:
+def _figures(check: CollectionReport) -> Iterator[tuple[str, str]]:
     accuracy = "not measured: no label has two examples" if check.accuracy is None else measured(check.accuracy)
     yield "leave-one-out accuracy", accuracy
     if check.zero_shot_accuracy is not None:
@@ -51,7 +51,7 @@ def print_figure(title: str, text: str) -> None:
         print(" " * _INDENT + line)
 
 
-def _print_heads(check: Check) -> None:
+def _print_heads(check: CollectionReport) -> None:
     others = [one for one in check.heads if one.head is not check.head]
     if others:
         table = _section("Other heads", [Column("HEAD"), *_ACCURACY])
@@ -59,7 +59,7 @@ def _print_heads(check: Check) -> None:
             table.row(answering(one.head), percent(one.accuracy.value), interval(one.accuracy))
 
 
-def _print_confusions(check: Check) -> None:
+def _print_confusions(check: CollectionReport) -> None:
     if check.confusions:
         columns = [Column("LABEL"), Column("TAKEN FOR"), Column("EXAMPLES", 8, right=True)]
         table = _section("Confused", columns)
@@ -67,7 +67,7 @@ def _print_confusions(check: Check) -> None:
             table.row(one.label, one.answered_label, one.count)
 
 
-def _print_suspects(check: Check, files: Mapping[str, str | None]) -> None:
+def _print_suspects(check: CollectionReport, files: Mapping[str, str | None]) -> None:
     if check.suspects:
         named = any(files.values())
         columns = [Column("EXAMPLE", _ID), *([Column("FILE", share=2, path=True)] if named else [])]
@@ -78,7 +78,7 @@ def _print_suspects(check: Check, files: Mapping[str, str | None]) -> None:
             table.row(one.example.rpartition("/")[2], *file, one.label, one.answered_label, one.probability)
 
 
-def _print_labels(check: Check) -> None:
+def _print_labels(check: CollectionReport) -> None:
     wanting = [one for one in check.labels if one.needs_more]
     if wanting:
         columns = [Column("LABEL"), Column("EXAMPLES", 8, right=True), *_ACCURACY]
@@ -92,7 +92,7 @@ def _print_labels(check: Check) -> None:
             print(f"and {len(wanting) - _TOLD} more; --format json has them all")
 
 
-def _print_adaptations(check: Check) -> None:
+def _print_adaptations(check: CollectionReport) -> None:
     if check.adaptations:
         table = _section("Each domain by the others", [Column("WITH"), *_ACCURACY, Column("", 4)])
         for one in check.adaptations:

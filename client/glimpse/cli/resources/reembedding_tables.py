@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from glimpse.cli.common.enum_names import answering
 from glimpse.cli.common.output import Column, Table, percent, shown, styled
-from glimpse.client import Check, Estimate, Reembedding, ReembeddingSide
+from glimpse.client import CollectionReport, Estimate, Reembedding, ReembeddingSide
 
 _TOLD = 20  # examples that could not be embedded
-_FIGURES: tuple[tuple[str, Callable[[Check], object]], ...] = (
+_FIGURES: tuple[tuple[str, Callable[[CollectionReport], object]], ...] = (
     ("leave-one-out accuracy", lambda check: _part(check.accuracy)),
     ("95 % interval", lambda check: _interval(check.accuracy)),
     ("examples measured", lambda check: check.accuracy and check.accuracy.count),

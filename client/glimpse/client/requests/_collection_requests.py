@@ -7,7 +7,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from glimpse.client.requests._enums import Head, LabelMode
 from glimpse.client.requests._names import CollectionRef, backbone_name, collection_name, index_name
 from glimpse.client.results import _parse_resources as read
-from glimpse.client.results._collection_report import Check
+from glimpse.client.results._collection_report import CollectionReport
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._steps import Listing, Unary
 from glimpse.v1 import collection_service_pb2 as pb
@@ -92,10 +92,10 @@ def delete_collection(collection: CollectionRef, force: bool) -> Unary[int]:
     return Unary("collections.DeleteCollection", request, lambda r: int(r.revision))
 
 
-def check(collection: CollectionRef, min_revision: int) -> Unary[Check]:
+def collection_report(collection: CollectionRef, min_revision: int) -> Unary[CollectionReport]:
     """GetCollectionReport."""
     request = pb.GetCollectionReportRequest(name=collection_name(collection), min_revision=min_revision)
-    return Unary("collections.GetCollectionReport", request, read.check)
+    return Unary("collections.GetCollectionReport", request, read.collection_report)
 
 
 def attach_index(collection: CollectionRef, index: str) -> Unary[Collection]:

@@ -53,7 +53,7 @@ def _migration(message: pb.Reembedding) -> Reembedding:
 
 
 def _side(message: pb.ReembeddingSide) -> ReembeddingSide:
-    figures = read.check(message.figures) if message.HasField("figures") else None
+    figures = read.collection_report(message.figures) if message.HasField("figures") else None
     return ReembeddingSide(message.backbone, message.embedding_space, message.loaded, figures)
 
 

@@ -65,7 +65,7 @@ class AdaptationFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CollectionReport:
     """A collection's own measurements. What could not be measured is None.
 
     `heads` are the heads compared, best first; `zero_shot_accuracy` is of the prompts alone, and `negative_transfer`

@@ -102,9 +102,9 @@ def vector(message: types_pb2.Vector) -> resources.Vector:
     return resources.Vector(np.frombuffer(message.data, dtype="<f4"), message.embedding_space)
 
 
-def check(message: pb.GetCollectionReportResponse) -> checks.Check:
+def collection_report(message: pb.GetCollectionReportResponse) -> checks.CollectionReport:
     """A GetCollectionReportResponse message."""
-    return checks.Check(
+    return checks.CollectionReport(
         revision=message.revision,
         head=member(Head, message.head),
         head_reason=message.head_reason,

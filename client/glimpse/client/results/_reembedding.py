@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from glimpse.client.results._collection_report import Check
+from glimpse.client.results._collection_report import CollectionReport
 from glimpse.client.results._resources import Collection
 
 
@@ -17,7 +17,7 @@ class ReembeddingSide:
     backbone: str
     embedding_space: str
     loaded: bool
-    figures: Check | None
+    figures: CollectionReport | None
 
 
 @dataclass(frozen=True, slots=True)

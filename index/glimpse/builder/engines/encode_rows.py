@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from glimpse.backbone import InputError, Kind, Prepared, Reader
+from glimpse.backbone import Embedder, InputError, Kind, Prepared
 from glimpse.builder.output.existing_rows import Known
 from glimpse.index.search.flat_index import Vectors
 from glimpse.index.storage.manifest import VectorType
@@ -78,7 +78,7 @@ class Made:
     tally: Tally = field(default_factory=Tally)
 
 
-def look(entry: Entry | Unreadable, known: Known, reader: Reader) -> tuple[Looked | Unreadable, float]:
+def look(entry: Entry | Unreadable, known: Known, reader: Embedder) -> tuple[Looked | Unreadable, float]:
     """Reads an input and makes it ready, if it has to be encoded; and the seconds that took. Fails by itself."""
     start = time.perf_counter()
     found: Looked | Unreadable
@@ -93,7 +93,7 @@ def look(entry: Entry | Unreadable, known: Known, reader: Reader) -> tuple[Looke
     return found, time.perf_counter() - start
 
 
-def _look(entry: Entry, known: Known, reader: Reader) -> Looked:
+def _look(entry: Entry, known: Known, reader: Embedder) -> Looked:
     data = _read(entry.content, entry.kind) if isinstance(entry.content, Path) else entry.content
     content = data.encode() if isinstance(data, str) else data
     digest = hashlib.sha256(content).digest()
@@ -116,7 +116,7 @@ def _read(path: Path, kind: Kind) -> bytes | str:
     return read_text(path) if kind == "text" else path.read_bytes()
 
 
-def _prepared(kind: Kind, content: bytes, reader: Reader) -> Prepared:
+def _prepared(kind: Kind, content: bytes, reader: Embedder) -> Prepared:
     """Raises InputError, Rejected, MemoryError."""
     try:
         return reader.prepare(kind, content)
@@ -129,7 +129,7 @@ def _prepared(kind: Kind, content: bytes, reader: Reader) -> Prepared:
 class Rows:
     """Encodes windows. The same window makes the same rows, whatever came before it in the run."""
 
-    def __init__(self, reader: Reader, base: Shards, vector_type: VectorType) -> None:
+    def __init__(self, reader: Embedder, base: Shards, vector_type: VectorType) -> None:
         """`base`: the rows that `Looked.copied` numbers."""
         self._reader, self._base, self._type = reader, base, vector_type
 

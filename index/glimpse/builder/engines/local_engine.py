@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-from glimpse.backbone import Reader
+from glimpse.backbone import Embedder
 from glimpse.builder.engines.encode_rows import Looked, Made, Rows, look
 from glimpse.builder.output.existing_rows import Ids, Known
 from glimpse.inputs import Entry, Unreadable
@@ -38,7 +38,7 @@ def each_once(inputs: Iterable[Entry | Unreadable], ids: Ids) -> Iterator[Entry 
 class Local:
     """Runs windows through threads of this process."""
 
-    reader: Reader
+    reader: Embedder
     known: Known
     rows: Rows
     threads: int

@@ -25,7 +25,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.data.block import BlockMetadata
 from ray.data.datasource import Datasource, ReadTask
 
-from glimpse.backbone import Bundle, Reader, load_bundle
+from glimpse.backbone import Bundle, Embedder, load_bundle
 from glimpse.builder.engines.encode_rows import Made, Rows, look
 from glimpse.builder.engines.local_engine import WINDOW, each_once
 from glimpse.builder.engines.ray_cluster import ENCODING, LISTING, LOOKING, join, plain
@@ -89,7 +89,7 @@ class _Look:
     def __init__(self, site: _Site) -> None:
         os.chdir(site.cwd)
         self._known = Known(site.known)
-        self._reader = Reader(load_bundle(site.bundle), threads=1, limits=site.plan.limits)
+        self._reader = Embedder(load_bundle(site.bundle), threads=1, limits=site.plan.limits)
 
     def __call__(self, batch: _Batch) -> pa.Table:
         """A window as what was found of each of its inputs."""
@@ -102,7 +102,7 @@ class _Encode:
 
     def __init__(self, site: _Site) -> None:
         base = Shards(site.base, site.dimension)
-        self._rows = Rows(Reader(load_bundle(site.bundle), site.plan.threads or 1), base, site.vector_type)
+        self._rows = Rows(Embedder(load_bundle(site.bundle), site.plan.threads or 1), base, site.vector_type)
         self._windows = site.windows
 
     def __call__(self, batch: _Batch) -> pa.Table:

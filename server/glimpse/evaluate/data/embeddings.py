@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import Bundle, ImageLimits, Reader, name_as_prompt, with_templates
+from glimpse.backbone import Bundle, Embedder, ImageLimits, name_as_prompt, with_templates
 from glimpse.evaluate.data.dataset import Dataset, usable
 from glimpse.evaluate.data.embedding_cache import VectorStore
 from glimpse.evaluate.data.encode_dataset import Embedded, embed, embed_texts
@@ -103,7 +103,7 @@ def _make(
     watch: Watch,
     limits: ImageLimits | None,
 ) -> _Made:
-    start, reader = time.perf_counter(), Reader(bundle, limits=limits)
+    start, reader = time.perf_counter(), Embedder(bundle, limits=limits)
     store = VectorStore(cache, bundle.manifest.embedding_space, bundle.manifest.dimension)
     asked = len(dataset) + (len(strangers) if strangers else 0)
     with watch(f"{bundle.manifest.name}: embedding", asked) as advance:
@@ -115,7 +115,7 @@ def _make(
     return _Made(data, others, prompts, store.vectors(), effort)
 
 
-def _prompts(reader: Reader, store: VectorStore, labels: Sequence[str]) -> Array:
+def _prompts(reader: Embedder, store: VectorStore, labels: Sequence[str]) -> Array:
     """Each label's name as a direction, (C, d)."""
     texts = [with_templates([name_as_prompt(label)], reader.manifest.prompt_templates) for label in labels]
     vectors = embed_texts(reader, store, [text for some in texts for text in some])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.backbone import InputError, Kind, Prepared, Reader, cores
+from glimpse.backbone import Embedder, InputError, Kind, Prepared, cores
 from glimpse.evaluate.data.dataset import Dataset
 from glimpse.evaluate.data.embedding_cache import VectorStore, digest_of
 from glimpse.evaluate.errors import EvaluationError
@@ -38,7 +38,7 @@ class _Ready:
     failure: str = ""
 
 
-def embed(reader: Reader, store: VectorStore, dataset: Dataset, advance: Callable[[int], None]) -> Embedded:
+def embed(reader: Embedder, store: VectorStore, dataset: Dataset, advance: Callable[[int], None]) -> Embedded:
     """Looks up what is in the store, and embeds the rest into it. An input that cannot be read has row -1."""
     rows, failures, encoded = np.full(len(dataset), -1, np.intp), dict[int, str](), 0
     for window in _windows(reader, store, dataset):
@@ -54,7 +54,7 @@ def embed(reader: Reader, store: VectorStore, dataset: Dataset, advance: Callabl
     return Embedded(rows, failures, encoded)
 
 
-def embed_texts(reader: Reader, store: VectorStore, texts: Sequence[str]) -> Array:
+def embed_texts(reader: Embedder, store: VectorStore, texts: Sequence[str]) -> Array:
     """Texts' unit vectors, (n, d). Raises EvaluationError."""
     found = embed(reader, store, Dataset.of(Path(), "text", texts, [""] * len(texts)), lambda _: None)
     if found.failures:
@@ -63,7 +63,7 @@ def embed_texts(reader: Reader, store: VectorStore, texts: Sequence[str]) -> Arr
     return store.vectors()[found.rows]
 
 
-def _windows(reader: Reader, store: VectorStore, dataset: Dataset) -> Iterator[list[_Ready]]:
+def _windows(reader: Embedder, store: VectorStore, dataset: Dataset) -> Iterator[list[_Ready]]:
     """The inputs, in order, so many at a time; the next ones are made ready meanwhile."""
 
     def ready(place: int) -> _Ready:
@@ -88,8 +88,10 @@ def _windows(reader: Reader, store: VectorStore, dataset: Dataset) -> Iterator[l
             yield [one.result() for one in now]
 
 
-def _encode(reader: Reader, store: VectorStore, kind: Kind, wanted: Sequence[_Ready], failures: dict[int, str]) -> int:
-    """Embeds inputs into the store; those that give no vector are told of. Returns how many were encoded."""
+def _encode(
+    reader: Embedder, store: VectorStore, kind: Kind, wanted: Sequence[_Ready], failures: dict[int, str]
+) -> int:
+    """Embeds inputs into the store and reports those that give no vector. Returns how many were encoded."""
     inputs = [(one, one.prepared) for one in wanted if one.prepared is not None]
     vectors, good = reader.encode_all(kind, [prepared for _, prepared in inputs])
     failures |= {inputs[i][0].place: _NO_VECTOR for i in np.flatnonzero(~good)}
