@@ -55,7 +55,7 @@ def accuracy(
     collection = f"{name.replace('_', '-')}-{shots}-{seed}"
     client.create_collection(collection, pinned_head=head)
     assert all(result.ok for result in client.enroll(collection, support, create_labels=True).results)
-    check = client.check(collection)
+    check = client.collection_report(collection)
     results = client.classify(collection, [vector for _, vector in queries], evidence=0)
     right = [result.unwrap().label == label for (label, _), result in zip(queries, results, strict=True)]
     client.delete_collection(collection, force=True)

@@ -64,7 +64,7 @@ class Served:
     def fit(self) -> float:
         """Waits until it is fitted; returns the percent that it takes itself to get right."""
         start = time.perf_counter()
-        found = self.client.check(_COLLECTION)
+        found = self.client.collection_report(_COLLECTION)
         print(f"fitted and checked in {time.perf_counter() - start:.1f} s")
         assert found.accuracy is not None
         return 100 * found.accuracy.value

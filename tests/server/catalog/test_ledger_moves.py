@@ -85,7 +85,7 @@ def answers(server: ServerProcess) -> list[object]:
     with Client(server.address, timeout=60) as client:
         collection = client.get_collection("birds")
         queries = [vector(5_000_000 + number, collection.embedding_space) for number in range(20)]
-        client.check("birds")  # until it is fitted
+        client.collection_report("birds")  # until it is fitted
         found = [one.unwrap() for one in client.classify("birds", queries, evidence=3)]
         told = [(one.label, one.decision, [(near.example, near.label) for near in one.evidence]) for one in found]
         return [collection, sorted(label.id for label in client.list_labels("birds")), told]

@@ -246,7 +246,7 @@ def test_queries_unlike_the_examples_drift(seen: ServerProcess) -> None:
         for name in ("steady", "drifting"):
             client.create_collection(name, backbone="tiny")
             client.enroll(name, [NewExample(like(i % 3), f"l{i % 3}") for i in range(120)], create_labels=True)
-            client.check(name)  # waits for the fit
+            client.collection_report(name)  # waits for the fit
         client.classify("steady", [like(i % 3) for i in range(100)])
         client.classify("drifting", [like(i % 3, spread=3.0) for i in range(100)])
     drift = samples(seen, "glimpse_drift")
