@@ -82,9 +82,9 @@ def test_a_label_that_an_older_server_took_is_found_by_either_spelling() -> None
     assert {view.find_label(one) for one in (NFC, NFD, f"{NFD} ", f" {NFC}")} == {f"{NFD} "}
     view.put_label(LabelRecord(NFC))
     assert (view.find_label(NFC), view.find_label(f"{NFD} "), view.find_label(NFD)) == (NFC, f"{NFD} ", NFC)
-    view.drop_label(f"{NFD} ")
+    view.remove_label(f"{NFD} ")
     assert view.find_label(f"{NFD} ") == NFC
-    view.drop_label(NFC)
+    view.remove_label(NFC)
     assert view.find_label(NFC) is None
 
 

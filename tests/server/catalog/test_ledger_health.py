@@ -78,16 +78,16 @@ def test_the_log_tells_of_a_lost_ledger_at_its_begin_once_a_minute_and_at_its_en
     clock = SimpleNamespace(now=100.0)
     contact = LedgerHealth(lambda: clock.now)
     with caplog.at_level(logging.INFO, "glimpse.server.catalog.ledger_health"):
-        contact.made()
-        contact.kept()
+        contact.record_read()
+        contact.record_followed()
         for _ in range(125):
             clock.now += 1
-            contact.lost(OSError("refused"))
-        assert contact.seconds == 125
+            contact.record_failure(OSError("refused"))
+        assert contact.seconds_since_read == 125
         clock.now += 1
-        contact.made()
-        contact.kept()
-        contact.kept()
+        contact.record_read()
+        contact.record_followed()
+        contact.record_followed()
     assert caplog.messages == [
         "the ledger cannot be followed: refused",
         "the ledger cannot be followed for 60 s: refused",
@@ -99,6 +99,6 @@ def test_the_log_tells_of_a_lost_ledger_at_its_begin_once_a_minute_and_at_its_en
 def test_a_ledger_that_is_read_but_not_followed_is_not_told_of_as_back(caplog: pytest.LogCaptureFixture) -> None:
     contact = LedgerHealth(lambda: 1.0)
     for _ in range(3):
-        contact.made()
-        contact.lost(OSError("a row cannot be read"))
+        contact.record_read()
+        contact.record_failure(OSError("a row cannot be read"))
     assert len(caplog.messages) == 1

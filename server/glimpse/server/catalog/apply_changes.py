@@ -41,7 +41,7 @@ class ChangeApplier:
                 case _ if view:
                     self._apply(change, view)
             if view := self._views.get(change.collection_id):
-                view.moved_to(max(view.record.revision, change.revision))
+                view.set_revision(max(view.record.revision, change.revision))
 
     def _is_of_another_space(self, record: CollectionRecord) -> bool:
         view = self._views.get(record.id)
@@ -54,7 +54,7 @@ class ChangeApplier:
         if view is None or view.record.create_time != record.create_time:  # another of the same id
             self._views[collection_id] = CollectionView(record, self._changed)
         else:
-            view.put_record(record)
+            view.update_record(record)
 
     def _apply(self, change: Change, view: CollectionView) -> None:
         subject = change.subject
@@ -64,19 +64,19 @@ class ChangeApplier:
                     self._put_label(view, label_id)
                 self._add(view, [*subject.get("examples", ()), *subject.get("shown", ())])
                 if "originals" in subject:
-                    view.reached = ReembeddingProgress()
+                    view.reembedding_progress = ReembeddingProgress()
             case "start_migration":
-                view.shadow, view.reached = ShadowRecord(**subject["shadow"]), ReembeddingProgress()
-            case "end_migration" if view.shadow:
-                view.shadow, view.measured = replace(view.shadow, turn=-1), None
+                view.reembedding, view.reembedding_progress = ShadowRecord(**subject["shadow"]), ReembeddingProgress()
+            case "end_migration" if view.reembedding:
+                view.reembedding, view.reembedding_report = replace(view.reembedding, turn=-1), None
             case "fold_shadow" if subject["done"]:
-                view.shadow = None
+                view.reembedding = None
             case "create_label" | "update_label":
                 self._put_label(view, subject["label"])
             case "delete_label" if subject["label"] in view.labels:
-                view.drop_label(subject["label"])
+                view.remove_label(subject["label"])
             case "delete_example" if view.examples.find(subject["example"]) is not None:
-                view.drop_example(subject["example"])
+                view.remove_example(subject["example"])
             case "delete_row":
                 self._drop_row(view, subject["row"])
 
@@ -85,7 +85,7 @@ class ChangeApplier:
         if record is None or record == there:
             return
         if there and there.create_time != record.create_time:  # another of the same id
-            view.drop_label(label_id)
+            view.remove_label(label_id)
         view.put_label(record)
 
     def _add(self, view: CollectionView, ids: list[str]) -> None:
@@ -100,6 +100,6 @@ class ChangeApplier:
         view.add_examples(new)
 
     def _drop_row(self, view: CollectionView, row: int) -> None:
-        below = view.examples.attachment
+        below = view.examples.attached_index
         if below and (example := view.examples.example(below.first + row)):
-            view.drop_example(example[0])
+            view.remove_example(example[0])

@@ -17,7 +17,7 @@ from glimpse.server.catalog.loader import Loader
 from glimpse.server.catalog.write_plan import Apply, EnrollmentPlan, Outcome, Plan
 from glimpse.server.catalog.write_queue import WriteQueue
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.errors import Code, RequestError, not_found
 from glimpse.server.resource_names import suggested_id
 from glimpse.server.snapshots import Snapshots
@@ -32,7 +32,7 @@ class Catalog:
     """The views of a ledger's collections."""
 
     def __init__(
-        self, ledger: Ledger, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]
+        self, ledger: Ledger, indexes: IndexDirectory, snapshots: Snapshots, changed: Callable[[CollectionView], None]
     ) -> None:
         """`changed` is told of views that have changed, once they are loaded."""
         self._ledger, self._changed = ledger, changed
@@ -43,15 +43,17 @@ class Catalog:
         self._views = {record.id: self._begin(record, head, snapshots) for record in ledger.collections()}
         for view in self._views.values():
             view.watch(changed)
-        self.tracker: Final = LedgerFollower(self._views, head, self.read, self.loader, changed)
-        self._commits = WriteQueue(ledger, self.tracker)
-        work = [self.tracker.keep_up(self._commits.between), self._forget()]
+        self.follower: Final = LedgerFollower(self._views, head, self.read, self.loader, changed)
+        self._commits = WriteQueue(ledger, self.follower)
+        work = [self.follower.keep_up(self._commits.between), self._forget()]
         if self.shared:
-            work.append(self.tracker.listen(ledger.url))
+            work.append(self.follower.listen(ledger.url))
         self._tasks = [asyncio.create_task(one) for one in work]
 
     @classmethod
-    def open(cls, url: str, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]) -> Self:
+    def open(
+        cls, url: str, indexes: IndexDirectory, snapshots: Snapshots, changed: Callable[[CollectionView], None]
+    ) -> Self:
         """Opens a ledger, holds it as its one server if it is SQLite, and builds its views. Raises LedgerError."""
         ledger = Ledger.open(url, alone=True)
         try:
@@ -112,9 +114,9 @@ class Catalog:
         if (view := self._views.get(record.id)) is None:
             self._views[record.id] = CollectionView(record, self._changed)
         else:
-            view.put_record(record)
+            view.update_record(record)
 
-    def drop(self, collection_id: str) -> None:
+    def remove(self, collection_id: str) -> None:
         """Makes a deleted collection invisible."""
         del self._views[collection_id]
 
@@ -126,9 +128,9 @@ class Catalog:
         """Returns every API key of the ledger."""
         return await self.read(lambda ledger: ledger.keys())
 
-    async def reached_head(self) -> Head:
+    async def sync_to_head(self) -> Head:
         """Where the ledger stands, once the views hold just that. Raises LedgerUnavailable."""
-        return await self._commits.between(self.tracker.at_head)
+        return await self._commits.between(self.follower.sync_to_head)
 
     async def write(self, plan: Plan[T], apply: Apply[T]) -> T:
         """A write that has a transaction of its own: see Commits."""

@@ -62,7 +62,7 @@ class LedgerFollower:
         self._unseen: LedgerError | None = None
         #: Set where an API key was made or revoked; whoever takes that on clears it.
         self.keys_changed: Final = asyncio.Event()
-        self.contact: Final = LedgerHealth()
+        self.health: Final = LedgerHealth()
 
     @property
     def head(self) -> int:
@@ -75,7 +75,7 @@ class LedgerFollower:
             if revision is None or revision > self.revision:
                 self._wanted.set()
 
-    async def reach(self, revision: int, deadline: float) -> None:
+    async def wait_for_revision(self, revision: int, deadline: float) -> None:
         """Waits until the views hold a revision.
 
         Raises RequestError UNAVAILABLE at once where the ledger has no such revision, else shortly before `deadline`
@@ -103,7 +103,7 @@ class LedgerFollower:
     async def refresh(self) -> None:
         """Brings the views to where the ledger stands, where others may have written. Raises LedgerUnavailable."""
         await self._look_once()
-        await self.reach(self._seen, np.inf)
+        await self.wait_for_revision(self._seen, np.inf)
 
     async def _look_once(self) -> None:
         """Looks at the ledger's head; calls that ask at the same time share a look. Raises LedgerUnavailable."""
@@ -122,7 +122,7 @@ class LedgerFollower:
 
     async def _look(self) -> None:
         head = await self._read(lambda ledger: ledger.head())
-        self.contact.made()
+        self.health.record_read()
         self._seen = max(self._seen, head.revision)
 
     async def catch_up(self, head: Head, *, far: bool) -> bool:
@@ -144,7 +144,7 @@ class LedgerFollower:
             pass
         return stale or self._head != before
 
-    async def at_head(self) -> Head:
+    async def sync_to_head(self) -> Head:
         """Where the ledger stands, and the views with it. Called between writes. Raises LedgerUnavailable."""
         await self.follow()
         return self._head
@@ -152,7 +152,7 @@ class LedgerFollower:
     async def _step(self) -> bool:
         """Takes on the next changes of others; whether there may be more. Called while no write is under way."""
         delta = await self._read(lambda ledger: ledger.since(self._head.revision))
-        self.contact.made()
+        self.health.record_read()
         if delta.before == self._head.digest:
             self._take_on(delta)
             head, more = _after(self._head, delta), delta.more
@@ -241,9 +241,9 @@ class LedgerFollower:
                 await self._look()  # a notice may be anybody's
                 while await between(self._step):
                     pass
-                self.contact.kept()
+                self.health.record_followed()
             except LedgerError as error:
-                self.contact.lost(error)
+                self.health.record_failure(error)
             except Exception:
                 logger.exception("the ledger cannot be followed")
 

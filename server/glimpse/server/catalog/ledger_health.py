@@ -20,21 +20,21 @@ class LedgerHealth:
         self._told = 0.0
 
     @property
-    def seconds(self) -> float:
+    def seconds_since_read(self) -> float:
         """Since the ledger was read last."""
         return self._clock() - self._read
 
-    def made(self) -> None:
+    def record_read(self) -> None:
         """It was read."""
         self._read = self._clock()
 
-    def kept(self) -> None:
+    def record_followed(self) -> None:
         """It was followed to its head."""
         if self._lost is not None:
             logger.warning("the ledger is followed again, after %.0f s", self._clock() - self._lost)
             self._lost = None
 
-    def lost(self, error: Exception) -> None:
+    def record_failure(self, error: Exception) -> None:
         """It could not be followed."""
         now = self._clock()
         if self._lost is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from glimpse.ledger import AttachmentRecord, CollectionRecord, ExampleRecord, Head, LabelRecord, Ledger
 from glimpse.server.catalog.apply_changes import ChangeApplier
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.errors import RequestError
 from glimpse.server.snapshots import Snapshots
 
@@ -19,12 +19,12 @@ _BATCH = 1_000
 class Loader:
     """Makes views that nobody watches yet. Blocking; for any thread. All raise LedgerUnavailable."""
 
-    def __init__(self, ledger: Ledger, indexes: Indexes) -> None:
+    def __init__(self, ledger: Ledger, indexes: IndexDirectory) -> None:
         self._ledger, self._indexes = ledger, indexes
 
     def begin(self, record: CollectionRecord, head: Head, snapshots: Snapshots) -> CollectionView:
         """A view at the server's start: from a snapshot where there is one to go by. It may be past `head`."""
-        if not snapshots.any_of(record.id):  # as of most, where there are thousands of small collections
+        if not snapshots.exists(record.id):  # as of most, where there are thousands of small collections
             return self.load(record)
         ledger, attached = self._ledger, self._ledger.attachment(record.id)
         below = attached[0] if attached else None
@@ -39,19 +39,19 @@ class Loader:
             if follower.rebuild or views.get(record.id) is not loaded.view:
                 return self.load(record)
             revision = delta.changes[-1].revision
-        loaded.view.shadow = ledger.shadow_record(record.id)
+        loaded.view.reembedding = ledger.shadow_record(record.id)
         return self._attached(loaded.view, attached)
 
     def load(self, record: CollectionRecord) -> CollectionView:
         """A view as the ledger has it. All is of one moment: its vectors are of one space then."""
         with self._ledger.moment() as ledger:
             view = CollectionView(ledger.collection(record.id) or record)
-            view.shadow = ledger.shadow_record(record.id)
+            view.reembedding = ledger.shadow_record(record.id)
             _fill(view, ledger.labels(record.id), ledger.examples(record.id))
             attached = ledger.attachment(record.id)
         return self._attached(view, attached)
 
-    def load_shadow(self, record: CollectionRecord, turn: int) -> CollectionView:
+    def load_reembedded(self, record: CollectionRecord, turn: int) -> CollectionView:
         """A view of a collection by its other side's vectors; `record` is as it would be then."""
         view = CollectionView(record)
         with self._ledger.shadow(record.id, turn) as shadow:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from glimpse.fewshot import answer
 from glimpse.server.classification.label_names import prompt_names
-from glimpse.server.classification.messages import add_provenance, classifications, terms_of
+from glimpse.server.classification.messages import add_provenance, classifications, decision_settings
 from glimpse.server.classification.neighbors import NeighborSearch
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.drift import QueryStats
@@ -47,7 +47,7 @@ class Options:
 
     def check_size(self, views: Sequence[CollectionView], inputs: int, field: str, most: int = MAX_ENTRIES) -> None:
         """Of the answer, before anything is embedded. Raises RequestError."""
-        each = sum(min(self.top_k, len(view.labels)) + min(self.evidence, view.examples.at_most) for view in views)
+        each = sum(min(self.top_k, len(view.labels)) + min(self.evidence, view.examples.max_count) for view in views)
         check_entries(inputs, each, field, most)
 
 
@@ -87,8 +87,10 @@ class Classifier:
             around = await self._neighbors.find_neighborhood(view, queries, options.evidence)
             # Engine and revision are read together: nothing is awaited in between.
             revision = view.record.revision
-            terms = terms_of(view.record, source)
-            said = answer(view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain)
+            terms = decision_settings(view.record, source)
+            said = answer(
+                view.classifier, queries, around.nearest, terms, options.top_k, around.candidates, options.domain
+            )
             self._stats.add(view, [one.decision for one in said.each], around.nearest.examples)
             for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
                 add_provenance(classification, view, revision, neighbors)

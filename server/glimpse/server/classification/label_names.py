@@ -19,7 +19,7 @@ async def prompt_names(source: Source, view: CollectionView, deadline: float) ->
     if isinstance(source.backbone, RequestError) or not source.backbone.manifest.text or not view.unnamed_labels():
         return  # vectors are still answered, by the labels that can
     templates = source.backbone.manifest.prompt_templates
-    async with view.naming:  # whoever comes meanwhile waits for these names rather than embedding them too
+    async with view.naming_lock:  # whoever comes meanwhile waits for these names rather than embedding them too
         # A few at a time, so that a call that ends too early leaves the next one less to do; anew after each, since
         # labels come and go.
         while view.record.names_as_prompts and (labels := view.unnamed_labels()[:_AT_ONCE]):

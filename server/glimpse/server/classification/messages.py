@@ -21,7 +21,7 @@ _DECISIONS = {
 }
 
 
-def terms_of(record: CollectionRecord, source: Source) -> DecisionSettings:
+def decision_settings(record: CollectionRecord, source: Source) -> DecisionSettings:
     """The collection's own policy, and the defaults of the backbone that its vectors come from."""
     backbone = source.backbone
     loaded = None if isinstance(backbone, RequestError) else backbone

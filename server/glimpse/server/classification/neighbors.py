@@ -54,23 +54,23 @@ class NeighborSearch:
     def check_searchable(self, view: CollectionView, count: int, deadline: float) -> None:
         """Before `count` inputs are embedded: raises RequestError where their search would have to wait too long."""
         rows = max(len(index) for index in view.indexes)
-        if not view.engine.lda.dense or count * view.record.dimension * rows > _INLINE_SEARCH:
+        if not view.classifier.lda.dense or count * view.record.dimension * rows > _INLINE_SEARCH:
             self._pool.admission.check(deadline)
 
     async def find_neighborhood(self, view: CollectionView, queries: Array, k: int) -> Neighborhood:
         """Finds what an answer needs, and the k nearest examples as its evidence."""
-        if not len(queries) or not view.engine.labels:
+        if not len(queries) or not view.classifier.labels:
             return Neighborhood([[] for _ in queries], NearestSimilarities.none(len(queries)))
         # How near examples are is asked for even where no evidence is.
         strangers = await self.search(view, view.indexes.negatives, queries, max(k, 1))
         while True:
-            dense, gallery, candidates = view.engine.lda.dense, view.gallery, None
+            dense, gallery, candidates = view.classifier.lda.dense, view.label_index, None
             if dense:
                 near = await self.search(view, view.indexes.answering, queries, max(k, 1))
             else:  # last: rows stay what they are as long as nothing is awaited
                 candidates, near = await self._among_candidates(view, queries, max(k, 1))
             # An index of very many labels may have come meanwhile, or gone.
-            if (view.engine.lda.dense, view.gallery) == (dense, gallery):
+            if (view.classifier.lda.dense, view.label_index) == (dense, gallery):
                 break
         return Neighborhood(
             _nearest(k, near, strangers), NearestSimilarities(_first(near), _first(strangers)), candidates
@@ -94,39 +94,39 @@ class NeighborSearch:
         if not len(index):
             return [[] for _ in queries]
         while True:
-            below = view.examples.attachment
-            among = view.examples.among(wanted.labels, wanted.domains) if wanted else None
+            below = view.examples.attached_index
+            among = view.examples.select(wanted.labels, wanted.domains) if wanted else None
             if queries.size * len(index) <= _INLINE_SEARCH:
                 return _named(view, *index.search(queries, k, among))
             found = await self._pool.run(index.search, queries, k, among)
             # Another index below calls its rows otherwise.
-            if view.examples.attachment is below:
+            if view.examples.attached_index is below:
                 return _named(view, *found)
 
     async def _among_candidates(
         self, view: CollectionView, queries: Array, k: int
     ) -> tuple[Rows, list[list[Neighbor]]]:
         """Labels that come into question, and the nearest of their examples."""
-        found = view.gallery.index
+        found = view.label_index.index
         if found is not None:
             _, numbers = await self._pool.run(found.search, queries, CANDIDATES)
             if view.indexes.answering.based:  # its vectors are on disk, and it finds the nearest by itself
                 near = await self.search(view, view.indexes.answering, queries, k)
-                return view.gallery.rows(view.engine, numbers), near
+                return view.label_index.rows(view.classifier, numbers), near
             near = []
             for query, several in zip(queries, numbers, strict=True):
-                ids = view.examples.of_labels(view.gallery.labels(several))
+                ids = view.examples.ids_of_labels(view.label_index.labels(several))
                 cosines = view.indexes.answering.vectors(ids) @ query
                 order = np.argsort(-cosines, kind="stable")[:k]
                 near += _named(view, cosines[order][None], ids[order][None])
                 await asyncio.sleep(0)  # labels may have many examples each
-            return view.gallery.rows(view.engine, numbers), near
+            return view.label_index.rows(view.classifier, numbers), near
         # Until the gallery is built: the labels of the nearest examples.
         wide = await self.search(view, view.indexes.answering, queries, CANDIDATES)
         rows = np.full((len(queries), CANDIDATES), -1, np.intp)
         for place, several in enumerate(wide):
             for column, label in enumerate(dict.fromkeys(one.label_id for one in several)):
-                row = view.engine.lda.moments.row(label)
+                row = view.classifier.lda.moments.row(label)
                 rows[place, column] = -1 if row is None else row
         return rows, [several[:k] for several in wide]
 

@@ -19,17 +19,17 @@ from glimpse.v1 import collection_service_pb2 as pb
 _TOLD, _MOST_LABELS = 20, 1_000
 
 
-def check(view: CollectionView, policy: Policy) -> pb.GetCollectionReportResponse:
+def build_report(view: CollectionView, policy: Policy) -> pb.GetCollectionReportResponse:
     """From what a collection was last fitted to."""
-    head = view.engine.head()
-    judged = view.engine.judged(head.kind) if view.engine.lda.dense else None
+    head = view.classifier.head()
+    judged = view.classifier.judged(head.kind) if view.classifier.lda.dense else None
     response = pb.GetCollectionReportResponse(
-        revision=view.record.revision if view.engine.settled else view.fitted_revision,
+        revision=view.record.revision if view.classifier.settled else view.fitted_revision,
         head=HEADS[head.kind],
         head_reason=head.reason,
         calibrated=rests_on_examples(judged, policy, independent=view.independent),
     )
-    fitted, chosen = view.engine.fitted, view.engine.chosen_judged
+    fitted, chosen = view.classifier.fitted, view.classifier.chosen_judged
     if fitted and chosen and chosen.count:
         _tell_accuracy(response, fitted, chosen)
         _tell_examples(response, view, fitted, chosen)
@@ -37,7 +37,7 @@ def check(view: CollectionView, policy: Policy) -> pb.GetCollectionReportRespons
     if judged and by_rates:
         _tell_rates(response, judged, policy)
     response.labels.extend(_labels(view, fitted, chosen))
-    counts, below = view.engine.lda.moments.counts.astype(int).tolist(), view.examples.attachment
+    counts, below = view.classifier.lda.moments.counts.astype(int).tolist(), view.examples.attached_index
     unlabeled = below.unlabeled_count if below else 0
     response.advice.extend(advice(response, counts, by_rates=by_rates, unlabeled=unlabeled))
     return response
@@ -96,7 +96,7 @@ def _tell_rates(response: pb.GetCollectionReportResponse, judged: Judged, policy
 
 
 def _labels(view: CollectionView, fitted: Fitted | None, chosen: Judged | None) -> Sequence[pb.LabelFigures]:
-    if not view.engine.lda.dense:  # one by one they tell nothing
+    if not view.classifier.lda.dense:  # one by one they tell nothing
         return []
     measured: dict[str, tuple[int, int]] = {}
     if fitted and chosen:

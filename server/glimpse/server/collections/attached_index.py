@@ -22,7 +22,7 @@ MODALITIES = {
 _LAST = 253_402_300_800_000_000
 
 
-class Attachment:
+class AttachedIndex:
     """Which rows of an index are there, and whose they are. For the event loop's thread alone, once it is made."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Attachment:
         self._order = np.argsort(codes, kind="stable")
         self._ends = np.cumsum(np.bincount(codes + 1, minlength=len(self._labels) + 1))
 
-    def same(self, other: "Attachment") -> bool:
+    def is_same_index(self, other: "AttachedIndex") -> bool:
         """Whether another is of the same index as it is."""
         mine, others = self.record, other.record
         return (mine.index_id, mine.digest) == (others.index_id, others.digest)
@@ -78,7 +78,7 @@ class Attachment:
         """Of its rows, deleted ones too."""
         return self.index.labels
 
-    def of_label(self, label: str) -> Ids:
+    def ids_of_label(self, label: str) -> Ids:
         """The ids of a label's rows."""
         code = self._labels.get(label)
         if code is None:
@@ -111,14 +111,14 @@ class Attachment:
         """What the same content is known by, where that was wanted: see `content_key`."""
         return int(self._contents[id - self.first])
 
-    def bury(self, ids: Ids) -> None:
+    def tombstone(self, ids: Ids) -> None:
         """Deletes rows."""
         rows = ids - self.first
         self.dead[rows[(rows >= 0) & (rows < len(self.dead))]] = True
 
     def page(self, after: int, limit: int, label_id: str | None) -> Ids:
         """The ids of rows of one label or all, in order from after a row on."""
-        ids = np.flatnonzero(~self.dead) + self.first if label_id is None else np.sort(self.of_label(label_id))
+        ids = np.flatnonzero(~self.dead) + self.first if label_id is None else np.sort(self.ids_of_label(label_id))
         return np.asarray(ids[ids > after + self.first][:limit], np.int64)
 
     def records(self, ids: Ids) -> list[ExampleRecord]:

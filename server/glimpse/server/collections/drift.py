@@ -85,7 +85,7 @@ class QueryStats:
 
 def similarity(view: CollectionView, tally: Tally) -> Similarity | None:
     """Of a collection that was fitted and asked often enough to tell; else None."""
-    fitted = view.engine.fitted
+    fitted = view.classifier.fitted
     if fitted is None or len(fitted.nearest) < _FEWEST_EXAMPLES or tally.queries < _FEWEST_QUERIES:
         return None
     return Similarity(tally.similarity, float(np.mean(fitted.nearest)), float(np.std(fitted.nearest)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from glimpse.index import Among, Ids
 from glimpse.ledger import ExampleRecord
-from glimpse.server.collections.attached_index import Attachment, content_key
+from glimpse.server.collections.attached_index import AttachedIndex, content_key
 from glimpse.server.collections.example_columns import Codes, ExampleColumns
 from glimpse.server.resource_names import normal
 
@@ -23,7 +23,7 @@ class ExampleStore:
     def __init__(self, *, contents: bool) -> None:
         """`contents`: whether it will be asked what the same content is known by."""
         #: The index below; None: there is none.
-        self.attachment: Attachment | None = None
+        self.attached_index: AttachedIndex | None = None
         # Of what was enrolled, by the ledger's sequence number: example id and label id.
         self._enrolled: dict[int, tuple[str, str]] = {}
         self._sequences: dict[str, int] = {}
@@ -33,24 +33,24 @@ class ExampleStore:
         self._contents: dict[int, int] | None = {} if contents else None
 
     def __len__(self) -> int:
-        return len(self._enrolled) + (self.attachment.count if self.attachment else 0)
+        return len(self._enrolled) + (self.attached_index.count if self.attached_index else 0)
 
     @property
-    def at_most(self) -> int:
+    def max_count(self) -> int:
         """How many there are, deleted rows of the index below counted in: these take time to leave out."""
-        return len(self._enrolled) + (len(self.attachment.dead) if self.attachment else 0)
+        return len(self._enrolled) + (len(self.attached_index.dead) if self.attached_index else 0)
 
     @property
-    def enrolled(self) -> int:
+    def enrolled_count(self) -> int:
         """How many are no rows of the index below."""
         return len(self._enrolled)
 
     @property
-    def last(self) -> int:
+    def last_sequence(self) -> int:
         """The number of the last one enrolled that is there; 0: none."""
         return max(self._enrolled, default=0)
 
-    def note(self, example: ExampleRecord) -> None:
+    def add(self, example: ExampleRecord) -> None:
         """One more was enrolled."""
         self._enrolled[example.sequence] = (example.id, example.label_id)
         self._sequences[example.id] = example.sequence
@@ -61,7 +61,7 @@ class ExampleStore:
             digest = bytes.fromhex(example.content_digest.removeprefix("sha256:"))
             self._contents[example.sequence] = content_key(digest)
 
-    def note_all(self, columns: ExampleColumns) -> None:
+    def add_many(self, columns: ExampleColumns) -> None:
         """Many more were, under numbers that are new."""
         sequences = columns.sequences.tolist()
         labels = [columns.labels[code] for code in columns.codes.tolist()]
@@ -113,25 +113,25 @@ class ExampleStore:
         order = np.argsort(columns.sequences, kind="stable")
         return columns if (np.diff(order) == 1).all() else columns.at(order)
 
-    def forget(self, sequence: int) -> None:
+    def remove(self, sequence: int) -> None:
         """One is there no more."""
         if sequence not in self._enrolled:
-            assert self.attachment is not None  # noqa: S101 (it has the row)
-            self.attachment.bury(np.array([sequence], np.int64))
+            assert self.attached_index is not None  # noqa: S101 (it has the row)
+            self.attached_index.tombstone(np.array([sequence], np.int64))
             return
         _, label_id = self._forget(sequence)
         self._of_label[label_id].remove(sequence)
 
-    def forget_label(self, label_id: str) -> Ids:
+    def remove_label(self, label_id: str) -> Ids:
         """All of a label's are there no more; returns their numbers."""
-        gone = self.of_labels([label_id])
+        gone = self.ids_of_labels([label_id])
         for sequence in self._of_label.pop(label_id, []):
             self._forget(sequence)
-        if self.attachment:
-            self.attachment.bury(gone)
+        if self.attached_index:
+            self.attached_index.tombstone(gone)
         return gone
 
-    def forget_until(self, last: int) -> Ids:
+    def remove_until(self, last: int) -> Ids:
         """What was enrolled up to a sequence number is there no more; returns the numbers."""
         gone = np.array([sequence for sequence in self._enrolled if sequence <= last], np.int64)
         for sequence in gone.tolist():
@@ -153,48 +153,48 @@ class ExampleStore:
     def find(self, example_id: str) -> int | None:
         """An example's number; None where there is no such example."""
         sequence = self._sequences.get(example_id)
-        if sequence is None and self.attachment:
-            return self.attachment.find(example_id)
+        if sequence is None and self.attached_index:
+            return self.attached_index.find(example_id)
         return sequence
 
     def example(self, sequence: int) -> tuple[str, str] | None:
         """The id of an example and its label's; None where it was deleted."""
         known = self._enrolled.get(sequence)
-        if known is None and self.attachment:
-            return self.attachment.example(sequence)
+        if known is None and self.attached_index:
+            return self.attached_index.example(sequence)
         return known
 
     def count(self, label_id: str) -> int:
         """How many a label has."""
-        below = len(self.attachment.of_label(label_id)) if self.attachment else 0
+        below = len(self.attached_index.ids_of_label(label_id)) if self.attached_index else 0
         return len(self._of_label.get(label_id, ())) + below
 
-    def of_labels(self, label_ids: Sequence[str]) -> Ids:
+    def ids_of_labels(self, label_ids: Sequence[str]) -> Ids:
         """The numbers of some labels' examples: (n,)."""
         once = dict.fromkeys(label_ids)
-        found = self.enrolled_of(*once)
-        if not self.attachment:
+        found = self.enrolled_ids(*once)
+        if not self.attached_index:
             return found
-        return np.concatenate([found, *(self.attachment.of_label(label) for label in once)])
+        return np.concatenate([found, *(self.attached_index.ids_of_label(label) for label in once)])
 
-    def enrolled_of(self, *label_ids: str) -> Ids:
+    def enrolled_ids(self, *label_ids: str) -> Ids:
         """The numbers of those of some labels that were enrolled: (n,)."""
         return np.array([one for label in label_ids for one in self._of_label.get(label, ())], np.int64)
 
-    def among(self, labels: Collection[str], domains: Collection[str]) -> Among | None:
+    def select(self, labels: Collection[str], domains: Collection[str]) -> Among | None:
         """The examples of some labels and domains; empty: of all. None: all there are."""
         if not labels and not domains:
             return None
         labels, domains = set(labels), set(domains)
-        some = self._enrolled if not labels else self.enrolled_of(*labels).tolist()
+        some = self._enrolled if not labels else self.enrolled_ids(*labels).tolist()
         ids = [one for one in some if not domains or self._domains.get(one, "") in domains]
-        rows = self.attachment.index.among(labels, domains) if self.attachment else np.empty(0, bool)
+        rows = self.attached_index.index.among(labels, domains) if self.attached_index else np.empty(0, bool)
         return Among(np.array(ids, np.int64), rows)
 
     def domains(self, sequences: Ids) -> Sequence[str]:
         """The domains of examples, one each, empty for none; or none at all where no example has one."""
-        if self.attachment and self.attachment.index.domains:
-            return self._each(sequences, lambda one: self._domains.get(one, ""), self.attachment.domain)
+        if self.attached_index and self.attached_index.index.domains:
+            return self._each(sequences, lambda one: self._domains.get(one, ""), self.attached_index.domain)
         if not self._domains:
             return ()
         return [self._domains.get(sequence, "") for sequence in sequences.tolist()]
@@ -206,12 +206,12 @@ class ExampleStore:
         return self._each(sequences, known.__getitem__, lambda one: self._below().content(one))
 
     def _each(self, sequences: Ids, enrolled: Callable[[int], T], below: Callable[[int], T]) -> list[T]:
-        first = self.attachment.first if self.attachment else np.inf
+        first = self.attached_index.first if self.attached_index else np.inf
         return [below(one) if one >= first else enrolled(one) for one in sequences.tolist()]
 
-    def _below(self) -> Attachment:
-        assert self.attachment is not None  # noqa: S101 (it has the row)
-        return self.attachment
+    def _below(self) -> AttachedIndex:
+        assert self.attached_index is not None  # noqa: S101 (it has the row)
+        return self.attached_index
 
 
 def _coded(places: dict[str, int], names: Iterable[str]) -> Codes:

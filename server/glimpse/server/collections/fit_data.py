@@ -59,14 +59,14 @@ class FitData:
 
 def gather(view: CollectionView) -> FitData:
     """Takes it; the view's engine notes what changes from now on."""
-    token = view.engine.begin()
-    moments = view.engine.lda.moments
+    token = view.classifier.begin()
+    moments = view.classifier.lda.moments
     # In the view's order: that of the engine's rows tells what was deleted, and a sample must not.
-    labels, whole = [label for label in view.labels if view.engine.answers(label)], True
-    if len(labels) > _MOST_LABELS and not view.engine.lda.dense:
+    labels, whole = [label for label in view.labels if view.classifier.answers(label)], True
+    if len(labels) > _MOST_LABELS and not view.classifier.lda.dense:
         labels, whole = [labels[place] for place in sample(len(labels), _MOST_LABELS)], False
     ids, rows = _sequences(view, labels)
-    if len(ids) > _MOST_EXAMPLES and not view.engine.adapted:
+    if len(ids) > _MOST_EXAMPLES and not view.classifier.adapted:
         some = sample(len(ids), _MOST_EXAMPLES)
         ids, rows, whole = ids[some], rows[some], False
         labels, rows = _shown(labels, rows, moments.texts)
@@ -88,7 +88,7 @@ def gather(view: CollectionView) -> FitData:
 
 def _sequences(view: CollectionView, labels: Sequence[str]) -> tuple[Ids, Rows]:
     """The examples of labels, one label after the other, and their labels' places."""
-    ids = [view.examples.of_labels([label]) for label in labels]
+    ids = [view.examples.ids_of_labels([label]) for label in labels]
     rows = np.repeat(np.arange(len(labels)), [len(some) for some in ids])
     flat = np.concatenate([*ids, np.empty(0, np.int64)])
     return flat, rows.astype(np.intp)
@@ -105,7 +105,7 @@ def _of_role(view: CollectionView, index: LayeredIndex) -> StoredVectors:
     if not len(index):
         return StoredVectors(index, np.empty(0, np.int64), ())
     labels = [label for label in view.labels if view.index_of(label) is index]
-    ids = np.sort(view.examples.of_labels(labels)[:_MOST_EXAMPLES])
+    ids = np.sort(view.examples.ids_of_labels(labels)[:_MOST_EXAMPLES])
     return StoredVectors(index, ids, view.examples.domains(ids))
 
 

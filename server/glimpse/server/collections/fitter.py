@@ -31,24 +31,24 @@ class Fitter:
         self._turn = asyncio.Lock()
         self._ended = asyncio.Condition()  # a fit has, well or not
 
-    def touch(self, view: CollectionView) -> None:
+    def schedule(self, view: CollectionView) -> None:
         """A collection has changed: it is fitted soon."""
-        if view not in self._tasks and not view.engine.settled:
+        if view not in self._tasks and not view.classifier.settled:
             self._hurry[view] = asyncio.Event()
             self._tasks[view] = task = asyncio.create_task(self._follow(view))
             task.add_done_callback(lambda _: self._forget(view))
 
-    async def settled(self, view: CollectionView, deadline: float) -> None:
+    async def wait_until_fitted(self, view: CollectionView, deadline: float) -> None:
         """Waits until a collection's fit is of its examples as they are at the call, whatever else has come by then.
 
         Raises RequestError UNAVAILABLE shortly before `deadline` (time.monotonic()).
         """
-        asked = view.engine.version
+        asked = view.classifier.version
         seconds = min(deadline - time.monotonic() - _REPLY_SECONDS, _MAX_WAIT_SECONDS)
         try:
             async with asyncio.timeout(seconds), self._ended:
-                while view.engine.fitted_version < asked:
-                    self.touch(view)
+                while view.classifier.fitted_version < asked:
+                    self.schedule(view)
                     self._hurry[view].set()
                     await self._ended.wait()
         except TimeoutError as error:
@@ -65,12 +65,12 @@ class Fitter:
     def _forget(self, view: CollectionView) -> None:
         del self._hurry[view]
         if not self._tasks.pop(view).cancelled():
-            self.touch(view)  # for what has changed since its task looked
+            self.schedule(view)  # for what has changed since its task looked
 
     async def _follow(self, view: CollectionView) -> None:
         """Fits until nothing changes any more, with rests in between unless somebody is waiting."""
         rest, hurry = _QUIET_SECONDS, self._hurry[view]
-        while not view.engine.settled:
+        while not view.classifier.settled:
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest):
                     await hurry.wait()
@@ -82,13 +82,13 @@ class Fitter:
                 except Exception:
                     # What was fitted before may rest on examples that are gone.
                     logger.exception("collection %s cannot be fitted; its class means answer", view.record.id)
-                    view.engine.forget_fit(view.engine.version)
+                    view.classifier.forget_fit(view.classifier.version)
                 rest = max(_QUIET_SECONDS, _REST * (time.monotonic() - started))
             async with self._ended:
                 self._ended.notify_all()
 
     async def _fit(self, view: CollectionView) -> None:
-        engine, below = view.engine, view.examples.attachment
+        engine, below = view.classifier, view.examples.attached_index
         taken, revision = gather(view), view.record.revision
         pinned = self._heads.get(view.record.pinned_head)
         if taken.labels and len(taken.examples.ids) + len(taken.negatives.ids):
@@ -98,11 +98,11 @@ class Fitter:
                 return
             fit_them = partial(fit, examples, pinned, independent=view.independent)
             fitted = await run_in_background(fit_them)
-            if view.engine is not engine or view.examples.attachment is not below:
+            if view.classifier is not engine or view.examples.attached_index is not below:
                 return  # it learned anew meanwhile, or calls its rows otherwise: taken anew
             engine.adopt(fitted, taken.token, whole=taken.whole)
         else:
             engine.forget_fit(taken.token)
         view.fitted_ids, view.fitted_revision = taken.examples.ids, revision
-        if view.gallery.due(view.engine):
-            await view.gallery.build(view.engine)
+        if view.label_index.due(view.classifier):
+            await view.label_index.build(view.classifier)

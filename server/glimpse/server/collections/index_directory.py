@@ -12,7 +12,7 @@ from glimpse.index import BulkIndex, IndexFolderError, digest
 from glimpse.index.integrity.sandbox import try_out
 from glimpse.index.storage.manifest import MANIFEST_NAME
 from glimpse.ledger import AttachmentRecord, CollectionRecord
-from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.errors import RequestError, failed_precondition, invalid, not_found
 from glimpse.server.validation import check_label_id
 from glimpse.v1 import types_pb2
@@ -23,7 +23,7 @@ _LONGEST = 128
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
-class Indexes:
+class IndexDirectory:
     """Opens indexes. Blocking, and thread-safe."""
 
     def __init__(self, folder: Path) -> None:
@@ -50,7 +50,7 @@ class Indexes:
 
     def open(
         self, record: CollectionRecord, index_id: str, field: str, dead: Sequence[int] = ()
-    ) -> tuple[Attachment, Sums]:
+    ) -> tuple[AttachedIndex, Sums]:
         """An index as what a collection can stand on, and what its labels' rows come to. Raises RequestError."""
         path = self.check_there(index_id, field)
         try:
@@ -61,13 +61,13 @@ class Indexes:
             self._check(record, index, index_id, field)
             found = AttachmentRecord(index_id, before, time.time_ns() // 1_000)
             independent = record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
-            attachment = Attachment(found, index, next(self._generations), dead, contents=independent)
+            attachment = AttachedIndex(found, index, next(self._generations), dead, contents=independent)
             return attachment, attachment.sums()
         except (IndexFolderError, OSError, ValueError, IndexError) as error:
             message = f"index {index_id!r}: {_without(error, path)}"
             raise failed_precondition("INDEX_UNUSABLE", message, field) from error
 
-    def open_new(self, record: CollectionRecord, index_id: str, field: str) -> tuple[Attachment, Sums]:
+    def open_new(self, record: CollectionRecord, index_id: str, field: str) -> tuple[AttachedIndex, Sums]:
         """As `open`, of an index that anybody may have made: another process reads it first. Raises RequestError."""
         path = self.check_there(index_id, field)
         try:
@@ -79,7 +79,7 @@ class Indexes:
 
     def reopen(
         self, record: CollectionRecord, attached: AttachmentRecord, dead: Sequence[int]
-    ) -> tuple[Attachment, Sums]:
+    ) -> tuple[AttachedIndex, Sums]:
         """The index that a collection stands on, as it was. Raises RequestError."""
         try:
             found, sums = self.open(record, attached.index_id, "collection", dead)

@@ -3,7 +3,7 @@
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from glimpse.ledger import ExampleRecord
-from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.resource_names import collection_name, example_name, index_name, label_name
 from glimpse.v1 import collection_service_pb2 as pb
@@ -42,11 +42,11 @@ def collection_message(view: CollectionView) -> pb.Collection:
         revision=record.revision,
         create_time=timestamp(record.create_time),
         update_time=timestamp(record.update_time),
-        index=_attached(view.examples.attachment) if view.examples.attachment else None,
+        index=_attached(view.examples.attached_index) if view.examples.attached_index else None,
     )
 
 
-def _attached(attachment: Attachment) -> pb.AttachedIndex:
+def _attached(attachment: AttachedIndex) -> pb.AttachedIndex:
     count = len(attachment.index)
     return pb.AttachedIndex(
         name=index_name(attachment.record.index_id),

@@ -6,7 +6,7 @@ import numpy as np
 
 from glimpse.fewshot.statistics.unit_vectors import Array
 from glimpse.index import Ids, LayeredIndex
-from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.example_columns import ExampleColumns
 from glimpse.v1 import collection_service_pb2 as pb
 
@@ -23,7 +23,7 @@ class RoleIndexes:
     def __iter__(self) -> Iterator[LayeredIndex]:
         return iter((self.answering, self.negatives, self.unlabeled))
 
-    def of(self, role: int) -> LayeredIndex:
+    def of_role(self, role: int) -> LayeredIndex:
         """That of the examples of labels of a role. For any thread."""
         match role:
             case pb.LABEL_ROLE_NEGATIVE:
@@ -32,7 +32,7 @@ class RoleIndexes:
                 return self.unlabeled
         return self.answering
 
-    def hold(self, columns: ExampleColumns, parts: Iterable[Array], of_labels: Sequence[LayeredIndex]) -> None:
+    def load(self, columns: ExampleColumns, parts: Iterable[Array], of_labels: Sequence[LayeredIndex]) -> None:
         """Takes very many vectors at once, while there are none.
 
         Args:
@@ -53,7 +53,7 @@ class RoleIndexes:
                     index.add(columns.sequences[rows][here], vectors if here.all() else vectors[here])
             start = rows.stop
 
-    def lay(self, attachment: Attachment | None, index_of: Callable[[str], LayeredIndex | None]) -> None:
+    def set_base(self, attachment: AttachedIndex | None, index_of: Callable[[str], LayeredIndex | None]) -> None:
         """Puts an index below, or takes it away. `index_of`: where a label's examples belong; None: nowhere."""
         for index in self:
             if attachment is None:

@@ -148,8 +148,8 @@ class _EnrollmentCall:
         pairs = zip(outcome.examples, outcome.duplicates, strict=True)
         view.add_examples([record for record, duplicate in pairs if not duplicate])
         if outcome.originals:
-            view.reached = ReembeddingProgress()
-        return view.moved_to(outcome.revision)
+            view.reembedding_progress = ReembeddingProgress()
+        return view.set_revision(outcome.revision)
 
     def _answer(self, enrolled: Enrolled) -> bytes:
         results = results_of(self._view, self._items, enrolled, self._started, self._committing)
@@ -162,7 +162,7 @@ class _EnrollmentCall:
         response = pb.EnrollExamplesResponse.FromString(answer)
         if self._request.measure_accuracy:
             with suppress(RequestError):  # the examples are enrolled, whether there is time to measure or not
-                await self._parts.fitter.settled(self._view, self._deadline)
+                await self._parts.fitter.wait_until_fitted(self._view, self._deadline)
                 if self._view.accuracy is not None:
                     response.accuracy_after = self._view.accuracy
         return response

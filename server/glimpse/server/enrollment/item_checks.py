@@ -27,7 +27,7 @@ class ItemChecks:
         self._view, self._request, self._limits, self._source = view, request, limits, source
         self._pending_labels, self._new_labels = pending.labels[name], set[str]()
         self._label_count = len(view.labels) + len(self._pending_labels)
-        self._count = view.examples.enrolled + pending.examples[name]
+        self._count = view.examples.enrolled_count + pending.examples[name]
 
     def check(self, items: Sequence[EnrollmentItem]) -> None:
         """Sets the refusal of each item that the collection cannot take."""

@@ -40,20 +40,20 @@ async def find_similar(
         return []
     vectors = np.frombuffer(b"".join(example.vector for example in examples), "<f4").reshape(len(examples), -1)
     there: Sequence[Sequence[Neighbor]] = [[] for _ in examples]
-    if view.gallery.index is not None and not view.engine.lda.dense:
-        if len(examples) * len(view.engine.labels) <= _MOST_SEARCHES:
+    if view.label_index.index is not None and not view.classifier.lda.dense:
+        if len(examples) * len(view.classifier.labels) <= _MOST_SEARCHES:
             there = (await neighbors.find_neighborhood(view, vectors, 2 * TOLD + 1)).neighbors
     elif vectors.size * view.indexes.answering.scanned <= _MOST_LOOKING:
         there = await neighbors.search_all(view, vectors, 2 * TOLD + 1)
     together = _beside_one_another(examples, vectors)
-    seen = view.engine.seen(vectors, [example.domain for example in examples])
+    seen = view.classifier.seen(vectors, [example.domain for example in examples])
     limit = _limit(view)
     return [
         SimilarityFinding(
             sorted(
                 (*(other for other in near if other.similarity >= NEAR), *earlier), key=lambda other: -other.similarity
             ),
-            limit is not None and view.engine.lda.own_distance(example.label_id, one) > limit,
+            limit is not None and view.classifier.lda.own_distance(example.label_id, one) > limit,
         )
         for example, one, near, earlier in zip(examples, seen, there, together, strict=True)
     ]
@@ -71,7 +71,7 @@ def _beside_one_another(examples: Sequence[ExampleRecord], vectors: Array) -> li
 
 def _limit(view: CollectionView) -> float | None:
     """The distance that few examples lie from their labels."""
-    fitted = view.engine.fitted
-    if fitted is None or not view.engine.lda.metric.freedom or len(fitted.own) < _FEWEST:
+    fitted = view.classifier.fitted
+    if fitted is None or not view.classifier.lda.metric.freedom or len(fitted.own) < _FEWEST:
         return None
     return float(np.quantile(fitted.own, _ORDINARY, method="higher"))

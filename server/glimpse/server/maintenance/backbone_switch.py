@@ -18,8 +18,8 @@ from glimpse.server.maintenance.reembedding import (
     Found,
     Lacking,
     backbone_of,
-    embed_lacking,
-    read_shadow,
+    embed_pending,
+    read_reembedding,
     store,
     unprompted,
 )
@@ -34,7 +34,7 @@ _MOST_LEFT, _LOOKS = 1_000, 48
 _FEW = 8
 
 
-class ThereAlready(Exception):
+class AlreadySwitched(Exception):
     """Nothing is to be done."""
 
 
@@ -43,7 +43,7 @@ class _Overtaken(Exception):
 
 
 @dataclass(slots=True)
-class Switched:
+class SwitchResult:
     """What a switch did."""
 
     revision: int = 0
@@ -60,12 +60,12 @@ class _Look:
     lacking: Lacking
 
 
-def shadow_of(view: CollectionView) -> ShadowRecord:
+def reembedding_of(view: CollectionView) -> ShadowRecord:
     """A collection's. Raises RequestError."""
-    if view.shadow is None or view.shadow.turn < 0:
+    if view.reembedding is None or view.reembedding.turn < 0:
         message = f"collection {view.record.id!r} is not changing its backbone"
         raise not_found("REEMBEDDING_NOT_FOUND", message, "collection")
-    return view.shadow
+    return view.reembedding
 
 
 class BackboneSwitch:
@@ -75,15 +75,15 @@ class BackboneSwitch:
         """Embeds what is left with one of `backbones`, and writes through `catalog`."""
         self._catalog, self._backbones = catalog, backbones
 
-    async def switch(self, view: CollectionView, request: pb.SwitchBackboneRequest) -> Switched:
-        """Switches; the view is another one then. Raises RequestError, and ThereAlready."""
+    async def switch(self, view: CollectionView, request: pb.SwitchBackboneRequest) -> SwitchResult:
+        """Switches; the view is another one then. Raises RequestError, and AlreadySwitched."""
         for _ in range(_LOOKS):
-            shadow, reached = _wanted(view, request.embedding_space), view.reached
+            shadow, reached = _wanted(view, request.embedding_space), view.reembedding_progress
             seen = await self._look(view, shadow)
             _check_far_enough(seen, force=request.force)
             if seen.lacking:
                 some = Lacking(seen.lacking.examples, seen.lacking.labels[:AT_ONCE])
-                found = await embed_lacking(self._backbone(shadow), some)
+                found = await embed_pending(self._backbone(shadow), some)
                 await store(self._catalog, view, shadow.turn, reached, some, found)
                 if len(some.examples) == AT_ONCE or len(some.labels) == AT_ONCE:
                     continue  # there are more, or as many have come
@@ -92,9 +92,9 @@ class BackboneSwitch:
         message = f"more of {view.record.id!r} is enrolled than {shadow.backbone} embeds meanwhile; send the call again"
         raise RequestError(Code.UNAVAILABLE, "REEMBEDDING_OVERTAKEN", message, "collection", retry_delay=1.0)
 
-    async def _exchange(self, view: CollectionView, request: pb.SwitchBackboneRequest, seen: _Look) -> Switched:
-        """The switch itself; `seen`: before. Raises RequestError, ThereAlready and _Overtaken."""
-        done = Switched()
+    async def _exchange(self, view: CollectionView, request: pb.SwitchBackboneRequest, seen: _Look) -> SwitchResult:
+        """The switch itself; `seen`: before. Raises RequestError, AlreadySwitched and _Overtaken."""
+        done = SwitchResult()
 
         async def plan() -> Callable[[Writer], int]:
             self._catalog.check_current(view, "collection")
@@ -107,7 +107,7 @@ class BackboneSwitch:
             return lambda writer: writer.switch_backbone(view.record.id, shadow.turn, found.examples, found.prompts)
 
         async def apply(revision: int) -> int:
-            await self._catalog.tracker.rebuild(view.record.id)
+            await self._catalog.follower.rebuild(view.record.id)
             return revision
 
         done.revision = await self._catalog.write(plan, apply)
@@ -123,7 +123,7 @@ class BackboneSwitch:
             examples = there.missing(0, few, newest=True) if few else []
             return _Look(revision, progress, Lacking(examples, unprompted(labels, there)))
 
-        return await read_shadow(self._catalog, view, shadow.turn, read)
+        return await read_reembedding(self._catalog, view, shadow.turn, read)
 
     async def _embed_few(self, shadow: ShadowRecord, now: _Look) -> Found:
         """What has come since the last look. Raises _Overtaken, and RequestError."""
@@ -133,7 +133,7 @@ class BackboneSwitch:
         encoded = sum(one.content is not None for one in lacking.examples)
         if encoded > _FEW or now.progress.left > len(lacking.examples) or lacking.labels:
             raise _Overtaken
-        return await embed_lacking(self._backbone(shadow), lacking)
+        return await embed_pending(self._backbone(shadow), lacking)
 
     def _backbone(self, shadow: ShadowRecord) -> LoadedBackbone:
         """Raises RequestError where this server has not loaded it."""
@@ -145,9 +145,9 @@ class BackboneSwitch:
 
 
 def _wanted(view: CollectionView, embedding_space: str) -> ShadowRecord:
-    shadow = shadow_of(view)
+    shadow = reembedding_of(view)
     if embedding_space == view.record.embedding_space:
-        raise ThereAlready
+        raise AlreadySwitched
     if embedding_space != shadow.embedding_space:
         known = f"{view.record.embedding_space!r} or {shadow.embedding_space!r}"
         raise invalid("EMBEDDING_SPACE_MISMATCH", f"{embedding_space!r} is neither {known}", "embedding_space")

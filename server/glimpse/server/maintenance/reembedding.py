@@ -52,7 +52,7 @@ class Found:
     prompts: Sequence[Shadowed] = ()
 
 
-def other_side(record: CollectionRecord, shadow: ShadowRecord) -> CollectionRecord:
+def record_after_switch(record: CollectionRecord, shadow: ShadowRecord) -> CollectionRecord:
     """What a collection would be after the switch."""
     return replace(
         record,
@@ -70,7 +70,7 @@ def backbone_of(embedding_space: str, backbones: Backbones) -> LoadedBackbone | 
     return next((one for one in backbones if one.manifest.embedding_space == embedding_space), None)
 
 
-async def read_shadow(catalog: Catalog, view: CollectionView, turn: int, query: Callable[[Shadow], T]) -> T:
+async def read_reembedding(catalog: Catalog, view: CollectionView, turn: int, query: Callable[[Shadow], T]) -> T:
     """Something of a collection's other side. Raises RequestError UNAVAILABLE where that is another meanwhile."""
     name = view.record.id
 
@@ -96,7 +96,7 @@ def unprompted(labels: Iterable[LabelRecord], shadow: Shadow) -> list[LabelRecor
     return [label for label in labels if label.prompts and label.id not in prompted]
 
 
-async def embed_lacking(
+async def embed_pending(
     backbone: LoadedBackbone, lacking: Lacking, before: Callable[[], Awaitable[None]] | None = None
 ) -> Found:
     """A few at a time; `before` each waits for those who come first. Raises RequestError of what may be tried again."""
@@ -128,12 +128,14 @@ async def store(
         as_they_were = {one.id for one in lacking.labels if _has_prompts_of(view, one)}
         prompts = [one for one in found.prompts if one.key in as_they_were]
         examples = found.examples
-        if view.reached is not reached:  # originals have come since: what had none is to be looked at again
+        if (
+            view.reembedding_progress is not reached
+        ):  # originals have come since: what had none is to be looked at again
             without = {one.sequence for one in lacking.examples if one.content is None}
             examples = [one for one in examples if one.key not in without]
         return lambda writer: writer.embed_shadow(view.record.id, turn, examples, prompts)
 
-    return await catalog.write(plan, view.moved_to)
+    return await catalog.write(plan, view.set_revision)
 
 
 def _has_prompts_of(view: CollectionView, label: LabelRecord) -> bool:

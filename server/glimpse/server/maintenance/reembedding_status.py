@@ -6,15 +6,15 @@ from functools import partial
 from glimpse.ledger import CollectionRecord, NotFound, Progress, Shadow, ShadowRecord
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.classification.label_names import prompt_names
-from glimpse.server.classification.messages import terms_of
-from glimpse.server.classification.report import check
+from glimpse.server.classification.messages import decision_settings
+from glimpse.server.classification.report import build_report
 from glimpse.server.collections.collection import CollectionView, ReembeddingReport
 from glimpse.server.collections.fitter import Fitter
 from glimpse.server.collections.messages import timestamp
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.embedding_spaces import source_of_collection
-from glimpse.server.maintenance.reembedding import backbone_of, other_side, read_shadow, reloaded
+from glimpse.server.maintenance.reembedding import backbone_of, read_reembedding, record_after_switch, reloaded
 from glimpse.server.resource_names import collection_name, example_name
 from glimpse.server.scheduling.background import run_in_background
 from glimpse.v1 import collection_service_pb2 as pb
@@ -40,11 +40,11 @@ class ReembeddingStatus:
             return there.progress(), there.failures(_TOLD)
 
         prompted = sum(bool(label.prompts) for label in view.labels.values())
-        progress, failures = await read_shadow(self._catalog, view, shadow.turn, read)
+        progress, failures = await read_reembedding(self._catalog, view, shadow.turn, read)
         return pb.Reembedding(
             collection=collection_name(name),
             current=self._side(view.record),
-            shadow=self._side(other_side(view.record, shadow)),
+            shadow=self._side(record_after_switch(view.record, shadow)),
             switched=bool(shadow.turn % 2),
             example_count=progress.examples,
             embedded_count=progress.embedded,
@@ -69,19 +69,19 @@ class ReembeddingStatus:
     async def _figures(self, view: CollectionView, deadline: float) -> pb.GetCollectionReportResponse:
         source = source_of_collection(view.record, self._backbones)
         await prompt_names(source, view, deadline)
-        await self._fitter.settled(view, deadline)
-        return check(view, terms_of(view.record, source).policy)
+        await self._fitter.wait_until_fitted(view, deadline)
+        return build_report(view, decision_settings(view.record, source).policy)
 
     async def _shadow_figures(
         self, view: CollectionView, shadow: ShadowRecord, deadline: float
     ) -> pb.GetCollectionReportResponse:
         """Measures a view that no call sees. It is kept until it is measured: a caller that timed out asks again."""
-        measured = view.measured
+        measured = view.reembedding_report
         if measured is None or measured.revision != view.record.revision:
-            view.measured = None  # both at once would be the memory twice
+            view.reembedding_report = None  # both at once would be the memory twice
             measured = await self._loaded(view, shadow)
-            if view.shadow is shadow:
-                view.measured = measured
+            if view.reembedding is shadow:
+                view.reembedding_report = measured
         if measured.hidden:
             try:
                 measured.figures = await self._figures(measured.hidden, deadline)
@@ -92,10 +92,11 @@ class ReembeddingStatus:
         return measured.figures or pb.GetCollectionReportResponse()
 
     async def _loaded(self, view: CollectionView, shadow: ShadowRecord) -> ReembeddingReport:
-        record = other_side(view.record, shadow)
+        record = record_after_switch(view.record, shadow)
         try:
             return ReembeddingReport(
-                record.revision, await run_in_background(lambda: self._catalog.loader.load_shadow(record, shadow.turn))
+                record.revision,
+                await run_in_background(lambda: self._catalog.loader.load_reembedded(record, shadow.turn)),
             )
         except NotFound as error:
             raise reloaded(view) from error
@@ -110,5 +111,5 @@ class ReembeddingStatus:
 
 def _let_go(view: CollectionView, measured: ReembeddingReport) -> None:
     """What nobody has asked for again."""
-    if view.measured is measured and measured.hidden:
-        view.measured = None
+    if view.reembedding_report is measured and measured.hidden:
+        view.reembedding_report = None

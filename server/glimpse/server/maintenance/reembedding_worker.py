@@ -19,8 +19,8 @@ from glimpse.server.maintenance.reembedding import (
     AT_ONCE,
     Lacking,
     backbone_of,
-    embed_lacking,
-    read_shadow,
+    embed_pending,
+    read_reembedding,
     store,
     unprompted,
 )
@@ -60,7 +60,7 @@ class Reembedder:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _catch_up(self, view: CollectionView) -> None:
-        if (shadow := view.shadow) is None or self._done.get(view) == view.record.revision:
+        if (shadow := view.reembedding) is None or self._done.get(view) == view.record.revision:
             return
         if shadow.turn < 0:
             await self._fold(view)
@@ -85,29 +85,29 @@ class Reembedder:
 
         def apply(done: tuple[bool, int]) -> int:
             if done[0]:
-                view.shadow = None
-            return view.moved_to(done[1])
+                view.reembedding = None
+            return view.set_revision(done[1])
 
-        while view.shadow and view.shadow.turn < 0:
+        while view.reembedding and view.reembedding.turn < 0:
             await self._let_others_go_first()
             await self._catalog.write(plan, apply)
 
     async def _embed_some(self, view: CollectionView, shadow: ShadowRecord, backbone: LoadedBackbone) -> bool:
         """Whether there was something to embed."""
-        revision, reached, labels = view.record.revision, view.reached, list(view.labels.values())
+        revision, reached, labels = view.record.revision, view.reembedding_progress, list(view.labels.values())
 
         def read(there: Shadow) -> Lacking:
             return Lacking(there.missing(reached.until, AT_ONCE), unprompted(labels, there)[:AT_ONCE])
 
-        lacking = await read_shadow(self._catalog, view, shadow.turn, read)
+        lacking = await read_reembedding(self._catalog, view, shadow.turn, read)
         if not lacking:
             self._done[view] = revision
             return False
-        found = await embed_lacking(backbone, lacking, self._let_others_go_first)
+        found = await embed_pending(backbone, lacking, self._let_others_go_first)
         await store(self._catalog, view, shadow.turn, reached, lacking, found)
         if lacking.examples:
             reached.until = lacking.examples[-1].sequence
-        return view.shadow is shadow
+        return view.reembedding is shadow
 
     async def _let_others_go_first(self) -> None:
         end = time.monotonic() + _PATIENCE_SECONDS

@@ -13,6 +13,6 @@ The ledger is the truth: a snapshot that is torn, of another ledger, or of a his
 ignored, and the view is built from the ledger. No file is unpickled.
 """
 
-from glimpse.server.snapshots.scheduler import Loaded, Snapshots
+from glimpse.server.snapshots.scheduler import LoadedSnapshot, Snapshots
 
-__all__ = ["Loaded", "Snapshots"]
+__all__ = ["LoadedSnapshot", "Snapshots"]

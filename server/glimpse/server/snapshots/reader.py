@@ -36,7 +36,7 @@ def read_snapshot(
     columns, there = _columns(folder, manifest, labels)
     sums = read_array(folder / "sums.npy", manifest.files["sums.npy"]) if "sums.npy" in manifest.files else None
     if there.all():
-        view.hold(columns, _vectors(folder, manifest), sums)
+        view.load_examples(columns, _vectors(folder, manifest), sums)
         return view
     # Labels that are there no more take nothing but their examples with them.
     kept = columns.at(np.flatnonzero(there))
@@ -51,7 +51,7 @@ def read_snapshot(
         kept.domain_codes,
         kept.contents,
     )
-    view.hold(known, _some(_vectors(folder, manifest), there), None if sums is None else sums[used])
+    view.load_examples(known, _some(_vectors(folder, manifest), there), None if sums is None else sums[used])
     return view
 
 

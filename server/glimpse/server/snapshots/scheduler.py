@@ -26,14 +26,14 @@ from glimpse.server.snapshots.manifest import (
     read_manifest,
 )
 from glimpse.server.snapshots.reader import read_snapshot
-from glimpse.server.snapshots.writer import Taken, write_snapshot
+from glimpse.server.snapshots.writer import ViewCapture, write_snapshot
 
 logger = logging.getLogger(__name__)
 # Changes, of any collection: to look through more takes longer than to read a collection's examples.
 _MOST_BEHIND = 100_000
 
 
-class Loaded(NamedTuple):
+class LoadedSnapshot(NamedTuple):
     """A view, and the revision after which the ledger's changes are still to be applied to it."""
 
     view: CollectionView
@@ -52,7 +52,7 @@ class Snapshots:
         self._turn, self._count = asyncio.Lock(), itertools.count(1)
         self._task: asyncio.Task[None] | None = None
 
-    def any_of(self, collection_id: str) -> bool:
+    def exists(self, collection_id: str) -> bool:
         """Whether there is a snapshot of a collection, be it one to go by or not."""
         return any(_snapshots(self._folder / collection_id))
 
@@ -63,7 +63,7 @@ class Snapshots:
         attached: AttachmentRecord | None,
         head: Head,
         digest_at: Callable[[int], str],
-    ) -> Loaded | None:
+    ) -> LoadedSnapshot | None:
         """The view of a collection as a snapshot has it, without the index below; None: there is none to go by.
 
         Args:
@@ -91,7 +91,7 @@ class Snapshots:
                 self._kept[view] = folder, manifest
                 told = "collection %s: %d examples from snapshot %s in %.1f s"
                 logger.info(told, record.id, manifest.count, folder.name, time.monotonic() - started)
-                return Loaded(view, manifest.origin.revision)
+                return LoadedSnapshot(view, manifest.origin.revision)
         return None
 
     def start(self, views: Iterable[CollectionView], reached: Callable[[], Awaitable[Head]]) -> None:
@@ -139,17 +139,17 @@ class Snapshots:
                     logger.exception("collection %s: no snapshot could be written", view.record.id)
 
     def _due(self, view: CollectionView) -> bool:
-        if not self._seconds or view.problem or view.examples.enrolled < self._examples:
+        if not self._seconds or view.problem or view.examples.enrolled_count < self._examples:
             return False
         kept = self._kept.get(view)
         return kept is None or kept[1].origin.revision < view.record.revision
 
     async def _write(self, view: CollectionView, head: Head) -> None:
-        started, below = time.monotonic(), view.examples.attachment
+        started, below = time.monotonic(), view.examples.attached_index
         beside = self._folder / view.record.id / f".{os.getpid()}.{next(self._count)}.tmp"
-        work = partial(_write, Taken.of(view, head), beside, self._kept.get(view))
+        work = partial(_write, ViewCapture.of(view, head), beside, self._kept.get(view))
         folder, manifest = await run_in_background(work)
-        if view.examples.attachment is not below:
+        if view.examples.attached_index is not below:
             return  # the next one is of what it stands on now; this one would not be used
         self._kept[view] = folder, manifest
         told = "collection %s: %d examples in snapshot %s in %.1f s"
@@ -165,7 +165,7 @@ class Snapshots:
                     await asyncio.to_thread(_remove_but, home, used.get(home.name))
 
 
-def _write(taken: Taken, beside: Path, before: tuple[Path, Manifest] | None) -> tuple[Path, Manifest]:
+def _write(taken: ViewCapture, beside: Path, before: tuple[Path, Manifest] | None) -> tuple[Path, Manifest]:
     """A snapshot in the place of those before. Raises OSError."""
     shutil.rmtree(beside, ignore_errors=True)
     folder = beside.with_name(str(taken.origin.revision))

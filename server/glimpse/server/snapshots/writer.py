@@ -32,7 +32,7 @@ _SPARE = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ViewCapture:
     """A view as it was, as far as it takes to write it down: for the event loop, some milliseconds for a million."""
 
     origin: Origin
@@ -43,15 +43,15 @@ class Taken:
     index_of: Callable[[int], LayeredIndex]
 
     @classmethod
-    def of(cls, view: CollectionView, at: Head) -> "Taken":
+    def of(cls, view: CollectionView, at: Head) -> "ViewCapture":
         """`at`: where the ledger stands, or stood a moment ago."""
-        below = view.examples.attachment
+        below = view.examples.attached_index
         return cls(
             Origin.of(view.record, below.record if below else None, at),
             view.examples.sequences(),
             view.examples,
             list(view.labels.values()),
-            view.indexes.of,
+            view.indexes.of_role,
         )
 
 
@@ -63,7 +63,7 @@ class _Run(NamedTuple):
     part: Part | None
 
 
-def write_snapshot(taken: Taken, folder: Path, before: tuple[Path, Manifest] | None) -> Manifest:
+def write_snapshot(taken: ViewCapture, folder: Path, before: tuple[Path, Manifest] | None) -> Manifest:
     """Writes a snapshot into an empty folder; blocking. Raises OSError.
 
     Examples that are deleted meanwhile may be missing: the ledger's changes since say that they are.
@@ -104,7 +104,7 @@ def write_snapshot(taken: Taken, folder: Path, before: tuple[Path, Manifest] | N
     return manifest
 
 
-def _write_columns(taken: Taken, columns: ExampleColumns, sums: Floats | None, folder: Path) -> dict[str, str]:
+def _write_columns(taken: ViewCapture, columns: ExampleColumns, sums: Floats | None, folder: Path) -> dict[str, str]:
     """All but the vectors; returns the digests."""
     arrays: dict[str, Ids | Codes | Floats] = {
         "sequences.npy": columns.sequences,
