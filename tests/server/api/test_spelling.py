@@ -7,7 +7,6 @@ from unicodedata import normalize
 
 import grpc
 import pytest
-from server.api.test_collections import enroll
 
 from glimpse.ledger import CollectionRecord, LabelRecord
 from glimpse.server.collections.collection import CollectionView
@@ -15,6 +14,7 @@ from glimpse.server.resource_names import normal, suggested_id
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
+from support.image_calls import enroll
 from support.pictures import picture
 from support.postgres import Postgres
 from support.server import ServerProcess, Stubs, make_collection

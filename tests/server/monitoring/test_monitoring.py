@@ -18,7 +18,6 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from server.api.test_collections import enroll
 
 from glimpse.client import Client, NewExample, Vector
 from glimpse.fewshot import Decision
@@ -34,6 +33,7 @@ from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import server_service_pb2 as srv
 from glimpse.v1 import types_pb2
 from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
+from support.image_calls import enroll
 from support.metrics import address_of, samples
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection

@@ -26,6 +26,7 @@ from glimpse.server.snapshots.manifest import Manifest, read_manifest
 from glimpse.server.snapshots.writer import ViewCapture, write_snapshot
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
+from support.corrupt_files import flip_bit, truncate
 
 Array = npt.NDArray[np.float32]
 D = 8
@@ -272,17 +273,7 @@ def test_examples_of_a_label_that_is_another_now_are_left_out(tmp_path: Path) ->
 FILES = ["manifest.json", "sequences.npy", "codes.npy", "ids.jsonl", "labels.json", "sums.npy", "vectors-00003.npy"]
 
 
-def flip(file: Path) -> None:
-    data = bytearray(file.read_bytes())
-    data[len(data) * 2 // 3] ^= 1
-    file.write_bytes(data)
-
-
-def cut(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-5])
-
-
-@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
+@pytest.mark.parametrize("harm", [flip_bit, truncate, Path.unlink])
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_torn_is_not_used(
     name: str, harm: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -333,7 +324,7 @@ def test_an_older_one_serves_where_the_newest_is_torn(tmp_path: Path) -> None:
     view = plain()
     snapshot(view, tmp_path)
     folder, _ = snapshot(view, tmp_path, replace(HEAD, revision=80))
-    flip(folder / "codes.npy")
+    flip_bit(folder / "codes.npy")
     loaded = load(tmp_path, list(view.labels.values()), head=replace(HEAD, revision=80))
     assert loaded is not None
     assert loaded.revision == 70
