@@ -232,7 +232,7 @@ def test_an_enrolment_is_given_those_before_it_in_its_transaction(url: str, tmp_
 
 
 def test_writes_that_wait_are_bounded(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_queue, "_MOST_WAITING", 3)
+    monkeypatch.setattr(write_queue, "_MAX_WAITING", 3)
 
     def plan() -> Callable[[Writer], int]:
         return lambda _: 7
@@ -378,7 +378,7 @@ def test_many_changes_are_read_before_the_head_is_held(url: str, other: Ledger, 
     async def work(catalog: Catalog) -> None:
         with other.begin() as writer:
             writer.enroll([enrollment() for _ in range(500)])
-        took, alone = catalog.follower._take_on, list[bool]()
+        took, alone = catalog.follower._apply_delta, list[bool]()
 
         def take_on(delta: Delta) -> None:
             try:
@@ -389,7 +389,7 @@ def test_many_changes_are_read_before_the_head_is_held(url: str, other: Ledger, 
                 alone.append(True)
             took(delta)
 
-        catalog.follower._take_on = take_on  # type: ignore[method-assign]
+        catalog.follower._apply_delta = take_on  # type: ignore[method-assign]
         await write(catalog)
         # All but the last, which is short, and what came while it was read.
         assert alone[:2] == [True, True]
@@ -402,13 +402,13 @@ def test_how_far_behind_the_views_are_is_known_while_they_are_brought_on(
     url: str, other: Ledger, tmp_path: Path
 ) -> None:
     async def work(catalog: Catalog) -> None:
-        tracker, took, behind = catalog.follower, catalog.follower._take_on, list[int]()
+        tracker, took, behind = catalog.follower, catalog.follower._apply_delta, list[int]()
 
         def take_on(delta: Delta) -> None:
             behind.append(tracker.head - tracker.revision)
             took(delta)
 
-        tracker._take_on = take_on  # type: ignore[method-assign]
+        tracker._apply_delta = take_on  # type: ignore[method-assign]
         with other.begin() as writer:
             writer.enroll([enrollment() for _ in range(500)])
         head = other.head().revision
@@ -486,7 +486,7 @@ def test_a_caller_who_leaves_takes_no_other_callers_look_at_the_ledger_along(
 ) -> None:
     async def work(catalog: Catalog) -> None:
         tracker, begun, looks = catalog.follower, asyncio.Event(), itertools.count(1)
-        look = tracker._look
+        look = tracker._read_head
 
         async def slow() -> None:
             if next(looks) == 2:
@@ -495,8 +495,8 @@ def test_a_caller_who_leaves_takes_no_other_callers_look_at_the_ledger_along(
             await asyncio.sleep(0.05)
             await look()
 
-        monkeypatch.setattr(tracker, "_look", slow)
-        _, second, third = [asyncio.create_task(tracker._look_once()) for _ in range(3)]
+        monkeypatch.setattr(tracker, "_read_head", slow)
+        _, second, third = [asyncio.create_task(tracker._read_head_once()) for _ in range(3)]
         await begun.wait()
         second.cancel()
         await third
@@ -518,7 +518,7 @@ def test_all_who_wait_for_one_look_at_a_ledger_that_is_gone_hear_of_it(
             raise LedgerUnavailable("gone")
 
         with monkeypatch.context() as patched:
-            patched.setattr(catalog.follower, "_look", fail)
+            patched.setattr(catalog.follower, "_read_head", fail)
             found = await asyncio.gather(*(catalog.follower.refresh() for _ in range(5)), return_exceptions=True)
         assert [type(one) for one in found] == [LedgerUnavailable] * 5
         assert looks == 2, "the first is of before the others asked"

@@ -38,11 +38,11 @@ def test_a_lost_database_is_seen_and_so_is_its_return(bundles: tuple[Path, Path]
         assert told.seconds_since_reached >= 4
         assert told.head == told.revision  # by which nobody would see it
         database.start()
-        while "followed again, after" not in server.log():
+        while "following the ledger again, after" not in server.log():
             assert time.monotonic() < end
             time.sleep(0.1)
         assert reached(server) < 4
-        assert server.log().count("the ledger cannot be followed") == 1
+        assert server.log().count("cannot follow the ledger") == 1
 
 
 def lag(server: ServerProcess) -> float:
@@ -89,10 +89,10 @@ def test_the_log_tells_of_a_lost_ledger_at_its_begin_once_a_minute_and_at_its_en
         contact.record_followed()
         contact.record_followed()
     assert caplog.messages == [
-        "the ledger cannot be followed: refused",
-        "the ledger cannot be followed for 60 s: refused",
-        "the ledger cannot be followed for 120 s: refused",
-        "the ledger is followed again, after 125 s",
+        "cannot follow the ledger: refused",
+        "cannot follow the ledger for 60 s: refused",
+        "cannot follow the ledger for 120 s: refused",
+        "following the ledger again, after 125 s",
     ]
 
 

@@ -221,7 +221,7 @@ def test_decisions_are_told_of_collections_that_are_there(seen: ServerProcess, s
 
 
 def test_collections_beyond_the_most_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drift, "_MOST", 2)
+    monkeypatch.setattr(drift, "_MAX_COLLECTIONS", 2)
     views = [CollectionView(CollectionRecord(f"c{i}", "b", "s", 4), lambda _: None) for i in range(4)]
     seen = QueryStats()
     for view in views:

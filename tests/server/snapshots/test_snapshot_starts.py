@@ -124,7 +124,7 @@ def test_a_torn_snapshot_is_told_of_and_the_ledger_read(harm: Callable[[Path], N
     harm(folder / "vectors-00000.npy")
     server.start()
     found = everything(server, collection.name)
-    assert f"snapshot {folder.name} is not used: vectors-00000.npy" in server.log()
+    assert f"ignoring snapshot {folder.name}: vectors-00000.npy" in server.log()
     assert found == from_ledger(server, collection.name)
 
 
@@ -179,7 +179,7 @@ def test_a_server_that_cannot_write_snapshots_serves_on(server: ServerProcess) -
     server.start()
     collection = Vectors(Stubs(server.address))
     collection.enroll(blobs(ROWS), [f"l{row}" for row in ROWS])
-    soon(lambda: "no snapshot could be written" in server.log(), _PATIENCE)
+    soon(lambda: "cannot write a snapshot" in server.log(), _PATIENCE)
     assert len(everything(server, collection.name)["examples"]) == len(ROWS)  # type: ignore[arg-type]
 
 

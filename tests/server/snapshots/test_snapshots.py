@@ -124,7 +124,7 @@ KINDS = [
 @pytest.fixture(autouse=True)
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """64 examples each."""
-    monkeypatch.setattr(writer, "_PART", 64 * 4 * D)
+    monkeypatch.setattr(writer, "_PART_BYTES", 64 * 4 * D)
 
 
 def snapshot(view: CollectionView, home: Path, head: Head = HEAD) -> tuple[Path, Manifest]:
@@ -161,7 +161,7 @@ def check_same(one: CollectionView, other: CollectionView) -> None:
     numbers = np.array(sequences, np.int64)
     assert one.examples.domains(numbers) == other.examples.domains(numbers)
     if one.independent:
-        assert one.examples.contents(numbers) == other.examples.contents(numbers)
+        assert one.examples.content_keys(numbers) == other.examples.content_keys(numbers)
     for label in one.labels:
         assert one.examples.count(label) == other.examples.count(label)
         assert one.examples.enrolled_ids(label).tolist() == other.examples.enrolled_ids(label).tolist()
@@ -317,7 +317,7 @@ def test_one_of_another_format_is_not_used(tmp_path: Path, caplog: pytest.LogCap
     told = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**told, "format": 0}))
     assert load(tmp_path, [LabelRecord(f"l{row}") for row in range(5)]) is None
-    assert "manifest cannot be read" in caplog.text
+    assert "cannot read its manifest" in caplog.text
 
 
 def test_an_older_one_serves_where_the_newest_is_torn(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_where_the_disk_is_full_the_one_before_stays(tmp_path: Path, caplog: pyt
     assert [folder.name for folder in (tmp_path / "c").iterdir()] == ["70"]
     assert read_manifest(tmp_path / "c" / "70").count == 300
     [record] = [one for one in caplog.records if one.levelno > logging.INFO]
-    assert "no snapshot could be written" in record.getMessage()
+    assert "cannot write a snapshot" in record.getMessage()
 
 
 def test_writing_lets_others_change_the_view(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class _Fold:
 
     def gone(self, view: CollectionView) -> list[int]:
         """The new index's rows that were deleted meanwhile."""
-        rows = np.flatnonzero(self.below.dead[self.rows]).tolist()
+        rows = np.flatnonzero(self.below.deleted[self.rows]).tolist()
         there = view.examples.example
         return rows + [len(self.rows) + place for place, id in enumerate(self.enrolled) if there(id) is None]
 
@@ -91,7 +91,7 @@ class Compactor:
             below = view.examples.attached_index
             if below is None:
                 raise _changed(view)
-            fold = _Fold(below, np.flatnonzero(~below.dead), view.examples.last_sequence)
+            fold = _Fold(below, np.flatnonzero(~below.deleted), view.examples.last_sequence)
             name, path = self._free_name(view.record.id)
             try:
                 await run_in_background(self._writing(view, fold, path))
@@ -167,7 +167,7 @@ class Compactor:
     def _unneeded(self, below: AttachedIndex) -> Iterator[Path]:
         """The folder of an index that this made and no collection stands on, out of everybody's way."""
         there = [view.examples.attached_index for view in self._catalog]
-        used = {one.record.index_id for one in there if one} | {view.lost_index for view in self._catalog}
+        used = {one.record.index_id for one in there if one} | {view.missing_index_id for view in self._catalog}
         if below.record.made and below.record.index_id not in used:
             path = self._indexes.path(below.record.index_id, "collection")
             with suppress(OSError):

@@ -82,14 +82,14 @@ class ReembeddingStatus:
             measured = await self._loaded(view, shadow)
             if view.reembedding is shadow:
                 view.reembedding_report = measured
-        if measured.hidden:
+        if measured.view:
             try:
-                measured.figures = await self._figures(measured.hidden, deadline)
+                measured.report = await self._figures(measured.view, deadline)
             except RequestError:
                 asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, partial(_let_go, view, measured))
                 raise
-            measured.hidden = None
-        return measured.figures or pb.GetCollectionReportResponse()
+            measured.view = None
+        return measured.report or pb.GetCollectionReportResponse()
 
     async def _loaded(self, view: CollectionView, shadow: ShadowRecord) -> ReembeddingReport:
         record = record_after_switch(view.record, shadow)
@@ -111,5 +111,5 @@ class ReembeddingStatus:
 
 def _let_go(view: CollectionView, measured: ReembeddingReport) -> None:
     """What nobody has asked for again."""
-    if view.reembedding_report is measured and measured.hidden:
+    if view.reembedding_report is measured and measured.view:
         view.reembedding_report = None

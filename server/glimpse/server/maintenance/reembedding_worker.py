@@ -97,7 +97,7 @@ class Reembedder:
         revision, reached, labels = view.record.revision, view.reembedding_progress, list(view.labels.values())
 
         def read(there: Shadow) -> Lacking:
-            return Lacking(there.missing(reached.until, AT_ONCE), unprompted(labels, there)[:AT_ONCE])
+            return Lacking(there.missing(reached.last_sequence, AT_ONCE), unprompted(labels, there)[:AT_ONCE])
 
         lacking = await read_reembedding(self._catalog, view, shadow.turn, read)
         if not lacking:
@@ -106,7 +106,7 @@ class Reembedder:
         found = await embed_pending(backbone, lacking, self._let_others_go_first)
         await store(self._catalog, view, shadow.turn, reached, lacking, found)
         if lacking.examples:
-            reached.until = lacking.examples[-1].sequence
+            reached.last_sequence = lacking.examples[-1].sequence
         return view.reembedding is shadow
 
     async def _let_others_go_first(self) -> None:

@@ -40,7 +40,7 @@ class IndexCalls(ResourceCalls):
             if view.reembedding:
                 message = f"collection {view.record.id!r} is changing its backbone; end that re-embedding first"
                 raise failed_precondition("REEMBEDDING_EXISTS", message, "collection")
-            self.runtime.index_directory.check_there(index_id, "index")
+            self.runtime.index_directory.check_exists(index_id, "index")
             _check_spelling(view, opened)
             if len(view.labels.keys() | set(opened.labels)) > self.settings.max_labels:
                 raise exhausted("TOO_MANY_LABELS", f"a collection takes {self.settings.max_labels}").at("index")
