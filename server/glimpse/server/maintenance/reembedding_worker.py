@@ -1,6 +1,7 @@
 """Re-embeds collections in the background; calls go first.
 
-One server at a time embeds a collection. It starts from the ledger's record of what is embedded, so that no example is embedded twice.
+One server at a time embeds a collection. It starts from the ledger's record of what is embedded, so that no example is
+embedded twice.
 """
 
 import asyncio
