@@ -1,4 +1,4 @@
-"""The few-shot engine as a caller sees it: calibrated answers, strangers, reports of enrolments, checks."""
+"""Tests few-shot classification over gRPC: calibration, unknown inputs, results of enrolments, reports."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def vectors(stubs: Stubs) -> Vectors:
 
 @pytest.fixture
 def fitted(vectors: Vectors) -> Vectors:
-    """4 labels with 12 examples each, fitted."""
+    """Returns a fitted collection of 4 labels with 12 examples each."""
     vectors.enroll(blobs(ROWS), named(ROWS), measure=True)
     return vectors
 
@@ -35,7 +35,7 @@ def share(answers: Sequence[cls.Classification], decision: "cls.Decision") -> fl
     return float(np.mean([one.decision == decision for one in answers]))
 
 
-def test_answers_are_calibrated_on_the_collections_own_examples(fitted: Vectors) -> None:
+def test_answers_are_calibrated_on_the_collections_examples(fitted: Vectors) -> None:
     queries = fitted.ask(blobs(ROWS * 3, seed=1))
     assert {one.calibrated for one in queries} == {True}
     assert {one.head for one in queries} <= {types_pb2.HEAD_LDA, types_pb2.HEAD_KERNEL_RIDGE}
@@ -43,19 +43,19 @@ def test_answers_are_calibrated_on_the_collections_own_examples(fitted: Vectors)
     assert share(queries, cls.DECISION_UNKNOWN) < 0.15
     assert all(0 < one.p_value <= 1 and one.set_size >= 1 for one in queries)
     assert all(one.decision_reason and one.head_reason for one in queries)
-    strangers = fitted.ask(blobs([7] * 20 + [8] * 20, seed=2))
-    assert share(strangers, cls.DECISION_UNKNOWN) > 0.6
-    assert np.mean([one.p_value for one in strangers]) < 0.1
+    unknown = fitted.ask(blobs([7] * 20 + [8] * 20, seed=2))
+    assert share(unknown, cls.DECISION_UNKNOWN) > 0.6
+    assert np.mean([one.p_value for one in unknown]) < 0.1
 
 
-def test_one_example_a_label_answers_at_once_and_says_it_is_not_calibrated(vectors: Vectors) -> None:
+def test_one_example_for_each_label_answers_uncalibrated(vectors: Vectors) -> None:
     vectors.enroll(blobs(range(4)), named(range(4)))
     found = vectors.ask(blobs(range(4), seed=1))
     assert [one.label_id for one in found] == named(range(4))
     assert not any(one.calibrated or one.HasField("p_value") or one.set_size for one in found)
 
 
-def test_a_lower_target_of_false_accepts_catches_more_strangers(fitted: Vectors) -> None:
+def test_lower_false_accept_rate_rejects_more_unknown_inputs(fitted: Vectors) -> None:
     between = normalize(blobs([0] * 40, 3) + 0.7 * blobs([7] * 40, 4))
     unknown = []
     for rate in (0.4, 0.03):
@@ -81,7 +81,7 @@ def test_a_lower_target_of_false_accepts_catches_more_strangers(fitted: Vectors)
         ("coverage", 0.4),
     ],
 )
-def test_rates_that_cannot_be_are_refused(stubs: Stubs, field: str, value: float) -> None:
+def test_rates_out_of_range_are_refused(stubs: Stubs, field: str, value: float) -> None:
     policy = col.DecisionPolicy(**{field: value})
     request = col.CreateCollectionRequest(
         collection_id="never", collection=col.Collection(backbone="backbones/tiny", policy=policy)
@@ -90,7 +90,7 @@ def test_rates_that_cannot_be_are_refused(stubs: Stubs, field: str, value: float
         stubs.collections.CreateCollection(request)
 
 
-def test_a_head_can_be_pinned_and_unpinned(fitted: Vectors) -> None:
+def test_head_can_be_pinned_and_unpinned(fitted: Vectors) -> None:
     def pin(head: "types_pb2.Head") -> None:
         update = col.UpdateCollectionRequest(
             collection=col.Collection(name=fitted.name, pinned_head=head), update_mask=FieldMask(paths=["pinned_head"])
@@ -110,14 +110,14 @@ def test_a_head_can_be_pinned_and_unpinned(fitted: Vectors) -> None:
         pin(99)  # type: ignore[arg-type]
 
 
-def test_known_strangers_are_never_an_answer(fitted: Vectors) -> None:
+def test_negative_examples_are_never_an_answer(fitted: Vectors) -> None:
     beside = normalize(blobs([0] * 10, 3) + 0.6 * blobs([7] * 10, 4))
     fitted.label("none", col.LABEL_ROLE_NEGATIVE)
     fitted.enroll(beside, ["none"] * 10, measure=True)
     again = fitted.ask(beside)
     assert share(again, cls.DECISION_UNKNOWN) == 1
     assert not any(score.label_id == "none" for one in again for score in one.labels)
-    assert again[0].evidence[0].label_id == "none"  # what speaks for it
+    assert again[0].evidence[0].label_id == "none"  # the evidence
     check = fitted.check()
     assert check.measured_on_negatives
     assert check.false_accept.count == 10
@@ -127,7 +127,7 @@ def test_known_strangers_are_never_an_answer(fitted: Vectors) -> None:
     assert fitted.ask(beside)[0].evidence[0].label_id == "l0"
 
 
-def test_an_enrolment_answers_back(fitted: Vectors) -> None:
+def test_enrolment_reports_duplicates_conflicts_and_outliers(fitted: Vectors) -> None:
     new = blobs([0], seed=9)
     nudged = normalize(new + 0.01)
     fitted.enroll(new, ["l0"])
@@ -138,7 +138,7 @@ def test_an_enrolment_answers_back(fitted: Vectors) -> None:
     assert same.near_duplicates[0].similarity > 0.98
     assert not same.duplicate
     assert not same.outlier
-    # Beside what was there, and beside the one before it in the same call.
+    # Compared with existing examples, and with the earlier one of the same call.
     assert {one.example for one in other.conflicts} >= {same.near_duplicates[0].example, same.example.name}
     assert odd.outlier
     [exact] = fitted.enroll(new, ["l0"]).results
@@ -146,7 +146,7 @@ def test_an_enrolment_answers_back(fitted: Vectors) -> None:
     assert all(one.example != exact.example.name for one in exact.near_duplicates)
 
 
-def test_an_enrolment_says_what_it_did_to_accuracy(vectors: Vectors) -> None:
+def test_enrolment_reports_its_effect_on_the_accuracy(vectors: Vectors) -> None:
     first = vectors.enroll(blobs(ROWS), named(ROWS), measure=True)
     assert not first.HasField("accuracy_before")
     assert first.accuracy_after > 0.9
@@ -157,7 +157,7 @@ def test_an_enrolment_says_what_it_did_to_accuracy(vectors: Vectors) -> None:
     assert not unmeasured.HasField("accuracy_after")
 
 
-def test_a_collection_knows_itself(fitted: Vectors) -> None:
+def test_report_of_a_collection(fitted: Vectors) -> None:
     clean = fitted.check()
     assert clean.accuracy.low <= clean.accuracy.value <= clean.accuracy.high
     assert clean.accuracy.count == len(ROWS)
@@ -179,7 +179,7 @@ def test_a_collection_knows_itself(fitted: Vectors) -> None:
     assert not check.HasField("zero_shot_accuracy")
 
 
-def test_an_empty_collection_is_checked_too(vectors: Vectors) -> None:
+def test_report_of_an_empty_collection(vectors: Vectors) -> None:
     check = vectors.check()
     assert (check.head, check.calibrated, check.HasField("accuracy")) == (types_pb2.HEAD_UNSPECIFIED, False, False)
     assert check.advice
@@ -187,7 +187,7 @@ def test_an_empty_collection_is_checked_too(vectors: Vectors) -> None:
         vectors.stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name="collections/none"))
 
 
-def test_examples_that_do_harm_beside_prompts_are_told(stubs: Stubs) -> None:
+def test_negative_transfer_is_reported(stubs: Stubs) -> None:
     collection = Vectors(stubs)
     prompts = {"red": "red circle", "blue": "blue square"}
     for label, prompt in prompts.items():
@@ -204,7 +204,7 @@ def test_examples_that_do_harm_beside_prompts_are_told(stubs: Stubs) -> None:
     assert not check.negative_transfer or check.zero_shot_accuracy.value > check.accuracy.value
 
 
-def test_any_number_of_independent_labels_may_hold(stubs: Stubs) -> None:
+def test_any_number_of_independent_labels_may_match(stubs: Stubs) -> None:
     collection = Vectors(stubs, label_mode=types_pb2.LABEL_MODE_INDEPENDENT)
     rng = np.random.default_rng(0)
 
@@ -216,19 +216,19 @@ def test_any_number_of_independent_labels_may_hold(stubs: Stubs) -> None:
     vectors = some(sets, 1)
     pairs = [(place, row) for place, one in enumerate(sets) for row in one]
     response = collection.enroll(vectors[[place for place, _ in pairs]], named([row for _, row in pairs]), measure=True)
-    assert not any(one.conflicts or one.duplicate for one in response.results)  # the same input under two labels
+    assert not any(one.conflicts or one.duplicate for one in response.results)  # the same input with two labels
     asked = [tuple(sorted(rng.choice(4, rng.integers(1, 3), replace=False).tolist())) for _ in range(100)]
     found = collection.ask(some(asked, 2))
-    said = [{score.label_id for score in one.labels[: one.set_size]} for one in found]
+    predicted = [{score.label_id for score in one.labels[: one.set_size]} for one in found]
     truth = [set(named(one)) for one in asked]
-    assert np.mean([len(a & b) / len(a | b) for a, b in zip(said, truth, strict=True)]) > 0.7
+    assert np.mean([len(a & b) / len(a | b) for a, b in zip(predicted, truth, strict=True)]) > 0.7
     assert {one.decision for one in found} <= {cls.DECISION_MATCH, cls.DECISION_UNKNOWN}
     assert all(one.set_size == sum(score.probability >= 0.5 for score in one.labels) for one in found)
     with refused(Code.INVALID_ARGUMENT, "UNKNOWN_ENUM_VALUE", "collection.label_mode"):
         Vectors(stubs, label_mode=7)
 
 
-def test_what_sets_domains_apart_is_taken_out_where_it_helps(vectors: Vectors) -> None:
+def test_adaptation_removes_differences_between_domains(vectors: Vectors) -> None:
     shift = np.random.default_rng(1).normal(size=(3, D))
     rows, places = [row for row in range(4) for _ in range(12)], [0, 1, 2] * 16
 
@@ -247,7 +247,7 @@ def test_what_sets_domains_apart_is_taken_out_where_it_helps(vectors: Vectors) -
     assert {answer.label_id for answer in one} == {"l0"}
 
 
-def test_vectors_of_unknown_labels_are_no_answers(fitted: Vectors) -> None:
+def test_unlabeled_vectors_are_never_an_answer(fitted: Vectors) -> None:
     fitted.label("loose", col.LABEL_ROLE_UNLABELED)
     fitted.enroll(blobs([7] * 5, seed=3), ["loose"] * 5, measure=True)
     found = fitted.ask(blobs([7], seed=3))[0]
@@ -257,11 +257,11 @@ def test_vectors_of_unknown_labels_are_no_answers(fitted: Vectors) -> None:
         fitted.label("odd", 9)  # type: ignore[arg-type]
 
 
-def test_answers_come_while_a_fit_is_running(stubs: Stubs) -> None:
+def test_calls_are_answered_during_a_fit(stubs: Stubs) -> None:
     collection = Vectors(stubs)
     rows = [row for row in range(10) for _ in range(100)]
     collection.enroll(blobs(rows), named(rows))
-    [found] = collection.ask(blobs([3], seed=1))  # at once, by whatever is there
+    [found] = collection.ask(blobs([3], seed=1))  # at once, by the present classifier
     assert found.label_id == "l3"
     assert (
         found.revision
@@ -275,7 +275,7 @@ def own_server(bundles: tuple[Path, Path], tmp_path: Path) -> Iterator[ServerPro
         yield process
 
 
-def test_a_restart_answers_the_same(own_server: ServerProcess) -> None:
+def test_answers_are_equal_after_a_restart(own_server: ServerProcess) -> None:
     stubs = Stubs(own_server.address)
     collection = Vectors(stubs)
     order = np.random.default_rng(0).permutation(len(ROWS))
@@ -321,7 +321,7 @@ def test_more_labels_than_a_head_can_score(own_server: ServerProcess) -> None:
         assert all(one.evidence[0].label_id == one.label_id for one in found)
         return float(np.mean([one.label_id == f"part-{i}" for one, i in zip(found, exact, strict=True)]))
 
-    assert right() > 0.98  # by the nearest examples, until the gallery is built
+    assert right() > 0.98  # by the nearest examples, until the label index is built
     collection.check()
     assert right() > 0.98
     name = f"{collection.name}/labels/part-{exact[0]}"
@@ -329,7 +329,7 @@ def test_more_labels_than_a_head_can_score(own_server: ServerProcess) -> None:
     assert collection.ask(near[:1])[0].label_id != f"part-{exact[0]}"
     collection.enroll(near[:1], ["new"])
     assert collection.ask(near[:1])[0].label_id == "new"
-    # Labels of text alone come into question as well, and under their new text when it is another.
+    # Labels with prompts only are candidates too, also after their prompts change.
     for prompt in ("red circle", "blue square"):
         label = col.Label(name=f"{collection.name}/labels/text", prompts=[prompt])
         if prompt == "red circle":
@@ -363,26 +363,26 @@ def test_labels_of_every_role_are_searched(fitted: Vectors) -> None:
     assert nearest(loose[0], "l1") == ["l1", "l1"]
 
 
-def test_what_an_enrolment_answers_is_of_the_labels_roles(fitted: Vectors) -> None:
+def test_results_of_an_enrolment_depend_on_label_roles(fitted: Vectors) -> None:
     fitted.label("none", col.LABEL_ROLE_NEGATIVE)
     fitted.label("loose", col.LABEL_ROLE_UNLABELED)
     new = blobs([1], seed=9)
     nudged, again = normalize(new + 0.01), normalize(new - 0.01)
-    # Nobody said what it is: saying it is no conflict.
+    # The existing example has no label, so a label is no conflict.
     [loose] = fitted.enroll(new, ["loose"]).results
     [known] = fitted.enroll(new, ["l1"]).results
     assert not loose.conflicts
     assert not known.conflicts
-    # A known stranger that looks like one of a label is one, from either side.
-    [stranger] = fitted.enroll(nudged, ["none"]).results
-    assert [one.label_id for one in stranger.conflicts] == ["l1"]
+    # A negative example that resembles a labelled one is a conflict, in either order.
+    [negative] = fitted.enroll(nudged, ["none"]).results
+    assert [one.label_id for one in negative.conflicts] == ["l1"]
     [other] = fitted.enroll(again, ["l1"]).results
-    assert [one.example for one in other.conflicts] == [stranger.example.name]
+    assert [one.example for one in other.conflicts] == [negative.example.name]
     [twin] = fitted.enroll(normalize(new + 0.011), ["none"]).results
-    assert [one.example for one in twin.near_duplicates] == [stranger.example.name]
+    assert [one.example for one in twin.near_duplicates] == [negative.example.name]
 
 
-def test_what_was_there_already_is_named_as_it_is(fitted: Vectors) -> None:
+def test_duplicate_is_returned_with_its_stored_name(fitted: Vectors) -> None:
     new = blobs([1], seed=9)
     pair = np.concatenate([new, normalize(new + 0.01)])
     first = fitted.enroll(pair, ["l1", "l1"]).results
@@ -394,7 +394,7 @@ def test_what_was_there_already_is_named_as_it_is(fitted: Vectors) -> None:
         fitted.stubs.collections.GetExample(col.GetExampleRequest(name=near.example))
 
 
-def test_an_enrolment_sent_again_is_measured_too(vectors: Vectors) -> None:
+def test_repeated_enrolment_is_measured(vectors: Vectors) -> None:
     examples = [
         col.NewExample(label_id=label, input=vectors.input(vector))
         for vector, label in zip(blobs(ROWS), named(ROWS), strict=True)
@@ -409,7 +409,7 @@ def test_an_enrolment_sent_again_is_measured_too(vectors: Vectors) -> None:
     assert [one.example for one in again.results] == [one.example for one in first.results]
 
 
-def test_rates_that_decide_nothing_are_not_told(fitted: Vectors, stubs: Stubs) -> None:
+def test_rates_without_effect_are_not_reported(fitted: Vectors, stubs: Stubs) -> None:
     assert fitted.check().HasField("false_reject")
     update = col.UpdateCollectionRequest(
         collection=col.Collection(name=fitted.name, policy=col.DecisionPolicy(match_threshold=0.3)),
@@ -428,16 +428,16 @@ def test_rates_that_decide_nothing_are_not_told(fitted: Vectors, stubs: Stubs) -
     ("shots", "policy", "calibrated", "rule"),
     [
         (1, {}, False, "the default threshold 0.5"),
-        (4, {}, False, "the default threshold 0.5"),  # 16 examples: 19 are needed for a rate of 0.05
+        (4, {}, False, "the default threshold 0.5"),  # A rate of 0.05 needs 19 examples; there are 16.
         (5, {}, True, "of the examples"),
-        (5, {"coverage": 0.99}, False, "of the examples"),  # 99 are
+        (5, {"coverage": 0.99}, False, "of the examples"),  # There are 99.
         (4, {"match_threshold": 0.2}, True, "the collection's threshold 0.2"),
         (4, {"match_threshold": 0.2, "match_margin": 0.0, "coverage": 0.99}, True, "the collection's threshold 0.2"),
         (5, {"false_reject_rate": 0.01}, False, "the default threshold 0.5"),
         (5, {"false_accept_rate": 0.3}, True, "of strangers"),
     ],
 )
-def test_check_answers_and_reasons_agree_on_what_decided(
+def test_report_answers_and_reasons_agree(
     stubs: Stubs, shots: int, policy: dict[str, float], calibrated: bool, rule: str
 ) -> None:
     collection = Vectors(stubs, policy=col.DecisionPolicy(**policy))
@@ -451,10 +451,10 @@ def test_check_answers_and_reasons_agree_on_what_decided(
     assert matches
     for one in matches:
         assert rule in one.decision_reason
-    # A p-value is told where the rates could decide by it.
+    # A p-value is reported if rates can decide by it.
     enough = 4 * shots >= 1 / policy.get("false_reject_rate", 0.05) - 1
     assert {one.HasField("p_value") for one in answers} == {enough}
-    strangers = collection.ask(blobs(range(6, 9), seed=2, noise=0.01))
-    for one in strangers:
+    unknown = collection.ask(blobs(range(6, 9), seed=2, noise=0.01))
+    for one in unknown:
         if one.decision == cls.DECISION_UNKNOWN and rule.startswith("the "):
             assert rule in one.decision_reason

@@ -1,4 +1,4 @@
-"""An index under a collection: as if its rows had been enrolled, but there within a moment."""
+"""Tests attached indexes: their rows behave like enrolled examples, and are available at once."""
 
 import shutil
 import threading
@@ -23,7 +23,7 @@ QUERIES = blobs(ROWS, seed=1)
 
 
 class Attached(Vectors):
-    """A collection that stands on an index."""
+    """A collection with an attached index, and its calls."""
 
     def attach(self, index: str) -> col.Collection:
         request = col.AttachIndexRequest(collection=self.name, index=f"indexes/{index}")
@@ -85,7 +85,7 @@ def indexes(serving: ServerProcess) -> Path:
 
 @pytest.fixture
 def attached(here: Stubs, indexes: Path) -> Attached:
-    """On an index of all the vectors."""
+    """Returns a collection attached to an index of all vectors."""
     collection = Attached(here)
     index = collection.name.rpartition("/")[2]
     make_index(indexes / index, collection.space, VECTORS, LABELS, domains=[("day", "night")[i % 2] for i in range(48)])
@@ -105,7 +105,7 @@ def test_rows_are_examples_and_their_labels_labels(attached: Attached) -> None:
 def test_answers_are_those_of_the_same_examples_enrolled(attached: Attached, here: Stubs) -> None:
     enrolled = Vectors(here)
     enrolled.enroll(VECTORS, LABELS, [("day", "night")[i % 2] for i in range(48)], measure=True)
-    attached.check()  # both are fitted from here on
+    attached.check()  # waits for the fit of both
     for mine, theirs in zip(attached.ask(QUERIES), enrolled.ask(QUERIES), strict=True):
         assert (mine.label_id, mine.decision, mine.head, mine.calibrated) == (
             theirs.label_id,
@@ -129,7 +129,7 @@ def test_a_row_is_an_example_by_name(attached: Attached) -> None:
         attached.delete("set%2F48")
 
 
-def test_what_is_enrolled_later_lives_beside_it(attached: Attached) -> None:
+def test_examples_enrolled_later_are_used_with_the_index(attached: Attached) -> None:
     response = attached.enroll(QUERIES[:2], ["new", "l0"])
     [new, _] = [result.example.name.rpartition("/")[2] for result in response.results]
     assert attached.search(QUERIES[0], 1)[0][0] == new
@@ -163,7 +163,7 @@ def test_deleted_rows_stay_deleted(bundles: tuple[Path, Path], tmp_path: Path) -
             collection.delete(nearest)
         request = col.DeleteLabelRequest(name=f"{collection.name}/labels/l3", force=True)
         stubs.collections.DeleteLabel(request)
-        collection.check()  # fitted from here on
+        collection.check()  # waits for the fit
         before = [one.label_id for one in collection.ask(QUERIES)]
         for _ in range(2):
             left = collection.search(QUERIES[0], 48)
@@ -180,7 +180,7 @@ def test_deleted_rows_stay_deleted(bundles: tuple[Path, Path], tmp_path: Path) -
         stubs.channel.close()
 
 
-def test_deleting_a_row_takes_its_effect_back(attached: Attached, here: Stubs, indexes: Path) -> None:
+def test_deleting_a_row_reverses_its_effect(attached: Attached, here: Stubs, indexes: Path) -> None:
     others = Attached(here)
     kept = [row for row in range(48) if row % 3]
     make_index(indexes / "kept", others.space, VECTORS[kept], [LABELS[row] for row in kept])
@@ -194,7 +194,7 @@ def test_deleting_a_row_takes_its_effect_back(attached: Attached, here: Stubs, i
     assert [one.labels[0].score for one in mine] == pytest.approx([one.labels[0].score for one in theirs], rel=1e-3)
 
 
-def test_compacting_folds_both_into_one(attached: Attached) -> None:
+def test_compaction_merges_rows_and_enrolled_examples(attached: Attached) -> None:
     response = attached.enroll(QUERIES[:8], ["new"] * 4 + ["l0"] * 4, ["dusk"] * 8)
     enrolled = [result.example for result in response.results]
     attached.delete(name(0))
@@ -220,7 +220,7 @@ def test_compacting_folds_both_into_one(attached: Attached) -> None:
     assert attached.compact().example_count == 53
 
 
-def test_calls_are_answered_while_it_compacts(here: Stubs, indexes: Path) -> None:
+def test_calls_are_answered_during_a_compaction(here: Stubs, indexes: Path) -> None:
     many = blobs(list(range(4)) * 20_000, seed=7)
     collection = Attached(here)
     index = collection.name.rpartition("/")[2]
@@ -242,7 +242,7 @@ def test_calls_are_answered_while_it_compacts(here: Stubs, indexes: Path) -> Non
         [answer] = collection.ask(QUERIES[:1])
         assert answer.label_id == LABELS[0]
         assert answer.evidence
-        # Deleted are rows of other labels' beginning too: the nearest is there, or one less near.
+        # Rows of other labels are deleted too, so the nearest example may be a farther one.
         assert collection.search(QUERIES[0], 1, label_ids=["l2"])[0][1] <= nearest + 1e-6
         if len(enrolled) < 20:
             response = collection.enroll(blobs([1], seed=100 + asked), ["l1"])
@@ -261,7 +261,7 @@ def test_calls_are_answered_while_it_compacts(here: Stubs, indexes: Path) -> Non
     assert not listed & {name(row) for row in range(min(asked, 20))}
 
 
-def test_killed_while_it_compacts_it_has_what_it_had(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_kill_during_a_compaction_loses_nothing(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     many = blobs(list(range(4)) * 20_000, seed=7)
     with ServerProcess(tmp_path, bundles[0]) as process:
         stubs = Stubs(process.address)
@@ -281,15 +281,15 @@ def test_killed_while_it_compacts_it_has_what_it_had(bundles: tuple[Path, Path],
         assert collection.now.example_count == 80_002
         assert collection.search(QUERIES[0], 1)[0][1] == pytest.approx(1.0, abs=1e-5)
         assert collection.compact().example_count == 80_002
-        # Nothing is left of the one that was killed.
+        # The killed compaction leaves no files.
         left = sorted(path.name for path in (tmp_path / "data" / "indexes").iterdir())
         assert left == sorted(["many", f"{collection.name.rpartition('/')[2]}.c1"])
         stubs.channel.close()
 
 
-def test_two_collections_on_one_index_are_compacted_apart(here: Stubs, indexes: Path) -> None:
+def test_two_collections_with_one_index_are_compacted_separately(here: Stubs, indexes: Path) -> None:
     one, two = Attached(here), Attached(here)
-    # Called as what compaction makes is; but it was brought, and stays.
+    # It has the name of a compaction's index, but an operator copied it here, so it stays.
     shared = f"{one.name.rpartition('/')[2]}.c9"
     make_index(indexes / shared, one.space, VECTORS, LABELS)
     outcome = list[col.Collection]()
@@ -307,11 +307,11 @@ def test_two_collections_on_one_index_are_compacted_apart(here: Stubs, indexes: 
     before = one.now.index.name
     after = one.compact().index.name
     assert after != before
-    # What compaction made goes when it is replaced.
+    # An index made by a compaction is removed when it is replaced.
     assert not (indexes / before.rpartition("/")[2]).exists()
 
 
-def test_pages_go_on_after_a_restart_and_tell_of_another_index(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_page_tokens_survive_a_restart_and_name_the_index(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     with ServerProcess(tmp_path, bundles[0]) as process:
         stubs = Stubs(process.address)
         first, collection = Attached(stubs), Attached(stubs)
@@ -335,12 +335,12 @@ def test_pages_go_on_after_a_restart_and_tell_of_another_index(bundles: tuple[Pa
         collection.compact()
         with refused(Code.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN", "page_token"):
             stubs.collections.ListExamples(request)
-        # What was folded has been there as long as before.
+        # Examples keep their creation time.
         assert {one.create_time.seconds for one in collection.examples()} == {rest.examples[0].create_time.seconds}
         stubs.channel.close()
 
 
-def test_rows_without_a_label_are_found_and_never_an_answer(here: Stubs, indexes: Path) -> None:
+def test_rows_without_a_label_are_searchable_but_never_an_answer(here: Stubs, indexes: Path) -> None:
     collection = Attached(here)
     index = collection.name.rpartition("/")[2]
     labels = [None if row == 3 else f"l{row}" for row in ROWS]
@@ -355,7 +355,7 @@ def test_rows_without_a_label_are_found_and_never_an_answer(here: Stubs, indexes
     assert collection.search(VECTORS[row], 1)[0][0] != name(row)
 
 
-def test_rows_of_a_negative_label_are_strangers(here: Stubs, indexes: Path) -> None:
+def test_rows_of_a_negative_label_are_negative_examples(here: Stubs, indexes: Path) -> None:
     collection = Attached(here)
     collection.label("l3", col.LABEL_ROLE_NEGATIVE)
     index = collection.name.rpartition("/")[2]
@@ -366,7 +366,7 @@ def test_rows_of_a_negative_label_are_strangers(here: Stubs, indexes: Path) -> N
     assert "l3" not in {label.label_id for answer in answers for label in answer.labels}
 
 
-def test_an_index_of_another_space_is_refused(here: Stubs, indexes: Path) -> None:
+def test_index_in_another_space_is_refused(here: Stubs, indexes: Path) -> None:
     collection = Attached(here)
     make_index(indexes / "foreign", "0" * 64, VECTORS, LABELS)
     with refused(Code.FAILED_PRECONDITION, "EMBEDDING_SPACE_MISMATCH", "index"):
@@ -375,14 +375,14 @@ def test_an_index_of_another_space_is_refused(here: Stubs, indexes: Path) -> Non
 
 
 @pytest.mark.parametrize("index", ["..", "../data", ".hidden", "a/b", "", "a\0b", "x" * 200])
-def test_an_index_is_no_path(here: Stubs, index: str) -> None:
+def test_path_as_index_name_is_refused(here: Stubs, index: str) -> None:
     collection = Attached(here)
     with pytest.raises(grpc.RpcError) as caught:
         collection.attach(index)
     assert caught.value.code() is Code.INVALID_ARGUMENT
 
 
-def test_what_cannot_be_attached_is_told(attached: Attached, here: Stubs, indexes: Path) -> None:
+def test_unusable_index_is_refused_with_the_reason(attached: Attached, here: Stubs, indexes: Path) -> None:
     other = Attached(here)
     with refused(Code.NOT_FOUND, "INDEX_NOT_FOUND", "index"):
         other.attach("nowhere")
@@ -403,7 +403,7 @@ def test_what_cannot_be_attached_is_told(attached: Attached, here: Stubs, indexe
     assert again == before
 
 
-def test_detached_it_has_what_was_enrolled(attached: Attached) -> None:
+def test_detached_collection_keeps_enrolled_examples(attached: Attached) -> None:
     attached.enroll(QUERIES[:4], ["new"] * 4)
     request = col.DetachIndexRequest(collection=attached.name)
     now = attached.stubs.collections.DetachIndex(request).collection
@@ -414,7 +414,7 @@ def test_detached_it_has_what_was_enrolled(attached: Attached) -> None:
         attached.stubs.collections.DetachIndex(request)
 
 
-def test_where_the_index_is_gone_the_others_are_served(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_missing_index_does_not_stop_other_collections(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     indexes = tmp_path / "elsewhere"
     with ServerProcess(tmp_path, bundles[0], indexes=indexes) as process:
         stubs = Stubs(process.address)
@@ -440,7 +440,7 @@ def test_where_the_index_is_gone_the_others_are_served(bundles: tuple[Path, Path
 
 
 @pytest.mark.parametrize("file", ["labels.parquet", "vectors/part-00000.parquet", "manifest.json", "index.faiss"])
-def test_a_damaged_index_keeps_no_server_from_starting(bundles: tuple[Path, Path], tmp_path: Path, file: str) -> None:
+def test_server_starts_with_a_damaged_index(bundles: tuple[Path, Path], tmp_path: Path, file: str) -> None:
     with ServerProcess(tmp_path, bundles[0]) as process:
         stubs = Stubs(process.address)
         broken, whole = Attached(stubs), Attached(stubs)
@@ -461,7 +461,7 @@ def test_a_damaged_index_keeps_no_server_from_starting(bundles: tuple[Path, Path
 
 
 @pytest.mark.parametrize("labels", [[None] * 48, [None if row % 2 else one for row, one in enumerate(LABELS)]])
-def test_an_index_without_labels_says_so(here: Stubs, indexes: Path, labels: list[str | None]) -> None:
+def test_index_without_labels_is_reported(here: Stubs, indexes: Path, labels: list[str | None]) -> None:
     collection, count = Attached(here), labels.count(None)
     index = collection.name.rpartition("/")[2]
     make_index(indexes / index, collection.space, VECTORS, labels)
@@ -473,13 +473,13 @@ def test_an_index_without_labels_says_so(here: Stubs, indexes: Path, labels: lis
 
 
 @pytest.mark.parametrize("odd", ["l1 ", "\u00e9", "e\u0301"])
-def test_an_index_that_spells_a_label_otherwise_is_refused(here: Stubs, indexes: Path, odd: str) -> None:
+def test_index_with_another_spelling_of_a_label_is_refused(here: Stubs, indexes: Path, odd: str) -> None:
     collection = Attached(here)
     index = collection.name.rpartition("/")[2]
     for one in ("l1", "e\u0301 "):
         here.collections.CreateLabel(col.CreateLabelRequest(parent=collection.name, label_id=one))
     make_index(indexes / index, collection.space, VECTORS, [odd, *LABELS[1:]])
-    if odd == "\u00e9":  # as the collection keeps it
+    if odd == "\u00e9":  # the spelling of the collection
         assert collection.attach(index).label_count == 5
         return
     with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE", "index") as refusal:

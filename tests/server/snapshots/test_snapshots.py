@@ -1,4 +1,4 @@
-"""A view from a snapshot is the view that the ledger makes; one that cannot be trusted is not used."""
+"""Tests that a view from a snapshot equals the view from the ledger, and that invalid snapshots are ignored."""
 
 import asyncio
 import json
@@ -123,7 +123,7 @@ KINDS = [
 
 @pytest.fixture(autouse=True)
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """64 examples each."""
+    """Limits files of vectors to 64 examples."""
     monkeypatch.setattr(writer, "_PART_BYTES", 64 * 4 * D)
 
 
@@ -145,7 +145,7 @@ def load(
 
 
 def again(view: CollectionView, home: Path) -> CollectionView:
-    """By way of the disk."""
+    """Writes the view as a snapshot and reads it back."""
     snapshot(view, home)
     loaded = load(home, list(view.labels.values()), view.record)
     assert loaded is not None
@@ -181,7 +181,7 @@ def check_same(one: CollectionView, other: CollectionView) -> None:
 
 
 def scores(view: CollectionView) -> Array:
-    """Of the labels, whatever their order: differences, as what all share means nothing."""
+    """Returns the scores of the labels in a fixed order, as differences: a common offset has no meaning."""
     order = np.argsort(view.classifier.labels)
     rows = np.broadcast_to(order[:50], (len(QUERIES), len(order[:50])))
     kinds = (HeadKind.CLASS_MEAN, HeadKind.LDA)
@@ -196,13 +196,13 @@ def fitted(view: CollectionView) -> CollectionView:
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_it_is_the_view_that_the_ledger_makes(make: Callable[[], CollectionView], tmp_path: Path) -> None:
+def test_snapshot_gives_the_view_of_the_ledger(make: Callable[[], CollectionView], tmp_path: Path) -> None:
     view = make()
     found = again(view, tmp_path)
     check_same(found, view)
     if len(view.labels) < 100:
         check_same(fitted(found), fitted(view))
-    # What is unlearned was learned.
+    # Removing an example reverses its effect on both.
     for one in (view, found):
         one.add_examples(examples([0, 3, 4], 20_001))
         for sequence in (1, 2, 4, 20_002):
@@ -212,7 +212,7 @@ def test_it_is_the_view_that_the_ledger_makes(make: Callable[[], CollectionView]
     check_same(found, view)
 
 
-def test_heads_that_see_domains_brought_closer_are_written_as_they_were_given(tmp_path: Path) -> None:
+def test_adapted_collection_is_written_with_its_original_vectors(tmp_path: Path) -> None:
     shift = normalize(np.ones((1, D), np.float32))[0]
     rows = [row % 5 for row in range(300)]
     moved = []
@@ -224,7 +224,7 @@ def test_heads_that_see_domains_brought_closer_are_written_as_they_were_given(tm
     check_same(again(view, tmp_path), a_view(list(view.labels.values()), moved))
 
 
-def test_files_of_vectors_that_stay_the_same_are_not_written_again(tmp_path: Path) -> None:
+def test_unchanged_files_of_vectors_are_not_written_again(tmp_path: Path) -> None:
     view = plain()
     first = snapshot(view, tmp_path)
     view.remove_example("e/70 ü")
@@ -246,11 +246,11 @@ def test_files_of_vectors_that_stay_the_same_are_not_written_again(tmp_path: Pat
     check_same(loaded.view, view)
 
 
-def test_what_is_deleted_meanwhile_is_left_out(tmp_path: Path) -> None:
+def test_example_deleted_during_the_write_is_left_out(tmp_path: Path) -> None:
     view = plain()
     taken = ViewCapture.of(view, HEAD)
     view.remove_example("e/5 ü")
-    view.indexes.answering.remove([9])  # as between a look at what there is and the reading of its vector
+    view.indexes.answering.remove([9])  # between listing the examples and reading their vectors
     manifest = write_snapshot(taken, tmp_path / "c" / "70", None)
     assert manifest.count == 298
     loaded = load(tmp_path, list(view.labels.values()))
@@ -260,7 +260,7 @@ def test_what_is_deleted_meanwhile_is_left_out(tmp_path: Path) -> None:
     check_same(loaded.view, view)
 
 
-def test_examples_of_a_label_that_is_another_now_are_left_out(tmp_path: Path) -> None:
+def test_examples_of_a_replaced_label_are_left_out(tmp_path: Path) -> None:
     view = plain()
     snapshot(view, tmp_path)
     labels = [replace(one, create_time=9) if one.id == "l1" else one for one in view.labels.values() if one.id != "l3"]
@@ -275,7 +275,7 @@ FILES = ["manifest.json", "sequences.npy", "codes.npy", "ids.jsonl", "labels.jso
 
 @pytest.mark.parametrize("harm", [flip_bit, truncate, Path.unlink])
 @pytest.mark.parametrize("name", FILES)
-def test_what_is_torn_is_not_used(
+def test_damaged_snapshot_is_not_used(
     name: str, harm: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     view = plain()
@@ -303,7 +303,7 @@ CASES: dict[str, tuple[Callable[[Path, list[LabelRecord]], LoadedSnapshot | None
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_of_something_else_is_not_used(case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_snapshot_of_another_origin_is_not_used(case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     view = plain()
     snapshot(view, tmp_path)
     act, reason = CASES[case]
@@ -312,15 +312,15 @@ def test_what_is_of_something_else_is_not_used(case: str, tmp_path: Path, caplog
     assert reason in record.getMessage()
 
 
-def test_one_of_another_format_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_snapshot_in_another_format_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder, _ = snapshot(plain(), tmp_path)
-    told = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**told, "format": 0}))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 0}))
     assert load(tmp_path, [LabelRecord(f"l{row}") for row in range(5)]) is None
     assert "cannot read its manifest" in caplog.text
 
 
-def test_an_older_one_serves_where_the_newest_is_torn(tmp_path: Path) -> None:
+def test_older_snapshot_is_used_if_the_newest_is_damaged(tmp_path: Path) -> None:
     view = plain()
     snapshot(view, tmp_path)
     folder, _ = snapshot(view, tmp_path, replace(HEAD, revision=80))
@@ -332,7 +332,7 @@ def test_an_older_one_serves_where_the_newest_is_torn(tmp_path: Path) -> None:
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """Every file ends at 1,000 bytes; what the tests print may go to a longer one, so not for longer than it must."""
+    """Limits every file to 1,000 bytes. Keep the block short: pytest's own output may be longer."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
     try:
@@ -341,7 +341,7 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_where_the_disk_is_full_the_one_before_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_full_disk_keeps_the_earlier_snapshot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     view = plain()
 
     async def work() -> None:
@@ -365,8 +365,8 @@ def test_where_the_disk_is_full_the_one_before_stays(tmp_path: Path, caplog: pyt
     assert "cannot write a snapshot" in record.getMessage()
 
 
-def test_writing_lets_others_change_the_view(tmp_path: Path) -> None:
-    """Whatever comes and goes meanwhile, what is written is whole: each example with its own vector and label."""
+def test_view_can_change_during_a_write(tmp_path: Path) -> None:
+    """The written snapshot is consistent despite changes: each example has its own vector and label."""
     view, ended = plain(), threading.Event()
 
     def change() -> None:
