@@ -36,21 +36,21 @@ def share(answers: Sequence[cls.Classification], decision: "cls.Decision") -> fl
 
 
 def test_answers_are_calibrated_on_the_collections_examples(fitted: Vectors) -> None:
-    queries = fitted.ask(blobs(ROWS * 3, seed=1))
+    queries = fitted.classify(blobs(ROWS * 3, seed=1))
     assert {one.calibrated for one in queries} == {True}
     assert {one.head for one in queries} <= {types_pb2.HEAD_LDA, types_pb2.HEAD_KERNEL_RIDGE}
     assert np.mean([one.label_id == label for one, label in zip(queries, named(ROWS * 3), strict=True)]) > 0.9
     assert share(queries, cls.DECISION_UNKNOWN) < 0.15
     assert all(0 < one.p_value <= 1 and one.set_size >= 1 for one in queries)
     assert all(one.decision_reason and one.head_reason for one in queries)
-    unknown = fitted.ask(blobs([7] * 20 + [8] * 20, seed=2))
+    unknown = fitted.classify(blobs([7] * 20 + [8] * 20, seed=2))
     assert share(unknown, cls.DECISION_UNKNOWN) > 0.6
     assert np.mean([one.p_value for one in unknown]) < 0.1
 
 
 def test_one_example_for_each_label_answers_uncalibrated(vectors: Vectors) -> None:
     vectors.enroll(blobs(range(4)), named(range(4)))
-    found = vectors.ask(blobs(range(4), seed=1))
+    found = vectors.classify(blobs(range(4), seed=1))
     assert [one.label_id for one in found] == named(range(4))
     assert not any(one.calibrated or one.HasField("p_value") or one.set_size for one in found)
 
@@ -66,8 +66,8 @@ def test_lower_false_accept_rate_rejects_more_unknown_inputs(fitted: Vectors) ->
         )
         updated = fitted.stubs.collections.UpdateCollection(update)
         assert updated.collection.policy.false_accept_rate == rate
-        assert fitted.check().false_accept.value <= rate
-        unknown.append(share(fitted.ask(between), cls.DECISION_UNKNOWN))
+        assert fitted.report().false_accept.value <= rate
+        unknown.append(share(fitted.classify(between), cls.DECISION_UNKNOWN))
     assert unknown[1] > unknown[0]
 
 
@@ -96,14 +96,14 @@ def test_head_can_be_pinned_and_unpinned(fitted: Vectors) -> None:
             collection=col.Collection(name=fitted.name, pinned_head=head), update_mask=FieldMask(paths=["pinned_head"])
         )
         assert fitted.stubs.collections.UpdateCollection(update).collection.pinned_head == head
-        fitted.check()  # waits for the fit
+        fitted.report()  # waits for the fit
 
     for head in (types_pb2.HEAD_CLASS_MEAN, types_pb2.HEAD_NEIGHBORS, types_pb2.HEAD_PROJECTED_RIDGE):
         pin(head)
-        [found] = fitted.ask(blobs([2], seed=1))
+        [found] = fitted.classify(blobs([2], seed=1))
         assert (found.head, found.label_id, found.calibrated) == (head, "l2", True)
     pin(types_pb2.HEAD_UNSPECIFIED)
-    assert fitted.ask(blobs([2], seed=1))[0].head in (types_pb2.HEAD_LDA, types_pb2.HEAD_KERNEL_RIDGE)
+    assert fitted.classify(blobs([2], seed=1))[0].head in (types_pb2.HEAD_LDA, types_pb2.HEAD_KERNEL_RIDGE)
     with refused(Code.INVALID_ARGUMENT, "HEAD_NOT_PINNABLE", "collection.pinned_head"):
         pin(types_pb2.HEAD_LDA_AND_PROMPTS)
     with refused(Code.INVALID_ARGUMENT, "UNKNOWN_ENUM_VALUE", "collection.pinned_head"):
@@ -112,58 +112,28 @@ def test_head_can_be_pinned_and_unpinned(fitted: Vectors) -> None:
 
 def test_negative_examples_are_never_an_answer(fitted: Vectors) -> None:
     beside = normalize(blobs([0] * 10, 3) + 0.6 * blobs([7] * 10, 4))
-    fitted.label("none", col.LABEL_ROLE_NEGATIVE)
+    fitted.create_label("none", col.LABEL_ROLE_NEGATIVE)
     fitted.enroll(beside, ["none"] * 10, measure=True)
-    again = fitted.ask(beside)
+    again = fitted.classify(beside)
     assert share(again, cls.DECISION_UNKNOWN) == 1
     assert not any(score.label_id == "none" for one in again for score in one.labels)
     assert again[0].evidence[0].label_id == "none"  # the evidence
-    check = fitted.check()
+    check = fitted.report()
     assert check.measured_on_negatives
     assert check.false_accept.count == 10
     listed = fitted.stubs.collections.ListLabels(col.ListLabelsRequest(parent=fitted.name)).labels
     assert {one.role for one in listed if one.name.endswith("/none")} == {col.LABEL_ROLE_NEGATIVE}
     fitted.stubs.collections.DeleteLabel(col.DeleteLabelRequest(name=f"{fitted.name}/labels/none", force=True))
-    assert fitted.ask(beside)[0].evidence[0].label_id == "l0"
-
-
-def test_enrolment_reports_duplicates_conflicts_and_outliers(fitted: Vectors) -> None:
-    new = blobs([0], seed=9)
-    nudged = normalize(new + 0.01)
-    fitted.enroll(new, ["l0"])
-    same, other, odd = fitted.enroll(
-        np.concatenate([nudged, normalize(new - 0.01), blobs([3], seed=8)]), ["l0", "l1", "l0"]
-    ).results
-    assert [one.label_id for one in same.near_duplicates][:1] == ["l0"]
-    assert same.near_duplicates[0].similarity > 0.98
-    assert not same.duplicate
-    assert not same.outlier
-    # Compared with existing examples, and with the earlier one of the same call.
-    assert {one.example for one in other.conflicts} >= {same.near_duplicates[0].example, same.example.name}
-    assert odd.outlier
-    [exact] = fitted.enroll(new, ["l0"]).results
-    assert exact.duplicate
-    assert all(one.example != exact.example.name for one in exact.near_duplicates)
-
-
-def test_enrolment_reports_its_effect_on_the_accuracy(vectors: Vectors) -> None:
-    first = vectors.enroll(blobs(ROWS), named(ROWS), measure=True)
-    assert not first.HasField("accuracy_before")
-    assert first.accuracy_after > 0.9
-    wrong = vectors.enroll(blobs([0] * 12, seed=4), ["l1"] * 12, measure=True)
-    assert wrong.accuracy_before == first.accuracy_after
-    assert wrong.accuracy_after < wrong.accuracy_before
-    unmeasured = vectors.enroll(blobs([2], seed=7), ["l2"])
-    assert not unmeasured.HasField("accuracy_after")
+    assert fitted.classify(beside)[0].evidence[0].label_id == "l0"
 
 
 def test_report_of_a_collection(fitted: Vectors) -> None:
-    clean = fitted.check()
+    clean = fitted.report()
     assert clean.accuracy.low <= clean.accuracy.value <= clean.accuracy.high
     assert clean.accuracy.count == len(ROWS)
     [wrong] = fitted.enroll(blobs([3], seed=5), ["l0"]).results
     fitted.enroll(blobs([9], seed=5), ["lonely"])
-    check = fitted.check()
+    check = fitted.report()
     assert check.calibrated
     assert check.revision > clean.revision
     assert check.accuracy.value < clean.accuracy.value
@@ -180,7 +150,7 @@ def test_report_of_a_collection(fitted: Vectors) -> None:
 
 
 def test_report_of_an_empty_collection(vectors: Vectors) -> None:
-    check = vectors.check()
+    check = vectors.report()
     assert (check.head, check.calibrated, check.HasField("accuracy")) == (types_pb2.HEAD_UNSPECIFIED, False, False)
     assert check.advice
     with refused(Code.NOT_FOUND, "COLLECTION_NOT_FOUND", "name"):
@@ -199,7 +169,7 @@ def test_negative_transfer_is_reported(stubs: Stubs) -> None:
 
     examples = texts("red", "red circle", "one red", "circle") + texts("blue", "blue square", "one blue", "square")
     stubs.collections.EnrollExamples(col.EnrollExamplesRequest(parent=collection.name, examples=examples))
-    check = collection.check()
+    check = collection.report()
     assert check.zero_shot_accuracy.count == 6
     assert not check.negative_transfer or check.zero_shot_accuracy.value > check.accuracy.value
 
@@ -218,7 +188,7 @@ def test_any_number_of_independent_labels_may_match(stubs: Stubs) -> None:
     response = collection.enroll(vectors[[place for place, _ in pairs]], named([row for _, row in pairs]), measure=True)
     assert not any(one.conflicts or one.duplicate for one in response.results)  # the same input with two labels
     asked = [tuple(sorted(rng.choice(4, rng.integers(1, 3), replace=False).tolist())) for _ in range(100)]
-    found = collection.ask(some(asked, 2))
+    found = collection.classify(some(asked, 2))
     predicted = [{score.label_id for score in one.labels[: one.set_size]} for one in found]
     truth = [set(named(one)) for one in asked]
     assert np.mean([len(a & b) / len(a | b) for a, b in zip(predicted, truth, strict=True)]) > 0.7
@@ -238,30 +208,30 @@ def test_adaptation_removes_differences_between_domains(vectors: Vectors) -> Non
 
     domains = [f"site-{place}" for place in places]
     vectors.enroll(some(0), named(rows), domains, measure=True)
-    check = vectors.check()
+    check = vectors.report()
     accuracy = {one.method: one.accuracy.value for one in check.adaptations}
     [kept] = [one.method for one in check.adaptations if one.kept]
     assert kept != "none"
     assert accuracy[kept] > accuracy["none"]
-    one = vectors.ask(some(1)[:12:3], domain="site-0")
+    one = vectors.classify(some(1)[:12:3], domain="site-0")
     assert {answer.label_id for answer in one} == {"l0"}
 
 
 def test_unlabeled_vectors_are_never_an_answer(fitted: Vectors) -> None:
-    fitted.label("loose", col.LABEL_ROLE_UNLABELED)
+    fitted.create_label("loose", col.LABEL_ROLE_UNLABELED)
     fitted.enroll(blobs([7] * 5, seed=3), ["loose"] * 5, measure=True)
-    found = fitted.ask(blobs([7], seed=3))[0]
+    found = fitted.classify(blobs([7], seed=3))[0]
     assert all(score.label_id != "loose" for score in found.labels)
     assert all(one.label_id != "loose" for one in found.evidence)
     with refused(Code.INVALID_ARGUMENT, "UNKNOWN_ENUM_VALUE", "label.role"):
-        fitted.label("odd", 9)  # type: ignore[arg-type]
+        fitted.create_label("odd", 9)  # type: ignore[arg-type]
 
 
 def test_calls_are_answered_during_a_fit(stubs: Stubs) -> None:
     collection = Vectors(stubs)
     rows = [row for row in range(10) for _ in range(100)]
     collection.enroll(blobs(rows), named(rows))
-    [found] = collection.ask(blobs([3], seed=1))  # at once, by the present classifier
+    [found] = collection.classify(blobs([3], seed=1))  # at once, by the present classifier
     assert found.label_id == "l3"
     assert (
         found.revision
@@ -280,18 +250,18 @@ def test_answers_are_equal_after_a_restart(own_server: ServerProcess) -> None:
     collection = Vectors(stubs)
     order = np.random.default_rng(0).permutation(len(ROWS))
     collection.enroll(blobs(ROWS)[order], named([ROWS[i] for i in order]))
-    collection.check()
+    collection.report()
     for result in collection.enroll(blobs([0, 1], seed=3), ["l0", "l1"]).results:
         stubs.collections.DeleteExample(col.DeleteExampleRequest(name=result.example.name))
-    collection.check()
+    collection.report()
     queries = blobs(ROWS, seed=1)
-    before = collection.ask(queries)
+    before = collection.classify(queries)
     stubs.channel.close()
     own_server.stop()
     own_server.start()
     collection.stubs = Stubs(own_server.address)
-    collection.check()
-    after = collection.ask(queries)
+    collection.report()
+    after = collection.classify(queries)
     for one, other in zip(before, after, strict=True):
         assert (one.decision, one.label_id, one.head, one.set_size) == (
             other.decision,
@@ -317,18 +287,18 @@ def test_more_labels_than_a_head_can_score(own_server: ServerProcess) -> None:
     exact = (near @ gallery.T).argmax(1)
 
     def right() -> float:
-        found = collection.ask(near, top_k=2)
+        found = collection.classify(near, top_k=2)
         assert all(one.evidence[0].label_id == one.label_id for one in found)
         return float(np.mean([one.label_id == f"part-{i}" for one, i in zip(found, exact, strict=True)]))
 
     assert right() > 0.98  # by the nearest examples, until the label index is built
-    collection.check()
+    collection.report()
     assert right() > 0.98
     name = f"{collection.name}/labels/part-{exact[0]}"
     stubs.collections.DeleteLabel(col.DeleteLabelRequest(name=name, force=True))
-    assert collection.ask(near[:1])[0].label_id != f"part-{exact[0]}"
+    assert collection.classify(near[:1])[0].label_id != f"part-{exact[0]}"
     collection.enroll(near[:1], ["new"])
-    assert collection.ask(near[:1])[0].label_id == "new"
+    assert collection.classify(near[:1])[0].label_id == "new"
     # Labels with prompts only are candidates too, also after their prompts change.
     for prompt in ("red circle", "blue square"):
         label = col.Label(name=f"{collection.name}/labels/text", prompts=[prompt])
@@ -343,8 +313,8 @@ def test_more_labels_than_a_head_can_score(own_server: ServerProcess) -> None:
 
 
 def test_labels_of_every_role_are_searched(fitted: Vectors) -> None:
-    fitted.label("none", col.LABEL_ROLE_NEGATIVE)
-    fitted.label("loose", col.LABEL_ROLE_UNLABELED)
+    fitted.create_label("none", col.LABEL_ROLE_NEGATIVE)
+    fitted.create_label("loose", col.LABEL_ROLE_UNLABELED)
     negative, loose = blobs([7], seed=3), blobs([8], seed=3)
     fitted.enroll(np.concatenate([negative, loose]), ["none", "loose"])
 
@@ -363,54 +333,8 @@ def test_labels_of_every_role_are_searched(fitted: Vectors) -> None:
     assert nearest(loose[0], "l1") == ["l1", "l1"]
 
 
-def test_results_of_an_enrolment_depend_on_label_roles(fitted: Vectors) -> None:
-    fitted.label("none", col.LABEL_ROLE_NEGATIVE)
-    fitted.label("loose", col.LABEL_ROLE_UNLABELED)
-    new = blobs([1], seed=9)
-    nudged, again = normalize(new + 0.01), normalize(new - 0.01)
-    # The existing example has no label, so a label is no conflict.
-    [loose] = fitted.enroll(new, ["loose"]).results
-    [known] = fitted.enroll(new, ["l1"]).results
-    assert not loose.conflicts
-    assert not known.conflicts
-    # A negative example that resembles a labelled one is a conflict, in either order.
-    [negative] = fitted.enroll(nudged, ["none"]).results
-    assert [one.label_id for one in negative.conflicts] == ["l1"]
-    [other] = fitted.enroll(again, ["l1"]).results
-    assert [one.example for one in other.conflicts] == [negative.example.name]
-    [twin] = fitted.enroll(normalize(new + 0.011), ["none"]).results
-    assert [one.example for one in twin.near_duplicates] == [negative.example.name]
-
-
-def test_duplicate_is_returned_with_its_stored_name(fitted: Vectors) -> None:
-    new = blobs([1], seed=9)
-    pair = np.concatenate([new, normalize(new + 0.01)])
-    first = fitted.enroll(pair, ["l1", "l1"]).results
-    again = fitted.enroll(pair, ["l1", "l1"]).results
-    assert all(one.duplicate for one in again)
-    names = [one.example.name for one in first]
-    assert names[0] in [one.example for one in again[1].near_duplicates]
-    for near in (*again[0].near_duplicates, *again[1].near_duplicates):
-        fitted.stubs.collections.GetExample(col.GetExampleRequest(name=near.example))
-
-
-def test_repeated_enrolment_is_measured(vectors: Vectors) -> None:
-    examples = [
-        col.NewExample(label_id=label, input=vectors.input(vector))
-        for vector, label in zip(blobs(ROWS), named(ROWS), strict=True)
-    ]
-    request = col.EnrollExamplesRequest(
-        parent=vectors.name, examples=examples, create_labels=True, request_id="one", measure_accuracy=True
-    )
-    first = vectors.stubs.collections.EnrollExamples(request)
-    again = vectors.stubs.collections.EnrollExamples(request)
-    assert first.HasField("accuracy_after")
-    assert again.accuracy_after == first.accuracy_after
-    assert [one.example for one in again.results] == [one.example for one in first.results]
-
-
 def test_rates_without_effect_are_not_reported(fitted: Vectors, stubs: Stubs) -> None:
-    assert fitted.check().HasField("false_reject")
+    assert fitted.report().HasField("false_reject")
     update = col.UpdateCollectionRequest(
         collection=col.Collection(name=fitted.name, policy=col.DecisionPolicy(match_threshold=0.3)),
         update_mask=FieldMask(paths=["policy.match_threshold"]),
@@ -418,7 +342,7 @@ def test_rates_without_effect_are_not_reported(fitted: Vectors, stubs: Stubs) ->
     stubs.collections.UpdateCollection(update)
     tags = Vectors(stubs, label_mode=types_pb2.LABEL_MODE_INDEPENDENT)
     tags.enroll(blobs(ROWS), named(ROWS))
-    for check in (fitted.check(), tags.check()):
+    for check in (fitted.report(), tags.report()):
         assert check.calibrated
         assert not check.HasField("false_reject")
         assert not any("rate" in advice for advice in check.advice)
@@ -443,8 +367,8 @@ def test_report_answers_and_reasons_agree(
     collection = Vectors(stubs, policy=col.DecisionPolicy(**policy))
     rows = [row for row in range(4) for _ in range(shots)]
     collection.enroll(blobs(rows, noise=0.1), named(rows), measure=True)
-    check = collection.check()
-    answers = collection.ask(blobs(range(4), seed=1, noise=0.05))
+    check = collection.report()
+    answers = collection.classify(blobs(range(4), seed=1, noise=0.05))
     assert check.calibrated is calibrated
     assert {one.calibrated for one in answers} == {calibrated}
     matches = [one for one in answers if one.decision == cls.DECISION_MATCH]
@@ -454,7 +378,7 @@ def test_report_answers_and_reasons_agree(
     # A p-value is reported if rates can decide by it.
     enough = 4 * shots >= 1 / policy.get("false_reject_rate", 0.05) - 1
     assert {one.HasField("p_value") for one in answers} == {enough}
-    unknown = collection.ask(blobs(range(6, 9), seed=2, noise=0.01))
+    unknown = collection.classify(blobs(range(6, 9), seed=2, noise=0.01))
     for one in unknown:
         if one.decision == cls.DECISION_UNKNOWN and rule.startswith("the "):
             assert rule in one.decision_reason

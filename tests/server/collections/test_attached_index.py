@@ -105,8 +105,8 @@ def test_rows_are_examples_and_their_labels_labels(attached: Attached) -> None:
 def test_answers_are_those_of_the_same_examples_enrolled(attached: Attached, here: Stubs) -> None:
     enrolled = Vectors(here)
     enrolled.enroll(VECTORS, LABELS, [("day", "night")[i % 2] for i in range(48)], measure=True)
-    attached.check()  # waits for the fit of both
-    for mine, theirs in zip(attached.ask(QUERIES), enrolled.ask(QUERIES), strict=True):
+    attached.report()  # waits for the fit of both
+    for mine, theirs in zip(attached.classify(QUERIES), enrolled.classify(QUERIES), strict=True):
         assert (mine.label_id, mine.decision, mine.head, mine.calibrated) == (
             theirs.label_id,
             theirs.decision,
@@ -116,7 +116,7 @@ def test_answers_are_those_of_the_same_examples_enrolled(attached: Attached, her
         assert mine.probability == pytest.approx(theirs.probability, abs=1e-4)
         assert mine.evidence[0].example == f"{attached.name}/examples/{mine.evidence[0].example.rpartition('/')[2]}"
         assert mine.evidence[0].similarity == pytest.approx(theirs.evidence[0].similarity, abs=1e-5)
-    assert attached.check().accuracy.value == pytest.approx(enrolled.check().accuracy.value)
+    assert attached.report().accuracy.value == pytest.approx(enrolled.report().accuracy.value)
 
 
 def test_a_row_is_an_example_by_name(attached: Attached) -> None:
@@ -163,20 +163,20 @@ def test_deleted_rows_stay_deleted(bundles: tuple[Path, Path], tmp_path: Path) -
             collection.delete(nearest)
         request = col.DeleteLabelRequest(name=f"{collection.name}/labels/l3", force=True)
         stubs.collections.DeleteLabel(request)
-        collection.check()  # waits for the fit
-        before = [one.label_id for one in collection.ask(QUERIES)]
+        collection.report()  # waits for the fit
+        before = [one.label_id for one in collection.classify(QUERIES)]
         for _ in range(2):
             left = collection.search(QUERIES[0], 48)
             assert len(left) == 35
             assert nearest not in dict(left)
             assert collection.now.index.deleted_count == 13
-            assert "l3" not in {one.label_id for one in collection.ask(QUERIES)}
+            assert "l3" not in {one.label_id for one in collection.classify(QUERIES)}
             stubs.channel.close()
             process.stop()
             process.start()
             collection.stubs = stubs = Stubs(process.address)
-        collection.check()
-        assert [one.label_id for one in collection.ask(QUERIES)] == before
+        collection.report()
+        assert [one.label_id for one in collection.classify(QUERIES)] == before
         stubs.channel.close()
 
 
@@ -187,9 +187,9 @@ def test_deleting_a_row_reverses_its_effect(attached: Attached, here: Stubs, ind
     others.attach("kept")
     for row in range(0, 48, 3):
         attached.delete(name(row))
-    attached.check()
-    others.check()
-    mine, theirs = attached.ask(QUERIES), others.ask(QUERIES)
+    attached.report()
+    others.report()
+    mine, theirs = attached.classify(QUERIES), others.classify(QUERIES)
     assert [one.label_id for one in mine] == [one.label_id for one in theirs]
     assert [one.labels[0].score for one in mine] == pytest.approx([one.labels[0].score for one in theirs], rel=1e-3)
 
@@ -199,8 +199,8 @@ def test_compaction_merges_rows_and_enrolled_examples(attached: Attached) -> Non
     enrolled = [result.example for result in response.results]
     attached.delete(name(0))
     attached.delete(enrolled[7].name.rpartition("/")[2])
-    attached.check()
-    before = attached.ask(blobs(ROWS, seed=2))
+    attached.report()
+    before = attached.classify(blobs(ROWS, seed=2))
     found = attached.search(QUERIES[0], 60)
     now = attached.compact()
     assert now.index.name == f"indexes/{attached.name.rpartition('/')[2]}.c1"
@@ -208,7 +208,7 @@ def test_compaction_merges_rows_and_enrolled_examples(attached: Attached) -> Non
     after = attached.search(QUERIES[0], 60)
     assert {one for one, _ in after} == {one for one, _ in found}
     assert [cosine for _, cosine in after] == pytest.approx([cosine for _, cosine in found], abs=1e-5)
-    for old, new in zip(before, attached.ask(blobs(ROWS, seed=2)), strict=True):
+    for old, new in zip(before, attached.classify(blobs(ROWS, seed=2)), strict=True):
         assert (old.label_id, old.decision, old.evidence[0].example) == (
             new.label_id,
             new.decision,
@@ -239,7 +239,7 @@ def test_calls_are_answered_during_a_compaction(here: Stubs, indexes: Path) -> N
     nearest = collection.search(QUERIES[0], 1, label_ids=["l2"])[0][1]
     asked, enrolled = 0, list[str]()
     while not done.is_set():
-        [answer] = collection.ask(QUERIES[:1])
+        [answer] = collection.classify(QUERIES[:1])
         assert answer.label_id == LABELS[0]
         assert answer.evidence
         # Rows of other labels are deleted too, so the nearest example may be a farther one.
@@ -349,7 +349,7 @@ def test_rows_without_a_label_are_searchable_but_never_an_answer(here: Stubs, in
     assert (now.example_count, now.label_count) == (48, 3)
     row = ROWS.index(3)
     assert collection.search(VECTORS[row], 1)[0][0] == name(row)
-    answer = collection.ask(VECTORS[row : row + 1])[0]
+    answer = collection.classify(VECTORS[row : row + 1])[0]
     assert all(near.label_id for near in answer.evidence)
     collection.delete(name(row))
     assert collection.search(VECTORS[row], 1)[0][0] != name(row)
@@ -357,11 +357,11 @@ def test_rows_without_a_label_are_searchable_but_never_an_answer(here: Stubs, in
 
 def test_rows_of_a_negative_label_are_negative_examples(here: Stubs, indexes: Path) -> None:
     collection = Attached(here)
-    collection.label("l3", col.LABEL_ROLE_NEGATIVE)
+    collection.create_label("l3", col.LABEL_ROLE_NEGATIVE)
     index = collection.name.rpartition("/")[2]
     make_index(indexes / index, collection.space, VECTORS, LABELS)
     collection.attach(index)
-    answers = collection.ask(VECTORS[np.array(ROWS) == 3])
+    answers = collection.classify(VECTORS[np.array(ROWS) == 3])
     assert {answer.decision for answer in answers} == {cls.DECISION_UNKNOWN}
     assert "l3" not in {label.label_id for answer in answers for label in answer.labels}
 
@@ -409,7 +409,7 @@ def test_detached_collection_keeps_enrolled_examples(attached: Attached) -> None
     now = attached.stubs.collections.DetachIndex(request).collection
     assert (now.example_count, now.label_count, now.HasField("index")) == (4, 5, False)
     assert len(attached.search(QUERIES[20], 50)) == 4
-    assert {answer.label_id for answer in attached.ask(QUERIES)} == {"new"}
+    assert {answer.label_id for answer in attached.classify(QUERIES)} == {"new"}
     with refused(Code.FAILED_PRECONDITION, "NO_INDEX", "collection"):
         attached.stubs.collections.DetachIndex(request)
 
@@ -429,13 +429,13 @@ def test_missing_index_does_not_stop_other_collections(bundles: tuple[Path, Path
         process.start()
         stubs = lost.stubs = whole.stubs = Stubs(process.address)
         with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE"):
-            lost.ask(QUERIES[:1])
-        assert whole.ask(QUERIES[:1])[0].label_id == "l0"
+            lost.classify(QUERIES[:1])
+        assert whole.classify(QUERIES[:1])[0].label_id == "l0"
         shown = lost.now
         assert not shown.HasField("index")
         request = col.DetachIndexRequest(collection=lost.name)
         assert stubs.collections.DetachIndex(request).collection.example_count == 1
-        assert lost.ask(QUERIES[:1])[0].label_id == "l0"
+        assert lost.classify(QUERIES[:1])[0].label_id == "l0"
         stubs.channel.close()
 
 
@@ -454,8 +454,8 @@ def test_server_starts_with_a_damaged_index(bundles: tuple[Path, Path], tmp_path
         process.start()
         stubs = broken.stubs = whole.stubs = Stubs(process.address)
         with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE"):
-            broken.ask(QUERIES[:1])
-        assert whole.ask(QUERIES[:1])[0].label_id == "l0"
+            broken.classify(QUERIES[:1])
+        assert whole.classify(QUERIES[:1])[0].label_id == "l0"
         stubs.collections.DeleteCollection(col.DeleteCollectionRequest(name=broken.name, force=True))
         stubs.channel.close()
 
@@ -466,9 +466,9 @@ def test_index_without_labels_is_reported(here: Stubs, indexes: Path, labels: li
     index = collection.name.rpartition("/")[2]
     make_index(indexes / index, collection.space, VECTORS, labels)
     assert collection.attach(index).index.unlabeled_count == count
-    assert f"{count} vectors of the index have no label" in collection.check().advice[0]
+    assert f"{count} vectors of the index have no label" in collection.report().advice[0]
     if count == 48:
-        assert collection.ask(QUERIES[:1])[0].head_reason == "no label has an example or a prompt"
+        assert collection.classify(QUERIES[:1])[0].head_reason == "no label has an example or a prompt"
         assert len(collection.search(QUERIES[0])) == 5
 
 

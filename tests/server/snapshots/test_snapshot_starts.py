@@ -55,8 +55,8 @@ def everything(server: ServerProcess, name: str, *, fitted: bool = False) -> dic
     labels = given.stubs.collections.ListLabels(col.ListLabelsRequest(parent=name)).labels
     answers: list[object] = []
     if fitted:
-        given.check()
-        for one in given.ask(QUERIES, top_k=10):
+        given.report()
+        for one in given.classify(QUERIES, top_k=10):
             scores = [(score.label_id, round(score.probability, 3)) for score in one.labels]
             answers.append((one.decision, one.head, sorted(scores)))
     return {
