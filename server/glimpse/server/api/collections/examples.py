@@ -12,7 +12,7 @@ from glimpse.ledger import ExampleRecord, Ledger, NotFound, Writer
 from glimpse.server import resource_names
 from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.pages import Page
-from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import example_message
 from glimpse.server.errors import invalid, not_found
@@ -55,9 +55,9 @@ class ExampleCalls(ResourceCalls):
             raise not_found("LABEL_NOT_FOUND", message, "label_id")
         start, most = _PageStart.read(request.page_token, view), resource_names.page_size(request.page_size)
         while True:
-            attachment, page = view.examples.attachment, Page[ExampleRecord](most)
+            attachment, page = view.examples.attached_index, Page[ExampleRecord](most)
             space = await self._fill(page, view, start, label_id, vectors=request.include_vector)
-            if view.examples.attachment is attachment:
+            if view.examples.attached_index is attachment:
                 break
             # A compaction moved the enrolled examples into a new index: read the same page there.
             start = _PageStart.read(request.page_token, view)
@@ -78,8 +78,8 @@ class ExampleCalls(ResourceCalls):
             return lambda writer: writer.delete_example(view.record.id, example_id)
 
         def apply(revision: int) -> int:
-            view.drop_example(example_id)
-            return view.moved_to(revision)
+            view.remove_example(example_id)
+            return view.set_revision(revision)
 
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteExampleResponse(revision=revision)
@@ -110,7 +110,7 @@ class ExampleCalls(ResourceCalls):
         self, page: Page[ExampleRecord], view: CollectionView, start: "_PageStart", label: str | None, *, vectors: bool
     ) -> str:
         """Fills a page with the examples from `start` on; returns their embedding space."""
-        attachment, collection_id, space = view.examples.attachment, view.record.id, view.record.embedding_space
+        attachment, collection_id, space = view.examples.attached_index, view.record.id, view.record.embedding_space
 
         def read_enrolled(ledger: Ledger) -> None:
             records = ledger.examples(
@@ -140,21 +140,21 @@ class _PageStart:
         digest, dot, row = resource_names.page_after(token).partition(".")
         if not dot:
             return cls(resource_names.page_number(token))
-        attachment = view.examples.attachment
+        attachment = view.examples.attached_index
         if attachment is None or not attachment.record.digest.startswith(digest) or not row.isdecimal():
             message = "this page token belongs to an index that is no longer attached; start from the first page"
             raise invalid("INVALID_PAGE_TOKEN", message, "page_token")
         return cls(row=int(row))
 
     @staticmethod
-    def token(last: ExampleRecord, attachment: Attachment | None) -> str:
+    def token(last: ExampleRecord, attachment: AttachedIndex | None) -> str:
         """Returns the token of the page after an example."""
         if attachment is None or last.sequence < attachment.first:
             return resource_names.page_token(str(last.sequence))
         return resource_names.page_token(f"{attachment.record.digest[:16]}.{last.sequence - attachment.first}")
 
 
-def _rows(attachment: Attachment, rows: Ids, *, vectors: bool) -> Iterator[tuple[ExampleRecord, int]]:
+def _rows(attachment: AttachedIndex, rows: Ids, *, vectors: bool) -> Iterator[tuple[ExampleRecord, int]]:
     """Reads rows of an index in blocks; yields each as an example, with its size in bytes."""
     for start in range(0, len(rows), _READ_AHEAD):
         records = attachment.records(rows[start : start + _READ_AHEAD])
@@ -171,9 +171,9 @@ def _size(record: ExampleRecord, *, vectors: bool) -> int:
 def _row(view: CollectionView, example_id: str) -> int | None:
     """Returns the sequence number of an example that is a row of the attached index; None for an enrolled one."""
     number = view.examples.find(example_id)
-    return number if number is not None and view.examples.attachment and number >= _attachment(view).first else None
+    return number if number is not None and view.examples.attached_index and number >= _attachment(view).first else None
 
 
-def _attachment(view: CollectionView) -> Attachment:
-    assert view.examples.attachment is not None  # noqa: S101  (the caller found a row of it)
-    return view.examples.attachment
+def _attachment(view: CollectionView) -> AttachedIndex:
+    assert view.examples.attached_index is not None  # noqa: S101  (the caller found a row of it)
+    return view.examples.attached_index

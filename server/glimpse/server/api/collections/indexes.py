@@ -6,7 +6,7 @@ from functools import partial
 from glimpse.ledger import LabelRecord, Writer
 from glimpse.server import resource_names
 from glimpse.server.api.collections.base import ResourceCalls
-from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import collection_message, timestamp
 from glimpse.server.errors import exhausted, failed_precondition, item_status
@@ -29,12 +29,14 @@ class IndexCalls(ResourceCalls):
         """
         view = self.view(request.collection, "collection")
         [index_id] = resource_names.parse_name(request.index, "indexes/*", "index")
-        opened, sums = await run_in_background(partial(self.runtime.indexes.open_new, view.record, index_id, "index"))
+        opened, sums = await run_in_background(
+            partial(self.runtime.index_directory.open_new, view.record, index_id, "index")
+        )
         labels = [LabelRecord(label) for label in opened.labels]
 
         def plan() -> Callable[[Writer], tuple[list[LabelRecord], int]]:
             self.catalog.check_current(view, "collection")
-            if (attachment := view.examples.attachment) and attachment.same(opened):
+            if (attachment := view.examples.attached_index) and attachment.is_same_index(opened):
                 raise _AlreadyAttachedError
             self._check_can_attach(view, opened)
             return lambda writer: writer.attach(view.record.id, opened.record, labels)
@@ -43,7 +45,7 @@ class IndexCalls(ResourceCalls):
             for label in written[0]:
                 view.put_label(label)
             view.attach(opened, sums)
-            return view.moved_to(written[1])
+            return view.set_revision(written[1])
 
         try:
             _, revision = await self.catalog.write(plan, apply)
@@ -63,7 +65,7 @@ class IndexCalls(ResourceCalls):
 
         def apply(revision: int) -> int:
             view.detach()
-            return view.moved_to(revision)
+            return view.set_revision(revision)
 
         revision = await self.catalog.write(plan, apply)
         return pb.DetachIndexResponse(collection=collection_message(view), revision=revision)
@@ -84,15 +86,15 @@ class IndexCalls(ResourceCalls):
         view = self.view(request.collection, "collection", usable=False)
         return pb.GetCompactionResponse(compaction=_compaction_message(self.runtime.compactor.last(view)))
 
-    def _check_can_attach(self, view: CollectionView, opened: Attachment) -> None:
+    def _check_can_attach(self, view: CollectionView, opened: AttachedIndex) -> None:
         """Checks that a collection has no index and no re-embedding, and that the labels fit. Raises RequestError."""
-        if (attachment := view.examples.attachment) is not None:
+        if (attachment := view.examples.attached_index) is not None:
             message = f"collection {view.record.id!r} stands on index {attachment.record.index_id!r}; detach that first"
             raise failed_precondition("INDEX_ATTACHED", message, "collection")
-        if view.shadow:
+        if view.reembedding:
             message = f"collection {view.record.id!r} has a re-embedding; end it first"
             raise failed_precondition("REEMBEDDING_EXISTS", message, "collection")
-        self.runtime.indexes.check_there(opened.record.index_id, "index")
+        self.runtime.index_directory.check_exists(opened.record.index_id, "index")
         _check_spelling(view, opened)
         count, limit = len(view.labels.keys() | set(opened.labels)), self.settings.max_labels
         if count > limit:
@@ -115,7 +117,7 @@ def _compaction_message(compaction: Compaction) -> pb.Compaction:
     )
 
 
-def _check_spelling(view: CollectionView, opened: Attachment) -> None:
+def _check_spelling(view: CollectionView, opened: AttachedIndex) -> None:
     """Checks that no label of an index is another spelling of an existing label. Raises RequestError."""
     spellings: dict[str, str] = {}
     for label in opened.labels:
@@ -130,6 +132,6 @@ def _check_spelling(view: CollectionView, opened: Attachment) -> None:
 
 def _check_attached(view: CollectionView) -> None:
     """Checks that a collection has an index. Raises RequestError."""
-    if view.examples.attachment is None:
+    if view.examples.attached_index is None:
         message = f"collection {view.record.id!r} has no index; attach one first"
         raise failed_precondition("NO_INDEX", message, "collection")

@@ -93,13 +93,13 @@ class LabelCalls(ResourceCalls):
             if (count := view.examples.count(label_id)) and not request.force:
                 message = f"label {label_id!r} has {count} examples, which would be deleted too; say force"
                 raise failed_precondition("LABEL_NOT_EMPTY", message, "force")
-            attachment = view.examples.attachment
-            rows = (attachment.of_label(label_id) - attachment.first).tolist() if attachment else []
+            attachment = view.examples.attached_index
+            rows = (attachment.ids_of_label(label_id) - attachment.first).tolist() if attachment else []
             return lambda writer: writer.delete_label(view.record.id, label_id, rows)
 
         def apply(revision: int) -> int:
-            view.drop_label(label_id)
-            return view.moved_to(revision)
+            view.remove_label(label_id)
+            return view.set_revision(revision)
 
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteLabelResponse(revision=revision)
@@ -134,6 +134,6 @@ def _putting(view: CollectionView) -> Callable[[tuple[LabelRecord, int]], int]:
     def apply(written: tuple[LabelRecord, int]) -> int:
         record, revision = written
         view.put_label(record)
-        return view.moved_to(revision)
+        return view.set_revision(revision)
 
     return apply
