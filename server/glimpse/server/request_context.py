@@ -2,7 +2,6 @@
 
 import re
 import secrets
-import time
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,17 +25,12 @@ class Call:
     #: When its message was here, in time.monotonic() seconds; of a stream, when it was opened.
     began: float = 0.0
 
-    def arrived(self, request: Any) -> None:
-        """Its message is here."""
-        self.request, self.began = request, time.monotonic()
-
 
 _current: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-def current() -> Call | None:
-    """The call that this task works for; None where it works for none."""
-    return _current.get()
+#: Returns the call that this task works for, or None.
+current = _current.get
 
 
 def enter(call: Call) -> None:

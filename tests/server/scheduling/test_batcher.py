@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from glimpse.server.auth.caller import Caller, enter
+from glimpse.server.auth.caller import Caller, set_caller
 from glimpse.server.errors import RequestError
 from glimpse.server.scheduling.admission import Admission
 from glimpse.server.scheduling.batch_window import BatchWindow
@@ -258,10 +258,10 @@ async def test_a_caller_who_asks_for_little_has_his_turn_among_one_who_asks_for_
 ) -> None:
     batcher = make(max_batch=2)
     encoder.gate.clear()
-    enter(Caller("greedy"))
+    set_caller(Caller("greedy"))
     many = [asyncio.create_task(encode(batcher, item(value))) for value in range(10)]
     await asyncio.sleep(0.02)
-    enter(Caller("modest"))
+    set_caller(Caller("modest"))
     few = [asyncio.create_task(encode(batcher, item(value))) for value in (100, 101)]
     await asyncio.sleep(0.02)
     encoder.gate.set()

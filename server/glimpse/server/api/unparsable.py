@@ -4,6 +4,7 @@ By itself gRPC reads a message, however long that takes, before it calls a handl
 says that the server has failed. So handlers of calls with one message are given to it as if they took a stream.
 """
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
+from glimpse.server.auth.caller import set_peer
 from glimpse.server.errors import RequestError, abort
 from glimpse.server.request_context import current
 from glimpse.server.scheduling.inbound import Inbound
@@ -34,7 +36,7 @@ class TolerantParsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """The innermost interceptor, so that nothing is read or parsed of a call that is not let in."""
 
     def __init__(self, inbound: Inbound, inflight: InflightLimiter) -> None:
-        self._inbound, self._duty = inbound, inflight
+        self._inbound, self._inflight = inbound, inflight
         # A method's handler is the same at each call.
         self._kept: dict[str, _Handler] = {}
 
@@ -49,7 +51,10 @@ class TolerantParsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         if handler is None or handler.request_deserializer is None or not method.startswith(_OURS):
             return handler
         if method not in self._kept:
-            self._kept[method] = _bounded(forgiving(handler), self._inbound, self._duty)
+            service, _, name = method.rpartition("/")
+            # The response of a write is sent even when memory is full: the write is done.
+            refusable = not is_write(f"{service.rpartition('.')[2]}/{name}")
+            self._kept[method] = _bounded(forgiving(handler), self._inbound, self._inflight, refusable=refusable)
         return self._kept[method]
 
 
@@ -66,12 +71,13 @@ def forgiving(handler: Any) -> Any:
     return handler._replace(request_deserializer=parse)
 
 
-def _bounded(handler: Any, inbound: Inbound, inflight: InflightLimiter) -> Any:
+def _bounded(handler: Any, inbound: Inbound, inflight: InflightLimiter, *, refusable: bool) -> Any:
     """A handler that receives its one message itself; one that takes a stream of them is as it was."""
     if handler.request_streaming:
         return handler
 
     async def receive(context: Context) -> Any:
+        set_peer(context.peer())
         try:
             message = await inbound.receive(context)
             if handler.response_streaming:
@@ -80,17 +86,16 @@ def _bounded(handler: Any, inbound: Inbound, inflight: InflightLimiter) -> Any:
         except RequestError as refusal:
             await abort(context, refusal)
         if call := current():
-            call.arrived(message)
+            call.request, call.began = message, time.monotonic()
         return message
 
     async def one(_: object, context: Context) -> bytes:
         response = await handler.unary_unary(await receive(context), context)
         content: bytes = handler.response_serializer(response)
-        call = current()
-        if call:
+        if call := current():
             call.response = response
         try:
-            inflight.send(context, len(content), refusable=not (call and is_write(call.rpc)))
+            inflight.track_response(context, len(content), refusable=refusable)
         except RequestError as refusal:
             await abort(context, refusal)
         return content

@@ -6,7 +6,7 @@ Views change in the order of the ledger's revisions, whoever writes: this server
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Self, TypeVar
 
@@ -87,6 +87,10 @@ class Catalog:
         if usable and view.problem:
             raise view.problem.at(field)
         return view
+
+    def find_all(self, collection_ids: Sequence[str], field: str) -> list[CollectionView]:
+        """Returns the view of each collection, as `find`; errors name `field[i]`. Raises RequestError."""
+        return [self.find(name, f"{field}[{position}]") for position, name in enumerate(collection_ids)]
 
     @property
     def shared(self) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from glimpse.fewshot import answer
 from glimpse.server.classification.label_names import prompt_names
@@ -18,7 +19,14 @@ from glimpse.server.inference.embedder import Embedded, embed_all
 from glimpse.server.inference.embedding_spaces import Source, source_of_collection
 from glimpse.server.resource_names import normal
 from glimpse.server.telemetry.stage_timer import record_stage
-from glimpse.server.validation import MAX_ENTRIES, check_answer_bytes, check_entries, check_length, check_range
+from glimpse.server.validation import (
+    MAX_ENTRIES,
+    MAX_NAME,
+    check_answer_bytes,
+    check_entries,
+    check_length,
+    check_range,
+)
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
@@ -40,10 +48,12 @@ class Options:
         """From the request. Raises RequestError."""
         top_k = given.top_k if given.HasField("top_k") else 5
         evidence = given.evidence if given.HasField("evidence") else 3
+        # The cut keeps the cost of a text that is too long small; it is refused below.
+        options = cls(top_k, evidence, given.min_revision, normal(given.domain[: MAX_NAME + 1]) if given.domain else "")
         check_range(top_k, 1, most_labels, f"{field}.top_k")
         check_range(evidence, 0, _MAX_EVIDENCE, f"{field}.evidence")
         check_length(given.domain, f"{field}.domain")
-        return cls(top_k, evidence, given.min_revision, normal(given.domain))
+        return options
 
     def check_size(self, views: Sequence[CollectionView], inputs: int, field: str, most: int = MAX_ENTRIES) -> None:
         """Of the answer, before anything is embedded. Raises RequestError."""
@@ -62,7 +72,7 @@ class Classifier:
         self,
         views: Sequence[CollectionView],
         inputs: Sequence[types_pb2.Input],
-        fields: Sequence[str],
+        fields: Sequence[str] | None,
         options: Options,
         deadline: float,
     ) -> list[pb.ClassifyResult]:
@@ -78,7 +88,8 @@ class Classifier:
         outcomes = passes[0] if len(passes) == 1 else [_together(several) for several in zip(*passes, strict=True)]
         good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
         asked = time.monotonic()
-        found: list[list[pb.Classification]] = [[] for _ in good]
+        found = [list[pb.Classification]() for _ in good]
+        result_fields = [{"classifications": answers} for answers in found]
         size = 0
         for view, source, key in zip(views, sources, keys, strict=True):
             embedded = by_pass[key]
@@ -89,25 +100,24 @@ class Classifier:
             revision = view.record.revision
             terms = terms_of(view.record, source)
             said = answer(view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain)
-            self._stats.add(view, [one.decision for one in said.each], around.nearest.examples)
+            self._stats.add(view, map(attrgetter("decision"), said.each), around.nearest.examples)
             for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
                 add_provenance(classification, view, revision, neighbors)
                 answers.append(classification)
                 check_answer_bytes(size := size + classification.ByteSize(), "options.top_k")
         record_stage("head", asked)
-        fields_of = [{"classifications": answers} for answers in found]
-        return build_results(pb.ClassifyResult, inputs, outcomes, fields_of, started, time.monotonic() - asked)
+        return build_results(pb.ClassifyResult, inputs, outcomes, result_fields, started, time.monotonic() - asked)
 
 
 def _pass_of(source: Source, vectors_given: bool) -> _Pass:
     """Collections of equal ones share a pass: their backbone, and, for vectors, what they take, are the same."""
     backbone = source.backbone
-    name = "" if isinstance(backbone, RequestError) else backbone.name
+    name = "" if isinstance(backbone, RequestError) else backbone.manifest.name
     return source.embedding_space, name, source.min_cosine if vectors_given else None
 
 
 async def _embed(
-    sources: dict[_Pass, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str], deadline: float
+    sources: dict[_Pass, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str] | None, deadline: float
 ) -> dict[_Pass, list[Outcome]]:
     """The inputs in each pass, side by side. Raises RequestError."""
     passes = [embed_all(source, inputs, fields, deadline) for source in sources.values()]

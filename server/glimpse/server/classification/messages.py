@@ -74,6 +74,6 @@ def evidence(collection_id: str, neighbors: Sequence[Neighbor]) -> list[pb.Evide
 
 def add_provenance(answer: pb.Classification, view: CollectionView, revision: int, near: Sequence[Neighbor]) -> None:
     """Says which collection answered, as of which revision, because of which examples."""
+    answer.evidence.extend(evidence(view.record.id, near))
     answer.collection = collection_name(view.record.id)
     answer.revision = revision
-    answer.evidence.extend(evidence(view.record.id, near))

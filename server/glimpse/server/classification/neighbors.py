@@ -11,7 +11,7 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Rows
 from glimpse.index import Ids, LayeredIndex
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.label_index import CANDIDATES
-from glimpse.server.scheduling.search_pool import SearchPool
+from glimpse.server.scheduling.thread_pool import SearchPool
 
 # Multiply-adds a search may take on the event loop: about a millisecond. Greater ones go to a thread.
 _INLINE_SEARCH = 4_000_000
@@ -53,7 +53,7 @@ class NeighborSearch:
 
     def check_searchable(self, view: CollectionView, count: int, deadline: float) -> None:
         """Before `count` inputs are embedded: raises RequestError where their search would have to wait too long."""
-        rows = max(len(index) for index in view.indexes)
+        rows = max(map(len, view.indexes.all))
         if not view.engine.lda.dense or count * view.record.dimension * rows > _INLINE_SEARCH:
             self._pool.admission.check(deadline)
 
@@ -62,25 +62,27 @@ class NeighborSearch:
         if not len(queries) or not view.engine.labels:
             return Neighborhood([[] for _ in queries], NearestSimilarities.none(len(queries)))
         # How near examples are is asked for even where no evidence is.
-        strangers = await self.search(view, view.indexes.negatives, queries, max(k, 1))
+        negatives: Sequence[Sequence[Neighbor]] = [()] * len(queries)
+        if len(view.indexes.negatives):
+            negatives = await self.search(view, view.indexes.negatives, queries, max(k, 1))
         while True:
             dense, gallery, candidates = view.engine.lda.dense, view.gallery, None
             if dense:
                 near = await self.search(view, view.indexes.answering, queries, max(k, 1))
             else:  # last: rows stay what they are as long as nothing is awaited
                 candidates, near = await self._among_candidates(view, queries, max(k, 1))
+            nearest = _nearest(k, near, negatives)
+            similarities = NearestSimilarities(_first(near), _first(negatives))
             # An index of very many labels may have come meanwhile, or gone.
             if (view.engine.lda.dense, view.gallery) == (dense, gallery):
-                break
-        return Neighborhood(
-            _nearest(k, near, strangers), NearestSimilarities(_first(near), _first(strangers)), candidates
-        )
+                return Neighborhood(nearest, similarities, candidates)
 
     async def search_all(
         self, view: CollectionView, queries: Array, k: int, wanted: SearchFilter | None = None
     ) -> list[list[Neighbor]]:
         """The k nearest examples, of labels of any role; nearest first."""
-        return _nearest(k, *[await self.search(view, index, queries, k, wanted) for index in view.indexes])
+        indexes = list(filter(len, view.indexes.all)) or [view.indexes.answering]
+        return _nearest(k, *[await self.search(view, index, queries, k, wanted) for index in indexes])
 
     async def search(
         self,
@@ -144,13 +146,10 @@ def _named(view: CollectionView, similarities: Array, sequences: Ids) -> list[li
 
     An example deleted while a thread was searching is left out; so is -1, "no more".
     """
+    examples = view.examples.examples(sequences)
     return [
-        [
-            Neighbor(*example, similarity)
-            for sequence, similarity in zip(ids, cosines, strict=True)
-            if (example := view.examples.example(sequence))
-        ]
-        for ids, cosines in zip(sequences.tolist(), similarities.tolist(), strict=True)
+        [Neighbor(*example, cosine) for example, cosine in zip(row, cosines, strict=True) if example]
+        for row, cosines in zip(examples, similarities.tolist(), strict=True)
     ]
 
 

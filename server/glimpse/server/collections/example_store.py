@@ -164,6 +164,13 @@ class ExampleStore:
             return self.attachment.example(sequence)
         return known
 
+    def examples(self, sequences: Ids) -> list[list[tuple[str, str] | None]]:
+        """Returns `example` for each sequence number, (n, k)."""
+        known, attachment = self._enrolled, self.attachment
+        if attachment:
+            return [[self.example(sequence) for sequence in row] for row in sequences.tolist()]
+        return [[known.get(sequence) for sequence in row] for row in sequences.tolist()]
+
     def count(self, label_id: str) -> int:
         """How many a label has."""
         below = len(self.attachment.of_label(label_id)) if self.attachment else 0

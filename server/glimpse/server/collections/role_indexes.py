@@ -19,9 +19,10 @@ class RoleIndexes:
         self.answering = LayeredIndex(dimension)
         self.negatives = LayeredIndex(dimension)
         self.unlabeled = LayeredIndex(dimension)
+        self.all = (self.answering, self.negatives, self.unlabeled)
 
     def __iter__(self) -> Iterator[LayeredIndex]:
-        return iter((self.answering, self.negatives, self.unlabeled))
+        return iter(self.all)
 
     def of(self, role: int) -> LayeredIndex:
         """That of the examples of labels of a role. For any thread."""
