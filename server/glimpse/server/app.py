@@ -71,7 +71,7 @@ async def _serve(settings: Settings) -> None:
     async with (
         export_traces(os.environ),
         open_runtime(settings) as runtime,
-        open_interceptor(settings, runtime.catalog.read_keys, runtime.catalog.tracker.keys_changed) as auth,
+        open_interceptor(settings, runtime.catalog.read_keys, runtime.catalog.follower.keys_changed) as auth,
     ):
         with serve_metrics(settings, runtime):
             await _serve_runtime(settings, runtime, auth, credentials)
@@ -118,7 +118,7 @@ async def _warm_up(runtime: Runtime) -> None:
         await backbone.warm_up()
     memory_allocator.settle()
     runtime.inflight.ready = True
-    runtime.snapshots.start(runtime.catalog, runtime.catalog.reached_head)
+    runtime.snapshots.start(runtime.catalog, runtime.catalog.sync_to_head)
 
 
 async def _drain(runtime: Runtime, server: grpc.aio.Server, seconds: float) -> None:

@@ -35,7 +35,7 @@ from glimpse.server.catalog.apply_changes import ChangeApplier
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.catalog.write_plan import PendingEnrollments
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.errors import Code, RequestError, as_request_error
 from glimpse.server.snapshots import Snapshots
 
@@ -63,7 +63,7 @@ def other(url: str) -> Iterator[Ledger]:
 def run(url: str, folder: Path, work: Callable[[Catalog], Awaitable[None]]) -> None:
     async def within() -> None:
         snapshots = Snapshots(folder / "snapshots", seconds=3600, examples=1)
-        catalog = Catalog.open(url, Indexes(folder / "indexes"), snapshots, lambda _: None)
+        catalog = Catalog.open(url, IndexDirectory(folder / "indexes"), snapshots, lambda _: None)
         try:
             await work(catalog)
         finally:
@@ -110,14 +110,14 @@ def apply(catalog: Catalog) -> Callable[[object], int]:
         view = catalog.find("birds", "name")
         assert isinstance(outcome, Enrolled)
         view.add_examples(outcome.examples)
-        return view.moved_to(outcome.revision)
+        return view.set_revision(outcome.revision)
 
     return applied
 
 
 def held(catalog: Catalog) -> set[str]:
     examples = catalog.find("birds", "name", usable=False).examples
-    found = [examples.example(sequence) for sequence in range(1, examples.last + 1)]
+    found = [examples.example(sequence) for sequence in range(1, examples.last_sequence + 1)]
     return {one[0] for one in found if one}
 
 
@@ -200,7 +200,7 @@ def test_a_ledger_that_lost_its_last_commits_is_read_anew(url: str, other: Ledge
         await write(catalog, lambda writer: writer.create_label("birds", LabelRecord("crow")))
         assert held(catalog) == stored(other) == {"kept", *(f"new-{number}" for number in range(more))}
         assert catalog.find("birds", "name").labels.keys() == {"robin"}  # of crow nothing was applied: see write
-        assert catalog.tracker.revision == other.head().revision
+        assert catalog.follower.revision == other.head().revision
 
     run(url, tmp_path, work)
 
@@ -232,7 +232,7 @@ def test_an_enrolment_is_given_those_before_it_in_its_transaction(url: str, tmp_
 
 
 def test_writes_that_wait_are_bounded(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_queue, "_MOST_WAITING", 3)
+    monkeypatch.setattr(write_queue, "_MAX_WAITING", 3)
 
     def plan() -> Callable[[Writer], int]:
         return lambda _: 7
@@ -271,7 +271,7 @@ def test_a_snapshot_holds_what_could_not_be_applied(url: str, tmp_path: Path) ->
 
 async def snapshot(catalog: Catalog, folder: Path) -> None:
     snapshots = Snapshots(folder / "snapshots", seconds=3600, examples=1)
-    snapshots.start(catalog, catalog.reached_head)
+    snapshots.start(catalog, catalog.sync_to_head)
     await snapshots.finish(time.monotonic() + 20)
     await snapshots.close()
 
@@ -308,16 +308,16 @@ def test_who_waits_for_a_revision_hears_of_it_once_the_views_are_of_the_ledger_a
         def load_slowly(record: CollectionRecord) -> CollectionView:
             begun.set()
             # Nobody is told that the revision is there while it is not.
-            assert catalog.tracker.revision < head
+            assert catalog.follower.revision < head
             return load(record)
 
         catalog.loader.load = load_slowly  # type: ignore[method-assign]
-        catalog.tracker.keys_changed.clear()
-        await catalog.tracker.reach(head, time.monotonic() + 20)
+        catalog.follower.keys_changed.clear()
+        await catalog.follower.wait_for_revision(head, time.monotonic() + 20)
         assert begun.is_set()
         assert held(catalog) == {f"new-{number}" for number in range(5)}
-        assert catalog.tracker.head == head
-        assert catalog.tracker.keys_changed.is_set()  # keys may be others too
+        assert catalog.follower.head == head
+        assert catalog.follower.keys_changed.is_set()  # keys may be others too
 
     run(url, tmp_path, work)
 
@@ -332,7 +332,7 @@ def test_a_collection_that_cannot_be_read_stops_no_other(url: str, other: Ledger
             writer.attach("birds", AttachmentRecord("gone", "digest", 1), [])
             writer.create_collection(CollectionRecord("cats", "backbones/b", "space", 2))
         await write(catalog, lambda writer: writer.create_label("cats", LabelRecord("tabby")))
-        assert catalog.tracker.revision == other.head().revision
+        assert catalog.follower.revision == other.head().revision
         assert catalog.find("cats", "name").record.id == "cats"
         with pytest.raises(RequestError, match="COLLECTION_UNREADABLE"):
             catalog.find("birds", "name")
@@ -378,7 +378,7 @@ def test_many_changes_are_read_before_the_head_is_held(url: str, other: Ledger, 
     async def work(catalog: Catalog) -> None:
         with other.begin() as writer:
             writer.enroll([enrollment() for _ in range(500)])
-        took, alone = catalog.tracker._take_on, list[bool]()
+        took, alone = catalog.follower._apply_delta, list[bool]()
 
         def take_on(delta: Delta) -> None:
             try:
@@ -389,7 +389,7 @@ def test_many_changes_are_read_before_the_head_is_held(url: str, other: Ledger, 
                 alone.append(True)
             took(delta)
 
-        catalog.tracker._take_on = take_on  # type: ignore[method-assign]
+        catalog.follower._apply_delta = take_on  # type: ignore[method-assign]
         await write(catalog)
         # All but the last, which is short, and what came while it was read.
         assert alone[:2] == [True, True]
@@ -402,17 +402,17 @@ def test_how_far_behind_the_views_are_is_known_while_they_are_brought_on(
     url: str, other: Ledger, tmp_path: Path
 ) -> None:
     async def work(catalog: Catalog) -> None:
-        tracker, took, behind = catalog.tracker, catalog.tracker._take_on, list[int]()
+        tracker, took, behind = catalog.follower, catalog.follower._apply_delta, list[int]()
 
         def take_on(delta: Delta) -> None:
             behind.append(tracker.head - tracker.revision)
             took(delta)
 
-        tracker._take_on = take_on  # type: ignore[method-assign]
+        tracker._apply_delta = take_on  # type: ignore[method-assign]
         with other.begin() as writer:
             writer.enroll([enrollment() for _ in range(500)])
         head = other.head().revision
-        await tracker.reach(head, time.monotonic() + 60)  # without a word from the database
+        await tracker.wait_for_revision(head, time.monotonic() + 60)  # without a word from the database
         assert behind == [500, 300, 100]
         assert tracker.head == tracker.revision == head
 
@@ -485,8 +485,8 @@ def test_a_caller_who_leaves_takes_no_other_callers_look_at_the_ledger_along(
     url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work(catalog: Catalog) -> None:
-        tracker, begun, looks = catalog.tracker, asyncio.Event(), itertools.count(1)
-        look = tracker._look
+        tracker, begun, looks = catalog.follower, asyncio.Event(), itertools.count(1)
+        look = tracker._read_head
 
         async def slow() -> None:
             if next(looks) == 2:
@@ -495,8 +495,8 @@ def test_a_caller_who_leaves_takes_no_other_callers_look_at_the_ledger_along(
             await asyncio.sleep(0.05)
             await look()
 
-        monkeypatch.setattr(tracker, "_look", slow)
-        _, second, third = [asyncio.create_task(tracker._look_once()) for _ in range(3)]
+        monkeypatch.setattr(tracker, "_read_head", slow)
+        _, second, third = [asyncio.create_task(tracker._read_head_once()) for _ in range(3)]
         await begun.wait()
         second.cancel()
         await third
@@ -518,10 +518,10 @@ def test_all_who_wait_for_one_look_at_a_ledger_that_is_gone_hear_of_it(
             raise LedgerUnavailable("gone")
 
         with monkeypatch.context() as patched:
-            patched.setattr(catalog.tracker, "_look", fail)
-            found = await asyncio.gather(*(catalog.tracker.refresh() for _ in range(5)), return_exceptions=True)
+            patched.setattr(catalog.follower, "_read_head", fail)
+            found = await asyncio.gather(*(catalog.follower.refresh() for _ in range(5)), return_exceptions=True)
         assert [type(one) for one in found] == [LedgerUnavailable] * 5
         assert looks == 2, "the first is of before the others asked"
-        await catalog.tracker.refresh()
+        await catalog.follower.refresh()
 
     run(url, tmp_path, work)

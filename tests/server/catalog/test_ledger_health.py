@@ -38,11 +38,11 @@ def test_a_lost_database_is_seen_and_so_is_its_return(bundles: tuple[Path, Path]
         assert told.seconds_since_reached >= 4
         assert told.head == told.revision  # by which nobody would see it
         database.start()
-        while "followed again, after" not in server.log():
+        while "following the ledger again, after" not in server.log():
             assert time.monotonic() < end
             time.sleep(0.1)
         assert reached(server) < 4
-        assert server.log().count("the ledger cannot be followed") == 1
+        assert server.log().count("cannot follow the ledger") == 1
 
 
 def lag(server: ServerProcess) -> float:
@@ -78,27 +78,27 @@ def test_the_log_tells_of_a_lost_ledger_at_its_begin_once_a_minute_and_at_its_en
     clock = SimpleNamespace(now=100.0)
     contact = LedgerHealth(lambda: clock.now)
     with caplog.at_level(logging.INFO, "glimpse.server.catalog.ledger_health"):
-        contact.made()
-        contact.kept()
+        contact.record_read()
+        contact.record_followed()
         for _ in range(125):
             clock.now += 1
-            contact.lost(OSError("refused"))
-        assert contact.seconds == 125
+            contact.record_failure(OSError("refused"))
+        assert contact.seconds_since_read == 125
         clock.now += 1
-        contact.made()
-        contact.kept()
-        contact.kept()
+        contact.record_read()
+        contact.record_followed()
+        contact.record_followed()
     assert caplog.messages == [
-        "the ledger cannot be followed: refused",
-        "the ledger cannot be followed for 60 s: refused",
-        "the ledger cannot be followed for 120 s: refused",
-        "the ledger is followed again, after 125 s",
+        "cannot follow the ledger: refused",
+        "cannot follow the ledger for 60 s: refused",
+        "cannot follow the ledger for 120 s: refused",
+        "following the ledger again, after 125 s",
     ]
 
 
 def test_a_ledger_that_is_read_but_not_followed_is_not_told_of_as_back(caplog: pytest.LogCaptureFixture) -> None:
     contact = LedgerHealth(lambda: 1.0)
     for _ in range(3):
-        contact.made()
-        contact.lost(OSError("a row cannot be read"))
+        contact.record_read()
+        contact.record_failure(OSError("a row cannot be read"))
     assert len(caplog.messages) == 1

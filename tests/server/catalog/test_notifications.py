@@ -14,7 +14,7 @@ from glimpse.ledger.database import transactions
 from glimpse.ledger.database.database import CONNECT
 from glimpse.server.catalog import follower
 from glimpse.server.catalog.catalog import Catalog
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.snapshots import Snapshots
 from support.postgres import Postgres
 
@@ -54,7 +54,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 def run(url: str, folder: Path, work: Callable[[Catalog], Awaitable[None]]) -> None:
     async def within() -> None:
         snapshots = Snapshots(folder / "snapshots", seconds=3600, examples=1)
-        catalog = Catalog.open(url, Indexes(folder / "indexes"), snapshots, lambda _: None)
+        catalog = Catalog.open(url, IndexDirectory(folder / "indexes"), snapshots, lambda _: None)
         try:
             async with asyncio.timeout(60):
                 await work(catalog)
@@ -160,7 +160,7 @@ def test_whatever_anybody_notifies_does_no_harm(url: str, other: Ledger, tmp_pat
         assert await listening(url) == pid
         # Who asks where the ledger stands waits for no revision that there is not.
         async with asyncio.timeout(10):
-            await catalog.tracker.refresh()
-        assert catalog.tracker.head == catalog.tracker.revision == other.head().revision
+            await catalog.follower.refresh()
+        assert catalog.follower.head == catalog.follower.revision == other.head().revision
 
     run(url, tmp_path, work)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import grpc
 import pytest
-from server.api.test_collections import answer, enroll
 
 from glimpse.backbone import name_as_prompt
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
 from glimpse.v1.types_pb2 import Input
+from support.image_calls import answer, enroll
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
 from support.status import refused

@@ -8,13 +8,13 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from server.classification.test_few_shot import ROWS, Array, Vectors, blobs
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from support.indexes import make_index
 from support.server import ServerProcess, Stubs
 from support.status import refused
+from support.vector_collection import ROWS, Array, Vectors, blobs
 
 Code = grpc.StatusCode
 LABELS = [f"l{row}" for row in ROWS]

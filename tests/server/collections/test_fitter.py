@@ -45,7 +45,7 @@ def run(work: Callable[[Fitter, CollectionView], Awaitable[None]], labels: int =
     async def whole() -> None:
         fitter = Fitter({types_pb2.HEAD_LDA: HeadKind.LDA})
         try:
-            await work(fitter, view_of(labels, fitter.touch))
+            await work(fitter, view_of(labels, fitter.schedule))
         finally:
             await fitter.close()
 
@@ -69,9 +69,9 @@ def test_who_waits_for_a_fit_does_not_wait_for_what_comes_later() -> None:
         enroll()
         enroll()
         writer = asyncio.create_task(write())
-        await fitter.settled(view, time.monotonic() + 20)
+        await fitter.wait_until_fitted(view, time.monotonic() + 20)
         writer.cancel()
-        assert view.engine.fitted is not None
+        assert view.classifier.fitted is not None
         assert view.accuracy is not None
 
     run(work)
@@ -88,10 +88,10 @@ def test_a_change_as_a_fit_ends_is_fitted_too(monkeypatch: pytest.MonkeyPatch) -
             await asyncio.sleep(0)
         view.add_examples(list(records([0, 1, 2, 3], 9)))
         for _ in range(500):
-            if view.engine.settled:
+            if view.classifier.settled:
                 break
             await asyncio.sleep(0.01)
-        assert view.engine.settled
+        assert view.classifier.settled
 
     run(work)
 
@@ -106,14 +106,14 @@ def test_a_failing_fit_is_told_once_and_leaves_class_means(
 
     async def work(fitter: Fitter, view: CollectionView) -> None:
         view.add_examples(list(records([0, 1, 2, 3, 0, 1, 2, 3])))
-        await fitter.settled(view, time.monotonic() + 20)
-        before = view.engine.fitted
+        await fitter.wait_until_fitted(view, time.monotonic() + 20)
+        before = view.classifier.fitted
         monkeypatch.setattr(module, "fit", fail)
         view.add_examples(list(records([0, 1], 9)))
-        await fitter.settled(view, time.monotonic() + 5)
+        await fitter.wait_until_fitted(view, time.monotonic() + 5)
         assert before is not None
-        assert view.engine.fitted is None
-        assert view.engine.head().kind is HeadKind.CLASS_MEAN
+        assert view.classifier.fitted is None
+        assert view.classifier.head().kind is HeadKind.CLASS_MEAN
 
     run(work)
     assert [record.exc_info is not None for record in caplog.records] == [True]
@@ -123,12 +123,12 @@ def test_an_example_deleted_before_it_is_read_is_no_failure(caplog: pytest.LogCa
     async def work(fitter: Fitter, view: CollectionView) -> None:
         view.add_examples(list(records([0, 1, 2, 3, 0, 1, 2, 3])))
         taken = gather(view)
-        view.drop_example("e3")
+        view.remove_example("e3")
         with pytest.raises(KeyError):
             taken.read()
-        await fitter.settled(view, time.monotonic() + 20)
-        assert view.engine.settled
-        assert view.engine.count("l2") == 1
+        await fitter.wait_until_fitted(view, time.monotonic() + 20)
+        assert view.classifier.settled
+        assert view.classifier.count("l2") == 1
 
     run(work)
     assert not caplog.records
@@ -148,8 +148,8 @@ def test_a_sample_may_leave_labels_out(monkeypatch: pytest.MonkeyPatch) -> None:
         assert view.examples.example(sequence) == (f"e{sequence}", found.labels[row])
     # What is done about domains is done to all examples or none.
     assert not any(found.domains)
-    view.engine.adopt(fit(found), taken.token, whole=taken.whole)
-    assert len(view.engine.labels) == 41
+    view.classifier.adopt(fit(found), taken.token, whole=taken.whole)
+    assert len(view.classifier.labels) == 41
 
 
 def test_a_sample_of_labels_is_the_same_after_an_enrolment_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,15 +160,15 @@ def test_a_sample_of_labels_is_the_same_after_an_enrolment_taken_back(monkeypatc
     before = gather(view)
     assert len(before.labels) == 10
     view.add_examples(list(records([3], 200)))
-    view.drop_example("e200")
+    view.remove_example("e200")
     for one in records([7, 7], 300):
         view.add_examples([one])
     for sequence in (300, 301):
-        view.drop_example(f"e{sequence}")
+        view.remove_example(f"e{sequence}")
     # Whole labels go, and come again.
     gone = list(records([row for row in range(40) for _ in range(2)]))[:40]
     for example in gone:
-        view.drop_example(example.id)
+        view.remove_example(example.id)
     view.add_examples(gone)
     assert gather(view).labels == before.labels
 

@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from server.classification.test_few_shot import Vectors
 
 from glimpse.index import digest
 from glimpse.v1 import collection_service_pb2 as col
 from support.indexes import make_index
 from support.server import ServerProcess, Stubs
 from support.status import refused
+from support.vector_collection import Vectors
 
 Code = grpc.StatusCode
 _ROWS, _DIMENSION = 200, 8

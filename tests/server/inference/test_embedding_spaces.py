@@ -6,7 +6,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from server.api.test_collections import answer, enroll
 
 from glimpse.backbone import Bundle
 from glimpse.v1 import classification_service_pb2 as cls
@@ -14,6 +13,7 @@ from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input, Vector
 from support.bundles import child_bundle, tiny_dual_bundle
+from support.image_calls import answer, enroll
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
 from support.status import refused

@@ -261,13 +261,13 @@ async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_pa
 
 def counting_loads(runtime: Runtime) -> list[int]:
     """The turns of the shadows that are loaded from now on."""
-    load, turns = runtime.catalog.loader.load_shadow, list[int]()
+    load, turns = runtime.catalog.loader.load_reembedded, list[int]()
 
     def counted(record: CollectionRecord, turn: int) -> CollectionView:
         turns.append(turn)
         return load(record, turn)
 
-    runtime.catalog.loader.load_shadow = counted  # type: ignore[method-assign]
+    runtime.catalog.loader.load_reembedded = counted  # type: ignore[method-assign]
     return turns
 
 
@@ -276,7 +276,7 @@ async def test_what_is_measured_is_never_of_the_other_side(tmp_path: Path) -> No
         await here.enroll(*pictures(range(12)))
         await here.start()
         await here.until(lambda now: not now.left_count)
-        load = here.runtime.catalog.loader.load_shadow
+        load = here.runtime.catalog.loader.load_reembedded
 
         def overtaken(record: CollectionRecord, turn: int) -> CollectionView:
             # As another server would, whose change is not seen here yet.
@@ -284,6 +284,6 @@ async def test_what_is_measured_is_never_of_the_other_side(tmp_path: Path) -> No
                 writer.switch_backbone("birds", turn, [], [])
             return load(record, turn)
 
-        here.runtime.catalog.loader.load_shadow = overtaken  # type: ignore[method-assign]
+        here.runtime.catalog.loader.load_reembedded = overtaken  # type: ignore[method-assign]
         with refused(Code.UNAVAILABLE, "COLLECTION_RELOADED", "collection"):
             await here.reembedding(measure=True)

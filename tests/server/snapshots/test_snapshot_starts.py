@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from server.classification.test_few_shot import Vectors, blobs
-from server.snapshots.test_snapshots import cut, flip
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from support.bundles import tiny_dual_bundle
+from support.corrupt_files import flip_bit, truncate
 from support.indexes import make_index
 from support.server import ServerProcess, Stubs
+from support.vector_collection import Vectors, blobs
 from support.wait import soon
 
 ROWS = [row % 4 for row in range(120)]
@@ -116,7 +116,7 @@ def test_a_killed_server_begins_with_its_snapshot_and_what_came_since(server: Se
     assert server.log().count("examples from snapshot") == 2
 
 
-@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
+@pytest.mark.parametrize("harm", [flip_bit, truncate, Path.unlink])
 def test_a_torn_snapshot_is_told_of_and_the_ledger_read(harm: Callable[[Path], None], server: ServerProcess) -> None:
     collection = enrolled(server)
     server.stop()
@@ -124,7 +124,7 @@ def test_a_torn_snapshot_is_told_of_and_the_ledger_read(harm: Callable[[Path], N
     harm(folder / "vectors-00000.npy")
     server.start()
     found = everything(server, collection.name)
-    assert f"snapshot {folder.name} is not used: vectors-00000.npy" in server.log()
+    assert f"ignoring snapshot {folder.name}: vectors-00000.npy" in server.log()
     assert found == from_ledger(server, collection.name)
 
 
@@ -179,7 +179,7 @@ def test_a_server_that_cannot_write_snapshots_serves_on(server: ServerProcess) -
     server.start()
     collection = Vectors(Stubs(server.address))
     collection.enroll(blobs(ROWS), [f"l{row}" for row in ROWS])
-    soon(lambda: "no snapshot could be written" in server.log(), _PATIENCE)
+    soon(lambda: "cannot write a snapshot" in server.log(), _PATIENCE)
     assert len(everything(server, collection.name)["examples"]) == len(ROWS)  # type: ignore[arg-type]
 
 

@@ -51,7 +51,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         options = Options.read(request.options, self.settings.max_labels, "options")
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         collection_ids = parse_collections(request.collections, _MAX_COLLECTIONS, "collections")
-        await self.runtime.catalog.tracker.reach(options.min_revision, deadline)
+        await self.runtime.catalog.follower.wait_for_revision(options.min_revision, deadline)
         views = self.runtime.catalog.find_all(collection_ids, "collections")
         options.check_size(views, len(request.inputs), "options.top_k")
         results = await self.runtime.classifier.classify(views, request.inputs, None, options, deadline)
@@ -81,7 +81,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
 
         async with opened(self, requests) as config:
             options = Options.read(config.options, self.settings.max_labels, "config.options")
-            await self.runtime.catalog.tracker.reach(options.min_revision, deadline)
+            await self.runtime.catalog.follower.wait_for_revision(options.min_revision, deadline)
             views = self._views(config.collections, "config.collections")
             options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
             async for response in answers(self, requests, answer):
@@ -113,9 +113,9 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         top_k = request.top_k if request.HasField("top_k") else 10
         check_range(top_k, 1, _MAX_NEIGHBORS, "top_k")
-        await self.runtime.catalog.tracker.reach(request.min_revision, deadline)
+        await self.runtime.catalog.follower.wait_for_revision(request.min_revision, deadline)
         view = self._view(request.collection, "collection")
-        check_entries(len(request.inputs), min(top_k, view.examples.at_most), "top_k")
+        check_entries(len(request.inputs), min(top_k, view.examples.max_count), "top_k")
         wanted = _wanted(view, request)
         self.runtime.neighbors.check_searchable(view, len(request.inputs), deadline)
         source = source_of_collection(view.record, self.runtime.backbones)

@@ -43,7 +43,7 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
                 if getattr(self, "refreshes", False):
                     catalog: Catalog = self.runtime.catalog  # type: ignore[attr-defined]
                     if catalog.shared:
-                        await catalog.tracker.refresh()
+                        await catalog.follower.refresh()
                 return await method(self, request, context)
         except Exception as error:  # anything unexpected is told the caller as INTERNAL and logged
             refusal = _refusal(error, method.__name__)

@@ -49,9 +49,9 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
             collection_count=sum(may(view.record.id) for view in catalog),
             ledger=pb.LedgerState(
                 kind=ledger_kind(runtime),
-                revision=catalog.tracker.revision,
-                head=catalog.tracker.head,
-                seconds_since_reached=catalog.tracker.contact.seconds,
+                revision=catalog.follower.revision,
+                head=catalog.follower.head,
+                seconds_since_reached=catalog.follower.health.seconds_since_read,
             ),
             uptime_seconds=time.monotonic() - runtime.calls.started,
             ready=runtime.inflight.ready,

@@ -17,9 +17,9 @@ import pyarrow as pa
 from glimpse.index import GIVEN, Header, Ids, IndexFolderError, Manifest, Mask, VectorType, rows_table, write_index
 from glimpse.ledger import ExampleRecord, Ledger, Writer
 from glimpse.server.catalog.catalog import Catalog
-from glimpse.server.collections.attached_index import MODALITIES, Attachment
+from glimpse.server.collections.attached_index import MODALITIES, AttachedIndex
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.errors import RequestError, failed_precondition
 from glimpse.server.scheduling.background import run_in_background
 
@@ -34,7 +34,7 @@ _NAMES = {int(number): name for name, number in MODALITIES.items()}
 class _Fold:
     """What goes into the new index, as it was when the work began; and what became of it."""
 
-    below: Attachment
+    below: AttachedIndex
     #: The rows of the old index, in order.
     rows: Ids
     #: Of what was enrolled up to here.
@@ -53,7 +53,7 @@ class _Fold:
 
     def gone(self, view: CollectionView) -> list[int]:
         """The new index's rows that were deleted meanwhile."""
-        rows = np.flatnonzero(self.below.dead[self.rows]).tolist()
+        rows = np.flatnonzero(self.below.deleted[self.rows]).tolist()
         there = view.examples.example
         return rows + [len(self.rows) + place for place, id in enumerate(self.enrolled) if there(id) is None]
 
@@ -61,7 +61,7 @@ class _Fold:
 class Compactor:
     """Compacts collections, one at a time: each compaction takes a core and a disk."""
 
-    def __init__(self, catalog: Catalog, indexes: Indexes) -> None:
+    def __init__(self, catalog: Catalog, indexes: IndexDirectory) -> None:
         """Reads from `catalog`, and writes new indexes into the directory `indexes`."""
         self._catalog, self._indexes = catalog, indexes
         self._one_at_a_time = asyncio.Lock()
@@ -88,10 +88,10 @@ class Compactor:
     async def _compact(self, view: CollectionView) -> int:
         """Makes the new index aside, and swaps; returns the revision. Raises RequestError."""
         async with self._one_at_a_time:  # one at a time: each takes a core, and a disk
-            below = view.examples.attachment
+            below = view.examples.attached_index
             if below is None:
                 raise _changed(view)
-            fold = _Fold(below, np.flatnonzero(~below.dead), view.examples.last)
+            fold = _Fold(below, np.flatnonzero(~below.deleted), view.examples.last_sequence)
             name, path = self._free_name(view.record.id)
             try:
                 await run_in_background(self._writing(view, fold, path))
@@ -129,7 +129,7 @@ class Compactor:
             embedding_space=manifest.embedding_space,
             dimension=manifest.dimension,
             # As they were enrolled: an example that is deleted takes its effect back exactly.
-            vector_type="float32" if view.examples.enrolled else manifest.vector_type,
+            vector_type="float32" if view.examples.enrolled_count else manifest.vector_type,
             rebuild=f"glimpse index compact --collection {view.record.id}",
         )
         factory = manifest.index.factory if manifest.index.chosen == GIVEN else None
@@ -143,31 +143,31 @@ class Compactor:
 
         return write
 
-    async def _swap(self, view: CollectionView, fold: _Fold, made: Attachment) -> tuple[int, Path | None]:
+    async def _swap(self, view: CollectionView, fold: _Fold, made: AttachedIndex) -> tuple[int, Path | None]:
         """The revision, and the folder of an index that nobody needs any more."""
         gone, left = list[int](), list[Path]()
 
         def plan() -> Callable[[Writer], int]:
             self._catalog.check_current(view, "collection")
-            if view.examples.attachment is not fold.below:
+            if view.examples.attached_index is not fold.below:
                 raise _changed(view)
             gone[:] = fold.gone(view)
             return lambda writer: writer.replace_index(view.record.id, made.record, fold.last, gone)
 
         def apply(revision: int) -> int:
-            made.bury(np.array(gone, np.int64) + made.first)
+            made.tombstone(np.array(gone, np.int64) + made.first)
             view.replace_index(made, fold.last, fold.moved(view.fitted_ids, made.first))
             # Here, as no other write can be under way.
             left.extend(self._unneeded(fold.below))
-            return view.moved_to(revision)
+            return view.set_revision(revision)
 
         revision = await self._catalog.write(plan, apply)
         return revision, left[0] if left else None
 
-    def _unneeded(self, below: Attachment) -> Iterator[Path]:
+    def _unneeded(self, below: AttachedIndex) -> Iterator[Path]:
         """The folder of an index that this made and no collection stands on, out of everybody's way."""
-        there = [view.examples.attachment for view in self._catalog]
-        used = {one.record.index_id for one in there if one} | {view.lost_index for view in self._catalog}
+        there = [view.examples.attached_index for view in self._catalog]
+        used = {one.record.index_id for one in there if one} | {view.missing_index_id for view in self._catalog}
         if below.record.made and below.record.index_id not in used:
             path = self._indexes.path(below.record.index_id, "collection")
             with suppress(OSError):

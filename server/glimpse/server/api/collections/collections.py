@@ -89,7 +89,7 @@ class CollectionCalls(ResourceCalls):
         def plan() -> Callable[[Writer], CollectionRecord]:
             self.catalog.check_current(view, "collection.name")
             changed = replace(view.record, **changes)
-            if view.shadow and not changed.keep_inputs:
+            if view.reembedding and not changed.keep_inputs:
                 message = f"collection {view.record.id!r} is changing its backbone, which needs them; end that first"
                 raise failed_precondition("REEMBEDDING_EXISTS", message, "collection.keep_inputs")
             if changed.names_as_prompts and not view.record.names_as_prompts:
@@ -115,7 +115,7 @@ class CollectionCalls(ResourceCalls):
             return lambda writer: writer.delete_collection(collection_id)
 
         def apply(revision: int) -> int:
-            self.catalog.drop(collection_id)
+            self.catalog.remove(collection_id)
             return revision
 
         revision = await self.catalog.write(plan, apply)

@@ -13,7 +13,7 @@ from glimpse.server import resource_names
 from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.handlers import Context, deadline_of, unary
 from glimpse.server.api.pages import Page
-from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import example_message
 from glimpse.server.errors import invalid, not_found
@@ -73,9 +73,9 @@ class ExampleCalls(ResourceCalls):
             raise not_found("LABEL_NOT_FOUND", message, "label_id")
         place, most = _Place.read(request.page_token, view), resource_names.page_size(request.page_size)
         while True:
-            below, page = view.examples.attachment, Page[ExampleRecord](most)
+            below, page = view.examples.attached_index, Page[ExampleRecord](most)
             space = await self._fill(page, view, place, label_id, vectors=request.include_vector)
-            if view.examples.attachment is below:
+            if view.examples.attached_index is below:
                 break
             # What was enrolled is in the index now: the same page, there.
             place = _Place.read(request.page_token, view)
@@ -89,7 +89,7 @@ class ExampleCalls(ResourceCalls):
         self, page: Page[ExampleRecord], view: CollectionView, place: "_Place", label: str | None, *, vectors: bool
     ) -> str:
         """Fills a page with examples from a place on; returns their embedding space."""
-        below, collection_id, space = view.examples.attachment, view.record.id, view.record.embedding_space
+        below, collection_id, space = view.examples.attached_index, view.record.id, view.record.embedding_space
 
         def enrolled(ledger: Ledger) -> None:
             found = ledger.examples(
@@ -116,8 +116,8 @@ class ExampleCalls(ResourceCalls):
             return lambda writer: writer.delete_example(view.record.id, example_id)
 
         def apply(revision: int) -> int:
-            view.drop_example(example_id)
-            return view.moved_to(revision)
+            view.remove_example(example_id)
+            return view.set_revision(revision)
 
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteExampleResponse(revision=revision)
@@ -136,20 +136,20 @@ class _Place:
         digest, dot, row = resource_names.page_after(token).partition(".")
         if not dot:
             return cls(resource_names.page_number(token))
-        below = view.examples.attachment
+        below = view.examples.attached_index
         if below is None or not below.record.digest.startswith(digest) or not row.isdecimal():
             raise invalid("INVALID_PAGE_TOKEN", "not a page token of this list as it is now", "page_token")
         return cls(row=int(row))
 
     @staticmethod
-    def token(last: ExampleRecord, below: Attachment | None) -> str:
+    def token(last: ExampleRecord, below: AttachedIndex | None) -> str:
         """For the page after an example."""
         if below is None or last.sequence < below.first:
             return resource_names.page_token(str(last.sequence))
         return resource_names.page_token(f"{below.record.digest[:16]}.{last.sequence - below.first}")
 
 
-def _rows(below: Attachment, rows: Ids, *, vectors: bool) -> Iterator[tuple[ExampleRecord, int]]:
+def _rows(below: AttachedIndex, rows: Ids, *, vectors: bool) -> Iterator[tuple[ExampleRecord, int]]:
     """Rows of an index as examples, read a few at a time, with their sizes."""
     for start in range(0, len(rows), _AT_ONCE):
         yield from ((one, _size(one, vectors=vectors)) for one in below.records(rows[start : start + _AT_ONCE]))
@@ -165,9 +165,9 @@ def _size(record: ExampleRecord, *, vectors: bool) -> int:
 def _row(view: CollectionView, example_id: str) -> int | None:
     """The id of an example that is a row of the index below; None: it was enrolled."""
     found = view.examples.find(example_id)
-    return found if found is not None and view.examples.attachment and found >= _below(view).first else None
+    return found if found is not None and view.examples.attached_index and found >= _below(view).first else None
 
 
-def _below(view: CollectionView) -> Attachment:
-    assert view.examples.attachment is not None  # noqa: S101 (it has the row)
-    return view.examples.attachment
+def _below(view: CollectionView) -> AttachedIndex:
+    assert view.examples.attached_index is not None  # noqa: S101 (it has the row)
+    return view.examples.attached_index

@@ -7,7 +7,7 @@ from glimpse.ledger import LabelRecord, Writer
 from glimpse.server import resource_names
 from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.handlers import Context, unary
-from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import collection_message
 from glimpse.server.errors import exhausted, failed_precondition
@@ -27,18 +27,20 @@ class IndexCalls(ResourceCalls):
         """An index under a collection."""
         view = self.view(request.collection, "collection")
         [index_id] = resource_names.parse_name(request.index, "indexes/*", "index")
-        opened, sums = await run_in_background(partial(self.runtime.indexes.open_new, view.record, index_id, "index"))
+        opened, sums = await run_in_background(
+            partial(self.runtime.index_directory.open_new, view.record, index_id, "index")
+        )
         labels = [LabelRecord(label) for label in opened.labels]
 
         def plan() -> Callable[[Writer], tuple[list[LabelRecord], int]]:
             self.catalog.check_current(view, "collection")
-            if (there := view.examples.attachment) and there.same(opened):
+            if (there := view.examples.attached_index) and there.is_same_index(opened):
                 raise _ThereAlready
             _check_none(view)
-            if view.shadow:
+            if view.reembedding:
                 message = f"collection {view.record.id!r} is changing its backbone; end that re-embedding first"
                 raise failed_precondition("REEMBEDDING_EXISTS", message, "collection")
-            self.runtime.indexes.check_there(index_id, "index")
+            self.runtime.index_directory.check_exists(index_id, "index")
             _check_spelling(view, opened)
             if len(view.labels.keys() | set(opened.labels)) > self.settings.max_labels:
                 raise exhausted("TOO_MANY_LABELS", f"a collection takes {self.settings.max_labels}").at("index")
@@ -48,7 +50,7 @@ class IndexCalls(ResourceCalls):
             for label in done[0]:
                 view.put_label(label)
             view.attach(opened, sums)
-            return view.moved_to(done[1])
+            return view.set_revision(done[1])
 
         try:
             _, revision = await self.catalog.write(plan, apply)
@@ -69,7 +71,7 @@ class IndexCalls(ResourceCalls):
 
         def apply(revision: int) -> int:
             view.detach()
-            return view.moved_to(revision)
+            return view.set_revision(revision)
 
         revision = await self.catalog.write(plan, apply)
         return pb.DetachIndexResponse(collection=collection_message(view), revision=revision)
@@ -87,7 +89,7 @@ class IndexCalls(ResourceCalls):
         return pb.CompactIndexResponse(collection=collection_message(view), revision=revision)
 
 
-def _check_spelling(view: CollectionView, opened: Attachment) -> None:
+def _check_spelling(view: CollectionView, opened: AttachedIndex) -> None:
     """Raises RequestError where a label of an index is another spelling of one that is there, or in the index."""
     mine: dict[str, str] = {}
     for label in opened.labels:
@@ -100,15 +102,15 @@ def _check_spelling(view: CollectionView, opened: Attachment) -> None:
             raise failed_precondition("INDEX_UNUSABLE", message, "index")
 
 
-def _attachment(view: CollectionView) -> Attachment:
+def _attachment(view: CollectionView) -> AttachedIndex:
     """A collection's index. Raises RequestError."""
-    if view.examples.attachment is None:
+    if view.examples.attached_index is None:
         message = f"collection {view.record.id!r} has no index; attach one first"
         raise failed_precondition("NO_INDEX", message, "collection")
-    return view.examples.attachment
+    return view.examples.attached_index
 
 
 def _check_none(view: CollectionView) -> None:
-    if (there := view.examples.attachment) is not None:
+    if (there := view.examples.attached_index) is not None:
         message = f"collection {view.record.id!r} stands on index {there.record.index_id!r}; detach that first"
         raise failed_precondition("INDEX_ATTACHED", message, "collection")

@@ -86,13 +86,13 @@ class LabelCalls(ResourceCalls):
             self.check_label(view, label_id, "name")
             if (count := view.examples.count(label_id)) and not request.force:
                 raise failed_precondition("LABEL_NOT_EMPTY", f"{count} examples would go too; say force", "force")
-            below = view.examples.attachment
-            rows = (below.of_label(label_id) - below.first).tolist() if below else []
+            below = view.examples.attached_index
+            rows = (below.ids_of_label(label_id) - below.first).tolist() if below else []
             return lambda writer: writer.delete_label(view.record.id, label_id, rows)
 
         def apply(revision: int) -> int:
-            view.drop_label(label_id)
-            return view.moved_to(revision)
+            view.remove_label(label_id)
+            return view.set_revision(revision)
 
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteLabelResponse(revision=revision)
@@ -128,6 +128,6 @@ def _putting(view: CollectionView) -> Callable[[tuple[LabelRecord, int]], int]:
     def apply(written: tuple[LabelRecord, int]) -> int:
         record, revision = written
         view.put_label(record)
-        return view.moved_to(revision)
+        return view.set_revision(revision)
 
     return apply

@@ -12,7 +12,7 @@ from glimpse.server.collections.collection import CollectionView, ReembeddingPro
 from glimpse.server.collections.messages import collection_message
 from glimpse.server.errors import Code, RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.maintenance.backbone_switch import Switched, ThereAlready, shadow_of
+from glimpse.server.maintenance.backbone_switch import AlreadySwitched, SwitchResult, reembedding_of
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -35,14 +35,14 @@ class ReembeddingCalls(ResourceCalls):
             return lambda writer: writer.start_reembedding(view.record.id, record)
 
         def apply(done: tuple[ShadowRecord, int]) -> int:
-            view.shadow, view.reached = done[0], ReembeddingProgress()
-            return view.moved_to(done[1])
+            view.reembedding, view.reembedding_progress = done[0], ReembeddingProgress()
+            return view.set_revision(done[1])
 
         try:
             _, revision = await self.catalog.write(plan, apply)
-        except ThereAlready:
+        except AlreadySwitched:
             revision = view.record.revision
-        reembedding = await self.runtime.reembedding_status.message(view, shadow_of(view))
+        reembedding = await self.runtime.reembedding_status.message(view, reembedding_of(view))
         return pb.StartReembeddingResponse(reembedding=reembedding, revision=revision)
 
     @unary
@@ -51,7 +51,7 @@ class ReembeddingCalls(ResourceCalls):
         view = self.view(request.collection, "collection", usable=False)
         if request.measure:  # it loads and fits what the collection takes, once more
             replace(current(), scope=Scope.ADMIN).check(view.record.id, "measure")
-        shadow = shadow_of(view)
+        shadow = reembedding_of(view)
         reembedding = await self.runtime.reembedding_status.message(view, shadow)
         if request.measure:
             await self.runtime.reembedding_status.measure(view, shadow, reembedding, deadline_of(context))
@@ -63,8 +63,8 @@ class ReembeddingCalls(ResourceCalls):
         view = self.view(request.collection, "collection")
         try:
             done = await self.runtime.backbone_switch.switch(view, request)
-        except ThereAlready:
-            done = Switched(view.record.revision)
+        except AlreadySwitched:
+            done = SwitchResult(view.record.revision)
         now = self.view(request.collection, "collection")
         return pb.SwitchBackboneResponse(
             collection=collection_message(now),
@@ -80,32 +80,32 @@ class ReembeddingCalls(ResourceCalls):
 
         def plan() -> Callable[[Writer], int]:
             self.catalog.check_current(view, "collection")
-            shadow_of(view)
+            reembedding_of(view)
             return lambda writer: writer.end_reembedding(view.record.id)
 
         def apply(revision: int) -> int:
-            view.shadow, view.measured = replace(shadow_of(view), turn=-1), None
-            return view.moved_to(revision)
+            view.reembedding, view.reembedding_report = replace(reembedding_of(view), turn=-1), None
+            return view.set_revision(revision)
 
         revision = await self.catalog.write(plan, apply)
         return pb.EndReembeddingResponse(collection=collection_message(view), revision=revision)
 
 
 def _check_can_start(view: CollectionView, backbone: LoadedBackbone) -> None:
-    """Raises RequestError, and ThereAlready where that re-embedding is under way."""
+    """Raises RequestError, and AlreadySwitched where that re-embedding is under way."""
     record, space = view.record, backbone.manifest.embedding_space
     if space == record.embedding_space:
         message = f"collection {record.id!r} is of {backbone.name}'s embedding space already"
         raise invalid("SAME_EMBEDDING_SPACE", message, "backbone")
-    if view.shadow and view.shadow.turn < 0:
+    if view.reembedding and view.reembedding.turn < 0:
         message = f"what is left of the re-embedding of {record.id!r} that ended is being put away"
         raise RequestError(Code.UNAVAILABLE, "REEMBEDDING_ENDING", message, "collection", retry_delay=0.5)
-    if view.shadow and view.shadow.embedding_space == space:
-        raise ThereAlready
-    if view.shadow:
-        message = f"collection {record.id!r} has a re-embedding, with {view.shadow.backbone}; end that first"
+    if view.reembedding and view.reembedding.embedding_space == space:
+        raise AlreadySwitched
+    if view.reembedding:
+        message = f"collection {record.id!r} has a re-embedding, with {view.reembedding.backbone}; end that first"
         raise already_exists("REEMBEDDING_EXISTS", message, "collection")
-    if view.examples.attachment:
+    if view.examples.attached_index:
         message = f"the index under {record.id!r} is of one space: build one with {backbone.name}, detach this, switch"
         raise failed_precondition("INDEX_ATTACHED", f"{message}, attach that", "collection")
     if not record.keep_inputs:
