@@ -150,8 +150,8 @@ def test_a_servers_memory_holds_what_calls_and_pictures_may_take(limit: str) -> 
     [stated] = re.findall(r"defaults that is at most (\d\.\d) GiB", text)
     assert 0 <= float(stated) * 2**30 - decoding < 0.1 * 2**30
     largest = receive_limit(defaults)
-    reads = max(inbound._FEWEST_READS, defaults.max_held_bytes // largest) + inbound._READS_OF_STRANGERS
-    arriving = reads * largest + (inbound._MOST_WAITING + inbound._MOST_OF_STRANGERS) * UNREAD_BYTES
+    reads = max(inbound._MIN_READS, defaults.max_held_bytes // largest) + inbound._ANONYMOUS_READS
+    arriving = reads * largest + (inbound._MAX_WAITING + inbound._MAX_ANONYMOUS) * UNREAD_BYTES
     collections = 2 * (221 << 20)
     calls = defaults.max_held_bytes + arriving
     assert (190 << 20) + calls + decoding + collections <= int(memory.removesuffix("G")) << 30

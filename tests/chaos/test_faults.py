@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from glimpse.v1 import collection_service_pb2 as col
-from support.active_work import census, left, settled
+from support.active_work import active_work, left, settled
 from support.bundles import tiny_image_bundle
 from support.compactions import compact
 from support.disks import with_small_disk
@@ -178,7 +178,7 @@ def test_connections_are_cut_in_the_middle(scene: Scene) -> None:
 
 
 def test_streams_are_cut_in_the_middle(scene: Scene) -> None:
-    before = census(scene.server)
+    before = active_work(scene.server)
     with Proxy(scene.server.address) as proxy:
 
         def fault() -> None:

@@ -7,7 +7,7 @@ import time
 from support.server import ServerProcess
 
 
-def census(server: ServerProcess) -> dict[str, int]:
+def active_work(server: ServerProcess) -> dict[str, int]:
     """Calls, bytes, tasks, threads, and places by what they are for."""
     assert server.process
     before = server.log().count("under way: ")
@@ -22,7 +22,7 @@ def settled(server: ServerProcess, tasks: int) -> dict[str, int]:
     """The census, once nothing is under way any more, or 20 seconds on."""
     end = time.monotonic() + 20
     while True:
-        found = census(server)
+        found = active_work(server)
         if time.monotonic() > end or (not left(found) and found["tasks"] <= tasks):
             return found
         time.sleep(0.1)

@@ -1,6 +1,6 @@
-"""The gRPC service. Read `app.py` first: it is the server from top to bottom."""
+"""The gRPC server. Read `app.py` first: it is the server process from top to bottom."""
 
 import os
 
-# ONNX Runtime reports its use to its makers unless this is set before it is imported.
+# ONNX Runtime sends usage data to its authors unless this is set before its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

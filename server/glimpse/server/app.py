@@ -1,4 +1,15 @@
-"""The server, from top to bottom: load, serve, warm up, wait for a signal, drain, close."""
+"""The server process, from top to bottom: load, serve, warm up, wait for a signal, drain, close.
+
+A Classify passes these parts, in this order:
+
+    TelemetryInterceptor    starts the call's record                            telemetry/interceptor.py
+    AuthInterceptor         finds the caller, checks scope and rate limits      auth/interceptor.py
+    TolerantParsing         reads the message within limits                     api/unparsable.py
+    @unary                  sheds load, limits memory, turns errors into codes  api/handlers.py
+    ClassificationService   checks the request, finds its collections           api/classification_service.py
+    Classifier              embeds, searches, decides                           classification/classifier.py
+    embed_all               decodes and batches inputs for the encoder          inference/embedder.py
+"""
 
 import asyncio
 import logging
@@ -22,27 +33,32 @@ from glimpse.server.api.registry import SERVICES, add_services
 from glimpse.server.api.server_service import ServerService
 from glimpse.server.api.unparsable import TolerantParsing
 from glimpse.server.auth.interceptor import AuthInterceptor, open_interceptor
-from glimpse.server.auth.listener import bind, credentials_of, warn_where_open
+from glimpse.server.auth.listener import bind, server_credentials, warn_if_unprotected
 from glimpse.server.monitoring.debug_dump import dump_on_sigusr1
-from glimpse.server.monitoring.metrics_http import exposed
+from glimpse.server.monitoring.metrics_http import serve_metrics
 from glimpse.server.runtime import Runtime, open_runtime
 from glimpse.server.scheduling.grpc_options import server_options
-from glimpse.server.scheduling.load_shedder import PROBE, SharedQueueServer
+from glimpse.server.scheduling.queue_probe import PROBE, QueueProbe, SharedQueueServer
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry import log_format
 from glimpse.server.telemetry.interceptor import TelemetryInterceptor
-from glimpse.server.telemetry.stage_timer import traced
+from glimpse.server.telemetry.stage_timer import export_traces
 
 logger = logging.getLogger(__name__)
 
-# For streams to hear that the server stops; one that watches its health would stay for ever.
-_FAREWELL_SECONDS = 0.5
+# Open streams get this long to end after the server has stopped. A stream that watches its health would never end.
+_STREAM_END_SECONDS = 0.5
 
 
 def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT. Prints `listening on ADDRESS` when every backbone is warm.
+    """Serves until SIGTERM or SIGINT. Prints `listening on ADDRESS` once every backbone is warm.
 
-    Raises BundleError, SettingsError, DataFolderInUse, or OSError where the address cannot be had.
+    Raises:
+        SettingsError: A setting is wrong.
+        BundleError: A backbone cannot be loaded.
+        DataFolderInUse: Another server uses the data folder.
+        LedgerError: The ledger cannot be opened.
+        OSError: The address is unavailable.
     """
     log_format.configure(settings)
     memory_allocator.tune()
@@ -50,73 +66,79 @@ def serve(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    credentials = credentials_of(settings)
-    warn_where_open(settings, settings.listen)
+    credentials = server_credentials(settings)
+    warn_if_unprotected(settings, settings.listen)
     async with (
-        traced(os.environ),
+        export_traces(os.environ),
         open_runtime(settings) as runtime,
-        open_interceptor(settings, runtime.catalog.read_keys, runtime.catalog.follower.keys_changed) as gate,
+        open_interceptor(settings, runtime.catalog.read_keys, runtime.catalog.follower.keys_changed) as auth,
     ):
-        with exposed(settings, runtime):
-            await _serve_runtime(settings, runtime, gate, credentials)
+        with serve_metrics(settings, runtime):
+            await _serve_runtime(settings, runtime, auth, credentials)
 
 
 async def _serve_runtime(
-    settings: Settings, runtime: Runtime, gate: AuthInterceptor, credentials: grpc.ServerCredentials | None
+    settings: Settings, runtime: Runtime, auth: AuthInterceptor, credentials: grpc.ServerCredentials | None
 ) -> None:
-    # The first interceptor is the outermost: it sees what the others refuse.
-    observer = TelemetryInterceptor((*SERVICES, health.SERVICE_NAME, *REFLECTIONS), runtime.calls, ignored=(PROBE,))
-    server = grpc.aio.server(
-        interceptors=(observer, gate, TolerantParsing(runtime.inbound, runtime.inflight)),
-        options=server_options(settings),
-    )
-    queue: Any = SharedQueueServer(server)
-    services = (
+    telemetry = TelemetryInterceptor((*SERVICES, health.SERVICE_NAME, *REFLECTIONS), runtime.calls, ignored=(PROBE,))
+    # The first interceptor is the outermost: telemetry also records the calls that the others refuse.
+    interceptors = (telemetry, auth, TolerantParsing(runtime.inbound, runtime.inflight))
+    server = grpc.aio.server(interceptors=interceptors, options=server_options(settings))
+    health_service = Health()
+    _add_services(SharedQueueServer(server), runtime, health_service)
+    address = bind(server, settings.listen, credentials)
+    async with QueueProbe(runtime.load_shedder).attach(server):
+        await server.start()
+        stop_requested = _stop_on_signal()
+        dump_on_sigusr1(runtime)
+        await _warm_up(runtime)
+        await health_service.set(health_pb2.HealthCheckResponse.SERVING)
+        print(f"listening on {address}", flush=True)
+        await stop_requested.wait()
+        logger.info("draining for at most %g s", settings.drain_seconds)
+        await health_service.set(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await _drain(runtime, server, settings.drain_seconds)
+
+
+def _add_services(server: Any, runtime: Runtime, health_service: Health) -> None:
+    add_services(
+        server,
         EmbeddingService(runtime),
         CollectionService(runtime),
         ClassificationService(runtime),
         ServerService(runtime),
     )
-    add_services(queue, *services)
-    checked = Health()
-    health_pb2_grpc.add_HealthServicer_to_server(checked, queue)
-    if settings.reflection:
-        add_reflection(queue, runtime, (*SERVICES, health.SERVICE_NAME))
-    address = bind(server, settings.listen, credentials)
-    async with runtime.load_shedder.watched(server):
-        await _run(settings, runtime, server, checked, address)
+    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+    if runtime.settings.reflection:
+        add_reflection(server, runtime, (*SERVICES, health.SERVICE_NAME))
 
 
-async def _run(settings: Settings, runtime: Runtime, server: grpc.aio.Server, checked: Health, address: str) -> None:
-    await server.start()
-    stopped = _signalled()
-    dump_on_sigusr1(runtime)
+async def _warm_up(runtime: Runtime) -> None:
     for backbone in runtime.backbones:
         await backbone.warm_up()
     memory_allocator.settle()
     runtime.inflight.ready = True
     runtime.snapshots.start(runtime.catalog, runtime.catalog.sync_to_head)
-    await checked.set(health_pb2.HealthCheckResponse.SERVING)
-    print(f"listening on {address}", flush=True)
-    await stopped.wait()
-    logger.info("draining for at most %g s", settings.drain_seconds)
-    await checked.set(health_pb2.HealthCheckResponse.NOT_SERVING)
-    ends = time.monotonic() + settings.drain_seconds
-    await runtime.inflight.stop(settings.drain_seconds)
-    await server.stop(_FAREWELL_SECONDS)
-    await runtime.snapshots.finish(ends)
 
 
-def _signalled() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; a second one ends the process at once."""
-    stopped = asyncio.Event()
+async def _drain(runtime: Runtime, server: grpc.aio.Server, seconds: float) -> None:
+    """Finishes the calls in flight, stops the server, and writes the last snapshots, in at most `seconds`."""
+    deadline = time.monotonic() + seconds
+    await runtime.inflight.stop(seconds)
+    await server.stop(_STREAM_END_SECONDS)
+    await runtime.snapshots.finish(deadline)
+
+
+def _stop_on_signal() -> asyncio.Event:
+    """Returns an event that the first SIGTERM or SIGINT sets. A second signal ends the process at once."""
+    stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        if stopped.is_set():
+        if stop_requested.is_set():
             sys.exit(1)
-        stopped.set()
+        stop_requested.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    return stopped
+    return stop_requested

@@ -5,7 +5,6 @@ The request id is in the response's metadata, in errors and in every log line ab
 
 import re
 import secrets
-import time
 from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -36,17 +35,13 @@ class Call:
     response: Any = None
     began: float = 0.0
 
-    def arrived(self, request: Any) -> None:
-        """Sets the message of the call, and the time of its arrival."""
-        self.request, self.began = request, time.monotonic()
-
 
 _current: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-def current() -> Call | None:
-    """Returns the call that this task works for; None where it works for none."""
-    return _current.get()
+#: Returns the call that this task works for; None where it works for none. Not a function around it, as every call
+#: asks for it many times.
+current = _current.get
 
 
 def enter(call: Call) -> None:

@@ -29,7 +29,7 @@ from glimpse.server.proto_enums import HEADS
 from glimpse.server.scheduling.inbound import Inbound
 from glimpse.server.scheduling.inflight import InflightLimiter
 from glimpse.server.scheduling.load_shedder import LoadShedder
-from glimpse.server.scheduling.search_pool import SearchPool
+from glimpse.server.scheduling.thread_pool import SearchPool
 from glimpse.server.settings import Settings
 from glimpse.server.snapshots import Snapshots
 from glimpse.server.telemetry.latency_stats import CallFigures
@@ -37,7 +37,7 @@ from glimpse.server.telemetry.latency_stats import CallFigures
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The parts of a server, for its services."""
+    """The parts of a server. Only services get all of them; every other part gets what it needs."""
 
     settings: Settings
     backbones: Backbones
@@ -61,17 +61,21 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
-    """Loads backbones and ledger; closes what was opened, in every outcome.
+    """Loads the backbones and the ledger, and yields the parts. Closes everything at the end, also after an error.
 
-    Raises SettingsError, BundleError, DataFolderInUse and LedgerError.
+    Raises:
+        SettingsError: A setting is wrong.
+        BundleError: A backbone cannot be loaded.
+        DataFolderInUse: Another server uses the data folder.
+        LedgerError: The ledger cannot be opened.
     """
     check_installation()
     async with AsyncExitStack() as stack:
-        # Threads are budgeted once: the encoder has the cores; two pools that spin on every core slow each other down.
+        # The encoder uses all cores. A second pool of threads that spin on every core would slow both down.
         faiss.omp_set_num_threads(1)
         stack.enter_context(threadpool_limits(1, user_api="blas"))
         decoders = stack.enter_context(Decoders(settings))
-        # OpenMP keeps its thread count for each thread that asks: this one has to be told too.
+        # OpenMP keeps a thread count per calling thread, so the search thread sets its own.
         search_pool = stack.enter_context(SearchPool(settings, partial(faiss.omp_set_num_threads, 1)))
         backbones = Backbones.load(settings, decoders)
         for backbone in backbones:
@@ -83,7 +87,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
         snapshots = Snapshots(
             settings.data / "snapshots", seconds=settings.snapshot_seconds, examples=settings.snapshot_examples
         )
-        with _nothing_collected():
+        with _garbage_collection_paused():
             catalog = Catalog.open(settings.ledger_url, index_directory, snapshots, fitter.schedule)
         stack.push_async_callback(catalog.close)
         stack.push_async_callback(snapshots.close)
@@ -113,11 +117,11 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
 
 
 @contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """The collector of garbage would look through a million examples again and again while they come."""
+def _garbage_collection_paused() -> Iterator[None]:
+    """Pauses the garbage collector, which would scan a million examples again and again while they load."""
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()  # nor need it ever look at them later
+        gc.freeze()  # never scan them later either
         gc.enable()

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from glimpse.fewshot import PINNABLE
 from glimpse.server.errors import invalid
 from glimpse.server.proto_enums import HEADS
-from glimpse.server.resource_names import MAX_LABEL, normal, suggested_id
+from glimpse.server.resource_names import MAX_LABEL, normal, parse_name, suggested_id
 from glimpse.v1 import collection_service_pb2, types_pb2
 
 _COLLECTION_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -183,3 +183,10 @@ def check_answer_bytes(size: int, field: str) -> None:
     if size > MAX_ANSWER_BYTES:
         message = f"the response has over {MAX_ANSWER_BYTES} bytes: send fewer inputs, or ask for a smaller top_k"
         raise invalid("ANSWER_TOO_LARGE", message, field)
+
+
+def parse_collections(names: Sequence[str], most: int, field: str) -> list[str]:
+    """Returns the collection ids of 1 to `most` distinct resource names. Raises RequestError."""
+    check_count(names, most, field)
+    check_distinct(names, field)
+    return [parse_name(name, "collections/*", f"{field}[{position}]")[0] for position, name in enumerate(names)]

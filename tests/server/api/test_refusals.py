@@ -14,7 +14,7 @@ import pytest
 
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
-from support.active_work import census
+from support.active_work import active_work
 from support.metrics import samples
 from support.pictures import picture
 from support.server import ServerProcess, Stubs
@@ -78,7 +78,7 @@ def test_an_input_refused_in_an_answer_is_counted_and_in_a_refused_call_the_call
 ) -> None:
     with small(tmp_path, bundles[0], queue_limit=4) as (server, stubs):
         much = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[large] * 6))
-        while census(server)["images of tiny"] < 4:
+        while active_work(server)["images of tiny"] < 4:
             time.sleep(0.01)
         with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL") as refusal:
             stubs.embedding.Embed(emb.EmbedRequest(inputs=[large] * 3))
@@ -98,7 +98,7 @@ def test_a_call_that_memory_has_no_room_for_is_counted_with_its_reason(
 ) -> None:
     with small(tmp_path, bundles[0], max_held_bytes=1 << 20) as (server, stubs):
         first = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[Input(image=large.image + bytes(1 << 20))]))
-        while not census(server)["bytes"]:
+        while not active_work(server)["bytes"]:
             time.sleep(0.01)
         with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL") as refusal:
             stubs.embedding.Embed(emb.EmbedRequest(inputs=[Input(text="a" * (1 << 20))]))
@@ -124,13 +124,13 @@ def test_an_input_of_a_stream_that_is_held_up_is_not_counted_as_refused(
     sent: queue.Queue[emb.StreamEmbedRequest | None] = queue.Queue()
     with small(tmp_path, bundles[0], queue_limit=1) as (server, stubs):
         first = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[large]))
-        while not census(server)["images of tiny"]:
+        while not active_work(server)["images of tiny"]:
             time.sleep(0.01)
         sent.put(emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny")))
         sent.put(emb.StreamEmbedRequest(input=Input(image=picture())))
         sent.put(None)
         answers = stubs.embedding.StreamEmbed(iter(sent.get, None))
-        while (under_way := census(server))["calls"] < 2:
+        while (under_way := active_work(server))["calls"] < 2:
             assert not first.done()
             time.sleep(0.01)
         assert under_way["images of tiny"] == 1, "the stream's input met a full queue"

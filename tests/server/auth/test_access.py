@@ -368,7 +368,7 @@ def test_requests_and_inputs_and_bytes_over_a_keys_limit_wait_as_long_as_told(
                 call(server.address, method, request, bearer(key))
             assert found.retry_delay is not None
             assert least <= found.retry_delay <= most
-            assert " a second" in found.message
+            assert " per second" in found.message
 
 
 def test_a_stream_counts_its_inputs_one_by_one_and_the_client_waits(bundles: tuple[Path, ...], tmp_path: Path) -> None:

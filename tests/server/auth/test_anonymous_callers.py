@@ -9,7 +9,7 @@ import pytest
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1.types_pb2 import Input
-from support.active_work import census
+from support.active_work import active_work
 from support.metrics import samples
 from support.raw_http2 import RawConnection
 from support.server import ServerProcess, Stubs
@@ -69,9 +69,9 @@ def test_answers_that_nobody_reads_are_held_and_leave_room_to_others(bundles: tu
                 connection.send(stream, request.SerializeToString())
                 connection.receive(0.3)
             assert connection.status(stream) == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], "no room for the last"
-            held = soon(lambda: found if (found := census(server)["bytes"]) >= size else None)
+            held = soon(lambda: found if (found := active_work(server)["bytes"]) >= size else None)
             time.sleep(0.3)
-            assert census(server)["bytes"] == held <= (1 << 20) + size
+            assert active_work(server)["bytes"] == held <= (1 << 20) + size
             assert stubs.classification.ClassifyZeroShot(request).ByteSize() == size, "another has a part of its own"
-        assert soon(lambda: census(server)["bytes"] == 0)
+        assert soon(lambda: active_work(server)["bytes"] == 0)
         stubs.channel.close()

@@ -170,7 +170,7 @@ def test_an_expired_tokens_refusal_is_told_of_its_subject_and_no_forged_ones(
     refusal(server, signer.sign(sub="gone", exp=time.time() - 3_600))
     refusal(server, Signer("first").sign(sub="eve", exp=time.time() - 3_600))
     soon(lambda: "CREDENTIALS_INVALID" in server.log())
-    assert re.search(r"UNAUTHENTICATED CREDENTIALS_EXPIRED after .*, for jwt:gone at ", server.log())
+    assert re.search(r"UNAUTHENTICATED CREDENTIALS_EXPIRED after .*, caller jwt:gone at ", server.log())
     assert "eve" not in server.log()
 
 
@@ -508,4 +508,4 @@ async def test_keys_that_cannot_be_read_are_warned_of_once_a_minute(caplog: pyte
 
 def test_a_server_that_takes_no_tokens_says_so(bundles: tuple[Path, ...], tmp_path: Path, signer: Signer) -> None:
     with ServerProcess(tmp_path, bundles[0]) as process:
-        assert "takes no tokens" in refusal(process, signer.sign()).message
+        assert "does not accept tokens" in refusal(process, signer.sign()).message

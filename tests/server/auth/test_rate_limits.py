@@ -53,11 +53,11 @@ def test_whoever_waits_as_long_as_told_passes_and_no_sooner(rate: float) -> None
 @pytest.mark.parametrize(
     ("rates", "amounts", "told"),
     [
-        ({"requests": 1}, {"requests": 1}, "over this key's limit of 1 request a second; again in 0.8 s"),
-        ({"requests": 2}, {"requests": 2}, "over this key's limit of 2 requests a second; again in 0.3 s"),
-        ({"inputs": 1}, {"inputs": 60}, "over this key's limit of 1 input a second; again in 59.8 s"),
-        ({"inputs": 0.5}, {"inputs": 1}, "over this key's limit of 0.5 inputs a second; again in 1.8 s"),
-        ({"bytes": 1}, {"size": 1}, "over this key's limit of 1 byte a second; again in 0.8 s"),
+        ({"requests": 1}, {"requests": 1}, "rate limit exceeded: 1 request per second for this key; retry in 0.8 s"),
+        ({"requests": 2}, {"requests": 2}, "rate limit exceeded: 2 requests per second for this key; retry in 0.3 s"),
+        ({"inputs": 1}, {"inputs": 60}, "rate limit exceeded: 1 input per second for this key; retry in 59.8 s"),
+        ({"inputs": 0.5}, {"inputs": 1}, "rate limit exceeded: 0.5 inputs per second for this key; retry in 1.8 s"),
+        ({"bytes": 1}, {"size": 1}, "rate limit exceeded: 1 byte per second for this key; retry in 0.8 s"),
     ],
 )
 def test_people_are_told_when_to_come_back(rates: dict[str, float], amounts: dict[str, int], told: str) -> None:

@@ -100,7 +100,7 @@ def test_a_changed_certificate_is_served_without_a_restart(
         assert served_certificate(server.address) == x509.load_pem_x509_certificate(new_cert.read_bytes())
         with Client(server.address, tls_ca=authority.file) as client:
             assert list(client.list_backbones())
-        assert "the certificate stays as it was" in server.log()
+        assert "keeping the old certificate" in server.log()
         cert.unlink()
         assert served_certificate(server.address) == x509.load_pem_x509_certificate(new_cert.read_bytes())
 
@@ -183,7 +183,7 @@ def test_a_changed_authority_for_clients_is_taken_on_without_a_restart(
         call(new)
         with pytest.raises(Unavailable):
             call(old)
-        assert "the certificate stays as it was" in server.log()
+        assert "keeping the old certificate" in server.log()
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.0.2.7:0", "example.org:0"])
@@ -234,10 +234,10 @@ def test_files_that_are_no_good_are_named(authority: Authority, tmp_path: Path) 
     for options, told in (
         (("--tls-cert", cert), "both tls_cert and tls_key"),
         (("--tls-cert", cert, "--tls-key", other_key), f"the key in {other_key} is not that of"),
-        (("--tls-cert", nothing, "--tls-key", key), f"{nothing} holds no certificate"),
-        (("--tls-cert", cert, "--tls-key", nothing), f"{nothing} holds no private key"),
+        (("--tls-cert", nothing, "--tls-key", key), f"{nothing} contains no PEM certificate"),
+        (("--tls-cert", cert, "--tls-key", nothing), f"{nothing} contains no PEM private key"),
         (("--tls-cert", cert, "--tls-key", tmp_path / "absent"), f"{tmp_path / 'absent'}: No such file"),
-        (("--tls-cert", cert, "--tls-key", key, "--tls-client-ca", nothing), f"{nothing} holds no certificate"),
+        (("--tls-cert", cert, "--tls-key", key, "--tls-client-ca", nothing), f"{nothing} contains no PEM certificate"),
     ):
         done = serve(tmp_path, "--listen", "127.0.0.1:0", *map(str, options))
         assert done.returncode == 1

@@ -438,9 +438,9 @@ def test_only_the_faulty_write_of_a_group_fails(
     async def work(catalog: Catalog) -> None:
         async def send(number: int) -> object:
             if number == 7:
-                caller.enter(Caller(f"jwt:{character}" if where == "actor" else "eve"))
+                caller.set_caller(Caller(f"jwt:{character}" if where == "actor" else "eve"))
                 return await catalog.enroll(lambda _: odd(), apply(catalog))
-            caller.enter(Caller(f"good-{number}"))
+            caller.set_caller(Caller(f"good-{number}"))
             return await catalog.enroll(lambda _: enrollment(f"e{number}"), apply(catalog))
 
         outcomes = await asyncio.gather(*map(send, range(20)), return_exceptions=True)

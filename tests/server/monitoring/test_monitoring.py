@@ -26,7 +26,7 @@ from glimpse.server.collections import drift
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.drift import QueryStats
 from glimpse.server.settings import Settings
-from glimpse.server.telemetry.call_record import ended
+from glimpse.server.telemetry.call_record import status_of
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
@@ -183,7 +183,7 @@ def test_a_stream_that_its_caller_leaves_is_counted_as_cancelled(seen: ServerPro
 )
 def test_a_call_cut_off_at_its_deadline_was_too_late(left: float | None, code: str) -> None:
     context: Any = SimpleNamespace(time_remaining=lambda: left)
-    assert ended(context, asyncio.CancelledError()) == (grpc.StatusCode[code], "")
+    assert status_of(context, asyncio.CancelledError()) == (grpc.StatusCode[code], "")
 
 
 def test_stages_and_batches_are_timed(seen: ServerProcess, stubs: Stubs, collection: str) -> None:

@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from grpc_health.v1 import health, health_pb2_grpc
 
 from glimpse.client import Client
-from glimpse.server.auth.listener import bind, credentials_of
+from glimpse.server.auth.listener import bind, server_credentials
 from glimpse.server.settings import SettingsError, load_settings
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
@@ -130,7 +130,7 @@ async def test_a_socket_is_taken_from_the_dead_alone(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(listen.removeprefix("unix:"))
         other.listen()
-        with pytest.raises(OSError, match="another server is there"):
+        with pytest.raises(OSError, match="another server is using it"):
             bind(server, listen, None)
     # It left its file behind, as a server that is killed does.
     assert bind(server, listen, None) == listen
@@ -141,7 +141,7 @@ async def test_a_socket_is_taken_from_the_dead_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("listen", ["localhost", "http://127.0.0.1:50051", "127.0.0.1:50051/"])
 def test_a_server_is_told_what_an_address_is(listen: str) -> None:
     with pytest.raises(SettingsError, match="is neither HOST:PORT, such as"):
-        credentials_of(load_settings(listen=listen))
+        server_credentials(load_settings(listen=listen))
 
 
 def issue(name: str, by: Pair | None = None, uses: Sequence[x509.ObjectIdentifier] = BOTH, ca: bool = False) -> Pair:

@@ -11,13 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from glimpse.server.auth.caller import Caller, enter
+from glimpse.server.auth.caller import Caller, set_caller
 from glimpse.server.errors import Queue, RequestError
 from glimpse.server.scheduling.admission import Admission
 from glimpse.server.scheduling.batch_window import BatchWindow
 from glimpse.server.scheduling.batcher import Batcher, Encoded
-from glimpse.server.scheduling.search_pool import SearchPool
-from glimpse.server.settings import load_settings
 
 pytestmark = pytest.mark.serial
 
@@ -150,13 +148,6 @@ async def test_a_full_queue_says_when_to_return(make: Make, encoder: Encoder) ->
         assert float((await place.encode(item(1))).vector[0]) == 2
 
 
-def test_a_full_search_thread_says_that_searches_wait() -> None:
-    with SearchPool(load_settings(queue_limit=1), lambda: None) as pool, pool.admission.place():
-        with pytest.raises(RequestError, match="QUEUE_FULL") as caught, pool.admission.place():
-            pass
-        assert caught.value.queue == "searches"
-
-
 async def test_closing_cancels_what_waits(make: Make, encoder: Encoder) -> None:
     batcher = make(max_batch=1)
     encoder.gate.clear()
@@ -272,10 +263,10 @@ async def test_a_caller_who_asks_for_little_has_his_turn_among_one_who_asks_for_
 ) -> None:
     batcher = make(max_batch=2)
     encoder.gate.clear()
-    enter(Caller("greedy"))
+    set_caller(Caller("greedy"))
     many = [asyncio.create_task(encode(batcher, item(value))) for value in range(10)]
     await asyncio.sleep(0.02)
-    enter(Caller("modest"))
+    set_caller(Caller("modest"))
     few = [asyncio.create_task(encode(batcher, item(value))) for value in (100, 101)]
     await asyncio.sleep(0.02)
     encoder.gate.set()

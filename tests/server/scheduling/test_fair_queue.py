@@ -5,11 +5,13 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from glimpse.server.auth.caller import Caller, connected, current, enter
+from glimpse.server.auth.caller import Caller, current, set_caller, set_peer
 from glimpse.server.errors import Queue, RequestError
 from glimpse.server.scheduling.admission import Admission, RetryScheduler, ServiceTimeEstimator
-from glimpse.server.scheduling.fair_queue import FairQueue, FairSemaphore
+from glimpse.server.scheduling.fair_queue import FairQueue
 from glimpse.server.scheduling.inflight import InflightLimiter
+from glimpse.server.scheduling.thread_pool import FairSemaphore, SearchPool
+from glimpse.server.settings import load_settings
 
 
 class Clock:
@@ -24,7 +26,7 @@ class Clock:
 
 def held(stack: ExitStack, admission: Admission, name: str, count: int) -> None:
     """So many places of a caller, until the stack is left."""
-    enter(Caller(name))
+    set_caller(Caller(name))
     for _ in range(count):
         stack.enter_context(admission.place())
 
@@ -33,7 +35,7 @@ def paced(seconds: float, limit: int = 1_000, longest: float = 5.0, few: int = 8
     """An admission that has seen many inputs take so long each."""
     clock = Clock()
     admission = Admission(limit, longest, few, Queue.INPUTS, clock)
-    enter(Caller("before"))
+    set_caller(Caller("before"))
     for _ in range(500):
         with admission.place():
             clock.now += seconds
@@ -42,7 +44,7 @@ def paced(seconds: float, limit: int = 1_000, longest: float = 5.0, few: int = 8
 
 def refused(admission: Admission, name: str, deadline: float = float("inf")) -> float | None:
     """When a caller is told to come back; None: he is let in."""
-    enter(Caller(name))
+    set_caller(Caller(name))
     try:
         admission.check(deadline)
     except RequestError as refusal:
@@ -61,10 +63,10 @@ def test_callers_have_turns_and_each_ones_own_keep_their_order() -> None:
 
 
 async def test_a_turnstile_serves_whoever_waits_in_turn_and_no_more_at_once_than_it_is_wide() -> None:
-    turnstile, served, gate = FairSemaphore(2), list[str](), asyncio.Event()
+    semaphore, served, gate = FairSemaphore(2), list[str](), asyncio.Event()
 
     async def visit(caller: str) -> None:
-        async with turnstile.turn(caller):
+        async with semaphore.slot(caller):
             served.append(caller)
             await gate.wait()
 
@@ -77,15 +79,15 @@ async def test_a_turnstile_serves_whoever_waits_in_turn_and_no_more_at_once_than
 
 
 async def test_whoever_leaves_a_turnstile_while_waiting_or_just_called_leaves_no_turn_taken() -> None:
-    turnstile, entered = FairSemaphore(1), 0
+    semaphore, entered = FairSemaphore(1), 0
 
     async def visit() -> None:
         nonlocal entered
-        async with turnstile.turn("one"):
+        async with semaphore.slot("one"):
             entered += 1
             await asyncio.sleep(0)
 
-    async with turnstile.turn("first"):
+    async with semaphore.slot("first"):
         waiting = [asyncio.create_task(visit()) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
@@ -185,26 +187,26 @@ async def test_what_was_never_served_says_nothing_of_the_pace() -> None:
 
 
 def test_without_a_name_a_connection_is_a_caller() -> None:
-    enter(Caller())
-    connected("ipv4:127.0.0.1:1")
+    set_caller(Caller())
+    set_peer("ipv4:127.0.0.1:1")
     assert current() == Caller("", peer="ipv4:127.0.0.1:1")
-    assert current().turn == "ipv4:127.0.0.1:1"
-    enter(Caller("key"))
-    connected("ipv4:127.0.0.1:1")
-    assert current().turn == "key"
+    assert current().fairness_key == "ipv4:127.0.0.1:1"
+    set_caller(Caller("key"))
+    set_peer("ipv4:127.0.0.1:1")
+    assert current().fairness_key == "key"
 
 
 def test_memory_is_shared_too_and_one_caller_alone_has_all_of_it() -> None:
     inflight = InflightLimiter(100)
     with ExitStack() as stack:
-        enter(Caller("greedy"))
+        set_caller(Caller("greedy"))
         inflight.check(1_000)  # what is larger than all there may be, when there is nothing else
         for _ in range(10):
             inflight.check(10)
-            stack.enter_context(inflight.of(10))
+            stack.enter_context(inflight.track_call(10))
         with pytest.raises(RequestError, match="QUEUE_FULL"):
             inflight.check(1)
-        enter(Caller("modest"))
+        set_caller(Caller("modest"))
         inflight.check(50)
         with pytest.raises(RequestError, match="QUEUE_FULL"):
             inflight.check(51)
@@ -213,8 +215,8 @@ def test_memory_is_shared_too_and_one_caller_alone_has_all_of_it() -> None:
 
 async def test_a_stream_is_held_up_until_there_is_room() -> None:
     inflight = InflightLimiter(100)
-    with inflight.of(100):
-        waiting = asyncio.create_task(inflight.room())
+    with inflight.track_call(100):
+        waiting = asyncio.create_task(inflight.wait_for_room())
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(waiting), 0.02)
         assert not waiting.done()
@@ -223,13 +225,13 @@ async def test_a_stream_is_held_up_until_there_is_room() -> None:
 
 async def test_a_caller_below_its_part_does_not_wait_for_one_that_has_all_the_room() -> None:
     inflight = InflightLimiter(100)
-    enter(Caller("greedy"))
-    with inflight.of(100):
-        waiting = asyncio.create_task(inflight.room())  # of the same caller
-        enter(Caller("modest"))
-        await asyncio.wait_for(inflight.room(), 1)
-        with inflight.of(50):
-            held_up = asyncio.create_task(inflight.room())
+    set_caller(Caller("greedy"))
+    with inflight.track_call(100):
+        waiting = asyncio.create_task(inflight.wait_for_room())  # of the same caller
+        set_caller(Caller("modest"))
+        await asyncio.wait_for(inflight.wait_for_room(), 1)
+        with inflight.track_call(50):
+            held_up = asyncio.create_task(inflight.wait_for_room())
             await asyncio.sleep(0)
             assert not held_up.done(), "that is its part"
         await asyncio.wait_for(held_up, 1)
@@ -246,3 +248,10 @@ def test_turns_lose_the_newest_of_the_caller_with_the_most() -> None:
     turns.discard("b", "b1")
     turns.discard("c", "c1")
     assert (len(turns), [turns.take() for _ in range(2)], turns.longest()) == (2, ["a1", "b2"], 0)
+
+
+def test_a_full_search_thread_says_that_searches_wait() -> None:
+    with SearchPool(load_settings(queue_limit=1), lambda: None) as pool, pool.admission.place():
+        with pytest.raises(RequestError, match="QUEUE_FULL") as caught, pool.admission.place():
+            pass
+        assert caught.value.queue == "searches"

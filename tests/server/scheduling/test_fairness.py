@@ -11,7 +11,7 @@ import pytest
 
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
-from support.active_work import census
+from support.active_work import active_work
 from support.keys import make_key
 from support.pictures import picture
 from support.server import ServerProcess, Stubs
@@ -43,7 +43,7 @@ def test_who_has_the_whole_queue_is_refused_more_and_another_is_not(tmp_path: Pa
     with ServerProcess(tmp_path, bundles[0], queue_limit=_LIMIT, decode_threads=1) as server:
         greedy, modest = own_connection(server.address), own_connection(server.address)
         much = greedy.embedding.Embed.future(emb.EmbedRequest(inputs=[large] * 2 * _LIMIT))
-        while census(server)["images of tiny"] < _LIMIT:
+        while active_work(server)["images of tiny"] < _LIMIT:
             time.sleep(0.01)
         with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", "inputs[0].image") as told:
             greedy.embedding.Embed(emb.EmbedRequest(inputs=[large]))
@@ -68,7 +68,7 @@ class Keyed:
     @property
     def places(self) -> int:
         """Those that are taken."""
-        return census(self.server)["images of tiny"]
+        return active_work(self.server)["images of tiny"]
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_requests_that_memory_has_no_room_for_are_refused_and_room_comes_back(
     with ServerProcess(tmp_path, bundles[0], max_held_bytes=1 << 20, decode_threads=1) as server:
         stubs = Stubs(server.address)
         first = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[padded] * 4))
-        while not census(server)["bytes"]:
+        while not active_work(server)["bytes"]:
             time.sleep(0.01)
         with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL") as told:
             stubs.embedding.Embed(emb.EmbedRequest(inputs=[padded]))

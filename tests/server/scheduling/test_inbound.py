@@ -12,9 +12,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from glimpse.server.errors import RequestError
-from glimpse.server.scheduling import inbound
+from glimpse.server.scheduling import inbound_limiter
 from glimpse.server.scheduling.grpc_options import UNREAD_BYTES
-from glimpse.server.scheduling.inbound import InboundLimiter
+from glimpse.server.scheduling.inbound_limiter import InboundLimiter
 from glimpse.v1 import collection_service_pb2
 from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
 from support.keys import make_key
@@ -30,7 +30,7 @@ WATCH = "/grpc.health.v1.Health/Watch"
 GET = "/glimpse.v1.CollectionService/GetCollection"
 STREAM = "/glimpse.v1.EmbeddingService/StreamEmbed"
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
-DOOR = "/glimpse.Door/Stand"
+PROBE = "/glimpse.QueueProbe/Probe"
 #: What may be unfinished at once: of strangers four messages, of callers HELD, and of each other call a window.
 STRANGERS, CALLERS, WINDOWS = 4 * LIMIT, HELD, 60 * UNREAD_BYTES
 #: The process's memory grows by more: messages that were ended are freed into the heaps of several threads.
@@ -79,7 +79,7 @@ def place(bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.parametrize("connections", [1, 4])
-@pytest.mark.parametrize("path", [CHECK, GET, STREAM, REFLECTION, DOOR])
+@pytest.mark.parametrize("path", [CHECK, GET, STREAM, REFLECTION, PROBE])
 def test_unfinished_messages_take_no_more_memory_than_is_stated(place: Place, path: str, connections: int) -> None:
     metadata, most = ((), STRANGERS) if path == CHECK else ((place.attacker,), CALLERS)
     before = place.memory
@@ -175,7 +175,7 @@ async def outcome(task: "asyncio.Task[None]") -> str:
 
 
 async def test_calls_wait_for_room_in_turn() -> None:
-    limiter, order = InboundLimiter(1, most=100, seconds=60), []
+    limiter, order = InboundLimiter(1, max_calls=100, seconds=60), []
 
     async def read(name: str) -> None:
         order.append(name)
@@ -190,9 +190,9 @@ async def test_calls_wait_for_room_in_turn() -> None:
 async def test_slow_messages_leave_half_of_the_room_to_others_and_the_oldest_stay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inbound, "_SLOW_SECONDS", 0.05)
-    monkeypatch.setattr(inbound, "_LOOK_SECONDS", 0.01)
-    limiter = InboundLimiter(4, most=100, seconds=60)
+    monkeypatch.setattr(inbound_limiter, "_SLOW_SECONDS", 0.05)
+    monkeypatch.setattr(inbound_limiter, "_POLL_SECONDS", 0.01)
+    limiter = InboundLimiter(4, max_calls=100, seconds=60)
     slow = [asyncio.create_task(limiter.receive(name, unfinished)) for name in ("a", "b", "a", "a")]
     await asyncio.sleep(0.06)
     assert not any(one.done() for one in slow), "nobody else wants the room"
@@ -207,9 +207,9 @@ async def test_slow_messages_leave_half_of_the_room_to_others_and_the_oldest_sta
 
 
 async def test_a_slow_message_has_its_time_and_no_more_while_others_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("_SLOW_SECONDS", 0.02), ("_LOOK_SECONDS", 0.01), ("_SECONDS", 0.2)):
-        monkeypatch.setattr(inbound, name, seconds)
-    limiter = InboundLimiter(2, most=100, seconds=0.6)
+    for name, seconds in (("_SLOW_SECONDS", 0.02), ("_POLL_SECONDS", 0.01), ("WAIT_SECONDS", 0.2)):
+        monkeypatch.setattr(inbound_limiter, name, seconds)
+    limiter = InboundLimiter(2, max_calls=100, seconds=0.6)
     slow = asyncio.create_task(limiter.receive("a", unfinished))
     await asyncio.sleep(0.4)
     assert not slow.done()
@@ -223,11 +223,11 @@ async def test_a_slow_message_has_its_time_and_no_more_while_others_wait(monkeyp
 
 
 async def test_a_message_whose_time_is_over_can_be_ended_once_more() -> None:
-    found: list[inbound._Read] = []
+    found: list[inbound_limiter._Read] = []
 
     async def read() -> None:
         async with asyncio.timeout(60) as limit:
-            found.append(inbound._Read("a", limit))
+            found.append(inbound_limiter._Read("a", limit))
             await asyncio.sleep(60)
 
     task = asyncio.create_task(read())
@@ -242,8 +242,8 @@ async def test_a_message_whose_time_is_over_can_be_ended_once_more() -> None:
 
 
 async def test_a_full_queue_takes_a_new_caller_in_the_place_of_the_greediest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbound, "_SECONDS", 0.3)
-    limiter = InboundLimiter(1, most=5, seconds=60)
+    monkeypatch.setattr(inbound_limiter, "WAIT_SECONDS", 0.3)
+    limiter = InboundLimiter(1, max_calls=5, seconds=60)
     greedy = [asyncio.create_task(limiter.receive("a", unfinished)) for _ in range(5)]
     await asyncio.sleep(0)
     with pytest.raises(RequestError, match="QUEUE_FULL") as caught:
@@ -260,7 +260,7 @@ async def test_a_full_queue_takes_a_new_caller_in_the_place_of_the_greediest(mon
 
 @pytest.mark.parametrize(("group", "caller"), [("g", "b"), ("h", "c")])
 async def test_a_full_queue_takes_a_caller_of_few_calls_whatever_its_group(group: str, caller: str) -> None:
-    limiter = InboundLimiter(1, most=5, seconds=60)
+    limiter = InboundLimiter(1, max_calls=5, seconds=60)
     greedy = [asyncio.create_task(limiter.receive("a", unfinished, group="g")) for _ in range(5)]
     await asyncio.sleep(0)
     late = asyncio.create_task(limiter.receive(caller, finished, group=group))
@@ -272,7 +272,7 @@ async def test_a_full_queue_takes_a_caller_of_few_calls_whatever_its_group(group
 
 
 async def test_a_waiting_call_that_leaves_takes_no_room() -> None:
-    limiter = InboundLimiter(1, most=100, seconds=60)
+    limiter = InboundLimiter(1, max_calls=100, seconds=60)
     first, second, third = (asyncio.create_task(limiter.receive(name, unfinished)) for name in "abc")
     await asyncio.sleep(0)
     second.cancel()

@@ -15,7 +15,7 @@ import pytest
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
-from support.active_work import census, left, settled
+from support.active_work import active_work, left, settled
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
 
@@ -37,9 +37,9 @@ def test_cancelled_calls_leave_nothing(server: ServerProcess, large_picture: byt
     inputs = [Input(image=large_picture), Input(text="red"), Input(image=picture())]
     request = cls.ClassifyRequest(collections=[collection], inputs=inputs)
     stubs.classification.Classify(request)
-    before = census(server)
+    before = active_work(server)
     calls: list[Any] = [stubs.classification.Classify.future(request) for _ in range(200)]
-    seen = census(server)
+    seen = active_work(server)
     for call in calls:
         call.cancel()
     assert left(seen), "there was nothing to leave"
@@ -53,7 +53,7 @@ def test_cancelled_calls_leave_nothing(server: ServerProcess, large_picture: byt
 def test_streams_that_are_left_in_the_middle_leave_nothing(server: ServerProcess, large_picture: bytes) -> None:
     stubs = Stubs(server.address)
     collection = make_collection(stubs)
-    before = census(server)
+    before = active_work(server)
     done = threading.Event()
 
     def classified(number: int) -> None:
@@ -95,7 +95,7 @@ def test_streams_that_are_left_in_the_middle_leave_nothing(server: ServerProcess
 def test_connections_that_are_cut_leave_nothing(server: ServerProcess, large_picture: bytes) -> None:
     first = Stubs(server.address)
     collection = make_collection(first)
-    before = census(server)
+    before = active_work(server)
     for _ in range(20):
         stubs = Stubs(server.address)
         request = cls.ClassifyRequest(collections=[collection], inputs=[Input(image=large_picture)] * 4)

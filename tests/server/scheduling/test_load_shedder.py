@@ -11,9 +11,10 @@ import grpc
 import numpy as np
 import pytest
 
-from glimpse.server.auth.caller import Caller, enter
+from glimpse.server.auth.caller import Caller, set_caller
 from glimpse.server.errors import RequestError
 from glimpse.server.scheduling.load_shedder import LoadShedder
+from glimpse.server.scheduling.queue_probe import QueueProbe
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input
 from support.server import ServerProcess, Stubs
@@ -31,7 +32,7 @@ class Clock:
 
 
 def refusals(load_shedder: LoadShedder, name: str, calls: int = 200) -> int:
-    enter(Caller(name))
+    set_caller(Caller(name))
     count = 0
     for _ in range(calls):
         try:
@@ -44,14 +45,14 @@ def refusals(load_shedder: LoadShedder, name: str, calls: int = 200) -> int:
 @pytest.mark.parametrize(("calls", "seconds"), [(0, 0.0), (20, 10.0), (5_000, 0.01)])
 def test_a_queue_of_few_calls_or_of_little_time_is_none(calls: int, seconds: float) -> None:
     load_shedder = LoadShedder(5, Clock())
-    load_shedder.found(calls, seconds, 1)
+    load_shedder.record_probe(calls, seconds, 1)
     assert refusals(load_shedder, "one") == 0
 
 
 def test_the_longer_calls_wait_the_more_are_refused_and_at_last_most() -> None:
     load_shedder, found = LoadShedder(5, Clock()), []
     for seconds in (0.04, 0.08, 0.12, 0.2, 10.0):
-        load_shedder.found(500_000, seconds, 1)
+        load_shedder.record_probe(500_000, seconds, 1)
         found.append(refusals(load_shedder, "one", 1_000))
     assert found[0] == 0
     assert 200 < found[1] < 400
@@ -63,24 +64,24 @@ def test_the_longer_calls_wait_the_more_are_refused_and_at_last_most() -> None:
 
 def test_who_asks_for_little_is_refused_last() -> None:
     load_shedder, refused = LoadShedder(5, Clock()), Counter[str]()
-    load_shedder.found(500_000, 0.14, 1)
+    load_shedder.record_probe(500_000, 0.14, 1)
     for _ in range(100):
         refused["greedy"] += refusals(load_shedder, "greedy", 10)
         refused["modest"] += refusals(load_shedder, "modest", 1)
     assert refused["greedy"] > 700
     assert refused["modest"] <= 1  # the first, before there was anything to compare with
-    load_shedder.found(500_000, 0.5, 1)
+    load_shedder.record_probe(500_000, 0.5, 1)
     assert refusals(load_shedder, "greedy", 100) == 100
     assert refusals(load_shedder, "modest", 10) == 0
-    load_shedder.found(500_000, 1.5, 1)
+    load_shedder.record_probe(500_000, 1.5, 1)
     assert refusals(load_shedder, "modest", 100) > 70
 
 
 def test_who_is_refused_is_told_to_come_when_there_is_room_for_one_more() -> None:
     """As many a second as were let in, not as many as were refused beside them."""
     load_shedder, told = LoadShedder(5, Clock()), list[float]()
-    load_shedder.found(100_000, 1.0, 100)
-    enter(Caller("one"))
+    load_shedder.record_probe(100_000, 1.0, 100)
+    set_caller(Caller("one"))
     while len(told) < 50:
         try:
             load_shedder.enter()
@@ -92,7 +93,7 @@ def test_who_is_refused_is_told_to_come_when_there_is_room_for_one_more() -> Non
 def test_what_was_found_long_ago_refuses_nobody() -> None:
     clock = Clock()
     load_shedder = LoadShedder(5, clock)
-    load_shedder.found(5_000, 10.0, 1)
+    load_shedder.record_probe(5_000, 10.0, 1)
     assert refusals(load_shedder, "one") > 150
     clock.now += 11
     assert refusals(load_shedder, "one") == 0
@@ -102,7 +103,7 @@ def test_a_long_queue_is_one_until_as_many_are_taken_as_stood_in_it() -> None:
     """The next probe comes back late where it is long: nobody may pass only because it is not back yet."""
     clock = Clock()
     load_shedder = LoadShedder(5, clock)
-    load_shedder.found(1_000, 1.0, 1)
+    load_shedder.record_probe(1_000, 1.0, 1)
     clock.now += 0.5
     assert refusals(load_shedder, "one", 900) > 750
     assert refusals(load_shedder, "one", 400) < 100
@@ -111,7 +112,7 @@ def test_a_long_queue_is_one_until_as_many_are_taken_as_stood_in_it() -> None:
 async def test_a_server_that_cannot_call_itself_refuses_nobody_for_that(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("glimpse.server.scheduling.load_shedder._LOST_SECONDS", 0.2)
+    monkeypatch.setattr("glimpse.server.scheduling.queue_probe._LOST_SECONDS", 0.2)
     load_shedder, lost = LoadShedder(5), asyncio.Event()
 
     async def stand(_: bytes, **__: object) -> None:
@@ -119,7 +120,7 @@ async def test_a_server_that_cannot_call_itself_refuses_nobody_for_that(
         lost.set()
         raise grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata(), "", "")
 
-    prober = asyncio.create_task(load_shedder._probe(stand))
+    prober = asyncio.create_task(QueueProbe(load_shedder).run(stand))
     refusals(load_shedder, "one", 1)
     await lost.wait()
     refused = 0
@@ -158,7 +159,7 @@ async def test_a_folder_for_temporary_files_with_a_long_name_keeps_no_server_fro
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    async with LoadShedder(5).watched(grpc.aio.server()):
+    async with QueueProbe(LoadShedder(5)).attach(grpc.aio.server()):
         pass
     assert "too long for a socket" in caplog.text
     assert not list(folder.iterdir())

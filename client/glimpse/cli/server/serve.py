@@ -99,7 +99,7 @@ def serve(
     answered. Any setting can also stand in the TOML file (`max_batch = 16`) or in a variable (GLIMPSE_MAX_BATCH=16);
     an option wins over a variable, a variable over the file.
     """
-    load, run, last_word, expected = _server()
+    load, run, fatal_log_line, expected = _server()
     settings = None
     try:
         folders = tuple(backbones) if backbones else None
@@ -115,7 +115,7 @@ def serve(
         run(settings)
     except expected as error:
         if settings and settings.log_format == "json":
-            print(last_word(error), file=sys.stderr)
+            print(fatal_log_line(error), file=sys.stderr)
             raise typer.Exit(1) from error
         raise (error if isinstance(error, CliError) else CliError(str(error))) from error
     _leave()
@@ -130,10 +130,10 @@ def _server() -> tuple[
         from glimpse.ledger import LedgerError
         from glimpse.server.app import serve as run
         from glimpse.server.settings import SettingsError, load_settings
-        from glimpse.server.telemetry.log_format import last_word
+        from glimpse.server.telemetry.log_format import fatal_log_line
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
-    return load_settings, run, last_word, (CliError, SettingsError, BundleError, LedgerError, OSError)
+    return load_settings, run, fatal_log_line, (CliError, SettingsError, BundleError, LedgerError, OSError)
 
 
 def _leave() -> None:

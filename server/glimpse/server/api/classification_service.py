@@ -13,8 +13,8 @@ from glimpse.server.classification.neighbors import Neighbor, SearchFilter
 from glimpse.server.classification.zero_shot import classify_zero_shot
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
-from glimpse.server.inference.batch_results import build_results, good_vectors, input_fields
-from glimpse.server.inference.embedder import embed_all
+from glimpse.server.inference.batch_results import build_results, good_vectors
+from glimpse.server.inference.embedder import embed_all, input_fields
 from glimpse.server.inference.embedding_spaces import source_of_collection
 from glimpse.server.runtime import Runtime
 from glimpse.server.telemetry.stage_timer import record_stage
@@ -22,11 +22,11 @@ from glimpse.server.validation import (
     MAX_STREAM_ENTRIES,
     check_answer_bytes,
     check_count,
-    check_distinct,
     check_entries,
     check_enum,
     check_length,
     check_range,
+    parse_collections,
 )
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import classification_service_pb2_grpc, types_pb2
@@ -53,13 +53,13 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         embeds the inputs once for each backbone, and answers with one result for each input.
         """
         deadline = deadline_of(context)
-        check_count(request.inputs, self.settings.max_inputs, "inputs")
         options = Options.read(request.options, self.settings.max_labels, "options")
+        check_count(request.inputs, self.settings.max_inputs, "inputs")
+        collection_ids = parse_collections(request.collections, _MAX_COLLECTIONS, "collections")
         await self.runtime.catalog.follower.wait_for_revision(options.min_revision, deadline)
-        views = self._views(request.collections, "collections")
+        views = self.runtime.catalog.find_all(collection_ids, "collections")
         options.check_size(views, len(request.inputs), "options.top_k")
-        fields = input_fields(request.inputs)
-        results = await self.runtime.classifier.classify(views, request.inputs, fields, options, deadline)
+        results = await self.runtime.classifier.classify(views, request.inputs, None, options, deadline)
         return pb.ClassifyResponse(results=results)
 
     @streaming
@@ -146,9 +146,8 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         return pb.SearchExamplesResponse(results=results, revision=revision)
 
     def _views(self, collections: Sequence[str], field: str) -> list[CollectionView]:
-        check_count(collections, _MAX_COLLECTIONS, field)
-        check_distinct(collections, field)
-        return [self._view(name, f"{field}[{position}]") for position, name in enumerate(collections)]
+        collection_ids = parse_collections(collections, _MAX_COLLECTIONS, field)
+        return self.runtime.catalog.find_all(collection_ids, field)
 
     def _view(self, name: str, field: str) -> CollectionView:
         [collection_id] = resource_names.parse_name(name, "collections/*", field)

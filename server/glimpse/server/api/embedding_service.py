@@ -9,8 +9,8 @@ from glimpse.server.api.pages import page_of
 from glimpse.server.api.streaming import StreamInput, answers, opened, retry_while_queue_full
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.inference.batch_results import Outcome, build_results, good_vectors, input_fields
-from glimpse.server.inference.embedder import embed_all
+from glimpse.server.inference.batch_results import Outcome, build_results, good_vectors
+from glimpse.server.inference.embedder import embed_all, input_fields
 from glimpse.server.inference.embedding_spaces import Source, source_of_backbone
 from glimpse.server.runtime import Runtime
 from glimpse.server.validation import check_count

@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 
 from glimpse.server.api.unparsable import UnparsableMessage
-from glimpse.server.auth.caller import connected, current
+from glimpse.server.auth.caller import current, set_peer
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.errors import INTERNAL, RequestError, abort, as_request_error, exhausted, invalid
 from glimpse.server.scheduling.inflight import InflightLimiter
@@ -36,12 +36,13 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
     @functools.wraps(method)
     async def answer(self: S, request: Q, context: Context) -> R:
         try:
-            if not current().peer:  # otherwise it was set when the message was received
-                connected(context.peer())
+            if not current().peer:  # otherwise it is known since the message was received
+                set_peer(context.peer())
+            inflight = inflight_of(self)
             _load_shedder_of(self).enter()
-            size, inflight = account_request(self, request), inflight_of(self)
+            size = account_request(self, request)
             inflight.check(size)
-            with inflight.of(size, at_the_end=getattr(self, "at_the_end", False)):
+            with inflight.track_call(size, at_the_end=getattr(self, "at_the_end", False)):
                 if getattr(self, "refreshes", False):
                     catalog: Catalog = self.runtime.catalog  # type: ignore[attr-defined]
                     if catalog.shared:
@@ -62,7 +63,7 @@ def streaming(
     @functools.wraps(method)
     async def answer(self: S, requests: AsyncIterator[Q], context: Context) -> AsyncIterator[R]:
         try:
-            connected(context.peer())
+            set_peer(context.peer())
             _load_shedder_of(self).enter()
             with inflight_of(self).stream():
                 async for response in method(self, requests, context):

@@ -90,7 +90,7 @@ def _caller_limits() -> pb.CallerLimits | None:
 
 
 def _stages() -> list[pb.StageFigures]:
-    figures = [(stage, recent.percentiles()) for stage, recent in stage_timer.recent.items() if len(recent.amounts())]
+    figures = [(stage, recent.percentiles()) for stage, recent in stage_timer.recent.items() if len(recent.values())]
     return [pb.StageFigures(stage=stage, p50_ms=p50 * 1e3, p99_ms=p99 * 1e3) for stage, (p50, p99) in figures]
 
 
@@ -104,7 +104,7 @@ def _collection(view: CollectionView, tally: Tally) -> pb.CollectionFigures:
 
 
 def _backbone(backbone: LoadedBackbone) -> pb.BackboneState:
-    runs = np.concatenate([batcher.runs.amounts() for batcher in (backbone.images, backbone.texts)])
+    runs = np.concatenate([batcher.runs.values() for batcher in (backbone.images, backbone.texts)])
     return pb.BackboneState(
         name=backbone.name,
         providers=backbone.encoder.providers,

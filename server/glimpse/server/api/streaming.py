@@ -50,7 +50,7 @@ async def opened(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[A
     if first is None or first.WhichOneof("message") != "config":
         raise invalid("CONFIG_REQUIRED", "the first message of the stream must have the config", "config")
     inflight_of(servicer).check(size)
-    with inflight_of(servicer).keeping(size):
+    with inflight_of(servicer).track_retained(size):
         yield first.config
 
 
@@ -136,7 +136,7 @@ async def ordered(
     running: set[asyncio.Future[tuple[R, int]]] = set()
 
     async def answer(item: T) -> tuple[R, int]:
-        with inflight.of(size(item)):
+        with inflight.track_call(size(item)):
             response = await work(item)
         count(length := answer_size(response))
         return response, length
@@ -147,7 +147,7 @@ async def ordered(
             while True:
                 # Wait before reading: a message that was read and not counted yet would be held as well.
                 await slots.acquire()
-                await inflight.room()
+                await inflight.wait_for_room()
                 try:
                     item = await anext(inputs)
                 except StopAsyncIteration:
@@ -165,7 +165,7 @@ async def ordered(
         refusal.set_exception(stopping())
         tasks.put_nowait(refusal)
 
-    with inflight.unsent() as count:
+    with inflight.track_responses() as count:
         feeder, refuser = asyncio.create_task(feed()), asyncio.create_task(refuse())
         try:
             while (task := await tasks.get()) is not None:

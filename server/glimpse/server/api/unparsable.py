@@ -5,6 +5,7 @@ where the bytes are no message of the call. So this interceptor gives gRPC a str
 reads the one message itself.
 """
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
+from glimpse.server.auth.caller import set_peer
 from glimpse.server.errors import RequestError, abort
 from glimpse.server.request_context import current
 from glimpse.server.scheduling.inbound import Inbound
@@ -38,10 +40,9 @@ class TolerantParsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """
 
     def __init__(self, inbound: Inbound, inflight: InflightLimiter) -> None:
-        """Receives messages through `inbound`, and counts responses in `inflight` until they are sent."""
         self._inbound, self._inflight = inbound, inflight
-        # gRPC returns the same handler at each call of a method, so each is wrapped once.
-        self._wrapped: dict[str, _Handler] = {}
+        # A method's handler is the same at each call.
+        self._kept: dict[str, _Handler] = {}
 
     async def intercept_service(
         self,
@@ -53,9 +54,12 @@ class TolerantParsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         method = handler_call_details.method
         if handler is None or handler.request_deserializer is None or not method.startswith(_SERVICES):
             return handler
-        if method not in self._wrapped:
-            self._wrapped[method] = _bounded(forgiving(handler), self._inbound, self._inflight)
-        return self._wrapped[method]
+        if method not in self._kept:
+            service, _, name = method.rpartition("/")
+            # The response of a write is sent even when memory is full: the write is done.
+            refusable = not is_write(f"{service.rpartition('.')[2]}/{name}")
+            self._kept[method] = _bounded(forgiving(handler), self._inbound, self._inflight, refusable=refusable)
+        return self._kept[method]
 
 
 def forgiving(handler: Any) -> Any:
@@ -71,12 +75,13 @@ def forgiving(handler: Any) -> Any:
     return handler._replace(request_deserializer=parse)
 
 
-def _bounded(handler: Any, inbound: Inbound, inflight: InflightLimiter) -> Any:
-    """Returns a handler that receives its one message itself; a handler that takes a stream is returned as it is."""
+def _bounded(handler: Any, inbound: Inbound, inflight: InflightLimiter, *, refusable: bool) -> Any:
+    """A handler that receives its one message itself; one that takes a stream of them is as it was."""
     if handler.request_streaming:
         return handler
 
     async def receive(context: Context) -> Any:
+        set_peer(context.peer())
         try:
             message = await inbound.receive(context)
             if handler.response_streaming:
@@ -85,18 +90,16 @@ def _bounded(handler: Any, inbound: Inbound, inflight: InflightLimiter) -> Any:
         except RequestError as refusal:
             await abort(context, refusal)
         if call := current():
-            call.arrived(message)
+            call.request, call.began = message, time.monotonic()
         return message
 
     async def answer_one(_: object, context: Context) -> bytes:
         response = await handler.unary_unary(await receive(context), context)
         content: bytes = handler.response_serializer(response)
-        call = current()
-        if call:
+        if call := current():
             call.response = response
         try:
-            # A write is committed, so its response must be sent.
-            inflight.send(context, len(content), refusable=not (call and is_write(call.rpc)))
+            inflight.track_response(context, len(content), refusable=refusable)
         except RequestError as refusal:
             await abort(context, refusal)
         return content

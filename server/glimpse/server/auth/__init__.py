@@ -1,6 +1,6 @@
-"""Who may come in, and what they may do: listeners, credentials, scopes, limits.
+"""Authentication and authorization: listeners, credentials, scopes and rate limits.
 
-    metadata ─▶ gate ─▶ key or token ─▶ scope of the rpc ─▶ requests a second ─▶ handler ─▶ collection ─▶ inputs, bytes
+    metadata ─▶ key or token ─▶ scope of the rpc ─▶ requests/s ─▶ handler ─▶ inputs/s, bytes/s ─▶ collection
 
-Nothing of a message is read before the handler. `glimpse.server.auth.caller.current()` carries the outcome from there.
+The interceptor reads nothing of a message. `glimpse.server.auth.caller.current()` returns the caller from there on.
 """

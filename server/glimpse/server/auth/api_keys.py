@@ -1,7 +1,7 @@
 """API keys: `glimpse_ID_SECRET`, 64 and 256 random bits in hexadecimal.
 
-The ledger keeps a salted SHA-256 of the secret, no slow hash: those are for what people think up, and 256 random bits
-cannot be guessed however quickly each guess is tried. The id finds the one row to compare with.
+The ledger stores a salted SHA-256 of the secret. A slow hash would protect passwords that people choose; 256 random
+bits cannot be guessed, however fast each guess is checked. The id finds the one row to compare with.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from glimpse.server.auth.scopes import Grant, Scope
 
 logger = logging.getLogger(__name__)
 PREFIX = "glimpse_"
-# Until keys that could not be read are read again.
+# Pause before keys that could not be read are read again.
 _PAUSE_SECONDS = 1.0
 _KEY = re.compile(r"glimpse_([0-9a-f]{16})_([0-9a-f]{64})")
 
 
 def new_key() -> tuple[str, str, bytes, bytes]:
-    """A key to be shown once, and what of it is stored: id, salt, hash."""
+    """Makes a key. Returns the key, which is shown once, and what the ledger stores: id, salt and hash."""
     key_id, secret, salt = secrets.token_hex(8), secrets.token_hex(32), secrets.token_bytes(16)
     return f"{PREFIX}{key_id}_{secret}", key_id, salt, _hash(salt, secret)
 
@@ -37,61 +37,67 @@ def _hash(salt: bytes, secret: str) -> bytes:
     return hashlib.sha256(salt + secret.encode()).digest()
 
 
-# Compared with where there is no key of an id, so that an answer takes as long as where there is.
-_NOBODYS = (bytes(16), bytes(32))
+# Salt and hash to compare with if no key has the id, so that both cases take the same time.
+_PLACEHOLDER = (bytes(16), bytes(32))
 
 
 class Keyring:
     """The ledger's keys, in memory."""
 
     def __init__(self, read: Callable[[], Awaitable[Iterable[KeyRecord]]], defaults: Limits) -> None:
-        """`read` gives every key there is; `defaults` are limits of keys that have none of their own."""
+        """Starts without keys. `read` returns every key; `defaults` are the limits of keys without their own."""
         self._read, self._defaults = read, defaults
         self._records: dict[str, KeyRecord] = {}
         self._callers: dict[str, Caller] = {}
 
     async def reload(self) -> None:
-        """Takes the keys as they are now. What they have used of their limits stays."""
+        """Reads the keys again. The use of their rate limits is kept."""
         self._records = {record.id: record for record in await self._read()}
-        # A key never changes but by being revoked.
-        self._callers = {name: self._callers.get(name) or self._caller(one) for name, one in self._records.items()}
+        # Keys never change, except that they are revoked; callers read that from the record.
+        self._callers = {
+            name: self._callers.get(name) or self._caller(record) for name, record in self._records.items()
+        }
 
     async def follow(self, changed: asyncio.Event) -> None:
-        """Learns of keys that are made or revoked: reloads whenever that is said.
+        """Reloads the keys whenever `changed` is set, until it is cancelled.
 
-        While the ledger is out of reach nothing is said, and the keys are good that were: what a server holds it
-        answers from then, and without keys it could answer nobody.
+        While the ledger is unavailable the keys in memory stay valid: the server then answers from memory, and without
+        keys it could not answer anyone.
         """
         while True:
             await changed.wait()
             changed.clear()
             try:
                 await self.reload()
-            except Exception as error:  # whatever it is, a key that was revoked must not stay good for longer
-                logger.warning("the keys cannot be read: %s", error, exc_info=not isinstance(error, LedgerError))
+            except Exception as error:  # retry after every error, so that a revoked key does not stay valid
+                logger.warning("cannot read the API keys: %s", error, exc_info=not isinstance(error, LedgerError))
                 changed.set()
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     def find(self, key: str) -> Caller:
-        """Whose key it is, or was: see Caller.recheck. Raises RequestError UNAUTHENTICATED."""
+        """Returns the caller of a key. The key may have ended: see Caller.recheck.
+
+        Raises:
+            RequestError: UNAUTHENTICATED; the key is unknown.
+        """
         parts = _KEY.fullmatch(key)
         key_id, secret = parts.groups() if parts else ("", "")
         record = self._records.get(key_id)
-        salt, wanted = (record.salt, record.hash) if record else _NOBODYS
+        salt, wanted = (record.salt, record.hash) if record else _PLACEHOLDER
         same = hmac.compare_digest(_hash(salt, secret), wanted)
         if not same or record is None:
-            raise unknown("there is no such key")
+            raise unknown("unknown API key")
         return self._callers[key_id]
 
     def _check(self, key_id: str) -> None:
-        # Whoever has the secret may know what became of it.
+        # Only a caller that has the secret gets here, so the reason may be given.
         record = self._records.get(key_id)
-        if record is None:  # the ledger is another since
-            raise unknown("there is no such key")
+        if record is None:  # the ledger was replaced
+            raise unknown("unknown API key")
         if record.revoke_time is not None:
-            raise revoked(f"key {record.name!r} was revoked")
+            raise revoked(f"API key {record.name!r} was revoked")
         if record.expire_time is not None and record.expire_time <= time.time_ns() // 1_000:
-            raise expired(f"key {record.name!r} has expired")
+            raise expired(f"API key {record.name!r} has expired")
 
     def _caller(self, record: KeyRecord) -> Caller:
         scope = Scope.named(record.scope)

@@ -1,4 +1,4 @@
-"""Who is calling: set once, from a call's credentials, and asked for wherever it matters."""
+"""The caller of the current call: its name, permissions and limits."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -14,95 +14,104 @@ from glimpse.server.errors import Code, RequestError
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`name`: of the key, or `jwt:` and a token's subject; empty where nobody has to say who he is.
+    """A caller, as its credentials identify it."""
 
-    `peer`: his connection.
-    """
-
+    #: Name of the API key, or `jwt:` and the subject of a token; empty for an anonymous caller.
     name: str = ""
     grants: tuple[Grant, ...] = (Grant(Scope.ADMIN),)
-    #: None: no limits.
+    #: Rate limits; None if there are none.
     meter: RateLimiter | None = None
-    #: Raises RequestError where he may no longer call at all.
+    #: Raises RequestError if the key or token has expired or was revoked.
     recheck: Callable[[], None] = lambda: None
-    #: Of the rpc that is being answered.
+    #: Scope that the current rpc needs.
     scope: Scope = Scope.READ
+    #: Address of the caller's connection.
     peer: str = ""
-    #: Whether the gate let the caller in; False for calls of health, and for calls that the gate refuses.
+    #: Whether the auth interceptor admitted the caller; False for health checks and for refused calls.
     admitted: bool = False
 
     @property
-    def turn(self) -> str:
-        """As whom he takes turns. Without a name each connection is one: keys prevent gaining by opening many."""
+    def fairness_key(self) -> str:
+        """Key of the caller in fair queues.
+
+        An anonymous caller is one per connection. Keys keep callers from gaining time through many connections.
+        """
         return self.name or self.peer
 
     def check_need(self, need: Need) -> None:
-        """Raises RequestError PERMISSION_DENIED where no grant could let an rpc through."""
+        """Checks that some grant can allow an rpc. Raises RequestError PERMISSION_DENIED."""
         asking = replace(self, scope=need.scope)
-        if not any(one.scope >= need.scope for one in self.grants) or (need.everywhere and not asking.everywhere):
+        if not any(grant.scope >= need.scope for grant in self.grants) or (need.everywhere and not asking.everywhere):
             raise self._denied(need.scope, "for every collection" if need.everywhere else "")
 
     def may(self, collection_id: str) -> bool:
-        """Whether the call may have to do with a collection."""
-        return any(one.covers(self.scope, collection_id) for one in self.grants)
+        """Returns whether the current rpc may access a collection."""
+        return any(grant.covers(self.scope, collection_id) for grant in self.grants)
 
     @property
     def everywhere(self) -> bool:
-        """Whether the call may have to do with every collection there is or will be."""
-        return any(one.scope >= self.scope and one.collections == EVERY for one in self.grants)
+        """Whether the current rpc may access every collection, present or future."""
+        return any(grant.scope >= self.scope and grant.collections == EVERY for grant in self.grants)
 
     def check(self, collection_id: str, field: str) -> None:
-        """Raises RequestError PERMISSION_DENIED where it may not, whether there is such a collection or not."""
+        """Checks access to a collection, whether or not it exists. Raises RequestError PERMISSION_DENIED."""
         if not self.may(collection_id):
             raise self._denied(self.scope, f"for collection {collection_id!r}").at(field)
 
     def spend(self, message: Any, size: int) -> None:
-        """Counts a message's inputs and its bytes, whatever these are.
+        """Counts a message's inputs and its bytes against the caller's limits.
 
-        Raises RequestError RESOURCE_EXHAUSTED; and UNAUTHENTICATED where a key or token ended since the call began.
+        Args:
+            message: The request, or another object if its bytes could not be parsed.
+            size: Bytes of the message.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED over a limit; UNAUTHENTICATED if the key or token has ended since the call
+                began.
         """
         self.recheck()
         if self.meter:
             self.meter.spend(inputs=_inputs(message), size=size)
 
     def spend_texts(self, count: int, message: Any) -> None:
-        """Counts the texts that a request's prompts came to as inputs, beside those that it spent already.
+        """Counts `count` texts of a request's prompts as inputs, in addition to the inputs that `spend` counted.
 
-        Raises RequestError RESOURCE_EXHAUSTED.
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED over a limit.
         """
         if self.meter:
             self.meter.spend_more(count, _inputs(message))
 
     def _denied(self, scope: Scope, where: str) -> RequestError:
-        message = f"{self.name} lacks the scope {scope} {where}".rstrip()
+        message = f"permission denied: {self.name} lacks the scope {scope} {where}".rstrip()
         return RequestError(Code.PERMISSION_DENIED, "SCOPE_REQUIRED", message)
 
 
 def _inputs(message: Any) -> int:
-    """How many things to embed, classify or enroll; prompts are counted when it is known what they come to."""
+    """Returns the number of inputs of a request. Prompts are counted later, once it is known which are new."""
     if not isinstance(message, Message):
         return 0
     fields = message.DESCRIPTOR.fields_by_name
-    for several in ("inputs", "examples"):
-        if several in fields:
-            return len(getattr(message, several))
+    for name in ("inputs", "examples"):
+        if name in fields:
+            return len(getattr(message, name))
     return int("input" in fields and message.HasField("input"))
 
 
-_NOBODY = Caller()
-_current: ContextVar[Caller] = ContextVar("caller", default=_NOBODY)
+_ANONYMOUS = Caller()
+_caller: ContextVar[Caller] = ContextVar("caller", default=_ANONYMOUS)
+#: The current caller's key in fair queues. It is set once per call, since every queue and limit reads it.
+fairness_key: ContextVar[str] = ContextVar("fairness_key", default="")
+#: Returns the caller of the current call.
+current = _caller.get
 
 
-def current() -> Caller:
-    """Whoever made the call that is being answered."""
-    return _current.get()
+def set_caller(caller: Caller) -> None:
+    """Sets the caller for this task and the tasks that it starts."""
+    _caller.set(caller)
+    fairness_key.set(caller.fairness_key)
 
 
-def connected(peer: str) -> None:
-    """From here on, whoever calls does so from there."""
-    _current.set(replace(_current.get(), peer=peer))
-
-
-def enter(caller: Caller) -> None:
-    """From here on, in this task and those that it starts."""
-    _current.set(caller)
+def set_peer(peer: str) -> None:
+    """Sets the address of the caller's connection, for this task and the tasks that it starts."""
+    set_caller(replace(_caller.get(), peer=peer))

@@ -1,4 +1,4 @@
-"""The listener's certificates, in files that may change while it runs."""
+"""TLS certificates of the listener. Their files may change while the server runs."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class Certificates:
-    """A certificate with its key, and who signs those of clients, in files that are read again when they change."""
+    """A certificate, its private key and the CA of client certificates. Files are read again when they change."""
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
         self._cert, self._key, self._client_ca = cert, key, client_ca
@@ -24,34 +24,34 @@ class Certificates:
         self._lock = threading.Lock()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """For a listener. Raises SettingsError where the files are not good."""
+        """Returns credentials for a listener. Raises SettingsError if a file is unusable."""
         self._seen = self._state()
         first = self._read()
-        return grpc.dynamic_ssl_server_credentials(first, self._changed, bool(self._client_ca))  # type: ignore[arg-type]  # it takes None
+        return grpc.dynamic_ssl_server_credentials(first, self._changed, bool(self._client_ca))  # type: ignore[arg-type]  # None is allowed
 
     def _changed(self) -> grpc.ServerCertificateConfiguration | None:
-        """For gRPC, which asks before each handshake, in its threads: what changed; None: nothing, or to no good."""
+        """Returns new certificates, or None to keep the old ones. gRPC calls it before each handshake, in a thread."""
         with self._lock:
             try:
                 try:
                     state = self._state()
                 except SettingsError as error:
                     state = [str(error)]
-                if state == self._seen:  # so that each change is logged once, not at every stranger's handshake
+                if state == self._seen:  # logs each change once, not at every handshake
                     return None
                 self._seen = state
                 changed = self._read()
             except SettingsError as error:
-                # Half of a new pair, perhaps: the other half changes the files again.
-                logger.warning("the certificate stays as it was: %s", error)
+                # Possibly only one file of a new pair is written; the other one will change the state again.
+                logger.warning("keeping the old certificate: %s", error)
                 return None
-        logger.info("certificate read anew from %s", self._cert)
+        logger.info("certificate reloaded from %s", self._cert)
         return changed
 
     def _state(self) -> Sequence[object]:
         files = [file for file in (self._cert, self._key, self._client_ca) if file]
         try:
-            return [(found.st_mtime_ns, found.st_size, found.st_ino) for found in (file.stat() for file in files)]
+            return [(stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in (file.stat() for file in files)]
         except OSError as error:
             raise SettingsError(f"{error.filename}: {error.strerror}") from error
 
@@ -62,22 +62,22 @@ class Certificates:
         try:
             private = load_pem_private_key(key, None)
         except TypeError as error:
-            raise SettingsError(f"{self._key} has a passphrase; give a key without one") from error
+            raise SettingsError(f"{self._key} has a passphrase; use a key without one") from error
         except (ValueError, UnsupportedAlgorithm) as error:
-            raise SettingsError(f"{self._key} holds no private key in PEM") from error
+            raise SettingsError(f"{self._key} contains no PEM private key") from error
         if private.public_key() != certificate:
-            raise SettingsError(f"the key in {self._key} is not that of the certificate in {self._cert}")
+            raise SettingsError(f"the private key in {self._key} does not match the certificate in {self._cert}")
         if roots is not None and self._client_ca:
             _public_key(roots, self._client_ca)
         return grpc.ssl_server_certificate_configuration([(key, cert)], roots)
 
 
 def _public_key(certificates: bytes, file: Path) -> object:
-    """Of the first certificate."""
+    """Returns the public key of the first certificate."""
     try:
         return load_pem_x509_certificates(certificates)[0].public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise SettingsError(f"{file} holds no certificate in PEM") from error
+        raise SettingsError(f"{file} contains no PEM certificate") from error
 
 
 def _bytes(file: Path) -> bytes:

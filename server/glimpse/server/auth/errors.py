@@ -1,31 +1,31 @@
-"""What callers who are not known are told: never anything of what they presented."""
+"""Errors for callers without valid credentials. No message repeats the credentials."""
 
 from glimpse.server.errors import Code, RequestError
 
-_HOW = "send a key or a token: `authorization: Bearer …`; keys are made by `glimpse keys create`"
+_HINT = "send a key or token as `authorization: Bearer …`; `glimpse keys create` makes keys"
 
 
 def missing() -> RequestError:
-    """Nothing was presented."""
-    return RequestError(Code.UNAUTHENTICATED, "CREDENTIALS_REQUIRED", f"this server wants to know who calls; {_HOW}")
+    """Returns the error for a call without credentials."""
+    return RequestError(Code.UNAUTHENTICATED, "CREDENTIALS_REQUIRED", f"authentication required; {_HINT}")
 
 
-def unknown(why: str) -> RequestError:
-    """What was presented is not good, and never was."""
-    return RequestError(Code.UNAUTHENTICATED, "CREDENTIALS_INVALID", f"{why}; {_HOW}")
+def unknown(problem: str) -> RequestError:
+    """Returns the error for credentials that were never valid."""
+    return RequestError(Code.UNAUTHENTICATED, "CREDENTIALS_INVALID", f"{problem}; {_HINT}")
 
 
-def expired(why: str) -> RequestError:
-    """What was presented was good once."""
-    return RequestError(Code.UNAUTHENTICATED, "CREDENTIALS_EXPIRED", f"{why}; {_HOW}")
+def expired(problem: str) -> RequestError:
+    """Returns the error for credentials that have expired."""
+    return RequestError(Code.UNAUTHENTICATED, "CREDENTIALS_EXPIRED", f"{problem}; {_HINT}")
 
 
-def revoked(why: str) -> RequestError:
-    """What was presented was taken back."""
-    return RequestError(Code.UNAUTHENTICATED, "CREDENTIALS_REVOKED", f"{why}; {_HOW}")
+def revoked(problem: str) -> RequestError:
+    """Returns the error for credentials that were revoked."""
+    return RequestError(Code.UNAUTHENTICATED, "CREDENTIALS_REVOKED", f"{problem}; {_HINT}")
 
 
 def no_signing_keys(retry_delay: float) -> RequestError:
-    """Tokens cannot be verified now."""
-    message = "the issuer's keys cannot be had, so no token can be verified; the server's log says why"
+    """Returns the error for a token that cannot be verified now; `retry_delay` is in seconds."""
+    message = "the issuer's signing keys are unavailable, so tokens cannot be verified; see the server's log"
     return RequestError(Code.UNAVAILABLE, "SIGNING_KEYS_UNAVAILABLE", message, retry_delay=retry_delay)

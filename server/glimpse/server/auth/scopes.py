@@ -1,4 +1,4 @@
-"""What a caller may do: scopes, the collections they hold for, and the scope that each rpc needs."""
+"""Permissions: scopes, the collections that they apply to, and the scope that each rpc needs."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ EVERY = "*"
 
 
 class Scope(IntEnum):
-    """Each includes those before it."""
+    """A permission. Each scope includes the ones before it."""
 
     READ = 1
     CLASSIFY = 2
@@ -23,19 +23,19 @@ class Scope(IntEnum):
 
     @classmethod
     def named(cls, name: str) -> "Scope | None":
-        """The scope of a name in lower case; None: there is none such."""
-        return next((one for one in cls if str(one) == name), None)
+        """Returns the scope with a lower-case name, or None."""
+        return next((scope for scope in cls if str(scope) == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A scope, for the collections whose ids match a pattern."""
+    """A scope for the collections whose ids match a pattern."""
 
     scope: Scope
     collections: str = EVERY
 
     def covers(self, scope: Scope, collection_id: str) -> bool:
-        """Whether it lets a caller do this to a collection."""
+        """Returns whether the grant includes a scope for a collection."""
         if scope > self.scope:
             return False
         return self.collections == EVERY or fnmatchcase(collection_id, self.collections)
@@ -43,7 +43,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What an rpc needs. `everywhere`: for all collections there are or will be, not for some one."""
+    """The scope that an rpc needs. With `everywhere`, a grant must cover all collections, present and future."""
 
     scope: Scope
     everywhere: bool = False
@@ -86,20 +86,20 @@ _OF_SERVICE: dict[str, dict[str, Need]] = {
         "StartReembedding": Need(Scope.ADMIN),
         "SwitchBackbone": Need(Scope.ADMIN),
         "EndReembedding": Need(Scope.ADMIN),
-        # It names any index of the server's folder, those of other collections too.
+        # It can name every index in the server's folder, also those of other collections.
         "AttachIndex": Need(Scope.ADMIN, everywhere=True),
     },
     "grpc.reflection.v1.ServerReflection": {"ServerReflectionInfo": Need(Scope.READ)},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": Need(Scope.READ)},
 }
-#: By the path that gRPC calls an rpc by.
+#: The need of each rpc, by its path in gRPC.
 NEEDS: dict[str, Need] = {
     f"/{service}/{rpc}": need for service, rpcs in _OF_SERVICE.items() for rpc, need in rpcs.items()
 }
-#: Probes have no key.
+#: Health checks need no key.
 OPEN = "/grpc.health.v1.Health/"
 
 
 def need_of(method: str) -> Need:
-    """What a call needs; of an rpc that nobody thought of, everything there is."""
+    """Returns what a call needs. An unlisted rpc needs the highest scope for every collection."""
     return NEEDS.get(method, Need(Scope.ADMIN, everywhere=True))

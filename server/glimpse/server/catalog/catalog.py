@@ -6,7 +6,7 @@ another one does (through the follower). Reads never wait for either.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Self, TypeVar
 
@@ -106,6 +106,10 @@ class Catalog:
         if usable and view.problem:
             raise view.problem.at(field)
         return view
+
+    def find_all(self, collection_ids: Sequence[str], field: str) -> list[CollectionView]:
+        """Returns the view of each collection, as `find`; errors name `field[i]`. Raises RequestError."""
+        return [self.find(name, f"{field}[{position}]") for position, name in enumerate(collection_ids)]
 
     @property
     def shared(self) -> bool:

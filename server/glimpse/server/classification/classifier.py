@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from glimpse.fewshot import answer
 from glimpse.server.classification.label_names import prompt_names
@@ -18,7 +19,14 @@ from glimpse.server.inference.embedder import Embedded, embed_all
 from glimpse.server.inference.embedding_spaces import Source, source_of_collection
 from glimpse.server.resource_names import normal
 from glimpse.server.telemetry.stage_timer import record_stage
-from glimpse.server.validation import MAX_ENTRIES, check_answer_bytes, check_entries, check_length, check_range
+from glimpse.server.validation import (
+    MAX_ENTRIES,
+    MAX_NAME,
+    check_answer_bytes,
+    check_entries,
+    check_length,
+    check_range,
+)
 from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
@@ -50,10 +58,13 @@ class Options:
         """
         top_k = options.top_k if options.HasField("top_k") else 5
         evidence = options.evidence if options.HasField("evidence") else 3
+        # Normalise at most a valid length; a longer text is refused below.
+        domain = normal(options.domain[: MAX_NAME + 1]) if options.domain else ""
+        checked = cls(top_k, evidence, options.min_revision, domain)
         check_range(top_k, 1, max_labels, f"{field}.top_k")
         check_range(evidence, 0, _MAX_EVIDENCE, f"{field}.evidence")
         check_length(options.domain, f"{field}.domain")
-        return cls(top_k, evidence, options.min_revision, normal(options.domain))
+        return checked
 
     def check_size(self, views: Sequence[CollectionView], inputs: int, field: str, most: int = MAX_ENTRIES) -> None:
         """Checks, before anything is embedded, that the response has at most `most` labels and examples.
@@ -82,7 +93,7 @@ class Classifier:
         self,
         views: Sequence[CollectionView],
         inputs: Sequence[types_pb2.Input],
-        fields: Sequence[str],
+        fields: Sequence[str] | None,
         options: Options,
         deadline: float,
     ) -> list[pb.ClassifyResult]:
@@ -112,7 +123,8 @@ class Classifier:
         outcomes = passes[0] if len(passes) == 1 else [_combine(each) for each in zip(*passes, strict=True)]
         good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
         decided_from = time.monotonic()
-        results: list[list[pb.Classification]] = [[] for _ in good]
+        results = [list[pb.Classification]() for _ in good]
+        values = [{"classifications": messages} for messages in results]
         size = 0
         for view, source, key in zip(views, sources, keys, strict=True):
             embedded = by_pass[key]
@@ -124,25 +136,24 @@ class Classifier:
             predictions = answer(
                 view.classifier, queries, around.nearest, settings, options.top_k, around.candidates, options.domain
             )
-            self._stats.add(view, [each.decision for each in predictions.each], around.nearest.examples)
+            self._stats.add(view, map(attrgetter("decision"), predictions.each), around.nearest.examples)
             for result, message, neighbors in zip(results, classifications(predictions), around.neighbors, strict=True):
                 add_provenance(message, view, revision, neighbors)
                 result.append(message)
                 check_answer_bytes(size := size + message.ByteSize(), "options.top_k")
         record_stage("head", decided_from)
-        values = [{"classifications": messages} for messages in results]
         return build_results(pb.ClassifyResult, inputs, outcomes, values, started, time.monotonic() - decided_from)
 
 
 def _pass_key(source: Source, has_vectors: bool) -> _PassKey:
     """Returns a key that is equal for collections with the same backbone and the same rule for foreign vectors."""
     backbone = source.backbone
-    name = "" if isinstance(backbone, RequestError) else backbone.name
+    name = "" if isinstance(backbone, RequestError) else backbone.manifest.name
     return source.embedding_space, name, source.min_cosine if has_vectors else None
 
 
 async def _embed(
-    sources: dict[_PassKey, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str], deadline: float
+    sources: dict[_PassKey, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str] | None, deadline: float
 ) -> dict[_PassKey, list[Outcome]]:
     """Embeds the inputs in all passes concurrently. Raises RequestError."""
     passes = [embed_all(source, inputs, fields, deadline) for source in sources.values()]

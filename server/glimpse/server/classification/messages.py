@@ -79,6 +79,6 @@ def add_provenance(
     message: pb.Classification, view: CollectionView, revision: int, neighbors: Sequence[Neighbor]
 ) -> None:
     """Sets the collection, its revision and the evidence of a classification."""
+    message.evidence.extend(evidence(view.record.id, neighbors))
     message.collection = collection_name(view.record.id)
     message.revision = revision
-    message.evidence.extend(evidence(view.record.id, neighbors))

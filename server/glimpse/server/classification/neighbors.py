@@ -11,7 +11,7 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Rows
 from glimpse.index import Ids, LayeredIndex
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.label_index import CANDIDATES
-from glimpse.server.scheduling.search_pool import SearchPool
+from glimpse.server.scheduling.thread_pool import SearchPool
 
 # The most multiply-adds of a search on the event loop: about a millisecond. Larger searches run in a thread.
 _MAX_INLINE = 4_000_000
@@ -67,7 +67,7 @@ class NeighborSearch:
         Raises:
             RequestError: The queue of searches is too long.
         """
-        rows = max(len(index) for index in view.indexes)
+        rows = max(map(len, view.indexes.all))
         if not view.classifier.lda.dense or count * view.record.dimension * rows > _MAX_INLINE:
             self._pool.admission.check(deadline)
 
@@ -82,27 +82,27 @@ class NeighborSearch:
         if not len(queries) or not view.classifier.labels:
             return Neighborhood([[] for _ in queries], NearestSimilarities.none(len(queries)))
         # The decision needs the nearest similarity even if the caller wants no evidence, hence at least one.
-        negatives = await self.search(view, view.indexes.negatives, queries, max(k, 1))
+        negatives: Sequence[Sequence[Neighbor]] = [()] * len(queries)
+        if len(view.indexes.negatives):
+            negatives = await self.search(view, view.indexes.negatives, queries, max(k, 1))
         while True:
             dense, label_index, candidates = view.classifier.lda.dense, view.label_index, None
             if dense:
                 examples = await self.search(view, view.indexes.answering, queries, max(k, 1))
             else:  # as the last step: the classifier's rows stay valid only until the next await
                 candidates, examples = await self._search_candidates(view, queries, max(k, 1))
+            neighbors = _merge(k, examples, negatives)
+            nearest = NearestSimilarities(_nearest_similarity(examples), _nearest_similarity(negatives))
             # The label index may have been built or removed during the search.
             if (view.classifier.lda.dense, view.label_index) == (dense, label_index):
-                break
-        return Neighborhood(
-            _merge(k, examples, negatives),
-            NearestSimilarities(_nearest_similarity(examples), _nearest_similarity(negatives)),
-            candidates,
-        )
+                return Neighborhood(neighbors, nearest, candidates)
 
     async def search_all(
         self, view: CollectionView, queries: Array, k: int, filter: SearchFilter | None = None
     ) -> list[list[Neighbor]]:
         """Returns the k examples nearest to each query, `(n, d)`, whatever the role of their label; nearest first."""
-        return _merge(k, *[await self.search(view, index, queries, k, filter) for index in view.indexes])
+        indexes = [index for index in view.indexes.all if len(index)] or [view.indexes.answering]
+        return _merge(k, *[await self.search(view, index, queries, k, filter) for index in indexes])
 
     async def search(
         self,
@@ -172,12 +172,8 @@ def _neighbors(view: CollectionView, similarities: Array, ids: Ids) -> list[list
     Leaves out examples that were deleted during a search in a thread, and -1, which fills short rows.
     """
     return [
-        [
-            Neighbor(*example, similarity)
-            for id, similarity in zip(row_ids, cosines, strict=True)
-            if (example := view.examples.example(id))
-        ]
-        for row_ids, cosines in zip(ids.tolist(), similarities.tolist(), strict=True)
+        [Neighbor(*example, cosine) for example, cosine in zip(row, cosines, strict=True) if example]
+        for row, cosines in zip(view.examples.examples(ids), similarities.tolist(), strict=True)
     ]
 
 

@@ -171,6 +171,13 @@ class ExampleStore:
             return self.attached_index.example(id)
         return known
 
+    def examples(self, sequences: Ids) -> list[list[tuple[str, str] | None]]:
+        """Returns `example` for each sequence number, (n, k)."""
+        known, attached_index = self._enrolled, self.attachment
+        if attachment:
+            return [[self.example(sequence) for sequence in row] for row in sequences.tolist()]
+        return [[known.get(sequence) for sequence in row] for row in sequences.tolist()]
+
     def count(self, label_id: str) -> int:
         """Returns the number of a label's examples."""
         rows = len(self.attached_index.ids_of_label(label_id)) if self.attached_index else 0

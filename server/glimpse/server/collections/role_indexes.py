@@ -20,9 +20,10 @@ class RoleIndexes:
         self.answering = LayeredIndex(dimension)
         self.negatives = LayeredIndex(dimension)
         self.unlabeled = LayeredIndex(dimension)
+        self.all = (self.answering, self.negatives, self.unlabeled)
 
     def __iter__(self) -> Iterator[LayeredIndex]:
-        return iter((self.answering, self.negatives, self.unlabeled))
+        return iter(self.all)
 
     def of_role(self, role: int) -> LayeredIndex:
         """Returns the index for the examples of labels with this role. May be called in any thread."""

@@ -43,8 +43,3 @@ def good_vectors(outcomes: Sequence[Outcome], dimension: int) -> Array:
     if len(vectors) == 1:
         return vectors[0][None]  # as most calls: nothing to copy
     return np.stack(vectors) if vectors else np.empty((0, dimension), np.float32)
-
-
-def input_fields(inputs: Sequence[types_pb2.Input]) -> list[str]:
-    """How errors name the inputs of a list."""
-    return [f"inputs[{position}]" for position in range(len(inputs))]

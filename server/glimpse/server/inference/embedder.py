@@ -31,12 +31,13 @@ class Embedded:
 
 
 async def embed_all(
-    source: Source, inputs: Sequence[types_pb2.Input], fields: Sequence[str], deadline: float
+    source: Source, inputs: Sequence[types_pb2.Input], fields: Sequence[str] | None, deadline: float
 ) -> list[Embedded | RequestError]:
     """Embeds images and texts and checks vectors, in order; `fields[i]` names the i-th input in the request.
 
     Raises RequestError only where every input met a full queue: then the call as a whole may be sent again.
     """
+    fields = input_fields(inputs) if fields is None else fields
     results: list[Embedded | RequestError] = []
     waiting: list[tuple[int, asyncio.Task[Embedded | RequestError]]] = []
     refusals: dict[str | None, RequestError | None] = {}  # by kind of input: asked once, before anything is begun
@@ -64,6 +65,11 @@ async def embed_all(
     if errors and len(errors) == len(results) and all(error.reason == "QUEUE_FULL" for error in errors):
         raise errors[-1]
     return results
+
+
+def input_fields(inputs: Sequence[types_pb2.Input]) -> list[str]:
+    """Returns the names of a list's inputs in errors: `inputs[0]`, `inputs[1]`, and so on."""
+    return [f"inputs[{position}]" for position in range(len(inputs))]
 
 
 _NOT_YET = RequestError(Code.INTERNAL, "INTERNAL", "not embedded")

@@ -27,7 +27,7 @@ _MOST_BYTES = 16 << 10
 
 
 @contextmanager
-def exposed(settings: Settings, runtime: Runtime) -> Iterator[None]:
+def serve_metrics(settings: Settings, runtime: Runtime) -> Iterator[None]:
     """Answers at `metrics_listen` while the context is open. Raises OSError, SettingsError."""
     listen = settings.metrics_listen
     if not listen:

@@ -20,16 +20,16 @@ from glimpse.server.api.health import known_service
 from glimpse.server.api.registry import SERVICES, add_services
 from glimpse.server.api.server_service import ServerService
 from glimpse.server.auth.interceptor import AuthInterceptor, open_interceptor
-from glimpse.server.auth.listener import warn_where_open
+from glimpse.server.auth.listener import warn_if_unprotected
 from glimpse.server.errors import RequestError, abort
-from glimpse.server.monitoring.metrics_http import exposed
+from glimpse.server.monitoring.metrics_http import serve_metrics
 from glimpse.server.ray.calls import Calls, Context
 from glimpse.server.ray.options import Options, settings_of
 from glimpse.server.runtime import Runtime, open_runtime
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry import log_format
 from glimpse.server.telemetry.interceptor import TelemetryInterceptor
-from glimpse.server.telemetry.stage_timer import traced
+from glimpse.server.telemetry.stage_timer import export_traces
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +44,13 @@ class Replica:
         """With the settings of this node's variables. Raises SettingsError, BundleError and LedgerError."""
         self._patience, settings = options.ledger_patience_seconds, settings_of(options)
         log_format.configure(settings)
-        warn_where_open(settings, "0.0.0.0:")  # Serve's proxy is everywhere
+        warn_if_unprotected(settings, "0.0.0.0:")  # Serve's proxy is everywhere
         async with AsyncExitStack() as stack:
             if options.max_replicas > 1:
                 settings = _apart(settings, stack)
-            await stack.enter_async_context(traced(os.environ))
+            await stack.enter_async_context(export_traces(os.environ))
             self.runtime = await stack.enter_async_context(open_runtime(settings))
-            stack.enter_context(exposed(settings, self.runtime))
+            stack.enter_context(serve_metrics(settings, self.runtime))
             gate = await stack.enter_async_context(
                 open_interceptor(settings, self.runtime.catalog.read_keys, self.runtime.catalog.follower.keys_changed)
             )

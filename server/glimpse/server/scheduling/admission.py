@@ -1,7 +1,8 @@
-"""Who is let in, before anything is decoded, and who is told to come back.
+"""Admission control for one device: refuses inputs that would wait too long, before they are decoded.
 
-Callers are served in turn (turns.py), so what is ahead of a caller's next input is, of every caller, at most as many as
-he has himself, and that one. Whoever has few is let in where one who has many is refused; one alone has all the room.
+Callers are served in turn (see fair_queue.py). So the inputs ahead of a caller's next input are, for each caller, at
+most one more than this caller has waiting itself. A caller with few inputs is admitted where a caller with many is
+refused. A caller that is alone may use the whole queue.
 """
 
 import math
@@ -9,64 +10,74 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from glimpse.server.auth.caller import current
+from glimpse.server.auth.caller import fairness_key
 from glimpse.server.errors import Queue, RequestError, queue_full
 
-# Of the longest wait there may be: what is long where many wait. Waiting makes runs full and evens out bursts; more of
-# it only makes everybody late.
-_USUAL = 0.1
-# Inputs over which the pace is a mean; the seconds of one before any was measured.
-_REMEMBERED, _FIRST_SECONDS = 50, 0.01
+# Where many inputs wait, the usual wait may be this part of the longest wait. Some waiting fills batches and evens out
+# bursts; more of it only delays every caller.
+_USUAL_WAIT = 0.1
+# The service time is a mean over about this many inputs. Before the first measurement it is this many seconds.
+_WINDOW, _INITIAL_SECONDS = 50, 0.01
 
 
 class Admission:
-    """Bounds what waits for one device, in number and in time. Lives on one event loop.
-
-    `limit`: of inputs ahead. `seconds`: the longest wait; a tenth of it where more than `few` are ahead.
-    `queue`: its name in refusals.
-    """
+    """Limits the inputs that wait for one device, in number and in waiting time. Lives on one event loop."""
 
     def __init__(
         self, limit: int, seconds: float, few: int, queue: Queue, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        """Creates an empty queue.
+
+        Args:
+            limit: Most inputs ahead of a new input.
+            seconds: Longest wait. With more than `few` inputs ahead the longest wait is a tenth of it.
+            few: Number of inputs ahead that does not count as many.
+            queue: The name of the queue in refusals.
+            clock: Returns seconds.
+        """
         self._limit, self._longest, self._few, self._queue = limit, seconds, few, queue
         self._clock = clock
-        self._pace = ServiceTimeEstimator(clock)
-        self._promises = RetryScheduler(seconds, clock)
+        self._service_time = ServiceTimeEstimator(clock)
+        self._retries = RetryScheduler(seconds, clock)
         self._held: dict[str, int] = {}
-        # At k, how many callers hold more than k places.
+        # Item k is the number of callers that hold more than k places.
         self._holders: list[int] = []
 
     @property
     def taken(self) -> int:
-        """Places in all."""
+        """Number of places that all callers hold together."""
         return sum(self._held.values())
 
     def check(self, deadline: float = math.inf) -> None:
-        """Of a call as a whole: its own inputs are not held against it. `deadline` as of the clock.
+        """Checks whether a call may start. The call's own inputs do not count against it.
 
-        Raises RequestError RESOURCE_EXHAUSTED where its first would wait too long, or past its deadline.
+        Args:
+            deadline: End of the call, by the clock.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED; the first input would wait too long, or past the deadline.
         """
-        ahead = self._ahead(current().turn)
-        wait = ahead * self._pace.seconds
-        usual = self._longest if ahead <= self._few else _USUAL * self._longest
+        ahead = self._ahead(fairness_key.get())
+        wait = ahead * self._service_time.seconds
+        usual = self._longest if ahead <= self._few else _USUAL_WAIT * self._longest
         if ahead and (ahead >= self._limit or wait > usual or self._clock() + wait > deadline):
-            raise self._full(ahead)
+            raise self._queue_full(ahead)
 
     @contextmanager
     def place(self) -> Iterator[str]:
-        """A place, held from before an input is decoded until it is served; yields whose it is.
+        """Holds a place from before an input is decoded until it is served; yields the caller's fairness key.
 
-        Raises RequestError RESOURCE_EXHAUSTED where too many are ahead.
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED; too many inputs are ahead.
         """
-        caller = current().turn
+        caller = fairness_key.get()
         if (ahead := self._ahead(caller)) >= self._limit:
-            raise self._full(ahead)
+            raise self._queue_full(ahead)
         self._enter(caller)
         try:
             yield caller
         except Exception as error:
-            # A refusal cost nothing, but a picture that turned out to be none did.
+            # A refused input took no time on the device; an input that failed to decode did.
             self._leave(caller, served=not isinstance(error, RequestError))
             raise
         except BaseException:
@@ -79,7 +90,7 @@ class Admission:
 
     def _enter(self, caller: str) -> None:
         if not self._held:
-            self._pace.begin()
+            self._service_time.begin()
         held = self._held.get(caller, 0)
         self._held[caller] = held + 1
         if held == len(self._holders):
@@ -88,7 +99,7 @@ class Admission:
 
     def _leave(self, caller: str, *, served: bool) -> None:
         if served:
-            self._pace.end()
+            self._service_time.end()
         self._held[caller] = held = self._held[caller] - 1
         self._holders[held] -= 1
         if not held:
@@ -96,47 +107,47 @@ class Admission:
         if not self._holders[-1]:
             self._holders.pop()
 
-    def _full(self, ahead: int) -> RequestError:
-        wait = ahead * self._pace.seconds
-        told = f"{ahead} inputs are ahead, {wait:.2g} s of work; send it again later"
-        return queue_full(self._queue, told, self._promises.next(wait, self._pace.seconds))
+    def _queue_full(self, ahead: int) -> RequestError:
+        wait = ahead * self._service_time.seconds
+        message = f"{ahead} inputs are ahead, {wait:.2g} s of work; retry later"
+        return queue_full(self._queue, message, self._retries.next(wait, self._service_time.seconds))
 
 
 class RetryScheduler:
-    """When those who are refused are to come back: one after the other, so that there is room for each."""
+    """Spreads the retries of refused callers over time, so that there is room for each of them."""
 
     def __init__(self, longest: float, clock: Callable[[], float]) -> None:
-        """`longest`: the most that is told, in seconds; of those who do not come back, much is promised in vain."""
+        """Limits every delay to `longest` seconds: many callers never retry, so their slots stay unused."""
         self._longest, self._clock = longest, clock
         self._last = 0.0
 
     def next(self, wait: float, each: float) -> float:
-        """In how many seconds: not before `wait`, nor within `each` of the one told last."""
+        """Returns the retry delay in seconds: at least `wait`, and `each` later than the previous retry."""
         now = self._clock()
         self._last = max(min(self._last + each, now + self._longest), now + wait)
         return self._last - now
 
 
 class ServiceTimeEstimator:
-    """How many seconds one of many inputs takes: those worked on side by side share the time."""
+    """Estimates the seconds of work for one input. Inputs of one batch share the time of the batch."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._since = clock()
-        self._seconds, self._count = _FIRST_SECONDS, 1.0
+        self._seconds, self._count = _INITIAL_SECONDS, 1.0
 
     @property
     def seconds(self) -> float:
-        """For each, of late."""
+        """Recent mean of the seconds for one input."""
         return self._seconds / self._count
 
     def begin(self) -> None:
-        """There is something to do again."""
+        """Starts the clock after an idle time."""
         self._since = self._clock()
 
     def end(self) -> None:
-        """One is done."""
-        now, kept = self._clock(), 1 - 1 / _REMEMBERED
+        """Counts one served input."""
+        now, kept = self._clock(), 1 - 1 / _WINDOW
         self._seconds = kept * self._seconds + now - self._since
         self._count = kept * self._count + 1
         self._since = now

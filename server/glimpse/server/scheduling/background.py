@@ -1,4 +1,4 @@
-"""Work that takes long and that nobody waits for at the end of the process."""
+"""Runs long work in the background. The process does not wait for it when it ends."""
 
 import asyncio
 import os
@@ -12,26 +12,26 @@ T = TypeVar("T")
 
 
 async def run_in_background(work: Callable[[], T]) -> T:
-    """The result of work, done in a thread of its own that yields to others.
+    """Runs `work` in a thread of its own, at low priority, and returns its result.
 
-    A pool's threads are joined before a process ends; this one is left where it is.
+    Python joins a pool's threads before the process ends. This is a daemon thread, so a shutdown does not wait for it.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
     def run() -> None:
-        if sys.platform == "linux":  # where a thread has a priority of its own
+        if sys.platform == "linux":  # only on Linux does a thread have a priority of its own
             os.setpriority(os.PRIO_PROCESS, 0, 10)
         try:
             result = work()
-        except BaseException as error:  # whatever it is, it is told to whoever waits
-            tell(lambda error=error: done.set_exception(error))  # type: ignore[misc]
+        except BaseException as error:  # every error belongs to the caller that awaits the result
+            report(lambda error=error: done.set_exception(error))  # type: ignore[misc]
         else:
-            tell(lambda: done.set_result(result))
+            report(lambda: done.set_result(result))
 
-    def tell(settle: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    def report(settle: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is closed, so no caller waits for the result
             loop.call_soon_threadsafe(lambda: None if done.done() else settle())
 
-    Thread(target=run, name="aside", daemon=True).start()
+    Thread(target=run, name="background", daemon=True).start()
     return await done

@@ -1,22 +1,23 @@
-"""Which inputs are about to come: what a free encoder on the same cores as decoding may wait a moment for.
+"""Predicts which inputs arrive soon, so that an encoder that shares its cores with decoding can wait for them.
 
-Callers that wait for each answer before they ask again come back together, a moment after a run. An encoder that starts
-with the first of them splits them into groups that run in turn for ever, each run at its own fixed cost and beside the
-others' decoding: eight callers of a ViT-B/32 on two cores fell into runs of 7 and 1, a tenth slower than runs of 8.
+Callers that wait for each answer return together, shortly after a batch ends. An encoder that starts with the first of
+them splits them into groups for good: the groups run in turn, and each run has its own fixed cost and competes with the
+decoding of the others. With ViT-B/32 on two cores, eight callers fell into batches of 7 and 1, a tenth slower than
+batches of 8.
 """
 
 import math
 from dataclasses import dataclass
 
-# Where fewer of the answered callers than this came back in time, nobody is waited for.
-_ENOUGH = 0.5
+# Callers are expected back only if at least this share of them returned in time recently.
+_MIN_SHARE = 0.5
 
 
 @dataclass(slots=True)
 class BatchWindow:
-    """Times in time.monotonic() seconds."""
+    """Tracks inputs being decoded and callers that are likely to return. Times are time.monotonic() seconds."""
 
-    #: Admitted inputs that are still being decoded.
+    #: Number of admitted inputs that are still being decoded.
     decoding: int = 0
     _answered: int = 0
     _back: int = 0
@@ -24,23 +25,23 @@ class BatchWindow:
     _share_back: float = 0.0
 
     def admitted(self, now: float) -> None:
-        """An input came; `ready` follows when it is decoded, or has failed."""
+        """Counts an input that was admitted. `ready` follows once it is decoded or has failed."""
         self.decoding += 1
         self._back += now <= self._back_until
 
     def ready(self) -> None:
-        """An admitted input need not be waited for any longer."""
+        """Counts an admitted input that the encoder need not wait for any longer."""
         self.decoding -= 1
 
     def answered(self, count: int, now: float, patience: float) -> None:
-        """So many inputs have their vectors; whether their callers come back within `patience` seconds is watched."""
+        """Starts to count how many of `count` answered callers return within `patience` seconds."""
         if self._answered:
             self._share_back += 0.2 * (min(1.0, self._back / self._answered) - self._share_back)
         self._answered, self._back, self._back_until = count, 0, now + patience
 
     def expected_until(self) -> float:
-        """Until when an input may still be said to be on its way; in the past where none is."""
+        """Returns until when another input may arrive; a time in the past if none is expected."""
         if self.decoding > 0:
             return math.inf
-        returning = self._back < self._answered and self._share_back >= _ENOUGH
+        returning = self._back < self._answered and self._share_back >= _MIN_SHARE
         return self._back_until if returning else -math.inf

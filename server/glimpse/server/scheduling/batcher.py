@@ -1,9 +1,9 @@
-"""Many callers, one device: whenever it is free, it takes what is waiting.
+"""Batches the inputs of many callers for one device.
 
-An idle device starts at once, a busy one finds a batch when it comes back. Only where decoding takes the encoder's own
-cores does it let inputs that are on their way come first, for a part of the time that one of them takes. Callers are
-served in turn. Bounded: a caller takes a place first (admission.py). Entries whose caller has gone, or whose deadline
-has passed, are dropped before they cost anything.
+A free device takes all waiting inputs at once: an idle device starts immediately, and a busy one finds a batch when it
+is free again. Only if decoding uses the encoder's own cores does the batcher wait for inputs that are about to arrive,
+for a part of the time that one input takes. Callers are served in turn. The queue is bounded: each input takes a place
+first (see admission.py). An input whose caller has left or whose deadline has passed is dropped before it is encoded.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ from glimpse.server.scheduling.fair_queue import FairQueue
 from glimpse.server.telemetry import metrics
 from glimpse.server.telemetry.latency_stats import LatencyWindow
 
-# The items: plain arrays of pixels or token ids.
+# Items are plain arrays of pixels or token ids.
 T = TypeVar("T", bound=npt.NDArray[Any])
 Vectors = npt.NDArray[np.float32]
-# The longest wait for inputs on their way, in the time that one input takes.
+# Longest wait for inputs that are about to arrive, as a part of the time that one input takes.
 _PATIENCE = 0.5
-# A wait shorter than this many seconds is no longer what it is said to be.
+# Timers are too coarse for a wait shorter than this many seconds.
 _SHORTEST_WAIT = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One input's vector, (d,), and where its time went (seconds)."""
+    """One input's vector, shape (d,), and the seconds that it waited and was encoded."""
 
     vector: Vectors
     queue_seconds: float
@@ -52,7 +52,7 @@ class _Entry(Generic[T]):
 
 
 class Batcher(Generic[T]):
-    """Feeds one encoder. Lives on one event loop; `encode` runs in `executor`."""
+    """Feeds one encoder with batches. Lives on one event loop; the encoder runs in a thread."""
 
     def __init__(
         self,
@@ -63,45 +63,52 @@ class Batcher(Generic[T]):
         *,
         patient: bool = False,
     ) -> None:
-        """`encode` takes up to `max_batch` items and returns as many rows, in order.
+        """Starts the worker.
 
-        `patient`: whether inputs are decoded on the encoder's own cores, so that it waits for those on their way.
+        Args:
+            encode: Takes up to `max_batch` items and returns as many vectors, (n, d), in order.
+            executor: Runs `encode`, one batch at a time.
+            max_batch: Most items in a batch.
+            admission: Limits the inputs that wait.
+            patient: Whether inputs are decoded on the encoder's own cores, so that it waits for inputs that are about
+                to arrive.
         """
         self._encode = encode
         self._executor = executor
         self.max_batch = max_batch
         self.admission = admission
-        #: The inputs of each run of late.
+        #: Sizes of recent batches.
         self.runs = LatencyWindow()
         self._queue: FairQueue[_Entry[T]] = FairQueue()
         self._closed = False
         self._patient = patient
-        self._arrivals = BatchWindow()
+        self._window = BatchWindow()
         self._seconds_per_item = 0.01
         self._changed = asyncio.Event()
         self._worker = asyncio.create_task(self._work())
 
     @contextmanager
     def place(self) -> Iterator["QueueSlot[T]"]:
-        """A place in the queue, held from before the input is decoded until its vector is there.
+        """Holds a place in the queue from before an input is decoded until its vector is ready.
 
-        Raises RequestError RESOURCE_EXHAUSTED, with the time by which those ahead should have been served.
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED, with the time by which the inputs ahead should have been served.
         """
         with self.admission.place() as caller:
-            self._arrivals.admitted(time.monotonic())
-            place = QueueSlot(self, caller)
+            self._window.admitted(time.monotonic())
+            slot = QueueSlot(self, caller)
             try:
-                yield place
+                yield slot
             finally:
-                place.ready()
+                slot.ready()
 
     def ready(self) -> None:
-        """An input with a place is decoded, or has failed. Called by the place."""
-        self._arrivals.ready()
+        """Counts an input that is decoded or has failed. Called by its slot."""
+        self._window.ready()
         self._changed.set()
 
     def put(self, caller: str, item: T, deadline: float) -> asyncio.Future[Encoded]:
-        """Queues a decoded input; its vector will be the result. Called by the place."""
+        """Queues a decoded input and returns a future of its vector. Called by its slot."""
         future: asyncio.Future[Encoded] = asyncio.get_running_loop().create_future()
         if self._closed:
             future.cancel()
@@ -111,11 +118,11 @@ class Batcher(Generic[T]):
 
     @property
     def depth(self) -> int:
-        """How many inputs have a place."""
+        """Number of inputs that hold a place."""
         return self.admission.taken
 
     async def close(self) -> None:
-        """Ends the worker; what still waits is cancelled."""
+        """Ends the worker and cancels the waiting inputs."""
         self._closed = True
         self._worker.cancel()
         await asyncio.gather(self._worker, return_exceptions=True)
@@ -134,15 +141,15 @@ class Batcher(Generic[T]):
                 await self._run(batch)
 
     async def _gather(self) -> None:
-        """Lets inputs that are on their way come first."""
+        """Waits for inputs that are about to arrive."""
         patience = _PATIENCE * self._seconds_per_item
         if patience < _SHORTEST_WAIT:
             return
         end = time.monotonic() + patience
         while len(self._queue) < self.max_batch:
-            # No caller loses an answer by it that there was time for.
+            # Never wait past the earliest deadline in the queue.
             soonest = min(entry.deadline for entry in self._queue) - self._seconds_per_item
-            seconds = min(end, self._arrivals.expected_until(), soonest) - time.monotonic()
+            seconds = min(end, self._window.expected_until(), soonest) - time.monotonic()
             if seconds <= 0:
                 return
             self._changed.clear()
@@ -151,12 +158,12 @@ class Batcher(Generic[T]):
                     await self._changed.wait()
 
     def _take(self) -> list[_Entry[T]]:
-        """The next entries somebody still waits for."""
+        """Takes the next entries whose callers still wait."""
         batch: list[_Entry[T]] = []
         now = time.monotonic()
         while self._queue and len(batch) < self.max_batch:
             entry = self._queue.take()
-            if entry.future.done():  # the caller was cancelled
+            if entry.future.done():  # the caller left
                 continue
             if entry.deadline <= now:
                 entry.future.set_exception(deadline_exceeded())
@@ -166,11 +173,11 @@ class Batcher(Generic[T]):
 
     async def _run(self, batch: list[_Entry[T]]) -> None:
         metrics.batch_size.observe(len(batch))
-        self.runs.note(len(batch))
+        self.runs.add(len(batch))
         items = [entry.item for entry in batch]
 
         def encode() -> tuple[Vectors, float, float]:
-            # Timed in the thread: another batcher's run may have to end there first.
+            # Timed in the thread, where a batch of another batcher may have to end first.
             began = time.monotonic()
             return self._encode(items), began, time.monotonic()
 
@@ -178,20 +185,20 @@ class Batcher(Generic[T]):
             vectors, began, ended = await asyncio.get_running_loop().run_in_executor(self._executor, encode)
             if len(vectors) != len(batch):
                 raise RuntimeError(f"the encoder returned {len(vectors)} vectors for {len(batch)} inputs")
-        except asyncio.CancelledError:  # closing: nobody is left waiting
+        except asyncio.CancelledError:  # the batcher closes, so no caller waits any longer
             for entry in batch:
                 entry.future.cancel()
             raise
-        except Exception as error:  # the encoder's fault fails its batch, not the batches after it
+        except Exception as error:  # an error of the encoder fails its own batch only
             for entry in batch:
                 if not entry.future.done():
                     entry.future.set_exception(error)
             return
         seconds = ended - began
         self._seconds_per_item += 0.2 * (seconds / len(batch) - self._seconds_per_item)
-        self._arrivals.answered(len(batch), time.monotonic(), _PATIENCE * self._seconds_per_item)
+        self._window.answered(len(batch), time.monotonic(), _PATIENCE * self._seconds_per_item)
         for entry, vector in zip(batch, vectors, strict=True):
-            if not entry.future.done():  # cancelled meanwhile
+            if not entry.future.done():  # the caller left during the run
                 entry.future.set_result(Encoded(vector, began - entry.since, seconds, len(batch)))
 
 
@@ -204,13 +211,13 @@ class QueueSlot(Generic[T]):
         self._decoding = True
 
     async def encode(self, item: T, deadline: float = np.inf) -> Encoded:
-        """The decoded item's vector. `deadline` in time.monotonic() seconds."""
+        """Returns the decoded item's vector. `deadline` is in time.monotonic() seconds."""
         vector = self._batcher.put(self._caller, item, deadline)
         self.ready()
         return await vector
 
     def ready(self) -> None:
-        """There is no decoding to wait for; said once or more often."""
+        """Reports that the input needs no more decoding. Further calls have no effect."""
         if self._decoding:
             self._decoding = False
             self._batcher.ready()

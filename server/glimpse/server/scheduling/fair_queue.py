@@ -1,22 +1,21 @@
-"""Whose turn it is: what callers want is done for each of them in turn, not in the order in which it came.
+"""Fair queues: serve callers in turn, not inputs in their order of arrival.
 
-A caller with a thousand inputs waiting and one with a single one get one each, then the first alone has all of it.
+If one caller has a thousand inputs waiting and another has one, each gets one served; after that the first caller gets
+all of the time.
 """
 
-import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class FairQueue(Generic[T]):
-    """A queue for each caller; of those who have something in it, each is served once a round."""
+    """A queue for each caller. Callers with waiting items are served once a round."""
 
     def __init__(self) -> None:
-        #: The first is the next; who is served goes to the end.
+        #: The first caller is the next. A caller that was served moves to the end.
         self._queues: OrderedDict[str, deque[T]] = OrderedDict()
         self._length = 0
 
@@ -27,12 +26,12 @@ class FairQueue(Generic[T]):
         return (item for queue in self._queues.values() for item in queue)
 
     def put(self, caller: str, item: T) -> None:
-        """Behind the caller's others."""
+        """Adds an item behind the caller's other items."""
         self._queues.setdefault(caller, deque()).append(item)
         self._length += 1
 
     def take(self) -> T:
-        """The next caller's next item. Raises StopIteration where there is none."""
+        """Removes and returns the next caller's next item. Raises StopIteration if the queue is empty."""
         caller, queue = next(iter(self._queues.items()))
         item = queue.popleft()
         self._length -= 1
@@ -43,18 +42,18 @@ class FairQueue(Generic[T]):
         return item
 
     def longest(self) -> int:
-        """The number of items of the caller with the most."""
+        """Returns the number of items of the caller that has the most."""
         return max(map(len, self._queues.values()), default=0)
 
     def evict(self) -> T:
-        """Removes the newest item of the caller with the most. Raises ValueError where there is none."""
+        """Removes and returns the newest item of the caller that has the most. Raises ValueError if there is none."""
         caller = max(self._queues, key=lambda name: len(self._queues[name]))
         item = self._queues[caller][-1]
         self.discard(caller, item)
         return item
 
     def discard(self, caller: str, item: T) -> None:
-        """Removes an item, where it is still there."""
+        """Removes an item if it is still in the queue."""
         queue = self._queues.get(caller, deque())
         if item in queue:
             queue.remove(item)
@@ -63,16 +62,16 @@ class FairQueue(Generic[T]):
                 del self._queues[caller]
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Removes every item."""
         self._queues.clear()
         self._length = 0
 
 
-class GroupTurns(Generic[T]):
-    """The same of groups of callers: each group is served once a round, and in it each caller in turn."""
+class GroupedFairQueue(Generic[T]):
+    """A fair queue for each group of callers. Groups are served in turn, and in a group its callers are."""
 
     def __init__(self) -> None:
-        #: The first is the next.
+        #: The first group is the next.
         self._groups: OrderedDict[str, FairQueue[T]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -82,76 +81,41 @@ class GroupTurns(Generic[T]):
         return bool(self._groups)
 
     def __iter__(self) -> Iterator[T]:
-        return (item for turns in self._groups.values() for item in turns)
+        return (item for queue in self._groups.values() for item in queue)
 
     def put(self, group: str, caller: str, item: T) -> None:
-        """Behind the caller's others."""
+        """Adds an item behind the caller's other items."""
         self._groups.setdefault(group, FairQueue()).put(caller, item)
 
     def take(self) -> T:
-        """The next group's next item. Raises StopIteration where there is none."""
-        group, turns = next(iter(self._groups.items()))
-        item = turns.take()
+        """Removes and returns the next group's next item. Raises StopIteration if the queue is empty."""
+        group, queue = next(iter(self._groups.items()))
+        item = queue.take()
         self._groups.move_to_end(group)
-        self._forget_empty(group)
+        self._remove_empty(group)
         return item
 
     def largest(self) -> tuple[str, int]:
-        """The group with the most items, and their number; none: an empty name and 0."""
-        sizes = ((group, len(turns)) for group, turns in self._groups.items())
-        return max(sizes, key=lambda one: one[1], default=("", 0))
+        """Returns the group that has the most items and their number; an empty name and 0 if there is none."""
+        sizes = ((group, len(queue)) for group, queue in self._groups.items())
+        return max(sizes, key=lambda size: size[1], default=("", 0))
 
     def longest(self, group: str) -> int:
-        """The number of items of a group's caller with the most."""
+        """Returns the number of items of the caller that has the most in a group."""
         return self._groups[group].longest() if group in self._groups else 0
 
     def evict(self, group: str) -> T:
-        """Removes the newest item of a group's caller with the most. Raises KeyError where there is none."""
+        """Removes and returns the newest item of a group's caller that has the most. Raises KeyError if none waits."""
         item = self._groups[group].evict()
-        self._forget_empty(group)
+        self._remove_empty(group)
         return item
 
     def discard(self, group: str, caller: str, item: T) -> None:
-        """Removes an item, where it is still there."""
+        """Removes an item if it is still in the queue."""
         if group in self._groups:
             self._groups[group].discard(caller, item)
-            self._forget_empty(group)
+            self._remove_empty(group)
 
-    def _forget_empty(self, group: str) -> None:
+    def _remove_empty(self, group: str) -> None:
         if not self._groups[group]:
             del self._groups[group]
-
-
-class FairSemaphore:
-    """Lets so many in at once, and those who wait for it in turn. Lives on one event loop."""
-
-    def __init__(self, width: int) -> None:
-        self._free = width
-        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
-
-    @asynccontextmanager
-    async def turn(self, caller: str) -> AsyncIterator[None]:
-        """Waits for the caller's turn, and passes it on at the end."""
-        if self._free:
-            self._free -= 1
-        else:
-            admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.put(caller, admitted)
-            try:
-                await admitted
-            except asyncio.CancelledError:
-                if not admitted.cancelled():  # the turn came, and nobody is there to take it
-                    self._leave()
-                raise
-        try:
-            yield
-        finally:
-            self._leave()
-
-    def _leave(self) -> None:
-        while self._waiting:
-            admitted = self._waiting.take()
-            if not admitted.done():  # otherwise cancelled
-                admitted.set_result(None)
-                return
-        self._free += 1

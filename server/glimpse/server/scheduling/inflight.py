@@ -1,4 +1,4 @@
-"""What the server is working on: so that a drain waits for work and for nothing else, and memory has a bound."""
+"""Counts the work in flight, so that a shutdown waits for it and its memory has a limit."""
 
 import asyncio
 import math
@@ -7,73 +7,80 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from glimpse.server.auth.caller import current
+from glimpse.server.auth.caller import fairness_key
 from glimpse.server.errors import Code, Queue, RequestError, exhausted, queue_full
 
-_COME_BACK_SECONDS = 1.0
-# Of one caller, open at once: each has tasks of its own, however little comes by it.
-_MOST_STREAMS = 500
+_RETRY_SECONDS = 1.0
+# Limit of open streams per caller. Each stream has tasks of its own, however few messages it carries.
+_MAX_STREAMS = 500
 
 
 class InflightLimiter:
-    """Counts running calls and stream inputs, and their bytes; once stopping, takes no more.
+    """Counts running calls and stream inputs, and their bytes. Accepts no more work once the server stops."""
 
-    `most_bytes`: of requests that are being answered and of answers that are being sent, together. Where they are too
-    many, a caller that would have more than its part is refused, so that one does not have all when another comes.
-    """
+    def __init__(self, max_bytes: float = math.inf) -> None:
+        """Limits the bytes of the requests and responses that the server holds, together.
 
-    def __init__(self, most_bytes: float = math.inf) -> None:
-        self._most_bytes = most_bytes
-        #: Calls and stream inputs, and their bytes.
+        At the limit a caller is refused only if it would hold more than its fair share, so that one caller cannot use
+        all memory while others wait.
+        """
+        self._max_bytes = max_bytes
+        #: Number of calls and stream inputs in work.
         self.running = 0
+        #: Bytes of requests and responses that all callers hold.
+        self.held = 0
         self._idle = asyncio.Event()
         self._idle.set()
         #: Whether every backbone is warm.
         self.ready = False
         self._freed = asyncio.Event()
         self._bytes: Counter[str] = Counter()  # by caller
-        self._streams: Counter[str] = Counter()  # likewise
-        self.held = 0
-        #: Set when no more work is taken.
+        self._streams: Counter[str] = Counter()  # by caller
+        #: Set once the server accepts no more work.
         self.stopping = asyncio.Event()
 
     @property
     def streams(self) -> int:
-        """Those that are open, of all callers."""
+        """Number of open streams of all callers."""
         return self._streams.total()
 
     def check(self, size: int) -> None:
-        """Of a call, before it is begun. Raises RequestError RESOURCE_EXHAUSTED where memory has no room for it."""
-        if not self.held or self.held + size <= self._most_bytes:
+        """Checks whether memory has room for a call of `size` bytes. Raises RequestError RESOURCE_EXHAUSTED."""
+        if not self.held or self.held + size <= self._max_bytes:
             return
-        caller = current().turn
-        if self._bytes.get(caller, 0) + size > self._part(caller):
-            told = f"calls hold {self.held} bytes of requests and answers; send this one again later"
-            raise queue_full(Queue.MEMORY, told, _COME_BACK_SECONDS)
+        caller = fairness_key.get()
+        if self._bytes.get(caller, 0) + size > self._fair_share(caller):
+            message = f"calls hold {self.held} bytes of requests and responses; retry later"
+            raise queue_full(Queue.MEMORY, message, _RETRY_SECONDS)
 
-    async def room(self) -> None:
-        """Waits until there is room for more; for streams, whose sender is held back so.
+    async def wait_for_room(self) -> None:
+        """Waits until memory has room for another message of a stream; the sender is held back until then.
 
-        A caller that holds less than its part does not wait for those that hold more.
+        A caller that holds less than its fair share does not wait for those that hold more.
         """
-        caller = current().turn
-        while self.held >= self._most_bytes and self._bytes.get(caller, 0) >= self._part(caller):
+        caller = fairness_key.get()
+        while self.held >= self._max_bytes and self._bytes.get(caller, 0) >= self._fair_share(caller):
             self._freed.clear()
             await self._freed.wait()
 
-    def _part(self, caller: str) -> float:
-        """A caller's fair share of the bytes that may be held."""
-        return self._most_bytes / (len(self._bytes) + (caller not in self._bytes))
+    def _fair_share(self, caller: str) -> float:
+        """Bytes that a caller may hold when memory is full."""
+        return self._max_bytes / (len(self._bytes) + (caller not in self._bytes))
 
     @contextmanager
-    def of(self, size: int, *, at_the_end: bool = False) -> Iterator[None]:
-        """One call, or one message of a stream.
+    def track_call(self, size: int, *, at_the_end: bool = False) -> Iterator[None]:
+        """Counts a call, or one message of a stream, while it is in work.
 
-        Raises RequestError UNAVAILABLE while stopping, but of what is answered `at_the_end` too.
+        Args:
+            size: Bytes of the message.
+            at_the_end: Whether the call is answered while the server stops, too.
+
+        Raises:
+            RequestError: UNAVAILABLE; the server is stopping.
         """
         if self.stopping.is_set() and not at_the_end:
             raise stopping()
-        caller = current().turn
+        caller = fairness_key.get()
         self._count(caller, 1, size)
         try:
             yield
@@ -82,13 +89,17 @@ class InflightLimiter:
 
     @contextmanager
     def stream(self) -> Iterator[None]:
-        """One that is open. Raises RequestError UNAVAILABLE while stopping, RESOURCE_EXHAUSTED past a caller's most."""
+        """Counts a stream while it is open.
+
+        Raises:
+            RequestError: UNAVAILABLE while stopping; RESOURCE_EXHAUSTED if the caller has too many open streams.
+        """
         if self.stopping.is_set():
             raise stopping()
-        caller = current().turn
-        if self._streams[caller] >= _MOST_STREAMS:
-            told = f"{_MOST_STREAMS} streams of this caller are open; close one, or send more by each"
-            raise exhausted("TOO_MANY_STREAMS", told, _COME_BACK_SECONDS)
+        caller = fairness_key.get()
+        if self._streams[caller] >= _MAX_STREAMS:
+            message = f"this caller has {_MAX_STREAMS} open streams, the limit; close one, or send more over each"
+            raise exhausted("TOO_MANY_STREAMS", message, _RETRY_SECONDS)
         self._streams[caller] += 1
         try:
             yield
@@ -98,30 +109,36 @@ class InflightLimiter:
                 del self._streams[caller]
 
     @contextmanager
-    def keeping(self, size: int) -> Iterator[None]:
-        """Bytes that a stream keeps while it is open, whether anything is worked on or not."""
-        caller = current().turn
+    def track_retained(self, size: int) -> Iterator[None]:
+        """Counts bytes that an open stream keeps, whether or not a message is in work."""
+        caller = fairness_key.get()
         self._count(caller, 0, size)
         try:
             yield
         finally:
             self._count(caller, 0, -size)
 
-    def send(self, context: Any, size: int, *, refusable: bool) -> None:
-        """Counts a call's answer until it is sent, or the caller has left.
+    def track_response(self, context: Any, size: int, *, refusable: bool) -> None:
+        """Counts a call's response until it is sent or the caller is gone.
 
-        Raises RequestError RESOURCE_EXHAUSTED as `check`, where the answer is `refusable`: that of a write is not.
+        Args:
+            context: The call's gRPC context.
+            size: Bytes of the response.
+            refusable: Whether the response may be refused. That of a write may not: the write is done.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED, as in `check`.
         """
         if refusable:
             self.check(size)
-        caller = current().turn
+        caller = fairness_key.get()
         self._count(caller, 0, size)
         context.add_done_callback(lambda _: self._count(caller, 0, -size))
 
     @contextmanager
-    def unsent(self) -> Iterator[Callable[[int], None]]:
-        """Counts the answers of a stream; yields a function that takes the bytes made (or, negative, sent)."""
-        caller, total = current().turn, 0
+    def track_responses(self) -> Iterator[Callable[[int], None]]:
+        """Counts the responses of a stream; yields a function that adds bytes, negative ones when they are sent."""
+        caller, total = fairness_key.get(), 0
 
         def add(size: int) -> None:
             nonlocal total
@@ -147,7 +164,7 @@ class InflightLimiter:
             self._freed.set()
 
     async def stop(self, seconds: float) -> None:
-        """Takes no more work, and waits at most so long for what is running."""
+        """Accepts no more work, and waits at most `seconds` for the work in flight."""
         self.stopping.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -155,6 +172,6 @@ class InflightLimiter:
 
 
 def stopping() -> RequestError:
-    """What callers are told meanwhile."""
-    message = "this server is stopping; send the call to another, or again later"
-    return RequestError(Code.UNAVAILABLE, "STOPPING", message, retry_delay=_COME_BACK_SECONDS)
+    """Returns the error for callers of a server that is stopping."""
+    message = "server is stopping; retry on another server, or later"
+    return RequestError(Code.UNAVAILABLE, "STOPPING", message, retry_delay=_RETRY_SECONDS)

@@ -1,1 +1,1 @@
-"""What is seen of the server from outside: metrics, traces, logs, the audit."""
+"""Metrics, traces, logs and the audit log."""

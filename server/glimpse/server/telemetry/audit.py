@@ -1,4 +1,4 @@
-"""Who wrote what: one line for each call that writes, on the logger `glimpse.audit`, and for those that may not."""
+"""The audit log: one line on the logger `glimpse.audit` for each call that writes, and for each refused one."""
 
 import logging
 from typing import Any
@@ -8,13 +8,13 @@ from google.protobuf.message import Message
 from glimpse.v1 import collection_service_pb2
 
 logger = logging.getLogger("glimpse.audit")
-# Of the things that one call wrote.
-_MOST_SUBJECTS = 20
-# Characters of a name in a request that is read for it: more than any name has.
+# Most subjects of one call in a line.
+_MAX_SUBJECTS = 20
+# Characters that are read of a name in a request; longer than any valid name.
 _LONGEST_NAME = 1_024
 
 _SERVICE = collection_service_pb2.DESCRIPTOR.services_by_name["CollectionService"]
-#: Calls that only read, though they say as of which revision.
+#: Methods that only read, although their responses have a revision.
 _READS = {"GetCollectionReport"}
 #: Calls that start a write and return before it is done.
 _STARTS = {"StartCompaction"}
@@ -26,39 +26,45 @@ _WRITES = frozenset(
 
 
 def is_write(rpc: str) -> bool:
-    """Whether a call, `Service/Method`, changes the ledger."""
+    """Returns whether a call, `Service/Method`, changes the ledger."""
     return rpc in _WRITES
 
 
 def write(rpc: str, caller: str, request: Any, response: Any, code: str, reason: str, left_out: int = 0) -> None:
-    """One line.
+    """Writes one line.
 
-    `request`: None of a call that the gate refused, before anything of it was read; `response`: of one that was refused
-    anywhere. `left_out`: lines of the caller's that were not written before this one.
+    Args:
+        rpc: `Service/Method`.
+        caller: Name of the caller.
+        request: The request; None if the auth interceptor refused the call, which happens before it is read.
+        response: The response; None if the call was refused.
+        code: Status code.
+        reason: Reason of the refusal; empty if there was none.
+        left_out: Number of the caller's lines that were left out before this one.
     """
     collection, subjects = _subjects(request, response) if request is not None else ("", [])
-    told = {
+    fields = {
         "rpc": rpc,
         "code": code,
         "reason": reason,
         "caller": caller,
         "collection": collection,
-        "subjects": subjects[:_MOST_SUBJECTS],
+        "subjects": subjects[:_MAX_SUBJECTS],
         "subject_count": len(subjects),
         "revision": getattr(response, "revision", 0),
     }
     if left_out:
-        told["left_out"] = left_out
-    text = " ".join(f"{name}={value if isinstance(value, int) else repr(value)}" for name, value in told.items())
-    logger.info("%s", text, extra={"fields": told})
+        fields["left_out"] = left_out
+    text = " ".join(f"{name}={value if isinstance(value, int) else repr(value)}" for name, value in fields.items())
+    logger.info("%s", text, extra={"fields": fields})
 
 
 def _subjects(request: Any, response: Any) -> tuple[str, list[str]]:
-    """The id of the collection that a call is about, and what it made or changed there."""
+    """Returns the id of a call's collection, and the ids that it created or changed there."""
     name, *rest = [*_names(request), ""]
     segments = name.split("/")  # collections/{collection}[/labels/{label}]
     collection = segments[1] if len(segments) > 1 else getattr(request, "collection_id", "")
-    subjects = segments[3:4] + [one for one in rest if one]
+    subjects = segments[3:4] + [name for name in rest if name]
     if label := getattr(request, "label_id", ""):
         subjects.append(label)
     for result in getattr(response, "results", ()):
@@ -68,11 +74,11 @@ def _subjects(request: Any, response: Any) -> tuple[str, list[str]]:
 
 
 def _names(request: Any) -> list[str]:
-    """The resource names in a request: in it, or in the resource that it carries."""
-    found = []
+    """Returns the resource names in a request, or in the resource that it carries."""
+    names = []
     for field in ("name", "parent", "collection", "label", "index"):
         value = getattr(request, field, "")
         value = getattr(value, "name", "") if isinstance(value, Message) else value
         if value:
-            found.append(str(value)[:_LONGEST_NAME])
-    return found
+            names.append(str(value)[:_LONGEST_NAME])
+    return names

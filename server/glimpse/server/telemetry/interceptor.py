@@ -1,4 +1,4 @@
-"""Watches every call, from outside all that may refuse it."""
+"""The outermost interceptor: records every call, including those that other interceptors refuse."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from typing import Any
@@ -8,12 +8,12 @@ from google.protobuf import descriptor_pool
 
 from glimpse.server.request_context import Call, enter, request_id_of
 from glimpse.server.telemetry import stage_timer
-from glimpse.server.telemetry.call_record import CallRecord, Context, tell
+from glimpse.server.telemetry.call_record import CallRecord, Context, record_call
 from glimpse.server.telemetry.latency_stats import CallFigures
 
-#: What calls of methods that there are not count as.
+#: Name under which calls of unknown methods are counted.
 UNKNOWN = "unknown"
-# By whether requests and responses are streams.
+# Keys: whether requests are a stream, whether responses are.
 _MAKE: dict[tuple[bool, bool], Any] = {
     (False, False): grpc.unary_unary_rpc_method_handler,
     (True, False): grpc.stream_unary_rpc_method_handler,
@@ -22,11 +22,17 @@ _MAKE: dict[tuple[bool, bool], Any] = {
 }
 
 
-class TelemetryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # it has none at run time
-    """The outermost interceptor."""
+class TelemetryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """Records every call of the known services."""
 
     def __init__(self, services: Iterable[str], figures: CallFigures, ignored: Collection[str] = ()) -> None:
-        """Watches the methods of `services` (full names), except those in `ignored` (paths)."""
+        """Sets the methods to record.
+
+        Args:
+            services: Full names of services.
+            figures: Takes the latencies.
+            ignored: Paths of methods that are not recorded.
+        """
         self._rpcs = {
             f"/{name}/{method}": f"{name.rpartition('.')[2]}/{method}" for name in services for method in _methods(name)
         }
@@ -37,7 +43,7 @@ class TelemetryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """The call's handler, watched; but not of the server's own calls."""
+        """Returns the call's handler, wrapped in a CallRecord."""
         if handler_call_details.method in self._ignored:
             return await continuation(handler_call_details)
         metadata: Any = handler_call_details.invocation_metadata
@@ -48,44 +54,43 @@ class TelemetryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
         enter(call := Call(request_id, rpc, trace_id))
         handler = await continuation(handler_call_details)
         if handler is None:
-            tell(call, grpc.StatusCode.UNIMPLEMENTED, "", 0.0, self._figures, span, "")
+            record_call(call, grpc.StatusCode.UNIMPLEMENTED, "", 0.0, self._figures, span, "")
             return None
-        return _watched(handler, lambda context: CallRecord(call, context, self._figures, span))
+        return _recorded(handler, lambda context: CallRecord(call, context, self._figures, span))
 
 
 def _methods(service: str) -> list[str]:
-    # Both versions of reflection have the same; there is no descriptor of the later one.
+    # Both versions of reflection have the same methods, but v1 has no descriptor.
     known = "grpc.reflection.v1alpha.ServerReflection" if service.endswith(".ServerReflection") else service
     return [method.name for method in descriptor_pool.Default().FindServiceByName(known).methods]
 
 
-def _watched(handler: Any, watch: Callable[[Context], CallRecord]) -> Any:
-    """A handler of the same kind."""
+def _recorded(handler: Any, record: Callable[[Context], CallRecord]) -> Any:
+    """Wraps a handler in one of the same kind."""
     make = _MAKE[handler.request_streaming, handler.response_streaming]
     if handler.response_streaming:
         many = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
-        async def answers(requests: Any, context: Context) -> AsyncIterator[Any]:
-            with watch(context) as watching:
+        async def respond_many(requests: Any, context: Context) -> AsyncIterator[Any]:
+            with record(context) as recording:
                 async for response in many(requests, context):
-                    watching.count_refusals(response)
+                    recording.count_refusals(response)
                     yield response
 
-        return make(answers, handler.request_deserializer, handler.response_serializer)
-    receives = (
-        handler.request_streaming
-    )  # see glimpse.server.api.unparsable: then it notes its message and answer itself
-    one = handler.stream_unary if receives else handler.unary_unary
+        return make(respond_many, handler.request_deserializer, handler.response_serializer)
+    # A handler that receives its message itself also sets the call's request and response: see api/unparsable.py.
+    receives = handler.request_streaming
+    behavior = handler.stream_unary if receives else handler.unary_unary
 
-    async def answer(request: Any, context: Context) -> Any:
-        with watch(context) as watching:
+    async def respond(request: Any, context: Context) -> Any:
+        with record(context) as recording:
             if receives:
-                response = await one(request, context)
+                response = await behavior(request, context)
             else:
-                watching.call.request = request
-                del request  # see Watch.__exit__
-                watching.call.response = response = await one(watching.call.request, context)
-            watching.count_refusals(watching.call.response)
+                recording.call.request = request
+                del request  # CallRecord.__exit__ must be able to free it
+                recording.call.response = response = await behavior(recording.call.request, context)
+            recording.count_refusals(recording.call.response)
         return response
 
-    return make(answer, handler.request_deserializer, handler.response_serializer)
+    return make(respond, handler.request_deserializer, handler.response_serializer)

@@ -1,12 +1,11 @@
-"""The metrics that are counted as things happen; state.py has those that are read when somebody asks.
+"""Metrics that are updated by events. Metrics of the current state are collected on request: monitoring/collector.py.
 
-No label takes a value that a caller can make up: calls of methods there are not count as one, and collections are
-those that exist.
+No label has a value that a caller can invent: unknown methods count as one method, and collections are existing ones.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, that nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # would double the number of series
 registry = CollectorRegistry()
 ProcessCollector(registry=registry)
 

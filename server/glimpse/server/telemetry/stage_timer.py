@@ -1,4 +1,4 @@
-"""Where the time of inputs and calls goes: one word to say it, for the metrics and the trace alike."""
+"""Times the stages of inputs and calls, for metrics and traces."""
 
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 Stage = Literal["decode", "queue", "encode", "head", "commit"]
 _SECONDS = {stage: metrics.stage_seconds.labels(stage) for stage in get_args(Stage)}
-#: The seconds of late of each.
+#: Recent durations of each stage, in seconds.
 recent: Final[dict[str, LatencyWindow]] = {stage: LatencyWindow() for stage in get_args(Stage)}
-#: Set where traces are sent.
+#: Sends traces; None if tracing is off.
 tracing: "Tracing | None" = None
 
 
-def _wanted(environment: Mapping[str, str]) -> bool:
-    """Whether the standard variables of OpenTelemetry ask for traces: an exporter of OTLP, or where that sends to."""
+def _tracing_enabled(environment: Mapping[str, str]) -> bool:
+    """Whether the standard OpenTelemetry variables enable traces: the OTLP exporter, or an endpoint for it."""
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
     if exporter := environment.get("OTEL_TRACES_EXPORTER", ""):
@@ -30,16 +30,18 @@ def _wanted(environment: Mapping[str, str]) -> bool:
 
 
 @asynccontextmanager
-async def traced(environment: Mapping[str, str]) -> AsyncIterator[None]:
-    """Sends traces while the context is open, where the environment asks for it. Raises SettingsError."""
+async def export_traces(environment: Mapping[str, str]) -> AsyncIterator[None]:
+    """Sends traces while the context is open, if the environment enables them. Raises SettingsError."""
     global tracing
-    if not _wanted(environment):
+    if not _tracing_enabled(environment):
         yield
         return
     try:
         from glimpse.server.telemetry.tracing import Tracing
     except ImportError as error:
-        message = f"OTEL_… asks for traces, and {error.name} is missing: pip install 'glimpse-fewshot[otel]'"
+        message = (
+            f"OTEL_* variables enable traces, but {error.name} is not installed: pip install 'glimpse-fewshot[otel]'"
+        )
         raise SettingsError(message) from error
     tracing = Tracing()
     try:
@@ -50,10 +52,16 @@ async def traced(environment: Mapping[str, str]) -> AsyncIterator[None]:
 
 
 def record_stage(stage: Stage, began: float, seconds: float | None = None) -> None:
-    """Notes a stage of what this task works for. `began` in time.monotonic() seconds; without `seconds`: until now."""
+    """Records a stage of the call that this task works for.
+
+    Args:
+        stage: The stage.
+        began: When it began, in time.monotonic() seconds.
+        seconds: How long it took; by default until now.
+    """
     if seconds is None:
         seconds = time.monotonic() - began
     _SECONDS[stage].observe(seconds)
-    recent[stage].note(seconds)
+    recent[stage].add(seconds)
     if tracing is not None:
         tracing.stage(stage, began, seconds)

@@ -1,4 +1,4 @@
-"""Versions of what answers."""
+"""Versions of the server and of its libraries."""
 
 import functools
 import platform
@@ -10,10 +10,10 @@ import onnxruntime
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """By name."""
+    """Returns the versions by name."""
     try:
         own = version("glimpse-fewshot")
-    except PackageNotFoundError:  # run from its sources
+    except PackageNotFoundError:  # runs from a source tree without an installation
         own = "unknown"
     return {
         "glimpse": own,
