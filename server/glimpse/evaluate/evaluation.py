@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from glimpse.backbone import Bundle, ImageLimits, limit_libraries, open_bundle
-from glimpse.evaluate.data.dataset import Dataset, usable
-from glimpse.evaluate.data.dataset_readers import read_dataset, read_strangers
-from glimpse.evaluate.data.embeddings import Gathered, Watch, gather
+from glimpse.evaluate.data.dataset import Dataset, usable_inputs
+from glimpse.evaluate.data.dataset_readers import read_dataset, read_unknown_inputs
+from glimpse.evaluate.data.embeddings import EmbeddedDatasets, ProgressFactory, embed_datasets
 from glimpse.evaluate.data.encoders import check_reads
 from glimpse.evaluate.data.splits import MOST_SEEDS_BESIDE, Split, folds, split
 from glimpse.evaluate.errors import EvaluationError
-from glimpse.evaluate.figures.aggregation import Cell
-from glimpse.evaluate.figures.comparison import Difference, Key, compared_head, differences, verdict
-from glimpse.evaluate.figures.confusions import Mistakes
-from glimpse.evaluate.trials.domain_shift import Across, across, check_domains
-from glimpse.evaluate.trials.held_out_labels import FEWEST_LABELS, FEWEST_SHOTS, withhold
+from glimpse.evaluate.figures.aggregation import AggregatedResult
+from glimpse.evaluate.figures.comparison import Difference, Key, compared_head, differences, summary
+from glimpse.evaluate.figures.confusions import Confusions
+from glimpse.evaluate.trials.domain_shift import DomainShift, check_domains, domain_shifts
+from glimpse.evaluate.trials.held_out_labels import FEWEST_LABELS, FEWEST_SHOTS, evaluate_held_out
 from glimpse.evaluate.trials.trial import Contender, run
 from glimpse.fewshot import HeadKind
 from glimpse.inputs import Columns
@@ -56,22 +56,22 @@ class Evaluation:
     plan: Plan
     dataset: Dataset
     bundles: Sequence[Bundle]
-    gathered: Gathered
+    embedded: EmbeddedDatasets
     #: The shots that could be had, ascending.
     shots: Sequence[int]
-    cells: dict[Key, Cell] = field(default_factory=dict)
+    results: dict[Key, AggregatedResult] = field(default_factory=dict)
     #: Of each backbone, in the cell it is compared by at the most shots.
-    mistakes: dict[str, Mistakes] = field(default_factory=dict)
+    confusions: dict[str, Confusions] = field(default_factory=dict)
     #: With strangers made by withholding labels, where none were given.
-    withheld: list[Cell] = field(default_factory=list)
-    across: list[Across] = field(default_factory=list)
+    held_out: list[AggregatedResult] = field(default_factory=list)
+    domain_shifts: list[DomainShift] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
-    verdict: str = ""
+    summary: str = ""
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
-def evaluate(plan: Plan, watch: Watch) -> Evaluation:
+def evaluate(plan: Plan, watch: ProgressFactory) -> Evaluation:
     """Runs it. Raises EvaluationError, BundleError, OSError."""
     start = time.perf_counter()
     limit_libraries()
@@ -79,20 +79,20 @@ def evaluate(plan: Plan, watch: Watch) -> Evaluation:
     dataset, read_notes = read_dataset(
         plan.data, columns, with_domains=plan.domains, without=plan.unknown, allow_outside=outside
     )
-    strangers = None
+    unknown = None
     if plan.unknown:
-        strangers, more = read_strangers(plan.unknown, columns, dataset.kind, allow_outside=outside)
+        unknown, more = read_unknown_inputs(plan.unknown, columns, dataset.kind, allow_outside=outside)
         read_notes += more
     bundles = _bundles(plan, dataset)
     try:
-        usable(dataset)  # before the work
+        usable_inputs(dataset)  # before the work
     except EvaluationError as error:  # inputs that cannot be used may be the reason
         raise EvaluationError("; ".join((str(error), *read_notes)), error.next_step) from error
     if plan.domains:
         check_domains(dataset.domains)
-    gathered = gather(dataset, strangers, bundles, plan.cache, watch, plan.limits)
-    shots, notes = _possible(plan, gathered.dataset, bundles)
-    found = Evaluation(plan, gathered.dataset, bundles, gathered, shots, notes=[*read_notes, *gathered.notes, *notes])
+    embedded = embed_datasets(dataset, unknown, bundles, plan.cache, watch, plan.limits)
+    shots, notes = _possible(plan, embedded.dataset, bundles)
+    found = Evaluation(plan, embedded.dataset, bundles, embedded, shots, notes=[*read_notes, *embedded.notes, *notes])
     for bundle in bundles:
         _try_all(found, bundle, watch)
         if not plan.unknown:
@@ -101,8 +101,8 @@ def evaluate(plan: Plan, watch: Watch) -> Evaluation:
             _try_domains(found, bundle, watch)
     names = [bundle.manifest.name for bundle in bundles]
     found.notes = list(dict.fromkeys(found.notes))
-    found.differences = differences(found.cells, names, shots)
-    found.verdict = verdict(found.cells, names, shots)
+    found.differences = differences(found.results, names, shots)
+    found.summary = summary(found.results, names, shots)
     found.seconds = time.perf_counter() - start
     return found
 
@@ -150,24 +150,24 @@ def contenders(pinned: Sequence[HeadKind], shots: int, has_text: bool) -> list[C
     return found
 
 
-def _try_all(found: Evaluation, bundle: Bundle, watch: Watch) -> None:
-    name, material = bundle.manifest.name, found.gathered.materials[bundle.manifest.name]
+def _try_all(found: Evaluation, bundle: Bundle, watch: ProgressFactory) -> None:
+    name, material = bundle.manifest.name, found.embedded.datasets[bundle.manifest.name]
     tried = {shots: contenders(found.plan.pinned, shots, material.prompts is not None) for shots in found.shots}
     most = max((shots for shots, some in tried.items() if some), default=0)
-    mistakes = found.mistakes[name] = Mistakes()
+    confusions = found.confusions[name] = Confusions()
     with watch(f"{name}: trials", sum(map(len, tried.values())) * found.plan.seeds) as advance:
         for shots, some in tried.items():
             splits = _splits(found, shots)
             for contender in some:
-                cell = found.cells[name, contender.name, shots] = Cell(name, contender, shots)
+                cell = found.results[name, contender.name, shots] = AggregatedResult(name, contender, shots)
                 for seed, one in enumerate(splits):
                     outcome, truth = run(material, contender, one), material.rows[one.queries]
                     cell.add(seed, outcome, truth, material.terms.policy)
                     if shots == most and contender.name == compared_head(shots):
-                        mistakes.add(one, outcome.queries, truth)
+                        confusions.add(one, outcome.queries, truth)
                     advance(1)
                 if not cell.answered():
-                    del found.cells[name, contender.name, shots]
+                    del found.results[name, contender.name, shots]
                     found.notes.append(f"shots {shots}: {contender.name} left out, as it needs more examples")
 
 
@@ -176,7 +176,7 @@ def _splits(found: Evaluation, shots: int) -> list[Split]:
     return [split(rows, shots, seed) for seed in range(seeds)] if shots else folds(rows, seeds)
 
 
-def _try_withheld(found: Evaluation, bundle: Bundle, watch: Watch) -> None:
+def _try_withheld(found: Evaluation, bundle: Bundle, watch: ProgressFactory) -> None:
     name, seeds = bundle.manifest.name, min(found.plan.seeds, MOST_SEEDS_BESIDE)
     tried = [shots for shots in found.shots if shots >= FEWEST_SHOTS]
     if not tried or len(found.dataset.labels) < FEWEST_LABELS:
@@ -184,14 +184,14 @@ def _try_withheld(found: Evaluation, bundle: Bundle, watch: Watch) -> None:
     with watch(f"{name}: labels withheld", len(tried) * seeds) as advance:
         for shots in tried:
             splits = [split(found.dataset.rows, shots, seed) for seed in range(seeds)]
-            found.withheld.append(withhold(name, found.gathered.materials[name], shots, splits, advance))
+            found.held_out.append(evaluate_held_out(name, found.embedded.datasets[name], shots, splits, advance))
 
 
-def _try_domains(found: Evaluation, bundle: Bundle, watch: Watch) -> None:
+def _try_domains(found: Evaluation, bundle: Bundle, watch: ProgressFactory) -> None:
     most = max(found.shots)
     if not most:
         return
     name, data, seeds = bundle.manifest.name, found.dataset, min(found.plan.seeds, MOST_SEEDS_BESIDE)
     with watch(f"{name}: domains", seeds * len(data.domains)) as advance:
-        material = found.gathered.materials[name]
-        found.across += across(name, material, data.domains, data.domain_rows, most, seeds, advance)
+        material = found.embedded.datasets[name]
+        found.domain_shifts += domain_shifts(name, material, data.domains, data.domain_rows, most, seeds, advance)

@@ -5,10 +5,10 @@ Shapes: n queries, C labels, N examples, d dimensions. Vectors are rows, float32
 
 from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.decision import Decision, Policy
-from glimpse.fewshot.examples import Examples, Strangers
+from glimpse.fewshot.examples import DomainVectors, Examples
 from glimpse.fewshot.fit import Fitted, fit
 from glimpse.fewshot.heads.head_selection import PINNABLE, HeadKind
-from glimpse.fewshot.predict import answer
+from glimpse.fewshot.predict import predict
 from glimpse.fewshot.statistics.unit_vectors import mean_direction, normalize
 from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Prediction, Predictions
 
@@ -16,6 +16,7 @@ __all__ = [
     "PINNABLE",
     "Decision",
     "DecisionSettings",
+    "DomainVectors",
     "Examples",
     "FewShotClassifier",
     "Fitted",
@@ -24,9 +25,8 @@ __all__ = [
     "Policy",
     "Prediction",
     "Predictions",
-    "Strangers",
-    "answer",
     "fit",
     "mean_direction",
     "normalize",
+    "predict",
 ]

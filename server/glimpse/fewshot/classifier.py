@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.fewshot.calibration.open_set import measures
+from glimpse.fewshot.calibration.open_set import fit_measures
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.fit import Fitted
 from glimpse.fewshot.heads.class_mean import ClassMeanHead
-from glimpse.fewshot.heads.head_evaluation import Judged
+from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.heads.lda import LdaHead
 from glimpse.fewshot.statistics.class_statistics import Moments
@@ -29,7 +29,7 @@ _Change = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class HeadChoice:
     """The head that answers now, and why."""
 
     kind: HeadKind
@@ -58,7 +58,7 @@ class FewShotClassifier:
         return self.lda.labels
 
     @property
-    def settled(self) -> bool:
+    def is_current(self) -> bool:
         """Whether what is adopted, if anything, was fitted to the examples as they are."""
         return self.version == self.fitted_version
 
@@ -72,18 +72,18 @@ class FewShotClassifier:
         row = self.lda.moments.row(label)
         return 0 if row is None else int(self.lda.moments.counts[row])
 
-    def answers(self, label: str) -> bool:
+    def can_score(self, label: str) -> bool:
         """Whether a label can score: by examples or by text."""
         return self.lda.moments.row(label) is not None
 
-    def seen(self, vectors: Array, domains: Sequence[str]) -> Array:
+    def adapt(self, vectors: Array, domains: Sequence[str]) -> Array:
         """Vectors, (n, d), as the heads see them: without what sets their domains apart, where that is of use."""
         return vectors if self._adaptation is None else self._adaptation.apply(vectors, domains)
 
     def add(self, labels: Sequence[str], vectors: Array, domains: Sequence[str] = ()) -> None:
         """Learns examples, (n, d). `domains`: one each, or none has."""
         domains = domains or [""] * len(labels)
-        self._change(lambda: self.lda.add_all(labels, self.seen(vectors, domains)), labels)
+        self._change(lambda: self.lda.add_all(labels, self.adapt(vectors, domains)), labels)
 
     def add_sums(self, labels: Sequence[str], counts: Floats, sums: Floats) -> None:
         """Learns many examples at once: how many each label has, (C,), and their sums, (C, d). Not where `adapted`."""
@@ -91,21 +91,21 @@ class FewShotClassifier:
 
     def remove(self, label: str, vector: Array, domain: str = "") -> None:
         """Unlearns an example, (d,), that was added."""
-        self._change(lambda: self.lda.remove(label, self.seen(vector[None], [domain])[0]), [label])
+        self._change(lambda: self.lda.remove(label, self.adapt(vector[None], [domain])[0]), [label])
 
     def set_text(self, label: str, direction: Array | None) -> None:
         """Gives a label the direction, (d,), of its prompts, or None."""
         self._change(lambda: self.lda.set_text(label, direction), [label])
 
-    def forget_texts(self, labels: Sequence[str]) -> None:
+    def remove_texts(self, labels: Sequence[str]) -> None:
         """Takes the prompts of several labels away at once."""
-        self._change(lambda: self.lda.forget_texts(labels), labels)
+        self._change(lambda: self.lda.remove_texts(labels), labels)
 
     def drop(self, label: str) -> None:
         """Forgets a label, its examples and its text."""
         self._change(lambda: self.lda.drop(label), [label])
 
-    def outdate(self) -> None:
+    def mark_outdated(self) -> None:
         """Something else has changed that a fit depends on."""
         self.version += 1
 
@@ -114,9 +114,9 @@ class FewShotClassifier:
         self._since, self._noting = [], True
         return self.version
 
-    def adopt(self, fitted: Fitted, token: int, *, whole: bool = True) -> None:
+    def adopt(self, fitted: Fitted, token: int, *, complete: bool = True) -> None:
         """Takes over a fit of the examples as they were at `begin`. `whole`: of all of them, not of a sample."""
-        if whole:
+        if complete:
             self.lda, self._adaptation = fitted.lda, fitted.adaptation
             for change in self._since:
                 change()
@@ -126,9 +126,9 @@ class FewShotClassifier:
         self.fitted, self.fitted_version = fitted, token
         self._since, self._noting = [], False
         self.mean, self._texts = ClassMeanHead(self.lda.moments), None
-        self._columns = self._places(fitted.labels) if fitted.whole else None
+        self._columns = self._places(fitted.labels) if fitted.batch_head else None
 
-    def forget_fit(self, token: int) -> None:
+    def clear_fit(self, token: int) -> None:
         """There was nothing to fit at `begin`."""
         self.fitted, self.fitted_version, self._adaptation = None, token, None
         self._since, self._noting = [], False
@@ -136,40 +136,40 @@ class FewShotClassifier:
             self.lda.adopt(Metric.identity(len(self.lda.metric.inverse)))
             self._close_gap()
 
-    def head(self) -> Chosen:
+    def head(self) -> HeadChoice:
         """Which head answers now."""
         moments = self.lda.moments
         if not moments.labels:
-            return Chosen(HeadKind.NONE, "no label has an example or a prompt")
+            return HeadChoice(HeadKind.NONE, "no label has an example or a prompt")
         if not moments.counts.any():
-            return Chosen(HeadKind.PROMPTS, "no label has an example; prompts answer")
+            return HeadChoice(HeadKind.PROMPTS, "no label has an example; prompts answer")
         text = bool(moments.texts)
         fitted = self.fitted
         worded = self.lda.dense and len(moments.texts) == len(moments.labels)
         if fitted and fitted.chosen is HeadKind.PROMPTS and worded:
-            return Chosen(HeadKind.PROMPTS, fitted.reason)
-        if fitted and fitted.whole is not None and self.settled and self._columns is not None:
-            return Chosen(fitted.chosen, fitted.reason)
+            return HeadChoice(HeadKind.PROMPTS, fitted.reason)
+        if fitted and fitted.batch_head is not None and self.is_current and self._columns is not None:
+            return HeadChoice(fitted.chosen, fitted.reason)
         if fitted is None or not self.lda.metric.freedom or fitted.chosen is HeadKind.CLASS_MEAN:
             kind = HeadKind.CLASS_MEAN_AND_PROMPTS if text else HeadKind.CLASS_MEAN
-            return Chosen(kind, fitted.reason if fitted else self._why_mean(text))
+            return HeadChoice(kind, fitted.reason if fitted else self._why_mean(text))
         changed = "examples have changed; another head may answer when it is fitted to them"
         reason = fitted.reason if fitted.chosen is HeadKind.LDA else changed
-        return Chosen(HeadKind.LDA_AND_PROMPTS if text else HeadKind.LDA, reason)
+        return HeadChoice(HeadKind.LDA_AND_PROMPTS if text else HeadKind.LDA, reason)
 
-    def judged(self, kind: HeadKind) -> Judged | None:
+    def evaluation(self, kind: HeadKind) -> HeadEvaluation | None:
         """What leaving out says of a head, where there are examples enough."""
         if self.fitted is None or not self.lda.metric.freedom:
             return None
-        judged = self.fitted.judged.get(_JUDGED_AS.get(kind, kind))
-        return judged if judged and judged.typicality.count else None
+        evaluation = self.fitted.evaluations.get(_JUDGED_AS.get(kind, kind))
+        return evaluation if evaluation and evaluation.typicality.count else None
 
     @property
-    def chosen_judged(self) -> Judged | None:
+    def chosen_evaluation(self) -> HeadEvaluation | None:
         """What leaving out says of the head that the last fit chose; None of too many labels to score all."""
         if self.fitted is None or not self.lda.dense:
             return None
-        return self.fitted.judged.get(self.fitted.chosen)
+        return self.fitted.evaluations.get(self.fitted.chosen)
 
     def scores(self, kind: HeadKind, queries: Array, candidates: Rows | None = None) -> Array:
         """A head's scores of queries, (n, d): of all labels, (n, C), or of some, whose rows are (n, k): (n, k).
@@ -181,8 +181,8 @@ class FewShotClassifier:
             return np.where(candidates < 0, np.float32(-np.inf), head.scores_of(queries, candidates))
         if kind is HeadKind.PROMPTS and self.lda.moments.counts.any():
             return queries @ self._directions().T
-        if self.fitted and self.fitted.whole and kind is self.fitted.chosen:
-            return self.fitted.whole.scores(queries)[:, self._columns]
+        if self.fitted and self.fitted.batch_head and kind is self.fitted.chosen:
+            return self.fitted.batch_head.scores(queries)[:, self._columns]
         return head.scores(queries)
 
     def _places(self, labels: Sequence[str]) -> Rows | None:
@@ -207,7 +207,7 @@ class FewShotClassifier:
         assert self.fitted is not None  # noqa: S101 (its judgement is at hand)
         lda = scores if kind in (HeadKind.LDA, HeadKind.LDA_AND_PROMPTS) else self.lda.scores(queries)
         around = self.fitted.background.distances(queries)
-        return measures(self.lda.distances(queries, lda), around, nearest, scores, temperature)
+        return fit_measures(self.lda.distances(queries, lda), around, nearest, scores, temperature)
 
     def _why_mean(self, text: bool) -> str:
         if not text:

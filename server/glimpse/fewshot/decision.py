@@ -40,7 +40,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
+class Evidence:
     """What is known of an input and its best label. Cosines are to labels' centres; None: not known."""
 
     probability: float
@@ -54,7 +54,7 @@ class Signs:
     shown: bool = True
     #: How well it fits, how well it must, and the part of the examples that fit no better.
     fit: float | None = None
-    least_fit: float | None = None
+    min_fit: float | None = None
     p_value: float | None = None
     #: The labels in the prediction set; 0: none was made.
     set_size: int = 0
@@ -69,7 +69,7 @@ def softmax(scores: Array | Floats, scale: float) -> Floats:
     return scaled
 
 
-def decide(signs: Signs, policy: Policy) -> tuple[Decision, str]:
+def decide(signs: Evidence, policy: Policy) -> tuple[Decision, str]:
     """MATCH, UNKNOWN or AMBIGUOUS, and why."""
     if reason := _unknown(signs, policy):
         return Decision.UNKNOWN, reason
@@ -78,11 +78,11 @@ def decide(signs: Signs, policy: Policy) -> tuple[Decision, str]:
     return Decision.MATCH, _known(signs, policy)
 
 
-def _known(signs: Signs, policy: Policy) -> str:
+def _known(signs: Evidence, policy: Policy) -> str:
     """By which rule an input is not UNKNOWN: the same that `_unknown` goes by."""
     if policy.threshold is not None:
         return f"cosine {signs.similarity:.3f} reaches the collection's threshold {policy.threshold:g}"
-    if signs.fit is not None and signs.least_fit is not None:
+    if signs.fit is not None and signs.min_fit is not None:
         if policy.false_accept is not None:
             return f"fits better than all but {policy.false_accept:.0%} of strangers do"
         if signs.p_value is not None:
@@ -92,15 +92,15 @@ def _known(signs: Signs, policy: Policy) -> str:
     return f"nothing speaks against it; cosine {signs.similarity:.3f}"
 
 
-def _unknown(signs: Signs, policy: Policy) -> str | None:
+def _unknown(signs: Evidence, policy: Policy) -> str | None:
     if signs.nearest_negative > signs.nearest:
         return f"a known stranger is nearer (cosine {signs.nearest_negative:.3f}) than any example of a label"
     if policy.threshold is not None:
         if signs.similarity < policy.threshold:
             return f"cosine {signs.similarity:.3f} is under the collection's threshold {policy.threshold:g}"
         return None
-    if signs.fit is not None and signs.least_fit is not None:
-        if signs.fit < signs.least_fit:
+    if signs.fit is not None and signs.min_fit is not None:
+        if signs.fit < signs.min_fit:
             if signs.p_value is None:
                 return "it is no more like the labels than strangers are"
             return f"only {signs.p_value:.1%} of the examples fit as badly, or it fits no better than strangers do"
@@ -111,7 +111,7 @@ def _unknown(signs: Signs, policy: Policy) -> str | None:
     return None
 
 
-def _ambiguous(signs: Signs, policy: Policy) -> str | None:
+def _ambiguous(signs: Evidence, policy: Policy) -> str | None:
     margin = policy.margin
     if margin is None:
         if signs.set_size > 1:
@@ -126,7 +126,7 @@ def _ambiguous(signs: Signs, policy: Policy) -> str | None:
     return None
 
 
-def decide_independent(signs: Signs) -> tuple[Decision, str]:
+def decide_independent(signs: Evidence) -> tuple[Decision, str]:
     """Of labels that hold by themselves, `set_size` of them: MATCH or UNKNOWN, and why."""
     if signs.nearest_negative > signs.nearest:
         return Decision.UNKNOWN, f"a known stranger is nearer (cosine {signs.nearest_negative:.3f}) than any example"

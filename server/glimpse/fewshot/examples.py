@@ -9,7 +9,7 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 
 @dataclass(frozen=True, slots=True)
-class Strangers:
+class DomainVectors:
     """Vectors of no label that can answer, (M, d), and their domains: one each, or none has."""
 
     vectors: Array
@@ -28,12 +28,12 @@ class Examples:
     #: One a vector, "" where it has none; empty: none has.
     domains: Sequence[str] = ()
     #: Known strangers, and vectors whose labels nobody told.
-    negatives: Strangers | None = None
-    unlabeled: Strangers | None = None
+    negatives: DomainVectors | None = None
+    unlabeled: DomainVectors | None = None
     #: Equal numbers: the same content under several labels, (N,). None: each by itself.
     contents: Rows | None = None
 
     @property
-    def strangers(self) -> Array:
+    def negative_vectors(self) -> Array:
         """The negatives' vectors, (M, d)."""
         return np.empty((0, self.vectors.shape[1]), np.float32) if self.negatives is None else self.negatives.vectors

@@ -7,16 +7,25 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration.calibration import set_floor
-from glimpse.fewshot.calibration.open_set import sureness
+from glimpse.fewshot.calibration.open_set import max_softmax
 from glimpse.fewshot.classifier import FewShotClassifier
-from glimpse.fewshot.decision import EXAMPLE_SCALE, Decision, Policy, Signs, best, decide, decide_independent, softmax
-from glimpse.fewshot.heads.head_evaluation import Judged
+from glimpse.fewshot.decision import (
+    EXAMPLE_SCALE,
+    Decision,
+    Evidence,
+    Policy,
+    best,
+    decide,
+    decide_independent,
+    softmax,
+)
+from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Prediction, Predictions
 
 
-def answer(
+def predict(
     engine: FewShotClassifier,
     queries: Array,
     nearest: NearestSimilarities,
@@ -32,19 +41,19 @@ def answer(
     head = engine.head()
     if head.kind is HeadKind.NONE:
         return Predictions(head.kind, head.reason, False, [Prediction(Decision.UNKNOWN, head.reason) for _ in queries])
-    judged = engine.judged(head.kind) if candidates is None else None
-    asked = _Asked(engine, head.kind, judged, terms, engine.seen(queries, [domain] * len(queries)), nearest)
+    evaluation = engine.evaluation(head.kind) if candidates is None else None
+    asked = _Asked(engine, head.kind, evaluation, terms, engine.adapt(queries, [domain] * len(queries)), nearest)
     scores = engine.scores(head.kind, asked.queries, candidates)
     if candidates is not None:
         scores[(candidates < 0).all(1)] = 0.0  # told apart below: -inf alone would make NaN of probabilities
     order = best(scores, max(top_k, 2))
     rows = order if candidates is None else np.take_along_axis(candidates, order, 1)
     weighed = _Weighed.of(asked, scores)
-    each = [
+    predictions = [
         _told(engine, signs, terms, rows[i, :top_k], scores[i, order[i]], weighed.probabilities[i, order[i]])
         for i, signs in enumerate(_signs(asked, weighed, order, rows))
     ]
-    return Predictions(head.kind, head.reason, weighed.calibrated, each)
+    return Predictions(head.kind, head.reason, weighed.calibrated, predictions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class _Asked:
 
     engine: FewShotClassifier
     kind: HeadKind
-    judged: Judged | None
+    evaluation: HeadEvaluation | None
     terms: DecisionSettings
     queries: Array
     nearest: NearestSimilarities
@@ -67,26 +76,26 @@ class _Weighed:
     sizes: Sequence[int]
     fits: Sequence[float | None]
     p_values: Sequence[float | None]
-    least_fit: float | None
+    min_fit: float | None
     calibrated: bool
 
     @classmethod
     def of(cls, asked: _Asked, scores: Array) -> Self:
         probabilities, sizes = (_independent if asked.terms.independent else _exclusive)(asked, scores)
         fits, p_values, least = _fits(asked, scores)
-        own = rests_on_examples(asked.judged, asked.terms.policy, independent=asked.terms.independent)
+        own = is_calibrated(asked.evaluation, asked.terms.policy, independent=asked.terms.independent)
         return cls(probabilities, sizes, fits, p_values, least, own)
 
 
-def _signs(asked: _Asked, weighed: _Weighed, order: Rows, rows: Rows) -> list[Signs]:
+def _signs(asked: _Asked, weighed: _Weighed, order: Rows, rows: Rows) -> list[Evidence]:
     similarities = asked.engine.similarities(asked.queries, rows[:, :2])
     # A label of text alone has no example to be near to.
     shown = asked.engine.lda.moments.counts[rows[:, 0]] > 0
     found = []
     for i, cosines in enumerate(similarities.tolist()):
-        by_fit = shown[i] or (asked.kind is HeadKind.PROMPTS and asked.judged is None)
+        by_fit = shown[i] or (asked.kind is HeadKind.PROMPTS and asked.evaluation is None)
         found.append(
-            Signs(
+            Evidence(
                 float(weighed.probabilities[i, order[i, 0]]),
                 cosines[0],
                 cosines[0] - cosines[1] if len(cosines) > 1 and rows[i, 1] >= 0 else None,
@@ -94,7 +103,7 @@ def _signs(asked: _Asked, weighed: _Weighed, order: Rows, rows: Rows) -> list[Si
                 float(asked.nearest.negatives[i]) if shown[i] else -1.0,
                 bool(shown[i]),
                 weighed.fits[i] if by_fit else None,
-                weighed.least_fit,
+                weighed.min_fit,
                 weighed.p_values[i] if by_fit else None,
                 weighed.sizes[i],
             )
@@ -103,7 +112,12 @@ def _signs(asked: _Asked, weighed: _Weighed, order: Rows, rows: Rows) -> list[Si
 
 
 def _told(
-    engine: FewShotClassifier, signs: Signs, terms: DecisionSettings, rows: Rows, scores: Array, probabilities: Floats
+    engine: FewShotClassifier,
+    signs: Evidence,
+    terms: DecisionSettings,
+    rows: Rows,
+    scores: Array,
+    probabilities: Floats,
 ) -> Prediction:
     """One query's answer from its best labels, best first: rows (k,), scores and probabilities (k or 2,)."""
     if rows[0] < 0:
@@ -129,12 +143,12 @@ def _told(
 
 def _exclusive(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
     """Probabilities of labels of which one is right, (n, C), and the sizes of their prediction sets."""
-    judged, coverage = asked.judged, asked.terms.policy.coverage
+    evaluation, coverage = asked.evaluation, asked.terms.policy.coverage
     # Of very many labels a sample's temperature serves, where nothing else does.
-    similar = judged or asked.engine.judged(asked.kind)
+    similar = evaluation or asked.engine.evaluation(asked.kind)
     default = asked.terms.prompt_scale if asked.kind is HeadKind.PROMPTS else EXAMPLE_SCALE
     probabilities = softmax(scores, 1 / similar.temperature if similar else default)
-    floor = set_floor(judged.right, coverage) if judged else None
+    floor = set_floor(evaluation.sorted_own_probability, coverage) if evaluation else None
     if floor is None:
         return probabilities, [0] * len(scores)
     sizes = (probabilities >= floor).sum(1)
@@ -147,9 +161,9 @@ def _exclusive(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
 def _independent(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
     """Probabilities of labels by themselves, (n, C), and how many hold."""
     engine, terms, fitted = asked.engine, asked.terms, asked.engine.fitted
-    if fitted and fitted.odds and engine.judged(asked.kind):
+    if fitted and fitted.independent_calibration and engine.evaluation(asked.kind):
         around = fitted.background.distances(asked.queries)
-        probabilities = fitted.odds.probabilities(around, engine.lda.lengths(asked.queries), scores)
+        probabilities = fitted.independent_calibration.probabilities(around, engine.lda.lengths(asked.queries), scores)
     else:
         if asked.kind is HeadKind.PROMPTS:
             # Without a bias prompts tell which label is likelier, and not whether it is likely.
@@ -171,19 +185,27 @@ def _fits(asked: _Asked, scores: Array) -> tuple[Sequence[float | None], Sequenc
     unknown: Sequence[float | None] = [None] * len(scores)
     if engine.fitted is None or not engine.lda.dense:
         return unknown, unknown, None
-    if asked.judged is None:
+    if asked.evaluation is None:
         prompts = asked.kind is HeadKind.PROMPTS
-        plain, fits = (engine.fitted.prompted, sureness(scores)) if prompts else (engine.fitted.plain, nearest)
-        least = plain.ceiling if policy.false_accept is None else plain.least_fit(0.0, policy.false_accept)
-        return plain.fits_of(fits[:, None]).tolist(), unknown, least
-    typicality = asked.judged.typicality
-    measured = engine.measures(asked.kind, asked.queries, nearest, scores, asked.judged.temperature)
-    least = typicality.least_fit(policy.false_reject, policy.false_accept)
+        nearest_typicality, fits = (
+            (engine.fitted.prompt_typicality, max_softmax(scores))
+            if prompts
+            else (engine.fitted.nearest_typicality, nearest)
+        )
+        least = (
+            nearest_typicality.ceiling
+            if policy.false_accept is None
+            else nearest_typicality.min_fit(0.0, policy.false_accept)
+        )
+        return nearest_typicality.combined_fits(fits[:, None]).tolist(), unknown, least
+    typicality = asked.evaluation.typicality
+    measured = engine.measures(asked.kind, asked.queries, nearest, scores, asked.evaluation.temperature)
+    least = typicality.min_fit(policy.false_reject, policy.false_accept)
     p_values = unknown if least is None else typicality.p_values(measured).tolist()
-    return typicality.fits_of(measured).tolist(), p_values, least
+    return typicality.combined_fits(measured).tolist(), p_values, least
 
 
-def rests_on_examples(judged: Judged | None, policy: Policy, *, independent: bool) -> bool:
+def is_calibrated(evaluation: HeadEvaluation | None, policy: Policy, *, independent: bool) -> bool:
     """Whether answers rest on the collection's own examples and its policy, and not on the backbone's defaults.
 
     Args:
@@ -191,8 +213,10 @@ def rests_on_examples(judged: Judged | None, policy: Policy, *, independent: boo
         policy: the collection's.
         independent: any number of labels may be right; then the rates and the coverage play no part.
     """
-    if judged is None or independent:
-        return judged is not None
-    least = judged.typicality.least_fit(policy.false_reject, policy.false_accept)
+    if evaluation is None or independent:
+        return evaluation is not None
+    least = evaluation.typicality.min_fit(policy.false_reject, policy.false_accept)
     rejects = policy.threshold is not None or least is not None
-    return rejects and (policy.margin is not None or set_floor(judged.right, policy.coverage) is not None)
+    return rejects and (
+        policy.margin is not None or set_floor(evaluation.sorted_own_probability, policy.coverage) is not None
+    )

@@ -60,4 +60,4 @@ class Predictions:
     kind: HeadKind
     reason: str
     calibrated: bool
-    each: Sequence[Prediction]
+    predictions: Sequence[Prediction]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, Row, select
 from glimpse.ledger.changes import attachments
 from glimpse.ledger.changes.change_feed import read_delta, read_digest
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.advisory_lock import Claim
+from glimpse.ledger.database.advisory_lock import AdvisoryLock
 from glimpse.ledger.database.database import FOLLOWING, WRITING, available, check_folder, open_engine
 from glimpse.ledger.database.database_file import LedgerLock, check_single_name
 from glimpse.ledger.database.row_mapping import change_record, example_record, label_record
@@ -25,11 +25,11 @@ from glimpse.ledger.records import (
     ExampleRecord,
     Head,
     LabelRecord,
-    ShadowRecord,
+    ReembeddingRecord,
 )
-from glimpse.ledger.reembedding.reads import Shadow, find_shadow, select_examples
+from glimpse.ledger.reembedding.reads import ReembeddingReader, find_reembedding, select_examples
 from glimpse.ledger.writes import keys
-from glimpse.ledger.writes.enrollment import forget_answers, stored_answer
+from glimpse.ledger.writes.enrollment import delete_expired_responses, stored_response_of
 from glimpse.ledger.writes.keys import KeyRecord
 from glimpse.ledger.writes.writer import Writer
 
@@ -45,7 +45,7 @@ class Ledger:
         self.shared: Final = engine.dialect.name == "postgresql"
 
     @classmethod
-    def open(cls, url: str, *, alone: bool = False) -> Self:
+    def open(cls, url: str, *, exclusive: bool = False) -> Self:
         """Opens, and on first use makes, the ledger of a URL; migrates an older one. Raises LedgerError.
 
         Args:
@@ -55,9 +55,9 @@ class Ledger:
         """
         parsed = parse_url(url)
         check_folder(parsed)
-        if not alone:
+        if not exclusive:
             check_single_name(parsed)
-        lock = LedgerLock.take(parsed) if alone else None
+        lock = LedgerLock.take(parsed) if exclusive else None
         try:
             ledger = cls(open_engine(parsed), lock)
         except BaseException:
@@ -66,7 +66,7 @@ class Ledger:
             raise
         try:
             with told(parsed), ledger._writing() as connection:
-                forget_answers(connection)
+                delete_expired_responses(connection)
         except BaseException:
             ledger.close()
             raise
@@ -177,47 +177,47 @@ class Ledger:
         """The index of a collection and its deleted rows, ascending; None: it has none."""
         with self._reading() as connection:
             record = attachments.find(connection, collection_id)
-            return (record, attachments.buried(connection, collection_id)) if record else None
+            return (record, attachments.deleted_rows(connection, collection_id)) if record else None
 
     @contextmanager
-    def shadow(self, collection_id: str, turn: int) -> Iterator[Shadow]:
+    def reembedding(self, collection_id: str, switches: int) -> Iterator[ReembeddingReader]:
         """What there is of a collection's other side, all of the same moment. Raises NotFound: it has another turn."""
         with self._reading() as connection:
-            yield Shadow(connection, collection_id, turn)
+            yield ReembeddingReader(connection, collection_id, switches)
 
-    def shadow_record(self, collection_id: str) -> ShadowRecord | None:
+    def reembedding_record(self, collection_id: str) -> ReembeddingRecord | None:
         """The other side of a collection whose backbone changes, or None."""
         with self._reading() as connection:
-            return find_shadow(connection, collection_id)
+            return find_reembedding(connection, collection_id)
 
     @contextmanager
-    def moment(self) -> Iterator["Ledger"]:
+    def consistent_view(self) -> Iterator["Ledger"]:
         """The ledger as it stands: all that is read of what this yields is of the same moment."""
         with self._reading() as connection:
             yield _Moment(self._engine, connection)
 
-    def claim(self, what: str) -> Claim | None:
+    def try_lock(self, what: str) -> AdvisoryLock | None:
         """The right to work on something alone, by whatever name; None while another server has it.
 
         It ends with the process, and where the database's connection is lost: whoever holds it must be able to bear
         that another comes to do the same.
         """
-        return Claim.take(self._engine, what)
+        return AdvisoryLock.take(self._engine, what)
 
-    def answer_of(self, collection_id: str, request: EnrollRequest) -> bytes | None:
+    def stored_response(self, collection_id: str, request: EnrollRequest) -> bytes | None:
         """What a request was answered before, or None. Raises RequestIdReused."""
         with self._reading(once=True) as connection:
-            return stored_answer(connection, collection_id, request)
+            return stored_response_of(connection, collection_id, request)
 
-    def forget_requests(self) -> None:
+    def delete_expired_requests(self) -> None:
         """Forgets the answers to requests that nobody is going to send again."""
         with available(), self._writing() as connection:
-            forget_answers(connection)
+            delete_expired_responses(connection)
 
     def keys(self) -> list[KeyRecord]:
         """Every API key that was made, oldest first, revoked ones too."""
         with self._reading() as connection:
-            return keys.every(connection)
+            return keys.list_keys(connection)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

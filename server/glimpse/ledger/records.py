@@ -92,7 +92,7 @@ class AttachmentRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ShadowRecord:
+class ReembeddingRecord:
     """The other side of a collection whose backbone changes: what it would be, or was, and its policy's cosines.
 
     `turn`: how often the sides changed places; odd: the collection is what the change was begun for; -1: it has ended,
@@ -105,12 +105,22 @@ class ShadowRecord:
     match_threshold: float | None = None
     match_margin: float | None = None
     min_space_cosine: float | None = None
-    turn: int = 0
+    switches: int = 0
     time: int = 0
+
+    @classmethod
+    def from_stored(cls, values: Mapping[str, Any]) -> "ReembeddingRecord":
+        """Builds a record from a row of `shadows` or a change's subject, which call the number of switches `turn`."""
+        names = (name for name in cls.__slots__ if name != "switches")
+        return cls(**{name: values[name] for name in names}, switches=values["turn"])
+
+    def to_stored(self) -> dict[str, Any]:
+        """Returns the values as a row of `shadows` and a change's subject store them."""
+        return {("turn" if name == "switches" else name): getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
-class Shadowed:
+class ReembeddingResult:
     """What came of embedding an example, or (by its id) a label's prompts, for the other side.
 
     Without a vector (float32 little-endian, length 1) there is a `problem`.
@@ -122,7 +132,7 @@ class Shadowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
+class PendingExample:
     """An example to be embedded for the other side; `content` is None where its bytes were not kept."""
 
     sequence: int

@@ -125,7 +125,7 @@ def test_a_ledger_of_a_later_version_is_left_alone(full_sqlite: Path, tmp_path: 
     before = (folder / "ledger.sqlite").read_bytes()
     for work in (
         lambda: Ledger.open(url),
-        lambda: Ledger.open(url, alone=True),
+        lambda: Ledger.open(url, exclusive=True),
         lambda: back_up(url, tmp_path / "copy", quiet),
         lambda: export(url, tmp_path / "export", quiet),
         lambda: verify(url, quiet),

@@ -36,8 +36,8 @@ def test_a_backup_is_the_same_ledger_in_one_file(full: str, tmp_path: Path) -> N
     assert [file.name for file in folder.iterdir()] == ["today"]
     assert everything(f"sqlite:///{folder}/today") == before == everything(full)
     assert copied.rows == {name: len(rows) for name, rows in before.items()}
-    assert copied.needs.backbones == [("backbones/a", "sha256:a"), ("backbones/b", "sha256:b")]
-    [(index, digest)] = copied.needs.indexes
+    assert copied.dependencies.backbones == [("backbones/a", "sha256:a"), ("backbones/b", "sha256:b")]
+    [(index, digest)] = copied.dependencies.indexes
     assert (index, len(digest)) == ("folded", 64)
     with Ledger.open(f"sqlite:///{folder}/today") as ledger:
         assert ledger.head() == copied.head
@@ -59,7 +59,7 @@ def test_a_backup_is_of_one_moment_and_holds_up_no_writer(place: Path | str, tmp
         ledger.enroll("c", [LabelRecord("a")], [example(number, "a") for number in range(2_500)])
         numbers = iter(range(5_000, 6_000))
 
-        class Writing:
+        class Transaction:
             """Writes whenever progress is told of."""
 
             def __init__(self, *_: object) -> None: ...
@@ -72,7 +72,7 @@ def test_a_backup_is_of_one_moment_and_holds_up_no_writer(place: Path | str, tmp
             def _advance(self, _count: int) -> None:
                 ledger.enroll("c", [], [example(next(numbers), "a")])
 
-        copied = back_up(ledger.url, tmp_path / "saved", Writing)  # type: ignore[arg-type]
+        copied = back_up(ledger.url, tmp_path / "saved", Transaction)  # type: ignore[arg-type]
         assert ledger.revision > copied.head.revision
         assert copied.head.revision == 2
         assert copied.rows["examples"] == 2_500

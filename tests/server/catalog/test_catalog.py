@@ -368,7 +368,7 @@ def test_requests_are_forgotten_beside_a_writer(url: str, other: Ledger) -> None
         writing.start()
         try:
             for _ in range(100):
-                ledger.forget_requests()
+                ledger.delete_expired_requests()
         finally:
             done.set()
             writing.join()

@@ -88,10 +88,10 @@ def test_a_change_as_a_fit_ends_is_fitted_too(monkeypatch: pytest.MonkeyPatch) -
             await asyncio.sleep(0)
         view.add_examples(list(records([0, 1, 2, 3], 9)))
         for _ in range(500):
-            if view.engine.settled:
+            if view.engine.is_current:
                 break
             await asyncio.sleep(0.01)
-        assert view.engine.settled
+        assert view.engine.is_current
 
     run(work)
 
@@ -127,7 +127,7 @@ def test_an_example_deleted_before_it_is_read_is_no_failure(caplog: pytest.LogCa
         with pytest.raises(KeyError):
             taken.read()
         await fitter.settled(view, time.monotonic() + 20)
-        assert view.engine.settled
+        assert view.engine.is_current
         assert view.engine.count("l2") == 1
 
     run(work)
@@ -148,7 +148,7 @@ def test_a_sample_may_leave_labels_out(monkeypatch: pytest.MonkeyPatch) -> None:
         assert view.examples.example(sequence) == (f"e{sequence}", found.labels[row])
     # What is done about domains is done to all examples or none.
     assert not any(found.domains)
-    view.engine.adopt(fit(found), taken.token, whole=taken.whole)
+    view.engine.adopt(fit(found), taken.token, complete=taken.whole)
     assert len(view.engine.labels) == 41
 
 

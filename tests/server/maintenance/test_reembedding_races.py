@@ -263,9 +263,9 @@ def counting_loads(runtime: Runtime) -> list[int]:
     """The turns of the shadows that are loaded from now on."""
     load, turns = runtime.catalog.loader.load_shadow, list[int]()
 
-    def counted(record: CollectionRecord, turn: int) -> CollectionView:
-        turns.append(turn)
-        return load(record, turn)
+    def counted(record: CollectionRecord, switches: int) -> CollectionView:
+        turns.append(switches)
+        return load(record, switches)
 
     runtime.catalog.loader.load_shadow = counted  # type: ignore[method-assign]
     return turns
@@ -278,11 +278,11 @@ async def test_what_is_measured_is_never_of_the_other_side(tmp_path: Path) -> No
         await here.until(lambda now: not now.left_count)
         load = here.runtime.catalog.loader.load_shadow
 
-        def overtaken(record: CollectionRecord, turn: int) -> CollectionView:
+        def overtaken(record: CollectionRecord, switches: int) -> CollectionView:
             # As another server would, whose change is not seen here yet.
             with Ledger.open(here.runtime.settings.ledger_url) as ledger, ledger.begin() as writer:
-                writer.switch_backbone("birds", turn, [], [])
-            return load(record, turn)
+                writer.switch_backbone("birds", switches, [], [])
+            return load(record, switches)
 
         here.runtime.catalog.loader.load_shadow = overtaken  # type: ignore[method-assign]
         with refused(Code.UNAVAILABLE, "COLLECTION_RELOADED", "collection"):

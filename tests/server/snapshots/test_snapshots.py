@@ -190,7 +190,7 @@ def scores(view: CollectionView) -> Array:
 
 def fitted(view: CollectionView) -> CollectionView:
     material = gather(view)
-    view.engine.adopt(fit(material.read(), independent=view.independent), material.token, whole=material.whole)
+    view.engine.adopt(fit(material.read(), independent=view.independent), material.token, complete=material.whole)
     return view
 
 

@@ -57,7 +57,7 @@ class Dataset:
         )
 
 
-def usable(dataset: Dataset) -> Rows:
+def usable_inputs(dataset: Dataset) -> Rows:
     """The inputs, (n,), of labels that have two or more. Raises EvaluationError where too few are left to tell."""
     counts = np.bincount(dataset.rows, minlength=len(dataset.labels))
     if not (counts > 1).any():

@@ -55,7 +55,7 @@ def read_dataset(
         raise _translated(source, error) from error
 
 
-def read_strangers(
+def read_unknown_inputs(
     source: Path, columns: Columns, kind: Kind, *, allow_outside: bool = False
 ) -> tuple[Dataset, list[str]]:
     """Inputs of no label: every picture, or text file, of a folder, or a table's column; and notes for people.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from glimpse.evaluate.figures.metrics import BINS, Interval, auroc, balanced_accuracy, calibration_error, reliability
-from glimpse.evaluate.trials.trial import DECISIONS, Contender, Outcome, Told
+from glimpse.evaluate.trials.trial import DECISIONS, Contender, Outcome, QueryPredictions
 from glimpse.fewshot import Decision, Policy
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
@@ -16,7 +16,7 @@ _NOTHING: _OfStrangers = (None, None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class TrialMetrics:
     """One trial's, parts in [0, 1]. None: could not be measured."""
 
     accuracy: float
@@ -53,17 +53,17 @@ class Histogram:
     high: float
     threshold: float | None
     known: Floats
-    strangers: Floats
+    unknown: Floats
 
 
 @dataclass(slots=True)
-class Cell:
+class AggregatedResult:
     """One backbone, head and number of shots; its trials by seed."""
 
     backbone: str
     contender: Contender
     shots: int
-    trials: dict[int, Figures] = field(default_factory=dict)
+    trials: dict[int, TrialMetrics] = field(default_factory=dict)
     #: The heads that answered, and in how many trials.
     heads: Counter[str] = field(default_factory=Counter)
     bins: Floats = field(default_factory=lambda: np.zeros((BINS, 3)))
@@ -78,8 +78,8 @@ class Cell:
         self.trials[seed] = figures_of(outcome, truth)
         shown = self.histograms.setdefault(outcome_measure(outcome), _histogram(outcome, policy))
         shown.known += _counts(shown, told)
-        if outcome.strangers is not None:
-            shown.strangers += _counts(shown, outcome.strangers)
+        if outcome.unknown is not None:
+            shown.unknown += _counts(shown, outcome.unknown)
 
     def answered(self) -> bool:
         """Whether the head asked for answered at all, rather than the one that takes its place with few examples."""
@@ -98,19 +98,19 @@ class Cell:
 
     def summary(self) -> dict[str, Interval | None]:
         """Every figure over the trials."""
-        return {one.name: self.interval(one.name) for one in fields(Figures)}
+        return {one.name: self.interval(one.name) for one in fields(TrialMetrics)}
 
 
-def figures_of(outcome: Outcome, truth: Rows) -> Figures:
+def figures_of(outcome: Outcome, truth: Rows) -> TrialMetrics:
     """What a trial's answers come to, with the true labels' rows, (n,)."""
-    told, strangers = outcome.queries, outcome.strangers
+    told, unknown = outcome.queries, outcome.unknown
     right = told.said == truth
     decided = {one: told.decision == DECISIONS.index(one) for one in DECISIONS}
     matches = decided[Decision.MATCH]
     caught, taken, own, cosine, softmax = (
-        _NOTHING if strangers is None else _of_strangers(told, strangers, outcome.calibrated)
+        _NOTHING if unknown is None else _of_strangers(told, unknown, outcome.calibrated)
     )
-    return Figures(
+    return TrialMetrics(
         float(right.mean()),
         balanced_accuracy(truth, told.said),
         calibration_error(reliability(told.probability, right)),
@@ -137,13 +137,13 @@ def _mean(values: Floats) -> float | None:
     return float(some.mean()) if len(some) else None
 
 
-def _of_strangers(known: Told, strangers: Told, calibrated: bool) -> _OfStrangers:
+def _of_strangers(known: QueryPredictions, unknown: QueryPredictions, calibrated: bool) -> _OfStrangers:
     return (
-        float((strangers.decision == DECISIONS.index(Decision.UNKNOWN)).mean()),
-        float((strangers.decision == DECISIONS.index(Decision.MATCH)).mean()),
-        auroc(known.fit, strangers.fit) if calibrated else None,
-        auroc(known.cosine, strangers.cosine),
-        auroc(known.softmax, strangers.softmax),
+        float((unknown.decision == DECISIONS.index(Decision.UNKNOWN)).mean()),
+        float((unknown.decision == DECISIONS.index(Decision.MATCH)).mean()),
+        auroc(known.fit, unknown.fit) if calibrated else None,
+        auroc(known.cosine, unknown.cosine),
+        auroc(known.softmax, unknown.softmax),
     )
 
 
@@ -158,7 +158,7 @@ def _histogram(outcome: Outcome, policy: Policy) -> Histogram:
     return Histogram(outcome_measure(outcome), low, 1.0, threshold, np.zeros(steps), np.zeros(steps))
 
 
-def _counts(histogram: Histogram, told: Told) -> Floats:
+def _counts(histogram: Histogram, told: QueryPredictions) -> Floats:
     values = told.p_value if histogram.measure == "p-value" else told.similarity
     # A p-value that is the target itself is refused: bins hold their upper ends.
     edges = np.linspace(histogram.low, histogram.high, len(histogram.known) + 1)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from glimpse.evaluate.figures.aggregation import Cell
+from glimpse.evaluate.figures.aggregation import AggregatedResult
 from glimpse.evaluate.figures.metrics import Interval
 
 Key = tuple[str, str, int]  # backbone, contender, shots
@@ -31,11 +31,13 @@ def compared_head(shots: int) -> str:
     return "auto" if shots else "auto+text"
 
 
-def differences(cells: Mapping[Key, Cell], backbones: Sequence[str], shots: Sequence[int]) -> list[Difference]:
+def differences(
+    results: Mapping[Key, AggregatedResult], backbones: Sequence[str], shots: Sequence[int]
+) -> list[Difference]:
     """The best backbone at each number of shots beside each of the others, where two or more were tried."""
     found = []
     for count in shots:
-        there = [cell for name in backbones if (cell := cells.get((name, compared_head(count), count)))]
+        there = [cell for name in backbones if (cell := results.get((name, compared_head(count), count)))]
         there.sort(key=lambda cell: -_mean(cell))
         for other in there[1:]:
             best = there[0]
@@ -46,17 +48,19 @@ def differences(cells: Mapping[Key, Cell], backbones: Sequence[str], shots: Sequ
     return found
 
 
-def verdict(cells: Mapping[Key, Cell], backbones: Sequence[str], shots: Sequence[int]) -> str:
+def summary(results: Mapping[Key, AggregatedResult], backbones: Sequence[str], shots: Sequence[int]) -> str:
     """In a sentence or a few, for people."""
-    told = [count for count in shots if any((name, compared_head(count), count) in cells for name in backbones)]
+    told = [count for count in shots if any((name, compared_head(count), count) in results for name in backbones)]
     if not told:
         return "Nothing was measured with the heads asked for that backbones can be compared by."
     most = max(told)
-    gaps = differences(cells, backbones, told)
+    gaps = differences(results, backbones, told)
     at_most = [one for one in gaps if one.shots == most]
     if not at_most:
-        cell = next(cells[name, compared_head(most), most] for name in backbones if _has(cells, name, most))
-        return f"{cell.backbone} calls {_percent(cell)} of inputs right {_with(most)}{_from_least(cells, cell, told)}."
+        cell = next(results[name, compared_head(most), most] for name in backbones if _has(results, name, most))
+        return (
+            f"{cell.backbone} calls {_percent(cell)} of inputs right {_with(most)}{_from_least(results, cell, told)}."
+        )
     return " ".join([*(_sentence(one) for one in at_most), *_elsewhere(gaps, at_most[0], most)])
 
 
@@ -86,22 +90,22 @@ def _elsewhere(gaps: Sequence[Difference], best: Difference, most: int) -> list[
     return told
 
 
-def _from_least(cells: Mapping[Key, Cell], cell: Cell, told: Sequence[int]) -> str:
+def _from_least(results: Mapping[Key, AggregatedResult], cell: AggregatedResult, told: Sequence[int]) -> str:
     least = min(told)
-    if least == cell.shots or not _has(cells, cell.backbone, least):
+    if least == cell.shots or not _has(results, cell.backbone, least):
         return ""
-    return f", and {_percent(cells[cell.backbone, compared_head(least), least])} {_with(least)}"
+    return f", and {_percent(results[cell.backbone, compared_head(least), least])} {_with(least)}"
 
 
-def _has(cells: Mapping[Key, Cell], backbone: str, shots: int) -> bool:
-    return (backbone, compared_head(shots), shots) in cells
+def _has(results: Mapping[Key, AggregatedResult], backbone: str, shots: int) -> bool:
+    return (backbone, compared_head(shots), shots) in results
 
 
-def _mean(cell: Cell) -> float:
+def _mean(cell: AggregatedResult) -> float:
     return Interval.of(cell.values("accuracy")).mean
 
 
-def _percent(cell: Cell) -> str:
+def _percent(cell: AggregatedResult) -> str:
     found = Interval.of(cell.values("accuracy"))
     return f"{100 * found.mean:.1f} %" + (f" (± {100 * found.half:.1f})" if found.half is not None else "")
 

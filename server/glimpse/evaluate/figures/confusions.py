@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from glimpse.evaluate.data.splits import Split
-from glimpse.evaluate.trials.trial import Told
+from glimpse.evaluate.trials.trial import QueryPredictions
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
 _SHOWN = 30  # labels of a confusion matrix
@@ -40,13 +40,13 @@ class LabelFigures:
 
 
 @dataclass(slots=True)
-class Mistakes:
+class Confusions:
     """Of all trials of one cell."""
 
     counts: Counter[tuple[int, int]] = field(default_factory=Counter)  # by (truth, said)
     worst: dict[int, Mistake] = field(default_factory=dict)  # by place
 
-    def add(self, split: Split, told: Told, truth: Rows) -> None:
+    def add(self, split: Split, told: QueryPredictions, truth: Rows) -> None:
         """One more trial, with the true labels' rows, (n,)."""
         pairs, counts = np.unique(np.stack([truth, told.said], axis=1), axis=0, return_counts=True)
         for (right, said), count in zip(pairs.tolist(), counts.tolist(), strict=True):
@@ -100,7 +100,7 @@ class Mistakes:
         ]
         return sorted(figures, key=lambda one: (1.0 if one.recall is None else one.recall, one.label))
 
-    def confusions(self, labels: Sequence[str], most: int = 1000) -> list[dict[str, str | int]]:
+    def most_common(self, labels: Sequence[str], most: int = 1000) -> list[dict[str, str | int]]:
         """The commonest, first."""
         wrong = ((pair, count) for pair, count in self.counts.most_common() if pair[0] != pair[1])
         return [

@@ -75,8 +75,8 @@ def calibration_error(bins: Floats) -> float:
     return float(np.abs(bins[:, 1] - bins[:, 2]).sum() / bins[:, 0].sum())
 
 
-def auroc(known: Floats, strangers: Floats) -> float:
+def auroc(known: Floats, unknown: Floats) -> float:
     """How often something known scores higher than a stranger, ties counting half: (n,), (m,)."""
-    ordered = np.sort(strangers)
+    ordered = np.sort(unknown)
     below, up_to = np.searchsorted(ordered, known, "left"), np.searchsorted(ordered, known, "right")
     return float((below + up_to).mean() / (2 * len(ordered)))

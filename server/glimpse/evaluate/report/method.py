@@ -39,7 +39,7 @@ def _data(evaluation: Evaluation) -> Iterator[str]:
         f"{escape(version('glimpse-fewshot'))}; {evaluation.seconds:.0f} s in all."
     )
     for bundle in evaluation.bundles:
-        effort, manifest = evaluation.gathered.efforts[bundle.manifest.name], bundle.manifest
+        effort, manifest = evaluation.embedded.efforts[bundle.manifest.name], bundle.manifest
         yield (
             f"{escape(manifest.name)}: {manifest.dimension} dimensions, {manifest.precision}, embedding space "
             f"{manifest.embedding_space}; {effort.encoded:,} inputs encoded in {effort.seconds:.1f} s, "
@@ -83,7 +83,7 @@ def _strangers(evaluation: Evaluation) -> Iterator[str]:
         "Caught: strangers called UNKNOWN. AUROC: how often an input of a known label fits better than a stranger; "
         "beside it, by the cosine to the nearest label’s mean, and by the greatest softmax of these cosines."
     )
-    if evaluation.withheld:
+    if evaluation.held_out:
         yield (
             "Labels withheld: no strangers were given, so a third of the labels, drawn anew, is left out, and what was "
             "to be asked of them are the strangers: often harder than what comes by accident. Expected: the part that "
@@ -93,7 +93,7 @@ def _strangers(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _domains(evaluation: Evaluation) -> Iterator[str]:
-    if evaluation.across:
+    if evaluation.domain_shifts:
         yield (
             "Domains: by LDA, or the nearest class mean where no label has two examples, over at most "
             f"{MOST_SEEDS_BESIDE} seeds."
@@ -101,4 +101,4 @@ def _domains(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _policy(evaluation: Evaluation) -> Policy:
-    return next(iter(evaluation.gathered.materials.values())).terms.policy
+    return next(iter(evaluation.embedded.datasets.values())).terms.policy

@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 
 from glimpse.evaluate.evaluation import Evaluation
-from glimpse.evaluate.figures.aggregation import Cell
+from glimpse.evaluate.figures.aggregation import AggregatedResult
 from glimpse.evaluate.figures.comparison import compared_head
 from glimpse.evaluate.report import plots, tables
 from glimpse.evaluate.report.method import method
@@ -45,24 +45,24 @@ def page(evaluation: Evaluation) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f'<h1 class="verdict">{escape(evaluation.verdict)}</h1>\n<p class="note">{title}</p>\n'
+        f'<h1 class="verdict">{escape(evaluation.summary)}</h1>\n<p class="note">{title}</p>\n'
         f"{body}\n</body>\n</html>\n"
     )
 
 
 def _sections(evaluation: Evaluation) -> Iterator[str]:
-    cells = list(evaluation.cells.values())
+    results = list(evaluation.results.values())
     yield from (f'<p class="note">{escape(note)}.</p>' for note in evaluation.notes)
     yield "<h2>Accuracy</h2>"
-    yield _image(plots.accuracy_plot(cells), "Accuracy over examples a label", "Bars: 95 % intervals over seeds.")
-    yield tables.accuracies(cells) + "<h3>Decisions and prediction sets</h3>" + tables.decisions(cells)
+    yield _image(plots.accuracy_plot(results), "Accuracy over examples a label", "Bars: 95 % intervals over seeds.")
+    yield tables.accuracies(results) + "<h3>Decisions and prediction sets</h3>" + tables.decisions(results)
     if evaluation.differences:
         yield "<h3>Backbones on the same draws</h3>" + tables.differences(evaluation.differences)
-    if evaluation.across:
-        yield "<h2>Domains</h2>" + tables.domains(evaluation.across)
-    names = [name for name in _best_first(evaluation) if any(cell.backbone == name for cell in cells)]
+    if evaluation.domain_shifts:
+        yield "<h2>Domains</h2>" + tables.domains(evaluation.domain_shifts)
+    names = [name for name in _best_first(evaluation) if any(cell.backbone == name for cell in results)]
     yield "<h2>Can the probabilities be trusted?</h2>"
-    compared = [(name, _compared(cells, name)) for name in names]
+    compared = [(name, _compared(results, name)) for name in names]
     compared = [(name, own) for name, own in compared if own]
     if compared:
         yield _told("On the dotted line, answers of a probability of 70 % are right 70 times in 100.")
@@ -80,24 +80,24 @@ def _sections(evaluation: Evaluation) -> Iterator[str]:
     yield "<h2>How it was measured</h2>" + method(evaluation)
 
 
-def _unknown(evaluation: Evaluation, compared: list[tuple[str, list[Cell]]]) -> Iterator[str]:
+def _unknown(evaluation: Evaluation, compared: list[tuple[str, list[AggregatedResult]]]) -> Iterator[str]:
     """What becomes of strangers; where none were given, of labels withheld."""
-    withheld = {cell.backbone: cell for cell in evaluation.withheld}  # the last has the most shots
-    last = [(name, withheld.get(name, own[-1])) for name, own in compared]
-    yield _told(f"At the most examples a label{', labels withheld' if withheld else ''}.")
+    held_out = {cell.backbone: cell for cell in evaluation.held_out}  # the last has the most shots
+    last = [(name, held_out.get(name, own[-1])) for name, own in compared]
+    yield _told(f"At the most examples a label{', labels withheld' if held_out else ''}.")
     for name, cell in last:
         source = plots.histogram_plot(list(cell.histograms.values())[-1])
         yield f"<h3>{escape(name)}</h3>" + _image(source, f"Known inputs and strangers of {name}", "")
-    yield tables.strangers(list(evaluation.cells.values()))
-    if withheld:
-        yield "<h3>Labels withheld</h3>" + _told(_WITHHELD) + tables.withheld(evaluation.withheld)
+    yield tables.unknown(list(evaluation.results.values()))
+    if held_out:
+        yield "<h3>Labels withheld</h3>" + _told(_WITHHELD) + tables.held_out(evaluation.held_out)
     elif not evaluation.plan.unknown:
         yield _told("No strangers were given: --unknown names a folder of some.")
 
 
-def _compared(cells: list[Cell], name: str) -> list[Cell]:
+def _compared(results: list[AggregatedResult], name: str) -> list[AggregatedResult]:
     """A backbone's cells that backbones are compared by, by shots."""
-    own = [one for one in cells if one.backbone == name and one.contender.name == compared_head(one.shots)]
+    own = [one for one in results if one.backbone == name and one.contender.name == compared_head(one.shots)]
     return sorted(own, key=lambda one: one.shots)
 
 
@@ -108,21 +108,21 @@ def _best_first(evaluation: Evaluation) -> list[str]:
 
 
 def _confusion(evaluation: Evaluation, name: str) -> str:
-    mistakes, labels = evaluation.mistakes[name], evaluation.dataset.labels
-    if not any(truth != said for truth, said in mistakes.counts):
+    confusions, labels = evaluation.confusions[name], evaluation.dataset.labels
+    if not any(truth != said for truth, said in confusions.counts):
         return '<p class="note">Nothing was mistaken.</p>'
-    shown, parts = mistakes.matrix(labels)
+    shown, parts = confusions.matrix(labels)
     caption = f"The {len(shown)} most confused of {len(labels)} labels." if len(shown) < len(labels) else ""
     rows = [
         [escape(str(one["label"])), escape(str(one["taken_for"])), str(one["count"])]
-        for one in mistakes.confusions(labels, 10)
+        for one in confusions.most_common(labels, 10)
     ]
     commonest = tables.table(["label", "taken for", "times"], rows, text=2)
     return _image(plots.confusion_plot(shown, parts), f"Confusions of {name}", caption) + commonest
 
 
 def _per_label(evaluation: Evaluation, name: str) -> str:
-    figures = evaluation.mistakes[name].per_label(evaluation.dataset.labels)
+    figures = evaluation.confusions[name].per_label(evaluation.dataset.labels)
     note = (
         "In percent, over all draws at the most examples a label, the worst recognised first. Recall: the part of a "
         "label’s inputs that was called it. Precision: the part of what was called it that was it."
@@ -136,7 +136,7 @@ def _worst(evaluation: Evaluation, name: str) -> str:
     data = evaluation.dataset
     [rule] = [bundle.manifest.image for bundle in evaluation.bundles if bundle.manifest.name == name]
     shown = []
-    for one in evaluation.mistakes[name].surest():
+    for one in evaluation.confusions[name].surest():
         content = data.contents[one.place]
         if data.kind == "image":
             source = thumbnail(content, rule) if rule else None

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from glimpse.evaluate.figures.aggregation import Cell, Histogram
+from glimpse.evaluate.figures.aggregation import AggregatedResult, Histogram
 from glimpse.evaluate.figures.metrics import Interval
 from glimpse.fewshot.statistics.unit_vectors import Floats
 
@@ -35,14 +35,17 @@ _LONGEST = 24  # characters of a label
 
 
 @mpl.rc_context(_STYLE)
-def accuracy_plot(cells: Sequence[Cell]) -> str:
+def accuracy_plot(results: Sequence[AggregatedResult]) -> str:
     """Accuracy over shots, a line a backbone and head."""
     figure, axes = _figure(4.2)
-    shots = sorted({cell.shots for cell in cells})
-    backbones, heads = _in_order([cell.backbone for cell in cells]), _in_order([cell.contender.name for cell in cells])
-    lines = _in_order([(cell.backbone, cell.contender.name) for cell in cells])
+    shots = sorted({cell.shots for cell in results})
+    backbones, heads = (
+        _in_order([cell.backbone for cell in results]),
+        _in_order([cell.contender.name for cell in results]),
+    )
+    lines = _in_order([(cell.backbone, cell.contender.name) for cell in results])
     for place, (backbone, head) in enumerate(lines):
-        own = sorted((one for one in cells if (one.backbone, one.contender.name) == (backbone, head)), key=_shots)
+        own = sorted((one for one in results if (one.backbone, one.contender.name) == (backbone, head)), key=_shots)
         figures = [Interval.of(one.values("accuracy")) for one in own]
         # A little apart, so that intervals do not hide one another.
         x = [shots.index(one.shots) + 0.04 * (place - (len(lines) - 1) / 2) for one in own]
@@ -68,11 +71,11 @@ def accuracy_plot(cells: Sequence[Cell]) -> str:
 
 
 @mpl.rc_context(_STYLE)
-def reliability_plot(cells: Sequence[Cell], shots: Sequence[int]) -> str:
+def reliability_plot(results: Sequence[AggregatedResult], shots: Sequence[int]) -> str:
     """How often one backbone's answers of a probability are right, a line a cell. `shots`: every backbone's."""
     figure, axes = _figure(3.8)
     axes.plot([0, 100], [0, 100], color=_FAINT, linewidth=1, linestyle=":")
-    for cell in cells:
+    for cell in results:
         place = shots.index(cell.shots)
         some = cell.bins[cell.bins[:, 0] >= max(10, 0.002 * cell.bins[:, 0].sum())]  # fewer tell nothing
         axes.plot(
@@ -93,12 +96,12 @@ def histogram_plot(one: Histogram) -> str:
     """Where known inputs and strangers lie, and what is refused."""
     figure, axes = _figure(3.4)
     edges = np.linspace(one.low, one.high, len(one.known) + 1)
-    for counts, colour, name in ((one.known, _KNOWN, "known labels"), (one.strangers, _STRANGERS, "strangers")):
+    for counts, colour, name in ((one.known, _KNOWN, "known labels"), (one.unknown, _STRANGERS, "strangers")):
         if counts.any():
             axes.stairs(100 * counts / counts.sum(), edges, fill=True, alpha=0.45, color=colour, label=name)
     if one.threshold is not None:
         axes.axvline(one.threshold, color="black", linewidth=1, linestyle="--", label="left of it: UNKNOWN")
-    used = np.flatnonzero(one.known + one.strangers)
+    used = np.flatnonzero(one.known + one.unknown)
     if len(used):
         low = min(edges[used[0]], one.threshold if one.threshold is not None else 1.0)
         axes.set_xlim(low - 0.02, min(edges[used[-1] + 1] + 0.02, one.high))
@@ -151,7 +154,7 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
 
 
-def _shots(cell: Cell) -> int:
+def _shots(cell: AggregatedResult) -> int:
     return cell.shots
 
 

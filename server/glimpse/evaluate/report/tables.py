@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from glimpse.evaluate.figures.aggregation import Cell
+from glimpse.evaluate.figures.aggregation import AggregatedResult
 from glimpse.evaluate.figures.comparison import Difference
 from glimpse.evaluate.figures.confusions import LabelFigures
 from glimpse.evaluate.figures.metrics import Interval
-from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, Across
+from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, DomainShift
 
 # A page of ordinary width shows each of these tables whole.
 _ACCURACY = (
@@ -55,20 +55,20 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], text: int = 1) -
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def accuracies(cells: Sequence[Cell]) -> str:
+def accuracies(results: Sequence[AggregatedResult]) -> str:
     """How often each cell is right, and which heads answered."""
-    heads = [escape(", ".join(name for name, _ in cell.heads.most_common())) for cell in cells]
-    return _cells_table(cells, _ACCURACY, {"answered by": heads})
+    heads = [escape(", ".join(name for name, _ in cell.heads.most_common())) for cell in results]
+    return _cells_table(results, _ACCURACY, {"answered by": heads})
 
 
-def decisions(cells: Sequence[Cell]) -> str:
+def decisions(results: Sequence[AggregatedResult]) -> str:
     """What each cell decides about inputs of known labels, and its prediction sets."""
-    return _cells_table(cells, _DECISIONS)
+    return _cells_table(results, _DECISIONS)
 
 
-def strangers(cells: Sequence[Cell]) -> str:
+def unknown(results: Sequence[AggregatedResult]) -> str:
     """What becomes of strangers; empty where none were asked about."""
-    return _cells_table(cells, _OF_STRANGERS) if any(cell.values("caught") for cell in cells) else ""
+    return _cells_table(results, _OF_STRANGERS) if any(cell.values("caught") for cell in results) else ""
 
 
 def per_label(figures: Sequence[LabelFigures]) -> str:
@@ -81,22 +81,24 @@ def per_label(figures: Sequence[LabelFigures]) -> str:
 
 
 def _cells_table(
-    cells: Sequence[Cell], columns: Sequence[tuple[str, str]], words: Mapping[str, Sequence[str]] | None = None
+    results: Sequence[AggregatedResult],
+    columns: Sequence[tuple[str, str]],
+    words: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     words = words or {}
     rows = []
-    for place, cell in enumerate(cells):
+    for place, cell in enumerate(results):
         names = [escape(cell.backbone), escape(cell.contender.name), *(column[place] for column in words.values())]
         rows.append([*names, str(cell.shots), *(_shown(cell, figure) for _, figure in columns)])
     titles = ["backbone", "head", *words, "shots", *(title for title, _ in columns)]
     return table(titles, rows, text=2 + len(words))
 
 
-def withheld(cells: Sequence[Cell]) -> str:
+def held_out(results: Sequence[AggregatedResult]) -> str:
     """What became of the inputs of labels that were withheld."""
     rows = [
         [escape(cell.backbone), str(cell.shots), *(_shown(cell, figure) for _, figure in _OF_WITHHELD)]
-        for cell in cells
+        for cell in results
     ]
     return table(["backbone", "shots", *(title for title, _ in _OF_WITHHELD)], rows)
 
@@ -110,17 +112,17 @@ def differences(gaps: Sequence[Difference]) -> str:
     return table(["better", "than", "shots", "by, points", "beyond chance"], rows, text=2)
 
 
-def domains(across: Sequence[Across]) -> str:
+def domains(domain_shifts: Sequence[DomainShift]) -> str:
     """Accuracy in each domain, taught in one and in two, a table a backbone; and what adaptations make of it."""
     shown = []
-    for backbone in dict.fromkeys(one.backbone for one in across):
-        own = [one for one in across if one.backbone == backbone]
+    for backbone in dict.fromkeys(one.backbone for one in domain_shifts):
+        own = [one for one in domain_shifts if one.backbone == backbone]
         ways = (OFF, *FORCED, *([GATE] if any(one.kept for one in own) else []))
         rows = []
         for one in own:
             kept = ", ".join(f"{name} {count}" for name, count in one.kept.most_common())
-            taught = escape(one.taught_in) if one.taught_in else "two others"
-            rows.append([taught, escape(one.asked_in), *(percent(one.interval(way)) for way in ways), kept])
+            train_classifier = escape(one.taught_in) if one.taught_in else "two others"
+            rows.append([train_classifier, escape(one.asked_in), *(percent(one.interval(way)) for way in ways), kept])
         titles = ["taught in", "asked in", "as it is", *ways[1:], "gate kept"]
         titles, rows = (titles, rows) if GATE in ways else (titles[:-1], [row[:-1] for row in rows])
         note = (
@@ -144,7 +146,7 @@ def _part(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
-def _shown(cell: Cell, figure: str) -> str:
+def _shown(cell: AggregatedResult, figure: str) -> str:
     value = cell.interval(figure)
     if value is None or figure not in _SIZES:
         return percent(value)

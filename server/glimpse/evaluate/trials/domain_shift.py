@@ -14,8 +14,8 @@ import numpy as np
 from glimpse.evaluate.data.splits import Split, split
 from glimpse.evaluate.errors import EvaluationError
 from glimpse.evaluate.figures.metrics import Interval
-from glimpse.evaluate.trials.trial import Material
-from glimpse.fewshot.domains.adaptation_selection import ADAPTATIONS, choose, lda_scores
+from glimpse.evaluate.trials.trial import EmbeddedDataset
+from glimpse.fewshot.domains.adaptation_selection import ADAPTATIONS, lda_scores, select_adaptation
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.statistics.unit_vectors import Rows
 
@@ -26,7 +26,7 @@ _FEWEST_GATED = 3  # domains: two to be taught in, and one more
 
 
 @dataclass(slots=True)
-class Across:
+class DomainShift:
     """Accuracy in one domain, taught in one or in two. Two: of the others, drawn anew for each trial."""
 
     backbone: str
@@ -65,17 +65,17 @@ def check_domains(domains: Sequence[str]) -> None:
         raise EvaluationError(f"there is only the domain {domains[0]!r}", "leave out --domains")
 
 
-def across(
+def domain_shifts(
     backbone: str,
-    material: Material,
+    material: EmbeddedDataset,
     domains: Sequence[str],
     domain_rows: Rows,
     shots: int,
     seeds: int,
     advance: Callable[[int], None],
-) -> list[Across]:
+) -> list[DomainShift]:
     """Every pair of domains, and each by two others, over seeds. Asked are inputs of labels that were taught."""
-    found: dict[tuple[str | None, str], Across] = {}
+    found: dict[tuple[str | None, str], DomainShift] = {}
     for seed in range(seeds):
         draws = [
             _Domain.of(name, _within(material, domain_rows == row, shots, seed), seed)
@@ -84,13 +84,13 @@ def across(
         for target in draws:
             for taught_in, learnt in _taught(draws, target, seed):
                 key = taught_in, target.name
-                one = found.setdefault(key, Across(backbone, shots, taught_in, target.name))
+                one = found.setdefault(key, DomainShift(backbone, shots, taught_in, target.name))
                 _try(one, material, learnt, target)
             advance(1)
     return sorted((one for one in found.values() if one.right), key=_order)
 
 
-def _order(one: Across) -> tuple[bool, str, str]:
+def _order(one: DomainShift) -> tuple[bool, str, str]:
     return one.taught_in is None, one.taught_in or "", one.asked_in
 
 
@@ -103,7 +103,7 @@ def _taught(draws: Sequence[_Domain], target: _Domain, seed: int) -> Iterator[tu
         yield None, [others[place] for place in sorted(pair)]
 
 
-def _try(one: Across, material: Material, learnt: Sequence[_Domain], target: _Domain) -> None:
+def _try(one: DomainShift, material: EmbeddedDataset, learnt: Sequence[_Domain], target: _Domain) -> None:
     """One trial of every way that there is."""
     support = np.concatenate([domain.support for domain in learnt])
     asked = target.asked[np.isin(material.rows[target.asked], material.rows[support])]
@@ -117,7 +117,7 @@ def _try(one: Across, material: Material, learnt: Sequence[_Domain], target: _Do
         everything, everywhere = np.concatenate([vectors, loose]), [*names, *there]
         ways |= {kind.name: kind.of(everything, everywhere) for kind in ADAPTATIONS}
         if len(learnt) > 1:
-            kept = ways[GATE] = choose(vectors, rows, names, loose, there).kept
+            kept = ways[GATE] = select_adaptation(vectors, rows, names, loose, there).kept
             one.kept[kept.name if kept else OFF] += 1
     for name, way in ways.items():
         seen = way.apply(vectors, names) if way else vectors
@@ -126,7 +126,7 @@ def _try(one: Across, material: Material, learnt: Sequence[_Domain], target: _Do
         one.right.setdefault(name, []).append(float((said == truth).mean()))
 
 
-def _within(material: Material, inside: "np.typing.NDArray[np.bool_]", shots: int, seed: int) -> Split:
+def _within(material: EmbeddedDataset, inside: "np.typing.NDArray[np.bool_]", shots: int, seed: int) -> Split:
     """A split of one domain's inputs, of the labels that have two or more there."""
     counts = np.bincount(material.rows[inside], minlength=len(material.labels))
     places = np.flatnonzero(inside & (counts[material.rows] > 1))

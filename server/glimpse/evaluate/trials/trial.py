@@ -15,10 +15,10 @@ from glimpse.fewshot import (
     HeadKind,
     NearestSimilarities,
     Prediction,
-    answer,
     fit,
+    predict,
 )
-from glimpse.fewshot.calibration.open_set import nearest_to
+from glimpse.fewshot.calibration.open_set import nearest_similarities
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
@@ -42,14 +42,14 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class EmbeddedDataset:
     """What one backbone makes of the data: the store's vectors, and which are the inputs' and the strangers'."""
 
     vectors: Array  # (M, d), mapped
     inputs: Rows  # (N,)
     rows: Rows  # labels', (N,)
     labels: Sequence[str]
-    strangers: Rows
+    unknown: Rows
     #: Of labels' names, (C, d); None: the backbone reads no text.
     prompts: Array | None
     terms: DecisionSettings
@@ -60,7 +60,7 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class QueryPredictions:
     """What was said of n inputs: (n,) each."""
 
     said: Rows
@@ -90,38 +90,38 @@ class Outcome:
     left_out: float | None
     #: The part of strangers that it would expect to catch, by leaving out labels; None: no fit is asked for.
     expected: float | None
-    queries: Told
-    strangers: Told | None
+    queries: QueryPredictions
+    unknown: QueryPredictions | None
     seconds: float
 
 
-def run(material: Material, contender: Contender, split: Split) -> Outcome:
+def run(material: EmbeddedDataset, contender: Contender, split: Split) -> Outcome:
     """Makes the collection and asks."""
     support = material.of(split.support)
     texts = material.prompts if contender.text else None
     start = time.perf_counter()
-    engine = taught(support, material.rows[split.support], material.labels, texts, contender.pinned)
+    engine = train_classifier(support, material.rows[split.support], material.labels, texts, contender.pinned)
     seconds = time.perf_counter() - start
     head = engine.head()
-    judged = engine.judged(head.kind)
+    evaluation = engine.evaluation(head.kind)
     policy = material.terms.policy
-    least = judged.typicality.least_fit(policy.false_reject, policy.false_accept) if judged else None
+    least = evaluation.typicality.min_fit(policy.false_reject, policy.false_accept) if evaluation else None
     expected = None
-    if judged and least is not None and len(judged.typicality.strangers):
-        expected = float((judged.typicality.strangers < least).mean())
+    if evaluation and least is not None and len(evaluation.typicality.label_left_out):
+        expected = float((evaluation.typicality.label_left_out < least).mean())
     return Outcome(
         head.kind,
-        judged is not None,
+        evaluation is not None,
         least is not None,
-        judged.accuracy if judged else None,
+        evaluation.accuracy if evaluation else None,
         expected,
         _ask(engine, material.inputs[split.queries], material.rows[split.queries], support, material),
-        _ask(engine, material.strangers, None, support, material) if len(material.strangers) else None,
+        _ask(engine, material.unknown, None, support, material) if len(material.unknown) else None,
         seconds,
     )
 
 
-def taught(
+def train_classifier(
     support: Array, rows: Rows, labels: Sequence[str], texts: Array | None, pinned: HeadKind | None = None
 ) -> FewShotClassifier:
     """An engine that has learnt examples, (n, d) and their labels' rows, (n,), and texts, (C, d), and fitted them."""
@@ -138,7 +138,9 @@ def taught(
     return engine
 
 
-def _ask(engine: FewShotClassifier, asked: Rows, truth: Rows | None, support: Array, material: Material) -> Told:
+def _ask(
+    engine: FewShotClassifier, asked: Rows, truth: Rows | None, support: Array, material: EmbeddedDataset
+) -> QueryPredictions:
     """What is said of inputs, by the rows of their vectors, (n,), and of their labels; strangers have none."""
     places = {label: row for row, label in enumerate(material.labels)}
     found = []
@@ -147,8 +149,8 @@ def _ask(engine: FewShotClassifier, asked: Rows, truth: Rows | None, support: Ar
         queries = np.array(material.vectors[asked[part]], np.float32)
         own = [] if truth is None else [material.labels[row] for row in truth[part]]
         found.append(_told(engine, queries, own, support, material.terms, places))
-    columns = ([getattr(one, name) for one in found] for name in Told.__slots__)
-    return Told(*(np.concatenate(column) for column in columns))
+    columns = ([getattr(one, name) for one in found] for name in QueryPredictions.__slots__)
+    return QueryPredictions(*(np.concatenate(column) for column in columns))
 
 
 def _told(
@@ -158,21 +160,21 @@ def _told(
     support: Array,
     terms: DecisionSettings,
     places: dict[str, int],
-) -> Told:
+) -> QueryPredictions:
     nearest = NearestSimilarities.none(len(queries))
     if len(support):
-        nearest = NearestSimilarities(nearest_to(queries, support), nearest.negatives)
-    answers = answer(engine, queries, nearest, terms, 1)
+        nearest = NearestSimilarities(nearest_similarities(queries, support), nearest.negatives)
+    answers = predict(engine, queries, nearest, terms, 1)
     cosines = engine.mean.scores(queries)
     most = cosines.max(1).astype(np.float64)
 
     def column(value: "list[float]") -> Floats:
         return np.array(value, np.float64)
 
-    each: Sequence[Prediction] = answers.each
+    each: Sequence[Prediction] = answers.predictions
     fits, ranks = _beyond(engine, answers.kind, queries, nearest, own)
     sizes = column([one.set_size or np.nan for one in each])
-    return Told(
+    return QueryPredictions(
         np.array([places[one.labels[0]] for one in each], np.intp),
         column([one.probabilities[0] for one in each]),
         np.array([DECISIONS.index(one.decision) for one in each], np.intp),
@@ -193,11 +195,13 @@ def _beyond(
 
     Fits are finer than p-values, which the examples are counted by. NaN where nothing was judged.
     """
-    judged, nothing = engine.judged(kind), np.full(len(queries), np.nan)
-    if judged is None:
+    evaluation, nothing = engine.evaluation(kind), np.full(len(queries), np.nan)
+    if evaluation is None:
         return nothing, nothing
     scores = engine.scores(kind, queries)
-    fits = judged.typicality.fits_of(engine.measures(kind, queries, nearest.examples, scores, judged.temperature))
+    fits = evaluation.typicality.combined_fits(
+        engine.measures(kind, queries, nearest.examples, scores, evaluation.temperature)
+    )
     if not own:
         return fits, nothing
     place = {label: column for column, label in enumerate(engine.labels)}

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration.calibration import logistic
-from glimpse.fewshot.calibration.fit_context import Ground
+from glimpse.fewshot.calibration.fit_context import FitContext
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, sample
 
 # Pairs of which the curve is made: enough for two numbers.
@@ -19,18 +19,18 @@ _PAIRS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Odds:
+class IndependentCalibration:
     """P(c | x) = 1 / (1 + exp(-(a v_c + b)))."""
 
     a: float
     b: float
 
     @classmethod
-    def of(cls, ground: Ground) -> Self:
+    def of(cls, ground: FitContext) -> Self:
         """From the examples left out. The same content under several labels counts for each."""
-        some, scores = ground.some, ground.left_out.scores
+        sampled, scores = ground.sampled, ground.left_out.scores
         own = np.zeros(scores.shape, bool)
-        own[np.arange(len(some)), ground.rows[some]] = True
+        own[np.arange(len(sampled)), ground.rows[sampled]] = True
         values = (ground.around - ground.left_out.lengths)[:, None] + 2 * scores
         # Its copy under another label speaks for that label, and is measured when it is left out itself: -inf here.
         used = sample(np.flatnonzero(np.isfinite(values)), _PAIRS)

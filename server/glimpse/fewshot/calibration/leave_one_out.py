@@ -20,7 +20,7 @@ _TEXTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeaveOneOutScores:
     """For each of N examples, what the others say of it."""
 
     #: (N, C); its own label's column is -inf where it is all there is of that label.
@@ -32,13 +32,13 @@ class LeftOut:
     lengths: Floats
     spread: Spread
 
-    def but_for(self, beside: Mask) -> "LeftOut":
+    def but_for(self, beside: Mask) -> "LeaveOneOutScores":
         """Without what is said of some labels, (N, C)."""
         scores = np.where(beside, -np.inf, self.scores)
         return replace(self, scores=scores, distances=self.lengths - 2 * scores.max(1, initial=-np.inf))
 
 
-def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) -> LeftOut:
+def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) -> LeaveOneOutScores:
     """What is said of examples, (N, d), or a sample of them.
 
     `rows`: of their labels in the moments, (N,).
@@ -68,7 +68,7 @@ def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) 
     # The own label's centre is of an example less.
     less = (noise[rows] * shots**2 - spread.examples) / np.maximum(shots - 1, 1) ** 2
     scores[np.arange(len(rows)), rows] += 0.5 * (less - noise[rows])
-    return LeftOut(scores, lengths - 2 * scores.max(1, initial=-np.inf), own, lengths, spread)
+    return LeaveOneOutScores(scores, lengths - 2 * scores.max(1, initial=-np.inf), own, lengths, spread)
 
 
 def _of_texts(moments: Moments, metric: Metric, example: float) -> float:

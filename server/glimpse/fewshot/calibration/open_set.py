@@ -50,7 +50,7 @@ class Background:
         return np.asarray(np.einsum("nd,nd->n", gaps @ self.precision, gaps, dtype=np.float64), np.float64)
 
 
-def measures(
+def fit_measures(
     distances: Floats, background: Floats, nearest: Floats, scores: Array | Floats, temperature: float
 ) -> Floats:
     """The three measures, greater for what fits: (n,) three times and scores, (n, C) → (n, 3)."""
@@ -66,18 +66,18 @@ class Typicality:
     #: Of the examples, each left out: (N,).
     fits: Floats
     #: Of the examples whose whole label is left out, which makes strangers of them: (N,).
-    strangers: Floats
+    label_left_out: Floats
     #: Of the examples of negative labels: (M,).
     negatives: Floats
 
     @classmethod
-    def of(cls, left_out: Floats, strangers: Floats | None = None, negatives: Floats | None = None) -> Self:
+    def of(cls, left_out: Floats, label_left_out: Floats | None = None, negatives: Floats | None = None) -> Self:
         """From the measures, (N, 3), of the examples that are not the only ones of their labels, left out."""
         units = left_out.std(0) if len(left_out) else np.ones(left_out.shape[1])
         # Less than this is rounding: what are copies of one another differ by no unit at all.
         units = np.maximum(units, 1e-4 * np.maximum(np.abs(left_out).max(0, initial=0.0), 1.0))
         none = np.empty((0, left_out.shape[1]))
-        several = (none if one is None else one for one in (left_out, strangers, negatives))
+        several = (none if one is None else one for one in (left_out, label_left_out, negatives))
         return cls(units, *(np.sort((one / units).sum(1)) for one in several))
 
     @property
@@ -85,16 +85,16 @@ class Typicality:
         """How many examples it stands on: no p-value is under 1 / (count + 1)."""
         return len(self.fits)
 
-    def fits_of(self, given: Floats) -> Floats:
+    def combined_fits(self, given: Floats) -> Floats:
         """Measures as one number, greater for what fits: (n, 3) → (n,)."""
         return np.asarray((given / self.units).sum(1), np.float64)
 
     def p_values(self, given: Floats) -> Floats:
         """The part of what belongs here that fits no better: measures (n, 3) → (n,)."""
-        better = np.searchsorted(self.fits, self.fits_of(given), "right")
-        return np.asarray((1 + better) / (self.count + 1), np.float64)
+        is_better = np.searchsorted(self.fits, self.combined_fits(given), "right")
+        return np.asarray((1 + is_better) / (self.count + 1), np.float64)
 
-    def least_fit(self, false_reject: float, false_accept: float | None) -> float | None:
+    def min_fit(self, false_reject: float, false_accept: float | None) -> float | None:
         """The fit under which an input is a stranger; None: too few examples to say.
 
         By the target of false rejects, unless there is one of false accepts. Beside the former, known negatives are a
@@ -102,7 +102,7 @@ class Typicality:
         """
         if false_accept is not None:
             enough = len(self.negatives) + 1 >= 1 / false_accept
-            return _over(self.negatives if enough else self.strangers, false_accept)
+            return _over(self.negatives if enough else self.label_left_out, false_accept)
         allowed = int(false_reject * (self.count + 1) + 1e-9)
         if not allowed:
             return None
@@ -115,13 +115,19 @@ class Typicality:
         return _over(self.negatives, max(_CEILING, 1 / (len(self.negatives) + 1)))
 
 
-def _over(strangers: Floats, accepted: float) -> float | None:
+def _over(label_left_out: Floats, accepted: float) -> float | None:
     """Just over the fit that no more than this part of strangers reach, others of their kind counted in."""
-    allowed = int(accepted * (len(strangers) + 1) + 1e-9)
-    return float(np.nextafter(strangers[len(strangers) - allowed], np.inf)) if allowed and len(strangers) else None
+    allowed = int(accepted * (len(label_left_out) + 1) + 1e-9)
+    return (
+        float(np.nextafter(label_left_out[len(label_left_out) - allowed], np.inf))
+        if allowed and len(label_left_out)
+        else None
+    )
 
 
-def nearest_others(vectors: Array, rows: Rows, some: Rows, contents: Rows | None = None) -> tuple[Floats, Floats]:
+def nearest_other_similarities(
+    vectors: Array, rows: Rows, some: Rows, contents: Rows | None = None
+) -> tuple[Floats, Floats]:
     """Cosines of some of the examples, (N, d), to the nearest other one, and to the nearest of another label.
 
     (N,) labels' rows and (n,) → (n,) each; -1 where there is none. Of equal `contents`, (N,), none is another.
@@ -138,12 +144,12 @@ def nearest_others(vectors: Array, rows: Rows, some: Rows, contents: Rows | None
     return nearest, other
 
 
-def sureness(cosines: Array) -> Floats:
+def max_softmax(cosines: Array) -> Floats:
     """The greatest probability by softmax over cosines to prompts, unscaled: (n, C) → (n,) (MCM: Ming et al. 2022)."""
     return np.asarray(softmax(cosines, 1.0).max(1), np.float64)
 
 
-def nearest_to(queries: Array, vectors: Array) -> Floats:
+def nearest_similarities(queries: Array, vectors: Array) -> Floats:
     """Cosines of queries to the nearest example: (n, d), (N, d) → (n,)."""
     parts = [queries[start : start + _CHUNK] @ vectors.T for start in range(0, len(queries), _CHUNK)]
     return np.concatenate([np.asarray(part.max(1, initial=-1.0), np.float64) for part in parts] or [np.empty(0)])

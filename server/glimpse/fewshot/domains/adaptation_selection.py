@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from glimpse.fewshot.calibration.leave_one_out import leave_one_out
 from glimpse.fewshot.domains.domains import Adaptation, Centring, Coral, Leace
-from glimpse.fewshot.heads.head_selection import better
+from glimpse.fewshot.heads.head_selection import is_better
 from glimpse.fewshot.heads.lda import LdaHead
 from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric
@@ -38,7 +38,7 @@ _FOLDS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class AdaptationTrial:
     """What an adaptation, or none, got right."""
 
     name: str
@@ -51,10 +51,10 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AdaptationChoice:
     """The trials, none first; of nothing where there was nothing to measure."""
 
-    trials: tuple[Trial, ...]
+    trials: tuple[AdaptationTrial, ...]
     kept: Adaptation | None
 
 
@@ -67,21 +67,21 @@ class _Answers:
     home: Array
     home_rows: Rows
 
-    def trial(self, name: str) -> Trial:
+    def trial(self, name: str) -> AdaptationTrial:
         right, home = (
             int((scores.argmax(1) == rows).sum())
             for scores, rows in ((self.away, self.away_rows), (self.home, self.home_rows))
         )
-        return Trial(name, right, len(self.away_rows), home, len(self.home_rows))
+        return AdaptationTrial(name, right, len(self.away_rows), home, len(self.home_rows))
 
     def helps(self, without: "_Answers") -> bool:
-        harms = better(without.home, self.home, self.home_rows)
-        return better(self.away, without.away, self.away_rows) and not harms
+        harms = is_better(without.home, self.home, self.home_rows)
+        return is_better(self.away, without.away, self.away_rows) and not harms
 
 
-def choose(
+def select_adaptation(
     vectors: Array, rows: Rows, domains: Sequence[str], unlabelled: Array, unlabelled_domains: Sequence[str]
-) -> Choice:
+) -> AdaptationChoice:
     """Tries every adaptation: always the same for the same examples; O(D d^3 + N d^2), D domains left out.
 
     From examples, (N, d), their labels' numbers and domains, (N,); and unlabelled vectors, (n, d), with their domains.
@@ -90,7 +90,7 @@ def choose(
     asked, named = rows[some], [domains[i] for i in some]
     folds = [fold for fold in _folds(named, asked) if fold[1].any()]
     if not folds:
-        return Choice((), None)
+        return AdaptationChoice((), None)
     labels = int(rows.max()) + 1
     without = _answers(vectors[some], asked, folds, labels)
     trials = [without.trial("none")]
@@ -103,7 +103,7 @@ def choose(
         trials.append(answers.trial(kind.name))
         if answers.helps(best):
             kept, best = adaptation, answers
-    return Choice(tuple(trials), kept)
+    return AdaptationChoice(tuple(trials), kept)
 
 
 def _folds(domains: Sequence[str], rows: Rows) -> list[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:

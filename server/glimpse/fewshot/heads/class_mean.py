@@ -55,7 +55,7 @@ class ClassMeanHead:
         return np.asarray(self._rows[rows], np.float32)
 
 
-def class_mean_left_out(moments: Moments, vectors: Array, rows: Rows) -> Floats:
+def leave_one_out_class_mean(moments: Moments, vectors: Array, rows: Rows) -> Floats:
     """Cosines of examples, (n, d), of the labels in these rows, (n,), each left out: (n, C); -inf for an only one."""
     values, each = np.asarray(vectors, np.float64), np.arange(len(rows))
     centres, shots = moments.centres, moments.shots[rows]

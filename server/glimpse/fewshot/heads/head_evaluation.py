@@ -6,14 +6,14 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration.calibration import best_temperature
-from glimpse.fewshot.calibration.open_set import Typicality, measures
+from glimpse.fewshot.calibration.open_set import Typicality, fit_measures
 from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class FitMeasures:
     """Two of the three measures of fit, which no head changes: (n,) each."""
 
     #: Squared Mahalanobis distances, to the nearest label's mean and to the mean of all.
@@ -24,17 +24,17 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class LeftOutMeasures:
     """Examples as the others see them: themselves left out, and their whole label left out; and known strangers."""
 
     rows: Rows
-    as_members: Fit
-    as_strangers: Fit
-    negatives: Fit
+    as_members: FitMeasures
+    label_left_out: FitMeasures
+    negatives: FitMeasures
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class HeadEvaluation:
     """A head's calibration, and what it says of n examples left out."""
 
     kind: HeadKind
@@ -42,17 +42,17 @@ class Judged:
     temperature: float
     typicality: Typicality
     #: The answer for each example, its probability, and that of the example's own label: (n,) each.
-    said: Rows
-    said_probability: Floats
+    predicted: Rows
+    predicted_probability: Floats
     own_probability: Floats
     #: `own_probability` in ascending order.
-    right: Floats
+    sorted_own_probability: Floats
     correct: int
 
     @property
     def count(self) -> int:
         """How many examples were left out."""
-        return len(self.said)
+        return len(self.predicted)
 
     @property
     def accuracy(self) -> float:
@@ -61,8 +61,8 @@ class Judged:
 
     def suspects(self, rows: Rows) -> Rows:
         """Which of the examples, whose labels' columns are (n,), were called another, the surest first: (m,)."""
-        wrong = np.flatnonzero(self.said != rows)
-        doubt = self.said_probability - self.own_probability
+        wrong = np.flatnonzero(self.predicted != rows)
+        doubt = self.predicted_probability - self.own_probability
         return wrong[np.argsort(-doubt[wrong], kind="stable")]
 
     @classmethod
@@ -71,7 +71,7 @@ class Judged:
         kind: HeadKind,
         left_out: Array | Floats,
         alone: Array | Floats,
-        measured: Measured,
+        measured: LeftOutMeasures,
         negatives: Array | Floats,
         *,
         spread: bool,
@@ -83,36 +83,36 @@ class Judged:
         rows, each = measured.rows, np.arange(len(measured.rows))
         temperature = best_temperature(left_out, rows)
         probabilities = softmax(left_out, 1 / temperature)
-        said, own = probabilities.argmax(1), probabilities[each, rows]
+        predicted, own = probabilities.argmax(1), probabilities[each, rows]
         return cls(
             kind,
             temperature,
             _typicality(left_out, alone, measured, negatives, temperature)
             if spread
             else Typicality.of(np.empty((0, 3))),
-            said,
-            probabilities[each, said],
+            predicted,
+            probabilities[each, predicted],
             own,
             np.sort(own),
-            int((said == rows).sum()),
+            int((predicted == rows).sum()),
         )
 
 
 def _typicality(
     left_out: Array | Floats,
     alone: Array | Floats,
-    measured: Measured,
+    measured: LeftOutMeasures,
     negatives: Array | Floats,
     temperature: float,
 ) -> Typicality:
-    def of(fit: Fit, scores: Array | Floats) -> Floats:
-        return measures(fit.distances, fit.background, fit.nearest, scores, temperature)
+    def of(fit: FitMeasures, scores: Array | Floats) -> Floats:
+        return fit_measures(fit.distances, fit.background, fit.nearest, scores, temperature)
 
     alone = np.array(alone, np.float64)
     alone[np.arange(len(alone)), measured.rows] = -np.inf
     told = np.isfinite(alone).any(1)  # there is another label
-    some = measured.as_strangers
-    stranger = Fit(some.distances[told], some.background[told], some.nearest[told])
+    some = measured.label_left_out
+    stranger = FitMeasures(some.distances[told], some.background[told], some.nearest[told])
     return Typicality.of(
         of(measured.as_members, left_out), of(stranger, alone[told]), of(measured.negatives, negatives)
     )

@@ -14,7 +14,7 @@ import numpy as np
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 #: Shots, in the middle label, from which on heads are compared; and from which on projected ridge is one of them.
-COMPARED_FROM, MANY = 8, 30
+MIN_SHOTS_TO_COMPARE, MANY_SHOTS = 8, 30
 
 
 class HeadKind(Enum):
@@ -42,18 +42,18 @@ PINNABLE = (
 )
 
 
-def middle_shots(counts: Floats) -> float:
+def median_shots(counts: Floats) -> float:
     """The median number of examples of the labels that have any, (C,); 0 where none has."""
     some = counts[counts > 0]
     return float(np.median(some)) if len(some) else 0.0
 
 
-def better(challenger: Array | Floats, incumbent: Array | Floats, rows: Rows) -> bool:
+def is_better(challenger: Array | Floats, incumbent: Array | Floats, rows: Rows) -> bool:
     """Whether a head beats another by more than a standard error of the difference, from left-out scores (N, C)."""
-    return better_answers(challenger.argmax(1), incumbent.argmax(1), rows)
+    return is_better_prediction(challenger.argmax(1), incumbent.argmax(1), rows)
 
 
-def better_answers(challenger: Rows, incumbent: Rows, rows: Rows) -> bool:
+def is_better_prediction(challenger: Rows, incumbent: Rows, rows: Rows) -> bool:
     """The same, from the columns that each answered, (N,)."""
     right = (challenger == rows).astype(np.float64) - (incumbent == rows)
     if len(right) < 2:

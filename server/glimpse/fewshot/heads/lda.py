@@ -103,7 +103,7 @@ class LdaHead:
         elif had:  # rows have moved
             self._rebuild()
 
-    def forget_texts(self, labels: Sequence[str]) -> None:
+    def remove_texts(self, labels: Sequence[str]) -> None:
         """Takes the prompts of several labels away at once."""
         for label in labels:
             self.moments.set_text(label, None)

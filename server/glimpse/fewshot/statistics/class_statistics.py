@@ -123,7 +123,7 @@ class Moments:
         """Pooled scatter of the examples within labels, sum of (x - mu_y)(x - mu_y)^T: (d, d)."""
         return self.second - self.means.T @ self._sums[: len(self.labels)]
 
-    def forget_second(self) -> None:
+    def drop_second_moment(self) -> None:
         """Goes on without the second moment: the scatter has been taken."""
         self.with_second, self.second = False, np.zeros((0, 0))
 

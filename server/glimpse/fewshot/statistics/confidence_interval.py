@@ -3,7 +3,7 @@
 import math
 
 
-def wilson(right: int, count: int, z: float = 1.959964) -> tuple[float, float]:
+def wilson_interval(right: int, count: int, z: float = 1.959964) -> tuple[float, float]:
     """The 95 % confidence interval of a proportion, by Wilson's score (1927): sane at 0, at 1 and of few. count > 0."""
     part, spread = right / count, z * z / count
     middle = (part + spread / 2) / (1 + spread)

@@ -27,7 +27,7 @@ def remove(connection: Connection, collection_id: str) -> bool:
     return bool(connection.execute(query).rowcount)
 
 
-def bury(connection: Connection, collection_id: str, rows: Sequence[int]) -> None:
+def mark_deleted(connection: Connection, collection_id: str, rows: Sequence[int]) -> None:
     """Deletes rows, none of which is deleted yet."""
     if rows:
         connection.execute(insert(schema.tombstones), [{"collection_id": collection_id, "row": row} for row in rows])
@@ -44,7 +44,7 @@ def spans(rows: Sequence[int]) -> list[list[int]]:
     return found
 
 
-def buried(connection: Connection, collection_id: str) -> list[int]:
+def deleted_rows(connection: Connection, collection_id: str) -> list[int]:
     """The rows that were deleted, ascending."""
     query = select(schema.tombstones.c.row).where(schema.tombstones.c.collection_id == collection_id)
     return list(connection.scalars(query.order_by(schema.tombstones.c.row)))

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, select
 
 from glimpse.ledger.changes.hash_chain import FIRST
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.batched_queries import parts
+from glimpse.ledger.database.batched_queries import batches
 from glimpse.ledger.database.row_mapping import change_record, example_record, label_record
 from glimpse.ledger.records import Change, CollectionRecord, Delta, ExampleRecord, LabelRecord
 from glimpse.ledger.reembedding.reads import select_examples
@@ -52,21 +52,21 @@ def _named(changes: Iterable[Change], key: str) -> Iterator[str]:
 
 def _examples(connection: Connection, collection_id: str, ids: Iterable[str]) -> Iterator[ExampleRecord]:
     there = schema.examples.c
-    for some in parts(ids):
+    for some in batches(ids):
         query = select_examples().where(there.collection_id == collection_id, there.id.in_(some))
         yield from map(example_record, connection.execute(query))
 
 
 def _labels(connection: Connection, collection_id: str, ids: Iterable[str]) -> Iterator[LabelRecord]:
     there = schema.labels.c
-    for some in parts(ids):
+    for some in batches(ids):
         query = select(schema.labels).where(there.collection_id == collection_id, there.id.in_(some))
         yield from map(label_record, connection.execute(query))
 
 
 def _collections(connection: Connection, changes: Sequence[Change]) -> dict[str, CollectionRecord]:
     found = {}
-    for some in parts(change.collection_id for change in changes):
+    for some in batches(change.collection_id for change in changes):
         query = select(schema.collections).where(schema.collections.c.id.in_(some))
         found.update({row.id: CollectionRecord(**row._mapping) for row in connection.execute(query)})
     return found

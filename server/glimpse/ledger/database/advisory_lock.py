@@ -13,7 +13,7 @@ from glimpse.ledger.database.database import available
 _KIND = 0x676C
 
 
-class Claim:
+class AdvisoryLock:
     """Held until it is released. A SQLite ledger has one server, which holds whatever it claims."""
 
     def __init__(self, connection: Connection | None) -> None:

@@ -8,7 +8,7 @@ T = TypeVar("T")
 _ASKED = 10_000
 
 
-def parts(items: Iterable[T]) -> Iterator[list[T]]:
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
     """All of them once, in order, so many at a time."""
     once = list(dict.fromkeys(items))
     return (once[start : start + _ASKED] for start in range(0, len(once), _ASKED))

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from glimpse.ledger.database.database_file import WATCH, FileWatch, check_file, check_single_name, file_of
+from glimpse.ledger.database.database_file import WATCH, FileWatch, check_file, check_single_name, sqlite_file
 from glimpse.ledger.database.file_permissions import make_database
 from glimpse.ledger.database.url import POSTGRESQL, told
 from glimpse.ledger.errors import LedgerDamaged, LedgerError, LedgerUnavailable, UnstorableText
@@ -44,7 +44,7 @@ def open_engine(url: URL) -> Engine:
     with told(url):
         migrate(url)
         engine = _engine(url, foreign_keys=True)
-        if file := file_of(url):
+        if file := sqlite_file(url):
             watch_file(engine, file)
         return engine
 
@@ -74,7 +74,7 @@ def open_reader(url: URL) -> Engine:
     if not Path(url.database or "").is_file():
         raise LedgerError(f"there is no ledger {url.database}; name one with --data or --ledger")
     check_single_name(url)
-    if file := immutable(url):
+    if file := read_only_file(url):
         # SQLite would make a log beside the file even to read it. Nobody else writes there either, or there were one.
         url = url.set(database=f"file:{quote(str(file.resolve()))}", query={"immutable": "1", "uri": "true"})
     engine = create_engine(url, hide_parameters=True, json_deserializer=read_json)
@@ -83,9 +83,9 @@ def open_reader(url: URL) -> Engine:
     return engine
 
 
-def immutable(url: URL) -> Path | None:
+def read_only_file(url: URL) -> Path | None:
     """The file of a SQLite ledger that is on a read-only disk, closed by whoever wrote it; else None."""
-    file = file_of(url)
+    file = sqlite_file(url)
     if file is None or os.access(file.parent, os.W_OK) or Path(f"{file.resolve()}-wal").exists():
         return None
     return file
@@ -225,7 +225,7 @@ def migrate(url: URL, revision: str = "head") -> None:
             before = context.get_current_heads()
             if None in before:
                 raise _damaged("its schema's version is missing")
-            check_not_later("".join(before))
+            check_not_newer("".join(before))
             command.upgrade(config, revision)
             # Which reads everything there is.
             after = context.get_current_heads()
@@ -248,7 +248,7 @@ def current_schema() -> str:
     return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
 
 
-def check_not_later(found: str) -> None:
+def check_not_newer(found: str) -> None:
     """Raises LedgerError where an Alembic revision is of a schema that this version does not know."""
     if found > current_schema():
         raise LedgerError(f"the ledger is of schema {found}, later than this version's; use the version that made it")

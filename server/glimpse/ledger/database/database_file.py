@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import URL, Connection
 
 from glimpse.ledger.database.file_permissions import make_database
-from glimpse.ledger.database.process_lock import hold, let_go
+from glimpse.ledger.database.process_lock import hold, unlock
 from glimpse.ledger.errors import LedgerError, LedgerInUse, LedgerReplaced
 
 #: The execution option of an engine that has its file watched: a `FileWatch`.
@@ -21,7 +21,7 @@ _BESIDE = ("-wal", "-shm")
 _Identity = tuple[int, int]
 
 
-def file_of(url: URL) -> Path | None:
+def sqlite_file(url: URL) -> Path | None:
     """The file of a SQLite ledger; None for PostgreSQL."""
     if url.drivername != "sqlite":
         return None
@@ -103,7 +103,7 @@ class LedgerLock:
     @classmethod
     def take(cls, url: URL) -> Self | None:
         """Makes the file where there is none. None for PostgreSQL. Raises LedgerInUse and LedgerError."""
-        if (file := file_of(url)) is None:
+        if (file := sqlite_file(url)) is None:
             return None
         make_database(file)
         handle = _open(file)
@@ -119,7 +119,7 @@ class LedgerLock:
 
     def release(self) -> None:
         """Lets another process hold the ledger."""
-        let_go(self._handle)
+        unlock(self._handle)
 
 
 def check_single_name(url: URL) -> None:
@@ -127,7 +127,7 @@ def check_single_name(url: URL) -> None:
 
     SQLite names its log after the file: by another name it would not see what that process committed.
     """
-    file = file_of(url)
+    file = sqlite_file(url)
     if file is None or not file.is_file() or file.stat().st_nlink == 1:
         return
     handle = _open(file)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from glimpse.ledger.database.file_permissions import make_folder, opener
-from glimpse.ledger.database.process_lock import hold, let_go
+from glimpse.ledger.database.process_lock import hold, unlock
 from glimpse.ledger.errors import DataFolderInUse, LedgerError
 
 
@@ -37,7 +37,7 @@ class FolderLock:
 
     def release(self) -> None:
         """Lets another process have the folder."""
-        let_go(self._handle)
+        unlock(self._handle)
 
     def __enter__(self) -> None: ...
 

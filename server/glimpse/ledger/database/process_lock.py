@@ -16,7 +16,7 @@ def hold(handle: int) -> None:
     _held.add(handle)
 
 
-def let_go(handle: int) -> None:
+def unlock(handle: int) -> None:
     """Closes a file, and ends its lock if it has one."""
     _held.discard(handle)
     os.close(handle)

@@ -25,7 +25,7 @@ def scratch_beside(target: Path) -> Iterator[Path]:
     First removes the folders there of processes that were killed, whatever they wrote. Rename what is whole out of the
     folder. Raises OSError.
     """
-    remove_left(target.parent)
+    remove_leftovers(target.parent)
     folder, lock = _make(target)
     try:
         content = folder / "content"
@@ -36,7 +36,7 @@ def scratch_beside(target: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def remove_left(parent: Path) -> None:
+def remove_leftovers(parent: Path) -> None:
     """Removes the folders in `parent` whose process ended without removing them."""
     with suppress(OSError):
         for folder in [Path(entry) for entry in os.scandir(parent) if _NAME.fullmatch(entry.name)]:

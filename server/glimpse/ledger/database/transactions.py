@@ -18,7 +18,7 @@ from glimpse.ledger.records import Change, Head
 CHANNEL: Final = "glimpse"
 
 
-class Writing:
+class Transaction:
     """One transaction, `with Writing(engine) as writer:`. Meanwhile nobody else writes; at its end all is durable.
 
     Raises LedgerUnavailable.
@@ -38,7 +38,7 @@ class Writing:
             except BaseException:
                 self.connection.close()
                 raise
-        self.now = present()
+        self.now = now_microseconds()
         return self
 
     def __exit__(
@@ -75,7 +75,7 @@ class Writing:
         self.head = Head(head.ledger_id, revision, digest, head.sequence)
         return revision
 
-    def must_touch(self, rowcount: int, what: str) -> None:
+    def require_one_row(self, rowcount: int, what: str) -> None:
         """Raises NotFound where a statement found nothing to change."""
         if rowcount != 1:
             raise NotFound(f"there is no {what}")
@@ -108,6 +108,6 @@ def read_head(connection: Connection, *, lock: bool = False) -> Head:
     return Head(row.ledger_id, row.revision, row.digest, row.sequence)
 
 
-def present() -> int:
+def now_microseconds() -> int:
     """Microseconds since the epoch."""
     return time.time_ns() // 1_000

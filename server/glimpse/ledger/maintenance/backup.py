@@ -16,14 +16,21 @@ from glimpse.ledger.database.database import current_schema, migrate
 from glimpse.ledger.database.scratch import scratch_beside
 from glimpse.ledger.database.transactions import read_head
 from glimpse.ledger.errors import LedgerError
-from glimpse.ledger.maintenance.bulk_load import filling, put
-from glimpse.ledger.maintenance.consistent_read import Progress, columns_there, count, reading, rows, schema_of
+from glimpse.ledger.maintenance.bulk_load import bulk_load, put
+from glimpse.ledger.maintenance.consistent_read import (
+    Progress,
+    consistent_read,
+    count,
+    existing_columns,
+    rows,
+    schema_revision,
+)
 from glimpse.ledger.maintenance.verify import verify
 from glimpse.ledger.records import Head
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class Dependencies:
     """What a ledger stands on and does not hold."""
 
     #: Name and embedding space of the collections' backbones.
@@ -33,18 +40,18 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
+class CopyResult:
     """What was copied: where the ledger stood, its rows by table, and what it needs beside."""
 
     head: Head
     rows: dict[str, int]
-    needs: Needs
+    dependencies: Dependencies
     #: Of the file, in bytes, and SHA-256; of a ledger in a database nothing.
     size: int = 0
     digest: str = ""
 
 
-def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) -> Copied:
+def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) -> CopyResult:
     """Copies a ledger, of this version or an earlier one, into a SQLite file that is a ledger of this version.
 
     `file` is there once the copy is whole and on the disk. Raises LedgerError.
@@ -54,7 +61,7 @@ def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) ->
     try:
         with scratch_beside(file) as folder:
             aside = folder / "ledger.sqlite"
-            with reading(url) as source:
+            with consistent_read(url) as source:
                 _copy_out(source, aside, progress)
             _sync(aside)
             copied = _checked(aside, file, progress)
@@ -65,12 +72,12 @@ def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) ->
     return copied
 
 
-def restore(file: Path, url: str, progress: Progress) -> Copied:
+def restore(file: Path, url: str, progress: Progress) -> CopyResult:
     """Copies a backup into an empty ledger, all or nothing. Raises LedgerError."""
     _check_backup(file)
-    with reading(_url(file)) as source:
-        with filling(url, progress) as target:
-            tables = columns_there(source)
+    with consistent_read(_url(file)) as source:
+        with bulk_load(url, progress) as target:
+            tables = existing_columns(source)
             for table, columns in tables.items():
                 _copy(source, target, table, columns, progress)
         return _told(source)
@@ -92,10 +99,10 @@ def _url(file: Path) -> str:
 
 
 def _copy_out(source: Connection, aside: Path, progress: Progress) -> None:
-    version, url = schema_of(source), URL.create("sqlite", database=str(aside))
+    version, url = schema_revision(source), URL.create("sqlite", database=str(aside))
     migrate(url, version)
     with _unsynced(url) as target, target.begin():
-        tables = columns_there(source)
+        tables = existing_columns(source)
         for table in reversed(tables):
             target.execute(delete(table))
         for table, columns in tables.items():
@@ -111,9 +118,9 @@ def _copy_out(source: Connection, aside: Path, progress: Progress) -> None:
 
 
 def _copy(source: Connection, target: Connection, table: Table, columns: list[Column[Any]], progress: Progress) -> None:
-    parts = rows(source, table, columns)
-    with closing(parts), progress(f"copying {table.name}", count(source, table)) as advance:
-        for part in parts:
+    batches = rows(source, table, columns)
+    with closing(batches), progress(f"copying {table.name}", count(source, table)) as advance:
+        for part in batches:
             put(target, table, part)
             advance(len(part))
 
@@ -135,29 +142,29 @@ def _make_unsynced(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _checked(aside: Path, file: Path, progress: Progress) -> Copied:
+def _checked(aside: Path, file: Path, progress: Progress) -> CopyResult:
     """What was copied. Raises LedgerError where that is not whole: then it is kept under another name."""
-    if faults := verify(_url(aside), progress):
+    if problems := verify(_url(aside), progress):
         kept = file.with_name(f"{file.name}.faulty")
         os.replace(aside, kept)
         raise LedgerError(
-            f"the ledger is not whole, nor is its copy, which is kept as {kept}: {faults.told()}; "
+            f"the ledger is not whole, nor is its copy, which is kept as {kept}: {problems.summary()}; "
             "see `glimpse ledger verify`"
         )
-    with reading(_url(aside)) as copy:
+    with consistent_read(_url(aside)) as copy:
         told = _told(copy)
     with aside.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return Copied(told.head, told.rows, told.needs, aside.stat().st_size, digest)
+    return CopyResult(told.head, told.rows, told.dependencies, aside.stat().st_size, digest)
 
 
-def _told(connection: Connection) -> Copied:
+def _told(connection: Connection) -> CopyResult:
     counts = {table.name: count(connection, table) for table in schema.metadata.sorted_tables}
     there, below = schema.collections.c, schema.attachments.c
     backbones = connection.execute(select(there.backbone, there.embedding_space).distinct()).all()
     indexes = connection.execute(select(below.index_id, below.digest).distinct()).all()
-    needs = Needs(sorted(map(tuple, backbones)), sorted(map(tuple, indexes)))
-    return Copied(read_head(connection), counts, needs)
+    dependencies = Dependencies(sorted(map(tuple, backbones)), sorted(map(tuple, indexes)))
+    return CopyResult(read_head(connection), counts, dependencies)
 
 
 def _sync(path: Path) -> None:

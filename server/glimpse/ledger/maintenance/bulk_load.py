@@ -11,19 +11,19 @@ from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.database import WRITING, hold, open_engine
-from glimpse.ledger.database.database_file import LedgerLock, file_of
+from glimpse.ledger.database.database_file import LedgerLock, sqlite_file
 from glimpse.ledger.database.file_permissions import make_folder
 from glimpse.ledger.database.url import parse_url
 from glimpse.ledger.errors import LedgerError
-from glimpse.ledger.maintenance.consistent_read import Progress, count, wait_long
-from glimpse.ledger.maintenance.problems import Faults
-from glimpse.ledger.maintenance.verify import verify_state
+from glimpse.ledger.maintenance.consistent_read import Progress, count, disable_timeouts
+from glimpse.ledger.maintenance.problems import Problems
+from glimpse.ledger.maintenance.verify import verify_connection
 
 _STOP = "stop what has it open (every `glimpse serve` on it), and try again"
 
 
 @contextmanager
-def filling(url: str, progress: Progress) -> Iterator[Connection]:
+def bulk_load(url: str, progress: Progress) -> Iterator[Connection]:
     """A transaction on an empty ledger, made where there is none, that takes all rows of another, its head's too.
 
     At its end the ledger is verified, and then committed. Raises LedgerError; then nothing has come into it.
@@ -36,7 +36,7 @@ def filling(url: str, progress: Progress) -> Iterator[Connection]:
 @contextmanager
 def _alone(url: URL) -> Iterator[None]:
     """Keeps servers from a SQLite ledger; connections to PostgreSQL are counted in the transaction."""
-    if file := file_of(url):
+    if file := sqlite_file(url):
         make_folder(file.parent)
     lock = LedgerLock.take(url)
     try:
@@ -58,10 +58,10 @@ def _filling(url: URL, progress: Progress) -> Iterator[Connection]:
             _check_empty(connection)
             connection.execute(delete(schema.head))
             yield connection
-            faults = Faults()
-            verify_state(connection, faults, progress)
-            if faults:
-                raise LedgerError(f"the copy is not whole, and was undone: {faults.told()}")
+            problems = Problems()
+            verify_connection(connection, problems, progress)
+            if problems:
+                raise LedgerError(f"the copy is not whole, and was undone: {problems.summary()}")
     except DBAPIError as error:
         why = str(error.orig).strip().partition("\n")[0]
         raise LedgerError(f"the ledger could not be filled, and is as it was ({why})") from error
@@ -91,7 +91,7 @@ def _check_alone_sqlite(file: Path) -> None:
 
 def _check_alone_postgresql(connection: Connection) -> None:
     """Raises LedgerError where others are connected; those that begin from now on wait."""
-    wait_long(connection)
+    disable_timeouts(connection)
     hold(connection)
     query = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND backend_type = 'client backend' AND pid <> pg_backend_pid()"""

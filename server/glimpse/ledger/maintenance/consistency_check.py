@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Table, Text, cast, select
 
 from glimpse.ledger.database import schema
 from glimpse.ledger.maintenance.consistent_read import BATCH, Progress, count
-from glimpse.ledger.maintenance.problems import Faults
+from glimpse.ledger.maintenance.problems import Problems
 from glimpse.ledger.maintenance.replay import Replay
 from glimpse.ledger.records import ExampleRecord
 
@@ -23,8 +23,8 @@ _CONTENT = re.compile(r"sha256:[0-9a-f]{64}")
 class Comparison:
     """One state of a ledger, and the replay of all its changes."""
 
-    def __init__(self, connection: Connection, replay: Replay, faults: Faults) -> None:
-        self._connection, self._wanted, self._add = connection, replay.state, faults.add
+    def __init__(self, connection: Connection, replay: Replay, problems: Problems) -> None:
+        self._connection, self._wanted, self._add = connection, replay.state, problems.add
         self._dimensions: dict[str, int] = {}
         #: Of a collection's vectors by its side: see ../shadows.py.
         self._of_sides: dict[tuple[str, int], int] = {}

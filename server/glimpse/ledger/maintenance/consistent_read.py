@@ -9,20 +9,20 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, func, inspect, 
 from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.database import check_not_later, current_schema, open_reader
+from glimpse.ledger.database.database import check_not_newer, current_schema, open_reader
 from glimpse.ledger.database.url import parse_url, told
 from glimpse.ledger.errors import LedgerDamaged, LedgerError
 
 #: Begins something that takes a while: its title and how many there are; yields what is told of how many more are done.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 #: What reading damaged rows can raise beside the database's own errors: a number in a text's place, say.
-ODD_VALUE: Final = (ArithmeticError, LookupError, TypeError, ValueError)
+DAMAGED_VALUE_ERRORS: Final = (ArithmeticError, LookupError, TypeError, ValueError)
 #: Rows at a time: some megabytes of vectors.
 BATCH: Final = 1_000
 
 
 @contextmanager
-def reading(url: str) -> Iterator[Connection]:
+def consistent_read(url: str) -> Iterator[Connection]:
     """A transaction that sees one state of a ledger and writes nothing, nor migrates. Raises LedgerError."""
     parsed = parse_url(url)
     with told(parsed):
@@ -31,13 +31,13 @@ def reading(url: str) -> Iterator[Connection]:
         with ExitStack() as stack:
             with told(parsed):
                 connection = stack.enter_context(engine.connect())
-                schema_of(connection)  # the first statement, which decides what the others see
-                wait_long(connection)
+                schema_revision(connection)  # the first statement, which decides what the others see
+                disable_timeouts(connection)
             yield connection
     except DBAPIError as error:
         why = str(error.orig).strip().partition("\n")[0]
         raise LedgerError(f"the ledger cannot be read ({why}); `glimpse ledger verify` says more") from error
-    except ODD_VALUE as error:
+    except DAMAGED_VALUE_ERRORS as error:
         raise LedgerDamaged(
             f"the ledger holds a value that nothing wrote ({error}); `glimpse ledger verify` says more"
         ) from error
@@ -45,25 +45,25 @@ def reading(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-def wait_long(connection: Connection) -> None:
+def disable_timeouts(connection: Connection) -> None:
     """Lets a transaction take the time it needs, where servers would be cut off."""
     if connection.dialect.name == "postgresql":
         for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
             connection.exec_driver_sql(f"SET LOCAL {setting} = 0")
 
 
-def schema_of(connection: Connection) -> str:
+def schema_revision(connection: Connection) -> str:
     """The Alembic revision of a ledger's schema. Raises LedgerError where it is none."""
     found = MigrationContext.configure(connection).get_current_revision()
     if found is None:
         raise LedgerError("the database holds no ledger; name another with --data or --ledger")
-    check_not_later(found)
+    check_not_newer(found)
     return found
 
 
 def check_current(connection: Connection) -> None:
     """Raises LedgerError where the schema is an earlier version's."""
-    found = schema_of(connection)
+    found = schema_revision(connection)
     if found != current_schema():
         raise LedgerError(
             f"the ledger is of schema {found}, this version's is {current_schema()}; a server of this version brings "
@@ -71,7 +71,7 @@ def check_current(connection: Connection) -> None:
         )
 
 
-def columns_there(connection: Connection) -> dict[Table, list[Column[Any]]]:
+def existing_columns(connection: Connection) -> dict[Table, list[Column[Any]]]:
     """The tables that a ledger of any version has, those that others refer to first, and of each the columns."""
     inspector, found = inspect(connection), {}
     names = set(inspector.get_table_names())

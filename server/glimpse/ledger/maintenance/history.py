@@ -9,20 +9,20 @@ from sqlalchemy import select
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.row_mapping import change_record
 from glimpse.ledger.errors import LedgerError
-from glimpse.ledger.maintenance.consistent_read import BATCH, check_current, reading
+from glimpse.ledger.maintenance.consistent_read import BATCH, check_current, consistent_read
 from glimpse.ledger.records import Change
 
 # Labels that are named, of those that an enrolment was of.
 _NAMED = 5
 
 
-def log(url: str, *, after: int = 0, collection: str | None = None) -> Iterator[Change]:
+def read_history(url: str, *, after: int = 0, collection: str | None = None) -> Iterator[Change]:
     """The changes after a revision, oldest first. Raises LedgerError, also where a collection never had any."""
     there = schema.changes.c
     query = select(schema.changes).where(there.revision > after).order_by(there.revision)
     if collection is not None:
         query = query.where(there.collection_id == collection)
-    with reading(url) as connection:
+    with consistent_read(url) as connection:
         check_current(connection)
         with connection.execute(query.execution_options(yield_per=BATCH)) as rows:
             yield from map(change_record, rows)
@@ -31,7 +31,7 @@ def log(url: str, *, after: int = 0, collection: str | None = None) -> Iterator[
             raise LedgerError(f"there never was a collection {collection!r}; see `glimpse collections list`")
 
 
-def about(change: Change) -> str:
+def describe_change(change: Change) -> str:
     """What a change was about, in a few words."""
     subject = change.subject
     match change.kind:

@@ -19,8 +19,8 @@ from glimpse.ledger.database.scratch import scratch_beside
 from glimpse.ledger.database.transactions import read_head
 from glimpse.ledger.errors import LedgerError
 from glimpse.ledger.maintenance.arrow_schema import arrow_schema, from_arrow, to_arrow
-from glimpse.ledger.maintenance.bulk_load import filling, put
-from glimpse.ledger.maintenance.consistent_read import BATCH, Progress, check_current, count, reading, rows
+from glimpse.ledger.maintenance.bulk_load import bulk_load, put
+from glimpse.ledger.maintenance.consistent_read import BATCH, Progress, check_current, consistent_read, count, rows
 from glimpse.ledger.records import Head
 
 #: What tells of the whole, written last.
@@ -30,7 +30,7 @@ _KEYS = "api_keys"
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportResult:
     """What was exported or imported: where the ledger stood, and its rows by table.
 
     `keys_left_out`: API keys that the ledger has, and what was exported has not.
@@ -43,7 +43,7 @@ class Exported:
 
 def export(
     url: str, folder: Path, progress: Progress, *, collections: Sequence[str] = (), keys: bool = False
-) -> Exported:
+) -> ExportResult:
     """Writes one state of a ledger into a new folder. Raises LedgerError.
 
     `collections`: only these, which cannot be imported again. `keys`: the API keys' salted hashes as well.
@@ -54,7 +54,7 @@ def export(
         with scratch_beside(folder) as scratch:
             aside = scratch / "export"
             make_folder(aside)
-            with reading(url) as source:
+            with consistent_read(url) as source:
                 check_current(source)
                 exported = _write(source, aside, progress, collections, keys)
             if folder.exists():
@@ -67,7 +67,9 @@ def export(
     return exported
 
 
-def _write(source: Connection, folder: Path, progress: Progress, collections: Sequence[str], keys: bool) -> Exported:
+def _write(
+    source: Connection, folder: Path, progress: Progress, collections: Sequence[str], keys: bool
+) -> ExportResult:
     there = schema.collections.c
     two_sided = set(source.scalars(select(schema.shadows.c.collection_id)))
     found = source.execute(select(there.id, there.dimension))
@@ -80,18 +82,18 @@ def _write(source: Connection, folder: Path, progress: Progress, collections: Se
         with progress(f"exporting {table.name}", count(source, table, *where)) as advance:
             if table is schema.examples:
                 make_folder(folder / table.name)
-                parts = [
+                batches = [
                     (folder / table.name / f"{name}.parquet", dimensions[name], [table.c.collection_id == name])
                     for name in sorted(set(collections) or dimensions)
                 ]
             else:
-                parts = [(folder / f"{table.name}.parquet", 0, where)]
+                batches = [(folder / f"{table.name}.parquet", 0, where)]
             written[table.name] = 0
-            for file, dimension, those in parts:
+            for file, dimension, those in batches:
                 for number in _write_file(source, table, file, dimension, those):
                     written[table.name] += number
                     advance(number)
-    exported = Exported(read_head(source), written, 0 if keys else count(source, schema.api_keys))
+    exported = ExportResult(read_head(source), written, 0 if keys else count(source, schema.api_keys))
     told = {"format": _FORMAT, "schema": current_schema(), "revision": exported.head.revision, "rows": written}
     told |= {"ledger_id": exported.head.ledger_id, "collections": sorted(collections) or None}
     with open(folder / MANIFEST, "w", encoding="utf-8", opener=opener) as manifest:
@@ -115,21 +117,21 @@ def _write_file(
 ) -> Iterator[int]:
     """Yields how many rows were written, a part at a time."""
     columns = arrow_schema(table, dimension)
-    parts = rows(source, table, list(table.columns), *where)
+    batches = rows(source, table, list(table.columns), *where)
     with (
-        closing(parts),
+        closing(batches),
         open(file, "wb", opener=opener) as sink,
         pq.ParquetWriter(sink, columns, compression="zstd") as writer,
     ):
-        for part in parts:
+        for part in batches:
             writer.write_batch(to_arrow(table, part, columns), row_group_size=BATCH)
             yield len(part)
 
 
-def import_(folder: Path, url: str, progress: Progress) -> Exported:
+def import_(folder: Path, url: str, progress: Progress) -> ExportResult:
     """Reads an exported folder into an empty ledger, all or nothing. Raises LedgerError."""
     told = _manifest(folder)
-    with filling(url, progress) as target:
+    with bulk_load(url, progress) as target:
         for table in _tables(_KEYS in told["rows"]):
             wanted, done = told["rows"].get(table.name), 0
             with progress(f"importing {table.name}", wanted or 0) as advance:
@@ -139,7 +141,7 @@ def import_(folder: Path, url: str, progress: Progress) -> Exported:
                     done += len(part)
             if done != wanted:
                 raise LedgerError(f"{folder}: {done:,} rows of {table.name}, and {MANIFEST} says {wanted:,}")
-        return Exported(read_head(target), dict(told["rows"]))
+        return ExportResult(read_head(target), dict(told["rows"]))
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ _MOST_TOLD = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class Problem:
     """One thing that is wrong."""
 
     kind: str
@@ -40,28 +40,28 @@ class Fault:
         return ADVICE[self.kind]
 
 
-class Faults:
+class Problems:
     """What was found: the first hundred of each kind, and how many there are."""
 
     def __init__(self) -> None:
         #: What the ledger says of itself: its last change, with that one's digest.
         self.head: Head | None = None
         self.counts: Counter[str] = Counter()
-        self._told: list[Fault] = []
+        self._told: list[Problem] = []
 
     def add(self, kind: str, what: str) -> None:
         """One more."""
         self.counts[kind] += 1
         if self.counts[kind] <= _MOST_TOLD:
-            self._told.append(Fault(kind, what))
+            self._told.append(Problem(kind, what))
 
-    def __iter__(self) -> Iterator[Fault]:
+    def __iter__(self) -> Iterator[Problem]:
         return iter(self._told)
 
     def __len__(self) -> int:
         return self.counts.total()
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """The first of them, and how many more there are, in a line."""
         more = len(self) - 1
         return self._told[0].what + (f", and {more:,} more" if more else "")

@@ -13,17 +13,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, delete, func, not_, or_, select
 
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.batched_queries import parts
+from glimpse.ledger.database.batched_queries import batches
 from glimpse.ledger.database.row_mapping import example_record, label_record
 from glimpse.ledger.errors import NotFound
-from glimpse.ledger.records import ExampleRecord, LabelRecord, Original, ShadowRecord
+from glimpse.ledger.records import ExampleRecord, LabelRecord, PendingExample, ReembeddingRecord
 
 _READ_AHEAD = 1_000
 _examples, _vectors, _prompts = schema.examples.c, schema.shadow_vectors.c, schema.shadow_prompts.c
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ReembeddingCounts:
     """How many examples there are; how many of them, and of labels, have a vector of the other side, or a problem.
 
     And how many are hidden, as this side lacks them.
@@ -66,35 +66,35 @@ def select_all(collection_id: str, which: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def find_shadow(connection: Connection, collection_id: str) -> ShadowRecord | None:
+def find_reembedding(connection: Connection, collection_id: str) -> ReembeddingRecord | None:
     """What a collection's shadow is, or None."""
     there = schema.shadows
     row = connection.execute(select(there).where(there.c.collection_id == collection_id)).first()
-    return ShadowRecord(**{name: row._mapping[name] for name in ShadowRecord.__slots__}) if row else None
+    return ReembeddingRecord.from_stored(dict(row._mapping)) if row else None
 
 
-def check_turn(connection: Connection, collection_id: str, turn: int) -> ShadowRecord:
+def check_reembedding(connection: Connection, collection_id: str, switches: int) -> ReembeddingRecord:
     """A collection's shadow. Raises NotFound where it is of another turn."""
-    shadow = find_shadow(connection, collection_id)
-    if shadow is None or shadow.turn != turn:
-        raise NotFound(f"there is no migration of {collection_id!r} in its turn {turn}")
+    shadow = find_reembedding(connection, collection_id)
+    if shadow is None or shadow.switches != switches:
+        raise NotFound(f"there is no migration of {collection_id!r} at switch {switches}")
     return shadow
 
 
-class Shadow:
+class ReembeddingReader:
     """Reads of one collection's shadow in one turn, in one transaction."""
 
-    def __init__(self, connection: Connection, collection_id: str, turn: int) -> None:
+    def __init__(self, connection: Connection, collection_id: str, switches: int) -> None:
         """Raises NotFound where it is of another turn by now: its two sides are the other way round then."""
         self._connection, self._collection_id = connection, collection_id
-        check_turn(connection, collection_id, turn)
+        check_reembedding(connection, collection_id, switches)
         side = select(schema.collections.c.side).where(schema.collections.c.id == collection_id)
         #: Enrolled on this side.
         self._here = _examples.side == (connection.scalar(side) or 0)
         self._own = _examples.collection_id == collection_id
-        self._of_labels = and_(_prompts.collection_id == collection_id, _prompts.turn == turn)
+        self._of_labels = and_(_prompts.collection_id == collection_id, _prompts.turn == switches)
 
-    def missing(self, after: int, limit: int, *, newest: bool = False) -> list[Original]:
+    def pending_examples(self, after: int, limit: int, *, newest: bool = False) -> list[PendingExample]:
         """The next examples that nothing is known of, from after a sequence number on, with their originals.
 
         `newest`: the last ones instead.
@@ -109,13 +109,13 @@ class Shadow:
             .order_by(_examples.sequence.desc() if newest else _examples.sequence)
             .limit(limit)
         )
-        return [Original(*row) for row in self._connection.execute(query)]
+        return [PendingExample(*row) for row in self._connection.execute(query)]
 
-    def prompted(self) -> set[str]:
+    def embedded_prompts(self) -> set[str]:
         """The labels whose prompts something is known of."""
         return set(self._connection.scalars(select(_prompts.label_id).where(self._of_labels)))
 
-    def progress(self) -> Progress:
+    def counts(self) -> ReembeddingCounts:
         """How far it is."""
         known = _vectors.collection_id == self._collection_id
         problem = select(func.count()).join_from(
@@ -123,7 +123,7 @@ class Shadow:
         )
         problem = problem.where(known, _vectors.problem != "")
         hidden = self._connection.scalar(problem.where(not_(self._here))) or 0
-        return Progress(
+        return ReembeddingCounts(
             self._count(self._own) - hidden,
             self._count(known, _vectors.problem == ""),
             self._connection.scalar(problem.where(self._here)) or 0,
@@ -163,14 +163,14 @@ class Shadow:
         return sorted(map(label_record, rows), key=lambda one: one.id)
 
 
-def forget_problems(connection: Connection, sequences: Sequence[int]) -> None:
+def delete_failed_embeddings(connection: Connection, sequences: Sequence[int]) -> None:
     """Lets examples be embedded anew that could not be."""
-    for some in parts(sequences):
+    for some in batches(sequences):
         these = _vectors.sequence.in_(some)
         connection.execute(delete(schema.shadow_vectors).where(these, _vectors.problem != ""))
 
 
-def forget_prompts(connection: Connection, collection_id: str, label_id: str) -> None:
+def delete_reembedded_prompts(connection: Connection, collection_id: str, label_id: str) -> None:
     """Lets a label's prompts be embedded anew: they are others now."""
     this = (_prompts.collection_id == collection_id, _prompts.label_id == label_id)
     connection.execute(delete(schema.shadow_prompts).where(*this))

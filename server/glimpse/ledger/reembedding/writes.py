@@ -1,17 +1,17 @@
 """The writes about a collection's shadow: see shadows.py."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from sqlalchemy import and_, delete, exists, insert, literal, select, update
 
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.batched_queries import parts
+from glimpse.ledger.database.batched_queries import batches
 from glimpse.ledger.database.row_mapping import example_record
-from glimpse.ledger.database.transactions import Writing
+from glimpse.ledger.database.transactions import Transaction
 from glimpse.ledger.errors import AlreadyExists
-from glimpse.ledger.records import CollectionRecord, Shadowed, ShadowRecord
-from glimpse.ledger.reembedding.reads import check_turn, find_shadow, select_examples
+from glimpse.ledger.records import CollectionRecord, ReembeddingRecord, ReembeddingResult
+from glimpse.ledger.reembedding.reads import check_reembedding, find_reembedding, select_examples
 from glimpse.ledger.writes import originals
 
 # What each side has of its own.
@@ -20,40 +20,48 @@ _examples, _vectors = schema.examples.c, schema.shadow_vectors.c
 _labels, _prompts = schema.labels.c, schema.shadow_prompts.c
 
 
-class ShadowingWriter(Writing):
+class ReembeddingWriter(Transaction):
     """See Writer."""
 
-    def start_reembedding(self, collection_id: str, record: ShadowRecord) -> tuple[ShadowRecord, int]:
+    def start_reembedding(self, collection_id: str, record: ReembeddingRecord) -> tuple[ReembeddingRecord, int]:
         """Gives a collection a shadow, without vectors; returns it and the revision. Raises AlreadyExists."""
-        if find_shadow(self.connection, collection_id):
+        if find_reembedding(self.connection, collection_id):
             raise AlreadyExists(f"collection {collection_id!r} has a shadow")
         record = replace(record, time=self.now)
-        self.connection.execute(insert(schema.shadows).values(collection_id=collection_id, **asdict(record)))
-        return record, self.append("start_migration", collection_id, {"shadow": asdict(record)})
+        self.connection.execute(insert(schema.shadows).values(collection_id=collection_id, **record.to_stored()))
+        return record, self.append("start_migration", collection_id, {"shadow": record.to_stored()})
 
-    def embed_shadow(
-        self, collection_id: str, turn: int, examples: Sequence[Shadowed], prompts: Sequence[Shadowed]
+    def store_reembedded(
+        self,
+        collection_id: str,
+        switches: int,
+        examples: Sequence[ReembeddingResult],
+        prompts: Sequence[ReembeddingResult],
     ) -> int:
         """Stores what came of embedding some; what is there already, or there no more, is left out.
 
         Returns the revision. Raises NotFound where the shadow is of another turn.
         """
-        check_turn(self.connection, collection_id, turn)
-        put, prompted = self._put(collection_id, turn, examples, prompts)
+        check_reembedding(self.connection, collection_id, switches)
+        put, prompted = self._put(collection_id, switches, examples, prompts)
         told = {"examples_embedded": put, "prompts_embedded": prompted}
         return self.append("embed_shadow", collection_id, told)
 
     def switch_backbone(
-        self, collection_id: str, turn: int, examples: Sequence[Shadowed], prompts: Sequence[Shadowed]
+        self,
+        collection_id: str,
+        switches: int,
+        examples: Sequence[ReembeddingResult],
+        prompts: Sequence[ReembeddingResult],
     ) -> int:
         """Exchanges a collection's two sides, once the last examples and prompts of the other side are stored.
 
         Examples that the other side lacks are hidden from then on, those that this one lacked are not any more. Returns
         the revision. Raises NotFound.
         """
-        shadow = check_turn(self.connection, collection_id, turn)
-        self._put(collection_id, turn, examples, prompts)
-        self._exchange_prompts(collection_id, turn)
+        shadow = check_reembedding(self.connection, collection_id, switches)
+        self._put(collection_id, switches, examples, prompts)
+        self._exchange_prompts(collection_id, switches)
         self._exchange_sides(collection_id, shadow)
         return self.append("switch_backbone", collection_id, {"embedding_space": shadow.embedding_space})
 
@@ -62,15 +70,15 @@ class ShadowingWriter(Writing):
         there = schema.shadows.c
         this = (there.collection_id == collection_id, there.turn >= 0)
         found = self.connection.execute(update(schema.shadows).where(*this).values(turn=-1))
-        self.must_touch(found.rowcount, f"migration of {collection_id!r}")
+        self.require_one_row(found.rowcount, f"migration of {collection_id!r}")
         return self.append("end_migration", collection_id)
 
-    def fold_shadow(self, collection_id: str, count: int) -> tuple[bool, int]:
+    def clean_up_reembedding(self, collection_id: str, count: int) -> tuple[bool, int]:
         """Makes the vectors of some examples their own, and deletes some that were hidden, of an ended migration.
 
         Returns whether that was all there was, and the revision. Raises NotFound.
         """
-        check_turn(self.connection, collection_id, -1)
+        check_reembedding(self.connection, collection_id, -1)
         side = self._side_of(collection_id)
         rows = select(_vectors.sequence).where(_vectors.collection_id == collection_id).limit(count)
         some = list(self.connection.scalars(rows))
@@ -81,7 +89,7 @@ class ShadowingWriter(Writing):
         good = (_vectors.sequence == _examples.sequence, _vectors.problem == "")
         self.connection.execute(update(schema.examples).where(elsewhere, *good).values(new))
         gone = list(self.connection.scalars(select(_examples.id).where(elsewhere)))
-        originals.forget(self.connection, collection_id, elsewhere)
+        originals.delete_unused(self.connection, collection_id, elsewhere)
         self.connection.execute(delete(schema.examples).where(elsewhere))
         self.connection.execute(delete(schema.shadow_vectors).where(_vectors.sequence.in_(some)))
         if done := len(some) < count:
@@ -95,13 +103,17 @@ class ShadowingWriter(Writing):
         return int(self.connection.execute(select(there.side).where(there.id == collection_id)).scalar_one())
 
     def _put(
-        self, collection_id: str, turn: int, examples: Sequence[Shadowed], prompts: Sequence[Shadowed]
+        self,
+        collection_id: str,
+        switches: int,
+        examples: Sequence[ReembeddingResult],
+        prompts: Sequence[ReembeddingResult],
     ) -> tuple[int, int]:
         """Rows for what is there and has none; returns how many of each."""
-        common = {"collection_id": collection_id, "turn": turn}
+        common = {"collection_id": collection_id, "turn": switches}
         none, here = ~exists().where(_vectors.sequence == _examples.sequence), self._side_of(collection_id)
         there, lacking = (_examples.collection_id == collection_id, _examples.side == here, none), set[int]()
-        for some in parts(one.key for one in examples):
+        for some in batches(one.key for one in examples):
             lacking.update(
                 self.connection.scalars(select(_examples.sequence).where(_examples.sequence.in_(some), *there))
             )
@@ -123,9 +135,9 @@ class ShadowingWriter(Writing):
                 prompted += 1
         return len(rows), prompted
 
-    def _exchange_prompts(self, collection_id: str, turn: int) -> None:
-        this = (_prompts.collection_id == collection_id, _prompts.turn == turn)
-        own = select(_labels.collection_id, _labels.id, literal(turn + 1), literal(""), _labels.prompt_vector)
+    def _exchange_prompts(self, collection_id: str, switches: int) -> None:
+        this = (_prompts.collection_id == collection_id, _prompts.turn == switches)
+        own = select(_labels.collection_id, _labels.id, literal(switches + 1), literal(""), _labels.prompt_vector)
         of = own.where(_labels.collection_id == collection_id, _labels.prompt_vector.is_not(None))
         names = ["collection_id", "label_id", "turn", "problem", "prompt_vector"]
         self.connection.execute(insert(schema.shadow_prompts).from_select(names, of))
@@ -135,7 +147,7 @@ class ShadowingWriter(Writing):
         )
         self.connection.execute(delete(schema.shadow_prompts).where(*this))
 
-    def _exchange_sides(self, collection_id: str, shadow: ShadowRecord) -> None:
+    def _exchange_sides(self, collection_id: str, shadow: ReembeddingRecord) -> None:
         row = self.connection.execute(select(schema.collections).where(schema.collections.c.id == collection_id)).one()
         before = CollectionRecord(**row._mapping)
         here, there = schema.collections.c.id == collection_id, schema.shadows.c.collection_id == collection_id
@@ -144,4 +156,4 @@ class ShadowingWriter(Writing):
         self.connection.execute(
             update(schema.collections).where(here).values(**other, side=1 - before.side, update_time=self.now)
         )
-        self.connection.execute(update(schema.shadows).where(there).values(**own, turn=shadow.turn + 1))
+        self.connection.execute(update(schema.shadows).where(there).values(**own, turn=shadow.switches + 1))

@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.batched_queries import parts
+from glimpse.ledger.database.batched_queries import batches
 from glimpse.ledger.database.row_mapping import example_record, example_row, label_row
-from glimpse.ledger.database.transactions import Writing, present
+from glimpse.ledger.database.transactions import Transaction, now_microseconds
 from glimpse.ledger.errors import LedgerError, NotFound, RequestIdReused
 from glimpse.ledger.records import Enrolled, Enrollment, EnrollRequest, ExampleRecord, LabelRecord
-from glimpse.ledger.reembedding.reads import forget_problems, select_all
+from glimpse.ledger.reembedding.reads import delete_failed_embeddings, select_all
 
 # How long the answer to a request id is kept at least: a week, in microseconds.
 _REMEMBERED = 7 * 24 * 3600 * 1_000_000
@@ -39,7 +39,7 @@ class _Known:
         self.rows.setdefault(table, []).append(row)
 
 
-class EnrollingWriter(Writing):
+class EnrollmentWriter(Transaction):
     """See Writer."""
 
     def enroll(self, several: Sequence[Enrollment]) -> list[Enrolled | bytes | LedgerError]:
@@ -130,7 +130,7 @@ class EnrollingWriter(Writing):
             known.add(schema.inputs, row)
         new = {one.id for one, old in zip(enrolled.examples, enrolled.duplicates, strict=True) if not old}
         there = [same for digest in digests for same in known.examples[digest] if same.id not in new]
-        forget_problems(self.connection, [same.sequence for same in there])
+        delete_failed_embeddings(self.connection, [same.sequence for same in there])
         return replace(enrolled, originals=[same.id for same in there])
 
     def _remember(self, one: Enrollment, request: EnrollRequest, enrolled: Enrolled, known: _Known) -> None:
@@ -149,38 +149,38 @@ def _read(connection: Connection, collection_id: str, several: Sequence[Enrollme
     examples: dict[str, list[ExampleRecord]] = {}
     hidden: dict[str, list[ExampleRecord]] = {}
     found = schema.examples.c
-    for digests in parts(example.content_digest for one in several for example in one.examples):
+    for digests in batches(example.content_digest for one in several for example in one.examples):
         for row in connection.execute(select_all(collection_id, found.content_digest.in_(digests))):
             kind = examples if row.side == collection.side or row.problem == "" else hidden
             kind.setdefault(row.content_digest, []).append(example_record(row))
     inputs, kept = set[str](), schema.inputs.c
-    for digests in parts(digest for one in several for digest in one.inputs):
+    for digests in batches(digest for one in several for digest in one.inputs):
         some = (kept.collection_id == collection_id, kept.content_digest.in_(digests))
         inputs.update(connection.scalars(select(kept.content_digest).where(*some)))
     requests = {one.request.id: one.request for one in several if one.request}
     answers = {}
     asked = schema.requests.c
-    for ids in parts(requests):
+    for ids in batches(requests):
         some = (asked.collection_id == collection_id, asked.id.in_(ids))
         for row in connection.execute(select(asked.id, asked.digest, asked.answer).where(*some)):
             answers[row.id] = row.digest, row.answer
     named = [label.id for one in several for label in one.new_labels]
     named += [example.label_id for one in several for example in one.examples]
-    labels = labels_there(connection, collection_id, named)
+    labels = existing_labels(connection, collection_id, named)
     return _Known(collection.revision, collection.side, labels, examples, hidden, answers, inputs)
 
 
-def labels_there(connection: Connection, collection_id: str, named: Iterable[str]) -> set[str]:
+def existing_labels(connection: Connection, collection_id: str, named: Iterable[str]) -> set[str]:
     """Those of some labels that there are."""
     there, found = set[str](), schema.labels.c
-    for ids in parts(named):
+    for ids in batches(named):
         there.update(
             connection.scalars(select(found.id).where(found.collection_id == collection_id, found.id.in_(ids)))
         )
     return there
 
 
-def stored_answer(connection: Connection, collection_id: str, request: EnrollRequest) -> bytes | None:
+def stored_response_of(connection: Connection, collection_id: str, request: EnrollRequest) -> bytes | None:
     """What the request was answered before; None if it is new. Raises RequestIdReused."""
     asked = schema.requests.c
     row = connection.execute(
@@ -189,7 +189,7 @@ def stored_answer(connection: Connection, collection_id: str, request: EnrollReq
     return _answered((row.digest, row.answer) if row else None, request)
 
 
-def forget_answers(connection: Connection) -> None:
+def delete_expired_responses(connection: Connection) -> None:
     """Forgets those that are more than a week older than now, and than the last one.
 
     A clock that runs ahead, here, does not make it forget what may be asked again.
@@ -197,7 +197,7 @@ def forget_answers(connection: Connection) -> None:
     there = schema.requests.c.time
     last = connection.scalar(select(func.max(there)))
     if last is not None:
-        connection.execute(delete(schema.requests).where(there < min(last, present()) - _REMEMBERED))
+        connection.execute(delete(schema.requests).where(there < min(last, now_microseconds()) - _REMEMBERED))
 
 
 def _answered(before: tuple[str, bytes] | None, request: EnrollRequest) -> bytes | None:

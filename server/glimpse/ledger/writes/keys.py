@@ -45,7 +45,7 @@ def revoke(connection: Connection, name: str, now: int) -> bool:
     return bool(connection.execute(unrevoked.values(revoke_time=now)).rowcount)
 
 
-def every(connection: Connection) -> list[KeyRecord]:
+def list_keys(connection: Connection) -> list[KeyRecord]:
     """Every key that was made, oldest first, revoked ones too."""
     there = schema.api_keys
     rows = connection.execute(select(there).order_by(there.c.create_time, there.c.id))

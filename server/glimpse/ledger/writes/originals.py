@@ -5,7 +5,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, not_, se
 from glimpse.ledger.database import schema
 
 
-def forget(connection: Connection, collection_id: str, going: ColumnElement[bool]) -> None:
+def delete_unused(connection: Connection, collection_id: str, going: ColumnElement[bool]) -> None:
     """Forgets the originals of examples that are about to go, but for those that others have too.
 
     In its caller's transaction.

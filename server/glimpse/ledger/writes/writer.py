@@ -11,13 +11,13 @@ from glimpse.ledger.database.row_mapping import changeable, label_row
 from glimpse.ledger.errors import AlreadyExists, NotFound
 from glimpse.ledger.records import AttachmentRecord, CollectionRecord, LabelRecord
 from glimpse.ledger.reembedding import reads
-from glimpse.ledger.reembedding.writes import ShadowingWriter
+from glimpse.ledger.reembedding.writes import ReembeddingWriter
 from glimpse.ledger.writes import keys, originals
-from glimpse.ledger.writes.enrollment import EnrollingWriter, labels_there
+from glimpse.ledger.writes.enrollment import EnrollmentWriter, existing_labels
 from glimpse.ledger.writes.keys import KeyRecord
 
 
-class Writer(EnrollingWriter, ShadowingWriter):
+class Writer(EnrollmentWriter, ReembeddingWriter):
     """The writes of one transaction; each returns the revision it made. Any that raises ends the transaction."""
 
     def create_collection(self, record: CollectionRecord) -> CollectionRecord:
@@ -33,14 +33,14 @@ class Writer(EnrollingWriter, ShadowingWriter):
         """Stores a collection's display name, policy, use of names and pinned head. Raises NotFound."""
         record, there = replace(record, update_time=self.now), schema.collections
         found = self.connection.execute(update(there).where(there.c.id == record.id).values(changeable(record)))
-        self.must_touch(found.rowcount, f"collection {record.id!r}")
+        self.require_one_row(found.rowcount, f"collection {record.id!r}")
         return replace(record, revision=self.append("update_collection", record.id))
 
     def delete_collection(self, collection_id: str) -> int:
         """Deletes a collection and all that is in it; returns the revision. Raises NotFound."""
         there = schema.collections
         found = self.connection.execute(delete(there).where(there.c.id == collection_id))
-        self.must_touch(found.rowcount, f"collection {collection_id!r}")
+        self.require_one_row(found.rowcount, f"collection {collection_id!r}")
         return self.append("delete_collection", collection_id)
 
     def create_label(self, collection_id: str, record: LabelRecord) -> tuple[LabelRecord, int]:
@@ -56,26 +56,26 @@ class Writer(EnrollingWriter, ShadowingWriter):
         record, there = replace(record, update_time=self.now), schema.labels
         this = (there.c.collection_id == collection_id, there.c.id == record.id)
         if self.connection.scalar(select(there.c.prompts).where(*this)) != list(record.prompts):
-            reads.forget_prompts(self.connection, collection_id, record.id)
+            reads.delete_reembedded_prompts(self.connection, collection_id, record.id)
         found = self.connection.execute(update(there).where(*this).values(label_row(collection_id, record)))
-        self.must_touch(found.rowcount, f"label {record.id!r}")
+        self.require_one_row(found.rowcount, f"label {record.id!r}")
         return record, self.append("update_label", collection_id, {"label": record.id})
 
     def delete_label(self, collection_id: str, label_id: str, rows: Sequence[int] = ()) -> int:
         """Deletes a label, its examples and its rows of the index; returns the revision. Raises NotFound."""
         there = schema.labels
         this = (there.c.collection_id == collection_id, there.c.id == label_id)
-        originals.forget(self.connection, collection_id, schema.examples.c.label_id == label_id)
-        self.must_touch(self.connection.execute(delete(there).where(*this)).rowcount, f"label {label_id!r}")
-        attachments.bury(self.connection, collection_id, rows)
+        originals.delete_unused(self.connection, collection_id, schema.examples.c.label_id == label_id)
+        self.require_one_row(self.connection.execute(delete(there).where(*this)).rowcount, f"label {label_id!r}")
+        attachments.mark_deleted(self.connection, collection_id, rows)
         return self.append("delete_label", collection_id, {"label": label_id, "rows": attachments.spans(rows)})
 
     def delete_example(self, collection_id: str, example_id: str) -> int:
         """Deletes an example; returns the revision. Raises NotFound."""
         there = schema.examples
         this = (there.c.collection_id == collection_id, there.c.id == example_id)
-        originals.forget(self.connection, collection_id, there.c.id == example_id)
-        self.must_touch(self.connection.execute(delete(there).where(*this)).rowcount, f"example {example_id!r}")
+        originals.delete_unused(self.connection, collection_id, there.c.id == example_id)
+        self.require_one_row(self.connection.execute(delete(there).where(*this)).rowcount, f"example {example_id!r}")
         return self.append("delete_example", collection_id, {"example": example_id})
 
     def attach(
@@ -93,7 +93,7 @@ class Writer(EnrollingWriter, ShadowingWriter):
 
     def detach(self, collection_id: str) -> int:
         """Takes a collection's index away; returns the revision. Raises NotFound."""
-        self.must_touch(int(attachments.remove(self.connection, collection_id)), f"index under {collection_id!r}")
+        self.require_one_row(int(attachments.remove(self.connection, collection_id)), f"index under {collection_id!r}")
         return self.append("detach", collection_id)
 
     def replace_index(self, collection_id: str, record: AttachmentRecord, last: int, rows: Sequence[int]) -> int:
@@ -101,12 +101,12 @@ class Writer(EnrollingWriter, ShadowingWriter):
 
         `rows`: of the new one, deleted already. Returns the revision. Raises NotFound.
         """
-        self.must_touch(int(attachments.remove(self.connection, collection_id)), f"index under {collection_id!r}")
+        self.require_one_row(int(attachments.remove(self.connection, collection_id)), f"index under {collection_id!r}")
         attachments.put(self.connection, collection_id, record)
-        attachments.bury(self.connection, collection_id, rows)
+        attachments.mark_deleted(self.connection, collection_id, rows)
         there = schema.examples.c
         held = (there.collection_id == collection_id, there.sequence <= last)
-        originals.forget(self.connection, collection_id, there.sequence <= last)
+        originals.delete_unused(self.connection, collection_id, there.sequence <= last)
         self.connection.execute(delete(schema.examples).where(*held))
         subject = {"index": record.index_id, "digest": record.digest, "last": last, "rows": attachments.spans(rows)}
         return self.append("replace_index", collection_id, subject)
@@ -124,14 +124,14 @@ class Writer(EnrollingWriter, ShadowingWriter):
             return self.head.revision
         return self.append("revoke_key", "", {"key": name})
 
-    def bury(self, collection_id: str, row: int) -> int:
+    def tombstone(self, collection_id: str, row: int) -> int:
         """Deletes a row of a collection's index; returns the revision."""
-        attachments.bury(self.connection, collection_id, [row])
+        attachments.mark_deleted(self.connection, collection_id, [row])
         return self.append("delete_row", collection_id, {"row": row})
 
     def _add_labels(self, collection_id: str, labels: Sequence[LabelRecord]) -> list[LabelRecord]:
         """Inserts those labels that are not there; returns them."""
-        there = labels_there(self.connection, collection_id, (label.id for label in labels))
+        there = existing_labels(self.connection, collection_id, (label.id for label in labels))
         new = [label for label in labels if label.id not in there]
         added = [replace(label, create_time=self.now, update_time=self.now) for label in new]
         if added:

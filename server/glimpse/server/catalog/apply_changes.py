@@ -7,7 +7,7 @@ as far as it still holds, and one that a view has already, because it was built 
 from collections.abc import Callable
 from dataclasses import replace
 
-from glimpse.ledger import Change, CollectionRecord, Delta, ExampleRecord, ShadowRecord
+from glimpse.ledger import Change, CollectionRecord, Delta, ExampleRecord, ReembeddingRecord
 from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
 
 #: What changes which index a collection stands on, or its backbone: its view is built anew.
@@ -66,9 +66,9 @@ class ChangeApplier:
                 if "originals" in subject:
                     view.reached = ReembeddingProgress()
             case "start_migration":
-                view.shadow, view.reached = ShadowRecord(**subject["shadow"]), ReembeddingProgress()
+                view.shadow, view.reached = ReembeddingRecord.from_stored(subject["shadow"]), ReembeddingProgress()
             case "end_migration" if view.shadow:
-                view.shadow, view.measured = replace(view.shadow, turn=-1), None
+                view.shadow, view.measured = replace(view.shadow, switches=-1), None
             case "fold_shadow" if subject["done"]:
                 view.shadow = None
             case "create_label" | "update_label":

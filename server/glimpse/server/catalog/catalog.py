@@ -53,7 +53,7 @@ class Catalog:
     @classmethod
     def open(cls, url: str, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]) -> Self:
         """Opens a ledger, holds it as its one server if it is SQLite, and builds its views. Raises LedgerError."""
-        ledger = Ledger.open(url, alone=True)
+        ledger = Ledger.open(url, exclusive=True)
         try:
             return cls(ledger, indexes, snapshots, changed)
         except BaseException:
@@ -143,7 +143,7 @@ class Catalog:
         while True:
             await asyncio.sleep(_FORGET_SECONDS)
             try:
-                await self.read(lambda ledger: ledger.forget_requests())
+                await self.read(lambda ledger: ledger.delete_expired_requests())
             except Exception:
                 logger.exception("old requests could not be forgotten")
 

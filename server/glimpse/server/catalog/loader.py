@@ -39,22 +39,22 @@ class Loader:
             if follower.rebuild or views.get(record.id) is not loaded.view:
                 return self.load(record)
             revision = delta.changes[-1].revision
-        loaded.view.shadow = ledger.shadow_record(record.id)
+        loaded.view.shadow = ledger.reembedding_record(record.id)
         return self._attached(loaded.view, attached)
 
     def load(self, record: CollectionRecord) -> CollectionView:
         """A view as the ledger has it. All is of one moment: its vectors are of one space then."""
-        with self._ledger.moment() as ledger:
+        with self._ledger.consistent_view() as ledger:
             view = CollectionView(ledger.collection(record.id) or record)
-            view.shadow = ledger.shadow_record(record.id)
+            view.shadow = ledger.reembedding_record(record.id)
             _fill(view, ledger.labels(record.id), ledger.examples(record.id))
             attached = ledger.attachment(record.id)
         return self._attached(view, attached)
 
-    def load_shadow(self, record: CollectionRecord, turn: int) -> CollectionView:
+    def load_shadow(self, record: CollectionRecord, switches: int) -> CollectionView:
         """A view of a collection by its other side's vectors; `record` is as it would be then."""
         view = CollectionView(record)
-        with self._ledger.shadow(record.id, turn) as shadow:
+        with self._ledger.reembedding(record.id, switches) as shadow:
             _fill(view, shadow.labels(), shadow.examples())
         return view
 

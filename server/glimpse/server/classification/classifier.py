@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from glimpse.fewshot import answer
+from glimpse.fewshot import predict
 from glimpse.server.classification.label_names import prompt_names
 from glimpse.server.classification.messages import add_provenance, classifications, terms_of
 from glimpse.server.classification.neighbors import NeighborSearch
@@ -88,8 +88,10 @@ class Classifier:
             # Engine and revision are read together: nothing is awaited in between.
             revision = view.record.revision
             terms = terms_of(view.record, source)
-            said = answer(view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain)
-            self._stats.add(view, [one.decision for one in said.each], around.nearest.examples)
+            said = predict(
+                view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain
+            )
+            self._stats.add(view, [one.decision for one in said.predictions], around.nearest.examples)
             for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
                 add_provenance(classification, view, revision, neighbors)
                 answers.append(classification)

@@ -43,7 +43,7 @@ def terms_of(record: CollectionRecord, source: Source) -> DecisionSettings:
 def classifications(answers: Predictions) -> Iterator[pb.Classification]:
     """One a query; made one by one, so that a caller can stop at a size."""
     head, calibrated = HEADS[answers.kind], answers.calibrated
-    for answer in answers.each:
+    for answer in answers.predictions:
         message = pb.Classification(
             decision=_DECISIONS[answer.decision],
             decision_reason=answer.reason,

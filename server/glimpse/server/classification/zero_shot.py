@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from glimpse.backbone import name_as_prompt, with_templates
-from glimpse.fewshot import DecisionSettings, FewShotClassifier, NearestSimilarities, Policy, answer
+from glimpse.fewshot import DecisionSettings, FewShotClassifier, NearestSimilarities, Policy, predict
 from glimpse.server.auth.caller import current
 from glimpse.server.classification.messages import classifications
 from glimpse.server.errors import invalid
@@ -41,7 +41,7 @@ async def classify_zero_shot(
     independent = request.mode == types_pb2.LABEL_MODE_INDEPENDENT
     terms = DecisionSettings(Policy(), backbone.prompt_scale, independent, manifest.logit_bias)
     queries = good_vectors(outcomes, manifest.dimension)
-    said = answer(engine, queries, NearestSimilarities.none(len(queries)), terms, top_k)
+    said = predict(engine, queries, NearestSimilarities.none(len(queries)), terms, top_k)
     found, size = [], 0
     for one in classifications(said):
         found.append({"classification": one})

@@ -9,7 +9,7 @@ import numpy as np
 from glimpse.fewshot import FewShotClassifier
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 from glimpse.index import Ids, LayeredIndex
-from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord, ShadowRecord
+from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord, ReembeddingRecord
 from glimpse.server.collections.attached_index import Attachment
 from glimpse.server.collections.example_columns import ExampleColumns
 from glimpse.server.collections.example_store import ExampleStore
@@ -61,7 +61,7 @@ class CollectionView:
         self.lost_index = ""
         #: The other side of one whose backbone changes, how far its examples are embedded for that, and what was
         #: measured of it.
-        self.shadow: ShadowRecord | None = None
+        self.shadow: ReembeddingRecord | None = None
         self.reached = ReembeddingProgress()
         self.measured: ReembeddingReport | None = None
         #: Of labels, where they are very many.
@@ -81,7 +81,7 @@ class CollectionView:
     @property
     def accuracy(self) -> float | None:
         """Leave-one-out accuracy of the head chosen, when the examples were last fitted; None: not measured."""
-        judged = self.engine.chosen_judged
+        judged = self.engine.chosen_evaluation
         return judged.accuracy if judged and judged.count else None
 
     def watch(self, changed: Callable[["CollectionView"], None]) -> None:
@@ -99,10 +99,10 @@ class CollectionView:
         """Takes on the collection's changed record."""
         if self.record.names_as_prompts and not record.names_as_prompts:
             named = [one.id for one in self.labels.values() if one.prompt_vector is None and can_answer(one)]
-            self.engine.forget_texts(named)
+            self.engine.remove_texts(named)
             self.gallery.put(self.engine, named)
         if record.pinned_head != self.record.pinned_head:
-            self.engine.outdate()
+            self.engine.mark_outdated()
         self.record = record
         self._changed(self)
 
@@ -136,7 +136,7 @@ class CollectionView:
         if (kept := normal(label.id)) != label.id:
             self._respelled[kept] = label.id
         vector = label.prompt_vector
-        if can_answer(label) and (vector is not None or self.engine.answers(label.id)):
+        if can_answer(label) and (vector is not None or self.engine.can_score(label.id)):
             self._set_text(label.id, None if vector is None else np.frombuffer(vector, "<f4"))
 
     def drop_label(self, label_id: str) -> None:
@@ -150,7 +150,7 @@ class CollectionView:
             self.engine.drop(label_id)
             self.gallery.drop(label_id)
         else:
-            self.engine.outdate()
+            self.engine.mark_outdated()
         self._changed(self)
 
     def add_examples(self, examples: Sequence[ExampleRecord]) -> None:
@@ -168,7 +168,7 @@ class CollectionView:
                 self.engine.add(labels, vectors, [normal(example.domain) for example in several])
                 self.gallery.put(self.engine, labels)
             else:
-                self.engine.outdate()
+                self.engine.mark_outdated()
         if examples:
             self._changed(self)
 
@@ -188,7 +188,7 @@ class CollectionView:
             own = [code for code, index in enumerate(of_labels) if counts[code] and index is self.indexes.answering]
             if own:
                 self.engine.add_sums([columns.labels[code] for code in own], counts[own], sums[own])
-        self.engine.outdate()
+        self.engine.mark_outdated()
         self._changed(self)
 
     def drop_example(self, example_id: str) -> None:
@@ -204,7 +204,7 @@ class CollectionView:
             self.engine.remove(label_id, index.vector(sequence), domain)
             self.gallery.put(self.engine, [label_id])
         else:
-            self.engine.outdate()
+            self.engine.mark_outdated()
         index.remove([sequence])
         self._changed(self)
 
@@ -221,7 +221,7 @@ class CollectionView:
                 self.gallery.put(self.engine, labels)
             else:  # all at once takes less than one by one
                 self.gallery = LabelIndex()
-        self.engine.outdate()
+        self.engine.mark_outdated()
         self._changed(self)
 
     def detach(self) -> None:
@@ -256,7 +256,7 @@ class CollectionView:
             if label.prompt_vector is not None:
                 self.engine.set_text(label.id, np.frombuffer(label.prompt_vector, "<f4"))
         self._learn()
-        self.engine.outdate()
+        self.engine.mark_outdated()
 
     def _learn(self) -> None:
         """What was enrolled, by an engine that knows none of it."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.fewshot import Examples, Strangers
+from glimpse.fewshot import DomainVectors, Examples
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 from glimpse.index import Ids, LayeredIndex
 from glimpse.server.collections.collection import CollectionView
@@ -22,9 +22,9 @@ class StoredVectors:
     ids: Ids
     domains: Sequence[str]
 
-    def strangers(self) -> Strangers:
+    def strangers(self) -> DomainVectors:
         """Reads them. Raises KeyError where one was deleted meanwhile."""
-        return Strangers(self.index.vectors(self.ids), self.domains)
+        return DomainVectors(self.index.vectors(self.ids), self.domains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def gather(view: CollectionView) -> FitData:
     token = view.engine.begin()
     moments = view.engine.lda.moments
     # In the view's order: that of the engine's rows tells what was deleted, and a sample must not.
-    labels, whole = [label for label in view.labels if view.engine.answers(label)], True
+    labels, whole = [label for label in view.labels if view.engine.can_score(label)], True
     if len(labels) > _MOST_LABELS and not view.engine.lda.dense:
         labels, whole = [labels[place] for place in sample(len(labels), _MOST_LABELS)], False
     ids, rows = _sequences(view, labels)

@@ -33,7 +33,7 @@ class Fitter:
 
     def touch(self, view: CollectionView) -> None:
         """A collection has changed: it is fitted soon."""
-        if view not in self._tasks and not view.engine.settled:
+        if view not in self._tasks and not view.engine.is_current:
             self._hurry[view] = asyncio.Event()
             self._tasks[view] = task = asyncio.create_task(self._follow(view))
             task.add_done_callback(lambda _: self._forget(view))
@@ -70,7 +70,7 @@ class Fitter:
     async def _follow(self, view: CollectionView) -> None:
         """Fits until nothing changes any more, with rests in between unless somebody is waiting."""
         rest, hurry = _QUIET_SECONDS, self._hurry[view]
-        while not view.engine.settled:
+        while not view.engine.is_current:
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest):
                     await hurry.wait()
@@ -82,7 +82,7 @@ class Fitter:
                 except Exception:
                     # What was fitted before may rest on examples that are gone.
                     logger.exception("collection %s cannot be fitted; its class means answer", view.record.id)
-                    view.engine.forget_fit(view.engine.version)
+                    view.engine.clear_fit(view.engine.version)
                 rest = max(_QUIET_SECONDS, _REST * (time.monotonic() - started))
             async with self._ended:
                 self._ended.notify_all()
@@ -100,9 +100,9 @@ class Fitter:
             fitted = await run_in_background(fit_them)
             if view.engine is not engine or view.examples.attachment is not below:
                 return  # it learned anew meanwhile, or calls its rows otherwise: taken anew
-            engine.adopt(fitted, taken.token, whole=taken.whole)
+            engine.adopt(fitted, taken.token, complete=taken.whole)
         else:
-            engine.forget_fit(taken.token)
+            engine.clear_fit(taken.token)
         view.fitted_ids, view.fitted_revision = taken.examples.ids, revision
         if view.gallery.due(view.engine):
             await view.gallery.build(view.engine)

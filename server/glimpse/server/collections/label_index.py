@@ -46,7 +46,7 @@ class LabelIndex:
             self._since.update(labels)
         if self._index is None:
             return
-        there = [label for label in dict.fromkeys(labels) if engine.answers(label)]
+        there = [label for label in dict.fromkeys(labels) if engine.can_score(label)]
         if there:
             self._index.put(self._numbered(there), _directions(engine, there))
         for label in set(labels).difference(there):
@@ -65,7 +65,7 @@ class LabelIndex:
         """Trains and fills the index in a thread, from the engine as it is."""
         self._since, labels, parts = set(), list(engine.labels), []
         for start in range(0, len(labels), _SLICE):
-            some = [label for label in labels[start : start + _SLICE] if engine.answers(label)]
+            some = [label for label in labels[start : start + _SLICE] if engine.can_score(label)]
             parts.append((self._numbered(some), _directions(engine, some)))
             await asyncio.sleep(0)
         ids, vectors = (np.concatenate(list(kind)) for kind in zip(*parts, strict=True))
@@ -74,7 +74,7 @@ class LabelIndex:
         finally:
             since, self._since = self._since, None
         self.put(engine, [*since, *(label for label in engine.labels if label not in self._numbers)])
-        if gone := [number for label, number in self._numbers.items() if not engine.answers(label)]:
+        if gone := [number for label, number in self._numbers.items() if not engine.can_score(label)]:
             index.remove(np.array(gone, np.int64))
 
     def labels(self, found: Ids) -> list[str]:

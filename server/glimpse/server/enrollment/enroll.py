@@ -86,7 +86,7 @@ class _EnrollmentCall:
         if remembered is None:
             return None
         name = self._view.record.id
-        return await self._parts.catalog.read(lambda ledger: ledger.answer_of(name, remembered))
+        return await self._parts.catalog.read(lambda ledger: ledger.stored_response(name, remembered))
 
     def _check_items(self, pending: PendingEnrollments) -> None:
         """Refuses the items that the collection cannot take, as it is now and with `pending` enrolments."""

@@ -46,7 +46,7 @@ async def find_similar(
     elif vectors.size * view.indexes.answering.scanned <= _MOST_LOOKING:
         there = await neighbors.search_all(view, vectors, 2 * TOLD + 1)
     together = _beside_one_another(examples, vectors)
-    seen = view.engine.seen(vectors, [example.domain for example in examples])
+    seen = view.engine.adapt(vectors, [example.domain for example in examples])
     limit = _limit(view)
     return [
         SimilarityFinding(
@@ -72,6 +72,6 @@ def _beside_one_another(examples: Sequence[ExampleRecord], vectors: Array) -> li
 def _limit(view: CollectionView) -> float | None:
     """The distance that few examples lie from their labels."""
     fitted = view.engine.fitted
-    if fitted is None or not view.engine.lda.metric.freedom or len(fitted.own) < _FEWEST:
+    if fitted is None or not view.engine.lda.metric.freedom or len(fitted.own_distances) < _FEWEST:
         return None
-    return float(np.quantile(fitted.own, _ORDINARY, method="higher"))
+    return float(np.quantile(fitted.own_distances, _ORDINARY, method="higher"))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from glimpse.ledger import Progress, Shadow, ShadowRecord, Writer
+from glimpse.ledger import ReembeddingCounts, ReembeddingReader, ReembeddingRecord, Writer
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import Code, RequestError, failed_precondition, invalid, not_found
@@ -56,13 +56,13 @@ class _Look:
     """How far a shadow is, as of a collection's revision: with the last that it lacks."""
 
     revision: int
-    progress: Progress
+    progress: ReembeddingCounts
     lacking: Lacking
 
 
-def shadow_of(view: CollectionView) -> ShadowRecord:
+def shadow_of(view: CollectionView) -> ReembeddingRecord:
     """A collection's. Raises RequestError."""
-    if view.shadow is None or view.shadow.turn < 0:
+    if view.shadow is None or view.shadow.switches < 0:
         message = f"collection {view.record.id!r} is not changing its backbone"
         raise not_found("REEMBEDDING_NOT_FOUND", message, "collection")
     return view.shadow
@@ -84,7 +84,7 @@ class BackboneSwitch:
             if seen.lacking:
                 some = Lacking(seen.lacking.examples, seen.lacking.labels[:AT_ONCE])
                 found = await embed_lacking(self._backbone(shadow), some)
-                await store(self._catalog, view, shadow.turn, reached, some, found)
+                await store(self._catalog, view, shadow.switches, reached, some, found)
                 if len(some.examples) == AT_ONCE or len(some.labels) == AT_ONCE:
                     continue  # there are more, or as many have come
             with suppress(_Overtaken):
@@ -104,7 +104,7 @@ class BackboneSwitch:
             done.set_aside = now.progress.failed + sum(one.vector is None for one in found.examples)
             _check_possible(done.set_aside, now.progress.prompts_failed, force=request.force)
             done.former = {name: getattr(view.record, name) for name in _COSINES}
-            return lambda writer: writer.switch_backbone(view.record.id, shadow.turn, found.examples, found.prompts)
+            return lambda writer: writer.switch_backbone(view.record.id, shadow.switches, found.examples, found.prompts)
 
         async def apply(revision: int) -> int:
             await self._catalog.tracker.rebuild(view.record.id)
@@ -113,19 +113,19 @@ class BackboneSwitch:
         done.revision = await self._catalog.write(plan, apply)
         return done
 
-    async def _look(self, view: CollectionView, shadow: ShadowRecord) -> _Look:
+    async def _look(self, view: CollectionView, shadow: ReembeddingRecord) -> _Look:
         revision, labels = view.record.revision, list(view.labels.values())
 
-        def read(there: Shadow) -> _Look:
-            progress = there.progress()
+        def read(there: ReembeddingReader) -> _Look:
+            progress = there.counts()
             few = min(progress.left, AT_ONCE)
             # What is left is mostly what came last; all is read in vain where nothing is left.
-            examples = there.missing(0, few, newest=True) if few else []
+            examples = there.pending_examples(0, few, newest=True) if few else []
             return _Look(revision, progress, Lacking(examples, unprompted(labels, there)))
 
-        return await read_shadow(self._catalog, view, shadow.turn, read)
+        return await read_shadow(self._catalog, view, shadow.switches, read)
 
-    async def _embed_few(self, shadow: ShadowRecord, now: _Look) -> Found:
+    async def _embed_few(self, shadow: ReembeddingRecord, now: _Look) -> Found:
         """What has come since the last look. Raises _Overtaken, and RequestError."""
         lacking = now.lacking
         if not lacking:
@@ -135,7 +135,7 @@ class BackboneSwitch:
             raise _Overtaken
         return await embed_lacking(self._backbone(shadow), lacking)
 
-    def _backbone(self, shadow: ShadowRecord) -> LoadedBackbone:
+    def _backbone(self, shadow: ReembeddingRecord) -> LoadedBackbone:
         """Raises RequestError where this server has not loaded it."""
         backbone = backbone_of(shadow.embedding_space, self._backbones)
         if backbone is None:
@@ -144,7 +144,7 @@ class BackboneSwitch:
         return backbone
 
 
-def _wanted(view: CollectionView, embedding_space: str) -> ShadowRecord:
+def _wanted(view: CollectionView, embedding_space: str) -> ReembeddingRecord:
     shadow = shadow_of(view)
     if embedding_space == view.record.embedding_space:
         raise ThereAlready

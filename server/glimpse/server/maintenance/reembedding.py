@@ -11,10 +11,10 @@ from glimpse.ledger import (
     LabelRecord,
     Ledger,
     NotFound,
-    Original,
-    Shadow,
-    Shadowed,
-    ShadowRecord,
+    PendingExample,
+    ReembeddingReader,
+    ReembeddingRecord,
+    ReembeddingResult,
     Writer,
 )
 from glimpse.server.catalog.catalog import Catalog
@@ -37,7 +37,7 @@ _LONGEST = 300
 class Lacking:
     """The next examples, and labels with prompts, that nothing is known of on the other side."""
 
-    examples: Sequence[Original]
+    examples: Sequence[PendingExample]
     labels: Sequence[LabelRecord]
 
     def __bool__(self) -> bool:
@@ -48,11 +48,11 @@ class Lacking:
 class Found:
     """What came of embedding them."""
 
-    examples: Sequence[Shadowed] = ()
-    prompts: Sequence[Shadowed] = ()
+    examples: Sequence[ReembeddingResult] = ()
+    prompts: Sequence[ReembeddingResult] = ()
 
 
-def other_side(record: CollectionRecord, shadow: ShadowRecord) -> CollectionRecord:
+def other_side(record: CollectionRecord, shadow: ReembeddingRecord) -> CollectionRecord:
     """What a collection would be after the switch."""
     return replace(
         record,
@@ -70,12 +70,14 @@ def backbone_of(embedding_space: str, backbones: Backbones) -> LoadedBackbone | 
     return next((one for one in backbones if one.manifest.embedding_space == embedding_space), None)
 
 
-async def read_shadow(catalog: Catalog, view: CollectionView, turn: int, query: Callable[[Shadow], T]) -> T:
+async def read_shadow(
+    catalog: Catalog, view: CollectionView, switches: int, query: Callable[[ReembeddingReader], T]
+) -> T:
     """Something of a collection's other side. Raises RequestError UNAVAILABLE where that is another meanwhile."""
     name = view.record.id
 
     def read(ledger: Ledger) -> T:
-        with ledger.shadow(name, turn) as shadow:
+        with ledger.reembedding(name, switches) as shadow:
             return query(shadow)
 
     try:
@@ -90,9 +92,9 @@ def reloaded(view: CollectionView) -> RequestError:
     return RequestError(Code.UNAVAILABLE, "COLLECTION_RELOADED", message, "collection", retry_delay=0.1)
 
 
-def unprompted(labels: Iterable[LabelRecord], shadow: Shadow) -> list[LabelRecord]:
+def unprompted(labels: Iterable[LabelRecord], shadow: ReembeddingReader) -> list[LabelRecord]:
     """Those with prompts that nothing is known of on the other side."""
-    prompted = shadow.prompted()
+    prompted = shadow.embedded_prompts()
     return [label for label in labels if label.prompts and label.id not in prompted]
 
 
@@ -100,7 +102,7 @@ async def embed_lacking(
     backbone: LoadedBackbone, lacking: Lacking, before: Callable[[], Awaitable[None]] | None = None
 ) -> Found:
     """A few at a time; `before` each waits for those who come first. Raises RequestError of what may be tried again."""
-    source, found = source_of_backbone(backbone), list[Shadowed]()
+    source, found = source_of_backbone(backbone), list[ReembeddingResult]()
     # On the CPU more at once is no faster, and whoever comes has to wait for it.
     size = 1 if backbone.encoder.on_cpu else backbone.encoder.usual_batch
     for start in range(0, len(lacking.examples), size):
@@ -116,7 +118,7 @@ async def embed_lacking(
 
 
 async def store(
-    catalog: Catalog, view: CollectionView, turn: int, reached: ReembeddingProgress, lacking: Lacking, found: Found
+    catalog: Catalog, view: CollectionView, switches: int, reached: ReembeddingProgress, lacking: Lacking, found: Found
 ) -> int:
     """Writes down what came of embedding some, as far as that still holds; returns the revision.
 
@@ -131,7 +133,7 @@ async def store(
         if view.reached is not reached:  # originals have come since: what had none is to be looked at again
             without = {one.sequence for one in lacking.examples if one.content is None}
             examples = [one for one in examples if one.key not in without]
-        return lambda writer: writer.embed_shadow(view.record.id, turn, examples, prompts)
+        return lambda writer: writer.store_reembedded(view.record.id, switches, examples, prompts)
 
     return await catalog.write(plan, view.moved_to)
 
@@ -141,7 +143,7 @@ def _has_prompts_of(view: CollectionView, label: LabelRecord) -> bool:
     return there is not None and there.prompts == label.prompts
 
 
-async def _embed(source: Source, originals: Sequence[Original]) -> list[Shadowed]:
+async def _embed(source: Source, originals: Sequence[PendingExample]) -> list[ReembeddingResult]:
     kept = [one for one in originals if one.content is not None]
     fields = [f"example {one.sequence}" for one in kept]
     outcomes = await embed_all(source, [_input(one) for one in kept], fields, np.inf)
@@ -149,29 +151,29 @@ async def _embed(source: Source, originals: Sequence[Original]) -> list[Shadowed
     return [_shadowed(one, by_sequence.get(one.sequence)) for one in originals]
 
 
-def _input(original: Original) -> types_pb2.Input:
+def _input(original: PendingExample) -> types_pb2.Input:
     content = original.content or b""
     if original.modality == types_pb2.MODALITY_TEXT:
         return types_pb2.Input(text=content.decode())
     return types_pb2.Input(image=content)
 
 
-def _shadowed(original: Original, outcome: Embedded | RequestError | None) -> Shadowed:
+def _shadowed(original: PendingExample, outcome: Embedded | RequestError | None) -> ReembeddingResult:
     if outcome is None:
         was_vector = original.modality == types_pb2.MODALITY_VECTOR
         why = "enrolled as a vector" if was_vector else "enroll it again"  # short: tables show it
-        return Shadowed(original.sequence, None, f"ORIGINAL_NOT_KEPT: {why}")
+        return ReembeddingResult(original.sequence, None, f"ORIGINAL_NOT_KEPT: {why}")
     if isinstance(outcome, RequestError):
-        return Shadowed(original.sequence, None, _problem(outcome))
-    return Shadowed(original.sequence, outcome.vector.astype("<f4").tobytes())
+        return ReembeddingResult(original.sequence, None, _problem(outcome))
+    return ReembeddingResult(original.sequence, outcome.vector.astype("<f4").tobytes())
 
 
-async def _embed_prompts(source: Source, label: LabelRecord) -> Shadowed:
+async def _embed_prompts(source: Source, label: LabelRecord) -> ReembeddingResult:
     try:
         [direction] = await prompt_directions(source, [label.prompts], ["prompts"], np.inf)
     except RequestError as refusal:
-        return Shadowed(label.id, None, _problem(refusal))
-    return Shadowed(label.id, direction.astype("<f4").tobytes())
+        return ReembeddingResult(label.id, None, _problem(refusal))
+    return ReembeddingResult(label.id, direction.astype("<f4").tobytes())
 
 
 def _problem(refusal: RequestError) -> str:

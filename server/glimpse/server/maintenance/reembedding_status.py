@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from glimpse.ledger import CollectionRecord, NotFound, Progress, Shadow, ShadowRecord
+from glimpse.ledger import CollectionRecord, NotFound, ReembeddingCounts, ReembeddingReader, ReembeddingRecord
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.classification.label_names import prompt_names
 from glimpse.server.classification.messages import terms_of
@@ -32,20 +32,20 @@ class ReembeddingStatus:
         self._catalog, self._backbones, self._fitter = catalog, backbones, fitter
         self._one_at_a_time = asyncio.Lock()
 
-    async def message(self, view: CollectionView, shadow: ShadowRecord) -> pb.Reembedding:
+    async def message(self, view: CollectionView, shadow: ReembeddingRecord) -> pb.Reembedding:
         """How far it is, all of one moment."""
         name = view.record.id
 
-        def read(there: Shadow) -> tuple[Progress, list[tuple[str, str, str]]]:
-            return there.progress(), there.failures(_TOLD)
+        def read(there: ReembeddingReader) -> tuple[ReembeddingCounts, list[tuple[str, str, str]]]:
+            return there.counts(), there.failures(_TOLD)
 
         prompted = sum(bool(label.prompts) for label in view.labels.values())
-        progress, failures = await read_shadow(self._catalog, view, shadow.turn, read)
+        progress, failures = await read_shadow(self._catalog, view, shadow.switches, read)
         return pb.Reembedding(
             collection=collection_name(name),
             current=self._side(view.record),
             shadow=self._side(other_side(view.record, shadow)),
-            switched=bool(shadow.turn % 2),
+            switched=bool(shadow.switches % 2),
             example_count=progress.examples,
             embedded_count=progress.embedded,
             left_count=progress.left,
@@ -60,7 +60,9 @@ class ReembeddingStatus:
             start_time=timestamp(shadow.time),
         )
 
-    async def measure(self, view: CollectionView, shadow: ShadowRecord, told: pb.Reembedding, deadline: float) -> None:
+    async def measure(
+        self, view: CollectionView, shadow: ReembeddingRecord, told: pb.Reembedding, deadline: float
+    ) -> None:
         """Adds both sides' figures. Raises RequestError UNAVAILABLE where they are not there in time."""
         async with self._one_at_a_time:  # one at a time: each takes the collection's memory once more
             told.current.figures.CopyFrom(await self._figures(view, deadline))
@@ -73,7 +75,7 @@ class ReembeddingStatus:
         return check(view, terms_of(view.record, source).policy)
 
     async def _shadow_figures(
-        self, view: CollectionView, shadow: ShadowRecord, deadline: float
+        self, view: CollectionView, shadow: ReembeddingRecord, deadline: float
     ) -> pb.GetCollectionReportResponse:
         """Measures a view that no call sees. It is kept until it is measured: a caller that timed out asks again."""
         measured = view.measured
@@ -91,11 +93,12 @@ class ReembeddingStatus:
             measured.hidden = None
         return measured.figures or pb.GetCollectionReportResponse()
 
-    async def _loaded(self, view: CollectionView, shadow: ShadowRecord) -> ReembeddingReport:
+    async def _loaded(self, view: CollectionView, shadow: ReembeddingRecord) -> ReembeddingReport:
         record = other_side(view.record, shadow)
         try:
             return ReembeddingReport(
-                record.revision, await run_in_background(lambda: self._catalog.loader.load_shadow(record, shadow.turn))
+                record.revision,
+                await run_in_background(lambda: self._catalog.loader.load_shadow(record, shadow.switches)),
             )
         except NotFound as error:
             raise reloaded(view) from error

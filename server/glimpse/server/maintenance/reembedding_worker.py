@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from glimpse.ledger import LedgerError, Shadow, ShadowRecord, Writer
+from glimpse.ledger import LedgerError, ReembeddingReader, ReembeddingRecord, Writer
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError
@@ -62,12 +62,12 @@ class Reembedder:
     async def _catch_up(self, view: CollectionView) -> None:
         if (shadow := view.shadow) is None or self._done.get(view) == view.record.revision:
             return
-        if shadow.turn < 0:
+        if shadow.switches < 0:
             await self._fold(view)
             return
         if (backbone := backbone_of(shadow.embedding_space, self._backbones)) is None:
             return
-        claim = await self._catalog.read(lambda ledger: ledger.claim(f"shadow of {view.record.id}"))
+        claim = await self._catalog.read(lambda ledger: ledger.try_lock(f"shadow of {view.record.id}"))
         if claim is None:
             return
         try:
@@ -81,30 +81,30 @@ class Reembedder:
 
         def plan() -> Callable[[Writer], tuple[bool, int]]:
             self._catalog.check_current(view, "collection")
-            return lambda writer: writer.fold_shadow(view.record.id, _FOLDED)
+            return lambda writer: writer.clean_up_reembedding(view.record.id, _FOLDED)
 
         def apply(done: tuple[bool, int]) -> int:
             if done[0]:
                 view.shadow = None
             return view.moved_to(done[1])
 
-        while view.shadow and view.shadow.turn < 0:
+        while view.shadow and view.shadow.switches < 0:
             await self._let_others_go_first()
             await self._catalog.write(plan, apply)
 
-    async def _embed_some(self, view: CollectionView, shadow: ShadowRecord, backbone: LoadedBackbone) -> bool:
+    async def _embed_some(self, view: CollectionView, shadow: ReembeddingRecord, backbone: LoadedBackbone) -> bool:
         """Whether there was something to embed."""
         revision, reached, labels = view.record.revision, view.reached, list(view.labels.values())
 
-        def read(there: Shadow) -> Lacking:
-            return Lacking(there.missing(reached.until, AT_ONCE), unprompted(labels, there)[:AT_ONCE])
+        def read(there: ReembeddingReader) -> Lacking:
+            return Lacking(there.pending_examples(reached.until, AT_ONCE), unprompted(labels, there)[:AT_ONCE])
 
-        lacking = await read_shadow(self._catalog, view, shadow.turn, read)
+        lacking = await read_shadow(self._catalog, view, shadow.switches, read)
         if not lacking:
             self._done[view] = revision
             return False
         found = await embed_lacking(backbone, lacking, self._let_others_go_first)
-        await store(self._catalog, view, shadow.turn, reached, lacking, found)
+        await store(self._catalog, view, shadow.switches, reached, lacking, found)
         if lacking.examples:
             reached.until = lacking.examples[-1].sequence
         return view.shadow is shadow

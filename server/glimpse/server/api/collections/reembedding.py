@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from glimpse.ledger import ShadowRecord, Writer
+from glimpse.ledger import ReembeddingRecord, Writer
 from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.handlers import Context, deadline_of, unary
 from glimpse.server.auth.caller import current
@@ -27,14 +27,14 @@ class ReembeddingCalls(ResourceCalls):
         view = self.view(request.collection, "collection")
         backbone = self.runtime.backbones.find(request.backbone, "backbone")
         space, dimension = backbone.manifest.embedding_space, backbone.manifest.dimension
-        record = ShadowRecord(backbone.name, space, dimension)
+        record = ReembeddingRecord(backbone.name, space, dimension)
 
-        def plan() -> Callable[[Writer], tuple[ShadowRecord, int]]:
+        def plan() -> Callable[[Writer], tuple[ReembeddingRecord, int]]:
             self.catalog.check_current(view, "collection")
             _check_can_start(view, backbone)
             return lambda writer: writer.start_reembedding(view.record.id, record)
 
-        def apply(done: tuple[ShadowRecord, int]) -> int:
+        def apply(done: tuple[ReembeddingRecord, int]) -> int:
             view.shadow, view.reached = done[0], ReembeddingProgress()
             return view.moved_to(done[1])
 
@@ -84,7 +84,7 @@ class ReembeddingCalls(ResourceCalls):
             return lambda writer: writer.end_reembedding(view.record.id)
 
         def apply(revision: int) -> int:
-            view.shadow, view.measured = replace(shadow_of(view), turn=-1), None
+            view.shadow, view.measured = replace(shadow_of(view), switches=-1), None
             return view.moved_to(revision)
 
         revision = await self.catalog.write(plan, apply)
@@ -97,7 +97,7 @@ def _check_can_start(view: CollectionView, backbone: LoadedBackbone) -> None:
     if space == record.embedding_space:
         message = f"collection {record.id!r} is of {backbone.name}'s embedding space already"
         raise invalid("SAME_EMBEDDING_SPACE", message, "backbone")
-    if view.shadow and view.shadow.turn < 0:
+    if view.shadow and view.shadow.switches < 0:
         message = f"what is left of the re-embedding of {record.id!r} that ended is being put away"
         raise RequestError(Code.UNAVAILABLE, "REEMBEDDING_ENDING", message, "collection", retry_delay=0.5)
     if view.shadow and view.shadow.embedding_space == space:
