@@ -65,7 +65,7 @@ def test_nearer_to_a_known_stranger_is_unknown() -> None:
     near = replace(CALIBRATED, nearest_negative=0.71)
     decision, reason = decide(near, Policy(threshold=0.1))
     assert decision is Decision.UNKNOWN
-    assert "stranger" in reason
+    assert "negative example" in reason
     assert decide(replace(near, nearest_negative=0.69), FEW)[0] is Decision.MATCH
 
 

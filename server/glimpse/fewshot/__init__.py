@@ -1,6 +1,8 @@
-"""The mathematics: from vectors to scores, probabilities and decisions. NumPy only; no I/O.
+"""Few-shot classification in closed form: vectors in; scores, probabilities and decisions out. NumPy only, no I/O.
 
-Shapes: n queries, C labels, N examples, d dimensions. Vectors are rows, float32, of length 1.
+Shapes in this package: n queries, C labels, N examples, M negative examples, d dimensions. Vectors are rows of float32
+arrays with length 1. `rows` are integer positions of labels. Sums and inverses are float64. docs/methods.md gives the
+equations, their sources and their defaults.
 """
 
 from glimpse.fewshot.classifier import FewShotClassifier

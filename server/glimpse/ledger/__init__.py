@@ -4,8 +4,8 @@
     with Ledger.open(sqlite_url(Path("data"))) as ledger, ledger.begin() as writer:
         writer.create_collection(...)
 
-Knows nothing of gRPC or FAISS. Every write appends one change, and the change's number is the revision it returns:
-without gaps, and in the order of commits, whoever writes.
+Every write appends one change and returns that change's number, the revision. Revisions have no gaps and follow the
+order of commits, for any number of writers. This package imports neither gRPC nor FAISS.
 """
 
 from glimpse.ledger.changes.notifications import listen

@@ -1,4 +1,4 @@
-"""Everything that came out, as one JSON object."""
+"""All results as one JSON object."""
 
 from dataclasses import asdict, fields
 from importlib.metadata import version
@@ -13,9 +13,9 @@ from glimpse.evaluate.figures.metrics import BINS, Interval
 from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, DomainShift
 from glimpse.evaluate.trials.held_out_labels import held_out_labels
 
-#: Goes up when a key changes its meaning or goes away.
+#: Increases when a key changes its meaning or is removed.
 FORMAT_VERSION = 1
-#: What a table of results has: a row a backbone, head and number of shots; of each figure, its mean and interval.
+#: The columns of a table of results, with one row per backbone, head and number of shots.
 RESULT_FIELDS = (
     *("backbone", "head", "shots", "answered_by"),
     *(f"{figure.name}.{part}" for figure in fields(TrialMetrics) for part in ("mean", "low", "high", "trials")),
@@ -23,7 +23,7 @@ RESULT_FIELDS = (
 
 
 def record(evaluation: Evaluation) -> dict[str, Any]:
-    """Plain values; parts in [0, 1], intervals of 95 %, None where something was not measured."""
+    """Returns plain values: fractions in [0, 1], 95 % intervals, None if not measured."""
     plan, labels = evaluation.plan, evaluation.dataset.labels
     return {
         "format_version": FORMAT_VERSION,
@@ -38,8 +38,8 @@ def record(evaluation: Evaluation) -> dict[str, Any]:
             "reliability_bins": BINS,
         },
         "backbones": [_backbone(evaluation, bundle) for bundle in evaluation.bundles],
-        "results": [_result(cell) for cell in evaluation.results.values()],
-        "labels_withheld": [_withheld(evaluation, cell) for cell in evaluation.held_out],
+        "results": [_result(result) for result in evaluation.results.values()],
+        "labels_withheld": [_withheld(evaluation, result) for result in evaluation.held_out],
         "differences": [
             {
                 "first": one.first,
@@ -58,12 +58,13 @@ def record(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def interval(of: Interval | None) -> dict[str, Any] | None:
-    """A figure over trials."""
+    """Returns a metric over the trials."""
     return None if of is None else {"mean": of.mean, "low": of.low, "high": of.high, "trials": of.count}
 
 
 def _data(evaluation: Evaluation) -> dict[str, Any]:
-    plan, data, given = evaluation.plan, evaluation.dataset, evaluation.embedded.unknown
+    plan, data = evaluation.plan, evaluation.dataset
+    unknown = {"source": str(plan.unknown), "inputs": evaluation.embedded.unknown} if plan.unknown else None
     return {
         "source": str(plan.data),
         "kind": data.kind,
@@ -71,13 +72,13 @@ def _data(evaluation: Evaluation) -> dict[str, Any]:
         "labels": list(data.labels),
         "domains": list(data.domains),
         "unreadable": dict(evaluation.embedded.unreadable),
-        "strangers": {"source": str(plan.unknown), "inputs": given} if plan.unknown else None,
+        "strangers": unknown,  # plain-english: stored name
     }
 
 
 def _backbone(evaluation: Evaluation, bundle: Bundle) -> dict[str, Any]:
     manifest = bundle.manifest
-    policy = evaluation.embedded.datasets[manifest.name].terms.policy
+    policy = evaluation.embedded.datasets[manifest.name].settings.policy
     return {
         "name": manifest.name,
         "path": str(bundle.path),
@@ -95,14 +96,14 @@ def _backbone(evaluation: Evaluation, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _result(cell: AggregatedResult) -> dict[str, Any]:
+def _result(result: AggregatedResult) -> dict[str, Any]:
     return {
-        "backbone": cell.backbone,
-        "head": cell.contender.name,
-        "shots": cell.shots,
-        "answered_by": dict(cell.heads),
-        **{name: interval(value) for name, value in cell.summary().items()},
-        "trials": [{"seed": seed, **asdict(figures)} for seed, figures in cell.trials.items()],
+        "backbone": result.backbone,
+        "head": result.contender.name,
+        "shots": result.shots,
+        "answered_by": dict(result.heads),
+        **{name: interval(value) for name, value in result.summary().items()},
+        "trials": [{"seed": seed, **asdict(figures)} for seed, figures in result.trials.items()],
         "reliability": [
             {
                 "low": i / BINS,
@@ -111,17 +112,17 @@ def _result(cell: AggregatedResult) -> dict[str, Any]:
                 "probability": sure / count,
                 "right": ok / count,
             }
-            for i, (count, sure, ok) in enumerate(cell.bins.tolist())
+            for i, (count, sure, ok) in enumerate(result.bins.tolist())
             if count
         ],
-        "histograms": [_histogram(one) for one in cell.histograms.values()],
+        "histograms": [_histogram(one) for one in result.histograms.values()],
     }
 
 
-def _withheld(evaluation: Evaluation, cell: AggregatedResult) -> dict[str, Any]:
+def _withheld(evaluation: Evaluation, result: AggregatedResult) -> dict[str, Any]:
     labels = evaluation.dataset.labels
-    rows = [held_out_labels(len(labels), seed) for seed in cell.trials]
-    return {**_result(cell), "withheld": [[labels[row] for row in some] for some in rows]}
+    rows = [held_out_labels(len(labels), seed) for seed in result.trials]
+    return {**_result(result), "withheld": [[labels[row] for row in some] for some in rows]}
 
 
 def _across(one: DomainShift) -> dict[str, Any]:
@@ -146,7 +147,7 @@ def _histogram(one: Histogram) -> dict[str, Any]:
         "high": one.high,
         "threshold": one.threshold,
         "known": one.known.astype(int).tolist(),
-        "strangers": one.unknown.astype(int).tolist(),
+        "strangers": one.unknown.astype(int).tolist(),  # plain-english: stored name
     }
 
 
@@ -162,7 +163,7 @@ def _mistakes(evaluation: Evaluation, name: str) -> dict[str, Any]:
             {
                 "input": data.contents[one.place],
                 "label": data.labels[one.truth],
-                "said": data.labels[one.said],
+                "said": data.labels[one.predicted],  # plain-english: stored name
                 "probability": one.probability,
             }
             for one in confusions.surest()

@@ -1,4 +1,4 @@
-"""Figures as HTML tables, in percent."""
+"""Results as HTML tables, in percent."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -9,7 +9,7 @@ from glimpse.evaluate.figures.confusions import LabelFigures
 from glimpse.evaluate.figures.metrics import Interval
 from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, DomainShift
 
-# A page of ordinary width shows each of these tables whole.
+# Each table fits a page of ordinary width.
 _ACCURACY = (
     ("accuracy", "accuracy"),
     ("balanced", "balanced_accuracy"),
@@ -24,55 +24,56 @@ _DECISIONS = (
     ("set holds", "coverage"),
     ("set size", "set_size"),
 )
-_OF_STRANGERS = (
-    ("strangers caught", "caught"),
+_OF_UNKNOWN = (
+    ("unknown caught", "caught"),
     ("expected", "expected"),
-    ("strangers MATCH", "false_accept"),
+    ("unknown MATCH", "false_accept"),
     ("AUROC", "auroc"),
     ("by cosine", "auroc_cosine"),
     ("by softmax", "auroc_softmax"),
 )
 
 
-_OF_WITHHELD = (
-    ("strangers caught", "caught"),
+_OF_HELD_OUT = (
+    ("unknown caught", "caught"),
     ("expected", "expected"),
-    ("strangers MATCH", "false_accept"),
+    ("unknown MATCH", "false_accept"),
     ("UNKNOWN", "false_reject"),
     ("AUROC", "auroc"),
     ("by cosine", "auroc_cosine"),
     ("by softmax", "auroc_softmax"),
 )
-_SIZES = {"set_size"}  # labels, and no parts
+_SIZES = {"set_size"}  # numbers of labels, not fractions
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], text: int = 1) -> str:
-    """A table of HTML cells, the first `text` columns being words."""
+    """Returns a table of HTML cells; the first `text` columns are words."""
     head = "".join(f"<th{_class(i, text)}>{title}</th>" for i, title in enumerate(titles))
     body = "".join(
-        "<tr>" + "".join(f"<td{_class(i, text)}>{cell}</td>" for i, cell in enumerate(row)) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td{_class(i, text)}>{result}</td>" for i, result in enumerate(row)) + "</tr>"
+        for row in rows
     )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def accuracies(results: Sequence[AggregatedResult]) -> str:
-    """How often each cell is right, and which heads answered."""
-    heads = [escape(", ".join(name for name, _ in cell.heads.most_common())) for cell in results]
-    return _cells_table(results, _ACCURACY, {"answered by": heads})
+    """Returns the accuracy of each result, and the heads that answered."""
+    heads = [escape(", ".join(name for name, _ in result.heads.most_common())) for result in results]
+    return _results_table(results, _ACCURACY, {"answered by": heads})
 
 
 def decisions(results: Sequence[AggregatedResult]) -> str:
-    """What each cell decides about inputs of known labels, and its prediction sets."""
-    return _cells_table(results, _DECISIONS)
+    """Returns the decisions about inputs of known labels, and the prediction sets."""
+    return _results_table(results, _DECISIONS)
 
 
 def unknown(results: Sequence[AggregatedResult]) -> str:
-    """What becomes of strangers; empty where none were asked about."""
-    return _cells_table(results, _OF_STRANGERS) if any(cell.values("caught") for cell in results) else ""
+    """Returns the decisions about unknown inputs; empty if there were none."""
+    return _results_table(results, _OF_UNKNOWN) if any(result.values("caught") for result in results) else ""
 
 
 def per_label(figures: Sequence[LabelFigures]) -> str:
-    """A row a label."""
+    """Returns one row per label."""
     rows = [
         [escape(one.label), escape(one.taken_for or "–"), f"{one.asked:,}", _part(one.recall), _part(one.precision)]
         for one in figures
@@ -80,31 +81,31 @@ def per_label(figures: Sequence[LabelFigures]) -> str:
     return table(["label", "most often taken for", "asked", "recall", "precision"], rows, text=2)
 
 
-def _cells_table(
+def _results_table(
     results: Sequence[AggregatedResult],
     columns: Sequence[tuple[str, str]],
     words: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     words = words or {}
     rows = []
-    for place, cell in enumerate(results):
-        names = [escape(cell.backbone), escape(cell.contender.name), *(column[place] for column in words.values())]
-        rows.append([*names, str(cell.shots), *(_shown(cell, figure) for _, figure in columns)])
+    for place, result in enumerate(results):
+        names = [escape(result.backbone), escape(result.contender.name), *(column[place] for column in words.values())]
+        rows.append([*names, str(result.shots), *(_shown(result, figure) for _, figure in columns)])
     titles = ["backbone", "head", *words, "shots", *(title for title, _ in columns)]
     return table(titles, rows, text=2 + len(words))
 
 
 def held_out(results: Sequence[AggregatedResult]) -> str:
-    """What became of the inputs of labels that were withheld."""
+    """Returns the decisions about inputs of held-out labels."""
     rows = [
-        [escape(cell.backbone), str(cell.shots), *(_shown(cell, figure) for _, figure in _OF_WITHHELD)]
-        for cell in results
+        [escape(result.backbone), str(result.shots), *(_shown(result, figure) for _, figure in _OF_HELD_OUT)]
+        for result in results
     ]
-    return table(["backbone", "shots", *(title for title, _ in _OF_WITHHELD)], rows)
+    return table(["backbone", "shots", *(title for title, _ in _OF_HELD_OUT)], rows)
 
 
 def differences(gaps: Sequence[Difference]) -> str:
-    """Pairs of backbones."""
+    """Returns pairs of backbones."""
     rows = [
         [escape(one.first), escape(one.second), str(one.shots), percent(one.accuracy), "yes" if one.clear else "no"]
         for one in gaps
@@ -113,7 +114,7 @@ def differences(gaps: Sequence[Difference]) -> str:
 
 
 def domains(domain_shifts: Sequence[DomainShift]) -> str:
-    """Accuracy in each domain, taught in one and in two, a table a backbone; and what adaptations make of it."""
+    """Returns the accuracy in each domain with examples from one and from two domains, and with each adaptation."""
     shown = []
     for backbone in dict.fromkeys(one.backbone for one in domain_shifts):
         own = [one for one in domain_shifts if one.backbone == backbone]
@@ -121,13 +122,13 @@ def domains(domain_shifts: Sequence[DomainShift]) -> str:
         rows = []
         for one in own:
             kept = ", ".join(f"{name} {count}" for name, count in one.kept.most_common())
-            train_classifier = escape(one.taught_in) if one.taught_in else "two others"
-            rows.append([train_classifier, escape(one.asked_in), *(percent(one.interval(way)) for way in ways), kept])
+            source = escape(one.taught_in) if one.taught_in else "two others"
+            rows.append([source, escape(one.asked_in), *(percent(one.interval(way)) for way in ways), kept])
         titles = ["taught in", "asked in", "as it is", *ways[1:], "gate kept"]
         titles, rows = (titles, rows) if GATE in ways else (titles[:-1], [row[:-1] for row in rows])
         note = (
-            f"{own[0].shots} examples a label. Each adaptation is forced, from the examples and half of the other "
-            "domain’s inputs, unlabelled; the other half is asked. The gate needs two domains with labels to choose by."
+            f"{own[0].shots} examples per label. Each adaptation is forced; it sees the examples and half of the other "
+            "domain’s inputs, unlabelled, and predicts the other half. The gate needs two labelled domains."
         )
         title = f"<h3>{escape(backbone)}</h3>"
         shown.append(title + table(titles, rows, text=2) + f'<p class="note">{note}</p>')
@@ -135,7 +136,7 @@ def domains(domain_shifts: Sequence[DomainShift]) -> str:
 
 
 def percent(value: Interval | None) -> str:
-    """A figure with half its interval's width."""
+    """Formats a metric with half its interval's width."""
     if value is None:
         return "–"
     half = "" if value.half is None else f" ± {100 * value.half:.1f}"
@@ -146,8 +147,8 @@ def _part(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
-def _shown(cell: AggregatedResult, figure: str) -> str:
-    value = cell.interval(figure)
+def _shown(result: AggregatedResult, figure: str) -> str:
+    value = result.interval(figure)
     if value is None or figure not in _SIZES:
         return percent(value)
     return f"{value.mean:.1f}" + ("" if value.half is None else f" ± {value.half:.1f}")

@@ -1,4 +1,4 @@
-"""The heads that are fitted as a whole rather than example by example."""
+"""The heads that are fitted to all examples at once rather than updated example by example."""
 
 from collections.abc import Iterator
 
@@ -9,21 +9,29 @@ from glimpse.fewshot.heads.projected_ridge import ProjectedRidge
 from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
-#: What does not follow examples one by one, but is fitted to all of them.
+#: A head that is fitted to all examples at once.
 BatchHead = KernelRidge | ProjectedRidge | Neighbors
-# Projected ridge takes O(N) memory and time for each of its 2,000 features.
+# Projected ridge takes O(N) time and memory for each of its 2,000 features.
 _MOST_PROJECTED = 50_000
 
 
 def fit_batch_heads(
     vectors: Array, rows: Rows, moments: Moments, some: Rows, pinned: HeadKind | None
 ) -> Iterator[tuple[HeadKind, BatchHead, Array | Floats, Array | Floats]]:
-    """Each head worth fitting to examples, (N, d) and (N,); and what it says of some of them, (n, C) twice.
+    """Fits each batch head that is worth comparing, or that is pinned.
 
-    With each left out, and with its whole label left out.
+    Args:
+        vectors: `(N, d)`, unit rows.
+        rows: `(N,)`, the columns of their labels.
+        moments: the class statistics of the examples.
+        some: `(n,)`, the examples to evaluate on.
+        pinned: the head that the collection asks for, or None.
+
+    Yields:
+        The kind, the head, and its scores of `some`, `(n, C)`, without each example and without its whole label.
     """
     count, shots = len(moments.labels), median_shots(moments.counts)
-    if not moments.counts.all():  # labels that text alone stands for would never be an answer
+    if not moments.counts.all():  # a label with text alone could never win
         return
     compare = pinned is None and shots >= MIN_SHOTS_TO_COMPARE
     if (compare or pinned is HeadKind.KERNEL_RIDGE) and len(rows) <= MOST_EXAMPLES:

@@ -1,4 +1,4 @@
-"""A copy of a ledger in one file, taken while it is written to; and the way back, into either database."""
+"""Copies a ledger into one file while servers write to it, and restores it into SQLite or PostgreSQL."""
 
 import hashlib
 import os
@@ -31,33 +31,42 @@ from glimpse.ledger.records import Head
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What a ledger stands on and does not hold."""
+    """Backbones and indexes that a ledger refers to but does not contain."""
 
-    #: Name and embedding space of the collections' backbones.
+    #: Name and embedding space of each backbone.
     backbones: list[tuple[str, str]]
-    #: Name and manifest's digest of the indexes under collections.
+    #: Name and manifest digest of each attached index.
     indexes: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """What was copied: where the ledger stood, its rows by table, and what it needs beside."""
+    """The result of a copy: the head, row counts by table, and the dependencies."""
 
     head: Head
     rows: dict[str, int]
     dependencies: Dependencies
-    #: Of the file, in bytes, and SHA-256; of a ledger in a database nothing.
+    #: Size of the file in bytes, and its SHA-256; empty for a restore.
     size: int = 0
     digest: str = ""
 
 
 def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) -> CopyResult:
-    """Copies a ledger, of this version or an earlier one, into a SQLite file that is a ledger of this version.
+    """Copies a ledger of this or an earlier schema into a SQLite file with this version's schema.
 
-    `file` is there once the copy is whole and on the disk. Raises LedgerError.
+    The file appears when the copy is complete, verified and on disk.
+
+    Args:
+        url: the ledger.
+        file: the file to create.
+        progress: reports progress.
+        force: overwrite an existing file.
+
+    Raises:
+        LedgerError: the copy failed, or the ledger is damaged.
     """
     if file.exists() and not force:
-        raise LedgerError(f"{file} is there already; name another file, or say --force")
+        raise LedgerError(f"{file} is there already; name another file, or use --force")
     try:
         with scratch_beside(file) as folder:
             aside = folder / "ledger.sqlite"
@@ -80,11 +89,11 @@ def restore(file: Path, url: str, progress: Progress) -> CopyResult:
             tables = existing_columns(source)
             for table, columns in tables.items():
                 _copy(source, target, table, columns, progress)
-        return _told(source)
+        return _result(source)
 
 
 def _check_backup(file: Path) -> None:
-    """Raises LedgerError where a file is no ledger of any version."""
+    """Raises LedgerError if a file is not a ledger of any version."""
     try:
         with file.open("rb"), closing(sqlite3.connect(file)) as connection:
             connection.execute("SELECT version_num FROM alembic_version")
@@ -107,7 +116,7 @@ def _copy_out(source: Connection, aside: Path, progress: Progress) -> None:
             target.execute(delete(table))
         for table, columns in tables.items():
             _copy(source, target, table, columns, progress)
-        if source.dialect.name == "sqlite":  # which numbered rows itself, before there was a head
+        if source.dialect.name == "sqlite":  # schemas before the head numbered rows by SQLite's sequence
             target.exec_driver_sql("DELETE FROM sqlite_sequence")
             for numbered in source.exec_driver_sql("SELECT name, seq FROM sqlite_sequence"):
                 target.exec_driver_sql("INSERT INTO sqlite_sequence VALUES (?, ?)", tuple(numbered))
@@ -120,14 +129,14 @@ def _copy_out(source: Connection, aside: Path, progress: Progress) -> None:
 def _copy(source: Connection, target: Connection, table: Table, columns: list[Column[Any]], progress: Progress) -> None:
     batches = rows(source, table, columns)
     with closing(batches), progress(f"copying {table.name}", count(source, table)) as advance:
-        for part in batches:
-            put(target, table, part)
-            advance(len(part))
+        for batch in batches:
+            put(target, table, batch)
+            advance(len(batch))
 
 
 @contextmanager
 def _unsynced(url: URL) -> Iterator[Connection]:
-    """A connection that leaves it to the end to bring the file to the disk, with nothing beside it."""
+    """Opens a connection without syncs or a log; the caller syncs the finished file."""
     engine = create_engine(url)
     event.listen(engine, "connect", _make_unsynced)
     try:
@@ -143,26 +152,26 @@ def _make_unsynced(connection: Any, _record: Any) -> None:
 
 
 def _checked(aside: Path, file: Path, progress: Progress) -> CopyResult:
-    """What was copied. Raises LedgerError where that is not whole: then it is kept under another name."""
+    """Verifies the copy. A damaged copy is kept under another name, and LedgerError is raised."""
     if problems := verify(_url(aside), progress):
         kept = file.with_name(f"{file.name}.faulty")
         os.replace(aside, kept)
         raise LedgerError(
-            f"the ledger is not whole, nor is its copy, which is kept as {kept}: {problems.summary()}; "
+            f"the ledger is damaged, and so is its copy, which is kept as {kept}: {problems.summary()}; "
             "see `glimpse ledger verify`"
         )
     with consistent_read(_url(aside)) as copy:
-        told = _told(copy)
+        result = _result(copy)
     with aside.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return CopyResult(told.head, told.rows, told.dependencies, aside.stat().st_size, digest)
+    return CopyResult(result.head, result.rows, result.dependencies, aside.stat().st_size, digest)
 
 
-def _told(connection: Connection) -> CopyResult:
+def _result(connection: Connection) -> CopyResult:
     counts = {table.name: count(connection, table) for table in schema.metadata.sorted_tables}
-    there, below = schema.collections.c, schema.attachments.c
-    backbones = connection.execute(select(there.backbone, there.embedding_space).distinct()).all()
-    indexes = connection.execute(select(below.index_id, below.digest).distinct()).all()
+    collections, attachments = schema.collections.c, schema.attachments.c
+    backbones = connection.execute(select(collections.backbone, collections.embedding_space).distinct()).all()
+    indexes = connection.execute(select(attachments.index_id, attachments.digest).distinct()).all()
     dependencies = Dependencies(sorted(map(tuple, backbones)), sorted(map(tuple, indexes)))
     return CopyResult(read_head(connection), counts, dependencies)
 

@@ -1,4 +1,4 @@
-"""Whether a ledger is whole: its files, its record of changes, and that its rows are what the changes say."""
+"""Verifies a ledger: its files, its hash chain, and that its rows match its changes."""
 
 import json
 import re
@@ -28,7 +28,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def verify(url: str, progress: Progress) -> Problems:
-    """What is wrong with a ledger as it is at this moment. Raises LedgerError where it cannot be opened."""
+    """Returns the problems of a ledger in its current state. Raises LedgerError if it cannot be opened."""
     problems = Problems()
     with consistent_read(url) as connection:
         check_current(connection)
@@ -37,7 +37,7 @@ def verify(url: str, progress: Progress) -> Problems:
 
 
 def verify_connection(connection: Connection, problems: Problems, progress: Progress) -> None:
-    """What is wrong, seen by a transaction."""
+    """Adds the problems that a transaction sees to `problems`."""
     try:
         if connection.dialect.name == "sqlite":
             _check_file(connection, problems, progress)
@@ -61,16 +61,16 @@ def _check_file(connection: Connection, problems: Problems, progress: Progress) 
 
 
 def _check_chain(connection: Connection, problems: Problems, progress: Progress, replay: Replay) -> None:
-    """The digests from the first change to the head, and what the changes come to."""
-    there, last, digest = schema.changes, 0, FIRST
-    # As it is stored: what is no JSON is a fault of that change, not the end.
-    columns = [cast(column, Text).label("subject") if column.name == "subject" else column for column in there.c]
-    query = select(*columns).order_by(there.c.revision).execution_options(yield_per=BATCH)
-    with progress("changes", count(connection, there)) as advance:
+    """Checks the digests from the first change to the head, and replays the changes."""
+    table, last, digest = schema.changes, 0, FIRST
+    # Read JSON as text, so that invalid JSON is a problem of that change only.
+    columns = [cast(column, Text).label("subject") if column.name == "subject" else column for column in table.c]
+    query = select(*columns).order_by(table.c.revision).execution_options(yield_per=BATCH)
+    with progress("changes", count(connection, table)) as advance:
         for part in connection.execute(query).partitions():
             for row in part:
                 if row.revision != last + 1:
-                    problems.add("chain", f"changes {last + 1} to {row.revision - 1} are not there")
+                    problems.add("chain", f"changes {last + 1} to {row.revision - 1} are missing")
                 _check_change(row, digest, problems, replay)
                 last, digest = row.revision, row.digest
             advance(len(part))
@@ -81,15 +81,15 @@ def _check_change(row: Any, before: str, problems: Problems, replay: Replay) -> 
     try:
         change = Change(**{**row._mapping, "subject": json.loads(row.subject)})
     except ValueError:
-        problems.add("chain", f"change {row.revision}: what it is about is not JSON")
+        problems.add("chain", f"change {row.revision}: its subject is not JSON")
         return
-    told = (change.revision, change.kind, change.collection_id, change.subject, change.time, change.actor)
-    if link(before, *told) != change.digest:
-        problems.add("chain", f"change {change.revision} is not what its digest is of")
+    values = (change.revision, change.kind, change.collection_id, change.subject, change.time, change.actor)
+    if link(before, *values) != change.digest:
+        problems.add("chain", f"change {change.revision} does not match its digest")
     try:
         replay.apply(change)
     except ValueError as error:
-        problems.add("chain", f"change {change.revision} cannot have been: {error}")
+        problems.add("chain", f"change {change.revision} is impossible: {error}")
 
 
 def _check_head(connection: Connection, last: int, digest: str, replay: Replay, problems: Problems) -> None:
@@ -100,23 +100,23 @@ def _check_head(connection: Connection, last: int, digest: str, replay: Replay, 
     [row] = heads
     problems.head = head = Head(row.ledger_id, row.revision, row.digest, row.sequence)
     if head.revision != last:
-        problems.add("head", f"the head is at revision {head.revision}, the last change is {last}")
+        problems.add("head", f"the head is at revision {head.revision}, but the last change is {last}")
     if head.digest != digest:
         problems.add("head", "the head's digest is not the last change's")
     stored = connection.scalar(select(func.max(schema.examples.c.sequence))) or 0
     if head.sequence < max(stored, replay.sequence):
-        there = max(stored, replay.sequence)
-        problems.add("head", f"the head's last example is number {head.sequence}, and there was number {there}")
+        table = max(stored, replay.sequence)
+        problems.add("head", f"the head's last example is number {head.sequence}, but number {table} was used")
 
 
 def _check_references(connection: Connection, problems: Problems) -> None:
-    """Rows that refer to rows that are not there."""
+    """Finds rows that refer to missing rows."""
     for table in schema.metadata.sorted_tables:
         for key in table.foreign_key_constraints:
             other = key.referred_table
             pairs = [element.parent == element.column for element in key.elements]
             if lost := count(connection, table, ~exists(select(1).select_from(other).where(*pairs))):
-                problems.add("reference", f"{lost:,} {_rows(table, lost)} refer to {other.name} that are not there")
+                problems.add("reference", f"{lost:,} {_rows(table, lost)} refer to missing {other.name}")
 
 
 def _rows(table: Table, number: int) -> str:
@@ -128,4 +128,4 @@ def _check_digests(connection: Connection, problems: Problems) -> None:
         query = select(table.c.collection_id, table.c.digest).execution_options(yield_per=BATCH)
         for collection_id, digest in connection.execute(query):
             if not _SHA256.fullmatch(digest):
-                problems.add("digest", f"{table.name} of collection {collection_id!r}: {digest!r} is no SHA-256")
+                problems.add("digest", f"{table.name} of collection {collection_id!r}: {digest!r} is not a SHA-256")

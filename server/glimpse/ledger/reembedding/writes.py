@@ -1,4 +1,4 @@
-"""The writes about a collection's shadow: see shadows.py."""
+"""Writes of a re-embedding; reembedding/reads.py describes the tables."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,19 +14,19 @@ from glimpse.ledger.records import CollectionRecord, ReembeddingRecord, Reembedd
 from glimpse.ledger.reembedding.reads import check_reembedding, find_reembedding, select_examples
 from glimpse.ledger.writes import originals
 
-# What each side has of its own.
+# The columns that differ between the two sides.
 _SIDE = ("backbone", "embedding_space", "dimension", "match_threshold", "match_margin", "min_space_cosine")
 _examples, _vectors = schema.examples.c, schema.shadow_vectors.c
 _labels, _prompts = schema.labels.c, schema.shadow_prompts.c
 
 
 class ReembeddingWriter(Transaction):
-    """See Writer."""
+    """The writes of a re-embedding. Use them through `Writer`."""
 
     def start_reembedding(self, collection_id: str, record: ReembeddingRecord) -> tuple[ReembeddingRecord, int]:
-        """Gives a collection a shadow, without vectors; returns it and the revision. Raises AlreadyExists."""
+        """Starts a re-embedding, without vectors. Returns it and the revision. Raises AlreadyExists."""
         if find_reembedding(self.connection, collection_id):
-            raise AlreadyExists(f"collection {collection_id!r} has a shadow")
+            raise AlreadyExists(f"collection {collection_id!r} has a re-embedding")
         record = replace(record, time=self.now)
         self.connection.execute(insert(schema.shadows).values(collection_id=collection_id, **record.to_stored()))
         return record, self.append("start_migration", collection_id, {"shadow": record.to_stored()})
@@ -38,14 +38,18 @@ class ReembeddingWriter(Transaction):
         examples: Sequence[ReembeddingResult],
         prompts: Sequence[ReembeddingResult],
     ) -> int:
-        """Stores what came of embedding some; what is there already, or there no more, is left out.
+        """Stores results of embedding. Rows that exist, or whose example is gone, are skipped.
 
-        Returns the revision. Raises NotFound where the shadow is of another turn.
+        Returns:
+            The revision.
+
+        Raises:
+            NotFound: the number of switches is another.
         """
         check_reembedding(self.connection, collection_id, switches)
         put, prompted = self._put(collection_id, switches, examples, prompts)
-        told = {"examples_embedded": put, "prompts_embedded": prompted}
-        return self.append("embed_shadow", collection_id, told)
+        subject = {"examples_embedded": put, "prompts_embedded": prompted}
+        return self.append("embed_shadow", collection_id, subject)
 
     def switch_backbone(
         self,
@@ -54,10 +58,15 @@ class ReembeddingWriter(Transaction):
         examples: Sequence[ReembeddingResult],
         prompts: Sequence[ReembeddingResult],
     ) -> int:
-        """Exchanges a collection's two sides, once the last examples and prompts of the other side are stored.
+        """Stores the last results, then exchanges the two sides in the same change.
 
-        Examples that the other side lacks are hidden from then on, those that this one lacked are not any more. Returns
-        the revision. Raises NotFound.
+        Examples that the new side lacks are hidden; examples that only it has become visible.
+
+        Returns:
+            The revision.
+
+        Raises:
+            NotFound: the number of switches is another.
         """
         shadow = check_reembedding(self.connection, collection_id, switches)
         self._put(collection_id, switches, examples, prompts)
@@ -66,24 +75,33 @@ class ReembeddingWriter(Transaction):
         return self.append("switch_backbone", collection_id, {"embedding_space": shadow.embedding_space})
 
     def end_reembedding(self, collection_id: str) -> int:
-        """Gives up the side that does not answer, which is to be folded; returns the revision. Raises NotFound."""
-        there = schema.shadows.c
-        this = (there.collection_id == collection_id, there.turn >= 0)
-        found = self.connection.execute(update(schema.shadows).where(*this).values(turn=-1))
-        self.require_one_row(found.rowcount, f"migration of {collection_id!r}")
+        """Ends a re-embedding; its rows are cleaned up later. Returns the revision. Raises NotFound."""
+        columns = schema.shadows.c
+        this = (columns.collection_id == collection_id, columns.turn >= 0)
+        result = self.connection.execute(update(schema.shadows).where(*this).values(turn=-1))
+        self.require_one_row(result.rowcount, f"re-embedding of {collection_id!r}")
         return self.append("end_migration", collection_id)
 
     def clean_up_reembedding(self, collection_id: str, count: int) -> tuple[bool, int]:
-        """Makes the vectors of some examples their own, and deletes some that were hidden, of an ended migration.
+        """Cleans up some rows of a re-embedding that has ended.
 
-        Returns whether that was all there was, and the revision. Raises NotFound.
+        Vectors of the answering side become the examples' own; hidden examples are deleted.
+
+        Args:
+            count: at most this many rows.
+
+        Returns:
+            Whether nothing is left, and the revision.
+
+        Raises:
+            NotFound: no re-embedding of the collection has ended.
         """
         check_reembedding(self.connection, collection_id, -1)
         side = self._side_of(collection_id)
         rows = select(_vectors.sequence).where(_vectors.collection_id == collection_id).limit(count)
-        some = list(self.connection.scalars(rows))
-        elsewhere = and_(_examples.sequence.in_(some), _examples.side != side)
-        # Before: what is seen is the same after, and their own.
+        batch = list(self.connection.scalars(rows))
+        elsewhere = and_(_examples.sequence.in_(batch), _examples.side != side)
+        # Read the records first: their visible values stay the same, and become the examples' own.
         folded = [example_record(row) for row in self.connection.execute(select_examples().where(elsewhere))]
         new = {"vector": _vectors.vector, "embedding_space": _vectors.embedding_space, "side": side}
         good = (_vectors.sequence == _examples.sequence, _vectors.problem == "")
@@ -91,16 +109,16 @@ class ReembeddingWriter(Transaction):
         gone = list(self.connection.scalars(select(_examples.id).where(elsewhere)))
         originals.delete_unused(self.connection, collection_id, elsewhere)
         self.connection.execute(delete(schema.examples).where(elsewhere))
-        self.connection.execute(delete(schema.shadow_vectors).where(_vectors.sequence.in_(some)))
-        if done := len(some) < count:
+        self.connection.execute(delete(schema.shadow_vectors).where(_vectors.sequence.in_(batch)))
+        if done := len(batch) < count:
             for table in (schema.shadow_prompts, schema.shadows):
                 self.connection.execute(delete(table).where(table.c.collection_id == collection_id))
-        told = {"folded": [[one.id, one.digest] for one in folded], "gone": gone, "done": done}
-        return done, self.append("fold_shadow", collection_id, told)
+        subject = {"folded": [[example.id, example.digest] for example in folded], "gone": gone, "done": done}
+        return done, self.append("fold_shadow", collection_id, subject)
 
     def _side_of(self, collection_id: str) -> int:
-        there = schema.collections.c
-        return int(self.connection.execute(select(there.side).where(there.id == collection_id)).scalar_one())
+        columns = schema.collections.c
+        return int(self.connection.execute(select(columns.side).where(columns.id == collection_id)).scalar_one())
 
     def _put(
         self,
@@ -109,13 +127,13 @@ class ReembeddingWriter(Transaction):
         examples: Sequence[ReembeddingResult],
         prompts: Sequence[ReembeddingResult],
     ) -> tuple[int, int]:
-        """Rows for what is there and has none; returns how many of each."""
+        """Inserts rows for results that have none yet. Returns the number of examples and of prompts."""
         common = {"collection_id": collection_id, "turn": switches}
         none, here = ~exists().where(_vectors.sequence == _examples.sequence), self._side_of(collection_id)
-        there, lacking = (_examples.collection_id == collection_id, _examples.side == here, none), set[int]()
-        for some in batches(one.key for one in examples):
+        conditions, lacking = (_examples.collection_id == collection_id, _examples.side == here, none), set[int]()
+        for batch in batches(one.key for one in examples):
             lacking.update(
-                self.connection.scalars(select(_examples.sequence).where(_examples.sequence.in_(some), *there))
+                self.connection.scalars(select(_examples.sequence).where(_examples.sequence.in_(batch), *conditions))
             )
         rows = [
             {"sequence": one.key, "collection_id": collection_id, "problem": one.problem, "vector": one.vector}
@@ -150,10 +168,13 @@ class ReembeddingWriter(Transaction):
     def _exchange_sides(self, collection_id: str, shadow: ReembeddingRecord) -> None:
         row = self.connection.execute(select(schema.collections).where(schema.collections.c.id == collection_id)).one()
         before = CollectionRecord(**row._mapping)
-        here, there = schema.collections.c.id == collection_id, schema.shadows.c.collection_id == collection_id
+        collection, reembedding = (
+            schema.collections.c.id == collection_id,
+            schema.shadows.c.collection_id == collection_id,
+        )
         own = {name: getattr(before, name) for name in _SIDE}
         other = {name: getattr(shadow, name) for name in _SIDE}
         self.connection.execute(
-            update(schema.collections).where(here).values(**other, side=1 - before.side, update_time=self.now)
+            update(schema.collections).where(collection).values(**other, side=1 - before.side, update_time=self.now)
         )
-        self.connection.execute(update(schema.shadows).where(there).values(**own, turn=shadow.switches + 1))
+        self.connection.execute(update(schema.shadows).where(reembedding).values(**own, turn=shadow.switches + 1))
