@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.report import Section, Target, write_tables
 from bench.vectors import DATA, cached, embed_pictures, mobilenet
-from glimpse.fewshot.domains.adaptation_selection import ADAPTATIONS, Choice, choose, lda_scores
+from glimpse.fewshot.domains.adaptation_selection import ADAPTATIONS, AdaptationChoice, lda_scores, select_adaptation
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.statistics.unit_vectors import Array, Rows, normalize
 
@@ -49,7 +49,7 @@ class Found:
     """What one draw gave: percent right, by the queries' domain and the way of adapting."""
 
     right: dict[tuple[str, str], float]
-    choice: Choice
+    choice: AdaptationChoice
 
 
 def main() -> None:
@@ -104,7 +104,7 @@ def _draw(pictures: Pictures, setting: Setting, seed: int) -> Found:
                 loose += order[:-ASKED]
     vectors, rows, domains = pictures.of(np.array(shots, np.intp))
     more, _, more_domains = pictures.of(np.array(loose, np.intp))
-    choice = choose(vectors, rows, domains, more, more_domains)
+    choice = select_adaptation(vectors, rows, domains, more, more_domains)
     everything = np.concatenate([vectors, more])
     ways: list[tuple[str, Adaptation | None]] = [("none", None), ("gate", choice.kept)]
     ways += [(kind.name, kind.of(everything, [*domains, *more_domains])) for kind in ADAPTATIONS]

@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from bench.report import Section, Target, write_tables
 from bench.vectors import DATA, Array, Labelled, label_names, pictures, texts
 from glimpse.evaluate.figures.metrics import auroc
-from glimpse.evaluate.trials.trial import taught
+from glimpse.evaluate.trials.trial import train_classifier
 from glimpse.fewshot import (
     Decision,
     DecisionSettings,
@@ -33,9 +33,9 @@ from glimpse.fewshot import (
     NearestSimilarities,
     Policy,
     Predictions,
-    answer,
+    predict,
 )
-from glimpse.fewshot.calibration.open_set import nearest_to
+from glimpse.fewshot.calibration.open_set import nearest_similarities
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
 from glimpse.fewshot.heads.class_mean import ClassMeanHead
 
@@ -54,8 +54,8 @@ class Draw:
     def ask(
         self, vectors: Array, top_k: int = 1, engine: FewShotClassifier | None = None, terms: DecisionSettings = _TERMS
     ) -> Predictions:
-        near = NearestSimilarities(nearest_to(vectors, self.enrolled.vectors), np.full(len(vectors), -1.0))
-        return answer(engine or self.engine, vectors, near, terms, top_k)
+        near = NearestSimilarities(nearest_similarities(vectors, self.enrolled.vectors), np.full(len(vectors), -1.0))
+        return predict(engine or self.engine, vectors, near, terms, top_k)
 
     def balanced(self, said: Sequence[str]) -> float:
         right = np.array(said) == self.queries.labels
@@ -97,12 +97,12 @@ def draw(
     enrolled = Labelled(support.vectors[chosen], support.labels[chosen])
     rows = np.array([known.index(one) for one in enrolled.labels], np.intp)
     words = np.stack([directions[label] for label in known]) if directions else None
-    engine = taught(enrolled.vectors, rows, known, words, pinned)
+    engine = train_classifier(enrolled.vectors, rows, known, words, pinned)
     return Draw(engine, enrolled, Labelled(queries.vectors[asked], queries.labels[asked]))
 
 
 def _said(answers: Predictions) -> list[str]:
-    return [one.labels[0] for one in answers.each]
+    return [one.labels[0] for one in answers.predictions]
 
 
 def _seeds(known: Sequence[str]) -> range:
@@ -141,7 +141,7 @@ def _text(data: Path) -> tuple[list[Section], list[Target]]:
                 both = draw(one, known, shots, seed, directions)
                 alone = draw(one, known, shots, seed)
                 queries, words = both.queries.vectors, np.stack([directions[label] for label in known])
-                text = taught(queries[:0], np.empty(0, np.intp), known, words)
+                text = train_classifier(queries[:0], np.empty(0, np.intp), known, words)
                 said = [both.ask(queries, engine=text), alone.ask(queries), both.ask(queries)]
                 found.append([both.balanced(_said(answers)) for answers in said])
             zero, examples, together = np.mean(found, 0).tolist()
@@ -186,17 +186,17 @@ def _stranger_figures(data: tuple[Labelled, Labelled], withheld: set[str], shots
     drawn = draw(data, known, shots, seed)
     strangers = data[1].vectors[np.isin(data[1].labels, sorted(withheld))]
     inside, outside = drawn.ask(drawn.queries.vectors, len(known)), drawn.ask(strangers)
-    judged = drawn.engine.judged(inside.kind)
+    judged = drawn.engine.evaluation(inside.kind)
     assert judged is not None
-    least = judged.typicality.least_fit(_TERMS.policy.false_reject, None)
-    pairs = zip(drawn.queries.labels, inside.each, strict=True)
+    least = judged.typicality.min_fit(_TERMS.policy.false_reject, None)
+    pairs = zip(drawn.queries.labels, inside.predictions, strict=True)
     holds = [label in one.labels[: one.set_size] for label, one in pairs]
     return [
-        auroc(*(np.array([one.p_value or 0.0 for one in part.each]) for part in (inside, outside))),
+        auroc(*(np.array([one.p_value or 0.0 for one in part.predictions]) for part in (inside, outside))),
         *_plain(drawn, strangers),
-        float(np.mean([one.decision is Decision.UNKNOWN for one in inside.each])),
-        float(np.mean([one.decision is Decision.UNKNOWN for one in outside.each])),
-        float((judged.typicality.strangers < (least if least is not None else -np.inf)).mean()),
+        float(np.mean([one.decision is Decision.UNKNOWN for one in inside.predictions])),
+        float(np.mean([one.decision is Decision.UNKNOWN for one in outside.predictions])),
+        float((judged.typicality.label_left_out < (least if least is not None else -np.inf)).mean()),
         float(np.mean(holds)),
     ]
 

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.baselines import median_seconds
 from bench.report import Target, write_tables
-from glimpse.fewshot import DecisionSettings, Examples, FewShotClassifier, NearestSimilarities, Policy, answer, fit
+from glimpse.fewshot import DecisionSettings, Examples, FewShotClassifier, NearestSimilarities, Policy, fit, predict
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric
@@ -53,7 +53,7 @@ def _measure(dimension: int) -> dict[str, float]:
     engine = FewShotClassifier(dimension)
     engine.add([labels[row] for row in rows], vectors)
     # All labels have been seen by then: a fit of some of the examples stands for one of all.
-    engine.adopt(fit(Examples(vectors[few], rows[few], labels)), engine.begin(), whole=False)
+    engine.adopt(fit(Examples(vectors[few], rows[few], labels)), engine.begin(), complete=False)
     head, terms = engine.lda, DecisionSettings(Policy(), EXAMPLE_SCALE)
     near = NearestSimilarities(np.array([0.9]), np.array([-1.0]))  # the neighbour is the index's to find
 
@@ -61,7 +61,7 @@ def _measure(dimension: int) -> dict[str, float]:
         return np.asarray(vectors[i % len(vectors)][None], np.float32)
 
     def decide(i: int) -> object:
-        return answer(engine, one(i), near, terms, 5)
+        return predict(engine, one(i), near, terms, 5)
 
     square, weights = np.zeros((dimension, dimension)), vectors[:LABELS]
     query = np.asarray(vectors[0], np.float64)

@@ -15,9 +15,9 @@ from bench.fewshot import Draw, draw
 from bench.vectors import Array, Labelled, cached, embed_pictures, pictures, texts
 from glimpse.backbone import bundled, load_bundle
 from glimpse.fewshot import Decision, DecisionSettings, Examples, Policy, fit
-from glimpse.fewshot.calibration.open_set import nearest_to
+from glimpse.fewshot.calibration.open_set import nearest_similarities
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
-from glimpse.fewshot.heads.head_evaluation import Judged
+from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.statistics.unit_vectors import Floats
 
 _BLUE, _ORANGE, _RED, _GREY, _INK = "#2a6fbb", "#d9752b", "#b03a3a", "#8a9099", "#22252a"
@@ -67,7 +67,7 @@ def _draws(one: tuple[Labelled, Labelled], shots: int) -> Iterator[Draw]:
 
 
 def _by_glimpse(drawn: Draw) -> Sure:
-    answers = drawn.ask(drawn.queries.vectors).each
+    answers = drawn.ask(drawn.queries.vectors).predictions
     right = np.array([one.labels[0] for one in answers]) == drawn.queries.labels
     return np.array([one.probabilities[0] for one in answers]), right
 
@@ -95,9 +95,9 @@ def _strangers(data: Labelled) -> None:
         labels = np.array(sorted(set(data.labels) - {_CLUTTER}))
         withheld = sorted(np.random.default_rng(seed).permutation(labels)[: len(labels) // 5].tolist())
         drawn = draw((data, data), sorted(set(labels.tolist()) - set(withheld)), _SHOTS, seed)
-        judged = drawn.engine.judged(drawn.engine.head().kind)
+        judged = drawn.engine.evaluation(drawn.engine.head().kind)
         assert judged is not None  # noqa: S101 (there are examples enough)
-        least, accepting = (judged.typicality.least_fit(_TARGET, accept) for accept in (None, _ACCEPTED))
+        least, accepting = (judged.typicality.min_fit(_TARGET, accept) for accept in (None, _ACCEPTED))
         assert least is not None  # noqa: S101 (likewise)
         assert accepting is not None  # noqa: S101 (likewise)
         new = _fits(drawn, judged, drawn.queries.vectors)
@@ -113,7 +113,7 @@ def _strangers(data: Labelled) -> None:
         if not found:
             _draw_strangers(parts, least)
         in_sample = np.quantile(_fits(drawn, judged, drawn.enrolled.vectors), _TARGET)
-        expected = (judged.typicality.strangers < least).mean()
+        expected = (judged.typicality.label_left_out < least).mean()
         strange = parts[f"of {len(withheld)} other labels"][0]
         found.append([float((fits < least).mean()) for fits, _ in parts.values()])
         found[-1] += [expected, (new < in_sample).mean(), (strange >= accepting).mean(), (new < accepting).mean()]
@@ -122,9 +122,11 @@ def _strangers(data: Labelled) -> None:
     print(f"for {_ACCEPTED:.0%} of false accepts: other labels accepted, new ones refused: {figures}")
 
 
-def _fits(drawn: Draw, judged: Judged, vectors: Array) -> Floats:
-    scores, near = drawn.engine.scores(judged.kind, vectors), nearest_to(vectors, drawn.enrolled.vectors)
-    return judged.typicality.fits_of(drawn.engine.measures(judged.kind, vectors, near, scores, judged.temperature))
+def _fits(drawn: Draw, judged: HeadEvaluation, vectors: Array) -> Floats:
+    scores, near = drawn.engine.scores(judged.kind, vectors), nearest_similarities(vectors, drawn.enrolled.vectors)
+    return judged.typicality.combined_fits(
+        drawn.engine.measures(judged.kind, vectors, near, scores, judged.temperature)
+    )
 
 
 def _draw_strangers(parts: Parts, least: float) -> None:
@@ -149,7 +151,7 @@ def _sets(data: tuple[Labelled, Labelled]) -> None:
         holds, sizes, unsure = [], [], []
         for one in drawn:
             terms = DecisionSettings(Policy(coverage=coverage), EXAMPLE_SCALE)
-            said = one.ask(one.queries.vectors, len(one.engine.labels), terms=terms).each
+            said = one.ask(one.queries.vectors, len(one.engine.labels), terms=terms).predictions
             pairs = zip(said, one.queries.labels, strict=True)
             holds += [label in each.labels[: each.set_size] for each, label in pairs]
             sizes += [each.set_size for each in said]
@@ -180,6 +182,6 @@ def _place_of_wrong(vectors: Array, labels: npt.NDArray[np.int_], seed: int) -> 
     wrong, given = int(rng.integers(len(chosen))), labels[chosen]
     given[wrong] = rng.choice(np.setdiff1d(np.arange(_SIGNS), given[wrong]))
     fitted = fit(Examples(vectors[chosen], given, [str(sign) for sign in range(_SIGNS)]))
-    judged = fitted.judged[fitted.chosen]
-    suspects = fitted.some[judged.suspects(fitted.rows)].tolist()
+    judged = fitted.evaluations[fitted.chosen]
+    suspects = fitted.sampled[judged.suspects(fitted.rows)].tolist()
     return (suspects.index(wrong) if wrong in suspects else len(suspects)), len(suspects)

@@ -44,13 +44,18 @@ _FRAGMENT = re.compile(
     r"(?:Of|By|From|With|Without|On|At|To|For|Under|Over|Into|Through|Against|Beside|Between|Among|Within|"
     r"What|Whether|How|Where|Which|Who|Whose|Whatever|That|Those)\b"
 )
+# Marks a line with a stored name, such as a key of a JSON file, which cannot change.
+_STORED_NAME = "# plain-english: stored name"
 _IGNORED = ("proto/glimpse/v1/", "tests/plain_english.py", "docs/cli.md")
 
 
 def problems(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
     """Yields line, what was found, and what to write instead."""
+    lines = text.splitlines()
     for pattern, cure in _WORDS:
         for match in pattern.finditer(text):
+            if _STORED_NAME in lines[text.count("\n", 0, match.start())]:
+                continue
             yield text.count("\n", 0, match.start()) + 1, match.group().lower(), cure
     if path.suffix == ".py":
         yield from _docstring_fragments(text)

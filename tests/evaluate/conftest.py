@@ -81,6 +81,6 @@ def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def strangers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def unknown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six drawings each of five others."""
     return draw(tmp_path_factory.mktemp("data") / "strangers", 5, 6, first=6)

@@ -25,11 +25,11 @@ def rows() -> list[tuple[str, str]]:
 
 
 def test_drawings_with_strangers_and_two_backbones(
-    evaluate: Evaluate, drawings: Path, strangers: Path, tmp_path: Path
+    evaluate: Evaluate, drawings: Path, unknown: Path, tmp_path: Path
 ) -> None:
     tiny_image_bundle(tmp_path / "tiny", seed=3)
     backbones = ["--backbone", tmp_path / "tiny", "--backbone", "glimpse-mini"]
-    done = evaluate(drawings, *backbones, "--shots", "0,1,4", "--seeds", "3", "--unknown", strangers)
+    done = evaluate(drawings, *backbones, "--shots", "0,1,4", "--seeds", "3", "--unknown", unknown)
     assert done.code == 0, done.err
     assert "shots 0: left out for tiny-image" in done.err
     assert max(map(len, done.out.splitlines()[:-1])) <= 80  # the last line is a path
@@ -78,7 +78,7 @@ def test_names_alone_with_a_backbone_that_reads_no_text_beside(
     assert (refused.code, "ask for other --shots" in refused.err) == (1, True)
 
 
-def test_prediction_sets_hold_what_they_promise(evaluate: Evaluate, drawings: Path, strangers: Path) -> None:
+def test_prediction_sets_hold_what_they_promise(evaluate: Evaluate, drawings: Path, unknown: Path) -> None:
     done = evaluate(drawings, "--shots", "1,4", "--seeds", "3")
     assert done.code == 0, done.err
     one, four = done.result(1), done.result(4)
@@ -86,7 +86,7 @@ def test_prediction_sets_hold_what_they_promise(evaluate: Evaluate, drawings: Pa
     assert 1 <= four["set_size"]["mean"] <= 6
     assert four["coverage"]["mean"] >= four["accuracy"]["mean"]  # a set holds its best label
     assert "SET  SIZE" in done.out
-    assert "SET  SIZE" not in evaluate(drawings, "--shots", "4", "--seeds", "2", "--unknown", strangers).out
+    assert "SET  SIZE" not in evaluate(drawings, "--shots", "4", "--seeds", "2", "--unknown", unknown).out
 
 
 def test_without_strangers_labels_are_withheld(evaluate: Evaluate, drawings: Path) -> None:
@@ -106,9 +106,9 @@ def test_without_strangers_labels_are_withheld(evaluate: Evaluate, drawings: Pat
 
 
 def test_labels_are_not_withheld_beside_strangers_nor_where_they_are_few(
-    evaluate: Evaluate, drawings: Path, strangers: Path
+    evaluate: Evaluate, drawings: Path, unknown: Path
 ) -> None:
-    for data, arguments in ((drawings, ["--unknown", strangers]), (strangers, [])):
+    for data, arguments in ((drawings, ["--unknown", unknown]), (unknown, [])):
         done = evaluate(data, "--shots", "2", "--seeds", "2", *arguments)
         assert done.code == 0, done.err
         assert done.record["labels_withheld"] == []

@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from glimpse.fewshot import (
     Decision,
     DecisionSettings,
+    DomainVectors,
     Examples,
     FewShotClassifier,
     HeadKind,
     NearestSimilarities,
     Policy,
     Predictions,
-    Strangers,
-    answer,
     fit,
     normalize,
+    predict,
 )
-from glimpse.fewshot.calibration.open_set import nearest_to
+from glimpse.fewshot.calibration.open_set import nearest_similarities
 
 Array = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
@@ -53,8 +53,8 @@ def engine_of(vectors: Array, rows: list[int], texts: dict[str, Array] | None = 
 def ask(
     engine: FewShotClassifier, queries: Array, examples: Array, terms: DecisionSettings = TERMS, top_k: int = 5
 ) -> Predictions:
-    near = nearest_to(queries, examples)
-    return answer(engine, queries, NearestSimilarities(near, np.full(len(queries), -1.0)), terms, top_k)
+    near = nearest_similarities(queries, examples)
+    return predict(engine, queries, NearestSimilarities(near, np.full(len(queries), -1.0)), terms, top_k)
 
 
 def scores_of(engine: FewShotClassifier, queries: Array) -> dict[str, list[float]]:
@@ -92,7 +92,7 @@ def test_the_ladder_by_shots_and_text() -> None:
     queries, truth = blobs(2, list(range(5)) * 4), [NAMES[row] for row in list(range(5)) * 4]
     engine = FewShotClassifier(24)
     assert engine.head().kind is HeadKind.NONE
-    assert ask(engine, queries[:1], queries[:0]).each[0].decision is Decision.UNKNOWN
+    assert ask(engine, queries[:1], queries[:0]).predictions[0].decision is Decision.UNKNOWN
     for label, text in texts.items():
         engine.set_text(label, text)
     steps = [
@@ -111,7 +111,7 @@ def test_the_ladder_by_shots_and_text() -> None:
         found = ask(engine, queries, vectors)
         assert found.kind is kind
         assert len(found.reason) > 5
-        assert np.mean([one.labels[0] == label for one, label in zip(found.each, truth, strict=True)]) > 0.9
+        assert np.mean([one.labels[0] == label for one, label in zip(found.predictions, truth, strict=True)]) > 0.9
     assert found.calibrated
 
 
@@ -120,8 +120,8 @@ def test_one_example_a_label_is_not_calibrated() -> None:
     engine = fitted(engine_of(vectors, list(range(5))), Examples(vectors, np.arange(5), NAMES))
     found = ask(engine, vectors, vectors)
     assert (found.kind, found.calibrated) == (HeadKind.CLASS_MEAN, False)
-    assert [one.labels[0] for one in found.each] == NAMES
-    assert all(one.p_value is None and one.set_size == 0 for one in found.each)
+    assert [one.labels[0] for one in found.predictions] == NAMES
+    assert all(one.p_value is None and one.set_size == 0 for one in found.predictions)
 
 
 def test_what_comes_while_it_is_fitted_is_not_forgotten() -> None:
@@ -134,10 +134,10 @@ def test_what_comes_while_it_is_fitted_is_not_forgotten() -> None:
     engine.remove("l0", vectors[0])
     engine.drop("l4")
     engine.adopt(of_then, token)
-    assert not engine.settled
-    assert (engine.count("new"), engine.count("l0"), engine.answers("l4")) == (2, 7, False)
+    assert not engine.is_current
+    assert (engine.count("new"), engine.count("l0"), engine.can_score("l4")) == (2, 7, False)
     found = ask(engine, np.concatenate([new, vectors[2:3]]), vectors)
-    assert [one.labels[0] for one in found.each] == ["new", "new", "l0"]
+    assert [one.labels[0] for one in found.predictions] == ["new", "new", "l0"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_pinned_head_answers_and_is_calibrated(pinned: HeadKind) -> None:
     fitted(engine, Examples(vectors, np.array(SHOTS, np.intp), NAMES), pinned)
     found = ask(engine, vectors, vectors)
     assert (found.kind, found.calibrated) == (pinned, True)
-    assert np.mean([one.labels[0] == NAMES[row] for one, row in zip(found.each, SHOTS, strict=True)]) > 0.9
+    assert np.mean([one.labels[0] == NAMES[row] for one, row in zip(found.predictions, SHOTS, strict=True)]) > 0.9
     engine.add(["l0"], vectors[:1])
     if pinned not in (HeadKind.CLASS_MEAN, HeadKind.LDA):
         assert engine.head().kind is HeadKind.LDA  # until it is fitted again
@@ -165,7 +165,7 @@ def test_prompts_can_be_pinned_against_examples() -> None:
     engine = engine_of(vectors, SHOTS, turned)
     fitted(engine, Examples(vectors, np.array(SHOTS, np.intp), NAMES, turned), HeadKind.PROMPTS)
     found = ask(engine, vectors[:1], vectors)
-    assert (found.kind, found.each[0].labels[0]) == (HeadKind.PROMPTS, "l4")
+    assert (found.kind, found.predictions[0].labels[0]) == (HeadKind.PROMPTS, "l4")
 
 
 def test_few_and_many_shots_one_label_and_labels_of_text_alone_are_sane() -> None:
@@ -173,16 +173,16 @@ def test_few_and_many_shots_one_label_and_labels_of_text_alone_are_sane() -> Non
     vectors = blobs(0, rows)
     engine = fitted(engine_of(vectors, rows), Examples(vectors, np.array(rows, np.intp), NAMES[:2]))
     found = ask(engine, blobs(1, [0] * 20 + [1] * 20), vectors)
-    right = [one.labels[0] == NAMES[row] for one, row in zip(found.each, [0] * 20 + [1] * 20, strict=True)]
+    right = [one.labels[0] == NAMES[row] for one, row in zip(found.predictions, [0] * 20 + [1] * 20, strict=True)]
     assert np.mean(right) > 0.9
     one_label = fitted(engine_of(vectors[:40], [0] * 40), Examples(vectors[:40], np.zeros(40, np.intp), NAMES[:1]))
-    decisions = [one.decision for one in ask(one_label, blobs(2, [0] * 50 + [3] * 50), vectors[:40]).each]
+    decisions = [one.decision for one in ask(one_label, blobs(2, [0] * 50 + [3] * 50), vectors[:40]).predictions]
     assert np.mean([one is Decision.MATCH for one in decisions[:50]]) > 0.85
     assert np.mean([one is Decision.UNKNOWN for one in decisions[50:]]) > 0.9
     texts = {"l3": blobs(3, [3], 0.1)[0], "l0": blobs(3, [0], 0.1)[0]}
     mixed = engine_of(vectors[:40], [0] * 40, texts)
     fitted(mixed, Examples(vectors[:40], np.zeros(40, np.intp), ["l0", "l3"], texts))
-    assert [one.labels[0] for one in ask(mixed, blobs(4, [0, 3]), vectors[:40]).each] == ["l0", "l3"]
+    assert [one.labels[0] for one in ask(mixed, blobs(4, [0, 3]), vectors[:40]).predictions] == ["l0", "l3"]
 
 
 def test_strangers_are_found_and_known_ones_are_a_ceiling() -> None:
@@ -191,14 +191,14 @@ def test_strangers_are_found_and_known_ones_are_a_ceiling() -> None:
     engine = fitted(engine_of(vectors, SHOTS), Examples(vectors, rows, NAMES))
 
     def unknown(engine: FewShotClassifier, some: Array) -> float:
-        return float(np.mean([one.decision is Decision.UNKNOWN for one in ask(engine, some, vectors).each]))
+        return float(np.mean([one.decision is Decision.UNKNOWN for one in ask(engine, some, vectors).predictions]))
 
     assert unknown(engine, queries) < 0.15
     assert unknown(engine, strangers) > 0.9
     # Not far from a label, towards a stranger.
     between = normalize(blobs(3, [0] * 30) + 0.35 * blobs(4, [7] * 30))
     before = unknown(engine, between[:15])
-    aware = fitted(engine_of(vectors, SHOTS), Examples(vectors, rows, NAMES, negatives=Strangers(between[15:])))
+    aware = fitted(engine_of(vectors, SHOTS), Examples(vectors, rows, NAMES, negatives=DomainVectors(between[15:])))
     assert before < 0.6
     assert unknown(aware, between[:15]) > before + 0.3
 
@@ -221,12 +221,12 @@ def test_independent_labels_each_hold_by_themselves() -> None:
     fitted(engine, Examples(vectors, rows, NAMES, contents=contents), independent=True)
     asked = [tuple(sorted(rng.choice(5, rng.integers(1, 3), replace=False).tolist())) for _ in range(200)]
     found = ask(engine, some(asked, 2), vectors, DecisionSettings(Policy(), 10.0, independent=True))
-    said = [{*one.labels[: one.set_size]} for one in found.each]
+    said = [{*one.labels[: one.set_size]} for one in found.predictions]
     truth = [{NAMES[row] for row in one} for one in asked]
     right = np.mean([len(a & b) / len(a | b) for a, b in zip(said, truth, strict=True)])
     assert right > 0.8
     odd = ask(engine, some([(9,)] * 40, 3), vectors, DecisionSettings(Policy(), 10.0, independent=True))
-    assert np.mean([one.decision is Decision.UNKNOWN for one in odd.each]) > 0.7
+    assert np.mean([one.decision is Decision.UNKNOWN for one in odd.predictions]) > 0.7
 
 
 def test_candidates_alone_are_scored_where_labels_are_very_many() -> None:
@@ -238,17 +238,17 @@ def test_candidates_alone_are_scored_where_labels_are_very_many() -> None:
     assert not engine.lda.dense
     candidates = np.array([[5, 17, -1, 10_049], [1, 2, 3, -1]], np.intp)
     queries = vectors[[17, 3]]
-    found = answer(engine, queries, NearestSimilarities.none(2), TERMS, 3, candidates)
-    assert [one.labels[0] for one in found.each] == ["n17", "n3"]
-    assert [len(one.labels) for one in found.each] == [3, 3]
-    assert [one.scores[0] for one in found.each] == pytest.approx([1, 1], abs=1e-5)
+    found = predict(engine, queries, NearestSimilarities.none(2), TERMS, 3, candidates)
+    assert [one.labels[0] for one in found.predictions] == ["n17", "n3"]
+    assert [len(one.labels) for one in found.predictions] == [3, 3]
+    assert [one.scores[0] for one in found.predictions] == pytest.approx([1, 1], abs=1e-5)
     engine.drop("n3")
     assert engine.labels[3] == "n10049"
     for label in labels[100:]:
         if engine.lda.dense:
             break
         engine.drop(label)
-    assert ask(engine, vectors[17:18], vectors).each[0].labels[0] == "n17"
+    assert ask(engine, vectors[17:18], vectors).predictions[0].labels[0] == "n17"
 
 
 def test_domains_are_taken_out_where_that_helps() -> None:
@@ -268,9 +268,9 @@ def test_domains_are_taken_out_where_that_helps() -> None:
     fitted(engine, Examples(vectors, places, NAMES, domains=names))
     assert engine.adapted
     assert engine.fitted is not None
-    assert len(engine.fitted.trials) > 1
+    assert len(engine.fitted.adaptation_trials) > 1
     # One more, and out again: as it was.
-    queries = engine.seen(some(2)[:6], names[:6])
+    queries = engine.adapt(some(2)[:6], names[:6])
     before = engine.lda.scores(queries)
     engine.add(["l0"], vectors[:1], ["a"])
     engine.remove("l0", vectors[0], "a")
@@ -286,18 +286,18 @@ def test_known_strangers_count_with_one_example_a_label_and_with_none() -> None:
     texts = dict(zip(NAMES, blobs(2, list(range(5)), 0.2), strict=True))
     one = fitted(
         engine_of(vectors, list(range(5))),
-        Examples(vectors, np.arange(5), NAMES, negatives=Strangers(strangers[:15])),
+        Examples(vectors, np.arange(5), NAMES, negatives=DomainVectors(strangers[:15])),
     )
     policy = Policy(default_threshold=-1.0)
     found = ask(
         one, np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]]), vectors, DecisionSettings(policy, 10.0)
     )
     assert not found.calibrated
-    assert [each.decision for each in found.each[:5]] == [Decision.MATCH] * 5
-    assert np.mean([each.decision is Decision.UNKNOWN for each in found.each[5:]]) > 0.8
+    assert [each.decision for each in found.predictions[:5]] == [Decision.MATCH] * 5
+    assert np.mean([each.decision is Decision.UNKNOWN for each in found.predictions[5:]]) > 0.8
     words = engine_of(vectors[:0], [], texts)
     none = np.empty(0, np.intp)
-    fitted(words, Examples(vectors[:0], none, NAMES, texts, negatives=Strangers(strangers[:15])))
+    fitted(words, Examples(vectors[:0], none, NAMES, texts, negatives=DomainVectors(strangers[:15])))
     found = ask(
         words,
         np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]]),
@@ -305,8 +305,8 @@ def test_known_strangers_count_with_one_example_a_label_and_with_none() -> None:
         DecisionSettings(policy, 10.0),
     )
     assert found.kind is HeadKind.PROMPTS
-    assert np.mean([each.decision is Decision.UNKNOWN for each in found.each[:5]]) <= 0.2
-    assert np.mean([each.decision is Decision.UNKNOWN for each in found.each[5:]]) > 0.8
+    assert np.mean([each.decision is Decision.UNKNOWN for each in found.predictions[:5]]) <= 0.2
+    assert np.mean([each.decision is Decision.UNKNOWN for each in found.predictions[5:]]) > 0.8
 
 
 def test_a_rate_of_false_accepts_needs_no_second_example() -> None:
@@ -318,10 +318,10 @@ def test_a_rate_of_false_accepts_needs_no_second_example() -> None:
     fitted(engine, Examples(centres[:100], np.arange(100), names))
     for rate in (0.1, 0.4):
         found = ask(engine, centres[100:], centres[:100], DecisionSettings(Policy(false_accept=rate), 10.0))
-        accepted = np.mean([one.decision is not Decision.UNKNOWN for one in found.each])
+        accepted = np.mean([one.decision is not Decision.UNKNOWN for one in found.predictions])
         assert accepted == pytest.approx(rate, abs=0.12)
         again = ask(engine, centres[:100], centres[:100], DecisionSettings(Policy(false_accept=rate), 10.0))
-        assert not any(one.decision is Decision.UNKNOWN for one in again.each)
+        assert not any(one.decision is Decision.UNKNOWN for one in again.predictions)
 
 
 def test_a_label_of_text_alone_is_not_held_against_the_examples_of_others() -> None:
@@ -330,9 +330,11 @@ def test_a_label_of_text_alone_is_not_held_against_the_examples_of_others() -> N
     engine = engine_of(vectors, SHOTS[:32], texts)
     fitted(engine, Examples(vectors, np.array(SHOTS[:32], np.intp), NAMES, texts))
     found = ask(engine, blobs(2, [4] * 20), vectors)
-    assert np.mean([one.labels[0] == "l4" for one in found.each]) > 0.8
+    assert np.mean([one.labels[0] == "l4" for one in found.predictions]) > 0.8
     assert all(
-        one.p_value is None and one.decision is not Decision.UNKNOWN for one in found.each if one.labels[0] == "l4"
+        one.p_value is None and one.decision is not Decision.UNKNOWN
+        for one in found.predictions
+        if one.labels[0] == "l4"
     )
 
 
@@ -341,7 +343,7 @@ def test_pinned_prompts_are_measured_as_prompts_are_without_examples() -> None:
     vectors, strangers = blobs(0, list(range(5)), 0.3), blobs(1, [7] * 30, 0.3)
     strangers[0] = normalize(strangers[:1] + vectors[:1])[0]
     texts = dict(zip(NAMES, blobs(2, list(range(5)), 0.2), strict=True))
-    negatives = Strangers(strangers[:15])
+    negatives = DomainVectors(strangers[:15])
     pinned = fitted(
         engine_of(vectors, list(range(5)), texts),
         Examples(vectors, np.arange(5), NAMES, texts, negatives=negatives),
@@ -352,8 +354,8 @@ def test_pinned_prompts_are_measured_as_prompts_are_without_examples() -> None:
     queries = np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]])
     said, wanted = ask(pinned, queries, vectors), ask(plain, queries, vectors)
     assert said.kind is wanted.kind is HeadKind.PROMPTS
-    assert [one.decision for one in said.each] == [one.decision for one in wanted.each]
-    assert {one.decision for one in said.each} >= {Decision.UNKNOWN, Decision.MATCH}
+    assert [one.decision for one in said.predictions] == [one.decision for one in wanted.predictions]
+    assert {one.decision for one in said.predictions} >= {Decision.UNKNOWN, Decision.MATCH}
 
 
 @pytest.mark.parametrize("shots", [1, 3])
@@ -370,13 +372,13 @@ def test_texts_stand_where_they_did_when_all_examples_are_gone(shots: int, whole
     else:
         for row, vector in zip(rows, vectors, strict=True):
             engine.remove(NAMES[row], vector)
-    engine.forget_fit(engine.begin())
+    engine.clear_fit(engine.begin())
     left = ["l2", "l3", "l4"]
     queries = np.stack([texts[label] for label in left])
     found = ask(engine, queries, vectors[:0])
     assert found.kind is HeadKind.PROMPTS
-    assert [one.labels[0] for one in found.each] == left
-    assert [one.scores[0] for one in found.each] == pytest.approx([1, 1, 1], abs=1e-5)
+    assert [one.labels[0] for one in found.predictions] == left
+    assert [one.scores[0] for one in found.predictions] == pytest.approx([1, 1, 1], abs=1e-5)
 
 
 def many(seed: int, labels: int, shots: int) -> Array:
@@ -393,7 +395,7 @@ def test_one_candidate_has_no_lead_and_none_is_a_stranger() -> None:
     candidates = np.array([[5, -1, -1], [-1, -1, -1]], np.intp)
     for independent in (False, True):
         terms = DecisionSettings(TERMS.policy, 10.0, independent)
-        one, none = answer(engine, vectors[[5, 6]], NearestSimilarities.none(2), terms, 3, candidates).each
+        one, none = predict(engine, vectors[[5, 6]], NearestSimilarities.none(2), terms, 3, candidates).predictions
         assert (one.labels, one.margin) == (["n5"], None)
         assert (none.decision, len(none.labels), none.margin) == (Decision.UNKNOWN, 0, None)
         assert none.reason
@@ -406,17 +408,17 @@ def test_candidates_are_as_sure_as_a_sample_of_the_labels_is(independent: bool) 
     engine.add([f"n{i // 6}" for i in range(len(vectors))], vectors)
     rows = np.repeat(np.arange(200), 6).astype(np.intp)
     sample = fit(Examples(vectors[:1_200], rows, [f"n{i}" for i in range(200)]), independent=independent)
-    engine.adopt(sample, engine.begin(), whole=False)
+    engine.adopt(sample, engine.begin(), complete=False)
     queries = many(1, 200, 1)
     candidates = np.tile(np.arange(200), (200, 1)).astype(np.intp)
-    found = answer(
+    found = predict(
         engine, queries, NearestSimilarities.none(200), DecisionSettings(Policy(), 10.0, independent), 1, candidates
     )
-    right = np.mean([one.labels[0] == f"n{i}" for i, one in enumerate(found.each)])
-    told = np.mean([one.probabilities[0] for one in found.each])
+    right = np.mean([one.labels[0] == f"n{i}" for i, one in enumerate(found.predictions)])
+    told = np.mean([one.probabilities[0] for one in found.predictions])
     assert 0.6 < right < 0.95
     if independent:
-        assert np.mean([one.set_size for one in found.each]) == pytest.approx(1, abs=0.3)
+        assert np.mean([one.set_size for one in found.predictions]) == pytest.approx(1, abs=0.3)
     else:
         assert told == pytest.approx(right, abs=0.1)
 
@@ -429,7 +431,7 @@ def test_texts_move_by_the_gap_that_a_sample_of_the_examples_shows() -> None:
     fitted(engine, Examples(vectors[:4], rows[:4], NAMES, texts))
     engine.add(["l1"] * 4, vectors[4:])
     sample = fit(Examples(vectors[1:7], rows[1:7], NAMES, texts))
-    engine.adopt(sample, engine.begin(), whole=False)
+    engine.adopt(sample, engine.begin(), complete=False)
     assert engine.lda.moments.gap == pytest.approx(sample.lda.moments.gap)
     assert engine.count("l1") == 4
 
@@ -448,13 +450,15 @@ def test_copies_under_other_labels_neither_make_nor_mar_an_independent_label() -
     pairs = [(place, row) for place, one in enumerate(sets) for row in one]
     places, rows = (np.array(one, np.intp) for one in zip(*pairs, strict=True))
     found = fit(Examples(base[places], rows, NAMES, contents=places), independent=True)
-    judged = found.judged[HeadKind.LDA]
+    judged = found.evaluations[HeadKind.LDA]
     assert judged.accuracy > 0.8
-    wrong = [(int(places[i]), found.labels[judged.said[i]]) for i in np.flatnonzero(judged.said != found.rows)]
+    wrong = [
+        (int(places[i]), found.labels[judged.predicted[i]]) for i in np.flatnonzero(judged.predicted != found.rows)
+    ]
     assert wrong
     assert not {*wrong} & {(place, NAMES[row]) for place, row in pairs}
     engine = FewShotClassifier(24)
     engine.add([NAMES[row] for row in rows], base[places])
     fitted(engine, Examples(base[places], rows, NAMES, contents=places), independent=True)
     answers = ask(engine, tagged(2, 300, 2)[0], base, DecisionSettings(Policy(), 10.0, independent=True))
-    assert np.mean([one.p_value or 0.0 for one in answers.each]) == pytest.approx(0.5, abs=0.08)
+    assert np.mean([one.p_value or 0.0 for one in answers.predictions]) == pytest.approx(0.5, abs=0.08)

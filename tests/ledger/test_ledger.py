@@ -101,11 +101,11 @@ def test_content_is_once_under_each_label(ledger: Direct) -> None:
 
 def test_a_request_is_answered_once(ledger: Direct) -> None:
     request = EnrollRequest("r", "digest", lambda enrolled: f"made {enrolled.revision}".encode())
-    assert ledger.answer_of("birds", request) is None
+    assert ledger.stored_response("birds", request) is None
     first = ledger.enroll("birds", [LabelRecord("robin")], [example("a")], request)
     assert isinstance(first, Enrolled)
     assert ledger.enroll("birds", [], [example("z")], request) == b"made 2"
-    assert ledger.answer_of("birds", request) == b"made 2"
+    assert ledger.stored_response("birds", request) == b"made 2"
     assert ledger.revision == 2
     with pytest.raises(RequestIdReused, match="other content"):
         ledger.enroll("birds", [], [example("z")], replace(request, digest="other"))
@@ -299,14 +299,14 @@ import os, sys, time
 from pathlib import Path
 from glimpse.ledger import FolderLock, Ledger, sqlite_url
 folder = Path({str(tmp_path)!r})
-held = FolderLock(folder) if {kind!r} == "folder" else Ledger.open(sqlite_url(folder), alone=True)
+held = FolderLock(folder) if {kind!r} == "folder" else Ledger.open(sqlite_url(folder), exclusive=True)
 if not (child := os.fork()):
     os.close(1)
     time.sleep(60)
 print(child, flush=True)
 sys.stdin.read()
 """
-    again = FolderLock if kind == "folder" else lambda folder: Ledger.open(sqlite_url(folder), alone=True)
+    again = FolderLock if kind == "folder" else lambda folder: Ledger.open(sqlite_url(folder), exclusive=True)
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

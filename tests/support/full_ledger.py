@@ -17,8 +17,8 @@ from glimpse.ledger import (
     ExampleRecord,
     KeyRecord,
     LabelRecord,
-    Shadowed,
-    ShadowRecord,
+    ReembeddingRecord,
+    ReembeddingResult,
 )
 from glimpse.ledger.database import schema
 from support.ledgers import Direct
@@ -60,13 +60,13 @@ def fill(ledger: Direct) -> None:
     ledger.enroll("small", [LabelRecord("a"), LabelRecord("b")], [example(50, "a", 3), example(51, "b", 3)], request)
     first = AttachmentRecord("built", sha256("built"), 1_700_000_000_123_456)
     ledger.attach("small", first, [LabelRecord("a"), LabelRecord("from-index"), LabelRecord("also", role=2)])
-    ledger.bury("small", 5_000_000_000)
-    ledger.bury("small", 3)
+    ledger.tombstone("small", 5_000_000_000)
+    ledger.tombstone("small", 3)
     ledger.delete_label("small", "also", [7, 8, 9, 11])
     ledger.enroll("small", [], [example(52, "from-index", 3)])
     folded = AttachmentRecord("folded", sha256("folded"), 1_700_000_000_123_457, True)
     ledger.replace_index("small", folded, min(one.sequence for one in ledger.examples("small")) + 1, [1, 2, 2**53 + 1])
-    ledger.bury("small", 4)
+    ledger.tombstone("small", 4)
     ledger.create_collection(CollectionRecord("bare", "backbones/b", "sha256:b", 3))
     ledger.attach("bare", first, [LabelRecord("z")])
     ledger.detach("bare")
@@ -105,19 +105,21 @@ def _fill_sides(ledger: Direct) -> None:
         with ledger.ledger.begin() as writer:
             writer.enroll([Enrollment(name, labels, some, inputs=kept)])
         ledger.enroll(name, [], [example(66, "b"), example(67, "b")])
-        ledger.start_reembedding(name, ShadowRecord("backbones/b", "sha256:b", 3))
-        with ledger.shadow(name, 0) as shadow:
-            missing = shadow.missing(0, 100)
+        ledger.start_reembedding(name, ReembeddingRecord("backbones/b", "sha256:b", 3))
+        with ledger.reembedding(name, 0) as shadow:
+            missing = shadow.pending_examples(0, 100)
         put = [
-            Shadowed(one.sequence, unit(one.sequence, 3) if one.content else None, "" if one.content else "NO: ☃")
+            ReembeddingResult(
+                one.sequence, unit(one.sequence, 3) if one.content else None, "" if one.content else "NO: ☃"
+            )
             for one in missing
         ]
-        ledger.embed_shadow(name, 0, put[:3], [])
+        ledger.store_reembedded(name, 0, put[:3], [])
         ledger.delete_example(name, "e61")
-        ledger.switch_backbone(name, 0, put[3:], [Shadowed("a", unit(2_001, 3))])
+        ledger.switch_backbone(name, 0, put[3:], [ReembeddingResult("a", unit(2_001, 3))])
         ledger.enroll(name, [], [example(68, "a", 3), replace(example(66, "b", 3), id="again")])
     ledger.end_reembedding("moved")
-    ledger.fold_shadow("moved", 3)
+    ledger.clean_up_reembedding("moved", 3)
 
 
 def everything(url: str) -> dict[str, list[Row]]:

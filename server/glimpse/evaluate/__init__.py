@@ -1,10 +1,10 @@
-"""How well few-shot classification does on one's own data, with which backbone, from how many examples.
+"""Measures how well few-shot classification works on your data, for each backbone and number of examples.
 
     plan = Plan(Path("pictures"), ["bundle", "glimpse-mini"], shots=[1, 4], seeds=10, cache=Path("cache"))
-    found = evaluate(plan, watch)
-    write_report(found, Path("out"))  # of glimpse.evaluate.report
+    evaluation = evaluate(plan, progress)
+    write_report(evaluation, Path("out"))  # from glimpse.evaluate.report
 
-Every input is embedded once for each backbone; trials are run in memory. No server.
+Each backbone embeds every input once; the trials run in memory, without a server.
 """
 
 from glimpse.evaluate.errors import EvaluationError

@@ -1,8 +1,8 @@
-"""What can be wrong with a request to evaluate."""
+"""The error of an evaluation that cannot run."""
 
 
 class EvaluationError(Exception):
-    """An error to be expected, with what to do next."""
+    """Raised for an expected error; `next_step` says what to do about it."""
 
     def __init__(self, message: str, next_step: str = "") -> None:
         super().__init__(message)

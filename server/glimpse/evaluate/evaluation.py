@@ -1,4 +1,4 @@
-"""The whole of it: read, embed once, try every backbone, head and number of shots over seeds, and say what came out."""
+"""Runs an evaluation: reads the data, embeds it once, tries backbones, heads and numbers of shots, and summarises."""
 
 import time
 from collections.abc import Sequence
@@ -8,32 +8,41 @@ from pathlib import Path
 import numpy as np
 
 from glimpse.backbone import Bundle, ImageLimits, limit_libraries, open_bundle
-from glimpse.evaluate.data.dataset import Dataset, usable
-from glimpse.evaluate.data.dataset_readers import read_dataset, read_strangers
-from glimpse.evaluate.data.embeddings import Gathered, Watch, gather
+from glimpse.evaluate.data.dataset import Dataset, usable_inputs
+from glimpse.evaluate.data.dataset_readers import read_dataset, read_unknown_inputs
+from glimpse.evaluate.data.embeddings import EmbeddedDatasets, ProgressFactory, embed_datasets
 from glimpse.evaluate.data.encoders import check_reads
 from glimpse.evaluate.data.splits import MOST_SEEDS_BESIDE, Split, folds, split
 from glimpse.evaluate.errors import EvaluationError
-from glimpse.evaluate.figures.aggregation import Cell
-from glimpse.evaluate.figures.comparison import Difference, Key, compared_head, differences, verdict
-from glimpse.evaluate.figures.confusions import Mistakes
-from glimpse.evaluate.trials.domain_shift import Across, across, check_domains
-from glimpse.evaluate.trials.held_out_labels import FEWEST_LABELS, FEWEST_SHOTS, withhold
+from glimpse.evaluate.figures.aggregation import AggregatedResult
+from glimpse.evaluate.figures.comparison import Difference, Key, compared_head, differences, summary
+from glimpse.evaluate.figures.confusions import Confusions
+from glimpse.evaluate.trials.domain_shift import DomainShift, check_domains, domain_shifts
+from glimpse.evaluate.trials.held_out_labels import FEWEST_LABELS, FEWEST_SHOTS, evaluate_held_out
 from glimpse.evaluate.trials.trial import Contender, run
 from glimpse.fewshot import HeadKind
 from glimpse.inputs import Columns
 
-# Labels' names speak for these heads beside examples; without any example they all are the prompts.
+# The heads into which labels' names are blended as prompts; without examples every head is the prompts.
 _WITH_TEXT = {None, HeadKind.CLASS_MEAN, HeadKind.LDA}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to evaluate.
+    """The settings of an evaluation.
 
     Attributes:
-        pinned: Heads to try beside the ladder's own choice.
-        allow_outside: Whether tables may name files outside of their folders.
+        data: a folder or a table of labelled inputs.
+        backbones: folders or names of bundles.
+        shots: numbers of examples per label to try.
+        seeds: the number of random draws.
+        cache: the folder of the embedding cache.
+        pinned: heads to try beside the selected one.
+        unknown: a folder or table of inputs of no label, or None.
+        domains: whether to measure shifts between domains.
+        columns: the columns of a table.
+        allow_outside: whether tables may name files outside their folders.
+        limits: limits for decoding images.
     """
 
     data: Path
@@ -51,74 +60,86 @@ class Plan:
 
 @dataclass(slots=True)
 class Evaluation:
-    """What came out."""
+    """The results of an evaluation."""
 
     plan: Plan
     dataset: Dataset
     bundles: Sequence[Bundle]
-    gathered: Gathered
-    #: The shots that could be had, ascending.
+    embedded: EmbeddedDatasets
+    #: The numbers of shots that the data allow, ascending.
     shots: Sequence[int]
-    cells: dict[Key, Cell] = field(default_factory=dict)
-    #: Of each backbone, in the cell it is compared by at the most shots.
-    mistakes: dict[str, Mistakes] = field(default_factory=dict)
-    #: With strangers made by withholding labels, where none were given.
-    withheld: list[Cell] = field(default_factory=list)
-    across: list[Across] = field(default_factory=list)
+    results: dict[Key, AggregatedResult] = field(default_factory=dict)
+    #: By backbone: the confusions of the compared head at the most shots.
+    confusions: dict[str, Confusions] = field(default_factory=dict)
+    #: Results with held-out labels as unknown inputs, if no unknown inputs were given.
+    held_out: list[AggregatedResult] = field(default_factory=list)
+    domain_shifts: list[DomainShift] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
-    verdict: str = ""
+    summary: str = ""
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
 
-def evaluate(plan: Plan, watch: Watch) -> Evaluation:
-    """Runs it. Raises EvaluationError, BundleError, OSError."""
+def evaluate(plan: Plan, progress: ProgressFactory) -> Evaluation:
+    """Runs an evaluation.
+
+    Args:
+        plan: the settings.
+        watch: starts a progress bar from a title and a total.
+
+    Raises:
+        EvaluationError: the data or the plan cannot be evaluated.
+        BundleError: a backbone cannot be opened.
+        OSError: a file cannot be read or written.
+    """
     start = time.perf_counter()
     limit_libraries()
     columns, outside = plan.columns, plan.allow_outside
     dataset, read_notes = read_dataset(
         plan.data, columns, with_domains=plan.domains, without=plan.unknown, allow_outside=outside
     )
-    strangers = None
+    unknown = None
     if plan.unknown:
-        strangers, more = read_strangers(plan.unknown, columns, dataset.kind, allow_outside=outside)
+        unknown, more = read_unknown_inputs(plan.unknown, columns, dataset.kind, allow_outside=outside)
         read_notes += more
     bundles = _bundles(plan, dataset)
     try:
-        usable(dataset)  # before the work
-    except EvaluationError as error:  # inputs that cannot be used may be the reason
+        usable_inputs(dataset)  # fail before the expensive work
+    except EvaluationError as error:  # unusable inputs may be the reason
         raise EvaluationError("; ".join((str(error), *read_notes)), error.next_step) from error
     if plan.domains:
         check_domains(dataset.domains)
-    gathered = gather(dataset, strangers, bundles, plan.cache, watch, plan.limits)
-    shots, notes = _possible(plan, gathered.dataset, bundles)
-    found = Evaluation(plan, gathered.dataset, bundles, gathered, shots, notes=[*read_notes, *gathered.notes, *notes])
+    embedded = embed_datasets(dataset, unknown, bundles, plan.cache, progress, plan.limits)
+    shots, notes = _possible(plan, embedded.dataset, bundles)
+    evaluation = Evaluation(
+        plan, embedded.dataset, bundles, embedded, shots, notes=[*read_notes, *embedded.notes, *notes]
+    )
     for bundle in bundles:
-        _try_all(found, bundle, watch)
+        _try_all(evaluation, bundle, progress)
         if not plan.unknown:
-            _try_withheld(found, bundle, watch)
+            _try_held_out(evaluation, bundle, progress)
         if plan.domains:
-            _try_domains(found, bundle, watch)
+            _try_domains(evaluation, bundle, progress)
     names = [bundle.manifest.name for bundle in bundles]
-    found.notes = list(dict.fromkeys(found.notes))
-    found.differences = differences(found.cells, names, shots)
-    found.verdict = verdict(found.cells, names, shots)
-    found.seconds = time.perf_counter() - start
-    return found
+    evaluation.notes = list(dict.fromkeys(evaluation.notes))
+    evaluation.differences = differences(evaluation.results, names, shots)
+    evaluation.summary = summary(evaluation.results, names, shots)
+    evaluation.seconds = time.perf_counter() - start
+    return evaluation
 
 
 def _bundles(plan: Plan, dataset: Dataset) -> list[Bundle]:
     bundles = [open_bundle(name) for name in plan.backbones]
     names = [bundle.manifest.name for bundle in bundles]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise EvaluationError(f"two bundles have the name {twice[0]!r}", "export one of them under another")
+    if duplicates := [name for name in names if names.count(name) > 1]:
+        raise EvaluationError(f"two bundles have the name {duplicates[0]!r}", "export one of them under another name")
     for bundle in bundles:
         check_reads(bundle, dataset.kind)
     return bundles
 
 
 def _possible(plan: Plan, dataset: Dataset, bundles: Sequence[Bundle]) -> tuple[list[int], list[str]]:
-    """The shots that some label has, beside one to ask about; and what to say of the others."""
+    """Returns the shots that some label has with one input left to predict, and notes on the others."""
     counts, notes, kept = np.bincount(dataset.rows), [], []
     for shots in sorted(set(plan.shots)):
         enough = int((counts > shots).sum())
@@ -128,70 +149,76 @@ def _possible(plan: Plan, dataset: Dataset, bundles: Sequence[Bundle]) -> tuple[
         kept.append(shots)
         if enough < len(counts):
             few = len(counts) - enough
-            notes.append(f"shots {shots}: {few} of {len(counts)} labels have too few, and give all inputs but one")
-    if 0 in kept and (wordless := [one.manifest.name for one in bundles if not one.manifest.text]):
-        reads = "which reads no text and so has" if len(wordless) == 1 else "which read no text and so have"
-        notes.append(f"shots 0: left out for {', '.join(wordless)}, {reads} no prompts")
-        if len(wordless) == len(bundles):
+            notes.append(
+                f"shots {shots}: {few} of {len(counts)} labels have too few inputs and use all but one as examples"
+            )
+    if 0 in kept and (without_text := [one.manifest.name for one in bundles if not one.manifest.text]):
+        reads = "which reads no text and has" if len(without_text) == 1 else "which read no text and have"
+        notes.append(f"shots 0: left out for {', '.join(without_text)}, {reads} no prompts")
+        if len(without_text) == len(bundles):
             kept.remove(0)
     if not kept:
-        raise EvaluationError("; ".join(notes), "ask for other --shots")
+        raise EvaluationError("; ".join(notes), "choose other --shots")
     return kept, notes
 
 
 def contenders(pinned: Sequence[HeadKind], shots: int, has_text: bool) -> list[Contender]:
-    """The heads to try at a number of shots, with labels' names and without."""
+    """Returns the heads to try at a number of shots, with labels' names as prompts and without."""
     if not shots:
         return [Contender(None, text=True)] if has_text else []
     heads = (None, *pinned)
-    found = [Contender(head) for head in heads if head is not HeadKind.PROMPTS]
+    evaluation = [Contender(head) for head in heads if head is not HeadKind.PROMPTS]
     if has_text:
-        found += [Contender(head, text=True) for head in heads if head in _WITH_TEXT or head is HeadKind.PROMPTS]
-    return found
+        evaluation += [Contender(head, text=True) for head in heads if head in _WITH_TEXT or head is HeadKind.PROMPTS]
+    return evaluation
 
 
-def _try_all(found: Evaluation, bundle: Bundle, watch: Watch) -> None:
-    name, material = bundle.manifest.name, found.gathered.materials[bundle.manifest.name]
-    tried = {shots: contenders(found.plan.pinned, shots, material.prompts is not None) for shots in found.shots}
-    most = max((shots for shots, some in tried.items() if some), default=0)
-    mistakes = found.mistakes[name] = Mistakes()
-    with watch(f"{name}: trials", sum(map(len, tried.values())) * found.plan.seeds) as advance:
-        for shots, some in tried.items():
-            splits = _splits(found, shots)
+def _try_all(evaluation: Evaluation, bundle: Bundle, progress: ProgressFactory) -> None:
+    name, dataset = bundle.manifest.name, evaluation.embedded.datasets[bundle.manifest.name]
+    attempts = {
+        shots: contenders(evaluation.plan.pinned, shots, dataset.prompts is not None) for shots in evaluation.shots
+    }
+    most = max((shots for shots, some in attempts.items() if some), default=0)
+    confusions = evaluation.confusions[name] = Confusions()
+    with progress(f"{name}: trials", sum(map(len, attempts.values())) * evaluation.plan.seeds) as advance:
+        for shots, some in attempts.items():
+            splits = _splits(evaluation, shots)
             for contender in some:
-                cell = found.cells[name, contender.name, shots] = Cell(name, contender, shots)
+                result = evaluation.results[name, contender.name, shots] = AggregatedResult(name, contender, shots)
                 for seed, one in enumerate(splits):
-                    outcome, truth = run(material, contender, one), material.rows[one.queries]
-                    cell.add(seed, outcome, truth, material.terms.policy)
+                    outcome, truth = run(dataset, contender, one), dataset.rows[one.queries]
+                    result.add(seed, outcome, truth, dataset.settings.policy)
                     if shots == most and contender.name == compared_head(shots):
-                        mistakes.add(one, outcome.queries, truth)
+                        confusions.add(one, outcome.queries, truth)
                     advance(1)
-                if not cell.answered():
-                    del found.cells[name, contender.name, shots]
-                    found.notes.append(f"shots {shots}: {contender.name} left out, as it needs more examples")
+                if not result.answered():
+                    del evaluation.results[name, contender.name, shots]
+                    evaluation.notes.append(f"shots {shots}: {contender.name} left out, as it needs more examples")
 
 
-def _splits(found: Evaluation, shots: int) -> list[Split]:
-    rows, seeds = found.dataset.rows, found.plan.seeds
+def _splits(evaluation: Evaluation, shots: int) -> list[Split]:
+    rows, seeds = evaluation.dataset.rows, evaluation.plan.seeds
     return [split(rows, shots, seed) for seed in range(seeds)] if shots else folds(rows, seeds)
 
 
-def _try_withheld(found: Evaluation, bundle: Bundle, watch: Watch) -> None:
-    name, seeds = bundle.manifest.name, min(found.plan.seeds, MOST_SEEDS_BESIDE)
-    tried = [shots for shots in found.shots if shots >= FEWEST_SHOTS]
-    if not tried or len(found.dataset.labels) < FEWEST_LABELS:
+def _try_held_out(evaluation: Evaluation, bundle: Bundle, progress: ProgressFactory) -> None:
+    name, seeds = bundle.manifest.name, min(evaluation.plan.seeds, MOST_SEEDS_BESIDE)
+    attempts = [shots for shots in evaluation.shots if shots >= FEWEST_SHOTS]
+    if not attempts or len(evaluation.dataset.labels) < FEWEST_LABELS:
         return
-    with watch(f"{name}: labels withheld", len(tried) * seeds) as advance:
-        for shots in tried:
-            splits = [split(found.dataset.rows, shots, seed) for seed in range(seeds)]
-            found.withheld.append(withhold(name, found.gathered.materials[name], shots, splits, advance))
+    with progress(f"{name}: held-out labels", len(attempts) * seeds) as advance:
+        for shots in attempts:
+            splits = [split(evaluation.dataset.rows, shots, seed) for seed in range(seeds)]
+            evaluation.held_out.append(
+                evaluate_held_out(name, evaluation.embedded.datasets[name], shots, splits, advance)
+            )
 
 
-def _try_domains(found: Evaluation, bundle: Bundle, watch: Watch) -> None:
-    most = max(found.shots)
+def _try_domains(evaluation: Evaluation, bundle: Bundle, progress: ProgressFactory) -> None:
+    most = max(evaluation.shots)
     if not most:
         return
-    name, data, seeds = bundle.manifest.name, found.dataset, min(found.plan.seeds, MOST_SEEDS_BESIDE)
-    with watch(f"{name}: domains", seeds * len(data.domains)) as advance:
-        material = found.gathered.materials[name]
-        found.across += across(name, material, data.domains, data.domain_rows, most, seeds, advance)
+    name, data, seeds = bundle.manifest.name, evaluation.dataset, min(evaluation.plan.seeds, MOST_SEEDS_BESIDE)
+    with progress(f"{name}: domains", seeds * len(data.domains)) as advance:
+        dataset = evaluation.embedded.datasets[name]
+        evaluation.domain_shifts += domain_shifts(name, dataset, data.domains, data.domain_rows, most, seeds, advance)

@@ -1,14 +1,16 @@
-"""The mathematics: from vectors to scores, probabilities and decisions. NumPy only; no I/O.
+"""Few-shot classification in closed form: vectors in; scores, probabilities and decisions out. NumPy only, no I/O.
 
-Shapes: n queries, C labels, N examples, d dimensions. Vectors are rows, float32, of length 1.
+Shapes in this package: n queries, C labels, N examples, M negative examples, d dimensions. Vectors are rows of float32
+arrays with length 1. `rows` are integer positions of labels. Sums and inverses are float64. docs/methods.md gives the
+equations, their sources and their defaults.
 """
 
 from glimpse.fewshot.classifier import FewShotClassifier
 from glimpse.fewshot.decision import Decision, Policy
-from glimpse.fewshot.examples import Examples, Strangers
+from glimpse.fewshot.examples import DomainVectors, Examples
 from glimpse.fewshot.fit import Fitted, fit
 from glimpse.fewshot.heads.head_selection import PINNABLE, HeadKind
-from glimpse.fewshot.predict import answer
+from glimpse.fewshot.predict import predict
 from glimpse.fewshot.statistics.unit_vectors import mean_direction, normalize
 from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Prediction, Predictions
 
@@ -16,6 +18,7 @@ __all__ = [
     "PINNABLE",
     "Decision",
     "DecisionSettings",
+    "DomainVectors",
     "Examples",
     "FewShotClassifier",
     "Fitted",
@@ -24,9 +27,8 @@ __all__ = [
     "Policy",
     "Prediction",
     "Predictions",
-    "Strangers",
-    "answer",
     "fit",
     "mean_direction",
     "normalize",
+    "predict",
 ]

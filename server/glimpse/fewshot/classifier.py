@@ -1,10 +1,10 @@
-"""A collection's classifier: it learns examples one by one, and better whenever a fit of all of them is adopted.
+"""The classifier of one collection: it learns examples one by one and adopts complete fits made in the background.
 
-engine.add(labels, vectors)                # at once, in the thread that asks and changes
-token = engine.begin()                     # what comes from now on is noted
-fitted = fit(examples)                     # in another thread, on what was there at `begin`
-engine.adopt(fitted, token)                # at once; what came meanwhile is done again
-answer(engine, queries, nearest, terms, top_k)
+classifier.add(labels, vectors)      # immediate, in the thread that also predicts
+token = classifier.begin()           # records the changes from now on
+fitted = fit(examples)               # in another thread, on the examples as they were at `begin`
+classifier.adopt(fitted, token)      # immediate; replays the recorded changes
+predict(classifier, queries, nearest, settings, top_k)
 """
 
 from collections.abc import Callable, Sequence
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.fewshot.calibration.open_set import measures
+from glimpse.fewshot.calibration.open_set import fit_measures
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.fit import Fitted
 from glimpse.fewshot.heads.class_mean import ClassMeanHead
-from glimpse.fewshot.heads.head_evaluation import Judged
+from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.heads.lda import LdaHead
 from glimpse.fewshot.statistics.class_statistics import Moments
@@ -24,99 +24,133 @@ from glimpse.fewshot.statistics.mahalanobis import Metric
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 _COSINES = {HeadKind.PROMPTS, HeadKind.CLASS_MEAN, HeadKind.CLASS_MEAN_AND_PROMPTS}
-_JUDGED_AS = {HeadKind.CLASS_MEAN_AND_PROMPTS: HeadKind.CLASS_MEAN, HeadKind.LDA_AND_PROMPTS: HeadKind.LDA}
+_EVALUATED_AS = {HeadKind.CLASS_MEAN_AND_PROMPTS: HeadKind.CLASS_MEAN, HeadKind.LDA_AND_PROMPTS: HeadKind.LDA}
 _Change = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """The head that answers now, and why."""
+class HeadChoice:
+    """The head that answers now, and the reason."""
 
     kind: HeadKind
     reason: str
 
 
 class FewShotClassifier:
-    """Not thread-safe: one thread changes and asks it."""
+    """Holds the heads of one collection and keeps them up to date. Not thread-safe: one thread changes and queries it.
+
+    Attributes:
+        lda: shrinkage LDA, updated with every example.
+        mean: cosine to the class means, on the same statistics as `lda`.
+        fitted: the last adopted fit, or None.
+        version: the number of changes so far.
+        fitted_version: the version that the adopted fit was made from.
+    """
 
     def __init__(self, dimension: int) -> None:
         self.lda = LdaHead(dimension, Moments(dimension, with_second=False))
         self.mean = ClassMeanHead(self.lda.moments)
         self.fitted: Fitted | None = None
-        #: How often it was changed, and how often it had been when what is adopted was fitted.
         self.version = self.fitted_version = 0
         self._since: list[_Change] = []
         self._noting = False
         self._adaptation: Adaptation | None = None
         self._texts: Array | None = None
-        # Where the labels stand among those of what was fitted as a whole; None: they are not the same.
+        # The column of each label in the batch head's scores; None if the set of labels has changed since the fit.
         self._columns: Rows | None = None
 
     @property
     def labels(self) -> list[str]:
-        """The labels that can answer, in the order of the columns of scores."""
+        """The labels that can score, in the order of the score columns."""
         return self.lda.labels
 
     @property
-    def settled(self) -> bool:
-        """Whether what is adopted, if anything, was fitted to the examples as they are."""
+    def is_current(self) -> bool:
+        """True if the adopted fit was made from the examples as they are now."""
         return self.version == self.fitted_version
 
     @property
     def adapted(self) -> bool:
-        """Whether the heads see vectors without what sets their domains apart."""
+        """True if a domain adaptation is applied to every vector before a head sees it."""
         return self._adaptation is not None
 
     def count(self, label: str) -> int:
-        """How many examples a label has."""
+        """Returns the number of examples of a label."""
         row = self.lda.moments.row(label)
         return 0 if row is None else int(self.lda.moments.counts[row])
 
-    def answers(self, label: str) -> bool:
-        """Whether a label can score: by examples or by text."""
+    def can_score(self, label: str) -> bool:
+        """Returns whether a label can score, because it has an example or a text."""
         return self.lda.moments.row(label) is not None
 
-    def seen(self, vectors: Array, domains: Sequence[str]) -> Array:
-        """Vectors, (n, d), as the heads see them: without what sets their domains apart, where that is of use."""
+    def adapt(self, vectors: Array, domains: Sequence[str]) -> Array:
+        """Applies the domain adaptation, if one was adopted.
+
+        Args:
+            vectors: `(n, d)` float32, unit rows.
+            domains: n domain names, "" for none.
+
+        Returns:
+            `(n, d)` float32: the vectors as the heads see them.
+        """
         return vectors if self._adaptation is None else self._adaptation.apply(vectors, domains)
 
     def add(self, labels: Sequence[str], vectors: Array, domains: Sequence[str] = ()) -> None:
-        """Learns examples, (n, d). `domains`: one each, or none has."""
+        """Adds examples to LDA and the class means. O(d² + C d) per example up to 8 examples, O(d²) in bulk.
+
+        Args:
+            labels: n labels.
+            vectors: `(n, d)` float32, unit rows.
+            domains: n domain names; empty if no example has one.
+        """
         domains = domains or [""] * len(labels)
-        self._change(lambda: self.lda.add_all(labels, self.seen(vectors, domains)), labels)
+        self._change(lambda: self.lda.add_all(labels, self.adapt(vectors, domains)), labels)
 
     def add_sums(self, labels: Sequence[str], counts: Floats, sums: Floats) -> None:
-        """Learns many examples at once: how many each label has, (C,), and their sums, (C, d). Not where `adapted`."""
+        """Adds many examples at once from their sums. Not allowed while a domain adaptation is in use.
+
+        Args:
+            labels: C labels.
+            counts: `(C,)`, the number of examples of each label.
+            sums: `(C, d)`, the sum of their vectors.
+        """
         self._change(lambda: self.lda.add_sums(labels, counts, sums), labels)
 
     def remove(self, label: str, vector: Array, domain: str = "") -> None:
-        """Unlearns an example, (d,), that was added."""
-        self._change(lambda: self.lda.remove(label, self.seen(vector[None], [domain])[0]), [label])
+        """Removes an example, `(d,)`, that was added before; the statistics are then as if it had never been there."""
+        self._change(lambda: self.lda.remove(label, self.adapt(vector[None], [domain])[0]), [label])
 
     def set_text(self, label: str, direction: Array | None) -> None:
-        """Gives a label the direction, (d,), of its prompts, or None."""
+        """Sets the direction of a label's prompts, `(d,)`, or removes it (None)."""
         self._change(lambda: self.lda.set_text(label, direction), [label])
 
-    def forget_texts(self, labels: Sequence[str]) -> None:
-        """Takes the prompts of several labels away at once."""
-        self._change(lambda: self.lda.forget_texts(labels), labels)
+    def remove_texts(self, labels: Sequence[str]) -> None:
+        """Removes the prompts of several labels at once."""
+        self._change(lambda: self.lda.remove_texts(labels), labels)
 
     def drop(self, label: str) -> None:
-        """Forgets a label, its examples and its text."""
+        """Removes a label with its examples and its text."""
         self._change(lambda: self.lda.drop(label), [label])
 
-    def outdate(self) -> None:
-        """Something else has changed that a fit depends on."""
+    def mark_outdated(self) -> None:
+        """Records that something else has changed which a fit depends on."""
         self.version += 1
 
     def begin(self) -> int:
-        """Notes what changes from now on, until `adopt`; returns what that wants."""
+        """Starts to record changes until `adopt`. Returns a token to pass to `adopt`."""
         self._since, self._noting = [], True
         return self.version
 
-    def adopt(self, fitted: Fitted, token: int, *, whole: bool = True) -> None:
-        """Takes over a fit of the examples as they were at `begin`. `whole`: of all of them, not of a sample."""
-        if whole:
+    def adopt(self, fitted: Fitted, token: int, *, complete: bool = True) -> None:
+        """Replaces the heads by a fit of the examples as they were at `begin`, then replays the changes since.
+
+        Args:
+            fitted: the result of `fit`.
+            token: what `begin` returned.
+            complete: True if all examples were fitted, False if a sample was. A sample only replaces the metric and the
+                modality gap.
+        """
+        if complete:
             self.lda, self._adaptation = fitted.lda, fitted.adaptation
             for change in self._since:
                 change()
@@ -126,92 +160,108 @@ class FewShotClassifier:
         self.fitted, self.fitted_version = fitted, token
         self._since, self._noting = [], False
         self.mean, self._texts = ClassMeanHead(self.lda.moments), None
-        self._columns = self._places(fitted.labels) if fitted.whole else None
+        self._columns = self._columns_in(fitted.labels) if fitted.batch_head else None
 
-    def forget_fit(self, token: int) -> None:
-        """There was nothing to fit at `begin`."""
+    def clear_fit(self, token: int) -> None:
+        """Removes the fit: no example was left to fit at `begin`."""
         self.fitted, self.fitted_version, self._adaptation = None, token, None
         self._since, self._noting = [], False
-        if self.lda.metric.freedom or self.lda.moments.gap.any():  # as it was before the first example
+        if self.lda.metric.freedom or self.lda.moments.gap.any():  # back to the state before the first example
             self.lda.adopt(Metric.identity(len(self.lda.metric.inverse)))
             self._close_gap()
 
-    def head(self) -> Chosen:
-        """Which head answers now."""
+    def head(self) -> HeadChoice:
+        """Returns the head that answers now, and the reason."""
         moments = self.lda.moments
         if not moments.labels:
-            return Chosen(HeadKind.NONE, "no label has an example or a prompt")
+            return HeadChoice(HeadKind.NONE, "no label has an example or a prompt")
         if not moments.counts.any():
-            return Chosen(HeadKind.PROMPTS, "no label has an example; prompts answer")
+            return HeadChoice(HeadKind.PROMPTS, "no label has an example; prompts answer")
         text = bool(moments.texts)
         fitted = self.fitted
-        worded = self.lda.dense and len(moments.texts) == len(moments.labels)
-        if fitted and fitted.chosen is HeadKind.PROMPTS and worded:
-            return Chosen(HeadKind.PROMPTS, fitted.reason)
-        if fitted and fitted.whole is not None and self.settled and self._columns is not None:
-            return Chosen(fitted.chosen, fitted.reason)
+        all_have_text = self.lda.dense and len(moments.texts) == len(moments.labels)
+        if fitted and fitted.chosen is HeadKind.PROMPTS and all_have_text:
+            return HeadChoice(HeadKind.PROMPTS, fitted.reason)
+        if fitted and fitted.batch_head is not None and self.is_current and self._columns is not None:
+            return HeadChoice(fitted.chosen, fitted.reason)
         if fitted is None or not self.lda.metric.freedom or fitted.chosen is HeadKind.CLASS_MEAN:
             kind = HeadKind.CLASS_MEAN_AND_PROMPTS if text else HeadKind.CLASS_MEAN
-            return Chosen(kind, fitted.reason if fitted else self._why_mean(text))
+            return HeadChoice(kind, fitted.reason if fitted else self._why_mean(text))
         changed = "examples have changed; another head may answer when it is fitted to them"
         reason = fitted.reason if fitted.chosen is HeadKind.LDA else changed
-        return Chosen(HeadKind.LDA_AND_PROMPTS if text else HeadKind.LDA, reason)
+        return HeadChoice(HeadKind.LDA_AND_PROMPTS if text else HeadKind.LDA, reason)
 
-    def judged(self, kind: HeadKind) -> Judged | None:
-        """What leaving out says of a head, where there are examples enough."""
+    def evaluation(self, kind: HeadKind) -> HeadEvaluation | None:
+        """Returns the leave-one-out evaluation of a head; None if too few examples were left out."""
         if self.fitted is None or not self.lda.metric.freedom:
             return None
-        judged = self.fitted.judged.get(_JUDGED_AS.get(kind, kind))
-        return judged if judged and judged.typicality.count else None
+        evaluation = self.fitted.evaluations.get(_EVALUATED_AS.get(kind, kind))
+        return evaluation if evaluation and evaluation.typicality.count else None
 
     @property
-    def chosen_judged(self) -> Judged | None:
-        """What leaving out says of the head that the last fit chose; None of too many labels to score all."""
+    def chosen_evaluation(self) -> HeadEvaluation | None:
+        """The leave-one-out evaluation of the head that the last fit chose; None with more labels than are scored at
+        once.
+        """
         if self.fitted is None or not self.lda.dense:
             return None
-        return self.fitted.judged.get(self.fitted.chosen)
+        return self.fitted.evaluations.get(self.fitted.chosen)
 
     def scores(self, kind: HeadKind, queries: Array, candidates: Rows | None = None) -> Array:
-        """A head's scores of queries, (n, d): of all labels, (n, C), or of some, whose rows are (n, k): (n, k).
+        """Scores queries by one head.
 
-        Row -1, no label, scores -inf.
+        Args:
+            kind: the head.
+            queries: `(n, d)` float32, as `adapt` returns them.
+            candidates: `(n, k)` rows of the labels to score, -1 for none; None scores all labels.
+
+        Returns:
+            `(n, C)` or `(n, k)` float32. Row -1 scores -inf.
         """
         head: LdaHead | ClassMeanHead = self.mean if kind in _COSINES else self.lda
         if candidates is not None:
             return np.where(candidates < 0, np.float32(-np.inf), head.scores_of(queries, candidates))
         if kind is HeadKind.PROMPTS and self.lda.moments.counts.any():
             return queries @ self._directions().T
-        if self.fitted and self.fitted.whole and kind is self.fitted.chosen:
-            return self.fitted.whole.scores(queries)[:, self._columns]
+        if self.fitted and self.fitted.batch_head and kind is self.fitted.chosen:
+            return self.fitted.batch_head.scores(queries)[:, self._columns]
         return head.scores(queries)
 
-    def _places(self, labels: Sequence[str]) -> Rows | None:
-        """Where the engine's labels stand among these; None where they are not the same."""
+    def _columns_in(self, labels: Sequence[str]) -> Rows | None:
+        """Returns the column of each label in `labels`, or None if the two sets differ."""
         place = {label: column for column, label in enumerate(labels)}
         same = place.keys() == set(self.labels)
         return np.array([place[label] for label in self.labels], np.intp) if same else None
 
     def _directions(self) -> Array:
-        """Of every label's prompts, (C, d)."""
+        """Returns the direction of every label's prompts, `(C, d)`."""
         if self._texts is None:
             texts = self.lda.moments.texts
             self._texts = np.stack([np.asarray(texts[label], np.float32) for label in self.labels])
         return self._texts
 
     def similarities(self, queries: Array, rows: Rows) -> Floats:
-        """Cosines of queries, (n, d), to the centres of labels, whose rows are (n, k): (n, k)."""
+        """Returns the cosines of queries, `(n, d)`, to label centres given by rows, `(n, k)`: `(n, k)` float64."""
         return np.asarray(np.einsum("nkd,nd->nk", self.mean.directions(rows), queries), np.float64)
 
     def measures(self, kind: HeadKind, queries: Array, nearest: Floats, scores: Array, temperature: float) -> Floats:
-        """The measures of fit, (n, 3), of queries with these cosines to the nearest example and a head's scores."""
-        assert self.fitted is not None  # noqa: S101 (its judgement is at hand)
+        """Returns the three measures of fit of queries, `(n, 3)` float64 (see calibration/open_set.py).
+
+        Args:
+            kind: the head that scored.
+            queries: `(n, d)`, as `adapt` returns them.
+            nearest: `(n,)`, cosine to the nearest example.
+            scores: `(n, C)`, the head's scores.
+            temperature: the head's temperature.
+        """
+        assert self.fitted is not None  # noqa: S101 (callers hold its evaluation)
         lda = scores if kind in (HeadKind.LDA, HeadKind.LDA_AND_PROMPTS) else self.lda.scores(queries)
         around = self.fitted.background.distances(queries)
-        return measures(self.lda.distances(queries, lda), around, nearest, scores, temperature)
+        return fit_measures(self.lda.distances(queries, lda), around, nearest, scores, temperature)
 
     def _why_mean(self, text: bool) -> str:
         if not text:
-            return "no fit of the examples yet: just enrolled, or one a label"
+            return "no fit of the examples yet: just enrolled, or one example per label"
         return "prompts count as two examples of their label"
 
     def _close_gap(self) -> None:
@@ -227,7 +277,7 @@ class FewShotClassifier:
         moments = self.lda.moments
         some = bool(moments.counts.any()) or moments.gap.any()
         if moments.texts and some and self.lda.dense and not self.lda.metric.freedom:
-            # The first examples beside prompts, and the last; later ones wait for the next fit.
+            # The first and the last example beside prompts move the texts at once; later ones wait for the next fit.
             self._close_gap()
         elif len(self.labels) < before:
             self.mean.refresh_all()

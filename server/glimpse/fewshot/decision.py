@@ -1,4 +1,4 @@
-"""From what speaks for the best label and against it to a decision, with its reason."""
+"""Turns the evidence for the best label into a decision with a reason."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -8,14 +8,14 @@ import numpy.typing as npt
 
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 
-# The temperature of cosines to examples, as weighted kNN on frozen features uses it (Wu et al. 2018).
+# The scale of cosines to examples: temperature 0.07, as in weighted kNN on frozen features (Wu et al. 2018).
 EXAMPLE_SCALE = 1 / 0.07
-# With less than half of the probability, the best label is not clearly the best.
+# Below this probability the best label is ambiguous.
 LIKELY = 0.5
 
 
 class Decision(Enum):
-    """What to make of the best label."""
+    """The decision about an input."""
 
     MATCH = "match"
     UNKNOWN = "unknown"
@@ -24,10 +24,16 @@ class Decision(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When the best label is believed.
+    """The rules by which the best label is accepted.
 
-    A cosine or lead that is set holds whatever the examples say. Where it is None the examples decide, by the rates and
-    the coverage; where they are too few, the defaults do (None: any cosine; the lead by probability).
+    Attributes:
+        threshold: least cosine to the label's centre. If set, it alone decides UNKNOWN.
+        margin: least lead over the second label in cosine. If set, it alone decides AMBIGUOUS.
+        default_threshold: used while there are too few examples to calibrate; None accepts any cosine.
+        default_margin: used while there is no prediction set; None decides by probability.
+        false_reject: target rate of known inputs that are called UNKNOWN.
+        false_accept: target rate of inputs out of distribution that are accepted; replaces `false_reject` if set.
+        coverage: target rate at which the prediction set contains the right label.
     """
 
     threshold: float | None = None
@@ -40,28 +46,30 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Signs:
-    """What is known of an input and its best label. Cosines are to labels' centres; None: not known."""
+class Evidence:
+    """Collects what is known about one input and its best label. Cosines are to the label's centre; None: unknown."""
 
     probability: float
     similarity: float
-    #: Over the second label, in cosine.
+    #: Lead over the second label, in cosine.
     lead: float | None
-    #: To the nearest example of the labels, and to the nearest known stranger; -1: none.
+    #: Cosine to the nearest example of a label, and to the nearest negative example; -1 if there is none.
     nearest: float
     nearest_negative: float
-    #: Whether the best label has examples.
-    shown: bool = True
-    #: How well it fits, how well it must, and the part of the examples that fit no better.
+    #: Whether the best label has examples, not only text.
+    has_examples: bool = True
+    #: The measure of fit, its threshold, and the fraction of the examples that fit no better.
     fit: float | None = None
-    least_fit: float | None = None
+    min_fit: float | None = None
     p_value: float | None = None
-    #: The labels in the prediction set; 0: none was made.
+    #: The number of labels in the prediction set; 0 if none was made.
     set_size: int = 0
 
 
 def softmax(scores: Array | Floats, scale: float) -> Floats:
-    """Probabilities of labels of which one is right, from scores times `scale`: (n, C) → (n, C)."""
+    """Returns probabilities of exclusive labels: softmax of `scores * scale` over the columns, `(n, C)` → `(n, C)`
+    float64.
+    """
     scaled = np.multiply(scores, scale, dtype=np.float64)
     scaled -= np.maximum.reduce(scaled, axis=1, keepdims=True)
     np.exp(scaled, out=scaled)
@@ -69,75 +77,85 @@ def softmax(scores: Array | Floats, scale: float) -> Floats:
     return scaled
 
 
-def decide(signs: Signs, policy: Policy) -> tuple[Decision, str]:
-    """MATCH, UNKNOWN or AMBIGUOUS, and why."""
-    if reason := _unknown(signs, policy):
+def decide(evidence: Evidence, policy: Policy) -> tuple[Decision, str]:
+    """Decides between MATCH, UNKNOWN and AMBIGUOUS for exclusive labels.
+
+    Returns:
+        The decision, and the rule that made it as a sentence for people.
+    """
+    if reason := _unknown(evidence, policy):
         return Decision.UNKNOWN, reason
-    if reason := _ambiguous(signs, policy):
+    if reason := _ambiguous(evidence, policy):
         return Decision.AMBIGUOUS, reason
-    return Decision.MATCH, _known(signs, policy)
+    return Decision.MATCH, _known(evidence, policy)
 
 
-def _known(signs: Signs, policy: Policy) -> str:
-    """By which rule an input is not UNKNOWN: the same that `_unknown` goes by."""
+def _known(evidence: Evidence, policy: Policy) -> str:
+    """Returns the rule by which an input is not UNKNOWN: the same rule that `_unknown` uses."""
     if policy.threshold is not None:
-        return f"cosine {signs.similarity:.3f} reaches the collection's threshold {policy.threshold:g}"
-    if signs.fit is not None and signs.least_fit is not None:
+        return f"cosine {evidence.similarity:.3f} reaches the collection's threshold {policy.threshold:g}"
+    if evidence.fit is not None and evidence.min_fit is not None:
         if policy.false_accept is not None:
-            return f"fits better than all but {policy.false_accept:.0%} of strangers do"
-        if signs.p_value is not None:
-            return f"fits as well as {signs.p_value:.0%} of the examples do, or better"
+            return f"fits better than all but {policy.false_accept:.0%} of the inputs out of distribution do"
+        if evidence.p_value is not None:
+            return f"fits as well as {evidence.p_value:.0%} of the examples do, or better"
     if policy.default_threshold is not None:
-        return f"cosine {signs.similarity:.3f} reaches the default threshold {policy.default_threshold:g}"
-    return f"nothing speaks against it; cosine {signs.similarity:.3f}"
+        return f"cosine {evidence.similarity:.3f} reaches the default threshold {policy.default_threshold:g}"
+    return f"no rule rejects it; cosine {evidence.similarity:.3f}"
 
 
-def _unknown(signs: Signs, policy: Policy) -> str | None:
-    if signs.nearest_negative > signs.nearest:
-        return f"a known stranger is nearer (cosine {signs.nearest_negative:.3f}) than any example of a label"
+def _unknown(evidence: Evidence, policy: Policy) -> str | None:
+    if evidence.nearest_negative > evidence.nearest:
+        return f"a negative example is nearer (cosine {evidence.nearest_negative:.3f}) than any example of a label"
     if policy.threshold is not None:
-        if signs.similarity < policy.threshold:
-            return f"cosine {signs.similarity:.3f} is under the collection's threshold {policy.threshold:g}"
+        if evidence.similarity < policy.threshold:
+            return f"cosine {evidence.similarity:.3f} is under the collection's threshold {policy.threshold:g}"
         return None
-    if signs.fit is not None and signs.least_fit is not None:
-        if signs.fit < signs.least_fit:
-            if signs.p_value is None:
-                return "it is no more like the labels than strangers are"
-            return f"only {signs.p_value:.1%} of the examples fit as badly, or it fits no better than strangers do"
-        if signs.p_value is not None or policy.false_accept is not None:
+    if evidence.fit is not None and evidence.min_fit is not None:
+        if evidence.fit < evidence.min_fit:
+            if evidence.p_value is None:
+                return "it fits no better than inputs out of distribution do"
+            return (
+                f"only {evidence.p_value:.1%} of the examples fit as badly, "
+                "or it fits no better than inputs out of distribution do"
+            )
+        if evidence.p_value is not None or policy.false_accept is not None:
             return None
-    if policy.default_threshold is not None and signs.similarity < policy.default_threshold:
-        return f"cosine {signs.similarity:.3f} is under the default threshold {policy.default_threshold:g}"
+    if policy.default_threshold is not None and evidence.similarity < policy.default_threshold:
+        return f"cosine {evidence.similarity:.3f} is under the default threshold {policy.default_threshold:g}"
     return None
 
 
-def _ambiguous(signs: Signs, policy: Policy) -> str | None:
+def _ambiguous(evidence: Evidence, policy: Policy) -> str | None:
     margin = policy.margin
     if margin is None:
-        if signs.set_size > 1:
-            return f"{signs.set_size} labels are needed to hold the right one in {policy.coverage:.0%} of cases"
-        margin = None if signs.set_size else policy.default_margin
+        if evidence.set_size > 1:
+            return f"{evidence.set_size} labels are needed to hold the right one in {policy.coverage:.0%} of cases"
+        margin = None if evidence.set_size else policy.default_margin
     if margin is None:
-        if signs.probability >= LIKELY:
+        if evidence.probability >= LIKELY:
             return None
-        return f"its probability {signs.probability:.2f} is under {LIKELY:g}"
-    if signs.lead is not None and signs.lead < margin:
-        return f"its lead in cosine {signs.lead:.3f} is under {margin:g}"
+        return f"its probability {evidence.probability:.2f} is under {LIKELY:g}"
+    if evidence.lead is not None and evidence.lead < margin:
+        return f"its lead in cosine {evidence.lead:.3f} is under {margin:g}"
     return None
 
 
-def decide_independent(signs: Signs) -> tuple[Decision, str]:
-    """Of labels that hold by themselves, `set_size` of them: MATCH or UNKNOWN, and why."""
-    if signs.nearest_negative > signs.nearest:
-        return Decision.UNKNOWN, f"a known stranger is nearer (cosine {signs.nearest_negative:.3f}) than any example"
-    if not signs.set_size:
-        return Decision.UNKNOWN, f"no label is as likely as not; the best is {signs.probability:.2f}"
-    several = "one label is" if signs.set_size == 1 else f"{signs.set_size} labels are"
-    return Decision.MATCH, f"{several} at least as likely as not"
+def decide_independent(evidence: Evidence) -> tuple[Decision, str]:
+    """Decides for independent labels: MATCH if at least one is as likely as not, else UNKNOWN."""
+    if evidence.nearest_negative > evidence.nearest:
+        return (
+            Decision.UNKNOWN,
+            f"a negative example is nearer (cosine {evidence.nearest_negative:.3f}) than any example of a label",
+        )
+    if not evidence.set_size:
+        return Decision.UNKNOWN, f"no label is as likely as not; the best is {evidence.probability:.2f}"
+    subject = "one label is" if evidence.set_size == 1 else f"{evidence.set_size} labels are"
+    return Decision.MATCH, f"{subject} at least as likely as not"
 
 
-def best(scores: Array, k: int) -> npt.NDArray[np.intp]:
-    """Columns of the k greatest scores a row, greatest first: (n, C) → (n, min(k, C))."""
+def top_columns(scores: Array, k: int) -> npt.NDArray[np.intp]:
+    """Returns the columns of the k greatest scores per row, greatest first: `(n, C)` → `(n, min(k, C))`."""
     labels = scores.shape[1]
     if labels > 4 * k:
         candidates = np.argpartition(scores, labels - k, axis=1)[:, labels - k :]  # (n, k)

@@ -1,4 +1,4 @@
-"""What a collection is fitted to."""
+"""The examples that a collection is fitted to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +9,13 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 
 @dataclass(frozen=True, slots=True)
-class Strangers:
-    """Vectors of no label that can answer, (M, d), and their domains: one each, or none has."""
+class DomainVectors:
+    """Vectors without a label that can score, with their domains.
+
+    Attributes:
+        vectors: `(M, d)` float32, unit rows.
+        domains: M domain names; empty if no vector has one.
+    """
 
     vectors: Array
     domains: Sequence[str] = ()
@@ -18,22 +23,29 @@ class Strangers:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Examples, (N, d), with the places of their labels among those that can answer, (N,); and what goes with them."""
+    """The labelled examples of a collection, and the vectors that come with them.
+
+    Attributes:
+        vectors: `(N, d)` float32, unit rows.
+        rows: `(N,)`, each example's position in `labels`.
+        labels: every label with an example or a text.
+        texts: label → direction of its prompts, `(d,)`.
+        domains: N domain names, "" for none; empty if no example has one.
+        negatives: enrolled negative examples ("none of these").
+        unlabeled: vectors whose label is unknown; they only shape the domain statistics.
+        contents: `(N,)`, equal numbers mark the same content under several labels; None if every content is distinct.
+    """
 
     vectors: Array
     rows: Rows
-    #: All labels with examples or text.
     labels: Sequence[str]
     texts: Mapping[str, Array | Floats] = field(default_factory=dict)
-    #: One a vector, "" where it has none; empty: none has.
     domains: Sequence[str] = ()
-    #: Known strangers, and vectors whose labels nobody told.
-    negatives: Strangers | None = None
-    unlabeled: Strangers | None = None
-    #: Equal numbers: the same content under several labels, (N,). None: each by itself.
+    negatives: DomainVectors | None = None
+    unlabeled: DomainVectors | None = None
     contents: Rows | None = None
 
     @property
-    def strangers(self) -> Array:
-        """The negatives' vectors, (M, d)."""
+    def negative_vectors(self) -> Array:
+        """The vectors of the negative examples, `(M, d)`."""
         return np.empty((0, self.vectors.shape[1]), np.float32) if self.negatives is None else self.negatives.vectors

@@ -1,133 +1,153 @@
-"""All that a collection's examples tell of themselves, computed at once; to be run in a thread."""
+"""Fits every head to a collection's examples and evaluates it by leave-one-out. Takes seconds; run it in a thread."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.fewshot.calibration.fit_context import Ground
-from glimpse.fewshot.calibration.independent_labels import Odds
-from glimpse.fewshot.calibration.open_set import Background, Typicality, nearest_others, sureness
-from glimpse.fewshot.domains.adaptation_selection import Trial
+from glimpse.fewshot.calibration.fit_context import FitContext
+from glimpse.fewshot.calibration.independent_labels import IndependentCalibration
+from glimpse.fewshot.calibration.open_set import Background, Typicality, max_softmax, nearest_other_similarities
+from glimpse.fewshot.domains.adaptation_selection import AdaptationTrial
 from glimpse.fewshot.domains.domains import Adaptation
 from glimpse.fewshot.examples import Examples
-from glimpse.fewshot.heads.batch_heads import Whole, regressions
-from glimpse.fewshot.heads.class_mean import ClassMeanHead, class_mean_left_out
-from glimpse.fewshot.heads.head_evaluation import Judged, Measured
-from glimpse.fewshot.heads.head_selection import HeadKind, better
+from glimpse.fewshot.heads.batch_heads import BatchHead, fit_batch_heads
+from glimpse.fewshot.heads.class_mean import ClassMeanHead, leave_one_out_class_mean
+from glimpse.fewshot.heads.head_evaluation import HeadEvaluation, LeftOutMeasures
+from glimpse.fewshot.heads.head_selection import HeadKind, is_better
 from glimpse.fewshot.heads.lda import LdaHead
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Every head, fitted and judged."""
+    """Every fitted head with its evaluation."""
 
-    #: The labels in the order of every head's columns.
+    #: The labels, in the order of every head's score columns.
     labels: Sequence[str]
-    #: To be changed by whoever adopts it.
+    #: The LDA head; the caller that adopts the fit may change it.
     lda: LdaHead
-    #: What is done to vectors because of their domains, and what was tried.
+    #: The domain adaptation that was kept, and all that were tried.
     adaptation: Adaptation | None
-    trials: Sequence[Trial]
+    adaptation_trials: Sequence[AdaptationTrial]
     background: Background
-    #: Which of the examples were left out, and the columns of their labels: (n,).
-    some: Rows
+    #: The examples that were left out, and the score columns of their labels: (n,) each.
+    sampled: Rows
     rows: Rows
-    judged: Mapping[HeadKind, Judged]
-    #: Where no spread within labels is known: by the cosine to the nearest example, and for prompts by how sure they
-    #: are. What belongs is not measured.
-    plain: Typicality
-    prompted: Typicality
-    #: The ladder's choice or the pinned one, why, and what it scores with where it is fitted as a whole.
+    evaluations: Mapping[HeadKind, HeadEvaluation]
+    #: Used while no spread within labels is known: fit by the cosine to the nearest example, and for prompts by the
+    #: greatest softmax probability. Neither has fits of known inputs.
+    nearest_typicality: Typicality
+    prompt_typicality: Typicality
+    #: The selected or pinned head, the reason, and the head itself if it is fitted to all examples at once.
     chosen: HeadKind
     reason: str
-    whole: Whole | None
-    #: Of independent labels.
-    odds: Odds | None
-    #: Squared distances of examples to the mean of their labels' others, ascending, as if these were many.
-    own: Floats
-    #: Cosines of examples to the nearest other one: (n,).
+    batch_head: BatchHead | None
+    #: Set if labels are independent of each other.
+    independent_calibration: IndependentCalibration | None
+    #: Squared Mahalanobis distances of examples to the mean of their label's others, ascending (see
+    #: `FitContext.own_distances`).
+    own_distances: Floats
+    #: Cosines of the examples left out to the nearest other example: (n,).
     nearest: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A head on trial: what it says of examples left out, and with their labels left out, (n, C); and of others."""
+    """One head to compare: its scores of the examples, `(n, C)`, without each example and without its whole label."""
 
     kind: HeadKind
     left_out: Array | Floats
     alone: Array | Floats
     scores: Callable[[Array], Array]
-    whole: Whole | None = None
+    batch_head: BatchHead | None = None
 
 
 def fit(examples: Examples, pinned: HeadKind | None = None, *, independent: bool = False) -> Fitted:
-    """Fits and judges every head that the examples allow. `independent`: any number of labels may be right."""
-    ground = Ground.of(examples)
-    measured, spread = ground.measured(examples), bool(ground.lda.metric.freedom)
-    candidates = {one.kind: one for one in _candidates(examples, ground, pinned, independent)}
-    judged = {
-        one.kind: Judged.of(one.kind, one.left_out, one.alone, measured, one.scores(ground.negatives), spread=spread)
-        for one in candidates.values()
+    """Fits and evaluates every head that the examples allow, and selects one.
+
+    Args:
+        examples: the examples, negatives and unlabelled vectors.
+        pinned: the head to use instead of the selected one, if the examples allow it.
+        independent: True if any number of labels may hold for one input; then LDA is always used.
+
+    Returns:
+        The heads and their evaluations. O(d³ + N d²) for LDA, O(N³) for kernel ridge (up to 2,000 examples), O(N m² +
+        m³) for projected ridge with m = 2,000.
+    """
+    context = FitContext.of(examples)
+    measures, spread = context.left_out_measures(examples), bool(context.lda.metric.freedom)
+    candidates = {candidate.kind: candidate for candidate in _candidates(examples, context, pinned, independent)}
+    evaluations = {
+        candidate.kind: HeadEvaluation.of(
+            candidate.kind,
+            candidate.left_out,
+            candidate.alone,
+            measures,
+            candidate.scores(context.negatives),
+            spread=spread,
+        )
+        for candidate in candidates.values()
     }
-    chosen, reason = _choose(candidates, measured.rows, pinned, independent)
+    chosen, reason = _choose(candidates, measures.rows, pinned, independent)
     return Fitted(
-        ground.lda.labels,
-        ground.lda,
-        ground.choice.kept,
-        ground.choice.trials,
-        ground.background,
-        ground.some,
-        measured.rows,
-        judged,
-        _plain(examples, ground, measured),
-        _prompted(examples, ground),
+        context.lda.labels,
+        context.lda,
+        context.choice.kept,
+        context.choice.trials,
+        context.background,
+        context.sampled,
+        measures.rows,
+        evaluations,
+        _fit_by_nearest(examples, context, measures),
+        _fit_by_prompts(examples, context),
         chosen,
         reason,
-        candidates[chosen].whole if chosen in candidates else None,
-        Odds.of(ground) if independent and spread else None,
-        ground.own_distances(),
-        measured.as_members.nearest,
+        candidates[chosen].batch_head if chosen in candidates else None,
+        IndependentCalibration.of(context) if independent and spread else None,
+        context.own_distances(),
+        measures.as_members.nearest,
     )
 
 
-def _plain(examples: Examples, ground: Ground, measured: Measured) -> Typicality:
-    some = sample(len(examples.vectors), ground.most)
-    if np.array_equal(some, ground.some):  # as where every label has two examples: looked for already
-        others = measured.as_strangers.nearest
+def _fit_by_nearest(examples: Examples, context: FitContext, measures: LeftOutMeasures) -> Typicality:
+    sampled = sample(len(examples.vectors), context.sample_size)
+    if np.array_equal(sampled, context.sampled):  # every label has two examples, so these neighbours are known already
+        others = measures.label_left_out.nearest
     else:
-        _, others = nearest_others(examples.vectors, ground.rows, some, examples.contents)
-    return Typicality.of(np.empty((0, 1)), others[others > -1][:, None], measured.negatives.nearest[:, None])
+        _, others = nearest_other_similarities(examples.vectors, context.rows, sampled, examples.contents)
+    return Typicality.of(np.empty((0, 1)), others[others > -1][:, None], measures.negatives.nearest[:, None])
 
 
-def _prompted(examples: Examples, ground: Ground) -> Typicality:
-    texts, strangers = _texts(examples, ground), None
-    if texts is not None and len(ground.negatives):
-        strangers = sureness(ground.negatives @ texts.T)[:, None]
-    return Typicality.of(np.empty((0, 1)), None, strangers)
+def _fit_by_prompts(examples: Examples, context: FitContext) -> Typicality:
+    texts, negatives = _texts(examples, context), None
+    if texts is not None and len(context.negatives):
+        negatives = max_softmax(context.negatives @ texts.T)[:, None]
+    return Typicality.of(np.empty((0, 1)), None, negatives)
 
 
-def _texts(examples: Examples, ground: Ground) -> Array | None:
-    """Of every label, (C, d); None where one has none."""
-    if len(examples.texts) < len(ground.lda.labels):
+def _texts(examples: Examples, context: FitContext) -> Array | None:
+    """Returns the directions of all labels' prompts, `(C, d)`, or None if a label has none."""
+    if len(examples.texts) < len(context.lda.labels):
         return None
-    return np.stack([np.asarray(examples.texts[label], np.float32) for label in ground.lda.labels])
+    return np.stack([np.asarray(examples.texts[label], np.float32) for label in context.lda.labels])
 
 
-def _candidates(examples: Examples, ground: Ground, pinned: HeadKind | None, independent: bool) -> Iterator[_Candidate]:
-    moments, vectors, some = ground.lda.moments, ground.vectors, ground.some
-    said = ground.asked(class_mean_left_out(moments, vectors[some], ground.rows[some]))
-    yield _Candidate(HeadKind.CLASS_MEAN, said, said, ClassMeanHead(moments).scores)
-    if (texts := _texts(examples, ground)) is not None:
-        told = ground.asked(vectors[some] @ texts.T)
-        yield _Candidate(HeadKind.PROMPTS, told, told, lambda queries: queries @ texts.T)
-    if ground.lda.metric.freedom:
-        yield _Candidate(HeadKind.LDA, ground.left_out.scores, ground.left_out.scores, ground.lda.scores)
+def _candidates(
+    examples: Examples, context: FitContext, pinned: HeadKind | None, independent: bool
+) -> Iterator[_Candidate]:
+    moments, vectors, sampled = context.lda.moments, context.vectors, context.sampled
+    scores = context.mask_further_labels(leave_one_out_class_mean(moments, vectors[sampled], context.rows[sampled]))
+    yield _Candidate(HeadKind.CLASS_MEAN, scores, scores, ClassMeanHead(moments).scores)
+    if (texts := _texts(examples, context)) is not None:
+        prompt_scores = context.mask_further_labels(vectors[sampled] @ texts.T)
+        yield _Candidate(HeadKind.PROMPTS, prompt_scores, prompt_scores, lambda queries: queries @ texts.T)
+    if context.lda.metric.freedom:
+        yield _Candidate(HeadKind.LDA, context.left_out.scores, context.left_out.scores, context.lda.scores)
     if independent:
         return
-    for kind, whole, left_out, alone in regressions(vectors, ground.rows, moments, some, pinned):
-        yield _Candidate(kind, left_out, alone, whole.scores, whole)
+    for kind, batch_head, left_out, alone in fit_batch_heads(vectors, context.rows, moments, sampled, pinned):
+        yield _Candidate(kind, left_out, alone, batch_head.scores, batch_head)
 
 
 def _choose(
@@ -137,13 +157,13 @@ def _choose(
         pinned = None
     if pinned is not None and pinned in candidates:
         return pinned, "the collection asks for it"
-    sorry = f"{pinned.value.replace('_', ' ')} was asked for, but the examples do not allow it; " if pinned else ""
+    prefix = f"{pinned.value.replace('_', ' ')} was asked for, but the examples do not allow it; " if pinned else ""
     if HeadKind.LDA not in candidates:
-        return HeadKind.CLASS_MEAN, f"{sorry}no label has two examples that differ"
+        return HeadKind.CLASS_MEAN, f"{prefix}no label has two examples that differ"
     best, reason = HeadKind.LDA, "labels have two examples or more"
     for kind in (HeadKind.KERNEL_RIDGE, HeadKind.PROJECTED_RIDGE):
-        if kind in candidates and better(candidates[kind].left_out, candidates[best].left_out, rows):
-            best, reason = kind, "by more than a standard error the best with each example left out"
+        if kind in candidates and is_better(candidates[kind].left_out, candidates[best].left_out, rows):
+            best, reason = kind, "best by leave-one-out, by more than a standard error"
     if best is HeadKind.LDA and HeadKind.KERNEL_RIDGE in candidates:
-        reason = "no head was better by more than a standard error with each example left out"
-    return best, sorry + reason
+        reason = "no other head was better by leave-one-out by more than a standard error"
+    return best, prefix + reason

@@ -1,4 +1,4 @@
-"""What an engine answers: scores, probabilities, how well an input fits, and the decision."""
+"""Predicts with a classifier: scores, probabilities, measures of fit, and the decision for each query."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,192 +7,244 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration.calibration import set_floor
-from glimpse.fewshot.calibration.open_set import sureness
+from glimpse.fewshot.calibration.open_set import max_softmax
 from glimpse.fewshot.classifier import FewShotClassifier
-from glimpse.fewshot.decision import EXAMPLE_SCALE, Decision, Policy, Signs, best, decide, decide_independent, softmax
-from glimpse.fewshot.heads.head_evaluation import Judged
+from glimpse.fewshot.decision import (
+    EXAMPLE_SCALE,
+    Decision,
+    Evidence,
+    Policy,
+    decide,
+    decide_independent,
+    softmax,
+    top_columns,
+)
+from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 from glimpse.fewshot.types import DecisionSettings, NearestSimilarities, Prediction, Predictions
 
 
-def answer(
-    engine: FewShotClassifier,
+def predict(
+    classifier: FewShotClassifier,
     queries: Array,
     nearest: NearestSimilarities,
-    terms: DecisionSettings,
+    settings: DecisionSettings,
     top_k: int,
     candidates: Rows | None = None,
     domain: str = "",
 ) -> Predictions:
-    """What the engine's head says of unit queries, (n, d).
+    """Scores and decides queries with the head that answers now.
 
-    `candidates`: rows of the labels to score, (n, k), -1 for none; None: all. `domain`: of the queries, if it is known.
+    Args:
+        classifier: the collection's classifier.
+        queries: `(n, d)` float32, unit rows.
+        nearest: cosines of the queries to their nearest examples.
+        settings: the decision policy and the prompt scale.
+        top_k: how many labels to return per query.
+        candidates: `(n, k)` rows of the labels to score, -1 for none; None scores all.
+        domain: the queries' domain, "" if it is unknown.
+
+    Returns:
+        The head, whether it is calibrated, and one prediction per query.
     """
-    head = engine.head()
+    head = classifier.head()
     if head.kind is HeadKind.NONE:
         return Predictions(head.kind, head.reason, False, [Prediction(Decision.UNKNOWN, head.reason) for _ in queries])
-    judged = engine.judged(head.kind) if candidates is None else None
-    asked = _Asked(engine, head.kind, judged, terms, engine.seen(queries, [domain] * len(queries)), nearest)
-    scores = engine.scores(head.kind, asked.queries, candidates)
+    evaluation = classifier.evaluation(head.kind) if candidates is None else None
+    call = _Call(
+        classifier, head.kind, evaluation, settings, classifier.adapt(queries, [domain] * len(queries)), nearest
+    )
+    scores = classifier.scores(head.kind, call.queries, candidates)
     if candidates is not None:
-        scores[(candidates < 0).all(1)] = 0.0  # told apart below: -inf alone would make NaN of probabilities
-    order = best(scores, max(top_k, 2))
+        # Rows of -inf alone would give NaN probabilities; `_prediction` handles these queries.
+        scores[(candidates < 0).all(1)] = 0.0
+    order = top_columns(scores, max(top_k, 2))
     rows = order if candidates is None else np.take_along_axis(candidates, order, 1)
-    weighed = _Weighed.of(asked, scores)
-    each = [
-        _told(engine, signs, terms, rows[i, :top_k], scores[i, order[i]], weighed.probabilities[i, order[i]])
-        for i, signs in enumerate(_signs(asked, weighed, order, rows))
+    calibrated = _Calibrated.of(call, scores)
+    predictions = [
+        _prediction(
+            classifier, evidence, settings, rows[i, :top_k], scores[i, order[i]], calibrated.probabilities[i, order[i]]
+        )
+        for i, evidence in enumerate(_evidence(call, calibrated, order, rows))
     ]
-    return Predictions(head.kind, head.reason, weighed.calibrated, each)
+    return Predictions(head.kind, head.reason, calibrated.calibrated, predictions)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """One call: n queries as the heads see them, and what they are judged by."""
+class _Call:
+    """One call: n queries as the heads see them, and what to decide them by."""
 
-    engine: FewShotClassifier
+    classifier: FewShotClassifier
     kind: HeadKind
-    judged: Judged | None
-    terms: DecisionSettings
+    evaluation: HeadEvaluation | None
+    settings: DecisionSettings
     queries: Array
     nearest: NearestSimilarities
 
 
 @dataclass(frozen=True, slots=True)
-class _Weighed:
-    """Scores made comparable: probabilities, (n, C), sizes of sets and how well each query fits, (n,)."""
+class _Calibrated:
+    """Comparable scores: probabilities `(n, C)`, prediction set sizes and measures of fit `(n,)`."""
 
     probabilities: Floats
     sizes: Sequence[int]
     fits: Sequence[float | None]
     p_values: Sequence[float | None]
-    least_fit: float | None
+    min_fit: float | None
     calibrated: bool
 
     @classmethod
-    def of(cls, asked: _Asked, scores: Array) -> Self:
-        probabilities, sizes = (_independent if asked.terms.independent else _exclusive)(asked, scores)
-        fits, p_values, least = _fits(asked, scores)
-        own = rests_on_examples(asked.judged, asked.terms.policy, independent=asked.terms.independent)
-        return cls(probabilities, sizes, fits, p_values, least, own)
+    def of(cls, call: _Call, scores: Array) -> Self:
+        probabilities, sizes = (_independent if call.settings.independent else _exclusive)(call, scores)
+        fits, p_values, min_fit = _fits(call, scores)
+        own = is_calibrated(call.evaluation, call.settings.policy, independent=call.settings.independent)
+        return cls(probabilities, sizes, fits, p_values, min_fit, own)
 
 
-def _signs(asked: _Asked, weighed: _Weighed, order: Rows, rows: Rows) -> list[Signs]:
-    similarities = asked.engine.similarities(asked.queries, rows[:, :2])
-    # A label of text alone has no example to be near to.
-    shown = asked.engine.lda.moments.counts[rows[:, 0]] > 0
-    found = []
+def _evidence(call: _Call, calibrated: _Calibrated, order: Rows, rows: Rows) -> list[Evidence]:
+    similarities = call.classifier.similarities(call.queries, rows[:, :2])
+    # A label with text alone has no example to be near.
+    has_examples = call.classifier.lda.moments.counts[rows[:, 0]] > 0
+    results = []
     for i, cosines in enumerate(similarities.tolist()):
-        by_fit = shown[i] or (asked.kind is HeadKind.PROMPTS and asked.judged is None)
-        found.append(
-            Signs(
-                float(weighed.probabilities[i, order[i, 0]]),
+        by_fit = has_examples[i] or (call.kind is HeadKind.PROMPTS and call.evaluation is None)
+        results.append(
+            Evidence(
+                float(calibrated.probabilities[i, order[i, 0]]),
                 cosines[0],
                 cosines[0] - cosines[1] if len(cosines) > 1 and rows[i, 1] >= 0 else None,
-                float(asked.nearest.examples[i]),
-                float(asked.nearest.negatives[i]) if shown[i] else -1.0,
-                bool(shown[i]),
-                weighed.fits[i] if by_fit else None,
-                weighed.least_fit,
-                weighed.p_values[i] if by_fit else None,
-                weighed.sizes[i],
+                float(call.nearest.examples[i]),
+                float(call.nearest.negatives[i]) if has_examples[i] else -1.0,
+                bool(has_examples[i]),
+                calibrated.fits[i] if by_fit else None,
+                calibrated.min_fit,
+                calibrated.p_values[i] if by_fit else None,
+                calibrated.sizes[i],
             )
         )
-    return found
+    return results
 
 
-def _told(
-    engine: FewShotClassifier, signs: Signs, terms: DecisionSettings, rows: Rows, scores: Array, probabilities: Floats
+def _prediction(
+    classifier: FewShotClassifier,
+    evidence: Evidence,
+    settings: DecisionSettings,
+    rows: Rows,
+    scores: Array,
+    probabilities: Floats,
 ) -> Prediction:
-    """One query's answer from its best labels, best first: rows (k,), scores and probabilities (k or 2,)."""
+    """Builds the prediction of one query.
+
+    Args:
+        classifier: the classifier.
+        evidence: the evidence for the best label.
+        settings: the decision settings.
+        rows: `(k,)`, rows of the best labels, best first.
+        scores: `(k,)` or `(2,)`, their scores.
+        probabilities: `(k,)` or `(2,)`, their probabilities.
+    """
     if rows[0] < 0:
-        return Prediction(Decision.UNKNOWN, "no label comes into question")
-    policy = terms.policy
-    if not signs.shown:  # cosines to texts have no common level
+        return Prediction(Decision.UNKNOWN, "no candidate label")
+    policy = settings.policy
+    if not evidence.has_examples:  # cosines to texts have no common scale
         policy = replace(policy, default_threshold=None, default_margin=None)
-    decision, reason = decide_independent(signs) if terms.independent else decide(signs, policy)
-    told = [row for row in rows.tolist() if row >= 0]
+    decision, reason = decide_independent(evidence) if settings.independent else decide(evidence, policy)
+    known = [row for row in rows.tolist() if row >= 0]
     values = scores[np.isfinite(scores)].tolist()
     return Prediction(
         decision,
         reason,
-        [engine.labels[row] for row in told],
-        values[: len(told)],
-        probabilities[: len(told)].tolist(),
+        [classifier.labels[row] for row in known],
+        values[: len(known)],
+        probabilities[: len(known)].tolist(),
         values[0] - values[1] if len(values) > 1 else None,
-        signs.similarity,
-        signs.p_value,
-        signs.set_size,
+        evidence.similarity,
+        evidence.p_value,
+        evidence.set_size,
     )
 
 
-def _exclusive(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
-    """Probabilities of labels of which one is right, (n, C), and the sizes of their prediction sets."""
-    judged, coverage = asked.judged, asked.terms.policy.coverage
-    # Of very many labels a sample's temperature serves, where nothing else does.
-    similar = judged or asked.engine.judged(asked.kind)
-    default = asked.terms.prompt_scale if asked.kind is HeadKind.PROMPTS else EXAMPLE_SCALE
+def _exclusive(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
+    """Returns probabilities of exclusive labels, `(n, C)`, and the sizes of their prediction sets."""
+    evaluation, coverage = call.evaluation, call.settings.policy.coverage
+    # With more labels than are scored at once, the temperature of a sample is the best there is.
+    similar = evaluation or call.classifier.evaluation(call.kind)
+    default = call.settings.prompt_scale if call.kind is HeadKind.PROMPTS else EXAMPLE_SCALE
     probabilities = softmax(scores, 1 / similar.temperature if similar else default)
-    floor = set_floor(judged.right, coverage) if judged else None
+    floor = set_floor(evaluation.sorted_own_probability, coverage) if evaluation else None
     if floor is None:
         return probabilities, [0] * len(scores)
     sizes = (probabilities >= floor).sum(1)
     for i in np.flatnonzero(sizes == 0):
-        # No label is as probable as the right ones mostly are: as many as are needed to be as sure.
+        # No label reaches the floor: take as many as are needed for the coverage.
         sizes[i] = 1 + int(np.searchsorted(np.cumsum(-np.sort(-probabilities[i])), coverage - 1e-9))
     return probabilities, np.minimum(sizes, scores.shape[1]).tolist()
 
 
-def _independent(asked: _Asked, scores: Array) -> tuple[Floats, list[int]]:
-    """Probabilities of labels by themselves, (n, C), and how many hold."""
-    engine, terms, fitted = asked.engine, asked.terms, asked.engine.fitted
-    if fitted and fitted.odds and engine.judged(asked.kind):
-        around = fitted.background.distances(asked.queries)
-        probabilities = fitted.odds.probabilities(around, engine.lda.lengths(asked.queries), scores)
+def _independent(call: _Call, scores: Array) -> tuple[Floats, list[int]]:
+    """Returns probabilities of independent labels, `(n, C)`, and how many hold."""
+    classifier, settings, fitted = call.classifier, call.settings, call.classifier.fitted
+    if fitted and fitted.independent_calibration and classifier.evaluation(call.kind):
+        around = fitted.background.distances(call.queries)
+        probabilities = fitted.independent_calibration.probabilities(
+            around, classifier.lda.lengths(call.queries), scores
+        )
     else:
-        if asked.kind is HeadKind.PROMPTS:
-            # Without a bias prompts tell which label is likelier, and not whether it is likely.
-            scale, bias = terms.prompt_scale, -np.inf if terms.logit_bias is None else terms.logit_bias
+        if call.kind is HeadKind.PROMPTS:
+            # Without a bias, prompts rank the labels but say nothing about how likely each is.
+            scale, bias = settings.prompt_scale, -np.inf if settings.logit_bias is None else settings.logit_bias
         else:
-            # As likely as not at the cosine from which on a label is believed by default.
-            threshold = terms.policy.threshold if terms.policy.threshold is not None else terms.policy.default_threshold
+            # Probability 1/2 at the cosine that accepts a label by default.
+            threshold = (
+                settings.policy.threshold
+                if settings.policy.threshold is not None
+                else settings.policy.default_threshold
+            )
             scale, bias = EXAMPLE_SCALE, -EXAMPLE_SCALE * (0.5 if threshold is None else threshold)
         probabilities = 0.5 + 0.5 * np.tanh((scale * scores.astype(np.float64) + bias) / 2)
     return probabilities, (probabilities >= 0.5).sum(1).tolist()
 
 
-def _fits(asked: _Asked, scores: Array) -> tuple[Sequence[float | None], Sequence[float | None], float | None]:
-    """How well each query fits, the part of the examples that fit no better, and how well it must.
+def _fits(call: _Call, scores: Array) -> tuple[Sequence[float | None], Sequence[float | None], float | None]:
+    """Returns the measure of fit of each query, its p-value, and the threshold.
 
-    That part is not given where the examples are too few to decide by it.
+    P-values are None if the examples are too few to decide by them.
     """
-    engine, policy, nearest = asked.engine, asked.terms.policy, asked.nearest.examples
+    classifier, policy, nearest = call.classifier, call.settings.policy, call.nearest.examples
     unknown: Sequence[float | None] = [None] * len(scores)
-    if engine.fitted is None or not engine.lda.dense:
+    if classifier.fitted is None or not classifier.lda.dense:
         return unknown, unknown, None
-    if asked.judged is None:
-        prompts = asked.kind is HeadKind.PROMPTS
-        plain, fits = (engine.fitted.prompted, sureness(scores)) if prompts else (engine.fitted.plain, nearest)
-        least = plain.ceiling if policy.false_accept is None else plain.least_fit(0.0, policy.false_accept)
-        return plain.fits_of(fits[:, None]).tolist(), unknown, least
-    typicality = asked.judged.typicality
-    measured = engine.measures(asked.kind, asked.queries, nearest, scores, asked.judged.temperature)
-    least = typicality.least_fit(policy.false_reject, policy.false_accept)
-    p_values = unknown if least is None else typicality.p_values(measured).tolist()
-    return typicality.fits_of(measured).tolist(), p_values, least
+    if call.evaluation is None:
+        prompts = call.kind is HeadKind.PROMPTS
+        typicality, fits = (
+            (classifier.fitted.prompt_typicality, max_softmax(scores))
+            if prompts
+            else (classifier.fitted.nearest_typicality, nearest)
+        )
+        min_fit = (
+            typicality.negative_ceiling if policy.false_accept is None else typicality.min_fit(0.0, policy.false_accept)
+        )
+        return typicality.combined_fits(fits[:, None]).tolist(), unknown, min_fit
+    typicality = call.evaluation.typicality
+    measured = classifier.measures(call.kind, call.queries, nearest, scores, call.evaluation.temperature)
+    min_fit = typicality.min_fit(policy.false_reject, policy.false_accept)
+    p_values = unknown if min_fit is None else typicality.p_values(measured).tolist()
+    return typicality.combined_fits(measured).tolist(), p_values, min_fit
 
 
-def rests_on_examples(judged: Judged | None, policy: Policy, *, independent: bool) -> bool:
-    """Whether answers rest on the collection's own examples and its policy, and not on the backbone's defaults.
+def is_calibrated(evaluation: HeadEvaluation | None, policy: Policy, *, independent: bool) -> bool:
+    """Returns whether predictions rest on the collection's own examples and policy, not on the backbone's defaults.
 
     Args:
-        judged: what leaving out says of the head that answers; None: nothing.
-        policy: the collection's.
-        independent: any number of labels may be right; then the rates and the coverage play no part.
+        judged: the evaluation of the head that answers, or None.
+        policy: the collection's policy.
+        independent: whether labels are independent; then the rates and the coverage play no part.
     """
-    if judged is None or independent:
-        return judged is not None
-    least = judged.typicality.least_fit(policy.false_reject, policy.false_accept)
-    rejects = policy.threshold is not None or least is not None
-    return rejects and (policy.margin is not None or set_floor(judged.right, policy.coverage) is not None)
+    if evaluation is None or independent:
+        return evaluation is not None
+    min_fit = evaluation.typicality.min_fit(policy.false_reject, policy.false_accept)
+    rejects = policy.threshold is not None or min_fit is not None
+    return rejects and (
+        policy.margin is not None or set_floor(evaluation.sorted_own_probability, policy.coverage) is not None
+    )

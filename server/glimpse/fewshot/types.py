@@ -1,4 +1,4 @@
-"""What an answer is asked for with, and what it says."""
+"""The settings of a prediction, and its result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,38 +12,55 @@ from glimpse.fewshot.statistics.unit_vectors import Floats
 
 @dataclass(frozen=True, slots=True)
 class DecisionSettings:
-    """How scores are judged: the collection's policy, and what its backbone says of prompts."""
+    """The rules by which scores become decisions: the collection's policy and the backbone's prompt scale.
+
+    Attributes:
+        policy: the collection's policy.
+        prompt_scale: the backbone's logit scale for cosines between inputs and prompts.
+        independent: whether any number of labels may hold for one input.
+        logit_bias: the backbone's logit bias (SigLIP); needed for independent labels with prompts alone.
+    """
 
     policy: Policy
     prompt_scale: float
-    #: Any number of labels may be right. With prompts alone that takes the backbone's logit bias.
     independent: bool = False
     logit_bias: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NearestSimilarities:
-    """Cosines of n queries to the nearest example of a label, and to the nearest known stranger: (n,); -1: none."""
+    """Cosines of n queries to the nearest example and the nearest negative example, `(n,)` float64; -1 if none."""
 
     examples: Floats
     negatives: Floats
 
     @classmethod
     def none(cls, count: int) -> "NearestSimilarities":
-        """Where there is no example."""
+        """Returns the similarities of `count` queries to a collection without examples."""
         return cls(np.full(count, -1.0), np.full(count, -1.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What is said of one query; labels best first, with their scores and probabilities."""
+    """The prediction for one query. Labels are ordered best first, with their scores and probabilities.
+
+    Attributes:
+        decision: MATCH, UNKNOWN or AMBIGUOUS.
+        reason: the rule that decided, as a sentence.
+        labels: the best labels, at most `top_k`.
+        scores: their scores by the head.
+        probabilities: their probabilities.
+        margin: the lead in score over the second label; None if there is none.
+        similarity: cosine to the best label's centre.
+        p_value: the fraction of the examples that fit no better; None if not calibrated.
+        set_size: the size of the prediction set, or the number of independent labels that hold; 0 if there is none.
+    """
 
     decision: Decision
     reason: str
     labels: Sequence[str] = ()
     scores: Sequence[float] = ()
     probabilities: Sequence[float] = ()
-    #: In score; None: there is no second label.
     margin: float | None = None
     similarity: float = 0.0
     p_value: float | None = None
@@ -52,12 +69,16 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What is said of n queries, and by which head.
+    """The predictions for n queries.
 
-    `calibrated`: probabilities and decisions rest on the collection's own examples.
+    Attributes:
+        kind: the head that answered.
+        reason: why that head answered.
+        calibrated: whether the collection's own examples calibrate the probabilities and decisions.
+        predictions: one per query.
     """
 
     kind: HeadKind
     reason: str
     calibrated: bool
-    each: Sequence[Prediction]
+    predictions: Sequence[Prediction]

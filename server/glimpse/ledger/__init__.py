@@ -4,12 +4,12 @@
     with Ledger.open(sqlite_url(Path("data"))) as ledger, ledger.begin() as writer:
         writer.create_collection(...)
 
-Knows nothing of gRPC or FAISS. Every write appends one change, and the change's number is the revision it returns:
-without gaps, and in the order of commits, whoever writes.
+Every write appends one change and returns that change's number, the revision. Revisions have no gaps and follow the
+order of commits, for any number of writers. This package imports neither gRPC nor FAISS.
 """
 
 from glimpse.ledger.changes.notifications import listen
-from glimpse.ledger.database.advisory_lock import Claim
+from glimpse.ledger.database.advisory_lock import AdvisoryLock
 from glimpse.ledger.database.folder_lock import FolderLock
 from glimpse.ledger.database.url import sqlite_url
 from glimpse.ledger.errors import (
@@ -36,19 +36,19 @@ from glimpse.ledger.records import (
     ExampleRecord,
     Head,
     LabelRecord,
-    Original,
-    Shadowed,
-    ShadowRecord,
+    PendingExample,
+    ReembeddingRecord,
+    ReembeddingResult,
 )
-from glimpse.ledger.reembedding.reads import Progress, Shadow
+from glimpse.ledger.reembedding.reads import ReembeddingCounts, ReembeddingReader
 from glimpse.ledger.writes.keys import KeyRecord
 from glimpse.ledger.writes.writer import Writer
 
 __all__ = [
+    "AdvisoryLock",
     "AlreadyExists",
     "AttachmentRecord",
     "Change",
-    "Claim",
     "CollectionRecord",
     "DataFolderInUse",
     "Delta",
@@ -67,12 +67,12 @@ __all__ = [
     "LedgerReplaced",
     "LedgerUnavailable",
     "NotFound",
-    "Original",
-    "Progress",
+    "PendingExample",
+    "ReembeddingCounts",
+    "ReembeddingReader",
+    "ReembeddingRecord",
+    "ReembeddingResult",
     "RequestIdReused",
-    "Shadow",
-    "ShadowRecord",
-    "Shadowed",
     "UnstorableText",
     "Writer",
     "listen",

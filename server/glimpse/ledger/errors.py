@@ -1,53 +1,53 @@
-"""What the ledger refuses.
+"""The errors of the ledger.
 
 LedgerError
-├── NotFound            a write about something that is not there
-├── AlreadyExists       a creation of something that is
-├── RequestIdReused     a request id seen before with other content
-├── UnstorableText      a text that the database cannot hold
-├── LedgerUnavailable   the database cannot be had at the moment
-│   └── LedgerReplaced  the file of the database is not the one that is open
-├── LedgerDamaged       the database holds what was never written to it
+├── NotFound            a write names something that does not exist
+├── AlreadyExists       something to be created exists
+├── RequestIdReused     a request id was used before with other content
+├── UnstorableText      the database cannot store a text
+├── LedgerUnavailable   the database is temporarily unavailable
+│   └── LedgerReplaced  the database file is not the one that was opened
+├── LedgerDamaged       the database contains a value that no ledger wrote
 ├── LedgerInUse         another process holds the ledger's file
 └── DataFolderInUse     another process holds the data folder
 """
 
 
 class LedgerError(Exception):
-    """Any refusal of the ledger; the message is for people."""
+    """Base class of the ledger's errors. The message is for people."""
 
 
 class NotFound(LedgerError):
-    """A write about a collection, label or example that does not exist."""
+    """Raised for a write to a collection, label or example that does not exist."""
 
 
 class AlreadyExists(LedgerError):
-    """A creation of a collection or label that exists."""
+    """Raised when a collection, label or key to be created exists."""
 
 
 class RequestIdReused(LedgerError):
-    """The request id was used before for a request with other content."""
+    """Raised when a request id was used before for a request with other content."""
 
 
 class UnstorableText(LedgerError):
-    """A text that the database cannot hold: one with half of a character, or, in PostgreSQL, with NUL."""
+    """Raised for a text that the database cannot store: an unpaired surrogate, or NUL in PostgreSQL."""
 
 
 class LedgerUnavailable(LedgerError):
-    """The database is gone, full or busy. Whether a write that met this was committed is not known."""
+    """Raised when the database is unreachable, full or busy. A write that raises it may have been committed."""
 
 
 class LedgerReplaced(LedgerUnavailable):
-    """The ledger's file was moved, replaced or removed while it is open."""
+    """Raised when the ledger's file was moved, replaced or removed while it is open."""
 
 
 class LedgerDamaged(LedgerError):
-    """The database, or a value in it, cannot be read: its file was changed by something else than a ledger."""
+    """Raised when a value cannot be read: something other than a ledger has changed the database."""
 
 
 class LedgerInUse(LedgerError):
-    """Another process has the ledger's file open, and it takes only one."""
+    """Raised when another process has the ledger's file open exclusively."""
 
 
 class DataFolderInUse(LedgerError):
-    """Another process has the data folder open."""
+    """Raised when another process has the data folder open."""

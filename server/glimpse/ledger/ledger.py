@@ -1,4 +1,4 @@
-"""The ledger: its reads, and the way to write. Blocking; a server calls it from threads of its own."""
+"""The ledger: reads, and transactions for writes. All calls block; a server makes them in threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from sqlalchemy import Connection, Engine, Row, select
 from glimpse.ledger.changes import attachments
 from glimpse.ledger.changes.change_feed import read_delta, read_digest
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.advisory_lock import Claim
+from glimpse.ledger.database.advisory_lock import AdvisoryLock
 from glimpse.ledger.database.database import FOLLOWING, WRITING, available, check_folder, open_engine
 from glimpse.ledger.database.database_file import LedgerLock, check_single_name
 from glimpse.ledger.database.row_mapping import change_record, example_record, label_record
 from glimpse.ledger.database.transactions import read_head
-from glimpse.ledger.database.url import parse_url, told
+from glimpse.ledger.database.url import parse_url, translate_open_errors
 from glimpse.ledger.errors import NotFound
 from glimpse.ledger.records import (
     AttachmentRecord,
@@ -25,39 +25,46 @@ from glimpse.ledger.records import (
     ExampleRecord,
     Head,
     LabelRecord,
-    ShadowRecord,
+    ReembeddingRecord,
 )
-from glimpse.ledger.reembedding.reads import Shadow, find_shadow, select_examples
+from glimpse.ledger.reembedding.reads import ReembeddingReader, find_reembedding, select_examples
 from glimpse.ledger.writes import keys
-from glimpse.ledger.writes.enrollment import forget_answers, stored_answer
+from glimpse.ledger.writes.enrollment import delete_expired_responses, stored_response_of
 from glimpse.ledger.writes.keys import KeyRecord
 from glimpse.ledger.writes.writer import Writer
 
-# Rows read at a time when a collection is loaded: bounds memory, not speed.
+# Rows fetched at a time when a collection is loaded; this bounds memory.
 _READ_AHEAD = 1_000
 
 
 class Ledger:
-    """One database. Reads see what was committed when they begin; all raise LedgerUnavailable. Thread-safe."""
+    """One ledger database. Thread-safe.
+
+    A read sees what was committed when it begins. Every method raises LedgerUnavailable if the database is unreachable.
+    """
 
     def __init__(self, engine: Engine, lock: LedgerLock | None = None) -> None:
         self._engine, self._lock = engine, lock
         self.shared: Final = engine.dialect.name == "postgresql"
 
     @classmethod
-    def open(cls, url: str, *, alone: bool = False) -> Self:
-        """Opens, and on first use makes, the ledger of a URL; migrates an older one. Raises LedgerError.
+    def open(cls, url: str, *, exclusive: bool = False) -> Self:
+        """Opens the ledger at a URL. Creates it on first use and migrates an older schema.
 
         Args:
-            url: of SQLite or PostgreSQL.
-            alone: hold a SQLite ledger's file, as a server does, until `close`; raises LedgerInUse where another
-                process holds it, by whatever name. PostgreSQL takes any number of servers.
+            url: `sqlite:///FILE` or `postgresql+psycopg://…`.
+            exclusive: hold a SQLite file until `close`, as a server does. No effect with PostgreSQL, which serves any
+                number of servers.
+
+        Raises:
+            LedgerInUse: another process holds the file, by any of its names.
+            LedgerError: the ledger cannot be opened.
         """
         parsed = parse_url(url)
         check_folder(parsed)
-        if not alone:
+        if not exclusive:
             check_single_name(parsed)
-        lock = LedgerLock.take(parsed) if alone else None
+        lock = LedgerLock.take(parsed) if exclusive else None
         try:
             ledger = cls(open_engine(parsed), lock)
         except BaseException:
@@ -65,15 +72,15 @@ class Ledger:
                 lock.release()
             raise
         try:
-            with told(parsed), ledger._writing() as connection:
-                forget_answers(connection)
+            with translate_open_errors(parsed), ledger._writing() as connection:
+                delete_expired_responses(connection)
         except BaseException:
             ledger.close()
             raise
         return ledger
 
     def close(self) -> None:
-        """Closes the database's connections."""
+        """Closes the database connections and releases the file."""
         self._engine.dispose()
         if self._lock:
             self._lock.release()
@@ -86,62 +93,67 @@ class Ledger:
         self.close()
 
     def begin(self) -> Writer:
-        """A transaction to write in: `with ledger.begin() as writer:`."""
+        """Returns a transaction for writes: `with ledger.begin() as writer:`."""
         return Writer(self._engine)
 
     @property
     def url(self) -> str:
-        """Of the database, with its password."""
+        """The URL of the database, with its password."""
         return self._engine.url.render_as_string(hide_password=False)
 
     def head(self) -> Head:
-        """Where it stands. Raises LedgerReplaced."""
+        """Returns the ledger's head. Raises LedgerReplaced."""
         with self._reading(once=True, follow=True) as connection:
             return read_head(connection)
 
     def changes(self, after: int = 0) -> Iterator[Change]:
-        """The changes after a revision, in order."""
+        """Yields the changes after a revision, in order."""
         query = select(schema.changes).where(schema.changes.c.revision > after).order_by(schema.changes.c.revision)
         with self._reading() as connection:
             rows = connection.execute(query.execution_options(yield_per=_READ_AHEAD))
             yield from map(change_record, rows)
 
     def since(self, revision: int, collection_id: str | None = None) -> Delta:
-        """What came after a revision, of all or of one collection: some hundreds of changes at most; none: nothing.
+        """Returns the changes after a revision, at most 200 of them, with the current state of what they name.
 
-        Raises LedgerReplaced.
+        Args:
+            revision: the last revision that is known.
+            collection_id: only changes of this collection; None for all.
+
+        Raises:
+            LedgerReplaced: the ledger's file is another one.
         """
         with self._reading(follow=True) as connection:
             return read_delta(connection, revision, collection_id)
 
     def digest(self, revision: int) -> str:
-        """What stands for all changes up to a revision's; that of no change where there is no such revision."""
+        """Returns the digest of all changes up to a revision; that of no change if there is no such revision."""
         with self._reading(once=True) as connection:
             return read_digest(connection, revision)
 
     def collections(self) -> list[CollectionRecord]:
-        """Every collection, by id."""
+        """Returns every collection, ordered by id."""
         with self._reading() as connection:
             rows = connection.execute(select(schema.collections))
-            return sorted((CollectionRecord(**row._mapping) for row in rows), key=lambda one: one.id)
+            return sorted((CollectionRecord(**row._mapping) for row in rows), key=lambda record: record.id)
 
     def collection(self, collection_id: str) -> CollectionRecord | None:
-        """One collection, or None."""
+        """Returns a collection, or None."""
         query = select(schema.collections).where(schema.collections.c.id == collection_id)
         with self._reading() as connection:
             row = connection.execute(query).first()
         return CollectionRecord(**row._mapping) if row else None
 
     def labels(self, collection_id: str) -> list[LabelRecord]:
-        """Every label of a collection, by id."""
+        """Returns every label of a collection, ordered by id."""
         with self._reading() as connection:
             rows = connection.execute(select(schema.labels).where(schema.labels.c.collection_id == collection_id))
-            return sorted(map(label_record, rows), key=lambda one: one.id)
+            return sorted(map(label_record, rows), key=lambda record: record.id)
 
     def example(self, collection_id: str, example_id: str) -> ExampleRecord:
-        """One example. Raises NotFound."""
-        there = schema.examples.c
-        query = select_examples().where(there.collection_id == collection_id, there.id == example_id)
+        """Returns an example. Raises NotFound."""
+        columns = schema.examples.c
+        query = select_examples().where(columns.collection_id == collection_id, columns.id == example_id)
         with self._reading(once=True) as connection:
             row = connection.execute(query).first()
         if row is None:
@@ -157,9 +169,13 @@ class Ledger:
         label_id: str | None = None,
         ahead: int = _READ_AHEAD,
     ) -> Iterator[ExampleRecord]:
-        """A collection's examples in the order of their enrolment, from after a sequence number on.
+        """Yields a collection's examples in the order of enrolment.
 
-        Holds `ahead` of them at a time.
+        Args:
+            after: skip examples up to this sequence number.
+            limit: at most this many; None for all.
+            label_id: only examples of this label.
+            ahead: rows to fetch at a time.
         """
         query = (
             select_examples()
@@ -174,64 +190,67 @@ class Ledger:
             yield from map(example_record, rows)
 
     def attachment(self, collection_id: str) -> tuple[AttachmentRecord, list[int]] | None:
-        """The index of a collection and its deleted rows, ascending; None: it has none."""
+        """Returns a collection's index and its deleted rows, ascending; None without an index."""
         with self._reading() as connection:
             record = attachments.find(connection, collection_id)
-            return (record, attachments.buried(connection, collection_id)) if record else None
+            return (record, attachments.deleted_rows(connection, collection_id)) if record else None
 
     @contextmanager
-    def shadow(self, collection_id: str, turn: int) -> Iterator[Shadow]:
-        """What there is of a collection's other side, all of the same moment. Raises NotFound: it has another turn."""
+    def reembedding(self, collection_id: str, switches: int) -> Iterator[ReembeddingReader]:
+        """Opens a consistent read of a re-embedding. Raises NotFound if its number of switches is another."""
         with self._reading() as connection:
-            yield Shadow(connection, collection_id, turn)
+            yield ReembeddingReader(connection, collection_id, switches)
 
-    def shadow_record(self, collection_id: str) -> ShadowRecord | None:
-        """The other side of a collection whose backbone changes, or None."""
+    def reembedding_record(self, collection_id: str) -> ReembeddingRecord | None:
+        """Returns a collection's re-embedding, or None."""
         with self._reading() as connection:
-            return find_shadow(connection, collection_id)
+            return find_reembedding(connection, collection_id)
 
     @contextmanager
-    def moment(self) -> Iterator["Ledger"]:
-        """The ledger as it stands: all that is read of what this yields is of the same moment."""
+    def consistent_view(self) -> Iterator["Ledger"]:
+        """Yields a ledger whose reads all see the same state."""
         with self._reading() as connection:
-            yield _Moment(self._engine, connection)
+            yield _TransactionView(self._engine, connection)
 
-    def claim(self, what: str) -> Claim | None:
-        """The right to work on something alone, by whatever name; None while another server has it.
+    def try_lock(self, name: str) -> AdvisoryLock | None:
+        """Takes the right to do some work alone among servers; None if another server has it.
 
-        It ends with the process, and where the database's connection is lost: whoever holds it must be able to bear
-        that another comes to do the same.
+        The lock ends with the process and when the database connection is lost. Work under it must therefore tolerate a
+        second worker.
+
+        Args:
+            name: the name of the work.
         """
-        return Claim.take(self._engine, what)
+        return AdvisoryLock.take(self._engine, name)
 
-    def answer_of(self, collection_id: str, request: EnrollRequest) -> bytes | None:
-        """What a request was answered before, or None. Raises RequestIdReused."""
+    def stored_response(self, collection_id: str, request: EnrollRequest) -> bytes | None:
+        """Returns the stored response to a request, or None. Raises RequestIdReused."""
         with self._reading(once=True) as connection:
-            return stored_answer(connection, collection_id, request)
+            return stored_response_of(connection, collection_id, request)
 
-    def forget_requests(self) -> None:
-        """Forgets the answers to requests that nobody is going to send again."""
+    def delete_expired_requests(self) -> None:
+        """Deletes stored responses that are more than a week old."""
         with available(), self._writing() as connection:
-            forget_answers(connection)
+            delete_expired_responses(connection)
 
     def keys(self) -> list[KeyRecord]:
-        """Every API key that was made, oldest first, revoked ones too."""
+        """Returns every API key, oldest first, including revoked ones."""
         with self._reading() as connection:
-            return keys.every(connection)
+            return keys.list_keys(connection)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """A transaction that leaves the head alone."""
+        """Opens a write transaction that does not change the head."""
         with self._engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
             yield connection
 
     @contextmanager
     def _reading(self, *, once: bool = False, follow: bool = False) -> Iterator[Connection]:
-        """A transaction whose reads are all of the same moment.
+        """Opens a transaction whose reads all see the same state.
 
         Args:
-            once: for one read, which needs none.
-            follow: only of the file that has the ledger's name now. Other reads go on where that is another.
+            once: a single read, which needs no transaction.
+            follow: refuse a file that is no longer the ledger's. Other reads go on.
         """
         with available(), self._engine.connect() as connection:
             if follow:
@@ -241,8 +260,8 @@ class Ledger:
             yield connection
 
 
-class _Moment(Ledger):
-    """One transaction's view."""
+class _TransactionView(Ledger):
+    """The view of one transaction."""
 
     def __init__(self, engine: Engine, connection: Connection) -> None:
         super().__init__(engine)
@@ -250,7 +269,7 @@ class _Moment(Ledger):
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        """A transaction that leaves the head alone."""
+        """Opens a write transaction that does not change the head."""
         with self._engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
             yield connection
 

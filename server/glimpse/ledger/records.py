@@ -1,4 +1,4 @@
-"""The ledger's rows as values. Times are microseconds since the epoch, UTC."""
+"""The ledger's rows as immutable records. Times are microseconds since the epoch, UTC."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +10,19 @@ from glimpse.ledger.changes.hash_chain import content
 
 @dataclass(frozen=True, slots=True)
 class CollectionRecord:
-    """A collection. The policy's numbers (`match_threshold` to `coverage`) are None where nobody set them.
+    """A collection with its decision policy. Numbers of the policy are None if they were never set.
 
-    `min_space_cosine`: how near a child of its embedding space must be to be taken for it; None: none is.
-    `label_mode` and `pinned_head` are the contract's numbers; 0: nobody chose. `side`: see shadows.py.
+    Attributes:
+        embedding_space: digest of the backbone's weights, preprocessing, pooling, normalisation and precision.
+        dimension: length of the vectors.
+        match_threshold: least cosine to a label's centre.
+        match_margin: least lead over the second label, in cosine.
+        min_space_cosine: least cosine at which a derived embedding space is accepted; None accepts none.
+        label_mode: number of the contract's enum; 0 if unset.
+        pinned_head: number of the contract's enum; 0 if unset.
+        keep_inputs: whether the original inputs are stored.
+        side: 0 or 1, which of the two backbones of a re-embedding answers (see reembedding/reads.py).
+        revision: revision of the last change.
     """
 
     id: str
@@ -39,9 +48,11 @@ class CollectionRecord:
 
 @dataclass(frozen=True, slots=True)
 class LabelRecord:
-    """A label. `prompt_vector` is the mean of its prompts' vectors: float32 little-endian, length 1, or None.
+    """A label.
 
-    `role` is the contract's number; 0: a class.
+    Attributes:
+        prompt_vector: mean of the prompts' vectors, float32 little-endian, length 1; None without prompts.
+        role: number of the contract's enum; 0 is a class.
     """
 
     id: str
@@ -55,9 +66,14 @@ class LabelRecord:
 
 @dataclass(frozen=True, slots=True)
 class ExampleRecord:
-    """An example. `vector` is float32 little-endian of length 1; `sequence` is its place in the ledger.
+    """An example.
 
-    `embedding_space` is the vector's, where it is not the collection's own.
+    Attributes:
+        content_digest: SHA-256 of the input.
+        modality: number of the contract's enum.
+        vector: float32 little-endian, length 1.
+        embedding_space: the vector's space if it differs from the collection's.
+        sequence: the number of the example in the ledger; never reused.
     """
 
     id: str
@@ -73,16 +89,17 @@ class ExampleRecord:
 
     @property
     def digest(self) -> str:
-        """Of what was enrolled: all but where and when."""
-        told = (self.id, self.label_id, self.content_digest, self.modality, self.domain, self.metadata)
-        return content(self.vector, *told, self.embedding_space)
+        """The digest of everything that was enrolled; sequence and time are not part of it."""
+        values = (self.id, self.label_id, self.content_digest, self.modality, self.domain, self.metadata)
+        return content(self.vector, *values, self.embedding_space)
 
 
 @dataclass(frozen=True, slots=True)
 class AttachmentRecord:
-    """The index that a collection stands on, by its folder's name and its manifest's digest.
+    """An index that is attached to a collection, by its folder's name and its manifest's digest.
 
-    `made`: whether a server made it, by folding: nobody else knows it.
+    Attributes:
+        made: True if a server built it by compaction; then the server also removes it.
     """
 
     index_id: str
@@ -92,11 +109,12 @@ class AttachmentRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ShadowRecord:
-    """The other side of a collection whose backbone changes: what it would be, or was, and its policy's cosines.
+class ReembeddingRecord:
+    """A re-embedding: the backbone that a collection can be switched to, or was switched from.
 
-    `turn`: how often the sides changed places; odd: the collection is what the change was begun for; -1: it has ended,
-    and what is left of it is being folded.
+    Attributes:
+        switches: how often the two backbones were exchanged. Odd: the new backbone answers. -1: the re-embedding has
+            ended and its rows are being cleaned up.
     """
 
     backbone: str
@@ -105,15 +123,28 @@ class ShadowRecord:
     match_threshold: float | None = None
     match_margin: float | None = None
     min_space_cosine: float | None = None
-    turn: int = 0
+    switches: int = 0
     time: int = 0
+
+    @classmethod
+    def from_stored(cls, values: Mapping[str, Any]) -> "ReembeddingRecord":
+        """Builds a record from a row of `shadows` or a change's subject, which call the number of switches `turn`."""
+        names = (name for name in cls.__slots__ if name != "switches")
+        return cls(**{name: values[name] for name in names}, switches=values["turn"])
+
+    def to_stored(self) -> dict[str, Any]:
+        """Returns the values as a row of `shadows` and a change's subject store them."""
+        return {("turn" if name == "switches" else name): getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
-class Shadowed:
-    """What came of embedding an example, or (by its id) a label's prompts, for the other side.
+class ReembeddingResult:
+    """The result of embedding an example, or a label's prompts, by the other backbone.
 
-    Without a vector (float32 little-endian, length 1) there is a `problem`.
+    Attributes:
+        key: an example's sequence number, or a label's id.
+        vector: float32 little-endian, length 1; None if embedding failed.
+        problem: why embedding failed.
     """
 
     key: int | str
@@ -122,8 +153,8 @@ class Shadowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
-    """An example to be embedded for the other side; `content` is None where its bytes were not kept."""
+class PendingExample:
+    """An example that the other backbone has not embedded yet; `content` is None if its input was not kept."""
 
     sequence: int
     modality: int
@@ -132,7 +163,7 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write: what kind it was, of which collection (empty: of none), about what, and who made it."""
+    """One write: its kind, its collection ("" for none), its subject, and the name of the key that made it."""
 
     revision: int
     kind: str
@@ -145,7 +176,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a ledger stands: its identity, its last change with that one's digest, its last example's number."""
+    """The ledger's identity, its last change with that change's digest, and the last example's sequence number."""
 
     ledger_id: str
     revision: int
@@ -155,27 +186,27 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Changes, with what they are about as it is now, at a revision that is theirs or later.
+    """Changes, with the current state of what they name, at the revision of the last change or later.
 
-    What is there no more is missing. Labels are those that changes name and those of the examples.
+    Rows that no longer exist are missing. `labels` holds the labels that changes name and the labels of `examples`.
     """
 
     changes: Sequence[Change]
     collections: Mapping[str, CollectionRecord]
     labels: Mapping[tuple[str, str], LabelRecord]
     examples: Mapping[tuple[str, str], ExampleRecord]
-    #: The digest of the change that they come after; empty: there is no such change.
+    #: The digest of the change before the first of these; empty if there is none.
     before: str
-    #: Whether there may be more.
+    #: True if there may be more changes.
     more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What a transaction of enrolments did.
+    """The result of one enrolment.
 
-    `examples[i]` answers the i-th one given: the new row, or the one that had the same content under the same
-    label (`duplicates[i]`). `conflicts[i]` are the examples of other labels with the same content.
+    `examples[i]` belongs to the i-th example given: the new row, or the existing row with the same content and label if
+    `duplicates[i]`. `conflicts[i]` are the examples of other labels with the same content.
     """
 
     examples: Sequence[ExampleRecord]
@@ -183,20 +214,20 @@ class Enrolled:
     conflicts: Sequence[Sequence[ExampleRecord]]
     new_labels: Sequence[LabelRecord]
     revision: int
-    #: Examples that were there, hidden (see shadows.py), and are so no more.
+    #: Ids of examples that were hidden (see reembedding/reads.py) and are visible again.
     shown: Sequence[str] = ()
-    #: Duplicates whose original is kept from now on.
+    #: Ids of duplicates whose original input is stored from now on.
     originals: Sequence[str] = ()
 
     @property
     def subject(self) -> dict[str, Any]:
-        """What the change is about: the ids of the labels and examples that were added; empty if none was.
+        """The subject of the change: ids of the labels and examples that were added; empty if none was.
 
-        `first` is the first example's sequence number, which the others follow; `under` their labels in order, each
-        with how many; `digests` their digests. `shown` and `originals`: the ids of those fields.
+        `first` is the first example's sequence number; the others follow it. `under` lists their labels in order, with
+        run lengths; `digests` their digests. `shown` and `originals` are the ids in those fields.
         """
-        fresh = (example for example, old in zip(self.examples, self.duplicates, strict=True) if not old)
-        added = [example for example in fresh if example.id not in self.shown]
+        new = (example for example, old in zip(self.examples, self.duplicates, strict=True) if not old)
+        added = [example for example in new if example.id not in self.shown]
         subject: dict[str, Any] = {}
         if self.new_labels:
             subject["labels"] = [label.id for label in self.new_labels]
@@ -212,7 +243,7 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class EnrollRequest:
-    """How a request is remembered: by its id, the digest of its content, and what it was answered."""
+    """A request to be remembered, by its id and the digest of its content, with a function that builds its response."""
 
     id: str
     digest: str
@@ -221,9 +252,10 @@ class EnrollRequest:
 
 @dataclass(frozen=True, slots=True)
 class Enrollment:
-    """Labels to add where they are not there yet, and examples, all or nothing.
+    """Labels and examples to add, all or nothing. Labels that exist are skipped.
 
-    `inputs`: the contents to keep, by their digests.
+    Attributes:
+        inputs: original inputs to store, by content digest.
     """
 
     collection_id: str

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from glimpse.evaluate.data.splits import MOST_A_LABEL, folds, most_queries, split
-from glimpse.evaluate.trials.trial import Contender, Material, run, taught
-from glimpse.fewshot import DecisionSettings, HeadKind, NearestSimilarities, Policy, answer, normalize
-from glimpse.fewshot.calibration.open_set import nearest_to
+from glimpse.evaluate.trials.trial import Contender, EmbeddedDataset, run, train_classifier
+from glimpse.fewshot import DecisionSettings, HeadKind, NearestSimilarities, Policy, normalize, predict
+from glimpse.fewshot.calibration.open_set import nearest_similarities
 
 
 def test_each_label_gives_its_examples_and_the_others_are_asked_about() -> None:
@@ -39,22 +39,24 @@ def test_sets_hold_what_ranks_among_their_labels_and_expectations_are_of_labels_
     vectors = normalize((rng.normal(size=(4, 6))[rows] + rng.normal(size=(120, 6))).astype(np.float32))
     terms = DecisionSettings(Policy(coverage=0.8), 20.0)
     labels = ["d", "c", "b", "a"]
-    material = Material(vectors, np.arange(120), rows, labels, np.zeros(0, np.intp), None, terms)
+    material = EmbeddedDataset(vectors, np.arange(120), rows, labels, np.zeros(0, np.intp), None, terms)
     drawn = split(rows, 6, seed=0)
     outcome = run(material, Contender(None), drawn)
     support = vectors[drawn.support]
-    engine = taught(support, rows[drawn.support], labels, None)
+    engine = train_classifier(support, rows[drawn.support], labels, None)
     queries = vectors[drawn.queries]
-    each = answer(engine, queries, NearestSimilarities(nearest_to(queries, support), np.full(96, -1.0)), terms, 4).each
+    each = predict(
+        engine, queries, NearestSimilarities(nearest_similarities(queries, support), np.full(96, -1.0)), terms, 4
+    ).predictions
     wanted = [labels[row] in one.labels[: one.set_size] for row, one in zip(rows[drawn.queries], each, strict=True)]
     assert outcome.queries.set_size.tolist() == [one.set_size for one in each]
     assert outcome.queries.held.tolist() == wanted
     assert 0 < np.mean(wanted) < 1
-    judged = engine.judged(outcome.head)
-    assert judged is not None
-    least = judged.typicality.least_fit(0.05, None)
+    evaluation = engine.evaluation(outcome.head)
+    assert evaluation is not None
+    least = evaluation.typicality.min_fit(0.05, None)
     assert least is not None
-    assert outcome.expected == (judged.typicality.strangers < least).mean()
+    assert outcome.expected == (evaluation.typicality.label_left_out < least).mean()
 
 
 def test_with_one_example_a_label_the_answer_is_the_nearest_example() -> None:
@@ -65,15 +67,15 @@ def test_with_one_example_a_label_the_answer_is_the_nearest_example() -> None:
     labels = ["d", "c", "b", "a"]  # not in the order of names
     store = np.concatenate([vectors, away])
     terms = DecisionSettings(Policy(default_threshold=0.5, default_margin=0.0), 20.0)
-    material = Material(store, np.arange(32), rows, labels, np.arange(32, 42), None, terms)
+    material = EmbeddedDataset(store, np.arange(32), rows, labels, np.arange(32, 42), None, terms)
     drawn = split(rows, 1, seed=0)
     outcome = run(material, Contender(None), drawn)
     cosines = vectors[drawn.queries] @ vectors[drawn.support].T
     assert outcome.head is HeadKind.CLASS_MEAN
     assert np.array_equal(outcome.queries.said, rows[drawn.support][cosines.argmax(1)])
     assert outcome.queries.cosine == pytest.approx(cosines.max(1), abs=1e-6)
-    assert outcome.strangers is not None
-    assert len(outcome.strangers.said) == 10
+    assert outcome.unknown is not None
+    assert len(outcome.unknown.said) == 10
     assert not outcome.by_fit
     # Under the default threshold: unknown.
     assert ((outcome.queries.decision == 2) == (cosines.max(1) < 0.5)).all()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from glimpse.evaluate.figures.aggregation import Cell, Figures
-from glimpse.evaluate.figures.comparison import Key, differences, verdict
+from glimpse.evaluate.figures.aggregation import AggregatedResult, TrialMetrics
+from glimpse.evaluate.figures.comparison import Key, differences, summary
 from glimpse.evaluate.figures.metrics import (
     Interval,
     auroc,
@@ -35,8 +35,8 @@ def test_calibration_error_is_the_mean_gap_by_bin() -> None:
 
 
 def test_auroc_counts_ties_half() -> None:
-    known, strangers = np.array([0.9, 0.5, 0.1]), np.array([0.5, 0.2])
-    assert auroc(known, strangers) == pytest.approx((2 + 1.5 + 0) / 6)
+    known, unknown = np.array([0.9, 0.5, 0.1]), np.array([0.5, 0.2])
+    assert auroc(known, unknown) == pytest.approx((2 + 1.5 + 0) / 6)
 
 
 def test_the_interval_is_students() -> None:
@@ -52,24 +52,24 @@ def test_the_quantile_is_the_tables(freedom: int, wanted: float) -> None:
     assert t_quantile(freedom) == pytest.approx(wanted, abs=2e-4)
 
 
-def cells(**accuracies: list[float]) -> dict[Key, Cell]:
+def results(**accuracies: list[float]) -> dict[Key, AggregatedResult]:
     """One number of shots, a backbone each."""
     made = {}
     for name, values in accuracies.items():
-        trials = {seed: Figures(value, *(0.0,) * 16) for seed, value in enumerate(values)}
-        made[name, "auto", 4] = Cell(name, Contender(None), 4, trials)
+        trials = {seed: TrialMetrics(value, *(0.0,) * 16) for seed, value in enumerate(values)}
+        made[name, "auto", 4] = AggregatedResult(name, Contender(None), 4, trials)
     return made
 
 
 def test_backbones_are_compared_on_the_same_draws() -> None:
     # The draws differ by far more than the backbones, which differ by the same in each.
-    made = cells(a=[0.50, 0.70, 0.90], b=[0.48, 0.68, 0.88])
+    made = results(a=[0.50, 0.70, 0.90], b=[0.48, 0.68, 0.88])
     [gap] = differences(made, ["b", "a"], [4])
     assert (gap.first, gap.second, gap.clear) == ("a", "b", True)
     assert gap.accuracy.mean == pytest.approx(0.02)
-    assert "a suits these data better than b: 2.0 points" in verdict(made, ["b", "a"], [4])
+    assert "a suits these data better than b: 2.0 points" in summary(made, ["b", "a"], [4])
 
 
 def test_backbones_that_take_turns_cannot_be_told_apart() -> None:
-    made = cells(a=[0.5, 0.7, 0.9], b=[0.6, 0.5, 0.9])
-    assert "cannot be told apart with 4 examples a label" in verdict(made, ["a", "b"], [4])
+    made = results(a=[0.5, 0.7, 0.9], b=[0.6, 0.5, 0.9])
+    assert "cannot be told apart with 4 examples a label" in summary(made, ["a", "b"], [4])

@@ -102,11 +102,11 @@ def test_pictures_in_the_page_can_be_read(evaluate: Evaluate, drawings: Path, tm
 
 
 def test_every_table_fits_a_page_and_no_title_stands_in_a_plot(
-    evaluate: Evaluate, drawings: Path, strangers: Path, tmp_path: Path
+    evaluate: Evaluate, drawings: Path, unknown: Path, tmp_path: Path
 ) -> None:
     tiny_image_bundle(tmp_path / "tiny", seed=3)
     backbones = ["--backbone", tmp_path / "tiny", "--backbone", "glimpse-mini"]
-    done = evaluate(drawings, *backbones, "--shots", "1,2", "--seeds", "2", "--unknown", strangers)
+    done = evaluate(drawings, *backbones, "--shots", "1,2", "--seeds", "2", "--unknown", unknown)
     assert done.code == 0, done.err
     page = Page(done.page)
     assert len(page.columns) >= 6

@@ -15,12 +15,17 @@ from glimpse.fewshot import (
     HeadKind,
     NearestSimilarities,
     Policy,
-    answer,
     fit,
+    predict,
 )
 from glimpse.fewshot.calibration.calibration import best_temperature, log_loss
 from glimpse.fewshot.calibration.leave_one_out import leave_one_out
-from glimpse.fewshot.calibration.open_set import Background, Typicality, nearest_others, nearest_to
+from glimpse.fewshot.calibration.open_set import (
+    Background,
+    Typicality,
+    nearest_other_similarities,
+    nearest_similarities,
+)
 from glimpse.fewshot.heads.kernel_ridge import KernelRidge
 from glimpse.fewshot.heads.knn import votes
 from glimpse.fewshot.statistics.class_statistics import Moments
@@ -111,15 +116,15 @@ def test_the_nearest_other_is_never_oneself() -> None:
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -1)
     some, rows = np.arange(0, 300, 2), np.arange(300) % 4
-    nearest, of_other_labels = nearest_others(vectors, rows, some)
+    nearest, of_other_labels = nearest_other_similarities(vectors, rows, some)
     assert nearest == pytest.approx(cosines.max(1)[some], abs=1e-6)
     cosines[rows[:, None] == rows] = -1
     assert of_other_labels == pytest.approx(cosines.max(1)[some], abs=1e-6)
-    alone = nearest_others(vectors[:1], rows[:1], np.array([0]))
+    alone = nearest_other_similarities(vectors[:1], rows[:1], np.array([0]))
     assert [one.tolist() for one in alone] == [[-1], [-1]]
-    assert nearest_to(vectors, vectors[:1]) == pytest.approx(vectors @ vectors[0], abs=1e-6)
-    assert nearest_to(vectors[:0], vectors).shape == (0,)
-    assert nearest_to(vectors[:2], vectors[:0]).tolist() == [-1, -1]
+    assert nearest_similarities(vectors, vectors[:1]) == pytest.approx(vectors @ vectors[0], abs=1e-6)
+    assert nearest_similarities(vectors[:0], vectors).shape == (0,)
+    assert nearest_similarities(vectors[:2], vectors[:0]).tolist() == [-1, -1]
 
 
 def fitted_to(vectors: Array, rows: npt.NDArray[np.intp]) -> Fitted:
@@ -132,12 +137,12 @@ def test_the_loneliest_collections_can_be_fitted() -> None:
     vectors, _ = blobs(0, 6)
     for rows in (np.zeros(1), np.zeros(2), np.arange(6), np.array([0, 0, 0, 0, 0, 1])):
         fitted = fitted_to(vectors[: len(rows)], rows.astype(np.intp))
-        for judged in fitted.judged.values():
+        for judged in fitted.evaluations.values():
             assert judged.temperature > 0
             assert np.isfinite(judged.typicality.fits).all()
     copies = fitted_to(np.repeat(vectors[:3], 5, axis=0), np.repeat(np.arange(3), 5))
     assert copies.chosen is HeadKind.CLASS_MEAN
-    assert copies.judged[HeadKind.CLASS_MEAN].typicality.count == 0
+    assert copies.evaluations[HeadKind.CLASS_MEAN].typicality.count == 0
 
 
 @pytest.mark.parametrize("noise", [0.5, 1e-2, 1e-3])
@@ -151,9 +156,9 @@ def test_near_copies_are_measured_as_exactly_as_others(noise: float) -> None:
     labels = [f"l{row}" for row in range(10)]
     engine.add([labels[row] for row in rows], vectors)
     engine.adopt(fit(Examples(vectors, rows, labels)), engine.begin())
-    near = NearestSimilarities(nearest_to(queries, vectors), np.full(len(queries), -1.0))
-    found = answer(engine, queries, near, DecisionSettings(Policy(), 1.0), 1)
-    assert np.mean([one.decision is Decision.UNKNOWN for one in found.each]) < 0.1
+    near = NearestSimilarities(nearest_similarities(queries, vectors), np.full(len(queries), -1.0))
+    found = predict(engine, queries, near, DecisionSettings(Policy(), 1.0), 1)
+    assert np.mean([one.decision is Decision.UNKNOWN for one in found.predictions]) < 0.1
 
 
 @pytest.mark.parametrize("together", [0.0, 0.95])

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from glimpse.fewshot.domains.adaptation_selection import ADAPTATIONS, choose
+from glimpse.fewshot.domains.adaptation_selection import ADAPTATIONS, select_adaptation
 from glimpse.fewshot.domains.domains import Adaptation, Centring, Coral, Leace
 from glimpse.fewshot.statistics.unit_vectors import Array, Rows, normalize
 
@@ -163,7 +163,7 @@ def test_what_has_no_direction_left_stays_as_it_was() -> None:
 
 def test_the_gate_keeps_what_helps_where_domains_differ() -> None:
     vectors, rows, domains = collection([range(4)] * 3, 8, shift=2)
-    found = choose(vectors, rows, domains, vectors[:0], [])
+    found = select_adaptation(vectors, rows, domains, vectors[:0], [])
     none, *others = found.trials
     assert [one.name for one in others] == ["centring", "leace", "coral"]
     assert none.total == none.home_total == len(rows)
@@ -178,7 +178,7 @@ def test_unlabelled_vectors_count_in_what_is_kept() -> None:
     vectors, rows, domains = collection([range(4)] * 3, 8, shift=2)
     two = of(domains, "a") | of(domains, "b")
     named = [name for name in domains if name != "c"]
-    found = choose(vectors[two], rows[two], named, vectors[~two], ["c"] * int((~two).sum()))
+    found = select_adaptation(vectors[two], rows[two], named, vectors[~two], ["c"] * int((~two).sum()))
     assert found.kept is not None
     assert found.trials[0].total == two.sum()
     direct = type(found.kept).of(vectors, domains)
@@ -188,17 +188,17 @@ def test_unlabelled_vectors_count_in_what_is_kept() -> None:
 @pytest.mark.parametrize("shift", [0.5, 1])
 def test_the_gate_keeps_nothing_where_domain_and_label_go_together(shift: float) -> None:
     mostly = collection([[0, 0, 0, 1], [1, 1, 1, 0]], 12, shift)
-    found = choose(*mostly, mostly[0][:0], [])
+    found = select_adaptation(*mostly, mostly[0][:0], [])
     assert found.kept is None
     assert all(one.right < found.trials[0].right - 10 for one in found.trials[1:])  # the label goes with the domain
     always = collection([[0], [1]], 12, shift)
-    assert choose(*always, always[0][:0], []) == choose(*always, always[0], always[2])
-    assert choose(*always, always[0][:0], []).trials == ()
+    assert select_adaptation(*always, always[0][:0], []) == select_adaptation(*always, always[0], always[2])
+    assert select_adaptation(*always, always[0][:0], []).trials == ()
 
 
 def test_the_gate_does_not_pay_for_new_domains_with_those_there_are() -> None:
     vectors, rows, domains = collection([[0, 1, 4, 5, 6], [2, 3, 4, 5, 6]], 8, shift=2)
-    found = choose(vectors, rows, domains, vectors[:0], [])
+    found = select_adaptation(vectors, rows, domains, vectors[:0], [])
     none, centring, *_ = found.trials
     assert none.total < none.home_total  # labels of one domain are asked at home alone
     assert centring.right > 1.2 * none.right
@@ -210,27 +210,32 @@ def test_without_two_labelled_domains_nothing_is_measured() -> None:
     vectors, rows, domains = collection([range(4)] * 2, 8, shift=2)
     one = of(domains, "a")
     assert (
-        choose(vectors[one], rows[one], ["a"] * int(one.sum()), vectors[~one], ["b"] * int((~one).sum())).trials == ()
+        select_adaptation(
+            vectors[one], rows[one], ["a"] * int(one.sum()), vectors[~one], ["b"] * int((~one).sum())
+        ).trials
+        == ()
     )
-    assert choose(vectors, rows, [""] * len(rows), vectors[:0], []).trials == ()
-    assert choose(vectors[:0], rows[:0], [], vectors, domains).kept is None
+    assert select_adaptation(vectors, rows, [""] * len(rows), vectors[:0], []).trials == ()
+    assert select_adaptation(vectors[:0], rows[:0], [], vectors, domains).kept is None
 
 
 def test_examples_of_no_domain_are_learnt_from_but_not_asked() -> None:
     vectors, rows, domains = collection([[0, 1], [0, 1], range(4)], 8, shift=1)
     domains = [name if name != "c" else "" for name in domains]
-    found = choose(vectors, rows, domains, vectors[:0], [])
+    found = select_adaptation(vectors, rows, domains, vectors[:0], [])
     assert {one.total for one in found.trials} == {32}
     alone = collection([[0], [1], [0, 1]], 8, shift=1)
     names = [name if name != "c" else "" for name in alone[2]]
-    assert choose(alone[0], alone[1], names, vectors[:0], []).trials[0].total == 16  # their labels are learnt
+    assert (
+        select_adaptation(alone[0], alone[1], names, vectors[:0], []).trials[0].total == 16
+    )  # their labels are learnt
 
 
 def test_the_same_examples_give_the_same_choice_whatever_their_number() -> None:
     vectors, rows, domains = collection([range(5)] * 3, 150, shift=1, d=8)
     many = [f"{name}{i % 7}" for i, name in enumerate(domains)]
     for named in (domains, many):
-        first, second = (choose(vectors, rows, named, vectors[:50], named[:50]) for _ in range(2))
+        first, second = (select_adaptation(vectors, rows, named, vectors[:50], named[:50]) for _ in range(2))
         assert first.trials == second.trials
         assert first.trials[0].total == first.trials[0].home_total == 2_000
         assert first.kept is not None
@@ -240,7 +245,7 @@ def test_the_same_examples_give_the_same_choice_whatever_their_number() -> None:
 
 def test_one_shot_has_no_freedom_and_is_asked_of_the_class_mean() -> None:
     vectors, rows, domains = collection([range(6)] * 2, 1, shift=3)
-    found = choose(vectors, rows, domains, vectors[:0], [])
+    found = select_adaptation(vectors, rows, domains, vectors[:0], [])
     direct = sum(
         int((((vectors[of(domains, x)][:, None] - vectors[of(domains, y)]) ** 2).sum(-1).argmin(1) == range(6)).sum())
         for x, y in (("a", "b"), ("b", "a"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from glimpse.fewshot import mean_direction, normalize
 from glimpse.fewshot.decision import softmax
-from glimpse.fewshot.heads.class_mean import ClassMeanHead, class_mean_left_out
+from glimpse.fewshot.heads.class_mean import ClassMeanHead, leave_one_out_class_mean
 from glimpse.fewshot.statistics.class_statistics import Moments
 
 Array = npt.NDArray[np.float32]
@@ -45,7 +45,7 @@ def test_left_out_equals_leaving_out(seed: int, n: int, with_text: bool) -> None
     texts = {"l0": unit_rows(seed + 1, 1)[0]} if with_text else {}
     moments = moments_of(vectors, labels, texts)
     rows = np.array([moments.row(label) for label in labels], np.intp)
-    found = class_mean_left_out(moments, vectors, rows)
+    found = leave_one_out_class_mean(moments, vectors, rows)
     for i in range(n):
         rest = moments_of(np.delete(vectors, i, 0), labels[:i] + labels[i + 1 :], texts)
         row = rest.row(labels[i])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glimpse.fewshot.heads.head_selection import better, middle_shots
+from glimpse.fewshot.heads.head_selection import is_better, median_shots
 from glimpse.fewshot.heads.projected_ridge import ProjectedRidge
 from glimpse.fewshot.statistics.unit_vectors import normalize
 
@@ -49,7 +49,7 @@ def test_it_learns_what_no_linear_head_can() -> None:
     queries, truth = rings(1, 400)
     assert (fitted.scores(queries).argmax(1) == truth).mean() > 0.97
     linear = np.eye(2, dtype=np.float32)[np.zeros(400, np.intp)]
-    assert better(fitted.left_out, linear, rows)
+    assert is_better(fitted.left_out, linear, rows)
 
 
 def test_a_head_is_replaced_only_by_more_than_chance() -> None:
@@ -59,14 +59,14 @@ def test_a_head_is_replaced_only_by_more_than_chance() -> None:
     challenger = incumbent.copy()
     challenger[:3] = [1, 0]
     challenger[50:52] = [0, 1]
-    assert not better(challenger, incumbent, rows)  # 81, by 3 against 2
+    assert not is_better(challenger, incumbent, rows)  # 81, by 3 against 2
     challenger[:12] = [1, 0]
-    assert better(challenger, incumbent, rows)  # 90, by 12 against 2
-    assert not better(incumbent, challenger, rows)
-    assert not better(challenger[:1], incumbent[:1], rows[:1])
+    assert is_better(challenger, incumbent, rows)  # 90, by 12 against 2
+    assert not is_better(incumbent, challenger, rows)
+    assert not is_better(challenger[:1], incumbent[:1], rows[:1])
 
 
 def test_the_middle_label_counts() -> None:
-    assert middle_shots(np.array([0.0, 1, 1, 50])) == 1
-    assert middle_shots(np.array([8.0, 9, 10])) == 9
-    assert middle_shots(np.zeros(3)) == middle_shots(np.empty(0)) == 0
+    assert median_shots(np.array([0.0, 1, 1, 50])) == 1
+    assert median_shots(np.array([8.0, 9, 10])) == 9
+    assert median_shots(np.zeros(3)) == median_shots(np.empty(0)) == 0

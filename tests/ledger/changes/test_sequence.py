@@ -23,7 +23,7 @@ from glimpse.ledger import (
     sqlite_url,
 )
 from glimpse.ledger.changes.hash_chain import FIRST, link
-from glimpse.ledger.database.transactions import present
+from glimpse.ledger.database.transactions import now_microseconds
 
 _WRITERS, _EACH = 4, 25
 
@@ -74,10 +74,10 @@ def test_whoever_reads_never_sees_a_later_change_before_an_earlier_one(ledger: L
             return made
 
     with ThreadPoolExecutor(_WRITERS + 1) as threads:
-        reading = threads.submit(read)
+        consistent_read = threads.submit(read)
         made = list(itertools.chain(*threads.map(write, range(_WRITERS))))
         done.set()
-        reading.result()
+        consistent_read.result()
     wanted = list(range(first + 1, first + 1 + _WRITERS * _EACH))
     assert sorted(made) == wanted
     assert seen == wanted
@@ -212,10 +212,10 @@ _DAY = 24 * 3600 * 1_000_000
 def test_a_clock_that_runs_ahead_forgets_no_request(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     request = EnrollRequest("r", "digest", lambda _: b"the answer")
     enroll(ledger, enrollment(example("one"), request=request))
-    now = present()
+    now = now_microseconds()
     monkeypatch.setattr("glimpse.ledger.writes.enrollment.present", lambda: now + 20 * _DAY)
-    ledger.forget_requests()
-    assert ledger.answer_of("birds", request) == b"the answer"
+    ledger.delete_expired_requests()
+    assert ledger.stored_response("birds", request) == b"the answer"
 
 
 def test_a_request_is_forgotten_a_week_after_it_where_others_came(
@@ -223,9 +223,9 @@ def test_a_request_is_forgotten_a_week_after_it_where_others_came(
 ) -> None:
     requests = [EnrollRequest(name, "digest", lambda _: b"the answer") for name in ("old", "new")]
     enroll(ledger, enrollment(example("one"), request=requests[0]))
-    now = present() + 8 * _DAY
+    now = now_microseconds() + 8 * _DAY
     for module in ("ledger.enrollment", "ledger.writing"):
         monkeypatch.setattr(f"glimpse.{module}.present", lambda: now)
     enroll(ledger, enrollment(example("two"), request=requests[1]))
-    ledger.forget_requests()
-    assert [ledger.answer_of("birds", one) for one in requests] == [None, b"the answer"]
+    ledger.delete_expired_requests()
+    assert [ledger.stored_response("birds", one) for one in requests] == [None, b"the answer"]

@@ -85,7 +85,7 @@ def damage(folder: Path, statement: str) -> str:
 )
 def test_a_value_that_nothing_wrote_is_damage(full_sqlite: Path, tmp_path: Path, statement: str) -> None:
     url = damage(shutil.copytree(full_sqlite, tmp_path / "full"), statement)
-    with pytest.raises(LedgerDamaged, match="`glimpse ledger verify` says where"):
+    with pytest.raises(LedgerDamaged, match="`glimpse ledger verify` shows where"):
         read(url)
     assert verify(url, quiet)
     with pytest.raises(LedgerError):
@@ -99,8 +99,8 @@ def test_a_ledger_on_a_read_only_disk_can_be_read(full_sqlite: Path, tmp_path: P
     code = f"""
 from pathlib import Path
 from glimpse.ledger import Ledger, LedgerError
-from glimpse.ledger.upkeep.backup import back_up
-from glimpse.ledger.upkeep.verify import verify
+from glimpse.ledger.maintenance.backup import back_up
+from glimpse.ledger.maintenance.verify import verify
 from contextlib import nullcontext
 quiet = lambda *_: nullcontext(lambda _: None)
 assert not verify({url!r}, quiet)
@@ -125,12 +125,14 @@ def test_a_ledger_of_a_later_version_is_left_alone(full_sqlite: Path, tmp_path: 
     before = (folder / "ledger.sqlite").read_bytes()
     for work in (
         lambda: Ledger.open(url),
-        lambda: Ledger.open(url, alone=True),
+        lambda: Ledger.open(url, exclusive=True),
         lambda: back_up(url, tmp_path / "copy", quiet),
         lambda: export(url, tmp_path / "export", quiet),
         lambda: verify(url, quiet),
     ):
-        with pytest.raises(LedgerError, match=r"schema 9999, later than this version's; use the version that made it"):
+        with pytest.raises(
+            LedgerError, match=r"schema 9999, newer than this version supports; use the version that made it"
+        ):
             work()
     assert (folder / "ledger.sqlite").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]

@@ -197,7 +197,7 @@ def test_a_later_versions_ledger_is_refused_and_left_as_it_is(full: str) -> None
     engine = create_engine(full)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(LedgerError, match="of schema 9999, later than this version's"):
+    with pytest.raises(LedgerError, match="has schema 9999, newer than this version"):
         Ledger.open(full)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"

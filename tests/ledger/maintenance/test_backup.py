@@ -36,8 +36,8 @@ def test_a_backup_is_the_same_ledger_in_one_file(full: str, tmp_path: Path) -> N
     assert [file.name for file in folder.iterdir()] == ["today"]
     assert everything(f"sqlite:///{folder}/today") == before == everything(full)
     assert copied.rows == {name: len(rows) for name, rows in before.items()}
-    assert copied.needs.backbones == [("backbones/a", "sha256:a"), ("backbones/b", "sha256:b")]
-    [(index, digest)] = copied.needs.indexes
+    assert copied.dependencies.backbones == [("backbones/a", "sha256:a"), ("backbones/b", "sha256:b")]
+    [(index, digest)] = copied.dependencies.indexes
     assert (index, len(digest)) == ("folded", 64)
     with Ledger.open(f"sqlite:///{folder}/today") as ledger:
         assert ledger.head() == copied.head
@@ -59,7 +59,7 @@ def test_a_backup_is_of_one_moment_and_holds_up_no_writer(place: Path | str, tmp
         ledger.enroll("c", [LabelRecord("a")], [example(number, "a") for number in range(2_500)])
         numbers = iter(range(5_000, 6_000))
 
-        class Writing:
+        class Transaction:
             """Writes whenever progress is told of."""
 
             def __init__(self, *_: object) -> None: ...
@@ -72,7 +72,7 @@ def test_a_backup_is_of_one_moment_and_holds_up_no_writer(place: Path | str, tmp
             def _advance(self, _count: int) -> None:
                 ledger.enroll("c", [], [example(next(numbers), "a")])
 
-        copied = back_up(ledger.url, tmp_path / "saved", Writing)  # type: ignore[arg-type]
+        copied = back_up(ledger.url, tmp_path / "saved", Transaction)  # type: ignore[arg-type]
         assert ledger.revision > copied.head.revision
         assert copied.head.revision == 2
         assert copied.rows["examples"] == 2_500
@@ -109,7 +109,7 @@ def test_a_damaged_ledgers_copy_is_kept_under_another_name(full_sqlite: Path, sa
     with pytest.raises(LedgerError, match=r"kept as .*saved\.faulty: example 'e1'"):
         back_up(sqlite_url(folder), saved, quiet, force=True)
     assert saved.read_bytes() == before
-    with pytest.raises(LedgerError, match="was undone: example 'e1'"):
+    with pytest.raises(LedgerError, match="rolled back: example 'e1'"):
         restore(tmp_path / "saved.faulty", sqlite_url(tmp_path / "new"), quiet)
     with Direct.of(tmp_path / "new") as ledger:
         assert (ledger.revision, ledger.collections()) == (0, [])
@@ -125,7 +125,7 @@ def test_only_an_empty_ledger_is_filled(saved: Path, full: str) -> None:
 def test_a_ledger_that_somebody_has_open_is_not_filled(saved: Path, place: Path | str) -> None:
     with Direct.of(place) as ledger:
         assert ledger.revision == 0
-        with pytest.raises(LedgerError, match=r"in use.*stop what has it open"):
+        with pytest.raises(LedgerError, match=r"in use.*stop every"):
             restore(saved, url_of(place), quiet)
         assert ledger.revision == 0
     restore(saved, url_of(place), quiet)
@@ -158,7 +158,7 @@ def test_a_ledger_of_an_earlier_version_is_copied_and_left_as_it_is(tmp_path: Pa
         old.execute("INSERT INTO collections VALUES ('birds', '', 'b', 's', 2, 0.7, NULL, 1, 2, 2)")
         old.execute("INSERT INTO sqlite_sequence VALUES ('examples', 41)")
     old.close()
-    with pytest.raises(LedgerError, match=r"of schema 0001.*`glimpse ledger backup` makes a copy"):
+    with pytest.raises(LedgerError, match=r"has schema 0001.*with `glimpse ledger backup`"):
         verify(f"sqlite:///{file}", quiet)
     copied = back_up(f"sqlite:///{file}", tmp_path / "saved", quiet)
     assert (copied.head.revision, copied.head.sequence) == (1, 41)
@@ -173,7 +173,7 @@ def test_a_ledger_of_a_later_version_is_refused(full: str, tmp_path: Path) -> No
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
-    with pytest.raises(LedgerError, match="of schema 9999, later than this version's"):
+    with pytest.raises(LedgerError, match="has schema 9999, newer than this version"):
         back_up(full, tmp_path / "saved", quiet)
 
 

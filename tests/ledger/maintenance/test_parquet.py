@@ -119,7 +119,7 @@ def change_the_format(folder: Path) -> None:
     [
         (cut, r"labels\.parquet"),
         (lose_rows, r"rows of examples, and ledger\.json says"),
-        (change_a_row, "was undone: example"),
+        (change_a_row, "rolled back: example"),
         (change_a_column, r"labels\.parquet: the column 'role' is not as an export has it"),
         (change_the_format, "is of format 2"),
         (lambda folder: (folder / "ledger.json").unlink(), "is no exported ledger"),

@@ -14,8 +14,8 @@ from glimpse.ledger import (
     ExampleRecord,
     LabelRecord,
     NotFound,
-    Shadowed,
-    ShadowRecord,
+    ReembeddingRecord,
+    ReembeddingResult,
 )
 from support.ledgers import Direct
 
@@ -45,19 +45,21 @@ def enroll(ledger: Direct, *examples: ExampleRecord, kept: bool = True) -> Enrol
 
 
 def start(ledger: Direct) -> None:
-    ledger.start_reembedding("birds", ShadowRecord("backbones/new", "new", 3))
+    ledger.start_reembedding("birds", ReembeddingRecord("backbones/new", "new", 3))
 
 
-def missing(ledger: Direct, turn: int = 0) -> dict[int, bytes | None]:
-    with ledger.ledger.shadow("birds", turn) as shadow:
-        return {one.sequence: one.content for one in shadow.missing(0, 100)}
+def missing(ledger: Direct, switches: int = 0) -> dict[int, bytes | None]:
+    with ledger.ledger.reembedding("birds", switches) as shadow:
+        return {one.sequence: one.content for one in shadow.pending_examples(0, 100)}
 
 
-def embed_all(ledger: Direct, turn: int = 0) -> None:
+def embed_all(ledger: Direct, switches: int = 0) -> None:
     found = [
-        Shadowed(key, _NEW if turn % 2 == 0 else _OLD) for key, content in missing(ledger, turn).items() if content
+        ReembeddingResult(key, _NEW if switches % 2 == 0 else _OLD)
+        for key, content in missing(ledger, switches).items()
+        if content
     ]
-    ledger.embed_shadow("birds", turn, found, [Shadowed("robin", _NEW)])
+    ledger.store_reembedded("birds", switches, found, [ReembeddingResult("robin", _NEW)])
 
 
 def held(ledger: Direct) -> list[tuple[str, bytes]]:
@@ -79,7 +81,7 @@ def test_what_is_enrolled_again_has_its_original_kept_and_nothing_else(ledger: D
     before = enroll(ledger, example("a"), kept=False)
     start(ledger)
     [sequence] = missing(ledger)
-    ledger.embed_shadow("birds", 0, [Shadowed(sequence, None, "ORIGINAL_NOT_KEPT: none")], [])
+    ledger.store_reembedded("birds", 0, [ReembeddingResult(sequence, None, "ORIGINAL_NOT_KEPT: none")], [])
     assert missing(ledger) == {}
     again = enroll(ledger, example("again", digest="sha256:a"))
     assert (again.duplicates, again.subject, again.revision) == ([True], {"originals": ["a"]}, before.revision + 3)
@@ -98,8 +100,8 @@ def test_the_sides_change_places_and_back(ledger: Direct) -> None:
     assert record.match_threshold is None
     assert held(ledger) == [("a", _NEW), ("b", _NEW)]
     assert [one.prompt_vector for one in ledger.labels("birds")] == [_NEW, None]
-    shadow = ledger.shadow_record("birds")
-    assert (shadow.turn, shadow.backbone, shadow.match_threshold) == (1, "backbones/old", 0.5)
+    shadow = ledger.reembedding_record("birds")
+    assert (shadow.switches, shadow.backbone, shadow.match_threshold) == (1, "backbones/old", 0.5)
     assert missing(ledger, 1) == {}
     ledger.switch_backbone("birds", 1, [], [])
     [record] = ledger.collections()
@@ -112,11 +114,11 @@ def test_what_a_side_lacks_is_hidden_while_it_answers(ledger: Direct) -> None:
     before = held(ledger)
     start(ledger)
     embed_all(ledger)
-    lost = [Shadowed(key, None, "ORIGINAL_NOT_KEPT") for key in missing(ledger)]
+    lost = [ReembeddingResult(key, None, "ORIGINAL_NOT_KEPT") for key in missing(ledger)]
     ledger.switch_backbone("birds", 0, lost, [])
     assert held(ledger) == [("kept", _NEW), ("also", _NEW)]
-    with ledger.ledger.shadow("birds", 1) as shadow:
-        progress = shadow.progress()
+    with ledger.ledger.reembedding("birds", 1) as shadow:
+        progress = shadow.counts()
         assert (progress.examples, progress.embedded, progress.left, progress.hidden) == (2, 2, 0, 2)
         assert shadow.failures(10) == []
         assert [(one.id, one.vector) for one in shadow.examples()] == before
@@ -134,8 +136,8 @@ def test_what_a_side_lacks_is_hidden_while_it_answers(ledger: Direct) -> None:
     embed_all(ledger, 1)
     ledger.switch_backbone("birds", 1, [], [])
     assert held(ledger) == [*before, ("since", _OLD)]
-    with ledger.ledger.shadow("birds", 2) as shadow:
-        assert (shadow.progress().failed, shadow.progress().hidden, shadow.progress().left) == (1, 0, 0)
+    with ledger.ledger.reembedding("birds", 2) as shadow:
+        assert (shadow.counts().failed, shadow.counts().hidden, shadow.counts().left) == (1, 0, 0)
 
 
 def test_what_was_deleted_or_prompted_otherwise_meanwhile_has_no_row(ledger: Direct) -> None:
@@ -143,18 +145,20 @@ def test_what_was_deleted_or_prompted_otherwise_meanwhile_has_no_row(ledger: Dir
     start(ledger)
     first, second = missing(ledger)
     ledger.delete_example("birds", "a")
-    ledger.embed_shadow("birds", 0, [Shadowed(first, _NEW), Shadowed(second, _NEW)], [Shadowed("gone", _NEW)])
-    ledger.embed_shadow("birds", 0, [Shadowed(second, _OLD)], [Shadowed("robin", _NEW)])
-    with ledger.ledger.shadow("birds", 0) as shadow:
-        assert (shadow.progress().embedded, shadow.prompted()) == (1, {"robin"})
+    ledger.store_reembedded(
+        "birds", 0, [ReembeddingResult(first, _NEW), ReembeddingResult(second, _NEW)], [ReembeddingResult("gone", _NEW)]
+    )
+    ledger.store_reembedded("birds", 0, [ReembeddingResult(second, _OLD)], [ReembeddingResult("robin", _NEW)])
+    with ledger.ledger.reembedding("birds", 0) as shadow:
+        assert (shadow.counts().embedded, shadow.embedded_prompts()) == (1, {"robin"})
         assert [one.vector for one in shadow.examples()] == [_NEW], "what is there is not written again"
     [robin, _] = ledger.labels("birds")
     ledger.update_label("birds", replace(robin, display_name="Robin"))
-    with ledger.ledger.shadow("birds", 0) as shadow:
-        assert shadow.prompted() == {"robin"}
+    with ledger.ledger.reembedding("birds", 0) as shadow:
+        assert shadow.embedded_prompts() == {"robin"}
     ledger.update_label("birds", replace(robin, prompts=("another",)))
-    with ledger.ledger.shadow("birds", 0) as shadow:
-        assert shadow.prompted() == set()
+    with ledger.ledger.reembedding("birds", 0) as shadow:
+        assert shadow.embedded_prompts() == set()
 
 
 def test_the_end_leaves_nothing_of_the_other_side(ledger: Direct) -> None:
@@ -167,20 +171,22 @@ def test_the_end_leaves_nothing_of_the_other_side(ledger: Direct) -> None:
     with pytest.raises(NotFound):
         ledger.switch_backbone("birds", 1, [], [])
     with pytest.raises(NotFound):
-        ledger.embed_shadow("birds", 1, [], [])
-    ledger.switch_backbone("birds", 0, [Shadowed(key, None, "ORIGINAL_NOT_KEPT") for key in missing(ledger)], [])
+        ledger.store_reembedded("birds", 1, [], [])
+    ledger.switch_backbone(
+        "birds", 0, [ReembeddingResult(key, None, "ORIGINAL_NOT_KEPT") for key in missing(ledger)], []
+    )
     enroll(ledger, replace(example("since"), vector=_NEW))
     wanted = [("a", _NEW), ("b", _NEW), ("since", _NEW)]
     with pytest.raises(NotFound):
-        ledger.fold_shadow("birds", 1)
+        ledger.clean_up_reembedding("birds", 1)
     ledger.end_reembedding("birds")
     with pytest.raises(NotFound):
         ledger.end_reembedding("birds")
     for _ in range(3):
-        done, _ = ledger.fold_shadow("birds", 1)
+        done, _ = ledger.clean_up_reembedding("birds", 1)
         assert (done, held(ledger)) == (False, wanted), "nothing that is seen changes"
-    assert ledger.fold_shadow("birds", 1)[0]
-    assert (held(ledger), ledger.shadow_record("birds")) == (wanted, None)
+    assert ledger.clean_up_reembedding("birds", 1)[0]
+    assert (held(ledger), ledger.reembedding_record("birds")) == (wanted, None)
     start(ledger)
     assert list(missing(ledger).values()) == [b"sha256:a", b"sha256:b", b"sha256:since"]
     embed_all(ledger)
@@ -188,7 +194,7 @@ def test_the_end_leaves_nothing_of_the_other_side(ledger: Direct) -> None:
 
 
 def test_one_at_a_time_has_a_claim(ledger: Direct, place: Path | str) -> None:
-    claim = ledger.claim("birds")
+    claim = ledger.try_lock("birds")
     assert claim
     with Direct.of(place) as other:
         assert (other.claim("birds") is None) == isinstance(place, str), "a folder has one server"

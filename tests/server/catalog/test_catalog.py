@@ -366,7 +366,7 @@ def test_old_requests_are_deleted_during_writes(url: str, other: Ledger) -> None
         writing.start()
         try:
             for _ in range(100):
-                ledger.forget_requests()
+                ledger.delete_expired_requests()
         finally:
             done.set()
             writing.join()

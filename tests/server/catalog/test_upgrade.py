@@ -63,7 +63,7 @@ def test_server_keeps_running_during_a_later_versions_migration(
         two.delete_collection("birds", force=True)
         # A server that stops now cannot start again.
         a.stop()
-        with pytest.raises(AssertionError, match="of schema 9999, later than this version's"):
+        with pytest.raises(AssertionError, match="has schema 9999, newer than this version"):
             a.start()
 
 

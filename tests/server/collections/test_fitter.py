@@ -88,10 +88,10 @@ def test_change_at_the_end_of_a_fit_is_fitted(monkeypatch: pytest.MonkeyPatch) -
             await asyncio.sleep(0)
         view.add_examples(list(records([0, 1, 2, 3], 9)))
         for _ in range(500):
-            if view.classifier.settled:
+            if view.classifier.is_current:
                 break
             await asyncio.sleep(0.01)
-        assert view.classifier.settled
+        assert view.classifier.is_current
 
     run(work)
 
@@ -127,7 +127,7 @@ def test_example_deleted_before_it_is_read_is_no_failure(caplog: pytest.LogCaptu
         with pytest.raises(KeyError):
             taken.read()
         await fitter.wait_until_fitted(view, time.monotonic() + 20)
-        assert view.classifier.settled
+        assert view.classifier.is_current
         assert view.classifier.count("l2") == 1
 
     run(work)
@@ -148,7 +148,7 @@ def test_sample_may_omit_labels(monkeypatch: pytest.MonkeyPatch) -> None:
         assert view.examples.example(sequence) == (f"e{sequence}", found.labels[row])
     # A sample has no domains, so that adaptation applies to all examples or none.
     assert not any(found.domains)
-    view.classifier.adopt(fit(found), taken.token, whole=taken.whole)
+    view.classifier.adopt(fit(found), taken.token, complete=taken.whole)
     assert len(view.classifier.labels) == 41
 
 

@@ -191,7 +191,7 @@ def scores(view: CollectionView) -> Array:
 
 def fitted(view: CollectionView) -> CollectionView:
     material = gather(view)
-    view.classifier.adopt(fit(material.read(), independent=view.independent), material.token, whole=material.whole)
+    view.classifier.adopt(fit(material.read(), independent=view.independent), material.token, complete=material.whole)
     return view
 
 

@@ -7,7 +7,7 @@ from glimpse.cli.common.output import Column, Table, shown, styled, terminal_wid
 
 if TYPE_CHECKING:
     from glimpse.evaluate import Evaluation
-    from glimpse.evaluate.figures.aggregation import Cell
+    from glimpse.evaluate.figures.aggregation import AggregatedResult
 
 _COLUMNS = (
     Column("SHOTS", 5, right=True),
@@ -39,12 +39,12 @@ def show(found: "Evaluation") -> None:
     more = _OF_STRANGERS if strangers else _OF_SETS
     figures = (*_FIGURES, *(("caught", "auroc") if strangers else ("coverage",)))
     for bundle in found.bundles:
-        name, effort = bundle.manifest.name, found.gathered.efforts[bundle.manifest.name]
+        name, effort = bundle.manifest.name, found.embedded.efforts[bundle.manifest.name]
         rate = f" ({effort.encoded / effort.seconds:.0f}/s)" if effort.encoded else ""
         took = f"{effort.encoded:,} embedded in {effort.seconds:.1f} s{rate}, {effort.cached:,} known already"
         print(f"{styled(shown(name), 'bold')}  {took}")
         table = Table([*_COLUMNS, *more])
-        for cell in found.cells.values():
+        for cell in found.results.values():
             if cell.backbone == name:
                 accuracy = cell.interval("accuracy")
                 spread = f" ± {100 * accuracy.half:.1f}" if accuracy and accuracy.half is not None else ""
@@ -56,17 +56,17 @@ def show(found: "Evaluation") -> None:
     _show_domains(found)
     _print(f"{_LEGEND} {_OF_UNKNOWN if strangers else _OF_KNOWN}", "dim")
     print()
-    _print(found.verdict, "bold")
+    _print(found.summary, "bold")
 
 
 def _show_withheld(found: "Evaluation") -> None:
-    if found.withheld:
+    if found.held_out:
         print(styled("A third of the labels withheld, as strangers", "bold"))
         titles = (("CAUGHT", 6), ("EXPECTED", 8), ("REFUSED", 7), ("AUROC", 5), ("BY COSINE", 9), ("BY SOFTMAX", 10))
         numbers = [Column(title, width, right=True) for title, width in titles]
         table = Table([Column("BACKBONE"), Column("SHOTS", 5, right=True), *numbers])
         figures = ("caught", "expected", "false_reject", "auroc", "auroc_cosine", "auroc_softmax")
-        for cell in found.withheld:
+        for cell in found.held_out:
             table.row(cell.backbone, cell.shots, *(_percent(cell.values(figure)) for figure in figures))
         _print(
             "CAUGHT: called UNKNOWN. EXPECTED: what the collection expects, by leaving out its own labels. Strangers "
@@ -78,8 +78,8 @@ def _show_withheld(found: "Evaluation") -> None:
 
 def _show_domains(found: "Evaluation") -> None:
     """The mean over pairs of domains."""
-    for name in dict.fromkeys(one.backbone for one in found.across):
-        own = [one for one in found.across if one.backbone == name]
+    for name in dict.fromkeys(one.backbone for one in found.domain_shifts):
+        own = [one for one in found.domain_shifts if one.backbone == name]
         print(styled(f"{shown(name)}: domains, {own[0].shots} examples a label", "bold"))
         ways = list(dict.fromkeys(way for one in own for way in one.right))
         titles = ["AS IT IS", *(way.upper() for way in ways[1:])]
@@ -101,7 +101,7 @@ def _percent(values: list[float]) -> str:
     return f"{100 * sum(values) / len(values):.1f}" if values else "-"
 
 
-def _size(cell: "Cell") -> str:
+def _size(cell: "AggregatedResult") -> str:
     """Of prediction sets, in labels."""
     value = cell.interval("set_size")
     return "-" if value is None else f"{value.mean:.1f}"

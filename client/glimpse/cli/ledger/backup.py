@@ -12,7 +12,7 @@ from glimpse.cli.common.records import print_data
 from glimpse.cli.ledger.location import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
 
 if TYPE_CHECKING:
-    from glimpse.ledger.maintenance.backup import Copied
+    from glimpse.ledger.maintenance.backup import CopyResult
 
 
 def backup(
@@ -54,8 +54,8 @@ def restore(
     _print(output, {}, copied)
 
 
-def _print(output: options.Format, record: dict[str, Any], copied: "Copied") -> None:
-    needs = copied.needs
+def _print(output: options.Format, record: dict[str, Any], copied: "CopyResult") -> None:
+    needs = copied.dependencies
     record |= {"ledger_id": copied.head.ledger_id, "revision": copied.head.revision, "digest": copied.head.digest}
     if output is not options.Format.TABLE:
         needed = {

@@ -33,13 +33,12 @@ def log(
     """Every change there was, the newest last: when, of what, by whom. Times are UTC."""
     lines, writer, since = _Lines(), RecordWriter(output, _FIELDS), after
     with ledger_settings(config, data, ledger) as settings:
-        from glimpse.ledger.maintenance.history import about
-        from glimpse.ledger.maintenance.history import log as changes
+        from glimpse.ledger.maintenance.history import describe_change, read_history
 
         while True:
-            for change in changes(settings.ledger_url, after=since, collection=collection):
+            for change in read_history(settings.ledger_url, after=since, collection=collection):
                 since, when = change.revision, datetime.fromtimestamp(change.time / 1e6, UTC)
-                what, of = about(change), change.collection_id
+                what, of = describe_change(change), change.collection_id
                 if output is not options.Format.TABLE:
                     told = {"revision": since, "time": when.isoformat(), "kind": change.kind, "collection": of}
                     writer.write(**told, who=change.actor, what=what, subject=change.subject, digest=change.digest)

@@ -14,7 +14,7 @@ from glimpse.cli.common.records import print_data
 from glimpse.cli.ledger.location import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
 
 if TYPE_CHECKING:
-    from glimpse.ledger.maintenance.parquet import Exported
+    from glimpse.ledger.maintenance.parquet import ExportResult
 
 
 def export(
@@ -72,7 +72,7 @@ def _parquet() -> Iterator[None]:
         raise missing_module(error, "server") from error
 
 
-def _print(output: options.Format, record: dict[str, Any], done: "Exported", told: dict[str, str]) -> None:
+def _print(output: options.Format, record: dict[str, Any], done: "ExportResult", told: dict[str, str]) -> None:
     record |= {"ledger_id": done.head.ledger_id, "revision": done.head.revision}
     if output is not options.Format.TABLE:
         print_data(output, {**record, "rows": done.rows})

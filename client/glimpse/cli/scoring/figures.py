@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from glimpse.client import Classification, Decision, Estimate
-from glimpse.fewshot.statistics.confidence_interval import wilson
+from glimpse.fewshot.statistics.confidence_interval import wilson_interval
 
 _DECISIONS = (Decision.MATCH, Decision.AMBIGUOUS, Decision.UNKNOWN)
 _NAMED = 1_000  # failed inputs that the record names
@@ -126,7 +126,7 @@ def proportion(count: int, of: int) -> Estimate | None:
     """A part with its 95 % interval by Wilson; None: of nothing there is none."""
     if not of:
         return None
-    low, high = wilson(count, of)
+    low, high = wilson_interval(count, of)
     return Estimate(count / of, low, high, of)
 
 

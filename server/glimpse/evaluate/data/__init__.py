@@ -1,1 +1,1 @@
-"""TODO."""
+"""The data: reading, splitting and embedding it."""

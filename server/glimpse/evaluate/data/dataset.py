@@ -1,4 +1,4 @@
-"""Labelled inputs, column by column, so that a million of them fit."""
+"""Labelled inputs, stored by column, so that a million of them fit in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +15,20 @@ from glimpse.fewshot.statistics.unit_vectors import Rows
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """N inputs of one kind. `rows` and `domain_rows` point into `labels` and `domains`; no domains: all 0."""
+    """N inputs of one kind.
+
+    Attributes:
+        source: the folder or table that they come from.
+        kind: image or text.
+        contents: N texts, or names of image files.
+        labels: the label names.
+        rows: `(N,)`, positions in `labels`.
+        domains: the domain names; empty without domains.
+        domain_rows: `(N,)`, positions in `domains`; 0 without domains.
+    """
 
     source: Path
     kind: Kind
-    #: Texts, or the names of picture files.
     contents: Sequence[str]
     labels: Sequence[str]
     rows: Rows
@@ -38,13 +47,13 @@ class Dataset:
         labels: Sequence[str],
         domains: Sequence[str] | None = None,
     ) -> Self:
-        """From one label, and one domain or none, for each input."""
+        """Builds a dataset from one label, and one domain or none, per input."""
         names, rows = _places(labels)
         places, domain_rows = _places(domains) if domains else ((), np.zeros(len(contents), np.intp))
         return cls(source, kind, contents, names, rows, places, domain_rows)
 
     def only(self, some: Rows) -> Self:
-        """Those inputs, and the labels and domains that they have."""
+        """Returns the inputs at positions `(n,)`, with only the labels and domains that they have."""
         used, rows = np.unique(self.rows[some], return_inverse=True)
         places, domain_rows = np.unique(self.domain_rows[some], return_inverse=True)
         return replace(
@@ -57,16 +66,20 @@ class Dataset:
         )
 
 
-def usable(dataset: Dataset) -> Rows:
-    """The inputs, (n,), of labels that have two or more. Raises EvaluationError where too few are left to tell."""
+def usable_inputs(dataset: Dataset) -> Rows:
+    """Returns the positions, `(n,)`, of inputs whose label has two or more.
+
+    Raises:
+        EvaluationError: fewer than two labels are left, or there are too many.
+    """
     counts = np.bincount(dataset.rows, minlength=len(dataset.labels))
     if not (counts > 1).any():
         message = f"no label has two examples in {dataset.source}"
-        raise EvaluationError(message, "at least one has to be asked about while another is the example")
+        raise EvaluationError(message, "a label needs one input as an example and one to predict")
     if (counts > 1).sum() < 2:
         only = dataset.labels[int(counts.argmax())]
         raise EvaluationError(
-            f"only the label {only!r} has two examples in {dataset.source}", "two labels are needed to tell apart"
+            f"only the label {only!r} has two examples in {dataset.source}", "at least two labels are needed"
         )
     if len(counts) > MOST_EXACT:
         raise EvaluationError(f"{dataset.source} has {len(counts):,} labels; at most {MOST_EXACT:,} are evaluated")

@@ -1,4 +1,4 @@
-"""Datasets as people have them: folders and tables, read as every command reads them."""
+"""Reads datasets from folders and tables, with the readers that every command uses."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from glimpse.inputs import (
     read_labelled,
 )
 
-_NAMED = 5  # inputs that cannot be used
+_NAMED = 5  # the most unusable inputs to name
 _USUAL = Columns()
 
 
@@ -34,14 +34,20 @@ def read_dataset(
     without: Path | None = None,
     allow_outside: bool = False,
 ) -> tuple[Dataset, list[str]]:
-    """A folder (LABEL/file; with domains DOMAIN/LABEL/file) or a table, and notes for people.
+    """Reads a folder (LABEL/file; with domains DOMAIN/LABEL/file) or a table.
 
     Args:
-        without: A folder whose files have no label, wherever it lies.
-        allow_outside: Whether a table may name files outside of its folder.
+        source: the folder or table.
+        columns: the columns of a table.
+        with_domains: whether inputs have domains.
+        without: a folder whose files have no label, wherever it lies.
+        allow_outside: whether a table may name files outside its folder.
+
+    Returns:
+        The dataset, and notes for people.
 
     Raises:
-        EvaluationError: There is nothing to evaluate.
+        EvaluationError: there is nothing to evaluate.
     """
     try:
         if not source.is_dir():
@@ -55,7 +61,7 @@ def read_dataset(
         raise _translated(source, error) from error
 
 
-def read_strangers(
+def read_unknown_inputs(
     source: Path, columns: Columns, kind: Kind, *, allow_outside: bool = False
 ) -> tuple[Dataset, list[str]]:
     """Inputs of no label: every picture, or text file, of a folder, or a table's column; and notes for people.
@@ -66,18 +72,18 @@ def read_strangers(
     skipped = Skipped()
     try:
         if source.is_dir():
-            there = kind_of(source)
-            entries, notes = _sorted_out(source, read_folder(source, there, skipped))
+            found_kind = kind_of(source)
+            entries, notes = _sorted_out(source, read_folder(source, found_kind, skipped))
         else:
-            table = _strangers_table(source, columns, allow_outside)
+            table = _unknown_table(source, columns, allow_outside)
             _check_files(table)
-            there = table.kind
+            found_kind = table.kind
             entries, notes = _sorted_out(source, table.read())
     except (InputsError, TableDamaged, OSError) as error:
         raise _translated(source, error) from error
     notes += _left_out(source, skipped)
-    if entries and there != kind:
-        raise EvaluationError(f"{source} holds {there}s, and the data are {kind}s", "both must be of one kind")
+    if entries and found_kind != kind:
+        raise EvaluationError(f"{source} holds {found_kind}s, but the data are {kind}s", "both must be of one kind")
     if not entries:
         raise EvaluationError("; ".join((f"{source} holds no {kind}", *notes)))
     return Dataset.of(source, kind, list(map(_content, entries)), ["unknown"] * len(entries)), notes
@@ -89,7 +95,7 @@ def _of_folder(source: Path, with_domains: bool, without: Path | None) -> tuple[
     entries = [one for one in found if without is None or not _within(one, without)]
     left_out = len(found) - len(entries)
     if left_out:
-        notes.append(f"{without} lies in the data: its {left_out} inputs are strangers, and of no label")
+        notes.append(f"{without} lies in the data: its {left_out} inputs are used as unknown inputs, without a label")
     notes += _left_out(source, skipped)
     if not entries:
         beside = f" beside {without}" if left_out else ""
@@ -105,8 +111,8 @@ def _of_table(table: Table, with_domains: bool) -> tuple[Dataset, list[str]]:
     return _dataset(table.path, table.kind, entries, with_domains), notes
 
 
-def _strangers_table(source: Path, columns: Columns, allow_outside: bool) -> Table:
-    """Of strangers' table the content alone counts, and it may have other columns. Raises as `open_table`."""
+def _unknown_table(source: Path, columns: Columns, allow_outside: bool) -> Table:
+    """Opens a table of unknown inputs. Only its contents count, and its columns may differ. Raises as `open_table`."""
     try:
         return open_table(
             source, Columns(text=columns.text, path=columns.path), allow_outside=allow_outside, needs_ids=False
@@ -116,7 +122,7 @@ def _strangers_table(source: Path, columns: Columns, allow_outside: bool) -> Tab
 
 
 def _sorted_out(source: Path, inputs: Iterable[Entry | Unreadable]) -> tuple[list[Entry], list[str]]:
-    """The entries; and a note on the others, of which the first few are named."""
+    """Separates the entries from the unusable inputs, and returns a note on the latter."""
     entries, named, count = list[Entry](), list[str](), 0
     for one in inputs:
         if isinstance(one, Entry):
@@ -144,7 +150,7 @@ def _dataset(source: Path, kind: Kind, entries: Sequence[Entry], with_domains: b
 def _check_files(table: Table) -> None:
     if table.column == "bytes" and table.kind == "image":
         step = "name a column of files with --path-column, or one of texts with --text-column"
-        raise EvaluationError(f"{table.path} holds pictures themselves; here a table names their files", step)
+        raise EvaluationError(f"{table.path} contains image bytes; name image files instead", step)
 
 
 def _content(entry: Entry) -> str:
@@ -159,5 +165,5 @@ def _translated(source: Path, error: Exception) -> EvaluationError:
 
 def _within(entry: Entry, folder: Path) -> bool:
     file = entry.content if isinstance(entry.content, Path) else Path(entry.source)
-    # Of the folder alone: that a file is a link says nothing of where it stands.
+    # Resolve the folder only: a file that is a link still lies in its own folder.
     return (file.parent.resolve() / file.name).is_relative_to(folder.resolve())

@@ -1,7 +1,8 @@
-"""Vectors by the digest of what was embedded: nothing is embedded twice into one space, under whatever name.
+"""A cache of vectors by content digest: no input is embedded twice into one embedding space.
 
-A folder a space holds two files, that grow together: `vectors.f32`, d numbers an input, and `digests`, 32 bytes an
-input. A row is there once its digest is; what an interrupted run left over beyond is cut off by the next.
+A folder per embedding space holds two files that grow together: `vectors.f32`, d floats per input, and `digests`, 32
+bytes per input. A row exists once its digest is written. Bytes beyond the complete rows, left by an interrupted run,
+are cut off by the next write.
 """
 
 import fcntl
@@ -20,42 +21,42 @@ _DIGEST = 32  # bytes
 
 
 def digest_of(kind: Kind, content: bytes) -> bytes:
-    """Of an encoded picture, or of a text in UTF-8: one is never taken for the other."""
+    """Returns the SHA-256 of an encoded image or a UTF-8 text; the kind is part of it."""
     return hashlib.sha256(kind.encode() + b"\0" + content).digest()
 
 
 class VectorStore:
-    """The vectors of one embedding space. Several processes may add at once; each sees its own."""
+    """The cached vectors of one embedding space. Several processes may add at once; each sees its own additions."""
 
     def __init__(self, cache: Path, space: str, dimension: int) -> None:
-        """Opens or makes `cache/space`. Raises OSError."""
+        """Opens or creates `cache/space`. Raises OSError."""
         self._folder, self._dimension = cache / space, dimension
         self._folder.mkdir(parents=True, exist_ok=True)
         self._vectors, self._digests = self._folder / "vectors.f32", self._folder / "digests"
         for file in (self._vectors, self._digests):
             file.touch()
         known = self._digests.read_bytes()
-        there = self._vectors.stat().st_size // (4 * dimension)
-        count = min(len(known) // _DIGEST, there)
+        stored = self._vectors.stat().st_size // (4 * dimension)
+        count = min(len(known) // _DIGEST, stored)
         self._rows = {known[_DIGEST * row : _DIGEST * (row + 1)]: row for row in range(count)}
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def row(self, digest: bytes) -> int | None:
-        """Where a vector is, or None."""
+        """Returns the row of a vector, or None."""
         return self._rows.get(digest)
 
     def add(self, digests: Sequence[bytes], vectors: Array) -> None:
-        """Keeps n vectors, (n, d), for good: they outlast whatever ends the process now."""
+        """Stores vectors, `(n, d)`, durably."""
         with self._locked() as count:
-            # Vectors first, so that no digest is ever without one.
+            # Write vectors first, so that every digest has one.
             _append(self._vectors, 4 * self._dimension * count, np.ascontiguousarray(vectors, "<f4").tobytes())
             _append(self._digests, _DIGEST * count, b"".join(digests))
         self._rows.update({digest: count + i for i, digest in enumerate(digests)})
 
     def vectors(self) -> Array:
-        """All of them, (n, d), mapped into memory rather than read."""
+        """Returns all vectors, `(n, d)` float32, memory-mapped."""
         count = self._vectors.stat().st_size // (4 * self._dimension)
         if not count:
             return np.empty((0, self._dimension), np.float32)
@@ -63,7 +64,7 @@ class VectorStore:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        """Alone among processes; gives the number of whole rows."""
+        """Locks out other processes; yields the number of complete rows."""
         with (self._folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             sizes = self._digests.stat().st_size // _DIGEST, self._vectors.stat().st_size // (4 * self._dimension)

@@ -1,4 +1,4 @@
-"""Which inputs are examples and which are asked about: drawn by seed, the same for every backbone and head."""
+"""Draws the examples and the queries of a trial by seed, the same for every backbone and head."""
 
 from dataclasses import dataclass
 
@@ -6,30 +6,35 @@ import numpy as np
 
 from glimpse.fewshot.statistics.unit_vectors import Rows
 
-#: Inputs asked about in one trial: of a label, and in all.
+#: The most queries of one trial: per label, and in total.
 MOST_A_LABEL, MOST = 200, 20_000
-#: Draws for what is measured beside accuracy and takes as long: domains, and strangers by withholding labels.
+#: The most seeds for measurements beside accuracy that take as long: domains and held-out labels.
 MOST_SEEDS_BESIDE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Places of inputs: the examples, and those asked about."""
+    """Positions of the examples (support) and of the queries."""
 
     support: Rows
     queries: Rows
 
 
 def most_queries(labels: int) -> int:
-    """How many inputs of a label are asked about at most."""
+    """Returns the most queries per label."""
     return max(1, min(MOST_A_LABEL, MOST // labels))
 
 
 def split(rows: Rows, shots: int, seed: int) -> Split:
-    """`shots` examples a label, from labels' rows, (N,), and others of the same label to ask about, at least one.
+    """Draws `shots` examples per label and at least one query.
 
-    A label with too few gives all but one. The others are taken from the end of the same order whatever the shots, so
-    that where there are many, the same are asked about at each.
+    A label with too few inputs uses all but one as examples. Queries are taken from the end of the same random order
+    for every number of shots, so that large labels have the same queries at each.
+
+    Args:
+        rows: `(N,)`, the inputs' labels.
+        shots: examples per label.
+        seed: the seed of the draw.
     """
     rng = np.random.default_rng(seed)
     places, labels = np.argsort(rows, kind="stable"), int(rows.max()) + 1
@@ -45,7 +50,7 @@ def split(rows: Rows, shots: int, seed: int) -> Split:
 
 
 def folds(rows: Rows, count: int) -> list[Split]:
-    """Where no example is drawn: the same inputs in `count` parts that share none, so that parts can be compared."""
+    """Splits the queries into `count` disjoint parts, for trials without examples."""
     asked = split(rows, 0, 0).queries
     order = np.random.default_rng(0).permutation(asked)
     return [Split(np.empty(0, np.intp), order[i::count]) for i in range(count) if len(order[i::count])]

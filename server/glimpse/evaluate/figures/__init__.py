@@ -1,1 +1,1 @@
-"""TODO."""
+"""Metrics of trials, aggregated over seeds, and comparisons of backbones."""

@@ -1,9 +1,9 @@
-"""Which backbone suits the data, by how much, and whether that is more than the draw of examples."""
+"""Compares backbones on the same draws: which one is better, by how much, and whether that exceeds chance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from glimpse.evaluate.figures.aggregation import Cell
+from glimpse.evaluate.figures.aggregation import AggregatedResult
 from glimpse.evaluate.figures.metrics import Interval
 
 Key = tuple[str, str, int]  # backbone, contender, shots
@@ -11,7 +11,7 @@ Key = tuple[str, str, int]  # backbone, contender, shots
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What the first backbone gets right more than the second, over the same trials."""
+    """The accuracy of the first backbone less that of the second, on the same draws."""
 
     first: str
     second: str
@@ -21,43 +21,48 @@ class Difference:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves 0 out."""
+        """True if the 95 % interval of the difference excludes 0."""
         low, high = self.accuracy.low, self.accuracy.high
         return low is not None and high is not None and (low > 0 or high < 0)
 
 
 def compared_head(shots: int) -> str:
-    """By what backbones are compared: the ladder on examples alone; without any, on labels' names."""
+    """Returns the head by which backbones are compared at a number of shots."""
     return "auto" if shots else "auto+text"
 
 
-def differences(cells: Mapping[Key, Cell], backbones: Sequence[str], shots: Sequence[int]) -> list[Difference]:
-    """The best backbone at each number of shots beside each of the others, where two or more were tried."""
-    found = []
+def differences(
+    results: Mapping[Key, AggregatedResult], backbones: Sequence[str], shots: Sequence[int]
+) -> list[Difference]:
+    """Compares the best backbone at each number of shots with each of the others."""
+    comparisons = []
     for count in shots:
-        there = [cell for name in backbones if (cell := cells.get((name, compared_head(count), count)))]
-        there.sort(key=lambda cell: -_mean(cell))
-        for other in there[1:]:
-            best = there[0]
+        candidates = [cell for name in backbones if (cell := results.get((name, compared_head(count), count)))]
+        candidates.sort(key=lambda cell: -_mean(cell))
+        for other in candidates[1:]:
+            best = candidates[0]
             both = [seed for seed in best.trials if seed in other.trials]
             gaps = [best.trials[seed].accuracy - other.trials[seed].accuracy for seed in both]
             accuracy = Interval.of(gaps)
-            found.append(Difference(best.backbone, other.backbone, compared_head(count), count, accuracy))
-    return found
+            comparisons.append(Difference(best.backbone, other.backbone, compared_head(count), count, accuracy))
+    return comparisons
 
 
-def verdict(cells: Mapping[Key, Cell], backbones: Sequence[str], shots: Sequence[int]) -> str:
-    """In a sentence or a few, for people."""
-    told = [count for count in shots if any((name, compared_head(count), count) in cells for name in backbones)]
-    if not told:
-        return "Nothing was measured with the heads asked for that backbones can be compared by."
-    most = max(told)
-    gaps = differences(cells, backbones, told)
-    at_most = [one for one in gaps if one.shots == most]
+def summary(results: Mapping[Key, AggregatedResult], backbones: Sequence[str], shots: Sequence[int]) -> str:
+    """Summarises the comparison in one or a few sentences for people."""
+    measured_shots = [
+        count for count in shots if any((name, compared_head(count), count) in results for name in backbones)
+    ]
+    if not measured_shots:
+        return "The chosen heads give no result by which backbones can be compared."
+    most = max(measured_shots)
+    gaps = differences(results, backbones, measured_shots)
+    at_most = [gap for gap in gaps if gap.shots == most]
     if not at_most:
-        cell = next(cells[name, compared_head(most), most] for name in backbones if _has(cells, name, most))
-        return f"{cell.backbone} calls {_percent(cell)} of inputs right {_with(most)}{_from_least(cells, cell, told)}."
-    return " ".join([*(_sentence(one) for one in at_most), *_elsewhere(gaps, at_most[0], most)])
+        cell = next(results[name, compared_head(most), most] for name in backbones if _has(results, name, most))
+        times = f"{_with(most)}{_from_least(results, cell, measured_shots)}"
+        return f"{cell.backbone} classifies {_percent(cell)} of inputs correctly {times}."
+    return " ".join([*(_sentence(gap) for gap in at_most), *_elsewhere(gaps, at_most[0], most)])
 
 
 def _sentence(gap: Difference) -> str:
@@ -65,45 +70,49 @@ def _sentence(gap: Difference) -> str:
     if not known:
         return (
             f"{gap.first} is ahead of {gap.second} by {points} {_with(gap.shots)}, in a single trial: "
-            "more seeds would say whether that is more than chance."
+            "use more seeds to see whether that exceeds chance."
         )
     interval = f"95 % interval {100 * (gap.accuracy.low or 0):.1f} to {100 * (gap.accuracy.high or 0):.1f}"
     if gap.clear:
         better = f"{gap.first} suits these data better than {gap.second}"
-        return f"{better}: {points} more are right {_with(gap.shots)} ({interval})."
-    return f"{gap.first} and {gap.second} cannot be told apart {_with(gap.shots)}: {points} between them ({interval})."
+        return f"{better}: {points} more are correct {_with(gap.shots)} ({interval})."
+    return f"{gap.first} and {gap.second} do not differ clearly {_with(gap.shots)}: {points} between them ({interval})."
 
 
 def _elsewhere(gaps: Sequence[Difference], best: Difference, most: int) -> list[str]:
-    """Where with fewer examples another is ahead, or how far the same one is."""
-    others = [one for one in gaps if one.shots != most and {one.first, one.second} == {best.first, best.second}]
-    same = [one for one in others if one.first == best.first and one.clear]
-    turned = [one for one in others if one.first != best.first and one.clear]
-    told = []
+    """Returns sentences on fewer shots, where another backbone is ahead or the lead is also clear."""
+    others = [gap for gap in gaps if gap.shots != most and {gap.first, gap.second} == {best.first, best.second}]
+    same = [gap for gap in others if gap.first == best.first and gap.clear]
+    turned = [gap for gap in others if gap.first != best.first and gap.clear]
+    sentences = []
     if same:
-        told.append("So too " + ", ".join(f"{_with(one.shots)} ({_points(one.accuracy.mean)})" for one in same) + ".")
-    told += [f"But {one.first} is ahead by {_points(one.accuracy.mean)} {_with(one.shots)}." for one in turned]
-    return told
+        sentences.append(
+            "Likewise " + ", ".join(f"{_with(gap.shots)} ({_points(gap.accuracy.mean)})" for gap in same) + "."
+        )
+    sentences += [f"But {gap.first} is ahead by {_points(gap.accuracy.mean)} {_with(gap.shots)}." for gap in turned]
+    return sentences
 
 
-def _from_least(cells: Mapping[Key, Cell], cell: Cell, told: Sequence[int]) -> str:
-    least = min(told)
-    if least == cell.shots or not _has(cells, cell.backbone, least):
+def _from_least(results: Mapping[Key, AggregatedResult], cell: AggregatedResult, measured_shots: Sequence[int]) -> str:
+    least = min(measured_shots)
+    if least == cell.shots or not _has(results, cell.backbone, least):
         return ""
-    return f", and {_percent(cells[cell.backbone, compared_head(least), least])} {_with(least)}"
+    return f", and {_percent(results[cell.backbone, compared_head(least), least])} {_with(least)}"
 
 
-def _has(cells: Mapping[Key, Cell], backbone: str, shots: int) -> bool:
-    return (backbone, compared_head(shots), shots) in cells
+def _has(results: Mapping[Key, AggregatedResult], backbone: str, shots: int) -> bool:
+    return (backbone, compared_head(shots), shots) in results
 
 
-def _mean(cell: Cell) -> float:
+def _mean(cell: AggregatedResult) -> float:
     return Interval.of(cell.values("accuracy")).mean
 
 
-def _percent(cell: Cell) -> str:
-    found = Interval.of(cell.values("accuracy"))
-    return f"{100 * found.mean:.1f} %" + (f" (± {100 * found.half:.1f})" if found.half is not None else "")
+def _percent(cell: AggregatedResult) -> str:
+    comparisons = Interval.of(cell.values("accuracy"))
+    return f"{100 * comparisons.mean:.1f} %" + (
+        f" (± {100 * comparisons.half:.1f})" if comparisons.half is not None else ""
+    )
 
 
 def _points(part: float) -> str:

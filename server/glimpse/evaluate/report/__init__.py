@@ -1,4 +1,4 @@
-"""What came out, for people and for programs: one page that needs nothing beside itself, and JSON."""
+"""Writes the results: one self-contained HTML page for people, and JSON for programs."""
 
 import json
 import os
@@ -14,7 +14,7 @@ PAGE, RECORD = "report.html", "evaluation.json"
 
 
 def write_report(evaluation: Evaluation, out: Path) -> Path:
-    """Writes both into a folder, which is made, each whole or not at all; returns the page's file. Raises OSError."""
+    """Writes both files into a folder, each atomically; returns the page's path. Raises OSError."""
     out.mkdir(parents=True, exist_ok=True)
     _write(out / RECORD, json.dumps(record(evaluation), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     _write(out / PAGE, page(evaluation))
@@ -23,6 +23,6 @@ def write_report(evaluation: Evaluation, out: Path) -> Path:
 
 def _write(file: Path, text: str) -> None:
     part = file.with_name(f".{file.name}.part")
-    # A file's name need not be UTF-8; what is not is shown as a question mark.
+    # File names need not be UTF-8; replace invalid parts by question marks.
     part.write_bytes(text.encode("utf-8", "replace"))
     os.replace(part, file)

@@ -1,4 +1,4 @@
-"""How it was measured, so that it can be repeated."""
+"""Describes how the evaluation was done, so that it can be repeated."""
 
 import shlex
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from glimpse.fewshot import Policy
 
 
 def method(evaluation: Evaluation) -> str:
-    """A list in HTML."""
-    told = (*_data(evaluation), *_figures(evaluation), *_strangers(evaluation), *_domains(evaluation))
-    items = "".join(f"<li>{item}</li>" for item in told)
+    """Returns the description as an HTML list."""
+    paragraphs = (*_data(evaluation), *_figures(evaluation), *_unknown(evaluation), *_domains(evaluation))
+    items = "".join(f"<li>{item}</li>" for item in paragraphs)
     return f"<p><code>{escape(command(evaluation.plan))}</code></p><ul>{items}</ul>"
 
 
 def command(plan: Plan) -> str:
-    """What was asked for, but for where to put it."""
+    """Returns the command line that repeats the evaluation, without the output folder."""
     words = ["glimpse", "evaluate", str(plan.data)]
     for backbone in plan.backbones:
         words += ["--backbone", backbone]
@@ -39,15 +39,15 @@ def _data(evaluation: Evaluation) -> Iterator[str]:
         f"{escape(version('glimpse-fewshot'))}; {evaluation.seconds:.0f} s in all."
     )
     for bundle in evaluation.bundles:
-        effort, manifest = evaluation.gathered.efforts[bundle.manifest.name], bundle.manifest
+        effort, manifest = evaluation.embedded.efforts[bundle.manifest.name], bundle.manifest
         yield (
             f"{escape(manifest.name)}: {manifest.dimension} dimensions, {manifest.precision}, embedding space "
             f"{manifest.embedding_space}; {effort.encoded:,} inputs encoded in {effort.seconds:.1f} s, "
             f"{effort.cached:,} taken from the cache."
         )
     yield (
-        f"For each seed, so many examples a label are drawn and the others are asked about, at most {most} a label. "
-        "A label with too few gives all inputs but one as examples. Draws are the same for every backbone and head."
+        f"For each seed the examples are drawn at random, and at most {most} other inputs per label are predicted. "
+        "A label with too few inputs uses all but one as examples. Draws are the same for every backbone and head."
     )
 
 
@@ -57,48 +57,47 @@ def _figures(evaluation: Evaluation) -> Iterator[str]:
         "how much the draw of examples matters. Without examples the inputs are split into as many parts instead."
     )
     yield (
-        "Heads: auto is what a collection does by itself; +text has labels’ names as prompts, each counting as two "
-        "examples. Answered by: the heads that it came to."
+        "Heads: auto is the head that a collection selects; +text adds labels’ names as prompts, each counting as two "
+        "examples. Answered by: the heads that answered."
     )
-    yield "Balanced: the mean over labels of the part of their inputs called right."
+    yield "Balanced: the mean recall over labels."
     yield (
-        "Left out: the accuracy a collection tells of itself, each example asked of the others. It has an example "
-        "fewer to go by, and so is often a little under what is found."
+        "Left out: the accuracy that a collection reports, each example predicted from the others. It uses one example "
+        "fewer, so it is often a little lower than the accuracy."
     )
-    yield "ECE: the mean gap between an answer’s probability and how often such answers are right, in 15 bins."
+    yield "ECE: expected calibration error, the mean gap between probability and accuracy, in 15 bins."
     yield (
-        f"Set holds: how often the prediction set, of the labels that are probable enough, has the right one, for a "
-        f"target of {_policy(evaluation).coverage:.0%}; set size: how many labels it has. None is made from too few "
-        "examples."
+        f"Set holds: how often the prediction set contains the right label, for a target of "
+        f"{_policy(evaluation).coverage:.0%}; set size: its number of labels. With too few examples there is no set."
     )
 
 
-def _strangers(evaluation: Evaluation) -> Iterator[str]:
+def _unknown(evaluation: Evaluation) -> Iterator[str]:
     target = _policy(evaluation).false_reject
     yield (
-        "UNKNOWN among inputs of known labels is wrong: a policy’s target is "
+        "UNKNOWN for an input of a known label is wrong. The policy’s target is "
         f"{target:.0%}, from about {round(1 / target)} examples on; with fewer, a cosine set by the backbone decides."
     )
     yield (
-        "Caught: strangers called UNKNOWN. AUROC: how often an input of a known label fits better than a stranger; "
-        "beside it, by the cosine to the nearest label’s mean, and by the greatest softmax of these cosines."
+        "Caught: unknown inputs called UNKNOWN. AUROC: how often a known input fits better than an unknown one; beside "
+        "it, by the cosine to the nearest label’s mean, and by the greatest softmax of these cosines."
     )
-    if evaluation.withheld:
+    if evaluation.held_out:
         yield (
-            "Labels withheld: no strangers were given, so a third of the labels, drawn anew, is left out, and what was "
-            "to be asked of them are the strangers: often harder than what comes by accident. Expected: the part that "
-            "the collection itself would expect to catch, by leaving out each of its labels in turn. For this at most "
-            f"{MOST_SEEDS_BESIDE} seeds are drawn."
+            "Held-out labels: no unknown inputs were given, so each trial holds out a random third of the labels and "
+            "uses their inputs as unknown ones. They are often harder than unknown inputs in practice. Expected: the "
+            "rate that the collection expects to catch, by leaving out each of its labels. At most "
+            f"{MOST_SEEDS_BESIDE} seeds are used."
         )
 
 
 def _domains(evaluation: Evaluation) -> Iterator[str]:
-    if evaluation.across:
+    if evaluation.domain_shifts:
         yield (
-            "Domains: by LDA, or the nearest class mean where no label has two examples, over at most "
+            "Domains: by LDA, or the nearest class mean if no label has two examples, over at most "
             f"{MOST_SEEDS_BESIDE} seeds."
         )
 
 
 def _policy(evaluation: Evaluation) -> Policy:
-    return next(iter(evaluation.gathered.materials.values())).terms.policy
+    return next(iter(evaluation.embedded.datasets.values())).settings.policy

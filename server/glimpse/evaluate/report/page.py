@@ -1,11 +1,11 @@
-"""The page. Whatever comes from the data is escaped where it is put in."""
+"""Builds the HTML page. Everything that comes from the data is escaped where it is inserted."""
 
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
 from glimpse.evaluate.evaluation import Evaluation
-from glimpse.evaluate.figures.aggregation import Cell
+from glimpse.evaluate.figures.aggregation import AggregatedResult
 from glimpse.evaluate.figures.comparison import compared_head
 from glimpse.evaluate.report import plots, tables
 from glimpse.evaluate.report.method import method
@@ -29,75 +29,75 @@ th:first-child, td:first-child, td.text, th.text { text-align: left; }
 .worst div { font-size: .8125rem; } summary { cursor: pointer; }
 """
 
-_MOST_LABELS = 100  # in the page
+_MOST_LABELS = 100  # rows of the label table
 
-_WITHHELD = (
-    "No strangers were given (--unknown names a folder of some), so a third of the labels was withheld, and their "
-    "inputs asked. Expected: what a collection expects to catch, by leaving out its own labels."
+_HELD_OUT = (
+    "No unknown inputs were given (--unknown), so each trial held out a third of the labels and used their inputs as "
+    "unknown ones. Expected: the rate that a collection expects to catch, by leaving out its own labels."
 )
 
 
 def page(evaluation: Evaluation) -> str:
-    """The whole document; it loads nothing."""
+    """Returns the complete document; it loads nothing else."""
     title = f"{escape(evaluation.plan.data.name)}: {len(evaluation.bundles)} backbone{_s(len(evaluation.bundles))}"
     body = "\n".join(_sections(evaluation))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f'<h1 class="verdict">{escape(evaluation.verdict)}</h1>\n<p class="note">{title}</p>\n'
+        f'<h1 class="verdict">{escape(evaluation.summary)}</h1>\n<p class="note">{title}</p>\n'
         f"{body}\n</body>\n</html>\n"
     )
 
 
 def _sections(evaluation: Evaluation) -> Iterator[str]:
-    cells = list(evaluation.cells.values())
+    results = list(evaluation.results.values())
     yield from (f'<p class="note">{escape(note)}.</p>' for note in evaluation.notes)
     yield "<h2>Accuracy</h2>"
-    yield _image(plots.accuracy_plot(cells), "Accuracy over examples a label", "Bars: 95 % intervals over seeds.")
-    yield tables.accuracies(cells) + "<h3>Decisions and prediction sets</h3>" + tables.decisions(cells)
+    yield _image(plots.accuracy_plot(results), "Accuracy over examples per label", "Bars: 95 % intervals over seeds.")
+    yield tables.accuracies(results) + "<h3>Decisions and prediction sets</h3>" + tables.decisions(results)
     if evaluation.differences:
         yield "<h3>Backbones on the same draws</h3>" + tables.differences(evaluation.differences)
-    if evaluation.across:
-        yield "<h2>Domains</h2>" + tables.domains(evaluation.across)
-    names = [name for name in _best_first(evaluation) if any(cell.backbone == name for cell in cells)]
+    if evaluation.domain_shifts:
+        yield "<h2>Domains</h2>" + tables.domains(evaluation.domain_shifts)
+    names = [name for name in _best_first(evaluation) if any(result.backbone == name for result in results)]
     yield "<h2>Can the probabilities be trusted?</h2>"
-    compared = [(name, _compared(cells, name)) for name in names]
+    compared = [(name, _compared(results, name)) for name in names]
     compared = [(name, own) for name, own in compared if own]
     if compared:
-        yield _told("On the dotted line, answers of a probability of 70 % are right 70 times in 100.")
-        shots = sorted({cell.shots for _, own in compared for cell in own})
+        yield _note("On the dotted line, predictions with probability 70 % are right in 70 of 100 cases.")
+        shots = sorted({result.shots for _, own in compared for result in own})
         for name, own in compared:
             yield f"<h3>{escape(name)}</h3>" + _image(plots.reliability_plot(own, shots), f"Reliability of {name}", "")
         yield "<h2>Known and unknown</h2>"
         yield from _unknown(evaluation, compared)
-    yield "<h2>What is taken for what</h2>"
+    yield "<h2>Confusions</h2>"
     yield from (_folded(name, _confusion(evaluation, name), i == 0) for i, name in enumerate(names))
     yield "<h2>Label by label</h2>"
     yield from (_folded(name, _per_label(evaluation, name), i == 0) for i, name in enumerate(names))
-    yield "<h2>Sure and wrong</h2>"
+    yield "<h2>Most certain mistakes</h2>"
     yield from (_folded(name, _worst(evaluation, name), i == 0) for i, name in enumerate(names))
     yield "<h2>How it was measured</h2>" + method(evaluation)
 
 
-def _unknown(evaluation: Evaluation, compared: list[tuple[str, list[Cell]]]) -> Iterator[str]:
-    """What becomes of strangers; where none were given, of labels withheld."""
-    withheld = {cell.backbone: cell for cell in evaluation.withheld}  # the last has the most shots
-    last = [(name, withheld.get(name, own[-1])) for name, own in compared]
-    yield _told(f"At the most examples a label{', labels withheld' if withheld else ''}.")
-    for name, cell in last:
-        source = plots.histogram_plot(list(cell.histograms.values())[-1])
-        yield f"<h3>{escape(name)}</h3>" + _image(source, f"Known inputs and strangers of {name}", "")
-    yield tables.strangers(list(evaluation.cells.values()))
-    if withheld:
-        yield "<h3>Labels withheld</h3>" + _told(_WITHHELD) + tables.withheld(evaluation.withheld)
+def _unknown(evaluation: Evaluation, compared: list[tuple[str, list[AggregatedResult]]]) -> Iterator[str]:
+    """Yields the section on unknown inputs, or on held-out labels if none were given."""
+    held_out = {result.backbone: result for result in evaluation.held_out}  # the last has the most shots
+    last = [(name, held_out.get(name, own[-1])) for name, own in compared]
+    yield _note(f"At the most examples per label{', with held-out labels' if held_out else ''}.")
+    for name, result in last:
+        source = plots.histogram_plot(list(result.histograms.values())[-1])
+        yield f"<h3>{escape(name)}</h3>" + _image(source, f"Known and unknown inputs of {name}", "")
+    yield tables.unknown(list(evaluation.results.values()))
+    if held_out:
+        yield "<h3>Held-out labels</h3>" + _note(_HELD_OUT) + tables.held_out(evaluation.held_out)
     elif not evaluation.plan.unknown:
-        yield _told("No strangers were given: --unknown names a folder of some.")
+        yield _note("No unknown inputs were given; --unknown names a folder of them.")
 
 
-def _compared(cells: list[Cell], name: str) -> list[Cell]:
-    """A backbone's cells that backbones are compared by, by shots."""
-    own = [one for one in cells if one.backbone == name and one.contender.name == compared_head(one.shots)]
+def _compared(results: list[AggregatedResult], name: str) -> list[AggregatedResult]:
+    """Returns a backbone's results of the heads that backbones are compared by, ordered by shots."""
+    own = [one for one in results if one.backbone == name and one.contender.name == compared_head(one.shots)]
     return sorted(own, key=lambda one: one.shots)
 
 
@@ -108,53 +108,53 @@ def _best_first(evaluation: Evaluation) -> list[str]:
 
 
 def _confusion(evaluation: Evaluation, name: str) -> str:
-    mistakes, labels = evaluation.mistakes[name], evaluation.dataset.labels
-    if not any(truth != said for truth, said in mistakes.counts):
-        return '<p class="note">Nothing was mistaken.</p>'
-    shown, parts = mistakes.matrix(labels)
+    confusions, labels = evaluation.confusions[name], evaluation.dataset.labels
+    if not any(truth != predicted for truth, predicted in confusions.counts):
+        return '<p class="note">There were no mistakes.</p>'
+    shown, parts = confusions.matrix(labels)
     caption = f"The {len(shown)} most confused of {len(labels)} labels." if len(shown) < len(labels) else ""
     rows = [
         [escape(str(one["label"])), escape(str(one["taken_for"])), str(one["count"])]
-        for one in mistakes.confusions(labels, 10)
+        for one in confusions.most_common(labels, 10)
     ]
     commonest = tables.table(["label", "taken for", "times"], rows, text=2)
     return _image(plots.confusion_plot(shown, parts), f"Confusions of {name}", caption) + commonest
 
 
 def _per_label(evaluation: Evaluation, name: str) -> str:
-    figures = evaluation.mistakes[name].per_label(evaluation.dataset.labels)
+    figures = evaluation.confusions[name].per_label(evaluation.dataset.labels)
     note = (
-        "In percent, over all draws at the most examples a label, the worst recognised first. Recall: the part of a "
-        "label’s inputs that was called it. Precision: the part of what was called it that was it."
+        "In percent, over all draws at the most examples per label, worst recall first. Recall: the fraction of a "
+        "label’s inputs that were predicted correctly. Precision: the fraction of its predictions that were correct."
     )
     more = len(figures) - _MOST_LABELS
-    rest = _told(f"And {more:,} more labels: evaluation.json has them all.") if more > 0 else ""
-    return _told(note) + tables.per_label(figures[:_MOST_LABELS]) + rest
+    rest = _note(f"{more:,} more labels are in evaluation.json.") if more > 0 else ""
+    return _note(note) + tables.per_label(figures[:_MOST_LABELS]) + rest
 
 
 def _worst(evaluation: Evaluation, name: str) -> str:
     data = evaluation.dataset
     [rule] = [bundle.manifest.image for bundle in evaluation.bundles if bundle.manifest.name == name]
     shown = []
-    for one in evaluation.mistakes[name].surest():
+    for one in evaluation.confusions[name].surest():
         content = data.contents[one.place]
         if data.kind == "image":
             source = thumbnail(content, rule) if rule else None
-            picture = f'<img src="{source}" alt="{escape(Path(content).name)}">' if source else "(the file is gone)"
+            picture = f'<img src="{source}" alt="{escape(Path(content).name)}">' if source else "(file not found)"
             head = f'<span title="{escape(content)}">{picture}</span>'
         else:
             head = f"“{escape(snippet(content))}”"
-        said = f"<b>{escape(data.labels[one.said])}</b>, {one.probability:.0%}"
-        shown.append(f"<div>{head}<br>{said}<br>is {escape(data.labels[one.truth])}</div>")
+        prediction = f"<b>{escape(data.labels[one.predicted])}</b>, {one.probability:.0%}"
+        shown.append(f"<div>{head}<br>{prediction}<br>right: {escape(data.labels[one.truth])}</div>")
     kind = "worst" if data.kind == "image" else "worst texts"
     if not shown:
-        return '<p class="note">Nothing was mistaken.</p>'
-    caption = "Pictures as the backbone sees them. " if data.kind == "image" else ""
-    told = f'<p class="note">{caption}What was said, how surely, and what it is.</p>'
-    return f'{told}<div class="{kind}">{"".join(shown)}</div>'
+        return '<p class="note">There were no mistakes.</p>'
+    caption = "Images as the backbone sees them. " if data.kind == "image" else ""
+    note = f'<p class="note">{caption}The prediction, its probability, and the right label.</p>'
+    return f'{note}<div class="{kind}">{"".join(shown)}</div>'
 
 
-def _told(text: str) -> str:
+def _note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
@@ -163,8 +163,8 @@ def _folded(name: str, content: str, is_open: bool) -> str:
 
 
 def _image(source: str, what: str, caption: str) -> str:
-    told = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f'<figure><img src="{source}" alt="{escape(what)}">{told}</figure>'
+    figcaption = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><img src="{source}" alt="{escape(what)}">{figcaption}</figure>'
 
 
 def _s(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Everything that came out, as one JSON object."""
+"""All results as one JSON object."""
 
 from dataclasses import asdict, fields
 from importlib.metadata import version
@@ -7,28 +7,28 @@ from typing import Any
 from glimpse.backbone import Bundle
 from glimpse.evaluate.data.splits import most_queries
 from glimpse.evaluate.evaluation import Evaluation
-from glimpse.evaluate.figures.aggregation import Cell, Figures, Histogram
+from glimpse.evaluate.figures.aggregation import AggregatedResult, Histogram, TrialMetrics
 from glimpse.evaluate.figures.comparison import compared_head
 from glimpse.evaluate.figures.metrics import BINS, Interval
-from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, Across
-from glimpse.evaluate.trials.held_out_labels import withheld_labels
+from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, DomainShift
+from glimpse.evaluate.trials.held_out_labels import held_out_labels
 
-#: Goes up when a key changes its meaning or goes away.
+#: Increases when a key changes its meaning or is removed.
 FORMAT_VERSION = 1
-#: What a table of results has: a row a backbone, head and number of shots; of each figure, its mean and interval.
+#: The columns of a table of results, with one row per backbone, head and number of shots.
 RESULT_FIELDS = (
     *("backbone", "head", "shots", "answered_by"),
-    *(f"{figure.name}.{part}" for figure in fields(Figures) for part in ("mean", "low", "high", "trials")),
+    *(f"{figure.name}.{part}" for figure in fields(TrialMetrics) for part in ("mean", "low", "high", "trials")),
 )
 
 
 def record(evaluation: Evaluation) -> dict[str, Any]:
-    """Plain values; parts in [0, 1], intervals of 95 %, None where something was not measured."""
+    """Returns plain values: fractions in [0, 1], 95 % intervals, None if not measured."""
     plan, labels = evaluation.plan, evaluation.dataset.labels
     return {
         "format_version": FORMAT_VERSION,
         "glimpse_version": version("glimpse-fewshot"),
-        "verdict": evaluation.verdict,
+        "verdict": evaluation.summary,
         "notes": evaluation.notes,
         "data": _data(evaluation),
         "settings": {
@@ -38,8 +38,8 @@ def record(evaluation: Evaluation) -> dict[str, Any]:
             "reliability_bins": BINS,
         },
         "backbones": [_backbone(evaluation, bundle) for bundle in evaluation.bundles],
-        "results": [_result(cell) for cell in evaluation.cells.values()],
-        "labels_withheld": [_withheld(evaluation, cell) for cell in evaluation.withheld],
+        "results": [_result(result) for result in evaluation.results.values()],
+        "labels_withheld": [_withheld(evaluation, result) for result in evaluation.held_out],
         "differences": [
             {
                 "first": one.first,
@@ -51,33 +51,34 @@ def record(evaluation: Evaluation) -> dict[str, Any]:
             }
             for one in evaluation.differences
         ],
-        "domains": [_across(one) for one in evaluation.across],
-        "mistakes": {name: _mistakes(evaluation, name) for name in evaluation.mistakes},
+        "domains": [_across(one) for one in evaluation.domain_shifts],
+        "mistakes": {name: _mistakes(evaluation, name) for name in evaluation.confusions},
         "seconds": evaluation.seconds,
     }
 
 
 def interval(of: Interval | None) -> dict[str, Any] | None:
-    """A figure over trials."""
+    """Returns a metric over the trials."""
     return None if of is None else {"mean": of.mean, "low": of.low, "high": of.high, "trials": of.count}
 
 
 def _data(evaluation: Evaluation) -> dict[str, Any]:
-    plan, data, given = evaluation.plan, evaluation.dataset, evaluation.gathered.strangers
+    plan, data = evaluation.plan, evaluation.dataset
+    unknown = {"source": str(plan.unknown), "inputs": evaluation.embedded.unknown} if plan.unknown else None
     return {
         "source": str(plan.data),
         "kind": data.kind,
         "inputs": len(data),
         "labels": list(data.labels),
         "domains": list(data.domains),
-        "unreadable": dict(evaluation.gathered.unreadable),
-        "strangers": {"source": str(plan.unknown), "inputs": given} if plan.unknown else None,
+        "unreadable": dict(evaluation.embedded.unreadable),
+        "strangers": unknown,  # plain-english: stored name
     }
 
 
 def _backbone(evaluation: Evaluation, bundle: Bundle) -> dict[str, Any]:
     manifest = bundle.manifest
-    policy = evaluation.gathered.materials[manifest.name].terms.policy
+    policy = evaluation.embedded.datasets[manifest.name].settings.policy
     return {
         "name": manifest.name,
         "path": str(bundle.path),
@@ -91,18 +92,18 @@ def _backbone(evaluation: Evaluation, bundle: Bundle) -> dict[str, Any]:
             "default_threshold": policy.default_threshold,
             "default_margin": policy.default_margin,
         },
-        "embedding": asdict(evaluation.gathered.efforts[manifest.name]),
+        "embedding": asdict(evaluation.embedded.efforts[manifest.name]),
     }
 
 
-def _result(cell: Cell) -> dict[str, Any]:
+def _result(result: AggregatedResult) -> dict[str, Any]:
     return {
-        "backbone": cell.backbone,
-        "head": cell.contender.name,
-        "shots": cell.shots,
-        "answered_by": dict(cell.heads),
-        **{name: interval(value) for name, value in cell.summary().items()},
-        "trials": [{"seed": seed, **asdict(figures)} for seed, figures in cell.trials.items()],
+        "backbone": result.backbone,
+        "head": result.contender.name,
+        "shots": result.shots,
+        "answered_by": dict(result.heads),
+        **{name: interval(value) for name, value in result.summary().items()},
+        "trials": [{"seed": seed, **asdict(figures)} for seed, figures in result.trials.items()],
         "reliability": [
             {
                 "low": i / BINS,
@@ -111,20 +112,20 @@ def _result(cell: Cell) -> dict[str, Any]:
                 "probability": sure / count,
                 "right": ok / count,
             }
-            for i, (count, sure, ok) in enumerate(cell.bins.tolist())
+            for i, (count, sure, ok) in enumerate(result.bins.tolist())
             if count
         ],
-        "histograms": [_histogram(one) for one in cell.histograms.values()],
+        "histograms": [_histogram(one) for one in result.histograms.values()],
     }
 
 
-def _withheld(evaluation: Evaluation, cell: Cell) -> dict[str, Any]:
+def _withheld(evaluation: Evaluation, result: AggregatedResult) -> dict[str, Any]:
     labels = evaluation.dataset.labels
-    rows = [withheld_labels(len(labels), seed) for seed in cell.trials]
-    return {**_result(cell), "withheld": [[labels[row] for row in some] for some in rows]}
+    rows = [held_out_labels(len(labels), seed) for seed in result.trials]
+    return {**_result(result), "withheld": [[labels[row] for row in some] for some in rows]}
 
 
-def _across(one: Across) -> dict[str, Any]:
+def _across(one: DomainShift) -> dict[str, Any]:
     return {
         "backbone": one.backbone,
         "shots": one.shots,
@@ -146,25 +147,25 @@ def _histogram(one: Histogram) -> dict[str, Any]:
         "high": one.high,
         "threshold": one.threshold,
         "known": one.known.astype(int).tolist(),
-        "strangers": one.strangers.astype(int).tolist(),
+        "strangers": one.unknown.astype(int).tolist(),  # plain-english: stored name
     }
 
 
 def _mistakes(evaluation: Evaluation, name: str) -> dict[str, Any]:
-    data, mistakes = evaluation.dataset, evaluation.mistakes[name]
-    shots = max((shots for backbone, head, shots in evaluation.cells if backbone == name), default=0)
+    data, confusions = evaluation.dataset, evaluation.confusions[name]
+    shots = max((shots for backbone, head, shots in evaluation.results if backbone == name), default=0)
     return {
         "shots": shots,
         "head": compared_head(shots),
-        "labels": [asdict(one) for one in mistakes.per_label(data.labels)],
-        "confusions": mistakes.confusions(data.labels),
+        "labels": [asdict(one) for one in confusions.per_label(data.labels)],
+        "confusions": confusions.most_common(data.labels),
         "worst": [
             {
                 "input": data.contents[one.place],
                 "label": data.labels[one.truth],
-                "said": data.labels[one.said],
+                "said": data.labels[one.predicted],  # plain-english: stored name
                 "probability": one.probability,
             }
-            for one in mistakes.surest()
+            for one in confusions.surest()
         ],
     }

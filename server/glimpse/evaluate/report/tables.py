@@ -1,15 +1,15 @@
-"""Figures as HTML tables, in percent."""
+"""Results as HTML tables, in percent."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from glimpse.evaluate.figures.aggregation import Cell
+from glimpse.evaluate.figures.aggregation import AggregatedResult
 from glimpse.evaluate.figures.comparison import Difference
 from glimpse.evaluate.figures.confusions import LabelFigures
 from glimpse.evaluate.figures.metrics import Interval
-from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, Across
+from glimpse.evaluate.trials.domain_shift import FORCED, GATE, OFF, DomainShift
 
-# A page of ordinary width shows each of these tables whole.
+# Each table fits a page of ordinary width.
 _ACCURACY = (
     ("accuracy", "accuracy"),
     ("balanced", "balanced_accuracy"),
@@ -24,55 +24,56 @@ _DECISIONS = (
     ("set holds", "coverage"),
     ("set size", "set_size"),
 )
-_OF_STRANGERS = (
-    ("strangers caught", "caught"),
+_OF_UNKNOWN = (
+    ("unknown caught", "caught"),
     ("expected", "expected"),
-    ("strangers MATCH", "false_accept"),
+    ("unknown MATCH", "false_accept"),
     ("AUROC", "auroc"),
     ("by cosine", "auroc_cosine"),
     ("by softmax", "auroc_softmax"),
 )
 
 
-_OF_WITHHELD = (
-    ("strangers caught", "caught"),
+_OF_HELD_OUT = (
+    ("unknown caught", "caught"),
     ("expected", "expected"),
-    ("strangers MATCH", "false_accept"),
+    ("unknown MATCH", "false_accept"),
     ("UNKNOWN", "false_reject"),
     ("AUROC", "auroc"),
     ("by cosine", "auroc_cosine"),
     ("by softmax", "auroc_softmax"),
 )
-_SIZES = {"set_size"}  # labels, and no parts
+_SIZES = {"set_size"}  # numbers of labels, not fractions
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], text: int = 1) -> str:
-    """A table of HTML cells, the first `text` columns being words."""
+    """Returns a table of HTML cells; the first `text` columns are words."""
     head = "".join(f"<th{_class(i, text)}>{title}</th>" for i, title in enumerate(titles))
     body = "".join(
-        "<tr>" + "".join(f"<td{_class(i, text)}>{cell}</td>" for i, cell in enumerate(row)) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td{_class(i, text)}>{result}</td>" for i, result in enumerate(row)) + "</tr>"
+        for row in rows
     )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def accuracies(cells: Sequence[Cell]) -> str:
-    """How often each cell is right, and which heads answered."""
-    heads = [escape(", ".join(name for name, _ in cell.heads.most_common())) for cell in cells]
-    return _cells_table(cells, _ACCURACY, {"answered by": heads})
+def accuracies(results: Sequence[AggregatedResult]) -> str:
+    """Returns the accuracy of each result, and the heads that answered."""
+    heads = [escape(", ".join(name for name, _ in result.heads.most_common())) for result in results]
+    return _results_table(results, _ACCURACY, {"answered by": heads})
 
 
-def decisions(cells: Sequence[Cell]) -> str:
-    """What each cell decides about inputs of known labels, and its prediction sets."""
-    return _cells_table(cells, _DECISIONS)
+def decisions(results: Sequence[AggregatedResult]) -> str:
+    """Returns the decisions about inputs of known labels, and the prediction sets."""
+    return _results_table(results, _DECISIONS)
 
 
-def strangers(cells: Sequence[Cell]) -> str:
-    """What becomes of strangers; empty where none were asked about."""
-    return _cells_table(cells, _OF_STRANGERS) if any(cell.values("caught") for cell in cells) else ""
+def unknown(results: Sequence[AggregatedResult]) -> str:
+    """Returns the decisions about unknown inputs; empty if there were none."""
+    return _results_table(results, _OF_UNKNOWN) if any(result.values("caught") for result in results) else ""
 
 
 def per_label(figures: Sequence[LabelFigures]) -> str:
-    """A row a label."""
+    """Returns one row per label."""
     rows = [
         [escape(one.label), escape(one.taken_for or "–"), f"{one.asked:,}", _part(one.recall), _part(one.precision)]
         for one in figures
@@ -80,29 +81,31 @@ def per_label(figures: Sequence[LabelFigures]) -> str:
     return table(["label", "most often taken for", "asked", "recall", "precision"], rows, text=2)
 
 
-def _cells_table(
-    cells: Sequence[Cell], columns: Sequence[tuple[str, str]], words: Mapping[str, Sequence[str]] | None = None
+def _results_table(
+    results: Sequence[AggregatedResult],
+    columns: Sequence[tuple[str, str]],
+    words: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     words = words or {}
     rows = []
-    for place, cell in enumerate(cells):
-        names = [escape(cell.backbone), escape(cell.contender.name), *(column[place] for column in words.values())]
-        rows.append([*names, str(cell.shots), *(_shown(cell, figure) for _, figure in columns)])
+    for place, result in enumerate(results):
+        names = [escape(result.backbone), escape(result.contender.name), *(column[place] for column in words.values())]
+        rows.append([*names, str(result.shots), *(_shown(result, figure) for _, figure in columns)])
     titles = ["backbone", "head", *words, "shots", *(title for title, _ in columns)]
     return table(titles, rows, text=2 + len(words))
 
 
-def withheld(cells: Sequence[Cell]) -> str:
-    """What became of the inputs of labels that were withheld."""
+def held_out(results: Sequence[AggregatedResult]) -> str:
+    """Returns the decisions about inputs of held-out labels."""
     rows = [
-        [escape(cell.backbone), str(cell.shots), *(_shown(cell, figure) for _, figure in _OF_WITHHELD)]
-        for cell in cells
+        [escape(result.backbone), str(result.shots), *(_shown(result, figure) for _, figure in _OF_HELD_OUT)]
+        for result in results
     ]
-    return table(["backbone", "shots", *(title for title, _ in _OF_WITHHELD)], rows)
+    return table(["backbone", "shots", *(title for title, _ in _OF_HELD_OUT)], rows)
 
 
 def differences(gaps: Sequence[Difference]) -> str:
-    """Pairs of backbones."""
+    """Returns pairs of backbones."""
     rows = [
         [escape(one.first), escape(one.second), str(one.shots), percent(one.accuracy), "yes" if one.clear else "no"]
         for one in gaps
@@ -110,22 +113,22 @@ def differences(gaps: Sequence[Difference]) -> str:
     return table(["better", "than", "shots", "by, points", "beyond chance"], rows, text=2)
 
 
-def domains(across: Sequence[Across]) -> str:
-    """Accuracy in each domain, taught in one and in two, a table a backbone; and what adaptations make of it."""
+def domains(domain_shifts: Sequence[DomainShift]) -> str:
+    """Returns the accuracy in each domain with examples from one and from two domains, and with each adaptation."""
     shown = []
-    for backbone in dict.fromkeys(one.backbone for one in across):
-        own = [one for one in across if one.backbone == backbone]
+    for backbone in dict.fromkeys(one.backbone for one in domain_shifts):
+        own = [one for one in domain_shifts if one.backbone == backbone]
         ways = (OFF, *FORCED, *([GATE] if any(one.kept for one in own) else []))
         rows = []
         for one in own:
             kept = ", ".join(f"{name} {count}" for name, count in one.kept.most_common())
-            taught = escape(one.taught_in) if one.taught_in else "two others"
-            rows.append([taught, escape(one.asked_in), *(percent(one.interval(way)) for way in ways), kept])
+            source = escape(one.taught_in) if one.taught_in else "two others"
+            rows.append([source, escape(one.asked_in), *(percent(one.interval(way)) for way in ways), kept])
         titles = ["taught in", "asked in", "as it is", *ways[1:], "gate kept"]
         titles, rows = (titles, rows) if GATE in ways else (titles[:-1], [row[:-1] for row in rows])
         note = (
-            f"{own[0].shots} examples a label. Each adaptation is forced, from the examples and half of the other "
-            "domain’s inputs, unlabelled; the other half is asked. The gate needs two domains with labels to choose by."
+            f"{own[0].shots} examples per label. Each adaptation is forced; it sees the examples and half of the other "
+            "domain’s inputs, unlabelled, and predicts the other half. The gate needs two labelled domains."
         )
         title = f"<h3>{escape(backbone)}</h3>"
         shown.append(title + table(titles, rows, text=2) + f'<p class="note">{note}</p>')
@@ -133,7 +136,7 @@ def domains(across: Sequence[Across]) -> str:
 
 
 def percent(value: Interval | None) -> str:
-    """A figure with half its interval's width."""
+    """Formats a metric with half its interval's width."""
     if value is None:
         return "–"
     half = "" if value.half is None else f" ± {100 * value.half:.1f}"
@@ -144,8 +147,8 @@ def _part(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}"
 
 
-def _shown(cell: Cell, figure: str) -> str:
-    value = cell.interval(figure)
+def _shown(result: AggregatedResult, figure: str) -> str:
+    value = result.interval(figure)
     if value is None or figure not in _SIZES:
         return percent(value)
     return f"{value.mean:.1f}" + ("" if value.half is None else f" ± {value.half:.1f}")

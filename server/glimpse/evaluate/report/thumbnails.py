@@ -1,4 +1,4 @@
-"""Inputs small enough to stand in a page."""
+"""Previews of inputs, small enough for the page."""
 
 import base64
 import io
@@ -13,7 +13,9 @@ _TEXT = 240  # characters
 
 
 def thumbnail(file: str, rule: ImageRule) -> str | None:
-    """A picture as the backbone sees it, as an image's source: a JPEG of at most 96 pixels a side. None: gone."""
+    """Returns an image as the backbone sees it, as a JPEG data URI of at most 96 pixels a side; None if it cannot be
+    read.
+    """
     try:
         pixels = decode_image(Path(file).read_bytes(), rule)
     except (OSError, InputError):
@@ -26,6 +28,6 @@ def thumbnail(file: str, rule: ImageRule) -> str | None:
 
 
 def snippet(text: str) -> str:
-    """A text's beginning."""
+    """Returns the beginning of a text."""
     short = " ".join(text.split())
     return short if len(short) <= _TEXT else short[: _TEXT - 1] + "…"

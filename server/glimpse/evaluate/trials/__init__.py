@@ -1,1 +1,1 @@
-"""TODO."""
+"""Trials: a collection of a few examples, and its predictions."""

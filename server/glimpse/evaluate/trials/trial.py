@@ -1,4 +1,4 @@
-"""One trial: a collection made of a few examples, asked about others, and about strangers."""
+"""One trial: a collection of a few examples predicts known and unknown inputs."""
 
 import time
 from collections.abc import Sequence
@@ -15,164 +15,173 @@ from glimpse.fewshot import (
     HeadKind,
     NearestSimilarities,
     Prediction,
-    answer,
     fit,
+    predict,
 )
-from glimpse.fewshot.calibration.open_set import nearest_to
+from glimpse.fewshot.calibration.open_set import nearest_similarities
 from glimpse.fewshot.decision import EXAMPLE_SCALE, softmax
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
-# Queries scored at once: against 10,000 labels they take 40 MB.
+# Queries per block; with 10,000 labels their scores take 40 MB.
 _CHUNK = 1024
 DECISIONS = (Decision.MATCH, Decision.AMBIGUOUS, Decision.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A head, None being the ladder's choice, and whether labels' names join in as prompts."""
+    """A head, or None for the selected one, with or without labels' names as prompts."""
 
     pinned: HeadKind | None
     text: bool = False
 
     @property
     def name(self) -> str:
-        """As tables have it."""
+        """The name in tables."""
         head = self.pinned.value.replace("_", "-") if self.pinned else "auto"
         return f"{head}+text" if self.text and self.pinned is not HeadKind.PROMPTS else head
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """What one backbone makes of the data: the store's vectors, and which are the inputs' and the strangers'."""
+class EmbeddedDataset:
+    """The data as one backbone embeds it."""
 
-    vectors: Array  # (M, d), mapped
-    inputs: Rows  # (N,)
-    rows: Rows  # labels', (N,)
+    vectors: Array  # (M, d), memory-mapped; all vectors of the cache
+    inputs: Rows  # (N,), rows of `vectors`
+    rows: Rows  # (N,), labels
     labels: Sequence[str]
-    strangers: Rows
-    #: Of labels' names, (C, d); None: the backbone reads no text.
+    unknown: Rows
+    #: Directions of labels' names, (C, d); None if the backbone reads no text.
     prompts: Array | None
-    terms: DecisionSettings
+    settings: DecisionSettings
 
     def of(self, places: Rows) -> Array:
-        """Inputs' vectors, (n, d)."""
+        """Returns the vectors of inputs at positions `(n,)`: `(n, d)`."""
         return np.array(self.vectors[self.inputs[places]], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What was said of n inputs: (n,) each."""
+class QueryPredictions:
+    """The predictions for n queries: `(n,)` each."""
 
-    said: Rows
+    label: Rows
     probability: Floats
-    decision: Rows  # in DECISIONS
+    decision: Rows  # positions in DECISIONS
     similarity: Floats
     p_value: Floats
-    #: How well each fits; and the two plain measures beside it: the cosine to the nearest centre, and the greatest
-    #: probability among cosines.
+    #: The measure of fit, the cosine to the nearest centre, and the greatest softmax probability of these cosines.
     fit: Floats
     cosine: Floats
     softmax: Floats
-    #: How many labels the prediction set has, and whether it holds the right one, 1 or 0; NaN: none was made.
+    #: The size of the prediction set, and whether it contains the right label (1 or 0); NaN without a set.
     set_size: Floats
     held: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A trial's answers."""
+    """The predictions of a trial."""
 
     head: HeadKind
-    #: Whether probabilities come from leaving out, and whether what fits too badly is refused by that.
+    #: Whether probabilities are calibrated by leave-one-out, and whether the fit decides UNKNOWN.
     calibrated: bool
     by_fit: bool
-    #: What the collection says of itself; None: too few examples.
+    #: The collection's own leave-one-out accuracy; None with too few examples.
     left_out: float | None
-    #: The part of strangers that it would expect to catch, by leaving out labels; None: no fit is asked for.
+    #: The rate of UNKNOWN that it expects for unknown inputs, by leaving out labels; None if the fit does not decide.
     expected: float | None
-    queries: Told
-    strangers: Told | None
+    queries: QueryPredictions
+    unknown: QueryPredictions | None
     seconds: float
 
 
-def run(material: Material, contender: Contender, split: Split) -> Outcome:
-    """Makes the collection and asks."""
-    support = material.of(split.support)
-    texts = material.prompts if contender.text else None
+def run(dataset: EmbeddedDataset, contender: Contender, split: Split) -> Outcome:
+    """Runs one trial."""
+    support = dataset.of(split.support)
+    texts = dataset.prompts if contender.text else None
     start = time.perf_counter()
-    engine = taught(support, material.rows[split.support], material.labels, texts, contender.pinned)
+    classifier = train_classifier(support, dataset.rows[split.support], dataset.labels, texts, contender.pinned)
     seconds = time.perf_counter() - start
-    head = engine.head()
-    judged = engine.judged(head.kind)
-    policy = material.terms.policy
-    least = judged.typicality.least_fit(policy.false_reject, policy.false_accept) if judged else None
+    head = classifier.head()
+    evaluation = classifier.evaluation(head.kind)
+    policy = dataset.settings.policy
+    least = evaluation.typicality.min_fit(policy.false_reject, policy.false_accept) if evaluation else None
     expected = None
-    if judged and least is not None and len(judged.typicality.strangers):
-        expected = float((judged.typicality.strangers < least).mean())
+    if evaluation and least is not None and len(evaluation.typicality.label_left_out):
+        expected = float((evaluation.typicality.label_left_out < least).mean())
     return Outcome(
         head.kind,
-        judged is not None,
+        evaluation is not None,
         least is not None,
-        judged.accuracy if judged else None,
+        evaluation.accuracy if evaluation else None,
         expected,
-        _ask(engine, material.inputs[split.queries], material.rows[split.queries], support, material),
-        _ask(engine, material.strangers, None, support, material) if len(material.strangers) else None,
+        _predict_rows(classifier, dataset.inputs[split.queries], dataset.rows[split.queries], support, dataset),
+        _predict_rows(classifier, dataset.unknown, None, support, dataset) if len(dataset.unknown) else None,
         seconds,
     )
 
 
-def taught(
+def train_classifier(
     support: Array, rows: Rows, labels: Sequence[str], texts: Array | None, pinned: HeadKind | None = None
 ) -> FewShotClassifier:
-    """An engine that has learnt examples, (n, d) and their labels' rows, (n,), and texts, (C, d), and fitted them."""
-    engine = FewShotClassifier(support.shape[1])
+    """Builds a classifier from examples and texts, and fits it.
+
+    Args:
+        support: `(n, d)`, unit rows.
+        rows: `(n,)`, the examples' labels.
+        labels: C label names.
+        texts: `(C, d)`, directions of the labels' prompts, or None.
+        pinned: the head to use instead of the selected one.
+    """
+    classifier = FewShotClassifier(support.shape[1])
     named = {} if texts is None else dict(zip(labels, texts, strict=True))
     for label, direction in named.items():
-        engine.set_text(label, direction)
+        classifier.set_text(label, direction)
     if len(support):
         each = [labels[row] for row in rows]
-        engine.add(each, support)
-        places = {label: place for place, label in enumerate(engine.labels)}
-        examples = Examples(support, np.array([places[label] for label in each], np.intp), engine.labels, named)
-        engine.adopt(fit(examples, pinned), engine.begin())
-    return engine
+        classifier.add(each, support)
+        places = {label: place for place, label in enumerate(classifier.labels)}
+        examples = Examples(support, np.array([places[label] for label in each], np.intp), classifier.labels, named)
+        classifier.adopt(fit(examples, pinned), classifier.begin())
+    return classifier
 
 
-def _ask(engine: FewShotClassifier, asked: Rows, truth: Rows | None, support: Array, material: Material) -> Told:
-    """What is said of inputs, by the rows of their vectors, (n,), and of their labels; strangers have none."""
-    places = {label: row for row, label in enumerate(material.labels)}
-    found = []
-    for start in range(0, len(asked), _CHUNK):
+def _predict_rows(
+    classifier: FewShotClassifier, query_rows: Rows, truth: Rows | None, support: Array, dataset: EmbeddedDataset
+) -> QueryPredictions:
+    """Predicts inputs by rows of their vectors, `(n,)`, with their right labels' rows, or None for unknown inputs."""
+    places = {label: row for row, label in enumerate(dataset.labels)}
+    blocks = []
+    for start in range(0, len(query_rows), _CHUNK):
         part = slice(start, start + _CHUNK)
-        queries = np.array(material.vectors[asked[part]], np.float32)
-        own = [] if truth is None else [material.labels[row] for row in truth[part]]
-        found.append(_told(engine, queries, own, support, material.terms, places))
-    columns = ([getattr(one, name) for one in found] for name in Told.__slots__)
-    return Told(*(np.concatenate(column) for column in columns))
+        queries = np.array(dataset.vectors[query_rows[part]], np.float32)
+        own = [] if truth is None else [dataset.labels[row] for row in truth[part]]
+        blocks.append(_predict_queries(classifier, queries, own, support, dataset.settings, places))
+    columns = ([getattr(one, name) for one in blocks] for name in QueryPredictions.__slots__)
+    return QueryPredictions(*(np.concatenate(column) for column in columns))
 
 
-def _told(
-    engine: FewShotClassifier,
+def _predict_queries(
+    classifier: FewShotClassifier,
     queries: Array,
     own: Sequence[str],
     support: Array,
-    terms: DecisionSettings,
+    settings: DecisionSettings,
     places: dict[str, int],
-) -> Told:
+) -> QueryPredictions:
     nearest = NearestSimilarities.none(len(queries))
     if len(support):
-        nearest = NearestSimilarities(nearest_to(queries, support), nearest.negatives)
-    answers = answer(engine, queries, nearest, terms, 1)
-    cosines = engine.mean.scores(queries)
+        nearest = NearestSimilarities(nearest_similarities(queries, support), nearest.negatives)
+    answers = predict(classifier, queries, nearest, settings, 1)
+    cosines = classifier.mean.scores(queries)
     most = cosines.max(1).astype(np.float64)
 
     def column(value: "list[float]") -> Floats:
         return np.array(value, np.float64)
 
-    each: Sequence[Prediction] = answers.each
-    fits, ranks = _beyond(engine, answers.kind, queries, nearest, own)
+    each: Sequence[Prediction] = answers.predictions
+    fits, ranks = _fits_and_ranks(classifier, answers.kind, queries, nearest, own)
     sizes = column([one.set_size or np.nan for one in each])
-    return Told(
+    return QueryPredictions(
         np.array([places[one.labels[0]] for one in each], np.intp),
         column([one.probabilities[0] for one in each]),
         np.array([DECISIONS.index(one.decision) for one in each], np.intp),
@@ -186,20 +195,22 @@ def _told(
     )
 
 
-def _beyond(
-    engine: FewShotClassifier, kind: HeadKind, queries: Array, nearest: NearestSimilarities, own: Sequence[str]
+def _fits_and_ranks(
+    classifier: FewShotClassifier, kind: HeadKind, queries: Array, nearest: NearestSimilarities, own: Sequence[str]
 ) -> tuple[Floats, Floats]:
-    """What answers do not say: how well each fits, and how many labels score more than its own, (n,) each.
+    """Returns the measure of fit and the number of labels that score above the right one, `(n,)` each.
 
-    Fits are finer than p-values, which the examples are counted by. NaN where nothing was judged.
+    A fit is finer than a p-value, which is a multiple of 1 / (N + 1). NaN without an evaluation.
     """
-    judged, nothing = engine.judged(kind), np.full(len(queries), np.nan)
-    if judged is None:
+    evaluation, nothing = classifier.evaluation(kind), np.full(len(queries), np.nan)
+    if evaluation is None:
         return nothing, nothing
-    scores = engine.scores(kind, queries)
-    fits = judged.typicality.fits_of(engine.measures(kind, queries, nearest.examples, scores, judged.temperature))
+    scores = classifier.scores(kind, queries)
+    fits = evaluation.typicality.combined_fits(
+        classifier.measures(kind, queries, nearest.examples, scores, evaluation.temperature)
+    )
     if not own:
         return fits, nothing
-    place = {label: column for column, label in enumerate(engine.labels)}
+    place = {label: column for column, label in enumerate(classifier.labels)}
     mine = scores[np.arange(len(own)), [place[label] for label in own]]
     return fits, (scores > mine[:, None]).sum(1).astype(np.float64)

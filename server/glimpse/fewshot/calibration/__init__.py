@@ -1,1 +1,1 @@
-"""TODO."""
+"""Calibration from leave-one-out scores: temperature, prediction sets, measures of fit, independent labels."""

@@ -1,7 +1,7 @@
-"""Temperature by leave-one-out log-loss, prediction sets by leave-one-out probabilities, odds of single labels.
+"""Temperature by leave-one-out log-loss, prediction sets by leave-one-out probabilities, and Platt's logistic curve.
 
-The loss is that of softmax against smoothed targets, (N + 1) / (N + 2) for the right label and the rest spread over the
-others (Platt 1999), so that few examples that are all told apart do not promise certainty.
+The log-loss uses smoothed targets: (N + 1) / (N + 2) for the right label and the rest spread evenly over the others
+(Platt 1999). Without that, few examples that are all classified correctly would promise certainty.
 """
 
 import math
@@ -12,13 +12,20 @@ import numpy.typing as npt
 from glimpse.fewshot.statistics.unit_vectors import Floats, Rows
 
 _COLDEST, _HOTTEST = np.log(1e-4), np.log(1e4)
-# The section is narrowed to a hundredth of a unit of log temperature.
+# Golden-section steps; they narrow the interval to a hundredth of a unit of log temperature.
 _STEPS = 16
 _GOLDEN = (5**0.5 - 1) / 2
 
 
 def log_loss(scores: npt.ArrayLike, rows: Rows) -> float:
-    """Mean over the examples that a label other than themselves' alone can answer for: (N, C), (N,)."""
+    """Returns the mean smoothed log-loss of softmax(scores).
+
+    An example without a finite score for its own label is left out: only that label could answer for it.
+
+    Args:
+        scores: `(N, C)`; -inf for a label that cannot score.
+        rows: `(N,)`, the columns of the right labels.
+    """
     values = np.asarray(scores, np.float64)
     known = np.isfinite(values[np.arange(len(rows)), rows])
     values, rows = values[known], rows[known]
@@ -28,17 +35,24 @@ def log_loss(scores: npt.ArrayLike, rows: Rows) -> float:
     values = values - values.max(1, keepdims=True)
     logs = values - np.log(np.exp(values).sum(1, keepdims=True))
     right = logs[np.arange(count), rows]
-    # A label without another example has no score; it takes no part.
-    there = np.isfinite(logs)
-    others = (np.where(there, logs, 0.0).sum(1) - right) / np.maximum(there.sum(1) - 1, 1)
+    # A label whose only example is left out has no score and takes no part.
+    scored = np.isfinite(logs)
+    others = (np.where(scored, logs, 0.0).sum(1) - right) / np.maximum(scored.sum(1) - 1, 1)
     smooth = 1.0 / (count + 2)
     return float(-((1 - smooth) * right + smooth * others).mean())
 
 
 def best_temperature(scores: npt.ArrayLike, rows: Rows) -> float:
-    """The T for which softmax(scores / T) has the least log-loss, which has one minimum: by golden section.
+    """Returns the T > 0 for which softmax(scores / T) has the least log-loss (temperature scaling, Guo et al. 2017).
 
-    1 where there is nothing to tell apart.
+    The loss has one minimum in T; a golden-section search finds it.
+
+    Args:
+        scores: `(N, C)` leave-one-out scores; -inf for a label that cannot score.
+        rows: `(N,)`, the columns of the right labels.
+
+    Returns:
+        The temperature; 1 if all scores are equal or there is one label.
     """
     values = np.asarray(scores, np.float64)
     unit = float(values[np.isfinite(values)].std()) if np.isfinite(values).any() else 0.0
@@ -52,7 +66,7 @@ def best_temperature(scores: npt.ArrayLike, rows: Rows) -> float:
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = loss(left), loss(right)
     for _ in range(_STEPS):
-        if at_left < at_right:  # where they are the same, warmer: less sure
+        if at_left < at_right:  # on a tie prefer the higher temperature, which is less certain
             high, right, at_right = right, left, at_left
             left = high - _GOLDEN * (high - low)
             at_left = loss(left)
@@ -64,18 +78,32 @@ def best_temperature(scores: npt.ArrayLike, rows: Rows) -> float:
 
 
 def set_floor(right: Floats, coverage: float) -> float | None:
-    """The probability from which on a label is in the prediction set; None: too few examples for that coverage.
+    """Returns the least probability at which a label enters the prediction set (LAC, Sadinle et al. 2019).
 
-    `right`: what the left-out examples' own labels were given, ascending, (N,). Least ambiguous sets (Sadinle et al.
-    2019), split-free: leaving out takes the place of a calibration set, which promises the coverage in the long run of
-    examples like these, and no more.
+    The floor is the probability ranked ceil((N + 1) coverage) from the top. Leave-one-out probabilities replace a
+    separate calibration set, so coverage holds on average for examples like these; there is no finite-sample guarantee.
+
+    Args:
+        right: `(N,)`, leave-one-out probabilities of the examples' own labels, ascending.
+        coverage: the target rate at which the set contains the right label.
+
+    Returns:
+        The floor, or None if the examples are too few for that coverage (N < 9 for 90 %, 19 for 95 %, 99 for 99 %).
     """
     needed = math.ceil((len(right) + 1) * coverage - 1e-9)
     return float(right[len(right) - needed]) if needed <= len(right) else None
 
 
 def logistic(values: Floats, holds: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """a > 0 and b so that 1 / (1 + exp(-(a v + b))) is how often what has value v, (n,), holds (Platt 1999)."""
+    """Fits P(holds | v) = 1 / (1 + exp(-(a v + b))) by Newton's method with smoothed targets (Platt 1999).
+
+    Args:
+        values: `(n,)`.
+        holds: `(n,)`, whether the label holds.
+
+    Returns:
+        a > 0 and b.
+    """
     positive, negative = int(holds.sum()), int((~holds).sum())
     middle, unit = float(np.median(values)), max(float(values.std()), 1e-9)
     scaled = (values - middle) / unit

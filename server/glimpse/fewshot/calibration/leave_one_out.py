@@ -1,8 +1,9 @@
-"""What LDA would have said of each example, had it not been among the examples: exactly, without fitting N times.
+"""Exact leave-one-out scores of LDA without fitting N times.
 
-Taking x_i out of label y changes W by -k z z^T, z = x_i - mu_y, k = n_y / (n_y - 1). With the ridge and the scale as
-they are, G becomes G + g u u^T, u = G z, g = k / (1 - k z^T u) (Sherman and Morrison 1950). The label's centre, of s_y
-shots with its text, moves from c_y by -(x_i - c_y) / (s_y - 1).
+Removing x_i from label y changes the pooled scatter W by -k z z^T, with z = x_i - mu_y and k = n_y / (n_y - 1). With
+the ridge r and the scale held fixed, G = (W + r I)^-1 becomes G + g u u^T, u = G z, g = k / (1 - k z^T u) (Sherman and
+Morrison 1950). The centre of the label, of s_y shots including its text, moves from c_y by -(x_i - c_y) / (s_y - 1).
+The result equals refitting, with the same ridge and scale, to rounding.
 """
 
 from dataclasses import dataclass, replace
@@ -13,35 +14,39 @@ from glimpse.fewshot.statistics.class_statistics import TEXT_SHOTS, Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric, Spread
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Mask, Rows
 
-# Examples worked on at once, so that little is held beside the scores.
+# Examples per block, to bound the memory beside the scores.
 _CHUNK = 256
-# Labels with text and examples that it takes to tell how far texts lie off.
+# The fewest labels with both text and examples from which the distance of texts is estimated.
 _TEXTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """For each of N examples, what the others say of it."""
+class LeaveOneOutScores:
+    """The results for N examples, each predicted from the others."""
 
-    #: (N, C); its own label's column is -inf where it is all there is of that label.
+    #: LDA scores, (N, C); the own label's column is -inf if the example is all that the label has.
     scores: Floats
-    #: Squared Mahalanobis distance to the nearest label's true mean, (N,); and to the mean of its own label's others.
+    #: Squared Mahalanobis distances, (N,): to the nearest label's mean, and to the mean of the own label's others.
     distances: Floats
     own: Floats
-    #: x^T Sigma^-1 x, (N,): with a score s of it, the squared distance to that label's true mean is this less 2 s.
+    #: x^T Sigma^-1 x, (N,). The squared distance to a label's mean is this less twice the label's score.
     lengths: Floats
     spread: Spread
 
-    def but_for(self, beside: Mask) -> "LeftOut":
-        """Without what is said of some labels, (N, C)."""
+    def without_labels(self, beside: Mask) -> "LeaveOneOutScores":
+        """Returns a copy in which the scores of some labels, a mask `(N, C)`, are -inf."""
         scores = np.where(beside, -np.inf, self.scores)
         return replace(self, scores=scores, distances=self.lengths - 2 * scores.max(1, initial=-np.inf))
 
 
-def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) -> LeftOut:
-    """What is said of examples, (N, d), or a sample of them.
+def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) -> LeaveOneOutScores:
+    """Scores examples, each left out of the statistics. O(N (d² + C d)).
 
-    `rows`: of their labels in the moments, (N,).
+    Args:
+        moments: the class statistics that contain the examples.
+        metric: the inversion of these statistics.
+        vectors: `(N, d)`, all the examples or a sample of them.
+        rows: `(N,)`, their labels' rows in `moments`.
     """
     counts, shots = moments.counts[rows], moments.shots[rows]
     scores = np.empty((len(rows), len(moments.labels)))
@@ -53,28 +58,29 @@ def leave_one_out(moments: Moments, metric: Metric, vectors: Array, rows: Rows) 
         part = slice(start, start + _CHUNK)
         values = np.asarray(vectors[part], np.float64)
         residuals = values - means[rows[part]]  # z; 0 for an only example
-        scores[part], lengths[part], own[part] = _part(
+        scores[part], lengths[part], own[part] = _block(
             values, residuals, rows[part], counts[part], shots[part], weights, squares, metric.inverse
         )
-    for under in (scores, lengths, own):
-        under *= metric.scale
+    for values in (scores, lengths, own):
+        values *= metric.scale
     several = counts > 1
-    # An example left out lies e (1 + 1 / (n - 1)) from the mean of the others. The lower quartile, as examples that are
-    # unlike their label would raise the average.
+    # An example left out lies e (1 + 1 / (n - 1)) from the mean of the others. Take the lower quartile: outliers would
+    # raise the average.
     example = float(np.quantile((own * (counts - 1) / counts)[several], 0.25)) if several.any() else 0.0
-    spread = Spread(example, _of_texts(moments, metric, example))
+    spread = Spread(example, _text_spread(moments, metric, example))
     noise = moments.noise(spread.examples, spread.texts)
     scores += 0.5 * noise
-    # The own label's centre is of an example less.
+    # The own label's centre has one example less.
     less = (noise[rows] * shots**2 - spread.examples) / np.maximum(shots - 1, 1) ** 2
     scores[np.arange(len(rows)), rows] += 0.5 * (less - noise[rows])
-    return LeftOut(scores, lengths - 2 * scores.max(1, initial=-np.inf), own, lengths, spread)
+    return LeaveOneOutScores(scores, lengths - 2 * scores.max(1, initial=-np.inf), own, lengths, spread)
 
 
-def _of_texts(moments: Moments, metric: Metric, example: float) -> float:
-    """As far as texts lie from their labels' means beyond what few examples explain; half of e where none can tell.
+def _text_spread(moments: Moments, metric: Metric, example: float) -> float:
+    """Returns the squared distance of texts from their labels' means beyond the error of those means.
 
-    That makes a text worth two examples.
+    At least half of the examples' distance, which weighs a text like two examples; that is also the value if fewer than
+    three labels have both.
     """
     rows = [row for label in moments.texts if moments.counts[row := moments.place(label)]]
     if len(rows) < _TEXTS:
@@ -85,7 +91,7 @@ def _of_texts(moments: Moments, metric: Metric, example: float) -> float:
     return max(float(np.median(far)), example / TEXT_SHOTS)
 
 
-def _part(
+def _block(
     vectors: Floats,
     residuals: Floats,
     rows: Rows,
@@ -95,8 +101,8 @@ def _part(
     squares: Floats,
     inverse: Floats,
 ) -> tuple[Floats, Floats, Floats]:
-    """Scores, (n, C), x^T G x and squared distances to the own label's mean, (n,), without each example itself."""
-    each, alone = np.arange(len(rows)), shots <= 1  # set apart below
+    """Computes one block without each example itself: scores `(n, C)`, x^T G x and own distances `(n,)`."""
+    each, alone = np.arange(len(rows)), shots <= 1  # handled at the end
     left = np.where(alone, 1.0, shots - 1)
     directions = residuals @ inverse  # u
     inside = np.einsum("nd,nd->n", residuals, directions)  # z^T u
@@ -107,15 +113,15 @@ def _part(
     across = residuals @ weights.T  # c^T u, (n, C)
     linear = vectors @ weights.T  # c^T G x, (n, C)
     square = np.broadcast_to(squares, linear.shape).copy()
-    # Its own label's centre lies elsewhere.
+    # Move the own label's centre.
     at, to, of = across[each, rows], linear[each, rows], squares[rows]
     across[each, rows] = at - (own - at) / left
     linear[each, rows] = to - (length - to) / left
     square[each, rows] = of - 2 * (to - of) / left + (length - 2 * to + of) / left**2
-    # And the scatter is another.
+    # Update the scatter.
     linear += (gain * own)[:, None] * across
     square += gain[:, None] * across**2
     scores = linear - 0.5 * square
     scores[each[alone], rows[alone]] = -np.inf
-    # x lies z n / (n - 1) from the mean of the others.
+    # x - (mean of the others) = z n / (n - 1).
     return scores, length + gain * own**2, factor**2 * (inside + gain * inside**2)

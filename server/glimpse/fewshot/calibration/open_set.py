@@ -1,13 +1,18 @@
-"""How well an input fits among a collection's examples: a p-value against what the examples say of one another.
+"""Open-set recognition: a p-value for how well an input fits among a collection's examples.
 
-Three measures are added up, each in units of its spread over the examples: the relative Mahalanobis distance, to the
-nearest label's mean less that to the mean of all (Ren et al. 2021); the cosine to the nearest example (Sun et al.
-2022); and the logarithm of the greatest probability (Hendrycks and Gimpel 2017). Each example is measured with itself
-left out. An input's p-value is the part of the examples that fit no better (Vovk et al. 2005), so that p < a rejects
-a part a of what belongs here. In-sample measures would not do: for a target of 5 % they reject 8 to 99 %.
+Three measures are added, each divided by its standard deviation over the left-out examples:
 
-None of the three dominates. AUROC at 8 shots of caltech101 against its clutter, of two thirds of banking77's intents
-against the others, of six hand signs against the other four: plain Mahalanobis distance 0.870, 0.779, 0.738; cosine
+- the relative Mahalanobis distance: squared distance to the mean of all examples less that to the nearest label's mean
+  (Ren et al. 2021);
+- the cosine to the nearest example (Sun et al. 2022);
+- the log of the greatest probability (Hendrycks and Gimpel 2017).
+
+Each example is measured with itself left out. An input's p-value is (1 + the number of examples that fit no better) /
+(N + 1) (conformal prediction: Vovk et al. 2005), so p < a rejects a fraction a of known inputs. In-sample measures
+would not do: for a target of 5 % they reject 8 to 99 %.
+
+No single measure dominates. AUROC at 8 shots of caltech101 against its clutter, of two thirds of banking77's intents
+against the others, and of six hand signs against the other four: plain Mahalanobis distance 0.870, 0.779, 0.738; cosine
 to the class mean 0.919, 0.792, 0.731; greatest probability 0.939, 0.794, 0.717; the sum 0.952, 0.840, 0.802.
 """
 
@@ -21,110 +26,149 @@ from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
-# The part of known negatives that may be taken for a label, as long as no other is asked for.
+# The fraction of negative examples that may be accepted, unless the policy sets another.
 _CEILING = 0.05
-# Neighbours are sought for so many examples at once.
+# Examples per block in searches for neighbours.
 _CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """All examples as one Gaussian, shrunk as LDA's is: what an input is like that is like none of the labels."""
+    """All examples as one Gaussian, with the shrinkage of LDA: the reference for inputs that belong to no label."""
 
     mean: Array
     precision: Array
 
     @classmethod
     def of(cls, pooled: Moments, metric: Metric) -> Self:
-        """From the moments of the examples as those of one label."""
+        """Builds the background from the statistics of all examples as one label, and their metric."""
         return cls(pooled.mean(0).astype(np.float32), (metric.scale * metric.inverse).astype(np.float32))
 
     @classmethod
-    def nowhere(cls, dimension: int) -> Self:
-        """No distance from anything: distances to labels count as they are."""
+    def empty(cls, dimension: int) -> Self:
+        """Returns a background with distance 0 everywhere: distances to labels then count as they are."""
         return cls(np.zeros(dimension, np.float32), np.zeros((dimension, dimension), np.float32))
 
     def distances(self, queries: Array) -> Floats:
-        """Squared Mahalanobis distances to the mean of all: (n, d) → (n,)."""
+        """Returns squared Mahalanobis distances to the mean of all examples: `(n, d)` → `(n,)` float64."""
         gaps = queries - self.mean
         return np.asarray(np.einsum("nd,nd->n", gaps @ self.precision, gaps, dtype=np.float64), np.float64)
 
 
-def measures(
+def fit_measures(
     distances: Floats, background: Floats, nearest: Floats, scores: Array | Floats, temperature: float
 ) -> Floats:
-    """The three measures, greater for what fits: (n,) three times and scores, (n, C) → (n, 3)."""
+    """Stacks the three measures, greater for a better fit.
+
+    Args:
+        distances: `(n,)`, squared Mahalanobis distances to the nearest label's mean.
+        background: `(n,)`, squared Mahalanobis distances to the mean of all examples.
+        nearest: `(n,)`, cosines to the nearest example.
+        scores: `(n, C)`, a head's scores.
+        temperature: the head's temperature.
+
+    Returns:
+        `(n, 3)` float64.
+    """
     likely = np.log(softmax(scores, 1 / temperature).max(1))
     return np.stack([background - distances, nearest, likely], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Typicality:
-    """How well inputs fit among the examples: fits in ascending order, of what belongs and of what does not."""
+    """Reference distributions of the measure of fit, each sorted ascending."""
 
-    units: Floats  # one a measure: three, or one where there is no spread within labels
-    #: Of the examples, each left out: (N,).
+    #: The unit of each measure: three, or one without a spread within labels.
+    units: Floats
+    #: Fits of the examples, each left out: (N,).
     fits: Floats
-    #: Of the examples whose whole label is left out, which makes strangers of them: (N,).
-    strangers: Floats
-    #: Of the examples of negative labels: (M,).
+    #: Fits of the examples with their whole label left out, which puts them out of distribution: (N,).
+    label_left_out: Floats
+    #: Fits of the negative examples: (M,).
     negatives: Floats
 
     @classmethod
-    def of(cls, left_out: Floats, strangers: Floats | None = None, negatives: Floats | None = None) -> Self:
-        """From the measures, (N, 3), of the examples that are not the only ones of their labels, left out."""
+    def of(cls, left_out: Floats, label_left_out: Floats | None = None, negatives: Floats | None = None) -> Self:
+        """Sorts the fits of three groups of examples.
+
+        Args:
+            left_out: `(N, 3)`, measures of the examples, each left out; only of labels with another example.
+            label_left_out: measures of the examples with their whole label left out.
+            negatives: measures of the negative examples.
+        """
         units = left_out.std(0) if len(left_out) else np.ones(left_out.shape[1])
-        # Less than this is rounding: what are copies of one another differ by no unit at all.
+        # A smaller standard deviation is rounding: copies of one vector do not differ.
         units = np.maximum(units, 1e-4 * np.maximum(np.abs(left_out).max(0, initial=0.0), 1.0))
         none = np.empty((0, left_out.shape[1]))
-        several = (none if one is None else one for one in (left_out, strangers, negatives))
-        return cls(units, *(np.sort((one / units).sum(1)) for one in several))
+        groups = (none if group is None else group for group in (left_out, label_left_out, negatives))
+        return cls(units, *(np.sort((group / units).sum(1)) for group in groups))
 
     @property
     def count(self) -> int:
-        """How many examples it stands on: no p-value is under 1 / (count + 1)."""
+        """The number of left-out examples; no p-value is less than 1 / (count + 1)."""
         return len(self.fits)
 
-    def fits_of(self, given: Floats) -> Floats:
-        """Measures as one number, greater for what fits: (n, 3) → (n,)."""
-        return np.asarray((given / self.units).sum(1), np.float64)
+    def combined_fits(self, measures: Floats) -> Floats:
+        """Combines measures into one fit, greater for a better fit: `(n, 3)` → `(n,)` float64."""
+        return np.asarray((measures / self.units).sum(1), np.float64)
 
-    def p_values(self, given: Floats) -> Floats:
-        """The part of what belongs here that fits no better: measures (n, 3) → (n,)."""
-        better = np.searchsorted(self.fits, self.fits_of(given), "right")
-        return np.asarray((1 + better) / (self.count + 1), np.float64)
+    def p_values(self, measures: Floats) -> Floats:
+        """Returns conformal p-values, (1 + examples that fit no better) / (count + 1): measures `(n, 3)` → `(n,)`
+        float64.
+        """
+        no_better = np.searchsorted(self.fits, self.combined_fits(measures), "right")
+        return np.asarray((1 + no_better) / (self.count + 1), np.float64)
 
-    def least_fit(self, false_reject: float, false_accept: float | None) -> float | None:
-        """The fit under which an input is a stranger; None: too few examples to say.
+    def min_fit(self, false_reject: float, false_accept: float | None) -> float | None:
+        """Returns the fit below which an input is UNKNOWN.
 
-        By the target of false rejects, unless there is one of false accepts. Beside the former, known negatives are a
-        ceiling of strangers: the greatest fit of theirs, or of nineteen twentieths of them where they are many.
+        Args:
+            false_reject: target rate of known inputs called UNKNOWN. Negative examples raise the threshold: at most 5 %
+                of them, and at most one if there are few, may be accepted.
+            false_accept: target rate of accepted inputs out of distribution; replaces `false_reject`. It is measured on
+                the negative examples if there are enough, else with whole labels left out.
+
+        Returns:
+            The threshold, or None if the examples are too few.
         """
         if false_accept is not None:
             enough = len(self.negatives) + 1 >= 1 / false_accept
-            return _over(self.negatives if enough else self.strangers, false_accept)
+            return _threshold_over(self.negatives if enough else self.label_left_out, false_accept)
         allowed = int(false_reject * (self.count + 1) + 1e-9)
         if not allowed:
             return None
-        ceiling = self.ceiling
+        ceiling = self.negative_ceiling
         return max(float(self.fits[allowed - 1]), -np.inf if ceiling is None else ceiling)
 
     @property
-    def ceiling(self) -> float | None:
-        """Just over the fit of known negatives, or of most of them; None: there are none."""
-        return _over(self.negatives, max(_CEILING, 1 / (len(self.negatives) + 1)))
+    def negative_ceiling(self) -> float | None:
+        """The least value above the fits of the negative examples (of 95 % of them if there are many); None without
+        any.
+        """
+        return _threshold_over(self.negatives, max(_CEILING, 1 / (len(self.negatives) + 1)))
 
 
-def _over(strangers: Floats, accepted: float) -> float | None:
-    """Just over the fit that no more than this part of strangers reach, others of their kind counted in."""
-    allowed = int(accepted * (len(strangers) + 1) + 1e-9)
-    return float(np.nextafter(strangers[len(strangers) - allowed], np.inf)) if allowed and len(strangers) else None
+def _threshold_over(fits: Floats, accepted: float) -> float | None:
+    """Returns the least value that at most a fraction `accepted` of inputs like these reaches; None if they are too
+    few.
+    """
+    allowed = int(accepted * (len(fits) + 1) + 1e-9)
+    return float(np.nextafter(fits[len(fits) - allowed], np.inf)) if allowed and len(fits) else None
 
 
-def nearest_others(vectors: Array, rows: Rows, some: Rows, contents: Rows | None = None) -> tuple[Floats, Floats]:
-    """Cosines of some of the examples, (N, d), to the nearest other one, and to the nearest of another label.
+def nearest_other_similarities(
+    vectors: Array, rows: Rows, some: Rows, contents: Rows | None = None
+) -> tuple[Floats, Floats]:
+    """Returns cosines of some examples to the nearest other example, and to the nearest example of another label.
 
-    (N,) labels' rows and (n,) → (n,) each; -1 where there is none. Of equal `contents`, (N,), none is another.
+    Args:
+        vectors: `(N, d)`, all examples.
+        rows: `(N,)`, their labels' rows.
+        some: `(n,)`, the examples to ask about.
+        contents: `(N,)`, equal numbers mark copies, which are not each other's neighbours; None if there are none.
+
+    Returns:
+        `(n,)` twice, float64; -1 if there is no such example.
     """
     each = np.arange(len(vectors)) if contents is None else contents
     nearest, other = np.full(len(some), -1.0), np.full(len(some), -1.0)
@@ -138,12 +182,14 @@ def nearest_others(vectors: Array, rows: Rows, some: Rows, contents: Rows | None
     return nearest, other
 
 
-def sureness(cosines: Array) -> Floats:
-    """The greatest probability by softmax over cosines to prompts, unscaled: (n, C) → (n,) (MCM: Ming et al. 2022)."""
+def max_softmax(cosines: Array) -> Floats:
+    """Returns the greatest softmax probability over unscaled cosines to prompts: `(n, C)` → `(n,)` (MCM, Ming et al.
+    2022).
+    """
     return np.asarray(softmax(cosines, 1.0).max(1), np.float64)
 
 
-def nearest_to(queries: Array, vectors: Array) -> Floats:
-    """Cosines of queries to the nearest example: (n, d), (N, d) → (n,)."""
+def nearest_similarities(queries: Array, vectors: Array) -> Floats:
+    """Returns the cosine of each query to its nearest example: `(n, d)`, `(N, d)` → `(n,)` float64; -1 if N = 0."""
     parts = [queries[start : start + _CHUNK] @ vectors.T for start in range(0, len(queries), _CHUNK)]
     return np.concatenate([np.asarray(part.max(1, initial=-1.0), np.float64) for part in parts] or [np.empty(0)])

@@ -1,7 +1,9 @@
-"""Cosine to the direction of each label's centre: the mean of its examples, its text counting as two of them.
+"""The class mean head: cosine to each label's centre, the mean of its examples with its text counted as two of them.
 
-Nearest class mean (Mensink et al. 2013; with one example, 1-NN) and, for text alone, CLIP's zero-shot classifier
-(Radford et al. 2021).
+    s_c(x) = x · m_c / |m_c|,   m_c = (sum of the examples + 2 (t_c + gap)) / (n_c + 2)
+
+This is the nearest class mean (Mensink et al. 2013); with one example it is 1-NN, and with text alone it is CLIP's
+zero-shot classifier (Radford et al. 2021).
 """
 
 from collections.abc import Sequence
@@ -13,9 +15,9 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 
 class ClassMeanHead:
-    """Scores by cosine to the centres of moments that another head keeps: told of what changes, in O(d) a label.
+    """Scores by cosine to the centres of statistics that another head keeps. O(d) per changed label.
 
-    Of more than 10,000 labels it scores candidates alone.
+    With more than 10,000 labels it scores candidates only. Call `refresh` after the statistics change.
     """
 
     def __init__(self, moments: Moments) -> None:
@@ -24,7 +26,7 @@ class ClassMeanHead:
         self.refresh_all()
 
     def refresh(self, labels: Sequence[str]) -> None:
-        """Some labels' centres have changed, or are new."""
+        """Updates the centres of labels that are new or have changed."""
         if len(self.moments.labels) > MOST_EXACT:
             return
         if len(self.moments.labels) > len(self._rows):
@@ -34,33 +36,42 @@ class ClassMeanHead:
         self._rows[rows] = _unit(self.moments.centres_of(np.array(rows, np.intp)))
 
     def refresh_all(self) -> None:
-        """Any centre may have changed, and rows have moved."""
+        """Updates every centre; call it when rows have moved."""
         if len(self.moments.labels) > MOST_EXACT:
             self._rows = np.zeros((8, self.moments.dimension), np.float32)
             return
         self._rows = np.concatenate([_unit(self.moments.centres), np.zeros((8, self.moments.dimension), np.float32)])
 
     def scores(self, queries: Array) -> Array:
-        """Cosines, (n, d) → (n, C)."""
+        """Returns cosines to every centre: `(n, d)` → `(n, C)` float32."""
         return np.asarray(queries @ self._rows[: len(self.moments.labels)].T, np.float32)
 
     def scores_of(self, queries: Array, rows: Rows) -> Array:
-        """Of each query's own labels alone: (n, d) and rows of the moments, (n, k) → (n, k)."""
+        """Returns cosines to each query's own candidates: `(n, d)` and rows `(n, k)` → `(n, k)` float32."""
         return np.asarray(np.einsum("nkd,nd->nk", self.directions(rows), queries), np.float32)
 
     def directions(self, rows: Rows) -> Array:
-        """Unit centres of labels, (...) → (..., d); 0 where examples cancel out."""
+        """Returns unit centres of labels by rows, `(...)` → `(..., d)`; 0 if a label's examples cancel out."""
         if len(self.moments.labels) > MOST_EXACT:
             return _unit(self.moments.centres_of(rows))
         return np.asarray(self._rows[rows], np.float32)
 
 
-def class_mean_left_out(moments: Moments, vectors: Array, rows: Rows) -> Floats:
-    """Cosines of examples, (n, d), of the labels in these rows, (n,), each left out: (n, C); -inf for an only one."""
+def leave_one_out_class_mean(moments: Moments, vectors: Array, rows: Rows) -> Floats:
+    """Returns cosines of examples to every centre, each example left out of its own label's centre.
+
+    Args:
+        moments: the class statistics.
+        vectors: `(n, d)`, the examples.
+        rows: `(n,)`, their labels' rows.
+
+    Returns:
+        `(n, C)` float64; -inf for a label that has nothing but the example.
+    """
     values, each = np.asarray(vectors, np.float64), np.arange(len(rows))
     centres, shots = moments.centres, moments.shots[rows]
     scores = values @ np.asarray(_unit(centres), np.float64).T
-    rest = centres[rows] * shots[:, None] - values  # the direction of the others' mean
+    rest = centres[rows] * shots[:, None] - values  # has the direction of the mean of the others
     lengths = np.linalg.norm(rest, axis=1)
     scores[each, rows] = np.einsum("nd,nd->n", values, rest) / np.where(lengths > 0, lengths, 1.0)
     scores[each[shots <= 1], rows[shots <= 1]] = -np.inf
@@ -69,5 +80,5 @@ def class_mean_left_out(moments: Moments, vectors: Array, rows: Rows) -> Floats:
 
 def _unit(centres: Floats) -> Array:
     lengths = np.linalg.norm(centres, axis=-1, keepdims=True)
-    # Opposite examples can cancel out: such a label has no direction, and scores 0 against everything.
+    # Opposite examples can cancel out. Such a label has no direction and scores 0 against everything.
     return np.asarray(centres / np.where(lengths > 1e-9, lengths, np.inf), np.float32)

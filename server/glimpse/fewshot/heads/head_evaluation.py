@@ -1,4 +1,4 @@
-"""One head, judged by what it says of the examples when each is left out."""
+"""Evaluates one head by its leave-one-out scores."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,63 +6,73 @@ from typing import Self
 import numpy as np
 
 from glimpse.fewshot.calibration.calibration import best_temperature
-from glimpse.fewshot.calibration.open_set import Typicality, measures
+from glimpse.fewshot.calibration.open_set import Typicality, fit_measures
 from glimpse.fewshot.decision import softmax
 from glimpse.fewshot.heads.head_selection import HeadKind
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """Two of the three measures of fit, which no head changes: (n,) each."""
+class FitMeasures:
+    """The measures of fit that do not depend on the head: `(n,)` each."""
 
-    #: Squared Mahalanobis distances, to the nearest label's mean and to the mean of all.
+    #: Squared Mahalanobis distances to the nearest label's mean, and to the mean of all examples.
     distances: Floats
     background: Floats
-    #: The cosine to the nearest example.
+    #: Cosines to the nearest example.
     nearest: Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Examples as the others see them: themselves left out, and their whole label left out; and known strangers."""
+class LeftOutMeasures:
+    """Measures of the examples, left out alone and with their whole label, and of the negative examples."""
 
     rows: Rows
-    as_members: Fit
-    as_strangers: Fit
-    negatives: Fit
+    as_members: FitMeasures
+    label_left_out: FitMeasures
+    negatives: FitMeasures
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A head's calibration, and what it says of n examples left out."""
+class HeadEvaluation:
+    """A head's calibration and its leave-one-out predictions of n examples."""
 
     kind: HeadKind
-    #: What scores are divided by before softmax.
+    #: Scores are divided by this before softmax.
     temperature: float
     typicality: Typicality
-    #: The answer for each example, its probability, and that of the example's own label: (n,) each.
-    said: Rows
-    said_probability: Floats
+    #: The predicted label of each example, its probability, and the probability of the example's own label: (n,) each.
+    predicted: Rows
+    predicted_probability: Floats
     own_probability: Floats
     #: `own_probability` in ascending order.
-    right: Floats
+    sorted_own_probability: Floats
     correct: int
 
     @property
     def count(self) -> int:
-        """How many examples were left out."""
-        return len(self.said)
+        """The number of examples left out."""
+        return len(self.predicted)
 
     @property
     def accuracy(self) -> float:
-        """The part of them that were called right; NaN of none."""
+        """The fraction predicted correctly; NaN if there are none."""
         return self.correct / self.count if self.count else float("nan")
 
     def suspects(self, rows: Rows) -> Rows:
-        """Which of the examples, whose labels' columns are (n,), were called another, the surest first: (m,)."""
-        wrong = np.flatnonzero(self.said != rows)
-        doubt = self.said_probability - self.own_probability
+        """Returns the examples that were predicted as another label, the most certain first.
+
+        Ranked by the predicted label's probability less the own label's (as in confident learning, Northcutt et al.
+        2021).
+
+        Args:
+            rows: `(n,)`, the columns of the examples' labels.
+
+        Returns:
+            `(m,)` positions among the n examples.
+        """
+        wrong = np.flatnonzero(self.predicted != rows)
+        doubt = self.predicted_probability - self.own_probability
         return wrong[np.argsort(-doubt[wrong], kind="stable")]
 
     @classmethod
@@ -71,48 +81,54 @@ class Judged:
         kind: HeadKind,
         left_out: Array | Floats,
         alone: Array | Floats,
-        measured: Measured,
+        measured: LeftOutMeasures,
         negatives: Array | Floats,
         *,
         spread: bool,
     ) -> Self:
-        """From the scores of n examples left out, by themselves and with their labels, and of M negatives: (n or M, C).
+        """Calibrates and evaluates a head.
 
-        Without a spread within labels whatever comes fits.
+        Args:
+            kind: the head.
+            left_out: `(n, C)`, scores of the examples, each left out.
+            alone: `(n, C)`, scores with the example's whole label left out.
+            measured: the measures that do not depend on the head.
+            negatives: `(M, C)`, scores of the negative examples.
+            spread: whether a spread within labels is known; without it every input fits.
         """
         rows, each = measured.rows, np.arange(len(measured.rows))
         temperature = best_temperature(left_out, rows)
         probabilities = softmax(left_out, 1 / temperature)
-        said, own = probabilities.argmax(1), probabilities[each, rows]
+        predicted, own = probabilities.argmax(1), probabilities[each, rows]
         return cls(
             kind,
             temperature,
             _typicality(left_out, alone, measured, negatives, temperature)
             if spread
             else Typicality.of(np.empty((0, 3))),
-            said,
-            probabilities[each, said],
+            predicted,
+            probabilities[each, predicted],
             own,
             np.sort(own),
-            int((said == rows).sum()),
+            int((predicted == rows).sum()),
         )
 
 
 def _typicality(
     left_out: Array | Floats,
     alone: Array | Floats,
-    measured: Measured,
+    measured: LeftOutMeasures,
     negatives: Array | Floats,
     temperature: float,
 ) -> Typicality:
-    def of(fit: Fit, scores: Array | Floats) -> Floats:
-        return measures(fit.distances, fit.background, fit.nearest, scores, temperature)
+    def of(fit: FitMeasures, scores: Array | Floats) -> Floats:
+        return fit_measures(fit.distances, fit.background, fit.nearest, scores, temperature)
 
     alone = np.array(alone, np.float64)
     alone[np.arange(len(alone)), measured.rows] = -np.inf
-    told = np.isfinite(alone).any(1)  # there is another label
-    some = measured.as_strangers
-    stranger = Fit(some.distances[told], some.background[told], some.nearest[told])
+    has_other = np.isfinite(alone).any(1)
+    group = measured.label_left_out
+    outside = FitMeasures(group.distances[has_other], group.background[has_other], group.nearest[has_other])
     return Typicality.of(
-        of(measured.as_members, left_out), of(stranger, alone[told]), of(measured.negatives, negatives)
+        of(measured.as_members, left_out), of(outside, alone[has_other]), of(measured.negatives, negatives)
     )

@@ -1,10 +1,10 @@
-"""Which head answers: the ladder of shots, and leave-one-out where it can tell.
+"""Selects the head that answers, by the number of shots and by leave-one-out.
 
-Without a label of two examples there is no spread within labels to learn: the class mean answers, or the prompts do.
-From then on LDA does. Under 8 shots nothing is chosen by leave-one-out: at 4 it picked the class mean and lost 3
-points. From there on a regression takes LDA's place where it is better by more than one standard error (Breiman et al.
-1984). Leaving out ranked two heads as new inputs did in 17 of 19 comparisons (banking77, sign_digits and caltech101 at
-8 to 70 shots); the other two were at 8.
+Without a label with two examples there is no spread within labels to learn: the class mean answers, or the prompts do.
+From then on LDA answers. Under 8 shots nothing is chosen by leave-one-out: at 4 shots it picked the class mean and lost
+3 points. From 8 shots on a regression replaces LDA if it is better by more than one standard error of the paired
+difference (Breiman et al. 1984). Leave-one-out ranked two heads as new inputs did in 17 of 19 comparisons (banking77,
+sign_digits and caltech101 at 8 to 70 shots); the other two were at 8.
 """
 
 from enum import Enum
@@ -13,12 +13,12 @@ import numpy as np
 
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
-#: Shots, in the middle label, from which on heads are compared; and from which on projected ridge is one of them.
-COMPARED_FROM, MANY = 8, 30
+#: Median shots from which heads are compared, and from which projected ridge is one of them.
+MIN_SHOTS_TO_COMPARE, MANY_SHOTS = 8, 30
 
 
 class HeadKind(Enum):
-    """The heads there are."""
+    """The kinds of heads."""
 
     NONE = "none"
     CLASS_MEAN = "class_mean"
@@ -31,7 +31,7 @@ class HeadKind(Enum):
     NEIGHBORS = "neighbors"
 
 
-#: What can be asked for instead of the ladder's choice; prompts join in where labels have some.
+#: Heads that a collection can ask for instead of the selected one; prompts are blended in if labels have them.
 PINNABLE = (
     HeadKind.CLASS_MEAN,
     HeadKind.PROMPTS,
@@ -42,20 +42,26 @@ PINNABLE = (
 )
 
 
-def middle_shots(counts: Floats) -> float:
-    """The median number of examples of the labels that have any, (C,); 0 where none has."""
-    some = counts[counts > 0]
-    return float(np.median(some)) if len(some) else 0.0
+def median_shots(counts: Floats) -> float:
+    """Returns the median number of examples of the labels that have any: counts `(C,)` → float; 0 if none has."""
+    positive = counts[counts > 0]
+    return float(np.median(positive)) if len(positive) else 0.0
 
 
-def better(challenger: Array | Floats, incumbent: Array | Floats, rows: Rows) -> bool:
-    """Whether a head beats another by more than a standard error of the difference, from left-out scores (N, C)."""
-    return better_answers(challenger.argmax(1), incumbent.argmax(1), rows)
+def is_better(challenger: Array | Floats, incumbent: Array | Floats, rows: Rows) -> bool:
+    """Returns whether a head is better than another by more than one standard error of the paired difference.
+
+    Args:
+        challenger: `(N, C)`, its leave-one-out scores.
+        incumbent: `(N, C)`, the other head's.
+        rows: `(N,)`, the columns of the right labels.
+    """
+    return is_better_prediction(challenger.argmax(1), incumbent.argmax(1), rows)
 
 
-def better_answers(challenger: Rows, incumbent: Rows, rows: Rows) -> bool:
-    """The same, from the columns that each answered, (N,)."""
-    right = (challenger == rows).astype(np.float64) - (incumbent == rows)
-    if len(right) < 2:
+def is_better_prediction(challenger: Rows, incumbent: Rows, rows: Rows) -> bool:
+    """Compares like `is_better`, from the predicted columns, `(N,)` each."""
+    gain = (challenger == rows).astype(np.float64) - (incumbent == rows)
+    if len(gain) < 2:
         return False
-    return bool(right.mean() > right.std(ddof=1) / np.sqrt(len(right)))
+    return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))

@@ -1,9 +1,10 @@
-"""Kernel ridge regression on cosines (as ProKeR: Bendou et al. 2025, without a prior).
+"""Kernel ridge regression on cosines (as ProKeR, Bendou et al. 2025, without its prior).
 
-f(x) = k(x, S) (K + lam I)^-1 Y, k(x, y) = exp(-beta (1 - x . y)), Y one-hot. Beta and lam are those
-of the least leave-one-out error, which is exact without fitting anew: with a = (K + lam I)^-1 Y, the residual
-of example i is a_i / [(K + lam I)^-1]_ii (Rifkin and Lippert 2007), and those of a label's examples, all left out at
-once, are [(K + lam I)^-1]_gg^-1 a_g.
+    f(x) = k(x, S) (K + lam I)^-1 Y,   k(x, y) = exp(-beta (1 - x · y)),   Y one-hot
+
+Beta and lam are the pair with the least leave-one-out error. That error is exact and needs no refit: with a = (K + lam
+I)^-1 Y, the residual of example i is a_i / [(K + lam I)^-1]_ii (Rifkin and Lippert 2007). The residuals of all examples
+of a label, left out together, are [(K + lam I)^-1]_gg^-1 a_g.
 """
 
 from dataclasses import dataclass
@@ -13,26 +14,32 @@ import numpy as np
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
 BETAS, RIDGES = (1.0, 4.0, 10.0), (0.03, 0.3, 1.0)
-#: Fitting takes O(N^3): seconds for so many examples.
+#: Fitting takes O(N³): some seconds for this many examples.
 MOST_EXAMPLES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class KernelRidge:
-    """Fitted to N examples. Scores are near 1 for a label that fits and near 0 for one that does not."""
+    """Kernel ridge fitted to N examples. Scores are near 1 for a label that fits and near 0 for one that does not."""
 
     vectors: Array
     weights: Array  # (N, C)
     beta: float
     ridge: float
-    #: What it would have said of each example without it, (N, C).
+    #: Scores of each example without it, (N, C).
     left_out: Floats
-    #: And without any example of its label, (N, C).
+    #: Scores of each example without any example of its label, (N, C).
     label_left_out: Floats
 
     @classmethod
     def fit(cls, vectors: Array, rows: Rows, labels: int) -> "KernelRidge":
-        """From unit vectors, (N, d), and the columns of their labels, (N,)."""
+        """Fits beta, lam and the weights. O(N³), N up to 2,000.
+
+        Args:
+            vectors: `(N, d)`, unit rows.
+            rows: `(N,)`, the columns of their labels.
+            labels: C.
+        """
         target = np.eye(labels)[rows]
         cosines = np.asarray(vectors @ vectors.T, np.float64)
         least, kept = np.inf, None
@@ -55,5 +62,5 @@ class KernelRidge:
         return cls(vectors, np.asarray(weights, np.float32), beta, ridge, target - residuals, without)
 
     def scores(self, queries: Array) -> Array:
-        """(n, d) → (n, C)."""
+        """Scores queries: `(n, d)` → `(n, C)` float32."""
         return np.asarray(np.exp(-self.beta * (1 - queries @ self.vectors.T)) @ self.weights, np.float32)

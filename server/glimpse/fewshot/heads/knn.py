@@ -1,4 +1,7 @@
-"""Weighted nearest neighbours: softmax(cosine / 0.07) votes (Wu et al. 2018). For labels of many modes."""
+"""Weighted nearest neighbours: votes of weight exp(cosine / 0.07), normalised (Wu et al. 2018).
+
+For labels with several modes, and to explain an answer.
+"""
 
 from dataclasses import dataclass
 
@@ -14,7 +17,7 @@ _CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class Neighbors:
-    """The votes of the k nearest of N examples."""
+    """Votes of the k nearest of N examples."""
 
     vectors: Array
     rows: Rows
@@ -23,23 +26,29 @@ class Neighbors:
 
     @classmethod
     def fit(cls, vectors: Array, rows: Rows, labels: int) -> "Neighbors":
-        """From unit vectors, (N, d), and the columns of their labels, (N,); k is the shots of a label, at most 10."""
+        """Stores the examples; k is the median number of examples per label, at most 10.
+
+        Args:
+            vectors: `(N, d)`, unit rows.
+            rows: `(N,)`, the columns of their labels.
+            labels: C.
+        """
         shots = np.bincount(rows, minlength=labels)
         middle = int(np.median(shots[shots > 0])) if len(rows) else 1
         return cls(vectors, rows, labels, min(_MOST, max(1, middle)))
 
     def scores(self, queries: Array) -> Array:
-        """(n, d) → (n, C)."""
+        """Scores queries: `(n, d)` → `(n, C)` float32, rows summing to 1."""
         return self._votes(queries, None)
 
     def left_out(self, some: Rows, *, with_label: bool = False) -> Array:
-        """What the others, or those of other labels, say of some of the examples: (n,) → (n, C)."""
+        """Scores some of the examples without themselves, or without their whole label: `(n,)` → `(n, C)`."""
         parts = [some[start : start + _CHUNK] for start in range(0, len(some), _CHUNK)]
-        found = []
+        blocks = []
         for part in parts:
             out = np.arange(len(self.rows)) == part[:, None]
-            found.append(self._votes(self.vectors[part], self.rows == self.rows[part, None] if with_label else out))
-        return np.concatenate(found) if found else np.empty((0, self.labels), np.float32)
+            blocks.append(self._votes(self.vectors[part], self.rows == self.rows[part, None] if with_label else out))
+        return np.concatenate(blocks) if blocks else np.empty((0, self.labels), np.float32)
 
     def _votes(self, queries: Array, without: "npt.NDArray[np.bool_] | None") -> Array:
         cosines = queries @ self.vectors.T
@@ -47,20 +56,26 @@ class Neighbors:
             cosines[without] = -np.inf
         k = min(self.k, cosines.shape[1])
         nearest = np.argpartition(-cosines, k - 1, axis=1)[:, :k] if k else np.empty((len(cosines), 0), np.intp)
-        found = np.take_along_axis(cosines, nearest, 1)
-        return votes(found, np.where(np.isfinite(found), self.rows[nearest], -1), self.labels)
+        similarities = np.take_along_axis(cosines, nearest, 1)
+        return votes(similarities, np.where(np.isfinite(similarities), self.rows[nearest], -1), self.labels)
 
 
 def votes(similarities: npt.ArrayLike, rows: Rows, labels: int) -> Array:
-    """Each label's part of the votes, (n, C).
+    """Returns each label's share of the votes.
 
-    From k neighbours' cosines and the columns of their labels, (n, k) each; column -1: no more neighbours.
+    Args:
+        similarities: `(n, k)`, cosines of the neighbours.
+        rows: `(n, k)`, the columns of their labels; -1 for no neighbour.
+        labels: C.
+
+    Returns:
+        `(n, C)` float32.
     """
-    there = rows >= 0
-    cosines = np.where(there, np.asarray(similarities, np.float64), -1.0)
-    weights = np.where(there, np.exp(EXAMPLE_SCALE * (cosines - cosines.max(1, keepdims=True, initial=-1.0))), 0.0)
+    valid = rows >= 0
+    cosines = np.where(valid, np.asarray(similarities, np.float64), -1.0)
+    weights = np.where(valid, np.exp(EXAMPLE_SCALE * (cosines - cosines.max(1, keepdims=True, initial=-1.0))), 0.0)
     total = weights.sum(1, keepdims=True)
     weights = np.divide(weights, total, out=np.zeros_like(weights), where=total > 0)
-    found = np.zeros((len(cosines), labels))
-    np.add.at(found, (np.arange(len(cosines))[:, None], np.where(there, rows, 0)), weights)
-    return np.asarray(found, np.float32)
+    shares = np.zeros((len(cosines), labels))
+    np.add.at(shares, (np.arange(len(cosines))[:, None], np.where(valid, rows, 0)), weights)
+    return np.asarray(shares, np.float32)

@@ -1,12 +1,16 @@
-"""Shrinkage LDA in closed form, kept up to date example by example.
+"""Shrinkage LDA in closed form, updated example by example.
 
-With the metric G of metric.py, the score s_c(x) = (d + nu) (x^T G mu_c - 1/2 mu_c^T G mu_c) is Fisher's discriminant
-with a uniform prior, mu_c the label's centre. Without freedom within labels (nu = 0): the nearest class mean.
+With the inverse G of statistics/mahalanobis.py and the label's centre mu_c:
 
-A mean of n examples lies e / n farther (squared) from what belongs to it than the true mean does, e being the squared
-distance of an example from the true mean. Labels of few shots would lose for that alone, so e / (2 n_c) is added to
-their scores. With 1 shot for half of caltech101's labels and 16 for the others, 34 % right become 67 %. What e is for
-texts shows where labels have both.
+    s_c(x) = (d + nu) (x^T G mu_c - 1/2 mu_c^T G mu_c) + e / (2 n_c)
+
+The first term is Fisher's discriminant with a uniform prior (Fisher 1936; with shrinkage, Friedman 1989). Without
+degrees of freedom within labels (nu = 0) it is the nearest class mean.
+
+The second term corrects for few shots. The mean of n examples lies e / n farther (squared) from an input than the true
+mean, where e is the squared distance of an example from the true mean. Without the correction labels with few shots
+would lose for that reason alone: with 1 shot for half of caltech101's labels and 16 for the others, accuracy rises from
+34 to 67 %. For texts, e is estimated from the labels that have both.
 """
 
 from collections.abc import Sequence
@@ -17,28 +21,28 @@ from glimpse.fewshot.statistics.class_statistics import MOST_EXACT, Moments
 from glimpse.fewshot.statistics.mahalanobis import Metric, Spread
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows
 
-# So many examples at once are not worth a change of the metric each: it stands still until the next inversion.
+# Up to this many examples at once update the metric one by one; with more it stays as it is until the next inversion.
 _ONE_BY_ONE = 8
 
 
 class LdaHead:
-    """Scores by shrinkage LDA. One thread changes and asks it; `Metric.of` may run in another, on a copy.
+    """Scores by shrinkage LDA. One thread changes and queries it; `Metric.of` may run in another thread on a copy.
 
-    Of more than 10,000 labels it scores candidates alone.
+    With more than 10,000 labels it scores candidates only.
     """
 
     def __init__(self, dimension: int, moments: Moments | None = None) -> None:
         self.moments = moments or Moments(dimension)
         self._metric = Metric.identity(dimension)
         self._spread = Spread(0.0, 0.0)
-        # The labels' middle, from which scores are taken: near copies lie too close together for float32 otherwise. Of
-        # float32 itself, as what queries lose must be what centres lose.
+        # Scores are computed relative to the mean of the centres: otherwise near copies would be too close for float32.
+        # The origin itself is float32, so that queries and centres lose the same amount.
         self._origin = np.zeros(dimension, np.float32)
-        self._weights = np.zeros((8, dimension))  # of the centres from the origin: M G
+        self._weights = np.zeros((8, dimension))  # (C, d): (centres - origin) G
         self._bias = np.zeros(8)  # 1/2 mu_c^T G mu_c
-        # As `scores` uses them: half the bytes, and made when they are asked for.
+        # A float32 copy of the weights for `scores`, made on demand.
         self._single: Array | None = None
-        self._few: Floats | None = None  # what makes up for few shots
+        self._few: Floats | None = None  # the correction for few shots, (C,)
         if self.moments.labels:
             self._rebuild()
 
@@ -49,11 +53,11 @@ class LdaHead:
 
     @property
     def metric(self) -> Metric:
-        """The inversion in use, brought up to date."""
+        """The inversion in use, with the updates since."""
         return self._metric
 
     def add(self, label: str, vector: Array) -> None:
-        """Counts one more example, (d,): O(d^2 + C d)."""
+        """Adds one example, `(d,)`: O(d² + C d)."""
         value, row = np.asarray(vector, np.float64), self.moments.row(label)
         before = (self.moments.mean(row), float(self.moments.counts[row])) if row is not None else (value, 0.0)
         self.moments.add(label, value)
@@ -61,7 +65,7 @@ class LdaHead:
         self._refresh(label)
 
     def add_all(self, labels: Sequence[str], vectors: Array) -> None:
-        """Counts examples, (n, d)."""
+        """Adds examples, `(n, d)`. More than 8 leave the metric unchanged until the next inversion."""
         if len(labels) <= _ONE_BY_ONE:
             for label, vector in zip(labels, vectors, strict=True):
                 self.add(label, vector)
@@ -71,12 +75,12 @@ class LdaHead:
             self._refresh(label)
 
     def add_sums(self, labels: Sequence[str], counts: Floats, sums: Floats) -> None:
-        """Counts many examples at once: how many each label has, (C,), and their sums, (C, d)."""
+        """Adds many examples at once, by counts `(C,)` and sums `(C, d)`."""
         self.moments.add_sums(labels, counts, sums)
         self._rebuild()
 
     def remove(self, label: str, vector: Array) -> None:
-        """Takes an added example back."""
+        """Removes an example that was added before: O(d² + C d)."""
         value = np.asarray(vector, np.float64)
         self.moments.remove(label, value)
         row = self.moments.row(label)
@@ -90,12 +94,12 @@ class LdaHead:
         self._refresh(label)
 
     def drop(self, label: str) -> None:
-        """Forgets a label. The spread of its examples stays in the metric until the next inversion."""
+        """Removes a label. The spread of its examples stays in the metric until the next inversion."""
         self.moments.drop(label)
         self._rebuild()
 
     def set_text(self, label: str, direction: Array | None) -> None:
-        """Gives a label the direction, (d,), of its prompts, or None: text counts as some examples of it."""
+        """Sets the direction of a label's prompts, `(d,)`, or removes it (None)."""
         had = self.moments.row(label) is not None
         self.moments.set_text(label, direction)
         if self.moments.row(label) is not None:
@@ -103,8 +107,8 @@ class LdaHead:
         elif had:  # rows have moved
             self._rebuild()
 
-    def forget_texts(self, labels: Sequence[str]) -> None:
-        """Takes the prompts of several labels away at once."""
+    def remove_texts(self, labels: Sequence[str]) -> None:
+        """Removes the prompts of several labels at once."""
         for label in labels:
             self.moments.set_text(label, None)
         self._rebuild()
@@ -115,23 +119,23 @@ class LdaHead:
         self._rebuild()
 
     def adopt(self, metric: Metric, spread: Spread | None = None) -> None:
-        """Takes an inversion of the moments, and what leaving out gives for it."""
+        """Replaces the metric by a new inversion, and the spread by the leave-one-out estimate for it."""
         self._metric = Metric(metric.inverse.copy(), metric.ridge, metric.freedom)
         self._spread = spread or Spread(0.0, 0.0)
         self._rebuild()
 
     @property
     def spread(self) -> Spread:
-        """That of `adopt`."""
+        """The spread that `adopt` received."""
         return self._spread
 
     @property
     def dense(self) -> bool:
-        """Whether every label is scored at once."""
+        """True if every label is scored at once."""
         return len(self.labels) <= MOST_EXACT
 
     def scores_of(self, queries: Array, rows: Rows) -> Array:
-        """As `scores`, of each query's own labels alone: (n, d) and rows of the moments, (n, k) → (n, k)."""
+        """Scores each query's own candidates: `(n, d)` and rows `(n, k)` → `(n, k)` float32."""
         values = np.asarray(queries, np.float64) - self._origin
         centres = self.moments.centres_of(rows) - self._origin  # (n, k, d)
         linear = np.einsum("nkd,nd->nk", centres, values @ self._metric.inverse)
@@ -142,7 +146,7 @@ class LdaHead:
         )
 
     def scores(self, queries: Array) -> Array:
-        """Log-likelihoods, up to what all labels share: (n, d) → (n, C)."""
+        """Returns log-likelihoods up to a term that all labels share: `(n, d)` → `(n, C)` float32."""
         count = len(self.labels)
         if self._single is None:
             self._single = self._weights[:count].astype(np.float32)
@@ -152,16 +156,22 @@ class LdaHead:
         return np.asarray(self._metric.scale * (linear - self._bias[:count]) + self._few, np.float32)
 
     def lengths(self, queries: Array) -> Floats:
-        """x^T Sigma^-1 x, (n, d) → (n,): less 2 s, the squared distance to the true mean of a label that scores s."""
+        """Returns x^T Sigma^-1 x, `(n, d)` → `(n,)` float64. Less twice a label's score, it is the squared distance to
+        its mean.
+        """
         values = np.asarray(queries, np.float64) - self._origin
         return np.asarray(self._metric.scale * np.einsum("nd,nd->n", values @ self._metric.inverse, values), np.float64)
 
     def distances(self, queries: Array, scores: Array) -> Floats:
-        """Squared Mahalanobis distances to the nearest label's true mean, (n,), of queries (n, d) with these scores."""
+        """Returns squared Mahalanobis distances to the nearest label's mean: queries `(n, d)`, scores `(n, C)` → `(n,)`
+        float64.
+        """
         return np.asarray(self.lengths(queries) - 2 * scores.max(1, initial=-np.inf), np.float64)
 
     def own_distance(self, label: str, vector: Array) -> float:
-        """A new example's squared distance, (d,), from its label's mean, as if that were of many."""
+        """Returns the squared distance of a new example, `(d,)`, from its label's mean, corrected for the number of
+        examples.
+        """
         row = self.moments.row(label)
         if row is None or not self.moments.counts[row]:
             return 0.0
@@ -169,7 +179,7 @@ class LdaHead:
         return float(self._metric.scale * (gap @ self._metric.inverse @ gap) * count / (count + 1))
 
     def _shift(self, residual: Floats, by: float) -> None:
-        if not by or not self._metric.freedom:  # a label's first example; or no metric yet
+        if not by or not self._metric.freedom:  # a label's first example, or no metric yet
             return
         count = len(self.labels) if self.dense else 0
         across = self._weights[:count] @ residual  # (mu_c - origin)^T G z
@@ -200,7 +210,7 @@ class LdaHead:
         if len(centres):
             self._origin = centres.mean(0).astype(np.float32)
             centres = centres - self._origin
-        # The identity is not worth a product of matrices.
+        # The identity needs no matrix product.
         weights = centres @ self._metric.inverse if self._metric.freedom else centres
         self._weights = np.concatenate([weights, np.zeros((8, centres.shape[1]))])
         self._bias = np.concatenate([0.5 * np.einsum("cd,cd->c", centres, self._weights[: len(centres)]), np.zeros(8)])

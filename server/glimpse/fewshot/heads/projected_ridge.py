@@ -1,12 +1,14 @@
-"""Ridge regression on a random ReLU projection, for many shots (RanPAC: McDonnell et al. 2023).
+"""Ridge regression on a random ReLU projection, for many shots (RanPAC, McDonnell et al. 2023).
 
-h(x) = max(0, x R) with R Gaussian, (d, m); f(x) = h(x) (H^T H + lam I)^-1 H^T Y. lam is that of the least leave-one-out
-error, exact through the hat matrix: the residual of example i is (Y - f)_i / (1 - h_i (H^T H + lam I)^-1 h_i^T) (Allen
-1974), and those of a label's examples, all left out at once, (I - H_g (H^T H + lam I)^-1 H_g^T)^-1 (Y - f)_g. One
-decomposition of H^T H serves every lam.
+    h(x) = max(0, x R), R Gaussian (d, m);   f(x) = h(x) (H^T H + lam I)^-1 H^T Y
 
-Against LDA, with MobileNet V2 or MiniLM: banking77 at 30 and 60 shots 90.6 and 92.1 % right (LDA 87.8, 89.4),
-caltech101 at 20 shots 90.5 (89.5), but sign_digits at 70 shots 89.1 (92.8): by leave-one-out, not by rule.
+Lam has the least leave-one-out error, which the hat matrix gives exactly: the residual of example i is (Y - f)_i / (1 -
+h_i (H^T H + lam I)^-1 h_i^T) (PRESS, Allen 1974). The residuals of all examples of a label, left out together, are (I -
+H_g (H^T H + lam I)^-1 H_g^T)^-1 (Y - f)_g. One eigendecomposition of H^T H serves every lam.
+
+Accuracy against LDA with MobileNet V2 or MiniLM: banking77 at 30 and 60 shots 90.6 and 92.1 % (LDA 87.8, 89.4),
+caltech101 at 20 shots 90.5 (89.5), but sign_digits at 70 shots 89.1 (92.8). Hence the choice is by leave-one-out, not
+by a rule.
 """
 
 from dataclasses import dataclass
@@ -18,54 +20,64 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 
 WIDTH = 2_000
 RIDGES = tuple(10.0**power for power in (-1, 0, 1, 1.5, 2, 2.5, 3, 4))
-# Examples projected at once.
+# Examples per block.
 _CHUNK = 4_096
-# Examples of a label that are left out together: the cube of it is the price.
+# The most examples of a label that are left out together; the cost is cubic.
 _MOST_OF_LABEL = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectedRidge:
-    """Fitted to N examples. Scores are near 1 for a label that fits and near 0 for one that does not."""
+    """Projected ridge fitted to N examples. Scores are near 1 for a label that fits and near 0 for one that does not.
+
+    `projection` is `(d, m)`, `weights` is `(m, C)`.
+    """
 
     projection: Array  # (d, m)
     weights: Array  # (m, C)
     ridge: float
-    #: What it would have said of each example without it, (N, C).
+    #: Scores of each example without it, (N, C).
     left_out: Array
-    #: And without any example of its label, (N, C); -inf of labels with too many for that.
+    #: Scores without any example of its label, (N, C); -inf for labels with more than 1,000 examples.
     label_left_out: Array
 
     @classmethod
     def fit(cls, vectors: Array, rows: Rows, labels: int, width: int = WIDTH) -> Self:
-        """From unit vectors, (N, d), and the columns of their labels, (N,): O(N m^2 + m^3)."""
-        # The same for every collection and every start, so that the same examples give the same answers.
+        """Fits lam and the weights. O(N m² + m³).
+
+        Args:
+            vectors: `(N, d)`, unit rows.
+            rows: `(N,)`, the columns of their labels.
+            labels: C.
+            width: m, the number of random features.
+        """
+        # A fixed seed: the same examples give the same answers in every process.
         projection = np.random.default_rng(0).standard_normal((vectors.shape[1], width), np.float32)
-        gram, toward = np.zeros((width, width)), np.zeros((width, labels))
+        gram, cross = np.zeros((width, width)), np.zeros((width, labels))
         for start in range(0, len(rows), _CHUNK):
             hidden = _hidden(vectors[start : start + _CHUNK], projection)
             gram += hidden.T @ hidden
-            np.add.at(toward.T, rows[start : start + _CHUNK], hidden)
+            np.add.at(cross.T, rows[start : start + _CHUNK], hidden)
         values, basis = np.linalg.eigh(gram)
-        inside = basis.T @ toward
-        errors = _errors(vectors, rows, projection, values, basis, inside)
+        projected_targets = basis.T @ cross
+        errors = _errors(vectors, rows, projection, values, basis, projected_targets)
         ridge = min(errors, key=errors.__getitem__)
-        weights = basis @ (inside / (values + ridge)[:, None])
+        weights = basis @ (projected_targets / (values + ridge)[:, None])
         left_out = np.empty((len(rows), labels), np.float32)
         for start in range(0, len(rows), _CHUNK):
             part = slice(start, start + _CHUNK)
-            turned = _hidden(vectors[part], projection) @ basis
-            left_out[part] = _without(turned, rows[part], values, inside, ridge)
+            rotated = _hidden(vectors[part], projection) @ basis
+            left_out[part] = _without(rotated, rows[part], values, projected_targets, ridge)
         without = np.full_like(left_out, -np.inf)
         for row in range(labels):
             group = np.flatnonzero(rows == row)
             if 0 < len(group) <= _MOST_OF_LABEL:
-                turned = _hidden(vectors[group], projection) @ basis
-                without[group] = _without_all(turned, row, values, inside, ridge)
+                rotated = _hidden(vectors[group], projection) @ basis
+                without[group] = _without_all(rotated, row, values, projected_targets, ridge)
         return cls(projection, np.asarray(weights, np.float32), ridge, left_out, without)
 
     def scores(self, queries: Array) -> Array:
-        """(n, d) → (n, C)."""
+        """Scores queries: `(n, d)` → `(n, C)` float32."""
         return np.asarray(np.maximum(queries @ self.projection, 0) @ self.weights, np.float32)
 
 
@@ -73,32 +85,33 @@ def _hidden(vectors: Array, projection: Array) -> Floats:
     return np.asarray(np.maximum(vectors @ projection, 0), np.float64)
 
 
-def _without(turned: Floats, rows: Rows, values: Floats, inside: Floats, ridge: float) -> Floats:
-    """What is said of each example, projected and turned to the basis, without it: (n, m), (n,) → (n, C)."""
-    said = turned @ (inside / (values + ridge)[:, None])
-    leverage = (turned**2) @ (1 / (values + ridge))
-    target = np.eye(inside.shape[1])[rows]
-    return np.asarray(target - (target - said) / np.maximum(1 - leverage, 1e-9)[:, None], np.float64)
+def _without(rotated: Floats, rows: Rows, values: Floats, projected_targets: Floats, ridge: float) -> Floats:
+    """Returns scores of examples without themselves: projected and rotated `(n, m)`, columns `(n,)` → `(n, C)`."""
+    scores = rotated @ (projected_targets / (values + ridge)[:, None])
+    leverage = (rotated**2) @ (1 / (values + ridge))
+    target = np.eye(projected_targets.shape[1])[rows]
+    return np.asarray(target - (target - scores) / np.maximum(1 - leverage, 1e-9)[:, None], np.float64)
 
 
-def _without_all(turned: Floats, row: int, values: Floats, inside: Floats, ridge: float) -> Floats:
-    """What is said of a label's examples, projected and turned to the basis, without all of them: (n, m) → (n, C)."""
-    shrunk = turned / (values + ridge)
-    target = np.eye(inside.shape[1])[np.full(len(turned), row)]
+def _without_all(rotated: Floats, row: int, values: Floats, projected_targets: Floats, ridge: float) -> Floats:
+    """Returns scores of one label's examples without all of them: projected and rotated `(n, m)` → `(n, C)`."""
+    shrunk = rotated / (values + ridge)
+    target = np.eye(projected_targets.shape[1])[np.full(len(rotated), row)]
     return np.asarray(
-        target - np.linalg.solve(np.eye(len(turned)) - shrunk @ turned.T, target - shrunk @ inside), np.float64
+        target - np.linalg.solve(np.eye(len(rotated)) - shrunk @ rotated.T, target - shrunk @ projected_targets),
+        np.float64,
     )
 
 
 def _errors(
-    vectors: Array, rows: Rows, projection: Array, values: Floats, basis: Floats, inside: Floats
+    vectors: Array, rows: Rows, projection: Array, values: Floats, basis: Floats, projected_targets: Floats
 ) -> dict[float, float]:
-    """The squared error of leaving out, summed over some thousand examples, for each ridge."""
-    some = sample(len(rows), _CHUNK)
-    turned = _hidden(vectors[some], projection) @ basis
+    """Returns, for each ridge, the squared leave-one-out error summed over a sample of the examples."""
+    sampled = sample(len(rows), _CHUNK)
+    rotated = _hidden(vectors[sampled], projection) @ basis
     errors = {}
     for ridge in RIDGES:
-        said = _without(turned, rows[some], values, inside, ridge)
-        said[np.arange(len(some)), rows[some]] -= 1.0
-        errors[ridge] = float((said**2).sum())
+        scores = _without(rotated, rows[sampled], values, projected_targets, ridge)
+        scores[np.arange(len(sampled)), rows[sampled]] -= 1.0
+        errors[ridge] = float((scores**2).sum())
     return errors

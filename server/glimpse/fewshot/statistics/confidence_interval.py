@@ -1,10 +1,18 @@
-"""Parts of a number of examples, and how sure one may be of them."""
+"""Confidence intervals of proportions."""
 
 import math
 
 
-def wilson(right: int, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % confidence interval of a proportion, by Wilson's score (1927): sane at 0, at 1 and of few. count > 0."""
+def wilson_interval(right: int, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """Returns Wilson's score interval of a proportion (Wilson 1927); it stays within [0, 1] for few trials.
+
+        (p + z²/2n ± z sqrt(p (1 - p) / n + z²/4n²)) / (1 + z²/n)
+
+    Args:
+        right: successes.
+        count: trials n, greater than 0.
+        z: normal quantile; the default is for 95 %.
+    """
     part, spread = right / count, z * z / count
     middle = (part + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(part * (1 - part) / count + spread / (4 * count))

@@ -1,9 +1,13 @@
-"""How far apart vectors are in units of the spread within labels: shrinkage LDA's covariance, inverted.
+"""The Mahalanobis metric within labels: the inverse of LDA's shrunk covariance.
 
-With nu = N - C and W the pooled scatter within labels, Sigma = (1 - lam) W / nu + lam t I, lam = d / (d + nu) and
-t = tr(W) / (nu d). That is (W + r I) / (d + nu) with r = tr(W) / nu, so its inverse is (d + nu) G, G = (W + r I)^-1.
-A new example changes W by a matrix of rank one, and G by another (Sherman and Morrison 1950); r stands still until the
-next inversion. Without freedom within labels (nu = 0) Sigma = I.
+With nu = N - C and the pooled scatter W within labels:
+
+    Sigma = (1 - lam) W / nu + lam t I,   lam = d / (d + nu),   t = tr(W) / (nu d)
+
+This equals (W + r I) / (d + nu) with r = tr(W) / nu, so its inverse is (d + nu) G with G = (W + r I)^-1. Shrinkage
+toward a scaled identity follows Ledoit and Wolf (2004); lam has no parameter. A new example changes W by a matrix of
+rank one, and so G (Sherman and Morrison 1950); r stays until the next inversion. Without degrees of freedom within
+labels (nu = 0), Sigma = I.
 """
 
 from dataclasses import dataclass
@@ -13,13 +17,13 @@ import numpy as np
 from glimpse.fewshot.statistics.class_statistics import Moments
 from glimpse.fewshot.statistics.unit_vectors import Floats
 
-# Within-label squared distances this small are rounding: each label's examples are copies of one another.
+# A mean squared distance this small is rounding: each label's examples are copies of one vector.
 _NO_SPREAD = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Squared distances e, under Sigma^-1, from a label's true mean: of an example of it, and of its text."""
+    """Squared distances under Sigma^-1 from a label's true mean: e of an example, and e of its text."""
 
     examples: float
     texts: float
@@ -27,20 +31,20 @@ class Spread:
 
 @dataclass(slots=True)
 class Metric:
-    """One inversion: G, (d, d), its ridge r, and the degrees of freedom it saw (0: G is the identity)."""
+    """One inversion: G `(d, d)`, its ridge r, and the degrees of freedom (0: G is the identity)."""
 
     inverse: Floats
     ridge: float
-    freedom: int  # changes with each shift
+    freedom: int  # `shift` changes it
 
     @classmethod
     def identity(cls, dimension: int) -> "Metric":
-        """Of examples that show no spread within labels: distances are Euclid's."""
+        """Returns the Euclidean metric, for examples without a spread within labels."""
         return cls(np.eye(dimension), 0.0, 0)
 
     @classmethod
     def of(cls, moments: Moments) -> "Metric":
-        """Inverts anew: O(d^3 + C d^2)."""
+        """Inverts the scatter: O(d³ + C d²)."""
         scatter, freedom = moments.scatter(), moments.freedom
         ridge = float(np.trace(scatter)) / freedom if freedom else 0.0
         if ridge <= _NO_SPREAD:
@@ -50,11 +54,15 @@ class Metric:
 
     @property
     def scale(self) -> float:
-        """d + nu: what makes of x^T G y an inner product under Sigma^-1."""
+        """d + nu: the factor from x^T G y to the inner product under Sigma^-1."""
         return float(len(self.inverse) + self.freedom) if self.freedom else 1.0
 
     def shift(self, residual: Floats, by: float) -> tuple[Floats, float]:
-        """W changes by `by` z z^T: G - g u u^T is the new G. Returns u = G z, (d,), and g."""
+        """Updates G for a change of W by `by` z z^T: the new G is G - g u u^T.
+
+        Returns:
+            u = G z, `(d,)`, and g = by / (1 + by z^T u).
+        """
         direction = self.inverse @ residual
         gain = by / (1.0 + by * float(residual @ direction))
         self.inverse -= np.outer(gain * direction, direction)

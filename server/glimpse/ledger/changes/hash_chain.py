@@ -1,6 +1,7 @@
-"""Each change's digest is of it and of the digest before: two ledgers that agree on one agree on all before it.
+"""The hash chain: each change's digest covers the change and the digest before it.
 
-A change that adds examples names the digest of each, so that the chain holds what was enrolled as well.
+Two ledgers that agree on one digest agree on all changes before it. A change that adds examples contains the digest of
+each, so the chain also covers what was enrolled.
 """
 
 import hashlib
@@ -11,12 +12,12 @@ FIRST = ""
 
 
 def link(before: str, revision: int, kind: str, collection_id: str, subject: Any, time: int, actor: str) -> str:
-    """The digest of a change whose predecessor's is `before`: SHA-256 of both as JSON without spaces, hexadecimal."""
+    """Returns the digest of a change after one with digest `before`: SHA-256 of both as compact JSON, hexadecimal."""
     return hashlib.sha256(_json([before, revision, kind, collection_id, subject, time, actor])).hexdigest()
 
 
 def content(vector: bytes, *values: Any) -> str:
-    """An example's digest: SHA-256 of its values as JSON without spaces and its vector, 32 hexadecimal digits."""
+    """Returns an example's digest: SHA-256 of its values as compact JSON and its vector, 32 hexadecimal digits."""
     return hashlib.sha256(_json(values) + vector).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""Hearing of changes that other servers made, as soon as they are committed."""
+"""Notifications of changes that other servers have committed (PostgreSQL LISTEN)."""
 
 import asyncio
 import logging
@@ -10,37 +10,39 @@ from glimpse.ledger.database.transactions import CHANNEL
 from glimpse.ledger.database.url import parse_url
 
 logger = logging.getLogger(__name__)
-# Between two attempts to reach a database that is gone, and between two lines of the log about that.
+# Seconds between attempts to reconnect, and between log lines about failures.
 _PAUSE_SECONDS, _WARNING_SECONDS = 1.0, 60.0
 
 
 async def listen(url: str) -> AsyncIterator[int | None]:
-    """Yields the revision of changes as PostgreSQL tells of them; None: there may have been some. Never ends.
+    """Yields the revision of each change that PostgreSQL notifies of; None if changes may have been missed. Never ends.
 
-    What it yields is a hint: whoever may connect to the database may notify.
+    A revision is only a hint: every client of the database can send notifications.
     """
     import psycopg
 
     parsed = parse_url(url)
     target = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-    told_at = -_WARNING_SECONDS
+    warned_at = -_WARNING_SECONDS
     while True:
         try:
             async with await psycopg.AsyncConnection.connect(target, autocommit=True, **CONNECT) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
-                yield None  # whatever came before
-                async for told in connection.notifies():
-                    yield _revision(told.payload)
-        except Exception as error:  # of whatever kind: without this the ledger is still asked from time to time
-            if time.monotonic() - told_at >= _WARNING_SECONDS:
-                told_at = time.monotonic()
-                why = str(error).strip().partition("\n")[0] or type(error).__name__
-                logger.warning("what others write is heard of a little later: %s", why)
+                yield None  # changes before this point may have been missed
+                async for notification in connection.notifies():
+                    yield _revision(notification.payload)
+        except Exception as error:  # any kind: without notifications the ledger is still polled
+            if time.monotonic() - warned_at >= _WARNING_SECONDS:
+                warned_at = time.monotonic()
+                reason = str(error).strip().partition("\n")[0] or type(error).__name__
+                logger.warning(
+                    "no notifications from PostgreSQL; changes of other servers arrive later, by polling: %s", reason
+                )
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _revision(payload: str) -> int | None:
     try:
         return int(payload)
-    except ValueError:  # which no server of ours says
+    except ValueError:  # not sent by a server of this ledger
         return None

@@ -1,14 +1,14 @@
-"""Many names in queries of some."""
+"""Splits long lists of ids into batches that fit one query."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
-# Databases take so many parameters.
-_ASKED = 10_000
+# Every supported database accepts this many parameters in one query.
+_BATCH = 10_000
 
 
-def parts(items: Iterable[T]) -> Iterator[list[T]]:
-    """All of them once, in order, so many at a time."""
+def batches(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yields the distinct items in order, in lists of at most 10,000."""
     once = list(dict.fromkeys(items))
-    return (once[start : start + _ASKED] for start in range(0, len(once), _ASKED))
+    return (once[start : start + _BATCH] for start in range(0, len(once), _BATCH))

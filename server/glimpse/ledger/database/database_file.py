@@ -1,4 +1,4 @@
-"""The file of a SQLite ledger: that its name still leads to what this process has open, and who holds it."""
+"""The file of a SQLite ledger: checks that its name still refers to the open file, and locks it."""
 
 import fcntl
 import os
@@ -11,18 +11,18 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import URL, Connection
 
 from glimpse.ledger.database.file_permissions import make_database
-from glimpse.ledger.database.process_lock import hold, let_go
+from glimpse.ledger.database.process_lock import lock, unlock
 from glimpse.ledger.errors import LedgerError, LedgerInUse, LedgerReplaced
 
-#: The execution option of an engine that has its file watched: a `FileWatch`.
+#: Execution option of an engine with a watched file: its `FileWatch`.
 WATCH: Final = "glimpse_file_watch"
-# Beside the file; SQLite names them after the file itself, not after a link to it.
+# Files beside the database. SQLite names them after the file itself, not after a link to it.
 _BESIDE = ("-wal", "-shm")
 _Identity = tuple[int, int]
 
 
-def file_of(url: URL) -> Path | None:
-    """The file of a SQLite ledger; None for PostgreSQL."""
+def sqlite_file(url: URL) -> Path | None:
+    """Returns the file of a SQLite ledger; None for PostgreSQL."""
     if url.drivername != "sqlite":
         return None
     name = url.database or ""
@@ -30,9 +30,9 @@ def file_of(url: URL) -> Path | None:
 
 
 class FileWatch:
-    """Compares the names of a ledger's files with the files that were there when it was opened.
+    """Compares the names of a ledger's files with the files that were opened.
 
-    SQLite goes on writing to files that were renamed, replaced or deleted, and no later start would find these writes.
+    SQLite keeps writing to files that were renamed, replaced or deleted, and no later start would find those writes.
     """
 
     def __init__(self, file: Path) -> None:
@@ -40,23 +40,23 @@ class FileWatch:
         self._expected: dict[str, _Identity | None] = {}
 
     def arm(self) -> None:
-        """Remembers the files. Call it once SQLite has them all open."""
+        """Records the files. Call it once SQLite has opened them all."""
         beside = [f"{self._file.resolve()}{ending}" for ending in _BESIDE]
         self._expected = {path: _identity(path) for path in (str(self._file), *beside)}
 
     def check(self) -> None:
-        """Raises LedgerReplaced where a name leads to another file or to none."""
+        """Raises LedgerReplaced if a name refers to another file or to none."""
         for path, expected in self._expected.items():
             if (identity := _identity(path)) != expected:
                 change = "was removed or moved" if identity is None else "was replaced"
                 raise LedgerReplaced(
-                    f"{path} {change} while this process has it open, so nothing more is written; "
-                    "move the old file back, or stop the server and start it on the file that is to stay "
-                    "(a backup comes back by `glimpse ledger restore`)"
+                    f"{path} {change} while this process has it open; no more is written. "
+                    "Move the old file back, or stop the server and start it on the file to keep "
+                    "(`glimpse ledger restore` brings back a backup)"
                 )
 
     def check_new(self, connection: Any, _record: Any) -> None:
-        """As `check`, for a connection that was just opened by name and has read nothing yet."""
+        """Checks a connection that was just opened by name and has read nothing yet; closes it if it fails."""
         try:
             self.check()
         except LedgerReplaced:
@@ -65,7 +65,7 @@ class FileWatch:
 
 
 def check_file(connection: Connection) -> None:
-    """Raises LedgerReplaced where the ledger's file is not the one that is open. Call it outside a transaction."""
+    """Raises LedgerReplaced if the ledger's file is not the one that is open. Call it outside a transaction."""
     watch: FileWatch | None = connection.get_execution_options().get(WATCH)
     if watch is not None:
         try:
@@ -77,24 +77,24 @@ def check_file(connection: Connection) -> None:
 
 def _identity(path: str) -> _Identity | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _empty_log(connection: Connection) -> None:
-    # The log's commits go into the file that they belong to, wherever that is now. A log that is left with commits in
-    # it would be applied to whatever file has the name at the next start, and destroy that.
+    # Write the log's commits into the file that they belong to. A log with commits would be applied to whatever file
+    # has the name at the next start, and destroy that file.
     with suppress(Exception):
         connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 class LedgerLock:
-    """Holds a SQLite ledger's file for this process, whatever name it was opened by. Ends with the process.
+    """Locks a SQLite ledger's file for this process, by whatever name it was opened. The lock ends with the process.
 
-    `flock` is apart from the locks that SQLite takes. Close it after SQLite's connections: closing any descriptor of
-    a file drops SQLite's own locks.
+    `flock` is independent of the locks that SQLite takes. Release it after closing SQLite's connections: closing any
+    descriptor of a file drops SQLite's own locks.
     """
 
     def __init__(self, handle: int) -> None:
@@ -102,32 +102,32 @@ class LedgerLock:
 
     @classmethod
     def take(cls, url: URL) -> Self | None:
-        """Makes the file where there is none. None for PostgreSQL. Raises LedgerInUse and LedgerError."""
-        if (file := file_of(url)) is None:
+        """Locks the file, creating it if needed. Returns None for PostgreSQL. Raises LedgerInUse and LedgerError."""
+        if (file := sqlite_file(url)) is None:
             return None
         make_database(file)
         handle = _open(file)
         try:
-            hold(handle)
+            lock(handle)
         except BlockingIOError as error:
-            refusal = _in_use(file, os.fstat(handle).st_ino)
+            failure = _in_use(file, os.fstat(handle).st_ino)
             os.close(handle)
-            raise refusal from error
+            raise failure from error
         except OSError:
-            pass  # The file system has no such locks; SQLite's own still keep transactions apart.
+            pass  # The file system has no such locks; SQLite's own locks still separate transactions.
         return cls(handle)
 
     def release(self) -> None:
-        """Lets another process hold the ledger."""
-        let_go(self._handle)
+        """Releases the lock."""
+        unlock(self._handle)
 
 
 def check_single_name(url: URL) -> None:
-    """Raises LedgerInUse where a process holds the ledger and its file has several names (hard links).
+    """Raises LedgerInUse if another process holds the ledger and its file has several names (hard links).
 
-    SQLite names its log after the file: by another name it would not see what that process committed.
+    SQLite names its log after the file, so by another name it would not see that process's commits.
     """
-    file = file_of(url)
+    file = sqlite_file(url)
     if file is None or not file.is_file() or file.stat().st_nlink == 1:
         return
     handle = _open(file)
@@ -144,7 +144,7 @@ def check_single_name(url: URL) -> None:
 
 def _open(file: Path) -> int:
     failure: OSError | None = None
-    # For writing first: an overlay file system then copies the file up, which changes its identity, before SQLite does.
+    # Open for writing first: an overlay file system then copies the file, and so changes its inode, before SQLite does.
     for flags in (os.O_RDWR, os.O_RDONLY):
         try:
             return os.open(file, flags | os.O_CLOEXEC)
@@ -163,7 +163,7 @@ def _in_use(file: Path, inode: int, more: str = "") -> LedgerInUse:
 
 
 def _holder(inode: int, read: Callable[[], str] = Path("/proc/locks").read_text) -> int | None:
-    """The process that has a `flock` on an inode; None where that cannot be found out."""
+    """Returns the id of the process that holds a `flock` on an inode; None if it is unknown."""
     with suppress(OSError):
         for line in read().splitlines():
             words = line.split()  # `1: FLOCK  ADVISORY  WRITE 812 fe:00:2146753 0 EOF`

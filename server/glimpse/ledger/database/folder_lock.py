@@ -1,18 +1,18 @@
-"""One process for each data folder."""
+"""Locks a data folder for one process."""
 
 import os
 from pathlib import Path
 
 from glimpse.ledger.database.file_permissions import make_folder, opener
-from glimpse.ledger.database.process_lock import hold, let_go
+from glimpse.ledger.database.process_lock import lock, unlock
 from glimpse.ledger.errors import DataFolderInUse, LedgerError
 
 
 class FolderLock:
-    """Holds a data folder for this process: two servers would write each other's files."""
+    """Holds a data folder for this process: two servers would overwrite each other's files."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises DataFolderInUse, and LedgerError where the folder cannot be locked."""
+        """Takes the lock. Raises DataFolderInUse, or LedgerError if the folder cannot be locked."""
         make_folder(folder)
         file = folder / "lock"
         try:
@@ -20,7 +20,7 @@ class FolderLock:
         except OSError as error:
             raise LedgerError(f"{file} cannot be written: {error.strerror}; give another folder with --data") from error
         try:
-            hold(self._handle)
+            lock(self._handle)
         except BlockingIOError as error:
             holder = os.read(self._handle, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(self._handle)
@@ -36,8 +36,8 @@ class FolderLock:
         os.write(self._handle, str(os.getpid()).encode())
 
     def release(self) -> None:
-        """Lets another process have the folder."""
-        let_go(self._handle)
+        """Releases the folder."""
+        unlock(self._handle)
 
     def __enter__(self) -> None: ...
 

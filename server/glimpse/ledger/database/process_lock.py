@@ -1,4 +1,4 @@
-"""Locks on open files that end with this process, even where it was killed and a child of it still runs."""
+"""File locks that end with this process, even if it is killed while a child of it still runs."""
 
 import fcntl
 import os
@@ -6,24 +6,28 @@ import os
 _held: set[int] = set()
 
 
-def hold(handle: int) -> None:
-    """Locks an open file for this process alone. Raises BlockingIOError where another has it, OSError where none can.
+def lock(handle: int) -> None:
+    """Locks an open file for this process.
 
     Args:
-        handle: a descriptor; `let_go` closes it.
+        handle: a file descriptor; `unlock` closes it.
+
+    Raises:
+        BlockingIOError: another process has the lock.
+        OSError: the file system has no locks.
     """
     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     _held.add(handle)
 
 
-def let_go(handle: int) -> None:
-    """Closes a file, and ends its lock if it has one."""
+def unlock(handle: int) -> None:
+    """Closes a file, which releases its lock."""
     _held.discard(handle)
     os.close(handle)
 
 
 def _forget_in_child() -> None:
-    # A forked child shares the open file, and would keep the lock for as long as it lives.
+    # A forked child shares the open file and would keep the lock for its lifetime.
     for handle in _held:
         os.close(handle)
     _held.clear()

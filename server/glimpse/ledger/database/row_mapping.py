@@ -1,4 +1,4 @@
-"""Between records and rows."""
+"""Converts between records and rows."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,22 +7,22 @@ from sqlalchemy import Row
 
 from glimpse.ledger.records import Change, CollectionRecord, ExampleRecord, LabelRecord
 
-# What a collection keeps as it was made. Its revision is the change's to write.
+# Columns that never change after creation, and the revision, which the transaction writes.
 _FIXED = ("id", "backbone", "embedding_space", "dimension", "label_mode", "side", "revision", "create_time")
 
 
 def changeable(record: CollectionRecord) -> dict[str, Any]:
-    """The values of a collection's row that an update stores."""
+    """Returns the values that an update of a collection stores."""
     return {name: value for name, value in asdict(record).items() if name not in _FIXED}
 
 
 def label_row(collection_id: str, record: LabelRecord) -> dict[str, Any]:
-    """The values of a label's row."""
+    """Returns a label's row."""
     return {**asdict(record), "prompts": list(record.prompts), "collection_id": collection_id}
 
 
 def label_record(row: Row[Any]) -> LabelRecord:
-    """A label from its row."""
+    """Builds a label from its row."""
     values = dict(row._mapping)
     del values["collection_id"]
     values["prompts"] = tuple(values["prompts"])
@@ -30,16 +30,16 @@ def label_record(row: Row[Any]) -> LabelRecord:
 
 
 def example_row(collection_id: str, record: ExampleRecord, side: int) -> dict[str, Any]:
-    """The values of an example's row; `side`: the collection's."""
-    values = {name: getattr(record, name) for name in ExampleRecord.__slots__}  # asdict would copy each
+    """Returns an example's row; `side` is the collection's."""
+    values = {name: getattr(record, name) for name in ExampleRecord.__slots__}  # asdict would copy the values
     return {**values, "collection_id": collection_id, "side": side}
 
 
 def example_record(row: Row[Any]) -> ExampleRecord:
-    """An example from its row."""
+    """Builds an example from its row."""
     return ExampleRecord(**{name: row._mapping[name] for name in ExampleRecord.__slots__})
 
 
 def change_record(row: Row[Any]) -> Change:
-    """A change from its row."""
+    """Builds a change from its row."""
     return Change(**row._mapping)

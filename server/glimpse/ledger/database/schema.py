@@ -1,4 +1,4 @@
-"""The tables. A change here needs a migration in migrations/versions; a test compares the two."""
+"""The tables. A change here needs a migration in schema_migrations/versions; a test compares the two."""
 
 from sqlalchemy import (
     JSON,
@@ -21,24 +21,24 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-# Both are numbered by `head`, not by the database: see there. (SQLite's keys must be INTEGER to be its row ids.)
+# Numbered by `head`, not by the database. SQLite needs INTEGER for a key that is its row id.
 _SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 
-# One row, locked by whoever writes: so revisions have no gaps and are seen in their order, in PostgreSQL too, where
-# sequences' numbers are taken before a commit and lost with it.
+# One row, which every writer locks. Revisions therefore have no gaps and become visible in order, in PostgreSQL too,
+# where a sequence's numbers are taken before a commit and lost with it.
 head = Table(
     "head",
     metadata,
     Column("id", Integer, primary_key=True),
-    # Of this ledger, so that what was made from another is known.
+    # Identifies this ledger, so that files made from another one are recognised.
     Column("ledger_id", Text, nullable=False),
-    # Of the last change, with its digest; and of the last example there ever was.
+    # Revision and digest of the last change, and the number of the last example ever.
     Column("revision", BigInteger, nullable=False),
     Column("digest", Text, nullable=False),
     Column("sequence", BigInteger, nullable=False),
 )
 
-# The append-only sequence: one row a write, its number the revision.
+# The append-only sequence of changes: one row per write; its number is the revision.
 changes = Table(
     "changes",
     metadata,
@@ -47,9 +47,9 @@ changes = Table(
     Column("collection_id", Text, nullable=False),
     Column("subject", JSON, nullable=False),
     Column("time", BigInteger, nullable=False),
-    # Who wrote it: the name of a key; empty where nobody has to say.
+    # The name of the API key of the writer; empty without authentication.
     Column("actor", Text, nullable=False, server_default=text("''")),
-    # Of this change and, through the one before, of all before: see chain.py.
+    # Covers this change and, through the previous digest, all before it: see changes/hash_chain.py.
     Column("digest", Text, nullable=False, server_default=text("''")),
     sqlite_autoincrement=True,
 )
@@ -69,11 +69,11 @@ collections = Table(
     Column("false_accept_rate", Float),
     Column("coverage", Float),
     Column("names_as_prompts", Boolean, nullable=False, server_default=false()),
-    # Both the contract's numbers; 0: nobody chose.
+    # Numbers of the contract's enums; 0 if unset.
     Column("label_mode", Integer, nullable=False, server_default=text("0")),
     Column("pinned_head", Integer, nullable=False, server_default=text("0")),
     Column("keep_inputs", Boolean, nullable=False, server_default=false()),
-    # Which of two backbones it answers by, where it has or had two: see shadows.py.
+    # Which of two backbones answers: see reembedding/reads.py.
     Column("side", Integer, nullable=False, server_default=text("0")),
     Column("revision", BigInteger, nullable=False),
     Column("create_time", BigInteger, nullable=False),
@@ -88,7 +88,7 @@ labels = Table(
     Column("display_name", Text, nullable=False),
     Column("prompts", JSON, nullable=False),
     Column("prompt_vector", LargeBinary),
-    # The contract's number; 0: a class.
+    # Number of the contract's enum; 0 is a class.
     Column("role", Integer, nullable=False, server_default=text("0")),
     Column("create_time", BigInteger, nullable=False),
     Column("update_time", BigInteger, nullable=False),
@@ -97,7 +97,7 @@ labels = Table(
 examples = Table(
     "examples",
     metadata,
-    # Never reused (autoincrement), so it can name a vector in an index.
+    # Never reused (autoincrement), so it can identify a vector in an index.
     Column("sequence", _SEQUENCE, primary_key=True),
     Column("collection_id", Text, nullable=False),
     Column("id", Text, nullable=False),
@@ -107,20 +107,20 @@ examples = Table(
     Column("domain", Text, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("vector", LargeBinary, nullable=False),
-    # Of the vector, where it is not the collection's own.
+    # The vector's embedding space if it differs from the collection's.
     Column("embedding_space", Text),
     Column("create_time", BigInteger, nullable=False),
-    # Of the collection, when this was enrolled: the vector is that one's.
+    # The collection's side when this was enrolled; the vector belongs to that side.
     Column("side", Integer, nullable=False, server_default=text("0")),
     ForeignKeyConstraint(["collection_id", "label_id"], ["labels.collection_id", "labels.id"], ondelete="CASCADE"),
     UniqueConstraint("collection_id", "id"),
-    # The same content may stand under several labels, but once under each.
+    # The same content may have several labels, but each only once.
     UniqueConstraint("collection_id", "content_digest", "label_id"),
     Index("examples_by_label", "collection_id", "label_id", "sequence"),
     sqlite_autoincrement=True,
 )
 
-# What an enrolment was answered, so that the same request again is answered the same.
+# Stored responses, so that a repeated enrolment request gets the same response.
 requests = Table(
     "requests",
     metadata,
@@ -131,20 +131,20 @@ requests = Table(
     Column("time", BigInteger, nullable=False),
 )
 
-# The index built in bulk that a collection stands on.
+# The bulk-built index that is attached to a collection.
 attachments = Table(
     "attachments",
     metadata,
     Column("collection_id", Text, ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
     Column("index_id", Text, nullable=False),
-    # Of the index's manifest: the rows below are that one's.
+    # Digest of the index's manifest; `tombstones` refers to rows of that index.
     Column("digest", Text, nullable=False),
     Column("time", BigInteger, nullable=False),
-    # By a server, which removes it when it is replaced.
+    # True if a server built it by compaction; the server also removes it.
     Column("made", Boolean, nullable=False),
 )
 
-# The rows of it that were deleted since.
+# Deleted rows of the attached index.
 tombstones = Table(
     "tombstones",
     metadata,
@@ -152,7 +152,7 @@ tombstones = Table(
     Column("row", BigInteger, primary_key=True),
 )
 
-# Who may call: see keys.py. A row stays when its key is revoked, so that its name in `changes` stays clear.
+# API keys: see writes/keys.py. A row stays after its key is revoked, so that its name in `changes` stays unambiguous.
 api_keys = Table(
     "api_keys",
     metadata,
@@ -168,7 +168,7 @@ api_keys = Table(
     Column("revoke_time", BigInteger),
 )
 
-# The originals that collections with keep_inputs keep: once for each content, until its last example is deleted.
+# Original inputs of collections with keep_inputs: one row per content, until its last example is deleted.
 inputs = Table(
     "inputs",
     metadata,
@@ -177,7 +177,7 @@ inputs = Table(
     Column("content", LargeBinary, nullable=False),
 )
 
-# A collection that is to have another backbone, or had one: what the other side is. See shadows.py.
+# Re-embeddings: the second backbone of a collection. See reembedding/reads.py.
 shadows = Table(
     "shadows",
     metadata,
@@ -185,16 +185,16 @@ shadows = Table(
     Column("backbone", Text, nullable=False),
     Column("embedding_space", Text, nullable=False),
     Column("dimension", Integer, nullable=False),
-    # Of the other side, as the columns of collections are of the side that answers.
+    # The policy of the other side; the columns of `collections` are of the side that answers.
     Column("match_threshold", Float),
     Column("match_margin", Float),
     Column("min_space_cosine", Float),
-    # How often the sides changed places; -1: what is left of it is being folded.
+    # How often the sides were exchanged; -1 if the re-embedding has ended and is being cleaned up.
     Column("turn", Integer, nullable=False),
     Column("time", BigInteger, nullable=False),
 )
 
-# The vectors that examples have by the side that they were not enrolled on; a problem where one cannot be had.
+# The examples' vectors by the side that they were not enrolled on, or the problem if there is none.
 shadow_vectors = Table(
     "shadow_vectors",
     metadata,
@@ -202,12 +202,12 @@ shadow_vectors = Table(
     Column("collection_id", Text, nullable=False),
     Column("problem", Text, nullable=False),
     Column("vector", LargeBinary),
-    # As that of examples.
+    # As in `examples`.
     Column("embedding_space", Text),
     Index("shadow_vectors_by_problem", "collection_id", "problem"),
 )
 
-# And those that labels' prompts have by the side that does not answer.
+# The vectors of labels' prompts by the side that does not answer.
 shadow_prompts = Table(
     "shadow_prompts",
     metadata,

@@ -1,4 +1,4 @@
-"""Folders to write in until a result is whole: a process that is killed leaves nothing there for good."""
+"""Temporary folders in which a result is built before it gets its name. A killed process leaves nothing for good."""
 
 import fcntl
 import os
@@ -11,21 +11,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-# A folder's name, and the file in it that its process holds a lock on for as long as it lives.
+# Pattern of a folder's name, and the file in it that its process keeps locked.
 _NAME: Final = re.compile(r"\..*\.[0-9a-f]{16}\.tmp")
 _LOCK: Final = ".lock"
-# Characters of the target's name that the folder's name shows: names have a longest length.
+# Characters of the target's name in the folder's name; file systems limit the length of names.
 _SHOWN: Final = 40
 
 
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
-    """Makes a folder on the target's disk, for its owner alone; it is removed at the end, in every outcome.
+    """Creates a private folder on the target's disk and removes it at the end, in every outcome.
 
-    First removes the folders there of processes that were killed, whatever they wrote. Rename what is whole out of the
-    folder. Raises OSError.
+    First removes the folders of processes that were killed. Move the finished result out of the folder. Raises OSError.
     """
-    remove_left(target.parent)
+    remove_leftovers(target.parent)
     folder, lock = _make(target)
     try:
         content = folder / "content"
@@ -36,7 +35,7 @@ def scratch_beside(target: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def remove_left(parent: Path) -> None:
+def remove_leftovers(parent: Path) -> None:
     """Removes the folders in `parent` whose process ended without removing them."""
     with suppress(OSError):
         for folder in [Path(entry) for entry in os.scandir(parent) if _NAME.fullmatch(entry.name)]:
@@ -50,28 +49,28 @@ def _make(target: Path) -> tuple[Path, int]:
         folder.mkdir(mode=0o700)
         try:
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:  # Another process saw an empty folder, and removed it.
+        except FileNotFoundError:  # Another process saw the empty folder and removed it.
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.stat(folder / _LOCK)
-        except (BlockingIOError, FileNotFoundError):  # Another process took the lock first, and removes the folder.
+        except (BlockingIOError, FileNotFoundError):  # Another process took the lock first and removes the folder.
             os.close(lock)
             continue
         except OSError:
-            pass  # A file system without locks: then nobody else can take this one either.
+            pass  # The file system has no locks, so no other process can take this one either.
         return folder, lock
 
 
 def _remove_if_left(folder: Path) -> None:
-    """Raises OSError where a process holds the folder, or it is another user's."""
+    """Removes a folder. Raises OSError if a process holds it, or it belongs to another user."""
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         return
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        folder.rmdir()  # Only an empty one: its process was killed between two calls.
+        folder.rmdir()  # Succeeds only if empty: its process was killed between two calls.
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,7 +80,7 @@ def _remove_if_left(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Removes a folder whose lock is held. The lock goes last: without it nobody could remove the rest."""
+    """Removes a folder whose lock is held. The lock file goes last: without it no process could remove the rest."""
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
             if entry.name == _LOCK:

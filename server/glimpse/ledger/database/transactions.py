@@ -1,4 +1,4 @@
-"""How every write appends one change, in a transaction that holds the ledger's head."""
+"""Write transactions: each holds the ledger's head and appends the changes of its writes."""
 
 import time
 from types import TracebackType
@@ -14,12 +14,12 @@ from glimpse.ledger.database.database_file import check_file
 from glimpse.ledger.errors import NotFound
 from glimpse.ledger.records import Change, Head
 
-#: What listeners of PostgreSQL's NOTIFY hear of.
+#: The channel of PostgreSQL's NOTIFY.
 CHANNEL: Final = "glimpse"
 
 
-class Writing:
-    """One transaction, `with Writing(engine) as writer:`. Meanwhile nobody else writes; at its end all is durable.
+class Transaction:
+    """One write transaction, used as a context manager. No other writes run during it; at its end it is durable.
 
     Raises LedgerUnavailable.
     """
@@ -38,7 +38,7 @@ class Writing:
             except BaseException:
                 self.connection.close()
                 raise
-        self.now = present()
+        self.now = now_microseconds()
         return self
 
     def __exit__(
@@ -50,24 +50,24 @@ class Writing:
                     if self.head != self._before:
                         self._store()
                     self._transaction.commit()
-                    check_file(self.connection)  # what went into a file without a name is not acknowledged
+                    check_file(self.connection)  # do not acknowledge a write to a file that lost its name
             finally:
-                self.connection.close()  # which rolls back what was not committed
+                self.connection.close()  # rolls back if not committed
             if isinstance(error, DBAPIError | UnicodeEncodeError):
                 raise error
 
     @property
     def touched(self) -> set[str]:
-        """The collections that were changed."""
+        """The ids of the collections that were changed."""
         return {change.collection_id for change in self._appended if change.collection_id}
 
     def next_sequence(self) -> int:
-        """A number for another example."""
+        """Returns the number of the next example."""
         self.head = Head(self.head.ledger_id, self.head.revision, self.head.digest, self.head.sequence + 1)
         return self.head.sequence
 
     def append(self, kind: str, collection_id: str, subject: dict[str, Any] | None = None) -> int:
-        """One more change; returns its revision."""
+        """Appends a change; returns its revision."""
         subject, head = subject or {}, self.head
         revision = head.revision + 1
         digest = link(head.digest, revision, kind, collection_id, subject, self.now, self.actor)
@@ -75,39 +75,39 @@ class Writing:
         self.head = Head(head.ledger_id, revision, digest, head.sequence)
         return revision
 
-    def must_touch(self, rowcount: int, what: str) -> None:
-        """Raises NotFound where a statement found nothing to change."""
+    def require_one_row(self, rowcount: int, noun: str) -> None:
+        """Raises NotFound if a statement did not change exactly one row."""
         if rowcount != 1:
-            raise NotFound(f"there is no {what}")
+            raise NotFound(f"there is no {noun}")
 
     def _store(self) -> None:
-        """What was appended, all at once."""
-        rows = [{name: getattr(one, name) for name in Change.__slots__} for one in self._appended]
+        """Stores the appended changes, the collections' revisions and the head."""
+        rows = [{name: getattr(change, name) for name in Change.__slots__} for change in self._appended]
         if rows:
             self.connection.execute(insert(schema.changes), rows)
-        of_collections = {one.collection_id: one.revision for one in self._appended if one.collection_id}
-        if of_collections:
-            there = schema.collections
+        revisions = {change.collection_id: change.revision for change in self._appended if change.collection_id}
+        if revisions:
+            table = schema.collections
             self.connection.execute(
-                update(there).where(there.c.id == bindparam("which")).values(revision=bindparam("last")),
-                [{"which": name, "last": revision} for name, revision in of_collections.items()],
+                update(table).where(table.c.id == bindparam("which")).values(revision=bindparam("last")),
+                [{"which": name, "last": revision} for name, revision in revisions.items()],
             )
         head = self.head
         self.connection.execute(
             update(schema.head).values(revision=head.revision, digest=head.digest, sequence=head.sequence)
         )
         if self.connection.dialect.name == "postgresql":
-            told = text("SELECT pg_notify(:channel, :revision)")
-            self.connection.execute(told, {"channel": CHANNEL, "revision": str(head.revision)})
+            notify = text("SELECT pg_notify(:channel, :revision)")
+            self.connection.execute(notify, {"channel": CHANNEL, "revision": str(head.revision)})
 
 
 def read_head(connection: Connection, *, lock: bool = False) -> Head:
-    """Where the ledger stands. `lock`: so that it stays there until the transaction ends."""
+    """Reads the head. With `lock` it cannot change until the transaction ends."""
     query = select(schema.head)
     row = connection.execute(query.with_for_update() if lock else query).one()
     return Head(row.ledger_id, row.revision, row.digest, row.sequence)
 
 
-def present() -> int:
-    """Microseconds since the epoch."""
+def now_microseconds() -> int:
+    """Returns microseconds since the epoch."""
     return time.time_ns() // 1_000

@@ -1,4 +1,4 @@
-"""Where a ledger is: its URL, and what to say where it cannot be opened. A password is in none of that."""
+"""Ledger URLs, and the errors when one cannot be opened. No message contains a password."""
 
 import os
 import re
@@ -15,19 +15,19 @@ from glimpse.ledger.errors import LedgerError
 DATABASE_NAME: Final = "ledger.sqlite"
 POSTGRESQL: Final = "postgresql+psycopg"
 _UNREADABLE = (
-    "the ledger's URL cannot be read; write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME, "
+    "the ledger's URL cannot be parsed; write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME, "
     "and in a password %40 for @"
 )
-# By what the driver says: while it connects it has no SQLSTATE, only libpq's words (and the server's, in English).
+# Advice by the driver's message: errors while connecting have no SQLSTATE, only English text.
 _ADVICE = (
     (r"password authentication|no password", "give the password by PGPASSWORD or PGPASSFILE, or in the URL"),
     (r'database "(.+)" does not exist', r"create it: createdb \1"),
     (r'role "(.+)" does not exist', r"create it: createuser \1"),
-    (r"no pg_hba\.conf entry", "its pg_hba.conf has to let this user in from here"),
+    (r"no pg_hba\.conf entry", "allow this user and address in the server's pg_hba.conf"),
     (r"permission denied", "make the URL's user the database's owner"),
     (
         r"too many (clients|connections)|remaining connection slots",
-        "raise its max_connections, or stop what has it open",
+        "raise its max_connections, or stop other clients",
     ),
     (r"failed to resolve|could not translate host", "check the URL's host"),
     (r"timeout|timed out|No route|unreachable", "is it running, and can this machine reach it?"),
@@ -37,58 +37,62 @@ _ADVICE = (
 
 
 def sqlite_url(folder: Path) -> str:
-    """The URL of the ledger that a data folder holds."""
+    """Returns the URL of the ledger in a data folder."""
     return URL.create("sqlite", database=str(folder / DATABASE_NAME)).render_as_string()
 
 
 def parse_url(url: str) -> URL:
-    """`sqlite:///FILE` or `postgresql+psycopg://…`. Raises LedgerError, which has no part of the URL but its scheme."""
+    """Parses `sqlite:///FILE` or `postgresql+psycopg://…`. Raises LedgerError, whose message contains only the URL's
+    scheme.
+    """
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError):  # ValueError: what stands where the port should is no number
-        # The error before this one has the URL, or the password out of it.
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
+        # Hide the original error: it contains the URL, or the password from it.
         raise LedgerError(_UNREADABLE) from None
     if parsed.drivername not in ("sqlite", POSTGRESQL):
         raise LedgerError(f"a ledger is sqlite:///FILE or {POSTGRESQL}://…, not {parsed.drivername}://")
     if parsed.drivername == "sqlite" and (parsed.host or parsed.username):
-        raise LedgerError("a ledger's file stands behind three slashes: sqlite:///FILE, or four from the root")
+        raise LedgerError("write a ledger's file after three slashes: sqlite:///FILE, or four for an absolute path")
     if parsed.drivername == "sqlite" and not parsed.database:
-        raise LedgerError("a ledger in memory would be lost; name its file: sqlite:///FILE")
+        raise LedgerError("a ledger in memory would be lost; name a file: sqlite:///FILE")
     if "@" in (parsed.host or "") or not 0 < (parsed.port or 1) < 1 << 16:
         raise LedgerError(_UNREADABLE)
     return parsed
 
 
-def shown(url: URL) -> str:
-    """A ledger's URL for people: without the password, and without options, which may hold another."""
+def display_url(url: URL) -> str:
+    """Returns a URL for display: without the password, and without options, which may contain another one."""
     return url.set(query={}).render_as_string(hide_password=True)
 
 
 @contextmanager
-def told(url: URL) -> Iterator[None]:
-    """Says for people what goes wrong while a database is opened."""
+def translate_open_errors(url: URL) -> Iterator[None]:
+    """Translates the errors of opening a database into LedgerError with advice."""
     try:
         yield
     except NoSuchModuleError as error:
-        raise LedgerError(f"{shown(url)}: {error}") from error
+        raise LedgerError(f"{display_url(url)}: {error}") from error
     except ModuleNotFoundError as error:
         raise LedgerError(f"PostgreSQL needs {error.name}: pip install 'glimpse-fewshot[postgres]'") from error
     except DBAPIError as error:
-        # libpq's further lines ask whether it runs.
-        why = str(error.orig).strip().partition("\n")[0].strip()
-        advice = _advice(why) if url.drivername == POSTGRESQL else _sqlite_advice(url)
-        raise LedgerError(f"the ledger {shown(url)} cannot be opened ({why}){advice and '; '}{advice}") from error
+        # Keep the first line: libpq's further lines only ask whether the server runs.
+        reason = str(error.orig).strip().partition("\n")[0].strip()
+        advice = _advice(reason) if url.drivername == POSTGRESQL else _sqlite_advice(url)
+        raise LedgerError(
+            f"the ledger {display_url(url)} cannot be opened ({reason}){advice and '; '}{advice}"
+        ) from error
 
 
 def _sqlite_advice(url: URL) -> str:
     file = Path(url.database or "")
-    for path, what in ((file.parent, "folder"), (file, "file")):
+    for path, noun in ((file.parent, "folder"), (file, "file")):
         if path.exists() and not os.access(path, os.W_OK):  # also for root, where the disk is read-only
-            return f"its {what} cannot be written, and a ledger keeps its log there; give another with --data"
+            return f"its {noun} cannot be written, and a ledger keeps its log there; give another with --data"
     return "restore it, or give another with --data"
 
 
-def _advice(why: str) -> str:
-    """What to do about what the driver says; nothing where that is not known."""
-    found = ((re.search(pattern, why), advice) for pattern, advice in _ADVICE)
-    return next((match.expand(advice) for match, advice in found if match), "")
+def _advice(reason: str) -> str:
+    """Returns what to do about a driver's message; "" if it is unknown."""
+    matches = ((re.search(pattern, reason), advice) for pattern, advice in _ADVICE)
+    return next((match.expand(advice) for match, advice in matches if match), "")

@@ -1,7 +1,7 @@
-"""What keeps a ledger: backups and restores, verification, Parquet, the record of changes. Beside servers that run.
+"""Maintenance beside running servers: backup and restore, verification, Parquet, and the history of changes.
 
-    from glimpse.ledger.upkeep.backup import back_up
+    from glimpse.ledger.maintenance.backup import back_up
     back_up("sqlite:///data/ledger.sqlite", Path("ledger.backup"), progress)
 
-Everything reads one state of the ledger, in one transaction that holds up no writer, a part at a time.
+Each operation reads one state of the ledger, in batches, in a transaction that blocks no writer.
 """

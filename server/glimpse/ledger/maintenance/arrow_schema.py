@@ -1,4 +1,4 @@
-"""The ledger's columns as Parquet has them, and back, bit by bit."""
+"""Converts the ledger's rows to Arrow record batches and back without loss."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ _TIME: Final = pa.timestamp("us", tz="UTC")
 _FLOATS: Final = pa.list_(pa.float32())
 _TEXTS: Final = pa.list_(pa.string())
 _MAP: Final = pa.map_(pa.string(), pa.string())
-# JSON that has a shape, and bytes that are numbers; the rest of either is as it is stored.
+# JSON with a fixed shape, and bytes that are floats; other JSON and bytes stay as they are stored.
 _NAMED = {"prompts": _TEXTS, "metadata": _MAP, "prompt_vector": _FLOATS}
 _TYPES = {
     Boolean: pa.bool_(),
@@ -26,8 +26,12 @@ _TYPES = {
 
 
 def arrow_schema(table: Table, dimension: int = 0) -> pa.Schema:
-    """The columns of a table's file. `dimension`: of the vectors, where it has any, and all have the same; else 0."""
-    fields = [pa.field(one.name, _type(one, dimension), bool(one.nullable)) for one in table.columns]
+    """Returns the Arrow schema of a table's file.
+
+    Args:
+        dimension: length of the vectors if the table has any and all have the same; else 0.
+    """
+    fields = [pa.field(item.name, _type(item, dimension), bool(item.nullable)) for item in table.columns]
     return pa.schema(fields, {"glimpse.ledger": table.name})
 
 
@@ -38,35 +42,35 @@ def _type(column: Column[Any], dimension: int) -> pa.DataType:
         return _TIME
     if column.name in _NAMED:
         return _NAMED[column.name]
-    return next(kind for ours, kind in _TYPES.items() if isinstance(column.type, ours))
+    return next(kind for sql_type, kind in _TYPES.items() if isinstance(column.type, sql_type))
 
 
 def to_arrow(table: Table, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
-    """Rows of a table as Parquet takes them. Raises pyarrow.ArrowInvalid where a vector has not its dimension."""
-    arrays = [_array(one, [row[one.name] for row in rows], schema.field(one.name).type) for one in table.columns]
+    """Converts rows of a table. Raises pyarrow.ArrowInvalid if a vector has the wrong dimension."""
+    arrays = [_array(item, [row[item.name] for row in rows], schema.field(item.name).type) for item in table.columns]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _array(column: Column[Any], values: list[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_fixed_size_list(kind):
-        if wrong := next((one for one in values if len(one) != 4 * kind.list_size), None):
+        if wrong := next((item for item in values if len(item) != 4 * kind.list_size), None):
             raise pa.ArrowInvalid(f"a vector has {len(wrong)} bytes, not {4 * kind.list_size}")
         return pa.FixedSizeListArray.from_arrays(pa.array(np.frombuffer(b"".join(values), "<f4")), type=kind)
     if kind == _FLOATS:
-        return pa.array([None if one is None else np.frombuffer(one, "<f4") for one in values], kind)
+        return pa.array([None if item is None else np.frombuffer(item, "<f4") for item in values], kind)
     if kind == _TIME:
         return pa.array(values, pa.int64()).cast(kind)
     if kind == _MAP:
-        return pa.array([list(one.items()) for one in values], kind)
+        return pa.array([list(item.items()) for item in values], kind)
     if isinstance(column.type, JSON) and kind != _TEXTS:
-        values = [json.dumps(one, ensure_ascii=False) for one in values]
+        values = [json.dumps(item, ensure_ascii=False) for item in values]
     return pa.array(values, kind)
 
 
 def from_arrow(table: Table, batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """The rows of a table again. Raises ValueError where they cannot be."""
-    columns = [_values(one, batch.column(one.name)) for one in table.columns]
-    names = [one.name for one in table.columns]
+    """Converts a record batch back to rows. Raises ValueError if it does not fit."""
+    columns = [_values(item, batch.column(item.name)) for item in table.columns]
+    names = [item.name for item in table.columns]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
@@ -75,13 +79,13 @@ def _values(column: Column[Any], array: pa.Array) -> list[Any]:
     if pa.types.is_fixed_size_list(kind):
         return [row.tobytes() for row in array.flatten().to_numpy().reshape(len(array), kind.list_size)]
     if kind == _FLOATS:
-        return [one.values.to_numpy().tobytes() if one.is_valid else None for one in array]
+        return [item.values.to_numpy().tobytes() if item.is_valid else None for item in array]
     if kind == _TIME:
-        found: list[Any] = array.cast(pa.int64()).to_pylist()
-        return found
-    found = array.to_pylist()
+        values_list: list[Any] = array.cast(pa.int64()).to_pylist()
+        return values_list
+    values_list = array.to_pylist()
     if kind == _MAP:
-        return [dict(one) for one in found]
+        return [dict(item) for item in values_list]
     if isinstance(column.type, JSON) and kind != _TEXTS:
-        return [json.loads(one) for one in found]
-    return found
+        return [json.loads(item) for item in values_list]
+    return values_list

@@ -1,4 +1,4 @@
-"""A copy of a ledger in one file, taken while it is written to; and the way back, into either database."""
+"""Copies a ledger into one file while servers write to it, and restores it into SQLite or PostgreSQL."""
 
 import hashlib
 import os
@@ -16,45 +16,61 @@ from glimpse.ledger.database.database import current_schema, migrate
 from glimpse.ledger.database.scratch import scratch_beside
 from glimpse.ledger.database.transactions import read_head
 from glimpse.ledger.errors import LedgerError
-from glimpse.ledger.maintenance.bulk_load import filling, put
-from glimpse.ledger.maintenance.consistent_read import Progress, columns_there, count, reading, rows, schema_of
+from glimpse.ledger.maintenance.bulk_load import bulk_load, put
+from glimpse.ledger.maintenance.consistent_read import (
+    Progress,
+    consistent_read,
+    count,
+    existing_columns,
+    rows,
+    schema_revision,
+)
 from glimpse.ledger.maintenance.verify import verify
 from glimpse.ledger.records import Head
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
-    """What a ledger stands on and does not hold."""
+class Dependencies:
+    """Backbones and indexes that a ledger refers to but does not contain."""
 
-    #: Name and embedding space of the collections' backbones.
+    #: Name and embedding space of each backbone.
     backbones: list[tuple[str, str]]
-    #: Name and manifest's digest of the indexes under collections.
+    #: Name and manifest digest of each attached index.
     indexes: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
-    """What was copied: where the ledger stood, its rows by table, and what it needs beside."""
+class CopyResult:
+    """The result of a copy: the head, row counts by table, and the dependencies."""
 
     head: Head
     rows: dict[str, int]
-    needs: Needs
-    #: Of the file, in bytes, and SHA-256; of a ledger in a database nothing.
+    dependencies: Dependencies
+    #: Size of the file in bytes, and its SHA-256; empty for a restore.
     size: int = 0
     digest: str = ""
 
 
-def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) -> Copied:
-    """Copies a ledger, of this version or an earlier one, into a SQLite file that is a ledger of this version.
+def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) -> CopyResult:
+    """Copies a ledger of this or an earlier schema into a SQLite file with this version's schema.
 
-    `file` is there once the copy is whole and on the disk. Raises LedgerError.
+    The file appears when the copy is complete, verified and on disk.
+
+    Args:
+        url: the ledger.
+        file: the file to create.
+        progress: reports progress.
+        force: overwrite an existing file.
+
+    Raises:
+        LedgerError: the copy failed, or the ledger is damaged.
     """
     if file.exists() and not force:
-        raise LedgerError(f"{file} is there already; name another file, or say --force")
+        raise LedgerError(f"{file} is there already; name another file, or use --force")
     try:
         with scratch_beside(file) as folder:
             aside = folder / "ledger.sqlite"
-            with reading(url) as source:
+            with consistent_read(url) as source:
                 _copy_out(source, aside, progress)
             _sync(aside)
             copied = _checked(aside, file, progress)
@@ -65,19 +81,19 @@ def back_up(url: str, file: Path, progress: Progress, *, force: bool = False) ->
     return copied
 
 
-def restore(file: Path, url: str, progress: Progress) -> Copied:
+def restore(file: Path, url: str, progress: Progress) -> CopyResult:
     """Copies a backup into an empty ledger, all or nothing. Raises LedgerError."""
     _check_backup(file)
-    with reading(_url(file)) as source:
-        with filling(url, progress) as target:
-            tables = columns_there(source)
+    with consistent_read(_url(file)) as source:
+        with bulk_load(url, progress) as target:
+            tables = existing_columns(source)
             for table, columns in tables.items():
                 _copy(source, target, table, columns, progress)
-        return _told(source)
+        return _result(source)
 
 
 def _check_backup(file: Path) -> None:
-    """Raises LedgerError where a file is no ledger of any version."""
+    """Raises LedgerError if a file is not a ledger of any version."""
     try:
         with file.open("rb"), closing(sqlite3.connect(file)) as connection:
             connection.execute("SELECT version_num FROM alembic_version")
@@ -92,15 +108,15 @@ def _url(file: Path) -> str:
 
 
 def _copy_out(source: Connection, aside: Path, progress: Progress) -> None:
-    version, url = schema_of(source), URL.create("sqlite", database=str(aside))
+    version, url = schema_revision(source), URL.create("sqlite", database=str(aside))
     migrate(url, version)
     with _unsynced(url) as target, target.begin():
-        tables = columns_there(source)
+        tables = existing_columns(source)
         for table in reversed(tables):
             target.execute(delete(table))
         for table, columns in tables.items():
             _copy(source, target, table, columns, progress)
-        if source.dialect.name == "sqlite":  # which numbered rows itself, before there was a head
+        if source.dialect.name == "sqlite":  # schemas before the head numbered rows by SQLite's sequence
             target.exec_driver_sql("DELETE FROM sqlite_sequence")
             for numbered in source.exec_driver_sql("SELECT name, seq FROM sqlite_sequence"):
                 target.exec_driver_sql("INSERT INTO sqlite_sequence VALUES (?, ?)", tuple(numbered))
@@ -111,16 +127,16 @@ def _copy_out(source: Connection, aside: Path, progress: Progress) -> None:
 
 
 def _copy(source: Connection, target: Connection, table: Table, columns: list[Column[Any]], progress: Progress) -> None:
-    parts = rows(source, table, columns)
-    with closing(parts), progress(f"copying {table.name}", count(source, table)) as advance:
-        for part in parts:
-            put(target, table, part)
-            advance(len(part))
+    batches = rows(source, table, columns)
+    with closing(batches), progress(f"copying {table.name}", count(source, table)) as advance:
+        for batch in batches:
+            put(target, table, batch)
+            advance(len(batch))
 
 
 @contextmanager
 def _unsynced(url: URL) -> Iterator[Connection]:
-    """A connection that leaves it to the end to bring the file to the disk, with nothing beside it."""
+    """Opens a connection without syncs or a log; the caller syncs the finished file."""
     engine = create_engine(url)
     event.listen(engine, "connect", _make_unsynced)
     try:
@@ -135,29 +151,29 @@ def _make_unsynced(connection: Any, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _checked(aside: Path, file: Path, progress: Progress) -> Copied:
-    """What was copied. Raises LedgerError where that is not whole: then it is kept under another name."""
-    if faults := verify(_url(aside), progress):
+def _checked(aside: Path, file: Path, progress: Progress) -> CopyResult:
+    """Verifies the copy. A damaged copy is kept under another name, and LedgerError is raised."""
+    if problems := verify(_url(aside), progress):
         kept = file.with_name(f"{file.name}.faulty")
         os.replace(aside, kept)
         raise LedgerError(
-            f"the ledger is not whole, nor is its copy, which is kept as {kept}: {faults.told()}; "
+            f"the ledger is damaged, and so is its copy, which is kept as {kept}: {problems.summary()}; "
             "see `glimpse ledger verify`"
         )
-    with reading(_url(aside)) as copy:
-        told = _told(copy)
+    with consistent_read(_url(aside)) as copy:
+        result = _result(copy)
     with aside.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
-    return Copied(told.head, told.rows, told.needs, aside.stat().st_size, digest)
+    return CopyResult(result.head, result.rows, result.dependencies, aside.stat().st_size, digest)
 
 
-def _told(connection: Connection) -> Copied:
+def _result(connection: Connection) -> CopyResult:
     counts = {table.name: count(connection, table) for table in schema.metadata.sorted_tables}
-    there, below = schema.collections.c, schema.attachments.c
-    backbones = connection.execute(select(there.backbone, there.embedding_space).distinct()).all()
-    indexes = connection.execute(select(below.index_id, below.digest).distinct()).all()
-    needs = Needs(sorted(map(tuple, backbones)), sorted(map(tuple, indexes)))
-    return Copied(read_head(connection), counts, needs)
+    collections, attachments = schema.collections.c, schema.attachments.c
+    backbones = connection.execute(select(collections.backbone, collections.embedding_space).distinct()).all()
+    indexes = connection.execute(select(attachments.index_id, attachments.digest).distinct()).all()
+    dependencies = Dependencies(sorted(map(tuple, backbones)), sorted(map(tuple, indexes)))
+    return CopyResult(read_head(connection), counts, dependencies)
 
 
 def _sync(path: Path) -> None:

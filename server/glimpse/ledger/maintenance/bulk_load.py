@@ -1,4 +1,4 @@
-"""Filling an empty ledger: all or nothing, and nobody else meanwhile."""
+"""Fills an empty ledger, all or nothing, while no other process uses it."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,33 +10,36 @@ from sqlalchemy import URL, Connection, Table, delete, insert, text
 from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.database import WRITING, hold, open_engine
-from glimpse.ledger.database.database_file import LedgerLock, file_of
+from glimpse.ledger.database.database import WRITING, lock_creation, open_engine
+from glimpse.ledger.database.database_file import LedgerLock, sqlite_file
 from glimpse.ledger.database.file_permissions import make_folder
 from glimpse.ledger.database.url import parse_url
 from glimpse.ledger.errors import LedgerError
-from glimpse.ledger.maintenance.consistent_read import Progress, count, wait_long
-from glimpse.ledger.maintenance.problems import Faults
-from glimpse.ledger.maintenance.verify import verify_state
+from glimpse.ledger.maintenance.consistent_read import Progress, count, disable_timeouts
+from glimpse.ledger.maintenance.problems import Problems
+from glimpse.ledger.maintenance.verify import verify_connection
 
-_STOP = "stop what has it open (every `glimpse serve` on it), and try again"
+_STOP = "stop every `glimpse serve` that uses it, and try again"
 
 
 @contextmanager
-def filling(url: str, progress: Progress) -> Iterator[Connection]:
-    """A transaction on an empty ledger, made where there is none, that takes all rows of another, its head's too.
+def bulk_load(url: str, progress: Progress) -> Iterator[Connection]:
+    """Opens a transaction on an empty ledger, created if needed, that accepts all rows of another, including its head.
 
-    At its end the ledger is verified, and then committed. Raises LedgerError; then nothing has come into it.
+    The ledger is verified before the commit.
+
+    Raises:
+        LedgerError: the ledger is in use, not empty, or does not pass verification. It is then unchanged.
     """
     parsed = parse_url(url)
-    with _alone(parsed), _filling(parsed, progress) as connection:
+    with _locked(parsed), _load(parsed, progress) as connection:
         yield connection
 
 
 @contextmanager
-def _alone(url: URL) -> Iterator[None]:
-    """Keeps servers from a SQLite ledger; connections to PostgreSQL are counted in the transaction."""
-    if file := file_of(url):
+def _locked(url: URL) -> Iterator[None]:
+    """Keeps servers away from a SQLite ledger; connections to PostgreSQL are counted in the transaction."""
+    if file := sqlite_file(url):
         make_folder(file.parent)
     lock = LedgerLock.take(url)
     try:
@@ -49,7 +52,7 @@ def _alone(url: URL) -> Iterator[None]:
 
 
 @contextmanager
-def _filling(url: URL, progress: Progress) -> Iterator[Connection]:
+def _load(url: URL, progress: Progress) -> Iterator[Connection]:
     engine = open_engine(url)
     try:
         with engine.connect().execution_options(**{WRITING: True}) as connection, connection.begin():
@@ -58,13 +61,13 @@ def _filling(url: URL, progress: Progress) -> Iterator[Connection]:
             _check_empty(connection)
             connection.execute(delete(schema.head))
             yield connection
-            faults = Faults()
-            verify_state(connection, faults, progress)
-            if faults:
-                raise LedgerError(f"the copy is not whole, and was undone: {faults.told()}")
+            problems = Problems()
+            verify_connection(connection, problems, progress)
+            if problems:
+                raise LedgerError(f"the copy is damaged and was rolled back: {problems.summary()}")
     except DBAPIError as error:
-        why = str(error.orig).strip().partition("\n")[0]
-        raise LedgerError(f"the ledger could not be filled, and is as it was ({why})") from error
+        reason = str(error.orig).strip().partition("\n")[0]
+        raise LedgerError(f"the ledger could not be filled and is unchanged ({reason})") from error
     finally:
         engine.dispose()
 
@@ -76,10 +79,10 @@ def put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> Non
 
 
 def _check_alone_sqlite(file: Path) -> None:
-    """Raises LedgerError where another process has the file open."""
+    """Raises LedgerError if another process has the file open."""
     connection = sqlite3.connect(file, timeout=0)
     try:
-        # Nobody may leave this mode, in which servers put it, while another has read in it.
+        # SQLite cannot leave WAL mode while another process has the file open.
         connection.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.OperationalError as error:
         raise LedgerError(f"the ledger {file} is in use ({error}); {_STOP}") from error
@@ -90,9 +93,9 @@ def _check_alone_sqlite(file: Path) -> None:
 
 
 def _check_alone_postgresql(connection: Connection) -> None:
-    """Raises LedgerError where others are connected; those that begin from now on wait."""
-    wait_long(connection)
-    hold(connection)
+    """Raises LedgerError if others are connected. Connections opened from now on wait."""
+    disable_timeouts(connection)
+    lock_creation(connection)
     query = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND backend_type = 'client backend' AND pid <> pg_backend_pid()"""
     if others := connection.scalar(text(query)):

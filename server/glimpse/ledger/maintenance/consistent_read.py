@@ -1,4 +1,4 @@
-"""One state of a ledger, read in parts."""
+"""Reads one state of a ledger in batches."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -9,88 +9,86 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, func, inspect, 
 from sqlalchemy.exc import DBAPIError
 
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.database import check_not_later, current_schema, open_reader
-from glimpse.ledger.database.url import parse_url, told
+from glimpse.ledger.database.database import check_not_newer, current_schema, open_reader
+from glimpse.ledger.database.url import parse_url, translate_open_errors
 from glimpse.ledger.errors import LedgerDamaged, LedgerError
 
-#: Begins something that takes a while: its title and how many there are; yields what is told of how many more are done.
+#: Starts a progress bar from a title and a total; yields a function that advances it by a number.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-#: What reading damaged rows can raise beside the database's own errors: a number in a text's place, say.
-ODD_VALUE: Final = (ArithmeticError, LookupError, TypeError, ValueError)
-#: Rows at a time: some megabytes of vectors.
+#: Errors that reading damaged rows can raise beside the database's own, such as a number in place of a text.
+DAMAGED_VALUE_ERRORS: Final = (ArithmeticError, LookupError, TypeError, ValueError)
+#: Rows per batch: some megabytes of vectors.
 BATCH: Final = 1_000
 
 
 @contextmanager
-def reading(url: str) -> Iterator[Connection]:
-    """A transaction that sees one state of a ledger and writes nothing, nor migrates. Raises LedgerError."""
+def consistent_read(url: str) -> Iterator[Connection]:
+    """Opens a transaction that sees one state of a ledger, writes nothing and does not migrate. Raises LedgerError."""
     parsed = parse_url(url)
-    with told(parsed):
+    with translate_open_errors(parsed):
         engine = open_reader(parsed)
     try:
         with ExitStack() as stack:
-            with told(parsed):
+            with translate_open_errors(parsed):
                 connection = stack.enter_context(engine.connect())
-                schema_of(connection)  # the first statement, which decides what the others see
-                wait_long(connection)
+                schema_revision(connection)  # the first statement decides which state the others see
+                disable_timeouts(connection)
             yield connection
     except DBAPIError as error:
-        why = str(error.orig).strip().partition("\n")[0]
-        raise LedgerError(f"the ledger cannot be read ({why}); `glimpse ledger verify` says more") from error
-    except ODD_VALUE as error:
-        raise LedgerDamaged(
-            f"the ledger holds a value that nothing wrote ({error}); `glimpse ledger verify` says more"
-        ) from error
+        reason = str(error.orig).strip().partition("\n")[0]
+        raise LedgerError(f"the ledger cannot be read ({reason}); run `glimpse ledger verify`") from error
+    except DAMAGED_VALUE_ERRORS as error:
+        raise LedgerDamaged(f"the ledger contains an invalid value ({error}); run `glimpse ledger verify`") from error
     finally:
         engine.dispose()
 
 
-def wait_long(connection: Connection) -> None:
-    """Lets a transaction take the time it needs, where servers would be cut off."""
+def disable_timeouts(connection: Connection) -> None:
+    """Disables the timeouts that servers set for their transactions."""
     if connection.dialect.name == "postgresql":
         for setting in ("statement_timeout", "idle_in_transaction_session_timeout"):
             connection.exec_driver_sql(f"SET LOCAL {setting} = 0")
 
 
-def schema_of(connection: Connection) -> str:
-    """The Alembic revision of a ledger's schema. Raises LedgerError where it is none."""
-    found = MigrationContext.configure(connection).get_current_revision()
-    if found is None:
+def schema_revision(connection: Connection) -> str:
+    """Returns the Alembic revision of a ledger's schema. Raises LedgerError if there is none."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    if revision is None:
         raise LedgerError("the database holds no ledger; name another with --data or --ledger")
-    check_not_later(found)
-    return found
+    check_not_newer(revision)
+    return revision
 
 
 def check_current(connection: Connection) -> None:
-    """Raises LedgerError where the schema is an earlier version's."""
-    found = schema_of(connection)
-    if found != current_schema():
+    """Raises LedgerError if the schema is older than this version's."""
+    revision = schema_revision(connection)
+    if revision != current_schema():
         raise LedgerError(
-            f"the ledger is of schema {found}, this version's is {current_schema()}; a server of this version brings "
-            "it there when it starts, and `glimpse ledger backup` makes a copy that is"
+            f"the ledger has schema {revision}, this version needs {current_schema()}; start a server of this version "
+            "to migrate it, or make a migrated copy with `glimpse ledger backup`"
         )
 
 
-def columns_there(connection: Connection) -> dict[Table, list[Column[Any]]]:
-    """The tables that a ledger of any version has, those that others refer to first, and of each the columns."""
-    inspector, found = inspect(connection), {}
+def existing_columns(connection: Connection) -> dict[Table, list[Column[Any]]]:
+    """Returns the tables of a ledger of any version, in order of their references, with the columns that exist."""
+    inspector, tables = inspect(connection), {}
     names = set(inspector.get_table_names())
     for table in schema.metadata.sorted_tables:
         if table.name in names:
-            there = {column["name"] for column in inspector.get_columns(table.name)}
-            found[table] = [column for column in table.columns if column.name in there]
-    return found
+            existing = {column["name"] for column in inspector.get_columns(table.name)}
+            tables[table] = [column for column in table.columns if column.name in existing]
+    return tables
 
 
 def count(connection: Connection, table: Table, *where: ColumnElement[bool]) -> int:
-    """How many rows."""
+    """Returns the number of rows of a table that meet the conditions."""
     return connection.scalar(select(func.count()).select_from(table).where(*where)) or 0
 
 
 def rows(
     connection: Connection, table: Table, columns: Sequence[ColumnElement[Any]], *where: ColumnElement[bool]
 ) -> Generator[list[dict[str, Any]], None, None]:
-    """Rows in the order of their key, a part at a time. Close it, where it may not come to its end."""
+    """Yields batches of rows in the order of the primary key. Close the generator if you do not exhaust it."""
     query = select(*columns).where(*where).order_by(*table.primary_key)
     with connection.execute(query.execution_options(yield_per=BATCH)) as result:
         for part in result.partitions():

@@ -1,4 +1,4 @@
-"""The record of changes for people: what each was about, and who made it."""
+"""The history of changes for people: what each was about, and who made it."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,30 +9,41 @@ from sqlalchemy import select
 from glimpse.ledger.database import schema
 from glimpse.ledger.database.row_mapping import change_record
 from glimpse.ledger.errors import LedgerError
-from glimpse.ledger.maintenance.consistent_read import BATCH, check_current, reading
+from glimpse.ledger.maintenance.consistent_read import BATCH, check_current, consistent_read
 from glimpse.ledger.records import Change
 
-# Labels that are named, of those that an enrolment was of.
+# The most labels of an enrolment that are named.
 _NAMED = 5
 
 
-def log(url: str, *, after: int = 0, collection: str | None = None) -> Iterator[Change]:
-    """The changes after a revision, oldest first. Raises LedgerError, also where a collection never had any."""
-    there = schema.changes.c
-    query = select(schema.changes).where(there.revision > after).order_by(there.revision)
+def read_history(url: str, *, after: int = 0, collection: str | None = None) -> Iterator[Change]:
+    """Yields the changes after a revision, oldest first.
+
+    Args:
+        after: the last revision to skip.
+        collection: only changes of this collection; None for all.
+
+    Raises:
+        LedgerError: the ledger cannot be read, or the collection never had a change.
+    """
+    columns = schema.changes.c
+    query = select(schema.changes).where(columns.revision > after).order_by(columns.revision)
     if collection is not None:
-        query = query.where(there.collection_id == collection)
-    with reading(url) as connection:
+        query = query.where(columns.collection_id == collection)
+    with consistent_read(url) as connection:
         check_current(connection)
         with connection.execute(query.execution_options(yield_per=BATCH)) as rows:
             yield from map(change_record, rows)
-        of = there.collection_id == collection
-        if collection is not None and connection.execute(select(there.revision).where(of).limit(1)).first() is None:
+        condition = columns.collection_id == collection
+        if (
+            collection is not None
+            and connection.execute(select(columns.revision).where(condition).limit(1)).first() is None
+        ):
             raise LedgerError(f"there never was a collection {collection!r}; see `glimpse collections list`")
 
 
-def about(change: Change) -> str:
-    """What a change was about, in a few words."""
+def describe_change(change: Change) -> str:
+    """Describes a change in a few words."""
     subject = change.subject
     match change.kind:
         case "enroll":
@@ -61,5 +72,5 @@ def _first(labels: Sequence[str]) -> str:
     return ", ".join(labels[:_NAMED]) + more
 
 
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
+def _many(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

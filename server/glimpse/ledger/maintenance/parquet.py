@@ -1,4 +1,4 @@
-"""A ledger as a folder of Parquet files for pandas and DuckDB, and the way back: see docs/ledger.md."""
+"""Exports a ledger as a folder of Parquet files for pandas and DuckDB, and imports it: see docs/ledger.md."""
 
 import json
 import os
@@ -19,21 +19,24 @@ from glimpse.ledger.database.scratch import scratch_beside
 from glimpse.ledger.database.transactions import read_head
 from glimpse.ledger.errors import LedgerError
 from glimpse.ledger.maintenance.arrow_schema import arrow_schema, from_arrow, to_arrow
-from glimpse.ledger.maintenance.bulk_load import filling, put
-from glimpse.ledger.maintenance.consistent_read import BATCH, Progress, check_current, count, reading, rows
+from glimpse.ledger.maintenance.bulk_load import bulk_load, put
+from glimpse.ledger.maintenance.consistent_read import BATCH, Progress, check_current, consistent_read, count, rows
 from glimpse.ledger.records import Head
 
-#: What tells of the whole, written last.
+#: The manifest of an export, written last.
 MANIFEST: Final = "ledger.json"
 _FORMAT = 1
 _KEYS = "api_keys"
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """What was exported or imported: where the ledger stood, and its rows by table.
+class ExportResult:
+    """The result of an export or import.
 
-    `keys_left_out`: API keys that the ledger has, and what was exported has not.
+    Attributes:
+        head: the ledger's head.
+        rows: row counts by table.
+        keys_left_out: API keys of the ledger that were not exported.
     """
 
     head: Head
@@ -43,18 +46,26 @@ class Exported:
 
 def export(
     url: str, folder: Path, progress: Progress, *, collections: Sequence[str] = (), keys: bool = False
-) -> Exported:
-    """Writes one state of a ledger into a new folder. Raises LedgerError.
+) -> ExportResult:
+    """Writes one state of a ledger into a new folder.
 
-    `collections`: only these, which cannot be imported again. `keys`: the API keys' salted hashes as well.
+    Args:
+        url: the ledger.
+        folder: the folder to create; it may exist if it is empty.
+        progress: reports progress.
+        collections: only these collections; such an export cannot be imported.
+        keys: also export the salted hashes of API keys.
+
+    Raises:
+        LedgerError: the export failed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise LedgerError(f"{folder} is there already, and not an empty folder; name another")
+        raise LedgerError(f"{folder} is there already and is not an empty folder; name another")
     try:
         with scratch_beside(folder) as scratch:
             aside = scratch / "export"
             make_folder(aside)
-            with reading(url) as source:
+            with consistent_read(url) as source:
                 check_current(source)
                 exported = _write(source, aside, progress, collections, keys)
             if folder.exists():
@@ -63,15 +74,17 @@ def export(
     except OSError as error:
         raise LedgerError(f"{folder} cannot be written: {error.strerror}") from error
     except pa.ArrowInvalid as error:
-        raise LedgerError(f"the ledger is not whole ({error}); see `glimpse ledger verify`") from error
+        raise LedgerError(f"the ledger is damaged ({error}); run `glimpse ledger verify`") from error
     return exported
 
 
-def _write(source: Connection, folder: Path, progress: Progress, collections: Sequence[str], keys: bool) -> Exported:
-    there = schema.collections.c
-    two_sided = set(source.scalars(select(schema.shadows.c.collection_id)))
-    found = source.execute(select(there.id, there.dimension))
-    dimensions = {row.id: 0 if row.id in two_sided else row.dimension for row in found}
+def _write(
+    source: Connection, folder: Path, progress: Progress, collections: Sequence[str], keys: bool
+) -> ExportResult:
+    columns = schema.collections.c
+    reembedding = set(source.scalars(select(schema.shadows.c.collection_id)))
+    ids = source.execute(select(columns.id, columns.dimension))
+    dimensions = {row.id: 0 if row.id in reembedding else row.dimension for row in ids}
     if unknown := sorted(set(collections) - dimensions.keys()):
         raise LedgerError(f"there is no collection {unknown[0]!r}; see `glimpse collections list`")
     written = {}
@@ -80,32 +93,32 @@ def _write(source: Connection, folder: Path, progress: Progress, collections: Se
         with progress(f"exporting {table.name}", count(source, table, *where)) as advance:
             if table is schema.examples:
                 make_folder(folder / table.name)
-                parts = [
+                files = [
                     (folder / table.name / f"{name}.parquet", dimensions[name], [table.c.collection_id == name])
                     for name in sorted(set(collections) or dimensions)
                 ]
             else:
-                parts = [(folder / f"{table.name}.parquet", 0, where)]
+                files = [(folder / f"{table.name}.parquet", 0, where)]
             written[table.name] = 0
-            for file, dimension, those in parts:
-                for number in _write_file(source, table, file, dimension, those):
+            for file, dimension, conditions in files:
+                for number in _write_file(source, table, file, dimension, conditions):
                     written[table.name] += number
                     advance(number)
-    exported = Exported(read_head(source), written, 0 if keys else count(source, schema.api_keys))
-    told = {"format": _FORMAT, "schema": current_schema(), "revision": exported.head.revision, "rows": written}
-    told |= {"ledger_id": exported.head.ledger_id, "collections": sorted(collections) or None}
-    with open(folder / MANIFEST, "w", encoding="utf-8", opener=opener) as manifest:
-        manifest.write(json.dumps(told, indent=2) + "\n")
+    exported = ExportResult(read_head(source), written, 0 if keys else count(source, schema.api_keys))
+    manifest = {"format": _FORMAT, "schema": current_schema(), "revision": exported.head.revision, "rows": written}
+    manifest |= {"ledger_id": exported.head.ledger_id, "collections": sorted(collections) or None}
+    with open(folder / MANIFEST, "w", encoding="utf-8", opener=opener) as stream:
+        stream.write(json.dumps(manifest, indent=2) + "\n")
     return exported
 
 
 def _tables(keys: bool) -> list[Table]:
-    """Those that others refer to first."""
+    """Returns the tables to export, in order of their references."""
     return [table for table in schema.metadata.sorted_tables if keys or table.name != _KEYS]
 
 
 def _only(table: Table, collections: Sequence[str]) -> list[ColumnElement[bool]]:
-    """What leaves the rows of some collections; of tables that are of none, all."""
+    """Returns the conditions for the rows of some collections; none for tables that are not of collections."""
     column = table.c.id if table is schema.collections else table.c.get("collection_id")
     return [column.in_(collections)] if collections and column is not None else []
 
@@ -113,54 +126,56 @@ def _only(table: Table, collections: Sequence[str]) -> list[ColumnElement[bool]]
 def _write_file(
     source: Connection, table: Table, file: Path, dimension: int, where: Sequence[ColumnElement[bool]]
 ) -> Iterator[int]:
-    """Yields how many rows were written, a part at a time."""
+    """Writes a file; yields the number of rows of each batch."""
     columns = arrow_schema(table, dimension)
-    parts = rows(source, table, list(table.columns), *where)
+    batches = rows(source, table, list(table.columns), *where)
     with (
-        closing(parts),
+        closing(batches),
         open(file, "wb", opener=opener) as sink,
         pq.ParquetWriter(sink, columns, compression="zstd") as writer,
     ):
-        for part in parts:
+        for part in batches:
             writer.write_batch(to_arrow(table, part, columns), row_group_size=BATCH)
             yield len(part)
 
 
-def import_(folder: Path, url: str, progress: Progress) -> Exported:
-    """Reads an exported folder into an empty ledger, all or nothing. Raises LedgerError."""
-    told = _manifest(folder)
-    with filling(url, progress) as target:
-        for table in _tables(_KEYS in told["rows"]):
-            wanted, done = told["rows"].get(table.name), 0
-            with progress(f"importing {table.name}", wanted or 0) as advance:
+def import_(folder: Path, url: str, progress: Progress) -> ExportResult:
+    """Imports an exported folder into an empty ledger, all or nothing. Raises LedgerError."""
+    manifest = _manifest(folder)
+    with bulk_load(url, progress) as target:
+        for table in _tables(_KEYS in manifest["rows"]):
+            expected, done = manifest["rows"].get(table.name), 0
+            with progress(f"importing {table.name}", expected or 0) as advance:
                 for part in _read(folder, table):
                     put(target, table, part)
                     advance(len(part))
                     done += len(part)
-            if done != wanted:
-                raise LedgerError(f"{folder}: {done:,} rows of {table.name}, and {MANIFEST} says {wanted:,}")
-        return Exported(read_head(target), dict(told["rows"]))
+            if done != expected:
+                raise LedgerError(f"{folder}: {done:,} rows of {table.name}, but {MANIFEST} says {expected:,}")
+        return ExportResult(read_head(target), dict(manifest["rows"]))
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        told: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
-        found, version, part = told["format"], told["schema"], told["collections"]
-        counts: dict[str, int] = told["rows"]
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+        found, version, part = manifest["format"], manifest["schema"], manifest["collections"]
+        counts: dict[str, int] = manifest["rows"]
     except OSError as error:
         raise LedgerError(f"{folder} is no exported ledger: {MANIFEST} cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise LedgerError(f"{folder} is no exported ledger: {MANIFEST} says something else") from error
+        raise LedgerError(f"{folder} is no exported ledger: {MANIFEST} is not valid") from error
     if (found, version) != (_FORMAT, current_schema()):
         raise LedgerError(
-            f"{folder} is of format {found} and schema {version}, not {_FORMAT} and {current_schema()}; import it with "
+            f"{folder} has format {found} and schema {version}, not {_FORMAT} and {current_schema()}; import it with "
             "the version that made it, and make a backup"
         )
     if part is not None:
-        raise LedgerError(f"{folder} holds a part of a ledger: {', '.join(part)}; only a whole one can be imported")
+        raise LedgerError(
+            f"{folder} holds a part of a ledger: {', '.join(part)}; only a complete export can be imported"
+        )
     if missing := [table.name for table in _tables(keys=False) if not isinstance(counts.get(table.name), int)]:
-        raise LedgerError(f"{folder}: {MANIFEST} does not say how many rows of {missing[0]} there are")
-    return told
+        raise LedgerError(f"{folder}: {MANIFEST} has no row count of {missing[0]}")
+    return manifest
 
 
 def _read(folder: Path, table: Table) -> Iterator[list[dict[str, Any]]]:
@@ -170,9 +185,9 @@ def _read(folder: Path, table: Table) -> Iterator[list[dict[str, Any]]]:
         try:
             with pq.ParquetFile(path) as file:
                 yield from _read_file(file, path, table)
-        except OSError as error:  # pyarrow's are, of files that are not there or cut
+        except OSError as error:  # also pyarrow's, for missing or truncated files
             raise LedgerError(f"{path} cannot be read: {error}") from error
-        except ValueError as error:  # pyarrow's too
+        except ValueError as error:  # also pyarrow's
             raise LedgerError(f"{path}: {error}") from error
 
 
@@ -180,10 +195,12 @@ def _read_file(file: pq.ParquetFile, path: Path, table: Table) -> Iterator[list[
     found = file.schema_arrow
     vectors = found.field("vector").type if "vector" in found.names else None
     dimension = vectors.list_size if vectors is not None and pa.types.is_fixed_size_list(vectors) else 0
-    wanted = arrow_schema(table, dimension)
-    if not found.equals(wanted):
-        differing = [name for name in {*wanted.names, *found.names} if not _same(name, wanted, found)]
-        raise LedgerError(f"{path}: the column {sorted(differing or wanted.names)[0]!r} is not as an export has it")
+    expected = arrow_schema(table, dimension)
+    if not found.equals(expected):
+        differing = [name for name in {*expected.names, *found.names} if not _same(name, expected, found)]
+        raise LedgerError(
+            f"{path}: the column {sorted(differing or expected.names)[0]!r} differs from that of an export"
+        )
     for batch in file.iter_batches(BATCH):
         yield from_arrow(table, batch)
 

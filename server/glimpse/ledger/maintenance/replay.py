@@ -1,8 +1,8 @@
-"""What there should be, by the sequence of changes: each is done again, in a database of its own that is thrown away.
+"""Replays the sequence of changes into a temporary database, to know which rows the ledger should contain.
 
-That one spills to the disk, so that a million examples need no more memory than a thousand. Changes of earlier versions
-say less: not which labels came with an index, under which label an example was, which rows went with a label. What they
-leave open is marked (`open`), and then either way is right.
+The temporary database spills to disk, so a million examples need no more memory than a thousand. Changes written by
+earlier versions contain less: not which labels came with an index, an example's label, or the rows deleted with a
+label. Rows that are therefore undetermined are marked `open`; for those, either state is valid.
 """
 
 import sqlite3
@@ -19,21 +19,21 @@ CREATE TABLE examples (collection, id, label, sequence, time, digest, revision, 
     PRIMARY KEY (collection, id));
 CREATE INDEX by_label ON examples (collection, label);
 CREATE TABLE indexes (collection PRIMARY KEY, id, digest, open) WITHOUT ROWID;
-CREATE TABLE unsaid_labels (collection, time, PRIMARY KEY (collection, time)) WITHOUT ROWID;
+CREATE TABLE unnamed_labels (collection, time, PRIMARY KEY (collection, time)) WITHOUT ROWID;
 CREATE TABLE tombstones (collection, "row", PRIMARY KEY (collection, "row")) WITHOUT ROWID;
 CREATE TABLE keys (name PRIMARY KEY, revoked) WITHOUT ROWID;
 """
-_IN_COLLECTION = ("labels", "unsaid_labels", "examples", "indexes", "tombstones")
+_IN_COLLECTION = ("labels", "unnamed_labels", "examples", "indexes", "tombstones")
 
 
 class Replay:
-    """The state after the changes so far."""
+    """The state after the changes that were applied so far."""
 
     def __init__(self) -> None:
-        self.state = sqlite3.connect("", isolation_level=None)  # no name: a file that nobody else sees
+        self.state = sqlite3.connect("", isolation_level=None)  # no name: a private temporary file
         self.state.executescript(_SCHEMA)
         self.state.execute("BEGIN")
-        #: The last example's number, as far as changes say it.
+        #: The last example's number, as far as it is known from the changes.
         self.sequence = 0
         self._done: dict[str, Callable[[Change], None]] = {
             "create_collection": self._create_collection,
@@ -48,29 +48,29 @@ class Replay:
             "detach": self._detach,
             "replace_index": self._replace_index,
             "delete_row": self._delete_row,
-            "start_migration": self._nothing,
-            "embed_shadow": self._nothing,
+            "start_migration": self._ignore,
+            "embed_shadow": self._ignore,
             "switch_backbone": self._update_collection,
-            "end_migration": self._nothing,
-            "fold_shadow": self._fold_shadow,
+            "end_migration": self._ignore,
+            "fold_shadow": self._clean_up_reembedding,
             "create_key": self._create_key,
             "revoke_key": self._revoke_key,
         }
 
     def close(self) -> None:
-        """Throws the state away."""
+        """Deletes the temporary database."""
         self.state.close()
 
     def apply(self, change: Change) -> None:
-        """One more change. Raises ValueError where it cannot be."""
+        """Applies one change. Raises ValueError if it is impossible."""
         if change.kind not in self._done:
             raise ValueError(f"there is no change of kind {change.kind!r}")
         try:
             self._done[change.kind](change)
         except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
-            raise ValueError(f"what it is about ({change.kind}) is not as changes say it: {error!r}") from error
+            raise ValueError(f"the subject of a change of kind {change.kind} is invalid: {error!r}") from error
         except sqlite3.IntegrityError as error:
-            raise ValueError(f"it makes ({change.kind}) what was there already") from error
+            raise ValueError(f"it creates what exists already ({change.kind})") from error
         if change.collection_id:
             self._run("UPDATE collections SET revision = ? WHERE id = ?", change.revision, change.collection_id)
 
@@ -78,9 +78,9 @@ class Replay:
         return self.state.execute(statement, values)
 
     def _touch(self, statement: str, *values: Any) -> None:
-        """Raises ValueError where there is nothing that the statement is about."""
+        """Runs a statement; raises ValueError if it changes no row."""
         if not self._run(statement, *values).rowcount:
-            raise ValueError("it is about what was not there")
+            raise ValueError("its subject does not exist")
 
     def _create_collection(self, change: Change) -> None:
         self._run("INSERT INTO collections VALUES (?, ?, ?, 0)", change.collection_id, change.time, change.time)
@@ -101,15 +101,15 @@ class Replay:
         self.state.executemany("INSERT INTO labels VALUES (?, ?, ?, ?)", rows)
 
     def _update_label(self, change: Change) -> None:
-        this = (change.collection_id, change.subject["label"])
-        self._run("UPDATE labels SET update_time = ? WHERE collection = ? AND id = ?", change.time, *this)
+        key = (change.collection_id, change.subject["label"])
+        self._run("UPDATE labels SET update_time = ? WHERE collection = ? AND id = ?", change.time, *key)
 
     def _delete_label(self, change: Change) -> None:
-        this = (change.collection_id, change.subject["label"])
-        self._run("DELETE FROM labels WHERE collection = ? AND id = ?", *this)
-        self._run("DELETE FROM examples WHERE collection = ? AND label = ?", *this)
-        self._run("UPDATE examples SET open = 1 WHERE collection = ? AND label IS NULL AND NOT open", this[0])
-        self._bury(change)
+        key = (change.collection_id, change.subject["label"])
+        self._run("DELETE FROM labels WHERE collection = ? AND id = ?", *key)
+        self._run("DELETE FROM examples WHERE collection = ? AND label = ?", *key)
+        self._run("UPDATE examples SET open = 1 WHERE collection = ? AND label IS NULL AND NOT open", key[0])
+        self._mark_deleted(change)
 
     def _enroll(self, change: Change) -> None:
         subject = change.subject
@@ -126,19 +126,19 @@ class Replay:
         self.state.executemany(insert + f"(?, ?, ?, ?, ?, ?, {int(change.revision)})", rows)
         if first is not None:
             if first <= self.sequence:
-                raise ValueError(f"its examples' numbers begin at {first}, and {self.sequence} was there before")
+                raise ValueError(f"its examples' numbers begin at {first}, but {self.sequence} was used before")
             self.sequence = first + len(ids) - 1
         else:
             self.sequence += len(ids)
 
     def _delete_example(self, change: Change) -> None:
-        this = (change.collection_id, change.subject["example"])
-        self._touch("DELETE FROM examples WHERE collection = ? AND id = ?", *this)
+        key = (change.collection_id, change.subject["example"])
+        self._touch("DELETE FROM examples WHERE collection = ? AND id = ?", *key)
 
     def _attach(self, change: Change) -> None:
         subject, name = change.subject, change.collection_id
         if "labels" not in subject:
-            self._run("INSERT OR IGNORE INTO unsaid_labels VALUES (?, ?)", name, change.time)
+            self._run("INSERT OR IGNORE INTO unnamed_labels VALUES (?, ?)", name, change.time)
         self._add_labels(change, subject.get("labels", []))
         self._run("INSERT INTO indexes VALUES (?, ?, ?, 0)", name, subject["index"], subject.get("digest"))
 
@@ -150,7 +150,7 @@ class Replay:
         self._detach(change)
         subject, name = change.subject, change.collection_id
         self._run("INSERT INTO indexes VALUES (?, ?, ?, 0)", name, subject["index"], subject.get("digest"))
-        self._bury(change)
+        self._mark_deleted(change)
         last = subject.get("last")
         if last is not None:
             self._run("DELETE FROM examples WHERE collection = ? AND sequence <= ?", name, last)
@@ -160,18 +160,18 @@ class Replay:
     def _delete_row(self, change: Change) -> None:
         self._run("INSERT INTO tombstones VALUES (?, ?)", change.collection_id, int(change.subject["row"]))
 
-    def _bury(self, change: Change) -> None:
-        """The rows that a change deleted beside what it is about."""
+    def _mark_deleted(self, change: Change) -> None:
+        """Marks the index rows that a change deleted."""
         if "rows" not in change.subject:
             self._run("UPDATE indexes SET open = 1 WHERE collection = ?", change.collection_id)
             return
         rows = ((change.collection_id, row) for one, last in change.subject["rows"] for row in range(one, last + 1))
         self.state.executemany("INSERT INTO tombstones VALUES (?, ?)", rows)
 
-    def _nothing(self, change: Change) -> None:
-        """Of what is beside an example or a label, changes say only that it changed."""
+    def _ignore(self, change: Change) -> None:
+        """Ignores a change that affects no row of the comparison."""
 
-    def _fold_shadow(self, change: Change) -> None:
+    def _clean_up_reembedding(self, change: Change) -> None:
         subject, name = change.subject, change.collection_id
         for example, digest in subject["folded"]:
             self._touch("UPDATE examples SET digest = ? WHERE collection = ? AND id = ?", digest, name, example)
@@ -186,6 +186,6 @@ class Replay:
 
 
 def _labels(runs: list[Any]) -> Iterator[str]:
-    """The label of each example, of each label with how many in a row."""
+    """Yields the label of each example from runs of (label, count)."""
     for label, times in runs:
         yield from [label] * times

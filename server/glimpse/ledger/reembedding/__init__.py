@@ -1,1 +1,1 @@
-"""TODO."""
+"""Re-embedding: giving a collection another backbone, with a switch and a way back."""

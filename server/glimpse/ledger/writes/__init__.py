@@ -1,1 +1,1 @@
-"""TODO."""
+"""Writes: collections, labels, examples, indexes, keys and enrolments."""

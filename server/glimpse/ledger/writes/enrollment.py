@@ -1,4 +1,4 @@
-"""The enrolments that share a transaction: idempotent by request id and by content digest, each all or nothing."""
+"""Enrolments that share a transaction. Each is all or nothing, and idempotent by request id and by content digest."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,91 +7,100 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from glimpse.ledger.database import schema
-from glimpse.ledger.database.batched_queries import parts
+from glimpse.ledger.database.batched_queries import batches
 from glimpse.ledger.database.row_mapping import example_record, example_row, label_row
-from glimpse.ledger.database.transactions import Writing, present
+from glimpse.ledger.database.transactions import Transaction, now_microseconds
 from glimpse.ledger.errors import LedgerError, NotFound, RequestIdReused
 from glimpse.ledger.records import Enrolled, Enrollment, EnrollRequest, ExampleRecord, LabelRecord
-from glimpse.ledger.reembedding.reads import forget_problems, select_all
+from glimpse.ledger.reembedding.reads import delete_failed_embeddings, select_all
 
-# How long the answer to a request id is kept at least: a week, in microseconds.
+# How long a stored response is kept at least: a week, in microseconds.
 _REMEMBERED = 7 * 24 * 3600 * 1_000_000
 
 
 @dataclass(slots=True)
 class _Known:
-    """What the database knows of that the enrolments into one collection could meet, and what these add to it."""
+    """The database's state that enrolments into one collection depend on, and the rows that they add."""
 
     revision: int
     side: int
     labels: set[str]
-    #: By their content's digest, in order; and those that the collection's side does not have.
+    #: Visible examples, and hidden ones, by content digest.
     examples: dict[str, list[ExampleRecord]]
     hidden: dict[str, list[ExampleRecord]]
-    #: The digest and the answer of earlier requests, by id.
+    #: Digest and stored response of earlier requests, by request id.
     answers: dict[str, tuple[str, bytes]]
-    #: The digests of contents that are kept.
+    #: Content digests of stored inputs.
     inputs: set[str]
     rows: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, table: Table, row: dict[str, Any]) -> None:
-        """A row to be inserted at the end."""
+        """Adds a row to insert at the end."""
         self.rows.setdefault(table, []).append(row)
 
 
-class EnrollingWriter(Writing):
-    """See Writer."""
+class EnrollmentWriter(Transaction):
+    """The writes of enrolments. Use them through `Writer`."""
 
-    def enroll(self, several: Sequence[Enrollment]) -> list[Enrolled | bytes | LedgerError]:
-        """Adds labels that are not there yet and examples; the revisions are new ones where any was added.
+    def enroll(self, enrollments: Sequence[Enrollment]) -> list[Enrolled | bytes | LedgerError]:
+        """Adds the labels and examples of several enrolments. A new change is appended for each that adds something.
 
-        Each is answered by itself: by what was done; where the request was answered before, by that answer; or by
-        RequestIdReused, or NotFound where the collection or an example's label is gone.
+        Args:
+            several: the enrolments; each succeeds or fails by itself.
+
+        Returns:
+            For each enrolment: what was added; the stored response if the request was answered before; or
+                RequestIdReused, or NotFound if the collection or a label does not exist.
         """
         known = {
-            name: _read(self.connection, name, [one for one in several if one.collection_id == name])
-            for name in dict.fromkeys(one.collection_id for one in several)
+            name: _read(
+                self.connection, name, [enrollment for enrollment in enrollments if enrollment.collection_id == name]
+            )
+            for name in dict.fromkeys(enrollment.collection_id for enrollment in enrollments)
         }
         outcomes: list[Enrolled | bytes | LedgerError] = []
-        for one in several:
+        for enrollment in enrollments:
             try:
-                outcomes.append(self._enroll(one, known[one.collection_id]))
+                outcomes.append(self._enroll(enrollment, known[enrollment.collection_id]))
             except LedgerError as error:
                 outcomes.append(error)
         for table in (schema.labels, schema.examples, schema.inputs, schema.requests):
-            if rows := [row for there in known.values() if there for row in there.rows.get(table, ())]:
+            if rows := [row for state in known.values() if state for row in state.rows.get(table, ())]:
                 self.connection.execute(insert(table), rows)
         return outcomes
 
-    def _enroll(self, one: Enrollment, known: _Known | None) -> Enrolled | bytes:
+    def _enroll(self, enrollment: Enrollment, known: _Known | None) -> Enrolled | bytes:
         if known is None:
-            raise NotFound(f"there is no collection {one.collection_id!r}")
-        if one.request and (answer := _answered(known.answers.get(one.request.id), one.request)) is not None:
+            raise NotFound(f"there is no collection {enrollment.collection_id!r}")
+        if (
+            enrollment.request
+            and (answer := _answered(known.answers.get(enrollment.request.id), enrollment.request)) is not None
+        ):
             return answer
-        new_labels = [label for label in one.new_labels if label.id not in known.labels]
-        there = known.labels | {label.id for label in new_labels} if new_labels else known.labels
-        for example in one.examples:
-            if example.label_id not in there:
+        new_labels = [label for label in enrollment.new_labels if label.id not in known.labels]
+        labels = known.labels | {label.id for label in new_labels} if new_labels else known.labels
+        for example in enrollment.examples:
+            if example.label_id not in labels:
                 raise NotFound(f"there is no label {example.label_id!r}")
         added = [replace(label, create_time=self.now, update_time=self.now) for label in new_labels]
         for label in added:
             known.labels.add(label.id)
-            known.add(schema.labels, label_row(one.collection_id, label))
-        enrolled = self._keep(one, known, self._add(one, known, added))
+            known.add(schema.labels, label_row(enrollment.collection_id, label))
+        enrolled = self._keep(enrollment, known, self._add(enrollment, known, added))
         if subject := enrolled.subject:
-            self.actor = one.actor
-            known.revision = self.append("enroll", one.collection_id, subject)
+            self.actor = enrollment.actor
+            known.revision = self.append("enroll", enrollment.collection_id, subject)
             enrolled = replace(enrolled, revision=known.revision)
-        if one.request:
-            self._remember(one, one.request, enrolled, known)
+        if enrollment.request:
+            self._remember(enrollment, enrollment.request, enrolled, known)
         return enrolled
 
-    def _add(self, one: Enrollment, known: _Known, added: Sequence[LabelRecord]) -> Enrolled:
+    def _add(self, enrollment: Enrollment, known: _Known, added: Sequence[LabelRecord]) -> Enrolled:
         rows: list[ExampleRecord] = []
         duplicates: list[bool] = []
         conflicts: list[list[ExampleRecord]] = []
         shown: list[str] = []
-        for example in one.examples:
+        for example in enrollment.examples:
             same = known.examples.setdefault(example.content_digest, [])
             twin = next((other for other in same if other.label_id == example.label_id), None)
             hidden = [
@@ -107,97 +116,106 @@ class EnrollingWriter(Writing):
             elif twin is None:
                 twin = replace(example, sequence=self.next_sequence(), create_time=self.now)
                 same.append(twin)
-                known.add(schema.examples, example_row(one.collection_id, twin, known.side))
+                known.add(schema.examples, example_row(enrollment.collection_id, twin, known.side))
             rows.append(twin)
         return Enrolled(rows, duplicates, conflicts, added, known.revision, shown)
 
     def _show(self, hidden: ExampleRecord, again: ExampleRecord) -> ExampleRecord:
-        """Lets one be there again that the collection's side lacked, now that it has a vector."""
-        there = schema.shadow_vectors
+        """Makes a hidden example visible: the enrolment has a vector for it."""
+        table = schema.shadow_vectors
         shown = replace(hidden, vector=again.vector, embedding_space=again.embedding_space)
         new = {"vector": shown.vector, "embedding_space": shown.embedding_space, "problem": ""}
-        self.connection.execute(update(there).where(there.c.sequence == hidden.sequence).values(new))
+        self.connection.execute(update(table).where(table.c.sequence == hidden.sequence).values(new))
         return shown
 
-    def _keep(self, one: Enrollment, known: _Known, enrolled: Enrolled) -> Enrolled:
-        """Keeps contents that are not kept yet; those of examples that were there are embedded for the shadow anew."""
-        digests = {example.content_digest for example in enrolled.examples} & one.inputs.keys() - known.inputs
+    def _keep(self, enrollment: Enrollment, known: _Known, enrolled: Enrolled) -> Enrolled:
+        """Stores new inputs. Existing examples with these inputs that could not be re-embedded are embedded again."""
+        digests = {example.content_digest for example in enrolled.examples} & enrollment.inputs.keys() - known.inputs
         if not digests:
             return enrolled
         for digest in digests:
             known.inputs.add(digest)
-            row = {"collection_id": one.collection_id, "content_digest": digest, "content": one.inputs[digest]}
+            row = {
+                "collection_id": enrollment.collection_id,
+                "content_digest": digest,
+                "content": enrollment.inputs[digest],
+            }
             known.add(schema.inputs, row)
-        new = {one.id for one, old in zip(enrolled.examples, enrolled.duplicates, strict=True) if not old}
-        there = [same for digest in digests for same in known.examples[digest] if same.id not in new]
-        forget_problems(self.connection, [same.sequence for same in there])
-        return replace(enrolled, originals=[same.id for same in there])
+        new = {example.id for example, old in zip(enrolled.examples, enrolled.duplicates, strict=True) if not old}
+        existing = [same for digest in digests for same in known.examples[digest] if same.id not in new]
+        delete_failed_embeddings(self.connection, [same.sequence for same in existing])
+        return replace(enrolled, originals=[same.id for same in existing])
 
-    def _remember(self, one: Enrollment, request: EnrollRequest, enrolled: Enrolled, known: _Known) -> None:
+    def _remember(self, enrollment: Enrollment, request: EnrollRequest, enrolled: Enrolled, known: _Known) -> None:
         answer = request.answer(enrolled)
         known.answers[request.id] = request.digest, answer
         row = {"id": request.id, "digest": request.digest, "answer": answer, "time": self.now}
-        known.add(schema.requests, {"collection_id": one.collection_id, **row})
+        known.add(schema.requests, {"collection_id": enrollment.collection_id, **row})
 
 
-def _read(connection: Connection, collection_id: str, several: Sequence[Enrollment]) -> _Known | None:
-    """What is known in a collection; None: there is no such collection."""
-    there = schema.collections.c
-    collection = connection.execute(select(there.revision, there.side).where(there.id == collection_id)).first()
+def _read(connection: Connection, collection_id: str, enrollments: Sequence[Enrollment]) -> _Known | None:
+    """Reads the state that the enrolments depend on; None if the collection does not exist."""
+    columns = schema.collections.c
+    query = select(columns.revision, columns.side).where(columns.id == collection_id)
+    collection = connection.execute(query).first()
     if collection is None:
         return None
     examples: dict[str, list[ExampleRecord]] = {}
     hidden: dict[str, list[ExampleRecord]] = {}
-    found = schema.examples.c
-    for digests in parts(example.content_digest for one in several for example in one.examples):
-        for row in connection.execute(select_all(collection_id, found.content_digest.in_(digests))):
+    examples_table = schema.examples.c
+    for digests in batches(example.content_digest for enrollment in enrollments for example in enrollment.examples):
+        for row in connection.execute(select_all(collection_id, examples_table.content_digest.in_(digests))):
             kind = examples if row.side == collection.side or row.problem == "" else hidden
             kind.setdefault(row.content_digest, []).append(example_record(row))
-    inputs, kept = set[str](), schema.inputs.c
-    for digests in parts(digest for one in several for digest in one.inputs):
-        some = (kept.collection_id == collection_id, kept.content_digest.in_(digests))
-        inputs.update(connection.scalars(select(kept.content_digest).where(*some)))
-    requests = {one.request.id: one.request for one in several if one.request}
+    inputs, inputs_table = set[str](), schema.inputs.c
+    for digests in batches(digest for enrollment in enrollments for digest in enrollment.inputs):
+        some = (inputs_table.collection_id == collection_id, inputs_table.content_digest.in_(digests))
+        inputs.update(connection.scalars(select(inputs_table.content_digest).where(*some)))
+    requests = {enrollment.request.id: enrollment.request for enrollment in enrollments if enrollment.request}
     answers = {}
-    asked = schema.requests.c
-    for ids in parts(requests):
-        some = (asked.collection_id == collection_id, asked.id.in_(ids))
-        for row in connection.execute(select(asked.id, asked.digest, asked.answer).where(*some)):
+    requests_table = schema.requests.c
+    for ids in batches(requests):
+        some = (requests_table.collection_id == collection_id, requests_table.id.in_(ids))
+        for row in connection.execute(
+            select(requests_table.id, requests_table.digest, requests_table.answer).where(*some)
+        ):
             answers[row.id] = row.digest, row.answer
-    named = [label.id for one in several for label in one.new_labels]
-    named += [example.label_id for one in several for example in one.examples]
-    labels = labels_there(connection, collection_id, named)
+    label_ids = [label.id for enrollment in enrollments for label in enrollment.new_labels]
+    label_ids += [example.label_id for enrollment in enrollments for example in enrollment.examples]
+    labels = existing_labels(connection, collection_id, label_ids)
     return _Known(collection.revision, collection.side, labels, examples, hidden, answers, inputs)
 
 
-def labels_there(connection: Connection, collection_id: str, named: Iterable[str]) -> set[str]:
-    """Those of some labels that there are."""
-    there, found = set[str](), schema.labels.c
-    for ids in parts(named):
-        there.update(
-            connection.scalars(select(found.id).where(found.collection_id == collection_id, found.id.in_(ids)))
+def existing_labels(connection: Connection, collection_id: str, label_ids: Iterable[str]) -> set[str]:
+    """Returns those of the given label ids that exist."""
+    existing, columns = set[str](), schema.labels.c
+    for ids in batches(label_ids):
+        existing.update(
+            connection.scalars(select(columns.id).where(columns.collection_id == collection_id, columns.id.in_(ids)))
         )
-    return there
+    return existing
 
 
-def stored_answer(connection: Connection, collection_id: str, request: EnrollRequest) -> bytes | None:
-    """What the request was answered before; None if it is new. Raises RequestIdReused."""
-    asked = schema.requests.c
+def stored_response_of(connection: Connection, collection_id: str, request: EnrollRequest) -> bytes | None:
+    """Returns the stored response to a request, or None if it is new. Raises RequestIdReused."""
+    requests_table = schema.requests.c
     row = connection.execute(
-        select(asked.digest, asked.answer).where(asked.collection_id == collection_id, asked.id == request.id)
+        select(requests_table.digest, requests_table.answer).where(
+            requests_table.collection_id == collection_id, requests_table.id == request.id
+        )
     ).first()
     return _answered((row.digest, row.answer) if row else None, request)
 
 
-def forget_answers(connection: Connection) -> None:
-    """Forgets those that are more than a week older than now, and than the last one.
+def delete_expired_responses(connection: Connection) -> None:
+    """Deletes stored responses that are more than a week older than now and than the newest response.
 
-    A clock that runs ahead, here, does not make it forget what may be asked again.
+    The second condition protects responses from a clock that runs ahead on this machine.
     """
-    there = schema.requests.c.time
-    last = connection.scalar(select(func.max(there)))
+    time = schema.requests.c.time
+    last = connection.scalar(select(func.max(time)))
     if last is not None:
-        connection.execute(delete(schema.requests).where(there < min(last, present()) - _REMEMBERED))
+        connection.execute(delete(schema.requests).where(time < min(last, now_microseconds()) - _REMEMBERED))
 
 
 def _answered(before: tuple[str, bytes] | None, request: EnrollRequest) -> bytes | None:

@@ -1,4 +1,4 @@
-"""API keys: each function works in its caller's transaction. What is stored cannot be turned back into a key."""
+"""API keys. Each function works in its caller's transaction. A stored hash cannot be turned back into a key."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,9 +11,12 @@ from glimpse.ledger.errors import AlreadyExists, NotFound
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key that was made. `hash` is of its secret, salted. Times in microseconds; None: never.
+    """An API key. Times are microseconds since the epoch; None means never.
 
-    `collections` are patterns of ids; `limits` a second's worth by name, where it has limits of its own.
+    Attributes:
+        hash: salted hash of the secret.
+        collections: patterns of collection ids.
+        limits: requests per second by limit name, if the key has limits of its own.
     """
 
     id: str
@@ -29,24 +32,24 @@ class KeyRecord:
 
 
 def create(connection: Connection, record: KeyRecord) -> None:
-    """Adds a key. Raises AlreadyExists where one of its name was ever made."""
+    """Adds a key. Raises AlreadyExists if a key of that name, revoked or not, exists."""
     if connection.scalar(select(schema.api_keys.c.id).where(schema.api_keys.c.name == record.name)):
-        raise AlreadyExists(f"key {record.name!r} exists; the name of a key stands for it alone, revoked or not")
+        raise AlreadyExists(f"key {record.name!r} exists; names are never reused, even after a key is revoked")
     values = {**asdict(record), "collections": list(record.collections), "limits": dict(record.limits)}
     connection.execute(insert(schema.api_keys).values(values))
 
 
 def revoke(connection: Connection, name: str, now: int) -> bool:
-    """Ends a key for good; False where it had ended so before. Raises NotFound."""
-    there = schema.api_keys.c
-    if connection.scalar(select(there.id).where(there.name == name)) is None:
+    """Revokes a key. Returns False if it was revoked before. Raises NotFound."""
+    columns = schema.api_keys.c
+    if connection.scalar(select(columns.id).where(columns.name == name)) is None:
         raise NotFound(f"there is no key {name!r}; see `glimpse keys list`")
-    unrevoked = update(schema.api_keys).where(there.name == name, there.revoke_time.is_(None))
+    unrevoked = update(schema.api_keys).where(columns.name == name, columns.revoke_time.is_(None))
     return bool(connection.execute(unrevoked.values(revoke_time=now)).rowcount)
 
 
-def every(connection: Connection) -> list[KeyRecord]:
-    """Every key that was made, oldest first, revoked ones too."""
-    there = schema.api_keys
-    rows = connection.execute(select(there).order_by(there.c.create_time, there.c.id))
+def list_keys(connection: Connection) -> list[KeyRecord]:
+    """Returns every key, oldest first, including revoked ones."""
+    table = schema.api_keys
+    rows = connection.execute(select(table).order_by(table.c.create_time, table.c.id))
     return [KeyRecord(**row._mapping) for row in rows]

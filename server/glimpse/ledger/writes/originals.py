@@ -1,17 +1,22 @@
-"""The originals that are kept."""
+"""Stored original inputs."""
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, not_, select
 
 from glimpse.ledger.database import schema
 
 
-def forget(connection: Connection, collection_id: str, going: ColumnElement[bool]) -> None:
-    """Forgets the originals of examples that are about to go, but for those that others have too.
+def delete_unused(connection: Connection, collection_id: str, deleted: ColumnElement[bool]) -> None:
+    """Deletes the inputs of examples that are about to be deleted, unless other examples have the same content.
 
-    In its caller's transaction.
+    Works in its caller's transaction.
+
+    Args:
+        deleted: the condition that selects the examples to be deleted.
     """
-    there, kept = schema.examples.c, schema.inputs.c
-    of_those = select(there.content_digest).where(there.collection_id == collection_id, going)
-    stays = and_(there.collection_id == collection_id, there.content_digest == kept.content_digest, not_(going))
-    query = delete(schema.inputs).where(kept.collection_id == collection_id, kept.content_digest.in_(of_those))
-    connection.execute(query.where(~exists().where(stays)))
+    examples, inputs = schema.examples.c, schema.inputs.c
+    digests = select(examples.content_digest).where(examples.collection_id == collection_id, deleted)
+    still_used = and_(
+        examples.collection_id == collection_id, examples.content_digest == inputs.content_digest, not_(deleted)
+    )
+    query = delete(schema.inputs).where(inputs.collection_id == collection_id, inputs.content_digest.in_(digests))
+    connection.execute(query.where(~exists().where(still_used)))

@@ -7,7 +7,7 @@ change is applied only as far as it still holds. A change that a view already co
 from collections.abc import Callable
 from dataclasses import replace
 
-from glimpse.ledger import Change, CollectionRecord, Delta, ExampleRecord, ShadowRecord
+from glimpse.ledger import Change, CollectionRecord, Delta, ExampleRecord, ReembeddingRecord
 from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
 
 #: Kinds of change that replace a collection's index or backbone: its view is built again.
@@ -74,11 +74,11 @@ class ChangeApplier:
                 if "originals" in subject:
                     view.reembedding_progress = ReembeddingProgress()
             case "start_migration":
-                view.reembedding = ShadowRecord(**subject["shadow"])
+                view.reembedding = ReembeddingRecord.from_stored(subject["shadow"])
                 view.reembedding_progress = ReembeddingProgress()
             case "end_migration" if view.reembedding:
-                view.reembedding, view.reembedding_report = replace(view.reembedding, turn=-1), None
-            case "fold_shadow" if subject["done"]:
+                view.reembedding, view.reembedding_report = replace(view.reembedding, switches=-1), None
+            case "clean_up_reembedding" if subject["done"]:
                 view.reembedding = None
             case "create_label" | "update_label":
                 self._put_label(view, subject["label"])

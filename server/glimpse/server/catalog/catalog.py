@@ -65,7 +65,7 @@ class Catalog:
 
         The arguments are those of the constructor. Raises LedgerError.
         """
-        ledger = Ledger.open(url, alone=True)
+        ledger = Ledger.open(url, exclusive=True)
         try:
             return cls(ledger, indexes, snapshots, changed)
         except BaseException:
@@ -170,7 +170,7 @@ class Catalog:
         while True:
             await asyncio.sleep(_FORGET_SECONDS)
             try:
-                await self.read(lambda ledger: ledger.forget_requests())
+                await self.read(lambda ledger: ledger.delete_expired_requests())
             except Exception:
                 logger.exception("cannot delete old request ids from the ledger")
 

@@ -49,7 +49,7 @@ class Loader:
             if applier.rebuild or views.get(record.id) is not loaded.view:
                 return self.load(record)
             revision = delta.changes[-1].revision
-        loaded.view.reembedding = ledger.shadow_record(record.id)
+        loaded.view.reembedding = ledger.reembedding_record(record.id)
         return self._with_index(loaded.view, attachment)
 
     def load(self, record: CollectionRecord) -> CollectionView:
@@ -57,9 +57,9 @@ class Loader:
 
         Everything is read in one transaction, so that all vectors are in the same embedding space.
         """
-        with self._ledger.moment() as ledger:
+        with self._ledger.consistent_view() as ledger:
             view = CollectionView(ledger.collection(record.id) or record)
-            view.reembedding = ledger.shadow_record(record.id)
+            view.reembedding = ledger.reembedding_record(record.id)
             _fill(view, ledger.labels(record.id), ledger.examples(record.id))
             attachment = ledger.attachment(record.id)
         return self._with_index(view, attachment)
@@ -76,7 +76,7 @@ class Loader:
             LedgerUnavailable: The ledger cannot be read.
         """
         view = CollectionView(record)
-        with self._ledger.shadow(record.id, turn) as reembedded:
+        with self._ledger.reembedding(record.id, turn) as reembedded:
             _fill(view, reembedded.labels(), reembedded.examples())
         return view
 

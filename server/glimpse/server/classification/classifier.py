@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from glimpse.fewshot import answer
+from glimpse.fewshot import predict
 from glimpse.server.classification.label_names import prompt_names
 from glimpse.server.classification.messages import add_provenance, classifications, decision_settings
 from glimpse.server.classification.neighbors import NeighborSearch
@@ -133,10 +133,10 @@ class Classifier:
             around = await self._neighbors.find_neighborhood(view, queries, options.evidence)
             # No await from here on, so that the revision and the classifier belong together.
             revision, settings = view.record.revision, decision_settings(view.record, source)
-            predictions = answer(
+            predictions = predict(
                 view.classifier, queries, around.nearest, settings, options.top_k, around.candidates, options.domain
             )
-            self._stats.add(view, map(attrgetter("decision"), predictions.each), around.nearest.examples)
+            self._stats.add(view, map(attrgetter("decision"), predictions.predictions), around.nearest.examples)
             for result, message, neighbors in zip(results, classifications(predictions), around.neighbors, strict=True):
                 add_provenance(message, view, revision, neighbors)
                 result.append(message)

@@ -42,7 +42,7 @@ def decision_settings(record: CollectionRecord, source: Source) -> DecisionSetti
 def classifications(predictions: Predictions) -> Iterator[pb.Classification]:
     """Yields one message for each query; a caller can stop when the response gets too large."""
     head, calibrated = HEADS[predictions.kind], predictions.calibrated
-    for prediction in predictions.each:
+    for prediction in predictions.predictions:
         message = pb.Classification(
             decision=_DECISIONS[prediction.decision],
             decision_reason=prediction.reason,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from glimpse.fewshot import Fitted, HeadKind, Policy
-from glimpse.fewshot.heads.head_evaluation import Judged
-from glimpse.fewshot.heads.head_selection import better_answers
-from glimpse.fewshot.predict import rests_on_examples
-from glimpse.fewshot.statistics.confidence_interval import wilson
+from glimpse.fewshot.heads.head_evaluation import HeadEvaluation
+from glimpse.fewshot.heads.head_selection import is_better_prediction
+from glimpse.fewshot.predict import is_calibrated
+from glimpse.fewshot.statistics.confidence_interval import wilson_interval
 from glimpse.server.classification.advice import advice
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.learning import can_answer
@@ -24,14 +24,14 @@ _MAX_ENTRIES, _MAX_LABELS = 20, 1_000
 def build_report(view: CollectionView, policy: Policy) -> pb.GetCollectionReportResponse:
     """Builds the report of a collection under a policy, from its last fit; call it in the event loop's thread."""
     head = view.classifier.head()
-    judged = view.classifier.judged(head.kind) if view.classifier.lda.dense else None
+    judged = view.classifier.evaluation(head.kind) if view.classifier.lda.dense else None
     response = pb.GetCollectionReportResponse(
-        revision=view.record.revision if view.classifier.settled else view.fitted_revision,
+        revision=view.record.revision if view.classifier.is_current else view.fitted_revision,
         head=HEADS[head.kind],
         head_reason=head.reason,
-        calibrated=rests_on_examples(judged, policy, independent=view.independent),
+        calibrated=is_calibrated(judged, policy, independent=view.independent),
     )
-    fitted, chosen = view.classifier.fitted, view.classifier.chosen_judged
+    fitted, chosen = view.classifier.fitted, view.classifier.chosen_evaluation
     if fitted and chosen and chosen.count:
         _add_accuracy(response, fitted, chosen)
         _add_examples(response, view, fitted, chosen)
@@ -49,63 +49,63 @@ def proportion(successes: int, count: int) -> pb.Proportion:
     """Returns a proportion with its 95 % Wilson interval; with a count of 0, an empty message."""
     if not count:
         return pb.Proportion()
-    low, high = wilson(successes, count)
+    low, high = wilson_interval(successes, count)
     return pb.Proportion(value=successes / count, low=low, high=high, count=count)
 
 
-def _add_accuracy(response: pb.GetCollectionReportResponse, fitted: Fitted, chosen: Judged) -> None:
+def _add_accuracy(response: pb.GetCollectionReportResponse, fitted: Fitted, chosen: HeadEvaluation) -> None:
     response.accuracy.CopyFrom(proportion(chosen.correct, chosen.count))
-    heads = [judged for kind, judged in fitted.judged.items() if kind is not HeadKind.PROMPTS]
+    heads = [judged for kind, judged in fitted.evaluations.items() if kind is not HeadKind.PROMPTS]
     for judged in sorted(heads, key=lambda judged: -judged.correct):
         response.heads.add(head=HEADS[judged.kind], accuracy=proportion(judged.correct, judged.count))
-    if prompts := fitted.judged.get(HeadKind.PROMPTS):
+    if prompts := fitted.evaluations.get(HeadKind.PROMPTS):
         response.zero_shot_accuracy.CopyFrom(proportion(prompts.correct, prompts.count))
-        response.negative_transfer = better_answers(prompts.said, chosen.said, fitted.rows)
-    for trial in fitted.trials:
+        response.negative_transfer = is_better_prediction(prompts.predicted, chosen.predicted, fitted.rows)
+    for trial in fitted.adaptation_trials:
         kept = trial.name == (fitted.adaptation.name if fitted.adaptation else "none")
         response.adaptations.add(method=trial.name, accuracy=proportion(trial.right, trial.total), kept=kept)
 
 
 def _add_examples(
-    response: pb.GetCollectionReportResponse, view: CollectionView, fitted: Fitted, chosen: Judged
+    response: pb.GetCollectionReportResponse, view: CollectionView, fitted: Fitted, chosen: HeadEvaluation
 ) -> None:
     """Adds confusions and suspects: examples that the others classify as another label."""
     suspects = chosen.suspects(fitted.rows)
     wrong = np.sort(suspects)
-    pairs = Counter(zip(fitted.rows[wrong].tolist(), chosen.said[wrong].tolist(), strict=True))
+    pairs = Counter(zip(fitted.rows[wrong].tolist(), chosen.predicted[wrong].tolist(), strict=True))
     for (label, answered), count in pairs.most_common(_MAX_ENTRIES):
         response.confusions.add(label_id=fitted.labels[label], answered_label_id=fitted.labels[answered], count=count)
     for place in suspects[:_MAX_ENTRIES]:
-        example = view.examples.example(int(view.fitted_ids[fitted.some[place]]))
+        example = view.examples.example(int(view.fitted_ids[fitted.sampled[place]]))
         if example is None:
             continue
         response.suspects.add(
             example=example_name(view.record.id, example[0]),
             label_id=example[1],
-            answered_label_id=fitted.labels[chosen.said[place]],
-            probability=float(chosen.said_probability[place]),
+            answered_label_id=fitted.labels[chosen.predicted[place]],
+            probability=float(chosen.predicted_probability[place]),
         )
 
 
-def _add_rates(response: pb.GetCollectionReportResponse, judged: Judged, policy: Policy) -> None:
+def _add_rates(response: pb.GetCollectionReportResponse, judged: HeadEvaluation, policy: Policy) -> None:
     typicality = judged.typicality
-    min_fit = typicality.least_fit(policy.false_reject, policy.false_accept)
+    min_fit = typicality.min_fit(policy.false_reject, policy.false_accept)
     if min_fit is None:
         return
-    others = typicality.negatives if len(typicality.negatives) else typicality.strangers
+    others = typicality.negatives if len(typicality.negatives) else typicality.label_left_out
     response.false_reject.CopyFrom(proportion(int((typicality.fits < min_fit).sum()), typicality.count))
     response.false_accept.CopyFrom(proportion(int((others >= min_fit).sum()), len(others)))
     response.measured_on_negatives = bool(len(typicality.negatives))
 
 
-def _labels(view: CollectionView, fitted: Fitted | None, chosen: Judged | None) -> Sequence[pb.LabelFigures]:
+def _labels(view: CollectionView, fitted: Fitted | None, chosen: HeadEvaluation | None) -> Sequence[pb.LabelFigures]:
     """Returns figures of each label, those that need more examples and the least accurate first."""
     if not view.classifier.lda.dense:  # with more than 10,000 labels, each has too few examples to measure
         return []
     measured: dict[str, tuple[int, int]] = {}
     if fitted and chosen:
         correct, total = np.zeros(len(fitted.labels), int), np.bincount(fitted.rows, minlength=len(fitted.labels))
-        np.add.at(correct, fitted.rows, chosen.said == fitted.rows)
+        np.add.at(correct, fitted.rows, chosen.predicted == fitted.rows)
         measured = {label: (int(a), int(b)) for label, a, b in zip(fitted.labels, correct, total, strict=True)}
     ids = [label.id for label in view.labels.values() if can_answer(label)]
     median = float(np.median([view.examples.count(label) for label in ids])) if ids else 0.0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from glimpse.backbone import name_as_prompt, with_templates
-from glimpse.fewshot import DecisionSettings, FewShotClassifier, NearestSimilarities, Policy, answer
+from glimpse.fewshot import DecisionSettings, FewShotClassifier, NearestSimilarities, Policy, predict
 from glimpse.server.auth.caller import current
 from glimpse.server.classification.messages import classifications
 from glimpse.server.errors import invalid
@@ -55,7 +55,7 @@ async def classify_zero_shot(
     independent = request.mode == types_pb2.LABEL_MODE_INDEPENDENT
     settings = DecisionSettings(Policy(), backbone.prompt_scale, independent, manifest.logit_bias)
     queries = good_vectors(outcomes, manifest.dimension)
-    predictions = answer(classifier, queries, NearestSimilarities.none(len(queries)), settings, top_k)
+    predictions = predict(classifier, queries, NearestSimilarities.none(len(queries)), settings, top_k)
     values, size = [], 0
     for message in classifications(predictions):
         values.append({"classification": message})

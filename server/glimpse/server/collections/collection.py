@@ -9,7 +9,7 @@ import numpy as np
 from glimpse.fewshot import FewShotClassifier
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats
 from glimpse.index import Ids, LayeredIndex
-from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord, ShadowRecord
+from glimpse.ledger import CollectionRecord, ExampleRecord, LabelRecord, ReembeddingRecord
 from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.example_columns import ExampleColumns
 from glimpse.server.collections.example_store import ExampleStore
@@ -64,7 +64,7 @@ class CollectionView:
         self.problem: RequestError | None = None
         self.missing_index_id = ""
         #: The re-embedding with another backbone, its progress, and the report on the other backbone.
-        self.reembedding: ShadowRecord | None = None
+        self.reembedding: ReembeddingRecord | None = None
         self.reembedding_progress = ReembeddingProgress()
         self.reembedding_report: ReembeddingReport | None = None
         #: Finds candidates among very many labels.
@@ -84,7 +84,7 @@ class CollectionView:
     @property
     def accuracy(self) -> float | None:
         """The leave-one-out accuracy of the chosen head at the last fit; None if it was not measured."""
-        judged = self.classifier.chosen_judged
+        judged = self.classifier.chosen_evaluation
         return judged.accuracy if judged and judged.count else None
 
     def watch(self, changed: Callable[["CollectionView"], None]) -> None:
@@ -102,10 +102,10 @@ class CollectionView:
         """Replaces the collection's record, and forgets embedded names if they are no longer prompts."""
         if self.record.names_as_prompts and not record.names_as_prompts:
             named = [label.id for label in self.labels.values() if label.prompt_vector is None and can_answer(label)]
-            self.classifier.forget_texts(named)
+            self.classifier.remove_texts(named)
             self.label_index.put(self.classifier, named)
         if record.pinned_head != self.record.pinned_head:
-            self.classifier.outdate()
+            self.classifier.mark_outdated()
         self.record = record
         self._changed(self)
 
@@ -139,7 +139,7 @@ class CollectionView:
         if (normal_id := normal(label.id)) != label.id:
             self._respelled[normal_id] = label.id
         vector = label.prompt_vector
-        if can_answer(label) and (vector is not None or self.classifier.answers(label.id)):
+        if can_answer(label) and (vector is not None or self.classifier.can_score(label.id)):
             self._set_text(label.id, None if vector is None else np.frombuffer(vector, "<f4"))
 
     def remove_label(self, label_id: str) -> None:
@@ -153,7 +153,7 @@ class CollectionView:
             self.classifier.drop(label_id)
             self.label_index.remove(label_id)
         else:
-            self.classifier.outdate()
+            self.classifier.mark_outdated()
         self._changed(self)
 
     def add_examples(self, examples: Sequence[ExampleRecord]) -> None:
@@ -171,7 +171,7 @@ class CollectionView:
                 self.classifier.add(labels, vectors, [normal(example.domain) for example in group])
                 self.label_index.put(self.classifier, labels)
             else:
-                self.classifier.outdate()
+                self.classifier.mark_outdated()
         if examples:
             self._changed(self)
 
@@ -193,7 +193,7 @@ class CollectionView:
             own = [code for code, index in enumerate(of_labels) if counts[code] and index is self.indexes.answering]
             if own:
                 self.classifier.add_sums([columns.labels[code] for code in own], counts[own], sums[own])
-        self.classifier.outdate()
+        self.classifier.mark_outdated()
         self._changed(self)
 
     def remove_example(self, example_id: str) -> None:
@@ -209,7 +209,7 @@ class CollectionView:
             self.classifier.remove(label_id, index.vector(id), domain)
             self.label_index.put(self.classifier, [label_id])
         else:
-            self.classifier.outdate()
+            self.classifier.mark_outdated()
         index.remove([id])
         self._changed(self)
 
@@ -226,7 +226,7 @@ class CollectionView:
                 self.label_index.put(self.classifier, labels)
             else:  # building a new index of labels takes less time than thousands of updates
                 self.label_index = LabelIndex()
-        self.classifier.outdate()
+        self.classifier.mark_outdated()
         self._changed(self)
 
     def detach(self) -> None:
@@ -261,7 +261,7 @@ class CollectionView:
         self.classifier = new_classifier(self.record.dimension, list(self.labels.values()), self.examples, self.indexes)
         self.label_index = LabelIndex()
         self.classifier.version = version  # calls that wait for a fit compare versions
-        self.classifier.outdate()
+        self.classifier.mark_outdated()
 
     def _add_enrolled(self) -> None:
         add_enrolled(self.classifier, list(self.labels.values()), self.examples, self.indexes)

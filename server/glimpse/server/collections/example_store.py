@@ -173,8 +173,8 @@ class ExampleStore:
 
     def examples(self, sequences: Ids) -> list[list[tuple[str, str] | None]]:
         """Returns `example` for each sequence number, (n, k)."""
-        known, attached_index = self._enrolled, self.attachment
-        if attachment:
+        known, attached_index = self._enrolled, self.attached_index
+        if attached_index:
             return [[self.example(sequence) for sequence in row] for row in sequences.tolist()]
         return [[known.get(sequence) for sequence in row] for row in sequences.tolist()]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glimpse.fewshot import Examples, Strangers
+from glimpse.fewshot import DomainVectors, Examples
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 from glimpse.index import Ids, LayeredIndex
 from glimpse.server.collections.collection import CollectionView
@@ -22,9 +22,9 @@ class StoredVectors:
     ids: Ids
     domains: Sequence[str]
 
-    def read(self) -> Strangers:
+    def read(self) -> DomainVectors:
         """Reads the vectors. Raises KeyError if one has been deleted."""
-        return Strangers(self.index.vectors(self.ids), self.domains)
+        return DomainVectors(self.index.vectors(self.ids), self.domains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def gather(view: CollectionView) -> FitData:
     token = view.classifier.begin()
     moments = view.classifier.lda.moments
     # Keep the view's order: the classifier's row order reveals deletions, which would bias a sample.
-    labels, whole = [label for label in view.labels if view.classifier.answers(label)], True
+    labels, whole = [label for label in view.labels if view.classifier.can_score(label)], True
     if len(labels) > _MAX_LABELS and not view.classifier.lda.dense:
         labels, whole = [labels[place] for place in sample(len(labels), _MAX_LABELS)], False
     ids, rows = _ids_and_rows(view, labels)

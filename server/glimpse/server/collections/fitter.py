@@ -35,7 +35,7 @@ class Fitter:
 
     def schedule(self, view: CollectionView) -> None:
         """Schedules a fit of a collection that has changed."""
-        if view not in self._tasks and not view.classifier.settled:
+        if view not in self._tasks and not view.classifier.is_current:
             self._hurry[view] = asyncio.Event()
             self._tasks[view] = task = asyncio.create_task(self._fit_until_settled(view))
             task.add_done_callback(lambda _: self._forget(view))
@@ -77,7 +77,7 @@ class Fitter:
     async def _fit_until_settled(self, view: CollectionView) -> None:
         """Fits until nothing changes any more; rests between fits unless a caller waits."""
         rest, hurry = _QUIET_SECONDS, self._hurry[view]
-        while not view.classifier.settled:
+        while not view.classifier.is_current:
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest):
                     await hurry.wait()
@@ -89,7 +89,7 @@ class Fitter:
                 except Exception:
                     # The earlier fit may rest on examples that were deleted.
                     logger.exception("cannot fit collection %s; it answers by class means", view.record.id)
-                    view.classifier.forget_fit(view.classifier.version)
+                    view.classifier.clear_fit(view.classifier.version)
                 rest = max(_QUIET_SECONDS, _REST * (time.monotonic() - started))
             async with self._ended:
                 self._ended.notify_all()
@@ -106,9 +106,9 @@ class Fitter:
             fitted = await run_in_background(partial(fit, examples, pinned, independent=view.independent))
             if view.classifier is not classifier or view.examples.attached_index is not index:
                 return  # the ids or the classifier are other ones now; the next round collects the data again
-            classifier.adopt(fitted, data.token, whole=data.whole)
+            classifier.adopt(fitted, data.token, complete=data.whole)
         else:
-            classifier.forget_fit(data.token)
+            classifier.clear_fit(data.token)
         view.fitted_ids, view.fitted_revision = data.examples.ids, revision
         if view.label_index.needs_build(view.classifier):
             await view.label_index.build(view.classifier)

@@ -47,7 +47,7 @@ class LabelIndex:
             self._changed.update(labels)
         if self._index is None:
             return
-        present = [label for label in dict.fromkeys(labels) if classifier.answers(label)]
+        present = [label for label in dict.fromkeys(labels) if classifier.can_score(label)]
         if present:
             self._index.put(self._assign_numbers(present), _directions(classifier, present))
         for label in set(labels).difference(present):
@@ -66,7 +66,7 @@ class LabelIndex:
         """Trains and fills the index in a thread, then applies what has changed during that time."""
         self._changed, labels, parts = set(), list(classifier.labels), []
         for start in range(0, len(labels), _SLICE):
-            present = [label for label in labels[start : start + _SLICE] if classifier.answers(label)]
+            present = [label for label in labels[start : start + _SLICE] if classifier.can_score(label)]
             parts.append((self._assign_numbers(present), _directions(classifier, present)))
             await asyncio.sleep(0)
         ids, vectors = (np.concatenate(list(arrays)) for arrays in zip(*parts, strict=True))
@@ -75,7 +75,7 @@ class LabelIndex:
         finally:
             changed, self._changed = self._changed, None
         self.put(classifier, [*changed, *(label for label in classifier.labels if label not in self._numbers)])
-        if removed := [number for label, number in self._numbers.items() if not classifier.answers(label)]:
+        if removed := [number for label, number in self._numbers.items() if not classifier.can_score(label)]:
             index.remove(np.array(removed, np.int64))
 
     def labels(self, numbers: Ids) -> list[str]:

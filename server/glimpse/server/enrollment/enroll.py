@@ -96,7 +96,7 @@ class _EnrollmentCall:
         remembered, name = self._remembered, self._view.record.id
         if remembered is None:
             return None
-        return await self._enroller.catalog.read(lambda ledger: ledger.answer_of(name, remembered))
+        return await self._enroller.catalog.read(lambda ledger: ledger.stored_response(name, remembered))
 
     def _check_items(self, pending: PendingEnrollments) -> None:
         """Refuses the items that the collection, with the pending enrolments, cannot take."""

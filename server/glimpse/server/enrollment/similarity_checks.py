@@ -51,7 +51,7 @@ async def find_similar(
     vectors = np.frombuffer(b"".join(example.vector for example in examples), "<f4").reshape(len(examples), -1)
     existing = await _find_existing(neighbors, view, vectors)
     earlier = _find_earlier(examples, vectors)
-    adapted = view.classifier.seen(vectors, [example.domain for example in examples])
+    adapted = view.classifier.adapt(vectors, [example.domain for example in examples])
     limit = _outlier_distance(view)
     return [
         SimilarityFinding(
@@ -92,6 +92,6 @@ def _find_earlier(examples: Sequence[ExampleRecord], vectors: Array) -> list[lis
 def _outlier_distance(view: CollectionView) -> float | None:
     """Returns the distance from the label that 1 % of the fitted examples exceed; None if it is not known."""
     fitted = view.classifier.fitted
-    if fitted is None or not view.classifier.lda.metric.freedom or len(fitted.own) < _MIN_EXAMPLES:
+    if fitted is None or not view.classifier.lda.metric.freedom or len(fitted.own_distances) < _MIN_EXAMPLES:
         return None
-    return float(np.quantile(fitted.own, _ORDINARY, method="higher"))
+    return float(np.quantile(fitted.own_distances, _ORDINARY, method="higher"))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from glimpse.ledger import Progress, Shadow, ShadowRecord, Writer
+from glimpse.ledger import ReembeddingCounts, ReembeddingReader, ReembeddingRecord, Writer
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import Code, RequestError, failed_precondition, invalid, not_found
@@ -63,13 +63,13 @@ class _State:
     """The state of a re-embedding at a revision, with the newest inputs that it lacks."""
 
     revision: int
-    counts: Progress
+    counts: ReembeddingCounts
     pending: PendingInputs
 
 
-def reembedding_of(view: CollectionView) -> ShadowRecord:
+def reembedding_of(view: CollectionView) -> ReembeddingRecord:
     """Returns a collection's re-embedding. Raises RequestError NOT_FOUND if there is none."""
-    if view.reembedding is None or view.reembedding.turn < 0:
+    if view.reembedding is None or view.reembedding.switches < 0:
         message = f"collection {view.record.id!r} has no re-embedding"
         raise not_found("REEMBEDDING_NOT_FOUND", message, "collection")
     return view.reembedding
@@ -101,7 +101,7 @@ class BackboneSwitch:
             if state.pending:
                 pending = PendingInputs(state.pending.examples, state.pending.labels[:BATCH_SIZE])
                 embedded = await embed_pending(self._backbone(reembedding), pending)
-                await store(self._catalog, view, reembedding.turn, progress, pending, embedded)
+                await store(self._catalog, view, reembedding.switches, progress, pending, embedded)
                 if len(pending.examples) == BATCH_SIZE or len(pending.labels) == BATCH_SIZE:
                     continue  # there are more, or more have come
             with suppress(_Overtaken):
@@ -123,7 +123,7 @@ class BackboneSwitch:
             _check_failures(result.set_aside, state.counts.prompts_failed, force=request.force)
             result.former = {name: getattr(view.record, name) for name in _COSINES}
             examples, prompts = embedded.examples, embedded.prompts
-            return lambda writer: writer.switch_backbone(view.record.id, reembedding.turn, examples, prompts)
+            return lambda writer: writer.switch_backbone(view.record.id, reembedding.switches, examples, prompts)
 
         async def apply(revision: int) -> int:
             await self._catalog.follower.rebuild(view.record.id)
@@ -132,19 +132,19 @@ class BackboneSwitch:
         result.revision = await self._catalog.write(plan, apply)
         return result
 
-    async def _read_state(self, view: CollectionView, reembedding: ShadowRecord) -> _State:
+    async def _read_state(self, view: CollectionView, reembedding: ReembeddingRecord) -> _State:
         revision, labels = view.record.revision, list(view.labels.values())
 
-        def read(reader: Shadow) -> _State:
-            counts = reader.progress()
+        def read(reader: ReembeddingReader) -> _State:
+            counts = reader.counts()
             count = min(counts.left, BATCH_SIZE)
             # Pending examples are mostly the newest. If there are none, a search would read every example in vain.
-            examples = reader.missing(0, count, newest=True) if count else []
+            examples = reader.pending_examples(0, count, newest=True) if count else []
             return _State(revision, counts, PendingInputs(examples, labels_to_embed(labels, reader)))
 
-        return await read_reembedding(self._catalog, view, reembedding.turn, read)
+        return await read_reembedding(self._catalog, view, reembedding.switches, read)
 
-    async def _embed_last(self, reembedding: ShadowRecord, state: _State) -> EmbeddedInputs:
+    async def _embed_last(self, reembedding: ReembeddingRecord, state: _State) -> EmbeddedInputs:
         """Embeds what has come since the last round. Raises _Overtaken and RequestError."""
         pending = state.pending
         if not pending:
@@ -154,7 +154,7 @@ class BackboneSwitch:
             raise _Overtaken
         return await embed_pending(self._backbone(reembedding), pending)
 
-    def _backbone(self, reembedding: ShadowRecord) -> LoadedBackbone:
+    def _backbone(self, reembedding: ReembeddingRecord) -> LoadedBackbone:
         """Returns the other backbone. Raises RequestError if this server has not loaded it."""
         backbone = backbone_of(reembedding.embedding_space, self._backbones)
         if backbone is None:
@@ -163,7 +163,7 @@ class BackboneSwitch:
         return backbone
 
 
-def _target(view: CollectionView, embedding_space: str) -> ShadowRecord:
+def _target(view: CollectionView, embedding_space: str) -> ReembeddingRecord:
     """Returns the re-embedding to switch to. Raises RequestError and AlreadySwitched."""
     reembedding = reembedding_of(view)
     if embedding_space == view.record.embedding_space:

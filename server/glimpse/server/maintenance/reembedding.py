@@ -11,10 +11,10 @@ from glimpse.ledger import (
     LabelRecord,
     Ledger,
     NotFound,
-    Original,
-    Shadow,
-    Shadowed,
-    ShadowRecord,
+    PendingExample,
+    ReembeddingReader,
+    ReembeddingRecord,
+    ReembeddingResult,
     Writer,
 )
 from glimpse.server.catalog.catalog import Catalog
@@ -37,7 +37,7 @@ _MAX_PROBLEM = 300
 class PendingInputs:
     """The next examples and labels with prompts that the other backbone has not embedded."""
 
-    examples: Sequence[Original]
+    examples: Sequence[PendingExample]
     labels: Sequence[LabelRecord]
 
     def __bool__(self) -> bool:
@@ -48,11 +48,11 @@ class PendingInputs:
 class EmbeddedInputs:
     """The vectors of pending inputs, or the problems that prevent them."""
 
-    examples: Sequence[Shadowed] = ()
-    prompts: Sequence[Shadowed] = ()
+    examples: Sequence[ReembeddingResult] = ()
+    prompts: Sequence[ReembeddingResult] = ()
 
 
-def record_after_switch(record: CollectionRecord, reembedding: ShadowRecord) -> CollectionRecord:
+def record_after_switch(record: CollectionRecord, reembedding: ReembeddingRecord) -> CollectionRecord:
     """Returns the collection's record as it would be after the switch to the other backbone."""
     return replace(
         record,
@@ -70,7 +70,9 @@ def backbone_of(embedding_space: str, backbones: Backbones) -> LoadedBackbone | 
     return next((backbone for backbone in backbones if backbone.manifest.embedding_space == embedding_space), None)
 
 
-async def read_reembedding(catalog: Catalog, view: CollectionView, turn: int, query: Callable[[Shadow], T]) -> T:
+async def read_reembedding(
+    catalog: Catalog, view: CollectionView, turn: int, query: Callable[[ReembeddingReader], T]
+) -> T:
     """Runs a query of a re-embedding in the ledger, and returns its result.
 
     Args:
@@ -86,7 +88,7 @@ async def read_reembedding(catalog: Catalog, view: CollectionView, turn: int, qu
     name = view.record.id
 
     def read(ledger: Ledger) -> T:
-        with ledger.shadow(name, turn) as reader:
+        with ledger.reembedding(name, turn) as reader:
             return query(reader)
 
     try:
@@ -101,9 +103,9 @@ def collection_reloaded(view: CollectionView) -> RequestError:
     return RequestError(Code.UNAVAILABLE, "COLLECTION_RELOADED", message, "collection", retry_delay=0.1)
 
 
-def labels_to_embed(labels: Iterable[LabelRecord], reader: Shadow) -> list[LabelRecord]:
+def labels_to_embed(labels: Iterable[LabelRecord], reader: ReembeddingReader) -> list[LabelRecord]:
     """Returns the labels whose prompts the other backbone has not embedded."""
-    embedded = reader.prompted()
+    embedded = reader.embedded_prompts()
     return [label for label in labels if label.prompts and label.id not in embedded]
 
 
@@ -120,7 +122,7 @@ async def embed_pending(
     Raises:
         RequestError: An input failed for a reason that may pass. Other failures are stored as problems.
     """
-    source, examples = source_of_backbone(backbone), list[Shadowed]()
+    source, examples = source_of_backbone(backbone), list[ReembeddingResult]()
     # On a CPU, larger batches are no faster, and calls would wait longer for them.
     size = 1 if backbone.encoder.on_cpu else backbone.encoder.usual_batch
     for start in range(0, len(pending.examples), size):
@@ -171,7 +173,7 @@ async def store(
         if view.reembedding_progress is not progress:
             without_original = {example.sequence for example in pending.examples if example.content is None}
             examples = [example for example in examples if example.key not in without_original]
-        return lambda writer: writer.embed_shadow(view.record.id, turn, examples, prompts)
+        return lambda writer: writer.store_reembedded(view.record.id, turn, examples, prompts)
 
     return await catalog.write(plan, view.set_revision)
 
@@ -181,7 +183,7 @@ def _has_prompts_of(view: CollectionView, label: LabelRecord) -> bool:
     return current is not None and current.prompts == label.prompts
 
 
-async def _embed(source: Source, examples: Sequence[Original]) -> list[Shadowed]:
+async def _embed(source: Source, examples: Sequence[PendingExample]) -> list[ReembeddingResult]:
     kept = [example for example in examples if example.content is not None]
     fields = [f"example {example.sequence}" for example in kept]
     outcomes = await embed_all(source, [_input(example) for example in kept], fields, np.inf)
@@ -189,29 +191,29 @@ async def _embed(source: Source, examples: Sequence[Original]) -> list[Shadowed]
     return [_embedded_example(example, by_sequence.get(example.sequence)) for example in examples]
 
 
-def _input(example: Original) -> types_pb2.Input:
+def _input(example: PendingExample) -> types_pb2.Input:
     content = example.content or b""
     if example.modality == types_pb2.MODALITY_TEXT:
         return types_pb2.Input(text=content.decode())
     return types_pb2.Input(image=content)
 
 
-def _embedded_example(example: Original, outcome: Embedded | RequestError | None) -> Shadowed:
+def _embedded_example(example: PendingExample, outcome: Embedded | RequestError | None) -> ReembeddingResult:
     if outcome is None:
         was_vector = example.modality == types_pb2.MODALITY_VECTOR
         reason = "enrolled as a vector" if was_vector else "enroll it again"  # short, because tables show it
-        return Shadowed(example.sequence, None, f"ORIGINAL_NOT_KEPT: {reason}")
+        return ReembeddingResult(example.sequence, None, f"ORIGINAL_NOT_KEPT: {reason}")
     if isinstance(outcome, RequestError):
-        return Shadowed(example.sequence, None, _problem(outcome))
-    return Shadowed(example.sequence, outcome.vector.astype("<f4").tobytes())
+        return ReembeddingResult(example.sequence, None, _problem(outcome))
+    return ReembeddingResult(example.sequence, outcome.vector.astype("<f4").tobytes())
 
 
-async def _embed_prompts(source: Source, label: LabelRecord) -> Shadowed:
+async def _embed_prompts(source: Source, label: LabelRecord) -> ReembeddingResult:
     try:
         [direction] = await prompt_directions(source, [label.prompts], ["prompts"], np.inf)
     except RequestError as refusal:
-        return Shadowed(label.id, None, _problem(refusal))
-    return Shadowed(label.id, direction.astype("<f4").tobytes())
+        return ReembeddingResult(label.id, None, _problem(refusal))
+    return ReembeddingResult(label.id, direction.astype("<f4").tobytes())
 
 
 def _problem(refusal: RequestError) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from functools import partial
 
-from glimpse.ledger import CollectionRecord, NotFound, Progress, Shadow, ShadowRecord
+from glimpse.ledger import CollectionRecord, NotFound, ReembeddingCounts, ReembeddingReader, ReembeddingRecord
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.classification.label_names import prompt_names
 from glimpse.server.classification.messages import decision_settings
@@ -37,23 +37,23 @@ class ReembeddingStatus:
         self._catalog, self._backbones, self._fitter = catalog, backbones, fitter
         self._one_at_a_time = asyncio.Lock()
 
-    async def message(self, view: CollectionView, reembedding: ShadowRecord) -> pb.Reembedding:
+    async def message(self, view: CollectionView, reembedding: ReembeddingRecord) -> pb.Reembedding:
         """Returns the progress, read from the ledger in one transaction.
 
         Raises RequestError UNAVAILABLE if the collection was switched, or the re-embedding ended; and LedgerError.
         """
         name = view.record.id
 
-        def read(reader: Shadow) -> tuple[Progress, list[tuple[str, str, str]]]:
-            return reader.progress(), reader.failures(_MAX_FAILURES)
+        def read(reader: ReembeddingReader) -> tuple[ReembeddingCounts, list[tuple[str, str, str]]]:
+            return reader.counts(), reader.failures(_MAX_FAILURES)
 
         with_prompts = sum(bool(label.prompts) for label in view.labels.values())
-        counts, failures = await read_reembedding(self._catalog, view, reembedding.turn, read)
+        counts, failures = await read_reembedding(self._catalog, view, reembedding.switches, read)
         return pb.Reembedding(
             collection=collection_name(name),
             current=self._side(view.record),
             shadow=self._side(record_after_switch(view.record, reembedding)),
-            switched=bool(reembedding.turn % 2),
+            switched=bool(reembedding.switches % 2),
             example_count=counts.examples,
             embedded_count=counts.embedded,
             left_count=counts.left,
@@ -69,7 +69,7 @@ class ReembeddingStatus:
         )
 
     async def measure(
-        self, view: CollectionView, reembedding: ShadowRecord, message: pb.Reembedding, deadline: float
+        self, view: CollectionView, reembedding: ReembeddingRecord, message: pb.Reembedding, deadline: float
     ) -> None:
         """Adds the reports on both backbones to the message of a re-embedding.
 
@@ -93,7 +93,7 @@ class ReembeddingStatus:
         return build_report(view, decision_settings(view.record, source).policy)
 
     async def _other_report(
-        self, view: CollectionView, reembedding: ShadowRecord, deadline: float
+        self, view: CollectionView, reembedding: ReembeddingRecord, deadline: float
     ) -> pb.GetCollectionReportResponse:
         """Measures a view by the other backbone, which no call sees. The view is kept until it is measured."""
         measured = view.reembedding_report
@@ -111,10 +111,10 @@ class ReembeddingStatus:
             measured.view = None
         return measured.report or pb.GetCollectionReportResponse()
 
-    async def _load(self, view: CollectionView, reembedding: ShadowRecord) -> ReembeddingReport:
+    async def _load(self, view: CollectionView, reembedding: ReembeddingRecord) -> ReembeddingReport:
         record, loader = record_after_switch(view.record, reembedding), self._catalog.loader
         try:
-            other = await run_in_background(lambda: loader.load_reembedded(record, reembedding.turn))
+            other = await run_in_background(lambda: loader.load_reembedded(record, reembedding.switches))
         except NotFound as error:
             raise collection_reloaded(view) from error
         return ReembeddingReport(record.revision, other)

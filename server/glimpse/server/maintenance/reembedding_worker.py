@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
-from glimpse.ledger import LedgerError, Shadow, ShadowRecord, Writer
+from glimpse.ledger import LedgerError, ReembeddingReader, ReembeddingRecord, Writer
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError
@@ -63,12 +63,12 @@ class Reembedder:
         """Embeds everything that a collection lacks, or removes what an ended re-embedding left."""
         if (reembedding := view.reembedding) is None or self._complete.get(view) == view.record.revision:
             return
-        if reembedding.turn < 0:
+        if reembedding.switches < 0:
             await self._remove_ended(view)
             return
         if (backbone := backbone_of(reembedding.embedding_space, self._backbones)) is None:
             return
-        claim = await self._catalog.read(lambda ledger: ledger.claim(f"shadow of {view.record.id}"))
+        claim = await self._catalog.read(lambda ledger: ledger.try_lock(f"shadow of {view.record.id}"))
         if claim is None:  # another server embeds this collection
             return
         try:
@@ -82,7 +82,7 @@ class Reembedder:
 
         def plan() -> Callable[[Writer], tuple[bool, int]]:
             self._catalog.check_current(view, "collection")
-            return lambda writer: writer.fold_shadow(view.record.id, _REMOVED_AT_ONCE)
+            return lambda writer: writer.clean_up_reembedding(view.record.id, _REMOVED_AT_ONCE)
 
         def apply(result: tuple[bool, int]) -> int:
             complete, revision = result
@@ -90,24 +90,24 @@ class Reembedder:
                 view.reembedding = None
             return view.set_revision(revision)
 
-        while view.reembedding and view.reembedding.turn < 0:
+        while view.reembedding and view.reembedding.switches < 0:
             await self._let_calls_go_first()
             await self._catalog.write(plan, apply)
 
-    async def _embed_some(self, view: CollectionView, reembedding: ShadowRecord, backbone: LoadedBackbone) -> bool:
+    async def _embed_some(self, view: CollectionView, reembedding: ReembeddingRecord, backbone: LoadedBackbone) -> bool:
         """Embeds one batch; returns whether there may be more."""
         revision, progress, labels = view.record.revision, view.reembedding_progress, list(view.labels.values())
 
-        def read(reader: Shadow) -> PendingInputs:
-            examples = reader.missing(progress.last_sequence, BATCH_SIZE)
+        def read(reader: ReembeddingReader) -> PendingInputs:
+            examples = reader.pending_examples(progress.last_sequence, BATCH_SIZE)
             return PendingInputs(examples, labels_to_embed(labels, reader)[:BATCH_SIZE])
 
-        pending = await read_reembedding(self._catalog, view, reembedding.turn, read)
+        pending = await read_reembedding(self._catalog, view, reembedding.switches, read)
         if not pending:
             self._complete[view] = revision
             return False
         embedded = await embed_pending(backbone, pending, self._let_calls_go_first)
-        await store(self._catalog, view, reembedding.turn, progress, pending, embedded)
+        await store(self._catalog, view, reembedding.switches, progress, pending, embedded)
         if pending.examples:
             progress.last_sequence = pending.examples[-1].sequence
         return view.reembedding is reembedding

@@ -1,7 +1,9 @@
-"""Alembic's entry: runs the migrations on the connection that `glimpse.ledger.database.database.migrate` hands over.
+"""Alembic's entry point: runs the migrations on the connection that `glimpse.ledger.database.database.migrate`
+provides.
 
-Servers of the version before go on meanwhile and afterwards, so a migration only adds: tables, and columns that are
-nullable or have a default on the server. One that does more says in the changelog that all servers have to stop first.
+Servers of the previous version keep running during and after a migration. A migration therefore only adds: tables, and
+columns that are nullable or have a server default. If one does more, the changelog says that all servers have to stop
+first.
 """
 
 from alembic import context
@@ -13,7 +15,7 @@ context.configure(
     target_metadata=metadata,
     # SQLite cannot alter most things in place; Alembic then copies the table.
     render_as_batch=True,
-    # SQLite can roll a change of the schema back; Alembic thinks it cannot.
+    # SQLite can roll back schema changes; Alembic assumes that it cannot.
     transactional_ddl=True,
 )
 with context.begin_transaction():

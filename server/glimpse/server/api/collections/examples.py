@@ -74,7 +74,7 @@ class ExampleCalls(ResourceCalls):
         def plan() -> Callable[[Writer], int]:
             self.check_example(view, example_id)
             if (row := _row(view, example_id)) is not None:
-                return lambda writer: writer.bury(view.record.id, row - _attachment(view).first)
+                return lambda writer: writer.tombstone(view.record.id, row - _attachment(view).first)
             return lambda writer: writer.delete_example(view.record.id, example_id)
 
         def apply(revision: int) -> int:
@@ -100,7 +100,7 @@ class ExampleCalls(ResourceCalls):
         """Reads the ledger, and the collection's embedding space, which differs from the view's during a switch."""
 
         def read(ledger: Ledger) -> tuple[T, str]:
-            with ledger.moment() as moment:
+            with ledger.consistent_view() as moment:
                 record = moment.collection(view.record.id)
                 return query(moment), record.embedding_space if record else ""
 

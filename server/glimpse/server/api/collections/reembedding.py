@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from glimpse.ledger import ShadowRecord, Writer
+from glimpse.ledger import ReembeddingRecord, Writer
 from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.auth.caller import current
 from glimpse.server.auth.scopes import Scope
@@ -23,14 +23,14 @@ class ReembeddingCalls(ResourceCalls):
         view = self.view(request.collection, "collection")
         backbone = self.runtime.backbones.find(request.backbone, "backbone")
         space, dimension = backbone.manifest.embedding_space, backbone.manifest.dimension
-        record = ShadowRecord(backbone.name, space, dimension)
+        record = ReembeddingRecord(backbone.name, space, dimension)
 
-        def plan() -> Callable[[Writer], tuple[ShadowRecord, int]]:
+        def plan() -> Callable[[Writer], tuple[ReembeddingRecord, int]]:
             self.catalog.check_current(view, "collection")
             _check_can_start(view, backbone)
             return lambda writer: writer.start_reembedding(view.record.id, record)
 
-        def apply(written: tuple[ShadowRecord, int]) -> int:
+        def apply(written: tuple[ReembeddingRecord, int]) -> int:
             view.reembedding, view.reembedding_progress = written[0], ReembeddingProgress()
             return view.set_revision(written[1])
 
@@ -86,7 +86,7 @@ class ReembeddingCalls(ResourceCalls):
             return lambda writer: writer.end_reembedding(view.record.id)
 
         def apply(revision: int) -> int:
-            view.reembedding, view.reembedding_report = replace(reembedding_of(view), turn=-1), None
+            view.reembedding, view.reembedding_report = replace(reembedding_of(view), switches=-1), None
             return view.set_revision(revision)
 
         revision = await self.catalog.write(plan, apply)
@@ -104,7 +104,7 @@ def _check_can_start(view: CollectionView, backbone: LoadedBackbone) -> None:
     if space == record.embedding_space:
         message = f"collection {record.id!r} has the embedding space of {backbone.name} already"
         raise invalid("SAME_EMBEDDING_SPACE", message, "backbone")
-    if view.reembedding and view.reembedding.turn < 0:
+    if view.reembedding and view.reembedding.switches < 0:
         message = f"the server is removing the last re-embedding of {record.id!r}; send the call again"
         raise RequestError(Code.UNAVAILABLE, "REEMBEDDING_ENDING", message, "collection", retry_delay=0.5)
     if view.reembedding and view.reembedding.embedding_space == space:

@@ -1,4 +1,4 @@
-"""What answers a collection risks, whether its labels exclude each other, its pinned head, and labels' roles."""
+"""Adds rates and coverage to the policy, the label mode, the pinned head, and labels' roles."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Adds the columns; collections and labels there already go on as before."""
+    """Adds the columns; existing collections and labels behave as before."""
     for name in ("false_reject_rate", "false_accept_rate", "coverage"):
         op.add_column("collections", sa.Column(name, sa.Float))
     for table, name in (("collections", "label_mode"), ("collections", "pinned_head"), ("labels", "role")):

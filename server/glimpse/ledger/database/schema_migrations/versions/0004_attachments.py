@@ -1,4 +1,4 @@
-"""Indexes under collections, and the rows of them that were deleted."""
+"""Adds indexes attached to collections, and their deleted rows."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Makes the tables; no collection has an index yet."""
+    """Creates the tables; no collection has an index yet."""
     op.create_table(
         "attachments",
         sa.Column("collection_id", sa.Text, sa.ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),

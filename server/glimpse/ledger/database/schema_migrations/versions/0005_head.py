@@ -1,4 +1,4 @@
-"""The ledger's head, numbered by hand; who made a change; and the chain of changes' digests."""
+"""Adds the ledger's head, the author of a change, and the hash chain of changes."""
 
 import uuid
 from typing import Any
@@ -15,7 +15,7 @@ _READ_AHEAD = 10_000
 
 
 def upgrade() -> None:
-    """Adds the columns, links the changes that are there, and makes the head."""
+    """Adds the columns, computes the digests of existing changes, and creates the head."""
     for name in ("actor", "digest"):
         op.add_column("changes", sa.Column(name, sa.Text, nullable=False, server_default=sa.text("''")))
     head = op.create_table(
@@ -29,7 +29,7 @@ def upgrade() -> None:
     connection = op.get_bind()
     last, digest = _link(connection)
     sequence = connection.scalar(sa.text("SELECT max(sequence) FROM examples")) or 0
-    if connection.dialect.name == "sqlite":  # which remembers those that were deleted
+    if connection.dialect.name == "sqlite":  # its sequence includes deleted examples
         query = "SELECT seq FROM sqlite_sequence WHERE name = 'examples'"
         sequence = max(sequence, connection.scalar(sa.text(query)) or 0)
     row = {"id": 1, "ledger_id": uuid.uuid4().hex, "revision": last, "digest": digest, "sequence": sequence}
@@ -37,7 +37,7 @@ def upgrade() -> None:
 
 
 def _link(connection: sa.Connection) -> tuple[int, str]:
-    """Gives every change its digest; returns the last one's number and digest."""
+    """Computes the digest of every change; returns the last revision and digest."""
     names = ("revision", "kind", "collection_id", "time", "actor", "digest")
     columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
     changes = sa.table("changes", sa.column("subject", sa.JSON), *columns)

@@ -1,4 +1,4 @@
-"""API keys."""
+"""Adds API keys."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Makes the table; there is no key yet."""
+    """Creates the table; there is no key yet."""
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Text, primary_key=True),

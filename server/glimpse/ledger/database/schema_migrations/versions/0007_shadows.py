@@ -1,4 +1,4 @@
-"""Originals that are kept, and the shadows of collections whose backbone changes."""
+"""Adds stored original inputs and the tables of re-embeddings."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0006"
 
 
 def upgrade() -> None:
-    """Makes the tables; no collection keeps originals yet, and none has a shadow."""
+    """Creates the tables; no collection stores inputs yet, and none has a re-embedding."""
     op.add_column("collections", sa.Column("keep_inputs", sa.Boolean, nullable=False, server_default=sa.false()))
     for table in ("collections", "examples"):
         op.add_column(table, sa.Column("side", sa.Integer, nullable=False, server_default=sa.text("0")))
