@@ -8,6 +8,7 @@ from glimpse.client._sync import Client
 from glimpse.client.requests._content import Image, Text
 from glimpse.client.requests._enums import Decision, Head, LabelMode, LabelRole, Modality
 from glimpse.client.requests._inputs import Input, NewExample
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
 from glimpse.client.results._classification import Classification, ClassifyResult
 from glimpse.client.results._collection_report import (
     AdaptationFigures,
@@ -21,7 +22,14 @@ from glimpse.client.results._collection_report import (
 from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult
 from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
 from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
-from glimpse.client.results._results import Conflict, EmbedResult, Evidence, LabelScore, SearchResult, Timings
+from glimpse.client.results._results import (
+    EmbedResult,
+    Evidence,
+    LabelScore,
+    SearchExamplesResult,
+    SimilarExample,
+    Timings,
+)
 from glimpse.client.results._server_info import BackboneState, CallFigures, CollectionFigures, ServerInfo, StageFigures
 from glimpse.client.transport._errors import (
     Aborted,
@@ -62,12 +70,13 @@ __all__ = [
     "Collection",
     "CollectionFigures",
     "CollectionReport",
-    "Conflict",
     "Confusion",
     "DataLoss",
     "DeadlineExceeded",
     "Decision",
+    "DecisionPolicy",
     "EmbedResult",
+    "EmbeddingSpacePolicy",
     "EnrollResult",
     "Enrollment",
     "EnrollmentFailed",
@@ -99,9 +108,10 @@ __all__ = [
     "ReembeddingSide",
     "ResourceExhausted",
     "Retry",
-    "SearchResult",
+    "SearchExamplesResult",
     "ServerError",
     "ServerInfo",
+    "SimilarExample",
     "StageFigures",
     "SuspectExample",
     "SwitchResult",

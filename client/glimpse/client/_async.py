@@ -12,7 +12,7 @@ from glimpse.client.requests._inputs import AnyInput, Examples, Inputs
 from glimpse.client.requests._names import CollectionRef, Names
 from glimpse.client.results._classification import ClassifyResult
 from glimpse.client.results._enrollment import Enrollment
-from glimpse.client.results._results import EmbedResult, SearchResult
+from glimpse.client.results._results import EmbedResult, SearchExamplesResult
 
 
 class AsyncClient(AsyncResourceMethods, AsyncReembeddingMethods):
@@ -108,7 +108,7 @@ class AsyncClient(AsyncResourceMethods, AsyncReembeddingMethods):
         call = requests.classify_zero_shot(labels, inputs, backbone, mode, use_templates, top_k)
         return await self._run(call, timeout)
 
-    async def search(
+    async def search_examples(
         self,
         collection: CollectionRef,
         inputs: Inputs,
@@ -118,6 +118,8 @@ class AsyncClient(AsyncResourceMethods, AsyncReembeddingMethods):
         domains: Names = (),
         min_revision: int = 0,
         timeout: float | None = None,
-    ) -> list[SearchResult]:
+    ) -> list[SearchExamplesResult]:
         """As Client.search."""
-        return await self._run(requests.search(collection, inputs, top_k, labels, domains, min_revision), timeout)
+        return await self._run(
+            requests.search_examples(collection, inputs, top_k, labels, domains, min_revision), timeout
+        )

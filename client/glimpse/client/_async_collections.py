@@ -4,9 +4,9 @@
 from collections.abc import AsyncIterator
 
 from glimpse.client.requests import _collection_requests as requests
-from glimpse.client.requests._collection_requests import Threshold
 from glimpse.client.requests._enums import Head, LabelMode
-from glimpse.client.requests._names import CollectionRef
+from glimpse.client.requests._names import CollectionRef, Names
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
 from glimpse.client.results._collection_report import CollectionReport
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._async_core import AsyncCore
@@ -21,12 +21,8 @@ class AsyncCollectionMethods(AsyncCore):
         *,
         backbone: str = "",
         display_name: str = "",
-        match_threshold: float | None = None,
-        match_margin: float | None = None,
-        min_space_cosine: float | None = None,
-        false_reject_rate: float | None = None,
-        false_accept_rate: float | None = None,
-        coverage: float | None = None,
+        policy: DecisionPolicy | None = None,
+        embedding_space_policy: EmbeddingSpacePolicy | None = None,
         names_as_prompts: bool = False,
         keep_inputs: bool = False,
         label_mode: LabelMode = LabelMode.EXCLUSIVE,
@@ -38,16 +34,12 @@ class AsyncCollectionMethods(AsyncCore):
             collection_id,
             backbone,
             display_name,
+            policy,
+            embedding_space_policy,
             names_as_prompts,
             keep_inputs,
             label_mode,
             pinned_head,
-            match_threshold=match_threshold,
-            match_margin=match_margin,
-            min_space_cosine=min_space_cosine,
-            false_reject_rate=false_reject_rate,
-            false_accept_rate=false_accept_rate,
-            coverage=coverage,
         )
         return await self._run(call, timeout)
 
@@ -64,12 +56,9 @@ class AsyncCollectionMethods(AsyncCore):
         collection: CollectionRef,
         *,
         display_name: str | None = None,
-        match_threshold: Threshold = None,
-        match_margin: Threshold = None,
-        min_space_cosine: Threshold = None,
-        false_reject_rate: Threshold = None,
-        false_accept_rate: Threshold = None,
-        coverage: Threshold = None,
+        policy: DecisionPolicy | None = None,
+        embedding_space_policy: EmbeddingSpacePolicy | None = None,
+        reset: Names = (),
         names_as_prompts: bool | None = None,
         keep_inputs: bool | None = None,
         pinned_head: Head | None = None,
@@ -79,15 +68,12 @@ class AsyncCollectionMethods(AsyncCore):
         call = requests.update_collection(
             collection,
             display_name,
+            policy,
+            embedding_space_policy,
+            reset,
             names_as_prompts,
             keep_inputs,
             pinned_head,
-            match_threshold=match_threshold,
-            match_margin=match_margin,
-            min_space_cosine=min_space_cosine,
-            false_reject_rate=false_reject_rate,
-            false_accept_rate=false_accept_rate,
-            coverage=coverage,
         )
         return await self._run(call, timeout)
 

@@ -11,7 +11,7 @@ from glimpse.client.requests._inputs import Examples, Inputs
 from glimpse.client.requests._names import CollectionRef, Names
 from glimpse.client.results._classification import ClassifyResult
 from glimpse.client.results._enrollment import Enrollment
-from glimpse.client.results._results import EmbedResult, SearchResult
+from glimpse.client.results._results import EmbedResult, SearchExamplesResult
 
 
 class Client(ResourceMethods, ReembeddingMethods):
@@ -156,7 +156,7 @@ class Client(ResourceMethods, ReembeddingMethods):
         call = requests.classify_zero_shot(labels, inputs, backbone, mode, use_templates, top_k)
         return self._run(call, timeout)
 
-    def search(
+    def search_examples(
         self,
         collection: CollectionRef,
         inputs: Inputs,
@@ -166,6 +166,6 @@ class Client(ResourceMethods, ReembeddingMethods):
         domains: Names = (),
         min_revision: int = 0,
         timeout: float | None = None,
-    ) -> list[SearchResult]:
+    ) -> list[SearchExamplesResult]:
         """The examples nearest to each input: `top_k` (None: 10), of these labels and domains only."""
-        return self._run(requests.search(collection, inputs, top_k, labels, domains, min_revision), timeout)
+        return self._run(requests.search_examples(collection, inputs, top_k, labels, domains, min_revision), timeout)

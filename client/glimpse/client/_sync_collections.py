@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from glimpse.client.requests import _collection_requests as requests
-from glimpse.client.requests._collection_requests import Threshold
 from glimpse.client.requests._enums import Head, LabelMode
-from glimpse.client.requests._names import CollectionRef
+from glimpse.client.requests._names import CollectionRef, Names
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
 from glimpse.client.results._collection_report import CollectionReport
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._sync_core import SyncCore
@@ -26,12 +26,8 @@ class CollectionMethods(SyncCore):
         *,
         backbone: str = "",
         display_name: str = "",
-        match_threshold: float | None = None,
-        match_margin: float | None = None,
-        min_space_cosine: float | None = None,
-        false_reject_rate: float | None = None,
-        false_accept_rate: float | None = None,
-        coverage: float | None = None,
+        policy: DecisionPolicy | None = None,
+        embedding_space_policy: EmbeddingSpacePolicy | None = None,
         names_as_prompts: bool = False,
         keep_inputs: bool = False,
         label_mode: LabelMode = LabelMode.EXCLUSIVE,
@@ -44,16 +40,8 @@ class CollectionMethods(SyncCore):
             collection_id: Lower-case letters, digits and hyphens, 1 to 63, a letter first.
             backbone: Its name. Empty: the server's only one.
             display_name: For people.
-            match_threshold: The cosine to the best label's mean under which an input is UNKNOWN. None: by the rates
-                below, or the backbone's default while there are too few examples for that.
-            match_margin: The lead in cosine under which an answer is AMBIGUOUS. None: by prediction sets, or the
-                backbone's default while there are too few examples for that.
-            min_space_cosine: Take vectors of loaded backbones that declare the collection's space their parent, with
-                at least this cosine. None: of the collection's own space alone.
-            false_reject_rate: The part of what belongs here that may be called UNKNOWN, over 0 to 0.5. None: 0.05.
-            false_accept_rate: The part of strangers that may be taken for a label, over 0 to 0.5. Set, it takes the
-                place of false_reject_rate.
-            coverage: How often the prediction set is to hold the right label: 0.5 to under 1. None: 0.9.
+            policy: When an answer is MATCH, UNKNOWN or AMBIGUOUS. None: the defaults.
+            embedding_space_policy: Which embedding spaces are accepted. None: the collection's own only.
             names_as_prompts: Let labels without prompts be prompted by their names.
             keep_inputs: Keep the bytes of what is enrolled, so that another backbone can take the collection over.
             label_mode: Whether exactly one label is right or any number may be. Then fixed.
@@ -64,16 +52,12 @@ class CollectionMethods(SyncCore):
             collection_id,
             backbone,
             display_name,
+            policy,
+            embedding_space_policy,
             names_as_prompts,
             keep_inputs,
             label_mode,
             pinned_head,
-            match_threshold=match_threshold,
-            match_margin=match_margin,
-            min_space_cosine=min_space_cosine,
-            false_reject_rate=false_reject_rate,
-            false_accept_rate=false_accept_rate,
-            coverage=coverage,
         )
         return self._run(call, timeout)
 
@@ -90,33 +74,27 @@ class CollectionMethods(SyncCore):
         collection: CollectionRef,
         *,
         display_name: str | None = None,
-        match_threshold: Threshold = None,
-        match_margin: Threshold = None,
-        min_space_cosine: Threshold = None,
-        false_reject_rate: Threshold = None,
-        false_accept_rate: Threshold = None,
-        coverage: Threshold = None,
+        policy: DecisionPolicy | None = None,
+        embedding_space_policy: EmbeddingSpacePolicy | None = None,
+        reset: Names = (),
         names_as_prompts: bool | None = None,
         keep_inputs: bool | None = None,
         pinned_head: Head | None = None,
         timeout: float | None = None,
     ) -> Collection:
-        """Changes what is given; "default" goes back to what holds where nothing is. Raises NotFound.
+        """Changes the given settings; `reset` names policy fields that return to their default. Raises NotFound.
 
         `pinned_head` UNSPECIFIED lets the ladder choose again.
         """
         call = requests.update_collection(
             collection,
             display_name,
+            policy,
+            embedding_space_policy,
+            reset,
             names_as_prompts,
             keep_inputs,
             pinned_head,
-            match_threshold=match_threshold,
-            match_margin=match_margin,
-            min_space_cosine=min_space_cosine,
-            false_reject_rate=false_reject_rate,
-            false_accept_rate=false_accept_rate,
-            coverage=coverage,
         )
         return self._run(call, timeout)
 

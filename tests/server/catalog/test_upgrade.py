@@ -50,7 +50,7 @@ def test_a_server_goes_on_while_a_later_version_migrates(
             for number in some:
                 given = Vector(rows[number], space)
                 done = one.enroll("birds", [NewExample(given, f"label-{number % 2}")], create_labels=True)
-                [found] = two.search("birds", [given], top_k=1, min_revision=done.revision)
+                [found] = two.search_examples("birds", [given], top_k=1, min_revision=done.revision)
                 assert found.unwrap()[0].example == done.results[0].unwrap().name
 
         use(range(20))  # so that the driver has its statements prepared

@@ -1,36 +1,36 @@
 """From arguments to what is sent and how the answer is read: a function a call on collections."""
 
-from typing import Literal
-
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from glimpse.client.requests._enums import Head, LabelMode
-from glimpse.client.requests._names import CollectionRef, backbone_name, collection_name, index_name
+from glimpse.client.requests._names import CollectionRef, Names, backbone_name, collection_name, index_name, names
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy, check_reset, set_fields
 from glimpse.client.results import _parse_resources as read
 from glimpse.client.results._collection_report import CollectionReport
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._steps import Listing, Unary
 from glimpse.v1 import collection_service_pb2 as pb
 
-Threshold = float | Literal["default"] | None
-"""A number, "default" for what holds where none is set, or None for no change."""
+#: Names of policy fields that differ in the contract.
+_POLICY_FIELDS = {"min_cosine": "min_space_cosine"}
 
 
 def create_collection(
     collection_id: str,
     backbone: str,
     display_name: str,
+    policy: DecisionPolicy | None,
+    embedding_space_policy: EmbeddingSpacePolicy | None,
     names_as_prompts: bool,
     keep_inputs: bool,
     label_mode: LabelMode,
     pinned_head: Head,
-    **policy: float | None,
 ) -> Unary[Collection]:
-    """CreateCollection; a policy's None leaves the default."""
+    """CreateCollection."""
     collection = pb.Collection(
         display_name=display_name,
         backbone=backbone_name(backbone),
-        policy=pb.DecisionPolicy(**policy),
+        policy=_policy(policy, embedding_space_policy),
         names_as_prompts=names_as_prompts,
         keep_inputs=keep_inputs,
         label_mode=label_mode.value,  # type: ignore[arg-type]
@@ -58,10 +58,12 @@ def list_collections(page_size: int) -> Listing[Collection]:
 def update_collection(
     collection: CollectionRef,
     display_name: str | None,
+    policy: DecisionPolicy | None,
+    embedding_space_policy: EmbeddingSpacePolicy | None,
+    reset: Names,
     names_as_prompts: bool | None,
     keep_inputs: bool | None,
     pinned_head: Head | None,
-    **policy: Threshold,
 ) -> Unary[Collection]:
     """UpdateCollection; the mask names what is given."""
     new, mask = pb.Collection(name=collection_name(collection)), FieldMask()
@@ -77,11 +79,11 @@ def update_collection(
     if pinned_head is not None:
         new.pinned_head = pinned_head.value  # type: ignore[assignment]
         mask.paths.append("pinned_head")
-    for field, value in policy.items():
-        if value is not None:
-            mask.paths.append(f"policy.{field}")
-        if value is not None and value != "default":
-            setattr(new.policy, field, value)
+    check_reset(names(reset), policy, embedding_space_policy)
+    new.policy.CopyFrom(_policy(policy, embedding_space_policy))
+    changed = [field.name for field, _ in new.policy.ListFields()]
+    changed += [_POLICY_FIELDS.get(name, name) for name in names(reset)]
+    mask.paths.extend(f"policy.{name}" for name in changed)
     request = pb.UpdateCollectionRequest(collection=new, update_mask=mask)
     return Unary("collections.UpdateCollection", request, lambda r: read.collection_of(r.collection))
 
@@ -114,3 +116,9 @@ def compact_index(collection: CollectionRef) -> Unary[Collection]:
     """CompactIndex."""
     request = pb.CompactIndexRequest(collection=collection_name(collection))
     return Unary("collections.CompactIndex", request, lambda r: read.collection_of(r.collection))
+
+
+def _policy(policy: DecisionPolicy | None, embedding_space_policy: EmbeddingSpacePolicy | None) -> pb.DecisionPolicy:
+    values = {_POLICY_FIELDS.get(name, name): value for name, value in set_fields(policy)}
+    values |= {_POLICY_FIELDS.get(name, name): value for name, value in set_fields(embedding_space_policy)}
+    return pb.DecisionPolicy(**values)

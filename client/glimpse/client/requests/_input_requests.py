@@ -167,14 +167,14 @@ def classify_zero_shot(
     )
 
 
-def search(
+def search_examples(
     collection: CollectionRef,
     inputs: Inputs,
     top_k: int | None,
     labels: Names,
     domains: Names,
     min_revision: int,
-) -> Batch[answers.SearchResult]:
+) -> Batch[answers.SearchExamplesResult]:
     """SearchExamples."""
     parent = collection_name(collection)
     return Batch(

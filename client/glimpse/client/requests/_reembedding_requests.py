@@ -58,11 +58,9 @@ def _side(message: pb.ReembeddingSide) -> ReembeddingSide:
 
 
 def _switched(message: pb.SwitchBackboneResponse) -> SwitchResult:
-    former = message.former_policy
     return SwitchResult(
         collection=read.collection_of(message.collection),
-        former_match_threshold=read.optional(former, "match_threshold"),
-        former_match_margin=read.optional(former, "match_margin"),
-        former_min_space_cosine=read.optional(former, "min_space_cosine"),
+        former_policy=read.decision_policy(message.former_policy),
+        former_embedding_space_policy=read.embedding_space_policy(message.former_policy),
         set_aside_count=message.set_aside_count,
     )

@@ -60,9 +60,9 @@ def zero_shot_result(message: classification.ClassifyZeroShotResult, _: Any = No
 
 def search_result(
     message: classification.SearchExamplesResult, response: classification.SearchExamplesResponse, path: str
-) -> answers.SearchResult:
-    """A SearchResult message and the response it came in."""
-    return answers.SearchResult(
+) -> answers.SearchExamplesResult:
+    """A SearchExamplesResult message and the response it came in."""
+    return answers.SearchExamplesResult(
         **_item(message, path),
         neighbors=tuple(_evidence(one) for one in message.neighbors),
         revision=response.revision,
@@ -93,8 +93,8 @@ def _evidence(message: classification.Evidence) -> answers.Evidence:
     return answers.Evidence(message.example, message.label_id, message.similarity)
 
 
-def _conflict(message: collection.Conflict) -> answers.Conflict:
-    return answers.Conflict(message.example, message.label_id, message.similarity)
+def _conflict(message: collection.Conflict) -> answers.SimilarExample:
+    return answers.SimilarExample(message.example, message.label_id, message.similarity)
 
 
 def _item(message: Any, path: str) -> _Item:

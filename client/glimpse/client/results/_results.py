@@ -47,7 +47,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict(Evidence):
+class SimilarExample(Evidence):
     """Another enrolled example that is all but the same."""
 
 
@@ -114,7 +114,7 @@ class EmbedResult(ItemResult):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class SearchResult(ItemResult):
+class SearchExamplesResult(ItemResult):
     """One input's nearest examples, nearest first, and the ledger's revision they were found in."""
 
     neighbors: tuple[Evidence, ...] = ()
