@@ -59,8 +59,8 @@ def test_what_a_collection_is_made_with_comes_back(glimpse: Client) -> None:
         names_as_prompts=True,
     )
     assert made.policy == DecisionPolicy(match_margin=0.2)
-    assert (made.embedding_space_policy.min_cosine, made.names_as_prompts) == (0.99, True)
-    assert glimpse.update_collection(made, reset="min_cosine").embedding_space_policy == EmbeddingSpacePolicy()
+    assert (made.embedding_space_policy.min_space_cosine, made.names_as_prompts) == (0.99, True)
+    assert glimpse.update_collection(made, reset="min_space_cosine").embedding_space_policy == EmbeddingSpacePolicy()
     assert glimpse.get_collection("shades").names_as_prompts
 
 

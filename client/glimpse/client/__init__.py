@@ -3,8 +3,8 @@
 Needs grpcio, protobuf and numpy alone.
 """
 
-from glimpse.client._async import AsyncClient
-from glimpse.client._sync import Client
+from glimpse.client._async.client import AsyncClient
+from glimpse.client._sync.client import Client
 from glimpse.client.requests._content import Image, Text
 from glimpse.client.requests._enums import Decision, Head, LabelMode, LabelRole, Modality
 from glimpse.client.requests._inputs import Input, NewExample

@@ -22,7 +22,7 @@ def record(collection: Collection) -> dict[str, Any]:
         "embedding_space": collection.embedding_space,
         "match_threshold": collection.policy.match_threshold,
         "match_margin": collection.policy.match_margin,
-        "min_space_cosine": collection.embedding_space_policy.min_cosine,
+        "min_space_cosine": collection.embedding_space_policy.min_space_cosine,
         "false_reject_rate": collection.policy.false_reject_rate,
         "false_accept_rate": collection.policy.false_accept_rate,
         "coverage": collection.policy.coverage,

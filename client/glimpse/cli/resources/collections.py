@@ -106,10 +106,10 @@ def update(
         "false_reject_rate": false_reject_rate,
         "false_accept_rate": false_accept_rate,
         "coverage": coverage,
-        "min_cosine": min_space_cosine,
+        "min_space_cosine": min_space_cosine,
     }
     numbers = {name: value for name, value in policy.items() if value not in (None, "default")}
-    cosine = numbers.pop("min_cosine", None)
+    cosine = numbers.pop("min_space_cosine", None)
     changes: dict[str, Any] = {
         "display_name": display_name,
         "policy": DecisionPolicy(**numbers) if numbers else None,

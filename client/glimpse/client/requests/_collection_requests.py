@@ -11,9 +11,6 @@ from glimpse.client.results._resources import Collection
 from glimpse.client.transport._steps import Listing, Unary
 from glimpse.v1 import collection_service_pb2 as pb
 
-#: Names of policy fields that differ in the contract.
-_POLICY_FIELDS = {"min_cosine": "min_space_cosine"}
-
 
 def create_collection(
     collection_id: str,
@@ -82,8 +79,7 @@ def update_collection(
     check_reset(names(reset), policy, embedding_space_policy)
     new.policy.CopyFrom(_policy(policy, embedding_space_policy))
     changed = [field.name for field, _ in new.policy.ListFields()]
-    changed += [_POLICY_FIELDS.get(name, name) for name in names(reset)]
-    mask.paths.extend(f"policy.{name}" for name in changed)
+    mask.paths.extend(f"policy.{name}" for name in (*changed, *names(reset)))
     request = pb.UpdateCollectionRequest(collection=new, update_mask=mask)
     return Unary("collections.UpdateCollection", request, lambda r: read.collection_of(r.collection))
 
@@ -119,6 +115,4 @@ def compact_index(collection: CollectionRef) -> Unary[Collection]:
 
 
 def _policy(policy: DecisionPolicy | None, embedding_space_policy: EmbeddingSpacePolicy | None) -> pb.DecisionPolicy:
-    values = {_POLICY_FIELDS.get(name, name): value for name, value in set_fields(policy)}
-    values |= {_POLICY_FIELDS.get(name, name): value for name, value in set_fields(embedding_space_policy)}
-    return pb.DecisionPolicy(**values)
+    return pb.DecisionPolicy(**dict(set_fields(policy)), **dict(set_fields(embedding_space_policy)))

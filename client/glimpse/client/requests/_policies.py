@@ -36,12 +36,12 @@ class EmbeddingSpacePolicy:
     """Decides which embedding spaces a collection accepts vectors from, apart from its own.
 
     Attributes:
-        min_cosine: Smallest cosine, above 0 and at most 1, at which the vectors of a backbone that declares the
+        min_space_cosine: Smallest cosine, above 0 and at most 1, at which the vectors of a backbone that declares the
             collection's embedding space as its parent are accepted (`Backbone.parent_min_cosine`). Default: only
             vectors of the collection's own space are accepted.
     """
 
-    min_cosine: float | None = None
+    min_space_cosine: float | None = None
 
 
 Policy = DecisionPolicy | EmbeddingSpacePolicy

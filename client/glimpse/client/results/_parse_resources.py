@@ -67,7 +67,7 @@ def decision_policy(message: pb.DecisionPolicy) -> DecisionPolicy:
 
 def embedding_space_policy(message: pb.DecisionPolicy) -> EmbeddingSpacePolicy:
     """An EmbeddingSpacePolicy message."""
-    return EmbeddingSpacePolicy(min_cosine=optional(message, "min_space_cosine"))
+    return EmbeddingSpacePolicy(min_space_cosine=optional(message, "min_space_cosine"))
 
 
 def _attached(message: pb.AttachedIndex) -> resources.AttachedIndex:
