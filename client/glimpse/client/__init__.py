@@ -6,7 +6,7 @@ Needs grpcio, protobuf and numpy alone.
 from glimpse.client._async.client import AsyncClient
 from glimpse.client._sync.client import Client
 from glimpse.client.requests._content import Image, Text
-from glimpse.client.requests._enums import Decision, Head, LabelMode, LabelRole, Modality
+from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality
 from glimpse.client.requests._inputs import Input, NewExample
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
 from glimpse.client.results._classification import Classification, ClassifyResult
@@ -19,6 +19,7 @@ from glimpse.client.results._collection_report import (
     LabelFigures,
     SuspectExample,
 )
+from glimpse.client.results._compaction import Compaction
 from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult
 from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
 from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
@@ -70,6 +71,8 @@ __all__ = [
     "Collection",
     "CollectionFigures",
     "CollectionReport",
+    "Compaction",
+    "CompactionState",
     "Confusion",
     "DataLoss",
     "DeadlineExceeded",

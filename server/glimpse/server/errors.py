@@ -7,6 +7,7 @@ traceback, answered "internal error".
 
 import logging
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, NoReturn
 
 import grpc
@@ -37,6 +38,23 @@ _LEDGER_BACK_SECONDS = 1.0
 _LONGEST = 300
 
 
+class Queue(StrEnum):
+    """What is full where a call is refused with QUEUE_FULL: ErrorInfo.metadata["queue"] of the refusal."""
+
+    #: Inputs that wait for a backbone.
+    INPUTS = "inputs"
+    #: Searches that wait for the search thread.
+    SEARCHES = "searches"
+    #: Writes that wait for the ledger.
+    WRITES = "writes"
+    #: Calls in gRPC's own queue, which wait for the event loop.
+    CALLS = "calls"
+    #: Calls whose message arrives, or waits to be read.
+    MESSAGES = "messages"
+    #: Memory of the requests and answers in flight.
+    MEMORY = "memory"
+
+
 @dataclass
 class RequestError(Exception):
     """A refusal the caller is told of. `retry_delay` in seconds; None: trying again will not help."""
@@ -46,6 +64,7 @@ class RequestError(Exception):
     message: str
     field: str = ""
     retry_delay: float | None = None
+    queue: Queue | None = None
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
@@ -78,6 +97,17 @@ def failed_precondition(reason: str, message: str, field: str = "") -> RequestEr
 def exhausted(reason: str, message: str, retry_delay: float | None = None) -> RequestError:
     """RESOURCE_EXHAUSTED."""
     return RequestError(Code.RESOURCE_EXHAUSTED, reason, message, retry_delay=retry_delay)
+
+
+def queue_full(queue: Queue, message: str, retry_delay: float) -> RequestError:
+    """Returns a RESOURCE_EXHAUSTED refusal with reason QUEUE_FULL that names `queue` in its metadata.
+
+    Args:
+        queue: The queue that is full.
+        message: What is in the queue, for people.
+        retry_delay: Seconds after which the caller may send the call again.
+    """
+    return RequestError(Code.RESOURCE_EXHAUSTED, "QUEUE_FULL", message, retry_delay=retry_delay, queue=queue)
 
 
 def deadline_exceeded() -> RequestError:
@@ -145,7 +175,8 @@ def call_status(error: RequestError) -> grpc.Status:
     """The refusal as the status of a call, with google.rpc details."""
     # It travels three times, percent-encoded once, and clients drop headers of more than a few kilobytes.
     message = _clipped(error.message)
-    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    metadata = {"queue": error.queue.value} if error.queue else {}
+    details = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)]
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=_clipped(error.field), description=message, reason=error.reason

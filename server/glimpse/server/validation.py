@@ -124,6 +124,10 @@ def check_policy(policy: collection_service_pb2.DecisionPolicy, field: str) -> N
             raise invalid("OUT_OF_RANGE", f"{getattr(policy, rate)} is not over 0 and at most 0.5", f"{field}.{rate}")
     if policy.HasField("coverage") and not 0.5 <= policy.coverage < 1:
         raise invalid("OUT_OF_RANGE", f"{policy.coverage} is not at least 0.5 and under 1", f"{field}.coverage")
+
+
+def check_embedding_space_policy(policy: collection_service_pb2.EmbeddingSpacePolicy, field: str) -> None:
+    """Checks the cosine of an embedding space policy. Raises RequestError."""
     if policy.HasField("min_space_cosine") and not 0 < policy.min_space_cosine <= 1:
         message = f"{policy.min_space_cosine} is not over 0 and at most 1"
         raise invalid("OUT_OF_RANGE", message, f"{field}.min_space_cosine")

@@ -241,7 +241,7 @@ def test_writes_that_wait_are_bounded(url: str, tmp_path: Path, monkeypatch: pyt
         outcomes = await asyncio.gather(*[catalog.write(plan, lambda _: 0) for _ in range(5)], return_exceptions=True)
         assert outcomes[:3] == [7] * 3
         refusals = [one for one in outcomes[3:] if isinstance(one, RequestError)]
-        assert [(one.reason, one.retry_delay) for one in refusals] == [("QUEUE_FULL", 1.0)] * 2
+        assert [(one.reason, one.queue, one.retry_delay) for one in refusals] == [("QUEUE_FULL", "writes", 1.0)] * 2
 
     run(url, tmp_path, work)
 

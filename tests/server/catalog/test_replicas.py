@@ -17,6 +17,7 @@ from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_image_bundle
 from support.callers import Callers
+from support.compactions import compact
 from support.indexes import make_index
 from support.postgres import Postgres, postgres
 from support.server import ServerProcess, Stubs
@@ -327,8 +328,9 @@ def test_an_index_under_a_collection_is_under_it_everywhere(replicas: Replicas, 
     found = [search(stubs, 7, written.revision) for stubs in replicas.stubs]
     assert found[0] == found[1] == found[2]
     assert len(found[0]) == 50
-    compacted = c.collections.CompactIndex(col.CompactIndexRequest(collection="collections/birds"), timeout=60)
-    assert (compacted.collection.index.vector_count, compacted.collection.index.deleted_count) == (50, 0)
+    compacted = compact(c, "collections/birds")
+    index = c.collections.GetCollection(col.GetCollectionRequest(name="collections/birds")).collection.index
+    assert (index.vector_count, index.deleted_count) == (50, 0)
     assert [search(stubs, 7, compacted.revision) for stubs in replicas.stubs] == found
     gone = a.collections.DetachIndex(col.DetachIndexRequest(collection="collections/birds")).revision
     assert [search(stubs, 7, gone) for stubs in replicas.stubs] == [[], [], []]

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from server.classification.test_few_shot import ROWS, Array, Vectors, blobs
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
+from support.compactions import compact, ended
 from support.indexes import make_index
 from support.server import ServerProcess, Stubs
 from support.status import refused
@@ -31,9 +33,9 @@ class Attached(Vectors):
         return collection
 
     def compact(self) -> col.Collection:
-        request = col.CompactIndexRequest(collection=self.name)
-        collection: col.Collection = self.stubs.collections.CompactIndex(request, timeout=60).collection
-        return collection
+        compaction = compact(self.stubs, self.name)
+        assert compaction.state == col.COMPACTION_STATE_DONE, compaction.failure
+        return self.now
 
     def search(self, query: Array, top_k: int = 5, **filters: Sequence[str]) -> list[tuple[str, float]]:
         request = cls.SearchExamplesRequest(collection=self.name, inputs=[self.input(query)], top_k=top_k, **filters)  # type: ignore[arg-type]
@@ -220,6 +222,35 @@ def test_compacting_folds_both_into_one(attached: Attached) -> None:
     assert attached.compact().example_count == 53
 
 
+def test_a_compaction_is_started_once_and_says_how_it_ended(here: Stubs, indexes: Path) -> None:
+    many = blobs(list(range(4)) * 20_000, seed=7)
+    collection = Attached(here)
+    index = collection.name.rpartition("/")[2]
+    make_index(indexes / index, collection.space, many, [f"l{row % 4}" for row in range(80_000)], factory="Flat")
+    collection.attach(index)
+    start, get = col.StartCompactionRequest(collection=collection.name), col.GetCompactionRequest()
+    get.collection = collection.name
+    with refused(Code.NOT_FOUND, "COMPACTION_NOT_FOUND", "collection"):
+        here.collections.GetCompaction(get)
+    first, second = (here.collections.StartCompaction(start).compaction for _ in range(2))
+    assert (first.state, first.collection) == (col.COMPACTION_STATE_RUNNING, collection.name)
+    assert not first.HasField("end_time")
+    assert second == first
+    here.collections.DetachIndex(col.DetachIndexRequest(collection=collection.name))
+    failed = ended(here, collection.name)
+    assert (failed.state, failed.failure.reason, failed.revision) == (col.COMPACTION_STATE_FAILED, "INDEX_CHANGED", 0)
+    assert failed.failure.code == Code.FAILED_PRECONDITION.value[0]
+    assert failed.start_time == first.start_time
+    assert failed.HasField("end_time")
+    with refused(Code.FAILED_PRECONDITION, "NO_INDEX", "collection"):
+        here.collections.StartCompaction(start)
+    make_index(indexes / "few", collection.space, VECTORS, LABELS)
+    collection.attach("few")
+    done = compact(here, collection.name)
+    assert (done.state, done.revision) == (col.COMPACTION_STATE_DONE, collection.now.revision)
+    assert here.collections.GetCompaction(get).compaction == done
+
+
 def test_calls_are_answered_while_it_compacts(here: Stubs, indexes: Path) -> None:
     many = blobs(list(range(4)) * 20_000, seed=7)
     collection = Attached(here)
@@ -270,9 +301,10 @@ def test_killed_while_it_compacts_it_has_what_it_had(bundles: tuple[Path, Path],
         collection.attach("many")
         collection.enroll(QUERIES[:3], ["new"] * 3)
         collection.delete(name(9))
-        future = stubs.collections.CompactIndex.future(col.CompactIndexRequest(collection=collection.name))
-        with pytest.raises(grpc.FutureTimeoutError):
-            future.result(timeout=0.1)
+        stubs.collections.StartCompaction(col.StartCompactionRequest(collection=collection.name))
+        time.sleep(0.1)
+        request = col.GetCompactionRequest(collection=collection.name)
+        assert stubs.collections.GetCompaction(request).compaction.state == col.COMPACTION_STATE_RUNNING
         process.process.kill()  # type: ignore[union-attr]
         process.stop()
         stubs.channel.close()

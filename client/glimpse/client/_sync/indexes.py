@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glimpse.client.requests import _collection_requests as requests
 from glimpse.client.requests._names import CollectionRef
+from glimpse.client.results._compaction import Compaction
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._sync_core import SyncCore
 
@@ -48,19 +49,38 @@ class IndexMethods(SyncCore):
         """
         return self._run(requests.detach_index(collection), timeout)
 
-    def compact_index(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
-        """Folds a collection's index and the examples enrolled beside it into a new index, without deleted rows.
+    def start_compaction(self, collection: CollectionRef, *, timeout: float | None = None) -> Compaction:
+        """Starts to fold a collection's index and the examples beside it into a new index, and returns at once.
+
+        The new index has no deleted rows and replaces the old one when it is complete. A compaction takes minutes for
+        a million vectors; `get_compaction` returns its state. While one is running, the same call joins it.
 
         Args:
             collection: The collection to compact.
             timeout: Seconds for this call, retries included. None: the client's timeout.
 
         Returns:
-            The collection after the change.
+            The compaction that this call started or joined.
 
         Raises:
             NotFound: If the collection does not exist.
             FailedPrecondition: If the collection has no index.
             GlimpseError: If the call fails for another reason.
         """
-        return self._run(requests.compact_index(collection), timeout)
+        return self._run(requests.start_compaction(collection), timeout)
+
+    def get_compaction(self, collection: CollectionRef, *, timeout: float | None = None) -> Compaction:
+        """Returns the last compaction of a collection that the running server started.
+
+        Args:
+            collection: The collection that is compacted.
+            timeout: Seconds for this call, retries included. None: the client's timeout.
+
+        Returns:
+            The state of the compaction.
+
+        Raises:
+            NotFound: If the collection does not exist, or the server has not compacted it since the server started.
+            GlimpseError: If the call fails for another reason.
+        """
+        return self._run(requests.get_compaction(collection), timeout)

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from glimpse.client.requests._enums import Head, LabelMode, LabelRole, Modality, member
+from glimpse.client.requests._enums import CompactionState, Head, LabelMode, LabelRole, Modality, member
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
 from glimpse.client.results import _collection_report as checks
 from glimpse.client.results import _resources as resources
+from glimpse.client.results._compaction import Compaction
+from glimpse.client.transport._status import ItemError, code_of
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2 as embedding
 from glimpse.v1 import types_pb2
@@ -38,7 +40,7 @@ def backbone(message: embedding.Backbone) -> resources.Backbone:
     )
 
 
-def collection_of(message: pb.Collection) -> resources.Collection:
+def collection(message: pb.Collection) -> resources.Collection:
     """A Collection message."""
     return resources.Collection(
         name=message.name,
@@ -46,7 +48,7 @@ def collection_of(message: pb.Collection) -> resources.Collection:
         backbone=message.backbone,
         embedding_space=message.embedding_space,
         policy=decision_policy(message.policy),
-        embedding_space_policy=embedding_space_policy(message.policy),
+        embedding_space_policy=embedding_space_policy(message.embedding_space_policy),
         names_as_prompts=message.names_as_prompts,
         keep_inputs=message.keep_inputs,
         label_mode=member(LabelMode, message.label_mode),
@@ -65,7 +67,7 @@ def decision_policy(message: pb.DecisionPolicy) -> DecisionPolicy:
     return DecisionPolicy(**{field.name: optional(message, field.name) for field in fields(DecisionPolicy)})
 
 
-def embedding_space_policy(message: pb.DecisionPolicy) -> EmbeddingSpacePolicy:
+def embedding_space_policy(message: pb.EmbeddingSpacePolicy) -> EmbeddingSpacePolicy:
     """An EmbeddingSpacePolicy message."""
     return EmbeddingSpacePolicy(min_space_cosine=optional(message, "min_space_cosine"))
 
@@ -73,6 +75,23 @@ def embedding_space_policy(message: pb.DecisionPolicy) -> EmbeddingSpacePolicy:
 def _attached(message: pb.AttachedIndex) -> resources.AttachedIndex:
     return resources.AttachedIndex(
         message.name, message.factory, message.vector_count, message.deleted_count, message.unlabeled_count
+    )
+
+
+def compaction(message: pb.Compaction) -> Compaction:
+    """Converts a Compaction message."""
+    failure = message.failure
+    error = None
+    if message.HasField("failure"):
+        delay = failure.retry_delay_ms / 1000 if failure.retry_delay_ms else None
+        error = ItemError(code_of(failure.code), failure.reason, failure.field, failure.message, delay)
+    return Compaction(
+        collection=message.collection,
+        state=member(CompactionState, message.state),
+        revision=message.revision,
+        error=error,
+        start_time=time_of(message.start_time),
+        end_time=time_of(message.end_time) if message.HasField("end_time") else None,
     )
 
 

@@ -93,7 +93,7 @@ def _evidence(message: classification.Evidence) -> answers.Evidence:
     return answers.Evidence(message.example, message.label_id, message.similarity)
 
 
-def _conflict(message: collection.Conflict) -> answers.SimilarExample:
+def _conflict(message: collection.SimilarExample) -> answers.SimilarExample:
     return answers.SimilarExample(message.example, message.label_id, message.similarity)
 
 

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from glimpse.ledger import Enrollment, Head, Ledger, LedgerUnavailable, Writer
 from glimpse.server.auth.caller import current
 from glimpse.server.catalog.write_plan import Apply, EnrollmentPlan, Outcome, PendingEnrollments, Plan, ViewUpdater
-from glimpse.server.errors import exhausted
+from glimpse.server.errors import Queue, queue_full
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -80,7 +80,7 @@ class WriteQueue:
     async def _put(self, plan: Callable[..., Any], apply: Apply[T], *, enrolls: bool) -> T:
         if len(self._waiting) >= _MOST_WAITING:
             told = f"{len(self._waiting)} writes are waiting; send this one again later"
-            raise exhausted("QUEUE_FULL", told, _COME_BACK_SECONDS)
+            raise queue_full(Queue.WRITES, told, _COME_BACK_SECONDS)
         write: _Write[T] = _Write(plan, apply, self._loop.create_future(), current().name, enrolls)
         self._waiting.append(write)
         self._arrived.set()

@@ -28,11 +28,11 @@ def collection_message(view: CollectionView) -> pb.Collection:
         policy=pb.DecisionPolicy(
             match_threshold=record.match_threshold,
             match_margin=record.match_margin,
-            min_space_cosine=record.min_space_cosine,
             false_reject_rate=record.false_reject_rate,
             false_accept_rate=record.false_accept_rate,
             coverage=record.coverage,
         ),
+        embedding_space_policy=pb.EmbeddingSpacePolicy(min_space_cosine=record.min_space_cosine),
         label_mode=record.label_mode,  # type: ignore[arg-type]
         pinned_head=record.pinned_head,  # type: ignore[arg-type]
         names_as_prompts=record.names_as_prompts,

@@ -72,7 +72,7 @@ def results_of(
 
 def _conflicts(
     view: CollectionView, finding: SimilarityFinding, record: ExampleRecord, others: Sequence[ExampleRecord]
-) -> list[pb.Conflict]:
+) -> list[pb.SimilarExample]:
     """The same content under other labels, then what is all but the same; where labels exclude each other."""
     if view.independent or not _told(view, record.label_id):
         return []
@@ -87,6 +87,6 @@ def _told(view: CollectionView, label_id: str) -> bool:
     return label is None or label.role != pb.LABEL_ROLE_UNLABELED
 
 
-def _near(view: CollectionView, one: Neighbor) -> pb.Conflict:
+def _near(view: CollectionView, one: Neighbor) -> pb.SimilarExample:
     name = example_name(view.record.id, one.example_id)
-    return pb.Conflict(example=name, label_id=one.label_id, similarity=one.similarity)
+    return pb.SimilarExample(example=name, label_id=one.label_id, similarity=one.similarity)

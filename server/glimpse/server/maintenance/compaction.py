@@ -6,6 +6,7 @@ import json
 import logging
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.collections.attached_index import MODALITIES, Attachment
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.index_directory import Indexes
-from glimpse.server.errors import RequestError, failed_precondition
+from glimpse.server.errors import INTERNAL, RequestError, as_request_error, failed_precondition, not_found
 from glimpse.server.scheduling.background import run_in_background
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,21 @@ class _Fold:
         return rows + [len(self.rows) + place for place, id in enumerate(self.enrolled) if there(id) is None]
 
 
+@dataclass(slots=True)
+class Compaction:
+    """A compaction of a collection: under way, done as of a revision, or failed.
+
+    Times are microseconds since the epoch, UTC.
+    """
+
+    collection_id: str
+    start_time: int = field(default_factory=lambda: _now())
+    #: 0 while it is under way.
+    end_time: int = 0
+    revision: int = 0
+    failure: RequestError | None = None
+
+
 class Compactor:
     """Compacts collections, one at a time: each compaction takes a core and a disk."""
 
@@ -65,18 +81,35 @@ class Compactor:
         """Reads from `catalog`, and writes new indexes into the directory `indexes`."""
         self._catalog, self._indexes = catalog, indexes
         self._one_at_a_time = asyncio.Lock()
-        self._running: dict[CollectionView, asyncio.Task[int]] = {}
+        self._running: dict[CollectionView, asyncio.Task[None]] = {}
+        #: The last compaction of each collection, by id and creation time: another collection may get the same id.
+        self._last: dict[tuple[str, int], Compaction] = {}
 
-    async def compact(self, view: CollectionView) -> int:
-        """Returns the revision of the compaction, which goes on where its callers leave. Raises RequestError.
+    def start(self, view: CollectionView) -> Compaction:
+        """Starts a compaction, which goes on in the background, and returns it; joins one that is under way.
 
-        Concurrent calls for one collection wait for the same compaction.
+        Raises:
+            RequestError: FAILED_PRECONDITION, where the collection has no index.
         """
-        running = self._running.get(view)
-        if running is None:
-            running = self._running[view] = asyncio.create_task(self._compact(view))
-            running.add_done_callback(lambda _: self._running.pop(view))
-        return await asyncio.shield(running)
+        if view in self._running:
+            return self._last[_key(view)]
+        if view.examples.attachment is None:
+            raise _changed(view)
+        self._forget_deleted()
+        compaction = self._last[_key(view)] = Compaction(view.record.id)
+        self._running[view] = asyncio.create_task(self._run(view, compaction))
+        return compaction
+
+    def last(self, view: CollectionView) -> Compaction:
+        """Returns the last compaction of a collection since the server started.
+
+        Raises:
+            RequestError: NOT_FOUND, where there was none.
+        """
+        if compaction := self._last.get(_key(view)):
+            return compaction
+        message = f"this server has not compacted collection {view.record.id!r} since it started; start a compaction"
+        raise not_found("COMPACTION_NOT_FOUND", message, "collection")
 
     async def close(self) -> None:
         """Cancels running compactions: nothing reads what they have written so far."""
@@ -84,6 +117,27 @@ class Compactor:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+    async def _run(self, view: CollectionView, compaction: Compaction) -> None:
+        """Compacts, and records the outcome; only a cancellation is raised."""
+        try:
+            compaction.revision = await self._compact(view)
+        except Exception as error:
+            compaction.failure = as_request_error(error) or INTERNAL
+            if compaction.failure is INTERNAL:
+                logger.exception("the compaction of collection %s failed", view.record.id)
+            else:
+                logger.warning("the compaction of collection %s failed: %s", view.record.id, compaction.failure)
+        else:
+            logger.info("collection %s is compacted as of revision %s", view.record.id, compaction.revision)
+        finally:
+            compaction.end_time = _now()
+            del self._running[view]
+
+    def _forget_deleted(self) -> None:
+        """Drops the compactions of collections that no longer exist, so that their number stays bounded."""
+        existing = {_key(view) for view in self._catalog}
+        self._last = {key: compaction for key, compaction in self._last.items() if key in existing}
 
     async def _compact(self, view: CollectionView) -> int:
         """Makes the new index aside, and swaps; returns the revision. Raises RequestError."""
@@ -184,6 +238,14 @@ class Compactor:
         raise AssertionError("numbers do not end")
 
 
+def _key(view: CollectionView) -> tuple[str, int]:
+    return view.record.id, view.record.create_time
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
+
+
 def _changed(view: CollectionView) -> RequestError:
     message = f"collection {view.record.id!r} has another index now; compact that one"
     return failed_precondition("INDEX_CHANGED", message, "collection")
@@ -211,10 +273,10 @@ def _tables(
         yield _table(some, header.vector_type)
 
 
-def _timed(table: pa.Table, time: int) -> pa.Table:
+def _timed(table: pa.Table, create_time: int) -> pa.Table:
     """Rows that keep the time that they have been there since."""
-    told = [json.loads(one or "{}") for one in table["about"].to_pylist()]
-    about = [json.dumps({"time": time, **one} if isinstance(one, dict) else {"time": time}) for one in told]
+    rows = [json.loads(text or "{}") for text in table["about"].to_pylist()]
+    about = [json.dumps({"time": create_time} | (row if isinstance(row, dict) else {})) for row in rows]
     return table.set_column(table.schema.get_field_index("about"), table.schema.field("about"), [about])
 
 

@@ -30,6 +30,7 @@ class CollectionCalls(ResourceCalls):
         current().check(collection_id, "collection_id")
         validation.check_length(given.display_name, "collection.display_name")
         validation.check_policy(given.policy, "collection.policy")
+        validation.check_embedding_space_policy(given.embedding_space_policy, "collection.embedding_space_policy")
         validation.check_enum(given.label_mode, types_pb2.LabelMode.values(), "collection.label_mode")
         validation.check_head(given.pinned_head, given.label_mode, "collection.pinned_head")
         backbone = self.runtime.backbones.find(given.backbone, "collection.backbone")
@@ -44,6 +45,7 @@ class CollectionCalls(ResourceCalls):
             label_mode=given.label_mode,
             pinned_head=given.pinned_head,
             **_policy(given.policy),
+            **_policy(given.embedding_space_policy),
         )
         if record.names_as_prompts:
             backbone.check_reads_text()
@@ -83,6 +85,7 @@ class CollectionCalls(ResourceCalls):
         view = self.view(given.name, "collection.name")
         validation.check_length(given.display_name, "collection.display_name")
         validation.check_policy(given.policy, "collection.policy")
+        validation.check_embedding_space_policy(given.embedding_space_policy, "collection.embedding_space_policy")
         validation.check_head(given.pinned_head, view.record.label_mode, "collection.pinned_head")
         changes = _changes(given, validation.mask_paths(request.update_mask.paths))
 
@@ -134,7 +137,6 @@ class CollectionCalls(ResourceCalls):
 
 def _changes(given: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
     """The record's fields that these paths of a collection set. Raises RequestError."""
-    policy = _policy(given.policy)
     changes: dict[str, Any] = {}
     for path in paths:
         match path.split("."):
@@ -142,16 +144,16 @@ def _changes(given: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
                 changes[path] = resource_names.normal(given.display_name)
             case ["names_as_prompts" | "keep_inputs" | "pinned_head"]:
                 changes[path] = getattr(given, path)
-            case ["policy"]:
-                changes |= policy
-            case ["policy", field] if field in policy:
-                changes[field] = policy[field]
+            case ["policy" | "embedding_space_policy" as name]:
+                changes |= _policy(getattr(given, name))
+            case ["policy" | "embedding_space_policy" as name, field] if field in _policy(getattr(given, name)):
+                changes[field] = _policy(getattr(given, name))[field]
             case _:
                 raise invalid("UNKNOWN_FIELD", f"{path!r} cannot be updated", "update_mask")
     return changes
 
 
-def _policy(policy: pb.DecisionPolicy) -> dict[str, Any]:
+def _policy(policy: pb.DecisionPolicy | pb.EmbeddingSpacePolicy) -> dict[str, Any]:
     """The policy's fields as the record has them; None: unset."""
-    fields = [field.name for field in pb.DecisionPolicy.DESCRIPTOR.fields]
+    fields = [field.name for field in policy.DESCRIPTOR.fields]
     return {field: getattr(policy, field) if policy.HasField(field) else None for field in fields}

@@ -9,8 +9,9 @@ from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.handlers import Context, unary
 from glimpse.server.collections.attached_index import Attachment
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.messages import collection_message
-from glimpse.server.errors import exhausted, failed_precondition
+from glimpse.server.collections.messages import collection_message, timestamp
+from glimpse.server.errors import exhausted, failed_precondition, item_status
+from glimpse.server.maintenance.compaction import Compaction
 from glimpse.server.scheduling.background import run_in_background
 from glimpse.v1 import collection_service_pb2 as pb
 
@@ -75,16 +76,37 @@ class IndexCalls(ResourceCalls):
         return pb.DetachIndexResponse(collection=collection_message(view), revision=revision)
 
     @unary
-    async def CompactIndex(self, request: pb.CompactIndexRequest, context: Context) -> pb.CompactIndexResponse:
-        """Index and examples folded into a new index."""
+    async def StartCompaction(self, request: pb.StartCompactionRequest, context: Context) -> pb.StartCompactionResponse:
+        """Checks that the collection can be compacted, and starts its compaction or joins the running one."""
         view = self.view(request.collection, "collection")
         _attachment(view)
         if self.catalog.shared and self.settings.indexes is None:
             # What was enrolled would leave the ledger for a folder that no other server has.
             message = "other servers may stand on this ledger: set `indexes` to one folder that all of them have"
             raise failed_precondition("INDEXES_NOT_SHARED", message, "collection")
-        revision = await self.runtime.compactor.compact(view)
-        return pb.CompactIndexResponse(collection=collection_message(view), revision=revision)
+        return pb.StartCompactionResponse(compaction=_compaction_message(self.runtime.compactor.start(view)))
+
+    @unary
+    async def GetCompaction(self, request: pb.GetCompactionRequest, context: Context) -> pb.GetCompactionResponse:
+        """Returns the last compaction that this server started for the collection."""
+        view = self.view(request.collection, "collection", usable=False)
+        return pb.GetCompactionResponse(compaction=_compaction_message(self.runtime.compactor.last(view)))
+
+
+def _compaction_message(compaction: Compaction) -> pb.Compaction:
+    """Converts the state of a compaction into the contract's message."""
+    if not compaction.end_time:
+        state = pb.COMPACTION_STATE_RUNNING
+    else:
+        state = pb.COMPACTION_STATE_FAILED if compaction.failure else pb.COMPACTION_STATE_DONE
+    return pb.Compaction(
+        collection=resource_names.collection_name(compaction.collection_id),
+        state=state,
+        revision=compaction.revision,
+        failure=item_status(compaction.failure) if compaction.failure else None,
+        start_time=timestamp(compaction.start_time),
+        end_time=timestamp(compaction.end_time) if compaction.end_time else None,
+    )
 
 
 def _check_spelling(view: CollectionView, opened: Attachment) -> None:

@@ -69,7 +69,10 @@ class ReembeddingCalls(ResourceCalls):
         return pb.SwitchBackboneResponse(
             collection=collection_message(now),
             revision=done.revision,
-            former_policy=pb.DecisionPolicy(**done.former),
+            former_policy=pb.DecisionPolicy(
+                match_threshold=done.former.get("match_threshold"), match_margin=done.former.get("match_margin")
+            ),
+            former_embedding_space_policy=pb.EmbeddingSpacePolicy(min_space_cosine=done.former.get("min_space_cosine")),
             set_aside_count=done.set_aside,
         )
 
