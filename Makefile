@@ -8,7 +8,7 @@ EXPORT := .venv-export/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 
-.PHONY: demo test test-rest chaos lint proto bench docs pictures mini clean help
+.PHONY: demo test test-rest chaos lint proto client bench docs pictures mini clean help
 
 help:           ## what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +39,9 @@ lint: $(DEV)    ## ruff, mypy strict, buf, hadolint
 
 proto: $(DEV)   ## regenerate the stubs beside the contract
 	$(BIN)/python proto/generate.py
+
+client: $(DEV)  ## regenerate the async client from the sync one
+	$(BIN)/python client/generate_async.py
 
 bench: $(DEV) $(EXPORT)  ## speed beside floors, accuracy on ../shared/data; writes bench/results/ (four hours)
 	$(BIN)/python -m bench.serve

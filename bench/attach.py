@@ -186,7 +186,7 @@ async def _served(scene: Scene, address: str) -> dict[str, Spread]:
     async with AsyncClient(address, timeout=120) as client:
 
         async def asked(name: str) -> Spread:
-            return await _aspread(lambda i: client.search(name, [Vector(scene.queries[i], space)]))
+            return await _aspread(lambda i: client.search_examples(name, [Vector(scene.queries[i], space)]))
 
         # The fit that follows an attachment is done with first.
         await client.collection_report("many", timeout=600)

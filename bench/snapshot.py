@@ -146,7 +146,7 @@ def _first_answers(address: str, query: Vector) -> None:
     with Client(address, timeout=120) as client:
         [answer] = client.classify("many", [query])
         assert answer.unwrap().label
-        [near] = client.search("many", [query])
+        [near] = client.search_examples("many", [query])
         assert near.unwrap()
 
 

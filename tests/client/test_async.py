@@ -8,7 +8,17 @@ from contextlib import aclosing
 import grpc
 import pytest
 
-from glimpse.client import AsyncClient, Client, Head, Input, LabelRole, NewExample, NotFound, Unavailable
+from glimpse.client import (
+    AsyncClient,
+    Client,
+    DecisionPolicy,
+    Head,
+    Input,
+    LabelRole,
+    NewExample,
+    NotFound,
+    Unavailable,
+)
 from glimpse.v1.collection_service_pb2 import GetCollectionReportResponse
 
 from .conftest import Script, texts
@@ -101,9 +111,9 @@ async def test_no_server() -> None:
 
 
 async def test_it_says_the_same_of_collections(client: AsyncClient, script: Script) -> None:
-    made = await client.create_collection("c", coverage=0.95, pinned_head=Head.LDA)
-    assert (made.coverage, made.pinned_head) == (0.95, Head.LDA)
-    assert (await client.update_collection(made, coverage="default")).coverage is None
+    made = await client.create_collection("c", policy=DecisionPolicy(coverage=0.95), pinned_head=Head.LDA)
+    assert (made.policy.coverage, made.pinned_head) == (0.95, Head.LDA)
+    assert (await client.update_collection(made, reset="coverage")).policy.coverage is None
     assert (await client.create_label("c", "none", role=LabelRole.NEGATIVE)).role is LabelRole.NEGATIVE
     script.answers["GetCollectionReport"] = GetCollectionReportResponse(revision=7, advice=["add wrens"])
     check = await client.collection_report("c")

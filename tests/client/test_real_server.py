@@ -14,6 +14,8 @@ from glimpse.client import (
     AsyncClient,
     Client,
     Decision,
+    DecisionPolicy,
+    EmbeddingSpacePolicy,
     FailedPrecondition,
     Head,
     Input,
@@ -50,24 +52,34 @@ def png(colour: str) -> bytes:
 
 
 def test_what_a_collection_is_made_with_comes_back(glimpse: Client) -> None:
-    made = glimpse.create_collection("shades", match_margin=0.2, min_space_cosine=0.99, names_as_prompts=True)
-    assert (made.match_threshold, made.match_margin) == (None, 0.2)
-    assert (made.min_space_cosine, made.names_as_prompts) == (0.99, True)
-    assert glimpse.update_collection(made, min_space_cosine="default").min_space_cosine is None
+    made = glimpse.create_collection(
+        "shades",
+        policy=DecisionPolicy(match_margin=0.2),
+        embedding_space_policy=EmbeddingSpacePolicy(0.99),
+        names_as_prompts=True,
+    )
+    assert made.policy == DecisionPolicy(match_margin=0.2)
+    assert (made.embedding_space_policy.min_space_cosine, made.names_as_prompts) == (0.99, True)
+    assert glimpse.update_collection(made, reset="min_space_cosine").embedding_space_policy == EmbeddingSpacePolicy()
     assert glimpse.get_collection("shades").names_as_prompts
 
 
 def test_rates_mode_and_head_come_back(glimpse: Client) -> None:
     glimpse.create_collection("tags", label_mode=LabelMode.INDEPENDENT)
     assert glimpse.get_collection("tags").label_mode is LabelMode.INDEPENDENT
-    glimpse.create_collection("shades", false_reject_rate=0.1, coverage=0.95, pinned_head=Head.LDA)
+    glimpse.create_collection(
+        "shades", policy=DecisionPolicy(false_reject_rate=0.1, coverage=0.95), pinned_head=Head.LDA
+    )
     kept = glimpse.get_collection("shades")
-    assert (kept.false_reject_rate, kept.false_accept_rate, kept.coverage) == (0.1, None, 0.95)
+    assert kept.policy == DecisionPolicy(false_reject_rate=0.1, coverage=0.95)
     assert kept.pinned_head is Head.LDA
     changed = glimpse.update_collection(
-        kept, false_reject_rate="default", false_accept_rate=0.2, coverage="default", pinned_head=Head.UNSPECIFIED
+        kept,
+        policy=DecisionPolicy(false_accept_rate=0.2),
+        reset=["false_reject_rate", "coverage"],
+        pinned_head=Head.UNSPECIFIED,
     )
-    assert (changed.false_reject_rate, changed.false_accept_rate, changed.coverage) == (None, 0.2, None)
+    assert changed.policy == DecisionPolicy(false_accept_rate=0.2)
     assert changed.pinned_head is Head.UNSPECIFIED
 
 
@@ -140,7 +152,7 @@ def test_vectors_go_out_and_in(glimpse: Client) -> None:
     assert vector.values.dtype == np.float32
     assert np.linalg.norm(vector.values) == pytest.approx(1)
     glimpse.enroll("shades", [NewExample(vector, "warm")], create_labels=True)
-    [found] = glimpse.search("shades", [Vector(2 * vector.values, vector.embedding_space)], top_k=1)
+    [found] = glimpse.search_examples("shades", [Vector(2 * vector.values, vector.embedding_space)], top_k=1)
     assert found.unwrap()[0].similarity == pytest.approx(1)
     stored = glimpse.get_example(found.unwrap()[0].example, include_vector=True).vector
     assert stored is not None

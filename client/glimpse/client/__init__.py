@@ -3,11 +3,12 @@
 Needs grpcio, protobuf and numpy alone.
 """
 
-from glimpse.client._async import AsyncClient
-from glimpse.client._sync import Client
+from glimpse.client._async.client import AsyncClient
+from glimpse.client._sync.client import Client
 from glimpse.client.requests._content import Image, Text
 from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality
 from glimpse.client.requests._inputs import Input, NewExample
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
 from glimpse.client.results._classification import Classification, ClassifyResult
 from glimpse.client.results._collection_report import (
     AdaptationFigures,
@@ -22,7 +23,14 @@ from glimpse.client.results._compaction import Compaction
 from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult
 from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
 from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
-from glimpse.client.results._results import EmbedResult, Evidence, LabelScore, SearchResult, SimilarExample, Timings
+from glimpse.client.results._results import (
+    EmbedResult,
+    Evidence,
+    LabelScore,
+    SearchExamplesResult,
+    SimilarExample,
+    Timings,
+)
 from glimpse.client.results._server_info import BackboneState, CallFigures, CollectionFigures, ServerInfo, StageFigures
 from glimpse.client.transport._errors import (
     Aborted,
@@ -69,7 +77,9 @@ __all__ = [
     "DataLoss",
     "DeadlineExceeded",
     "Decision",
+    "DecisionPolicy",
     "EmbedResult",
+    "EmbeddingSpacePolicy",
     "EnrollResult",
     "Enrollment",
     "EnrollmentFailed",
@@ -101,7 +111,7 @@ __all__ = [
     "ReembeddingSide",
     "ResourceExhausted",
     "Retry",
-    "SearchResult",
+    "SearchExamplesResult",
     "ServerError",
     "ServerInfo",
     "SimilarExample",

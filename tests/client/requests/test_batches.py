@@ -5,7 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glimpse.client import Client, Decision, Head, Input, Modality, NewExample, NotFound, SimilarExample, Vector
+from glimpse.client import (
+    Client,
+    Decision,
+    DecisionPolicy,
+    EmbeddingSpacePolicy,
+    Head,
+    Input,
+    Modality,
+    NewExample,
+    NotFound,
+    SimilarExample,
+    Vector,
+)
 from glimpse.v1 import classification_service_pb2 as classification_pb
 from glimpse.v1 import collection_service_pb2 as collection_pb
 from glimpse.v1 import types_pb2
@@ -152,10 +164,14 @@ def test_listings_follow_pages_and_unknown_enum_values_are_unspecified(client: C
 
 def test_an_update_names_what_it_changes(client: Client, script: Script) -> None:
     client.update_collection(
-        "c", match_threshold="default", match_margin=0.1, min_space_cosine=0.99, names_as_prompts=False
+        "c",
+        policy=DecisionPolicy(match_margin=0.1),
+        embedding_space_policy=EmbeddingSpacePolicy(0.99),
+        reset="match_threshold",
+        names_as_prompts=False,
     )
     request = script.requests[0]
-    policy = ["policy.match_threshold", "policy.match_margin", "embedding_space_policy.min_space_cosine"]
+    policy = ["policy.match_margin", "embedding_space_policy.min_space_cosine", "policy.match_threshold"]
     assert list(request.update_mask.paths) == ["names_as_prompts", *policy]
     assert not request.collection.policy.HasField("match_threshold")
     assert request.collection.policy.match_margin == 0.1

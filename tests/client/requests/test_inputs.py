@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 
 from glimpse.client import AsyncClient, Client, Image, Input, LabelMode, NewExample, Text, Vector
 from glimpse.client.requests._batches import Part
-from glimpse.client.requests._input_requests import classify_zero_shot, search
+from glimpse.client.requests._input_requests import classify_zero_shot, search_examples
 from glimpse.client.requests._pictures import png_of_array
 from glimpse.client.requests._resource_requests import update_label
 
@@ -200,7 +200,7 @@ def test_a_single_name_is_not_a_list_of_letters(client: Client, script: Script) 
     client.create_label("c", "wren", prompts="a wren")
     assert list(script.requests[0].label.prompts) == ["a wren"]
     assert list(update_label("c", "wren", None, "a wren").request.label.prompts) == ["a wren"]
-    searched = search("c", "red", None, "wren", "garden", 0).request([], Part(0, True, 0))
+    searched = search_examples("c", "red", None, "wren", "garden", 0).request([], Part(0, True, 0))
     assert (list(searched.label_ids), list(searched.domains)) == (["wren"], ["garden"])
     for labels in ("wren", {"wren": "wren"}):
         request = classify_zero_shot(labels, "red", "", LabelMode.EXCLUSIVE, False, None).request([], Part(0, True, 0))

@@ -13,6 +13,8 @@ from glimpse.client import (
     CollectionReport,
     Confusion,
     Decision,
+    DecisionPolicy,
+    EmbeddingSpacePolicy,
     Estimate,
     Head,
     HeadAccuracy,
@@ -47,32 +49,37 @@ def test_enumerations_are_the_contracts(ours: type[Enum], contract: EnumTypeWrap
 
 def test_a_new_collection_is_sent_with_what_is_given_and_nothing_else(client: Client, script: Script) -> None:
     made = client.create_collection(
-        "c", false_reject_rate=0.1, coverage=0.95, label_mode=LabelMode.INDEPENDENT, pinned_head=Head.KERNEL_RIDGE
+        "c",
+        policy=DecisionPolicy(false_reject_rate=0.1, coverage=0.95),
+        label_mode=LabelMode.INDEPENDENT,
+        pinned_head=Head.KERNEL_RIDGE,
     )
     sent = script.requests[0].collection
     assert sent.policy == pb.DecisionPolicy(false_reject_rate=0.1, coverage=0.95)
     assert (sent.label_mode, sent.pinned_head) == (types_pb2.LABEL_MODE_INDEPENDENT, types_pb2.HEAD_KERNEL_RIDGE)
-    assert (made.false_reject_rate, made.false_accept_rate, made.coverage) == (0.1, None, 0.95)
+    assert made.policy == DecisionPolicy(false_reject_rate=0.1, coverage=0.95)
     assert (made.label_mode, made.pinned_head) == (LabelMode.INDEPENDENT, Head.KERNEL_RIDGE)
 
 
 def test_a_collection_is_exclusive_and_unpinned_unless_told(client: Client) -> None:
     made = client.create_collection("c")
     assert (made.label_mode, made.pinned_head) == (LabelMode.EXCLUSIVE, Head.UNSPECIFIED)
-    assert (made.match_threshold, made.false_accept_rate) == (None, None)
+    assert (made.policy, made.embedding_space_policy) == (DecisionPolicy(), EmbeddingSpacePolicy())
 
 
 def test_rates_go_back_to_their_defaults_and_a_head_is_unpinned(client: Client, script: Script) -> None:
-    client.update_collection("c", false_reject_rate="default", false_accept_rate=0.01, pinned_head=Head.UNSPECIFIED)
+    client.update_collection(
+        "c", policy=DecisionPolicy(false_accept_rate=0.01), reset="false_reject_rate", pinned_head=Head.UNSPECIFIED
+    )
     request = script.requests[0]
     assert list(request.update_mask.paths) == [
         "pinned_head",
-        "policy.false_reject_rate",
         "policy.false_accept_rate",
+        "policy.false_reject_rate",
     ]
     assert request.collection.policy == pb.DecisionPolicy(false_accept_rate=0.01)
     assert request.collection.pinned_head == types_pb2.HEAD_UNSPECIFIED
-    client.update_collection("c", coverage=0.8, pinned_head=Head.LDA)
+    client.update_collection("c", policy=DecisionPolicy(coverage=0.8), pinned_head=Head.LDA)
     assert list(script.requests[1].update_mask.paths) == ["pinned_head", "policy.coverage"]
     assert script.requests[1].collection.pinned_head == types_pb2.HEAD_LDA
 

@@ -17,7 +17,7 @@ pytest.importorskip("transformers")
 
 from bench.vectors import NAMES, READERS
 from glimpse.backbone import Bundle
-from glimpse.client import Client, Head, NewExample, Vector
+from glimpse.client import Client, EmbeddingSpacePolicy, Head, NewExample, Vector
 from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
 from glimpse.export.checkpoint.loaders.from_hf import load_hf
 from glimpse.export.finalize import Wish
@@ -171,7 +171,7 @@ def test_int8_stands_in_for_fp32_where_the_policy_lets_it(
         [result] = client.classify("banking", ["Where is my card?"])
         assert result.error
         assert result.error.reason == "EMBEDDING_SPACE_MISMATCH"
-        client.update_collection("banking", min_space_cosine=0.99)
+        client.update_collection("banking", embedding_space_policy=EmbeddingSpacePolicy(min_space_cosine=0.99))
         small = accuracy(client)
     print(f"banking77: fp32 {exact:.1f} %, queries in int8 {small:.1f} %")
     assert small == pytest.approx(exact, abs=2)

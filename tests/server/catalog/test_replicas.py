@@ -260,7 +260,7 @@ class Load(Callers):
         done = self._client.enroll("birds", [NewExample(given, label)], create_labels=True)
         name = done.results[0].unwrap().name
         self.acknowledged[number] = name
-        [found] = self._client.search("birds", [given], top_k=1, min_revision=done.revision)
+        [found] = self._client.search_examples("birds", [given], top_k=1, min_revision=done.revision)
         assert found.unwrap()[0].example == name
 
 

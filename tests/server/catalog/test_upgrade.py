@@ -50,7 +50,7 @@ def test_server_keeps_running_during_a_later_versions_migration(
             for number in some:
                 given = Vector(rows[number], space)
                 done = one.enroll("birds", [NewExample(given, f"label-{number % 2}")], create_labels=True)
-                [found] = two.search("birds", [given], top_k=1, min_revision=done.revision)
+                [found] = two.search_examples("birds", [given], top_k=1, min_revision=done.revision)
                 assert found.unwrap()[0].example == done.results[0].unwrap().name
 
         use(range(20))  # so that the driver prepares its statements

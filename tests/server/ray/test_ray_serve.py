@@ -356,7 +356,7 @@ def test_replicas_come_and_go_with_the_calls_and_none_is_lost(cluster: RayServe,
             given = Vector(np.random.default_rng(number).normal(size=8), space)
             done = client.enroll("scaled", [NewExample(given, f"label-{number}")], create_labels=True)
             enrolled.append(f"label-{number}")
-            [result] = client.search("scaled", [given], top_k=1, min_revision=done.revision)
+            [result] = client.search_examples("scaled", [given], top_k=1, min_revision=done.revision)
             assert result.unwrap()[0].label == enrolled[-1]
             time.sleep(0.1)  # a caller who is no load
 

@@ -18,7 +18,7 @@ from glimpse.cli.inference.result_rows import (
     timings_json,
     truncated_json,
 )
-from glimpse.client import SearchResult
+from glimpse.client import SearchExamplesResult
 from glimpse.inputs import Columns
 
 app = options.group()
@@ -63,7 +63,9 @@ def search(
     how: dict[str, Any] = {"top_k": top, "labels": labels or (), "domains": domains or ()}
     with connected(server, timeout) as client:
         for batch in batched(sources):
-            results = answered(batch, lambda inputs: client.search(collection, inputs, **how), SearchResult)
+            results = answered(
+                batch, lambda inputs: client.search_examples(collection, inputs, **how), SearchExamplesResult
+            )
             for source, result in zip(batch, results, strict=True):
                 if result.error is not None:
                     failures += 1
@@ -74,7 +76,7 @@ def search(
         raise typer.Exit(1)
 
 
-def _show(output: options.Format, table: Table, writer: RecordWriter, name: str, result: SearchResult) -> None:
+def _show(output: options.Format, table: Table, writer: RecordWriter, name: str, result: SearchExamplesResult) -> None:
     if result.truncated:
         tell_truncated(output, name)
     neighbors, truncated = evidence_json(result.neighbors), truncated_json(result.truncated)

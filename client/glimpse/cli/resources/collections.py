@@ -11,7 +11,7 @@ from glimpse.cli.common.session import connected
 from glimpse.cli.resources import collection_options as wanted
 from glimpse.cli.resources import reembedding
 from glimpse.cli.resources.collection_record import FIELDS, record
-from glimpse.client import Head, LabelMode
+from glimpse.client import DecisionPolicy, EmbeddingSpacePolicy, Head, LabelMode
 
 app = options.group("Collections: list, show, create, update, delete; re-embed with another backbone.")
 app.add_typer(reembedding.app, name="re-embed", short_help="Another backbone: start, status, switch, rollback, end.")
@@ -68,12 +68,8 @@ def create(
             collection,
             backbone=backbone,
             display_name=display_name or "",
-            match_threshold=match_threshold,
-            match_margin=match_margin,
-            min_space_cosine=min_space_cosine,
-            false_reject_rate=false_reject_rate,
-            false_accept_rate=false_accept_rate,
-            coverage=coverage,
+            policy=DecisionPolicy(match_threshold, match_margin, false_reject_rate, false_accept_rate, coverage),
+            embedding_space_policy=EmbeddingSpacePolicy(min_space_cosine),
             names_as_prompts=names_as_prompts,
             keep_inputs=keep_inputs,
             label_mode=LabelMode.INDEPENDENT if multi_label else LabelMode.EXCLUSIVE,
@@ -104,14 +100,21 @@ def update(
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """Change a collection's display name, policy, head, or what it takes and prompts with."""
-    changes: dict[str, Any] = {
-        "display_name": display_name,
+    policy = {
         "match_threshold": match_threshold,
         "match_margin": match_margin,
-        "min_space_cosine": min_space_cosine,
         "false_reject_rate": false_reject_rate,
         "false_accept_rate": false_accept_rate,
         "coverage": coverage,
+        "min_space_cosine": min_space_cosine,
+    }
+    numbers = {name: value for name, value in policy.items() if value not in (None, "default")}
+    cosine = numbers.pop("min_space_cosine", None)
+    changes: dict[str, Any] = {
+        "display_name": display_name,
+        "policy": DecisionPolicy(**numbers) if numbers else None,
+        "embedding_space_policy": None if cosine is None else EmbeddingSpacePolicy(cosine),
+        "reset": [name for name, value in policy.items() if value == "default"] or None,
         "names_as_prompts": names_as_prompts,
         "keep_inputs": keep_inputs,
         "pinned_head": head,
@@ -119,7 +122,9 @@ def update(
     if all(one is None for one in changes.values()):
         raise typer.BadParameter("say what to change: --display-name, --match-threshold, …; --help lists them")
     with connected(server) as client:
-        changed = client.update_collection(collection, **changes)
+        changed = client.update_collection(
+            collection, **{name: value for name, value in changes.items() if value is not None}
+        )
     print_record(output, record(changed))
 
 

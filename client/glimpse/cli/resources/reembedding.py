@@ -107,7 +107,7 @@ def _switch(collection: str, to_new: bool, force: bool, server: str | None, outp
         wanted = now.current if now.switched is to_new else now.shadow
         with working(f"switching {collection}"):
             done = client.switch_backbone(collection, wanted.embedding_space, force=force)
-    former = {name.removeprefix("former_"): value for name, value in asdict(done).items() if name.startswith("former")}
+    former = {**asdict(done.former_policy), "min_space_cosine": done.former_embedding_space_policy.min_space_cosine}
     if lost := ", ".join(f"{name} {value:g}" for name, value in former.items() if value is not None):
         tell(f"no longer in force, as it was of the other backbone: {lost}")
     if done.set_aside_count:

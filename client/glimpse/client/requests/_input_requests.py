@@ -99,7 +99,7 @@ def enroll(
     return Batch("collections.EnrollExamples", prepared(examples, prepare_example), request, read.enrollment)
 
 
-def enrollment(parts: Sequence[Enrollment]) -> Enrollment:
+def join_enrollments(parts: Sequence[Enrollment]) -> Enrollment:
     """Enrolments of one as one: the accuracy before the first of them, revision and accuracy after the last."""
     by_revision = sorted(parts, key=lambda part: part.revision)
     measured = [part.accuracy_after for part in by_revision if part.accuracy_after is not None]
@@ -167,14 +167,14 @@ def classify_zero_shot(
     )
 
 
-def search(
+def search_examples(
     collection: CollectionRef,
     inputs: Inputs,
     top_k: int | None,
     labels: Names,
     domains: Names,
     min_revision: int,
-) -> Batch[answers.SearchResult]:
+) -> Batch[answers.SearchExamplesResult]:
     """SearchExamples."""
     parent = collection_name(collection)
     return Batch(

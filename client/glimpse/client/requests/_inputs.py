@@ -1,6 +1,6 @@
 """What the client takes: images, texts and vectors, as the contract's messages."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,8 @@ class NewExample:
 
 AnyInput = Content | Input
 Inputs = AnyInput | Iterable[AnyInput]
+StreamInputs = Inputs
+AsyncStreamInputs = Inputs | AsyncIterable[AnyInput]
 Examples = NewExample | Iterable[NewExample]
 """One, or any number of them."""
 

@@ -31,7 +31,7 @@ def switch_backbone(collection: CollectionRef, embedding_space: str, force: bool
 def end_reembedding(collection: CollectionRef) -> Unary[Collection]:
     """EndReembedding."""
     request = pb.EndReembeddingRequest(collection=collection_name(collection))
-    return Unary("collections.EndReembedding", request, lambda r: read.collection_of(r.collection))
+    return Unary("collections.EndReembedding", request, lambda r: read.collection(r.collection))
 
 
 def _migration(message: pb.Reembedding) -> Reembedding:
@@ -58,11 +58,9 @@ def _side(message: pb.ReembeddingSide) -> ReembeddingSide:
 
 
 def _switched(message: pb.SwitchBackboneResponse) -> SwitchResult:
-    former = message.former_policy
     return SwitchResult(
-        collection=read.collection_of(message.collection),
-        former_match_threshold=read.optional(former, "match_threshold"),
-        former_match_margin=read.optional(former, "match_margin"),
-        former_min_space_cosine=read.optional(message.former_embedding_space_policy, "min_space_cosine"),
+        collection=read.collection(message.collection),
+        former_policy=read.decision_policy(message.former_policy),
+        former_embedding_space_policy=read.embedding_space_policy(message.former_embedding_space_policy),
         set_aside_count=message.set_aside_count,
     )

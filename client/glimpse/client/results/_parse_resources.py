@@ -1,5 +1,6 @@
 """The contract's resources, and a collection's check, as the client's types."""
 
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from glimpse.client.requests._enums import CompactionState, Head, LabelMode, LabelRole, Modality, member
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
 from glimpse.client.results import _collection_report as checks
 from glimpse.client.results import _resources as resources
 from glimpse.client.results._compaction import Compaction
@@ -38,20 +40,15 @@ def backbone(message: embedding.Backbone) -> resources.Backbone:
     )
 
 
-def collection_of(message: pb.Collection) -> resources.Collection:
+def collection(message: pb.Collection) -> resources.Collection:
     """A Collection message."""
-    policy = message.policy
     return resources.Collection(
         name=message.name,
         display_name=message.display_name,
         backbone=message.backbone,
         embedding_space=message.embedding_space,
-        match_threshold=optional(policy, "match_threshold"),
-        match_margin=optional(policy, "match_margin"),
-        min_space_cosine=optional(message.embedding_space_policy, "min_space_cosine"),
-        false_reject_rate=optional(policy, "false_reject_rate"),
-        false_accept_rate=optional(policy, "false_accept_rate"),
-        coverage=optional(policy, "coverage"),
+        policy=decision_policy(message.policy),
+        embedding_space_policy=embedding_space_policy(message.embedding_space_policy),
         names_as_prompts=message.names_as_prompts,
         keep_inputs=message.keep_inputs,
         label_mode=member(LabelMode, message.label_mode),
@@ -63,6 +60,16 @@ def collection_of(message: pb.Collection) -> resources.Collection:
         update_time=time_of(message.update_time),
         index=_attached(message.index) if message.HasField("index") else None,
     )
+
+
+def decision_policy(message: pb.DecisionPolicy) -> DecisionPolicy:
+    """A DecisionPolicy message."""
+    return DecisionPolicy(**{field.name: optional(message, field.name) for field in fields(DecisionPolicy)})
+
+
+def embedding_space_policy(message: pb.EmbeddingSpacePolicy) -> EmbeddingSpacePolicy:
+    """An EmbeddingSpacePolicy message."""
+    return EmbeddingSpacePolicy(min_space_cosine=optional(message, "min_space_cosine"))
 
 
 def _attached(message: pb.AttachedIndex) -> resources.AttachedIndex:

@@ -60,9 +60,9 @@ def zero_shot_result(message: classification.ClassifyZeroShotResult, _: Any = No
 
 def search_result(
     message: classification.SearchExamplesResult, response: classification.SearchExamplesResponse, path: str
-) -> answers.SearchResult:
-    """A SearchResult message and the response it came in."""
-    return answers.SearchResult(
+) -> answers.SearchExamplesResult:
+    """A SearchExamplesResult message and the response it came in."""
+    return answers.SearchExamplesResult(
         **_item(message, path),
         neighbors=tuple(_evidence(one) for one in message.neighbors),
         revision=response.revision,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
 from glimpse.client.results._collection_report import CollectionReport
 from glimpse.client.results._resources import Collection
 
@@ -63,7 +64,6 @@ class SwitchResult:
     """The collection after a switch, and the cosines of its policy that were in force and are no more (None: none)."""
 
     collection: Collection
-    former_match_threshold: float | None
-    former_match_margin: float | None
-    former_min_space_cosine: float | None
+    former_policy: DecisionPolicy
+    former_embedding_space_policy: EmbeddingSpacePolicy
     set_aside_count: int

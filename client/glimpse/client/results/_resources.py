@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glimpse.client.requests._enums import Head, LabelMode, LabelRole, Modality
+from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -76,9 +77,8 @@ class AttachedIndex:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Labels and examples in one embedding space. A number of None was not set.
+    """Labels and examples in one embedding space.
 
-    `min_space_cosine`: how near a backbone's vectors must be to this space's to be taken for them; None: none are.
     `pinned_head`: UNSPECIFIED where the ladder chooses. `index`: whose rows are examples too, or None.
     """
 
@@ -86,12 +86,8 @@ class Collection:
     display_name: str
     backbone: str
     embedding_space: str
-    match_threshold: float | None
-    match_margin: float | None
-    min_space_cosine: float | None
-    false_reject_rate: float | None
-    false_accept_rate: float | None
-    coverage: float | None
+    policy: DecisionPolicy
+    embedding_space_policy: EmbeddingSpacePolicy
     names_as_prompts: bool
     keep_inputs: bool
     label_mode: LabelMode

@@ -48,7 +48,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class SimilarExample(Evidence):
-    """Another enrolled example that is the same or nearly the same."""
+    """Another enrolled example that is all but the same."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -114,7 +114,7 @@ class EmbedResult(ItemResult):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class SearchResult(ItemResult):
+class SearchExamplesResult(ItemResult):
     """One input's nearest examples, nearest first, and the ledger's revision they were found in."""
 
     neighbors: tuple[Evidence, ...] = ()

@@ -11,6 +11,7 @@ from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
 
 Metadata = tuple[tuple[str, str | bytes], ...]
+Options = list[tuple[str, int | str]]
 
 MAX_MESSAGE_BYTES = 32 << 20
 #: Keeps gRPC from proxies that the environment names: by the server's name, and by the addresses it resolves to, which
@@ -22,7 +23,7 @@ NO_PROXY: tuple[tuple[str, int | str], ...] = (
 _STATUS = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 
 
-def channel_options(max_bytes: int, *, proxy: bool) -> list[tuple[str, int | str]]:
+def channel_options(max_bytes: int, *, proxy: bool) -> Options:
     """Options of a channel whose messages have up to `max_bytes`.
 
     `proxy`: whether gRPC may use a proxy that the environment names (`http_proxy` and others).

@@ -1,11 +1,10 @@
-"""A stream's inputs between the caller and gRPC, with back-pressure both ways.
+"""The buffer between a stream's inputs and gRPC, with back-pressure in both directions.
 
-    caller's iterator ─▶ Backlog (at most `window`) ─▶ gRPC ─▶ server
-                             ▲ one leaves for each answer ◀────┘
+    caller's iterator ─▶ StreamBuffer (at most `window`) ─▶ gRPC ─▶ server
+                             ▲ each result makes room for one input ◀──┘
 
-A thread of its own reads the caller's iterator, so that an answer is handed out as soon as it is there, even
-if the next input takes its time. What was read and not answered is kept, and sent again should the stream
-break.
+A thread reads the caller's iterator, so that a slow input does not delay results that are ready. An input stays in the
+buffer until its result arrives. If the stream breaks, the next stream sends the inputs in the buffer again.
 """
 
 import threading
@@ -14,37 +13,46 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from glimpse.client.requests._content import as_list
-from glimpse.client.requests._inputs import Input, Inputs, Prepared, prepare_input
+from glimpse.client.requests._inputs import Input, Prepared, StreamInputs, prepare_input
 from glimpse.client.transport._errors import Internal
 
 _END: Any = object()
 
 
-class Backlog:
-    """Inputs that were read and are not answered yet; at most `window` of them."""
+class StreamBuffer:
+    """Holds the inputs, at most `window`, that were read and have no result yet.
 
-    def __init__(self, inputs: Inputs, window: int, max_bytes: int) -> None:
+    Attributes:
+        answered: Number of inputs that have a result.
+        error: The exception that the caller's iterator raised, if any. It is raised after the last result.
+    """
+
+    def __init__(self, inputs: StreamInputs, window: int, max_bytes: int) -> None:
         self._inputs = inputs
         self._window = window
         self._max_bytes = max_bytes
         self._changed = threading.Condition()
         self._entries: deque[Prepared] = deque()
-        self._stream = 0  # counts streams; requests of an earlier one end
+        self._stream = 0  # The number of the current stream. The requests of earlier streams end.
         self._ended = False
         self.answered = 0
         self.error: BaseException | None = None
         threading.Thread(target=self._read, name="glimpse-inputs", daemon=True).start()
 
     def requests(self, first: Any, wrap: Callable[[Any], Any]) -> Iterator[Any]:
-        """A new stream's messages: the first, then every input without an answer, until all are sent."""
+        """Starts a new stream and returns its messages: `first`, then every input that has no result yet."""
         with self._changed:
             self._stream += 1
             stream, position = self._stream, self.answered
             self._changed.notify_all()
         return self._messages(first, wrap, stream, position)
 
-    def answer(self) -> tuple[Prepared, int]:
-        """Takes out the input whose answer came, and its position; makes room for another."""
+    def take_answered(self) -> tuple[Prepared, int]:
+        """Removes the oldest input, whose result arrived, and returns it with its position in the stream.
+
+        Raises:
+            Internal: If there is no input without a result.
+        """
         with self._changed:
             if not self._entries:
                 raise Internal("the server sent more answers than there were inputs")
@@ -54,11 +62,11 @@ class Backlog:
             return entry, self.answered - 1
 
     def unanswered(self) -> int:
-        """How many inputs still wait for their answer."""
+        """Returns the number of inputs that wait for their result."""
         return len(self._entries)
 
     def close(self) -> None:
-        """Stops reading and ends every stream's requests."""
+        """Stops reading and ends the requests of every stream."""
         with self._changed:
             self._stream += 1
             self._ended = True
@@ -83,14 +91,14 @@ class Backlog:
         try:
             source = iter(as_list(self._inputs, Input))
             while self._wait_for_room():
-                given = next(source, _END)
-                if given is _END:
+                content = next(source, _END)
+                if content is _END:
                     return
-                item = prepare_input(given, self._max_bytes)
+                item = prepare_input(content, self._max_bytes)
                 with self._changed:
                     self._entries.append(item)
                     self._changed.notify_all()
-        except BaseException as error:  # the caller's iterator's own; raised where the answers are read
+        except BaseException as error:  # The caller's iterator may raise anything; the reader of the results gets it.
             self.error = error
         finally:
             with self._changed:

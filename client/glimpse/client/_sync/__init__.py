@@ -1,0 +1,1 @@
+"""The sync client, one module for each group of methods. `_async` is generated from this package."""
