@@ -131,8 +131,8 @@ def test_a_setting_that_is_no_option_is_told_where_it_can_be_set() -> None:
 
 
 def test_progress_is_told_in_lines_where_there_is_no_terminal(run: Run, collection: str, colours: Path) -> None:
-    told = run("enroll", collection, colours).err.splitlines()
-    assert not [line for line in told if line.startswith("enrolling")]
+    output = run("enroll", collection, colours).err.splitlines()
+    assert not [line for line in output if line.startswith("enrolling")]
 
 
 def test_ctrl_c_while_it_is_imported_is_quiet() -> None:

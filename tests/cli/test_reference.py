@@ -49,8 +49,10 @@ def test_it_is_true_which_subcommands_take_server_and_format() -> None:
     on_ledgers = {f"keys {name}" for name in ("create", "list", "revoke")}
     on_ledgers |= {f"ledger {name}" for name in ("backup", "restore", "verify", "export", "import", "log")}
     assert lacking == {"server": {"demo", "serve", *on_files, *on_ledgers}, "output": {"demo", "serve"}}
-    told = "`demo` and `serve` take neither; what works on files\n(`evaluate`, `export`, `index build`, `index info`"
-    assert told in PAGE.read_text("utf-8")
+    sentence = (
+        "`demo` and `serve` take neither; what works on files\n(`evaluate`, `export`, `index build`, `index info`"
+    )
+    assert sentence in PAGE.read_text("utf-8")
 
 
 def groups(node: Any, name: str, parent: Any = None) -> Iterator[tuple[str, str]]:
@@ -63,9 +65,9 @@ def groups(node: Any, name: str, parent: Any = None) -> Iterator[tuple[str, str]
 
 
 def test_no_line_of_a_list_of_subcommands_is_cut() -> None:
-    told = dict(groups(command(), "glimpse"))
-    assert {"glimpse ledger", "glimpse collections re-embed", "glimpse export"} <= told.keys()
-    for path, text in told.items():
+    sentence = dict(groups(command(), "glimpse"))
+    assert {"glimpse ledger", "glimpse collections re-embed", "glimpse export"} <= sentence.keys()
+    for path, text in sentence.items():
         listed = text.partition("\nCommands:\n")[2].splitlines()
         assert listed, path
         assert [line for line in listed if line.endswith(("...", "…")) or len(line) > 80] == [], path

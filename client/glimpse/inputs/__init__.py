@@ -17,14 +17,13 @@ from glimpse.inputs.formats import PICTURES, TABLES, TEXTS, picture_suffixes
 from glimpse.inputs.labelled import kind_of, read_folder, read_labelled
 from glimpse.inputs.lines import read_lines, read_text
 from glimpse.inputs.parquet import TableDamaged
-from glimpse.inputs.paths import Beside
+from glimpse.inputs.paths import TableFolder
 from glimpse.inputs.tables import Columns, Table, open_table
 
 __all__ = [
     "PICTURES",
     "TABLES",
     "TEXTS",
-    "Beside",
     "Columns",
     "Entry",
     "File",
@@ -34,6 +33,7 @@ __all__ = [
     "Skipped",
     "Table",
     "TableDamaged",
+    "TableFolder",
     "Unreadable",
     "domain_of",
     "id_of",

@@ -128,7 +128,7 @@ def _walk(
         here = _identity(folder)
         listing = Listing.of(folder)
     except OSError as error:
-        yield unlisted(folder, error)
+        yield unlisted_folder(folder, error)
         return
     if here in around:
         skipped.cycles += 1
@@ -139,8 +139,8 @@ def _walk(
             yield from _walk(folder / name, (*below, name), suffixes, around | {here}, skipped)
         elif suffix not in suffixes:
             skipped.suffixes[legible(suffix)] += 1
-        elif name in listing.lost:
-            yield lost(folder / name)
+        elif name in listing.broken:
+            yield broken_link(folder / name)
         else:
             yield File(folder / name, (*below, name))
 
@@ -151,13 +151,13 @@ def check_depth(depth: int) -> None:
         raise OSError(errno.ELOOP, f"it lies more than {_DEEPEST} folders deep")
 
 
-def unlisted(folder: Path, error: OSError) -> Unreadable:
+def unlisted_folder(folder: Path, error: OSError) -> Unreadable:
     """A folder that cannot be listed."""
     source = legible(str(folder))
     return Unreadable(source, None, "FOLDER_UNREADABLE", f"{source} cannot be listed: {error.strerror}")
 
 
-def lost(path: Path) -> Unreadable:
+def broken_link(path: Path) -> Unreadable:
     """A link that leads to no file."""
     source = legible(str(path))
     return Unreadable(source, None, FILE_UNREADABLE, f"{source} is a link that leads to no file")
@@ -169,12 +169,12 @@ class Listing:
 
     names: list[str]
     folders: set[str]
-    lost: set[str]
+    broken: set[str]
 
     @classmethod
     def of(cls, folder: Path, *, hidden: bool = False) -> "Listing":
         """Lists a folder; `hidden`: its hidden names alone. Raises OSError."""
-        names, folders, lost = list[str](), set[str](), set[str]()
+        names, folders, broken = list[str](), set[str](), set[str]()
         with os.scandir(folder) as found:
             for one in found:
                 if is_hidden(one.name) != hidden:
@@ -188,7 +188,7 @@ class Listing:
                 elif not is_file:
                     if not one.is_symlink():  # a pipe, a socket: reading it may never end
                         continue
-                    lost.add(one.name)
+                    broken.add(one.name)
                 names.append(one.name)
         names.sort()
-        return cls(names, folders, lost)
+        return cls(names, folders, broken)

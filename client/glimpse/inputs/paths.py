@@ -11,7 +11,7 @@ from glimpse.inputs.fields import MAX_BYTES, legible
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
-class Beside:
+class TableFolder:
     """The folder of a table, below which the files that it names lie."""
 
     def __init__(self, folder: Path, *, allow_outside: bool = False) -> None:

@@ -11,7 +11,7 @@ from glimpse.inputs.errors import FILE_UNREADABLE, ROW_MALFORMED, TABLE_DAMAGED,
 from glimpse.inputs.fields import domain_of, id_of, label_of, legible, text_of
 from glimpse.inputs.formats import PARQUET, TABLES
 from glimpse.inputs.parquet import TableDamaged
-from glimpse.inputs.paths import Beside
+from glimpse.inputs.paths import TableFolder
 from glimpse.inputs.rows import columns_of, rows
 
 _PATHS, _BYTES, _TEXT = ("path", "image"), "bytes", "text"
@@ -90,7 +90,7 @@ class Table:
         """
         source, beside = (
             legible(str(self.path)),
-            Beside(self.folder or self.path.parent, allow_outside=self.allow_outside),
+            TableFolder(self.folder or self.path.parent, allow_outside=self.allow_outside),
         )
         wanted = {self.column, *(self.columns.name(role) for role in ("id", "label", "domain"))}
         try:
@@ -104,7 +104,7 @@ class Table:
         except InputsError as error:
             yield Unreadable(source, None, TABLE_DAMAGED, error.message)
 
-    def _row(self, line: int, record: Mapping[str, Any] | Rejected, beside: Beside) -> Entry | Unreadable:
+    def _row(self, line: int, record: Mapping[str, Any] | Rejected, beside: TableFolder) -> Entry | Unreadable:
         source = f"{legible(str(self.path))}:{line}"
         id_ = f"{legible(self.path.name)}:{line}" if self.needs_ids and not self.has_ids else None
         try:
@@ -131,7 +131,7 @@ class Table:
         value = record.get(name)
         return id_of(value, name) if self.needs_ids or value not in (None, "") else ""
 
-    def _content(self, record: Mapping[str, Any], beside: Beside) -> Path | bytes | str:
+    def _content(self, record: Mapping[str, Any], beside: TableFolder) -> Path | bytes | str:
         value = record.get(self.column)
         if self.kind == "text":
             return text_of(value, self.column)

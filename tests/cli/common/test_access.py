@@ -79,13 +79,13 @@ def test_what_is_missing_is_said(secured: Secured) -> None:
 
 def test_what_is_wrong_with_tls_is_said(secured: Secured, tmp_path: Path) -> None:
     stranger, address = Authority(tmp_path, "stranger"), secured.server.address
-    for options, told in (
+    for options, message in (
         (("--tls",), "its certificate is signed by nobody this machine trusts — --tls-ca FILE"),
         (("--tls-ca", stranger.file), f"its certificate is signed by nobody in {stranger.file} — name who signed it"),
     ):
         done = run_glimpse((*options, "status"), address)
         assert done.code == 1
-        assert done.err.startswith(f"glimpse: the server at {address} answers, but {told}"), done.err
+        assert done.err.startswith(f"glimpse: the server at {address} answers, but {message}"), done.err
         assert done.err.count("\n") == 1
 
 
@@ -95,7 +95,7 @@ def test_a_server_in_plain_text_and_certificates_that_are_no_good_are_told_as_su
         grpc.ssl_server_credentials([(key.read_bytes(), cert.read_bytes())])
         for cert, key in (authority.sign("good"), authority.sign("old", days=-1))
     )
-    for credentials, host, told in (
+    for credentials, host, message in (
         (None, "127.0.0.1", "in plain text — leave --tls"),
         (old, "127.0.0.1", "its certificate is not good: certificate has expired"),
         (good, "127.0.0.2", "its certificate is for another name — give --server a name"),
@@ -103,7 +103,7 @@ def test_a_server_in_plain_text_and_certificates_that_are_no_good_are_told_as_su
         with speaking(credentials, host) as address:
             done = run_glimpse(("--tls-ca", authority.file, "status"), address)
         assert done.code == 1
-        assert f"the server at {address} answers, but {told}" in done.err, done.err
+        assert f"the server at {address} answers, but {message}" in done.err, done.err
 
 
 def test_a_server_that_wants_certificates_of_its_clients_is_told_of(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is told where something goes wrong, and what to do next, in the command's own words."""
+"""What is message where something goes wrong, and what to do next, in the command's own words."""
 
 import socket
 import threading
@@ -109,7 +109,7 @@ def test_create_is_advised_to_enroll_alone(run: Run, collection: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "told"),
+    ("name", "arguments", "message"),
     [
         ("bad.toml", ["--config", "bad.toml"], "bad.toml cannot be read as TOML"),
         ("a-file", ["--data", "a-file"], "a-file cannot be the data folder: it is a file — name another with --data"),
@@ -117,20 +117,20 @@ def test_create_is_advised_to_enroll_alone(run: Run, collection: str) -> None:
     ],
 )
 def test_wrong_settings_of_a_server_are_told_in_a_line(
-    name: str, arguments: list[str], told: str, tmp_path: Path
+    name: str, arguments: list[str], message: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_text("max_batch = = 3")
     done = run_glimpse(["serve", *arguments], cwd=tmp_path)
     assert done.code == 1
-    assert told in done.err
+    assert message in done.err
     assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("variable", "told"), [("GLIMPSE_MAX_BATCH", "GLIMPSE_MAX_BATCH: 'many'"), ("GLIMPSE_BACKBONE", "many")]
+    ("variable", "message"), [("GLIMPSE_MAX_BATCH", "GLIMPSE_MAX_BATCH: 'many'"), ("GLIMPSE_BACKBONE", "many")]
 )
-def test_a_wrong_variable_of_a_server_is_told_in_a_line(variable: str, told: str, tmp_path: Path) -> None:
+def test_a_wrong_variable_of_a_server_is_told_in_a_line(variable: str, message: str, tmp_path: Path) -> None:
     done = run_glimpse(["serve", "--data", "data"], cwd=tmp_path, variables={variable: "many"})
     assert done.code == 1
-    assert done.err.startswith(f"glimpse: {told}")
+    assert done.err.startswith(f"glimpse: {message}")
     assert done.err.count("\n") == 1

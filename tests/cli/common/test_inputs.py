@@ -112,10 +112,10 @@ def test_embed_never_replaces_an_input(run: Run, tmp_path: Path) -> None:
 
 def test_embed_asks_for_a_place_before_it_connects(tmp_path: Path) -> None:
     (tmp_path / "folder.npy").mkdir()
-    for out, told in (("none/v.npy", "there is no folder none"), ("folder.npy", "folder.npy cannot be written")):
+    for out, message in (("none/v.npy", "there is no folder none"), ("folder.npy", "folder.npy cannot be written")):
         done = run_glimpse(["embed", "--text", "red", "--out", out], cwd=tmp_path)
         assert done.code == 1
-        assert told in done.err
+        assert message in done.err
 
 
 def test_a_text_that_was_cut_is_told_of(run: Run, collection: str, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from ..conftest import Done, Run, environment, run_glimpse
 
 
 def counts(done: Done) -> dict[str, int]:
-    told = dict(line.split(maxsplit=1) for line in done.out.splitlines())
-    return {name: int(told[name]) for name in ("enrolled", "duplicates", "failures")}
+    message = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    return {name: int(message[name]) for name in ("enrolled", "duplicates", "failures")}
 
 
 def piped(server: str, arguments: list[object], data: bytes, cwd: Path) -> subprocess.CompletedProcess[bytes]:
@@ -55,7 +55,7 @@ def test_names_that_are_not_utf8_are_named_and_the_rest_goes_on(run: Run, colour
 
 def test_options_that_are_not_utf8_are_one_line_before_anything_is_sent(tmp_path: Path) -> None:
     bad = os.fsdecode(b"d\xe9")
-    for arguments, told in (
+    for arguments, message in (
         (["enroll", "x", "--text", "a", "--label", bad], "--label 'd\\xe9' is not UTF-8"),
         (["classify", bad, "--text", "a"], "COLLECTION 'd\\xe9' is not UTF-8"),
         (["serve", "--data", bad], "--data 'd\\xe9' is not UTF-8"),
@@ -63,7 +63,7 @@ def test_options_that_are_not_utf8_are_one_line_before_anything_is_sent(tmp_path
     ):
         done = run_glimpse(arguments, cwd=tmp_path)
         assert (done.code, done.err.count("\n")) == (1, 1), done.err
-        assert told in done.err
+        assert message in done.err
     assert not list(tmp_path.iterdir())
 
 

@@ -100,9 +100,9 @@ def test_nothing_is_cut_in_a_pipe(run: Run, collection: str, colours: Path, tmp_
     assert label in listed
     assert "p" * 100 in listed
     text = "red " * 50
-    told = run("classify", collection, file, "--text", text).out
-    assert str(file) in told
-    assert text in told
+    record = run("classify", collection, file, "--text", text).out
+    assert str(file) in record
+    assert text in record
 
 
 def formats(node: Any) -> Iterator[Any]:

@@ -81,11 +81,11 @@ def test_too_few_readable_pictures_are_an_error(colours: Path, toy_bundle: Path,
 
 def test_a_place_the_picture_cannot_go_to_is_refused_before_the_run(colours: Path, tmp_path: Path) -> None:
     first = colours / "red" / "0.png"
-    for out, told in (("x.foo", "must end in"), ("none/x.png", "no folder none"), (first, "among the pictures")):
+    for out, message in (("x.foo", "must end in"), ("none/x.png", "no folder none"), (first, "among the pictures")):
         done = run_glimpse(["demo", "--images", colours, "--out", out], cwd=tmp_path)
         assert done.code in (1, 2)
         assert done.out == ""
-        assert told in done.err
+        assert message in done.err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

@@ -34,7 +34,7 @@ def test_from_a_model_to_an_answer(tmp_path: Path) -> None:
 
 def test_what_is_wrong_is_said_with_what_to_do(tmp_path: Path) -> None:
     conv_encoder(tmp_path / "model.onnx")
-    for arguments, told in (
+    for arguments, message in (
         (["--size", "16"], "give --size 12"),
         (["--size", "12", "--layout", "NHWC"], "try --layout NCHW"),
         (["--size", "12", "--mean", "a,b"], "--mean a,b: not one number or three"),
@@ -42,7 +42,7 @@ def test_what_is_wrong_is_said_with_what_to_do(tmp_path: Path) -> None:
         command = ["export", "onnx", "model.onnx", "--name", "conv", "--out", "bundle", *arguments]
         done = run_glimpse(command, cwd=tmp_path)
         assert done.code == 1
-        assert told in done.err
+        assert message in done.err
         assert "Traceback" not in done.err
         assert not (tmp_path / "bundle").exists()
 

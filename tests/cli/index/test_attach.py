@@ -64,8 +64,8 @@ def test_an_index_is_attached_by_its_name_or_its_folder(glimpse: Glimpse, given:
     assert glimpse("collections", "create", collection).code == 0
     done = glimpse("index", "attach", collection, given)
     assert done.code == 0, done.err
-    told = dict(line.split(maxsplit=1) for line in done.out.splitlines() if len(line.split()) > 1)
-    assert (told["labels"], told["examples"], told["index"]) == ("3", "36", given.strip("./").rpartition("/")[2])
+    record = dict(line.split(maxsplit=1) for line in done.out.splitlines() if len(line.split()) > 1)
+    assert (record["labels"], record["examples"], record["index"]) == ("3", "36", given.strip("./").rpartition("/")[2])
     assert max(map(len, done.out.splitlines())) <= 80
 
 
@@ -128,9 +128,9 @@ def test_compacted_it_is_a_new_index_of_what_is_there(glimpse: Glimpse, serving:
     assert glimpse("examples", "delete", attached, row("far/blue square/0")).code == 0
     done = glimpse("index", "compact", "--collection", attached, "--format", "json")
     assert done.code == 0, done.err
-    [told] = done.objects
-    assert (told["labels"], told["examples"]) == (4, 36)
-    assert told["index"] == f"{attached}.c1"
+    [record] = done.objects
+    assert (record["labels"], record["examples"]) == (4, 36)
+    assert record["index"] == f"{attached}.c1"
     assert now(glimpse, attached) == (4, 36, f"{attached}.c1")
     made = serving.folder / "indexes" / f"{attached}.c1"
     assert glimpse("index", "verify", made).code == 0
@@ -154,7 +154,7 @@ def test_detached_the_collection_has_what_was_enrolled(glimpse: Glimpse, attache
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "record"),
     [
         (["attach", "on-it", "nowhere"], ["bring its folder there", "`glimpse serve --indexes`"]),
         (["attach", "on-it", "elsewhere/shapes"], ["no index 'shapes'", "`glimpse serve --indexes`"]),
@@ -168,12 +168,12 @@ def test_detached_the_collection_has_what_was_enrolled(glimpse: Glimpse, attache
     ],
 )
 def test_what_cannot_be_is_one_line_that_says_what_to_do(
-    glimpse: Glimpse, with_and_without: None, words: list[str], told: list[str]
+    glimpse: Glimpse, with_and_without: None, words: list[str], record: list[str]
 ) -> None:
     done = glimpse("index", *words)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("glimpse: ")
-    assert all(part in done.err for part in told), done.err
+    assert all(part in done.err for part in record), done.err
     assert done.err.count("\n") == 1
 
 
@@ -186,13 +186,13 @@ def with_and_without(serving: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "told"), [(0, ""), (7, "7 of the index's 1,200"), (1_200, "all of the index's 1,200")]
+    ("count", "record"), [(0, ""), (7, "7 of the index's 1,200"), (1_200, "all of the index's 1,200")]
 )
-def test_an_index_without_labels_is_reported(count: int, told: str) -> None:
+def test_an_index_without_labels_is_reported(count: int, record: str) -> None:
     with fake_server() as fake:
         fake.unlabeled = count
         done = run_glimpse(("index", "attach", "birds", "drawings"), fake.address)
     assert done.code == 0, done.err
-    assert done.err.startswith(told)
-    assert bool(done.err) == bool(told)
-    assert ("--labels" in done.err) == bool(told)
+    assert done.err.startswith(record)
+    assert bool(done.err) == bool(record)
+    assert ("--labels" in done.err) == bool(record)

@@ -73,7 +73,7 @@ def test_what_is_there_is_gone_on_with_only_if_asked(photos: Path, toy_bundle: P
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--backbone", "nothing"], "nothing: there is no such bundle"),
         (["--labels", "lable"], "'lable' does not say where labels are"),
@@ -81,12 +81,12 @@ def test_what_is_there_is_gone_on_with_only_if_asked(photos: Path, toy_bundle: P
     ],
 )
 def test_what_cannot_be_is_one_line(
-    photos: Path, toy_bundle: Path, tmp_path: Path, arguments: list[str], told: str
+    photos: Path, toy_bundle: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     done = index(tmp_path, toy_bundle, *arguments)
     assert done.code == 1
     assert done.err.startswith("glimpse: ")
-    assert told in done.err
+    assert message in done.err
     assert len(done.err.splitlines()) == 1
 
 

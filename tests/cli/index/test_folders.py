@@ -50,12 +50,12 @@ def vectors(folder: Path) -> dict[str, list[float]]:
 def test_info_tells_what_an_index_holds_and_fits_a_terminal(place: Path) -> None:
     done = index(place, "info", "drawings")
     assert done.code == 0, done.err
-    told = dict(line.split("  ", 1) for line in done.out.splitlines())
-    told = {name: value.strip() for name, value in told.items()}
-    assert (told["rows"], told["labels"], told["domains"], told["failed inputs"]) == ("36", "3", "2", "1")
-    assert told["vectors"] == "192 x float16, in 1 file"
-    assert told["index"].startswith("Flat, ")
-    assert told["recall@10"] == "1.000"
+    record = dict(line.split("  ", 1) for line in done.out.splitlines())
+    record = {name: value.strip() for name, value in record.items()}
+    assert (record["rows"], record["labels"], record["domains"], record["failed inputs"]) == ("36", "3", "2", "1")
+    assert record["vectors"] == "192 x float16, in 1 file"
+    assert record["index"].startswith("Flat, ")
+    assert record["recall@10"] == "1.000"
     # Only the command that makes it anew is as long as it is.
     *lines, rebuild = done.out.splitlines()
     assert max(map(len, lines)) <= 80
@@ -63,8 +63,8 @@ def test_info_tells_what_an_index_holds_and_fits_a_terminal(place: Path) -> None
 
 
 def test_info_as_json_is_the_manifest(place: Path) -> None:
-    [told] = index(place, "info", "drawings", "--format", "json").objects
-    assert told == json.loads((place / "drawings" / "manifest.json").read_text())
+    [record] = index(place, "info", "drawings", "--format", "json").objects
+    assert record == json.loads((place / "drawings" / "manifest.json").read_text())
 
 
 def test_a_picture_finds_those_like_it(place: Path) -> None:
@@ -94,10 +94,10 @@ def test_csv_has_a_row_a_neighbor_and_a_row_a_problem(place: Path, copy: Path) -
 
 @pytest.mark.parametrize("label", LABELS)
 def test_a_text_finds_the_pictures_that_it_is_true_of(place: Path, label: str) -> None:
-    [told] = index(place, "search", "drawings", "--text", f"a {label}", "--top", 5, "--format", "json").objects
-    assert told["query"] == f"a {label}"
-    assert [row["label"] for row in told["rows"]] == [label] * 5
-    assert all(row["id"] == row["source"] for row in told["rows"])
+    [record] = index(place, "search", "drawings", "--text", f"a {label}", "--top", 5, "--format", "json").objects
+    assert record["query"] == f"a {label}"
+    assert [row["label"] for row in record["rows"]] == [label] * 5
+    assert all(row["id"] == row["source"] for row in record["rows"])
 
 
 def test_a_vector_of_any_length_finds_its_row(place: Path, tmp_path: Path) -> None:
@@ -133,12 +133,12 @@ def test_one_query_that_fails_leaves_the_others(place: Path) -> None:
     assert found["query"] == "shapes/far/red circle/0.png"
     assert failed["query"] == str(BROKEN)
     assert failed["error"]
-    told = index(place, "search", "drawings", BROKEN, "shapes/far/red circle/0.png", "--top", 1)
-    assert told.err.startswith(f"failed: {BROKEN}: ")
+    record = index(place, "search", "drawings", BROKEN, "shapes/far/red circle/0.png", "--top", 1)
+    assert record.err.startswith(f"failed: {BROKEN}: ")
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "record"),
     [
         (["nowhere", "--text", "x"], "nowhere: no such folder"),
         (["shapes", "--text", "x"], "shapes: no index: it has no manifest.json"),
@@ -152,17 +152,17 @@ def test_one_query_that_fails_leaves_the_others(place: Path) -> None:
         (["drawings", "--vector", "nothing.npy"], "nothing.npy: No such file"),
     ],
 )
-def test_what_cannot_be_searched_is_one_line(place: Path, words: list[str], told: str) -> None:
+def test_what_cannot_be_searched_is_one_line(place: Path, words: list[str], message: str) -> None:
     np.save(place / "four.npy", np.ones(4))
     done = index(place, "search", *words)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("glimpse: ")
-    assert told in done.err
+    assert message in done.err
     assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         (np.ones((2, 5)), "has the shape (2, 5); a vector of this index has 192 numbers"),
         (np.ones((0, 192)), "has the shape (0, 192)"),
@@ -170,11 +170,11 @@ def test_what_cannot_be_searched_is_one_line(place: Path, words: list[str], told
         (np.ones(192, np.complex64), "no .npy file of numbers, but of complex64"),
     ],
 )
-def test_what_is_no_vector_of_the_index_is_refused(place: Path, tmp_path: Path, values: Array, told: str) -> None:
+def test_what_is_no_vector_of_the_index_is_refused(place: Path, tmp_path: Path, values: Array, message: str) -> None:
     np.save(tmp_path / "given.npy", values)
     done = index(place, "search", "drawings", "--vector", tmp_path / "given.npy")
     assert (done.code, done.out) == (1, "")
-    assert told in done.err
+    assert message in done.err
     assert done.err.count("\n") == 1
 
 
@@ -214,8 +214,8 @@ def test_a_build_that_has_not_ended_is_no_index_yet(toy_bundle: Path, place: Pat
 def test_verify_says_that_all_is_well(place: Path) -> None:
     done = index(place, "verify", "drawings")
     assert (done.code, done.out) == (0, "drawings is whole\n")
-    [told] = index(place, "verify", "drawings", "--format", "json").objects
-    assert told == {"index": "drawings", "problems": []}
+    [message] = index(place, "verify", "drawings", "--format", "json").objects
+    assert message == {"index": "drawings", "problems": []}
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_merged_they_are_one_index_and_the_last_of_an_id_counts(place: Path, tmp
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["drawings", "toys", "--out", "new"], "— merge indexes that one backbone made"),
         (["drawings", "--out", "toys"], "toys: is there already — name a folder that is not there, or an empty one"),
@@ -267,11 +267,11 @@ def test_merged_they_are_one_index_and_the_last_of_an_id_counts(place: Path, tmp
         (["drawings", "--out", "new", "--type", "Nonsense"], "FAISS cannot make Nonsense"),
     ],
 )
-def test_what_cannot_be_merged_is_one_line_and_leaves_nothing(place: Path, words: list[str], told: str) -> None:
+def test_what_cannot_be_merged_is_one_line_and_leaves_nothing(place: Path, words: list[str], message: str) -> None:
     before = {path: path.stat().st_mtime_ns for path in place.iterdir()}
     done = index(place, "merge", *words)
     assert (done.code, done.out) == (1, "")
-    assert told in done.err
+    assert message in done.err
     assert done.err.count("\n") == 1
     assert {path: path.stat().st_mtime_ns for path in place.iterdir()} == before
 

@@ -16,8 +16,8 @@ from ..fake_server import FakeServer
 def test_a_folder_of_folders_is_enrolled_by_its_names(run: Run, colours: Path) -> None:
     done = run("enroll", "by-name", colours, "--create")
     assert done.code == 0
-    told = dict(line.split(maxsplit=1) for line in done.out.splitlines())
-    assert (told["enrolled"], told["duplicates"], told["conflicts"], told["failures"]) == ("24", "0", "0", "0")
+    record = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    assert (record["enrolled"], record["duplicates"], record["conflicts"], record["failures"]) == ("24", "0", "0", "0")
     labels = run("labels", "list", "by-name", "--format", "json").objects
     assert [(one["id"], one["examples"]) for one in labels] == [(c, 6) for c in ("blue", "green", "red", "white")]
 
@@ -112,8 +112,8 @@ def test_what_to_look_at_is_told_the_gravest_first(ask: Run, fake: FakeServer) -
         "outlier: tjip is far from the other examples of 'robin'; is it one?",
         "near duplicate: tjip is all but old (0.991), under 'robin' too",
     ]
-    told = dict(line.split(maxsplit=1) for line in done.out.splitlines())
-    assert told == dict.fromkeys(("enrolled", "near_duplicates", "conflicts", "outliers"), "1") | dict.fromkeys(
+    record = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    assert record == dict.fromkeys(("enrolled", "near_duplicates", "conflicts", "outliers"), "1") | dict.fromkeys(
         ("duplicates", "failures"), "0"
     )
     [found] = ask("enroll", "birds", "--text", "tjip", "--label", "robin", "--format", "json").objects
@@ -169,8 +169,8 @@ def test_a_files_name_is_kept_with_its_example(run: Run, colours: Path, tmp_path
     found = run("examples", "list", "files", "--format", "json").objects
     kept = [one["metadata"] for one in found]
     assert kept == [*({"file": str(colours / "red" / f"{number}.png")} for number in range(6)), {}]
-    told = run("enroll", "files", colours / "red" / "3.png", "--label", "white", "--create").err
-    assert f"'red' (1.000, {colours / 'red' / '3.png'})" in told
+    record = run("enroll", "files", colours / "red" / "3.png", "--label", "white", "--create").err
+    assert f"'red' (1.000, {colours / 'red' / '3.png'})" in record
     run("collections", "delete", "files", "--force")
 
 

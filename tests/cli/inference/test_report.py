@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glimpse.cli.common import chunking
+from glimpse.cli.common import progress
 from glimpse.client import CollectionReport
 from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import collection_service_pb2 as pb
@@ -69,8 +69,8 @@ def test_a_check_is_told_in_eighty_columns(ask: Run, fake: FakeServer) -> None:
     assert lines[0] == "birds, revision 42, 240 examples measured"
     assert "leave-one-out accuracy    84.2 % (79.2 to 88.2 %)" in lines
     assert "strangers taken for one   6.1 % (1.1 to 10.1 %), on negative examples" in lines
-    for told in ("by prompts alone", "negative transfer", "lda: labels have twelve", "its own called UNKNOWN"):
-        assert told in done.out
+    for output in ("by prompts alone", "negative transfer", "lda: labels have twelve", "its own called UNKNOWN"):
+        assert output in done.out
     rows = [" ".join(line.split()) for line in lines]
     assert "kernel-ridge 85.0 % 80.0 to 89.0 %" in rows
     assert f"{EXAMPLE} robin wren 0.970" in rows
@@ -147,21 +147,21 @@ def test_a_real_collection_is_checked(run: Run, collection: str) -> None:
     assert {one["label"]: one["example_count"] for one in found["labels"]} == dict.fromkeys(
         ("blue", "green", "red", "white"), 6
     )
-    told = run("report", collection, columns=80).out
-    assert f"{collection}, revision {found['revision']}, 24 examples measured\n" in told
-    assert max(map(len, told.splitlines())) <= 80
+    output = run("report", collection, columns=80).out
+    assert f"{collection}, revision {found['revision']}, 24 examples measured\n" in output
+    assert max(map(len, output.splitlines())) <= 80
 
 
 def test_a_long_call_is_told_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(chunking, "EVERY", 0.01)
-    with chunking.working("checking birds"):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.01)
+    with progress.spinner("checking birds"):
         while not (err := capsys.readouterr().err):
             time.sleep(0.01)
     assert err == "checking birds …\n"
     monkeypatch.undo()
-    with chunking.working("checking birds"):
+    with progress.spinner("checking birds"):
         pass
     assert capsys.readouterr().err == ""
 

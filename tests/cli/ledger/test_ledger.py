@@ -38,18 +38,18 @@ def glimpse(folder: Path) -> Glimpse:
 
 
 def test_a_backup_is_told_of_and_restored(glimpse: Glimpse, folder: Path) -> None:
-    [told] = glimpse("backup", "saved", "--data", "data", "--format", "json").objects
-    assert told["file"] == "saved"
-    assert told["bytes"] == (folder / "saved").stat().st_size
-    assert told["rows"]["examples"] == 25
-    assert told["needs"]["backbones"][0] == {"name": "backbones/a", "embedding_space": "sha256:a"}
-    assert [one["name"] for one in told["needs"]["indexes"]] == ["folded"]
+    [record] = glimpse("backup", "saved", "--data", "data", "--format", "json").objects
+    assert record["file"] == "saved"
+    assert record["bytes"] == (folder / "saved").stat().st_size
+    assert record["rows"]["examples"] == 25
+    assert record["needs"]["backbones"][0] == {"name": "backbones/a", "embedding_space": "sha256:a"}
+    assert [one["name"] for one in record["needs"]["indexes"]] == ["folded"]
     done = glimpse("restore", "saved", "--data", "new")
     assert done.code == 0, done.err
-    assert re.search(rf"^revision +{told['revision']}$", done.out, re.MULTILINE)
+    assert re.search(rf"^revision +{record['revision']}$", done.out, re.MULTILINE)
     assert "needs index folded" in done.out
     assert "\nverified " in done.out
-    whole = f"the ledger is whole at revision {told['revision']}, digest {told['digest']}\n"
+    whole = f"the ledger is whole at revision {record['revision']}, digest {record['digest']}\n"
     assert glimpse("verify", "--ledger", f"sqlite:///{folder}/new/ledger.sqlite").out == whole
     again = glimpse("restore", "saved", "--data", "new")
     assert (again.code, again.out) == (1, "")
@@ -58,8 +58,8 @@ def test_a_backup_is_told_of_and_restored(glimpse: Glimpse, folder: Path) -> Non
 
 
 def test_an_export_is_told_of_and_imported(glimpse: Glimpse, folder: Path) -> None:
-    [told] = glimpse("export", "out", "--data", "data", "--format", "json").objects
-    assert (told["folder"], told["rows"]["labels"]) == ("out", 12)
+    [record] = glimpse("export", "out", "--data", "data", "--format", "json").objects
+    assert (record["folder"], record["rows"]["labels"]) == ("out", 12)
     done = glimpse("import", "out", "--data", "imported")
     assert done.code == 0, done.err
     logs = [glimpse("log", "--data", name, "--format", "json").out for name in ("data", "imported")]
@@ -75,8 +75,8 @@ def test_an_export_says_that_keys_are_left_out_and_how_they_come_along(glimpse: 
         name = f"keyless{len(form)}"
         left = glimpse("export", name, "--data", "data", *form).err
         assert left == "without the 2 API keys: --keys takes them along, as salted hashes\n"
-        told = glimpse("import", name, "--data", f"{name}-in", *form).err
-        assert "the export has none" in told
+        record = glimpse("import", name, "--data", f"{name}-in", *form).err
+        assert "the export has none" in record
         assert "phone" not in listed(f"{name}-in")
     assert glimpse("export", "keyed", "--keys", "--data", "data").err == ""
     assert glimpse("import", "keyed", "--data", "keyed-in").err == ""
@@ -95,9 +95,9 @@ def test_rows_are_told_of_for_people_and_all_for_programs(tmp_path: Path) -> Non
         rows = [name for name, value in record.items() if name != "revision" and value.isdigit()]
         assert [name for name in rows if name != "bytes"] == ["collections", "labels", "examples", "changes"]
         assert ("verified" in record) is (words[0] != "export")
-    [told] = run_glimpse(("ledger", "export", "f", "--data", "data", "--format", "json"), cwd=tmp_path).objects
-    assert told["rows"]["tombstones"] == 0
-    assert told["rows"]["head"] == 1
+    [exported] = run_glimpse(("ledger", "export", "f", "--data", "data", "--format", "json"), cwd=tmp_path).objects
+    assert exported["rows"]["tombstones"] == 0
+    assert exported["rows"]["head"] == 1
 
 
 def test_on_a_terminal_bars_are_gone_at_the_end_and_none_is_of_nothing(folder: Path, tmp_path: Path) -> None:
@@ -130,11 +130,11 @@ def test_faults_are_told_with_what_to_do(glimpse: Glimpse, folder: Path) -> None
 def test_the_log_tells_every_change(glimpse: Glimpse) -> None:
     lines = glimpse("log", "--data", "data", "--format", "json").objects
     assert [line["revision"] for line in lines] == list(range(1, len(lines) + 1))
-    told = {line["revision"]: line["what"] for line in lines}
-    assert told[2] == "5 examples under robin; new labels robin, wren"
-    assert "2 examples under a, b; new labels a, b".replace("a, b;", "a (1), b (1);") in told.values()
-    assert {"index built, with 2 new labels", "row 3", "example e3"} <= set(told.values())
-    assert "label also, with 4 rows of the index" in told.values()
+    record = {line["revision"]: line["what"] for line in lines}
+    assert record[2] == "5 examples under robin; new labels robin, wren"
+    assert "2 examples under a, b; new labels a, b".replace("a, b;", "a (1), b (1);") in record.values()
+    assert {"index built, with 2 new labels", "row 3", "example e3"} <= set(record.values())
+    assert "label also, with 4 rows of the index" in record.values()
     some = glimpse("log", "--data", "data", "--collection", "small", "--after", 20, "--format", "json").objects
     assert some == [line for line in lines if line["collection"] == "small" and line["revision"] > 20]
     assert some
@@ -143,11 +143,11 @@ def test_the_log_tells_every_change(glimpse: Glimpse) -> None:
 
 
 def test_nothing_of_the_log_is_cut(glimpse: Glimpse, folder: Path) -> None:
-    told = glimpse("log", "--data", "data", "--format", "json").objects
+    record = glimpse("log", "--data", "data", "--format", "json").objects
     head, *rows = glimpse("log", "--data", "data").out.splitlines()
     assert re.fullmatch(r"REVISION  TIME \(UTC\) +KIND +COLLECTION +WHO +WHAT", head)
-    assert len(rows) == len(told)
-    for row, change in zip(rows, told, strict=True):
+    assert len(rows) == len(record)
+    for row, change in zip(rows, record, strict=True):
         for cell in (change["kind"], change["collection"] or "-", change["who"] or "-", change["what"]):
             assert cell in row
     starts = [match.start() for match in re.finditer(r"\S+( \(UTC\))?", head)]
@@ -156,14 +156,14 @@ def test_nothing_of_the_log_is_cut(glimpse: Glimpse, folder: Path) -> None:
 
 @pytest.mark.parametrize("columns", [80, 100, 140])
 def test_the_log_keeps_to_the_terminal(columns: int, folder: Path) -> None:
-    told = run_glimpse(("ledger", "log", "--data", "data", "--format", "json"), cwd=folder).objects
+    record = run_glimpse(("ledger", "log", "--data", "data", "--format", "json"), cwd=folder).objects
     lines = screen(terminal_output(("log", "--data", "data"), folder, columns))
     assert (
         lines[0].split() == ["REVISION", "TIME", "(UTC)", "KIND", "COLLECTION", "WHO", "WHAT"][: len(lines[0].split())]
     )
     assert max(map(len, lines)) <= columns
     words = " ".join(lines).split()
-    for change in told:
+    for change in record:
         assert all(word in words for word in (change["kind"], *change["what"].split()))
 
 
@@ -231,13 +231,13 @@ def test_what_is_no_backup_is_not_restored(glimpse: Glimpse, folder: Path) -> No
     with sqlite3.connect(folder / "other.db") as connection:
         connection.execute("CREATE TABLE t (x)")
     connection.close()
-    told = {
+    record = {
         "nosuch": "the backup nosuch cannot be read: No such file or directory",
         "data": "the backup data cannot be read: Is a directory",
         "a.err": "a.err is no backup of glimpse (file is not a database)",
         "other.db": "other.db is no backup of glimpse (no such table: alembic_version)",
     }
-    for file, why in told.items():
+    for file, why in record.items():
         done = glimpse("restore", file, "--data", "unmade")
         assert (done.code, done.out, done.err) == (1, "", f"glimpse: {why}\n")
     assert not (folder / "unmade").exists()

@@ -45,8 +45,8 @@ def test_a_collection_is_moved_to_another_backbone_and_back(ask: Run, server: st
     started = run(*migrate, "start", "c", "--to", "new", "--wait")
     assert "12 of 12 examples embedded" in started
     assert "measure both sides: glimpse collections re-embed status c\n" in started
-    told = run(*migrate, "status", "c")
-    rows = {line.split("  ")[0]: line.split() for line in told.splitlines()}
+    record = run(*migrate, "status", "c")
+    rows = {line.split("  ")[0]: line.split() for line in record.splitlines()}
     assert rows["backbone"] == ["backbones", "old", "new"]
     assert rows["leave-one-out accuracy"][-1] == rows["leave-one-out accuracy"][-3] == "%"
     assert "match_threshold 0.25" in run(*migrate, "switch", "c")
@@ -74,10 +74,10 @@ def test_a_key_that_may_not_measure_sees_how_far_it_is(tmp_path: Path) -> None:
         assert run(admin, "collections", "create", "c", "--backbone", "old", "--keep-inputs").code == 0
         assert run(admin, "enroll", "c", "--text", "one", "--label", "one", "--create").code == 0
         assert run(admin, "collections", "re-embed", "start", "c", "--to", "new", "--wait").code == 0
-        told = run(reader, "collections", "re-embed", "status", "c")
-        assert told.code == 0, told.err
-        assert "1 of 1 examples embedded" in told.out
-        assert told.err == "without figures: to measure them takes an admin key\n"
+        record = run(reader, "collections", "re-embed", "status", "c")
+        assert record.code == 0, record.err
+        assert "1 of 1 examples embedded" in record.out
+        assert record.err == "without figures: to measure them takes an admin key\n"
         assert "without figures" not in run(admin, "collections", "re-embed", "status", "c").err
 
 
@@ -86,8 +86,8 @@ def test_what_cannot_be_embedded_is_told_and_needs_force(ask: Run, server: str, 
     ask("enroll", "d", str(colours / "red"), "--label", "red", "--create", "--server", server)
     assert ask("collections", "update", "d", "--keep-inputs", "--server", server).code == 0
     ask("enroll", "d", str(colours / "green"), "--label", "green", "--create", "--server", server)
-    told = ask("collections", "re-embed", "start", "d", "--to", "new", "--wait", "--server", server)
-    assert "ORIGINAL_NOT_KEPT: enroll it again\n" in told.out, "a table of 80 columns has room for it"
+    record = ask("collections", "re-embed", "start", "d", "--to", "new", "--wait", "--server", server)
+    assert "ORIGINAL_NOT_KEPT: enroll it again\n" in record.out, "a table of 80 columns has room for it"
     refused = ask("collections", "re-embed", "switch", "d", "--server", server)
     assert (refused.code, "4 examples cannot be embedded; add --force" in refused.err) == (1, True)
     done = ask("collections", "re-embed", "switch", "d", "--force", "--server", server)

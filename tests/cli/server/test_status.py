@@ -54,12 +54,12 @@ def test_it_tells_of_calls_decisions_and_the_ledger(run: Run, collection: str) -
 
 
 def test_for_people_it_fits_a_terminal(run: Run, collection: str) -> None:
-    told = run("status", columns=80).out
-    assert max(map(len, told.splitlines())) <= 80
+    output = run("status", columns=80).out
+    assert max(map(len, output.splitlines())) <= 80
     for word in ("SERVING", "uptime", "memory", "none behind", "EnrollExamples", "QUEUE", collection[:20]):
-        assert word in told
+        assert word in output
     for word in ("limits  ", "256 inputs", "stages p50  ", "encode", "BATCH", "UNKNOWN", "DRIFT"):
-        assert word in told
+        assert word in output
 
 
 def server_info_of(message: pb.GetServerInfoResponse, **other: Any) -> ServerInfo:
@@ -69,8 +69,8 @@ def server_info_of(message: pb.GetServerInfoResponse, **other: Any) -> ServerInf
 
 def test_a_latency_that_is_not_known_is_none_of_nothing() -> None:
     late = CallFigures("Health/Check", 5, 0, per_second=0.0, p50_ms=0.0, p99_ms=0.0)
-    [told] = record(server_info_of(pb.GetServerInfoResponse(), calls=(late,)))["calls"]
-    assert (told["calls"], told["p50_ms"], told["p99_ms"]) == (5, None, None)
+    [output] = record(server_info_of(pb.GetServerInfoResponse(), calls=(late,)))["calls"]
+    assert (output["calls"], output["p50_ms"], output["p99_ms"]) == (5, None, None)
 
 
 def test_what_a_key_may_ask_for_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,22 +25,22 @@ HEADS = {
 ROLES = {word(one): one for one in LabelRole if one is not LabelRole.UNSPECIFIED}
 
 
-def pinned(head: Head) -> str:
+def pinned_head_name(head: Head) -> str:
     """A pinned head as `--head` takes it."""
     return "ladder" if head is Head.UNSPECIFIED else word(head)
 
 
-def answering(head: Head) -> str | None:
+def head_name(head: Head) -> str | None:
     """The head that answered; None: none did."""
     return None if head is Head.UNSPECIFIED else word(head)
 
 
-def shown_role(role: LabelRole) -> str:
+def role_name(role: LabelRole) -> str:
     """A label's role; nobody set one: a class."""
     return word(LabelRole.CLASS if role is LabelRole.UNSPECIFIED else role)
 
 
-def one_of(words: Mapping[str, E]) -> Callable[[str], E]:
+def choice_parser(words: Mapping[str, E]) -> Callable[[str], E]:
     """An option's parser."""
 
     def parse(given: str) -> E:

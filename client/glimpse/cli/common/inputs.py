@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from grpc import StatusCode
 
-from glimpse.cli.common.chunking import announced
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.output import tell
+from glimpse.cli.common.output import print_note
+from glimpse.cli.common.progress import notice_if_slow
 from glimpse.cli.common.standard_input import read_standard_input
 from glimpse.client import Input, ItemError, Text, Timings
 from glimpse.inputs import (
@@ -118,7 +118,7 @@ def _counted(reader: "_Reader") -> Sources:
     """The inputs, after they were gone through once; says on stderr what was left out of folders."""
     count = failures = lacking = 0
     failure, first = "", ""
-    with announced("reading the inputs"):
+    with notice_if_slow("reading the inputs"):
         for source in reader.read():
             count += 1
             if source.failure:
@@ -128,7 +128,7 @@ def _counted(reader: "_Reader") -> Sources:
                 lacking += 1
                 first = first or source.name
     for line in reader.notes():
-        tell(line)
+        print_note(line)
     if not count:
         step = f"name pictures, folders, .txt files or tables ({' '.join(TABLES)}), or give --text"
         raise CliError("there is nothing to read", step)

@@ -50,7 +50,7 @@ class Table:
 
     def row(self, *cells: object, colour: str = "") -> None:
         """Prints one row; the title row before the first."""
-        texts = [shown(cell) for cell in cells]
+        texts = [printable(cell) for cell in cells]
         self._grow(texts)
         if not self._begun:
             self._begun = True
@@ -62,7 +62,7 @@ class Table:
         remaining = iter(rows)
         first = list(islice(remaining, _FITTED))
         for cells in first:
-            self._grow([shown(cell) for cell in cells])
+            self._grow([printable(cell) for cell in cells])
         for cells in chain(first, remaining):
             self.row(*cells)
 
@@ -109,10 +109,10 @@ def print_record(output: Format, record: dict[str, Any]) -> None:
         return
     width = max(map(len, record))
     for name, value in record.items():
-        print(f"{styled(name.ljust(width), 'bold')}  {shown(value)}")
+        print(f"{styled(name.ljust(width), 'bold')}  {printable(value)}")
 
 
-def tell(text: str) -> None:
+def print_note(text: str) -> None:
     """A line for people on stderr, so that stdout stays the answer's."""
     print(text, file=sys.stderr, flush=True)
 
@@ -122,16 +122,16 @@ def percent(part: float) -> str:
     return f"{100 * part:.1f} %"
 
 
-def shown(value: object) -> str:
+def printable(value: object) -> str:
     """A value for people; what a terminal would take for a command is replaced."""
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value))
+        return ", ".join(map(printable, value))
     if isinstance(value, dict):
-        return ", ".join(f"{key}={shown(one)}" for key, one in value.items())
+        return ", ".join(f"{key}={printable(one)}" for key, one in value.items())
     return "".join(character if character.isprintable() else "�" for character in str(value))
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from glimpse.cli.common.errors import CliError, too_late, unreachable
-from glimpse.cli.common.output import tell
+from glimpse.cli.common.output import print_note
 from glimpse.client import Client, DeadlineExceeded, GlimpseError, Retry, Unavailable
 
 # A command says by itself what it waits for, and why it ends.
@@ -33,7 +33,7 @@ class _Patience(Retry):
             return None
         pause = super().pause(error, attempt)
         if pause is not None and attempt == _TOLD and isinstance(error, Unavailable):
-            tell(f"waiting for the server: {error.message}")
+            print_note(f"waiting for the server: {error.message}")
         return pause
 
 

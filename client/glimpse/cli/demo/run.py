@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.output import tell
+from glimpse.cli.common.output import print_note
 from glimpse.cli.demo.data import Picture, Task
 from glimpse.client import Classification, Client, Decision, ItemError, Modality, NewExample
 
@@ -136,7 +136,7 @@ class _Run:
     def check_enough(self, task: Task, queries: Sequence[Answered]) -> None:
         """Tells how many were left out. Raises CliError where the others show nothing."""
         if self._left_out:
-            tell(f"left out in all: {self._left_out}")
+            print_note(f"left out in all: {self._left_out}")
         labels = len({one.truth for one in task.examples})
         if labels < 2 or not queries:
             message = (
@@ -148,4 +148,4 @@ class _Run:
         self._left_out += 1
         if self._left_out <= _TOLD:
             name = picture.content if isinstance(picture.content, Path) else "a drawing"
-            tell(f"left out: {name}: {error.message}")
+            print_note(f"left out: {name}: {error.message}")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.output import tell
+from glimpse.cli.common.output import print_note
 
 _READY = "listening on "
 _START_SECONDS = 60.0
@@ -68,7 +68,7 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
         watchdog.cancel()
     process.wait()
     for logged in log.read_text("utf-8", errors="replace").splitlines()[-_TOLD:]:
-        tell(f"server: {logged}")
+        print_note(f"server: {logged}")
     raise CliError("the server did not start; the end of its log is above")
 
 

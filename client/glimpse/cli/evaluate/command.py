@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import progress
 from glimpse.cli.common.errors import CliError, missing_module
-from glimpse.cli.common.output import shown, tell
+from glimpse.cli.common.output import print_note, printable
+from glimpse.cli.common.progress import progress
 from glimpse.cli.common.records import print_all, print_data
 from glimpse.inputs import Columns
 
@@ -119,7 +119,7 @@ def evaluate(
         raise CliError(str(error)) from error
     page = write_report(found, out)
     for note in () if output is options.Format.JSON else found.notes:  # JSON has them in its record
-        tell(shown(note))
+        print_note(printable(note))
     if output is options.Format.JSON:
         print_data(output, record(found))
     elif output is options.Format.CSV:

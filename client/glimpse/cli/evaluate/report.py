@@ -3,7 +3,7 @@
 import textwrap
 from typing import TYPE_CHECKING
 
-from glimpse.cli.common.output import Column, Table, shown, styled, terminal_width
+from glimpse.cli.common.output import Column, Table, printable, styled, terminal_width
 
 if TYPE_CHECKING:
     from glimpse.evaluate import Evaluation
@@ -42,7 +42,7 @@ def show(found: "Evaluation") -> None:
         name, effort = bundle.manifest.name, found.gathered.efforts[bundle.manifest.name]
         rate = f" ({effort.encoded / effort.seconds:.0f}/s)" if effort.encoded else ""
         took = f"{effort.encoded:,} embedded in {effort.seconds:.1f} s{rate}, {effort.cached:,} known already"
-        print(f"{styled(shown(name), 'bold')}  {took}")
+        print(f"{styled(printable(name), 'bold')}  {took}")
         table = Table([*_COLUMNS, *more])
         for cell in found.cells.values():
             if cell.backbone == name:
@@ -80,7 +80,7 @@ def _show_domains(found: "Evaluation") -> None:
     """The mean over pairs of domains."""
     for name in dict.fromkeys(one.backbone for one in found.across):
         own = [one for one in found.across if one.backbone == name]
-        print(styled(f"{shown(name)}: domains, {own[0].shots} examples a label", "bold"))
+        print(styled(f"{printable(name)}: domains, {own[0].shots} examples a label", "bold"))
         ways = list(dict.fromkeys(way for one in own for way in one.right))
         titles = ["AS IT IS", *(way.upper() for way in ways[1:])]
         table = Table([Column("TAUGHT IN"), Column("ASKED IN"), *(Column(title, 8, right=True) for title in titles)])
@@ -108,5 +108,5 @@ def _size(cell: "Cell") -> str:
 
 
 def _print(text: str, colour: str) -> None:
-    for line in textwrap.wrap(shown(text), terminal_width(), break_on_hyphens=False):
+    for line in textwrap.wrap(printable(text), terminal_width(), break_on_hyphens=False):
         print(styled(line, colour))

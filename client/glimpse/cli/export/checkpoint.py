@@ -117,11 +117,11 @@ def _export(
         raise missing_module(error, extra) from error
     asked = wish(precision, calibrate)
 
-    def make(tell: Callable[[str], None]) -> Any:
-        tell(f"loading {model}")
+    def make(report_step: Callable[[str], None]) -> Any:
+        report_step(f"loading {model}")
         original = load(library, model, pretrained)
         if prefix is not None:
             original = with_prefix(original, prefix)
-        return export_checkpoint(original, out, **fields, command=command_line(), wish=asked, tell=tell)
+        return export_checkpoint(original, out, **fields, command=command_line(), wish=asked, tell=report_step)
 
     export(out, output, make, extra)

@@ -123,10 +123,10 @@ def onnx(
     asked = wish(precision, calibrate)
     fields = {"name": name, "description": description, "license": license, "command": command_line()}
 
-    def make(tell: Callable[[str], None]) -> Any:
+    def make(report_step: Callable[[str], None]) -> Any:
         if tokenizer:
             text = TextEncoderSource(tokenizer, context, pooling=pooling.value, prefix=prefix, output_name=output_name)
-            return wrap_text_encoder(file, out, text, **fields, wish=asked, tell=tell)
+            return wrap_text_encoder(file, out, text, **fields, wish=asked, tell=report_step)
         image = ImageEncoderSource(
             size=size,
             mean=_numbers(mean, "--mean"),
@@ -137,7 +137,7 @@ def onnx(
             interpolation=interpolation.value,
             output_name=output_name,
         )
-        return wrap_image_encoder(file, out, image, **fields, wish=asked, tell=tell)
+        return wrap_image_encoder(file, out, image, **fields, wish=asked, tell=report_step)
 
     export(out, output, make)
 

@@ -12,7 +12,7 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
-from glimpse.cli.common.output import Column, Table, print_record, tell
+from glimpse.cli.common.output import Column, Table, print_note, print_record
 from glimpse.inputs import pictures_in
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def export(
     from glimpse.export.errors import ExportError
 
     try:
-        bundle = make(lambda step: tell(f"{step} …"))
+        bundle = make(lambda step: print_note(f"{step} …"))
     except ModuleNotFoundError as error:
         raise missing_module(error, extra) from error
     except (ExportError, BundleError) as error:

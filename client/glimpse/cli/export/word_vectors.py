@@ -36,5 +36,5 @@ def vectors(
     export(
         out,
         output,
-        lambda tell: export_vectors(file, out, words=words, **fields, command=command_line(), tell=tell),
+        lambda report_step: export_vectors(file, out, words=words, **fields, command=command_line(), tell=report_step),
     )

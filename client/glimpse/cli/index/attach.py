@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.output import print_record, tell
+from glimpse.cli.common.output import print_note, print_record
 from glimpse.cli.common.session import connected
 from glimpse.cli.resources.collection_record import record
 
@@ -33,7 +33,7 @@ def attach(
     print_record(output, record(attached))
     if (found := attached.index) and found.unlabeled_count:
         some = "all" if found.unlabeled_count == found.vector_count else f"{found.unlabeled_count:,}"
-        tell(
+        print_note(
             f"{some} of the index's {found.vector_count:,} vectors have no label: search finds them, classify never "
             "answers by them; if it should, build the index with --labels (folders) or --label-column (tables)"
         )

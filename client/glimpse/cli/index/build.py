@@ -10,7 +10,7 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
-from glimpse.cli.common.output import shown, tell
+from glimpse.cli.common.output import print_note, printable
 from glimpse.cli.common.records import print_data
 from glimpse.cli.index.progress import Progress
 from glimpse.cli.index.report import record, show
@@ -136,7 +136,7 @@ def _build(plan: "Plan", engine: Engines) -> "Built":
         with Progress() as watch:
             return build(plan, watch, run)
     except KeyboardInterrupt:
-        tell(f"interrupted: what was written to {plan.out} is kept; go on with --resume")
+        print_note(f"interrupted: what was written to {plan.out} is kept; go on with --resume")
         raise
 
 
@@ -159,12 +159,12 @@ def _end(built: "Built", output: options.Format) -> None:
     else:
         show(built)
     if built.skipped:
-        tell(f"left out: {built.skipped}")
+        print_note(f"left out: {built.skipped}")
     if built.tally.failed:
         for one in built.named:
-            tell(shown(f"{one.source}: {one.reason}: {one.message}"))
+            print_note(printable(f"{one.source}: {one.reason}: {one.message}"))
         more = f"{built.tally.failed:,} of {built.tally.inputs:,} inputs failed"
-        tell(f"{more}: see {built.out / 'errors.parquet'}")
+        print_note(f"{more}: see {built.out / 'errors.parquet'}")
     measured = built.manifest.index.measured
     if measured and not measured.reached:
         found = f"finds {measured.recall_at_10:.3f} of the 10 nearest, less than {measured.min_recall}"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import progress, working
 from glimpse.cli.common.errors import CliError, missing_module
-from glimpse.cli.common.output import percent, print_record, shown, tell
+from glimpse.cli.common.output import percent, print_note, print_record, printable
+from glimpse.cli.common.progress import progress, spinner
 from glimpse.cli.common.records import print_all, print_data
 from glimpse.cli.common.session import connected
 from glimpse.cli.resources.collection_record import record as collection_record
@@ -57,7 +57,7 @@ def verify(index: Index, output: options.Output = options.Format.TABLE) -> None:
         rows = ({"index": str(index), "problem": problem} for problem in problems)
         print_all(output, rows, ("index", "problem"))
     else:
-        print("\n".join(map(shown, problems)) if problems else f"{index} is whole")
+        print("\n".join(map(printable, problems)) if problems else f"{index} is whole")
     if problems:
         raise typer.Exit(1)
 
@@ -101,10 +101,10 @@ def compact(
 ) -> None:
     """Make an index anew: full files, nothing deleted. Of a folder, or of a server's collection with its index.
 
-    A collection goes on answering meanwhile, from what it had; then the new index takes the place of the old one.
+    A collection goes on head_name meanwhile, from what it had; then the new index takes the place of the old one.
     """
     if collection is not None and index is None and out is None:
-        with connected(server, _COMPACT_SECONDS) as client, working(f"compacting {collection}"):
+        with connected(server, _COMPACT_SECONDS) as client, spinner(f"compacting {collection}"):
             now = client.compact_index(collection)
         print_record(output, collection_record(now))
     elif collection is None and index is not None and out is not None:
@@ -143,7 +143,9 @@ def _made(manifest: "Manifest", output: options.Format) -> None:
         print_record(output, _told(manifest))
     measured = manifest.index.measured
     if measured and not measured.reached:
-        tell(f"it finds {percent(measured.recall_at_10)} of the 10 nearest, less than {percent(measured.min_recall)}")
+        print_note(
+            f"it finds {percent(measured.recall_at_10)} of the 10 nearest, less than {percent(measured.min_recall)}"
+        )
         raise typer.Exit(1)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
 
-from glimpse.cli.common.chunking import EVERY, progress, rate, rate_column
-from glimpse.cli.common.output import tell
+from glimpse.cli.common.output import print_note
+from glimpse.cli.common.progress import LINE_SECONDS, progress, rate, rate_column
 
 if TYPE_CHECKING:
     from glimpse.builder.engines.encode_rows import Tally
@@ -30,7 +30,7 @@ class Progress:
     def __enter__(self) -> Self:
         if not self._bar:
             # By the clock: a large member of a tar takes long to read over, and nothing advances then.
-            threading.Thread(target=self._tell, name="progress", daemon=True).start()
+            threading.Thread(target=self._print_lines, name="progress", daemon=True).start()
         else:
             self._bar.start()
             self._task = self._bar.add_task(_TITLE, total=None, failed=0)
@@ -59,12 +59,12 @@ class Progress:
         self._bar = None
         return progress(title, total)
 
-    def _tell(self) -> None:
-        while not self._ended.wait(EVERY):
+    def _print_lines(self) -> None:
+        while not self._ended.wait(LINE_SECONDS):
             if self._tally is None:
-                tell(f"{_TITLE}: reading the inputs")
+                print_note(f"{_TITLE}: reading the inputs")
             else:
-                tell(self._line(self._tally, self._tally.inputs / (time.monotonic() - self._start)))
+                print_note(self._line(self._tally, self._tally.inputs / (time.monotonic() - self._start)))
 
     def _line(self, tally: "Tally", speed: float) -> str:
         done = f"{tally.inputs:,}" + (f" of {self._total:,}" if self._total else "")

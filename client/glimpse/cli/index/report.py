@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from glimpse.cli.common.chunking import rate
-from glimpse.cli.common.output import Column, Table, shown, styled
+from glimpse.cli.common.output import Column, Table, printable, styled
+from glimpse.cli.common.progress import rate
 
 if TYPE_CHECKING:
     from glimpse.builder import Built
@@ -32,11 +32,11 @@ def show(built: "Built") -> None:
     )
     labels = f"{manifest.label_count:,} labels, " if manifest.label_count else ""
     print(
-        f"{styled(shown(built.out), 'bold')}: {manifest.count:,} rows of {manifest.dimension} numbers "
+        f"{styled(printable(built.out), 'bold')}: {manifest.count:,} rows of {manifest.dimension} numbers "
         f"({manifest.vector_type}), {labels}{len(manifest.shards):,} shard{'s' * (len(manifest.shards) > 1)}"
     )
     index = manifest.index
-    print(f"index: {index.factory}, {index.bytes / 1e6:,.1f} MB ({shown(index.chosen)})")
+    print(f"index: {index.factory}, {index.bytes / 1e6:,.1f} MB ({printable(index.chosen)})")
     if measured := index.measured:
         print(
             f"recall@10 {measured.recall_at_10:.3f}, {measured.batch_1_ms:.2f} ms a search, "

@@ -11,7 +11,7 @@ import typer
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError
 from glimpse.cli.common.inputs import Reading, Source, read_sources
-from glimpse.cli.common.output import Column, Table, shown, tell
+from glimpse.cli.common.output import Column, Table, print_note, printable
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.index.maintenance import Index, reading_indexes
 from glimpse.inputs import Columns, Rejected, domain_of, label_of
@@ -88,7 +88,7 @@ def search(
                 table.row(name, one["source"], one["label"], one["similarity"])
     for name, why in failures.items():
         if output is options.Format.TABLE:
-            tell(f"failed: {name}: {why}")
+            print_note(f"failed: {name}: {why}")
         else:
             writer.write(query=name, error=why)
     if failures:
@@ -186,7 +186,7 @@ def _allowed(index: "BulkIndex", labels: list[str], domains: list[str]) -> Any:
     for what, wanted, there in (("label", labels, index.labels), ("domain", domains, index.domains)):
         if unknown := [name for name in wanted if name not in there]:
             more = ", …" if there[_NAMED:] else ""
-            known = f"it has {shown(there[:_NAMED])}{more}" if there else f"its rows have no {what}s"
+            known = f"it has {printable(there[:_NAMED])}{more}" if there else f"its rows have no {what}s"
             raise CliError(f"the index has no {what} {unknown[0]!r}", known)
     return index.among(labels, domains) if labels or domains else None
 

@@ -3,8 +3,8 @@
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import batched
 from glimpse.cli.common.inputs import Reading, answered, read_sources
+from glimpse.cli.common.progress import batched
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference.result_rows import Answers
 from glimpse.client import ClassifyResult

@@ -8,12 +8,12 @@ import numpy as np
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import batched, progress
 from glimpse.cli.common.inputs import Reading, Source, answered, read_sources
 from glimpse.cli.common.output import print_record
 from glimpse.cli.common.output_files import check_target, writing
+from glimpse.cli.common.progress import batched, progress
 from glimpse.cli.common.session import connected
-from glimpse.cli.inference.result_rows import error_json, tell_failure, tell_truncated, truncated_json
+from glimpse.cli.inference.result_rows import error_json, print_failure, print_truncated, truncated_json
 from glimpse.client import EmbedResult
 from glimpse.inputs import Columns
 
@@ -71,11 +71,11 @@ class _Vectors:
         """One input's result. What is wrong with it is told on stderr, as stdout has the summary alone."""
         if result.error is not None:
             self.failures += 1
-            tell_failure(source.name, result.error)
+            print_failure(source.name, result.error)
             self._entries.append({"input": source.name, "row": None, "error": error_json(result.error)})
             return
         if result.truncated:
-            tell_truncated(options.Format.TABLE, source.name)
+            print_truncated(options.Format.TABLE, source.name)
         vector = result.unwrap()
         self._space = vector.embedding_space
         self._entries.append({"input": source.name, "row": len(self._rows), **truncated_json(result.truncated)})

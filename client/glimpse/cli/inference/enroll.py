@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import batched, progress
-from glimpse.cli.common.enum_names import shown_role
+from glimpse.cli.common.enum_names import role_name
 from glimpse.cli.common.errors import CliError
 from glimpse.cli.common.inputs import Reading, Source, Sources, failed, read_labelled_sources
+from glimpse.cli.common.progress import batched, progress
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference.enroll_report import Tally
 from glimpse.cli.inference.example_files import file_metadata, file_of
@@ -135,7 +135,7 @@ def _prepare_labels(client: Client, collection: str, sources: Sources, role: Lab
         found = _label(client, collection, name, role)
         if found.role is not role:
             raise CliError(
-                f"the label {name!r} is there with the role {shown_role(found.role)}, not {shown_role(role)}",
+                f"the label {name!r} is there with the role {role_name(found.role)}, not {role_name(role)}",
                 "give another one with --label; a role is for good",
             )
 

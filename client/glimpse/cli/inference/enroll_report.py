@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from glimpse.cli.common.errors import with_options
 from glimpse.cli.common.inputs import Source
 from glimpse.cli.common.options import Format
-from glimpse.cli.common.output import percent, print_record, tell
+from glimpse.cli.common.output import percent, print_note, print_record
 from glimpse.cli.common.records import RecordWriter
-from glimpse.cli.inference.result_rows import ERROR_FIELDS, error_json, evidence_json, tell_truncated, truncated_json
+from glimpse.cli.inference.result_rows import ERROR_FIELDS, error_json, evidence_json, print_truncated, truncated_json
 from glimpse.client import Conflict, Enrollment, EnrollResult, Evidence
 
 _FIELDS = (
@@ -54,9 +54,9 @@ class Tally:
         """The summary; on stderr what to look at, other examples by their files."""
         lines = [line for kind in self._told.values() for line in kind]
         for line in lines[:_TOLD]:
-            tell(line(file_of))
+            print_note(line(file_of))
         if more := sum(self.counts[kind] for kind in self._told) - len(lines[:_TOLD]):
-            tell(f"and {more} more")
+            print_note(f"and {more} more")
         if self._output is Format.TABLE:
             kept = {"originals kept": self._originals_kept} if self._originals_kept else {}
             print_record(self._output, {**self.counts, **kept, **self._accuracy_shown()})
@@ -68,7 +68,7 @@ class Tally:
             self._note("failures", lambda _: failure)
             return
         if result.truncated:
-            tell_truncated(self._output, name)
+            print_truncated(self._output, name)
         self.counts["duplicates" if result.duplicate else "enrolled"] += 1
         self._originals_kept += result.original_kept
         if result.conflicts:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import working
-from glimpse.cli.common.enum_names import answering
+from glimpse.cli.common.enum_names import head_name
+from glimpse.cli.common.progress import spinner
 from glimpse.cli.common.records import print_data, within
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference import report_tables
@@ -39,7 +39,7 @@ def check(
     Leaves out each of its examples in turn and asks the others. Takes seconds for thousands of examples. Examples that
     look mislabelled are named by the files that they were enrolled from.
     """
-    with connected(server, timeout) as client, working(f"checking {collection}"):
+    with connected(server, timeout) as client, spinner(f"checking {collection}"):
         found = client.collection_report(collection)
         files = {one.example: file_of(client, one.example) for one in found.suspects[:_NAMED]}
     if output is options.Format.TABLE:
@@ -56,4 +56,4 @@ def _record(found: CollectionReport, files: Mapping[str, str | None]) -> dict[st
 
 
 def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: answering(value) if isinstance(value, Head) else value for name, value in fields}
+    return {name: head_name(value) if isinstance(value, Head) else value for name, value in fields}

@@ -3,8 +3,8 @@
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from glimpse.cli.common.enum_names import answering
-from glimpse.cli.common.output import Column, Table, percent, shown, styled, terminal_width
+from glimpse.cli.common.enum_names import head_name
+from glimpse.cli.common.output import Column, Table, percent, printable, styled, terminal_width
 from glimpse.client import CollectionReport, Estimate
 
 _INDENT = 26  # where the figures begin
@@ -16,7 +16,7 @@ _ACCURACY = (Column("ACCURACY", 8, right=True), Column("95 % INTERVAL", 18, righ
 def show(name: str, check: CollectionReport, files: Mapping[str, str | None]) -> None:
     """Prints it, with the files that suspects were enrolled from, where they are known."""
     examples = f", {check.accuracy.count} examples measured" if check.accuracy else ""
-    print(styled(f"{shown(name)}, revision {check.revision}{examples}", "bold"))
+    print(styled(f"{printable(name)}, revision {check.revision}{examples}", "bold"))
     for title, text in _figures(check):
         print_figure(title, text)
     _print_heads(check)
@@ -34,7 +34,7 @@ def _figures(check: CollectionReport) -> Iterator[tuple[str, str]]:
         yield "by prompts alone", measured(check.zero_shot_accuracy)
     if check.negative_transfer:
         yield "negative transfer", "the examples make answers worse than the prompts alone are: look at the examples"
-    yield "head", ": ".join(filter(None, [answering(check.head) or "none", check.head_reason]))
+    yield "head", ": ".join(filter(None, [head_name(check.head) or "none", check.head_reason]))
     yield "calibrated", "yes" if check.calibrated else "no: too few examples"
     if check.false_reject is not None:
         yield "its own called UNKNOWN", measured(check.false_reject)
@@ -45,7 +45,7 @@ def _figures(check: CollectionReport) -> Iterator[tuple[str, str]]:
 
 def print_figure(title: str, text: str) -> None:
     """Prints a figure beside its title, in as many lines as it takes."""
-    first, *others = textwrap.wrap(shown(text), terminal_width() - _INDENT, break_on_hyphens=False)
+    first, *others = textwrap.wrap(printable(text), terminal_width() - _INDENT, break_on_hyphens=False)
     print(f"{styled(title.ljust(_INDENT), 'bold')}{first}")
     for line in others:
         print(" " * _INDENT + line)
@@ -56,7 +56,7 @@ def _print_heads(check: CollectionReport) -> None:
     if others:
         table = _section("Other heads", [Column("HEAD"), *_ACCURACY])
         for one in others:
-            table.row(answering(one.head), percent(one.accuracy.value), interval(one.accuracy))
+            table.row(head_name(one.head), percent(one.accuracy.value), interval(one.accuracy))
 
 
 def _print_confusions(check: CollectionReport) -> None:
@@ -105,7 +105,7 @@ def _print_advice(advice: Sequence[str]) -> None:
         print(f"\n{styled('What to do next', 'bold')}")
     for number, text in enumerate(advice, 1):
         start = f"{number}. "
-        lines = textwrap.wrap(shown(text), terminal_width() - len(start), break_on_hyphens=False)
+        lines = textwrap.wrap(printable(text), terminal_width() - len(start), break_on_hyphens=False)
         print(start + f"\n{' ' * len(start)}".join(lines))
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from glimpse.cli.common.enum_names import answering
+from glimpse.cli.common.enum_names import head_name
 from glimpse.cli.common.errors import with_options
 from glimpse.cli.common.inputs import Source
 from glimpse.cli.common.options import Format
-from glimpse.cli.common.output import Column, Table, tell
+from glimpse.cli.common.output import Column, Table, print_note
 from glimpse.cli.common.records import RecordWriter, within
 from glimpse.client import Classification, ClassifyResult, Decision, Evidence, ItemError, Timings
 
@@ -43,10 +43,10 @@ class Answers:
         """One input's answer."""
         if result.error is not None:
             self.failures += 1
-            show_failure(self._output, self._writer, source.name, result.error)
+            report_failure(self._output, self._writer, source.name, result.error)
             return
         if result.truncated:
-            tell_truncated(self._output, source.name)
+            print_truncated(self._output, source.name)
         found = result.unwrap()
         if self._output is not Format.TABLE:
             timings, truncated = timings_json(result.timings), truncated_json(result.truncated)
@@ -60,23 +60,23 @@ class Answers:
         self._table.row(*row, colour=_COLOURS.get(found.decision, ""))
 
 
-def show_failure(output: Format, writer: RecordWriter, name: str, error: ItemError) -> None:
+def report_failure(output: Format, writer: RecordWriter, name: str, error: ItemError) -> None:
     """Reports an input that failed: in its place for programs, on stderr for people."""
     if output is Format.TABLE:
-        tell_failure(name, error)
+        print_failure(name, error)
     else:
         writer.write(input=name, error=error_json(error))
 
 
-def tell_failure(name: str, error: ItemError) -> None:
+def print_failure(name: str, error: ItemError) -> None:
     """Reports an input that failed on stderr."""
-    tell(f"failed: {name}: {with_options(error.message)}")
+    print_note(f"failed: {name}: {with_options(error.message)}")
 
 
-def tell_truncated(output: Format, name: str) -> None:
+def print_truncated(output: Format, name: str) -> None:
     """An input whose end was not read: on stderr for people; its JSON says so itself."""
     if output is Format.TABLE:
-        tell(f"cut: {name}: longer than the backbone reads; only its beginning counted")
+        print_note(f"cut: {name}: longer than the backbone reads; only its beginning counted")
 
 
 def truncated_json(truncated: bool) -> dict[str, bool]:
@@ -102,7 +102,7 @@ def _classification_json(found: Classification) -> dict[str, Any]:
         "set_size": found.set_size,
         "labels": [{"label": one.label, "score": one.score, "probability": one.probability} for one in found.labels],
         "evidence": evidence_json(found.evidence),
-        "head": answering(found.head),
+        "head": head_name(found.head),
         "head_reason": found.head_reason,
         "calibrated": found.calibrated,
         "revision": found.revision,

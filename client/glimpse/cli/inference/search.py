@@ -5,16 +5,16 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import batched
 from glimpse.cli.common.inputs import Reading, answered, read_sources
 from glimpse.cli.common.output import Column, Table
+from glimpse.cli.common.progress import batched
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference.result_rows import (
     ERROR_FIELDS,
     evidence_json,
-    show_failure,
-    tell_truncated,
+    print_truncated,
+    report_failure,
     timings_json,
     truncated_json,
 )
@@ -67,7 +67,7 @@ def search(
             for source, result in zip(batch, results, strict=True):
                 if result.error is not None:
                     failures += 1
-                    show_failure(output, writer, source.name, result.error)
+                    report_failure(output, writer, source.name, result.error)
                 else:
                     _show(output, table, writer, source.name, result)
     if failures:
@@ -76,7 +76,7 @@ def search(
 
 def _show(output: options.Format, table: Table, writer: RecordWriter, name: str, result: SearchResult) -> None:
     if result.truncated:
-        tell_truncated(output, name)
+        print_truncated(output, name)
     neighbors, truncated = evidence_json(result.neighbors), truncated_json(result.truncated)
     if output is options.Format.JSON:
         writer.write(input=name, neighbors=neighbors, timings_ms=timings_json(result.timings), **truncated)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glimpse.cli.common.chunking import progress
 from glimpse.cli.common.errors import CliError, missing_module
+from glimpse.cli.common.progress import progress
 
 if TYPE_CHECKING:
     from glimpse.server.settings import Settings

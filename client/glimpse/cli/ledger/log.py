@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.output import display_width, shown, styled, tell, terminal_width
+from glimpse.cli.common.output import display_width, print_note, printable, styled, terminal_width
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.ledger.location import Data, LedgerUrl, ledger_settings
 
@@ -52,7 +52,7 @@ def log(
                 break
             time.sleep(_PAUSE_SECONDS)
     if since == after:
-        tell("no changes")
+        print_note("no changes")
 
 
 class _Lines:
@@ -66,7 +66,7 @@ class _Lines:
         self._widths: list[int] = []
 
     def add(self, *cells: object) -> None:
-        self._rows.append(list(map(shown, cells)))
+        self._rows.append(list(map(printable, cells)))
         if len(self._rows) > _LOOKED_AT:
             self.print()
 

@@ -9,7 +9,7 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import missing_module
-from glimpse.cli.common.output import print_record, tell
+from glimpse.cli.common.output import print_note, print_record
 from glimpse.cli.common.records import print_data
 from glimpse.cli.ledger.location import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
 
@@ -41,7 +41,7 @@ def export(
         written = write(settings.ledger_url, folder, part_progress, collections=collections or (), keys=keys)
     _print(output, {"folder": str(folder)}, written, {})
     if (left := written.keys_left_out) and not collections:  # some collections are for people, not to be imported
-        tell(f"without the {left:,} API keys: --keys takes them along, as salted hashes")
+        print_note(f"without the {left:,} API keys: --keys takes them along, as salted hashes")
 
 
 def import_(
@@ -61,7 +61,7 @@ def import_(
         done = read(folder, settings.ledger_url, part_progress)
     _print(output, {}, done, VERIFIED)
     if "api_keys" not in done.rows:
-        tell("without API keys, as the export has none; `glimpse keys create` makes new ones")
+        print_note("without API keys, as the export has none; `glimpse keys create` makes new ones")
 
 
 @contextmanager

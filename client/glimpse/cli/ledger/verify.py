@@ -3,7 +3,7 @@
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.output import shown, styled
+from glimpse.cli.common.output import printable, styled
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.ledger.location import Data, LedgerUrl, ledger_settings, part_progress
 
@@ -37,7 +37,7 @@ def verify(
         for kind in told:
             some = [fault for fault in faults if fault.kind == kind]
             print(styled(f"{kind}: {faults.counts[kind]:,}", "red"))
-            print("\n".join(f"  {shown(fault.what)}" for fault in some))
+            print("\n".join(f"  {printable(fault.what)}" for fault in some))
             print(f"  → {some[0].advice}")
     if faults:
         raise typer.Exit(1)

@@ -9,7 +9,7 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
-from glimpse.cli.common.output import Column, Table, print_record, print_records, tell
+from glimpse.cli.common.output import Column, Table, print_note, print_record, print_records
 from glimpse.cli.common.records import RecordWriter, print_data
 from glimpse.cli.common.session import connected
 from glimpse.cli.export.options import print_checks
@@ -91,9 +91,9 @@ def verify(
     if output is not options.Format.TABLE:
         print_data(output, {**result, "proof": proof})
     else:
-        tell(f"{len(bundle.manifest.files)} files, every digest as in backbone.json")
+        print_note(f"{len(bundle.manifest.files)} files, every digest as in backbone.json")
         if reason:
-            tell(f"not compared anew: {reason}" + ("; the export's own proof:" if proof else ""))
+            print_note(f"not compared anew: {reason}" + ("; the export's own proof:" if proof else ""))
         print_checks(proof)
     if failed := [check["part"] for check in checks if not check["passed"]]:
         raise CliError(f"{folder} differs from its checkpoint in {', '.join(failed)}", "export it anew")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from glimpse.cli.common.enum_names import HEADS, one_of
+from glimpse.cli.common.enum_names import HEADS, choice_parser
 from glimpse.client import Head
 
 DisplayName = Annotated[str | None, typer.Option("--display-name", metavar="TEXT", help="For people.")]
@@ -16,7 +16,7 @@ PinnedHead = Annotated[
     typer.Option(
         "--head",
         metavar="HEAD",
-        parser=one_of(HEADS),
+        parser=choice_parser(HEADS),
         help=f"The head that is to answer as soon as the examples allow it: {', '.join(HEADS)}. "
         "ladder: by shots and leave-one-out.",
     ),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from glimpse.cli.common.enum_names import pinned
+from glimpse.cli.common.enum_names import pinned_head_name
 from glimpse.client import Collection, LabelMode
 
 #: A record's fields, in their order.
@@ -29,7 +29,7 @@ def record(collection: Collection) -> dict[str, Any]:
         "names_as_prompts": collection.names_as_prompts,
         "keep_inputs": collection.keep_inputs,
         "multi_label": collection.label_mode is LabelMode.INDEPENDENT,
-        "head": pinned(collection.pinned_head),
+        "head": pinned_head_name(collection.pinned_head),
         "labels": collection.label_count,
         "examples": collection.example_count,
         "index": collection.index and collection.index.id,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.output import Column, print_records, tell
+from glimpse.cli.common.output import Column, print_note, print_records
 from glimpse.cli.common.records import print_data
 from glimpse.cli.ledger.location import Data, LedgerUrl, ledger_settings
 
@@ -99,7 +99,7 @@ def create(
     if output is not options.Format.TABLE:
         print_data(output, {"key": key, **_shown(record)})
     else:
-        tell(f"key {name!r}: {scope.value} in {', '.join(patterns)}; it is shown this once")
+        print_note(f"key {name!r}: {scope.value} in {', '.join(patterns)}; it is shown this once")
         print(key)
 
 
@@ -142,7 +142,7 @@ def revoke(
         print_data(output, {"revoked": name})
     else:
         now = "is revoked; servers that reach the ledger refuse it within a second"
-        tell(f"key {name!r} {now if is_new else 'was revoked already'}")
+        print_note(f"key {name!r} {now if is_new else 'was revoked already'}")
 
 
 def _name_of(keys: Iterable["KeyRecord"], shown: str) -> str:

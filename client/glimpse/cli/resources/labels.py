@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.enum_names import ROLES, one_of, shown_role
+from glimpse.cli.common.enum_names import ROLES, choice_parser, role_name
 from glimpse.cli.common.output import Column, print_record, print_records
 from glimpse.cli.common.records import print_data
 from glimpse.cli.common.session import connected
@@ -24,7 +24,7 @@ Role = Annotated[
     typer.Option(
         "--role",
         metavar="ROLE",
-        parser=one_of(ROLES),
+        parser=choice_parser(ROLES),
         help="What its examples are, for good: class (default); negative, known strangers, which are answered UNKNOWN; "
         "unlabeled, of classes nobody told, which show what their domain looks like.",
     ),
@@ -118,7 +118,7 @@ def _record(label: Label) -> dict[str, Any]:
         "id": label.id,
         "display_name": label.display_name,
         "prompts": list(label.prompts),
-        "role": shown_role(label.role),
+        "role": role_name(label.role),
         "examples": label.example_count,
         "create_time": label.create_time.isoformat(timespec="seconds"),
         "update_time": label.update_time.isoformat(timespec="seconds"),

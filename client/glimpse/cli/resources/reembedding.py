@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import progress, working
-from glimpse.cli.common.enum_names import answering
+from glimpse.cli.common.enum_names import head_name
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.output import print_record, tell
+from glimpse.cli.common.output import print_note, print_record
+from glimpse.cli.common.progress import progress, spinner
 from glimpse.cli.common.records import print_data
 from glimpse.cli.common.session import connected
 from glimpse.cli.resources import reembedding_tables
@@ -39,7 +39,7 @@ def start(
         now = _waited(client, collection, begun) if wait else begun
     _show(collection, now, output)
     if now.done:
-        tell(f"measure both sides: glimpse collections re-embed status {collection}")
+        print_note(f"measure both sides: glimpse collections re-embed status {collection}")
 
 
 @app.command(short_help="How far it is, and both sides' figures.")
@@ -95,9 +95,11 @@ def end(
     """Drop the side that the collection does not answer by, and what was set aside."""
     with connected(server) as client:
         now, done = client.get_reembedding(collection), client.end_reembedding(collection)
-    tell(f"dropped: what {_short(now.shadow.backbone)} embedded; it answers by {_short(now.current.backbone)}")
+    print_note(f"dropped: what {_short(now.shadow.backbone)} embedded; it answers by {_short(now.current.backbone)}")
     if now.set_aside_count:
-        tell(f"dropped for good: {_examples(now.set_aside_count)} that {_short(now.current.backbone)} could not embed")
+        print_note(
+            f"dropped for good: {_examples(now.set_aside_count)} that {_short(now.current.backbone)} could not embed"
+        )
     print_record(output, record(done))
 
 
@@ -105,14 +107,14 @@ def _switch(collection: str, to_new: bool, force: bool, server: str | None, outp
     with connected(server, _SECONDS) as client:
         now = client.get_reembedding(collection)
         wanted = now.current if now.switched is to_new else now.shadow
-        with working(f"switching {collection}"):
+        with spinner(f"switching {collection}"):
             done = client.switch_backbone(collection, wanted.embedding_space, force=force)
     former = {name.removeprefix("former_"): value for name, value in asdict(done).items() if name.startswith("former")}
     if lost := ", ".join(f"{name} {value:g}" for name, value in former.items() if value is not None):
-        tell(f"no longer in force, as it was of the other backbone: {lost}")
+        print_note(f"no longer in force, as it was of the other backbone: {lost}")
     if done.set_aside_count:
         are = "is" if done.set_aside_count == 1 else "are"
-        tell(f"{_examples(done.set_aside_count)} {are} set aside until it is switched back")
+        print_note(f"{_examples(done.set_aside_count)} {are} set aside until it is switched back")
     print_record(output, record(done.collection))
 
 
@@ -144,11 +146,11 @@ def _waited(client: Client, collection: str, now: Reembedding) -> Reembedding:
 def _measured(client: Client, collection: str) -> Reembedding:
     """With both sides' figures, or without them where the key is too little for that."""
     try:
-        with working(f"measuring {collection}"):
+        with spinner(f"measuring {collection}"):
             return client.get_reembedding(collection, measure=True)
     except PermissionDenied:
         found = client.get_reembedding(collection)
-        tell("without figures: to measure them takes an admin key")
+        print_note("without figures: to measure them takes an admin key")
         return found
 
 
@@ -165,5 +167,5 @@ def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _value(value: Any) -> Any:
     if isinstance(value, Head):
-        return answering(value)
+        return head_name(value)
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value

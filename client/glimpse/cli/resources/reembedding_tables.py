@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from glimpse.cli.common.enum_names import answering
-from glimpse.cli.common.output import Column, Table, percent, shown, styled
+from glimpse.cli.common.enum_names import head_name
+from glimpse.cli.common.output import Column, Table, percent, printable, styled
 from glimpse.client import CollectionReport, Estimate, Reembedding, ReembeddingSide
 
 _TOLD = 20  # examples that could not be embedded
@@ -12,7 +12,7 @@ _FIGURES: tuple[tuple[str, Callable[[CollectionReport], object]], ...] = (
     ("95 % interval", lambda check: _interval(check.accuracy)),
     ("examples measured", lambda check: check.accuracy and check.accuracy.count),
     ("by prompts alone", lambda check: _part(check.zero_shot_accuracy)),
-    ("head", lambda check: answering(check.head)),
+    ("head", lambda check: head_name(check.head)),
     ("calibrated", lambda check: "yes" if check.calibrated else "no"),
     ("its own called UNKNOWN", lambda check: _part(check.false_reject)),
     ("strangers taken for one", lambda check: _part(check.false_accept)),
@@ -23,7 +23,7 @@ _FIGURES: tuple[tuple[str, Callable[[CollectionReport], object]], ...] = (
 
 def show(name: str, found: Reembedding) -> None:
     """Prints it."""
-    print(styled(f"{shown(name)}, {_far(found)}", "bold"))
+    print(styled(f"{printable(name)}, {_far(found)}", "bold"))
     print()
     table = Table([Column("", 24), Column("ANSWERS BY"), Column("SHADOW")])
     sides = (found.current, found.shadow)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import Advance, progress, working
 from glimpse.cli.common.errors import CliError, with_options
-from glimpse.cli.common.output import tell
+from glimpse.cli.common.output import print_note
+from glimpse.cli.common.progress import Advance, progress, spinner
 from glimpse.cli.common.session import connected
-from glimpse.cli.scoring.data import Data, as_input, content_digest, labelled_data, unknown_data
+from glimpse.cli.scoring.input_sets import Data, as_input, content_digest, labelled_data, unknown_data
 from glimpse.client import Client, LabelRole
 from glimpse.inputs import Columns, Entry, Skipped, Unreadable, legible
 
 if TYPE_CHECKING:
-    from glimpse.cli.scoring.figures import Score
+    from glimpse.cli.scoring.score import Score
 
 app = options.group()
 _BATCH = 32
@@ -61,7 +61,7 @@ def score(
     label count as unknown. Changes nothing on the server. Exit code 1 where an input failed.
     """
     from glimpse.cli.scoring import report
-    from glimpse.cli.scoring.figures import Score
+    from glimpse.cli.scoring.score import Score
 
     columns = Columns(label=label_column, text=text_column, path=path_column)
     labelled = labelled_data(data, columns, allow_outside, unknown)
@@ -76,10 +76,10 @@ def score(
                 examiner.test(strangers, advance, is_unknown=True)
     for source, one in ((data, labelled), (unknown, strangers)):
         if one and str(one.skipped):
-            tell(f"left out in {legible(str(source))}: {one.skipped}")
-    report.tell_what_is_left_out(collection, counted)
+            print_note(f"left out in {legible(str(source))}: {one.skipped}")
+    report.print_left_out(collection, counted)
     if not counted.known.answered + counted.unknown.answered:
-        raise CliError(f"no input of {legible(str(data))} could be tested", report.why_none(counted))
+        raise CliError(f"no input of {legible(str(data))} could be tested", report.advice_if_untested(counted))
     report.show(output, collection, counted)
     if counted.known.failed + counted.unknown.failed:
         raise typer.Exit(1)
@@ -90,7 +90,7 @@ class Examiner:
 
     def __init__(self, client: Client, collection: str, domain: str, score: "Score") -> None:
         self._client, self._collection, self._domain, self._score = client, collection, domain, score
-        with working(f"reading the examples of {collection}"):
+        with spinner(f"reading the examples of {collection}"):
             self._roles = {label.id: label.role for label in client.list_labels(collection)}
             self._enrolled = frozenset(one.content_digest for one in client.list_examples(collection))
 

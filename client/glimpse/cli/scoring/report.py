@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from itertools import islice
 
 from glimpse.cli.common.options import Format
-from glimpse.cli.common.output import Column, Table, percent, shown, styled, tell
+from glimpse.cli.common.output import Column, Table, percent, print_note, printable, styled
 from glimpse.cli.common.records import print_data, within
 from glimpse.cli.inference.report_tables import measured, print_figure
-from glimpse.cli.scoring.figures import Counts, Score, record
+from glimpse.cli.scoring.score import Counts, Score, record
 from glimpse.client import Decision
 
 _PART = ("value", "low", "high", "count")
@@ -31,7 +31,7 @@ def show(output: Format, collection: str, score: Score) -> None:
     if output is not Format.TABLE:
         print_data(output, {"collection": collection, **record(score)}, FIELDS)
         return
-    print(styled(f"{shown(collection)}, revision {max(score.revisions)}", "bold"))
+    print(styled(f"{printable(collection)}, revision {max(score.revisions)}", "bold"))
     print_figure("tested", f"{score.known.answered} of {_inputs(score.known.inputs)} with labels")
     if accuracy := score.accuracy:
         print_figure("accuracy", measured(accuracy))
@@ -45,26 +45,30 @@ def show(output: Format, collection: str, score: Score) -> None:
     _print_labels(score)
 
 
-def tell_what_is_left_out(collection: str, score: Score) -> None:
+def print_left_out(collection: str, score: Score) -> None:
     """Reports on stderr which inputs are not in the figures, and what makes these doubtful."""
     known, unknown = score.known, score.unknown
     if enrolled := known.enrolled + unknown.enrolled:
         fate = "counted, which flatters it" if score.with_enrolled else "left out; --with-enrolled counts them"
-        tell(f"{_inputs(enrolled)} of {known.inputs + unknown.inputs} enrolled in {collection}, byte for byte: {fate}")
+        print_note(
+            f"{_inputs(enrolled)} of {known.inputs + unknown.inputs} enrolled in {collection}, byte for byte: {fate}"
+        )
     if known.lacking:
         names = ", ".join(f"{label} ({count})" for label, count in known.lacking.most_common(_NAMED))
         more = ", …" if known.lacking.keys() - dict(known.lacking.most_common(_NAMED)).keys() else ""
-        tell(f"{_inputs(known.lacking.total())} left out, of labels that {collection} lacks: {shown(names)}{more}")
+        print_note(
+            f"{_inputs(known.lacking.total())} left out, of labels that {collection} lacks: {printable(names)}{more}"
+        )
     for name, why in islice(score.failures.items(), _NAMED):
-        tell(f"failed: {shown(name)}: {shown(why)}")
+        print_note(f"failed: {printable(name)}: {printable(why)}")
     if (failed := known.failed + unknown.failed) > _NAMED:
-        tell(f"and {failed - _NAMED} more failed")
+        print_note(f"and {failed - _NAMED} more failed")
     if len(score.revisions) > 1:
         revisions = f"revisions {min(score.revisions)} to {max(score.revisions)}"
-        tell(f"{collection} changed while it was tested ({revisions}): test it again")
+        print_note(f"{collection} changed while it was tested ({revisions}): test it again")
 
 
-def why_none(score: Score) -> str:
+def advice_if_untested(score: Score) -> str:
     """What to do where no input could be tested."""
     if score.known.enrolled + score.unknown.enrolled:
         return "they are enrolled: test with others, or count them by --with-enrolled"

@@ -53,7 +53,7 @@ def status(
 
 
 def _look(client: Client) -> tuple[dict[str, Any], ServerInfo | None]:
-    """All that there is to tell, as JSON has it."""
+    """All that there is to print_note, as JSON has it."""
     calls = [client.health(timeout=_HEALTH_SECONDS) for _ in range(_CALLS)]
     try:
         info = client.server_info()

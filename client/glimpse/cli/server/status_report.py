@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from glimpse.cli.common.options import Format
-from glimpse.cli.common.output import Column, percent, print_record, print_records, shown, styled, terminal_width
+from glimpse.cli.common.output import Column, percent, print_record, print_records, printable, styled, terminal_width
 from glimpse.cli.common.records import within
 from glimpse.client import Decision, ServerInfo
 
@@ -108,7 +108,7 @@ def print_status(state: dict[str, Any], info: ServerInfo | None) -> None:
     print_records(Format.TABLE, ({**one, "batch": _short(one["batch"], 1)} for one in backbones), _BACKBONES)
     if held is None:
         print()
-        told = textwrap.wrap(f"collections: not listed: {shown(state['collections_error'])}", terminal_width())
+        told = textwrap.wrap(f"collections: not listed: {printable(state['collections_error'])}", terminal_width())
         print(*(styled(line, "red") for line in told), sep="\n")
     elif held:
         print()

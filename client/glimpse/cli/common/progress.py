@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from glimpse.cli.common.output import tell
+from glimpse.cli.common.output import print_note
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task
@@ -18,7 +18,7 @@ T = TypeVar("T")
 _BATCH = 32  # inputs in one call: enough to fill a batch of the server, few enough to show progress
 _LONGEST = 30  # characters of a title that leave room for a bar in 80 columns
 #: Seconds between two lines of progress where there is no terminal.
-EVERY = 5.0
+LINE_SECONDS = 5.0
 
 
 class Advance(Protocol):
@@ -62,9 +62,9 @@ def progress(title: str, total: int, *, passing: bool = False) -> Iterator[Advan
 
 
 @contextmanager
-def announced(title: str) -> Iterator[None]:
+def notice_if_slow(title: str) -> Iterator[None]:
     """Prints the title on stderr where the work in the block takes longer than a moment."""
-    line = threading.Timer(EVERY, tell, (f"{title} …",))
+    line = threading.Timer(LINE_SECONDS, print_note, (f"{title} …",))
     line.daemon = True
     line.start()
     try:
@@ -74,10 +74,10 @@ def announced(title: str) -> Iterator[None]:
 
 
 @contextmanager
-def working(title: str) -> Iterator[None]:
+def spinner(title: str) -> Iterator[None]:
     """A spinner on stderr around one long call; where there is no terminal, a line should it take long."""
     if not sys.stderr.isatty():
-        with announced(title):
+        with notice_if_slow(title):
             yield
         return
     from rich.console import Console
@@ -115,11 +115,11 @@ class _Lines:
         self._total = total
         self._done = 0
         self._start = time.monotonic()
-        self._next = self._start + EVERY
+        self._next = self._start + LINE_SECONDS
 
     def advance(self, count: int) -> None:
         self._done += count
         now = time.monotonic()
         if now >= self._next:
-            self._next = now + EVERY
-            tell(f"{self._title}: {self._done} of {self._total}, {rate(self._done / (now - self._start))}")
+            self._next = now + LINE_SECONDS
+            print_note(f"{self._title}: {self._done} of {self._total}, {rate(self._done / (now - self._start))}")
