@@ -1,12 +1,12 @@
-"""Inputs as people have them: folders, text files and tables, for the command, evaluation and bulk builds.
+"""Reads inputs from folders, text files and tables, for the command, evaluation and index builds.
 
     for file in walk(Path("photos"), picture_suffixes(), skipped := Skipped()): ...
     for entry in read_lines(Path("texts.txt")): ...
     for entry in open_table(Path("rows.csv"), Columns(label="intent")).read(): ...
 
-Readers yield an `Entry` for each input, and an `Unreadable` for one that cannot be used; `InputsError` is raised before
-the first where there is none to be had. Every label comes in NFC and without spaces around it, every text can be sent
-as UTF-8, and every size has a bound. The standard library alone, but for pyarrow where a table is Parquet.
+Readers yield an `Entry` for each input, and an `Unreadable` for each input that cannot be used. They raise
+`InputsError` before the first input if the source cannot be read at all. Labels are stripped and normalised to NFC,
+texts are valid UTF-8, and all sizes are bounded. Only Parquet needs more than the standard library: pyarrow.
 """
 
 from glimpse.inputs.entries import Entry, Kind, Unreadable

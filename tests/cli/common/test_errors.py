@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.session import _Patience, connected
+from glimpse.cli.common.session import ReportingRetry, connected
 from glimpse.client import DeadlineExceeded, Unavailable
 
 from ..conftest import Run, run_glimpse
@@ -83,7 +83,7 @@ def test_what_is_no_address_gets_help(address: str, help_text: str) -> None:
 
 
 def test_a_command_says_what_it_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
-    retry = _Patience(initial=0.01)
+    retry = ReportingRetry(initial=0.01)
     assert all(retry.pause(Unavailable("going away"), attempt) for attempt in range(1, 6))
     assert capsys.readouterr().err == "waiting for the server: going away\n"
 

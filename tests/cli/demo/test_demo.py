@@ -61,7 +61,7 @@ def test_pictures_that_cannot_be_read_are_left_out_by_name(colours: Path, toy_bu
     done = run_glimpse(["demo", "--images", pictures, "--backbone", toy_bundle], cwd=tmp_path)
     assert done.code == 0, done.err
     assert str(pictures / "red") in done.err
-    assert "left out in all: " in done.err
+    assert "left out in total: " in done.err
     assert ".hidden" not in done.out + done.err
     assert "100.0%" in done.out
     assert (tmp_path / "glimpse-demo.png").is_file()
@@ -75,13 +75,13 @@ def test_too_few_readable_pictures_are_an_error(colours: Path, toy_bundle: Path,
         file.write_bytes(b"no picture")
     done = run_glimpse(["demo", "--images", pictures, "--backbone", toy_bundle], cwd=tmp_path)
     assert done.code == 1
-    assert "too few pictures can be used: 1 labels" in done.err
+    assert "too few usable pictures: 1 label with an example" in done.err
     assert "Traceback" not in done.err
 
 
 def test_a_place_the_picture_cannot_go_to_is_refused_before_the_run(colours: Path, tmp_path: Path) -> None:
     first = colours / "red" / "0.png"
-    for out, message in (("x.foo", "must end in"), ("none/x.png", "no folder none"), (first, "among the pictures")):
+    for out, message in (("x.foo", "must end in"), ("none/x.png", "no folder none"), (first, "inside a label")):
         done = run_glimpse(["demo", "--images", colours, "--out", out], cwd=tmp_path)
         assert done.code in (1, 2)
         assert done.out == ""
@@ -140,5 +140,5 @@ def test_a_demo_that_is_ended_takes_its_server_along(colours: Path, toy_bundle: 
 def test_the_demo_draws_its_own(tmp_path: Path) -> None:
     done = run_glimpse(["demo", "--out", "sheet.png"], cwd=tmp_path)
     assert done.code == 0, done.err
-    assert "by text alone" in done.out
+    assert "zero-shot" in done.out
     assert (tmp_path / "sheet.png").is_file()

@@ -37,7 +37,7 @@ def test_what_is_wrong_is_said_with_what_to_do(tmp_path: Path) -> None:
     for arguments, message in (
         (["--size", "16"], "give --size 12"),
         (["--size", "12", "--layout", "NHWC"], "try --layout NCHW"),
-        (["--size", "12", "--mean", "a,b"], "--mean a,b: not one number or three"),
+        (["--size", "12", "--mean", "a,b"], "--mean a,b: give one number, or three with commas"),
     ):
         command = ["export", "onnx", "model.onnx", "--name", "conv", "--out", "bundle", *arguments]
         done = run_glimpse(command, cwd=tmp_path)

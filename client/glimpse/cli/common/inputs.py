@@ -1,4 +1,4 @@
-"""The inputs that a command is given: files, folders, tables, lines of text, standard input."""
+"""Inputs named on the command line: files, folders, tables, lines of text, standard input."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,9 +40,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One input: what to call it, its content, and the label that its row or folder gives it, or the command.
+    """One input.
 
-    `failure`: why it cannot be sent. It keeps its place among the others all the same.
+    Attributes:
+        name: What output calls the input: its path, `table.csv:17`, or the text itself.
+        content: A file that is not read yet, the bytes of a picture, or a text.
+        label: The label from its row, from its folder, or from the option `--label`; empty if it has none.
+        failure: Why it cannot be sent; None if it can. It keeps its place among the results.
     """
 
     name: str
@@ -51,20 +55,29 @@ class Source:
     failure: Unreadable | None = None
 
     def as_input(self) -> Input:
-        """As the client takes it."""
+        """Returns the input as the client takes it."""
         return Input(Text(self.content) if isinstance(self.content, str) else self.content)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How tables are read: what their columns are called, and whether they may name files elsewhere."""
+class TableOptions:
+    """Options for reading tables.
+
+    Attributes:
+        columns: The names of the columns.
+        allow_outside: Whether a table may name files outside of its folder.
+    """
 
     columns: Columns = field(default_factory=Columns)
     allow_outside: bool = False
 
 
 class Sources:
-    """Inputs in order. They are read again each time, so that many need no memory: once to count and check them."""
+    """Inputs in order.
+
+    Every iteration reads them again, so that memory does not grow with their number. They were read once before, to
+    count and check them.
+    """
 
     def __init__(self, read: Callable[[], Iterator[Source]], count: int) -> None:
         self._read, self._count = read, count
@@ -76,110 +89,126 @@ class Sources:
         return self._count
 
 
-def read_sources(paths: Iterable[Path] | None, texts: Iterable[str] | None, reading: Reading | None = None) -> Sources:
-    """Every input named on the command line, in order; folders with their subfolders.
+def read_sources(
+    paths: Iterable[Path] | None, texts: Iterable[str] | None, table_options: TableOptions | None = None
+) -> Sources:
+    """Returns every input named on the command line, in order. Folders include their subfolders.
 
     Raises:
-        CliError: There is none, or a table cannot be read as it was asked for.
+        CliError: There is no input, or a table cannot be read with these options.
     """
-    return _counted(_Reader(list(paths or ()), list(texts or ()), reading or Reading()))
+    return _counted(_Reader(list(paths or ()), list(texts or ()), table_options or TableOptions()))
 
 
 def read_labelled_sources(
-    paths: Iterable[Path] | None, texts: Iterable[str] | None, label: str, reading: Reading | None = None
+    paths: Iterable[Path] | None, texts: Iterable[str] | None, label: str, table_options: TableOptions | None = None
 ) -> Sources:
-    """As read_sources, each with a label: its row's own, `label`, or its folder's name.
+    """Returns every input named on the command line, each with a label.
+
+    The label of an input is that of its table row, else `label`, else the name of its folder.
 
     Raises:
-        CliError: As read_sources; `label` is none, or an input has none.
+        CliError: There is no input, a table cannot be read with these options, `label` is not a valid label, or an
+            input has no label.
     """
     try:
-        wanted = label_of(label) or ""
+        default = label_of(label) or ""
     except Rejected as error:
         raise CliError(f"--label: {error}") from error
-    reader = _Reader(list(paths or ()), list(texts or ()), reading or Reading(), labelled=True, label=wanted)
+    options = table_options or TableOptions()
+    reader = _Reader(list(paths or ()), list(texts or ()), options, labelled=True, label=default)
     return _counted(reader)
 
 
-def answered(batch: Sequence[Source], ask: Callable[[list[Input]], Sequence[T]], result: Callable[..., T]) -> list[T]:
-    """The server's results of the inputs that can be sent; in the place of each other one, a result that failed."""
+def results_in_order(
+    batch: Sequence[Source], call: Callable[[list[Input]], Sequence[T]], result_class: Callable[..., T]
+) -> list[T]:
+    """Sends the inputs that can be sent, and returns one result per input of the batch, in order.
+
+    Args:
+        batch: The inputs.
+        call: Sends inputs to the server and returns its results.
+        result_class: The client's class of a result. An input that cannot be sent gets one with an error.
+    """
     inputs = [source.as_input() for source in batch if not source.failure]
-    results = iter(ask(inputs) if inputs else ())
-    return [failed(result, source.failure) if source.failure else next(results) for source in batch]
+    results = iter(call(inputs) if inputs else ())
+    return [failed_result(result_class, source.failure) if source.failure else next(results) for source in batch]
 
 
-def failed(result: Callable[..., T], failure: Unreadable) -> T:
-    """A result of the client for an input that was not sent."""
+def failed_result(result_class: Callable[..., T], failure: Unreadable) -> T:
+    """Returns a result of the client, with an error, for an input that was not sent."""
     error = ItemError(StatusCode.INVALID_ARGUMENT, failure.reason, "", failure.message)
-    return result(id="", error=error, truncated=False, timings=Timings())
+    return result_class(id="", error=error, truncated=False, timings=Timings())
 
 
 def _counted(reader: "_Reader") -> Sources:
-    """The inputs, after they were gone through once; says on stderr what was left out of folders."""
-    count = failures = lacking = 0
-    failure, first = "", ""
+    """Reads the inputs once to count and check them, and reports on stderr which files folders leave out."""
+    count = failures = unlabelled = 0
+    first_failure, first_unlabelled = "", ""
     with notice_if_slow("reading the inputs"):
         for source in reader.read():
             count += 1
             if source.failure:
                 failures += 1
-                failure = failure or f"{source.name}: {source.failure.message}"
+                first_failure = first_failure or f"{source.name}: {source.failure.message}"
             elif reader.labelled and not source.label:
-                lacking += 1
-                first = first or source.name
+                unlabelled += 1
+                first_unlabelled = first_unlabelled or source.name
     for line in reader.notes():
         print_note(line)
     if not count:
-        step = f"name pictures, folders, .txt files or tables ({' '.join(TABLES)}), or give --text"
+        step = f"name pictures, folders, .txt files or tables ({' '.join(TABLES)}), or use --text"
         raise CliError("there is nothing to read", step)
     if failures == count:
-        raise CliError(failure if count == 1 else f"none of the {count:,} inputs can be read; {failure}")
-    if lacking:
-        message = f"{first} has no label" + (f", nor have {lacking - 1} others" if lacking > 1 else "")
-        raise CliError(message, "give one with --label, or put the files into a folder with a subfolder a label")
+        message = first_failure if count == 1 else f"none of the {count:,} inputs can be read; {first_failure}"
+        raise CliError(message)
+    if unlabelled:
+        others = f"; {unlabelled - 1} other inputs have none either" if unlabelled > 1 else ""
+        step = "give one with --label, or sort the files into one subfolder per label"
+        raise CliError(f"{first_unlabelled} has no label{others}", step)
     return Sources(reader.read, count)
 
 
 class _Reader:
-    """Reads what was named, as often as it is asked to."""
+    """Reads the named inputs, any number of times."""
 
     def __init__(
-        self, paths: list[Path], texts: list[str], reading: Reading, *, labelled: bool = False, label: str = ""
+        self, paths: list[Path], texts: list[str], options: TableOptions, *, labelled: bool = False, label: str = ""
     ) -> None:
-        self._paths, self._texts, self._reading = paths, texts, reading
+        self._paths, self._texts, self._options = paths, texts, options
         self.labelled, self._label = labelled, label
         self._skipped: dict[Path, Skipped] = {}
         self._warnings: dict[str, None] = {}
         if sum(str(path) == _STANDARD_INPUT for path in paths) > 1:
-            raise CliError("- stands for standard input, which can be read once")
+            raise CliError("- stands for standard input, which can be read only once", "name it once")
         self._standard_input: Sequence[Entry | Unreadable] = ()
         if Path(_STANDARD_INPUT) in paths:
-            self._standard_input = read_standard_input(sys.stdin.buffer, reading.columns, reading.allow_outside)
+            self._standard_input = read_standard_input(sys.stdin.buffer, options.columns, options.allow_outside)
 
     def read(self) -> Iterator[Source]:
-        """The inputs in order. Raises CliError."""
+        """Yields the inputs in order. Raises CliError if a folder or table cannot be read at all."""
         try:
             for path in self._paths:
-                # Elsewhere ids are the places in an index.
+                # Only tables have ids of their own. Other ids are made for indexes, and say less than the path.
                 has_ids = str(path) == _STANDARD_INPUT or path.suffix.lower() in TABLES
-                for one in self._of_path(path):
-                    yield self._source(one, (has_ids and one.id) or one.source)
+                for entry in self._of_path(path):
+                    yield self._source(entry, (has_ids and entry.id) or entry.source)
         except InputsError as error:
             raise CliError(error.message, error.next_step) from error
         for text in self._texts:
             yield self._of_text(text)
 
     def notes(self) -> Iterator[str]:
-        """What was left out of folders, and what looks like a slip."""
+        """Yields a line for each folder with files that are not read, and warnings about tables."""
         for folder, skipped in self._skipped.items():
             if str(skipped):
                 yield f"left out in {legible(str(folder))}: {skipped}"
         yield from self._warnings
 
-    def _source(self, one: Entry | Unreadable, name: str) -> Source:
-        if isinstance(one, Unreadable):
-            return Source(name, name, self._label, one)
-        return Source(name, one.content, one.label or self._label)
+    def _source(self, entry: Entry | Unreadable, name: str) -> Source:
+        if isinstance(entry, Unreadable):
+            return Source(name, name, self._label, entry)
+        return Source(name, entry.content, entry.label or self._label)
 
     def _of_text(self, text: str) -> Source:
         name = legible(text)
@@ -196,8 +225,9 @@ class _Reader:
             yield from self._of_folder(path, name)
         elif not path.exists():
             yield Unreadable(name, None, "FILE_UNREADABLE", "no such file or folder")
-        elif suffix in (*TEXTS, *TABLES) and not path.is_file():  # a pipe, which can be read once
-            yield Unreadable(name, None, "FILE_UNREADABLE", "no regular file; send it to standard input, and name -")
+        elif suffix in (*TEXTS, *TABLES) and not path.is_file():  # a pipe can be read only once
+            message = "not a regular file; send it to standard input, and name -"
+            yield Unreadable(name, None, "FILE_UNREADABLE", message)
         elif suffix in TEXTS:
             yield from read_lines(path)
         elif suffix in TABLES:
@@ -210,22 +240,22 @@ class _Reader:
         by_folder = self.labelled and not self._label
         entries = read_labelled(folder, kind, skipped) if by_folder else read_folder(folder, kind, skipped)
         is_empty = True
-        for one in entries:
+        for entry in entries:
             is_empty = False
-            yield one
+            yield entry
         if is_empty:
             left_out = f" ({skipped})" if str(skipped) else ""
-            yield Unreadable(name, None, "FOLDER_EMPTY", f"no picture and no .txt file in it{left_out}")
+            yield Unreadable(name, None, "FOLDER_EMPTY", f"no picture and no .txt file in this folder{left_out}")
         else:
             self._skipped[folder] = skipped
 
     def _of_table(self, path: Path, name: str) -> Iterator[Entry | Unreadable]:
-        reading = self._reading
+        options = self._options
         try:
-            table = open_table(path, reading.columns, allow_outside=reading.allow_outside, needs_ids=False)
+            table = open_table(path, options.columns, allow_outside=options.allow_outside, needs_ids=False)
         except (OSError, TableDamaged) as error:
-            why = getattr(error, "strerror", None) or error
-            yield Unreadable(name, None, "TABLE_DAMAGED", f"{name} cannot be read: {why}")
+            reason = getattr(error, "strerror", None) or error
+            yield Unreadable(name, None, "TABLE_DAMAGED", f"{name} cannot be read: {reason}")
             return
         if self.labelled and table.warning:
             self._warnings[table.warning] = None

@@ -1,12 +1,11 @@
-"""Lists in parts, and how far along a command is."""
+"""Progress on stderr: bars and spinners on a terminal, occasional lines elsewhere."""
 
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from glimpse.cli.common.output import print_note
 
@@ -14,68 +13,62 @@ if TYPE_CHECKING:
     from rich.progress import ProgressColumn, Task
     from rich.text import Text
 
-T = TypeVar("T")
-_BATCH = 32  # inputs in one call: enough to fill a batch of the server, few enough to show progress
-_LONGEST = 30  # characters of a title that leave room for a bar in 80 columns
-#: Seconds between two lines of progress where there is no terminal.
+_MAX_TITLE = 30  # characters of a title; in 80 columns this leaves room for a bar
+#: Seconds between two lines of progress where stderr is not a terminal.
 LINE_SECONDS = 5.0
 
 
 class Advance(Protocol):
-    """Told how many more are done."""
+    """Receives how many more items are done."""
 
     def __call__(self, count: int) -> None:
-        """So many more are done."""
+        """Adds `count` items to those that are done."""
         ...
 
 
-def batched(items: Iterable[T], size: int = _BATCH) -> Iterator[Sequence[T]]:
-    """Items in lists of at most `size`, drawn as they are needed."""
-    remaining = iter(items)
-    while part := list(islice(remaining, size)):
-        yield part
-
-
 @contextmanager
-def progress(title: str, total: int, *, passing: bool = False) -> Iterator[Advance]:
-    """Progress on stderr, with how many are done a second: a bar on a terminal, now and then a line elsewhere.
+def progress(title: str, total: int, *, transient: bool = False) -> Iterator[Advance]:
+    """Shows progress on stderr, with items per second: a bar on a terminal, a line every few seconds elsewhere.
 
-    `passing`: one of many, of which none stays on the terminal, and none is shown of nothing.
+    Args:
+        title: What is being done.
+        total: The number of items.
+        transient: For one bar of many. The bar disappears at its end, and is not shown for 0 items.
     """
     if not sys.stderr.isatty():
-        yield _Lines(title, total).advance
+        yield _ProgressLines(title, total).advance
         return
-    if passing and not total:
+    if transient and not total:
         yield lambda _: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    # What is being done stands at the end, behind a name.
-    short = title if len(title) <= _LONGEST else f"…{title[1 - _LONGEST :]}"
-    # A title may hold a name with brackets or braces; the bar takes what room the others leave.
-    named, room = TextColumn("{task.description}", markup=False), BarColumn(bar_width=None)
-    columns = (named, room, MofNCompleteColumn(), rate_column(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=passing) as bar:
-        task = bar.add_task(short, total=total)
+    # Cut a long title at its start: its end says what is being done, its start is a name.
+    short_title = title if len(title) <= _MAX_TITLE else f"…{title[1 - _MAX_TITLE :]}"
+    # markup=False, because a name in the title may contain brackets. The bar takes the remaining width.
+    description, bar_column = TextColumn("{task.description}", markup=False), BarColumn(bar_width=None)
+    columns = (description, bar_column, MofNCompleteColumn(), rate_column(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=transient) as bar:
+        task = bar.add_task(short_title, total=total)
         yield lambda count: bar.advance(task, count)
 
 
 @contextmanager
 def notice_if_slow(title: str) -> Iterator[None]:
-    """Prints the title on stderr where the work in the block takes longer than a moment."""
-    line = threading.Timer(LINE_SECONDS, print_note, (f"{title} …",))
-    line.daemon = True
-    line.start()
+    """Prints the title on stderr if the block takes longer than `LINE_SECONDS`."""
+    timer = threading.Timer(LINE_SECONDS, print_note, (f"{title} …",))
+    timer.daemon = True
+    timer.start()
     try:
         yield
     finally:
-        line.cancel()
+        timer.cancel()
 
 
 @contextmanager
 def spinner(title: str) -> Iterator[None]:
-    """A spinner on stderr around one long call; where there is no terminal, a line should it take long."""
+    """Shows a spinner on stderr during one long call; without a terminal, prints a line if it takes long."""
     if not sys.stderr.isatty():
         with notice_if_slow(title):
             yield
@@ -90,26 +83,26 @@ def spinner(title: str) -> Iterator[None]:
 
 
 def rate_column() -> "ProgressColumn":
-    """How many are done a second, for a bar."""
-    # Made where it is wanted: the module would import rich for every command.
+    """Returns a column for a progress bar that shows items per second."""
+    # The class is defined here because its base class imports rich, which most commands do not need.
     from rich.progress import ProgressColumn
     from rich.text import Text
 
-    class Rate(ProgressColumn):
+    class RateColumn(ProgressColumn):
         def render(self, task: "Task") -> "Text":
             return Text(rate(task.finished_speed or task.speed), style="progress.data.speed")
 
-    return Rate()
+    return RateColumn()
 
 
-def rate(a_second: float | None) -> str:
-    """How many a second; of fewer than ten with a decimal."""
-    if not a_second:
+def rate(per_second: float | None) -> str:
+    """Formats items per second: `12,000/s`; below ten with one decimal; `-/s` for None or 0."""
+    if not per_second:
         return "-/s"
-    return f"{a_second:,.0f}/s" if a_second >= 10 else f"{a_second:.1f}/s"
+    return f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.1f}/s"
 
 
-class _Lines:
+class _ProgressLines:
     def __init__(self, title: str, total: int) -> None:
         self._title = title
         self._total = total

@@ -1,4 +1,4 @@
-"""How far the build of an index is, on stderr: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of an index build on stderr: a bar on a terminal, occasional lines elsewhere."""
 
 import sys
 import threading
@@ -17,7 +17,7 @@ _TITLE = "embedding"
 
 
 class Progress:
-    """The Watch of a build: open while the inputs are gone through, and for what comes after."""
+    """Reports the progress of a build, as the builder's `Watch`: first of the inputs, then of each later stage."""
 
     def __init__(self) -> None:
         self._total: int | None = None
@@ -29,7 +29,7 @@ class Progress:
 
     def __enter__(self) -> Self:
         if not self._bar:
-            # By the clock: a large member of a tar takes long to read over, and nothing advances then.
+            # A thread prints the lines, because skipping a large member of a tar takes long without any progress.
             threading.Thread(target=self._print_lines, name="progress", daemon=True).start()
         else:
             self._bar.start()
@@ -42,19 +42,19 @@ class Progress:
             self._bar.stop()
 
     def total(self, inputs: int) -> None:
-        """How many there are, found out beside the work."""
+        """Sets the number of inputs, which is counted during the work."""
         self._total = inputs
         if self._bar:
             self._bar.update(self._task, total=inputs)
 
     def advance(self, tally: "Tally") -> None:
-        """What became of the inputs so far."""
+        """Shows the counts of the inputs so far."""
         self._tally = tally
         if self._bar:
             self._bar.update(self._task, completed=tally.inputs, failed=tally.failed)
 
     def stage(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """What comes after the inputs: a bar of its own."""
+        """Starts a stage after the inputs, with its own bar."""
         self.__exit__()
         self._bar = None
         return progress(title, total)
@@ -69,7 +69,7 @@ class Progress:
     def _line(self, tally: "Tally", speed: float) -> str:
         done = f"{tally.inputs:,}" + (f" of {self._total:,}" if self._total else "")
         left = f", {_duration((self._total - tally.inputs) / speed)} left" if self._total and speed else ""
-        known = f", {tally.known:,} known" if tally.known else ""
+        known = f", {tally.known:,} unchanged" if tally.known else ""
         return f"{_TITLE}: {done}, {rate(speed)}{left}{known}, {tally.failed:,} failed"
 
 

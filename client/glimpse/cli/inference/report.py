@@ -1,4 +1,4 @@
-"""`glimpse report`."""
+"""`glimpse report`: prints the report of a collection."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -22,26 +22,25 @@ _FIELDS = (
     *(field for part in _PARTS for field in within(part, "value", "low", "high", "count")),
     *("heads", "confusions", "suspects", "labels", "adaptations", "advice"),
 )
-_NAMED = 20  # suspects whose files are asked for
+_MAX_FILES = 20  # suspects whose files are requested
 
 
 @app.command()
-def check(
+def report(
     collection: options.CollectionName,
-    timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long it may take.")
-    ] = 300.0,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Time limit.")] = 300.0,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """What a collection knows of itself: how good it is, what looks wrong, what to do.
+    """Report a collection's accuracy, its confusions and suspect examples, and what to do next.
 
-    Leaves out each of its examples in turn and asks the others. Takes seconds for thousands of examples. Examples that
-    look mislabelled are named by the files that they were enrolled from.
+    Accuracy is leave-one-out: each example is classified by all the others. This takes seconds for thousands of
+    examples. False rejects are examples of the collection that would be UNKNOWN; false accepts are inputs out of
+    distribution that would be MATCH. Examples that look mislabelled are listed with their files.
     """
-    with connected(server, timeout) as client, spinner(f"checking {collection}"):
+    with connected(server, timeout) as client, spinner(f"measuring {collection}"):
         found = client.collection_report(collection)
-        files = {one.example: file_of(client, one.example) for one in found.suspects[:_NAMED]}
+        files = {suspect.example: file_of(client, suspect.example) for suspect in found.suspects[:_MAX_FILES]}
     if output is options.Format.TABLE:
         report_tables.show(collection, found, files)
     else:
@@ -49,9 +48,9 @@ def check(
 
 
 def _record(found: CollectionReport, files: Mapping[str, str | None]) -> dict[str, Any]:
-    """Every field, and the files of suspects."""
+    """Returns every field, and the files of suspects."""
     record = asdict(found, dict_factory=_plain)
-    record["suspects"] = [{**one, "file": files.get(one["example"])} for one in record["suspects"]]
+    record["suspects"] = [{**suspect, "file": files.get(suspect["example"])} for suspect in record["suspects"]]
     return record
 
 

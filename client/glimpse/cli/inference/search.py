@@ -1,13 +1,13 @@
-"""`glimpse search`."""
+"""`glimpse search`: finds the examples nearest to inputs."""
 
 from typing import Annotated, Any
 
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.inputs import Reading, answered, read_sources
+from glimpse.cli.common.chunking import batched
+from glimpse.cli.common.inputs import TableOptions, read_sources, results_in_order
 from glimpse.cli.common.output import Column, Table
-from glimpse.cli.common.progress import batched
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference.result_rows import (
@@ -47,10 +47,10 @@ def search(
 ) -> None:
     """Find the examples nearest to each input.
 
-    Prints a line an example (as JSON: an object an input), nearest first. Exit code 1 where an input failed.
+    Prints one line per example, nearest first; as JSON, one object per input. Exit code 1 if an input failed.
     """
-    reading = Reading(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
-    sources = read_sources(paths, texts, reading)
+    table_options = TableOptions(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
+    sources = read_sources(paths, texts, table_options)
     table = Table(
         (
             Column("INPUT", share=3, path=True),
@@ -60,10 +60,12 @@ def search(
         )
     )
     failures, writer = 0, RecordWriter(output, _FIELDS)
-    how: dict[str, Any] = {"top_k": top, "labels": labels or (), "domains": domains or ()}
+    parameters: dict[str, Any] = {"top_k": top, "labels": labels or (), "domains": domains or ()}
     with connected(server, timeout) as client:
         for batch in batched(sources):
-            results = answered(batch, lambda inputs: client.search(collection, inputs, **how), SearchResult)
+            results = results_in_order(
+                batch, lambda inputs: client.search(collection, inputs, **parameters), SearchResult
+            )
             for source, result in zip(batch, results, strict=True):
                 if result.error is not None:
                     failures += 1
@@ -83,5 +85,5 @@ def _show(output: options.Format, table: Table, writer: RecordWriter, name: str,
     elif output is options.Format.CSV:
         for neighbor in neighbors:
             writer.write(input=name, **neighbor, **truncated)
-    for one in result.neighbors if output is options.Format.TABLE else ():
-        table.row(name, one.example.rpartition("/")[2], one.label, one.similarity)
+    for evidence in result.neighbors if output is options.Format.TABLE else ():
+        table.row(name, evidence.example.rpartition("/")[2], evidence.label, evidence.similarity)

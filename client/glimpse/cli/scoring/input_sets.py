@@ -1,4 +1,4 @@
-"""The inputs of `glimpse test`: labelled ones of a folder or table, and ones that belong to no label."""
+"""Inputs of `glimpse test`: labelled ones from a folder or table, and ones out of distribution."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -27,68 +27,72 @@ Inputs = Iterator[Entry | Unreadable]
 
 
 @dataclass(slots=True)
-class Data:
-    """Inputs that are read again each time, so that many need no memory, and what was left out of their folder.
+class InputSet:
+    """Inputs that are read again for each iteration, so that memory does not grow with their number.
 
     Attributes:
-        read: Yields them in order, and notes what it leaves out.
-        count: How many there are.
+        read: Yields the inputs in order. Counts in its argument the files that it skips.
+        skipped: Files that were skipped when the inputs were counted.
+        count: The number of inputs.
     """
 
     read: Callable[[Skipped], Inputs]
     skipped: Skipped = field(default_factory=Skipped)
     count: int = 0
 
-    def counted(self, source: Path) -> "Data":
-        """Counts the inputs. Raises CliError where there is none, or the source cannot be read."""
+    def counted(self, source: Path) -> "InputSet":
+        """Counts the inputs and returns the set. Raises CliError if there is none, or the source cannot be read."""
         try:
             self.count = sum(1 for _ in self.read(self.skipped))
         except (InputsError, TableDamaged, OSError) as error:
-            raise _refused(source, error) from error
+            raise _unreadable(source, error) from error
         if not self.count:
             raise CliError(f"there is no input in {legible(str(source))}", str(self.skipped))
         return self
 
 
-def labelled_data(source: Path, columns: Columns, allow_outside: bool, unknown: Path | None) -> Data:
-    """The inputs of a folder with a subfolder a label, or of a table with a column of labels.
+def labelled_inputs(source: Path, columns: Columns, allow_outside: bool, unknown: Path | None) -> InputSet:
+    """Returns the inputs of a folder with one subfolder per label, or of a table with a column of labels.
 
     Args:
-        unknown: Inputs below this folder belong to no label, and are left out.
+        source: The folder or table.
+        columns: The names of the table's columns.
+        allow_outside: Whether the table may name files outside of its folder.
+        unknown: A folder whose inputs are out of distribution, and are left out here.
 
     Raises:
-        CliError: There is none, or it has no labels.
+        CliError: There is no input, or the source has no labels.
     """
     if source.is_dir():
         return _labelled_folder(source, unknown).counted(source)
     try:
         table = open_table(source, columns, allow_outside=allow_outside, required=("label",))
     except (InputsError, TableDamaged, OSError) as error:
-        raise _refused(source, error) from error
-    return Data(lambda _: table.read()).counted(source)
+        raise _unreadable(source, error) from error
+    return InputSet(lambda _: table.read()).counted(source)
 
 
-def unknown_data(source: Path, columns: Columns, allow_outside: bool) -> Data:
-    """Every input of a folder, or of a table, whatever its label. Raises CliError."""
+def unknown_inputs(source: Path, columns: Columns, allow_outside: bool) -> InputSet:
+    """Returns every input of a folder or table, and ignores labels. Raises CliError if there is no input."""
     if source.is_dir():
         kind = kind_of(source)
-        return Data(lambda skipped: read_folder(source, kind, skipped)).counted(source)
+        return InputSet(lambda skipped: read_folder(source, kind, skipped)).counted(source)
     try:
         table = open_table(source, Columns(text=columns.text, path=columns.path), allow_outside=allow_outside)
     except (InputsError, TableDamaged, OSError) as error:
-        raise _refused(source, error) from error
-    return Data(lambda _: table.read()).counted(source)
+        raise _unreadable(source, error) from error
+    return InputSet(lambda _: table.read()).counted(source)
 
 
 def as_input(entry: Entry) -> Input:
-    """An entry as the client takes it."""
+    """Returns an entry as the client takes it."""
     if isinstance(entry.content, bytes):
         return Input(entry.content)
     return Source(entry.source, entry.content).as_input()
 
 
 def content_digest(entry: Entry) -> str | None:
-    """The digest of an input's bytes as the server keeps it; None where its file cannot be read."""
+    """Returns the digest of an input's bytes as the server keeps it; None if its file cannot be read."""
     content = entry.content
     if not isinstance(content, Path):
         return f"sha256:{hashlib.sha256(content if isinstance(content, bytes) else content.encode()).hexdigest()}"
@@ -96,27 +100,27 @@ def content_digest(entry: Entry) -> str | None:
         with content.open("rb") as file:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     except OSError:
-        return None  # the client says why when it is to be sent
+        return None  # the client reports the reason when the input is sent
 
 
-def _labelled_folder(source: Path, unknown: Path | None) -> Data:
+def _labelled_folder(source: Path, unknown: Path | None) -> InputSet:
     if not subfolders(source):
         message = f"the folder {legible(str(source))} has no subfolders to take labels from"
-        raise CliError(message, "test reads LABEL/file, or a table with a column of labels")
+        raise CliError(message, "glimpse test reads LABEL/file, or a table with a column of labels")
     kind = kind_of(source)
-    without = unknown.resolve() if unknown and unknown.is_dir() else None
+    excluded = unknown.resolve() if unknown and unknown.is_dir() else None
 
     def read(skipped: Skipped) -> Inputs:
         for entry in read_labelled(source, kind, skipped):
             file = Path(entry.content) if isinstance(entry, Entry) and isinstance(entry.content, Path) else None
-            if not (without and file and file.parent.resolve().is_relative_to(without)):
+            if not (excluded and file and file.parent.resolve().is_relative_to(excluded)):
                 yield entry
 
-    return Data(read)
+    return InputSet(read)
 
 
-def _refused(source: Path, error: Exception) -> CliError:
+def _unreadable(source: Path, error: Exception) -> CliError:
     if isinstance(error, InputsError):
         return CliError(error.message, error.next_step)
-    why = getattr(error, "strerror", None) or str(error)
-    return CliError(f"{legible(str(source))} cannot be read: {why}")
+    reason = getattr(error, "strerror", None) or str(error)
+    return CliError(f"{legible(str(source))} cannot be read: {reason}")

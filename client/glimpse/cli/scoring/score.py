@@ -1,4 +1,4 @@
-"""How good answers are: counted as they come, then figures with their intervals."""
+"""Counts classifications of labelled inputs, and computes accuracy and other figures with their intervals."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,23 @@ from glimpse.client import Classification, Decision, Estimate
 from glimpse.fewshot.statistics.confidence_interval import wilson
 
 _DECISIONS = (Decision.MATCH, Decision.AMBIGUOUS, Decision.UNKNOWN)
-_NAMED = 1_000  # failed inputs that the record names
+_MAX_FAILURES = 1_000  # failed inputs that the record contains
 
 
 @dataclass(slots=True)
 class Counts:
-    """What became of inputs.
+    """Counts of inputs by result.
 
-    `lacking` counts those of a label that is no class of the collection. Each input is in one of `answered`,
-    `enrolled`, `failed` and `lacking`; where enrolled ones are asked about, they are `answered` or `failed` as well.
+    Each input is in one of `answered`, `enrolled`, `failed` and `lacking`. If enrolled inputs are classified too, they
+    are also in `answered` or `failed`.
+
+    Attributes:
+        inputs: All inputs.
+        answered: Inputs that were classified.
+        enrolled: Inputs whose bytes are enrolled as an example.
+        failed: Inputs that could not be read or classified.
+        lacking: Inputs of labels that are not classes of the collection, by label.
+        decisions: Classified inputs by decision.
     """
 
     inputs: int = 0
@@ -30,16 +38,18 @@ class Counts:
 
 @dataclass(slots=True)
 class Score:
-    """A collection's answers to inputs whose right answer is known.
+    """The results of a collection on inputs whose true label is known.
 
     Attributes:
+        with_enrolled: Whether inputs that are enrolled are counted too.
         known: Inputs of the collection's classes.
-        unknown: Inputs of no class: those of `--unknown`, and those of negative labels.
-        pairs: Answers to known inputs by the right label and the best label in the answer.
-        matched: Answers to known inputs that were MATCH, by whether they were right.
-        taken_for: Answers to unknown inputs that were MATCH, by their label.
-        failures: Why inputs failed, by their names; the first thousand.
-        revisions: The collection's, as answers gave them.
+        unknown: Inputs out of distribution: those of `--unknown`, and those of negative labels.
+        pairs: Known inputs by true label and best label.
+        by_label: Known inputs by true label and decision.
+        matched: Known inputs that were MATCH, by whether the label was right.
+        taken_for: Unknown inputs that were MATCH, by label.
+        failures: Messages of failed inputs, by name; the first thousand.
+        revisions: The collection's revisions during the run.
     """
 
     with_enrolled: bool
@@ -52,86 +62,96 @@ class Score:
     failures: dict[str, str] = field(default_factory=dict)
     revisions: set[int] = field(default_factory=set)
 
-    def add(self, label: str | None, answer: Classification) -> None:
-        """Counts an answer. `label` is the right one; None: the input belongs to none."""
+    def add(self, label: str | None, result: Classification) -> None:
+        """Counts a classification. `label` is the true label; None if the input is out of distribution."""
         counts = self.counts(label is None)
         counts.answered += 1
-        counts.decisions[answer.decision] += 1
-        self.revisions.add(answer.revision)
-        is_match = answer.decision is Decision.MATCH
+        counts.decisions[result.decision] += 1
+        self.revisions.add(result.revision)
+        is_match = result.decision is Decision.MATCH
         if label is not None:
-            self.pairs[label, answer.label] += 1
-            self.by_label[label, answer.decision] += 1
+            self.pairs[label, result.label] += 1
+            self.by_label[label, result.decision] += 1
             if is_match:
-                self.matched[answer.label == label] += 1
+                self.matched[result.label == label] += 1
         elif is_match:
-            self.taken_for[answer.label] += 1
+            self.taken_for[result.label] += 1
 
     def counts(self, is_unknown: bool) -> Counts:
-        """Counts of the known or of the unknown inputs."""
+        """Returns the counts of the known or of the unknown inputs."""
         return self.unknown if is_unknown else self.known
 
-    def fail(self, is_unknown: bool, name: str, why: str) -> None:
+    def fail(self, is_unknown: bool, name: str, message: str) -> None:
         """Counts an input that failed."""
         self.counts(is_unknown).failed += 1
-        if len(self.failures) < _NAMED:
-            self.failures[name] = why
+        if len(self.failures) < _MAX_FAILURES:
+            self.failures[name] = message
 
     @property
     def accuracy(self) -> Estimate | None:
-        """How many known inputs have the right best label, whatever the decision."""
-        right = sum(count for (truth, said), count in self.pairs.items() if truth == said)
+        """The fraction of known inputs whose best label is right, with any decision."""
+        right = sum(count for (truth, best), count in self.pairs.items() if truth == best)
         return proportion(right, self.pairs.total())
 
     @property
     def match_accuracy(self) -> Estimate | None:
-        """How many answers of MATCH to known inputs are right."""
+        """The fraction of known inputs with the decision MATCH whose label is right."""
         return proportion(self.matched[True], self.matched.total())
 
     @property
+    def false_reject(self) -> Estimate | None:
+        """The fraction of known inputs that are UNKNOWN."""
+        return proportion(self.known.decisions[Decision.UNKNOWN], self.known.answered)
+
+    @property
+    def rejected(self) -> Estimate | None:
+        """The fraction of unknown inputs that are UNKNOWN."""
+        return proportion(self.unknown.decisions[Decision.UNKNOWN], self.unknown.answered)
+
+    @property
     def false_accept(self) -> Estimate | None:
-        """How many unknown inputs are called MATCH."""
+        """The fraction of unknown inputs that are MATCH."""
         return proportion(self.taken_for.total(), self.unknown.answered)
 
     def confusions(self) -> Iterator[dict[str, Any]]:
-        """The commonest wrong pairs first."""
-        for (truth, said), count in self.pairs.most_common():
-            if truth != said:
-                yield {"label": truth, "answered_label": said, "count": count}
+        """Yields the pairs of true and wrong best label, commonest first."""
+        for (truth, best), count in self.pairs.most_common():
+            if truth != best:
+                yield {"label": truth, "answered_label": best, "count": count}
 
     def labels(self) -> list[dict[str, Any]]:
-        """Figures of every label that was asked about or answered, those that are recognised worst first."""
-        asked, said, right = Counter[str](), Counter[str](), Counter[str]()
-        for (truth, answer), count in self.pairs.items():
-            asked[truth] += count
-            said[answer] += count
-            right[truth] += count if truth == answer else 0
+        """Returns the figures of every label that is a true or best label, lowest recall first."""
+        inputs, predicted, right = Counter[str](), Counter[str](), Counter[str]()
+        for (truth, best), count in self.pairs.items():
+            inputs[truth] += count
+            predicted[best] += count
+            right[truth] += count if truth == best else 0
         figures = [
             {
                 "label": label,
-                "inputs": asked[label],
-                "answered": said[label],
+                "inputs": inputs[label],
+                "answered": predicted[label],
                 "right": right[label],
-                "recall": right[label] / asked[label] if asked[label] else None,
-                "precision": right[label] / said[label] if said[label] else None,
-                "decisions": _by_name({one: self.by_label[label, one] for one in _DECISIONS}),
+                "recall": right[label] / inputs[label] if inputs[label] else None,
+                "precision": right[label] / predicted[label] if predicted[label] else None,
+                "decisions": _by_name({decision: self.by_label[label, decision] for decision in _DECISIONS}),
             }
-            for label in asked.keys() | said.keys()
+            for label in inputs.keys() | predicted.keys()
             if label
         ]
-        return sorted(figures, key=lambda one: (1.0 if one["recall"] is None else one["recall"], one["label"]))
+        return sorted(figures, key=lambda row: (1.0 if row["recall"] is None else row["recall"], row["label"]))
 
 
-def proportion(count: int, of: int) -> Estimate | None:
-    """A part with its 95 % interval by Wilson; None: of nothing there is none."""
-    if not of:
+def proportion(count: int, total: int) -> Estimate | None:
+    """Returns `count / total` with its 95 % Wilson interval; None if `total` is 0."""
+    if not total:
         return None
-    low, high = wilson(count, of)
-    return Estimate(count / of, low, high, of)
+    low, high = wilson(count, total)
+    return Estimate(count / total, low, high, total)
 
 
 def record(score: Score) -> dict[str, Any]:
-    """Every figure. Parts are in [0, 1], with their intervals; null: of nothing."""
+    """Returns every figure. Fractions are in [0, 1], with their intervals; None if there is no input to measure."""
     known, unknown = score.known, score.unknown
     return {
         "revision": max(score.revisions),
@@ -144,25 +164,27 @@ def record(score: Score) -> dict[str, Any]:
         "accuracy": _plain(score.accuracy),
         "decisions": _by_name(known.decisions),
         "match_accuracy": _plain(score.match_accuracy),
+        "false_reject": _plain(score.false_reject),
         "unknown": {
             "inputs": unknown.inputs,
             "answered": unknown.answered,
             "enrolled": unknown.enrolled,
             "failed": unknown.failed,
             "decisions": _by_name(unknown.decisions),
+            "rejected": _plain(score.rejected),
             "false_accept": _plain(score.false_accept),
             "taken_for": [{"label": label, "count": count} for label, count in score.taken_for.most_common()],
         },
         "labels": score.labels(),
         "confusions": list(score.confusions()),
         "labels_missing": [{"label": label, "count": count} for label, count in known.lacking.most_common()],
-        "failures": [{"input": name, "message": why} for name, why in score.failures.items()],
+        "failures": [{"input": name, "message": message} for name, message in score.failures.items()],
     }
 
 
-def _plain(part: Estimate | None) -> dict[str, Any] | None:
-    return asdict(part) if part else None
+def _plain(estimate: Estimate | None) -> dict[str, Any] | None:
+    return asdict(estimate) if estimate else None
 
 
 def _by_name(decisions: Mapping[Decision, int]) -> dict[str, int]:
-    return {one.name: decisions[one] for one in _DECISIONS}
+    return {decision.name: decisions[decision] for decision in _DECISIONS}
