@@ -124,7 +124,7 @@ def test_a_setting_that_is_no_option_is_told_where_it_can_be_set() -> None:
     done = run_glimpse(["serve", "--metrics-listen", "127.0.0.1:0"])
     assert done.code == 2
     last = done.err.splitlines()[-1]
-    assert last.endswith("set GLIMPSE_METRICS_LISTEN, or metrics_listen in a file with --config")
+    assert last.endswith("set the variable GLIMPSE_METRICS_LISTEN, or metrics_listen in a file with --config")
     assert "Possible options" not in done.err
     assert run_glimpse(["serve", "--backbone"]).err.splitlines()[-1].endswith("'--backbone' requires an argument.")
     assert "--listen" in run_glimpse(["serve", "--listne", "x"]).err
@@ -165,5 +165,5 @@ def test_a_backup_to_nowhere_says_so(tmp_path: Path) -> None:
     done = run_glimpse(["ledger", "backup", tmp_path / "none" / "copy", "--data", tmp_path])
     assert (done.code, done.err) == (
         1,
-        f"glimpse: there is no folder {tmp_path / 'none'} — make it, or name another file\n",
+        f"glimpse: there is no folder {tmp_path / 'none'} — create it, or name another file\n",
     )

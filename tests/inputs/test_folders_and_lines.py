@@ -119,14 +119,14 @@ def test_cells_and_their_names_may_have_spaces_around_them(tmp_path: Path, end: 
 def test_columns_that_are_asked_for_must_be_there_and_slips_are_noticed(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text("text,Labels\na,b\n")
-    assert open_table(file, Columns()).warning.endswith("if 'Labels' is meant: --label-column Labels")
+    assert open_table(file, Columns()).warning.endswith("did you mean 'Labels'? Then add --label-column Labels")
     assert not open_table(file, Columns(label="Labels")).warning
     with pytest.raises(InputsError, match="no column 'lables'; it has text, Labels") as caught:
         open_table(file, Columns(label="lables"))
-    assert caught.value.next_step == "is 'Labels' meant?"
+    assert caught.value.next_step == "did you mean 'Labels'?"
     with pytest.raises(InputsError, match="no column 'label'; it has text, Labels") as caught:
         open_table(file, Columns(), required=("label",))
-    assert caught.value.next_step == "if 'Labels' is meant: --label-column Labels"
+    assert caught.value.next_step == "did you mean 'Labels'? Then add --label-column Labels"
     file.write_text("text,intent\na,b\nc,\n")
     assert not open_table(file, Columns()).warning
     first, second = open_table(file, Columns(label="intent"), required=("label",)).read()

@@ -46,7 +46,7 @@ def test_a_table_names_no_file_outside_of_its_folder(tmp_path: Path) -> None:
     assert reasons(allowed)[4:9] == [str(folder / name) for name in outside]
     refused = read(table)[7]
     assert isinstance(refused, Unreadable)
-    assert refused.message == "link.png lies outside of the table's folder, by a link; add --allow-outside"
+    assert refused.message == "link.png is outside of the table's folder, by a link; add --allow-outside"
 
 
 _READ = """

@@ -14,26 +14,26 @@ from glimpse.cli.common import connection, options
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": (
         "glimpse.cli.demo.command",
-        "Try Glimpse: enroll one drawing per character, classify others, draw the result.",
+        "Enroll drawings, classify others, and draw the result.",
     ),
     "serve": ("glimpse.cli.server.serve", "Run a server."),
     "status": (
         "glimpse.cli.server.status",
-        "Show a server's health, load, decisions, ledger, backbones and collections.",
+        "Show a server's health, load, ledger and collections.",
     ),
     "enroll": (
         "glimpse.cli.inference.enroll",
-        "Enroll examples from files, tables, or folders whose subfolders are the labels.",
+        "Enroll examples from files, folders or tables.",
     ),
     "classify": ("glimpse.cli.inference.classify", "Classify inputs with a collection's examples."),
     "report": (
         "glimpse.cli.inference.report",
-        "Report a collection's accuracy, its confusions and suspect examples, and what to do next.",
+        "Report a collection's accuracy and what to do next.",
     ),
     "test": ("glimpse.cli.scoring.command", "Measure a collection's accuracy on labelled data."),
     "evaluate": (
         "glimpse.cli.evaluate.command",
-        "Measure how well backbones suit your data, by number of examples. Needs no server.",
+        "Measure how well backbones suit your data, without a server.",
     ),
     "zero-shot": ("glimpse.cli.inference.zero_shot", "Classify inputs by text prompts, without any example."),
     "search": ("glimpse.cli.inference.search", "Find the examples nearest to each input."),
@@ -46,11 +46,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "examples": ("glimpse.cli.resources.examples", "List, show and delete the examples of a collection."),
     "index": (
         "glimpse.cli.index.command",
-        "Build, search and maintain large indexes, and attach them to collections.",
+        "Build, search, maintain and attach large indexes.",
     ),
     "ledger": (
         "glimpse.cli.ledger.command",
-        "Back up, restore, verify, export and list a ledger. Needs no server.",
+        "Back up, restore, verify, export and list a ledger.",
     ),
     "backbones": (
         "glimpse.cli.resources.backbones",

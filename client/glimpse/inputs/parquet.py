@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 Row = tuple[int, dict[str, Any]]
-_MOST_ROWS, _BATCH_BYTES = 1_024, 1 << 26
+_MAX_BATCH_ROWS, _BATCH_BYTES = 1_024, 1 << 26
 # A page of pictures is large, in the file too. A page that is small in the file and claims to be large is hostile.
 _LARGE_PAGE, _MAX_PAGE, _MAX_RATIO = 1 << 25, 1 << 30, 20
 

@@ -78,10 +78,10 @@ def test_what_is_missing_is_said(secured: Secured) -> None:
 
 
 def test_what_is_wrong_with_tls_is_said(secured: Secured, tmp_path: Path) -> None:
-    stranger, address = Authority(tmp_path, "stranger"), secured.server.address
+    outsider, address = Authority(tmp_path, "outsider"), secured.server.address
     for options, message in (
-        (("--tls",), "its certificate is signed by nobody this machine trusts — --tls-ca FILE"),
-        (("--tls-ca", stranger.file), f"its certificate is signed by nobody in {stranger.file} — name who signed it"),
+        (("--tls",), "this machine trusts no authority that signed its certificate — name the authority"),
+        (("--tls-ca", outsider.file), f"no authority in {outsider.file} signed its certificate — name the authority"),
     ):
         done = run_glimpse((*options, "status"), address)
         assert done.code == 1
@@ -96,8 +96,8 @@ def test_a_server_in_plain_text_and_certificates_that_are_no_good_are_told_as_su
         for cert, key in (authority.sign("good"), authority.sign("old", days=-1))
     )
     for credentials, host, message in (
-        (None, "127.0.0.1", "in plain text — leave --tls"),
-        (old, "127.0.0.1", "its certificate is not good: certificate has expired"),
+        (None, "127.0.0.1", "in plain text — leave out --tls"),
+        (old, "127.0.0.1", "its certificate is not valid: certificate has expired"),
         (good, "127.0.0.2", "its certificate is for another name — give --server a name"),
     ):
         with speaking(credentials, host) as address:
@@ -107,17 +107,17 @@ def test_a_server_in_plain_text_and_certificates_that_are_no_good_are_told_as_su
 
 
 def test_a_server_that_wants_certificates_of_its_clients_is_told_of(tmp_path: Path) -> None:
-    authority, stranger = Authority(tmp_path, "authority"), Authority(tmp_path, "stranger")
+    authority, outsider = Authority(tmp_path, "authority"), Authority(tmp_path, "outsider")
     cert, key = authority.sign("server")
     pair, roots = (key.read_bytes(), cert.read_bytes()), authority.file.read_bytes()
-    own_cert, own_key = stranger.sign("own")
+    own_cert, own_key = outsider.sign("own")
     with speaking(grpc.ssl_server_credentials([pair], roots, require_client_auth=True)) as address:
         without = run_glimpse(("--tls-ca", authority.file, "status"), address)
-        assert "it wants a certificate of yours: --tls-cert FILE --tls-key FILE" in without.err
-        assert "wants TLS" not in without.err
+        assert "it may require a client certificate: --tls-cert FILE --tls-key FILE" in without.err
+        assert "require TLS" not in without.err
         strange = ("--tls-ca", authority.file, "--tls-cert", own_cert, "--tls-key", own_key)
-        assert f"it does not take the certificate in {own_cert}" in run_glimpse((*strange, "status"), address).err
-        assert "it wants TLS: --tls-ca FILE" in run_glimpse(("status",), address).err
+        assert f"it may reject the certificate in {own_cert}" in run_glimpse((*strange, "status"), address).err
+        assert "it may require TLS: --tls-ca FILE" in run_glimpse(("status",), address).err
 
 
 def test_a_key_is_not_sent_in_plain_text_to_another_machine(tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_a_keys_life_on_the_ledger(tmp_path: Path) -> None:
     assert len(row) <= 80
     revoked, again = run_keys(tmp_path, "revoke", "ann"), run_keys(tmp_path, "revoke", "ann")
     assert (revoked.returncode, again.returncode) == (0, 0)
-    assert revoked.stderr == "key 'ann' is revoked; servers that reach the ledger refuse it within a second\n"
-    assert again.stderr == "key 'ann' was revoked already\n"
+    assert revoked.stderr == "key 'ann' revoked; servers that reach the ledger reject it within a second\n"
+    assert again.stderr == "key 'ann' was already revoked\n"
     assert revoked.stdout == again.stdout == ""
     [row] = [json.loads(line) for line in run_keys(tmp_path, "list", "--format", "json").stdout.splitlines()]
     assert row["state"] == "revoked"
@@ -257,4 +257,4 @@ def test_a_folder_whose_name_is_no_utf_8_is_refused_in_one_line(words: tuple[str
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert line.endswith("d\\xe9' is not UTF-8 — give the file or folder another name")
+    assert line.endswith("d\\xe9' is not UTF-8 — rename the file or folder")

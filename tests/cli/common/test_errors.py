@@ -30,7 +30,7 @@ def silent() -> Iterator[str]:
 def test_timeout_holds_for_every_call(command: list[str], silent: str, tmp_path: Path) -> None:
     done = run_glimpse([*command, "--text", "red", "--timeout", "0.5"], silent, tmp_path)
     assert done.code == 1
-    assert done.err.rstrip().endswith("give it longer with --timeout")
+    assert done.err.rstrip().endswith("allow more time with --timeout")
 
 
 def test_timeout_is_not_advised_to_a_command_without_it() -> None:

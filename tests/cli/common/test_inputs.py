@@ -130,8 +130,8 @@ def test_a_text_that_was_cut_is_told_of(run: Run, collection: str, tmp_path: Pat
     for command in commands:
         done = run(*command, *text)
         assert done.code == 0, done.err
-        assert done.err.startswith("cut: red red")
-        assert done.err.count("cut: ") == 1
+        assert done.err.startswith("truncated: red red")
+        assert done.err.count("truncated: ") == 1
     for command in commands[:-1]:
         cut, whole = run(*command, *text, "--text", "red", "--format", "json").objects
         assert cut["truncated"] is True

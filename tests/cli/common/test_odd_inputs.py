@@ -84,7 +84,7 @@ def test_rows_of_tables_add_up_and_are_called_by_their_pictures(run: Run, colour
     again = run("enroll", "rows", "t.csv", *named, "--allow-outside")
     assert counts(again) == {"enrolled": 1, "duplicates": 1, "failures": 3}
     lacking = run("enroll", "rows", "t.csv", "--path-column", "file", "--label-column", "kid")
-    assert (lacking.code, "no column 'kid'; it has file, kind — is 'kind' meant?" in lacking.err) == (1, True)
+    assert (lacking.code, "no column 'kid'; it has file, kind — did you mean 'kind'?" in lacking.err) == (1, True)
     assert run("classify", "rows", "t.csv", "--path-column", "file").code == 1
 
 
@@ -92,7 +92,7 @@ def test_parquet_of_pictures_and_a_label_that_looks_mistyped(run: Run, colours: 
     pictures = [(colours / colour / "0.png").read_bytes() for colour in ("red", "blue")]
     pq.write_table(pa.table({"bytes": pictures, "Label": ["warm", "cold"], "id": ["a", "b"]}), tmp_path / "t.parquet")
     slip = run("enroll", "parquet", "t.parquet", "--label", "all", "--create")
-    assert "t.parquet has no column 'label'; if 'Label' is meant: --label-column Label" in slip.err
+    assert "t.parquet has no column 'label'; did you mean 'Label'? Then add --label-column Label" in slip.err
     assert run("enroll", "cells", "t.parquet", "--label-column", "Label", "--create").code == 0
     found = run("classify", "cells", "t.parquet", "--format", "json").objects
     assert [(one["input"], one["label"]) for one in found] == [("a", "warm"), ("b", "cold")]

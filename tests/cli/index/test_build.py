@@ -27,7 +27,7 @@ def index(folder: Path, toy: Path, *arguments: object, columns: int | None = Non
 def test_all_is_well(photos: Path, toy_bundle: Path, tmp_path: Path) -> None:
     done = index(tmp_path, toy_bundle, "--type", "Flat", columns=80)
     assert done.code == 0, done.err
-    assert "12 inputs: 12 encoded, 0 known, 0 copies, 0 changed, 0 failed" in done.out
+    assert "12 inputs: 12 encoded, 0 unchanged, 0 copies, 0 changed, 0 failed" in done.out
     assert "out: 12 rows of 4 numbers (float16), 2 labels, 1 shard" in done.out
     assert "index: Flat" in done.out
     assert max(map(len, done.out.splitlines())) <= 80
@@ -69,7 +69,7 @@ def test_what_is_there_is_gone_on_with_only_if_asked(photos: Path, toy_bundle: P
     painted(photos, ["cat/one-more"])
     grown = index(tmp_path, toy_bundle, "--resume")
     assert grown.code == 0, grown.err
-    assert "13 inputs: 1 encoded, 12 known" in grown.out
+    assert "13 inputs: 1 encoded, 12 unchanged" in grown.out
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_an_index_that_finds_too_little_is_a_failure_that_says_so(toy_bundle: Pa
     words = ["index", "build", "texts.jsonl", "--backbone", toy_bundle, "--out", "out", "--type", "PQ1x2"]
     done = run_glimpse([*words, "--min-recall", "1"], cwd=tmp_path)
     assert done.code == 1
-    assert re.search(r"the index finds 0\.\d+ of the 10 nearest, less than 1", done.err)
+    assert re.search(r"the index's recall of the 10 nearest is 0\.\d+, below 1", done.err)
     assert "1 of 2,001 inputs failed" in done.err
     assert (tmp_path / "out" / "manifest.json").is_file()
 
@@ -116,7 +116,7 @@ def test_ctrl_c_keeps_what_is_written_and_says_so(toy_bundle: Path, tmp_path: Pa
     command = [sys.executable, "-c", code, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment(""), check=False)
     assert done.returncode == 130, done.stderr
-    assert done.stderr == "interrupted: what was written to out is kept; go on with --resume\n"
+    assert done.stderr == "interrupted: the rows written to out are kept; continue with --resume\n"
     kept = len(written(tmp_path / "out"))
     assert 0 < kept < 20_000
     again = run_glimpse([*words, "--resume", "--format", "json"], cwd=tmp_path)

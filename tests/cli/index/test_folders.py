@@ -148,7 +148,7 @@ def test_one_query_that_fails_leaves_the_others(place: Path) -> None:
         (["drawings", "--text", "x", "--domain", "dusk"], "the index has no domain 'dusk' — it has far, near"),
         (["toys", "--vector", "four.npy", "--label", "red"], "the index has no label 'red' — its rows have no labels"),
         (["drawings", "--text", "x", "--backbone", "nowhere"], "nowhere: there is no such bundle"),
-        (["toys", "--text", "red"], "the index was built with 'toy', and glimpse-mini makes vectors of another space"),
+        (["toys", "--text", "red"], "the index was built with 'toy', and glimpse-mini has another embedding space"),
         (["drawings", "--vector", "nothing.npy"], "nothing.npy: No such file"),
     ],
 )
@@ -164,10 +164,10 @@ def test_what_cannot_be_searched_is_one_line(place: Path, words: list[str], mess
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.ones((2, 5)), "has the shape (2, 5); a vector of this index has 192 numbers"),
+        (np.ones((2, 5)), "has the shape (2, 5); this index needs vectors of 192 numbers"),
         (np.ones((0, 192)), "has the shape (0, 192)"),
-        (np.zeros(192), "a vector without a direction"),
-        (np.ones(192, np.complex64), "no .npy file of numbers, but of complex64"),
+        (np.zeros(192), "a vector of zeros"),
+        (np.ones(192, np.complex64), "not a .npy file of numbers, but of complex64"),
     ],
 )
 def test_what_is_no_vector_of_the_index_is_refused(place: Path, tmp_path: Path, values: Array, message: str) -> None:
@@ -192,7 +192,7 @@ def test_a_pickle_is_not_read(place: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "trap.npy", np.array([Trap(tmp_path / "trace")], object), allow_pickle=True)
     done = index(place, "search", "drawings", "--vector", tmp_path / "trap.npy")
     assert done.code == 1
-    assert "is no .npy file of numbers" in done.err
+    assert "is not a .npy file of numbers" in done.err
     assert not (tmp_path / "trace").exists()
     (tmp_path / "not.npy").write_bytes(b"PK\x03\x04 of an archive, say")
     done = index(place, "search", "drawings", "--vector", tmp_path / "not.npy")
@@ -213,7 +213,7 @@ def test_a_build_that_has_not_ended_is_no_index_yet(toy_bundle: Path, place: Pat
 
 def test_verify_says_that_all_is_well(place: Path) -> None:
     done = index(place, "verify", "drawings")
-    assert (done.code, done.out) == (0, "drawings is whole\n")
+    assert (done.code, done.out) == (0, "drawings: no problem found\n")
     [message] = index(place, "verify", "drawings", "--format", "json").objects
     assert message == {"index": "drawings", "problems": []}
 
@@ -281,7 +281,7 @@ def test_merged_into_what_finds_too_little_it_says_so(place: Path, tmp_path: Pat
     done = index(tmp_path, *words, "--format", "json")
     assert done.code == 1
     assert done.objects[0]["index"]["measured"]["reached"] is False
-    assert "of the 10 nearest, less than 100.0 %" in done.err
+    assert "below the minimum of 100.0 %" in done.err
     assert (tmp_path / "coarse" / "manifest.json").is_file()
 
 

@@ -90,7 +90,7 @@ def test_missing_things_say_what_to_do(run: Run, colours: Path, tmp_path: Path) 
 def test_another_backbone_than_the_collections_is_refused(run: Run, collection: str, colours: Path) -> None:
     done = run("enroll", collection, colours, "--backbone", "other")
     assert done.code == 1
-    assert "bound to backbones/toy" in done.err
+    assert "uses backbones/toy" in done.err
 
 
 def like(example: str, label: str, similarity: float) -> pb.Conflict:
@@ -108,9 +108,9 @@ def test_what_to_look_at_is_told_the_gravest_first(ask: Run, fake: FakeServer) -
     done = ask("enroll", "birds", "--text", "tjip", "--label", "robin")
     assert done.code == 0
     assert done.err.splitlines() == [
-        "conflict: tjip is 'robin', and all but the same is 'owl' (1.000), 'wren' (0.990)",
-        "outlier: tjip is far from the other examples of 'robin'; is it one?",
-        "near duplicate: tjip is all but old (0.991), under 'robin' too",
+        "conflict: tjip is 'robin', but almost equal to an example of 'owl' (1.000), 'wren' (0.990)",
+        "outlier: tjip is far from the other examples of 'robin'; check its label",
+        "near duplicate: tjip is almost equal to old (0.991), also 'robin'",
     ]
     record = dict(line.split(maxsplit=1) for line in done.out.splitlines())
     assert record == dict.fromkeys(("enrolled", "near_duplicates", "conflicts", "outliers"), "1") | dict.fromkeys(
@@ -149,11 +149,11 @@ def test_other_examples_are_told_by_their_files(ask: Run, fake: FakeServer) -> N
     fake.result = pb.EnrollResult(conflicts=conflicts, near_duplicates=[like("old", "robin", 0.991)])
     fake.files = {f"collections/birds/examples/{one}": f"birds/{one}.png" for one in ("a", "c", "old")}
     assert ask("enroll", "birds", "--text", "tjip", "--label", "robin").err.splitlines() == [
-        "conflict: tjip is 'robin', and all but the same is 'owl' (1.000, birds/c.png), 'wren' (0.980)",
-        "near duplicate: tjip is all but birds/old.png (0.991), under 'robin' too",
+        "conflict: tjip is 'robin', but almost equal to an example of 'owl' (1.000, birds/c.png), 'wren' (0.980)",
+        "near duplicate: tjip is almost equal to birds/old.png (0.991), also 'robin'",
     ]
     fake.files["collections/birds/examples/old"] = ""  # enrolled as a text
-    assert "is all but old (0.991)" in ask("enroll", "birds", "--text", "tjip", "--label", "robin").err
+    assert "is almost equal to old (0.991)" in ask("enroll", "birds", "--text", "tjip", "--label", "robin").err
 
 
 def test_only_for_what_is_told_files_are_asked_for(ask: Run, fake: FakeServer, tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_strangers_are_not_enrolled_under_a_label_of_another_role(ask: Run, fake
     done = ask("enroll", "birds", "--text", "noise", "--label", "none", "--negative")
     shown = "unlabeled" if role == pb.LABEL_ROLE_UNLABELED else "class"
     assert done.code == 1
-    assert f"the label 'none' is there with the role {shown}, not negative" in done.err
+    assert f"the label 'none' exists with the role {shown}, not negative" in done.err
     assert "--label" in done.err
     assert not fake.enrolled
 

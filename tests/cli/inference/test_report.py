@@ -68,8 +68,8 @@ def test_a_check_is_told_in_eighty_columns(ask: Run, fake: FakeServer) -> None:
     assert max(map(len, lines)) <= 80
     assert lines[0] == "birds, revision 42, 240 examples measured"
     assert "leave-one-out accuracy    84.2 % (79.2 to 88.2 %)" in lines
-    assert "strangers taken for one   6.1 % (1.1 to 10.1 %), on negative examples" in lines
-    for output in ("by prompts alone", "negative transfer", "lda: labels have twelve", "its own called UNKNOWN"):
+    assert "false accepts             6.1 % (1.1 to 10.1 %), on negative examples" in lines
+    for output in ("by prompts alone", "negative transfer", "lda: labels have twelve", "false rejects"):
         assert output in done.out
     rows = [" ".join(line.split()) for line in lines]
     assert "kernel-ridge 85.0 % 80.0 to 89.0 %" in rows
@@ -110,7 +110,7 @@ def test_a_check_leaves_out_what_was_not_measured(ask: Run, fake: FakeServer) ->
         "leave-one-out accuracy    not measured: no label has two examples",
         "head                      none",
         "calibrated                no: too few examples",
-        "strangers taken for one   10.0 % (5.0 to 14.0 %), by leaving out labels",
+        "false accepts             10.0 % (5.0 to 14.0 %), by leaving out labels",
     ]
 
 

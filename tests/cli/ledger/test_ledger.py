@@ -49,7 +49,7 @@ def test_a_backup_is_told_of_and_restored(glimpse: Glimpse, folder: Path) -> Non
     assert re.search(rf"^revision +{record['revision']}$", done.out, re.MULTILINE)
     assert "needs index folded" in done.out
     assert "\nverified " in done.out
-    whole = f"the ledger is whole at revision {record['revision']}, digest {record['digest']}\n"
+    whole = f"no problem found at revision {record['revision']}, digest {record['digest']}\n"
     assert glimpse("verify", "--ledger", f"sqlite:///{folder}/new/ledger.sqlite").out == whole
     again = glimpse("restore", "saved", "--data", "new")
     assert (again.code, again.out) == (1, "")
@@ -74,7 +74,7 @@ def test_an_export_says_that_keys_are_left_out_and_how_they_come_along(glimpse: 
     for form in ((), ("--format", "json")):
         name = f"keyless{len(form)}"
         left = glimpse("export", name, "--data", "data", *form).err
-        assert left == "without the 2 API keys: --keys takes them along, as salted hashes\n"
+        assert left == "2 API keys left out; --keys includes them, as salted hashes\n"
         record = glimpse("import", name, "--data", f"{name}-in", *form).err
         assert "the export has none" in record
         assert "phone" not in listed(f"{name}-in")

@@ -44,7 +44,7 @@ def test_a_collection_is_moved_to_another_backbone_and_back(ask: Run, server: st
     migrate = ("collections", "re-embed")
     started = run(*migrate, "start", "c", "--to", "new", "--wait")
     assert "12 of 12 examples embedded" in started
-    assert "measure both sides: glimpse collections re-embed status c\n" in started
+    assert "next, compare both backbones: glimpse collections re-embed status c\n" in started
     record = run(*migrate, "status", "c")
     rows = {line.split("  ")[0]: line.split() for line in record.splitlines()}
     assert rows["backbone"] == ["backbones", "old", "new"]
@@ -57,7 +57,7 @@ def test_a_collection_is_moved_to_another_backbone_and_back(ask: Run, server: st
     run(*migrate, "rollback", "c")
     [shown] = ask("collections", "show", "c", "--server", server, "--format", "json").objects
     assert (shown["backbone"], shown["match_threshold"], shown["keep_inputs"]) == ("old", 0.25, True)
-    assert "what new embedded; it answers by old" in run(*migrate, "end", "c")
+    assert "deleted the vectors of new; c uses old" in run(*migrate, "end", "c")
     done = ask(*migrate, "status", "c", "--server", server)
     assert (done.code, "start" in done.err) == (1, True)
 
@@ -77,8 +77,8 @@ def test_a_key_that_may_not_measure_sees_how_far_it_is(tmp_path: Path) -> None:
         record = run(reader, "collections", "re-embed", "status", "c")
         assert record.code == 0, record.err
         assert "1 of 1 examples embedded" in record.out
-        assert record.err == "without figures: to measure them takes an admin key\n"
-        assert "without figures" not in run(admin, "collections", "re-embed", "status", "c").err
+        assert record.err == "accuracy not measured: this needs an admin key\n"
+        assert "not measured" not in run(admin, "collections", "re-embed", "status", "c").err
 
 
 def test_what_cannot_be_embedded_is_told_and_needs_force(ask: Run, server: str, colours: Path) -> None:
@@ -91,9 +91,9 @@ def test_what_cannot_be_embedded_is_told_and_needs_force(ask: Run, server: str, 
     refused = ask("collections", "re-embed", "switch", "d", "--server", server)
     assert (refused.code, "4 examples cannot be embedded; add --force" in refused.err) == (1, True)
     done = ask("collections", "re-embed", "switch", "d", "--force", "--server", server)
-    assert (done.code, "4 examples are set aside" in done.err) == (0, True)
+    assert (done.code, "4 examples are left out" in done.err) == (0, True)
     done = ask("collections", "re-embed", "end", "d", "--server", server)
-    assert (done.code, "for good: 4 examples that new could not embed" in done.err) == (0, True)
+    assert (done.code, "deleted 4 examples that new could not embed" in done.err) == (0, True)
 
 
 def test_what_stands_in_the_way_is_told_with_the_command_that_helps(ask: Run, server: str) -> None:

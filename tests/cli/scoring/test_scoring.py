@@ -84,28 +84,39 @@ def test_every_input_is_accounted_for(run: Run, collection: str, data: Path) -> 
 def test_what_is_enrolled_counts_where_it_is_asked_for(run: Run, collection: str, colours: Path) -> None:
     refused = run("test", collection, colours)
     assert refused.code == 1
-    assert refused.err.splitlines()[-1].endswith("test with others, or count them by --with-enrolled")
+    assert refused.err.splitlines()[-1].endswith("test with other inputs, or count them with --with-enrolled")
     done = run("test", collection, colours, "--with-enrolled", "--format", "json")
     assert done.code == 0, done.err
     [found] = done.objects
     whole(found)
     assert (found["enrolled"], found["answered"], found["accuracy"]["value"]) == (24, 24, 1.0)
-    assert "flatters" in done.err
+    assert "raises accuracy" in done.err
 
 
 def test_unknown_inputs_and_those_of_negative_labels(run: Run, collection: str, data: Path, tmp_path: Path) -> None:
     for number, colour in enumerate(("red", "blue")):
-        draw(data / "strangers" / f"{number}.png", colour, 700 + number)
+        draw(data / "unknown" / f"{number}.png", colour, 700 + number)
         draw(data / "none" / f"{number}.png", colour, 800 + number)
     draw(tmp_path / "clutter" / "0.png", "green", 900)
     assert run("enroll", collection, tmp_path / "clutter", "--label", "none", "--negative", "--create").code == 0
-    [found] = run("test", collection, data, "--unknown", data / "strangers", "--format", "json").objects
+    [found] = run("test", collection, data, "--unknown", data / "unknown", "--format", "json").objects
     whole(found)
     assert found["unknown"]["inputs"] == found["unknown"]["answered"] == 4
-    assert {one["label"] for one in found["labels_missing"]} == {"crimson"}  # strangers lie in the data
+    assert {one["label"] for one in found["labels_missing"]} == {
+        "crimson"
+    }  # the folder of --unknown is inside the data
     assert found["unknown"]["false_accept"]["count"] == 4
-    people = run("test", collection, data, "--unknown", data / "strangers", columns=80)
-    for word in ("accuracy  ", "MATCH is right", "unknown called MATCH", "Confused", "Label by label", "PRECISION"):
+    people = run("test", collection, data, "--unknown", data / "unknown", columns=80)
+    for word in (
+        "accuracy  ",
+        "accuracy of MATCH",
+        "false rejects",
+        "rejected",
+        "false accepts",
+        "Confusions",
+        "Figures per label",
+        "PRECISION",
+    ):
         assert word in people.out
     assert max(map(len, people.out.splitlines())) <= 80, people.out
 
@@ -136,7 +147,7 @@ def test_tables_of_texts_and_of_files(run: Run, collection: str, data: Path, tmp
     ("words", "message"),
     [
         (["absent"], "absent"),
-        (["data/red"], "has no subfolders to take labels from — test reads LABEL/file"),
+        (["data/red"], "has no subfolders to take labels from — glimpse test reads LABEL/file"),
         (["data", "--unknown", "absent"], "absent"),
     ],
 )

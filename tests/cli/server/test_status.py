@@ -56,7 +56,7 @@ def test_it_tells_of_calls_decisions_and_the_ledger(run: Run, collection: str) -
 def test_for_people_it_fits_a_terminal(run: Run, collection: str) -> None:
     output = run("status", columns=80).out
     assert max(map(len, output.splitlines())) <= 80
-    for word in ("SERVING", "uptime", "memory", "none behind", "EnrollExamples", "QUEUE", collection[:20]):
+    for word in ("SERVING", "uptime", "memory", "up to date", "EnrollExamples", "QUEUE", collection[:20]):
         assert word in output
     for word in ("limits  ", "256 inputs", "stages p50  ", "encode", "BATCH", "UNKNOWN", "DRIFT"):
         assert word in output
@@ -77,7 +77,7 @@ def test_what_a_key_may_ask_for_is_a_line(capsys: pytest.CaptureFixture[str]) ->
     limited = pb.CallerLimits(requests_per_second=10, bytes_per_second=2e6)
     info = server_info_of(pb.GetServerInfoResponse(caller_limits=limited))
     print_status({"server": "s", "health": "SERVING", "latency_ms": 1.0, "backbones": [], "collections": []}, info)
-    assert "your key    10 requests, 2,000,000 bytes a second" in capsys.readouterr().out
+    assert "your key    10 requests, 2,000,000 bytes per second" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_of_a_server_without_its_database_it_tells_what_there_is(lost: str, tmp_
     people = run_glimpse(["status"], lost, tmp_path, columns=80)
     assert people.code == 1
     assert max(map(len, people.out.splitlines())) <= 80
-    for word in ("SERVING", "postgresql, not reached since ", "toy", "collections: not listed: LEDGER_UNAVAILABLE"):
+    for word in ("SERVING", "postgresql, unavailable for ", "toy", "collections: not listed: LEDGER_UNAVAILABLE"):
         assert word in people.out
     program = run_glimpse(["status", "--format", "json"], lost, tmp_path)
     assert program.code == 1

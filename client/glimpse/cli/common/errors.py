@@ -26,8 +26,7 @@ _NEXT_STEPS = {
     "BACKBONE_NOT_FOUND": "list backbones with: glimpse backbones list",
     "BACKBONE_REQUIRED": "choose one with --backbone; list backbones with: glimpse backbones list",
     "CREDENTIALS_REQUIRED": "set GLIMPSE_API_KEY, or name a key file with --api-key-file",
-    "INDEX_NOT_FOUND": "copy the index into the server's folder of indexes (glimpse serve --indexes; default: "
-    "`indexes` in its --data folder)",
+    "INDEX_NOT_FOUND": "the server's folder is `glimpse serve --indexes`, by default `indexes` in its --data folder",
     "INDEX_ATTACHED": "detach it first: glimpse index detach COLLECTION",
     "NO_INDEX": "attach one: glimpse index attach COLLECTION INDEX",
     "INPUTS_NOT_KEPT": "run: glimpse collections update COLLECTION --keep-inputs; then enroll the same files again",
@@ -37,6 +36,8 @@ _NEXT_STEPS = {
 }
 # Extras that need neither ONNX Runtime nor FAISS.
 _STANDALONE_EXTRAS = ("cli", "otel", "postgres")
+# Causes for which no server was reached at all.
+_NOT_CONNECTED = ("Connection refused", "Domain name not found")
 # The server advises programs to set a request field; here the field is an option.
 _OPTIONS = {"say create_labels": "add --create", "say force": "add --force"}
 
@@ -90,10 +91,10 @@ def unreachable(address: str, error: Any) -> CliError:
         what, step = problem
         return CliError(f"the server at {address} answers, but {what}", step)
     # gRPC's message ends in the cause: "…: Connection refused".
-    cause = message.rpartition(": ")[2]
+    cause = message.rpartition(": ")[2].rstrip("]")
     step = "start one with: glimpse serve; or name another with --server"
     # A server that requires TLS or a client certificate closes the connection without giving a reason.
-    closed = "" if cause == "Connection refused" else f"; or {_possible_requirement()}"
+    closed = "" if cause in _NOT_CONNECTED else f"; or {_possible_requirement()}"
     return CliError(f"no server answers at {address} ({cause})", step + closed)
 
 

@@ -100,9 +100,10 @@ def evaluate(
     max_decode_bytes: options.MaxDecodeBytes = 1 << 30,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Measure how well backbones suit your data, by number of examples. Needs no server.
+    """Measure how well backbones suit your data, without a server.
 
-    Embeds every input once. For every seed, draws a few examples per label and classifies the other inputs. Reports
+    Embeds every input once. For each number of examples and every seed, draws examples per label and classifies the
+    other inputs. Reports
     accuracy, calibration, how often inputs out of distribution are UNKNOWN, and which of several backbones is better
     and by how much. Pictures that cannot be read are reported and left out.
     """

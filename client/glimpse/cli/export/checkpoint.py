@@ -17,8 +17,8 @@ from glimpse.cli.export.options import (
     Precision,
     check_before,
     command_line,
+    conversion_options,
     export,
-    export_wish,
     name_of,
 )
 
@@ -124,13 +124,13 @@ def _export(
         from glimpse.export.checkpoint.reference_model import with_prefix
     except ModuleNotFoundError as error:
         raise missing_module(error, extra) from error
-    wish = export_wish(precision, calibrate)
+    conversion = conversion_options(precision, calibrate)
 
     def make(report_step: Callable[[str], None]) -> Any:
         report_step(f"loading {model}")
         reference = load(library, model, pretrained)
         if prefix is not None:
             reference = with_prefix(reference, prefix)
-        return export_checkpoint(reference, out, **fields, command=command_line(), wish=wish, tell=report_step)
+        return export_checkpoint(reference, out, **fields, command=command_line(), wish=conversion, tell=report_step)
 
     export(out, output, make, extra)

@@ -18,8 +18,8 @@ from glimpse.cli.export.options import (
     Precision,
     check_before,
     command_line,
+    conversion_options,
     export,
-    export_wish,
 )
 
 
@@ -138,7 +138,7 @@ def onnx(
     check_before(name, out)
     if tokenizer and calibrate:
         raise CliError("--calibrate is for images, but --tokenizer is for texts", "leave one of them out")
-    wish = export_wish(precision, calibrate)
+    conversion = conversion_options(precision, calibrate)
     fields = {"name": name, "description": description, "license": license, "command": command_line()}
 
     def make(report_step: Callable[[str], None]) -> Any:
@@ -146,7 +146,7 @@ def onnx(
             source = TextEncoderSource(
                 tokenizer, context, pooling=pooling.value, prefix=prefix, output_name=output_name
             )
-            return wrap_text_encoder(file, out, source, **fields, wish=wish, tell=report_step)
+            return wrap_text_encoder(file, out, source, **fields, wish=conversion, tell=report_step)
         image = ImageEncoderSource(
             size=size,
             mean=_numbers(mean, "--mean"),
@@ -157,7 +157,7 @@ def onnx(
             interpolation=interpolation.value,
             output_name=output_name,
         )
-        return wrap_image_encoder(file, out, image, **fields, wish=wish, tell=report_step)
+        return wrap_image_encoder(file, out, image, **fields, wish=conversion, tell=report_step)
 
     export(out, output, make)
 

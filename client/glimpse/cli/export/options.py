@@ -50,7 +50,7 @@ Calibrate = Annotated[
 ]
 
 
-def export_wish(precision: Precision, calibrate: Path | None) -> "Wish":
+def conversion_options(precision: Precision, calibrate: Path | None) -> "Wish":
     """Returns the precision and the calibration photographs of an export.
 
     Args:

@@ -3,7 +3,7 @@
 from glimpse.cli.common import options
 from glimpse.cli.index import attach, build, maintenance, search
 
-app = options.group("Build, search and maintain large indexes, and attach them to collections.")
+app = options.group("Build, search, maintain and attach large indexes.")
 app.command("build", short_help="Embed files or table rows into an index.")(build.build)
 app.command("info")(maintenance.info)
 app.command("search", short_help="Find the rows nearest to pictures, texts or vectors.")(search.search)

@@ -59,12 +59,14 @@ def enroll(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Enroll examples from files, tables, or folders whose subfolders are the labels.
+    """Enroll examples from files, folders or tables.
 
-    Enrolling the same file under the same label again changes nothing, so an interrupted run can be repeated. The name
-    of a file is stored in the metadata of its example as `file`. With --negative or --unlabeled, labels that do not
-    exist are created with that role: glimpse enroll birds clutter/ --label none --negative. Exit code 1 if an input
-    failed.
+    Without --label, the label of a file is the subfolder that contains it, and the label of a table row is its column
+    `label`. Enrolling the same file under the same label again changes nothing, so an interrupted run can be repeated.
+    The name of a file is stored in the metadata of its example as `file`.
+
+    With --negative or --unlabeled, labels that do not exist are created with that role: glimpse enroll birds clutter/
+    --label none --negative. Exit code 1 if an input failed.
     """
     if negative and unlabeled:
         raise typer.BadParameter("--negative and --unlabeled exclude each other; use one of them")

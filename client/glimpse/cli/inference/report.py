@@ -32,7 +32,7 @@ def report(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Report a collection's accuracy, its confusions and suspect examples, and what to do next.
+    """Report a collection's accuracy and what to do next.
 
     Accuracy is leave-one-out: each example is classified by all the others. This takes seconds for thousands of
     examples. False rejects are examples of the collection that would be UNKNOWN; false accepts are inputs out of

@@ -49,7 +49,7 @@ def export(
         written = write(settings.ledger_url, folder, part_progress, collections=collections or (), keys=keys)
     _print(output, {"folder": str(folder)}, written, {})
     if (count := written.keys_left_out) and not collections:  # an export of some collections cannot be imported anyway
-        print_note(f"{count:,} API keys left out; --keys includes them, as salted hashes")
+        print_note(f"{count:,} API key{'s' * (count != 1)} left out; --keys includes them, as salted hashes")
 
 
 def import_(

@@ -27,7 +27,7 @@ def status(
     output: options.Output = options.Format.TABLE,
     watch: Annotated[bool, typer.Option("--watch", help="Repeat every two seconds until Ctrl-C.")] = False,
 ) -> None:
-    """Show a server's health, load, decisions, ledger, backbones and collections.
+    """Show a server's health, load, ledger and collections.
 
     latency_ms is the fastest of five empty calls. PER SECOND, P50, P99, the stages and BATCH (mean inputs per run of a
     backbone) are for the last minute, and at most the last 1,000 calls of each method. UNKNOWN is the percentage of
@@ -53,7 +53,7 @@ def status(
 
 
 def _request_state(client: Client) -> tuple[dict[str, Any], ServerInfo | None]:
-    """All that there is to print_note, as JSON has it."""
+    """Requests the state. Returns the record for JSON, and the server info (None from a server without that call)."""
     calls = [client.health(timeout=_HEALTH_SECONDS) for _ in range(_CALLS)]
     try:
         info = client.server_info()
