@@ -1,4 +1,4 @@
-"""docs/cli.md is what the commands say."""
+"""Tests that docs/cli.md matches the commands."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ def test_the_reference_is_not_stale() -> None:
     spec.loader.exec_module(generator)
     written = generator.PAGE.read_text("utf-8")
     if f"typer {typer.__version__};" not in written:
-        pytest.skip("made with another version of typer, which words its help in its own way")
+        pytest.skip("made with another version of typer, whose help has another format")
     assert written == generator.render(), "docs/cli.md is stale: run `make docs`"
 
 
 def leaves(node: Any) -> Iterator[Any]:
-    """The commands below, however deep."""
+    """Yields the commands without subcommands, at any depth."""
     if not hasattr(node, "commands"):
         yield node
     else:
@@ -35,7 +35,7 @@ def leaves(node: Any) -> Iterator[Any]:
             yield from leaves(child)
 
 
-def test_it_is_true_which_subcommands_take_server_and_format() -> None:
+def test_the_page_lists_which_subcommands_take_server_and_format() -> None:
     root = command()
     context = root.context_class(root, info_name="glimpse")
     lacking: dict[str, set[str]] = {"server": set(), "output": set()}
@@ -56,7 +56,7 @@ def test_it_is_true_which_subcommands_take_server_and_format() -> None:
 
 
 def groups(node: Any, name: str, parent: Any = None) -> Iterator[tuple[str, str]]:
-    """Path and help of the commands with subcommands, on a terminal of 80 columns."""
+    """Yields the path and the help of commands with subcommands, on a terminal of 80 columns."""
     context = node.context_class(node, info_name=name, parent=parent, terminal_width=80, max_content_width=80)
     if hasattr(node, "list_commands"):
         yield context.command_path, node.get_help(context)

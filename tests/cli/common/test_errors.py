@@ -1,4 +1,4 @@
-"""What is message where something goes wrong, and what to do next, in the command's own words."""
+"""Tests of error messages and of their advice."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ from ..conftest import Run, run_glimpse
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """An address that takes connections and never says a word."""
+    """Yields an address that accepts connections and never sends anything."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
@@ -62,7 +62,7 @@ def test_a_server_that_is_just_starting_is_waited_for() -> None:
 
 
 @pytest.mark.serial
-def test_no_server_is_told_within_seconds() -> None:
+def test_an_unreachable_server_is_reported_within_seconds() -> None:
     start = time.monotonic()
     with pytest.raises(CliError, match="no server answers"), connected("127.0.0.1:1") as client:
         client.health()
@@ -77,7 +77,7 @@ def test_no_server_is_told_within_seconds() -> None:
         ("/run/glimpse.sock", "for a socket write unix:/run/glimpse.sock"),
     ],
 )
-def test_what_is_no_address_gets_help(address: str, help_text: str) -> None:
+def test_an_invalid_address_gets_help(address: str, help_text: str) -> None:
     with pytest.raises(CliError, match=f"is not a server's address: {help_text}"), connected(address):
         pass
 
@@ -88,9 +88,7 @@ def test_a_command_says_what_it_waits_for(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err == "waiting for the server: going away\n"
 
 
-def test_the_servers_words_for_a_program_become_options(
-    run: Run, collection: str, colours: Path, tmp_path: Path
-) -> None:
+def test_request_fields_in_messages_become_options(run: Run, collection: str, colours: Path, tmp_path: Path) -> None:
     missing = run("enroll", collection, colours / "red" / "0.png", "--label", "crimson")
     assert missing.err == f"failed: {colours}/red/0.png: {missing.err.split(': ')[2]}"
     assert "add --create" in missing.err
@@ -100,7 +98,7 @@ def test_the_servers_words_for_a_program_become_options(
     assert "say force" not in kept.err
 
 
-def test_create_is_advised_to_enroll_alone(run: Run, collection: str) -> None:
+def test_only_enroll_is_advised_to_use_create(run: Run, collection: str) -> None:
     for command in (["labels", "show", collection, "crimson"], ["search", collection, "--text", "x", "--label", "no"]):
         done = run(*command)
         assert done.code == 1
@@ -116,9 +114,7 @@ def test_create_is_advised_to_enroll_alone(run: Run, collection: str) -> None:
         ("a-file", ["--data", "a-file/below"], "name another with --data"),
     ],
 )
-def test_wrong_settings_of_a_server_are_told_in_a_line(
-    name: str, arguments: list[str], message: str, tmp_path: Path
-) -> None:
+def test_wrong_server_settings_are_one_line(name: str, arguments: list[str], message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("max_batch = = 3")
     done = run_glimpse(["serve", *arguments], cwd=tmp_path)
     assert done.code == 1
@@ -129,7 +125,7 @@ def test_wrong_settings_of_a_server_are_told_in_a_line(
 @pytest.mark.parametrize(
     ("variable", "message"), [("GLIMPSE_MAX_BATCH", "GLIMPSE_MAX_BATCH: 'many'"), ("GLIMPSE_BACKBONE", "many")]
 )
-def test_a_wrong_variable_of_a_server_is_told_in_a_line(variable: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_server_variable_is_one_line(variable: str, message: str, tmp_path: Path) -> None:
     done = run_glimpse(["serve", "--data", "data"], cwd=tmp_path, variables={variable: "many"})
     assert done.code == 1
     assert done.err.startswith(f"glimpse: {message}")

@@ -1,4 +1,4 @@
-"""Names, texts, tables and standard input as people have them: each is answered or reported, none ends the rest."""
+"""Tests of unusual names, texts, tables and standard input: every input is processed or reported."""
 
 import io
 import os
@@ -123,15 +123,13 @@ def test_standard_input_knows_a_picture_of_every_format(format_: str) -> None:
     assert (found.kind, found.content) == ("image", data.getvalue())
 
 
-def test_standard_input_takes_no_text_for_a_picture() -> None:
+def test_standard_input_does_not_mistake_a_text_for_a_picture() -> None:
     texts = ["BMW is a car of Munich, in Bavaria", "P1", "P2", "GIF8 or PNG?", "II*", "RIFF is not WEBP"]
     found = read_standard_input(io.BytesIO("\n".join(texts).encode()), Columns(), allow_outside=False)
     assert [one.content for one in found if isinstance(one, Entry)] == texts
 
 
-def test_what_folders_hold_beside_pictures_is_reported(
-    run: Run, collection: str, colours: Path, tmp_path: Path
-) -> None:
+def test_files_that_are_not_pictures_are_reported(run: Run, collection: str, colours: Path, tmp_path: Path) -> None:
     (tmp_path / "in" / ".ipynb_checkpoints").mkdir(parents=True)
     for name in ("1.png", ".ipynb_checkpoints/2.png", "3.psd", "4.txt", "5.txt"):
         (tmp_path / "in" / name).write_bytes((colours / "red" / "0.png").read_bytes())

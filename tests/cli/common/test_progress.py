@@ -1,4 +1,4 @@
-"""How far along a command is."""
+"""Tests of progress bars and lines."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""`glimpse index info`, `search`, `verify`, `merge` and `compact` on indexes that the command itself built."""
+"""Tests of `glimpse index info`, `search`, `verify`, `merge` and `compact`."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def index(place: Path, *words: object, columns: int | None = None) -> Done:
 
 @pytest.fixture(scope="module")
 def place(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an index of 36 drawings and one file that is none, and one that another backbone made."""
+    """Returns a folder with an index of 36 drawings and a broken file, and an index of another backbone."""
     place = tmp_path_factory.mktemp("indexes")
     draw_shapes(place / "shapes")
     (place / BROKEN).write_bytes(b"no picture")
@@ -38,7 +38,7 @@ def place(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(place: Path, tmp_path: Path) -> Path:
-    """The index, for a test to spoil."""
+    """Copies the index, so that a test can damage it."""
     shutil.copytree(place / "drawings", tmp_path / "drawings")
     return tmp_path / "drawings"
 
@@ -47,7 +47,7 @@ def vectors(folder: Path) -> dict[str, list[float]]:
     return {id_: row["vector"] for id_, row in rows(folder).items()}
 
 
-def test_info_tells_what_an_index_holds_and_fits_a_terminal(place: Path) -> None:
+def test_info_shows_the_contents_of_an_index_and_fits_a_terminal(place: Path) -> None:
     done = index(place, "info", "drawings")
     assert done.code == 0, done.err
     record = dict(line.split("  ", 1) for line in done.out.splitlines())
@@ -56,7 +56,7 @@ def test_info_tells_what_an_index_holds_and_fits_a_terminal(place: Path) -> None
     assert record["vectors"] == "192 x float16, in 1 file"
     assert record["index"].startswith("Flat, ")
     assert record["recall@10"] == "1.000"
-    # Only the command that makes it anew is as long as it is.
+    # Only the command line is not wrapped, so that it can be copied.
     *lines, rebuild = done.out.splitlines()
     assert max(map(len, lines)) <= 80
     assert rebuild.endswith("glimpse index build shapes --labels domain/label --out drawings --threads 1")
@@ -93,7 +93,7 @@ def test_csv_has_a_row_a_neighbor_and_a_row_a_problem(place: Path, copy: Path) -
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_a_text_finds_the_pictures_that_it_is_true_of(place: Path, label: str) -> None:
+def test_a_text_finds_the_pictures_that_it_describes(place: Path, label: str) -> None:
     [record] = index(place, "search", "drawings", "--text", f"a {label}", "--top", 5, "--format", "json").objects
     assert record["query"] == f"a {label}"
     assert [row["label"] for row in record["rows"]] == [label] * 5
@@ -152,7 +152,7 @@ def test_one_query_that_fails_leaves_the_others(place: Path) -> None:
         (["drawings", "--vector", "nothing.npy"], "nothing.npy: No such file"),
     ],
 )
-def test_what_cannot_be_searched_is_one_line(place: Path, words: list[str], message: str) -> None:
+def test_an_impossible_search_is_one_line(place: Path, words: list[str], message: str) -> None:
     np.save(place / "four.npy", np.ones(4))
     done = index(place, "search", *words)
     assert (done.code, done.out) == (1, "")
@@ -170,7 +170,9 @@ def test_what_cannot_be_searched_is_one_line(place: Path, words: list[str], mess
         (np.ones(192, np.complex64), "not a .npy file of numbers, but of complex64"),
     ],
 )
-def test_what_is_no_vector_of_the_index_is_refused(place: Path, tmp_path: Path, values: Array, message: str) -> None:
+def test_a_vector_that_does_not_fit_the_index_is_rejected(
+    place: Path, tmp_path: Path, values: Array, message: str
+) -> None:
     np.save(tmp_path / "given.npy", values)
     done = index(place, "search", "drawings", "--vector", tmp_path / "given.npy")
     assert (done.code, done.out) == (1, "")
@@ -179,7 +181,7 @@ def test_what_is_no_vector_of_the_index_is_refused(place: Path, tmp_path: Path, 
 
 
 class Trap:
-    """Unpickled, it leaves a trace."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self._trace = trace
@@ -199,7 +201,7 @@ def test_a_pickle_is_not_read(place: Path, tmp_path: Path) -> None:
     assert (done.code, done.err.count("\n")) == (1, 1)
 
 
-def test_a_build_that_has_not_ended_is_no_index_yet(toy_bundle: Path, place: Path, tmp_path: Path) -> None:
+def test_an_unfinished_build_is_not_an_index(toy_bundle: Path, place: Path, tmp_path: Path) -> None:
     words = [place / "shapes", "--backbone", toy_bundle, "--out", tmp_path / "half"]
     process = start(tmp_path / "log", words, die_at=3)
     assert process.wait() == -9
@@ -211,7 +213,7 @@ def test_a_build_that_has_not_ended_is_no_index_yet(toy_bundle: Path, place: Pat
     assert (done.code, done.out) == (1, "half: its build has not ended\n")
 
 
-def test_verify_says_that_all_is_well(place: Path) -> None:
+def test_verify_reports_an_intact_index(place: Path) -> None:
     done = index(place, "verify", "drawings")
     assert (done.code, done.out) == (0, "drawings: no problem found\n")
     [message] = index(place, "verify", "drawings", "--format", "json").objects
@@ -223,7 +225,7 @@ def test_verify_says_that_all_is_well(place: Path) -> None:
 )
 def test_verify_finds_one_flipped_bit(copy: Path, file: str) -> None:
     content = bytearray((copy / file).read_bytes())
-    # Of a manifest, in a digest: its latencies are not there to be compared with anything.
+    # In a manifest, flip a bit of a digest, because nothing can check a measured latency.
     place = content.index(b'"sha256": "') + 11 if file == "manifest.json" else len(content) // 2
     content[place] ^= 1
     (copy / file).write_bytes(content)
@@ -240,7 +242,7 @@ def test_verify_finds_what_is_missing(copy: Path) -> None:
     assert done.objects[0]["problems"] == ["drawings/labels.parquet: is missing"]
 
 
-def test_merged_they_are_one_index_and_the_last_of_an_id_counts(place: Path, tmp_path: Path) -> None:
+def test_a_merged_index_keeps_the_last_row_of_each_id(place: Path, tmp_path: Path) -> None:
     more = draw_shapes(tmp_path / "shapes", ["red circle", "yellow heart"], count=2, seed=1)
     done = index(tmp_path, "build", more, "--labels", "domain/label", "--out", "more", "--threads", 1)
     assert done.code == 0, done.err
@@ -267,7 +269,7 @@ def test_merged_they_are_one_index_and_the_last_of_an_id_counts(place: Path, tmp
         (["drawings", "--out", "new", "--type", "Nonsense"], "FAISS cannot make Nonsense"),
     ],
 )
-def test_what_cannot_be_merged_is_one_line_and_leaves_nothing(place: Path, words: list[str], message: str) -> None:
+def test_an_impossible_merge_is_one_line_and_writes_nothing(place: Path, words: list[str], message: str) -> None:
     before = {path: path.stat().st_mtime_ns for path in place.iterdir()}
     done = index(place, "merge", *words)
     assert (done.code, done.out) == (1, "")
@@ -276,7 +278,7 @@ def test_what_cannot_be_merged_is_one_line_and_leaves_nothing(place: Path, words
     assert {path: path.stat().st_mtime_ns for path in place.iterdir()} == before
 
 
-def test_merged_into_what_finds_too_little_it_says_so(place: Path, tmp_path: Path) -> None:
+def test_merging_into_an_index_with_too_low_recall_is_an_error(place: Path, tmp_path: Path) -> None:
     words = ["merge", place / "drawings", "--out", "coarse", "--type", "PQ1x2", "--min-recall", 1]
     done = index(tmp_path, *words, "--format", "json")
     assert done.code == 1
@@ -285,7 +287,7 @@ def test_merged_into_what_finds_too_little_it_says_so(place: Path, tmp_path: Pat
     assert (tmp_path / "coarse" / "manifest.json").is_file()
 
 
-def test_compacted_an_index_that_grew_is_in_full_files(toy_bundle: Path, tmp_path: Path) -> None:
+def test_a_compacted_index_has_full_files(toy_bundle: Path, tmp_path: Path) -> None:
     words = ["build", "shapes", "--backbone", toy_bundle, "--out", "grown", "--labels", "domain/label", "--threads", 1]
     draw_shapes(tmp_path / "shapes", LABELS[:2])
     assert index(tmp_path, *words).code == 0
@@ -301,7 +303,7 @@ def test_compacted_an_index_that_grew_is_in_full_files(toy_bundle: Path, tmp_pat
 
 
 @pytest.mark.parametrize("words", [[], ["drawings"], ["drawings", "--out", "new", "--collection", "c"]])
-def test_compacting_a_folder_or_a_collection_is_not_to_be_mistaken(place: Path, words: list[str]) -> None:
+def test_compact_takes_either_a_folder_or_a_collection(place: Path, words: list[str]) -> None:
     done = index(place, "compact", *words)
     assert done.code == 2
     assert "give a folder and --out, or --collection alone" in done.err
