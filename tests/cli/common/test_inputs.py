@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.cli.common.inputs import Source
+from glimpse.cli.common.input_reader import Source
 from glimpse.client import Text
 
 from ..conftest import Run, run_glimpse

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from glimpse.cli.common.inputs import Source
+from glimpse.cli.common.input_reader import Source
 from glimpse.cli.inference.example_files import file_metadata
 from glimpse.v1 import collection_service_pb2 as pb
 from support.pictures import picture

@@ -101,9 +101,9 @@ def _pair(sheet: Sheet, x: int, y: int, width: int, result: Result) -> None:
     sheet.picture(x, y, side, result.picture.content, _FRAMES[result.verdict])
     if result.nearest is not None:
         sheet.picture(x + side + 6, y, side, result.nearest.content)
-    found = result.classification
-    similarity = f"{found.evidence[0].similarity:.2f}" if found.evidence else ""
-    caption = found.label if found.decision.name == "MATCH" else found.decision.name
+    classification = result.classification
+    similarity = f"{classification.evidence[0].similarity:.2f}" if classification.evidence else ""
+    caption = classification.label if classification.decision.name == "MATCH" else classification.decision.name
     sheet.text(x, y + side + 5, _cut(sheet, caption, width - 34, 14), 14, _FRAMES[result.verdict])
     sheet.text(x + width, y + side + 5, similarity, 14, _FAINT, anchor="ra")
     if result.picture.truth and not result.right:

@@ -28,7 +28,7 @@ def _decisions(report: Report) -> Table:
     for title, results, has_label in rows:
         if results:
             decisions = report.decisions(results)
-            counts = [str(decisions[one]) for one in (Decision.MATCH, Decision.AMBIGUOUS, Decision.UNKNOWN)]
+            counts = [str(decisions[decision]) for decision in (Decision.MATCH, Decision.AMBIGUOUS, Decision.UNKNOWN)]
             table.add_row(title, str(len(results)), f"{report.accuracy(results):.1%}" if has_label else "-", *counts)
     return table
 

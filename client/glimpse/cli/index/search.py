@@ -10,7 +10,8 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.inputs import Source, TableOptions, read_sources
+from glimpse.cli.common.input_reader import Source, TableOptions
+from glimpse.cli.common.inputs import read_sources
 from glimpse.cli.common.output import Column, Table, print_note, printable
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.index.maintenance import Index, reading_indexes

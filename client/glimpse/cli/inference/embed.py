@@ -9,7 +9,8 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.chunking import batched
-from glimpse.cli.common.inputs import Source, TableOptions, read_sources, results_in_order
+from glimpse.cli.common.input_reader import Source, TableOptions
+from glimpse.cli.common.inputs import read_sources, results_in_order
 from glimpse.cli.common.output import print_record
 from glimpse.cli.common.output_files import check_target, writing
 from glimpse.cli.common.progress import progress

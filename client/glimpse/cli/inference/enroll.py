@@ -11,7 +11,8 @@ from glimpse.cli.common import options
 from glimpse.cli.common.chunking import batched
 from glimpse.cli.common.enum_names import role_name
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.inputs import Source, Sources, TableOptions, failed_result, read_labelled_sources
+from glimpse.cli.common.input_reader import Source, TableOptions
+from glimpse.cli.common.inputs import Sources, failed_result, read_labelled_sources
 from glimpse.cli.common.progress import progress
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference.enroll_report import Tally

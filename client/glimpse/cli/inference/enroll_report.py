@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from glimpse.cli.common.errors import with_options
-from glimpse.cli.common.inputs import Source
+from glimpse.cli.common.input_reader import Source
 from glimpse.cli.common.options import Format
 from glimpse.cli.common.output import percent, print_note, print_record
 from glimpse.cli.common.records import RecordWriter

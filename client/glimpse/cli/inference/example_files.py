@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from glimpse.cli.common.inputs import Source
+from glimpse.cli.common.input_reader import Source
 from glimpse.client import Client, GlimpseError
 
 #: The metadata key, and the contract's limit for the characters of a value.

@@ -39,17 +39,17 @@ def report(
     distribution that would be MATCH. Examples that look mislabelled are listed with their files.
     """
     with connected(server, timeout) as client, spinner(f"measuring {collection}"):
-        found = client.collection_report(collection)
-        files = {suspect.example: file_of(client, suspect.example) for suspect in found.suspects[:_MAX_FILES]}
+        response = client.collection_report(collection)
+        files = {suspect.example: file_of(client, suspect.example) for suspect in response.suspects[:_MAX_FILES]}
     if output is options.Format.TABLE:
-        report_tables.show(collection, found, files)
+        report_tables.show(collection, response, files)
     else:
-        print_data(output, _record(found, files), _FIELDS)
+        print_data(output, _record(response, files), _FIELDS)
 
 
-def _record(found: CollectionReport, files: Mapping[str, str | None]) -> dict[str, Any]:
+def _record(response: CollectionReport, files: Mapping[str, str | None]) -> dict[str, Any]:
     """Returns every field, and the files of suspects."""
-    record = asdict(found, dict_factory=_plain)
+    record = asdict(response, dict_factory=_plain)
     record["suspects"] = [{**suspect, "file": files.get(suspect["example"])} for suspect in record["suspects"]]
     return record
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from glimpse.cli.common.enum_names import head_name
 from glimpse.cli.common.errors import with_options
-from glimpse.cli.common.inputs import Source
+from glimpse.cli.common.input_reader import Source
 from glimpse.cli.common.options import Format
 from glimpse.cli.common.output import Column, Table, print_note
 from glimpse.cli.common.records import RecordWriter, within
@@ -50,17 +50,19 @@ class ResultPrinter:
             return
         if result.truncated:
             print_truncated(self._output, source.name)
-        found = result.unwrap()
+        classification = result.unwrap()
         if self._output is not Format.TABLE:
             timings, truncated = timings_json(result.timings), truncated_json(result.truncated)
-            self._writer.write(input=source.name, **_classification_json(found), timings_ms=timings, **truncated)
+            self._writer.write(
+                input=source.name, **_classification_json(classification), timings_ms=timings, **truncated
+            )
             return
-        row = [source.name, found.decision.name, found.label or None, found.probability]
+        row = [source.name, classification.decision.name, classification.label or None, classification.probability]
         if self._nearest:
-            row += [found.p_value, found.evidence[0].similarity if found.evidence else None]
+            row += [classification.p_value, classification.evidence[0].similarity if classification.evidence else None]
         else:
-            row.append(found.margin)
-        self._table.row(*row, colour=_COLOURS.get(found.decision, ""))
+            row.append(classification.margin)
+        self._table.row(*row, colour=_COLOURS.get(classification.decision, ""))
 
 
 def report_failure(output: Format, writer: RecordWriter, name: str, error: ItemError) -> None:
@@ -93,24 +95,25 @@ def error_json(error: ItemError) -> dict[str, Any]:
     return {"code": error.code.name, "reason": error.reason, "field": error.field, "message": message}
 
 
-def _classification_json(found: Classification) -> dict[str, Any]:
+def _classification_json(classification: Classification) -> dict[str, Any]:
     return {
-        "decision": found.decision.name,
-        "decision_reason": found.decision_reason,
-        "label": found.label,
-        "probability": found.probability,
-        "margin": found.margin,
-        "similarity": found.similarity,
-        "p_value": found.p_value,
-        "set_size": found.set_size,
+        "decision": classification.decision.name,
+        "decision_reason": classification.decision_reason,
+        "label": classification.label,
+        "probability": classification.probability,
+        "margin": classification.margin,
+        "similarity": classification.similarity,
+        "p_value": classification.p_value,
+        "set_size": classification.set_size,
         "labels": [
-            {"label": each.label, "score": each.score, "probability": each.probability} for each in found.labels
+            {"label": each.label, "score": each.score, "probability": each.probability}
+            for each in classification.labels
         ],
-        "evidence": evidence_json(found.evidence),
-        "head": head_name(found.head),
-        "head_reason": found.head_reason,
-        "calibrated": found.calibrated,
-        "revision": found.revision,
+        "evidence": evidence_json(classification.evidence),
+        "head": head_name(classification.head),
+        "head_reason": classification.head_reason,
+        "calibrated": classification.calibrated,
+        "revision": classification.revision,
     }
 
 

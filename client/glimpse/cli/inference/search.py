@@ -6,7 +6,8 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.chunking import batched
-from glimpse.cli.common.inputs import TableOptions, read_sources, results_in_order
+from glimpse.cli.common.input_reader import TableOptions
+from glimpse.cli.common.inputs import read_sources, results_in_order
 from glimpse.cli.common.output import Column, Table
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.common.session import connected

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.inputs import Source
+from glimpse.cli.common.input_reader import Source
 from glimpse.client import Input
 from glimpse.inputs import (
     Columns,

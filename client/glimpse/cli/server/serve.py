@@ -24,7 +24,7 @@ class _Serve(TyperCommand):
             return super().parse_args(ctx, args)
         except Exception as error:  # its class is private to typer
             name = str(getattr(error, "option_name", "")).removeprefix("--").replace("-", "_")
-            is_option = any(f"--{name.replace('_', '-')}" in one.opts for one in self.params)
+            is_option = any(f"--{name.replace('_', '-')}" in parameter.opts for parameter in self.params)
             if not is_option and name in _settings_names():
                 vars(error)["possibilities"] = None
                 vars(error)["message"] = (
