@@ -2,20 +2,20 @@
 
 import getpass
 import re
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.output import Column, print_note, print_records
+from glimpse.cli.common.output import print_note, print_records
 from glimpse.cli.common.records import print_data
 from glimpse.cli.ledger.location import Data, LedgerUrl, ledger_settings
+from glimpse.cli.resources.key_record import COLUMNS, FIELDS, key_record, key_row
 
 if TYPE_CHECKING:
     from glimpse.ledger import KeyRecord, Ledger
@@ -25,17 +25,6 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62})")
 _PATTERN = re.compile(r"[a-z0-9*-]{1,63}")
 _WHOLE_KEY = re.compile(r"glimpse_([0-9a-f]{16})")
 _SPANS = {"m": "minutes", "h": "hours", "d": "days"}
-_COLUMNS = (
-    Column("NAME"),
-    Column("SCOPE", 8),
-    Column("COLLECTIONS"),
-    Column("LIMITS/S"),
-    Column("EXPIRES (UTC)", 16),
-    Column("STATE", 7),
-)
-_FIELDS = ("name", "id", "scope", "collections", "limits", "create_time", "expires", "state")
-# Units of the limits in a table.
-_UNITS = {"requests_per_second": "req", "inputs_per_second": "in", "bytes_per_second": "B"}
 
 
 class ScopeName(StrEnum):
@@ -114,7 +103,7 @@ def create(
         record = KeyRecord(key_id, name, salt, hashed, scope.value, patterns, rates, expire_time=until)
         record = writer.create_key(record)
     if output is not options.Format.TABLE:
-        print_data(output, {"key": key, **_record(record)})
+        print_data(output, {"key": key, **key_record(record)})
     else:
         print_note(f"key {name!r}: {scope.value} in {', '.join(patterns)}; save it now, it is not shown again")
         print(key)
@@ -132,8 +121,8 @@ def list_(
     The keys themselves are not stored, so they cannot be shown. JSON also contains ids, creation times and full limits.
     """
     with _opened(config, data, ledger) as opened:
-        records = map(_row if output is options.Format.TABLE else _record, opened.keys())
-        print_records(output, records, _COLUMNS, _FIELDS)
+        records = map(key_row if output is options.Format.TABLE else key_record, opened.keys())
+        print_records(output, records, COLUMNS, FIELDS)
 
 
 @app.command()
@@ -211,35 +200,6 @@ def _operator() -> str:
         return f"operator:{getpass.getuser()}".encode(errors="backslashreplace").decode()
     except (OSError, KeyError):  # a container's user may have no name
         return "operator"
-
-
-def _record(record: "KeyRecord") -> dict[str, Any]:
-    """Returns a key's fields for printing, without its hash."""
-    is_expired = record.expire_time is not None and record.expire_time <= time.time_ns() // 1_000
-    return {
-        "name": record.name,
-        "id": record.id,
-        "scope": record.scope,
-        "collections": list(record.collections),
-        "limits": dict(record.limits),
-        "create_time": _moment(record.create_time),
-        "expires": _moment(record.expire_time),
-        "state": "revoked" if record.revoke_time is not None else "expired" if is_expired else "good",
-    }
-
-
-def _row(record: "KeyRecord") -> dict[str, Any]:
-    """Returns a key's fields in short form, for a table."""
-    values = _record(record)
-    until = values["expires"] and values["expires"][:16].replace("T", " ")
-    limits = ", ".join(f"{rate:g} {_UNITS.get(name, name)}" for name, rate in record.limits.items())
-    return {**values, "limits/s": limits or None, "expires_(utc)": until}
-
-
-def _moment(microseconds: int | None) -> str | None:
-    if microseconds is None:
-        return None
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds")
 
 
 def _time(expires: str) -> int:
