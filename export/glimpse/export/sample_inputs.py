@@ -24,7 +24,8 @@ _ODD_TEXTS = (
 
 def pictures(seed: int = 0) -> list[Image.Image]:
     """Sixteen pictures, RGB: drawn scenes, noise and gradients, of the sizes and shapes that pictures come in."""
-    from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, render_scene
+    from glimpse.export.drawings.rendering import render_scene
+    from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene
 
     rng = np.random.default_rng(seed)
     pairs = sorted(HELD_OUT_PAIRS)

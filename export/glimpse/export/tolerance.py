@@ -12,7 +12,7 @@ from glimpse.export.errors import ExportError
 Vectors = npt.NDArray[np.floating[Any]]
 
 #: The smallest cosine between a graph's vectors and the original's that is let through, by the bundle's precision.
-GATES = {"fp32": 0.99999, "fp16": 0.9999, "int8": 0.99}
+MIN_COSINES = {"fp32": 0.99999, "fp16": 0.9999, "int8": 0.99}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def smallest_cosine(found: Iterable[Vectors], wanted: Vectors) -> float:
     return float(np.min([(vectors * wanted).sum(1) for vectors in rows]))
 
 
-def refuse_failed(checks: Sequence[Check]) -> None:
+def raise_for_failures(checks: Sequence[Check]) -> None:
     """Raises ExportError, naming every part that differs."""
     if failed := [str(check) for check in checks if not check.passed]:
         raise ExportError(f"the bundle differs from the original, and was not written: {'; '.join(failed)}")

@@ -16,10 +16,10 @@ from tokenizers import models, normalizers, pre_tokenizers
 from glimpse.backbone import Bundle, Tokenizer, scratch_folder
 from glimpse.export.batch_runner import on_cpu
 from glimpse.export.errors import ExportError
-from glimpse.export.finalize import NO_WISH, Tell, finish, silent
+from glimpse.export.finalize import DEFAULT_OPTIONS, Progress, finalize, silent
 from glimpse.export.graph.graph_editing import RAW_OUTPUT, normalize_output
 from glimpse.export.graph.text_graph import IDS, MASK
-from glimpse.export.tolerance import GATES, Check
+from glimpse.export.tolerance import MIN_COSINES, Check
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 # An unknown word counts so little that it speaks only where no word is known: such a text is the mean of all words.
@@ -65,7 +65,7 @@ def export_vectors(
     description: str = "",
     license: str = "unknown",
     command: str = "",
-    tell: Tell = silent,
+    progress: Progress = silent,
 ) -> Bundle:
     """Writes the bundle of a file of word vectors, proven equal to the mean of the words' own vectors.
 
@@ -75,7 +75,7 @@ def export_vectors(
         ExportError: no such file, or none of word vectors.
         BundleError: where `out` holds something already.
     """
-    tell(f"reading {file}")
+    progress(f"reading {file}")
     known, vectors = read_vectors(file, words)
     fields: dict[str, Any] = {
         "name": name,
@@ -91,10 +91,10 @@ def export_vectors(
         onnx.save(_graph(vectors), graph)
         _tokenizer(known).save(str(tokenizer))
         contents = {path.name: path for path in (graph, tokenizer)}
-        return finish(out, fields, contents, NO_WISH, lambda bundle: _prove(bundle, known, vectors), tell)
+        return finalize(out, fields, contents, DEFAULT_OPTIONS, lambda bundle: _compare_with_words(bundle, known, vectors), progress)
 
 
-def _prove(bundle: Bundle, known: list[str], vectors: Vectors) -> list[Check]:
+def _compare_with_words(bundle: Bundle, known: list[str], vectors: Vectors) -> list[Check]:
     """Texts of one to twelve words, against the mean of the words' rows in the file."""
     tokenizer, rng = Tokenizer.of(bundle), np.random.default_rng(0)
     tried = rng.permutation(len(known))[:_TRIED]
@@ -108,7 +108,7 @@ def _prove(bundle: Bundle, known: list[str], vectors: Vectors) -> list[Check]:
     wanted = np.stack([vectors[words].mean(0) for words in said])
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
     return [
-        Check("texts: smallest cosine to the mean of words", float((found * wanted).sum(1).min()), ">=", GATES["fp32"])
+        Check("texts: smallest cosine to the mean of words", float((found * wanted).sum(1).min()), ">=", MIN_COSINES["fp32"])
     ]
 
 

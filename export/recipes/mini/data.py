@@ -9,6 +9,9 @@ from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch.utils.data import IterableDataset
 
+from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.captions import caption
+from glimpse.export.drawings.rendering import render_scene
 from glimpse.export.drawings.scenes import (
     COLOURS,
     COUNTS,
@@ -19,11 +22,8 @@ from glimpse.export.drawings.scenes import (
     SHAPES,
     SIZES,
     Scene,
-    caption,
     random_scene,
-    render_scene,
 )
-from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
 
 _FRAME_WORDS = [
     "a",

@@ -21,8 +21,9 @@ from PIL import Image
 from recipes.mini.card import write_card
 
 from glimpse.backbone import Encoder, Tokenizer, decode_image, load_bundle
-from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, render_scene
-from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.rendering import render_scene
+from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene
 
 Vectors = npt.NDArray[np.float32]
 _WAYS = 20

@@ -22,8 +22,9 @@ from recipes.mini.model import Mini, Shape
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, render_scene
-from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.rendering import render_scene
+from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene
 
 STEPS = 5_400
 WARM_UP = 200

@@ -11,7 +11,7 @@ import pytest
 
 from glimpse.export.errors import ExportError
 from glimpse.export.onnx.onnx_model import Inputs
-from glimpse.export.precision import Lowered, lower
+from glimpse.export.precision import ConvertedGraph, convert_precision
 from support.quantizable_graphs import (
     VOCABULARY,
     WIDTH,
@@ -27,9 +27,9 @@ IMAGES: list[Inputs] = [{"images": pictures(8, seed)} for seed in range(3)]
 TEXTS: list[Inputs] = [texts(8, seed) for seed in range(3)]
 
 
-def int8(graph: Path, inputs: list[Inputs] = IMAGES) -> tuple[Lowered, Path]:
+def int8(graph: Path, inputs: list[Inputs] = IMAGES) -> tuple[ConvertedGraph, Path]:
     out = graph.with_name("out.onnx")
-    return lower(graph, out, "int8", inputs, lambda _: None), out
+    return convert_precision(graph, out, "int8", inputs, lambda _: None), out
 
 
 def operators(file: Path) -> Counter[str]:
@@ -160,7 +160,7 @@ def test_a_graph_without_weights_to_quantise_is_refused(tmp_path: Path) -> None:
 def test_every_try_is_told(tmp_path: Path) -> None:
     told: list[str] = []
     graph = transformer(tmp_path / "graph.onnx", trouble="row")
-    lower(graph, tmp_path / "out.onnx", "int8", IMAGES, told.append)
+    convert_precision(graph, tmp_path / "out.onnx", "int8", IMAGES, told.append)
     assert "smoothing the matrix products" in told
     assert told[-1].startswith("int8 with 1 of 19 layers in float: smallest cosine 0.99")
 
@@ -168,5 +168,7 @@ def test_every_try_is_told(tmp_path: Path) -> None:
 def test_fp32_is_the_graph_as_it_was(tmp_path: Path) -> None:
     graph = transformer(tmp_path / "graph.onnx")
     out = tmp_path / "out.onnx"
-    assert lower(graph, out, "fp32", IMAGES, lambda _: None) == Lowered(1.0, (), ("the graph as it was",))
+    assert convert_precision(graph, out, "fp32", IMAGES, lambda _: None) == ConvertedGraph(
+        1.0, (), ("the graph as it was",)
+    )
     assert onnx.load(out) == onnx.load(graph)

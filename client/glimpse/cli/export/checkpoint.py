@@ -122,6 +122,6 @@ def _export(
         original = load(library, model, pretrained)
         if prefix is not None:
             original = with_prefix(original, prefix)
-        return export_checkpoint(original, out, **fields, command=command_line(), wish=asked, tell=tell)
+        return export_checkpoint(original, out, **fields, command=command_line(), options=asked, progress=tell)
 
     export(out, output, make, extra)

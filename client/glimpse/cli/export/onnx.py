@@ -126,7 +126,7 @@ def onnx(
     def make(tell: Callable[[str], None]) -> Any:
         if tokenizer:
             text = TextEncoderSource(tokenizer, context, pooling=pooling.value, prefix=prefix, output_name=output_name)
-            return wrap_text_encoder(file, out, text, **fields, wish=asked, tell=tell)
+            return wrap_text_encoder(file, out, text, **fields, options=asked, progress=tell)
         image = ImageEncoderSource(
             size=size,
             mean=_numbers(mean, "--mean"),
@@ -137,7 +137,7 @@ def onnx(
             interpolation=interpolation.value,
             output_name=output_name,
         )
-        return wrap_image_encoder(file, out, image, **fields, wish=asked, tell=tell)
+        return wrap_image_encoder(file, out, image, **fields, options=asked, progress=tell)
 
     export(out, output, make)
 

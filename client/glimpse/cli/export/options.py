@@ -17,7 +17,7 @@ from glimpse.inputs import pictures_in
 
 if TYPE_CHECKING:
     from glimpse.backbone import Bundle
-    from glimpse.export.finalize import Wish
+    from glimpse.export.finalize import ExportOptions
 
 _MOST_PHOTOGRAPHS = 64
 
@@ -47,15 +47,15 @@ Calibrate = Annotated[
 ]
 
 
-def wish(precision: Precision, calibrate: Path | None) -> "Wish":
+def wish(precision: Precision, calibrate: Path | None) -> "ExportOptions":
     """What was asked of an export. Raises CliError."""
-    from glimpse.export.finalize import Wish
+    from glimpse.export.finalize import ExportOptions
 
     files = pictures_in(calibrate) if calibrate else []
     if calibrate and not files:
         raise CliError(f"there is no image in {calibrate}", "give a folder of photographs with --calibrate")
     count = min(len(files), _MOST_PHOTOGRAPHS)
-    return Wish(precision.value, [_photograph(files[i * len(files) // count]) for i in range(count)])
+    return ExportOptions(precision.value, [_photograph(files[i * len(files) // count]) for i in range(count)])
 
 
 def _photograph(file: Path) -> bytes:

@@ -36,5 +36,5 @@ def vectors(
     export(
         out,
         output,
-        lambda tell: export_vectors(file, out, words=words, **fields, command=command_line(), tell=tell),
+        lambda tell: export_vectors(file, out, words=words, **fields, command=command_line(), progress=tell),
     )

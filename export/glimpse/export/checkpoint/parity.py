@@ -8,10 +8,16 @@ from torch.nn import functional
 
 from glimpse.backbone import Bundle, Encoder, Tokenizer
 from glimpse.export.batch_runner import BATCHES, image_vectors, on_cpu, text_vectors
-from glimpse.export.checkpoint.reference_model import ImageOriginal, ImageTower, Original, TextOriginal, TextTower
+from glimpse.export.checkpoint.reference_model import (
+    ImageReference,
+    ImageTower,
+    ReferenceModel,
+    TextReference,
+    TextTower,
+)
 from glimpse.export.errors import ExportError
 from glimpse.export.sample_inputs import encoded, pictures, pixels_of, texts
-from glimpse.export.tolerance import GATES, Check, smallest_cosine
+from glimpse.export.tolerance import MIN_COSINES, Check, smallest_cosine
 
 # A value of 255, and what float rounding adds.
 _MAX_PIXEL = 1 / 255 + 1e-4
@@ -20,7 +26,7 @@ _MIN_PATH = 0.999
 Array = npt.NDArray[np.float32]
 
 
-def compare(original: Original, bundle: Bundle) -> list[Check]:
+def compare(original: ReferenceModel, bundle: Bundle) -> list[Check]:
     """Runs pictures and texts through both."""
     manifest = bundle.manifest
     if [bool(manifest.image), bool(manifest.text)] != [bool(original.image), bool(original.text)]:
@@ -37,8 +43,8 @@ def compare(original: Original, bundle: Bundle) -> list[Check]:
     return checks
 
 
-def _compare_images(original: ImageOriginal, bundle: Bundle, encoder: Encoder) -> list[Check]:
-    rule, gate = original.rule, GATES[bundle.manifest.precision]
+def _compare_images(original: ImageReference, bundle: Bundle, encoder: Encoder) -> list[Check]:
+    rule, min_cosine = original.rule, MIN_COSINES[bundle.manifest.precision]
     shown = pictures()
     pixels = pixels_of(bundle.manifest.image or rule, [encoded(picture) for picture in shown])  # uint8 (n, S, S, 3)
     theirs = torch.stack([original.transform(picture) for picture in shown])  # (n, 3, S, S)
@@ -49,13 +55,13 @@ def _compare_images(original: ImageOriginal, bundle: Bundle, encoder: Encoder) -
     found = image_vectors(encoder, pixels)
     return [
         Check("pictures: greatest difference of a value", float(difference), "<=", _MAX_PIXEL),
-        Check("image graph: smallest cosine", smallest_cosine(found, tower), ">=", gate),
-        Check("image path: smallest cosine", smallest_cosine(found, whole), ">=", min(gate, _MIN_PATH)),
+        Check("image graph: smallest cosine", smallest_cosine(found, tower), ">=", min_cosine),
+        Check("image path: smallest cosine", smallest_cosine(found, whole), ">=", min(min_cosine, _MIN_PATH)),
     ]
 
 
-def _compare_texts(original: TextOriginal, bundle: Bundle, encoder: Encoder) -> list[Check]:
-    rule, gate = original.rule, GATES[bundle.manifest.precision]
+def _compare_texts(original: TextReference, bundle: Bundle, encoder: Encoder) -> list[Check]:
+    rule, min_cosine = original.rule, MIN_COSINES[bundle.manifest.precision]
     tokenizer = Tokenizer.of(bundle)
     said = texts(rule.context_length)
     mine = [tokenizer.encode(text).ids for text in said]
@@ -67,8 +73,8 @@ def _compare_texts(original: TextOriginal, bundle: Bundle, encoder: Encoder) -> 
     found = text_vectors(encoder, tokenizer, mine)
     return [
         Check(f"tokenizer: texts of {len(said)} with other ids", different, "<=", 0),
-        Check("text graph: smallest cosine", smallest_cosine(found, tower), ">=", gate),
-        Check("text path: smallest cosine", smallest_cosine(found, whole), ">=", gate),
+        Check("text graph: smallest cosine", smallest_cosine(found, tower), ">=", min_cosine),
+        Check("text path: smallest cosine", smallest_cosine(found, whole), ">=", min_cosine),
     ]
 
 

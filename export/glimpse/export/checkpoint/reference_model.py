@@ -15,7 +15,7 @@ from glimpse.export.errors import ExportError
 
 
 @dataclass(frozen=True)
-class ImageOriginal:
+class ImageReference:
     """An image tower.
 
     `transform`: its own preprocessing of a picture, (3, S, S). `encode`: what it makes of those, (n, 3, S, S) → (n, d).
@@ -27,7 +27,7 @@ class ImageOriginal:
 
 
 @dataclass(frozen=True)
-class TextOriginal:
+class TextReference:
     """A text tower.
 
     `tokenize`: its own tokenizer, prefixed texts to ids and mask, both (n, T), padded on the right.
@@ -41,15 +41,15 @@ class TextOriginal:
 
 
 @dataclass(frozen=True)
-class Original:
+class ReferenceModel:
     """What a source loaded. `fields`: the manifest's that follow from the checkpoint, provenance among them."""
 
-    image: ImageOriginal | None
-    text: TextOriginal | None
+    image: ImageReference | None
+    text: TextReference | None
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-def with_prefix(original: Original, prefix: str) -> Original:
+def with_prefix(original: ReferenceModel, prefix: str) -> ReferenceModel:
     """The same, with another text put before every text. Raises ExportError where it reads no text."""
     if original.text is None:
         raise ExportError("a prefix is for texts, and this model reads none")
@@ -63,7 +63,7 @@ def with_prefix(original: Original, prefix: str) -> Original:
 class ImageTower(nn.Module):
     """What a bundle's image graph does: uint8 (n, S, S, 3) → unit rows (n, d)."""
 
-    def __init__(self, original: ImageOriginal) -> None:
+    def __init__(self, original: ImageReference) -> None:
         super().__init__()
         self.encode = original.encode
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (original.rule.mean, original.rule.std))
@@ -79,7 +79,7 @@ class ImageTower(nn.Module):
 class TextTower(nn.Module):
     """What a bundle's text graph does: ids and mask, (n, T) → unit rows (n, d)."""
 
-    def __init__(self, original: TextOriginal) -> None:
+    def __init__(self, original: TextReference) -> None:
         super().__init__()
         self.encode = original.encode
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from glimpse.export.checkpoint.attention import plain_attention
-from glimpse.export.checkpoint.reference_model import ImageOriginal, ImageTower, TextOriginal, TextTower
+from glimpse.export.checkpoint.reference_model import ImageReference, ImageTower, TextReference, TextTower
 from glimpse.export.errors import ExportError, first_line
 from glimpse.export.graph.graph_editing import EMBEDDING, IMAGES
 from glimpse.export.graph.text_graph import IDS, MASK
@@ -19,14 +19,14 @@ from glimpse.export.precision.graph import save
 OPSET = 18
 
 
-def trace_image(original: ImageOriginal, file: Path) -> int:
+def trace_image(original: ImageReference, file: Path) -> int:
     """Writes the bundle's image graph; returns the vectors' dimension. Raises ExportError."""
     size = original.rule.size
     images = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     return _trace(ImageTower(original), (images,), {IMAGES: {0: "n"}}, file)
 
 
-def trace_text(original: TextOriginal, file: Path) -> int:
+def trace_text(original: TextReference, file: Path) -> int:
     """Writes the bundle's text graph; returns the vectors' dimension. Raises ExportError."""
     rule = original.rule
     fixed = rule.padding == "context"

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from glimpse.backbone import Bundle, ImageRule, scratch_folder
 from glimpse.backbone.manifest import problems
 from glimpse.export.errors import ExportError
-from glimpse.export.finalize import NO_WISH, Tell, Wish, silent
+from glimpse.export.finalize import DEFAULT_OPTIONS, ExportOptions, Progress, silent
 from glimpse.export.graph.batch_trace import free_traced
 from glimpse.export.graph.graph_editing import (
     EMBEDDING,
@@ -26,10 +26,10 @@ from glimpse.export.graph.graph_editing import (
 )
 from glimpse.export.graph.subgraphs import inputs_for, rename
 from glimpse.export.onnx.onnx_batches import Output, Trial, wrap_for_batches
-from glimpse.export.onnx.onnx_bundle import finish_wrapped
+from glimpse.export.onnx.onnx_bundle import finalize_wrapped
 from glimpse.export.onnx.onnx_model import PlainModel, choose_output, is_float, read_model, take_part, type_name
-from glimpse.export.onnx.onnx_parity import prove_image
-from glimpse.export.onnx.reference_model import ImageOriginal, Runner, unit
+from glimpse.export.onnx.onnx_parity import compare_images
+from glimpse.export.onnx.reference_model import ImageReference, Runner, unit
 
 Layout = Literal["NCHW", "NHWC"]
 #: What most encoders of photographs were trained with: ImageNet's mean and deviation.
@@ -64,8 +64,8 @@ def wrap_image_encoder(
     description: str = "",
     license: str = "unknown",
     command: str = "",
-    wish: Wish = NO_WISH,
-    tell: Tell = silent,
+    options: ExportOptions = DEFAULT_OPTIONS,
+    progress: Progress = silent,
 ) -> Bundle:
     """Writes the bundle of an ONNX image encoder.
 
@@ -81,9 +81,9 @@ def wrap_image_encoder(
     rule = _rule(source, _picture_input(model, output, source))
     with scratch_folder() as folder:
         runner = Runner(take_part(model, model_file, output, folder / "image.onnx"))
-        original = ImageOriginal(runner, rule, source.layout)
+        original = ImageReference(runner, rule, source.layout)
         dimension, looped = _wrap(runner.model, original, rule, source.layout)
-        return finish_wrapped(
+        return finalize_wrapped(
             "image",
             runner.model,
             out,
@@ -92,9 +92,9 @@ def wrap_image_encoder(
             fields={"name": name, "description": description, "license": license, "dimension": dimension},
             contents={},
             command=command,
-            prove=lambda bundle: prove_image(original.vector, rule, bundle),
-            wish=wish,
-            tell=tell,
+            compare=lambda bundle: compare_images(original.vector, rule, bundle),
+            options=options,
+            progress=progress,
         )
 
 
@@ -167,7 +167,7 @@ def _check_shape(name: str, shape: list[int], source: ImageEncoderSource) -> Non
         raise ExportError(f"the model takes pictures of {wrong[0]} px, not {source.size}; give --size {wrong[0]}")
 
 
-def _wrap(model: PlainModel, original: ImageOriginal, rule: ImageRule, layout: Layout) -> tuple[int, bool]:
+def _wrap(model: PlainModel, original: ImageReference, rule: ImageRule, layout: Layout) -> tuple[int, bool]:
     """Writes the bundle's graph; returns the dimension, and whether it runs a batch's rows one after the other."""
     [input_name] = model.inputs()
     pictures = np.random.default_rng(0).integers(0, 256, (3, rule.size, rule.size, 3), np.uint8)

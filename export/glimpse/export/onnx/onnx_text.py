@@ -11,16 +11,16 @@ from pydantic import ValidationError
 from glimpse.backbone import Bundle, TextRule, Tokenizer, scratch_folder
 from glimpse.backbone.manifest import problems
 from glimpse.export.errors import ExportError
-from glimpse.export.finalize import NO_WISH, Tell, Wish, silent
+from glimpse.export.finalize import DEFAULT_OPTIONS, ExportOptions, Progress, silent
 from glimpse.export.graph.batch_axis import free_batch
 from glimpse.export.graph.graph_editing import EMBEDDING, RAW_OUTPUT, clear_names
 from glimpse.export.graph.subgraphs import inputs_for, rename
 from glimpse.export.graph.text_graph import IDS, MASK, Pooling, Role, bundle_inputs, pool, roles_of
 from glimpse.export.onnx.onnx_batches import Output, Trial, wrap_for_batches
-from glimpse.export.onnx.onnx_bundle import finish_wrapped
+from glimpse.export.onnx.onnx_bundle import finalize_wrapped
 from glimpse.export.onnx.onnx_model import PlainModel, choose_output, read_model, take_part, type_name
-from glimpse.export.onnx.onnx_parity import prove_text
-from glimpse.export.onnx.reference_model import Runner, TextOriginal
+from glimpse.export.onnx.onnx_parity import compare_texts
+from glimpse.export.onnx.reference_model import Runner, TextReference
 
 _TEXTS = ("", "one", "two words and a few more", "the longer a text, the more there is to be told of it " * 9)
 _PAD_TOKENS = ("[PAD]", "<pad>", "<|endoftext|>", "</s>")
@@ -57,8 +57,8 @@ def wrap_text_encoder(
     description: str = "",
     license: str = "unknown",
     command: str = "",
-    wish: Wish = NO_WISH,
-    tell: Tell = silent,
+    options: ExportOptions = DEFAULT_OPTIONS,
+    progress: Progress = silent,
 ) -> Bundle:
     """Writes the bundle of an ONNX text encoder.
 
@@ -76,9 +76,9 @@ def wrap_text_encoder(
     with scratch_folder() as folder:
         runner = Runner(take_part(model, model_file, output, folder / "text.onnx"))
         rule = _rule(runner, roles, source, inner)
-        original = TextOriginal(runner, roles, rule)
+        original = TextReference(runner, roles, rule)
         dimension, looped = _wrap(runner.model, original, source.pooling, Tokenizer(inner, rule))
-        return finish_wrapped(
+        return finalize_wrapped(
             "text",
             runner.model,
             out,
@@ -87,11 +87,11 @@ def wrap_text_encoder(
             fields={"name": name, "description": description, "license": license, "dimension": dimension},
             contents={"tokenizer.json": source.tokenizer},
             command=command,
-            prove=lambda bundle: prove_text(
+            compare=lambda bundle: compare_texts(
                 lambda ids: original.vector(ids, source.pooling), rule.context_length, bundle
             ),
-            wish=wish,
-            tell=tell,
+            options=options,
+            progress=progress,
         )
 
 
@@ -159,18 +159,18 @@ def _rule(runner: Runner, roles: dict[str, Role], source: TextEncoderSource, inn
     tokenizer = Tokenizer(inner, rule)
     try:
         for text in _TEXTS:
-            TextOriginal(runner, roles, rule).raw(tokenizer.encode(text).ids)
+            TextReference(runner, roles, rule).raw(tokenizer.encode(text).ids)
     except ExportError as error:
         # Exported for one length without saying so, perhaps the context's.
         try:
-            TextOriginal(runner, roles, padded).raw(tokenizer.encode("").ids)
+            TextReference(runner, roles, padded).raw(tokenizer.encode("").ids)
         except ExportError:
             raise error from None
         return padded
     return rule
 
 
-def _wrap(model: PlainModel, original: TextOriginal, pooling: Pooling, tokenizer: Tokenizer) -> tuple[int, bool]:
+def _wrap(model: PlainModel, original: TextReference, pooling: Pooling, tokenizer: Tokenizer) -> tuple[int, bool]:
     """Writes the bundle's graph; returns the dimension, and whether it runs a batch's rows one after the other."""
     ids = [tokenizer.encode(text).ids for text in _TEXTS]
     raw = original.raw(ids[-1])

@@ -46,7 +46,7 @@ def unit(vector: Array, output: str) -> npt.NDArray[np.float64]:
     return np.asarray(values / length)
 
 
-class ImageOriginal:
+class ImageReference:
     """An image encoder: its output, or its vector, for one picture's uint8 pixels (S, S, 3)."""
 
     def __init__(self, runner: Runner, rule: ImageRule, layout: str) -> None:
@@ -70,7 +70,7 @@ class ImageOriginal:
         return unit(self.raw(pixels), self._runner.model.output)
 
 
-class TextOriginal:
+class TextReference:
     """A text encoder: its output, or its vector, for one text."""
 
     def __init__(self, runner: Runner, roles: dict[str, Role], rule: TextRule) -> None:

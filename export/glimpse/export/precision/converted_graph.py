@@ -7,7 +7,7 @@ Precision = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True)
-class Lowered:
+class ConvertedGraph:
     """A graph of lower precision, beside its fp32 parent.
 
     `min_cosine`: the smallest between the two embeddings of an input. `kept`: nodes left in float because they cost

@@ -13,11 +13,11 @@ from glimpse.export.graph.subgraphs import replace
 from glimpse.export.precision.fp16_convert import FLOAT, HALF, bound_to_subgraphs, floats_of, half_constant
 
 
-def imitate(model: ModelProto, single: Collection[str]) -> ModelProto:
-    """The graph in float32 that rounds wherever `halve(model, single)` stores half precision."""
-    imitation = ModelProto()
-    imitation.CopyFrom(model)
-    graph = imitation.graph
+def emulate_fp16(model: ModelProto, single: Collection[str]) -> ModelProto:
+    """The graph in float32 that rounds wherever `convert_nodes(model, single)` stores half precision."""
+    emulated = ModelProto()
+    emulated.CopyFrom(model)
+    graph = emulated.graph
     kept = {*single, *bound_to_subgraphs(graph)}
     floats = floats_of(graph)
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -45,7 +45,7 @@ def imitate(model: ModelProto, single: Collection[str]) -> ModelProto:
                 node.output[place] = f"{name}_exact"
                 nodes += _rounding(node.output[place], name)
     replace(graph.node, nodes)
-    return imitation
+    return emulated
 
 
 def _rounding(source: str, target: str) -> list[NodeProto]:

@@ -22,7 +22,7 @@ _BEGINNING = _ARITHMETIC | {"Cast", "Transpose", "Reshape"}
 _ENDING = _SENSITIVE | {"Sub", "Mul", "Div", "Cast", "Clip", "Expand", "Flatten", "Max", "Squeeze"}
 
 
-def stay_single(model: ModelProto, kept: Collection[str] = ()) -> list[str]:
+def find_exclusions(model: ModelProto, kept: Collection[str] = ()) -> list[str]:
     """The names of these nodes; `kept` are among them.
 
     Scaling of the pixels; normalisations, also where they are spelled out; softmax; sums; and the last

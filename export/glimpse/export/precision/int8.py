@@ -12,11 +12,11 @@ from glimpse.backbone import scratch_folder
 from glimpse.export.errors import ExportError
 from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.precision.compare import Reference
-from glimpse.export.precision.converted_graph import Lowered
+from glimpse.export.precision.converted_graph import ConvertedGraph
 from glimpse.export.precision.cpu_features import saturates
 from glimpse.export.precision.graph import Layer, find_layers, prepare, save
 from glimpse.export.precision.layer_sensitivity import keep_fewest, rank_by_cost
-from glimpse.export.precision.quantization_error import in_eight_bits
+from glimpse.export.precision.quantization_error import int8_error
 from glimpse.export.precision.quantize import METHODS, calibrate, quantize
 from glimpse.export.precision.smoothquant import smooth
 
@@ -28,13 +28,13 @@ _CONVOLUTIONAL = 0.2
 ROWS = 4
 
 
-def lower_int8(graph: Path, out: Path, inputs: Sequence[Inputs], tell: Callable[[str], None]) -> Lowered:
+def convert_int8(graph: Path, out: Path, inputs: Sequence[Inputs], progress: Callable[[str], None]) -> ConvertedGraph:
     """Writes the graph in int8. Raises ExportError."""
     reference = Reference(graph, inputs)
     with scratch_folder() as folder:
         model = prepare(graph, folder)
         layers = _worthwhile(find_layers(model, folder, inputs[0]))
-        trial = _Trial(model, layers, reference, folder, out, tell)
+        trial = _Trial(model, layers, reference, folder, out, progress)
         trial.calibrate()
         if trial.all_int8 < GOAL:
             trial.smooth()
@@ -48,7 +48,7 @@ def lower_int8(graph: Path, out: Path, inputs: Sequence[Inputs], tell: Callable[
                 "Give --precision fp16 or fp32; for a network of convolutions, calibrating on pictures of your own "
                 "(--calibrate DIR) may help"
             )
-        return Lowered(cosine, tuple(layer.name for layer in kept), trial.notes(kept))
+        return ConvertedGraph(cosine, tuple(layer.name for layer in kept), trial.notes(kept))
 
 
 @dataclass
@@ -60,7 +60,7 @@ class _Trial:
     reference: Reference
     folder: Path
     out: Path
-    tell: Callable[[str], None]
+    progress: Callable[[str], None]
     ranges: TensorsData | None = None
     #: What was done to the model before.
     done: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ class _Trial:
         """Quantises all layers but these; the smallest cosine."""
         quantize(self.model, [layer for layer in self.layers if layer not in kept], self.ranges, self.out)
         cosine = self.reference.min_cosine(self.out)
-        self.tell(f"int8 with {len(kept)} of {len(self.layers)} layers in float: smallest cosine {cosine:.5f}")
+        self.progress(f"int8 with {len(kept)} of {len(self.layers)} layers in float: smallest cosine {cosine:.5f}")
         return cosine
 
     def calibrate(self) -> None:
@@ -88,7 +88,7 @@ class _Trial:
             except ExportError as error:
                 problem = error
                 continue
-            self.tell(f"calibrated by {method}")
+            self.progress(f"calibrated by {method}")
             tried.append((self.run([]), method, self.ranges))
             if tried[-1][0] >= GOAL:
                 break
@@ -101,7 +101,7 @@ class _Trial:
         """Smooths the matrix products, where that helps."""
         if all(layer.operator == "Conv" for layer in self.layers):
             return
-        self.tell("smoothing the matrix products")
+        self.progress("smoothing the matrix products")
         before = self.model, self.layers
         self.model, self.layers = smooth(self.model, self.layers, self.reference.inputs, self.folder)
         cosine = self.run([])
@@ -118,7 +118,7 @@ class _Trial:
         ranges = self.ranges.data if self.ranges else {}
         # One number each, but in arrays or not as the method had it.
         limits = {name: (np.min(data.range_value[0]), np.max(data.range_value[1])) for name, data in ranges.items()}
-        return rank_by_cost(self.model, self.layers, in_eight_bits(limits), worst, self.folder)
+        return rank_by_cost(self.model, self.layers, int8_error(limits), worst, self.folder)
 
     def notes(self, kept: Sequence[Layer]) -> tuple[str, ...]:
         """What was done."""

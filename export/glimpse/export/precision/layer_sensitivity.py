@@ -9,14 +9,14 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from glimpse.export.graph.graph_editing import EMBEDDING
 from glimpse.export.onnx.onnx_model import Inputs, quiet_session
 from glimpse.export.precision.graph import Layer, expose, save
-from glimpse.export.precision.quantization_error import Seen, Values
+from glimpse.export.precision.quantization_error import LayerSample, Values
 
 # More than this part of the work in float, and fewer bits are not worth their cost.
 _MOST_KEPT = 0.5
 
 
 def rank_by_cost(
-    model: ModelProto, layers: Sequence[Layer], change: Callable[[Seen], Values], inputs: Inputs, folder: Path
+    model: ModelProto, layers: Sequence[Layer], change: Callable[[LayerSample], Values], inputs: Inputs, folder: Path
 ) -> list[Layer]:
     """The layers, costliest first: how far the embedding moves if this layer alone is changed.
 
@@ -36,7 +36,7 @@ def rank_by_cost(
     costs = {}
     for layer in layers:
         weight, run = numpy_helper.to_array(weights[layer.weight]), _alone(nodes[layer.name], folder)
-        added = change(Seen(layer, values[layer.activation], weight, values[layer.output], run))
+        added = change(LayerSample(layer, values[layer.activation], weight, values[layer.output], run))
         [found] = session.run([EMBEDDING], {**inputs, _addend(layer): added})
         cosine = float((np.asarray(found) * wanted).sum(1).min())
         costs[layer.name] = 2.0 if np.isnan(cosine) else 1 - cosine

@@ -15,7 +15,7 @@ Ranges = Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Seen:
+class LayerSample:
     """A layer at work in float: what it read, its weight, what it gave, and itself without its bias."""
 
     layer: Layer
@@ -25,25 +25,25 @@ class Seen:
     run: Callable[[Values, Values], Values]
 
 
-def in_eight_bits(ranges: Ranges) -> Callable[[Seen], Values]:
+def int8_error(ranges: Ranges) -> Callable[[LayerSample], Values]:
     """What int8 adds to a layer's output; `ranges` of what convolutions read and write."""
 
-    def change(seen: Seen) -> Values:
-        exact = seen.run(seen.value, seen.weight)
-        if seen.layer.operator == "MatMul":
-            value = _unsigned(seen.value, (seen.value.min(), seen.value.max()))
-            return np.asarray(seen.run(value, _signed(seen.weight, 1)) - exact)
-        value = _unsigned(seen.value, ranges[seen.layer.activation])
-        given = seen.output + seen.run(value, _signed(seen.weight, 0)) - exact
-        return np.asarray(_unsigned(given, ranges[seen.layer.written]) - seen.output)
+    def change(sample: LayerSample) -> Values:
+        exact = sample.run(sample.value, sample.weight)
+        if sample.layer.operator == "MatMul":
+            value = _unsigned(sample.value, (sample.value.min(), sample.value.max()))
+            return np.asarray(sample.run(value, _signed(sample.weight, 1)) - exact)
+        value = _unsigned(sample.value, ranges[sample.layer.activation])
+        given = sample.output + sample.run(value, _signed(sample.weight, 0)) - exact
+        return np.asarray(_unsigned(given, ranges[sample.layer.written]) - sample.output)
 
     return change
 
 
-def in_half(seen: Seen) -> Values:
+def fp16_error(sample: LayerSample) -> Values:
     """What fp16 adds to a layer's output."""
-    given = seen.output + seen.run(_half(seen.value), _half(seen.weight)) - seen.run(seen.value, seen.weight)
-    return np.asarray(_half(given) - seen.output)
+    given = sample.output + sample.run(_half(sample.value), _half(sample.weight)) - sample.run(sample.value, sample.weight)
+    return np.asarray(_half(given) - sample.output)
 
 
 def _half(values: Values) -> Values:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from glimpse.backbone import TextRule
 from glimpse.export.checkpoint.loaders.reasons import reason
-from glimpse.export.checkpoint.reference_model import Original, TextOriginal
+from glimpse.export.checkpoint.reference_model import ReferenceModel, TextReference
 from glimpse.export.checkpoint.text.hidden_states import States
 from glimpse.export.checkpoint.text.pooling import Pooled
 from glimpse.export.checkpoint.text.sentence_transformers_files import Recipe, read_recipe
@@ -27,7 +27,7 @@ _VOCABULARIES = ("tokenizer.json", "vocab.*", "*.model")
 _OTHERS = ("onnx/*", "openvino/*", "coreml/*", "gguf/*")
 
 
-def load_hf(model: str, pretrained: str | None) -> Original:
+def load_hf(model: str, pretrained: str | None) -> ReferenceModel:
     """A folder as transformers saves it, or a hub id; `pretrained` is a revision of the hub's, None the newest.
 
     Texts longer than 2,048 tokens are cut to that even where the model takes more.
@@ -45,14 +45,14 @@ def load_hf(model: str, pretrained: str | None) -> Original:
         context_length=_context(recipe, network, tokenizer), pad_id=_pad_id(tokenizer), prefix=recipe.prefix
     )
     encode = Pooled(States(network), recipe.poolings, recipe.layers).eval()
-    text = TextOriginal(rule, _backend(tokenizer), _tokenize(tokenizer, rule), encode)
+    text = TextReference(rule, _backend(tokenizer), _tokenize(tokenizer, rule), encode)
     provenance = {
         "source": {"library": "hf", "model": model, "pretrained": pretrained},
         "transformers": transformers.__version__,
         "torch": torch.__version__.split("+")[0],
         "pooling": "+".join(recipe.poolings),
     }
-    return Original(None, text, {"provenance": provenance})
+    return ReferenceModel(None, text, {"provenance": provenance})
 
 
 def _folder(model: str, revision: str | None) -> Path:

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from glimpse.backbone import ImageRule, TextRule
 from glimpse.export.checkpoint.loaders.reasons import reason
-from glimpse.export.checkpoint.reference_model import ImageOriginal, Original, TextOriginal
+from glimpse.export.checkpoint.reference_model import ImageReference, ReferenceModel, TextReference
 from glimpse.export.checkpoint.text.clip_tokenizer import backend_of
 from glimpse.export.errors import ExportError
 
 
-def load_open_clip(model: str, pretrained: str | None) -> Original:
+def load_open_clip(model: str, pretrained: str | None) -> ReferenceModel:
     """An architecture that open_clip lists with a tag's or a file's weights; a folder as the hub has it; `hf-hub:…`.
 
     Raises ExportError: no such architecture, no weights to be had.
@@ -37,7 +37,7 @@ def load_open_clip(model: str, pretrained: str | None) -> Original:
         ).eval()
         tokenizer = open_clip.get_tokenizer(name)
     except Exception as error:  # the hub's, the network's and torch's have no common base
-        raise ExportError(_nothing_to_be_had(model, pretrained, error)) from error
+        raise ExportError(_load_failure(model, pretrained, error)) from error
     from open_clip.zero_shot_metadata import SIMPLE_IMAGENET_TEMPLATES
 
     bias = getattr(network, "logit_bias", None)
@@ -51,7 +51,7 @@ def load_open_clip(model: str, pretrained: str | None) -> Original:
             "torch": torch.__version__.split("+")[0],
         },
     }
-    return Original(_image(network), _text(network, tokenizer), fields)
+    return ReferenceModel(_image(network), _text(network, tokenizer), fields)
 
 
 def _check(open_clip: Any, model: str, pretrained: str | None) -> bool:
@@ -75,7 +75,7 @@ def _check(open_clip: Any, model: str, pretrained: str | None) -> bool:
     return of_tag
 
 
-def _nothing_to_be_had(model: str, pretrained: str | None, error: Exception) -> str:
+def _load_failure(model: str, pretrained: str | None, error: Exception) -> str:
     return (
         f"open_clip looked for {model} with weights {pretrained or '(its own)'} and failed: {reason(error)}. "
         "Without a network, give a local checkpoint: --pretrained FILE, or as MODEL a folder with "
@@ -118,7 +118,7 @@ class _Text(nn.Module):
         return found
 
 
-def _image(network: Any) -> ImageOriginal:
+def _image(network: Any) -> ImageReference:
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     config = PreprocessCfg(**network.visual.preprocess_cfg)
@@ -134,10 +134,10 @@ def _image(network: Any) -> ImageOriginal:
         mean=tuple(config.mean),
         std=tuple(config.std),
     )
-    return ImageOriginal(rule, image_transform_v2(config, is_train=False), _Image(network))
+    return ImageReference(rule, image_transform_v2(config, is_train=False), _Image(network))
 
 
-def _text(network: Any, tokenizer: Any) -> TextOriginal:
+def _text(network: Any, tokenizer: Any) -> TextReference:
     backend, pad_id = backend_of(tokenizer)
     tower = network.text
     # Only a causal tower that reads its answer off the end-of-text token leaves what comes after it unread.
@@ -153,7 +153,7 @@ def _text(network: Any, tokenizer: Any) -> TextOriginal:
         ids: Tensor = tokenizer(list(texts))
         return ids, torch.ones_like(ids)  # open_clip's towers know padding by its id
 
-    return TextOriginal(rule, backend, tokenize, _Text(network, pad_id))
+    return TextReference(rule, backend, tokenize, _Text(network, pad_id))
 
 
 logging.getLogger("open_clip").setLevel(logging.ERROR)

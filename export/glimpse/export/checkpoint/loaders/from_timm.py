@@ -9,7 +9,7 @@ from torch import nn
 from glimpse.backbone import ImageRule
 from glimpse.export.checkpoint.loaders.reasons import reason
 from glimpse.export.checkpoint.loaders.timm_weights import Choice, choose, fill
-from glimpse.export.checkpoint.reference_model import ImageOriginal, Original
+from glimpse.export.checkpoint.reference_model import ImageReference, ReferenceModel
 from glimpse.export.errors import ExportError
 
 # Any number: the classifier is there only so that its weights' names are known, and is then taken off.
@@ -17,7 +17,7 @@ _CLASSES = 2
 _ORIGINS = ("license", "origin_url", "hf_hub_id", "url")
 
 
-def load_timm(model: str, pretrained: str | None) -> Original:
+def load_timm(model: str, pretrained: str | None) -> ReferenceModel:
     """An architecture that timm lists with a tag's or a file's weights; a folder as the hub has it; `hf-hub:…`.
 
     The preprocessing is that of the tag, which MODEL or PRETRAINED says; where neither does, of the architecture's
@@ -41,7 +41,7 @@ def load_timm(model: str, pretrained: str | None) -> Original:
     }
     if choice.own_weights:
         provenance["weights"] = {key: config[key] for key in _ORIGINS if config.get(key)}
-    return Original(_image(network), None, {"provenance": provenance})
+    return ReferenceModel(_image(network), None, {"provenance": provenance})
 
 
 def _build(choice: Choice) -> tuple[nn.Module, set[str]]:
@@ -54,13 +54,13 @@ def _build(choice: Choice) -> tuple[nn.Module, set[str]]:
     except Exception as error:  # the hub's, the network's and torch's have no common base
         if not download:
             raise ExportError(f"timm cannot build {choice.name}: {reason(error)}") from error
-        raise ExportError(_nothing_to_be_had(choice.name, error)) from error
+        raise ExportError(_load_failure(choice.name, error)) from error
     whole = set(network.state_dict())
     network.reset_classifier(0)
     return network.eval(), whole - set(network.state_dict())
 
 
-def _nothing_to_be_had(name: str, error: Exception) -> str:
+def _load_failure(name: str, error: Exception) -> str:
     from timm.models import get_pretrained_cfg
 
     where = "the hub"
@@ -73,11 +73,11 @@ def _nothing_to_be_had(name: str, error: Exception) -> str:
     )
 
 
-def _image(network: nn.Module) -> ImageOriginal:
+def _image(network: nn.Module) -> ImageReference:
     from timm.data import create_transform, resolve_model_data_config
 
     config = resolve_model_data_config(network)
-    return ImageOriginal(_rule(config), create_transform(**config, is_training=False), network)
+    return ImageReference(_rule(config), create_transform(**config, is_training=False), network)
 
 
 def _rule(config: dict[str, Any]) -> ImageRule:

@@ -2,11 +2,11 @@
 
 from glimpse.export.checkpoint.loaders.reasons import reason
 from glimpse.export.checkpoint.loaders.torchvision_fit import torchvision_error
-from glimpse.export.checkpoint.reference_model import Original
+from glimpse.export.checkpoint.reference_model import ReferenceModel
 from glimpse.export.errors import ExportError
 
 
-def load(library: str, model: str, pretrained: str | None) -> Original:
+def load(library: str, model: str, pretrained: str | None) -> ReferenceModel:
     """A checkpoint in its own framework.
 
     Args:
@@ -29,7 +29,7 @@ def load(library: str, model: str, pretrained: str | None) -> Original:
         raise
 
 
-def _load(library: str, model: str, pretrained: str | None) -> Original:
+def _load(library: str, model: str, pretrained: str | None) -> ReferenceModel:
     if library == "open_clip":
         from glimpse.export.checkpoint.loaders.from_open_clip import load_open_clip
 
