@@ -76,10 +76,10 @@ def test_texts_have_the_cpus_vectors(bundle: Bundle, on_cpu: Encoder, on_gpu: En
 def test_runs_use_the_shapes_that_were_made_ready(on_gpu: Encoder, bundle: Bundle) -> None:
     assert on_gpu._image
     assert on_gpu._image._bound
-    ready = set(on_gpu._image._bound._places)
+    ready = set(on_gpu._image._bound._buffers)
     for count in range(1, 9):
         on_gpu.encode_images(pixels(bundle, count))
-    assert set(on_gpu._image._bound._places) == ready
+    assert set(on_gpu._image._bound._buffers) == ready
 
 
 def test_half_precision_keeps_the_vectors(half: Bundle, on_cpu: Encoder, threads: int) -> None:

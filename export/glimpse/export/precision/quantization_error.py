@@ -42,7 +42,9 @@ def int8_error(ranges: Ranges) -> Callable[[LayerSample], Values]:
 
 def fp16_error(sample: LayerSample) -> Values:
     """What fp16 adds to a layer's output."""
-    given = sample.output + sample.run(_half(sample.value), _half(sample.weight)) - sample.run(sample.value, sample.weight)
+    given = (
+        sample.output + sample.run(_half(sample.value), _half(sample.weight)) - sample.run(sample.value, sample.weight)
+    )
     return np.asarray(_half(given) - sample.output)
 
 
