@@ -40,7 +40,7 @@ def test_a_lower_precision_declares_its_parent(precision: str, tmp_path: Path) -
     assert lowered.parent.embedding_space == exact.embedding_space
     assert MIN_COSINES[precision] <= lowered.parent.min_cosine <= 1
     assert {check["part"] for check in lowered.provenance["proof"]} == {
-        "image.onnx where it was fitted: smallest cosine",
+        "image.onnx on the calibration inputs: smallest cosine",
         "image.onnx against fp32: smallest cosine",
         "image graph: smallest cosine",
     }

@@ -81,14 +81,14 @@ def test_convolutions_that_dominate_are_quantised_by_calibrated_ranges(tmp_path:
     convolved = [node for node in model.graph.node if node.op_type == "Conv"]
     assert {made[node.input[i]] for node in convolved for i in (0, 1)} == {"DequantizeLinear"}
     assert lowered.notes == (
-        "static: 0 matrix products quantised as they run, 5 convolutions by calibrated ranges",
+        "static: 0 matrix products quantised at run time, 5 convolutions by calibrated ranges",
         "calibrated by percentile 99.999",
     )
 
 
 def test_where_both_matter_both_are_quantised(tmp_path: Path) -> None:
     lowered, out = int8(convolutions(tmp_path / "graph.onnx", head=True))
-    assert lowered.notes[0].startswith("mixed: 5 matrix products quantised as they run, 5 convolutions")
+    assert lowered.notes[0].startswith("mixed: 5 matrix products quantised at run time, 5 convolutions")
     assert operators(out)["MatMulInteger"] == 5
 
 
@@ -148,7 +148,7 @@ def test_weights_stored_in_eight_bits_are_lowered_like_floats(tmp_path: Path) ->
 
 
 def test_where_the_goal_is_out_of_reach_the_error_says_what_was_tried(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"0\.8\d+ with all 1 layers in 8 bits .* with the 0 costliest .* fp16"):
+    with pytest.raises(ExportError, match=r"0\.8\d+ with 1 layers in 8 bits .* with the 0 costliest .* fp16"):
         int8(one_product(tmp_path / "graph.onnx"))
 
 

@@ -1,4 +1,4 @@
-"""From a loaded checkpoint to a bundle that is proven equal to it."""
+"""Exports a loaded checkpoint to a bundle, and compares both."""
 
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,23 @@ def export_checkpoint(
     options: ExportOptions = DEFAULT_OPTIONS,
     progress: Progress = silent,
 ) -> Bundle:
-    """Writes the bundle of a checkpoint, whole and proven, or nothing.
+    """Writes the bundle of a checkpoint after comparing it, or nothing.
+
+    Args:
+        original: the loaded checkpoint.
+        out: the bundle's folder.
+        name: the bundle's name.
+        description: for the manifest.
+        license: for the manifest.
+        command: the command line of the export, for the manifest.
+        options: the user's options.
+        progress: is called with a line at each step.
 
     Raises:
-        ExportError: a tower that cannot be exported, or a bundle that differs; the message says in which part.
-        BundleError: where `out` holds something already.
+        ExportError: a tower cannot be exported, or the bundle differs; the message names the part.
+        BundleError: `out` is not empty.
     """
-    limit_libraries()  # torch's too, which is loaded now
+    limit_libraries()  # limits torch's threads too, which is imported now
     parts = {"image": original.image, "text": original.text}
     with scratch_folder() as scratch:
         contents, dimension = _graphs(original, scratch, progress)
@@ -41,7 +51,9 @@ def export_checkpoint(
 
 
 def _graphs(original: ReferenceModel, scratch: Path, progress: Progress) -> tuple[dict[str, Path], int]:
-    """The bundle's files, each graph traced in a folder of its own: it may bring a file of weights; the dimension."""
+    """Returns the bundle's files and the dimension. Each graph has its own folder, because it may write a file of
+    weights.
+    """
     dimension = 0
     for kind in ("image", "text"):
         (scratch / kind).mkdir()

@@ -1,6 +1,7 @@
 """Finds, checks and copies the weights that an ONNX model keeps in other files, whatever their size."""
 
 import math
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -101,7 +102,7 @@ def _put_inside(tensor: TensorProto, file: Path, offset: int, length: int) -> No
 def _append(stream: BinaryIO, file: Path, offset: int, length: int) -> int:
     """Appends bytes at an aligned offset, and returns the offset."""
     alignment = _PAGE if length >= _SMALL else _SMALL_ALIGNMENT
-    start = -(-stream.tell() // alignment) * alignment
+    start = -(-stream.seek(0, os.SEEK_CUR) // alignment) * alignment
     stream.seek(start)
     with file.open("rb") as source:
         source.seek(offset)

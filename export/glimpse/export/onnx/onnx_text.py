@@ -34,7 +34,7 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class TextEncoderSource:
-    """How an encoder reads its texts, and how its states (n, t, d) become one vector.
+    """Describes how an encoder reads its texts, and how its states (n, t, d) become one vector.
 
     Attributes:
         tokenizer: a tokenizer.json.

@@ -1,7 +1,7 @@
-"""A bundle's fp32 graph in fewer bits: int8 for processors, fp16 for CUDA; measured against the fp32 graph. No torch.
+"""Converts a bundle's fp32 graph to int8 for processors or fp16 for CUDA, and compares it with the fp32 graph.
 
-lowered = convert_precision(Path("image.onnx"), Path("lower/image.onnx"), "int8", [{"images": pixels}], print)
-lowered.min_cosine, lowered.kept, lowered.notes
+converted = convert_precision(Path("image.onnx"), Path("int8/image.onnx"), "int8", [{"images": pixels}], print)
+converted.min_cosine, converted.kept, converted.notes
 """
 
 from glimpse.export.precision.convert import convert_precision

@@ -1,4 +1,4 @@
-"""From a bundle's fp32 graph to one of the precision asked for."""
+"""Converts a bundle's fp32 graph to another precision."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,18 +15,18 @@ from glimpse.export.precision.int8 import convert_int8
 def convert_precision(
     graph: Path, out: Path, precision: Precision, inputs: Sequence[Inputs], progress: Callable[[str], None]
 ) -> ConvertedGraph:
-    """Writes `graph` in another precision to `out`, with `out`.data beside it where its weights pass 2 GB.
+    """Writes `graph` in another precision to `out`, with `out`.data beside it if its weights exceed 2 GB.
 
     Args:
         graph: a bundle's fp32 image.onnx or text.onnx.
-        out: another file, in a folder that exists.
-        precision: fp32 copies the graph.
-        inputs: batches as the graph takes them: to calibrate on, and to compare the two graphs on.
-        progress: gets a line on every step.
+        out: another file, in an existing folder.
+        precision: "fp32" copies the graph.
+        inputs: batches of the graph's inputs, for calibration and to compare the two graphs.
+        progress: is called with a line at each step.
 
     Raises:
-        ExportError: where the embeddings would differ too much (int8: cosine under 0.995; fp16: under 0.9999), or
-            there is nothing to lower.
+        ExportError: the embeddings differ too much (a cosine below 0.995 for int8, 0.9999 for fp16), or no layer can be
+            converted.
     """
     if precision == "int8":
         return convert_int8(graph, out, inputs, progress)

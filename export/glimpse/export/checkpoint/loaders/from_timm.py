@@ -1,4 +1,4 @@
-"""Image towers as timm builds them: its architectures without their classifiers, pooled."""
+"""Loads image towers with timm, pooled and without their classifiers."""
 
 import math
 from typing import Any
@@ -12,19 +12,24 @@ from glimpse.export.checkpoint.loaders.timm_weights import Choice, choose, fill
 from glimpse.export.checkpoint.reference_model import ImageReference, ReferenceModel
 from glimpse.export.errors import ExportError
 
-# Any number: the classifier is there only so that its weights' names are known, and is then taken off.
+# Any number will do: the classifier exists only to learn the names of its weights, and is then removed.
 _CLASSES = 2
 _ORIGINS = ("license", "origin_url", "hf_hub_id", "url")
 
 
 def load_timm(model: str, pretrained: str | None) -> ReferenceModel:
-    """An architecture that timm lists with a tag's or a file's weights; a folder as the hub has it; `hf-hub:…`.
+    """Loads a checkpoint with timm.
 
-    The preprocessing is that of the tag, which MODEL or PRETRAINED says; where neither does, of the architecture's
-    first tag. So are the weights without PRETRAINED.
+    The preprocessing is that of the tag in MODEL or PRETRAINED, or of the architecture's first tag if neither names
+    one. Without PRETRAINED, the weights are chosen in the same way.
 
-    Raises ExportError: no such architecture, no weights to be had, weights of another architecture, a preprocessing
-    that a bundle has no place for.
+    Args:
+        model: an architecture that timm lists, a folder in the hub's form, or `hf-hub:…`.
+        pretrained: a tag or a file of weights.
+
+    Raises:
+        ExportError: the architecture is unknown, the weights are unavailable or of another architecture, or a bundle
+            does not support the preprocessing.
     """
     import timm
 
@@ -45,13 +50,13 @@ def load_timm(model: str, pretrained: str | None) -> ReferenceModel:
 
 
 def _build(choice: Choice) -> tuple[nn.Module, set[str]]:
-    """The network without its classifier, and the names of the classifier's weights."""
+    """Builds the network without its classifier; also returns the names of the classifier's weights."""
     import timm
 
     download = choice.checkpoint is None
     try:
         network = timm.create_model(choice.name, pretrained=download, num_classes=_CLASSES, exportable=True)
-    except Exception as error:  # the hub's, the network's and torch's have no common base
+    except Exception as error:  # the exceptions of the hub, the network and torch have no common base
         if not download:
             raise ExportError(f"timm cannot build {choice.name}: {reason(error)}") from error
         raise ExportError(_load_failure(choice.name, error)) from error
@@ -81,7 +86,7 @@ def _image(network: nn.Module) -> ImageReference:
 
 
 def _rule(config: dict[str, Any]) -> ImageRule:
-    """timm's data configuration as a bundle's rule. Raises ExportError for what a bundle cannot do."""
+    """Converts timm's data configuration to a bundle's rule. Raises ExportError if a bundle does not support it."""
     channels, height, width = config["input_size"]
     mode, crop, filter_ = config["crop_mode"], config["crop_pct"], config["interpolation"]
     if channels != 3 or height != width:
