@@ -37,7 +37,7 @@ from support.postgres import postgres
 DIMENSION, TURNS = 512, 3
 GROUPS, CALLERS = (1, 8, 64, 256), (1, 8, 64)
 # A server whose transactions hold one enrolment each.
-_ALONE = "import glimpse.server.catalog.write_queue as c; c._MOST = 1; from glimpse.cli.main import main; main()"
+_ALONE = "import glimpse.server.catalog.write_queue as c; c._MAX_GROUP = 1; from glimpse.cli.main import main; main()"
 _numbers = itertools.count()
 
 Figures = dict[str, float]

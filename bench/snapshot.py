@@ -34,7 +34,7 @@ from bench.vectors import ROOT, Array
 from glimpse.client import Client, Vector
 from glimpse.ledger import CollectionRecord, Ledger, sqlite_url
 from glimpse.server.catalog.catalog import Catalog
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.snapshots import Snapshots
 
 _AT_ONCE = 10_000
@@ -156,7 +156,7 @@ async def _written(folder: Path) -> dict[str, float]:
     Beside the seconds that pass between two turns of the loop, those of the processor that the process takes between
     them: what else runs on the machine makes the former longer, not the latter.
     """
-    url, indexes = sqlite_url(folder / "data"), Indexes(folder / "none")
+    url, indexes = sqlite_url(folder / "data"), IndexDirectory(folder / "none")
     there = Snapshots(folder / "data/snapshots", seconds=0, examples=1)
     catalog = Catalog.open(url, indexes, there, lambda _: None)
     gc.freeze()  # as a server does
@@ -171,7 +171,7 @@ async def _written(folder: Path) -> dict[str, float]:
     await asyncio.sleep(1)
     turns.clear()
     started, worked = time.perf_counter(), time.process_time()
-    written.start(catalog, catalog.reached_head)
+    written.start(catalog, catalog.sync_to_head)
     await written.finish(started + 3_600)
     found = {"written in: s": time.perf_counter() - started, "written in: processor s": time.process_time() - worked}
     turning.cancel()

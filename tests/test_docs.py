@@ -14,6 +14,7 @@ from glimpse.backbone import Manifest, bundled
 from glimpse.cli.commands import command
 from glimpse.cli.demo.server import own_server
 from glimpse.index import VectorType, schema
+from glimpse.server.errors import Queue
 from glimpse.server.settings import Settings
 from support.bundles import tiny_image_bundle
 from support.indexes import make_index
@@ -156,6 +157,10 @@ def reasons() -> set[str]:
                 elif isinstance(node, ast.Tuple) and len(node.elts) == 3 and isinstance(node.elts[2], ast.Constant):
                     found.add(node.elts[2].value)
     return {str(one) for one in found if re.fullmatch(r"[A-Z]+(_[A-Z]+)*", str(one))}
+
+
+def test_every_queue_that_may_be_full_is_documented() -> None:
+    assert named(page("errors.md"), r"^\| `([a-z]+)` \|") == set(Queue)
 
 
 def test_every_reason_is_told_and_no_other() -> None:

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import grpc
 import numpy as np
 import pytest
 
 from glimpse.v1 import collection_service_pb2 as col
 from support.active_work import census, left, settled
 from support.bundles import tiny_image_bundle
+from support.compactions import compact
 from support.disks import with_small_disk
 from support.fault_scenario import Scene, closing
 from support.indexes import make_index
@@ -69,19 +69,18 @@ def test_killed_while_compacting(scene: Scene, tmp_path: Path) -> None:
     with scene.stubs() as stubs:
         stubs.collections.AttachIndex(col.AttachIndexRequest(collection=scene.target.name, index="indexes/base"))
 
-    request = col.CompactIndexRequest(collection=scene.target.name)
+    request = col.StartCompactionRequest(collection=scene.target.name)
 
     def cut_short() -> bool:
         with scene.stubs() as stubs:
-            call = stubs.collections.CompactIndex.future(request, wait_for_ready=True)
-            amid = scene.kill_amid(indexes, 0.2)
-            assert not amid or call.code() is grpc.StatusCode.UNAVAILABLE
-            return amid
+            stubs.collections.StartCompaction(request, wait_for_ready=True)
+            return scene.kill_amid(indexes, 0.2)
 
     def fault() -> None:
         scene.until(cut_short)  # a kill that came when all was done, or while the index changed, is one more
         with scene.stubs() as stubs:
-            stubs.collections.CompactIndex(request, wait_for_ready=True)
+            compaction = compact(stubs, scene.target.name, wait_for_ready=True)
+            assert compaction.state == col.COMPACTION_STATE_DONE, compaction.failure
 
     for _ in range(ROUNDS):
         scene.round(fault)

@@ -28,6 +28,8 @@ class FakeServer(
         self.check = pb.GetCollectionReportResponse()
         self.files: dict[str, str] = {}  # that examples were enrolled from, by full name; others there are none
         self.asked_for: list[str] = []  # examples
+        self.compaction = pb.Compaction(state=pb.COMPACTION_STATE_RUNNING)
+        self.polls = 0  # of the compaction
         self.unlabeled = 0  # vectors of an index that is attached
 
     def GetCollection(self, request: Any, context: Any) -> Any:
@@ -71,6 +73,13 @@ class FakeServer(
     def AttachIndex(self, request: Any, context: Any) -> Any:
         index = pb.AttachedIndex(name=request.index, vector_count=1_200, unlabeled_count=self.unlabeled)
         return pb.AttachIndexResponse(collection=pb.Collection(name=request.collection, index=index))
+
+    def StartCompaction(self, request: Any, context: Any) -> Any:
+        return pb.StartCompactionResponse(compaction=self.compaction)
+
+    def GetCompaction(self, request: Any, context: Any) -> Any:
+        self.polls += 1
+        return pb.GetCompactionResponse(compaction=self.compaction)
 
     def GetCollectionReport(self, request: Any, context: Any) -> Any:
         return self.check

@@ -19,7 +19,7 @@ from glimpse.index import IndexFolderError
 from glimpse.index.integrity.sandbox import look
 from glimpse.index.storage.manifest import read_manifest
 from glimpse.ledger import CollectionRecord
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.collections.messages import example_message
 from glimpse.server.errors import RequestError
 
@@ -52,7 +52,7 @@ def changed(content: bytes, seed: int) -> bytes:
     return bytes(made)
 
 
-def use(indexes: Indexes, record: CollectionRecord) -> None:
+def use(indexes: IndexDirectory, record: CollectionRecord) -> None:
     """All that calls do with an index."""
     look(indexes.folder / "it")
     attachment, _ = indexes.open(record, "it", "index")
@@ -69,7 +69,7 @@ def use(indexes: Indexes, record: CollectionRecord) -> None:
     ids = attachment.page(-1, 10, None)
     for found in attachment.records(ids):
         example_message("c", found, record.embedding_space)
-    attachment.bury(ids[:3])
+    attachment.tombstone(ids[:3])
     attachment.sums()
 
 
@@ -94,7 +94,7 @@ def main() -> None:
                 )
                 (Path(place) / "it" / "manifest.json").write_text(told)
             try:
-                use(Indexes(Path(place)), record)
+                use(IndexDirectory(Path(place)), record)
                 opened += 1
             except IndexFolderError:
                 pass

@@ -9,13 +9,15 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from glimpse.server.errors import Queue
+
 
 class Refused:
-    """A refused call's code, reason, field, message and retry delay (seconds, or None)."""
+    """A refused call's code, reason, field, message, retry delay (seconds, or None) and the queue that was full."""
 
     def __init__(self) -> None:
         self.code: grpc.StatusCode | None = None
-        self.reason = self.field = self.message = ""
+        self.reason = self.field = self.message = self.queue = ""
         self.retry_delay: float | None = None
 
     def read(self, error: Any) -> None:
@@ -29,7 +31,8 @@ class Refused:
             )
             if detail.Unpack(info):
                 assert info.domain == "glimpse"
-                self.reason = info.reason
+                self.reason, self.queue = info.reason, info.metadata["queue"]
+                assert (self.reason == "QUEUE_FULL") == (self.queue in list(Queue)), self.queue
             elif detail.Unpack(bad):
                 self.field = bad.field_violations[0].field
             elif detail.Unpack(retry):

@@ -6,7 +6,7 @@ Needs grpcio, protobuf and numpy alone.
 from glimpse.client._async import AsyncClient
 from glimpse.client._sync import Client
 from glimpse.client.requests._content import Image, Text
-from glimpse.client.requests._enums import Decision, Head, LabelMode, LabelRole, Modality
+from glimpse.client.requests._enums import CompactionState, Decision, Head, LabelMode, LabelRole, Modality
 from glimpse.client.requests._inputs import Input, NewExample
 from glimpse.client.results._classification import Classification, ClassifyResult
 from glimpse.client.results._collection_report import (
@@ -18,10 +18,11 @@ from glimpse.client.results._collection_report import (
     LabelFigures,
     SuspectExample,
 )
+from glimpse.client.results._compaction import Compaction
 from glimpse.client.results._enrollment import Enrollment, EnrollmentFailed, EnrollResult
 from glimpse.client.results._reembedding import Reembedding, ReembeddingFailure, ReembeddingSide, SwitchResult
 from glimpse.client.results._resources import AttachedIndex, Backbone, Collection, Example, Health, Label, Vector
-from glimpse.client.results._results import Conflict, EmbedResult, Evidence, LabelScore, SearchResult, Timings
+from glimpse.client.results._results import EmbedResult, Evidence, LabelScore, SearchResult, SimilarExample, Timings
 from glimpse.client.results._server_info import BackboneState, CallFigures, CollectionFigures, ServerInfo, StageFigures
 from glimpse.client.transport._errors import (
     Aborted,
@@ -62,7 +63,8 @@ __all__ = [
     "Collection",
     "CollectionFigures",
     "CollectionReport",
-    "Conflict",
+    "Compaction",
+    "CompactionState",
     "Confusion",
     "DataLoss",
     "DeadlineExceeded",
@@ -102,6 +104,7 @@ __all__ = [
     "SearchResult",
     "ServerError",
     "ServerInfo",
+    "SimilarExample",
     "StageFigures",
     "SuspectExample",
     "SwitchResult",

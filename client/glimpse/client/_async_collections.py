@@ -8,6 +8,7 @@ from glimpse.client.requests._collection_requests import Threshold
 from glimpse.client.requests._enums import Head, LabelMode
 from glimpse.client.requests._names import CollectionRef
 from glimpse.client.results._collection_report import CollectionReport
+from glimpse.client.results._compaction import Compaction
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._async_core import AsyncCore
 
@@ -111,6 +112,10 @@ class AsyncCollectionMethods(AsyncCore):
         """As Client.detach_index."""
         return await self._run(requests.detach_index(collection), timeout)
 
-    async def compact_index(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
-        """As Client.compact_index."""
-        return await self._run(requests.compact_index(collection), timeout)
+    async def start_compaction(self, collection: CollectionRef, *, timeout: float | None = None) -> Compaction:
+        """As Client.start_compaction."""
+        return await self._run(requests.start_compaction(collection), timeout)
+
+    async def get_compaction(self, collection: CollectionRef, *, timeout: float | None = None) -> Compaction:
+        """As Client.get_compaction."""
+        return await self._run(requests.get_compaction(collection), timeout)

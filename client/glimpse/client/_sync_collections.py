@@ -7,6 +7,7 @@ from glimpse.client.requests._collection_requests import Threshold
 from glimpse.client.requests._enums import Head, LabelMode
 from glimpse.client.requests._names import CollectionRef
 from glimpse.client.results._collection_report import CollectionReport
+from glimpse.client.results._compaction import Compaction
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._sync_core import SyncCore
 
@@ -146,10 +147,22 @@ class CollectionMethods(SyncCore):
         """Takes a collection's index away with its examples; labels stay. Raises FailedPrecondition without one."""
         return self._run(requests.detach_index(collection), timeout)
 
-    def compact_index(self, collection: CollectionRef, *, timeout: float | None = None) -> Collection:
-        """Folds a collection's index and what was enrolled beside it into a new index, without what was deleted.
+    def start_compaction(self, collection: CollectionRef, *, timeout: float | None = None) -> Compaction:
+        """Starts to fold a collection's index and the examples enrolled beside it into a new index; returns at once.
 
-        Takes minutes and more for a million vectors: give it a `timeout`. It goes on where that is too short; the same
-        call again waits for it.
+        The new index has no deleted rows, and takes the place of the old one. A compaction takes minutes for a million
+        vectors; ask get_compaction for its state. While one is under way, the same call joins it.
+
+        Raises:
+            NotFound: There is no such collection.
+            FailedPrecondition: The collection has no index.
         """
-        return self._run(requests.compact_index(collection), timeout)
+        return self._run(requests.start_compaction(collection), timeout)
+
+    def get_compaction(self, collection: CollectionRef, *, timeout: float | None = None) -> Compaction:
+        """Returns the last compaction of a collection that the server started since it started itself.
+
+        Raises:
+            NotFound: There is no such collection, or the server has not compacted it.
+        """
+        return self._run(requests.get_compaction(collection), timeout)

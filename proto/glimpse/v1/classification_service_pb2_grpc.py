@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ClassificationServiceStub:
-    """Answers what an input is, how sure it is, and because of which examples.
+    """ClassificationService answers which label an input has, how sure the answer is, and which examples support it.
     """
 
     def __init__(self, channel):
@@ -58,34 +58,35 @@ class ClassificationServiceStub:
 
 
 class ClassificationServiceServicer:
-    """Answers what an input is, how sure it is, and because of which examples.
+    """ClassificationService answers which label an input has, how sure the answer is, and which examples support it.
     """
 
     def Classify(self, request, context):
-        """Classifies a list of inputs against one or several collections; each input is embedded once for each
-        backbone among them. Items fail one by one (ClassifyResult.status).
+        """Classify classifies a list of inputs against one or several collections. Each input is embedded once for each
+        backbone among them. Each input has its own status (ClassifyResult.status).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamClassify(self, request_iterator, context):
-        """Classifies a stream. The first message carries the config, every other one input; the answers come in the
-        inputs' order. The server reads ahead only as far as it can work, so a fast sender is held back.
+        """StreamClassify classifies a stream of inputs. The first message carries the config, and each later message
+        carries one input. The answers come in the order of the inputs. The server reads ahead by a bounded number of
+        inputs, so flow control holds back a sender that is faster.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ClassifyZeroShot(self, request, context):
-        """Labels inputs by text alone: no collection, no example.
+        """ClassifyZeroShot classifies inputs by the texts that describe the labels; it needs no collection and no example.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SearchExamples(self, request, context):
-        """The nearest examples of a collection.
+        """SearchExamples finds the nearest examples of a collection.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,7 +124,7 @@ def add_ClassificationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ClassificationService:
-    """Answers what an input is, how sure it is, and because of which examples.
+    """ClassificationService answers which label an input has, how sure the answer is, and which examples support it.
     """
 
     @staticmethod

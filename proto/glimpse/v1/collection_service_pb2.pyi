@@ -18,34 +18,50 @@ class LabelRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LABEL_ROLE_CLASS: _ClassVar[LabelRole]
     LABEL_ROLE_NEGATIVE: _ClassVar[LabelRole]
     LABEL_ROLE_UNLABELED: _ClassVar[LabelRole]
+
+class CompactionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    COMPACTION_STATE_UNSPECIFIED: _ClassVar[CompactionState]
+    COMPACTION_STATE_RUNNING: _ClassVar[CompactionState]
+    COMPACTION_STATE_DONE: _ClassVar[CompactionState]
+    COMPACTION_STATE_FAILED: _ClassVar[CompactionState]
 LABEL_ROLE_UNSPECIFIED: LabelRole
 LABEL_ROLE_CLASS: LabelRole
 LABEL_ROLE_NEGATIVE: LabelRole
 LABEL_ROLE_UNLABELED: LabelRole
+COMPACTION_STATE_UNSPECIFIED: CompactionState
+COMPACTION_STATE_RUNNING: CompactionState
+COMPACTION_STATE_DONE: CompactionState
+COMPACTION_STATE_FAILED: CompactionState
 
 class DecisionPolicy(_message.Message):
-    __slots__ = ("match_threshold", "match_margin", "min_space_cosine", "false_reject_rate", "false_accept_rate", "coverage")
+    __slots__ = ("match_threshold", "match_margin", "false_reject_rate", "false_accept_rate", "coverage")
     MATCH_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     MATCH_MARGIN_FIELD_NUMBER: _ClassVar[int]
-    MIN_SPACE_COSINE_FIELD_NUMBER: _ClassVar[int]
     FALSE_REJECT_RATE_FIELD_NUMBER: _ClassVar[int]
     FALSE_ACCEPT_RATE_FIELD_NUMBER: _ClassVar[int]
     COVERAGE_FIELD_NUMBER: _ClassVar[int]
     match_threshold: float
     match_margin: float
-    min_space_cosine: float
     false_reject_rate: float
     false_accept_rate: float
     coverage: float
-    def __init__(self, match_threshold: _Optional[float] = ..., match_margin: _Optional[float] = ..., min_space_cosine: _Optional[float] = ..., false_reject_rate: _Optional[float] = ..., false_accept_rate: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
+    def __init__(self, match_threshold: _Optional[float] = ..., match_margin: _Optional[float] = ..., false_reject_rate: _Optional[float] = ..., false_accept_rate: _Optional[float] = ..., coverage: _Optional[float] = ...) -> None: ...
+
+class EmbeddingSpacePolicy(_message.Message):
+    __slots__ = ("min_space_cosine",)
+    MIN_SPACE_COSINE_FIELD_NUMBER: _ClassVar[int]
+    min_space_cosine: float
+    def __init__(self, min_space_cosine: _Optional[float] = ...) -> None: ...
 
 class Collection(_message.Message):
-    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts", "label_mode", "pinned_head", "index", "keep_inputs")
+    __slots__ = ("name", "display_name", "backbone", "embedding_space", "policy", "embedding_space_policy", "label_count", "example_count", "revision", "create_time", "update_time", "names_as_prompts", "label_mode", "pinned_head", "index", "keep_inputs")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     BACKBONE_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_SPACE_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_SPACE_POLICY_FIELD_NUMBER: _ClassVar[int]
     LABEL_COUNT_FIELD_NUMBER: _ClassVar[int]
     EXAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +77,7 @@ class Collection(_message.Message):
     backbone: str
     embedding_space: str
     policy: DecisionPolicy
+    embedding_space_policy: EmbeddingSpacePolicy
     label_count: int
     example_count: int
     revision: int
@@ -71,7 +88,7 @@ class Collection(_message.Message):
     pinned_head: _types_pb2.Head
     index: AttachedIndex
     keep_inputs: bool
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ..., index: _Optional[_Union[AttachedIndex, _Mapping]] = ..., keep_inputs: _Optional[bool] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., backbone: _Optional[str] = ..., embedding_space: _Optional[str] = ..., policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., embedding_space_policy: _Optional[_Union[EmbeddingSpacePolicy, _Mapping]] = ..., label_count: _Optional[int] = ..., example_count: _Optional[int] = ..., revision: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., names_as_prompts: _Optional[bool] = ..., label_mode: _Optional[_Union[_types_pb2.LabelMode, str]] = ..., pinned_head: _Optional[_Union[_types_pb2.Head, str]] = ..., index: _Optional[_Union[AttachedIndex, _Mapping]] = ..., keep_inputs: _Optional[bool] = ...) -> None: ...
 
 class AttachedIndex(_message.Message):
     __slots__ = ("name", "factory", "vector_count", "deleted_count", "unlabeled_count")
@@ -317,7 +334,7 @@ class EnrollExamplesRequest(_message.Message):
     measure_accuracy: bool
     def __init__(self, parent: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[NewExample, _Mapping]]] = ..., request_id: _Optional[str] = ..., create_labels: _Optional[bool] = ..., measure_accuracy: _Optional[bool] = ...) -> None: ...
 
-class Conflict(_message.Message):
+class SimilarExample(_message.Message):
     __slots__ = ("example", "label_id", "similarity")
     EXAMPLE_FIELD_NUMBER: _ClassVar[int]
     LABEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -343,13 +360,13 @@ class EnrollResult(_message.Message):
     status: _types_pb2.ItemStatus
     example: Example
     duplicate: bool
-    conflicts: _containers.RepeatedCompositeFieldContainer[Conflict]
+    conflicts: _containers.RepeatedCompositeFieldContainer[SimilarExample]
     truncated: bool
     timings: _types_pb2.Timings
-    near_duplicates: _containers.RepeatedCompositeFieldContainer[Conflict]
+    near_duplicates: _containers.RepeatedCompositeFieldContainer[SimilarExample]
     outlier: bool
     original_kept: bool
-    def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., example: _Optional[_Union[Example, _Mapping]] = ..., duplicate: _Optional[bool] = ..., conflicts: _Optional[_Iterable[_Union[Conflict, _Mapping]]] = ..., truncated: _Optional[bool] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ..., near_duplicates: _Optional[_Iterable[_Union[Conflict, _Mapping]]] = ..., outlier: _Optional[bool] = ..., original_kept: _Optional[bool] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., status: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., example: _Optional[_Union[Example, _Mapping]] = ..., duplicate: _Optional[bool] = ..., conflicts: _Optional[_Iterable[_Union[SimilarExample, _Mapping]]] = ..., truncated: _Optional[bool] = ..., timings: _Optional[_Union[_types_pb2.Timings, _Mapping]] = ..., near_duplicates: _Optional[_Iterable[_Union[SimilarExample, _Mapping]]] = ..., outlier: _Optional[bool] = ..., original_kept: _Optional[bool] = ...) -> None: ...
 
 class EnrollExamplesResponse(_message.Message):
     __slots__ = ("results", "revision", "accuracy_before", "accuracy_after")
@@ -549,19 +566,45 @@ class DetachIndexResponse(_message.Message):
     revision: int
     def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
-class CompactIndexRequest(_message.Message):
+class Compaction(_message.Message):
+    __slots__ = ("collection", "state", "revision", "failure", "start_time", "end_time")
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    collection: str
+    state: CompactionState
+    revision: int
+    failure: _types_pb2.ItemStatus
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    def __init__(self, collection: _Optional[str] = ..., state: _Optional[_Union[CompactionState, str]] = ..., revision: _Optional[int] = ..., failure: _Optional[_Union[_types_pb2.ItemStatus, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class StartCompactionRequest(_message.Message):
     __slots__ = ("collection",)
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     collection: str
     def __init__(self, collection: _Optional[str] = ...) -> None: ...
 
-class CompactIndexResponse(_message.Message):
-    __slots__ = ("collection", "revision")
+class StartCompactionResponse(_message.Message):
+    __slots__ = ("compaction",)
+    COMPACTION_FIELD_NUMBER: _ClassVar[int]
+    compaction: Compaction
+    def __init__(self, compaction: _Optional[_Union[Compaction, _Mapping]] = ...) -> None: ...
+
+class GetCompactionRequest(_message.Message):
+    __slots__ = ("collection",)
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
-    REVISION_FIELD_NUMBER: _ClassVar[int]
-    collection: Collection
-    revision: int
-    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+    collection: str
+    def __init__(self, collection: _Optional[str] = ...) -> None: ...
+
+class GetCompactionResponse(_message.Message):
+    __slots__ = ("compaction",)
+    COMPACTION_FIELD_NUMBER: _ClassVar[int]
+    compaction: Compaction
+    def __init__(self, compaction: _Optional[_Union[Compaction, _Mapping]] = ...) -> None: ...
 
 class Reembedding(_message.Message):
     __slots__ = ("collection", "current", "shadow", "switched", "example_count", "embedded_count", "left_count", "failed_count", "failures", "labels_left_count", "labels_failed_count", "set_aside_count", "start_time")
@@ -656,16 +699,18 @@ class SwitchBackboneRequest(_message.Message):
     def __init__(self, collection: _Optional[str] = ..., embedding_space: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
 
 class SwitchBackboneResponse(_message.Message):
-    __slots__ = ("collection", "revision", "former_policy", "set_aside_count")
+    __slots__ = ("collection", "revision", "former_policy", "former_embedding_space_policy", "set_aside_count")
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     FORMER_POLICY_FIELD_NUMBER: _ClassVar[int]
+    FORMER_EMBEDDING_SPACE_POLICY_FIELD_NUMBER: _ClassVar[int]
     SET_ASIDE_COUNT_FIELD_NUMBER: _ClassVar[int]
     collection: Collection
     revision: int
     former_policy: DecisionPolicy
+    former_embedding_space_policy: EmbeddingSpacePolicy
     set_aside_count: int
-    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ..., former_policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., set_aside_count: _Optional[int] = ...) -> None: ...
+    def __init__(self, collection: _Optional[_Union[Collection, _Mapping]] = ..., revision: _Optional[int] = ..., former_policy: _Optional[_Union[DecisionPolicy, _Mapping]] = ..., former_embedding_space_policy: _Optional[_Union[EmbeddingSpacePolicy, _Mapping]] = ..., set_aside_count: _Optional[int] = ...) -> None: ...
 
 class EndReembeddingRequest(_message.Message):
     __slots__ = ("collection",)

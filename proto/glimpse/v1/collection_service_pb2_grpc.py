@@ -26,9 +26,10 @@ if _version_not_supported:
 
 
 class CollectionServiceStub:
-    """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a Classify or SearchExamples that asks for it as `min_revision` sees it. A write that changes nothing,
-    such as enrolling what is there already, returns the collection's last revision.
+    """CollectionService keeps collections, labels and examples. Every write is durable before it is acknowledged, and
+    returns the revision that it made. A Classify or SearchExamples with this revision as `min_revision` sees the
+    write. A write that changes nothing, for example an enrolment of examples that exist, returns the collection's last
+    revision.
     """
 
     def __init__(self, channel):
@@ -122,10 +123,15 @@ class CollectionServiceStub:
                 request_serializer=glimpse_dot_v1_dot_collection__service__pb2.DetachIndexRequest.SerializeToString,
                 response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DetachIndexResponse.FromString,
                 _registered_method=True)
-        self.CompactIndex = channel.unary_unary(
-                '/glimpse.v1.CollectionService/CompactIndex',
-                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexRequest.SerializeToString,
-                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexResponse.FromString,
+        self.StartCompaction = channel.unary_unary(
+                '/glimpse.v1.CollectionService/StartCompaction',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.StartCompactionRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.StartCompactionResponse.FromString,
+                _registered_method=True)
+        self.GetCompaction = channel.unary_unary(
+                '/glimpse.v1.CollectionService/GetCompaction',
+                request_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCompactionRequest.SerializeToString,
+                response_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetCompactionResponse.FromString,
                 _registered_method=True)
         self.StartReembedding = channel.unary_unary(
                 '/glimpse.v1.CollectionService/StartReembedding',
@@ -150,190 +156,215 @@ class CollectionServiceStub:
 
 
 class CollectionServiceServicer:
-    """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a Classify or SearchExamples that asks for it as `min_revision` sees it. A write that changes nothing,
-    such as enrolling what is there already, returns the collection's last revision.
+    """CollectionService keeps collections, labels and examples. Every write is durable before it is acknowledged, and
+    returns the revision that it made. A Classify or SearchExamples with this revision as `min_revision` sees the
+    write. A write that changes nothing, for example an enrolment of examples that exist, returns the collection's last
+    revision.
     """
 
     def CreateCollection(self, request, context):
-        """Makes an empty collection, bound to one backbone's embedding space; StartReembedding begins to change that.
-        ALREADY_EXISTS (COLLECTION_EXISTS) where there is one of that id.
+        """CreateCollection creates an empty collection, bound to the embedding space of one backbone. StartReembedding
+        starts a change of the backbone. An id that is in use is ALREADY_EXISTS (COLLECTION_EXISTS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCollection(self, request, context):
-        """One collection. NOT_FOUND (COLLECTION_NOT_FOUND).
+        """GetCollection returns one collection. An unknown name is NOT_FOUND (COLLECTION_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCollections(self, request, context):
-        """The collections, by id.
+        """ListCollections lists the collections that the caller may read, ordered by id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCollection(self, request, context):
-        """Changes display name, policy, names_as_prompts, keep_inputs or several of them.
+        """UpdateCollection changes the fields of a collection that the update mask names.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCollection(self, request, context):
-        """Deletes a collection. One with labels needs `force`: FAILED_PRECONDITION (COLLECTION_NOT_EMPTY).
+        """DeleteCollection deletes a collection. A collection with labels needs `force`: without it the answer is
+        FAILED_PRECONDITION (COLLECTION_NOT_EMPTY).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateLabel(self, request, context):
-        """Makes a label, with prompts or without. ALREADY_EXISTS (LABEL_EXISTS) where there is one of that id.
+        """CreateLabel creates a label, with or without prompts. An id that is in use is ALREADY_EXISTS (LABEL_EXISTS).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLabel(self, request, context):
-        """One label. NOT_FOUND (LABEL_NOT_FOUND).
+        """GetLabel returns one label. An unknown name is NOT_FOUND (LABEL_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLabels(self, request, context):
-        """The labels of a collection, by id.
+        """ListLabels lists the labels of a collection, ordered by id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateLabel(self, request, context):
-        """Changes display name, prompts or both.
+        """UpdateLabel changes the fields of a label that the update mask names.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteLabel(self, request, context):
-        """Deletes a label. One with examples needs `force`: FAILED_PRECONDITION (LABEL_NOT_EMPTY).
+        """DeleteLabel deletes a label. A label with examples needs `force`: without it the answer is FAILED_PRECONDITION
+        (LABEL_NOT_EMPTY).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EnrollExamples(self, request, context):
-        """Embeds and enrolls a list of examples; items fail one by one. The good ones are one durable transaction,
-        and classify from the moment the call returns. Sending the same request again changes nothing.
+        """EnrollExamples embeds and enrolls a list of examples. Each example has its own status (EnrollResult.status). The
+        examples without an error are written in one durable transaction, and classify from the moment the call returns.
+        The same request again changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetExample(self, request, context):
-        """One example. NOT_FOUND (EXAMPLE_NOT_FOUND).
+        """GetExample returns one example. An unknown name is NOT_FOUND (EXAMPLE_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListExamples(self, request, context):
-        """The examples of a collection, in the order of their enrolment.
+        """ListExamples lists the examples of a collection in the order of their enrolment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteExample(self, request, context):
-        """Deletes an example and takes its effect back exactly.
+        """DeleteExample deletes an example and reverses its effect exactly.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCollectionReport(self, request, context):
-        """What a collection knows of itself, by leaving out each of its examples in turn: how good it is, what it confuses,
-        which examples look wrong, and what to add next. Takes seconds for thousands of examples.
+        """GetCollectionReport measures a collection by leaving out each of its examples in turn. The report says how
+        accurate the collection is, which labels it confuses, which examples look mislabelled, and what to add next. It
+        takes seconds for thousands of examples.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AttachIndex(self, request, context):
-        """Puts an index that was built in bulk under a collection: its rows are examples from then on, its labels labels. The
-        same index again changes nothing. NOT_FOUND (INDEX_NOT_FOUND), FAILED_PRECONDITION (INDEX_UNUSABLE;
-        EMBEDDING_SPACE_MISMATCH: it is of another space than the collection; INDEX_ATTACHED: there is another).
+        """AttachIndex attaches an index that was built in bulk to a collection. The rows of the index become examples, and
+        its labels become labels. The same index again changes nothing. An unknown index is NOT_FOUND (INDEX_NOT_FOUND).
+        FAILED_PRECONDITION has these reasons: INDEX_UNUSABLE; EMBEDDING_SPACE_MISMATCH, where the index is of another
+        space than the collection; INDEX_ATTACHED, where the collection has another index; REEMBEDDING_EXISTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DetachIndex(self, request, context):
-        """Takes a collection's index away with its examples; labels stay. FAILED_PRECONDITION (NO_INDEX).
+        """DetachIndex removes the index of a collection, and the examples in it; labels stay. A collection without an index
+        is FAILED_PRECONDITION (NO_INDEX).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CompactIndex(self, request, context):
-        """Folds a collection's index and the examples enrolled beside it into a new index, without what was deleted, and puts
-        that in its place; calls are answered meanwhile. Takes as long as building such an index on one thread, minutes and
-        more for a million vectors, and goes on where its caller has left. FAILED_PRECONDITION (NO_INDEX; INDEX_CHANGED:
-        another one was attached meanwhile).
+    def StartCompaction(self, request, context):
+        """StartCompaction starts to fold a collection's index and the examples enrolled beside it into a new index without
+        the deleted rows, and returns at once. Calls are answered while the compaction runs; then the new index takes the
+        place of the old one. A compaction takes as long as building such an index on one thread, which is minutes for a
+        million vectors. The server runs one compaction at a time. While one runs or waits for this collection, the same
+        call joins it. A server that stops ends its compactions, and the collection keeps what it had.
+        FAILED_PRECONDITION has these reasons: NO_INDEX; INDEXES_NOT_SHARED, where several servers use the ledger and
+        have no common directory of indexes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCompaction(self, request, context):
+        """GetCompaction returns the last compaction of a collection that this server started since it started itself. If
+        there is none, the answer is NOT_FOUND (COMPACTION_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartReembedding(self, request, context):
-        """Begins to change a collection's backbone. The way of it, for a collection `birds` with keep_inputs, from `old`:
+        """StartReembedding starts to change the backbone of a collection. These are the steps for a collection `birds` with
+        keep_inputs, from the backbone `old` to `new`:
 
-        StartReembedding(collections/birds, backbones/new)   one change in the ledger; `birds` answers by `old` as before
-        GetReembedding(collections/birds)                    embedded_count grows: a server embeds the originals with `new`
-        in the background, those enrolled meanwhile too, and keeps
-        the vectors in the ledger, as the collection's shadow
-        GetReembedding(collections/birds, measure: true)     left_count 0; accuracy and all else GetCollectionReport tells, of
-        `birds` by `old` and by `new`, side by side
-        SwitchBackbone(collections/birds, new's space)     one change, whatever the size: the vectors and their shadow
-        change places; `birds` answers by `new`
-        SwitchBackbone(collections/birds, old's space)     rolls back, the same way; as often as is wanted
-        EndReembedding(collections/birds)                    drops the shadow
+        StartReembedding(collections/birds, backbones/new)  This is one change in the ledger. `birds` answers by `old`
+        as before.
+        GetReembedding(collections/birds)                   embedded_count grows. A server embeds the originals with
+        `new` in the background, including those enrolled since,
+        and stores the vectors in the ledger as the shadow.
+        GetReembedding(collections/birds, measure: true)    left_count is 0. The answer has the report of `birds` by
+        `old` and by `new`, side by side.
+        SwitchBackbone(collections/birds, new's space)      This is one change, whatever the size. The vectors and
+        their shadow change places, and `birds` answers by `new`.
+        SwitchBackbone(collections/birds, old's space)      This rolls back in the same way, any number of times.
+        EndReembedding(collections/birds)                   This drops the shadow.
 
-        Names, labels, request ids and content digests stay through all of it. The same again changes nothing. NOT_FOUND
-        (BACKBONE_NOT_FOUND: not loaded here), ALREADY_EXISTS (REEMBEDDING_EXISTS: to another embedding space),
-        FAILED_PRECONDITION (INPUTS_NOT_KEPT: there is no keep_inputs; INDEX_ATTACHED: an index is of one space, so build
-        one with the new backbone, detach this, switch, attach that), INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
+        Names, labels, request ids and content digests stay the same throughout. The same call again changes nothing. A
+        backbone that is not loaded is NOT_FOUND (BACKBONE_NOT_FOUND). A re-embedding to another space is ALREADY_EXISTS
+        (REEMBEDDING_EXISTS). FAILED_PRECONDITION has these reasons: INPUTS_NOT_KEPT, where keep_inputs is not set;
+        INDEX_ATTACHED, because an index is of one space: build an index with the new backbone, detach the old index,
+        switch, and attach the new one. The space that the collection has is INVALID_ARGUMENT (SAME_EMBEDDING_SPACE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetReembedding(self, request, context):
-        """How far it is, what could not be embedded, and, where asked, both sides' figures. NOT_FOUND (REEMBEDDING_NOT_FOUND).
+        """GetReembedding returns the progress of a re-embedding, the examples that could not be embedded and, if requested,
+        the reports of both sides. If there is none, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SwitchBackbone(self, request, context):
-        """Makes the shadow what the collection answers by, and what it answers by the shadow: the switch, and the way back.
-        Of that space already, it changes nothing, so it can be sent again. The examples not embedded yet, up to 1,000, are
-        embedded first. NOT_FOUND (REEMBEDDING_NOT_FOUND), INVALID_ARGUMENT (EMBEDDING_SPACE_MISMATCH: neither side's),
-        FAILED_PRECONDITION (REEMBEDDING_INCOMPLETE: more are left, or some cannot be embedded and there is no `force`;
-        BACKBONE_NOT_LOADED: some are left, and this server cannot embed them), UNAVAILABLE (REEMBEDDING_OVERTAKEN: more is
-        enrolled than is embedded meanwhile).
+        """SwitchBackbone exchanges the vectors that a collection answers by and its shadow. It switches to the new
+        backbone, and back. If the collection is of the requested space already, the call changes nothing, so it can be
+        sent again. Up to 1,000 examples that are not embedded yet are embedded first. If there is no re-embedding, the
+        answer is NOT_FOUND (REEMBEDDING_NOT_FOUND). A space of neither side is INVALID_ARGUMENT
+        (EMBEDDING_SPACE_MISMATCH). FAILED_PRECONDITION has these reasons: REEMBEDDING_INCOMPLETE, where more examples
+        are left, or some cannot be embedded and `force` is not set; BACKBONE_NOT_LOADED, where examples are left that
+        this server cannot embed. If examples are enrolled faster than they are embedded, the answer is UNAVAILABLE
+        (REEMBEDDING_OVERTAKEN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EndReembedding(self, request, context):
-        """Drops the shadow and what was set aside; the collection stays as it is. They are put away in the background, and
-        until then another StartReembedding is UNAVAILABLE (REEMBEDDING_ENDING). NOT_FOUND (REEMBEDDING_NOT_FOUND).
+        """EndReembedding drops the shadow and the examples that were set aside; the collection itself does not change. The
+        server removes them in the background, and until then StartReembedding is UNAVAILABLE (REEMBEDDING_ENDING). If
+        there is no re-embedding, the answer is NOT_FOUND (REEMBEDDING_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -427,10 +458,15 @@ def add_CollectionServiceServicer_to_server(servicer, server):
                     request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.DetachIndexRequest.FromString,
                     response_serializer=glimpse_dot_v1_dot_collection__service__pb2.DetachIndexResponse.SerializeToString,
             ),
-            'CompactIndex': grpc.unary_unary_rpc_method_handler(
-                    servicer.CompactIndex,
-                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexRequest.FromString,
-                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.CompactIndexResponse.SerializeToString,
+            'StartCompaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartCompaction,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.StartCompactionRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.StartCompactionResponse.SerializeToString,
+            ),
+            'GetCompaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCompaction,
+                    request_deserializer=glimpse_dot_v1_dot_collection__service__pb2.GetCompactionRequest.FromString,
+                    response_serializer=glimpse_dot_v1_dot_collection__service__pb2.GetCompactionResponse.SerializeToString,
             ),
             'StartReembedding': grpc.unary_unary_rpc_method_handler(
                     servicer.StartReembedding,
@@ -461,9 +497,10 @@ def add_CollectionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CollectionService:
-    """Keeps collections, labels and examples. Every write is durable before it is acknowledged and returns the
-    revision it made; a Classify or SearchExamples that asks for it as `min_revision` sees it. A write that changes nothing,
-    such as enrolling what is there already, returns the collection's last revision.
+    """CollectionService keeps collections, labels and examples. Every write is durable before it is acknowledged, and
+    returns the revision that it made. A Classify or SearchExamples with this revision as `min_revision` sees the
+    write. A write that changes nothing, for example an enrolment of examples that exist, returns the collection's last
+    revision.
     """
 
     @staticmethod
@@ -926,7 +963,7 @@ class CollectionService:
             _registered_method=True)
 
     @staticmethod
-    def CompactIndex(request,
+    def StartCompaction(request,
             target,
             options=(),
             channel_credentials=None,
@@ -939,9 +976,36 @@ class CollectionService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/glimpse.v1.CollectionService/CompactIndex',
-            glimpse_dot_v1_dot_collection__service__pb2.CompactIndexRequest.SerializeToString,
-            glimpse_dot_v1_dot_collection__service__pb2.CompactIndexResponse.FromString,
+            '/glimpse.v1.CollectionService/StartCompaction',
+            glimpse_dot_v1_dot_collection__service__pb2.StartCompactionRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.StartCompactionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCompaction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/glimpse.v1.CollectionService/GetCompaction',
+            glimpse_dot_v1_dot_collection__service__pb2.GetCompactionRequest.SerializeToString,
+            glimpse_dot_v1_dot_collection__service__pb2.GetCompactionResponse.FromString,
             options,
             channel_credentials,
             insecure,

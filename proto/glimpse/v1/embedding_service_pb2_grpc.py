@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EmbeddingServiceStub:
-    """Turns images and texts into vectors with the backbones the server has loaded.
+    """EmbeddingService turns images and texts into vectors with the backbones that the server has loaded.
     """
 
     def __init__(self, channel):
@@ -58,33 +58,34 @@ class EmbeddingServiceStub:
 
 
 class EmbeddingServiceServicer:
-    """Turns images and texts into vectors with the backbones the server has loaded.
+    """EmbeddingService turns images and texts into vectors with the backbones that the server has loaded.
     """
 
     def Embed(self, request, context):
-        """Embeds a list of inputs with one backbone. Items fail one by one (EmbedResult.status).
+        """Embed embeds a list of inputs with one backbone. Each input has its own status (EmbedResult.status).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamEmbed(self, request_iterator, context):
-        """Embeds a stream. The first message carries the config, every other one input; the answers come in the
-        inputs' order. The server reads ahead only as far as it can work, so a fast sender is held back.
+        """StreamEmbed embeds a stream of inputs. The first message carries the config, and each later message carries one
+        input. The answers come in the order of the inputs. The server reads ahead by a bounded number of inputs, so flow
+        control holds back a sender that is faster.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListBackbones(self, request, context):
-        """The backbones the server has loaded, by name.
+        """ListBackbones lists the backbones that the server has loaded, ordered by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetBackbone(self, request, context):
-        """One backbone. NOT_FOUND with reason BACKBONE_NOT_FOUND where there is none of that name.
+        """GetBackbone returns one backbone. An unknown name is NOT_FOUND (BACKBONE_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,7 +123,7 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EmbeddingService:
-    """Turns images and texts into vectors with the backbones the server has loaded.
+    """EmbeddingService turns images and texts into vectors with the backbones that the server has loaded.
     """
 
     @staticmethod

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ServerServiceStub:
-    """Tells of the server itself.
+    """ServerService reports on the server itself.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,12 @@ class ServerServiceStub:
 
 
 class ServerServiceServicer:
-    """Tells of the server itself.
+    """ServerService reports on the server itself.
     """
 
     def GetServerInfo(self, request, context):
-        """Versions, limits, what is loaded, and what it is working on. Answered while draining too.
+        """GetServerInfo returns versions, limits, what is loaded and what the server is working on. It also answers while
+        the server is draining.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,7 +71,7 @@ def add_ServerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ServerService:
-    """Tells of the server itself.
+    """ServerService reports on the server itself.
     """
 
     @staticmethod

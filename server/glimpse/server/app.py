@@ -55,7 +55,7 @@ async def _serve(settings: Settings) -> None:
     async with (
         traced(os.environ),
         open_runtime(settings) as runtime,
-        open_interceptor(settings, runtime.catalog.read_keys, runtime.catalog.tracker.keys_changed) as gate,
+        open_interceptor(settings, runtime.catalog.read_keys, runtime.catalog.follower.keys_changed) as gate,
     ):
         with exposed(settings, runtime):
             await _serve_runtime(settings, runtime, gate, credentials)
@@ -95,7 +95,7 @@ async def _run(settings: Settings, runtime: Runtime, server: grpc.aio.Server, ch
         await backbone.warm_up()
     memory_allocator.settle()
     runtime.inflight.ready = True
-    runtime.snapshots.start(runtime.catalog, runtime.catalog.reached_head)
+    runtime.snapshots.start(runtime.catalog, runtime.catalog.sync_to_head)
     await checked.set(health_pb2.HealthCheckResponse.SERVING)
     print(f"listening on {address}", flush=True)
     await stopped.wait()

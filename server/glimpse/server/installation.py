@@ -9,10 +9,10 @@ _PAIRS = (("onnxruntime", "onnxruntime-gpu"), ("faiss-cpu", "faiss-gpu"))
 
 
 def check_installation() -> None:
-    """Refuses an environment that holds a library's build for CPUs beside its build for GPUs.
+    """Checks that no library is installed both in its build for CPUs and in its build for GPUs.
 
     Raises:
-        SettingsError: Both are installed; the message has the commands that leave one of them.
+        SettingsError: Both builds are installed. The message has the commands that leave one of them.
     """
     for cpu, gpu in _PAIRS:
         if _installed(cpu) and _installed(gpu):

@@ -1,4 +1,4 @@
-"""What glibc does with memory that is freed: back to the system, where it can."""
+"""Settings of glibc's memory allocator, so that freed memory goes back to the system."""
 
 import asyncio
 import ctypes
@@ -6,17 +6,17 @@ import gc
 
 from glimpse.server.settings import MIB
 
-# Of malloc.h.
+# The constants are those of malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LIBC = ctypes.CDLL(None)
 _TRIM_SECONDS = 0.5
 
 
 def tune() -> None:
-    """Keeps large blocks apart from the heaps.
+    """Keeps large blocks out of the heaps, in memory maps of their own.
 
-    glibc learns from each large picture that is freed to take the next ones from its heaps, which then grow and are
-    never whole again: 15 MiB a minute under everything at once (bench/soak.py).
+    By default glibc raises its threshold for memory maps with each large image that is freed, and takes the next one
+    from a heap. The heaps then fragment and grow, by 15 MiB a minute under a mixed load (bench/soak.py).
     """
     if mallopt := getattr(_LIBC, "mallopt", None):
         mallopt(_M_MMAP_THRESHOLD, MIB)
@@ -24,28 +24,32 @@ def tune() -> None:
 
 
 def settle() -> None:
-    """To be called when everything is loaded: it stays, so the collector need not look at it again and again."""
+    """Freezes all loaded objects, so that the garbage collector does not scan them, and frees unused memory.
+
+    Call it once, when everything is loaded.
+    """
     gc.collect()
     gc.freeze()
     gc.enable()
-    # Loading takes more than it keeps (for a ViT-B/32 230 MiB more).
+    # Loading takes more memory than it keeps: 230 MiB more for a ViT-B/32.
     trim()
 
 
 def trim() -> None:
-    """Gives back what is free."""
+    """Returns free memory to the system."""
     if malloc_trim := getattr(_LIBC, "malloc_trim", None):
         malloc_trim(0)
 
 
 class Trimmer:
-    """Trims soon after it is asked to, twice a second at most, in a thread. Lives on one event loop."""
+    """Calls `trim` in a thread, at most twice a second. Use it on one event loop."""
 
     def __init__(self) -> None:
+        """Starts with no trim planned."""
         self._planned = False
 
     def ask(self) -> None:
-        """Something large is being freed."""
+        """Plans a trim half a second from now, for a large block that is being freed."""
         if not self._planned:
             self._planned = True
             asyncio.get_running_loop().call_later(_TRIM_SECONDS, self._trim)

@@ -1,9 +1,9 @@
-"""The heads of the mathematics and those of the contract."""
+"""The enum values of the contract for the heads of `glimpse.fewshot`."""
 
 from glimpse.fewshot import HeadKind
 from glimpse.v1 import types_pb2
 
-#: The contract's heads.
+#: The value of types_pb2.Head for each kind of head.
 HEADS = {
     HeadKind.NONE: types_pb2.HEAD_UNSPECIFIED,
     HeadKind.CLASS_MEAN: types_pb2.HEAD_CLASS_MEAN,

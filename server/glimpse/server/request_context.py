@@ -1,4 +1,7 @@
-"""The call that is being answered: its id stands in its answer, its errors and every line of the log about it."""
+"""The context of the call that is being answered: its request id, its method and its messages.
+
+The request id is in the response's metadata, in errors and in every log line about the call.
+"""
 
 import re
 import secrets
@@ -10,24 +13,31 @@ from typing import Any
 
 #: The metadata that carries a request's id, both ways.
 REQUEST_ID = "x-request-id"
-_SANE = re.compile(r"[\x21-\x7e]{1,64}")
+_LOGGABLE = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """`rpc`: `Service/Method`. `trace_id`: in hex; empty where it is not traced."""
+    """One call.
+
+    Attributes:
+        request_id: The caller's id of the request, or one that the server made.
+        rpc: `Service/Method`.
+        trace_id: The trace id in hexadecimal; empty where the call is not traced.
+        request: The message of a unary call; None until it has arrived.
+        response: The response of a unary call; None until it is made.
+        began: When the message arrived, or the stream was opened, in time.monotonic() seconds.
+    """
 
     request_id: str
     rpc: str
     trace_id: str = ""
-    #: Of a call that takes one message; None until it is here. Likewise its one answer.
     request: Any = None
     response: Any = None
-    #: When its message was here, in time.monotonic() seconds; of a stream, when it was opened.
     began: float = 0.0
 
     def arrived(self, request: Any) -> None:
-        """Its message is here."""
+        """Sets the message of the call, and the time of its arrival."""
         self.request, self.began = request, time.monotonic()
 
 
@@ -35,18 +45,18 @@ _current: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
 def current() -> Call | None:
-    """The call that this task works for; None where it works for none."""
+    """Returns the call that this task works for; None where it works for none."""
     return _current.get()
 
 
 def enter(call: Call) -> None:
-    """From here on, in this task and those that it starts."""
+    """Sets the call that this task, and every task that it starts, works for."""
     _current.set(call)
 
 
 def request_id_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    """The caller's own id for a request, where it can stand in a log; else a new one."""
+    """Returns the request id in a call's metadata, if it is 1 to 64 printable ASCII characters; else a new one."""
     for key, value in metadata:
-        if key == REQUEST_ID and isinstance(value, str) and _SANE.fullmatch(value):
+        if key == REQUEST_ID and isinstance(value, str) and _LOGGABLE.fullmatch(value):
             return value
     return secrets.token_hex(8)

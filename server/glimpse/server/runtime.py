@@ -16,7 +16,7 @@ from glimpse.server.classification.classifier import Classifier
 from glimpse.server.classification.neighbors import NeighborSearch
 from glimpse.server.collections.drift import QueryStats
 from glimpse.server.collections.fitter import Fitter
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.enrollment.enroll import Enroller
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.decoders import Decoders
@@ -44,7 +44,7 @@ class Runtime:
     catalog: Catalog
     fitter: Fitter
     search_pool: SearchPool
-    indexes: Indexes
+    index_directory: IndexDirectory
     inflight: InflightLimiter
     load_shedder: LoadShedder
     inbound: Inbound
@@ -78,17 +78,17 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             stack.push_async_callback(backbone.close)
         fitter = Fitter({HEADS[kind]: kind for kind in PINNABLE})
         stack.push_async_callback(fitter.close)
-        indexes = Indexes(settings.indexes or settings.data / "indexes")
+        index_directory = IndexDirectory(settings.indexes or settings.data / "indexes")
         stack.enter_context(FolderLock(settings.data))
         snapshots = Snapshots(
             settings.data / "snapshots", seconds=settings.snapshot_seconds, examples=settings.snapshot_examples
         )
         with _nothing_collected():
-            catalog = Catalog.open(settings.ledger_url, indexes, snapshots, fitter.touch)
+            catalog = Catalog.open(settings.ledger_url, index_directory, snapshots, fitter.schedule)
         stack.push_async_callback(catalog.close)
         stack.push_async_callback(snapshots.close)
         neighbors, query_stats = NeighborSearch(search_pool), QueryStats()
-        compactor = Compactor(catalog, indexes)
+        compactor = Compactor(catalog, index_directory)
         stack.push_async_callback(compactor.close)
         stack.push_async_callback(Reembedder(catalog, backbones).close)
         yield Runtime(
@@ -97,7 +97,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
             catalog,
             fitter,
             search_pool,
-            indexes,
+            index_directory,
             InflightLimiter(settings.max_held_bytes),
             LoadShedder(settings.queue_seconds),
             Inbound(settings),

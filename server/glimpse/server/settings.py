@@ -1,4 +1,4 @@
-"""What can be set: by flag, environment (GLIMPSE_…), TOML file or default, in that order."""
+"""The server's settings, from flags, environment variables (GLIMPSE_…), a TOML file and defaults, in that order."""
 
 import os
 import tomllib
@@ -19,7 +19,7 @@ from glimpse.ledger import sqlite_url
 
 MIB = 1 << 20
 _PREFIX = "GLIMPSE_"
-# Settings that may hold a password.
+# The values of these settings may have a password.
 _URLS = ("ledger", "jwt_keys")
 
 
@@ -28,107 +28,117 @@ def _data_home() -> Path:
 
 
 def _paths(value: Any) -> Any:
-    """In a variable, folders stand as in PATH."""
+    """Splits the folders in a variable, which are separated as in PATH."""
     return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
 
 
 def _names(value: Any) -> Any:
-    """In a variable, names stand with commas between them."""
+    """Splits the names in a variable, which are separated by commas."""
     return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
-    """The server's settings. Sizes in bytes, times in seconds."""
+    """The server's settings. Sizes are in bytes and times in seconds."""
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    listen: str = Field("127.0.0.1:50051", description="address to listen on; port 0 picks a free one")
-    data: Path = Field(default_factory=_data_home, description="folder of the ledger and of what the server makes")
+    listen: str = Field("127.0.0.1:50051", description="the address to listen on; port 0 picks a free one")
+    data: Path = Field(default_factory=_data_home, description="the folder of the ledger, snapshots and indexes")
     ledger: str | None = Field(
         None,
         repr=False,  # it may have a password
-        description="URL of the ledger: `sqlite:///FILE` or `postgresql+psycopg://…`; none: a file in the folder above",
+        description="the URL of the ledger, `sqlite:///FILE` or `postgresql+psycopg://…`; unset: a file in `data`",
     )
     indexes: Path | None = Field(
-        None, description="folder of the indexes that can be attached; none: `indexes` in the folder of the ledger"
+        None, description="the folder of the indexes that can be attached; unset: `indexes` in `data`"
     )
     backbone: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_paths)] = Field(
-        (), description="bundle folders, or glimpse-mini; none: glimpse-mini, which ships with the package"
+        (), description="the folders of bundles, or glimpse-mini; empty: glimpse-mini, which ships with the package"
     )
 
     providers: Annotated[tuple[Literal["tensorrt", "cuda", "cpu"], ...], NoDecode, BeforeValidator(_names)] = Field(
-        (), description="what backbones run on, best first; none: cuda where it is there, then cpu"
+        (), description="the providers that run backbones, best first; empty: cuda where available, then cpu"
     )
-    # ONNX Runtime gets every core; decoding fills the gaps between batches and yields to it (no spinning).
-    encode_threads: Annotated[int | None, Field(ge=1, description="none: every core this process may use")] = None
-    decode_threads: Annotated[int | None, Field(ge=1, description="likewise")] = None
+    # ONNX Runtime uses every core. Decoding threads do not spin, so they run in the gaps between batches.
+    encode_threads: Annotated[int | None, Field(ge=1, description="unset: every core of this process")] = None
+    decode_threads: Annotated[int | None, Field(ge=1, description="unset: every core of this process")] = None
 
     max_batch: Annotated[int | None, Field(ge=1, description="inputs in one run of a backbone")] = None
     queue_limit: Annotated[int, Field(ge=1, description="inputs waiting for a backbone")] = 1_024
-    queue_seconds: Annotated[float, Field(gt=0, description="the longest wait for a backbone")] = 5.0
-    max_held_bytes: Annotated[int, Field(ge=MIB, description="of requests being answered, together")] = 512 * MIB
+    queue_seconds: Annotated[float, Field(gt=0, description="the longest wait of an input for a backbone")] = 5.0
+    max_held_bytes: Annotated[int, Field(ge=MIB, description="the bytes of all requests being answered")] = 512 * MIB
     max_inputs: Annotated[int, Field(ge=1, description="inputs in one call")] = 256
     max_message_bytes: Annotated[int, Field(ge=MIB)] = 32 * MIB
     max_image_side: Annotated[int, Field(ge=1, description="pixels")] = 16_384
     max_image_pixels: Annotated[int, Field(ge=1)] = 64_000_000
-    max_decode_bytes: Annotated[
-        int, Field(ge=64 * MIB, description="memory of large pictures being decoded, together")
-    ] = 1_024 * MIB
+    max_decode_bytes: Annotated[int, Field(ge=64 * MIB, description="the memory of all large images being decoded")] = (
+        1_024 * MIB
+    )
     max_labels: Annotated[int, Field(ge=1, description="labels in one collection")] = 1_000_000
     max_examples: Annotated[int, Field(ge=1, description="examples in one collection")] = 1_000_000
     stream_window: Annotated[int, Field(ge=1, description="inputs of one stream worked on at once")] = 64
-    drain_seconds: Annotated[float, Field(ge=0, description="how long running calls may finish")] = 20.0
+    drain_seconds: Annotated[float, Field(ge=0, description="the time for running calls when the server stops")] = 20.0
 
-    metrics_listen: str | None = Field(None, description="HOST:PORT of the metrics for Prometheus; none: nowhere")
-    metrics_insecure: bool = Field(False, description="the metrics on an address that others reach, for all who do")
+    metrics_listen: str | None = Field(None, description="HOST:PORT of the metrics for Prometheus; unset: none")
+    metrics_insecure: bool = Field(
+        False, description="serve metrics without credentials on an address that other machines reach"
+    )
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    audit_log: str | None = Field(None, description="file of the audit; none: the log")
-    # Who may come in, and how.
-    tls_cert: Path | None = Field(None, description="certificate chain, PEM; read again when it changes")
-    tls_key: Path | None = Field(None, description="its private key, PEM without a passphrase")
-    tls_client_ca: Path | None = Field(None, description="who signs clients' certificates; given: each needs one")
-    insecure: bool = Field(False, description="plain text on an address that others reach")
+    audit_log: str | None = Field(None, description="the file of the audit log; unset: the log")
+    # Authentication and TLS.
+    tls_cert: Path | None = Field(None, description="the certificate chain, PEM; read again when it changes")
+    tls_key: Path | None = Field(None, description="the private key of the certificate, PEM without a passphrase")
+    tls_client_ca: Path | None = Field(None, description="the CA of client certificates; if set, each client needs one")
+    insecure: bool = Field(False, description="serve plain text on an address that other machines reach")
     require_auth: bool | None = Field(
-        None, description="calls need a key or token; none: with TLS where others reach it, or with jwt_issuer"
+        None, description="calls need a key or token; unset: with TLS where other machines reach it, or with jwt_issuer"
     )
-    jwt_issuer: str | None = Field(None, description="`iss` of tokens; none: no tokens are taken")
-    jwt_audience: str = Field("glimpse", description="`aud` of tokens")
+    jwt_issuer: str | None = Field(None, description="the `iss` of tokens; unset: tokens are refused")
+    jwt_audience: str = Field("glimpse", description="the `aud` of tokens")
     jwt_keys: str | None = Field(None, repr=False, description="the issuer's JWKS: a file, or a URL")
-    key_requests_per_second: Annotated[float | None, Field(gt=0, description="of a key without its own")] = None
-    key_inputs_per_second: Annotated[float | None, Field(gt=0, description="likewise")] = None
-    key_bytes_per_second: Annotated[float | None, Field(gt=0, description="likewise")] = None
-    reflection: bool = Field(True, description="answer grpcurl and the like")
+    key_requests_per_second: Annotated[float | None, Field(gt=0, description="of keys without a limit")] = None
+    key_inputs_per_second: Annotated[float | None, Field(gt=0, description="as key_requests_per_second")] = None
+    key_bytes_per_second: Annotated[float | None, Field(gt=0, description="as key_requests_per_second")] = None
+    reflection: bool = Field(True, description="answer server reflection, for tools such as grpcurl")
 
     snapshot_seconds: Annotated[
-        float, Field(ge=0, description="between snapshots of collections that have changed; 0: none")
+        float, Field(ge=0, description="the time between snapshots of changed collections; 0: no snapshots")
     ] = 300.0
-    snapshot_examples: Annotated[int, Field(ge=1, description="of smaller collections there are none")] = 10_000
+    snapshot_examples: Annotated[int, Field(ge=1, description="smaller collections have none")] = 10_000
 
     @field_validator("*", mode="before")
     @classmethod
     def _check_encodable(cls, value: Any) -> Any:
-        """Refuses what is not UTF-8: it can be neither sent to a database nor logged."""
-        for one in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(one, str | Path) and any("\ud800" <= character <= "\udfff" for character in str(one)):
+        """Refuses values that are not UTF-8, because they can be neither sent to a database nor logged."""
+        for item in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(item, str | Path) and any("\ud800" <= character <= "\udfff" for character in str(item)):
                 raise ValueError("has bytes that are not UTF-8; give the file or folder another name")
         return value
 
     @property
     def ledger_url(self) -> str:
-        """The ledger's, whether it was given or not."""
+        """The URL of the ledger: the setting, or a SQLite file in the data folder."""
         return self.ledger or sqlite_url(self.data)
 
 
 class SettingsError(Exception):
-    """Settings that cannot be; the message names each."""
+    """Raised for invalid settings; the message names each of them."""
 
 
 def load_settings(config: Path | None = None, **flags: Any) -> Settings:
-    """Settings from flags (None: not given), environment, a TOML file and the defaults. Raises SettingsError."""
-    given = _read(config) if config else {}
+    """Loads the settings.
+
+    Args:
+        config: A TOML file.
+        **flags: Settings from the command line; None means that a flag is not set.
+
+    Raises:
+        SettingsError: The file cannot be read, or a setting is unknown or invalid.
+    """
+    from_file = _read(config) if config else {}
 
     class _Settings(Settings):
         @classmethod
@@ -140,24 +150,24 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (init_settings, env_settings, InitSettingsSource(settings_cls, given))
+            return (init_settings, env_settings, InitSettingsSource(settings_cls, from_file))
 
     try:
         return _Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
-        # The error before this one has the values, and one may be a password.
-        raise SettingsError("; ".join(_problem(one, flags, config) for one in error.errors())) from None
+        # The original error shows the values, and one of them may be a password.
+        raise SettingsError("; ".join(_problem(detail, flags, config) for detail in error.errors())) from None
 
 
 def _problem(error: Any, flags: Mapping[str, Any], config: Path | None) -> str:
-    """Which setting cannot be, where it was given, and its value, but for URLs."""
+    """Describes one invalid setting: its name as it was set, its value (not that of a URL), and the problem."""
     name = str(error["loc"][0])
     variable = f"{_PREFIX}{name.upper()}"
     if flags.get(name) is None:
-        there = variable in map(str.upper, os.environ)  # in any case, as pydantic reads them
-        name = variable if there else f"{config}: {name}"
-    given = str(error["input"]) if isinstance(error["input"], Path) else error["input"]
-    value = "" if error["loc"][0] in _URLS else f"{given!r} "
+        in_environment = variable in map(str.upper, os.environ)  # pydantic ignores the case of variables
+        name = variable if in_environment else f"{config}: {name}"
+    raw = str(error["input"]) if isinstance(error["input"], Path) else error["input"]
+    value = "" if error["loc"][0] in _URLS else f"{raw!r} "
     message = error["msg"].removeprefix("Input ").removeprefix("Value error, ").partition(", unable to")[0]
     return f"{name}: {value}{message}"
 
@@ -169,5 +179,5 @@ def _read(file: Path) -> dict[str, Any]:
         raise SettingsError(f"{file} cannot be read as TOML: {error}") from error
     if unknown := sorted(values.keys() - Settings.model_fields.keys()):
         known = ", ".join(Settings.model_fields)
-        raise SettingsError(f"{file}: there is no setting {unknown[0]!r}; there are {known}")
+        raise SettingsError(f"{file}: there is no setting {unknown[0]!r}; the settings are {known}")
     return values

@@ -1,15 +1,24 @@
 """`glimpse index attach`, `detach` and `compact --collection`, and what the other commands do with an index below."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 from urllib.parse import quote
 
+import grpc
 import pytest
 
+from glimpse.v1 import collection_service_pb2 as pb
+from glimpse.v1.types_pb2 import ItemStatus
 from support.server import ServerProcess
 from support.shapes import LABELS, draw_shapes
+from support.wait import soon
 
-from ..conftest import Done, run_glimpse
+from ..conftest import Done, environment, run_glimpse
 from ..fake_server import fake_server
 
 Glimpse = Callable[..., Done]
@@ -139,6 +148,36 @@ def test_compacted_it_is_a_new_index_of_what_is_there(glimpse: Glimpse, serving:
     [answer] = glimpse("classify", attached, file, "--format", "json").objects
     assert answer["evidence"][0]["example"] == enrolled["example"]
     assert (serving.folder / "indexes" / "drawings" / "manifest.json").is_file()
+
+
+def test_interrupted_the_command_says_that_the_compaction_goes_on() -> None:
+    with fake_server() as fake:
+        words = [sys.executable, "-m", "glimpse.cli.main", "index", "compact", "--collection", "birds"]
+        # Tests that run in the background inherit from the shell that SIGINT is ignored.
+        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = subprocess.Popen(
+            words, stdout=PIPE, stderr=PIPE, text=True, env=environment(fake.address), preexec_fn=heed
+        )
+        soon(lambda: fake.polls)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "the server goes on compacting birds" in err
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "message"),
+    [
+        (grpc.StatusCode.FAILED_PRECONDITION, "COMPACTION_FAILED", "the new index cannot be written: No space left"),
+        (grpc.StatusCode.INTERNAL, "INTERNAL", "internal error; see the server's log"),
+    ],
+)
+def test_a_compaction_that_failed_is_an_error(code: grpc.StatusCode, reason: str, message: str) -> None:
+    with fake_server() as fake:
+        failure = ItemStatus(code=code.value[0], reason=reason, message=message)
+        fake.compaction = pb.Compaction(state=pb.COMPACTION_STATE_FAILED, failure=failure, end_time={"seconds": 1})
+        done = run_glimpse(("index", "compact", "--collection", "birds"), fake.address)
+    assert (done.code, done.out, done.err) == (1, "", f"glimpse: {message}\n")
 
 
 def test_detached_the_collection_has_what_was_enrolled(glimpse: Glimpse, attached: str) -> None:

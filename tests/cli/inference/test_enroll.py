@@ -93,8 +93,8 @@ def test_another_backbone_than_the_collections_is_refused(run: Run, collection: 
     assert "bound to backbones/toy" in done.err
 
 
-def like(example: str, label: str, similarity: float) -> pb.Conflict:
-    return pb.Conflict(example=f"collections/birds/examples/{example}", label_id=label, similarity=similarity)
+def like(example: str, label: str, similarity: float) -> pb.SimilarExample:
+    return pb.SimilarExample(example=f"collections/birds/examples/{example}", label_id=label, similarity=similarity)
 
 
 def test_what_to_look_at_is_told_the_gravest_first(ask: Run, fake: FakeServer) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glimpse.client import Client, Conflict, Decision, Head, Input, Modality, NewExample, NotFound, Vector
+from glimpse.client import Client, Decision, Head, Input, Modality, NewExample, NotFound, SimilarExample, Vector
 from glimpse.v1 import classification_service_pb2 as classification_pb
 from glimpse.v1 import collection_service_pb2 as collection_pb
 from glimpse.v1 import types_pb2
@@ -114,14 +114,14 @@ def test_the_domain_of_the_inputs_is_sent(client: Client, script: Script) -> Non
 
 def test_what_an_example_is_like_comes_with_it(client: Client, script: Script) -> None:
     near = collection_pb.EnrollResult(
-        near_duplicates=[collection_pb.Conflict(example="e", label_id="l", similarity=0.99)],
-        conflicts=[collection_pb.Conflict(example="f", label_id="m", similarity=0.98)],
+        near_duplicates=[collection_pb.SimilarExample(example="e", label_id="l", similarity=0.99)],
+        conflicts=[collection_pb.SimilarExample(example="f", label_id="m", similarity=0.98)],
         outlier=True,
     )
     script.answers["EnrollExamples"] = collection_pb.EnrollExamplesResponse(results=[near])
     [result] = client.enroll("c", [NewExample("x", "l")]).results
-    assert result.near_duplicates == (Conflict("e", "l", 0.99),)
-    assert result.conflicts == (Conflict("f", "m", 0.98),)
+    assert result.near_duplicates == (SimilarExample("e", "l", 0.99),)
+    assert result.conflicts == (SimilarExample("f", "m", 0.98),)
     assert result.outlier
 
 
@@ -155,10 +155,11 @@ def test_an_update_names_what_it_changes(client: Client, script: Script) -> None
         "c", match_threshold="default", match_margin=0.1, min_space_cosine=0.99, names_as_prompts=False
     )
     request = script.requests[0]
-    policy = [f"policy.{field}" for field in ("match_threshold", "match_margin", "min_space_cosine")]
+    policy = ["policy.match_threshold", "policy.match_margin", "embedding_space_policy.min_space_cosine"]
     assert list(request.update_mask.paths) == ["names_as_prompts", *policy]
     assert not request.collection.policy.HasField("match_threshold")
-    assert (request.collection.policy.match_margin, request.collection.policy.min_space_cosine) == (0.1, 0.99)
+    assert request.collection.policy.match_margin == 0.1
+    assert request.collection.embedding_space_policy.min_space_cosine == 0.99
 
 
 def test_health(client: Client) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import grpc
 import numpy as np
 import pytest
-from server.api.test_collections import answer, enroll
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
+from support.image_calls import answer, enroll
 from support.pictures import picture
 from support.server import Stubs, make_collection
 from support.status import refused

@@ -1,7 +1,6 @@
 """Collections, labels and examples over gRPC: made, listed, changed, deleted; enrolled once."""
 
 import time
-from typing import Any
 
 import grpc
 import numpy as np
@@ -11,31 +10,13 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
+from support.image_calls import answer, enroll
 from support.pictures import picture
 from support.server import Stubs, make_collection
 from support.status import refused
 
 Code = grpc.StatusCode
 Input = types_pb2.Input
-
-
-def enroll(
-    stubs: Stubs, collection: str, labelled: list[tuple[str, bytes]], **fields: object
-) -> col.EnrollExamplesResponse:
-    examples = [col.NewExample(label_id=label, input=Input(image=image)) for label, image in labelled]
-    request = col.EnrollExamplesRequest(parent=collection, examples=examples, create_labels=True)
-    request.MergeFrom(col.EnrollExamplesRequest(**fields))  # type: ignore[arg-type]
-    response: col.EnrollExamplesResponse = stubs.collections.EnrollExamples(request)
-    return response
-
-
-def answer(stubs: Stubs, collection: str, image: bytes, **options: Any) -> cls.Classification:
-    request = cls.ClassifyRequest(
-        collections=[collection], inputs=[Input(image=image)], options=cls.ClassifyOptions(**options)
-    )
-    [result] = stubs.classification.Classify(request).results
-    [classification] = result.classifications
-    return classification
 
 
 def test_a_collection_lives(stubs: Stubs) -> None:

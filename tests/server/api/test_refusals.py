@@ -68,7 +68,7 @@ def test_calls_that_the_door_refuses_are_counted_with_their_reason(tmp_path: Pat
                     refusal = Refused()
                     refusal.read(call)
                     told[refusal.reason] += 1
-                    at_the_door += "calls are waiting" in call.details()
+                    at_the_door += refusal.queue == "calls"
         assert ended(server, told.total()) == {("OK", "", EMBED): told[""], (*FULL, EMBED): told["QUEUE_FULL"]}
         assert rejected(server) == inputs
 
@@ -80,8 +80,9 @@ def test_an_input_refused_in_an_answer_is_counted_and_in_a_refused_call_the_call
         much = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[large] * 6))
         while census(server)["images of tiny"] < 4:
             time.sleep(0.01)
-        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL"):
+        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL") as refusal:
             stubs.embedding.Embed(emb.EmbedRequest(inputs=[large] * 3))
+        assert refusal.queue == "inputs"
         assert [one.status.reason for one in much.result().results].count("QUEUE_FULL") == 2
         bad = [Input(image=b"none"), Input(text="good"), Input()]
         stubs.embedding.Embed(emb.EmbedRequest(inputs=bad))
@@ -99,8 +100,9 @@ def test_a_call_that_memory_has_no_room_for_is_counted_with_its_reason(
         first = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[Input(image=large.image + bytes(1 << 20))]))
         while not census(server)["bytes"]:
             time.sleep(0.01)
-        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL"):
+        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL") as refusal:
             stubs.embedding.Embed(emb.EmbedRequest(inputs=[Input(text="a" * (1 << 20))]))
+        assert refusal.queue == "memory"
         first.result()
         assert ended(server, 2) == {("OK", "", EMBED): 1, (*FULL, EMBED): 1}
         assert rejected(server) == {}

@@ -10,7 +10,6 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
-from server.api.test_collections import enroll
 
 from glimpse.server.inference.backbones import Backbones, LoadedBackbone
 from glimpse.server.inference.decoders import Decoders
@@ -20,6 +19,7 @@ from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_dual_bundle
+from support.image_calls import enroll
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
 from support.status import refused

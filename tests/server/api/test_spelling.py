@@ -7,7 +7,6 @@ from unicodedata import normalize
 
 import grpc
 import pytest
-from server.api.test_collections import enroll
 
 from glimpse.ledger import CollectionRecord, LabelRecord
 from glimpse.server.collections.collection import CollectionView
@@ -15,6 +14,7 @@ from glimpse.server.resource_names import normal, suggested_id
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
+from support.image_calls import enroll
 from support.pictures import picture
 from support.postgres import Postgres
 from support.server import ServerProcess, Stubs, make_collection
@@ -82,9 +82,9 @@ def test_a_label_that_an_older_server_took_is_found_by_either_spelling() -> None
     assert {view.find_label(one) for one in (NFC, NFD, f"{NFD} ", f" {NFC}")} == {f"{NFD} "}
     view.put_label(LabelRecord(NFC))
     assert (view.find_label(NFC), view.find_label(f"{NFD} "), view.find_label(NFD)) == (NFC, f"{NFD} ", NFC)
-    view.drop_label(f"{NFD} ")
+    view.remove_label(f"{NFD} ")
     assert view.find_label(f"{NFD} ") == NFC
-    view.drop_label(NFC)
+    view.remove_label(NFC)
     assert view.find_label(NFC) is None
 
 

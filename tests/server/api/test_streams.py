@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from glimpse.server.api.streaming import ordered, retry_while_queue_full
-from glimpse.server.errors import RequestError, exhausted
+from glimpse.server.errors import Queue, RequestError, exhausted, queue_full
 from glimpse.server.scheduling.inflight import InflightLimiter
 
 
@@ -116,7 +116,7 @@ async def test_a_server_that_stops_answers_what_it_began_and_ends_the_stream() -
 
 
 async def test_a_stream_waits_for_room_and_is_told_only_what_it_has_no_time_for() -> None:
-    refused = [exhausted("QUEUE_FULL", "later", 0.01)] * 3
+    refused = [queue_full(Queue.INPUTS, "later", 0.01)] * 3
 
     async def work() -> int:
         if refused:
@@ -124,7 +124,7 @@ async def test_a_stream_waits_for_room_and_is_told_only_what_it_has_no_time_for(
         return 7
 
     assert await retry_while_queue_full(work, math.inf) == 7
-    refused += [exhausted("QUEUE_FULL", "later", 60.0)]
+    refused += [queue_full(Queue.INPUTS, "later", 60.0)]
     with pytest.raises(RequestError, match="QUEUE_FULL"):
         await retry_while_queue_full(work, time.monotonic() + 1)
     refused += [exhausted("TOO_MANY_EXAMPLES", "no", None)]

@@ -9,27 +9,18 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from glimpse.client import Client, NewExample, PermissionDenied, Unauthenticated, Vector
 from glimpse.server.auth.scopes import NEEDS, Scope
-from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import collection_service_pb2 as collections
 from glimpse.v1 import embedding_service_pb2 as embedding
-from glimpse.v1 import server_service_pb2 as serverinfo
 from support.keys import listed_keys, make_key, run_keys, until_known
+from support.raw_calls import METHODS, bearer, call, collection_requests
 from support.server import ServerProcess
 from support.status import refused
 
-FILES = (embedding, collections, classification, serverinfo)
-METHODS = {
-    f"/{service.full_name}/{method.name}": method
-    for file in FILES
-    for service in file.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-}
 CODE = grpc.StatusCode
 STREAMS = 20
 
@@ -63,22 +54,6 @@ def place(bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -
         yield Place(server, everywhere, of_birds)
 
 
-def call(address: str, method: str, request: Message | None, *metadata: tuple[str, str]) -> bytes:
-    """Any rpc, by its path: the first answer's bytes. Raises grpc.RpcError."""
-    descriptor = METHODS.get(method)
-    streaming = descriptor is None or descriptor.client_streaming
-    body = request.SerializeToString() if request else b""
-    with grpc.insecure_channel(address) as channel:
-        if streaming:
-            answers: Any = channel.stream_stream(method, None, None)(iter([body]), timeout=30, metadata=metadata)
-            return bytes(next(answers))
-        return bytes(channel.unary_unary(method, None, None)(body, timeout=30, metadata=metadata))
-
-
-def bearer(key: str) -> tuple[str, str]:
-    return "authorization", f"Bearer {key}"
-
-
 def test_every_rpc_has_its_scope() -> None:
     reflection = {path for path in NEEDS if path.startswith("/grpc.reflection.")}
     assert NEEDS.keys() - reflection == METHODS.keys()
@@ -108,40 +83,6 @@ def test_the_scope_an_rpc_needs_is_enough_for_it(place: Place, method: str) -> N
     assert code in (None, CODE.INVALID_ARGUMENT, CODE.NOT_FOUND)
 
 
-def about(collection: str) -> dict[str, Message]:
-    """A request of each rpc that has to do with a collection."""
-    name, label, example = (f"collections/{collection}{rest}" for rest in ("", "/labels/l0", "/examples/e"))
-    stream = classification.StreamClassifyRequest()
-    stream.config.collections.append(name)
-    given: dict[str, Message] = {
-        "Classify": classification.ClassifyRequest(collections=[name], inputs=[{"text": "a"}]),
-        "StreamClassify": stream,
-        "SearchExamples": classification.SearchExamplesRequest(collection=name, inputs=[{"text": "a"}]),
-        "CreateCollection": collections.CreateCollectionRequest(collection_id=collection),
-        "UpdateCollection": collections.UpdateCollectionRequest(collection={"name": name}),
-        "CreateLabel": collections.CreateLabelRequest(parent=name, label_id="new"),
-        "UpdateLabel": collections.UpdateLabelRequest(label={"name": label}),
-        "ListLabels": collections.ListLabelsRequest(parent=name),
-        "ListExamples": collections.ListExamplesRequest(parent=name),
-        "EnrollExamples": collections.EnrollExamplesRequest(parent=name, examples=[{"label_id": "l0"}]),
-        "AttachIndex": collections.AttachIndexRequest(collection=name, index="indexes/one"),
-        "DetachIndex": collections.DetachIndexRequest(collection=name),
-        "CompactIndex": collections.CompactIndexRequest(collection=name),
-        "StartReembedding": collections.StartReembeddingRequest(collection=name, backbone="backbones/tiny"),
-        "GetReembedding": collections.GetReembeddingRequest(collection=name),
-        "SwitchBackbone": collections.SwitchBackboneRequest(collection=name, embedding_space="s"),
-        "EndReembedding": collections.EndReembeddingRequest(collection=name),
-        "GetCollection": collections.GetCollectionRequest(name=name),
-        "DeleteCollection": collections.DeleteCollectionRequest(name=name),
-        "GetCollectionReport": collections.GetCollectionReportRequest(name=name),
-        "GetLabel": collections.GetLabelRequest(name=label),
-        "DeleteLabel": collections.DeleteLabelRequest(name=label),
-        "GetExample": collections.GetExampleRequest(name=example),
-        "DeleteExample": collections.DeleteExampleRequest(name=example),
-    }
-    return given
-
-
 OF_NO_COLLECTION = {
     "ListCollections",
     "ClassifyZeroShot",
@@ -162,7 +103,7 @@ def test_a_key_for_one_collection_does_nothing_to_another(place: Place, method: 
     # Whether there is such a collection or not: nobody learns that.
     for other in ("fish", "nowhere"):
         with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED") as found:
-            call(place.server.address, method, about(other)[rpc], bearer(key))
+            call(place.server.address, method, collection_requests(other)[rpc], bearer(key))
         assert "admin-birds" in found.message
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import grpc
 import pytest
-from server.auth.test_access import bearer, call
 
 from glimpse.client import Client
 from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import collection_service_pb2 as collections
 from glimpse.v1 import embedding_service_pb2 as embedding
 from support.keys import make_key
+from support.raw_calls import bearer, call
 from support.server import ServerProcess
 from support.status import refused
 

@@ -1,4 +1,4 @@
-"""The views follow the ledger whatever comes between: long work, failures, and a history that is another."""
+"""Tests that the views follow the ledger despite long work, failures and a restored history."""
 
 import asyncio
 import itertools
@@ -35,7 +35,7 @@ from glimpse.server.catalog.apply_changes import ChangeApplier
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.catalog.write_plan import PendingEnrollments
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.errors import Code, RequestError, as_request_error
 from glimpse.server.snapshots import Snapshots
 
@@ -44,7 +44,7 @@ _NUMBERS = itertools.count(1)
 
 @pytest.fixture
 def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Of a ledger with a collection and a label. Nothing is followed but when a write or a test asks."""
+    """Returns the URL of a ledger with a collection and a label, followed only when a write or a test asks for it."""
     monkeypatch.setattr(follower, "_POLL_SECONDS", 3600.0)
     url = sqlite_url(tmp_path)
     with Ledger.open(url) as ledger, ledger.begin() as writer:
@@ -55,7 +55,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def other(url: str) -> Iterator[Ledger]:
-    """Another process's."""
+    """Opens the same ledger as another process would."""
     with closing(Ledger.open(url)) as ledger:
         yield ledger
 
@@ -63,7 +63,7 @@ def other(url: str) -> Iterator[Ledger]:
 def run(url: str, folder: Path, work: Callable[[Catalog], Awaitable[None]]) -> None:
     async def within() -> None:
         snapshots = Snapshots(folder / "snapshots", seconds=3600, examples=1)
-        catalog = Catalog.open(url, Indexes(folder / "indexes"), snapshots, lambda _: None)
+        catalog = Catalog.open(url, IndexDirectory(folder / "indexes"), snapshots, lambda _: None)
         try:
             await work(catalog)
         finally:
@@ -72,7 +72,7 @@ def run(url: str, folder: Path, work: Callable[[Catalog], Awaitable[None]]) -> N
     asyncio.run(within())
 
 
-def test_a_start_with_many_small_collections_asks_little_for_each(url: str, other: Ledger, tmp_path: Path) -> None:
+def test_start_runs_few_statements_for_each_small_collection(url: str, other: Ledger, tmp_path: Path) -> None:
     statements = list[str]()
 
     def start() -> int:
@@ -110,14 +110,14 @@ def apply(catalog: Catalog) -> Callable[[object], int]:
         view = catalog.find("birds", "name")
         assert isinstance(outcome, Enrolled)
         view.add_examples(outcome.examples)
-        return view.moved_to(outcome.revision)
+        return view.set_revision(outcome.revision)
 
     return applied
 
 
 def held(catalog: Catalog) -> set[str]:
     examples = catalog.find("birds", "name", usable=False).examples
-    found = [examples.example(sequence) for sequence in range(1, examples.last + 1)]
+    found = [examples.example(sequence) for sequence in range(1, examples.last_sequence + 1)]
     return {one[0] for one in found if one}
 
 
@@ -130,18 +130,18 @@ def _wren(writer: Writer) -> object:
 
 
 async def write(catalog: Catalog, work: Callable[[Writer], object] = _wren) -> None:
-    """Any write: the views are where the ledger is before it is planned."""
+    """Writes anything: the views are at the ledger's head before the write is planned."""
     await catalog.write(lambda: work, lambda _: 0)
 
 
-def test_while_a_view_is_built_anew_another_server_writes(url: str, other: Ledger, tmp_path: Path) -> None:
+def test_another_server_writes_while_a_view_is_rebuilt(url: str, other: Ledger, tmp_path: Path) -> None:
     async def work(catalog: Catalog) -> None:
         load, loads = catalog.loader.load, []
 
         def load_while_another_writes(record: CollectionRecord) -> CollectionView:
             view = load(record)
             loads.append(record.id)
-            enroll(other)  # it waits 5 s for the head, and fails, where that is held
+            enroll(other)  # would wait 5 s for the head and fail if a transaction held it
             return view
 
         catalog.loader.load = load_while_another_writes  # type: ignore[method-assign]
@@ -154,7 +154,7 @@ def test_while_a_view_is_built_anew_another_server_writes(url: str, other: Ledge
     assert len(stored(other)) == 2
 
 
-def test_where_a_commit_cannot_be_applied_the_view_is_built_anew(url: str, other: Ledger, tmp_path: Path) -> None:
+def test_view_is_rebuilt_after_a_commit_cannot_be_applied(url: str, other: Ledger, tmp_path: Path) -> None:
     def fail(_: object) -> int:
         raise ZeroDivisionError
 
@@ -168,7 +168,7 @@ def test_where_a_commit_cannot_be_applied_the_view_is_built_anew(url: str, other
     run(url, tmp_path, work)
 
 
-def test_where_anothers_change_cannot_be_applied_the_view_is_built_anew(
+def test_view_is_rebuilt_after_a_change_of_another_server_cannot_be_applied(
     url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: ChangeApplier) -> None:
@@ -185,8 +185,8 @@ def test_where_anothers_change_cannot_be_applied_the_view_is_built_anew(
 
 
 @pytest.mark.parametrize("more", [0, 1, 3])
-def test_a_ledger_that_lost_its_last_commits_is_read_anew(url: str, other: Ledger, tmp_path: Path, more: int) -> None:
-    """As a standby does that takes the place of its database: what comes then has the numbers of what is lost."""
+def test_ledger_that_lost_its_last_commits_is_reloaded(url: str, other: Ledger, tmp_path: Path, more: int) -> None:
+    """A promoted standby may lack commits; later changes then reuse the lost revisions."""
 
     async def work(catalog: Catalog) -> None:
         enroll(other, "kept")
@@ -199,8 +199,8 @@ def test_a_ledger_that_lost_its_last_commits_is_read_anew(url: str, other: Ledge
             enroll(other, f"new-{number}")
         await write(catalog, lambda writer: writer.create_label("birds", LabelRecord("crow")))
         assert held(catalog) == stored(other) == {"kept", *(f"new-{number}" for number in range(more))}
-        assert catalog.find("birds", "name").labels.keys() == {"robin"}  # of crow nothing was applied: see write
-        assert catalog.tracker.revision == other.head().revision
+        assert catalog.find("birds", "name").labels.keys() == {"robin"}  # `write` applies nothing, so crow is missing
+        assert catalog.follower.revision == other.head().revision
 
     run(url, tmp_path, work)
 
@@ -216,23 +216,23 @@ def _go_back(url: str, revision: int, digest: str) -> None:
     engine.dispose()
 
 
-def test_an_enrolment_is_given_those_before_it_in_its_transaction(url: str, tmp_path: Path) -> None:
+def test_plan_receives_the_earlier_enrolments_of_its_transaction(url: str, tmp_path: Path) -> None:
     async def work(catalog: Catalog) -> None:
-        given: list[tuple[int, int]] = []
+        counts: list[tuple[int, int]] = []
 
-        def plan(coming: PendingEnrollments) -> Enrollment:
-            given.append((coming.examples["birds"], len(coming.labels["birds"])))
-            return replace(enrollment(), new_labels=[LabelRecord(f"l{len(given)}")])
+        def plan(pending: PendingEnrollments) -> Enrollment:
+            counts.append((pending.examples["birds"], len(pending.labels["birds"])))
+            return replace(enrollment(), new_labels=[LabelRecord(f"l{len(counts)}")])
 
         await asyncio.gather(*[catalog.enroll(plan, lambda _: 0) for _ in range(5)])
-        # They asked at once, so that they shared one.
-        assert given == [(count, count) for count in range(5)]
+        # All were submitted at once, so they shared a transaction.
+        assert counts == [(count, count) for count in range(5)]
 
     run(url, tmp_path, work)
 
 
-def test_writes_that_wait_are_bounded(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_queue, "_MOST_WAITING", 3)
+def test_queue_of_writes_is_bounded(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_queue, "_MAX_WAITING", 3)
 
     def plan() -> Callable[[Writer], int]:
         return lambda _: 7
@@ -241,13 +241,13 @@ def test_writes_that_wait_are_bounded(url: str, tmp_path: Path, monkeypatch: pyt
         outcomes = await asyncio.gather(*[catalog.write(plan, lambda _: 0) for _ in range(5)], return_exceptions=True)
         assert outcomes[:3] == [7] * 3
         refusals = [one for one in outcomes[3:] if isinstance(one, RequestError)]
-        assert [(one.reason, one.retry_delay) for one in refusals] == [("QUEUE_FULL", 1.0)] * 2
+        assert [(one.reason, one.queue, one.retry_delay) for one in refusals] == [("QUEUE_FULL", "writes", 1.0)] * 2
 
     run(url, tmp_path, work)
 
 
 def restart(url: str, folder: Path, wanted: set[str]) -> None:
-    """What a server that begins with the snapshots holds."""
+    """Checks which examples a server holds that starts with the snapshots."""
 
     async def work(catalog: Catalog) -> None:
         assert held(catalog) == wanted
@@ -255,7 +255,7 @@ def restart(url: str, folder: Path, wanted: set[str]) -> None:
     run(url, folder, work)
 
 
-def test_a_snapshot_holds_what_could_not_be_applied(url: str, tmp_path: Path) -> None:
+def test_snapshot_includes_a_commit_that_could_not_be_applied(url: str, tmp_path: Path) -> None:
     def fail(_: object) -> int:
         raise ZeroDivisionError
 
@@ -271,13 +271,13 @@ def test_a_snapshot_holds_what_could_not_be_applied(url: str, tmp_path: Path) ->
 
 async def snapshot(catalog: Catalog, folder: Path) -> None:
     snapshots = Snapshots(folder / "snapshots", seconds=3600, examples=1)
-    snapshots.start(catalog, catalog.reached_head)
+    snapshots.start(catalog, catalog.sync_to_head)
     await snapshots.finish(time.monotonic() + 20)
     await snapshots.close()
 
 
 @pytest.mark.parametrize("more", [0, 2])
-def test_no_snapshot_is_of_a_history_that_was_lost(url: str, other: Ledger, tmp_path: Path, more: int) -> None:
+def test_snapshot_of_a_lost_history_is_not_used(url: str, other: Ledger, tmp_path: Path, more: int) -> None:
     async def work(catalog: Catalog) -> None:
         enroll(other, "kept")
         before = other.head()
@@ -292,9 +292,7 @@ def test_no_snapshot_is_of_a_history_that_was_lost(url: str, other: Ledger, tmp_
     restart(url, tmp_path, {"kept", *(f"new-{number}" for number in range(more))})
 
 
-def test_who_waits_for_a_revision_hears_of_it_once_the_views_are_of_the_ledger_again(
-    url: str, other: Ledger, tmp_path: Path
-) -> None:
+def test_wait_for_a_revision_ends_only_after_the_views_are_reloaded(url: str, other: Ledger, tmp_path: Path) -> None:
     async def work(catalog: Catalog) -> None:
         before = other.head()
         enroll(other, "lost")
@@ -307,22 +305,22 @@ def test_who_waits_for_a_revision_hears_of_it_once_the_views_are_of_the_ledger_a
 
         def load_slowly(record: CollectionRecord) -> CollectionView:
             begun.set()
-            # Nobody is told that the revision is there while it is not.
-            assert catalog.tracker.revision < head
+            # The revision is not reported before the views hold it.
+            assert catalog.follower.revision < head
             return load(record)
 
         catalog.loader.load = load_slowly  # type: ignore[method-assign]
-        catalog.tracker.keys_changed.clear()
-        await catalog.tracker.reach(head, time.monotonic() + 20)
+        catalog.follower.keys_changed.clear()
+        await catalog.follower.wait_for_revision(head, time.monotonic() + 20)
         assert begun.is_set()
         assert held(catalog) == {f"new-{number}" for number in range(5)}
-        assert catalog.tracker.head == head
-        assert catalog.tracker.keys_changed.is_set()  # keys may be others too
+        assert catalog.follower.head == head
+        assert catalog.follower.keys_changed.is_set()  # the keys may have changed too
 
     run(url, tmp_path, work)
 
 
-def test_a_collection_that_cannot_be_read_stops_no_other(url: str, other: Ledger, tmp_path: Path) -> None:
+def test_unreadable_collection_does_not_stop_others(url: str, other: Ledger, tmp_path: Path) -> None:
     def fail(_: CollectionRecord) -> CollectionView:
         raise ZeroDivisionError
 
@@ -332,7 +330,7 @@ def test_a_collection_that_cannot_be_read_stops_no_other(url: str, other: Ledger
             writer.attach("birds", AttachmentRecord("gone", "digest", 1), [])
             writer.create_collection(CollectionRecord("cats", "backbones/b", "space", 2))
         await write(catalog, lambda writer: writer.create_label("cats", LabelRecord("tabby")))
-        assert catalog.tracker.revision == other.head().revision
+        assert catalog.follower.revision == other.head().revision
         assert catalog.find("cats", "name").record.id == "cats"
         with pytest.raises(RequestError, match="COLLECTION_UNREADABLE"):
             catalog.find("birds", "name")
@@ -340,7 +338,7 @@ def test_a_collection_that_cannot_be_read_stops_no_other(url: str, other: Ledger
     run(url, tmp_path, work)
 
 
-def test_a_head_that_is_not_what_its_last_change_says_is_told(url: str, other: Ledger, tmp_path: Path) -> None:
+def test_head_that_differs_from_the_last_change_is_reported(url: str, other: Ledger, tmp_path: Path) -> None:
     async def work(catalog: Catalog) -> None:
         engine = create_engine(url)
         with engine.begin() as connection:
@@ -353,8 +351,8 @@ def test_a_head_that_is_not_what_its_last_change_says_is_told(url: str, other: L
 
 
 @pytest.mark.serial
-def test_requests_are_forgotten_beside_a_writer(url: str, other: Ledger) -> None:
-    """A transaction that reads first, and then writes, is refused by SQLite where another came between."""
+def test_old_requests_are_deleted_during_writes(url: str, other: Ledger) -> None:
+    """SQLite refuses a transaction that reads first and writes later if another one commits in between."""
     with Ledger.open(url) as ledger:
         done = threading.Event()
 
@@ -374,47 +372,45 @@ def test_requests_are_forgotten_beside_a_writer(url: str, other: Ledger) -> None
             writing.join()
 
 
-def test_many_changes_are_read_before_the_head_is_held(url: str, other: Ledger, tmp_path: Path) -> None:
+def test_many_changes_are_applied_before_the_transaction_begins(url: str, other: Ledger, tmp_path: Path) -> None:
     async def work(catalog: Catalog) -> None:
         with other.begin() as writer:
             writer.enroll([enrollment() for _ in range(500)])
-        took, alone = catalog.tracker._take_on, list[bool]()
+        apply_delta, unlocked = catalog.follower._apply_delta, list[bool]()
 
-        def take_on(delta: Delta) -> None:
+        def slow_apply(delta: Delta) -> None:
             try:
-                enroll(other)  # it waits 5 s for the head, and fails, where that is held
+                enroll(other)  # would wait 5 s for the head and fail if a transaction held it
             except LedgerUnavailable:
-                alone.append(False)
+                unlocked.append(False)
             else:
-                alone.append(True)
-            took(delta)
+                unlocked.append(True)
+            apply_delta(delta)
 
-        catalog.tracker._take_on = take_on  # type: ignore[method-assign]
+        catalog.follower._apply_delta = slow_apply  # type: ignore[method-assign]
         await write(catalog)
-        # All but the last, which is short, and what came while it was read.
-        assert alone[:2] == [True, True]
+        # All deltas but the last, short one were applied outside a transaction.
+        assert unlocked[:2] == [True, True]
         assert held(catalog) == stored(other)
 
     run(url, tmp_path, work)
 
 
-def test_how_far_behind_the_views_are_is_known_while_they_are_brought_on(
-    url: str, other: Ledger, tmp_path: Path
-) -> None:
+def test_lag_is_known_while_the_views_catch_up(url: str, other: Ledger, tmp_path: Path) -> None:
     async def work(catalog: Catalog) -> None:
-        tracker, took, behind = catalog.tracker, catalog.tracker._take_on, list[int]()
+        follower, apply_delta, lags = catalog.follower, catalog.follower._apply_delta, list[int]()
 
-        def take_on(delta: Delta) -> None:
-            behind.append(tracker.head - tracker.revision)
-            took(delta)
+        def slow_apply(delta: Delta) -> None:
+            lags.append(follower.head - follower.revision)
+            apply_delta(delta)
 
-        tracker._take_on = take_on  # type: ignore[method-assign]
+        follower._apply_delta = slow_apply  # type: ignore[method-assign]
         with other.begin() as writer:
             writer.enroll([enrollment() for _ in range(500)])
         head = other.head().revision
-        await tracker.reach(head, time.monotonic() + 60)  # without a word from the database
-        assert behind == [500, 300, 100]
-        assert tracker.head == tracker.revision == head
+        await follower.wait_for_revision(head, time.monotonic() + 60)  # without a notification
+        assert lags == [500, 300, 100]
+        assert follower.head == follower.revision == head
 
     run(url, tmp_path, work)
 
@@ -423,7 +419,7 @@ def test_how_far_behind_the_views_are_is_known_while_they_are_brought_on(
     ("place", "character"), [("sqlite", "\ud83d"), ("postgresql", "\ud83d"), ("postgresql", "\0")], ids=ascii
 )
 @pytest.mark.parametrize("where", ["actor", "domain", "request"])
-def test_of_a_group_that_cannot_be_stored_only_the_culprit_fails(
+def test_only_the_faulty_write_of_a_group_fails(
     request: pytest.FixtureRequest, tmp_path: Path, place: str, character: str, where: str
 ) -> None:
     url = request.getfixturevalue("database").database() if place == "postgresql" else sqlite_url(tmp_path)
@@ -450,9 +446,9 @@ def test_of_a_group_that_cannot_be_stored_only_the_culprit_fails(
         outcomes = await asyncio.gather(*map(send, range(20)), return_exceptions=True)
         [failure] = [one for one in outcomes if isinstance(one, BaseException)]
         assert outcomes[7] is failure
-        told = as_request_error(failure) if isinstance(failure, Exception) else None
-        assert told is not None, repr(failure)
-        assert (told.code, told.reason) == (Code.INVALID_ARGUMENT, "INVALID_CHARACTER")
+        error = as_request_error(failure) if isinstance(failure, Exception) else None
+        assert error is not None, repr(failure)
+        assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, "INVALID_CHARACTER")
         assert held(catalog) == {f"e{number}" for number in range(20) if number != 7}
 
     run(url, tmp_path, work)
@@ -462,7 +458,7 @@ def test_of_a_group_that_cannot_be_stored_only_the_culprit_fails(
     assert actors == {f"good-{number}" for number in range(20) if number != 7}
 
 
-def test_a_database_that_is_gone_is_not_asked_again_for_each_write(
+def test_unavailable_database_is_not_tried_for_each_write(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = itertools.count()
@@ -481,12 +477,12 @@ def test_a_database_that_is_gone_is_not_asked_again_for_each_write(
     run(url, tmp_path, work)
 
 
-def test_a_caller_who_leaves_takes_no_other_callers_look_at_the_ledger_along(
+def test_cancelled_call_does_not_cancel_the_read_that_others_wait_for(
     url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work(catalog: Catalog) -> None:
-        tracker, begun, looks = catalog.tracker, asyncio.Event(), itertools.count(1)
-        look = tracker._look
+        follower, begun, looks = catalog.follower, asyncio.Event(), itertools.count(1)
+        look = follower._read_head
 
         async def slow() -> None:
             if next(looks) == 2:
@@ -495,17 +491,17 @@ def test_a_caller_who_leaves_takes_no_other_callers_look_at_the_ledger_along(
             await asyncio.sleep(0.05)
             await look()
 
-        monkeypatch.setattr(tracker, "_look", slow)
-        _, second, third = [asyncio.create_task(tracker._look_once()) for _ in range(3)]
+        monkeypatch.setattr(follower, "_read_head", slow)
+        _, second, third = [asyncio.create_task(follower._read_head_once()) for _ in range(3)]
         await begun.wait()
         second.cancel()
         await third
-        assert tracker.head == other.head().revision
+        assert follower.head == other.head().revision
 
     run(url, tmp_path, work)
 
 
-def test_all_who_wait_for_one_look_at_a_ledger_that_is_gone_hear_of_it(
+def test_every_waiting_call_gets_the_error_of_a_failed_read(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work(catalog: Catalog) -> None:
@@ -518,10 +514,10 @@ def test_all_who_wait_for_one_look_at_a_ledger_that_is_gone_hear_of_it(
             raise LedgerUnavailable("gone")
 
         with monkeypatch.context() as patched:
-            patched.setattr(catalog.tracker, "_look", fail)
-            found = await asyncio.gather(*(catalog.tracker.refresh() for _ in range(5)), return_exceptions=True)
+            patched.setattr(catalog.follower, "_read_head", fail)
+            found = await asyncio.gather(*(catalog.follower.refresh() for _ in range(5)), return_exceptions=True)
         assert [type(one) for one in found] == [LedgerUnavailable] * 5
-        assert looks == 2, "the first is of before the others asked"
-        await catalog.tracker.refresh()
+        assert looks == 2, "the first read began before the other calls"
+        await catalog.follower.refresh()
 
     run(url, tmp_path, work)

@@ -1,4 +1,4 @@
-"""What was acknowledged is there after kill -9; what was not is whole or absent; nothing is there twice."""
+"""Tests kill -9: acknowledged enrolments exist, others are complete or absent, and none exists twice."""
 
 import signal
 import threading
@@ -31,7 +31,7 @@ def a_picture(writer: int, number: int) -> bytes:
 
 
 def enroll(stubs: Stubs, collection: str, writer: int, number: int) -> list[str]:
-    """Two examples in one request; returns their names."""
+    """Enrolls two examples in one request; returns their names."""
     examples = [
         col.NewExample(label_id=f"label-{writer}", input=types_pb2.Input(image=a_picture(writer, 2 * number + i)))
         for i in (0, 1)
@@ -66,7 +66,7 @@ def everything(stubs: Stubs, collection: str) -> list[col.Example]:
             return found
 
 
-def test_kill_9_while_enrolling_loses_nothing_acknowledged(server: ServerProcess) -> None:
+def test_kill_9_during_enrolments_loses_nothing_acknowledged(server: ServerProcess) -> None:
     acknowledged: dict[tuple[int, int], list[str]] = {}
     collection = ""
     with server:
@@ -82,7 +82,7 @@ def test_kill_9_while_enrolling_loses_nothing_acknowledged(server: ServerProcess
             for thread in threads:
                 thread.start()
             before, enough = len(acknowledged), threading.Event()
-            while len(acknowledged) < before + 30:  # kill in the middle of it, not before it began
+            while len(acknowledged) < before + 30:  # kill the server during the enrolments, not before them
                 enough.wait(0.01)
             assert server.process
             server.process.kill()
@@ -95,15 +95,15 @@ def test_kill_9_while_enrolling_loses_nothing_acknowledged(server: ServerProcess
             names = {example.name for example in examples}
             assert len(names) == len(examples)
             for (writer, number), enrolled in acknowledged.items():
-                assert set(enrolled) <= names, f"request {writer}/{number} was acknowledged and is lost"
+                assert set(enrolled) <= names, f"request {writer}/{number} was acknowledged and lost"
             digests = [(example.label_id, example.content_digest) for example in examples]
-            assert len(set(digests)) == len(digests), "an example is there twice"
-            assert len(examples) % 2 == 0, "half a request is there"
+            assert len(set(digests)) == len(digests), "an example exists twice"
+            assert len(examples) % 2 == 0, "half a request was stored"
             check_head_equals_ledger(stubs, collection, examples)
 
 
 def check_head_equals_ledger(stubs: Stubs, collection: str, examples: list[col.Example]) -> None:
-    """The head's scores are those of the class means of what the ledger lists."""
+    """Checks that the head's scores are those of the class means of the listed examples."""
     vectors = np.stack([np.frombuffer(example.vector.data, "<f4") for example in examples])
     labels = np.array([example.label_id for example in examples])
     names = sorted(set(labels))
@@ -119,7 +119,7 @@ def check_head_equals_ledger(stubs: Stubs, collection: str, examples: list[col.E
     assert answer.evidence[0].similarity == pytest.approx(1, abs=1e-6)
 
 
-def test_a_request_sent_again_after_a_restart_is_answered_the_same(server: ServerProcess) -> None:
+def test_repeated_request_gets_the_same_response_after_a_restart(server: ServerProcess) -> None:
     with server:
         stubs = Stubs(server.address)
         collection = make_collection(stubs, "backbones/tiny")
@@ -133,7 +133,7 @@ def test_a_request_sent_again_after_a_restart_is_answered_the_same(server: Serve
         assert len(everything(stubs, collection)) == 2
 
 
-def test_a_second_server_on_the_same_data_says_so(server: ServerProcess, tmp_path: Path) -> None:
+def test_second_server_on_the_same_data_is_refused(server: ServerProcess, tmp_path: Path) -> None:
     with server:
         second = ServerProcess(tmp_path, tmp_path / "tiny")
         with pytest.raises(AssertionError, match="is in use by process"):
@@ -176,7 +176,7 @@ def test_a_second_signal_ends_the_drain(server: ServerProcess) -> None:
         started = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         threading.Event().wait(0.2)
-        assert server.process.poll() is None  # it drains
+        assert server.process.poll() is None  # the server is draining
         assert server.stop() == 1
         assert time.monotonic() - started < 5
         for call in calls:

@@ -1,4 +1,4 @@
-"""A SQLite ledger whose file is moved or replaced under its server, is another server's, or is damaged."""
+"""Tests an SQLite ledger whose file is moved, replaced or damaged, or belongs to another server."""
 
 import os
 import signal
@@ -29,13 +29,13 @@ def client_of(server: ServerProcess) -> Client:
 
 
 def names(folder: Path) -> list[str]:
-    """The collections that a server started on a data folder's ledger would have."""
+    """Returns the collections that a server started on a data folder would have."""
     assert not verify(sqlite_url(folder), quiet)
     with Ledger.open(sqlite_url(folder)) as ledger:
         return [record.id for record in ledger.collections()]
 
 
-def test_a_moved_ledger_is_read_and_not_written_until_it_is_back(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_moved_ledger_is_readable_but_not_writable_until_restored(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     data = tmp_path / "data"
     with (
         ServerProcess(tmp_path, bundles[0], metrics_listen="127.0.0.1:0") as server,
@@ -44,12 +44,12 @@ def test_a_moved_ledger_is_read_and_not_written_until_it_is_back(bundles: tuple[
         client.create_collection("first")
         for source, target in ((data / "ledger.sqlite", data / "moved"), (data, tmp_path / "renamed")):
             source.rename(target)
-            with pytest.raises(Unavailable) as caught:  # at once: no look from time to time is needed
+            with pytest.raises(Unavailable) as caught:  # at once, without waiting for the next poll
                 client.create_collection("lost")
             assert caught.value.reason == "LEDGER_REPLACED"
             assert "restart the server" in str(caught.value)
             assert [one.id for one in client.list_collections()][-1:] == ["first"]
-            assert not list(client.list_examples("first"))  # which the ledger answers
+            assert not list(client.list_examples("first"))  # which reads the ledger
             soon(lambda: samples(server, "glimpse_ledger_seconds_since_reached")[()] > 2)
             target.rename(source)
             client.create_collection(f"after-{target.name}")
@@ -60,7 +60,7 @@ def test_a_moved_ledger_is_read_and_not_written_until_it_is_back(bundles: tuple[
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_backup_moved_over_a_live_ledger_spoils_neither(
+def test_backup_moved_over_a_live_ledger_damages_neither(
     bundles: tuple[Path, Path], tmp_path: Path, number: signal.Signals
 ) -> None:
     data, old = tmp_path / "data", tmp_path / "old"
@@ -84,7 +84,7 @@ def test_a_backup_moved_over_a_live_ledger_spoils_neither(
 
 
 @pytest.mark.parametrize("ending", ["-wal", "-shm"])
-def test_a_log_removed_under_a_server_loses_nothing(bundles: tuple[Path, Path], tmp_path: Path, ending: str) -> None:
+def test_removed_write_ahead_log_loses_nothing(bundles: tuple[Path, Path], tmp_path: Path, ending: str) -> None:
     data = tmp_path / "data"
     with ServerProcess(tmp_path, bundles[0]) as server:
         with client_of(server) as client:
@@ -96,7 +96,7 @@ def test_a_log_removed_under_a_server_loses_nothing(bundles: tuple[Path, Path], 
     assert names(data) == ["kept"]
 
 
-def test_another_server_on_the_same_file_is_refused(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_second_server_on_the_same_file_is_refused(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     data, other = tmp_path / "data", tmp_path / "other"
     with ServerProcess(tmp_path, bundles[0]) as server:
         with Stubs(server.address).channel as channel:
@@ -109,11 +109,11 @@ def test_another_server_on_the_same_file_is_refused(bundles: tuple[Path, Path], 
         serve = ("serve", "--listen", "127.0.0.1:0")
         for name, done in zip(aliases, run(tmp_path, *((*serve, *ledger(name)) for name in aliases)), strict=True):
             assert done.returncode == 1
-            told = f"the ledger {name} is in use by process {server.process.pid}; stop it"
-            assert told in done.stderr
+            message = f"the ledger {name} is in use by process {server.process.pid}; stop it"
+            assert message in done.stderr
             assert done.stderr.count("\n") == 1
         server.stop(signal.SIGKILL)
-        # The lock ended with its process.
+        # The operating system released the lock with its process.
         second = ServerProcess(other, bundles[0], ledger=f"sqlite:///{data}/ledger.sqlite")
         with second:
             pass
@@ -124,7 +124,7 @@ def ledger(name: Path) -> list[str]:
 
 
 def run(folder: Path, *commands: Sequence[str]) -> list[subprocess.CompletedProcess[str]]:
-    """Runs `glimpse` commands at the same time."""
+    """Runs `glimpse` commands concurrently."""
 
     def one(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
         program = [sys.executable, "-m", "glimpse.cli.main", *arguments]
@@ -134,7 +134,7 @@ def run(folder: Path, *commands: Sequence[str]) -> list[subprocess.CompletedProc
         return list(pool.map(one, commands))
 
 
-def test_commands_beside_a_server_go_by_its_name_for_the_file(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_commands_use_the_servers_path_of_the_ledger(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     data, hard = tmp_path / "data", tmp_path / "hard"
     with ServerProcess(tmp_path, bundles[0]) as server:
         assert server.process
@@ -159,7 +159,7 @@ def test_commands_beside_a_server_go_by_its_name_for_the_file(bundles: tuple[Pat
             assert f"{holder}, and has 2 names" in done.stderr
 
 
-def test_a_damaged_collection_keeps_no_other_from_being_served(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_damaged_collection_does_not_stop_others(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     data = tmp_path / "data"
     with ServerProcess(tmp_path, bundles[0]) as server:
         with client_of(server) as client:

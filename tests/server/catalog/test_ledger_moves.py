@@ -1,4 +1,4 @@
-"""Backups of a ledger that a server writes to, and the same answers from another server on another database."""
+"""Tests backups during writes, and equal answers by another server on another database."""
 
 import itertools
 import threading
@@ -32,7 +32,7 @@ def vector(number: int, space: str) -> Vector:
 
 
 class Load:
-    """Callers that enroll, each example with a number of its own, and now and then delete one."""
+    """Enrolls numbered examples from several threads, and sometimes deletes one."""
 
     def __init__(self, address: str, space: str) -> None:
         self.acknowledged: set[str] = set()
@@ -81,18 +81,18 @@ def names(url: str) -> set[str]:
 
 
 def answers(server: ServerProcess) -> list[object]:
-    """What a server says of the collection and of queries, by cosine to the means alone and with evidence."""
+    """Returns a server's description of the collection, and its classifications before and after the fit."""
     with Client(server.address, timeout=60) as client:
         collection = client.get_collection("birds")
         queries = [vector(5_000_000 + number, collection.embedding_space) for number in range(20)]
-        client.collection_report("birds")  # until it is fitted
+        client.collection_report("birds")  # wait for the fit
         found = [one.unwrap() for one in client.classify("birds", queries, evidence=3)]
-        told = [(one.label, one.decision, [(near.example, near.label) for near in one.evidence]) for one in found]
-        return [collection, sorted(label.id for label in client.list_labels("birds")), told]
+        results = [(one.label, one.decision, [(near.example, near.label) for near in one.evidence]) for one in found]
+        return [collection, sorted(label.id for label in client.list_labels("birds")), results]
 
 
 @pytest.mark.parametrize("source", ["sqlite", "postgresql"])
-def test_a_backup_under_load_is_a_whole_prefix_and_answers_the_same_elsewhere(
+def test_backup_under_load_is_a_prefix_of_the_ledger_and_answers_alike(
     source: str, database: Postgres, bundle: Path, tmp_path: Path
 ) -> None:
     urls = {"sqlite": sqlite_url(tmp_path / "data"), "postgresql": database.database()}

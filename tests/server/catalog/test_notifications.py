@@ -1,4 +1,4 @@
-"""A server hears at once what others write to PostgreSQL; where it cannot, it asks."""
+"""Tests that PostgreSQL notifies a server of others' writes, and that it polls if it cannot listen."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,7 +14,7 @@ from glimpse.ledger.database import transactions
 from glimpse.ledger.database.database import CONNECT
 from glimpse.server.catalog import follower
 from glimpse.server.catalog.catalog import Catalog
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.snapshots import Snapshots
 from support.postgres import Postgres
 
@@ -23,14 +23,14 @@ _LISTENING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND da
 
 @pytest.fixture
 def url(database: Postgres, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Of an empty ledger that nobody looks at unless he is told to."""
+    """Returns the URL of an empty ledger, which servers read only when asked to."""
     monkeypatch.setattr(follower, "_POLL_SECONDS", 3600.0)
     return database.database()
 
 
 @pytest.fixture
 def other(url: str) -> Iterator[Ledger]:
-    """Another server's."""
+    """Opens the same ledger as another server would."""
     with closing(Ledger.open(url)) as ledger:
         yield ledger
 
@@ -41,20 +41,20 @@ def create(ledger: Ledger, name: str) -> None:
 
 
 def ask(url: str, statement: str) -> list[int]:
-    """The numbers that the database answers."""
+    """Returns the integers that a query of the database returns."""
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         return [row[0] for row in connection.execute(statement)]  # type: ignore[arg-type,unused-ignore]
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What the log has of listening."""
+def listening_logs(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Returns the log lines about listening."""
     return [one.getMessage() for one in caplog.records if one.name == "glimpse.ledger.changes.notifications"]
 
 
 def run(url: str, folder: Path, work: Callable[[Catalog], Awaitable[None]]) -> None:
     async def within() -> None:
         snapshots = Snapshots(folder / "snapshots", seconds=3600, examples=1)
-        catalog = Catalog.open(url, Indexes(folder / "indexes"), snapshots, lambda _: None)
+        catalog = Catalog.open(url, IndexDirectory(folder / "indexes"), snapshots, lambda _: None)
         try:
             async with asyncio.timeout(60):
                 await work(catalog)
@@ -70,7 +70,7 @@ async def until(found: Callable[[], object]) -> None:
 
 
 async def listening(url: str, than: int = 0) -> int:
-    """The listening connection's process, once there is one other than that."""
+    """Waits for a listening connection in another process than `before`, and returns it."""
     found: list[int] = []
 
     def another() -> bool:
@@ -81,7 +81,7 @@ async def listening(url: str, than: int = 0) -> int:
     return found[0]
 
 
-def test_what_another_writes_arrives_though_nobody_asks(url: str, other: Ledger, tmp_path: Path) -> None:
+def test_writes_of_another_server_arrive_without_polling(url: str, other: Ledger, tmp_path: Path) -> None:
     async def work(catalog: Catalog) -> None:
         await listening(url)
         for number in range(5):
@@ -92,7 +92,7 @@ def test_what_another_writes_arrives_though_nobody_asks(url: str, other: Ledger,
     run(url, tmp_path, work)
 
 
-def test_a_listener_that_was_cut_comes_back_and_has_missed_nothing(
+def test_interrupted_listener_reconnects_and_misses_nothing(
     url: str, other: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def work(catalog: Catalog) -> None:
@@ -106,18 +106,18 @@ def test_a_listener_that_was_cut_comes_back_and_has_missed_nothing(
         await until(lambda: catalog.exists("after"))
 
     run(url, tmp_path, work)
-    assert len(told(caplog)) == 1
+    assert len(listening_logs(caplog)) == 1
 
 
-def test_a_listener_that_is_refused_what_it_asks_for_tries_again(
+def test_refused_listener_retries(
     url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As by a standby, to which nobody can listen until it takes the other's place."""
+    """A standby refuses LISTEN until it is promoted."""
     monkeypatch.setattr(notifications, "CHANNEL", "no name")
     monkeypatch.setattr(notifications, "_PAUSE_SECONDS", 0.02)
 
     async def work(catalog: Catalog) -> None:
-        await until(lambda: told(caplog))
+        await until(lambda: listening_logs(caplog))
         await asyncio.to_thread(create, other, "meanwhile")
         monkeypatch.setattr(notifications, "CHANNEL", transactions.CHANNEL)
         await until(lambda: catalog.exists("meanwhile"))
@@ -125,11 +125,11 @@ def test_a_listener_that_is_refused_what_it_asks_for_tries_again(
         await until(lambda: catalog.exists("after"))
 
     run(url, tmp_path, work)
-    [message] = told(caplog)
+    [message] = listening_logs(caplog)
     assert "syntax error" in message
 
 
-def test_where_the_database_cannot_be_listened_to_it_is_asked(
+def test_database_without_notifications_is_polled(
     url: str, other: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     refusing = {**CONNECT, "port": 1}
@@ -145,22 +145,22 @@ def test_where_the_database_cannot_be_listened_to_it_is_asked(
         assert not ask(url, _LISTENING)
 
     run(url, tmp_path, work)
-    [message] = told(caplog)
+    [message] = listening_logs(caplog)
     assert "refused" in message
 
 
-def test_whatever_anybody_notifies_does_no_harm(url: str, other: Ledger, tmp_path: Path) -> None:
+def test_foreign_notifications_are_harmless(url: str, other: Ledger, tmp_path: Path) -> None:
     async def work(catalog: Catalog) -> None:
         pid = await listening(url)
-        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as stranger:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as foreign:
             for payload in ("", "nonsense", "-1", "9" * 7_000, str(2**40)):
-                stranger.execute("SELECT pg_notify('glimpse', %s)", [payload])
+                foreign.execute("SELECT pg_notify('glimpse', %s)", [payload])
         await asyncio.to_thread(create, other, "after")
         await until(lambda: catalog.exists("after"))
         assert await listening(url) == pid
-        # Who asks where the ledger stands waits for no revision that there is not.
+        # A refresh does not wait for a revision that does not exist.
         async with asyncio.timeout(10):
-            await catalog.tracker.refresh()
-        assert catalog.tracker.head == catalog.tracker.revision == other.head().revision
+            await catalog.follower.refresh()
+        assert catalog.follower.head == catalog.follower.revision == other.head().revision
 
     run(url, tmp_path, work)

@@ -1,4 +1,4 @@
-"""Calls that cross each other: each is answered as if it had come alone, before or after the other."""
+"""Tests concurrent calls: each is answered as if it had run alone, before or after the other."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ Code = grpc.StatusCode
 
 @pytest.fixture(scope="module")
 def large_picture() -> bytes:
-    """One that takes a tenth of a second and more to decode: time for another call to come in between."""
+    """Returns an image that takes over 100 ms to decode, so that another call can run in between."""
     return picture(size=(5_000, 5_000))
 
 
@@ -39,8 +39,8 @@ def delete(stubs: Stubs, collection: str) -> None:
     stubs.collections.DeleteCollection(col.DeleteCollectionRequest(name=collection, force=True))
 
 
-def test_an_enrolment_does_not_outlive_its_collection(tmp_path: Path, large_picture: bytes) -> None:
-    """Its id may stand for another collection by then, of another backbone."""
+def test_enrolment_fails_if_its_collection_is_deleted(tmp_path: Path, large_picture: bytes) -> None:
+    """Another collection, with another backbone, may have its id by then."""
     tiny_dual_bundle(tmp_path / "tiny")
     tiny_image_bundle(tmp_path / "wide", "wide", dimension=16)
     with ServerProcess(tmp_path, tmp_path / "tiny", tmp_path / "wide") as server:
@@ -65,7 +65,7 @@ def test_an_enrolment_does_not_outlive_its_collection(tmp_path: Path, large_pict
         stubs.channel.close()
 
 
-def test_a_label_deleted_while_its_example_is_embedded_fails_that_item_alone(
+def test_label_deleted_during_embedding_fails_only_its_item(
     stubs: Stubs, collection: str, large_picture: bytes
 ) -> None:
     for label in "ab":
@@ -82,7 +82,7 @@ def test_a_label_deleted_while_its_example_is_embedded_fails_that_item_alone(
     assert good.example.label_id == "b"
 
 
-def test_a_label_is_not_deleted_with_an_example_nobody_agreed_to(stubs: Stubs, collection: str) -> None:
+def test_label_is_not_deleted_with_an_example_that_arrived_during_the_call(stubs: Stubs, collection: str) -> None:
     for round_ in range(15):
         label = f"l{round_}"
         stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id=label))
@@ -97,7 +97,7 @@ def test_a_label_is_not_deleted_with_an_example_nobody_agreed_to(stubs: Stubs, c
         assert deletion.code() is (Code.OK if lost else Code.FAILED_PRECONDITION)
 
 
-def test_two_changes_of_a_label_leave_both(stubs: Stubs, collection: str) -> None:
+def test_concurrent_changes_of_a_label_are_both_kept(stubs: Stubs, collection: str) -> None:
     name = f"{collection}/labels/a"
     stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id="a"))
 
@@ -113,7 +113,7 @@ def test_two_changes_of_a_label_leave_both(stubs: Stubs, collection: str) -> Non
         assert (list(found.prompts), found.display_name) == ([f"red {number}"], f"A{number}")
 
 
-def test_of_many_creations_one_wins_and_the_others_are_told(stubs: Stubs) -> None:
+def test_one_of_many_concurrent_creations_wins(stubs: Stubs) -> None:
     def create(_: int) -> str:
         request = col.CreateCollectionRequest(
             collection_id="contested", collection=col.Collection(backbone="backbones/tiny")
@@ -129,7 +129,7 @@ def test_of_many_creations_one_wins_and_the_others_are_told(stubs: Stubs) -> Non
     delete(stubs, "collections/contested")
 
 
-def test_a_refused_request_is_remembered_too(stubs: Stubs, collection: str) -> None:
+def test_refused_request_is_remembered(stubs: Stubs, collection: str) -> None:
     request = enrolling(collection, picture(), request_id="once")
     first = stubs.collections.EnrollExamples(request)
     assert first.results[0].status.reason == "LABEL_NOT_FOUND"
@@ -139,14 +139,14 @@ def test_a_refused_request_is_remembered_too(stubs: Stubs, collection: str) -> N
         stubs.collections.EnrollExamples(enrolling(collection, picture("blue"), request_id="once"))
 
 
-def test_enrolling_what_is_there_makes_no_revision(stubs: Stubs, collection: str) -> None:
+def test_enrolling_duplicates_makes_no_revision(stubs: Stubs, collection: str) -> None:
     first = stubs.collections.EnrollExamples(enrolling(collection, picture(), create_labels=True))
     again = stubs.collections.EnrollExamples(enrolling(collection, picture()))
     assert again.results[0].duplicate
     assert again.revision == first.revision
 
 
-def test_one_long_text_does_not_keep_others_waiting(stubs: Stubs) -> None:
+def test_long_text_does_not_delay_others(stubs: Stubs) -> None:
     text = Input(text="red circle " * 900_000)
     call = stubs.embedding.Embed.future(emb.EmbedRequest(backbone="backbones/tiny", inputs=[text]))
     slowest = 0.0
@@ -156,10 +156,10 @@ def test_one_long_text_does_not_keep_others_waiting(stubs: Stubs) -> None:
         slowest = max(slowest, time.perf_counter() - started)
     [result] = call.result().results
     assert result.truncated
-    assert slowest < 2, "seconds; tokenising it all takes ten"
+    assert slowest < 2, "seconds; tokenizing the whole text takes ten"
 
 
-def test_more_prompts_than_the_queue_has_places(stubs: Stubs) -> None:
+def test_more_prompts_than_the_queue_holds(stubs: Stubs) -> None:
     labels = [cls.PromptedLabel(label_id=f"l{i}", prompts=[f"red {i}"]) for i in range(900)]
     request = cls.ClassifyZeroShotRequest(
         backbone="backbones/tiny", labels=labels, use_templates=True, inputs=[Input(image=picture())]
@@ -168,12 +168,12 @@ def test_more_prompts_than_the_queue_has_places(stubs: Stubs) -> None:
     assert not result.status.code
 
 
-def test_a_long_name_is_told_in_a_message_that_arrives(stubs: Stubs) -> None:
+def test_error_with_a_long_name_arrives(stubs: Stubs) -> None:
     with refused(Code.INVALID_ARGUMENT, "INVALID_NAME", "name"):
         stubs.collections.GetCollection(col.GetCollectionRequest(name="ж" * 512))
 
 
-def test_a_stopping_server_says_so_and_waits_for_work_alone(tmp_path: Path, large_picture: bytes) -> None:
+def test_stopping_server_is_not_serving_and_waits_only_for_running_calls(tmp_path: Path, large_picture: bytes) -> None:
     tiny_dual_bundle(tmp_path / "tiny")
     with ServerProcess(tmp_path, tmp_path / "tiny") as server:
         stubs = Stubs(server.address)
@@ -196,9 +196,9 @@ def test_a_stopping_server_says_so_and_waits_for_work_alone(tmp_path: Path, larg
         started = time.monotonic()
         check = health_pb2_grpc.HealthStub(stubs.channel).Check(health_pb2.HealthCheckRequest())
         assert check.status == health_pb2.HealthCheckResponse.NOT_SERVING
-        with refused(Code.UNAVAILABLE, "STOPPING") as told:
+        with refused(Code.UNAVAILABLE, "STOPPING") as refusal:
             stubs.embedding.ListBackbones(emb.ListBackbonesRequest())
-        assert told.retry_delay
+        assert refusal.retry_delay
         assert not any(result.status.code for result in working.result().results)
         with refused(Code.UNAVAILABLE, "STOPPING"):
             next(iter(idle))
@@ -210,12 +210,12 @@ def test_a_stopping_server_says_so_and_waits_for_work_alone(tmp_path: Path, larg
 
 
 def iter_forever() -> Iterator[emb.StreamEmbedRequest]:
-    """A stream that says its config, and then nothing."""
+    """Yields a stream's config, then blocks."""
     yield emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny"))
     threading.Event().wait(30)
 
 
-def test_a_label_renamed_during_a_classification_is_among_its_answers(
+def test_label_replaced_during_a_classification_is_among_its_answers(
     stubs: Stubs, collection: str, large_picture: bytes
 ) -> None:
     change = col.Collection(name=collection, names_as_prompts=True)
@@ -235,7 +235,7 @@ def test_a_label_renamed_during_a_classification_is_among_its_answers(
 
 
 @pytest.mark.parametrize(("labels", "examples"), [(40, 5), (5, 10), (1, 10)])
-def test_enrolments_that_share_a_transaction_keep_to_the_most_examples_and_labels(
+def test_enrolments_in_one_transaction_respect_the_limits_of_the_collection(
     tmp_path: Path, labels: int, examples: int
 ) -> None:
     tiny_image_bundle(tmp_path / "tiny", "tiny")

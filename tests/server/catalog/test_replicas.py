@@ -1,4 +1,4 @@
-"""Several real servers on one real PostgreSQL: what one writes, all answer with."""
+"""Tests several servers on one PostgreSQL: all answer with what one writes."""
 
 import itertools
 import signal
@@ -17,13 +17,14 @@ from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
 from support.bundles import tiny_image_bundle
 from support.callers import Callers
+from support.compactions import compact
 from support.indexes import make_index
 from support.postgres import Postgres, postgres
 from support.server import ServerProcess, Stubs
 from support.status import refused
 
 Code = grpc.StatusCode
-# Servers start and stop in each of them.
+# Each of these tests starts and stops servers.
 pytestmark = pytest.mark.timeout(400)
 
 
@@ -35,7 +36,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Replicas:
-    """Servers on one ledger, each with a folder of its own."""
+    """Runs servers on one ledger, each with its own data folder."""
 
     def __init__(self, folder: Path, bundle: Path, ledger: str, count: int) -> None:
         self.servers = []
@@ -49,7 +50,7 @@ class Replicas:
     def start(self) -> None:
         for server in self.servers:
             server.start()
-            server.listen = server.address  # where clients look for it when it comes back
+            server.listen = server.address  # clients expect a restarted server at the same address
         self.stubs = [Stubs(server.address) for server in self.servers]
 
 
@@ -92,7 +93,7 @@ def enroll(stubs: Stubs, label: str, numbers: Sequence[int], name: str = "birds"
 
 
 def listed(stubs: Stubs, name: str = "birds") -> list[tuple[str, str]]:
-    """Every example's name and label, in order."""
+    """Returns the name and label of every example, in order."""
     found, token = [], ""
     while True:
         request = col.ListExamplesRequest(parent=f"collections/{name}", page_size=1000, page_token=token)
@@ -103,7 +104,7 @@ def listed(stubs: Stubs, name: str = "birds") -> list[tuple[str, str]]:
 
 
 def find_each(stubs: Stubs, numbers: Sequence[int], revision: int) -> list[str]:
-    """The name of what is nearest to each of the vectors, from a view that holds the revision."""
+    """Returns the name of the example nearest to each vector, at the revision or later."""
     found: list[str] = []
     for first in range(0, len(numbers), 256):
         inputs = [vector(number, space_of(stubs)) for number in numbers[first : first + 256]]
@@ -116,7 +117,7 @@ def find_each(stubs: Stubs, numbers: Sequence[int], revision: int) -> list[str]:
 
 
 def search(stubs: Stubs, number: int, revision: int, name: str = "birds", timeout: float = 10) -> list[str]:
-    """The names of what is nearest, from a view that holds the revision."""
+    """Returns the names of the nearest examples, at the revision or later."""
     collection = stubs.collections.GetCollection(col.GetCollectionRequest(name=f"collections/{name}")).collection
     inputs = [vector(number, collection.embedding_space)]
     request = cls.SearchExamplesRequest(
@@ -127,7 +128,7 @@ def search(stubs: Stubs, number: int, revision: int, name: str = "birds", timeou
     return [one.example for one in result.neighbors]
 
 
-def test_what_one_writes_another_reads_at_its_revision(replicas: Replicas) -> None:
+def test_another_server_reads_a_write_at_its_revision(replicas: Replicas) -> None:
     a, b, c = replicas.stubs
     create(a)
     for number in range(20):
@@ -137,7 +138,7 @@ def test_what_one_writes_another_reads_at_its_revision(replicas: Replicas) -> No
     assert len(listed(c)) == 20
 
 
-def test_calls_on_collections_see_what_was_committed_elsewhere(replicas: Replicas) -> None:
+def test_calls_see_what_another_server_committed(replicas: Replicas) -> None:
     a, b, _ = replicas.stubs
     for number in range(20):
         name = f"made-{number}"
@@ -150,7 +151,7 @@ def test_calls_on_collections_see_what_was_committed_elsewhere(replicas: Replica
             a.collections.CreateLabel(col.CreateLabelRequest(parent=f"collections/{name}", label_id="wren"))
 
 
-def test_every_kind_of_change_arrives(replicas: Replicas) -> None:
+def test_every_kind_of_change_arrives_at_another_server(replicas: Replicas) -> None:
     a, b, _ = replicas.stubs
     create(a)
     first = enroll(a, "robin", range(5))
@@ -180,16 +181,16 @@ def test_every_kind_of_change_arrives(replicas: Replicas) -> None:
     assert len(listed(b)) == len(listed(a)) == 1
 
 
-def test_a_revision_that_does_not_come_is_unavailable_with_a_time_to_return(replicas: Replicas) -> None:
+def test_missing_revision_is_unavailable_with_a_retry_delay(replicas: Replicas) -> None:
     a, *_ = replicas.stubs
     create(a)
     enroll(a, "robin", [1])
-    with refused(Code.UNAVAILABLE, "REVISION_NOT_REACHED", "min_revision") as told:
+    with refused(Code.UNAVAILABLE, "REVISION_NOT_REACHED", "min_revision") as refusal:
         search(a, 1, 1_000, timeout=1)
-    assert told.retry_delay
+    assert refusal.retry_delay
 
 
-def test_a_request_sent_to_another_server_again_is_done_once(replicas: Replicas) -> None:
+def test_request_repeated_at_another_server_enrolls_once(replicas: Replicas) -> None:
     a, b, _ = replicas.stubs
     create(a)
     space = a.collections.GetCollection(col.GetCollectionRequest(name="collections/birds")).collection.embedding_space
@@ -201,7 +202,7 @@ def test_a_request_sent_to_another_server_again_is_done_once(replicas: Replicas)
     assert len(listed(b)) == 1
 
 
-def test_without_its_database_a_server_answers_and_with_it_again_it_writes(bundle: Path, tmp_path: Path) -> None:
+def test_server_reads_without_its_database_and_writes_when_it_returns(bundle: Path, tmp_path: Path) -> None:
     with postgres() as database, ServerProcess(tmp_path, bundle, ledger=database.database()) as server:
         stubs = Stubs(server.address)
         create(stubs)
@@ -211,9 +212,9 @@ def test_without_its_database_a_server_answers_and_with_it_again_it_writes(bundl
         database.stop(signal.SIGQUIT)
         request = cls.ClassifyRequest(collections=["collections/birds"], inputs=inputs, options=cls.ClassifyOptions())
         assert stubs.classification.Classify(request).results[0].classifications[0].label_id == "robin"
-        with refused(Code.UNAVAILABLE, "LEDGER_UNAVAILABLE") as told:
+        with refused(Code.UNAVAILABLE, "LEDGER_UNAVAILABLE") as refusal:
             enroll(stubs, "robin", [2])
-        assert told.retry_delay
+        assert refusal.retry_delay
         database.start()
         end = time.monotonic() + 30
         while True:
@@ -230,13 +231,13 @@ def test_without_its_database_a_server_answers_and_with_it_again_it_writes(bundl
 
 
 class Load(Callers):
-    """Callers that enroll and search and try again, until they are told to stop."""
+    """Enrolls, searches and retries from several threads until it is stopped."""
 
     def __init__(self, replicas: Replicas, space: str, count: int = 3) -> None:
         self.errors: list[str] = []
-        self.acknowledged: dict[int, str] = {}  # by the vector's number
+        self.acknowledged: dict[int, str] = {}  # by the number of the vector
         addresses = ",".join(server.address for server in replicas.servers)
-        self._client = Client(f"ipv4:{addresses}")  # with whatever it retries by itself
+        self._client = Client(f"ipv4:{addresses}")  # including the client's own retries
         self._space = space
         super().__init__(count)
 
@@ -254,7 +255,7 @@ class Load(Callers):
                 self.errors.append(repr(error))
 
     def _once(self, number: int, label: str) -> None:
-        """An enrolment, and a search at its revision, at whichever server takes them."""
+        """Enrolls once and searches at the returned revision, at any server."""
         given = Vector(np.frombuffer(vector(number).vector.data, "<f4"), self._space)
         done = self._client.enroll("birds", [NewExample(given, label)], create_labels=True)
         name = done.results[0].unwrap().name
@@ -264,7 +265,7 @@ class Load(Callers):
 
 
 def check_all(replicas: Replicas, load: Load) -> None:
-    """What was acknowledged is there once, nothing else is, and every server holds and finds all of it."""
+    """Checks that every server holds and finds each acknowledged example exactly once, and nothing else."""
     assert not load.errors, load.errors[:3]
     assert load.acknowledged
     numbers, names = list(load.acknowledged), list(load.acknowledged.values())
@@ -287,7 +288,7 @@ def test_a_rolling_restart_loses_no_request(replicas: Replicas) -> None:
 
 
 def test_a_restart_of_all_at_once_loses_no_request(replicas: Replicas) -> None:
-    """As of a server that is alone: for some seconds nobody listens."""
+    """No server listens for some seconds, as when the only server restarts."""
     create(replicas.stubs[0])
     with Load(replicas, space_of(replicas.stubs[0])) as load:
         time.sleep(0.5)
@@ -313,8 +314,8 @@ def space_of(stubs: Stubs) -> str:
     return str(found.embedding_space)
 
 
-def test_an_index_under_a_collection_is_under_it_everywhere(replicas: Replicas, tmp_path: Path) -> None:
-    """Attached, deleted from, folded by another server, and taken away."""
+def test_attached_index_is_attached_on_every_server(replicas: Replicas, tmp_path: Path) -> None:
+    """An index is attached, rows are deleted, another server compacts it, and it is detached."""
     a, b, c = replicas.stubs
     create(a)
     rows = np.stack([np.frombuffer(vector(number).vector.data, "<f4") for number in range(50)])
@@ -327,8 +328,9 @@ def test_an_index_under_a_collection_is_under_it_everywhere(replicas: Replicas, 
     found = [search(stubs, 7, written.revision) for stubs in replicas.stubs]
     assert found[0] == found[1] == found[2]
     assert len(found[0]) == 50
-    compacted = c.collections.CompactIndex(col.CompactIndexRequest(collection="collections/birds"), timeout=60)
-    assert (compacted.collection.index.vector_count, compacted.collection.index.deleted_count) == (50, 0)
+    compacted = compact(c, "collections/birds")
+    index = c.collections.GetCollection(col.GetCollectionRequest(name="collections/birds")).collection.index
+    assert (index.vector_count, index.deleted_count) == (50, 0)
     assert [search(stubs, 7, compacted.revision) for stubs in replicas.stubs] == found
     gone = a.collections.DetachIndex(col.DetachIndexRequest(collection="collections/birds")).revision
     assert [search(stubs, 7, gone) for stubs in replicas.stubs] == [[], [], []]

@@ -1,4 +1,4 @@
-"""A server of the version before, while and after a later one migrates the ledger."""
+"""Tests a server during and after a later version's migration of the ledger."""
 
 import time
 from collections.abc import Callable
@@ -17,24 +17,24 @@ from support.server import ServerProcess
 _WAITING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
-def migrate(url: str, meanwhile: Callable[[], None]) -> None:
-    """What a later version may do: more tables, and more columns in those that are there."""
+def migrate(url: str, during: Callable[[], None]) -> None:
+    """Migrates as a later version may: adds tables, and columns to existing tables."""
     address = url.replace("+psycopg", "")
     with psycopg.connect(address) as connection, psycopg.connect(address, autocommit=True) as beside:
         for table in schema.metadata.sorted_tables:
             connection.execute(f"ALTER TABLE {table.name} ADD later integer NOT NULL DEFAULT 7, ADD nothing text")  # type: ignore[arg-type,unused-ignore]
         connection.execute("CREATE TABLE later (id text PRIMARY KEY REFERENCES collections (id) ON DELETE CASCADE)")
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        meanwhile()
+        during()
         while not beside.execute(_WAITING).fetchall():
             time.sleep(0.02)
 
 
-def test_a_server_goes_on_while_a_later_version_migrates(
+def test_server_keeps_running_during_a_later_versions_migration(
     database: Postgres, bundles: tuple[Path, Path], tmp_path: Path
 ) -> None:
     url = database.database()
-    # Two, as what one writes the other reads.
+    # Two servers, because each must read what the other writes.
     with (
         ServerProcess(folder(tmp_path, "a"), bundles[0], ledger=url) as a,
         ServerProcess(folder(tmp_path, "b"), bundles[0], ledger=url) as b,
@@ -53,7 +53,7 @@ def test_a_server_goes_on_while_a_later_version_migrates(
                 [found] = two.search("birds", [given], top_k=1, min_revision=done.revision)
                 assert found.unwrap()[0].example == done.results[0].unwrap().name
 
-        use(range(20))  # so that the driver has its statements prepared
+        use(range(20))  # so that the driver prepares its statements
         written = []
         migrate(url, lambda: written.append(pool.submit(use, range(20, 21))))
         written[0].result()
@@ -61,7 +61,7 @@ def test_a_server_goes_on_while_a_later_version_migrates(
         two.delete_label("birds", "label-0", force=True)
         assert one.get_collection("birds").example_count == 20
         two.delete_collection("birds", force=True)
-        # What ends now does not come back.
+        # A server that stops now cannot start again.
         a.stop()
         with pytest.raises(AssertionError, match="of schema 9999, later than this version's"):
             a.start()

@@ -1,11 +1,10 @@
-"""The few-shot engine as a caller sees it: calibrated answers, strangers, reports of enrolments, checks."""
+"""Tests few-shot classification over gRPC: calibration, unknown inputs, results of enrolments, reports."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
 import numpy as np
-import numpy.typing as npt
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -13,77 +12,11 @@ from glimpse.fewshot import normalize
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
-from support.server import ServerProcess, Stubs, make_collection
+from support.server import ServerProcess, Stubs
 from support.status import refused
+from support.vector_collection import CENTRES, ROWS, Array, D, Vectors, blobs, named
 
-Array = npt.NDArray[np.float32]
 Code = grpc.StatusCode
-D = 8
-CENTRES = np.random.default_rng(5).normal(size=(10, D))
-ROWS = [row for row in range(4) for _ in range(12)]
-
-
-def blobs(rows: Sequence[int], seed: int = 0, noise: float = 0.35) -> Array:
-    values = CENTRES[list(rows)] + noise * np.random.default_rng(seed).normal(size=(len(rows), D))
-    return normalize(values.astype(np.float32))
-
-
-class Vectors:
-    """A collection that is spoken to in vectors."""
-
-    def __init__(self, stubs: Stubs, **fields: object) -> None:
-        self.stubs, self.name = stubs, make_collection(stubs)
-        if fields:  # another in its place
-            stubs.collections.DeleteCollection(col.DeleteCollectionRequest(name=self.name))
-            collection = col.Collection(backbone="backbones/tiny", **fields)  # type: ignore[arg-type]
-            request = col.CreateCollectionRequest(collection_id=self.name.split("/")[1], collection=collection)
-            stubs.collections.CreateCollection(request)
-        found = stubs.collections.GetCollection(col.GetCollectionRequest(name=self.name))
-        self.space = found.collection.embedding_space
-
-    def input(self, vector: Array) -> types_pb2.Input:
-        data = types_pb2.Vector(data=vector.astype("<f4").tobytes(), embedding_space=self.space)
-        return types_pb2.Input(vector=data)
-
-    def enroll(
-        self, vectors: Array, labels: Sequence[str], domains: Sequence[str] = (), measure: bool = False
-    ) -> col.EnrollExamplesResponse:
-        examples = [
-            col.NewExample(label_id=label, input=self.input(vector), domain=domain)
-            for vector, label, domain in zip(vectors, labels, domains or [""] * len(labels), strict=True)
-        ]
-        for start in range(0, len(examples), 256):
-            request = col.EnrollExamplesRequest(
-                parent=self.name, examples=examples[start : start + 256], create_labels=True, measure_accuracy=measure
-            )
-            response: col.EnrollExamplesResponse = self.stubs.collections.EnrollExamples(request)
-            assert not any(result.status.code for result in response.results)
-        return response
-
-    def ask(self, vectors: Array, **options: object) -> list[cls.Classification]:
-        found: list[cls.Classification] = []
-        for start in range(0, len(vectors), 256):
-            request = cls.ClassifyRequest(
-                collections=[self.name],
-                inputs=[self.input(vector) for vector in vectors[start : start + 256]],
-                options=cls.ClassifyOptions(**options),  # type: ignore[arg-type]
-            )
-            found += [result.classifications[0] for result in self.stubs.classification.Classify(request).results]
-        return found
-
-    def check(self) -> col.GetCollectionReportResponse:
-        response: col.GetCollectionReportResponse = self.stubs.collections.GetCollectionReport(
-            col.GetCollectionReportRequest(name=self.name)
-        )
-        return response
-
-    def label(self, label_id: str, role: "col.LabelRole") -> None:
-        request = col.CreateLabelRequest(parent=self.name, label_id=label_id, label=col.Label(role=role))
-        self.stubs.collections.CreateLabel(request)
-
-
-def named(rows: Sequence[int]) -> list[str]:
-    return [f"l{row}" for row in rows]
 
 
 @pytest.fixture
@@ -93,7 +26,7 @@ def vectors(stubs: Stubs) -> Vectors:
 
 @pytest.fixture
 def fitted(vectors: Vectors) -> Vectors:
-    """4 labels with 12 examples each, fitted."""
+    """Returns a fitted collection of 4 labels with 12 examples each."""
     vectors.enroll(blobs(ROWS), named(ROWS), measure=True)
     return vectors
 
@@ -102,27 +35,27 @@ def share(answers: Sequence[cls.Classification], decision: "cls.Decision") -> fl
     return float(np.mean([one.decision == decision for one in answers]))
 
 
-def test_answers_are_calibrated_on_the_collections_own_examples(fitted: Vectors) -> None:
-    queries = fitted.ask(blobs(ROWS * 3, seed=1))
+def test_answers_are_calibrated_on_the_collections_examples(fitted: Vectors) -> None:
+    queries = fitted.classify(blobs(ROWS * 3, seed=1))
     assert {one.calibrated for one in queries} == {True}
     assert {one.head for one in queries} <= {types_pb2.HEAD_LDA, types_pb2.HEAD_KERNEL_RIDGE}
     assert np.mean([one.label_id == label for one, label in zip(queries, named(ROWS * 3), strict=True)]) > 0.9
     assert share(queries, cls.DECISION_UNKNOWN) < 0.15
     assert all(0 < one.p_value <= 1 and one.set_size >= 1 for one in queries)
     assert all(one.decision_reason and one.head_reason for one in queries)
-    strangers = fitted.ask(blobs([7] * 20 + [8] * 20, seed=2))
-    assert share(strangers, cls.DECISION_UNKNOWN) > 0.6
-    assert np.mean([one.p_value for one in strangers]) < 0.1
+    unknown = fitted.classify(blobs([7] * 20 + [8] * 20, seed=2))
+    assert share(unknown, cls.DECISION_UNKNOWN) > 0.6
+    assert np.mean([one.p_value for one in unknown]) < 0.1
 
 
-def test_one_example_a_label_answers_at_once_and_says_it_is_not_calibrated(vectors: Vectors) -> None:
+def test_one_example_for_each_label_answers_uncalibrated(vectors: Vectors) -> None:
     vectors.enroll(blobs(range(4)), named(range(4)))
-    found = vectors.ask(blobs(range(4), seed=1))
+    found = vectors.classify(blobs(range(4), seed=1))
     assert [one.label_id for one in found] == named(range(4))
     assert not any(one.calibrated or one.HasField("p_value") or one.set_size for one in found)
 
 
-def test_a_lower_target_of_false_accepts_catches_more_strangers(fitted: Vectors) -> None:
+def test_lower_false_accept_rate_rejects_more_unknown_inputs(fitted: Vectors) -> None:
     between = normalize(blobs([0] * 40, 3) + 0.7 * blobs([7] * 40, 4))
     unknown = []
     for rate in (0.4, 0.03):
@@ -133,8 +66,8 @@ def test_a_lower_target_of_false_accepts_catches_more_strangers(fitted: Vectors)
         )
         updated = fitted.stubs.collections.UpdateCollection(update)
         assert updated.collection.policy.false_accept_rate == rate
-        assert fitted.check().false_accept.value <= rate
-        unknown.append(share(fitted.ask(between), cls.DECISION_UNKNOWN))
+        assert fitted.report().false_accept.value <= rate
+        unknown.append(share(fitted.classify(between), cls.DECISION_UNKNOWN))
     assert unknown[1] > unknown[0]
 
 
@@ -148,7 +81,7 @@ def test_a_lower_target_of_false_accepts_catches_more_strangers(fitted: Vectors)
         ("coverage", 0.4),
     ],
 )
-def test_rates_that_cannot_be_are_refused(stubs: Stubs, field: str, value: float) -> None:
+def test_rates_out_of_range_are_refused(stubs: Stubs, field: str, value: float) -> None:
     policy = col.DecisionPolicy(**{field: value})
     request = col.CreateCollectionRequest(
         collection_id="never", collection=col.Collection(backbone="backbones/tiny", policy=policy)
@@ -157,80 +90,50 @@ def test_rates_that_cannot_be_are_refused(stubs: Stubs, field: str, value: float
         stubs.collections.CreateCollection(request)
 
 
-def test_a_head_can_be_pinned_and_unpinned(fitted: Vectors) -> None:
+def test_head_can_be_pinned_and_unpinned(fitted: Vectors) -> None:
     def pin(head: "types_pb2.Head") -> None:
         update = col.UpdateCollectionRequest(
             collection=col.Collection(name=fitted.name, pinned_head=head), update_mask=FieldMask(paths=["pinned_head"])
         )
         assert fitted.stubs.collections.UpdateCollection(update).collection.pinned_head == head
-        fitted.check()  # waits for the fit
+        fitted.report()  # waits for the fit
 
     for head in (types_pb2.HEAD_CLASS_MEAN, types_pb2.HEAD_NEIGHBORS, types_pb2.HEAD_PROJECTED_RIDGE):
         pin(head)
-        [found] = fitted.ask(blobs([2], seed=1))
+        [found] = fitted.classify(blobs([2], seed=1))
         assert (found.head, found.label_id, found.calibrated) == (head, "l2", True)
     pin(types_pb2.HEAD_UNSPECIFIED)
-    assert fitted.ask(blobs([2], seed=1))[0].head in (types_pb2.HEAD_LDA, types_pb2.HEAD_KERNEL_RIDGE)
+    assert fitted.classify(blobs([2], seed=1))[0].head in (types_pb2.HEAD_LDA, types_pb2.HEAD_KERNEL_RIDGE)
     with refused(Code.INVALID_ARGUMENT, "HEAD_NOT_PINNABLE", "collection.pinned_head"):
         pin(types_pb2.HEAD_LDA_AND_PROMPTS)
     with refused(Code.INVALID_ARGUMENT, "UNKNOWN_ENUM_VALUE", "collection.pinned_head"):
         pin(99)  # type: ignore[arg-type]
 
 
-def test_known_strangers_are_never_an_answer(fitted: Vectors) -> None:
+def test_negative_examples_are_never_an_answer(fitted: Vectors) -> None:
     beside = normalize(blobs([0] * 10, 3) + 0.6 * blobs([7] * 10, 4))
-    fitted.label("none", col.LABEL_ROLE_NEGATIVE)
+    fitted.create_label("none", col.LABEL_ROLE_NEGATIVE)
     fitted.enroll(beside, ["none"] * 10, measure=True)
-    again = fitted.ask(beside)
+    again = fitted.classify(beside)
     assert share(again, cls.DECISION_UNKNOWN) == 1
     assert not any(score.label_id == "none" for one in again for score in one.labels)
-    assert again[0].evidence[0].label_id == "none"  # what speaks for it
-    check = fitted.check()
+    assert again[0].evidence[0].label_id == "none"  # the evidence
+    check = fitted.report()
     assert check.measured_on_negatives
     assert check.false_accept.count == 10
     listed = fitted.stubs.collections.ListLabels(col.ListLabelsRequest(parent=fitted.name)).labels
     assert {one.role for one in listed if one.name.endswith("/none")} == {col.LABEL_ROLE_NEGATIVE}
     fitted.stubs.collections.DeleteLabel(col.DeleteLabelRequest(name=f"{fitted.name}/labels/none", force=True))
-    assert fitted.ask(beside)[0].evidence[0].label_id == "l0"
+    assert fitted.classify(beside)[0].evidence[0].label_id == "l0"
 
 
-def test_an_enrolment_answers_back(fitted: Vectors) -> None:
-    new = blobs([0], seed=9)
-    nudged = normalize(new + 0.01)
-    fitted.enroll(new, ["l0"])
-    same, other, odd = fitted.enroll(
-        np.concatenate([nudged, normalize(new - 0.01), blobs([3], seed=8)]), ["l0", "l1", "l0"]
-    ).results
-    assert [one.label_id for one in same.near_duplicates][:1] == ["l0"]
-    assert same.near_duplicates[0].similarity > 0.98
-    assert not same.duplicate
-    assert not same.outlier
-    # Beside what was there, and beside the one before it in the same call.
-    assert {one.example for one in other.conflicts} >= {same.near_duplicates[0].example, same.example.name}
-    assert odd.outlier
-    [exact] = fitted.enroll(new, ["l0"]).results
-    assert exact.duplicate
-    assert all(one.example != exact.example.name for one in exact.near_duplicates)
-
-
-def test_an_enrolment_says_what_it_did_to_accuracy(vectors: Vectors) -> None:
-    first = vectors.enroll(blobs(ROWS), named(ROWS), measure=True)
-    assert not first.HasField("accuracy_before")
-    assert first.accuracy_after > 0.9
-    wrong = vectors.enroll(blobs([0] * 12, seed=4), ["l1"] * 12, measure=True)
-    assert wrong.accuracy_before == first.accuracy_after
-    assert wrong.accuracy_after < wrong.accuracy_before
-    unmeasured = vectors.enroll(blobs([2], seed=7), ["l2"])
-    assert not unmeasured.HasField("accuracy_after")
-
-
-def test_a_collection_knows_itself(fitted: Vectors) -> None:
-    clean = fitted.check()
+def test_report_of_a_collection(fitted: Vectors) -> None:
+    clean = fitted.report()
     assert clean.accuracy.low <= clean.accuracy.value <= clean.accuracy.high
     assert clean.accuracy.count == len(ROWS)
     [wrong] = fitted.enroll(blobs([3], seed=5), ["l0"]).results
     fitted.enroll(blobs([9], seed=5), ["lonely"])
-    check = fitted.check()
+    check = fitted.report()
     assert check.calibrated
     assert check.revision > clean.revision
     assert check.accuracy.value < clean.accuracy.value
@@ -246,15 +149,15 @@ def test_a_collection_knows_itself(fitted: Vectors) -> None:
     assert not check.HasField("zero_shot_accuracy")
 
 
-def test_an_empty_collection_is_checked_too(vectors: Vectors) -> None:
-    check = vectors.check()
+def test_report_of_an_empty_collection(vectors: Vectors) -> None:
+    check = vectors.report()
     assert (check.head, check.calibrated, check.HasField("accuracy")) == (types_pb2.HEAD_UNSPECIFIED, False, False)
     assert check.advice
     with refused(Code.NOT_FOUND, "COLLECTION_NOT_FOUND", "name"):
         vectors.stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name="collections/none"))
 
 
-def test_examples_that_do_harm_beside_prompts_are_told(stubs: Stubs) -> None:
+def test_negative_transfer_is_reported(stubs: Stubs) -> None:
     collection = Vectors(stubs)
     prompts = {"red": "red circle", "blue": "blue square"}
     for label, prompt in prompts.items():
@@ -266,12 +169,12 @@ def test_examples_that_do_harm_beside_prompts_are_told(stubs: Stubs) -> None:
 
     examples = texts("red", "red circle", "one red", "circle") + texts("blue", "blue square", "one blue", "square")
     stubs.collections.EnrollExamples(col.EnrollExamplesRequest(parent=collection.name, examples=examples))
-    check = collection.check()
+    check = collection.report()
     assert check.zero_shot_accuracy.count == 6
     assert not check.negative_transfer or check.zero_shot_accuracy.value > check.accuracy.value
 
 
-def test_any_number_of_independent_labels_may_hold(stubs: Stubs) -> None:
+def test_any_number_of_independent_labels_may_match(stubs: Stubs) -> None:
     collection = Vectors(stubs, label_mode=types_pb2.LABEL_MODE_INDEPENDENT)
     rng = np.random.default_rng(0)
 
@@ -283,19 +186,19 @@ def test_any_number_of_independent_labels_may_hold(stubs: Stubs) -> None:
     vectors = some(sets, 1)
     pairs = [(place, row) for place, one in enumerate(sets) for row in one]
     response = collection.enroll(vectors[[place for place, _ in pairs]], named([row for _, row in pairs]), measure=True)
-    assert not any(one.conflicts or one.duplicate for one in response.results)  # the same input under two labels
+    assert not any(one.conflicts or one.duplicate for one in response.results)  # the same input with two labels
     asked = [tuple(sorted(rng.choice(4, rng.integers(1, 3), replace=False).tolist())) for _ in range(100)]
-    found = collection.ask(some(asked, 2))
-    said = [{score.label_id for score in one.labels[: one.set_size]} for one in found]
+    found = collection.classify(some(asked, 2))
+    predicted = [{score.label_id for score in one.labels[: one.set_size]} for one in found]
     truth = [set(named(one)) for one in asked]
-    assert np.mean([len(a & b) / len(a | b) for a, b in zip(said, truth, strict=True)]) > 0.7
+    assert np.mean([len(a & b) / len(a | b) for a, b in zip(predicted, truth, strict=True)]) > 0.7
     assert {one.decision for one in found} <= {cls.DECISION_MATCH, cls.DECISION_UNKNOWN}
     assert all(one.set_size == sum(score.probability >= 0.5 for score in one.labels) for one in found)
     with refused(Code.INVALID_ARGUMENT, "UNKNOWN_ENUM_VALUE", "collection.label_mode"):
         Vectors(stubs, label_mode=7)
 
 
-def test_what_sets_domains_apart_is_taken_out_where_it_helps(vectors: Vectors) -> None:
+def test_adaptation_removes_differences_between_domains(vectors: Vectors) -> None:
     shift = np.random.default_rng(1).normal(size=(3, D))
     rows, places = [row for row in range(4) for _ in range(12)], [0, 1, 2] * 16
 
@@ -305,30 +208,30 @@ def test_what_sets_domains_apart_is_taken_out_where_it_helps(vectors: Vectors) -
 
     domains = [f"site-{place}" for place in places]
     vectors.enroll(some(0), named(rows), domains, measure=True)
-    check = vectors.check()
+    check = vectors.report()
     accuracy = {one.method: one.accuracy.value for one in check.adaptations}
     [kept] = [one.method for one in check.adaptations if one.kept]
     assert kept != "none"
     assert accuracy[kept] > accuracy["none"]
-    one = vectors.ask(some(1)[:12:3], domain="site-0")
+    one = vectors.classify(some(1)[:12:3], domain="site-0")
     assert {answer.label_id for answer in one} == {"l0"}
 
 
-def test_vectors_of_unknown_labels_are_no_answers(fitted: Vectors) -> None:
-    fitted.label("loose", col.LABEL_ROLE_UNLABELED)
+def test_unlabeled_vectors_are_never_an_answer(fitted: Vectors) -> None:
+    fitted.create_label("loose", col.LABEL_ROLE_UNLABELED)
     fitted.enroll(blobs([7] * 5, seed=3), ["loose"] * 5, measure=True)
-    found = fitted.ask(blobs([7], seed=3))[0]
+    found = fitted.classify(blobs([7], seed=3))[0]
     assert all(score.label_id != "loose" for score in found.labels)
     assert all(one.label_id != "loose" for one in found.evidence)
     with refused(Code.INVALID_ARGUMENT, "UNKNOWN_ENUM_VALUE", "label.role"):
-        fitted.label("odd", 9)  # type: ignore[arg-type]
+        fitted.create_label("odd", 9)  # type: ignore[arg-type]
 
 
-def test_answers_come_while_a_fit_is_running(stubs: Stubs) -> None:
+def test_calls_are_answered_during_a_fit(stubs: Stubs) -> None:
     collection = Vectors(stubs)
     rows = [row for row in range(10) for _ in range(100)]
     collection.enroll(blobs(rows), named(rows))
-    [found] = collection.ask(blobs([3], seed=1))  # at once, by whatever is there
+    [found] = collection.classify(blobs([3], seed=1))  # at once, by the present classifier
     assert found.label_id == "l3"
     assert (
         found.revision
@@ -342,23 +245,23 @@ def own_server(bundles: tuple[Path, Path], tmp_path: Path) -> Iterator[ServerPro
         yield process
 
 
-def test_a_restart_answers_the_same(own_server: ServerProcess) -> None:
+def test_answers_are_equal_after_a_restart(own_server: ServerProcess) -> None:
     stubs = Stubs(own_server.address)
     collection = Vectors(stubs)
     order = np.random.default_rng(0).permutation(len(ROWS))
     collection.enroll(blobs(ROWS)[order], named([ROWS[i] for i in order]))
-    collection.check()
+    collection.report()
     for result in collection.enroll(blobs([0, 1], seed=3), ["l0", "l1"]).results:
         stubs.collections.DeleteExample(col.DeleteExampleRequest(name=result.example.name))
-    collection.check()
+    collection.report()
     queries = blobs(ROWS, seed=1)
-    before = collection.ask(queries)
+    before = collection.classify(queries)
     stubs.channel.close()
     own_server.stop()
     own_server.start()
     collection.stubs = Stubs(own_server.address)
-    collection.check()
-    after = collection.ask(queries)
+    collection.report()
+    after = collection.classify(queries)
     for one, other in zip(before, after, strict=True):
         assert (one.decision, one.label_id, one.head, one.set_size) == (
             other.decision,
@@ -384,19 +287,19 @@ def test_more_labels_than_a_head_can_score(own_server: ServerProcess) -> None:
     exact = (near @ gallery.T).argmax(1)
 
     def right() -> float:
-        found = collection.ask(near, top_k=2)
+        found = collection.classify(near, top_k=2)
         assert all(one.evidence[0].label_id == one.label_id for one in found)
         return float(np.mean([one.label_id == f"part-{i}" for one, i in zip(found, exact, strict=True)]))
 
-    assert right() > 0.98  # by the nearest examples, until the gallery is built
-    collection.check()
+    assert right() > 0.98  # by the nearest examples, until the label index is built
+    collection.report()
     assert right() > 0.98
     name = f"{collection.name}/labels/part-{exact[0]}"
     stubs.collections.DeleteLabel(col.DeleteLabelRequest(name=name, force=True))
-    assert collection.ask(near[:1])[0].label_id != f"part-{exact[0]}"
+    assert collection.classify(near[:1])[0].label_id != f"part-{exact[0]}"
     collection.enroll(near[:1], ["new"])
-    assert collection.ask(near[:1])[0].label_id == "new"
-    # Labels of text alone come into question as well, and under their new text when it is another.
+    assert collection.classify(near[:1])[0].label_id == "new"
+    # Labels with prompts only are candidates too, also after their prompts change.
     for prompt in ("red circle", "blue square"):
         label = col.Label(name=f"{collection.name}/labels/text", prompts=[prompt])
         if prompt == "red circle":
@@ -410,8 +313,8 @@ def test_more_labels_than_a_head_can_score(own_server: ServerProcess) -> None:
 
 
 def test_labels_of_every_role_are_searched(fitted: Vectors) -> None:
-    fitted.label("none", col.LABEL_ROLE_NEGATIVE)
-    fitted.label("loose", col.LABEL_ROLE_UNLABELED)
+    fitted.create_label("none", col.LABEL_ROLE_NEGATIVE)
+    fitted.create_label("loose", col.LABEL_ROLE_UNLABELED)
     negative, loose = blobs([7], seed=3), blobs([8], seed=3)
     fitted.enroll(np.concatenate([negative, loose]), ["none", "loose"])
 
@@ -430,54 +333,8 @@ def test_labels_of_every_role_are_searched(fitted: Vectors) -> None:
     assert nearest(loose[0], "l1") == ["l1", "l1"]
 
 
-def test_what_an_enrolment_answers_is_of_the_labels_roles(fitted: Vectors) -> None:
-    fitted.label("none", col.LABEL_ROLE_NEGATIVE)
-    fitted.label("loose", col.LABEL_ROLE_UNLABELED)
-    new = blobs([1], seed=9)
-    nudged, again = normalize(new + 0.01), normalize(new - 0.01)
-    # Nobody said what it is: saying it is no conflict.
-    [loose] = fitted.enroll(new, ["loose"]).results
-    [known] = fitted.enroll(new, ["l1"]).results
-    assert not loose.conflicts
-    assert not known.conflicts
-    # A known stranger that looks like one of a label is one, from either side.
-    [stranger] = fitted.enroll(nudged, ["none"]).results
-    assert [one.label_id for one in stranger.conflicts] == ["l1"]
-    [other] = fitted.enroll(again, ["l1"]).results
-    assert [one.example for one in other.conflicts] == [stranger.example.name]
-    [twin] = fitted.enroll(normalize(new + 0.011), ["none"]).results
-    assert [one.example for one in twin.near_duplicates] == [stranger.example.name]
-
-
-def test_what_was_there_already_is_named_as_it_is(fitted: Vectors) -> None:
-    new = blobs([1], seed=9)
-    pair = np.concatenate([new, normalize(new + 0.01)])
-    first = fitted.enroll(pair, ["l1", "l1"]).results
-    again = fitted.enroll(pair, ["l1", "l1"]).results
-    assert all(one.duplicate for one in again)
-    names = [one.example.name for one in first]
-    assert names[0] in [one.example for one in again[1].near_duplicates]
-    for near in (*again[0].near_duplicates, *again[1].near_duplicates):
-        fitted.stubs.collections.GetExample(col.GetExampleRequest(name=near.example))
-
-
-def test_an_enrolment_sent_again_is_measured_too(vectors: Vectors) -> None:
-    examples = [
-        col.NewExample(label_id=label, input=vectors.input(vector))
-        for vector, label in zip(blobs(ROWS), named(ROWS), strict=True)
-    ]
-    request = col.EnrollExamplesRequest(
-        parent=vectors.name, examples=examples, create_labels=True, request_id="one", measure_accuracy=True
-    )
-    first = vectors.stubs.collections.EnrollExamples(request)
-    again = vectors.stubs.collections.EnrollExamples(request)
-    assert first.HasField("accuracy_after")
-    assert again.accuracy_after == first.accuracy_after
-    assert [one.example for one in again.results] == [one.example for one in first.results]
-
-
-def test_rates_that_decide_nothing_are_not_told(fitted: Vectors, stubs: Stubs) -> None:
-    assert fitted.check().HasField("false_reject")
+def test_rates_without_effect_are_not_reported(fitted: Vectors, stubs: Stubs) -> None:
+    assert fitted.report().HasField("false_reject")
     update = col.UpdateCollectionRequest(
         collection=col.Collection(name=fitted.name, policy=col.DecisionPolicy(match_threshold=0.3)),
         update_mask=FieldMask(paths=["policy.match_threshold"]),
@@ -485,7 +342,7 @@ def test_rates_that_decide_nothing_are_not_told(fitted: Vectors, stubs: Stubs) -
     stubs.collections.UpdateCollection(update)
     tags = Vectors(stubs, label_mode=types_pb2.LABEL_MODE_INDEPENDENT)
     tags.enroll(blobs(ROWS), named(ROWS))
-    for check in (fitted.check(), tags.check()):
+    for check in (fitted.report(), tags.report()):
         assert check.calibrated
         assert not check.HasField("false_reject")
         assert not any("rate" in advice for advice in check.advice)
@@ -495,33 +352,33 @@ def test_rates_that_decide_nothing_are_not_told(fitted: Vectors, stubs: Stubs) -
     ("shots", "policy", "calibrated", "rule"),
     [
         (1, {}, False, "the default threshold 0.5"),
-        (4, {}, False, "the default threshold 0.5"),  # 16 examples: 19 are needed for a rate of 0.05
+        (4, {}, False, "the default threshold 0.5"),  # A rate of 0.05 needs 19 examples; there are 16.
         (5, {}, True, "of the examples"),
-        (5, {"coverage": 0.99}, False, "of the examples"),  # 99 are
+        (5, {"coverage": 0.99}, False, "of the examples"),  # There are 99.
         (4, {"match_threshold": 0.2}, True, "the collection's threshold 0.2"),
         (4, {"match_threshold": 0.2, "match_margin": 0.0, "coverage": 0.99}, True, "the collection's threshold 0.2"),
         (5, {"false_reject_rate": 0.01}, False, "the default threshold 0.5"),
         (5, {"false_accept_rate": 0.3}, True, "of strangers"),
     ],
 )
-def test_check_answers_and_reasons_agree_on_what_decided(
+def test_report_answers_and_reasons_agree(
     stubs: Stubs, shots: int, policy: dict[str, float], calibrated: bool, rule: str
 ) -> None:
     collection = Vectors(stubs, policy=col.DecisionPolicy(**policy))
     rows = [row for row in range(4) for _ in range(shots)]
     collection.enroll(blobs(rows, noise=0.1), named(rows), measure=True)
-    check = collection.check()
-    answers = collection.ask(blobs(range(4), seed=1, noise=0.05))
+    check = collection.report()
+    answers = collection.classify(blobs(range(4), seed=1, noise=0.05))
     assert check.calibrated is calibrated
     assert {one.calibrated for one in answers} == {calibrated}
     matches = [one for one in answers if one.decision == cls.DECISION_MATCH]
     assert matches
     for one in matches:
         assert rule in one.decision_reason
-    # A p-value is told where the rates could decide by it.
+    # A p-value is reported if rates can decide by it.
     enough = 4 * shots >= 1 / policy.get("false_reject_rate", 0.05) - 1
     assert {one.HasField("p_value") for one in answers} == {enough}
-    strangers = collection.ask(blobs(range(6, 9), seed=2, noise=0.01))
-    for one in strangers:
+    unknown = collection.classify(blobs(range(6, 9), seed=2, noise=0.01))
+    for one in unknown:
         if one.decision == cls.DECISION_UNKNOWN and rule.startswith("the "):
             assert rule in one.decision_reason

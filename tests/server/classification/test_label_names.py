@@ -1,16 +1,16 @@
-"""Labels that answer by their names until they have prompts or examples."""
+"""Tests labels that answer by their names until they have prompts or examples."""
 
 from pathlib import Path
 
 import grpc
 import pytest
-from server.api.test_collections import answer, enroll
 
 from glimpse.backbone import name_as_prompt
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
 from glimpse.v1.types_pb2 import Input
+from support.image_calls import answer, enroll
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
 from support.status import refused
@@ -29,7 +29,7 @@ Code = grpc.StatusCode
         ("a_b", "  ", "a b"),
     ],
 )
-def test_a_name_is_read_as_people_would_write_it(label_id: str, display_name: str, wanted: str) -> None:
+def test_name_is_embedded_as_people_write_it(label_id: str, display_name: str, wanted: str) -> None:
     assert name_as_prompt(label_id, display_name) == wanted
 
 
@@ -53,14 +53,14 @@ def of_text(stubs: Stubs, collection: str, text: str) -> cls.Classification:
 
 @pytest.fixture
 def named(stubs: Stubs, collection: str) -> str:
-    """A collection with two labels, neither with an example nor a prompt, that answers by names."""
+    """Returns a collection of two labels that have no example or prompt, and answer by their names."""
     make_label(stubs, collection, "red_circle")
     make_label(stubs, collection, "b", display_name="blue square")
     use_names(stubs, collection, True)
     return collection
 
 
-def test_without_the_wish_a_bare_label_is_no_answer(stubs: Stubs, collection: str) -> None:
+def test_label_without_examples_is_no_answer_by_default(stubs: Stubs, collection: str) -> None:
     make_label(stubs, collection, "red_circle")
     assert of_text(stubs, collection, "red circle").label_id == ""
 
@@ -71,7 +71,7 @@ def test_labels_answer_by_their_names(stubs: Stubs, named: str, text: str, wante
     assert (found.label_id, found.head) == (wanted, types_pb2.HEAD_PROMPTS)
 
 
-def test_names_are_set_into_the_backbones_templates(stubs: Stubs, named: str) -> None:
+def test_names_are_inserted_into_the_backbones_templates(stubs: Stubs, named: str) -> None:
     by_name = of_text(stubs, named, "red circle").labels[0].score
     labels = [cls.PromptedLabel(label_id="red_circle"), cls.PromptedLabel(label_id="b", prompts=["blue square"])]
     request = cls.ClassifyZeroShotRequest(
@@ -81,19 +81,19 @@ def test_names_are_set_into_the_backbones_templates(stubs: Stubs, named: str) ->
     assert by_name == pytest.approx(result.classification.labels[0].score, abs=1e-6)
 
 
-def test_a_new_name_counts_from_the_next_call_on(stubs: Stubs, named: str) -> None:
+def test_new_name_counts_from_the_next_call(stubs: Stubs, named: str) -> None:
     assert of_text(stubs, named, "green triangle").label_id
     changed = col.Label(name=f"{named}/labels/b", display_name="green triangle")
     stubs.collections.UpdateLabel(col.UpdateLabelRequest(label=changed, update_mask={"paths": ["display_name"]}))
     assert of_text(stubs, named, "green triangle").labels[0].score == pytest.approx(1, abs=0.05)
 
 
-def test_own_prompts_come_before_the_name(stubs: Stubs, named: str) -> None:
+def test_prompts_replace_the_name(stubs: Stubs, named: str) -> None:
     make_label(stubs, named, "yellow", prompts=["three green triangle"])
     assert of_text(stubs, named, "three green triangle").label_id == "yellow"
 
 
-def test_an_example_comes_before_the_name_until_it_is_deleted(stubs: Stubs, named: str) -> None:
+def test_example_replaces_the_name_until_it_is_deleted(stubs: Stubs, named: str) -> None:
     enrolled = enroll(stubs, named, [("b", picture("red")), ("red_circle", picture("blue"))])
     assert answer(stubs, named, picture("red")).label_id == "b"
     for result in enrolled.results:
@@ -101,7 +101,7 @@ def test_an_example_comes_before_the_name_until_it_is_deleted(stubs: Stubs, name
     assert of_text(stubs, named, "blue square").label_id == "b"
 
 
-def test_names_no_longer_wanted_are_forgotten(stubs: Stubs, named: str) -> None:
+def test_names_are_removed_when_the_setting_is_off(stubs: Stubs, named: str) -> None:
     assert of_text(stubs, named, "red circle").label_id
     use_names(stubs, named, False)
     assert of_text(stubs, named, "red circle").label_id == ""
@@ -126,7 +126,7 @@ def image_collection(stubs: Stubs) -> str:
     return make_collection(stubs, "backbones/tiny-image")
 
 
-def test_a_backbone_without_text_cannot_read_names(stubs: Stubs, image_collection: str) -> None:
+def test_backbone_without_text_cannot_embed_names(stubs: Stubs, image_collection: str) -> None:
     with refused(Code.INVALID_ARGUMENT, "MODALITY_UNSUPPORTED"):
         use_names(stubs, image_collection, True)
     whole = col.Collection(backbone="backbones/tiny-image", names_as_prompts=True)
@@ -134,7 +134,7 @@ def test_a_backbone_without_text_cannot_read_names(stubs: Stubs, image_collectio
         stubs.collections.CreateCollection(col.CreateCollectionRequest(collection_id="nameless", collection=whole))
 
 
-def test_zero_shot_needs_no_prompt_but_a_name(stubs: Stubs) -> None:
+def test_zero_shot_uses_the_name_without_a_prompt(stubs: Stubs) -> None:
     labels = [cls.PromptedLabel(label_id="red_circle"), cls.PromptedLabel(label_id="blue-square")]
     request = cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=[Input(text="blue square")])
     [result] = stubs.classification.ClassifyZeroShot(request).results

@@ -1,20 +1,22 @@
-"""An index under a collection: as if its rows had been enrolled, but there within a moment."""
+"""Tests attached indexes: their rows behave like enrolled examples, and are available at once."""
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
-from server.classification.test_few_shot import ROWS, Array, Vectors, blobs
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
+from support.compactions import compact, ended
 from support.indexes import make_index
 from support.server import ServerProcess, Stubs
 from support.status import refused
+from support.vector_collection import ROWS, Array, Vectors, blobs
 
 Code = grpc.StatusCode
 LABELS = [f"l{row}" for row in ROWS]
@@ -23,7 +25,7 @@ QUERIES = blobs(ROWS, seed=1)
 
 
 class Attached(Vectors):
-    """A collection that stands on an index."""
+    """A collection with an attached index, and its calls."""
 
     def attach(self, index: str) -> col.Collection:
         request = col.AttachIndexRequest(collection=self.name, index=f"indexes/{index}")
@@ -31,9 +33,9 @@ class Attached(Vectors):
         return collection
 
     def compact(self) -> col.Collection:
-        request = col.CompactIndexRequest(collection=self.name)
-        collection: col.Collection = self.stubs.collections.CompactIndex(request, timeout=60).collection
-        return collection
+        compaction = compact(self.stubs, self.name)
+        assert compaction.state == col.COMPACTION_STATE_DONE, compaction.failure
+        return self.now
 
     def search(self, query: Array, top_k: int = 5, **filters: Sequence[str]) -> list[tuple[str, float]]:
         request = cls.SearchExamplesRequest(collection=self.name, inputs=[self.input(query)], top_k=top_k, **filters)  # type: ignore[arg-type]
@@ -85,7 +87,7 @@ def indexes(serving: ServerProcess) -> Path:
 
 @pytest.fixture
 def attached(here: Stubs, indexes: Path) -> Attached:
-    """On an index of all the vectors."""
+    """Returns a collection attached to an index of all vectors."""
     collection = Attached(here)
     index = collection.name.rpartition("/")[2]
     make_index(indexes / index, collection.space, VECTORS, LABELS, domains=[("day", "night")[i % 2] for i in range(48)])
@@ -105,8 +107,8 @@ def test_rows_are_examples_and_their_labels_labels(attached: Attached) -> None:
 def test_answers_are_those_of_the_same_examples_enrolled(attached: Attached, here: Stubs) -> None:
     enrolled = Vectors(here)
     enrolled.enroll(VECTORS, LABELS, [("day", "night")[i % 2] for i in range(48)], measure=True)
-    attached.check()  # both are fitted from here on
-    for mine, theirs in zip(attached.ask(QUERIES), enrolled.ask(QUERIES), strict=True):
+    attached.report()  # waits for the fit of both
+    for mine, theirs in zip(attached.classify(QUERIES), enrolled.classify(QUERIES), strict=True):
         assert (mine.label_id, mine.decision, mine.head, mine.calibrated) == (
             theirs.label_id,
             theirs.decision,
@@ -116,7 +118,7 @@ def test_answers_are_those_of_the_same_examples_enrolled(attached: Attached, her
         assert mine.probability == pytest.approx(theirs.probability, abs=1e-4)
         assert mine.evidence[0].example == f"{attached.name}/examples/{mine.evidence[0].example.rpartition('/')[2]}"
         assert mine.evidence[0].similarity == pytest.approx(theirs.evidence[0].similarity, abs=1e-5)
-    assert attached.check().accuracy.value == pytest.approx(enrolled.check().accuracy.value)
+    assert attached.report().accuracy.value == pytest.approx(enrolled.report().accuracy.value)
 
 
 def test_a_row_is_an_example_by_name(attached: Attached) -> None:
@@ -129,7 +131,7 @@ def test_a_row_is_an_example_by_name(attached: Attached) -> None:
         attached.delete("set%2F48")
 
 
-def test_what_is_enrolled_later_lives_beside_it(attached: Attached) -> None:
+def test_examples_enrolled_later_are_used_with_the_index(attached: Attached) -> None:
     response = attached.enroll(QUERIES[:2], ["new", "l0"])
     [new, _] = [result.example.name.rpartition("/")[2] for result in response.results]
     assert attached.search(QUERIES[0], 1)[0][0] == new
@@ -163,44 +165,44 @@ def test_deleted_rows_stay_deleted(bundles: tuple[Path, Path], tmp_path: Path) -
             collection.delete(nearest)
         request = col.DeleteLabelRequest(name=f"{collection.name}/labels/l3", force=True)
         stubs.collections.DeleteLabel(request)
-        collection.check()  # fitted from here on
-        before = [one.label_id for one in collection.ask(QUERIES)]
+        collection.report()  # waits for the fit
+        before = [one.label_id for one in collection.classify(QUERIES)]
         for _ in range(2):
             left = collection.search(QUERIES[0], 48)
             assert len(left) == 35
             assert nearest not in dict(left)
             assert collection.now.index.deleted_count == 13
-            assert "l3" not in {one.label_id for one in collection.ask(QUERIES)}
+            assert "l3" not in {one.label_id for one in collection.classify(QUERIES)}
             stubs.channel.close()
             process.stop()
             process.start()
             collection.stubs = stubs = Stubs(process.address)
-        collection.check()
-        assert [one.label_id for one in collection.ask(QUERIES)] == before
+        collection.report()
+        assert [one.label_id for one in collection.classify(QUERIES)] == before
         stubs.channel.close()
 
 
-def test_deleting_a_row_takes_its_effect_back(attached: Attached, here: Stubs, indexes: Path) -> None:
+def test_deleting_a_row_reverses_its_effect(attached: Attached, here: Stubs, indexes: Path) -> None:
     others = Attached(here)
     kept = [row for row in range(48) if row % 3]
     make_index(indexes / "kept", others.space, VECTORS[kept], [LABELS[row] for row in kept])
     others.attach("kept")
     for row in range(0, 48, 3):
         attached.delete(name(row))
-    attached.check()
-    others.check()
-    mine, theirs = attached.ask(QUERIES), others.ask(QUERIES)
+    attached.report()
+    others.report()
+    mine, theirs = attached.classify(QUERIES), others.classify(QUERIES)
     assert [one.label_id for one in mine] == [one.label_id for one in theirs]
     assert [one.labels[0].score for one in mine] == pytest.approx([one.labels[0].score for one in theirs], rel=1e-3)
 
 
-def test_compacting_folds_both_into_one(attached: Attached) -> None:
+def test_compaction_merges_rows_and_enrolled_examples(attached: Attached) -> None:
     response = attached.enroll(QUERIES[:8], ["new"] * 4 + ["l0"] * 4, ["dusk"] * 8)
     enrolled = [result.example for result in response.results]
     attached.delete(name(0))
     attached.delete(enrolled[7].name.rpartition("/")[2])
-    attached.check()
-    before = attached.ask(blobs(ROWS, seed=2))
+    attached.report()
+    before = attached.classify(blobs(ROWS, seed=2))
     found = attached.search(QUERIES[0], 60)
     now = attached.compact()
     assert now.index.name == f"indexes/{attached.name.rpartition('/')[2]}.c1"
@@ -208,7 +210,7 @@ def test_compacting_folds_both_into_one(attached: Attached) -> None:
     after = attached.search(QUERIES[0], 60)
     assert {one for one, _ in after} == {one for one, _ in found}
     assert [cosine for _, cosine in after] == pytest.approx([cosine for _, cosine in found], abs=1e-5)
-    for old, new in zip(before, attached.ask(blobs(ROWS, seed=2)), strict=True):
+    for old, new in zip(before, attached.classify(blobs(ROWS, seed=2)), strict=True):
         assert (old.label_id, old.decision, old.evidence[0].example) == (
             new.label_id,
             new.decision,
@@ -220,7 +222,36 @@ def test_compacting_folds_both_into_one(attached: Attached) -> None:
     assert attached.compact().example_count == 53
 
 
-def test_calls_are_answered_while_it_compacts(here: Stubs, indexes: Path) -> None:
+def test_a_compaction_is_started_once_and_says_how_it_ended(here: Stubs, indexes: Path) -> None:
+    many = blobs(list(range(4)) * 20_000, seed=7)
+    collection = Attached(here)
+    index = collection.name.rpartition("/")[2]
+    make_index(indexes / index, collection.space, many, [f"l{row % 4}" for row in range(80_000)], factory="Flat")
+    collection.attach(index)
+    start, get = col.StartCompactionRequest(collection=collection.name), col.GetCompactionRequest()
+    get.collection = collection.name
+    with refused(Code.NOT_FOUND, "COMPACTION_NOT_FOUND", "collection"):
+        here.collections.GetCompaction(get)
+    first, second = (here.collections.StartCompaction(start).compaction for _ in range(2))
+    assert (first.state, first.collection) == (col.COMPACTION_STATE_RUNNING, collection.name)
+    assert not first.HasField("end_time")
+    assert second == first
+    here.collections.DetachIndex(col.DetachIndexRequest(collection=collection.name))
+    failed = ended(here, collection.name)
+    assert (failed.state, failed.failure.reason, failed.revision) == (col.COMPACTION_STATE_FAILED, "INDEX_CHANGED", 0)
+    assert failed.failure.code == Code.FAILED_PRECONDITION.value[0]
+    assert failed.start_time == first.start_time
+    assert failed.HasField("end_time")
+    with refused(Code.FAILED_PRECONDITION, "NO_INDEX", "collection"):
+        here.collections.StartCompaction(start)
+    make_index(indexes / "few", collection.space, VECTORS, LABELS)
+    collection.attach("few")
+    done = compact(here, collection.name)
+    assert (done.state, done.revision) == (col.COMPACTION_STATE_DONE, collection.now.revision)
+    assert here.collections.GetCompaction(get).compaction == done
+
+
+def test_calls_are_answered_during_a_compaction(here: Stubs, indexes: Path) -> None:
     many = blobs(list(range(4)) * 20_000, seed=7)
     collection = Attached(here)
     index = collection.name.rpartition("/")[2]
@@ -239,10 +270,10 @@ def test_calls_are_answered_while_it_compacts(here: Stubs, indexes: Path) -> Non
     nearest = collection.search(QUERIES[0], 1, label_ids=["l2"])[0][1]
     asked, enrolled = 0, list[str]()
     while not done.is_set():
-        [answer] = collection.ask(QUERIES[:1])
+        [answer] = collection.classify(QUERIES[:1])
         assert answer.label_id == LABELS[0]
         assert answer.evidence
-        # Deleted are rows of other labels' beginning too: the nearest is there, or one less near.
+        # Rows of other labels are deleted too, so the nearest example may be a farther one.
         assert collection.search(QUERIES[0], 1, label_ids=["l2"])[0][1] <= nearest + 1e-6
         if len(enrolled) < 20:
             response = collection.enroll(blobs([1], seed=100 + asked), ["l1"])
@@ -261,7 +292,7 @@ def test_calls_are_answered_while_it_compacts(here: Stubs, indexes: Path) -> Non
     assert not listed & {name(row) for row in range(min(asked, 20))}
 
 
-def test_killed_while_it_compacts_it_has_what_it_had(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_kill_during_a_compaction_loses_nothing(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     many = blobs(list(range(4)) * 20_000, seed=7)
     with ServerProcess(tmp_path, bundles[0]) as process:
         stubs = Stubs(process.address)
@@ -270,9 +301,10 @@ def test_killed_while_it_compacts_it_has_what_it_had(bundles: tuple[Path, Path],
         collection.attach("many")
         collection.enroll(QUERIES[:3], ["new"] * 3)
         collection.delete(name(9))
-        future = stubs.collections.CompactIndex.future(col.CompactIndexRequest(collection=collection.name))
-        with pytest.raises(grpc.FutureTimeoutError):
-            future.result(timeout=0.1)
+        stubs.collections.StartCompaction(col.StartCompactionRequest(collection=collection.name))
+        time.sleep(0.1)
+        request = col.GetCompactionRequest(collection=collection.name)
+        assert stubs.collections.GetCompaction(request).compaction.state == col.COMPACTION_STATE_RUNNING
         process.process.kill()  # type: ignore[union-attr]
         process.stop()
         stubs.channel.close()
@@ -281,15 +313,15 @@ def test_killed_while_it_compacts_it_has_what_it_had(bundles: tuple[Path, Path],
         assert collection.now.example_count == 80_002
         assert collection.search(QUERIES[0], 1)[0][1] == pytest.approx(1.0, abs=1e-5)
         assert collection.compact().example_count == 80_002
-        # Nothing is left of the one that was killed.
+        # The killed compaction leaves no files.
         left = sorted(path.name for path in (tmp_path / "data" / "indexes").iterdir())
         assert left == sorted(["many", f"{collection.name.rpartition('/')[2]}.c1"])
         stubs.channel.close()
 
 
-def test_two_collections_on_one_index_are_compacted_apart(here: Stubs, indexes: Path) -> None:
+def test_two_collections_with_one_index_are_compacted_separately(here: Stubs, indexes: Path) -> None:
     one, two = Attached(here), Attached(here)
-    # Called as what compaction makes is; but it was brought, and stays.
+    # It has the name of a compaction's index, but an operator copied it here, so it stays.
     shared = f"{one.name.rpartition('/')[2]}.c9"
     make_index(indexes / shared, one.space, VECTORS, LABELS)
     outcome = list[col.Collection]()
@@ -307,11 +339,11 @@ def test_two_collections_on_one_index_are_compacted_apart(here: Stubs, indexes: 
     before = one.now.index.name
     after = one.compact().index.name
     assert after != before
-    # What compaction made goes when it is replaced.
+    # An index made by a compaction is removed when it is replaced.
     assert not (indexes / before.rpartition("/")[2]).exists()
 
 
-def test_pages_go_on_after_a_restart_and_tell_of_another_index(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_page_tokens_survive_a_restart_and_name_the_index(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     with ServerProcess(tmp_path, bundles[0]) as process:
         stubs = Stubs(process.address)
         first, collection = Attached(stubs), Attached(stubs)
@@ -335,12 +367,12 @@ def test_pages_go_on_after_a_restart_and_tell_of_another_index(bundles: tuple[Pa
         collection.compact()
         with refused(Code.INVALID_ARGUMENT, "INVALID_PAGE_TOKEN", "page_token"):
             stubs.collections.ListExamples(request)
-        # What was folded has been there as long as before.
+        # Examples keep their creation time.
         assert {one.create_time.seconds for one in collection.examples()} == {rest.examples[0].create_time.seconds}
         stubs.channel.close()
 
 
-def test_rows_without_a_label_are_found_and_never_an_answer(here: Stubs, indexes: Path) -> None:
+def test_rows_without_a_label_are_searchable_but_never_an_answer(here: Stubs, indexes: Path) -> None:
     collection = Attached(here)
     index = collection.name.rpartition("/")[2]
     labels = [None if row == 3 else f"l{row}" for row in ROWS]
@@ -349,24 +381,24 @@ def test_rows_without_a_label_are_found_and_never_an_answer(here: Stubs, indexes
     assert (now.example_count, now.label_count) == (48, 3)
     row = ROWS.index(3)
     assert collection.search(VECTORS[row], 1)[0][0] == name(row)
-    answer = collection.ask(VECTORS[row : row + 1])[0]
+    answer = collection.classify(VECTORS[row : row + 1])[0]
     assert all(near.label_id for near in answer.evidence)
     collection.delete(name(row))
     assert collection.search(VECTORS[row], 1)[0][0] != name(row)
 
 
-def test_rows_of_a_negative_label_are_strangers(here: Stubs, indexes: Path) -> None:
+def test_rows_of_a_negative_label_are_negative_examples(here: Stubs, indexes: Path) -> None:
     collection = Attached(here)
-    collection.label("l3", col.LABEL_ROLE_NEGATIVE)
+    collection.create_label("l3", col.LABEL_ROLE_NEGATIVE)
     index = collection.name.rpartition("/")[2]
     make_index(indexes / index, collection.space, VECTORS, LABELS)
     collection.attach(index)
-    answers = collection.ask(VECTORS[np.array(ROWS) == 3])
+    answers = collection.classify(VECTORS[np.array(ROWS) == 3])
     assert {answer.decision for answer in answers} == {cls.DECISION_UNKNOWN}
     assert "l3" not in {label.label_id for answer in answers for label in answer.labels}
 
 
-def test_an_index_of_another_space_is_refused(here: Stubs, indexes: Path) -> None:
+def test_index_in_another_space_is_refused(here: Stubs, indexes: Path) -> None:
     collection = Attached(here)
     make_index(indexes / "foreign", "0" * 64, VECTORS, LABELS)
     with refused(Code.FAILED_PRECONDITION, "EMBEDDING_SPACE_MISMATCH", "index"):
@@ -375,14 +407,14 @@ def test_an_index_of_another_space_is_refused(here: Stubs, indexes: Path) -> Non
 
 
 @pytest.mark.parametrize("index", ["..", "../data", ".hidden", "a/b", "", "a\0b", "x" * 200])
-def test_an_index_is_no_path(here: Stubs, index: str) -> None:
+def test_path_as_index_name_is_refused(here: Stubs, index: str) -> None:
     collection = Attached(here)
     with pytest.raises(grpc.RpcError) as caught:
         collection.attach(index)
     assert caught.value.code() is Code.INVALID_ARGUMENT
 
 
-def test_what_cannot_be_attached_is_told(attached: Attached, here: Stubs, indexes: Path) -> None:
+def test_unusable_index_is_refused_with_the_reason(attached: Attached, here: Stubs, indexes: Path) -> None:
     other = Attached(here)
     with refused(Code.NOT_FOUND, "INDEX_NOT_FOUND", "index"):
         other.attach("nowhere")
@@ -403,18 +435,18 @@ def test_what_cannot_be_attached_is_told(attached: Attached, here: Stubs, indexe
     assert again == before
 
 
-def test_detached_it_has_what_was_enrolled(attached: Attached) -> None:
+def test_detached_collection_keeps_enrolled_examples(attached: Attached) -> None:
     attached.enroll(QUERIES[:4], ["new"] * 4)
     request = col.DetachIndexRequest(collection=attached.name)
     now = attached.stubs.collections.DetachIndex(request).collection
     assert (now.example_count, now.label_count, now.HasField("index")) == (4, 5, False)
     assert len(attached.search(QUERIES[20], 50)) == 4
-    assert {answer.label_id for answer in attached.ask(QUERIES)} == {"new"}
+    assert {answer.label_id for answer in attached.classify(QUERIES)} == {"new"}
     with refused(Code.FAILED_PRECONDITION, "NO_INDEX", "collection"):
         attached.stubs.collections.DetachIndex(request)
 
 
-def test_where_the_index_is_gone_the_others_are_served(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_missing_index_does_not_stop_other_collections(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     indexes = tmp_path / "elsewhere"
     with ServerProcess(tmp_path, bundles[0], indexes=indexes) as process:
         stubs = Stubs(process.address)
@@ -429,18 +461,18 @@ def test_where_the_index_is_gone_the_others_are_served(bundles: tuple[Path, Path
         process.start()
         stubs = lost.stubs = whole.stubs = Stubs(process.address)
         with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE"):
-            lost.ask(QUERIES[:1])
-        assert whole.ask(QUERIES[:1])[0].label_id == "l0"
+            lost.classify(QUERIES[:1])
+        assert whole.classify(QUERIES[:1])[0].label_id == "l0"
         shown = lost.now
         assert not shown.HasField("index")
         request = col.DetachIndexRequest(collection=lost.name)
         assert stubs.collections.DetachIndex(request).collection.example_count == 1
-        assert lost.ask(QUERIES[:1])[0].label_id == "l0"
+        assert lost.classify(QUERIES[:1])[0].label_id == "l0"
         stubs.channel.close()
 
 
 @pytest.mark.parametrize("file", ["labels.parquet", "vectors/part-00000.parquet", "manifest.json", "index.faiss"])
-def test_a_damaged_index_keeps_no_server_from_starting(bundles: tuple[Path, Path], tmp_path: Path, file: str) -> None:
+def test_server_starts_with_a_damaged_index(bundles: tuple[Path, Path], tmp_path: Path, file: str) -> None:
     with ServerProcess(tmp_path, bundles[0]) as process:
         stubs = Stubs(process.address)
         broken, whole = Attached(stubs), Attached(stubs)
@@ -454,32 +486,32 @@ def test_a_damaged_index_keeps_no_server_from_starting(bundles: tuple[Path, Path
         process.start()
         stubs = broken.stubs = whole.stubs = Stubs(process.address)
         with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE"):
-            broken.ask(QUERIES[:1])
-        assert whole.ask(QUERIES[:1])[0].label_id == "l0"
+            broken.classify(QUERIES[:1])
+        assert whole.classify(QUERIES[:1])[0].label_id == "l0"
         stubs.collections.DeleteCollection(col.DeleteCollectionRequest(name=broken.name, force=True))
         stubs.channel.close()
 
 
 @pytest.mark.parametrize("labels", [[None] * 48, [None if row % 2 else one for row, one in enumerate(LABELS)]])
-def test_an_index_without_labels_says_so(here: Stubs, indexes: Path, labels: list[str | None]) -> None:
+def test_index_without_labels_is_reported(here: Stubs, indexes: Path, labels: list[str | None]) -> None:
     collection, count = Attached(here), labels.count(None)
     index = collection.name.rpartition("/")[2]
     make_index(indexes / index, collection.space, VECTORS, labels)
     assert collection.attach(index).index.unlabeled_count == count
-    assert f"{count} vectors of the index have no label" in collection.check().advice[0]
+    assert f"{count} vectors of the index have no label" in collection.report().advice[0]
     if count == 48:
-        assert collection.ask(QUERIES[:1])[0].head_reason == "no label has an example or a prompt"
+        assert collection.classify(QUERIES[:1])[0].head_reason == "no label has an example or a prompt"
         assert len(collection.search(QUERIES[0])) == 5
 
 
 @pytest.mark.parametrize("odd", ["l1 ", "\u00e9", "e\u0301"])
-def test_an_index_that_spells_a_label_otherwise_is_refused(here: Stubs, indexes: Path, odd: str) -> None:
+def test_index_with_another_spelling_of_a_label_is_refused(here: Stubs, indexes: Path, odd: str) -> None:
     collection = Attached(here)
     index = collection.name.rpartition("/")[2]
     for one in ("l1", "e\u0301 "):
         here.collections.CreateLabel(col.CreateLabelRequest(parent=collection.name, label_id=one))
     make_index(indexes / index, collection.space, VECTORS, [odd, *LABELS[1:]])
-    if odd == "\u00e9":  # as the collection keeps it
+    if odd == "\u00e9":  # the spelling of the collection
         assert collection.attach(index).label_count == 5
         return
     with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE", "index") as refusal:

@@ -1,4 +1,4 @@
-"""Fits in the background: nothing is forgotten, nobody waits for what others do, a sample stands for the whole."""
+"""Tests fits in the background: every change is fitted, calls wait only for their own, and samples are fair."""
 
 import asyncio
 import threading
@@ -45,14 +45,14 @@ def run(work: Callable[[Fitter, CollectionView], Awaitable[None]], labels: int =
     async def whole() -> None:
         fitter = Fitter({types_pb2.HEAD_LDA: HeadKind.LDA})
         try:
-            await work(fitter, view_of(labels, fitter.touch))
+            await work(fitter, view_of(labels, fitter.schedule))
         finally:
             await fitter.close()
 
     asyncio.run(whole())
 
 
-def test_who_waits_for_a_fit_does_not_wait_for_what_comes_later() -> None:
+def test_wait_for_a_fit_ends_despite_later_changes() -> None:
     async def work(fitter: Fitter, view: CollectionView) -> None:
         sequence = 1
 
@@ -69,73 +69,73 @@ def test_who_waits_for_a_fit_does_not_wait_for_what_comes_later() -> None:
         enroll()
         enroll()
         writer = asyncio.create_task(write())
-        await fitter.settled(view, time.monotonic() + 20)
+        await fitter.wait_until_fitted(view, time.monotonic() + 20)
         writer.cancel()
-        assert view.engine.fitted is not None
+        assert view.classifier.fitted is not None
         assert view.accuracy is not None
 
     run(work)
 
 
-def test_a_change_as_a_fit_ends_is_fitted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_at_the_end_of_a_fit_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_QUIET_SECONDS", 0.01)
 
     async def work(fitter: Fitter, view: CollectionView) -> None:
         view.add_examples(list(records([0, 1, 2, 3, 0, 1, 2, 3])))
         [task] = asyncio.all_tasks() - {asyncio.current_task()}
-        # Before the fitter itself hears that its task has ended.
+        # Before the fitter's callback runs at the end of its task.
         while not task.done():  # noqa: ASYNC110 (the very turn in which it ends)
             await asyncio.sleep(0)
         view.add_examples(list(records([0, 1, 2, 3], 9)))
         for _ in range(500):
-            if view.engine.settled:
+            if view.classifier.settled:
                 break
             await asyncio.sleep(0.01)
-        assert view.engine.settled
+        assert view.classifier.settled
 
     run(work)
 
 
-def test_a_failing_fit_is_told_once_and_leaves_class_means(
+def test_failing_fit_is_logged_once_and_class_means_answer(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever it fails with."""
+    """Any exception counts as a failure."""
 
     def fail(*_: object, **__: object) -> None:
         raise KeyError("a mistake")
 
     async def work(fitter: Fitter, view: CollectionView) -> None:
         view.add_examples(list(records([0, 1, 2, 3, 0, 1, 2, 3])))
-        await fitter.settled(view, time.monotonic() + 20)
-        before = view.engine.fitted
+        await fitter.wait_until_fitted(view, time.monotonic() + 20)
+        before = view.classifier.fitted
         monkeypatch.setattr(module, "fit", fail)
         view.add_examples(list(records([0, 1], 9)))
-        await fitter.settled(view, time.monotonic() + 5)
+        await fitter.wait_until_fitted(view, time.monotonic() + 5)
         assert before is not None
-        assert view.engine.fitted is None
-        assert view.engine.head().kind is HeadKind.CLASS_MEAN
+        assert view.classifier.fitted is None
+        assert view.classifier.head().kind is HeadKind.CLASS_MEAN
 
     run(work)
     assert [record.exc_info is not None for record in caplog.records] == [True]
 
 
-def test_an_example_deleted_before_it_is_read_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+def test_example_deleted_before_it_is_read_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
     async def work(fitter: Fitter, view: CollectionView) -> None:
         view.add_examples(list(records([0, 1, 2, 3, 0, 1, 2, 3])))
         taken = gather(view)
-        view.drop_example("e3")
+        view.remove_example("e3")
         with pytest.raises(KeyError):
             taken.read()
-        await fitter.settled(view, time.monotonic() + 20)
-        assert view.engine.settled
-        assert view.engine.count("l2") == 1
+        await fitter.wait_until_fitted(view, time.monotonic() + 20)
+        assert view.classifier.settled
+        assert view.classifier.count("l2") == 1
 
     run(work)
     assert not caplog.records
 
 
-def test_a_sample_may_leave_labels_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_data, "_MOST_EXAMPLES", 30)
+def test_sample_may_omit_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_data, "_MAX_EXAMPLES", 30)
     view = view_of(40)
     view.put_label(LabelRecord("text", prompt_vector=normalize(CENTRES[:1].astype(np.float32))[0].tobytes()))
     view.add_examples(list(records([row for row in range(40) for _ in range(1 if row % 2 else 3)], domain="here")))
@@ -146,34 +146,34 @@ def test_a_sample_may_leave_labels_out(monkeypatch: pytest.MonkeyPatch) -> None:
     found = taken.read()
     for sequence, row in zip(taken.examples.ids.tolist(), found.rows.tolist(), strict=True):
         assert view.examples.example(sequence) == (f"e{sequence}", found.labels[row])
-    # What is done about domains is done to all examples or none.
+    # A sample has no domains, so that adaptation applies to all examples or none.
     assert not any(found.domains)
-    view.engine.adopt(fit(found), taken.token, whole=taken.whole)
-    assert len(view.engine.labels) == 41
+    view.classifier.adopt(fit(found), taken.token, whole=taken.whole)
+    assert len(view.classifier.labels) == 41
 
 
-def test_a_sample_of_labels_is_the_same_after_an_enrolment_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_data, "_MOST_LABELS", 10)
+def test_sample_of_labels_is_unchanged_after_a_deleted_enrolment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_data, "_MAX_LABELS", 10)
     monkeypatch.setattr("glimpse.fewshot.heads.lda.MOST_EXACT", 20)
     view = view_of(41)
     view.add_examples(list(records([row for row in range(40) for _ in range(2)])))
     before = gather(view)
     assert len(before.labels) == 10
     view.add_examples(list(records([3], 200)))
-    view.drop_example("e200")
+    view.remove_example("e200")
     for one in records([7, 7], 300):
         view.add_examples([one])
     for sequence in (300, 301):
-        view.drop_example(f"e{sequence}")
-    # Whole labels go, and come again.
+        view.remove_example(f"e{sequence}")
+    # Whole labels are removed and added again.
     gone = list(records([row for row in range(40) for _ in range(2)]))[:40]
     for example in gone:
-        view.drop_example(example.id)
+        view.remove_example(example.id)
     view.add_examples(gone)
     assert gather(view).labels == before.labels
 
 
-def test_the_same_content_has_the_same_number_where_labels_are_independent() -> None:
+def test_equal_contents_have_equal_numbers_if_labels_are_independent() -> None:
     view = view_of(3, label_mode=types_pb2.LABEL_MODE_INDEPENDENT)
     first, second, third = records([0, 1, 2])
     view.add_examples([first, second, replace(third, content_digest=first.content_digest)])
@@ -182,7 +182,7 @@ def test_the_same_content_has_the_same_number_where_labels_are_independent() -> 
     assert (contents[0] == contents[2], contents[0] == contents[1]) == (True, False)
 
 
-def test_the_end_does_not_wait_for_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_does_not_wait_for_a_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     going = threading.Event()
 
     def slow(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""Index folders that strangers made, attached to a real server: refused, and the server stays up."""
+"""Tests malicious index folders: attaching them is refused, and the server stays up."""
 
 import json
 import os
@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from server.classification.test_few_shot import Vectors
 
 from glimpse.index import digest
 from glimpse.v1 import collection_service_pb2 as col
 from support.indexes import make_index
 from support.server import ServerProcess, Stubs
 from support.status import refused
+from support.vector_collection import Vectors
 
 Code = grpc.StatusCode
 _ROWS, _DIMENSION = 200, 8
@@ -49,13 +49,13 @@ def _manifest(folder: Path, change: Callable[[dict[str, object]], None]) -> None
 
 
 def _faiss(folder: Path, change: Callable[[bytearray], None]) -> None:
-    """The manifest's digest and size follow: they are the stranger's too."""
+    """Writes a FAISS file and updates its digest and size in the manifest, as an attacker would."""
     file = folder / "index.faiss"
     content = bytearray(file.read_bytes())
     change(content)
     file.write_bytes(content)
-    told = {"sha256": digest(file), "bytes": len(content)}
-    _manifest(folder, lambda values: values["index"].update(told))  # type: ignore[attr-defined]
+    changes = {"sha256": digest(file), "bytes": len(content)}
+    _manifest(folder, lambda values: values["index"].update(changes))  # type: ignore[attr-defined]
 
 
 def _shard(folder: Path, column: str, values: pa.Array, **options: object) -> None:
@@ -67,7 +67,7 @@ def _shard(folder: Path, column: str, values: pa.Array, **options: object) -> No
 
 def _links_far_away(folder: Path) -> None:
     def change(content: bytearray) -> None:
-        # Of the graph's links, which are the last thing before the vectors that has this many values.
+        # The graph's links: the last array of this length before the vectors.
         place = content.rindex(struct.pack("<i", -1) * 4)
         content[place : place + 16] = struct.pack("<4i", *[(1 << 31) - 1] * 4)
 
@@ -75,7 +75,7 @@ def _links_far_away(folder: Path) -> None:
 
 
 def _too_many_centres(folder: Path) -> None:
-    place = 37  # behind what every index begins with
+    place = 37  # after the header that every index has
     _faiss(folder, lambda content: content.__setitem__(slice(place, place + 8), struct.pack("<Q", 1 << 60)))
 
 
@@ -129,7 +129,7 @@ _HOSTILE = [
 
 
 @pytest.mark.parametrize(("factory", "change"), _HOSTILE, ids=lambda value: getattr(value, "__name__", value))
-def test_a_hostile_folder_is_refused_and_the_server_stays_up(
+def test_malicious_folder_is_refused_and_the_server_stays_up(
     serving: ServerProcess, collection: Vectors, factory: str, change: Callable[[Path], None]
 ) -> None:
     folder = serving.folder / "data" / "indexes" / "hostile"
@@ -137,14 +137,14 @@ def test_a_hostile_folder_is_refused_and_the_server_stays_up(
     make_index(folder, collection.space, VECTORS, LABELS, factory=factory)
     change(folder)
     attach = col.AttachIndexRequest(collection=collection.name, index="indexes/hostile")
-    with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE", "index") as told:
+    with refused(Code.FAILED_PRECONDITION, "INDEX_UNUSABLE", "index") as refusal:
         collection.stubs.collections.AttachIndex(attach, timeout=100)
-    assert str(serving.folder) not in told.message
+    assert str(serving.folder) not in refusal.message
     assert serving.process
     assert serving.process.poll() is None
 
 
-def test_a_text_that_stands_for_gigabytes_is_refused(serving: ServerProcess, collection: Vectors) -> None:
+def test_text_that_decompresses_to_gigabytes_is_refused(serving: ServerProcess, collection: Vectors) -> None:
     folder = serving.folder / "data" / "indexes" / "bomb"
     make_index(folder, collection.space, VECTORS, LABELS)
     file = folder / "vectors" / "part-00000.parquet"
@@ -160,7 +160,7 @@ def test_a_text_that_stands_for_gigabytes_is_refused(serving: ServerProcess, col
     assert serving.process.poll() is None
 
 
-def test_rows_that_say_odd_things_of_themselves_are_listed(serving: ServerProcess, collection: Vectors) -> None:
+def test_rows_with_odd_metadata_are_listed(serving: ServerProcess, collection: Vectors) -> None:
     folder = serving.folder / "data" / "indexes" / "odd"
     make_index(folder, collection.space, VECTORS, LABELS)
     odd = [

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import grpc
 import pytest
-from server.api.test_collections import answer, enroll
 
 from glimpse.backbone import Bundle
 from glimpse.v1 import classification_service_pb2 as cls
@@ -14,6 +13,7 @@ from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1.types_pb2 import Input, Vector
 from support.bundles import child_bundle, tiny_dual_bundle
+from support.image_calls import answer, enroll
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
 from support.status import refused
@@ -53,9 +53,10 @@ def collection(parent: Bundle, tmp_path: Path) -> str:
 
 
 def let_in(stubs: Stubs, collection: str, cosine: float | None) -> None:
-    policy = col.DecisionPolicy(min_space_cosine=cosine)
+    policy = col.EmbeddingSpacePolicy(min_space_cosine=cosine)
     request = col.UpdateCollectionRequest(
-        collection=col.Collection(name=collection, policy=policy), update_mask={"paths": ["policy.min_space_cosine"]}
+        collection=col.Collection(name=collection, embedding_space_policy=policy),
+        update_mask={"paths": ["embedding_space_policy.min_space_cosine"]},
     )
     stubs.collections.UpdateCollection(request)
 
@@ -83,7 +84,7 @@ def test_by_default_a_child_is_refused_and_told_what_would_let_it_in(
     with serving(tmp_path, child) as stubs:
         status = classify(stubs, collection, **content).status
     assert (status.code, status.reason) == (PRECONDITION, "EMBEDDING_SPACE_MISMATCH")
-    assert "policy.min_space_cosine of at most 0.995" in status.message
+    assert "embedding_space_policy.min_space_cosine of at most 0.995" in status.message
 
 
 @pytest.mark.parametrize("cosine", [0.99, COSINE])
@@ -114,7 +115,7 @@ def test_a_childs_vectors_are_taken_as_the_policy_says(collection: str, child: B
         assert vector.embedding_space == child.manifest.embedding_space
         status = classify(stubs, collection, vector=vector).status
         assert (status.reason, status.field) == ("EMBEDDING_SPACE_MISMATCH", "inputs[0].vector.embedding_space")
-        assert "policy.min_space_cosine of at most 0.995" in status.message
+        assert "embedding_space_policy.min_space_cosine of at most 0.995" in status.message
         let_in(stubs, collection, 0.99)
         assert classify(stubs, collection, vector=vector).classifications[0].label_id == "red"
 
@@ -212,18 +213,18 @@ def test_a_backbone_says_whose_child_it_is(parent: Bundle, child: Bundle, tmp_pa
 
 @pytest.mark.parametrize("cosine", [0.0, -0.5, 1.01, float("nan")])
 def test_a_cosine_out_of_range_is_refused(stubs: Stubs, cosine: float) -> None:
-    policy = col.DecisionPolicy(min_space_cosine=cosine)
+    policy = col.EmbeddingSpacePolicy(min_space_cosine=cosine)
     request = col.CreateCollectionRequest(
-        collection_id="unlikely", collection=col.Collection(backbone="backbones/tiny", policy=policy)
+        collection_id="unlikely", collection=col.Collection(backbone="backbones/tiny", embedding_space_policy=policy)
     )
-    with refused(Code.INVALID_ARGUMENT, "OUT_OF_RANGE", "collection.policy.min_space_cosine"):
+    with refused(Code.INVALID_ARGUMENT, "OUT_OF_RANGE", "collection.embedding_space_policy.min_space_cosine"):
         stubs.collections.CreateCollection(request)
 
 
 def test_letting_a_child_in_and_using_names_may_be_one_update(collection: str, child: Bundle, tmp_path: Path) -> None:
-    policy = col.DecisionPolicy(min_space_cosine=0.9)
-    both = col.Collection(name=collection, names_as_prompts=True, policy=policy)
-    paths = ["names_as_prompts", "policy.min_space_cosine"]
+    policy = col.EmbeddingSpacePolicy(min_space_cosine=0.9)
+    both = col.Collection(name=collection, names_as_prompts=True, embedding_space_policy=policy)
+    paths = ["names_as_prompts", "embedding_space_policy.min_space_cosine"]
     with serving(tmp_path, child) as stubs:
         update = col.UpdateCollectionRequest(collection=both, update_mask={"paths": paths})
         assert stubs.collections.UpdateCollection(update).collection.names_as_prompts

@@ -1,4 +1,4 @@
-"""Changing the backbone of a collection, on a real server with two backbones of different spaces."""
+"""Tests re-embedding on a real server with two backbones that have different embedding spaces."""
 
 from collections.abc import Iterator, Sequence
 
@@ -71,7 +71,7 @@ def vectors(stubs: Stubs, name: str) -> dict[str, bytes]:
 
 
 def answers(stubs: Stubs, name: str, inputs: Sequence[types_pb2.Input]) -> list[cls.Classification]:
-    check = stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name=name))  # whose fit is there then
+    check = stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name=name))  # waits for the fit
     request = cls.ClassifyRequest(
         collections=[name], inputs=inputs, options=cls.ClassifyOptions(min_revision=check.revision)
     )
@@ -81,7 +81,7 @@ def answers(stubs: Stubs, name: str, inputs: Sequence[types_pb2.Input]) -> list[
     return found
 
 
-def test_a_collection_is_switched_and_rolled_back(stubs: Stubs, birds: str) -> None:
+def test_collection_is_switched_and_switched_back(stubs: Stubs, birds: str) -> None:
     inputs = pictures(range(12))
     for number, one in enumerate(inputs):
         enroll(stubs, birds, f"label-{number % 3}", [one])
@@ -92,12 +92,12 @@ def test_a_collection_is_switched_and_rolled_back(stubs: Stubs, birds: str) -> N
     start(stubs, birds)
     done = until_embedded(stubs, birds)
     assert (done.example_count, done.embedded_count, done.failed_count, done.switched) == (12, 12, 0, False)
-    assert vectors(stubs, birds) == before, "the collection answers by the old one"
-    said = switch(stubs, birds, "new")
-    assert (said.collection.backbone, said.set_aside_count) == ("backbones/new", 0)
+    assert vectors(stubs, birds) == before, "the collection still answers by the old backbone"
+    switched = switch(stubs, birds, "new")
+    assert (switched.collection.backbone, switched.set_aside_count) == ("backbones/new", 0)
     assert list(vectors(stubs, birds).values()) == embedded(stubs, "new", inputs)
     now = answers(stubs, birds, inputs)
-    assert [one.evidence[0].example for one in now] == list(before), "the index is of the new vectors"
+    assert [one.evidence[0].example for one in now] == list(before), "the index holds the new vectors"
     assert {one.labels[0].label_id for one in now} <= {"label-0", "label-1", "label-2", "red"}
     assert "red" in {label.label_id for label in now[0].labels}
     late = enroll(stubs, birds, "label-0", pictures([40]))[0]
@@ -107,13 +107,13 @@ def test_a_collection_is_switched_and_rolled_back(stubs: Stubs, birds: str) -> N
     assert back.pop(late.example.name) == embedded(stubs, "old", pictures([40]))[0]
     assert back == before
     stubs.collections.DeleteExample(col.DeleteExampleRequest(name=late.example.name))
-    assert answers(stubs, birds, inputs) == answered, "as if there had been no switch"
+    assert answers(stubs, birds, inputs) == answered, "equal to the state before the switch"
     stubs.collections.EndReembedding(col.EndReembeddingRequest(collection=birds))
     with refused(Code.NOT_FOUND, "REEMBEDDING_NOT_FOUND", "collection"):
         reembedding(stubs, birds)
 
 
-def test_a_collection_that_was_switched_can_go_on_to_a_third(stubs: Stubs, birds: str) -> None:
+def test_switched_collection_can_be_reembedded_with_a_third_backbone(stubs: Stubs, birds: str) -> None:
     enroll(stubs, birds, "robin", pictures(range(20)))
     start(stubs, birds)
     until_embedded(stubs, birds)
@@ -127,7 +127,7 @@ def test_a_collection_that_was_switched_can_go_on_to_a_third(stubs: Stubs, birds
     assert list(vectors(stubs, birds).values()) == embedded(stubs, "pictures", pictures(range(30)))
 
 
-def test_what_comes_and_goes_meanwhile_is_on_both_sides(stubs: Stubs, birds: str) -> None:
+def test_changes_during_a_reembedding_reach_both_backbones(stubs: Stubs, birds: str) -> None:
     enroll(stubs, birds, "robin", pictures(range(40)))
     label = stubs.collections.CreateLabel(
         col.CreateLabelRequest(parent=birds, label_id="red", label=col.Label(prompts=["red"]))
@@ -151,10 +151,10 @@ def test_what_comes_and_goes_meanwhile_is_on_both_sides(stubs: Stubs, birds: str
     [blue] = embedded(stubs, "new", [types_pb2.Input(text="blue")])
     vector = types_pb2.Vector(data=blue, embedding_space=space_of(stubs, "new"))
     [answer] = answers(stubs, birds, [types_pb2.Input(vector=vector)])
-    assert answer.labels[0].label_id == "red", "its prompt is the new one, by the new backbone"
+    assert answer.labels[0].label_id == "red", "the new backbone embedded the new prompt"
 
 
-def test_what_cannot_be_embedded_is_listed_and_set_aside_until_it_is_switched_back(stubs: Stubs) -> None:
+def test_failed_examples_are_listed_and_return_after_switching_back(stubs: Stubs) -> None:
     birds = keeping_collection(stubs, keep_inputs=False)
     [lost] = enroll(stubs, birds, "robin", pictures([1]))
     request = col.UpdateCollectionRequest(collection=col.Collection(name=birds, keep_inputs=True))
@@ -171,18 +171,18 @@ def test_what_cannot_be_embedded_is_listed_and_set_aside_until_it_is_switched_ba
     start(stubs, birds, "pictures")
     now = until_embedded(stubs, birds)
     assert (now.example_count, now.embedded_count, now.failed_count, now.labels_failed_count) == (4, 1, 3, 1)
-    told = {one.example: one.problem.partition(":")[0] for one in now.failures}
-    assert told == {
+    problems = {one.example: one.problem.partition(":")[0] for one in now.failures}
+    assert problems == {
         lost.example.name: "ORIGINAL_NOT_KEPT",
         text.example.name: "MODALITY_UNSUPPORTED",
         as_vector.example.name: "ORIGINAL_NOT_KEPT",
     }
     with refused(Code.FAILED_PRECONDITION, "REEMBEDDING_INCOMPLETE", "force"):
         switch(stubs, birds, "pictures")
-    assert enroll(stubs, birds, "robin", pictures([1]))[0].duplicate, "its original is kept from now on"
+    assert enroll(stubs, birds, "robin", pictures([1]))[0].duplicate, "its original is kept now"
     assert until_embedded(stubs, birds).failed_count == 2
-    said = switch(stubs, birds, "pictures", force=True)
-    assert (said.set_aside_count, said.collection.example_count) == (2, 2)
+    switched = switch(stubs, birds, "pictures", force=True)
+    assert (switched.set_aside_count, switched.collection.example_count) == (2, 2)
     assert reembedding(stubs, birds).set_aside_count == 2
     assert list(vectors(stubs, birds).values()) == embedded(stubs, "pictures", pictures([1, 2]))
     with refused(Code.NOT_FOUND, "EXAMPLE_NOT_FOUND"):
@@ -192,36 +192,36 @@ def test_what_cannot_be_embedded_is_listed_and_set_aside_until_it_is_switched_ba
     assert reembedding(stubs, birds).set_aside_count == 0
 
 
-def test_both_sides_are_measured_side_by_side(stubs: Stubs, birds: str) -> None:
+def test_both_backbones_are_measured(stubs: Stubs, birds: str) -> None:
     for number, one in enumerate(pictures(range(30))):
         enroll(stubs, birds, f"label-{number % 3}", [one])
     start(stubs, birds)
     until_embedded(stubs, birds)
-    told = reembedding(stubs, birds, measure=True)
-    assert (told.current.backbone, told.shadow.backbone) == ("backbones/old", "backbones/new")
-    assert (told.current.loaded, told.shadow.loaded) == (True, True)
+    measured = reembedding(stubs, birds, measure=True)
+    assert (measured.current.backbone, measured.shadow.backbone) == ("backbones/old", "backbones/new")
+    assert (measured.current.loaded, measured.shadow.loaded) == (True, True)
     check = stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name=birds))
-    assert told.current.figures.accuracy == check.accuracy
+    assert measured.current.figures.accuracy == check.accuracy
     switch(stubs, birds, "new")
     check = stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name=birds))
-    assert told.shadow.figures.accuracy == check.accuracy, "what was measured is what came"
-    assert told.shadow.figures.heads == check.heads
+    assert measured.shadow.figures.accuracy == check.accuracy, "the measured report equals the later one"
+    assert measured.shadow.figures.heads == check.heads
     assert not reembedding(stubs, birds).current.HasField("figures")
 
 
-def test_cosines_of_a_policy_are_each_sides_own(stubs: Stubs, birds: str) -> None:
+def test_each_backbone_has_its_own_cosines_in_the_policy(stubs: Stubs, birds: str) -> None:
     policy = col.DecisionPolicy(match_threshold=0.7, match_margin=0.1, coverage=0.8)
     request = col.UpdateCollectionRequest(collection=col.Collection(name=birds, policy=policy))
     request.update_mask.paths.append("policy")
     stubs.collections.UpdateCollection(request)
     start(stubs, birds)
-    said = switch(stubs, birds, "new")
-    assert said.collection.policy == col.DecisionPolicy(coverage=0.8)
-    assert said.former_policy == col.DecisionPolicy(match_threshold=0.7, match_margin=0.1)
+    switched = switch(stubs, birds, "new")
+    assert switched.collection.policy == col.DecisionPolicy(coverage=0.8)
+    assert switched.former_policy == col.DecisionPolicy(match_threshold=0.7, match_margin=0.1)
     assert switch(stubs, birds, "old").collection.policy == policy
 
 
-def test_the_same_again_changes_nothing(stubs: Stubs, birds: str) -> None:
+def test_repeated_calls_change_nothing(stubs: Stubs, birds: str) -> None:
     request = col.EnrollExamplesRequest(parent=birds, create_labels=True, request_id="once")
     request.examples.add(label_id="robin", input=pictures([1])[0])
     stubs.collections.EnrollExamples(request)
@@ -229,17 +229,17 @@ def test_the_same_again_changes_nothing(stubs: Stubs, birds: str) -> None:
     begun = start(stubs, birds)
     assert start(stubs, birds).reembedding.start_time == begun.reembedding.start_time
     until_embedded(stubs, birds)
-    said = switch(stubs, birds, "new")
+    switched = switch(stubs, birds, "new")
     again = switch(stubs, birds, "new")
-    assert (again.revision, again.collection) == (said.revision, said.collection)
-    assert stubs.collections.EnrollExamples(request) == first, "answered as before the switch"
+    assert (again.revision, again.collection) == (switched.revision, switched.collection)
+    assert stubs.collections.EnrollExamples(request) == first, "equal to the response before the switch"
     request.request_id = "twice"
     second = stubs.collections.EnrollExamples(request).results[0]
     assert (second.duplicate, second.example.name) == (True, first.results[0].example.name)
     assert len(everything(stubs, birds)) == 1
 
 
-def test_what_cannot_be_is_refused(stubs: Stubs, birds: str) -> None:
+def test_invalid_requests_are_refused(stubs: Stubs, birds: str) -> None:
     with refused(Code.NOT_FOUND, "REEMBEDDING_NOT_FOUND", "collection"):
         switch(stubs, birds, "new")
     with refused(Code.NOT_FOUND, "REEMBEDDING_NOT_FOUND", "collection"):
@@ -261,9 +261,7 @@ def test_what_cannot_be_is_refused(stubs: Stubs, birds: str) -> None:
         stubs.collections.UpdateCollection(request)
 
 
-def test_those_who_enroll_go_on_while_it_is_switched_to_and_fro(
-    stubs: Stubs, birds: str, server: ServerProcess
-) -> None:
+def test_enrolments_go_on_during_repeated_switches(stubs: Stubs, birds: str, server: ServerProcess) -> None:
     start(stubs, birds)
     with Enrolling(server.address, birds) as load:
         for number, backbone in enumerate(("new", "old", "new", "old", "new"), 1):
@@ -271,7 +269,7 @@ def test_those_who_enroll_go_on_while_it_is_switched_to_and_fro(
             switch_soon(stubs, birds, backbone)
     load.check()
     there = {one.name: one for one in everything(stubs, birds)}
-    assert load.acknowledged.keys() == there.keys(), "what is acknowledged is there, and nothing else"
+    assert load.acknowledged.keys() == there.keys(), "exactly the acknowledged examples exist"
     some = list(load.acknowledged.items())[-200:]
     wanted = embedded(stubs, "new", pictures(number for _, number in some))
-    assert [there[name].vector.data for name, _ in some] == wanted, "each vector is of the space it says"
+    assert [there[name].vector.data for name, _ in some] == wanted, "each vector is in the space that it names"

@@ -1,4 +1,4 @@
-"""A backbone that is changed while servers are killed, on SQLite and, by two servers, on PostgreSQL."""
+"""Tests re-embedding while servers are killed: one server on SQLite, two on PostgreSQL."""
 
 import itertools
 import signal
@@ -45,14 +45,17 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture
 def server(bundles: tuple[Path, Path], tmp_path: Path) -> Iterator[ServerProcess]:
-    often = {"snapshot_seconds": 0.1, "snapshot_examples": 1}  # so that a start goes by one, whatever came since
+    often = {
+        "snapshot_seconds": 0.1,
+        "snapshot_examples": 1,
+    }  # so that a start uses a snapshot, whatever has changed since
     with ServerProcess(tmp_path, *bundles, **often) as process:
-        process.listen = process.address  # where clients look for it when it comes back
+        process.listen = process.address  # clients expect a restarted server at the same address
         yield process
 
 
 def enroll(stubs: Stubs, name: str, count: int) -> dict[str, int]:
-    """So many pictures; their numbers by their examples' names."""
+    """Enrolls `count` images; returns their numbers by the names of their examples."""
     found: dict[str, int] = {}
     for first in range(0, count, 100):
         numbers = range(first, min(first + 100, count))
@@ -65,13 +68,13 @@ def enroll(stubs: Stubs, name: str, count: int) -> dict[str, int]:
 
 
 def more_embedded(stubs: Stubs, name: str, count: int) -> int:
-    """Waits for more than so many; returns how many there are then."""
+    """Waits until more than `count` examples are embedded; returns how many are."""
     soon(lambda: reembedding(stubs, name).embedded_count > count, 60)
     return reembedding(stubs, name).embedded_count
 
 
 def check_equals_ledger(stubs: Stubs, name: str, acknowledged: dict[str, int]) -> list[col.Example]:
-    """What was acknowledged is there, by the collection's backbone, and is what the index and the head answer by."""
+    """Checks that the acknowledged examples exist with vectors of the present backbone, in index and head."""
     collection = stubs.collections.GetCollection(col.GetCollectionRequest(name=name)).collection
     there = everything(stubs, name)
     assert acknowledged.keys() <= {one.name for one in there}
@@ -92,7 +95,7 @@ def check_equals_ledger(stubs: Stubs, name: str, acknowledged: dict[str, int]) -
     return there
 
 
-def test_kill_9_while_embedding_goes_on_where_it_was(server: ServerProcess) -> None:
+def test_reembedding_continues_after_kill_9(server: ServerProcess) -> None:
     stubs = Stubs(server.address)
     birds = keeping_collection(stubs)
     enrolled = enroll(stubs, birds, 400)
@@ -103,7 +106,7 @@ def test_kill_9_while_embedding_goes_on_where_it_was(server: ServerProcess) -> N
         server.stop(signal.SIGKILL)
         server.start()
         stubs = Stubs(server.address)
-        assert reembedding(stubs, birds).embedded_count >= done, "what was embedded is there"
+        assert reembedding(stubs, birds).embedded_count >= done, "embedded vectors are kept"
     before = everything(stubs, birds)
     until_embedded(stubs, birds)
     switch(stubs, birds, "new")
@@ -113,7 +116,7 @@ def test_kill_9_while_embedding_goes_on_where_it_was(server: ServerProcess) -> N
     check_equals_ledger(stubs, birds, enrolled)
 
 
-def test_kill_9_around_the_switch_leaves_one_side_or_the_other(server: ServerProcess) -> None:
+def test_kill_9_around_the_switch_leaves_one_backbone_or_the_other(server: ServerProcess) -> None:
     stubs = Stubs(server.address)
     birds = keeping_collection(stubs)
     enroll(stubs, birds, 50)
@@ -138,9 +141,9 @@ def test_kill_9_around_the_switch_leaves_one_side_or_the_other(server: ServerPro
 
 
 def switch_to_and_fro(stubs: Stubs, name: str) -> None:
-    """Until the server is gone."""
+    """Switches to the other backbone and back until the server is killed."""
     for backbone in itertools.cycle(("new", "old")):
-        time.sleep(0.2)  # an enrolment that a switch overtook is sent again
+        time.sleep(0.2)  # retry enrolments that a switch interrupted
         try:
             switch(stubs, name, backbone)
         except grpc.RpcError as error:
@@ -148,7 +151,7 @@ def switch_to_and_fro(stubs: Stubs, name: str) -> None:
                 return
 
 
-def test_of_two_servers_one_embeds_and_both_switch(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_one_of_two_servers_embeds_and_both_switch(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     with ExitStack() as stack:
         url = stack.enter_context(postgres()).database()
         servers = []
@@ -182,6 +185,8 @@ def test_of_two_servers_one_embeds_and_both_switch(bundles: tuple[Path, Path], t
         assert there[: len(before)] == before
         assert check_equals_ledger(a, birds, enrolled) == there
         with Ledger.open(url) as ledger:
-            told = [change.subject["examples_embedded"] for change in ledger.changes() if change.kind == "embed_shadow"]
-        # The last of it is embedded by a switch itself.
-        assert 600 <= sum(told) <= len(there), "none is embedded twice"
+            counts = [
+                change.subject["examples_embedded"] for change in ledger.changes() if change.kind == "embed_shadow"
+            ]
+        # A switch embeds the last examples itself.
+        assert 600 <= sum(counts) <= len(there), "no example is embedded twice"

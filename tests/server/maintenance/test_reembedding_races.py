@@ -1,4 +1,4 @@
-"""A backbone that is changed while other things happen, in a fixed order: the new one's encoder waits at a gate."""
+"""Tests races during a re-embedding, in a fixed order: the new backbone's encoder waits at a gate."""
 
 import asyncio
 import gc
@@ -29,12 +29,12 @@ from support.reembedding import pictures
 from support.status import refused
 
 Code = grpc.StatusCode
-# What would wait for ever where it is not as it should be.
+# Seconds after which a test fails instead of waiting forever.
 _PATIENCE = 30.0
 
 
 class Gate:
-    """Stands before an encoder, open at first."""
+    """Holds back an encoder's runs while it is closed."""
 
     def __init__(self, encode: Callable[[Sequence[Any]], Any]) -> None:
         self._encode, self._open, self._came = encode, threading.Event(), threading.Event()
@@ -42,7 +42,7 @@ class Gate:
 
     def __call__(self, items: Sequence[Any]) -> Any:
         self._came.set()
-        assert self._open.wait(_PATIENCE), "nobody opened the gate"
+        assert self._open.wait(_PATIENCE), "the gate was never opened"
         return self._encode(items)
 
     def shut(self) -> None:
@@ -57,7 +57,7 @@ class Gate:
 
 
 class Serving:
-    """A server in this process, with a collection `birds` by `old`, and a gate before `new`."""
+    """Runs a server in this process, with a collection `birds` by `old` and a gate before `new`."""
 
     def __init__(self, runtime: Runtime, collections: CollectionServiceStub) -> None:
         self.runtime, self._collections = runtime, collections
@@ -133,10 +133,10 @@ async def serving(folder: Path, *, keep_inputs: bool = True) -> AsyncIterator[Se
 
 
 async def nobody(_: Reembedder) -> None:
-    """In the place of what embeds shadows in the background."""
+    """Replaces the background worker by one that does nothing."""
 
 
-async def test_an_original_that_comes_while_the_rest_is_embedded_is_embedded_too(tmp_path: Path) -> None:
+async def test_original_that_arrives_during_a_round_is_embedded(tmp_path: Path) -> None:
     async with serving(tmp_path, keep_inputs=False) as here:
         [one, two] = pictures([1, 2])
         await here.enroll(one)
@@ -144,7 +144,7 @@ async def test_an_original_that_comes_while_the_rest_is_embedded_is_embedded_too
         await here.enroll(two)
         here.gate.shut()
         await here.start()
-        await here.gate.somebody_waits()  # the first has been read, without an original
+        await here.gate.somebody_waits()  # the first example was read without an original
         [again] = await here.enroll(one)
         assert again.duplicate
         here.gate.open()
@@ -152,7 +152,7 @@ async def test_an_original_that_comes_while_the_rest_is_embedded_is_embedded_too
         assert now.embedded_count == 2
 
 
-async def test_an_earlier_example_that_is_wanted_again_during_a_round_is_not_overlooked(tmp_path: Path) -> None:
+async def test_earlier_example_that_becomes_pending_during_a_round_is_embedded(tmp_path: Path) -> None:
     async with serving(tmp_path, keep_inputs=False) as here:
         [one, two] = pictures([1, 2])
         await here.enroll(one)
@@ -161,15 +161,15 @@ async def test_an_earlier_example_that_is_wanted_again_during_a_round_is_not_ove
         await here.start()
         await here.until(lambda now: now.failed_count == 2)
         here.gate.shut()
-        await here.enroll(two)  # has all looked at again, from the first on
+        await here.enroll(two)  # resets the progress, so that all examples are read again
         await here.gate.somebody_waits()
-        await here.enroll(one)  # and again
+        await here.enroll(one)  # once more
         here.gate.open()
         now = await here.until(lambda now: not now.left_count)
         assert (now.embedded_count, now.failed_count) == (2, 0)
 
 
-async def test_nobody_waits_while_a_switch_embeds_what_is_left(tmp_path: Path) -> None:
+async def test_calls_do_not_wait_while_a_switch_embeds_pending_examples(tmp_path: Path) -> None:
     async with serving(tmp_path) as here:
         here.gate.shut()
         await here.start()
@@ -182,7 +182,7 @@ async def test_nobody_waits_while_a_switch_embeds_what_is_left(tmp_path: Path) -
         here.gate.open()
         assert (await switching).collection.backbone == "backbones/new"
         shown = await here.call(col.GetCollectionRequest(name="collections/birds"))
-        assert shown.collection.example_count == 41, "what came meanwhile too"
+        assert shown.collection.example_count == 41, "also the example that arrived during the switch"
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ async def test_nobody_waits_while_a_switch_embeds_what_is_left(tmp_path: Path) -
         pytest.param(9, 3, 27, id="more are embedded before"),
     ],
 )
-async def test_a_switch_ends_though_more_is_enrolled_after_each_look(
+async def test_switch_ends_despite_enrolments_after_each_round(
     each: int, times: int, wanted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Reembedder, "_work", nobody)
@@ -204,23 +204,21 @@ async def test_a_switch_ends_though_more_is_enrolled_after_each_look(
         assert (switched.set_aside_count, switched.collection.example_count) == (0, wanted)
 
 
-async def test_a_switch_that_is_overtaken_for_good_says_so_and_keeps_what_it_embedded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_overtaken_switch_fails_and_keeps_its_vectors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reembedder, "_work", nobody)
     async with serving(tmp_path) as here:
         await here.start()
         come = enrolling_before_each_write(here, 9, 1_000)
-        with refused(Code.UNAVAILABLE, "REEMBEDDING_OVERTAKEN", "collection") as told:
+        with refused(Code.UNAVAILABLE, "REEMBEDDING_OVERTAKEN", "collection") as refusal:
             await here.switch()
-        assert told.retry_delay
+        assert refusal.retry_delay
         now = await here.reembedding()
         assert now.embedded_count > 9
         assert now.embedded_count + now.left_count == len(come)
 
 
 def enrolling_before_each_write(here: Serving, each: int, times: int) -> list[str]:
-    """Before each of the switch's writes so many are enrolled, that often; returns the names, as they come."""
+    """Enrolls `count` images before each of the switch's writes, up to `times`; returns the growing list of names."""
     catalog, come = here.runtime.catalog, list[str]()
     write = catalog.write
 
@@ -235,14 +233,14 @@ def enrolling_before_each_write(here: Serving, each: int, times: int) -> list[st
     return come
 
 
-async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_path: Path) -> None:
+async def test_measurement_leaves_only_the_report_in_memory(tmp_path: Path) -> None:
     async with serving(tmp_path) as here:
         await here.enroll(*pictures(range(12)))
         await here.start()
         await here.until(lambda now: not now.left_count)
         measured = await here.reembedding(measure=True)
         assert measured.shadow.figures.accuracy.count == 12
-        # The thread that fitted it may hold it for a moment longer. A count, as a list would hold it as well.
+        # The thread of the fit may hold the view a moment longer. Count the views, because a list would hold them too.
         for _ in range(50):
             gc.collect()
             left = sum(isinstance(one, CollectionView) and one.record.dimension == 12 for one in gc.get_objects())
@@ -252,7 +250,7 @@ async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_pa
         assert not left
         loaded = counting_loads(here.runtime)
         assert (await here.reembedding(measure=True)).shadow.figures == measured.shadow.figures
-        assert not loaded, "nothing has changed"
+        assert not loaded, "nothing changed"
         await here.enroll(*pictures([20]))
         await here.until(lambda now: not now.left_count)
         assert (await here.reembedding(measure=True)).shadow.figures.accuracy.count == 13
@@ -260,30 +258,30 @@ async def test_a_measured_shadow_leaves_nothing_but_its_figures_in_memory(tmp_pa
 
 
 def counting_loads(runtime: Runtime) -> list[int]:
-    """The turns of the shadows that are loaded from now on."""
-    load, turns = runtime.catalog.loader.load_shadow, list[int]()
+    """Returns a list to which each later load of a re-embedding is added."""
+    load, turns = runtime.catalog.loader.load_reembedded, list[int]()
 
     def counted(record: CollectionRecord, turn: int) -> CollectionView:
         turns.append(turn)
         return load(record, turn)
 
-    runtime.catalog.loader.load_shadow = counted  # type: ignore[method-assign]
+    runtime.catalog.loader.load_reembedded = counted  # type: ignore[method-assign]
     return turns
 
 
-async def test_what_is_measured_is_never_of_the_other_side(tmp_path: Path) -> None:
+async def test_measurement_never_mixes_backbones(tmp_path: Path) -> None:
     async with serving(tmp_path) as here:
         await here.enroll(*pictures(range(12)))
         await here.start()
         await here.until(lambda now: not now.left_count)
-        load = here.runtime.catalog.loader.load_shadow
+        load = here.runtime.catalog.loader.load_reembedded
 
         def overtaken(record: CollectionRecord, turn: int) -> CollectionView:
-            # As another server would, whose change is not seen here yet.
+            # As another server would, whose change has not arrived here.
             with Ledger.open(here.runtime.settings.ledger_url) as ledger, ledger.begin() as writer:
                 writer.switch_backbone("birds", turn, [], [])
             return load(record, turn)
 
-        here.runtime.catalog.loader.load_shadow = overtaken  # type: ignore[method-assign]
+        here.runtime.catalog.loader.load_reembedded = overtaken  # type: ignore[method-assign]
         with refused(Code.UNAVAILABLE, "COLLECTION_RELOADED", "collection"):
             await here.reembedding(measure=True)

@@ -1,4 +1,4 @@
-"""Servers killed right after a switch, or a rollback, that begin with whatever snapshots there are."""
+"""Tests servers that are killed right after a switch and start with the snapshots that exist."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _PATIENCE = 60.0
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    # Of the same size: a vector that is taken for one of the other space goes unnoticed but for its answers.
+    # Both have the same dimension, so that a vector in the wrong space shows only in the answers.
     tiny_image_bundle(tmp_path / "old", "old")
     tiny_image_bundle(tmp_path / "new", "new", seed=3)
     with ServerProcess(
@@ -29,7 +29,7 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 def migrating(server: ServerProcess) -> str:
-    """A collection by `old`, all embedded by `new` too."""
+    """Returns a collection by `old` that is completely embedded by `new` too."""
     stubs = Stubs(server.address)
     birds = keeping_collection(stubs)
     request = col.EnrollExamplesRequest(parent=birds, create_labels=True)
@@ -42,7 +42,7 @@ def migrating(server: ServerProcess) -> str:
 
 
 def snapshots_written(server: ServerProcess, seconds: float) -> None:
-    """Kills the server and lets another write snapshots at this pace; 0: none from now on."""
+    """Restarts the server by a kill, with this time between snapshots; 0: no snapshots."""
     server._environment["GLIMPSE_SNAPSHOT_SECONDS"] = str(seconds)
     restart(server)
 
@@ -55,7 +55,7 @@ def restart(server: ServerProcess) -> None:
 
 
 def wait_for_snapshot(server: ServerProcess, name: str) -> Path:
-    """The snapshot of a collection as it is."""
+    """Waits for a snapshot of the collection's present revision."""
     record = Stubs(server.address).collections.GetCollection(col.GetCollectionRequest(name=name)).collection
     home = server.folder / "data" / "snapshots" / name.rpartition("/")[2]
     ends = time.monotonic() + _PATIENCE
@@ -68,22 +68,22 @@ def wait_for_snapshot(server: ServerProcess, name: str) -> Path:
 
 
 def answers(server: ServerProcess, name: str) -> tuple[list[object], list[object]]:
-    """Every example with its vector; and what is said of pictures, once the collection is fitted."""
+    """Returns every example with its vector, and the answers on images after the fit."""
     stubs = Stubs(server.address)
     check = stubs.collections.GetCollectionReport(col.GetCollectionReportRequest(name=name))
     options = cls.ClassifyOptions(min_revision=check.revision, top_k=10, evidence=5)
     request = cls.ClassifyRequest(collections=[name], inputs=QUERIES, options=options)
-    told: list[object] = []
+    results: list[object] = []
     for result in stubs.classification.Classify(request).results:
         [one] = result.classifications
         labels = sorted((label.label_id, round(label.probability, 4)) for label in one.labels)
         near = [(found.example, round(found.similarity, 5)) for found in one.evidence]
-        told.append((one.decision, one.head, labels, near))
+        results.append((one.decision, one.head, labels, near))
     vectors: list[object] = [(one.name, one.vector.embedding_space, one.vector.data) for one in everything(stubs, name)]
-    return vectors, told
+    return vectors, results
 
 
-def test_a_server_killed_right_after_a_switch_comes_up_with_the_new_vectors(server: ServerProcess) -> None:
+def test_server_killed_right_after_a_switch_starts_with_the_new_vectors(server: ServerProcess) -> None:
     birds = migrating(server)
     before = wait_for_snapshot(server, birds)
     snapshots_written(server, 0)
@@ -95,7 +95,7 @@ def test_a_server_killed_right_after_a_switch_comes_up_with_the_new_vectors(serv
     assert answers(server, birds) == now
 
 
-def test_a_server_killed_right_after_a_rollback_comes_up_with_the_old_vectors(server: ServerProcess) -> None:
+def test_server_killed_right_after_switching_back_starts_with_the_old_vectors(server: ServerProcess) -> None:
     birds = migrating(server)
     at_first = answers(server, birds)
     wait_for_snapshot(server, birds)
@@ -112,14 +112,16 @@ def test_a_server_killed_right_after_a_rollback_comes_up_with_the_old_vectors(se
     assert answers(server, birds) == at_first
 
 
-def test_a_snapshot_from_before_two_switches_is_of_the_right_side_and_misses_nothing(server: ServerProcess) -> None:
+def test_snapshot_from_before_two_switches_is_complete_and_in_the_right_space(server: ServerProcess) -> None:
     birds = migrating(server)
     before = wait_for_snapshot(server, birds)
     snapshots_written(server, 0)
     stubs = Stubs(server.address)
     switch(stubs, birds, "new")
     late = col.EnrollExamplesRequest(parent=birds, create_labels=True)
-    late.examples.add(label_id="late", input=pictures([500])[0])  # embedded by `new`, and by `old` in the background
+    late.examples.add(
+        label_id="late", input=pictures([500])[0]
+    )  # embedded by `new` now, and by `old` in the background
     stubs.collections.EnrollExamples(late)
     switch(stubs, birds, "old")
     now = answers(server, birds)
@@ -129,7 +131,7 @@ def test_a_snapshot_from_before_two_switches_is_of_the_right_side_and_misses_not
     assert answers(server, birds) == now
 
 
-def test_files_of_vectors_of_the_other_side_are_not_taken_over(server: ServerProcess) -> None:
+def test_files_of_vectors_in_the_other_space_are_not_linked(server: ServerProcess) -> None:
     birds = migrating(server)
     wait_for_snapshot(server, birds)
     for backbone in ("new", "old"):

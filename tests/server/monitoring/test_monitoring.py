@@ -18,7 +18,6 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from server.api.test_collections import enroll
 
 from glimpse.client import Client, NewExample, Vector
 from glimpse.fewshot import Decision
@@ -34,6 +33,7 @@ from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import server_service_pb2 as srv
 from glimpse.v1 import types_pb2
 from glimpse.v1.server_service_pb2_grpc import ServerServiceStub
+from support.image_calls import enroll
 from support.metrics import address_of, samples
 from support.pictures import picture
 from support.server import ServerProcess, Stubs, make_collection
@@ -221,7 +221,7 @@ def test_decisions_are_told_of_collections_that_are_there(seen: ServerProcess, s
 
 
 def test_collections_beyond_the_most_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drift, "_MOST", 2)
+    monkeypatch.setattr(drift, "_MAX_COLLECTIONS", 2)
     views = [CollectionView(CollectionRecord(f"c{i}", "b", "s", 4), lambda _: None) for i in range(4)]
     seen = QueryStats()
     for view in views:

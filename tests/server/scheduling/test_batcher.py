@@ -12,10 +12,12 @@ import numpy.typing as npt
 import pytest
 
 from glimpse.server.auth.caller import Caller, enter
-from glimpse.server.errors import RequestError
+from glimpse.server.errors import Queue, RequestError
 from glimpse.server.scheduling.admission import Admission
 from glimpse.server.scheduling.batch_window import BatchWindow
 from glimpse.server.scheduling.batcher import Batcher, Encoded
+from glimpse.server.scheduling.search_pool import SearchPool
+from glimpse.server.settings import load_settings
 
 pytestmark = pytest.mark.serial
 
@@ -56,7 +58,11 @@ async def make(encoder: Encoder) -> AsyncIterator[Make]:
         def make(
             max_batch: int = 4, queue_limit: int = 100, patient: bool = False, seconds: float = 60.0
         ) -> Batcher[Any]:
-            made.append(Batcher(encoder, executor, max_batch, Admission(queue_limit, seconds, 64), patient=patient))
+            made.append(
+                Batcher(
+                    encoder, executor, max_batch, Admission(queue_limit, seconds, 64, Queue.INPUTS), patient=patient
+                )
+            )
             return made[-1]
 
         yield make
@@ -139,8 +145,16 @@ async def test_a_full_queue_says_when_to_return(make: Make, encoder: Encoder) ->
         with pytest.raises(RequestError, match="QUEUE_FULL") as caught, batcher.place():
             pass
         assert caught.value.retry_delay
+        assert caught.value.queue == "inputs"
     with batcher.place() as place:
         assert float((await place.encode(item(1))).vector[0]) == 2
+
+
+def test_a_full_search_thread_says_that_searches_wait() -> None:
+    with SearchPool(load_settings(queue_limit=1), lambda: None) as pool, pool.admission.place():
+        with pytest.raises(RequestError, match="QUEUE_FULL") as caught, pool.admission.place():
+            pass
+        assert caught.value.queue == "searches"
 
 
 async def test_closing_cancels_what_waits(make: Make, encoder: Encoder) -> None:
@@ -243,7 +257,7 @@ async def test_what_comes_after_closing_is_cancelled(make: Make) -> None:
 async def test_time_spent_waiting_for_another_batchers_run_is_queueing(encoder: Encoder) -> None:
     encoder.seconds = 0.05
     with ThreadPoolExecutor(1) as executor:
-        images, texts = (Batcher(encoder, executor, 4, Admission(100, 60, 64)) for _ in range(2))
+        images, texts = (Batcher(encoder, executor, 4, Admission(100, 60, 64, Queue.INPUTS)) for _ in range(2))
         first = asyncio.create_task(encode(images, item(1)))
         await asyncio.sleep(0.01)
         found = await encode(texts, item(2))

@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from glimpse.server.auth.caller import Caller, connected, current, enter
-from glimpse.server.errors import RequestError
+from glimpse.server.errors import Queue, RequestError
 from glimpse.server.scheduling.admission import Admission, RetryScheduler, ServiceTimeEstimator
 from glimpse.server.scheduling.fair_queue import FairQueue, FairSemaphore
 from glimpse.server.scheduling.inflight import InflightLimiter
@@ -32,7 +32,7 @@ def held(stack: ExitStack, admission: Admission, name: str, count: int) -> None:
 def paced(seconds: float, limit: int = 1_000, longest: float = 5.0, few: int = 8) -> tuple[Admission, Clock]:
     """An admission that has seen many inputs take so long each."""
     clock = Clock()
-    admission = Admission(limit, longest, few, clock)
+    admission = Admission(limit, longest, few, Queue.INPUTS, clock)
     enter(Caller("before"))
     for _ in range(500):
         with admission.place():
@@ -96,7 +96,7 @@ async def test_whoever_leaves_a_turnstile_while_waiting_or_just_called_leaves_no
 
 
 def test_a_caller_alone_has_all_the_room_and_another_still_finds_some() -> None:
-    admission = Admission(10, 60, 64, Clock())
+    admission = Admission(10, 60, 64, Queue.INPUTS, Clock())
     with ExitStack() as stack:
         held(stack, admission, "greedy", 10)
         with pytest.raises(RequestError, match="QUEUE_FULL"):

@@ -246,8 +246,9 @@ async def test_a_full_queue_takes_a_new_caller_in_the_place_of_the_greediest(mon
     limiter = InboundLimiter(1, most=5, seconds=60)
     greedy = [asyncio.create_task(limiter.receive("a", unfinished)) for _ in range(5)]
     await asyncio.sleep(0)
-    with pytest.raises(RequestError, match="QUEUE_FULL"):
+    with pytest.raises(RequestError, match="QUEUE_FULL") as caught:
         await limiter.receive("a", finished)
+    assert caught.value.queue == "messages"
     late = asyncio.create_task(limiter.receive("b", unfinished))
     await asyncio.sleep(0.01)
     assert [one.done() for one in greedy] == [False, False, False, False, True]

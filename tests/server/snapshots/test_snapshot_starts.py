@@ -1,4 +1,4 @@
-"""Servers that begin with a snapshot, or without one that cannot be trusted, answer the same."""
+"""Tests that servers answer alike whether they start from a snapshot or from the ledger."""
 
 import shutil
 import sqlite3
@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from server.classification.test_few_shot import Vectors, blobs
-from server.snapshots.test_snapshots import cut, flip
 
 from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from support.bundles import tiny_dual_bundle
+from support.corrupt_files import flip_bit, truncate
 from support.indexes import make_index
 from support.server import ServerProcess, Stubs
+from support.vector_collection import Vectors, blobs
 from support.wait import soon
 
 ROWS = [row % 4 for row in range(120)]
@@ -34,7 +34,7 @@ def snapshots(server: ServerProcess) -> list[Path]:
 
 
 def enrolled(server: ServerProcess) -> Vectors:
-    """A collection that has a snapshot."""
+    """Returns a collection that has a snapshot."""
     found = Vectors(Stubs(server.address))
     found.enroll(blobs(ROWS), [f"l{row}" for row in ROWS], ["here" if row % 2 else "there" for row in ROWS])
     revision = found.stubs.collections.GetCollection(col.GetCollectionRequest(name=found.name)).collection.revision
@@ -43,7 +43,7 @@ def enrolled(server: ServerProcess) -> Vectors:
 
 
 def everything(server: ServerProcess, name: str, *, fitted: bool = False) -> dict[str, object]:
-    """What a collection answers. `fitted`: also once it is fitted, which takes its time."""
+    """Returns a collection's answers; with `fitted`, also those after the fit."""
     given = Vectors.__new__(Vectors)
     given.stubs, given.name = Stubs(server.address), name
     given.space = given.stubs.collections.GetCollection(col.GetCollectionRequest(name=name)).collection.embedding_space
@@ -55,10 +55,10 @@ def everything(server: ServerProcess, name: str, *, fitted: bool = False) -> dic
     labels = given.stubs.collections.ListLabels(col.ListLabelsRequest(parent=name)).labels
     answers: list[object] = []
     if fitted:
-        given.check()
-        for one in given.ask(QUERIES, top_k=10):
-            told = [(score.label_id, round(score.probability, 3)) for score in one.labels]
-            answers.append((one.decision, one.head, sorted(told)))
+        given.report()
+        for one in given.classify(QUERIES, top_k=10):
+            scores = [(score.label_id, round(score.probability, 3)) for score in one.labels]
+            answers.append((one.decision, one.head, sorted(scores)))
     return {
         "examples": sorted(one.name for one in listed),
         "nearest": [[(one.example, round(one.similarity, 6)) for one in result.neighbors] for result in found.results],
@@ -68,7 +68,7 @@ def everything(server: ServerProcess, name: str, *, fitted: bool = False) -> dic
 
 
 def restarted(server: ServerProcess, name: str, *, fitted: bool = False) -> dict[str, object]:
-    """Killed, and started again."""
+    """Kills the server and starts it again."""
     assert server.process
     server.process.kill()
     server.stop()
@@ -77,7 +77,7 @@ def restarted(server: ServerProcess, name: str, *, fitted: bool = False) -> dict
 
 
 def from_ledger(server: ServerProcess, name: str, *, fitted: bool = False) -> dict[str, object]:
-    """Killed, and started again without its snapshots."""
+    """Kills the server, removes its snapshots, and starts it again."""
     assert server.process
     server.process.kill()
     server.stop()
@@ -86,7 +86,7 @@ def from_ledger(server: ServerProcess, name: str, *, fitted: bool = False) -> di
     return everything(server, name, fitted=fitted)
 
 
-def test_what_a_server_lays_down_is_its_owner_s(server: ServerProcess) -> None:
+def test_files_of_a_server_are_private(server: ServerProcess) -> None:
     enrolled(server)
     data = server.folder / "data"
     made = [data, *data.glob("ledger.sqlite*"), data / "snapshots", *(data / "snapshots").rglob("*")]
@@ -94,11 +94,11 @@ def test_what_a_server_lays_down_is_its_owner_s(server: ServerProcess) -> None:
     assert {str(one): oct(one.stat().st_mode) for one in made if one.stat().st_mode & 0o077} == {}
 
 
-def test_a_killed_server_begins_with_its_snapshot_and_what_came_since(server: ServerProcess) -> None:
+def test_killed_server_starts_from_its_snapshot_and_later_changes(server: ServerProcess) -> None:
     collection = enrolled(server)
     server.stop()
     kept = snapshots(server)
-    # None is written from now on.
+    # No snapshots are written from now on.
     server._environment["GLIMPSE_SNAPSHOT_SECONDS"] = "0"
     server.start()
     collection.stubs = stubs = Stubs(server.address)
@@ -116,19 +116,19 @@ def test_a_killed_server_begins_with_its_snapshot_and_what_came_since(server: Se
     assert server.log().count("examples from snapshot") == 2
 
 
-@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
-def test_a_torn_snapshot_is_told_of_and_the_ledger_read(harm: Callable[[Path], None], server: ServerProcess) -> None:
+@pytest.mark.parametrize("harm", [flip_bit, truncate, Path.unlink])
+def test_damaged_snapshot_is_logged_and_the_ledger_is_read(harm: Callable[[Path], None], server: ServerProcess) -> None:
     collection = enrolled(server)
     server.stop()
     [folder] = snapshots(server)
     harm(folder / "vectors-00000.npy")
     server.start()
     found = everything(server, collection.name)
-    assert f"snapshot {folder.name} is not used: vectors-00000.npy" in server.log()
+    assert f"ignoring snapshot {folder.name}: vectors-00000.npy" in server.log()
     assert found == from_ledger(server, collection.name)
 
 
-def test_after_a_ledger_is_restored_its_later_snapshots_are_not_used(server: ServerProcess) -> None:
+def test_snapshots_newer_than_a_restored_ledger_are_not_used(server: ServerProcess) -> None:
     collection, data = enrolled(server), server.folder / "data"
     server.stop()
     with sqlite3.connect(data / "ledger.sqlite") as source, sqlite3.connect(server.folder / "backup") as target:
@@ -145,7 +145,7 @@ def test_after_a_ledger_is_restored_its_later_snapshots_are_not_used(server: Ser
     assert "the ledger at" in server.log()
     found = everything(server, collection.name)
     assert len(found["examples"]) == len(ROWS)  # type: ignore[arg-type]
-    # As many changes as before, but another one.
+    # The same number of changes, with one that differs.
     collection.stubs = Stubs(server.address)
     collection.enroll(blobs([2, 3], seed=6), ["l2", "l3"])
     server.stop()
@@ -156,7 +156,7 @@ def test_after_a_ledger_is_restored_its_later_snapshots_are_not_used(server: Ser
     assert everything(server, collection.name) == from_ledger(server, collection.name)
 
 
-def test_a_stop_writes_what_changed_and_a_deletion_removes_it(server: ServerProcess) -> None:
+def test_stop_writes_snapshots_and_a_deletion_removes_them(server: ServerProcess) -> None:
     server.stop()
     server._environment["GLIMPSE_SNAPSHOT_SECONDS"] = "1000"
     server.start()
@@ -173,17 +173,17 @@ def test_a_stop_writes_what_changed_and_a_deletion_removes_it(server: ServerProc
     soon(lambda: not folder.parent.exists(), _PATIENCE)
 
 
-def test_a_server_that_cannot_write_snapshots_serves_on(server: ServerProcess) -> None:
+def test_server_that_cannot_write_snapshots_keeps_serving(server: ServerProcess) -> None:
     server.stop()
     (server.folder / "data" / "snapshots").write_text("in the way")
     server.start()
     collection = Vectors(Stubs(server.address))
     collection.enroll(blobs(ROWS), [f"l{row}" for row in ROWS])
-    soon(lambda: "no snapshot could be written" in server.log(), _PATIENCE)
+    soon(lambda: "cannot write a snapshot" in server.log(), _PATIENCE)
     assert len(everything(server, collection.name)["examples"]) == len(ROWS)  # type: ignore[arg-type]
 
 
-def test_what_stands_on_an_index_has_a_snapshot_of_what_was_enrolled_beside(server: ServerProcess) -> None:
+def test_snapshot_with_an_attached_index_holds_the_enrolled_examples(server: ServerProcess) -> None:
     collection = Vectors(Stubs(server.address))
     indexes = server.folder / "data" / "indexes"
     rows = [0, 1, 2, 3] * 10
@@ -202,7 +202,7 @@ def test_what_stands_on_an_index_has_a_snapshot_of_what_was_enrolled_beside(serv
     assert found == from_ledger(server, collection.name)
 
 
-def test_kills_while_snapshots_are_written_leave_what_the_ledger_has(server: ServerProcess) -> None:
+def test_kills_during_snapshots_lose_nothing(server: ServerProcess) -> None:
     collection = Vectors(Stubs(server.address))
     acknowledged: set[str] = set()
     for kill in range(4):

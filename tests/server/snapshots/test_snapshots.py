@@ -1,4 +1,4 @@
-"""A view from a snapshot is the view that the ledger makes; one that cannot be trusted is not used."""
+"""Tests that a view from a snapshot equals the view from the ledger, and that invalid snapshots are ignored."""
 
 import asyncio
 import json
@@ -21,11 +21,12 @@ from glimpse.ledger import AttachmentRecord, CollectionRecord, ExampleRecord, He
 from glimpse.ledger.changes.hash_chain import FIRST
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.fit_data import gather
-from glimpse.server.snapshots import Loaded, Snapshots, writer
+from glimpse.server.snapshots import LoadedSnapshot, Snapshots, writer
 from glimpse.server.snapshots.manifest import Manifest, read_manifest
-from glimpse.server.snapshots.writer import Taken, write_snapshot
+from glimpse.server.snapshots.writer import ViewCapture, write_snapshot
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import types_pb2
+from support.corrupt_files import flip_bit, truncate
 
 Array = npt.NDArray[np.float32]
 D = 8
@@ -103,8 +104,8 @@ def more_labels_than_are_added_up() -> CollectionView:
 def a_part_deleted() -> CollectionView:
     view = plain()
     for sequence in range(3, 200, 4):
-        view.drop_example(f"e/{sequence} ü")
-    view.drop_label("l2")
+        view.remove_example(f"e/{sequence} ü")
+    view.remove_label("l2")
     return view
 
 
@@ -122,13 +123,13 @@ KINDS = [
 
 @pytest.fixture(autouse=True)
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """64 examples each."""
-    monkeypatch.setattr(writer, "_PART", 64 * 4 * D)
+    """Limits files of vectors to 64 examples."""
+    monkeypatch.setattr(writer, "_PART_BYTES", 64 * 4 * D)
 
 
 def snapshot(view: CollectionView, home: Path, head: Head = HEAD) -> tuple[Path, Manifest]:
     folder = home / "c" / str(head.revision)
-    return folder, write_snapshot(Taken.of(view, head), folder, None)
+    return folder, write_snapshot(ViewCapture.of(view, head), folder, None)
 
 
 def load(
@@ -138,13 +139,13 @@ def load(
     attached: AttachmentRecord | None = None,
     head: Head = HEAD,
     digest: str = HEAD.digest,
-) -> Loaded | None:
+) -> LoadedSnapshot | None:
     snapshots = Snapshots(home, seconds=0, examples=1)
     return snapshots.load(record, labels, attached, head, lambda _: digest)
 
 
 def again(view: CollectionView, home: Path) -> CollectionView:
-    """By way of the disk."""
+    """Writes the view as a snapshot and reads it back."""
     snapshot(view, home)
     loaded = load(home, list(view.labels.values()), view.record)
     assert loaded is not None
@@ -160,11 +161,11 @@ def check_same(one: CollectionView, other: CollectionView) -> None:
     numbers = np.array(sequences, np.int64)
     assert one.examples.domains(numbers) == other.examples.domains(numbers)
     if one.independent:
-        assert one.examples.contents(numbers) == other.examples.contents(numbers)
+        assert one.examples.content_keys(numbers) == other.examples.content_keys(numbers)
     for label in one.labels:
         assert one.examples.count(label) == other.examples.count(label)
-        assert one.examples.enrolled_of(label).tolist() == other.examples.enrolled_of(label).tolist()
-        assert one.engine.count(label) == other.engine.count(label)
+        assert one.examples.enrolled_ids(label).tolist() == other.examples.enrolled_ids(label).tolist()
+        assert one.classifier.count(label) == other.classifier.count(label)
     for sequence in sequences[::37]:
         example = one.examples.example(sequence)
         assert example is not None
@@ -180,38 +181,38 @@ def check_same(one: CollectionView, other: CollectionView) -> None:
 
 
 def scores(view: CollectionView) -> Array:
-    """Of the labels, whatever their order: differences, as what all share means nothing."""
-    order = np.argsort(view.engine.labels)
+    """Returns the scores of the labels in a fixed order, as differences: a common offset has no meaning."""
+    order = np.argsort(view.classifier.labels)
     rows = np.broadcast_to(order[:50], (len(QUERIES), len(order[:50])))
     kinds = (HeadKind.CLASS_MEAN, HeadKind.LDA)
-    found = [view.engine.scores(kind, QUERIES, rows) for kind in kinds]
+    found = [view.classifier.scores(kind, QUERIES, rows) for kind in kinds]
     return np.stack([each - each.mean(axis=1, keepdims=True) for each in found])
 
 
 def fitted(view: CollectionView) -> CollectionView:
     material = gather(view)
-    view.engine.adopt(fit(material.read(), independent=view.independent), material.token, whole=material.whole)
+    view.classifier.adopt(fit(material.read(), independent=view.independent), material.token, whole=material.whole)
     return view
 
 
 @pytest.mark.parametrize("make", KINDS)
-def test_it_is_the_view_that_the_ledger_makes(make: Callable[[], CollectionView], tmp_path: Path) -> None:
+def test_snapshot_gives_the_view_of_the_ledger(make: Callable[[], CollectionView], tmp_path: Path) -> None:
     view = make()
     found = again(view, tmp_path)
     check_same(found, view)
     if len(view.labels) < 100:
         check_same(fitted(found), fitted(view))
-    # What is unlearned was learned.
+    # Removing an example reverses its effect on both.
     for one in (view, found):
         one.add_examples(examples([0, 3, 4], 20_001))
         for sequence in (1, 2, 4, 20_002):
             if (example := one.examples.example(sequence)) is not None:
-                one.drop_example(example[0])
-        one.drop_label("l4")
+                one.remove_example(example[0])
+        one.remove_label("l4")
     check_same(found, view)
 
 
-def test_heads_that_see_domains_brought_closer_are_written_as_they_were_given(tmp_path: Path) -> None:
+def test_adapted_collection_is_written_with_its_original_vectors(tmp_path: Path) -> None:
     shift = normalize(np.ones((1, D), np.float32))[0]
     rows = [row % 5 for row in range(300)]
     moved = []
@@ -219,18 +220,18 @@ def test_heads_that_see_domains_brought_closer_are_written_as_they_were_given(tm
         vector = np.frombuffer(one.vector, "<f4") + (1.5 * shift if one.domain == "there" else 0)
         moved.append(replace(one, vector=normalize(vector.astype(np.float32)).tobytes()))
     view = fitted(a_view([LabelRecord(f"l{row}") for row in range(5)], moved))
-    assert view.engine.adapted
+    assert view.classifier.adapted
     check_same(again(view, tmp_path), a_view(list(view.labels.values()), moved))
 
 
-def test_files_of_vectors_that_stay_the_same_are_not_written_again(tmp_path: Path) -> None:
+def test_unchanged_files_of_vectors_are_not_written_again(tmp_path: Path) -> None:
     view = plain()
     first = snapshot(view, tmp_path)
-    view.drop_example("e/70 ü")
+    view.remove_example("e/70 ü")
     view.add_examples(examples([0, 1, 2], 301))
     later = replace(HEAD, revision=71)
     folder = tmp_path / "c" / "71"
-    manifest = write_snapshot(Taken.of(view, later), folder, first)
+    manifest = write_snapshot(ViewCapture.of(view, later), folder, first)
     pairs = zip(manifest.parts[:5], first[1].parts, strict=True)
     assert [part.count for part in manifest.parts] == [64, 63, 64, 64, 44, 3]
     assert [(folder / part.file).samefile(first[0] / old.file) for part, old in pairs] == [
@@ -245,21 +246,21 @@ def test_files_of_vectors_that_stay_the_same_are_not_written_again(tmp_path: Pat
     check_same(loaded.view, view)
 
 
-def test_what_is_deleted_meanwhile_is_left_out(tmp_path: Path) -> None:
+def test_example_deleted_during_the_write_is_left_out(tmp_path: Path) -> None:
     view = plain()
-    taken = Taken.of(view, HEAD)
-    view.drop_example("e/5 ü")
-    view.indexes.answering.remove([9])  # as between a look at what there is and the reading of its vector
+    taken = ViewCapture.of(view, HEAD)
+    view.remove_example("e/5 ü")
+    view.indexes.answering.remove([9])  # between listing the examples and reading their vectors
     manifest = write_snapshot(taken, tmp_path / "c" / "70", None)
     assert manifest.count == 298
     loaded = load(tmp_path, list(view.labels.values()))
     assert loaded is not None
     view.indexes.answering.add([9], np.frombuffer(examples([row % 5 for row in range(300)])[8].vector, "<f4")[None])
-    view.drop_example("e/9 ü")
+    view.remove_example("e/9 ü")
     check_same(loaded.view, view)
 
 
-def test_examples_of_a_label_that_is_another_now_are_left_out(tmp_path: Path) -> None:
+def test_examples_of_a_replaced_label_are_left_out(tmp_path: Path) -> None:
     view = plain()
     snapshot(view, tmp_path)
     labels = [replace(one, create_time=9) if one.id == "l1" else one for one in view.labels.values() if one.id != "l3"]
@@ -272,19 +273,9 @@ def test_examples_of_a_label_that_is_another_now_are_left_out(tmp_path: Path) ->
 FILES = ["manifest.json", "sequences.npy", "codes.npy", "ids.jsonl", "labels.json", "sums.npy", "vectors-00003.npy"]
 
 
-def flip(file: Path) -> None:
-    data = bytearray(file.read_bytes())
-    data[len(data) * 2 // 3] ^= 1
-    file.write_bytes(data)
-
-
-def cut(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-5])
-
-
-@pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
+@pytest.mark.parametrize("harm", [flip_bit, truncate, Path.unlink])
 @pytest.mark.parametrize("name", FILES)
-def test_what_is_torn_is_not_used(
+def test_damaged_snapshot_is_not_used(
     name: str, harm: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     view = plain()
@@ -296,7 +287,7 @@ def test_what_is_torn_is_not_used(
     assert record.exc_info is None
 
 
-CASES: dict[str, tuple[Callable[[Path, list[LabelRecord]], Loaded | None], str]] = {
+CASES: dict[str, tuple[Callable[[Path, list[LabelRecord]], LoadedSnapshot | None], str]] = {
     "another ledger": (partial(load, head=replace(HEAD, ledger_id="other")), "another ledger"),
     "newer than the ledger": (partial(load, head=replace(HEAD, revision=69), digest=FIRST), "restored"),
     "another history": (partial(load, digest="other"), "restored"),
@@ -312,7 +303,7 @@ CASES: dict[str, tuple[Callable[[Path, list[LabelRecord]], Loaded | None], str]]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_of_something_else_is_not_used(case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_snapshot_of_another_origin_is_not_used(case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     view = plain()
     snapshot(view, tmp_path)
     act, reason = CASES[case]
@@ -321,19 +312,19 @@ def test_what_is_of_something_else_is_not_used(case: str, tmp_path: Path, caplog
     assert reason in record.getMessage()
 
 
-def test_one_of_another_format_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_snapshot_in_another_format_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder, _ = snapshot(plain(), tmp_path)
-    told = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**told, "format": 0}))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 0}))
     assert load(tmp_path, [LabelRecord(f"l{row}") for row in range(5)]) is None
-    assert "manifest cannot be read" in caplog.text
+    assert "cannot read its manifest" in caplog.text
 
 
-def test_an_older_one_serves_where_the_newest_is_torn(tmp_path: Path) -> None:
+def test_older_snapshot_is_used_if_the_newest_is_damaged(tmp_path: Path) -> None:
     view = plain()
     snapshot(view, tmp_path)
     folder, _ = snapshot(view, tmp_path, replace(HEAD, revision=80))
-    flip(folder / "codes.npy")
+    flip_bit(folder / "codes.npy")
     loaded = load(tmp_path, list(view.labels.values()), head=replace(HEAD, revision=80))
     assert loaded is not None
     assert loaded.revision == 70
@@ -341,7 +332,7 @@ def test_an_older_one_serves_where_the_newest_is_torn(tmp_path: Path) -> None:
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """Every file ends at 1,000 bytes; what the tests print may go to a longer one, so not for longer than it must."""
+    """Limits every file to 1,000 bytes. Keep the block short: pytest's own output may be longer."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
     try:
@@ -350,7 +341,7 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_where_the_disk_is_full_the_one_before_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_full_disk_keeps_the_earlier_snapshot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     view = plain()
 
     async def work() -> None:
@@ -362,7 +353,7 @@ def test_where_the_disk_is_full_the_one_before_stays(tmp_path: Path, caplog: pyt
         snapshots.start([view], reached)
         await snapshots.finish(time.monotonic() + 20)
         view.add_examples(examples([0, 1], 301))
-        view.moved_to(71)
+        view.set_revision(71)
         with full_disk():
             await snapshots.finish(time.monotonic() + 20)
         await snapshots.close()
@@ -371,11 +362,11 @@ def test_where_the_disk_is_full_the_one_before_stays(tmp_path: Path, caplog: pyt
     assert [folder.name for folder in (tmp_path / "c").iterdir()] == ["70"]
     assert read_manifest(tmp_path / "c" / "70").count == 300
     [record] = [one for one in caplog.records if one.levelno > logging.INFO]
-    assert "no snapshot could be written" in record.getMessage()
+    assert "cannot write a snapshot" in record.getMessage()
 
 
-def test_writing_lets_others_change_the_view(tmp_path: Path) -> None:
-    """Whatever comes and goes meanwhile, what is written is whole: each example with its own vector and label."""
+def test_view_can_change_during_a_write(tmp_path: Path) -> None:
+    """The written snapshot is consistent despite changes: each example has its own vector and label."""
     view, ended = plain(), threading.Event()
 
     def change() -> None:
@@ -384,14 +375,14 @@ def test_writing_lets_others_change_the_view(tmp_path: Path) -> None:
             some = examples([0, 1, 2], sequence)
             view.add_examples(some)
             for one in some[:2]:
-                view.drop_example(one.id)
+                view.remove_example(one.id)
             sequence += 3
 
     kept = {one.sequence: one for one in examples([row % 5 for row in range(300)])}
     thread = threading.Thread(target=change)
     thread.start()
     try:
-        taken = [Taken.of(view, HEAD)]
+        taken = [ViewCapture.of(view, HEAD)]
         snapshots = [snapshot_of(taken[0], tmp_path / str(number)) for number in range(5)]
     finally:
         ended.set()
@@ -404,6 +395,6 @@ def test_writing_lets_others_change_the_view(tmp_path: Path) -> None:
             assert loaded.view.indexes.answering.vector(sequence).tobytes() == one.vector
 
 
-def snapshot_of(taken: Taken, home: Path) -> Path:
+def snapshot_of(taken: ViewCapture, home: Path) -> Path:
     write_snapshot(taken, home / "c" / "70", None)
     return home

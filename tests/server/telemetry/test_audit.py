@@ -10,7 +10,6 @@ from typing import Any
 
 import grpc
 import pytest
-from server.auth.test_access import about, bearer, call
 
 from glimpse.client import Client, NewExample
 from glimpse.ledger import Ledger, sqlite_url
@@ -19,6 +18,7 @@ from glimpse.v1 import collection_service_pb2 as collections
 from support.keys import make_key, run_keys, until_known
 from support.metrics import samples
 from support.pictures import picture
+from support.raw_calls import bearer, call, collection_requests
 from support.server import ServerProcess
 from support.status import refused
 from support.wait import soon
@@ -99,7 +99,7 @@ def test_a_write_for_which_a_keys_scope_is_too_little_is_told(place: Place) -> N
     key = place.key("reader", "read")
     for rpc in ("EnrollExamples", "DeleteCollection"):
         with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED"):
-            call(place.server.address, f"{SERVICE}/{rpc}", about("birds")[rpc], bearer(key))
+            call(place.server.address, f"{SERVICE}/{rpc}", collection_requests("birds")[rpc], bearer(key))
     told = soon(lambda: found if len(found := place.lines(caller="reader")) == 2 else None)
     assert [one["rpc"].partition("/")[2] for one in told] == ["EnrollExamples", "DeleteCollection"]
     # Of a message that nobody read there is nothing to tell.
@@ -113,7 +113,8 @@ def test_a_write_for_which_a_keys_scope_is_too_little_is_told(place: Place) -> N
 def test_a_write_to_a_collection_that_is_not_the_keys_names_it(place: Place) -> None:
     key = place.key("of-fish", "admin", "--collection", "fish")
     with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED"):
-        call(place.server.address, f"{SERVICE}/DeleteCollection", about("birds")["DeleteCollection"], bearer(key))
+        request = collection_requests("birds")["DeleteCollection"]
+        call(place.server.address, f"{SERVICE}/DeleteCollection", request, bearer(key))
     [line] = soon(lambda: place.lines(caller="of-fish"))
     assert (line["reason"], line["collection"]) == ("SCOPE_REQUIRED", "birds")
 

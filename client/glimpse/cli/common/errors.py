@@ -23,6 +23,7 @@ _NEXT_STEPS = {
     "INDEX_NOT_FOUND": "that is `glimpse serve --indexes`, by default the folder `indexes` in its --data",
     "INDEX_ATTACHED": "glimpse index detach COLLECTION",
     "NO_INDEX": "glimpse index attach COLLECTION INDEX",
+    "COMPACTION_NOT_FOUND": "the server was restarted, or another one answered; start it again",
     "INPUTS_NOT_KEPT": "glimpse collections update COLLECTION --keep-inputs, then enroll the same files again",
     "REEMBEDDING_NOT_FOUND": "glimpse collections re-embed start COLLECTION --to BACKBONE",
     "REEMBEDDING_EXISTS": "glimpse collections re-embed end COLLECTION",

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from glimpse.cli.common.session import connected
 from glimpse.cli.resources.collection_record import record as collection_record
 
 if TYPE_CHECKING:
+    from glimpse.client import Client
     from glimpse.index import Manifest
 
 Index = Annotated[Path, typer.Argument(metavar="INDEX", help="The index's folder.")]
@@ -26,8 +28,8 @@ Factory = Annotated[
     str | None, typer.Option("--type", metavar="FACTORY", help="As for build. Default: what suits so many vectors.")
 ]
 MinRecall = Annotated[float, typer.Option("--min-recall", min=0, max=1, help="As for build.")]
-# What folding a million vectors may take.
-_COMPACT_SECONDS = 4 * 3600.0
+# Seconds between two questions for a compaction's state: few at first, as a small index takes a moment.
+_FIRST_POLL_SECONDS, _POLL_SECONDS = 0.05, 1.0
 
 
 def info(index: Index, output: options.Output = options.Format.TABLE) -> None:
@@ -104,9 +106,10 @@ def compact(
     A collection goes on answering meanwhile, from what it had; then the new index takes the place of the old one.
     """
     if collection is not None and index is None and out is None:
-        with connected(server, _COMPACT_SECONDS) as client, working(f"compacting {collection}"):
-            now = client.compact_index(collection)
-        print_record(output, collection_record(now))
+        with connected(server) as client:
+            _await_compaction(client, collection)
+            compacted = client.get_collection(collection)
+        print_record(output, collection_record(compacted))
     elif collection is None and index is not None and out is not None:
         with reading_indexes():
             from glimpse.backbone import cores
@@ -116,6 +119,22 @@ def compact(
         _made(manifest, output)
     else:
         raise typer.BadParameter("give a folder and --out, or --collection alone")
+
+
+def _await_compaction(client: "Client", collection: str) -> None:
+    """Starts a compaction, or joins the running one, and waits until it ends. Raises the error of one that failed."""
+    compaction = client.start_compaction(collection)
+    pause = _FIRST_POLL_SECONDS
+    try:
+        with working(f"compacting {collection}"):
+            while not compaction.done:
+                time.sleep(pause)
+                pause = min(2 * pause, _POLL_SECONDS)
+                compaction = client.get_compaction(collection)
+    except KeyboardInterrupt:
+        tell(f"interrupted: the server goes on compacting {collection}; the same command waits for it again")
+        raise
+    compaction.raise_for_error()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from glimpse.cli.common.options import Format
 from glimpse.cli.common.output import percent, print_record, tell
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.inference.result_rows import ERROR_FIELDS, error_json, evidence_json, tell_truncated, truncated_json
-from glimpse.client import Conflict, Enrollment, EnrollResult, Evidence
+from glimpse.client import Enrollment, EnrollResult, Evidence, SimilarExample
 
 _FIELDS = (
     *("input", "label", "example", "duplicate", "conflicts", "near_duplicates", "outlier", "original_kept"),
@@ -95,9 +95,9 @@ class Tally:
         return {"leave-one-out accuracy": change}
 
 
-def _conflict(source: Source, conflicts: Iterable[Conflict], file_of: FileOf) -> str:
+def _conflict(source: Source, conflicts: Iterable[SimilarExample], file_of: FileOf) -> str:
     """The labels in conflict, each with its nearest example's similarity, nearest first; and the nearest's file."""
-    nearest: dict[str, Conflict] = {}
+    nearest: dict[str, SimilarExample] = {}
     for one in sorted(conflicts, key=lambda one: -one.similarity):
         nearest.setdefault(one.label, one)
     first, *others = nearest.values()

@@ -8,6 +8,7 @@ from glimpse.client.requests._enums import Head, LabelMode
 from glimpse.client.requests._names import CollectionRef, backbone_name, collection_name, index_name
 from glimpse.client.results import _parse_resources as read
 from glimpse.client.results._collection_report import CollectionReport
+from glimpse.client.results._compaction import Compaction
 from glimpse.client.results._resources import Collection
 from glimpse.client.transport._steps import Listing, Unary
 from glimpse.v1 import collection_service_pb2 as pb
@@ -24,6 +25,7 @@ def create_collection(
     keep_inputs: bool,
     label_mode: LabelMode,
     pinned_head: Head,
+    min_space_cosine: float | None = None,
     **policy: float | None,
 ) -> Unary[Collection]:
     """CreateCollection; a policy's None leaves the default."""
@@ -31,6 +33,7 @@ def create_collection(
         display_name=display_name,
         backbone=backbone_name(backbone),
         policy=pb.DecisionPolicy(**policy),
+        embedding_space_policy=pb.EmbeddingSpacePolicy(min_space_cosine=min_space_cosine),
         names_as_prompts=names_as_prompts,
         keep_inputs=keep_inputs,
         label_mode=label_mode.value,  # type: ignore[arg-type]
@@ -61,6 +64,7 @@ def update_collection(
     names_as_prompts: bool | None,
     keep_inputs: bool | None,
     pinned_head: Head | None,
+    min_space_cosine: Threshold = None,
     **policy: Threshold,
 ) -> Unary[Collection]:
     """UpdateCollection; the mask names what is given."""
@@ -82,6 +86,10 @@ def update_collection(
             mask.paths.append(f"policy.{field}")
         if value is not None and value != "default":
             setattr(new.policy, field, value)
+    if min_space_cosine is not None:
+        mask.paths.append("embedding_space_policy.min_space_cosine")
+    if min_space_cosine is not None and min_space_cosine != "default":
+        new.embedding_space_policy.min_space_cosine = min_space_cosine
     request = pb.UpdateCollectionRequest(collection=new, update_mask=mask)
     return Unary("collections.UpdateCollection", request, lambda r: read.collection_of(r.collection))
 
@@ -110,7 +118,13 @@ def detach_index(collection: CollectionRef) -> Unary[Collection]:
     return Unary("collections.DetachIndex", request, lambda r: read.collection_of(r.collection))
 
 
-def compact_index(collection: CollectionRef) -> Unary[Collection]:
-    """CompactIndex."""
-    request = pb.CompactIndexRequest(collection=collection_name(collection))
-    return Unary("collections.CompactIndex", request, lambda r: read.collection_of(r.collection))
+def start_compaction(collection: CollectionRef) -> Unary[Compaction]:
+    """StartCompaction."""
+    request = pb.StartCompactionRequest(collection=collection_name(collection))
+    return Unary("collections.StartCompaction", request, lambda r: read.compaction(r.compaction))
+
+
+def get_compaction(collection: CollectionRef) -> Unary[Compaction]:
+    """GetCompaction."""
+    request = pb.GetCompactionRequest(collection=collection_name(collection))
+    return Unary("collections.GetCompaction", request, lambda r: read.compaction(r.compaction))

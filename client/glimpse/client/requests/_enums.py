@@ -62,6 +62,15 @@ class LabelRole(Enum):
     UNLABELED = 3
 
 
+class CompactionState(Enum):
+    """What became of a compaction."""
+
+    UNSPECIFIED = 0
+    RUNNING = 1
+    DONE = 2
+    FAILED = 3
+
+
 def member(kind: type[E], value: int) -> E:
     """The member of a number."""
     try:

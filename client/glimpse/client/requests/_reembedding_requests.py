@@ -63,6 +63,6 @@ def _switched(message: pb.SwitchBackboneResponse) -> SwitchResult:
         collection=read.collection_of(message.collection),
         former_match_threshold=read.optional(former, "match_threshold"),
         former_match_margin=read.optional(former, "match_margin"),
-        former_min_space_cosine=read.optional(former, "min_space_cosine"),
+        former_min_space_cosine=read.optional(message.former_embedding_space_policy, "min_space_cosine"),
         set_aside_count=message.set_aside_count,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from glimpse.client.results._resources import Example
-from glimpse.client.results._results import Conflict, ItemResult, short_repr
+from glimpse.client.results._results import ItemResult, SimilarExample, short_repr
 from glimpse.client.transport._errors import GlimpseError
 
 
@@ -20,8 +20,8 @@ class EnrollResult(ItemResult):
 
     example: Example | None = None
     duplicate: bool = False
-    conflicts: tuple[Conflict, ...] = ()
-    near_duplicates: tuple[Conflict, ...] = ()
+    conflicts: tuple[SimilarExample, ...] = ()
+    near_duplicates: tuple[SimilarExample, ...] = ()
     outlier: bool = False
     original_kept: bool = False
 

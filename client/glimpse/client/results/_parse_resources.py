@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from glimpse.client.requests._enums import Head, LabelMode, LabelRole, Modality, member
+from glimpse.client.requests._enums import CompactionState, Head, LabelMode, LabelRole, Modality, member
 from glimpse.client.results import _collection_report as checks
 from glimpse.client.results import _resources as resources
+from glimpse.client.results._compaction import Compaction
+from glimpse.client.transport._status import ItemError, code_of
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2 as embedding
 from glimpse.v1 import types_pb2
@@ -46,7 +48,7 @@ def collection_of(message: pb.Collection) -> resources.Collection:
         embedding_space=message.embedding_space,
         match_threshold=optional(policy, "match_threshold"),
         match_margin=optional(policy, "match_margin"),
-        min_space_cosine=optional(policy, "min_space_cosine"),
+        min_space_cosine=optional(message.embedding_space_policy, "min_space_cosine"),
         false_reject_rate=optional(policy, "false_reject_rate"),
         false_accept_rate=optional(policy, "false_accept_rate"),
         coverage=optional(policy, "coverage"),
@@ -66,6 +68,23 @@ def collection_of(message: pb.Collection) -> resources.Collection:
 def _attached(message: pb.AttachedIndex) -> resources.AttachedIndex:
     return resources.AttachedIndex(
         message.name, message.factory, message.vector_count, message.deleted_count, message.unlabeled_count
+    )
+
+
+def compaction(message: pb.Compaction) -> Compaction:
+    """Converts a Compaction message."""
+    failure = message.failure
+    error = None
+    if message.HasField("failure"):
+        delay = failure.retry_delay_ms / 1000 if failure.retry_delay_ms else None
+        error = ItemError(code_of(failure.code), failure.reason, failure.field, failure.message, delay)
+    return Compaction(
+        collection=message.collection,
+        state=member(CompactionState, message.state),
+        revision=message.revision,
+        error=error,
+        start_time=time_of(message.start_time),
+        end_time=time_of(message.end_time) if message.HasField("end_time") else None,
     )
 
 

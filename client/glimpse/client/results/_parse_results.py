@@ -93,8 +93,8 @@ def _evidence(message: classification.Evidence) -> answers.Evidence:
     return answers.Evidence(message.example, message.label_id, message.similarity)
 
 
-def _conflict(message: collection.Conflict) -> answers.Conflict:
-    return answers.Conflict(message.example, message.label_id, message.similarity)
+def _conflict(message: collection.SimilarExample) -> answers.SimilarExample:
+    return answers.SimilarExample(message.example, message.label_id, message.similarity)
 
 
 def _item(message: Any, path: str) -> _Item:

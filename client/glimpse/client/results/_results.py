@@ -47,8 +47,8 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict(Evidence):
-    """Another enrolled example that is all but the same."""
+class SimilarExample(Evidence):
+    """Another enrolled example that is the same or nearly the same."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,4 +1,4 @@
-"""ClassificationService: inputs to labels, with or without a collection, and to nearest examples."""
+"""ClassificationService: classifies inputs, with a collection or without, and searches examples."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -9,7 +9,7 @@ from glimpse.server.api.handlers import Context, deadline_of, streaming, unary
 from glimpse.server.api.streaming import StreamInput, answers, opened, retry_while_queue_full
 from glimpse.server.classification.classifier import Options
 from glimpse.server.classification.messages import evidence
-from glimpse.server.classification.neighbors import SearchFilter
+from glimpse.server.classification.neighbors import Neighbor, SearchFilter
 from glimpse.server.classification.zero_shot import classify_zero_shot
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError, failed_precondition, item_status, not_found
@@ -38,19 +38,24 @@ _MAX_DOMAINS, _MAX_LABELS = 1_000, 10_000
 
 
 class ClassificationService(classification_service_pb2_grpc.ClassificationServiceServicer):
-    """See the contract."""
+    """Checks requests, and has the Classifier, the zero-shot classifier or NeighborSearch answer them."""
 
     def __init__(self, runtime: Runtime) -> None:
+        """Answers with the parts of `runtime`."""
         self.runtime = runtime
         self.settings = runtime.settings
 
     @unary
     async def Classify(self, request: pb.ClassifyRequest, context: Context) -> pb.ClassifyResponse:
-        """A list of inputs against one or several collections."""
+        """Classifies a list of inputs against one or several collections.
+
+        Checks the counts, the options and the size of the response; waits for `min_revision`; then the Classifier
+        embeds the inputs once for each backbone, and answers with one result for each input.
+        """
         deadline = deadline_of(context)
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         options = Options.read(request.options, self.settings.max_labels, "options")
-        await self.runtime.catalog.tracker.reach(options.min_revision, deadline)
+        await self.runtime.catalog.follower.wait_for_revision(options.min_revision, deadline)
         views = self._views(request.collections, "collections")
         options.check_size(views, len(request.inputs), "options.top_k")
         fields = input_fields(request.inputs)
@@ -61,27 +66,31 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
     async def StreamClassify(
         self, requests: AsyncIterator[pb.StreamClassifyRequest], context: Context
     ) -> AsyncIterator[pb.StreamClassifyResponse]:
-        """A stream of inputs against one or several collections."""
+        """Classifies a stream of inputs against one or several collections.
+
+        Checks the config, and then has the Classifier answer each input. An input that is refused gets a status, and
+        the stream goes on.
+        """
         deadline = deadline_of(context)
 
         async def classify(item: types_pb2.Input) -> list[pb.ClassifyResult]:
-            # Found anew for every input: a collection may be deleted while the stream is open.
+            # Find the collections again for each input: one may be deleted while the stream is open.
             views = self._views(config.collections, "config.collections")
             options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
             return await self.runtime.classifier.classify(views, [item], ["input"], options, deadline)
 
-        async def answer(given: StreamInput) -> pb.StreamClassifyResponse:
+        async def answer(item: StreamInput) -> pb.StreamClassifyResponse:
             try:
-                if given.refusal:
-                    raise given.refusal
-                [result] = await retry_while_queue_full(lambda: classify(given.input), deadline)
+                if item.refusal:
+                    raise item.refusal
+                [result] = await retry_while_queue_full(lambda: classify(item.input), deadline)
             except RequestError as refusal:
-                result = pb.ClassifyResult(id=given.input.id, status=item_status(refusal))
+                result = pb.ClassifyResult(id=item.input.id, status=item_status(refusal))
             return pb.StreamClassifyResponse(result=result)
 
         async with opened(self, requests) as config:
             options = Options.read(config.options, self.settings.max_labels, "config.options")
-            await self.runtime.catalog.tracker.reach(options.min_revision, deadline)
+            await self.runtime.catalog.follower.wait_for_revision(options.min_revision, deadline)
             views = self._views(config.collections, "config.collections")
             options.check_size(views, 1, "config.options.top_k", MAX_STREAM_ENTRIES)
             async for response in answers(self, requests, answer):
@@ -91,7 +100,10 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
     async def ClassifyZeroShot(
         self, request: pb.ClassifyZeroShotRequest, context: Context
     ) -> pb.ClassifyZeroShotResponse:
-        """A list of inputs against labels given as prompts."""
+        """Classifies a list of inputs against labels that the request describes by prompts.
+
+        Checks counts, mode and backbone; then `classify_zero_shot` embeds prompts and inputs, and compares them.
+        """
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         check_count(request.labels, _MAX_PROMPTED_LABELS, "labels")
         check_enum(request.mode, types_pb2.LabelMode.values(), "mode")
@@ -100,7 +112,7 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         check_entries(len(request.inputs), min(top_k, len(request.labels)), "top_k")
         backbone = self.runtime.backbones.find(request.backbone, "backbone")
         if request.mode == types_pb2.LABEL_MODE_INDEPENDENT and backbone.manifest.logit_bias is None:
-            message = f"{backbone.name} has no logit bias, so no probability for a label by itself"
+            message = f"{backbone.name} has no logit bias, which independent labels need; use exclusive labels"
             raise failed_precondition("LOGIT_BIAS_REQUIRED", message, "mode")
         fields = input_fields(request.inputs)
         results = await classify_zero_shot(backbone, request, fields, top_k, deadline_of(context))
@@ -108,28 +120,29 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
 
     @unary
     async def SearchExamples(self, request: pb.SearchExamplesRequest, context: Context) -> pb.SearchExamplesResponse:
-        """The nearest examples of each input."""
+        """Finds the nearest examples of each input.
+
+        Checks counts and filters; waits for `min_revision`; embeds the inputs; then NeighborSearch searches all of them
+        at once. The size of the response is checked as it grows.
+        """
         started, deadline = time.monotonic(), deadline_of(context)
         check_count(request.inputs, self.settings.max_inputs, "inputs")
         top_k = request.top_k if request.HasField("top_k") else 10
         check_range(top_k, 1, _MAX_NEIGHBORS, "top_k")
-        await self.runtime.catalog.tracker.reach(request.min_revision, deadline)
+        await self.runtime.catalog.follower.wait_for_revision(request.min_revision, deadline)
         view = self._view(request.collection, "collection")
-        check_entries(len(request.inputs), min(top_k, view.examples.at_most), "top_k")
-        wanted = _wanted(view, request)
+        check_entries(len(request.inputs), min(top_k, view.examples.max_count), "top_k")
+        search_filter = _search_filter(view, request)
         self.runtime.neighbors.check_searchable(view, len(request.inputs), deadline)
         source = source_of_collection(view.record, self.runtime.backbones)
         outcomes = await embed_all(source, request.inputs, input_fields(request.inputs), deadline)
-        revision, asked = view.record.revision, time.monotonic()
+        revision, searching = view.record.revision, time.monotonic()
         queries = good_vectors(outcomes, source.dimension)
-        near = await self.runtime.neighbors.search_all(view, queries, top_k, wanted)
-        found, size = list[dict[str, Any]](), 0
-        for neighbors in near:
-            found.append({"neighbors": (messages := evidence(view.record.id, neighbors))})
-            check_answer_bytes(size := size + sum(one.ByteSize() for one in messages), "top_k")
-        head_seconds = time.monotonic() - asked
-        record_stage("head", asked, head_seconds)
-        results = build_results(pb.SearchExamplesResult, request.inputs, outcomes, found, started, head_seconds)
+        neighbors = await self.runtime.neighbors.search_all(view, queries, top_k, search_filter)
+        answers = _neighbor_fields(view, neighbors)
+        head_seconds = time.monotonic() - searching
+        record_stage("head", searching, head_seconds)
+        results = build_results(pb.SearchExamplesResult, request.inputs, outcomes, answers, started, head_seconds)
         return pb.SearchExamplesResponse(results=results, revision=revision)
 
     def _views(self, collections: Sequence[str], field: str) -> list[CollectionView]:
@@ -142,20 +155,30 @@ class ClassificationService(classification_service_pb2_grpc.ClassificationServic
         return self.runtime.catalog.find(collection_id, field)
 
 
-def _wanted(view: CollectionView, request: pb.SearchExamplesRequest) -> SearchFilter | None:
-    """What a search is limited to; None: nothing. Raises RequestError."""
+def _neighbor_fields(view: CollectionView, neighbors: Sequence[Sequence[Neighbor]]) -> list[dict[str, Any]]:
+    """Returns the answer's fields for each query, and checks the size of all of them. Raises RequestError."""
+    fields, size = list[dict[str, Any]](), 0
+    for nearest in neighbors:
+        messages = evidence(view.record.id, nearest)
+        fields.append({"neighbors": messages})
+        check_answer_bytes(size := size + sum(message.ByteSize() for message in messages), "top_k")
+    return fields
+
+
+def _search_filter(view: CollectionView, request: pb.SearchExamplesRequest) -> SearchFilter | None:
+    """Returns the labels and domains that a search is limited to; None for no limit. Raises RequestError."""
     labels: set[str] = set()
     if request.label_ids:
         check_count(request.label_ids, _MAX_LABELS, "label_ids")
     for position, label_id in enumerate(request.label_ids):
-        if (found := view.find_label(label_id)) is None:
+        if (kept_id := view.find_label(label_id)) is None:
             message = f"collection {view.record.id!r} has no label {label_id!r}"
             raise not_found("LABEL_NOT_FOUND", message, f"label_ids[{position}]")
-        labels.add(found)
+        labels.add(kept_id)
     if request.domains:
         check_count(request.domains, _MAX_DOMAINS, "domains")
     for position, domain in enumerate(request.domains):
         check_length(domain, f"domains[{position}]")
-    # An index keeps the spelling that it was built with.
+    # An index keeps the spelling that it was built with, so both spellings are searched.
     domains = {*request.domains, *map(resource_names.normal, request.domains)}
     return SearchFilter(labels, domains) if labels or domains else None

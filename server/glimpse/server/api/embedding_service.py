@@ -1,4 +1,4 @@
-"""EmbeddingService: inputs to vectors, and the backbones there are."""
+"""EmbeddingService: embeds inputs, and lists the loaded backbones."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -21,15 +21,16 @@ _MODALITIES = {"image": types_pb2.MODALITY_IMAGE, "text": types_pb2.MODALITY_TEX
 
 
 class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
-    """See the contract."""
+    """Checks requests, and has the loaded backbones embed inputs."""
 
     def __init__(self, runtime: Runtime) -> None:
+        """Answers with the parts of `runtime`."""
         self.runtime = runtime
         self.settings = runtime.settings
 
     @unary
     async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
-        """A list of inputs."""
+        """Checks backbone and count, embeds a list of inputs, and returns one result for each."""
         started = time.monotonic()
         source = source_of_backbone(self.runtime.backbones.find(request.backbone, "backbone"))
         check_count(request.inputs, self.settings.max_inputs, "inputs")
@@ -41,21 +42,21 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
     async def StreamEmbed(
         self, requests: AsyncIterator[pb.StreamEmbedRequest], context: Context
     ) -> AsyncIterator[pb.StreamEmbedResponse]:
-        """A stream of inputs."""
+        """Embeds a stream of inputs. An input that is refused gets a status, and the stream goes on."""
         deadline = deadline_of(context)
 
-        async def embed(given: StreamInput) -> pb.StreamEmbedResponse:
+        async def embed(item: StreamInput) -> pb.StreamEmbedResponse:
             started = time.monotonic()
             outcomes: list[Outcome]
             try:
-                if given.refusal:
-                    raise given.refusal
+                if item.refusal:
+                    raise item.refusal
                 outcomes = await retry_while_queue_full(
-                    lambda: embed_all(source, [given.input], ["input"], deadline), deadline
+                    lambda: embed_all(source, [item.input], ["input"], deadline), deadline
                 )
             except RequestError as refusal:
                 outcomes = [refusal]
-            [result] = _results(source, [given.input], outcomes, started)
+            [result] = _results(source, [item.input], outcomes, started)
             return pb.StreamEmbedResponse(result=result)
 
         async with opened(self, requests) as config:
@@ -65,7 +66,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
 
     @unary
     async def ListBackbones(self, request: pb.ListBackbonesRequest, context: Context) -> pb.ListBackbonesResponse:
-        """The loaded backbones."""
+        """Returns a page of the loaded backbones, ordered by name."""
         after = resource_names.page_after(request.page_token)
         later = (backbone for backbone in self.runtime.backbones if backbone.name > after)
         page, more = page_of(map(_backbone, later), request.page_size)
@@ -75,7 +76,7 @@ class EmbeddingService(embedding_service_pb2_grpc.EmbeddingServiceServicer):
 
     @unary
     async def GetBackbone(self, request: pb.GetBackboneRequest, context: Context) -> pb.GetBackboneResponse:
-        """One loaded backbone."""
+        """Returns one loaded backbone."""
         resource_names.parse_name(request.name, "backbones/*", "name")
         return pb.GetBackboneResponse(backbone=_backbone(self.runtime.backbones.find(request.name, "name")))
 
@@ -85,8 +86,8 @@ def _results(
 ) -> list[pb.EmbedResult]:
     vectors = good_vectors(outcomes, source.dimension)
     space = source.embedding_space
-    found = [{"vector": types_pb2.Vector(data=row.tobytes(), embedding_space=space)} for row in vectors]
-    return build_results(pb.EmbedResult, inputs, outcomes, found, started)
+    fields = [{"vector": types_pb2.Vector(data=row.tobytes(), embedding_space=space)} for row in vectors]
+    return build_results(pb.EmbedResult, inputs, outcomes, fields, started)
 
 
 def _backbone(backbone: LoadedBackbone) -> pb.Backbone:

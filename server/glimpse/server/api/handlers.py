@@ -1,4 +1,4 @@
-"""What every call shares: the size limit, the deadline, and errors told the same way."""
+"""The decorators `unary` and `streaming`, which do what every call needs: admission, limits, deadline and errors."""
 
 import functools
 import logging
@@ -24,16 +24,19 @@ R = TypeVar("R")
 
 
 def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Context], Awaitable[R]]:
-    """A call with one answer: deliberate errors reach the caller, others the log.
+    """Decorates a method that answers one request with one response.
 
-    A service that `refreshes` sees all that was committed when the call began, by whichever server; one that is there
-    `at_the_end` answers while the server stops, too.
+    The decorated method refuses the call where the server is overloaded, accounts for the size of the request, and ends
+    the call with the status of a RequestError. Any other exception is logged, and the caller gets INTERNAL.
+
+    The class of the method may set two attributes. `refreshes` makes each call see all writes that any server of the
+    ledger committed before the call began. `at_the_end` lets calls through while the server stops.
     """
 
     @functools.wraps(method)
     async def answer(self: S, request: Q, context: Context) -> R:
         try:
-            if not current().peer:  # else it is known since the message was received
+            if not current().peer:  # otherwise it was set when the message was received
                 connected(context.peer())
             _load_shedder_of(self).enter()
             size, inflight = account_request(self, request), inflight_of(self)
@@ -42,9 +45,9 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
                 if getattr(self, "refreshes", False):
                     catalog: Catalog = self.runtime.catalog  # type: ignore[attr-defined]
                     if catalog.shared:
-                        await catalog.tracker.refresh()
+                        await catalog.follower.refresh()
                 return await method(self, request, context)
-        except Exception as error:  # anything unexpected is told the caller as INTERNAL and logged
+        except Exception as error:  # an unexpected exception is logged, and answered as INTERNAL
             refusal = _refusal(error, method.__name__)
         await abort(context, refusal)
 
@@ -54,7 +57,7 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
 def streaming(
     method: Callable[[S, AsyncIterator[Q], Context], AsyncIterator[R]],
 ) -> Callable[[S, AsyncIterator[Q], Context], AsyncIterator[R]]:
-    """A call with a stream of answers, with errors told as in `unary`."""
+    """Decorates a method that answers a stream of requests; it handles overload and errors as `unary` does."""
 
     @functools.wraps(method)
     async def answer(self: S, requests: AsyncIterator[Q], context: Context) -> AsyncIterator[R]:
@@ -65,7 +68,7 @@ def streaming(
                 async for response in method(self, requests, context):
                     yield response
             return
-        except Exception as error:  # as above
+        except Exception as error:  # as in `unary`
             refusal = _refusal(error, method.__name__)
         await abort(context, refusal)
 
@@ -73,35 +76,43 @@ def streaming(
 
 
 def size_of(request: Any) -> int:
-    """The bytes of a message, or of what is none."""
+    """Returns the size of a message in bytes, also of bytes that could not be parsed."""
     size: int = request.size if isinstance(request, UnparsableMessage) else request.ByteSize()
     return size
 
 
 def account_request(servicer: Any, request: Any) -> int:
-    """The size of a message, which counts against its caller's limits whatever it is; of what is none too.
+    """Counts a message against its caller's rate limits, and checks that it can be answered.
 
-    Raises RequestError; likewise where it is no message, or over the server's limit (gRPC refuses only far more).
+    Args:
+        servicer: The service; its settings have the limit of a message.
+        request: The message, or an UnparsableMessage, whose bytes count too.
+
+    Returns:
+        The size of the message in bytes.
+
+    Raises:
+        RequestError: The caller is over a rate limit, or the message cannot be parsed or is too large. gRPC itself
+            refuses only messages that are far larger.
     """
     size = size_of(request)
     current().spend(request, size)
     check_message(request)
-    most = servicer.settings.max_message_bytes
-    if size > most:
-        raise exhausted(
-            "MESSAGE_TOO_LARGE", f"a message of {size} bytes; at most {most}. Send fewer inputs in one call"
-        )
+    limit = servicer.settings.max_message_bytes
+    if size > limit:
+        message = f"the message has {size} bytes; at most {limit} bytes: send fewer inputs in one call"
+        raise exhausted("MESSAGE_TOO_LARGE", message)
     return size
 
 
 def check_message(request: Any) -> None:
-    """Raises RequestError where it is none."""
+    """Checks that a message could be parsed. Raises RequestError."""
     if isinstance(request, UnparsableMessage):
         raise invalid("MESSAGE_UNPARSABLE", "the bytes sent are no message of this call")
 
 
 def inflight_of(servicer: Any) -> InflightLimiter:
-    """Where a service's work is counted."""
+    """Returns the limiter that counts the work of a service."""
     inflight: InflightLimiter = servicer.runtime.inflight
     return inflight
 
@@ -112,7 +123,7 @@ def _load_shedder_of(servicer: Any) -> LoadShedder:
 
 
 def deadline_of(context: Context) -> float:
-    """When the caller stops waiting, in time.monotonic() seconds."""
+    """Returns when the caller stops waiting, in time.monotonic() seconds; infinity where it set no deadline."""
     remaining = context.time_remaining()
     return np.inf if remaining is None else time.monotonic() + remaining
 

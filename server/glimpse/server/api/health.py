@@ -1,4 +1,7 @@
-"""grpc.health.v1, for probes and balancers: it answers whoever asks, so what it takes and holds has bounds."""
+"""grpc.health.v1, for probes and load balancers.
+
+It needs no credentials, so the size of its messages and the number of its streams are limited.
+"""
 
 import asyncio
 from collections import Counter
@@ -12,68 +15,82 @@ from glimpse.server.api.registry import SERVICES
 from glimpse.server.errors import RequestError, abort, exhausted, invalid, not_found
 from glimpse.server.monitoring.probe import ALIVE
 
-# Of a service's name, in bytes.
-_LONGEST = 256
-# Of a message.
-_LARGEST = 1_024
-# Open at once, whoever has them, and of one connection.
-_MOST_WATCHES, _MOST_OF_ONE = 1_000, 100
-_COME_BACK_SECONDS = 5.0
+# Bytes of the name of a service, and of a message.
+_MAX_NAME_BYTES, _MAX_MESSAGE_BYTES = 256, 1_024
+# Watches open at once, in all and per connection.
+_MAX_WATCHES, _MAX_WATCHES_PER_CONNECTION = 1_000, 100
+_RETRY_SECONDS = 5.0
 _Response = health_pb2.HealthCheckResponse
 
 
 class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # generated without types
-    """The server as a whole, its services, and whether it is alive. Of other names nothing is kept."""
+    """The health of the server as a whole (the empty name), of each service, and of the process (ALIVE)."""
 
     def __init__(self) -> None:
-        # What warms up or drains is not to be killed for it.
+        """Starts with NOT_SERVING for everything but ALIVE."""
+        # ALIVE stays SERVING, so that no liveness probe kills a server that warms up or drains.
         self._statuses = {ALIVE: _Response.SERVING} | dict.fromkeys(("", *SERVICES), _Response.NOT_SERVING)
         self._changed = asyncio.Condition()
         self._watches: Counter[str] = Counter()  # by connection
 
     async def set(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-        """Of all but whether it is alive."""
+        """Sets the status of the server and of each service; ALIVE stays SERVING."""
         async with self._changed:
             self._statuses |= dict.fromkeys(("", *SERVICES), status)
             self._changed.notify_all()
 
     async def Check(self, request: Any, context: Context) -> object:
-        """One status."""
+        """Returns the status of one service. An unknown name is NOT_FOUND (SERVICE_NOT_FOUND)."""
         try:
             return _Response(status=self._statuses[known_service(request)])
         except RequestError as refusal:
             await abort(context, refusal)
 
     async def List(self, request: Any, context: Context) -> object:
-        """All of them."""
-        each = {name: _Response(status=status) for name, status in self._statuses.items()}
-        return health_pb2.HealthListResponse(statuses=each)
+        """Returns the status of each service."""
+        statuses = {name: _Response(status=status) for name, status in self._statuses.items()}
+        return health_pb2.HealthListResponse(statuses=statuses)
 
     async def Watch(self, request: Any, context: Context) -> AsyncIterator[object]:
-        """A status, and again whenever it changes; that of a service there is not never does."""
+        """Yields the status of one service, and again when it changes. An unknown name is always SERVICE_UNKNOWN.
+
+        The number of open watches is limited, in all and per connection: RESOURCE_EXHAUSTED (TOO_MANY_STREAMS).
+        """
         peer = context.peer()
         try:
             service = _name(request)
-            if self._watches.total() >= _MOST_WATCHES or self._watches[peer] >= _MOST_OF_ONE:
-                told = f"watches are open: {self._watches.total()}, and {self._watches[peer]} of this connection"
-                raise exhausted("TOO_MANY_STREAMS", told, _COME_BACK_SECONDS)
+            self._check_watches(peer)
         except RequestError as refusal:
             await abort(context, refusal)
         self._watches[peer] += 1
         try:
-            said = None
+            sent = None
             while True:
                 async with self._changed:
-                    while said == (now := self._statuses.get(service, _Response.SERVICE_UNKNOWN)):
+                    while sent == (status := self._statuses.get(service, _Response.SERVICE_UNKNOWN)):
                         await self._changed.wait()
-                    said = now
-                yield _Response(status=said)
+                    sent = status
+                yield _Response(status=sent)
         finally:
-            self._watches -= Counter((peer,))  # and none is kept of a connection that has no more
+            self._watches -= Counter((peer,))  # this also drops a connection without watches
+
+    def _check_watches(self, peer: str) -> None:
+        """Checks that a connection may open one more watch. Raises RequestError."""
+        total, own = self._watches.total(), self._watches[peer]
+        if total >= _MAX_WATCHES or own >= _MAX_WATCHES_PER_CONNECTION:
+            message = (
+                f"{total} watches are open, {own} of them on this connection; "
+                f"at most {_MAX_WATCHES} watches, and {_MAX_WATCHES_PER_CONNECTION} per connection"
+            )
+            raise exhausted("TOO_MANY_STREAMS", message, _RETRY_SECONDS)
 
 
 def known_service(request: Any) -> str:
-    """The service that is asked for. Raises RequestError, where there is none of its name too."""
+    """Returns the name of the service that a health request asks for.
+
+    Raises:
+        RequestError: The message is unparsable or too large, or the server has no service of this name.
+    """
     service = _name(request)
     if service not in ("", ALIVE, *SERVICES):
         raise not_found("SERVICE_NOT_FOUND", "the server has no service of this name", "service")
@@ -83,9 +100,11 @@ def known_service(request: Any) -> str:
 def _name(request: Any) -> str:
     check_message(request)
     name: str = request.service
-    if (size := len(name.encode())) > _LONGEST:
-        raise invalid("TOO_LONG", f"{size} bytes; at most {_LONGEST}", "service")
-    # Of fields that nobody knows; a watch would keep them.
-    if (size := request.ByteSize()) > _LARGEST:
-        raise exhausted("MESSAGE_TOO_LARGE", f"a message of {size} bytes; at most {_LARGEST}")
+    if (size := len(name.encode())) > _MAX_NAME_BYTES:
+        message = f"the name of the service has {size} bytes; at most {_MAX_NAME_BYTES} bytes"
+        raise invalid("TOO_LONG", message, "service")
+    # The message may have unknown fields, which a watch would keep in memory.
+    if (size := request.ByteSize()) > _MAX_MESSAGE_BYTES:
+        message = f"the message has {size} bytes; at most {_MAX_MESSAGE_BYTES} bytes"
+        raise exhausted("MESSAGE_TOO_LARGE", message)
     return name

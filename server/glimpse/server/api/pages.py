@@ -1,4 +1,4 @@
-"""Pages of lists: each ends by a count, and by bytes."""
+"""Pages of lists, limited in items and in bytes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from glimpse.server.resource_names import page_size
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
-# A page ends with the item that reaches this size. The largest item, a label with all its prompts, has 1 MiB, so that
-# a page stays under the 4 MiB that gRPC clients take by default.
+# A page ends with the item that reaches this size. The largest item, a label with all its prompts, has 1 MiB, so a page
+# stays below the 4 MiB that gRPC clients accept by default.
 MAX_PAGE_BYTES = 2 << 20
 
 
 @dataclass(slots=True)
 class Page(Generic[T]):
-    """One page. `more`: there are items after it."""
+    """One page of at most `most` items. `more` says whether there are items after it."""
 
     most: int
     items: list[T] = field(default_factory=list)
@@ -25,7 +25,11 @@ class Page(Generic[T]):
     _bytes: int = 0
 
     def fill(self, items: Iterable[tuple[T, int]]) -> None:
-        """Takes items with their sizes until the page is full; reads one more to know whether there is one."""
+        """Adds items until the page is full, and reads one more to set `more`.
+
+        Args:
+            items: The items, each with its size in bytes.
+        """
         for item, size in items:
             if len(self.items) >= self.most or self._bytes >= MAX_PAGE_BYTES:
                 self.more = True
@@ -34,8 +38,16 @@ class Page(Generic[T]):
             self._bytes += size
 
 
-def page_of(messages: Iterable[M], asked: int) -> tuple[list[M], bool]:
-    """The first page of a list of messages, and whether there are more. Raises RequestError."""
-    page: Page[M] = Page(page_size(asked))
+def page_of(messages: Iterable[M], requested: int) -> tuple[list[M], bool]:
+    """Returns the first page of a list of messages, and whether there are more.
+
+    Args:
+        messages: The messages, from the first of the page on.
+        requested: The page_size of the request; 0 means the default.
+
+    Raises:
+        RequestError: The page size is negative.
+    """
+    page: Page[M] = Page(page_size(requested))
     page.fill((message, message.ByteSize()) for message in messages)
     return page.items, page.more

@@ -1,4 +1,4 @@
-"""Server reflection, so that grpcurl and the like need no .proto files: v1alpha, and v1 with the same messages."""
+"""Server reflection, so that tools such as grpcurl need no .proto files: v1alpha, and v1 with the same messages."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -11,36 +11,43 @@ from glimpse.server.api.handlers import Context, account_request, streaming
 from glimpse.server.runtime import Runtime
 
 _V1 = "grpc.reflection.v1.ServerReflection"
-#: Full names of the services of both versions.
+#: The full names of the service in both versions.
 REFLECTIONS = (_V1, reflection.SERVICE_NAME)
 
 
-class Reflection(ReflectionServicer):  # type: ignore[misc]  # without types
-    """Describes services. Its streams and messages count like those of any call."""
+class Reflection(ReflectionServicer):  # type: ignore[misc]  # the base class has no types
+    """Describes services. Its streams and messages count against the limits like those of other calls."""
 
     def __init__(self, runtime: Runtime, services: Sequence[str]) -> None:
+        """Describes the services with these full names."""
         super().__init__(services)
         self.runtime, self.settings = runtime, runtime.settings
 
     @streaming
     async def ServerReflectionInfo(self, requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
-        """An answer to each request."""
-        async for answer in super().ServerReflectionInfo(self._checked(requests), context):
-            yield answer
+        """Checks the size of each request, and answers it from the descriptors of the services."""
+        async for response in super().ServerReflectionInfo(self._accounted(requests), context):
+            yield response
 
-    async def _checked(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        # Each message has a limited time, as that of a call with one has: such streams are short.
+    async def _accounted(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        # These streams are short, so each message has the time limit of a unary call's message.
         while (request := await self.runtime.inbound.next(lambda: anext(requests, None))) is not None:
             account_request(self, request)
             yield request
 
 
 def add_reflection(server: Any, runtime: Runtime, services: Sequence[str]) -> None:
-    """Describes the services under both versions of the protocol."""
-    # v1 is answered, but not listed: there is no descriptor of it to describe it by.
+    """Adds reflection to a server, under both versions of the protocol.
+
+    Args:
+        server: The grpc.aio.Server.
+        runtime: The parts of the server, for its limits.
+        services: The full names of the services to describe.
+    """
+    # v1 is answered but not listed, because grpcio-reflection has no descriptor of it.
     servicer = Reflection(runtime, (*services, reflection.SERVICE_NAME))
     reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
-    # The v1 messages have the v1alpha ones' fields and numbers; grpcio-reflection generates only the latter.
+    # The v1 messages have the fields and numbers of v1alpha, which are the only ones that grpcio-reflection generates.
     handler = grpc.stream_stream_rpc_method_handler(
         servicer.ServerReflectionInfo,
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,

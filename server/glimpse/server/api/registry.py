@@ -1,4 +1,7 @@
-"""The services there are, and how gRPC is told of them. Loads nothing that answers: what stands before it asks too."""
+"""The names of the services, and how they are added to a server.
+
+This module imports no servicer, so that the layers in front of the services can read the names.
+"""
 
 from typing import Any
 
@@ -13,7 +16,7 @@ from glimpse.v1 import (
     server_service_pb2_grpc,
 )
 
-#: Their full names.
+#: The full names of the services, for example `glimpse.v1.EmbeddingService`.
 SERVICES: tuple[str, ...] = tuple(
     file.DESCRIPTOR.services_by_name[name].full_name
     for file, name in (
@@ -26,7 +29,15 @@ SERVICES: tuple[str, ...] = tuple(
 
 
 def add_services(server: Any, embedding: Any, collections: Any, classification: Any, about: Any) -> None:
-    """Has a server, or what is like one, answer each service with its servicer."""
+    """Adds one servicer for each service to a server.
+
+    Args:
+        server: A grpc.aio.Server, or an object with the same methods.
+        embedding: The servicer of EmbeddingService.
+        collections: The servicer of CollectionService.
+        classification: The servicer of ClassificationService.
+        about: The servicer of ServerService.
+    """
     embedding_service_pb2_grpc.add_EmbeddingServiceServicer_to_server(embedding, server)
     collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(collections, server)
     classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(classification, server)

@@ -1,4 +1,4 @@
-"""ServerService: what this server is and how it is doing."""
+"""ServerService: reports versions, limits, state and figures of the server."""
 
 import time
 from collections.abc import Mapping
@@ -27,18 +27,19 @@ _LIMITS = [field.name for field in pb.Limits.DESCRIPTOR.fields]
 
 
 class ServerService(server_service_pb2_grpc.ServerServiceServicer):
-    """See the contract."""
+    """Collects the response from the parts of the server."""
 
-    #: See rpc.unary.
+    #: Answer while the server stops; see handlers.unary.
     at_the_end = True
 
     def __init__(self, runtime: Runtime) -> None:
+        """Reports on the parts of `runtime`."""
         self.runtime = runtime
         self.settings = runtime.settings
 
     @unary
     async def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Context) -> pb.GetServerInfoResponse:
-        """All of it; of collections, what has to do with those that the caller may read."""
+        """Returns the state of the server; the figures of collections are limited to those that the caller may read."""
         runtime, catalog, may = self.runtime, self.runtime.catalog, current().may
         decisions = _decisions(runtime)
         return pb.GetServerInfoResponse(
@@ -49,9 +50,9 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
             collection_count=sum(may(view.record.id) for view in catalog),
             ledger=pb.LedgerState(
                 kind=ledger_kind(runtime),
-                revision=catalog.tracker.revision,
-                head=catalog.tracker.head,
-                seconds_since_reached=catalog.tracker.contact.seconds,
+                revision=catalog.follower.revision,
+                head=catalog.follower.head,
+                seconds_since_reached=catalog.follower.health.seconds_since_read,
             ),
             uptime_seconds=time.monotonic() - runtime.calls.started,
             ready=runtime.inflight.ready,
@@ -67,7 +68,11 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
 
 
 def _decisions(runtime: Runtime) -> Mapping[Decision, int]:
-    """Of the collections that the caller may read; those that were deleted, or count together, for who may read all."""
+    """Counts decisions of the collections that the caller may read.
+
+    A caller who may read all collections also gets the decisions of deleted collections, and of those that are counted
+    together.
+    """
     caller = current()
     if caller.everywhere:
         return runtime.query_stats.total.decisions
@@ -90,11 +95,11 @@ def _stages() -> list[pb.StageFigures]:
 
 
 def _collection(view: CollectionView, tally: Tally) -> pb.CollectionFigures:
-    found = similarity(view, tally)
+    query_similarity = similarity(view, tally)
     return pb.CollectionFigures(
         name=collection_name(view.record.id),
         decisions=_decision_figures(tally.decisions),
-        drift=found.drift if found else None,
+        drift=query_similarity.drift if query_similarity else None,
     )
 
 
@@ -122,7 +127,7 @@ def _figures(rpc: str, figures: MethodFigures) -> pb.CallFigures:
 
 
 def _memory() -> int:
-    """Bytes of memory that the process holds; 0: there is no /proc to tell."""
+    """Returns the resident memory of the process in bytes; 0 where there is no /proc."""
     try:
         status = Path("/proc/self/status").read_text("ascii")
     except OSError:

@@ -1,4 +1,4 @@
-"""Bidirectional streams: a config first, then inputs; answers in the inputs' order, reading ahead a little."""
+"""Bidirectional streams: the first message has the config, the others have inputs; answers keep the inputs' order."""
 
 import asyncio
 import time
@@ -15,14 +15,14 @@ from glimpse.v1 import types_pb2
 
 T = TypeVar("T")
 R = TypeVar("R")
-# Of a caller who leaves, the end of his messages is here a moment before word that he has left, by which his call is
-# cancelled: a millisecond where there is little to do.
-_PARTING = 0.02
+# When a caller leaves, the end of its messages arrives a moment before the cancellation of its call: a millisecond
+# where the server has little to do.
+_CANCELLATION_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class StreamInput:
-    """What a later message of a stream gives: its input (of one that is refused, no more than its id), its bytes."""
+    """One later message of a stream: its input and its size in bytes. A refused message keeps the id of its input."""
 
     input: types_pb2.Input
     size: int
@@ -31,16 +31,24 @@ class StreamInput:
 
 @asynccontextmanager
 async def opened(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    """The config that a stream's first message carries, whose bytes are held while the context is open.
+    """Reads the config from the first message of a stream; its bytes count as held while the context is open.
 
-    Raises RequestError.
+    Args:
+        servicer: The service that answers.
+        requests: The messages of the stream.
+
+    Yields:
+        The config of the first message.
+
+    Raises:
+        RequestError: The first message has no config, or is too large.
     """
     first = await servicer.runtime.inbound.next(lambda: anext(requests, None))
     if first is None:
-        await asyncio.sleep(_PARTING)
+        await asyncio.sleep(_CANCELLATION_SECONDS)
     size = 0 if first is None else account_request(servicer, first)
     if first is None or first.WhichOneof("message") != "config":
-        raise invalid("CONFIG_REQUIRED", "the first message of the stream carries its config", "config")
+        raise invalid("CONFIG_REQUIRED", "the first message of the stream must have the config", "config")
     inflight_of(servicer).check(size)
     with inflight_of(servicer).keeping(size):
         yield first.config
@@ -49,29 +57,43 @@ async def opened(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[A
 def answers(
     servicer: Any, requests: AsyncIterator[Any], work: Callable[[StreamInput], Awaitable[R]]
 ) -> AsyncIterator[R]:
-    """What `work` finds of each later message. Raises as `ordered`."""
-    given, window = _given(servicer, requests), servicer.settings.stream_window
-    return ordered(given, work, window, inflight_of(servicer), lambda one: one.size, size_of)
+    """Answers each later message of a stream, in order.
+
+    Args:
+        servicer: The service that answers; its settings have the window.
+        requests: The messages after the config.
+        work: Returns the answer to one input.
+
+    Raises:
+        RequestError: The server stops; see `ordered`.
+    """
+    inputs, window = _inputs(servicer, requests), servicer.settings.stream_window
+    return ordered(inputs, work, window, inflight_of(servicer), lambda item: item.size, size_of)
 
 
-async def _given(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[StreamInput]:
+async def _inputs(servicer: Any, requests: AsyncIterator[Any]) -> AsyncIterator[StreamInput]:
     async for request in requests:
         size = size_of(request)
         try:
             account_request(servicer, request)
             if request.WhichOneof("message") != "input":
-                raise invalid("INPUT_REQUIRED", "every message after the first carries an input", "input")
+                raise invalid("INPUT_REQUIRED", "every message after the first must have an input", "input")
         except RequestError as refusal:
-            known = "" if isinstance(request, UnparsableMessage) else request.input.id
-            yield StreamInput(types_pb2.Input(id=known), size, refusal)
+            input_id = "" if isinstance(request, UnparsableMessage) else request.input.id
+            yield StreamInput(types_pb2.Input(id=input_id), size, refusal)
         else:
             yield StreamInput(request.input, size)
 
 
 async def retry_while_queue_full(work: Callable[[], Awaitable[R]], deadline: float) -> R:
-    """What `work` finds, of one input. A stream is not told to come back while there is time: it is held up.
+    """Repeats `work` on one input of a stream while a queue is full, so that flow control holds back the sender.
 
-    Raises RequestError. `deadline` in time.monotonic() seconds.
+    Args:
+        work: Returns the result of the input.
+        deadline: In time.monotonic() seconds.
+
+    Raises:
+        RequestError: `work` failed for another reason, or the next attempt would be after the deadline.
     """
     while True:
         try:
@@ -93,12 +115,21 @@ async def ordered(
     size: Callable[[T], int] = lambda _: 0,
     answer_size: Callable[[R], int] = lambda _: 0,
 ) -> AsyncIterator[R]:
-    """Works on up to `window` inputs at once and yields in their order; reads no further ahead than that.
+    """Works on up to `window` inputs at once, and yields the answers in the order of the inputs.
 
-    Nor does it where the requests being answered take all the memory they may. `size`: of an input, in
-    bytes, which counts until it is answered; `answer_size`: of an answer, which counts until it is sent.
+    It reads no further ahead than the window, and stops reading while the requests in flight take all the memory
+    allowed.
 
-    Raises RequestError UNAVAILABLE, after what was begun is answered, when the server stops.
+    Args:
+        inputs: The inputs of the stream.
+        work: Returns the answer to one input.
+        window: How many inputs are worked on at once.
+        inflight: Counts the bytes of inputs until they are answered, and of answers until they are sent.
+        size: Returns the bytes of an input.
+        answer_size: Returns the bytes of an answer.
+
+    Raises:
+        RequestError: UNAVAILABLE when the server stops, after the inputs under way are answered.
     """
     slots = asyncio.Semaphore(window)
     tasks: asyncio.Queue[asyncio.Future[tuple[R, int]] | None] = asyncio.Queue()
@@ -111,10 +142,10 @@ async def ordered(
         return response, length
 
     async def feed() -> float:
-        """Until the inputs end; returns when that was."""
+        """Starts a task for each input; returns when the inputs ended."""
         try:
             while True:
-                # Before anything is read: what is in nobody's account yet would be held as well.
+                # Wait before reading: a message that was read and not counted yet would be held as well.
                 await slots.acquire()
                 await inflight.room()
                 try:
@@ -142,7 +173,7 @@ async def ordered(
                 yield response
                 count(-length)
                 slots.release()
-            await asyncio.sleep(await feeder + _PARTING - time.monotonic())
+            await asyncio.sleep(await feeder + _CANCELLATION_SECONDS - time.monotonic())
         finally:
             feeder.cancel()
             refuser.cancel()

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The collections in memory: loading them, writing to them, and following the ledger."""

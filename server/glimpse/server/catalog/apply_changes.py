@@ -1,7 +1,7 @@
-"""Applying changes that others made to the views: each subject is brought to what it is now.
+"""Applies the ledger's changes to the views of the collections.
 
-What a change is about may have changed again since, or be gone; the changes that say so come later. So each is applied
-as far as it still holds, and one that a view has already, because it was built later, changes nothing.
+The subject of a change may have changed again since, or may be deleted; later changes record that. So each
+change is applied only as far as it still holds. A change that a view already contains has no effect.
 """
 
 from collections.abc import Callable
@@ -10,29 +10,36 @@ from dataclasses import replace
 from glimpse.ledger import Change, CollectionRecord, Delta, ExampleRecord, ShadowRecord
 from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
 
-#: What changes which index a collection stands on, or its backbone: its view is built anew.
+#: Kinds of change that replace a collection's index or backbone: its view is built again.
 _REBUILDING = {"attach", "detach", "replace_index", "switch_backbone"}
 
 
 class ChangeApplier:
-    """What a delta does to the views. For the event loop's thread alone."""
+    """Applies one delta to the views. Use it in the event loop's thread only."""
 
     def __init__(
         self, views: dict[str, CollectionView], delta: Delta, changed: Callable[[CollectionView], None]
     ) -> None:
+        """Prepares to apply `delta`.
+
+        Args:
+            views: The views by collection id; `apply` adds and removes entries.
+            delta: The changes, with the current records of their subjects.
+            changed: Called with a view after its examples or labels change.
+        """
         self._views, self._delta, self._changed = views, delta, changed
-        #: Of the collections that stand on another index now, or are of another space, as the delta's vectors are.
-        self.rebuild = {name for name, record in delta.collections.items() if self._is_of_another_space(record)}
+        #: Ids of the collections whose views must be built again: their index or embedding space is another one.
+        self.rebuild = {name for name, record in delta.collections.items() if self._has_other_space(record)}
 
     def apply(self) -> None:
-        """Brings the views to the delta's end, but for those to `rebuild`."""
+        """Brings the views to the end of the delta, except those in `rebuild`."""
         for change in self._delta.changes:
             view = self._views.get(change.collection_id)
             if change.collection_id in self.rebuild and change.kind != "delete_collection":
                 continue
             match change.kind:
                 case "create_collection" | "update_collection":
-                    self._put(change.collection_id, view)
+                    self._put_collection(change.collection_id, view)
                 case "delete_collection":
                     self._views.pop(change.collection_id, None)
                     self.rebuild.discard(change.collection_id)
@@ -41,20 +48,21 @@ class ChangeApplier:
                 case _ if view:
                     self._apply(change, view)
             if view := self._views.get(change.collection_id):
-                view.moved_to(max(view.record.revision, change.revision))
+                view.set_revision(max(view.record.revision, change.revision))
 
-    def _is_of_another_space(self, record: CollectionRecord) -> bool:
+    def _has_other_space(self, record: CollectionRecord) -> bool:
         view = self._views.get(record.id)
         return view is not None and view.record.embedding_space != record.embedding_space
 
-    def _put(self, collection_id: str, view: CollectionView | None) -> None:
+    def _put_collection(self, collection_id: str, view: CollectionView | None) -> None:
         record = self._delta.collections.get(collection_id)
         if record is None:
             return
-        if view is None or view.record.create_time != record.create_time:  # another of the same id
+        # Another creation time: the collection was deleted, and another one has its id.
+        if view is None or view.record.create_time != record.create_time:
             self._views[collection_id] = CollectionView(record, self._changed)
         else:
-            view.put_record(record)
+            view.update_record(record)
 
     def _apply(self, change: Change, view: CollectionView) -> None:
         subject = change.subject
@@ -62,35 +70,36 @@ class ChangeApplier:
             case "enroll":
                 for label_id in subject.get("labels", ()):
                     self._put_label(view, label_id)
-                self._add(view, [*subject.get("examples", ()), *subject.get("shown", ())])
+                self._add_examples(view, [*subject.get("examples", ()), *subject.get("shown", ())])
                 if "originals" in subject:
-                    view.reached = ReembeddingProgress()
+                    view.reembedding_progress = ReembeddingProgress()
             case "start_migration":
-                view.shadow, view.reached = ShadowRecord(**subject["shadow"]), ReembeddingProgress()
-            case "end_migration" if view.shadow:
-                view.shadow, view.measured = replace(view.shadow, turn=-1), None
+                view.reembedding = ShadowRecord(**subject["shadow"])
+                view.reembedding_progress = ReembeddingProgress()
+            case "end_migration" if view.reembedding:
+                view.reembedding, view.reembedding_report = replace(view.reembedding, turn=-1), None
             case "fold_shadow" if subject["done"]:
-                view.shadow = None
+                view.reembedding = None
             case "create_label" | "update_label":
                 self._put_label(view, subject["label"])
             case "delete_label" if subject["label"] in view.labels:
-                view.drop_label(subject["label"])
+                view.remove_label(subject["label"])
             case "delete_example" if view.examples.find(subject["example"]) is not None:
-                view.drop_example(subject["example"])
+                view.remove_example(subject["example"])
             case "delete_row":
-                self._drop_row(view, subject["row"])
+                self._remove_row(view, subject["row"])
 
     def _put_label(self, view: CollectionView, label_id: str) -> None:
-        record, there = self._delta.labels.get((view.record.id, label_id)), view.labels.get(label_id)
-        if record is None or record == there:
+        record, current = self._delta.labels.get((view.record.id, label_id)), view.labels.get(label_id)
+        if record is None or record == current:
             return
-        if there and there.create_time != record.create_time:  # another of the same id
-            view.drop_label(label_id)
+        if current and current.create_time != record.create_time:  # deleted, and created again under the same id
+            view.remove_label(label_id)
         view.put_label(record)
 
-    def _add(self, view: CollectionView, ids: list[str]) -> None:
+    def _add_examples(self, view: CollectionView, example_ids: list[str]) -> None:
         new: list[ExampleRecord] = []
-        for example_id in ids:
+        for example_id in example_ids:
             record = self._delta.examples.get((view.record.id, example_id))
             if record is None or view.examples.find(example_id) is not None:
                 continue
@@ -99,7 +108,7 @@ class ChangeApplier:
             new.append(record)
         view.add_examples(new)
 
-    def _drop_row(self, view: CollectionView, row: int) -> None:
-        below = view.examples.attachment
-        if below and (example := view.examples.example(below.first + row)):
-            view.drop_example(example[0])
+    def _remove_row(self, view: CollectionView, row: int) -> None:
+        index = view.examples.attached_index
+        if index and (example := view.examples.example(index.first + row)):
+            view.remove_example(example[0])

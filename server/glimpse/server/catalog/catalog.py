@@ -1,7 +1,7 @@
-"""All collections in memory: views of the ledger, which follow it change by change.
+"""The catalog: a view in memory of every collection in the ledger, kept in step with it change by change.
 
-Views change in the order of the ledger's revisions, whoever writes: this server, through `commits`, or another, through
-`tracking`. Reads never wait.
+Views change in the order of the ledger's revisions, whether this server makes the change (through the write queue) or
+another one does (through the follower). Reads never wait for either.
 """
 
 import asyncio
@@ -14,45 +14,57 @@ from glimpse.ledger import CollectionRecord, Head, KeyRecord, Ledger, LedgerUnav
 from glimpse.server.auth.caller import current
 from glimpse.server.catalog.follower import UNREADABLE, LedgerFollower, log_unreadable
 from glimpse.server.catalog.loader import Loader
-from glimpse.server.catalog.write_plan import Apply, EnrollmentPlan, Outcome, Plan
+from glimpse.server.catalog.write_plan import Apply, EnrollmentPlan, EnrollOutcome, Plan
 from glimpse.server.catalog.write_queue import WriteQueue
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.errors import Code, RequestError, not_found
 from glimpse.server.resource_names import suggested_id
 from glimpse.server.snapshots import Snapshots
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-# Between two looks at the requests that the ledger remembers.
+# Seconds between two removals of request ids that are old enough to forget.
 _FORGET_SECONDS = 3600.0
 
 
 class Catalog:
-    """The views of a ledger's collections."""
+    """The views of a ledger's collections. Use it in the event loop's thread only."""
 
     def __init__(
-        self, ledger: Ledger, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]
+        self, ledger: Ledger, indexes: IndexDirectory, snapshots: Snapshots, changed: Callable[[CollectionView], None]
     ) -> None:
-        """`changed` is told of views that have changed, once they are loaded."""
+        """Loads every collection, then follows the ledger.
+
+        Args:
+            ledger: The open ledger; `close` closes it.
+            indexes: Where the attached indexes are.
+            snapshots: Snapshots to load views from.
+            changed: Called with a view once it is loaded, and after each change to its examples or labels.
+        """
         self._ledger, self._changed = ledger, changed
         self.loader: Final = Loader(ledger, indexes)
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="ledger-read")
-        # First: what is read after it may be of later changes, which then change nothing any more.
+        # Read the head first. Reads after it may include later changes; applying those again has no effect.
         head = ledger.head()
-        self._views = {record.id: self._begin(record, head, snapshots) for record in ledger.collections()}
+        self._views = {record.id: self._load(record, head, snapshots) for record in ledger.collections()}
         for view in self._views.values():
             view.watch(changed)
-        self.tracker: Final = LedgerFollower(self._views, head, self.read, self.loader, changed)
-        self._commits = WriteQueue(ledger, self.tracker)
-        work = [self.tracker.keep_up(self._commits.between), self._forget()]
+        self.follower: Final = LedgerFollower(self._views, head, self.read, self.loader, changed)
+        self._writes = WriteQueue(ledger, self.follower)
+        work = [self.follower.run(self._writes.run_between), self._forget_requests()]
         if self.shared:
-            work.append(self.tracker.listen(ledger.url))
-        self._tasks = [asyncio.create_task(one) for one in work]
+            work.append(self.follower.listen(ledger.url))
+        self._tasks = [asyncio.create_task(coroutine) for coroutine in work]
 
     @classmethod
-    def open(cls, url: str, indexes: Indexes, snapshots: Snapshots, changed: Callable[[CollectionView], None]) -> Self:
-        """Opens a ledger, holds it as its one server if it is SQLite, and builds its views. Raises LedgerError."""
+    def open(
+        cls, url: str, indexes: IndexDirectory, snapshots: Snapshots, changed: Callable[[CollectionView], None]
+    ) -> Self:
+        """Opens a ledger and builds its views. Only one server at a time can open an SQLite ledger.
+
+        The arguments are those of the constructor. Raises LedgerError.
+        """
         ledger = Ledger.open(url, alone=True)
         try:
             return cls(ledger, indexes, snapshots, changed)
@@ -60,10 +72,10 @@ class Catalog:
             ledger.close()
             raise
 
-    def _begin(self, record: CollectionRecord, head: Head, snapshots: Snapshots) -> CollectionView:
-        """A collection's view. Where its rows are damaged, the view says so, and the others are served."""
+    def _load(self, record: CollectionRecord, head: Head, snapshots: Snapshots) -> CollectionView:
+        """Loads a view. If its rows are damaged, the view says so and the other collections are served."""
         try:
-            return self.loader.begin(record, head, snapshots)
+            return self.loader.load_at_start(record, head, snapshots)
         except LedgerUnavailable:
             raise
         except Exception as error:
@@ -76,9 +88,16 @@ class Catalog:
         return (self._views[name] for name in sorted(self._views))
 
     def find(self, collection_id: str, field: str, *, usable: bool = True) -> CollectionView:
-        """The view of a collection. Raises RequestError: NOT_FOUND, or what is wrong with one that is to be usable.
+        """Returns the view of a collection.
 
-        PERMISSION_DENIED comes first, so that nobody hears what there is that he may not see.
+        Args:
+            collection_id: The id as the request names it.
+            field: The request's field, for the error.
+            usable: Whether to refuse a collection that has a problem, such as a missing index.
+
+        Raises:
+            RequestError: PERMISSION_DENIED is checked before NOT_FOUND, so that a caller learns nothing about
+                collections it may not see. With `usable`, the collection's problem.
         """
         current().check(collection_id, field)
         view = self._views.get(collection_id)
@@ -90,74 +109,79 @@ class Catalog:
 
     @property
     def shared(self) -> bool:
-        """Whether other servers write to the same ledger."""
+        """True if other servers may write to the same ledger."""
         return self._ledger.shared
 
     def exists(self, collection_id: str) -> bool:
-        """Whether there is such a collection."""
+        """Returns whether there is a collection with this id."""
         return collection_id in self._views
 
     def check_current(self, view: CollectionView, field: str) -> None:
-        """Raises RequestError where a collection found earlier was deleted, even if another has its id now."""
-        there = self._views.get(view.record.id)
-        if there is view:
+        """Checks that a view found earlier is still the collection's view.
+
+        Raises RequestError: UNAVAILABLE if the collection was loaded again, NOT_FOUND if it was deleted, even if
+        another collection has its id now.
+        """
+        latest = self._views.get(view.record.id)
+        if latest is view:
             return
-        if there and there.record.create_time == view.record.create_time:
-            message = f"collection {view.record.id!r} was read anew meanwhile; send the call again"
+        if latest and latest.record.create_time == view.record.create_time:
+            message = f"collection {view.record.id!r} was reloaded during the call; retry"
             raise RequestError(Code.UNAVAILABLE, "COLLECTION_RELOADED", message, field, retry_delay=0.1)
         raise _not_found(view.record.id, field)
 
     def put(self, record: CollectionRecord) -> None:
-        """Makes a created collection, or a collection's new record, visible."""
+        """Makes a new collection visible, or updates the record of an existing one."""
         if (view := self._views.get(record.id)) is None:
             self._views[record.id] = CollectionView(record, self._changed)
         else:
-            view.put_record(record)
+            view.update_record(record)
 
-    def drop(self, collection_id: str) -> None:
+    def remove(self, collection_id: str) -> None:
         """Makes a deleted collection invisible."""
         del self._views[collection_id]
 
     async def read(self, query: Callable[[Ledger], T]) -> T:
-        """A read of the ledger, in a thread."""
+        """Runs a query of the ledger in a thread and returns its result. Raises what the query raises."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, query, self._ledger)
 
     async def read_keys(self) -> list[KeyRecord]:
-        """Returns every API key of the ledger."""
+        """Returns every API key of the ledger. Raises LedgerError."""
         return await self.read(lambda ledger: ledger.keys())
 
-    async def reached_head(self) -> Head:
-        """Where the ledger stands, once the views hold just that. Raises LedgerUnavailable."""
-        return await self._commits.between(self.tracker.at_head)
+    async def sync_to_head(self) -> Head:
+        """Brings the views to the ledger's head, and returns it. Raises LedgerUnavailable."""
+        return await self._writes.run_between(self.follower.sync_to_head)
 
     async def write(self, plan: Plan[T], apply: Apply[T]) -> T:
-        """A write that has a transaction of its own: see Commits."""
-        return await self._commits.write(plan, apply)
+        """Commits a write in a transaction of its own; see `WriteQueue.submit`."""
+        return await self._writes.submit(plan, apply)
 
-    async def enroll(self, plan: EnrollmentPlan, apply: Apply[Outcome]) -> Outcome:
-        """An enrolment, which shares its transaction with those that wait at the same time: see Commits."""
-        return await self._commits.enroll(plan, apply)
+    async def enroll(self, plan: EnrollmentPlan, apply: Apply[EnrollOutcome]) -> EnrollOutcome:
+        """Commits an enrolment in a transaction that it may share; see `WriteQueue.submit`."""
+        return await self._writes.submit(plan, apply, enrolls=True)
 
-    async def _forget(self) -> None:
-        """Keeps the requests that are remembered from growing without end."""
+    async def _forget_requests(self) -> None:
+        """Deletes old request ids from the ledger from time to time, so that they do not pile up."""
         while True:
             await asyncio.sleep(_FORGET_SECONDS)
             try:
                 await self.read(lambda ledger: ledger.forget_requests())
             except Exception:
-                logger.exception("old requests could not be forgotten")
+                logger.exception("cannot delete old request ids from the ledger")
 
     async def close(self) -> None:
-        """Waits for the running write and closes the ledger."""
+        """Waits for the running writes, and closes the ledger."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._commits.close()
+        await self._writes.close()
         self._readers.shutdown()
         self._ledger.close()
 
 
 def _not_found(collection_id: str, field: str) -> RequestError:
-    right = suggested_id(collection_id)
-    hint = f"; ids have no such characters: {right!r} could be one" if right not in ("", collection_id) else ""
+    valid_id, hint = suggested_id(collection_id), ""
+    if valid_id not in ("", collection_id):
+        hint = f"; ids cannot have these characters, {valid_id!r} would be valid"
     return not_found("COLLECTION_NOT_FOUND", f"there is no collection {collection_id!r}{hint}", field)

@@ -1,47 +1,48 @@
-"""Whether the ledger can be had: when it was read last, and a word in the log when following it fails and succeeds."""
+"""The age of the last read of the ledger, and log lines when following the ledger fails and recovers."""
 
 import logging
 import time
 from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
-# Between two words of a ledger that stays away.
-_AGAIN_SECONDS = 60.0
+# Seconds between two log lines while the ledger stays unavailable.
+_LOG_SECONDS = 60.0
 
 
 class LedgerHealth:
-    """Of one server with its ledger. Noted in the event loop's thread, read in any."""
+    """Tracks how well one server follows its ledger. Written in the event loop's thread, read in any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Counts seconds by `clock`."""
         self._clock = clock
-        self._read = clock()
-        # Since when the ledger cannot be followed, and when the log was last told so; None: it can be.
-        self._lost: float | None = None
-        self._told = 0.0
+        self._read_at = clock()
+        # The time of the first failure in a row; None while the ledger is followed.
+        self._failing_since: float | None = None
+        self._logged_at = 0.0
 
     @property
-    def seconds(self) -> float:
-        """Since the ledger was read last."""
-        return self._clock() - self._read
+    def seconds_since_read(self) -> float:
+        """Seconds since the ledger was last read."""
+        return self._clock() - self._read_at
 
-    def made(self) -> None:
-        """It was read."""
-        self._read = self._clock()
+    def record_read(self) -> None:
+        """Records that the ledger was read."""
+        self._read_at = self._clock()
 
-    def kept(self) -> None:
-        """It was followed to its head."""
-        if self._lost is not None:
-            logger.warning("the ledger is followed again, after %.0f s", self._clock() - self._lost)
-            self._lost = None
+    def record_followed(self) -> None:
+        """Records that the ledger was followed to its head, and logs the end of an outage."""
+        if self._failing_since is not None:
+            logger.warning("following the ledger again, after %.0f s", self._clock() - self._failing_since)
+            self._failing_since = None
 
-    def lost(self, error: Exception) -> None:
-        """It could not be followed."""
+    def record_failure(self, error: Exception) -> None:
+        """Records that the ledger could not be followed; logs the first failure, then one a minute."""
         now = self._clock()
-        if self._lost is None:
-            logger.warning("the ledger cannot be followed: %s", error)
-            self._lost = now
-        elif now - self._told >= _AGAIN_SECONDS:
-            logger.warning("the ledger cannot be followed for %.0f s: %s", now - self._lost, error)
+        if self._failing_since is None:
+            logger.warning("cannot follow the ledger: %s", error)
+            self._failing_since = now
+        elif now - self._logged_at >= _LOG_SECONDS:
+            logger.warning("cannot follow the ledger for %.0f s: %s", now - self._failing_since, error)
         else:
             return
-        self._told = now
+        self._logged_at = now

@@ -1,4 +1,4 @@
-"""A collection's view from what is stored: of a snapshot and what has changed since, or of the ledger."""
+"""Builds a collection's view from the ledger, or from a snapshot and the changes since."""
 
 import itertools
 import logging
@@ -7,65 +7,89 @@ from collections.abc import Iterable, Iterator
 from glimpse.ledger import AttachmentRecord, CollectionRecord, ExampleRecord, Head, LabelRecord, Ledger
 from glimpse.server.catalog.apply_changes import ChangeApplier
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.index_directory import Indexes
+from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.errors import RequestError
 from glimpse.server.snapshots import Snapshots
 
 logger = logging.getLogger(__name__)
-# Examples taken from the ledger at a time.
+# Examples read from the ledger in one batch.
 _BATCH = 1_000
 
 
 class Loader:
-    """Makes views that nobody watches yet. Blocking; for any thread. All raise LedgerUnavailable."""
+    """Builds views that report to nobody yet. Its methods block, and may be called in any thread."""
 
-    def __init__(self, ledger: Ledger, indexes: Indexes) -> None:
+    def __init__(self, ledger: Ledger, indexes: IndexDirectory) -> None:
+        """Reads from `ledger`, and opens attached indexes in `indexes`."""
         self._ledger, self._indexes = ledger, indexes
 
-    def begin(self, record: CollectionRecord, head: Head, snapshots: Snapshots) -> CollectionView:
-        """A view at the server's start: from a snapshot where there is one to go by. It may be past `head`."""
-        if not snapshots.any_of(record.id):  # as of most, where there are thousands of small collections
+    def load_at_start(self, record: CollectionRecord, head: Head, snapshots: Snapshots) -> CollectionView:
+        """Builds a view when the server starts, from a usable snapshot if there is one.
+
+        Args:
+            record: The collection, read at `head` or later.
+            head: The ledger's head. The view may be newer.
+            snapshots: The snapshots to look in.
+
+        Raises:
+            LedgerUnavailable: The ledger cannot be read.
+        """
+        if not snapshots.exists(record.id):  # the usual case on a server with thousands of small collections
             return self.load(record)
-        ledger, attached = self._ledger, self._ledger.attachment(record.id)
-        below = attached[0] if attached else None
-        loaded = snapshots.load(record, ledger.labels(record.id), below, head, ledger.digest)
+        ledger, attachment = self._ledger, self._ledger.attachment(record.id)
+        index_record = attachment[0] if attachment else None
+        loaded = snapshots.load(record, ledger.labels(record.id), index_record, head, ledger.digest)
         if loaded is None:
             return self.load(record)
         revision, views = loaded.revision, {record.id: loaded.view}
-        # What a collection's last change was says whether any came.
+        # The record holds the revision of the collection's last change; a snapshot of that one misses nothing.
         while loaded.revision < record.revision and (delta := ledger.since(revision, record.id)).changes:
-            follower = ChangeApplier(views, delta, lambda _: None)
-            follower.apply()
-            if follower.rebuild or views.get(record.id) is not loaded.view:
+            applier = ChangeApplier(views, delta, lambda _: None)
+            applier.apply()
+            if applier.rebuild or views.get(record.id) is not loaded.view:
                 return self.load(record)
             revision = delta.changes[-1].revision
-        loaded.view.shadow = ledger.shadow_record(record.id)
-        return self._attached(loaded.view, attached)
+        loaded.view.reembedding = ledger.shadow_record(record.id)
+        return self._with_index(loaded.view, attachment)
 
     def load(self, record: CollectionRecord) -> CollectionView:
-        """A view as the ledger has it. All is of one moment: its vectors are of one space then."""
+        """Builds a view from the ledger. Raises LedgerUnavailable.
+
+        Everything is read in one transaction, so that all vectors are in the same embedding space.
+        """
         with self._ledger.moment() as ledger:
             view = CollectionView(ledger.collection(record.id) or record)
-            view.shadow = ledger.shadow_record(record.id)
+            view.reembedding = ledger.shadow_record(record.id)
             _fill(view, ledger.labels(record.id), ledger.examples(record.id))
-            attached = ledger.attachment(record.id)
-        return self._attached(view, attached)
+            attachment = ledger.attachment(record.id)
+        return self._with_index(view, attachment)
 
-    def load_shadow(self, record: CollectionRecord, turn: int) -> CollectionView:
-        """A view of a collection by its other side's vectors; `record` is as it would be then."""
+    def load_reembedded(self, record: CollectionRecord, turn: int) -> CollectionView:
+        """Builds a view from the vectors of a re-embedding that has not been switched to.
+
+        Args:
+            record: The collection as it would be after the switch.
+            turn: The re-embedding's, as the ledger counts them.
+
+        Raises:
+            NotFound: The re-embedding ended, or the collection was switched.
+            LedgerUnavailable: The ledger cannot be read.
+        """
         view = CollectionView(record)
-        with self._ledger.shadow(record.id, turn) as shadow:
-            _fill(view, shadow.labels(), shadow.examples())
+        with self._ledger.shadow(record.id, turn) as reembedded:
+            _fill(view, reembedded.labels(), reembedded.examples())
         return view
 
-    def _attached(self, view: CollectionView, attached: tuple[AttachmentRecord, list[int]] | None) -> CollectionView:
-        """A view with the index that its collection stands on, if that can be had."""
-        if attached:
+    def _with_index(
+        self, view: CollectionView, attachment: tuple[AttachmentRecord, list[int]] | None
+    ) -> CollectionView:
+        """Attaches the collection's index to its view; the view has a `problem` if the index is unusable."""
+        if attachment:
             try:
-                view.attach(*self._indexes.reopen(view.record, *attached))
+                view.attach(*self._indexes.reopen(view.record, *attachment))
             except RequestError as problem:
                 logger.error("collection %s cannot be used: %s", view.record.id, problem)
-                view.problem, view.lost_index = problem, attached[0].index_id
+                view.problem, view.missing_index_id = problem, attachment[0].index_id
         return view
 
 

@@ -1,4 +1,4 @@
-"""What a write is: a plan on the views as they are when its turn comes, and how its outcome is applied to them."""
+"""The types of a write: a plan that reads the current views, and a function that applies the result to them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterable
@@ -7,45 +7,54 @@ from typing import Any, Protocol, TypeVar
 from glimpse.ledger import Enrolled, Enrollment, Head, Writer
 
 T = TypeVar("T")
-#: Sees the views as they are when the commit begins, whatever other calls did while this one was waiting or embedding:
-#: raises RequestError, or returns what to commit. One that awaits keeps all writes waiting, on every server.
+#: Returns the work to commit, or raises RequestError. It sees the views as they are when the transaction begins, not as
+#: they were when the call began to wait or to embed. A plan that awaits holds up the writes of every server.
 Plan = Callable[[], Callable[[Writer], T] | Coroutine[Any, Any, Callable[[Writer], T]]]
-#: Makes what was committed visible, and returns its revision.
+#: Makes the committed result visible in the views, and returns its revision.
 Apply = Callable[[T], int | Coroutine[Any, Any, int]]
-Outcome = Enrolled | bytes
+#: The result of an enrolment: what was enrolled, or the serialised response that the same request got before.
+EnrollOutcome = Enrolled | bytes
 
 
 class PendingEnrollments:
-    """What the enrolments add that were planned before another one of the same transaction; no view holds it yet."""
+    """The additions of enrolments planned earlier in the same transaction, which no view contains yet."""
 
     def __init__(self) -> None:
-        #: By collection: how many examples at most, and which labels.
+        #: By collection id: the highest number of examples added, and the ids of the labels created.
         self.examples: Counter[str] = Counter()
         self.labels: defaultdict[str, set[str]] = defaultdict(set)
 
-    def add(self, one: Enrollment) -> None:
-        """One more."""
-        self.examples[one.collection_id] += len(one.examples)
-        self.labels[one.collection_id].update(label.id for label in one.new_labels)
+    def add(self, enrollment: Enrollment) -> None:
+        """Counts an enrolment's examples and new labels."""
+        self.examples[enrollment.collection_id] += len(enrollment.examples)
+        self.labels[enrollment.collection_id].update(label.id for label in enrollment.new_labels)
 
 
 EnrollmentPlan = Callable[[PendingEnrollments], Enrollment]
 
 
 class ViewUpdater(Protocol):
-    """What holds the views."""
+    """Keeps the views in step with the ledger, for the queue of writes."""
 
     async def catch_up(self, head: Head, *, far: bool) -> bool:
-        """Brings them to the head that a transaction holds.
+        """Brings the views to the head that a transaction holds.
 
-        False: that takes long, and `follow` is to do it first. `far`: only where some must be built anew.
+        Args:
+            head: The ledger's head, which no other server can move during the transaction.
+            far: Whether to apply many changes too, and to stop only where a view must be built again.
+
+        Returns:
+            False if that takes long: call `follow` without the transaction first.
         """
 
     async def follow(self) -> bool:
-        """Brings them to where the ledger stands, however long that takes; whether it did. Raises LedgerUnavailable."""
+        """Brings the views to the ledger's head, however long it takes; returns whether they moved.
 
-    async def arrived(self, revision: int) -> None:
-        """They hold a revision now."""
+        Raises LedgerUnavailable.
+        """
 
-    async def stand_at(self, head: Head, failed: Iterable[str]) -> None:
-        """They hold all that was committed up to here, once those of the collections that `failed` are built anew."""
+    async def advance(self, revision: int) -> None:
+        """Marks the views as current to `revision`, within a group of writes."""
+
+    async def finish_group(self, head: Head, failed: Iterable[str]) -> None:
+        """Marks the views as current to `head`, and builds those of the collections in `failed` again."""

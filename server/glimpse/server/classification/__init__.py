@@ -1,1 +1,1 @@
-"""TODO."""
+"""Classification: neighbours, decisions, evidence, and the report of a collection."""

@@ -1,66 +1,67 @@
-"""What to do next about a collection, in sentences; the most useful first."""
+"""Advice on a collection: what to do next, as sentences, the most useful first."""
 
 from collections.abc import Iterator, Sequence
 
 from glimpse.v1 import collection_service_pb2 as pb
 
-_NAMED = 3  # labels in one sentence
-_WELL_KNOWN = 0.05  # half of an interval's length
+_MAX_NAMED = 3  # labels named in a sentence
+_MAX_HALF_WIDTH = 0.05  # a wider confidence interval of the accuracy is worth a sentence
 _MANY_ACCEPTED = 0.5
 
 
 def advice(
     response: pb.GetCollectionReportResponse, counts: Sequence[int], *, by_rates: bool, unlabeled: int
 ) -> Iterator[str]:
-    """What a check suggests.
+    """Yields advice on a collection.
 
     Args:
-        response: the figures.
-        counts: how many examples each label that can answer has.
-        by_rates: whether the policy's rates decide.
-        unlabeled: how many vectors of the collection's index have no label.
+        response: The report so far.
+        counts: The number of examples of each label that can answer.
+        by_rates: Whether the policy's rates decide.
+        unlabeled: The number of vectors in the attached index that have no label.
     """
     single = sum(count == 1 for count in counts)
     if unlabeled:
         yield (
             f"{unlabeled} vectors of the index have no label and are never an answer: build the index with labels, "
-            "unless they are only to be searched."
+            "unless you only search it."
         )
     if not counts:
-        yield "Enroll examples, or give labels prompts: there is no label that could be an answer."
+        yield "Enroll examples, or give labels prompts: no label can be an answer yet."
         return
     if len(counts) == 1:
-        yield "Add a second label, or known strangers: with one label there is nothing to tell apart."
+        yield "Add a second label, or negative examples: one label alone cannot be distinguished from anything."
     if single:
-        yield f"{single} of {len(counts)} labels have one example: a second one each lets answers be calibrated."
+        yield f"{single} of {len(counts)} labels have one example: a second one for each calibrates the answers."
     if response.negative_transfer:
-        yield "Look at the examples: they make answers worse than the prompts alone are."
+        yield "Review the examples: answers are worse with them than with the prompts alone."
     if response.suspects:
-        yield f"Look at the suspects: {len(response.suspects)} that the other examples say are of another label."
+        yield f"Review the suspects: by the other examples, {len(response.suspects)} examples have another label."
     if response.confusions and response.confusions[0].count > 1:
         worst = response.confusions[0]
         yield (
             f"{worst.label_id!r} is taken for {worst.answered_label_id!r} most often ({worst.count} times): "
-            "enroll more of both, or ask whether they are two labels."
+            "enroll more examples of both, or check whether they are the same label."
         )
-    if weak := [one.label_id for one in response.labels if one.needs_more]:
-        named = ", ".join(map(repr, weak[:_NAMED]))
-        more = f" and {len(weak) - _NAMED} more" if len(weak) > _NAMED else ""
-        yield f"Enroll more of {named}{more}: they have few examples, or do worse than the others."
+    if weak := [label.label_id for label in response.labels if label.needs_more]:
+        named = ", ".join(map(repr, weak[:_MAX_NAMED]))
+        more = f" and {len(weak) - _MAX_NAMED} more" if len(weak) > _MAX_NAMED else ""
+        yield f"Enroll more examples of {named}{more}: they have few, or a lower accuracy than the others."
     if by_rates and not response.HasField("false_reject"):
-        yield "Enroll more examples: there are too few yet to hold the rate that the policy asks for."
-    yield from _of_rates(response)
+        yield "Enroll more examples: there are too few to keep the rate that the policy asks for."
+    yield from _advice_on_rates(response)
 
 
-def _of_rates(response: pb.GetCollectionReportResponse) -> Iterator[str]:
+def _advice_on_rates(response: pb.GetCollectionReportResponse) -> Iterator[str]:
     if response.HasField("false_accept") and response.false_accept.value > _MANY_ACCEPTED:
         if response.measured_on_negatives:
-            yield "Most known strangers are taken for a label: set a rate of false accepts, or try another backbone."
+            yield "Most negative examples are taken for a label: set false_accept_rate, or try another backbone."
         else:
-            yield "Strangers like the labels' own neighbours would mostly be taken for one: enroll some as negatives."
+            yield "Most inputs that resemble a label but have none would be accepted: enroll negative examples."
     accuracy = response.accuracy
-    if response.HasField("accuracy") and (accuracy.high - accuracy.low) / 2 > _WELL_KNOWN:
+    half_width = (accuracy.high - accuracy.low) / 2
+    if response.HasField("accuracy") and half_width > _MAX_HALF_WIDTH:
         yield (
-            f"The accuracy is known to about {(accuracy.high - accuracy.low) / 2:.0%} only, of {accuracy.count} "
-            "examples: enroll more before you rely on it."
+            f"The accuracy has an uncertainty of {half_width:.0%}, with {accuracy.count} examples: "
+            "enroll more before you rely on it."
         )

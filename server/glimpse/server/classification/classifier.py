@@ -1,4 +1,4 @@
-"""The work behind Classify and StreamClassify."""
+"""Classifies inputs by one or several collections."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from glimpse.fewshot import answer
 from glimpse.server.classification.label_names import prompt_names
-from glimpse.server.classification.messages import add_provenance, classifications, terms_of
+from glimpse.server.classification.messages import add_provenance, classifications, decision_settings
 from glimpse.server.classification.neighbors import NeighborSearch
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.drift import QueryStats
@@ -23,12 +23,13 @@ from glimpse.v1 import classification_service_pb2 as pb
 from glimpse.v1 import types_pb2
 
 _MAX_EVIDENCE = 100
-_Pass = tuple[str, str, float | None]
+# Collections with the same key share one pass through a backbone.
+_PassKey = tuple[str, str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """ClassifyOptions with its defaults filled in."""
+    """ClassifyOptions with the defaults filled in."""
 
     top_k: int
     evidence: int
@@ -36,23 +37,42 @@ class Options:
     domain: str
 
     @classmethod
-    def read(cls, given: pb.ClassifyOptions, most_labels: int, field: str) -> "Options":
-        """From the request. Raises RequestError."""
-        top_k = given.top_k if given.HasField("top_k") else 5
-        evidence = given.evidence if given.HasField("evidence") else 3
-        check_range(top_k, 1, most_labels, f"{field}.top_k")
+    def read(cls, options: pb.ClassifyOptions, max_labels: int, field: str) -> "Options":
+        """Checks the options of a request.
+
+        Args:
+            options: The request's options.
+            max_labels: The highest `top_k` allowed.
+            field: The options' field in the request, for errors.
+
+        Raises:
+            RequestError: An option is out of range.
+        """
+        top_k = options.top_k if options.HasField("top_k") else 5
+        evidence = options.evidence if options.HasField("evidence") else 3
+        check_range(top_k, 1, max_labels, f"{field}.top_k")
         check_range(evidence, 0, _MAX_EVIDENCE, f"{field}.evidence")
-        check_length(given.domain, f"{field}.domain")
-        return cls(top_k, evidence, given.min_revision, normal(given.domain))
+        check_length(options.domain, f"{field}.domain")
+        return cls(top_k, evidence, options.min_revision, normal(options.domain))
 
     def check_size(self, views: Sequence[CollectionView], inputs: int, field: str, most: int = MAX_ENTRIES) -> None:
-        """Of the answer, before anything is embedded. Raises RequestError."""
-        each = sum(min(self.top_k, len(view.labels)) + min(self.evidence, view.examples.at_most) for view in views)
+        """Checks, before anything is embedded, that the response has at most `most` labels and examples.
+
+        Args:
+            views: The collections.
+            inputs: The number of inputs.
+            field: The request's field, for the error.
+            most: The limit.
+
+        Raises:
+            RequestError: The response would be larger.
+        """
+        each = sum(min(self.top_k, len(view.labels)) + min(self.evidence, view.examples.max_count) for view in views)
         check_entries(inputs, each, field, most)
 
 
 class Classifier:
-    """Answers Classify and StreamClassify: embeds inputs, finds their neighbours, and decides."""
+    """Classifies inputs: embeds them, finds their neighbours, and decides."""
 
     def __init__(self, backbones: Backbones, neighbors: NeighborSearch, stats: QueryStats) -> None:
         """Counts every decision in `stats`."""
@@ -66,63 +86,78 @@ class Classifier:
         options: Options,
         deadline: float,
     ) -> list[pb.ClassifyResult]:
-        """Embeds each input once for each backbone, then asks every collection. Raises RequestError."""
+        """Classifies inputs by every collection. Each backbone embeds each input once.
+
+        Args:
+            views: The collections.
+            inputs: The inputs.
+            fields: The field of each input in the request, for errors.
+            options: The request's options.
+            deadline: In time.monotonic() seconds.
+
+        Returns:
+            One result for each input, in order; an input that fails has a status and does not fail the others.
+
+        Raises:
+            RequestError: The whole call fails.
+        """
         started = time.monotonic()
         for view in views:
             self._neighbors.check_searchable(view, len(inputs), deadline)
-        vectors_given = any(item.WhichOneof("content") == "vector" for item in inputs)
+        has_vectors = any(item.WhichOneof("content") == "vector" for item in inputs)
         sources = [source_of_collection(view.record, self._backbones) for view in views]
-        keys = [_pass_of(source, vectors_given) for source in sources]
+        keys = [_pass_key(source, has_vectors) for source in sources]
         by_pass = await _embed(dict(zip(keys, sources, strict=True)), inputs, fields, deadline)
         passes = list(by_pass.values())
-        outcomes = passes[0] if len(passes) == 1 else [_together(several) for several in zip(*passes, strict=True)]
+        outcomes = passes[0] if len(passes) == 1 else [_combine(each) for each in zip(*passes, strict=True)]
         good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, RequestError)]
-        asked = time.monotonic()
-        found: list[list[pb.Classification]] = [[] for _ in good]
+        decided_from = time.monotonic()
+        results: list[list[pb.Classification]] = [[] for _ in good]
         size = 0
         for view, source, key in zip(views, sources, keys, strict=True):
             embedded = by_pass[key]
             queries = good_vectors([embedded[i] for i in good], view.record.dimension)
             await prompt_names(source, view, deadline)
             around = await self._neighbors.find_neighborhood(view, queries, options.evidence)
-            # Engine and revision are read together: nothing is awaited in between.
-            revision = view.record.revision
-            terms = terms_of(view.record, source)
-            said = answer(view.engine, queries, around.nearest, terms, options.top_k, around.candidates, options.domain)
-            self._stats.add(view, [one.decision for one in said.each], around.nearest.examples)
-            for answers, classification, neighbors in zip(found, classifications(said), around.neighbors, strict=True):
-                add_provenance(classification, view, revision, neighbors)
-                answers.append(classification)
-                check_answer_bytes(size := size + classification.ByteSize(), "options.top_k")
-        record_stage("head", asked)
-        fields_of = [{"classifications": answers} for answers in found]
-        return build_results(pb.ClassifyResult, inputs, outcomes, fields_of, started, time.monotonic() - asked)
+            # No await from here on, so that the revision and the classifier belong together.
+            revision, settings = view.record.revision, decision_settings(view.record, source)
+            predictions = answer(
+                view.classifier, queries, around.nearest, settings, options.top_k, around.candidates, options.domain
+            )
+            self._stats.add(view, [each.decision for each in predictions.each], around.nearest.examples)
+            for result, message, neighbors in zip(results, classifications(predictions), around.neighbors, strict=True):
+                add_provenance(message, view, revision, neighbors)
+                result.append(message)
+                check_answer_bytes(size := size + message.ByteSize(), "options.top_k")
+        record_stage("head", decided_from)
+        values = [{"classifications": messages} for messages in results]
+        return build_results(pb.ClassifyResult, inputs, outcomes, values, started, time.monotonic() - decided_from)
 
 
-def _pass_of(source: Source, vectors_given: bool) -> _Pass:
-    """Collections of equal ones share a pass: their backbone, and, for vectors, what they take, are the same."""
+def _pass_key(source: Source, has_vectors: bool) -> _PassKey:
+    """Returns a key that is equal for collections with the same backbone and the same rule for foreign vectors."""
     backbone = source.backbone
     name = "" if isinstance(backbone, RequestError) else backbone.name
-    return source.embedding_space, name, source.min_cosine if vectors_given else None
+    return source.embedding_space, name, source.min_cosine if has_vectors else None
 
 
 async def _embed(
-    sources: dict[_Pass, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str], deadline: float
-) -> dict[_Pass, list[Outcome]]:
-    """The inputs in each pass, side by side. Raises RequestError."""
+    sources: dict[_PassKey, Source], inputs: Sequence[types_pb2.Input], fields: Sequence[str], deadline: float
+) -> dict[_PassKey, list[Outcome]]:
+    """Embeds the inputs in all passes concurrently. Raises RequestError."""
     passes = [embed_all(source, inputs, fields, deadline) for source in sources.values()]
     if len(passes) == 1:
         return dict(zip(sources, [await passes[0]], strict=True))
-    # All are waited for, so that one that fails leaves none behind.
-    done = await asyncio.gather(*passes, return_exceptions=True)
-    for one in done:
-        if isinstance(one, BaseException):
-            raise one
-    return dict(zip(sources, done, strict=True))  # type: ignore[arg-type]
+    # Wait for all passes, so that none is left running if one fails.
+    results = await asyncio.gather(*passes, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return dict(zip(sources, results, strict=True))  # type: ignore[arg-type]
 
 
-def _together(outcomes: Sequence[Outcome]) -> Outcome:
-    """One input's outcome in several spaces: failed where it failed in one; as slow as the slowest."""
+def _combine(outcomes: Sequence[Outcome]) -> Outcome:
+    """Combines one input's outcomes in several passes: the first failure, or the slowest success."""
     slowest = outcomes[0]
     for outcome in outcomes:
         if isinstance(outcome, RequestError) or isinstance(slowest, RequestError):

@@ -1,4 +1,4 @@
-"""Answers as the contract says them."""
+"""Converts the classifier's predictions and the neighbours to messages of the contract."""
 
 from collections.abc import Iterator, Sequence
 
@@ -21,59 +21,64 @@ _DECISIONS = {
 }
 
 
-def terms_of(record: CollectionRecord, source: Source) -> DecisionSettings:
-    """The collection's own policy, and the defaults of the backbone that its vectors come from."""
-    backbone = source.backbone
-    loaded = None if isinstance(backbone, RequestError) else backbone
+def decision_settings(record: CollectionRecord, source: Source) -> DecisionSettings:
+    """Returns the collection's policy, completed by the defaults of the backbone that embeds its inputs."""
+    backbone = None if isinstance(source.backbone, RequestError) else source.backbone
     rates = {"false_reject": record.false_reject_rate, "coverage": record.coverage}
     policy = Policy(
         record.match_threshold,
         record.match_margin,
-        loaded.manifest.decision.match_threshold if loaded else 0.5,
-        loaded.manifest.decision.match_margin if loaded else 0.0,
+        backbone.manifest.decision.match_threshold if backbone else 0.5,
+        backbone.manifest.decision.match_margin if backbone else 0.0,
         false_accept=record.false_accept_rate,
         **{name: rate for name, rate in rates.items() if rate is not None},
     )
     independent = record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
-    if loaded is None:
+    if backbone is None:
         return DecisionSettings(policy, EXAMPLE_SCALE, independent)
-    return DecisionSettings(policy, loaded.prompt_scale, independent, loaded.manifest.logit_bias)
+    return DecisionSettings(policy, backbone.prompt_scale, independent, backbone.manifest.logit_bias)
 
 
-def classifications(answers: Predictions) -> Iterator[pb.Classification]:
-    """One a query; made one by one, so that a caller can stop at a size."""
-    head, calibrated = HEADS[answers.kind], answers.calibrated
-    for answer in answers.each:
+def classifications(predictions: Predictions) -> Iterator[pb.Classification]:
+    """Yields one message for each query; a caller can stop when the response gets too large."""
+    head, calibrated = HEADS[predictions.kind], predictions.calibrated
+    for prediction in predictions.each:
         message = pb.Classification(
-            decision=_DECISIONS[answer.decision],
-            decision_reason=answer.reason,
+            decision=_DECISIONS[prediction.decision],
+            decision_reason=prediction.reason,
             head=head,
-            head_reason=answers.reason,
+            head_reason=predictions.reason,
             calibrated=calibrated,
-            p_value=answer.p_value,
-            set_size=answer.set_size,
-            similarity=answer.similarity,
-            margin=answer.margin,
+            p_value=prediction.p_value,
+            set_size=prediction.set_size,
+            similarity=prediction.similarity,
+            margin=prediction.margin,
         )
-        if answer.labels:
-            message.label_id, message.probability = answer.labels[0], answer.probabilities[0]
-        for label, score, probability in zip(answer.labels, answer.scores, answer.probabilities, strict=True):
+        if prediction.labels:
+            message.label_id, message.probability = prediction.labels[0], prediction.probabilities[0]
+        for label, score, probability in zip(
+            prediction.labels, prediction.scores, prediction.probabilities, strict=True
+        ):
             message.labels.add(label_id=label, score=score, probability=probability)
         yield message
 
 
 def evidence(collection_id: str, neighbors: Sequence[Neighbor]) -> list[pb.Evidence]:
-    """Neighbours as the contract says them."""
+    """Converts the neighbours found in a collection."""
     return [
         pb.Evidence(
-            example=example_name(collection_id, near.example_id), label_id=near.label_id, similarity=near.similarity
+            example=example_name(collection_id, neighbor.example_id),
+            label_id=neighbor.label_id,
+            similarity=neighbor.similarity,
         )
-        for near in neighbors
+        for neighbor in neighbors
     ]
 
 
-def add_provenance(answer: pb.Classification, view: CollectionView, revision: int, near: Sequence[Neighbor]) -> None:
-    """Says which collection answered, as of which revision, because of which examples."""
-    answer.collection = collection_name(view.record.id)
-    answer.revision = revision
-    answer.evidence.extend(evidence(view.record.id, near))
+def add_provenance(
+    message: pb.Classification, view: CollectionView, revision: int, neighbors: Sequence[Neighbor]
+) -> None:
+    """Sets the collection, its revision and the evidence of a classification."""
+    message.collection = collection_name(view.record.id)
+    message.revision = revision
+    message.evidence.extend(evidence(view.record.id, neighbors))

@@ -1,4 +1,4 @@
-"""Which examples, known strangers and labels are near an input."""
+"""Finds the examples, negative examples and labels near an input."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -13,8 +13,8 @@ from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.label_index import CANDIDATES
 from glimpse.server.scheduling.search_pool import SearchPool
 
-# Multiply-adds a search may take on the event loop: about a millisecond. Greater ones go to a thread.
-_INLINE_SEARCH = 4_000_000
+# The most multiply-adds of a search on the event loop: about a millisecond. Larger searches run in a thread.
+_MAX_INLINE = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,59 +28,81 @@ class Neighbor:
 
 @dataclass(frozen=True, slots=True)
 class Neighborhood:
-    """Of n queries: the nearest examples, nearest first; how near; and the labels that come into question."""
+    """The surroundings of n queries.
+
+    Attributes:
+        neighbors: The nearest examples of each query, nearest first.
+        nearest: The cosines to the nearest example and the nearest negative example.
+        candidates: The labels to score, as rows of the classifier, `(n, k)`; None: all labels.
+    """
 
     neighbors: Sequence[Sequence[Neighbor]]
     nearest: NearestSimilarities
-    #: Rows of the engine's labels, (n, k); None: all.
     candidates: Rows | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SearchFilter:
-    """Labels and domains that a search is limited to; empty: all."""
+    """The labels and domains that a search is limited to; an empty collection does not limit it."""
 
     labels: Collection[str]
     domains: Collection[str]
 
 
 class NeighborSearch:
-    """Finds the examples and labels near a vector, in a thread where that would hold up others."""
+    """Finds the examples and labels near a vector, in a thread if the search takes long."""
 
     def __init__(self, pool: SearchPool) -> None:
-        """Uses `pool` for every search that is too large for the event loop."""
+        """Runs every search that is too large for the event loop in `pool`."""
         self._pool = pool
 
     def check_searchable(self, view: CollectionView, count: int, deadline: float) -> None:
-        """Before `count` inputs are embedded: raises RequestError where their search would have to wait too long."""
+        """Checks, before inputs are embedded, that their search can run in time.
+
+        Args:
+            view: The collection.
+            count: The number of inputs.
+            deadline: In time.monotonic() seconds.
+
+        Raises:
+            RequestError: The queue of searches is too long.
+        """
         rows = max(len(index) for index in view.indexes)
-        if not view.engine.lda.dense or count * view.record.dimension * rows > _INLINE_SEARCH:
+        if not view.classifier.lda.dense or count * view.record.dimension * rows > _MAX_INLINE:
             self._pool.admission.check(deadline)
 
     async def find_neighborhood(self, view: CollectionView, queries: Array, k: int) -> Neighborhood:
-        """Finds what an answer needs, and the k nearest examples as its evidence."""
-        if not len(queries) or not view.engine.labels:
+        """Finds what a classification needs.
+
+        Args:
+            view: The collection.
+            queries: Vectors of length 1, `(n, d)`.
+            k: The number of examples to return as evidence for each query.
+        """
+        if not len(queries) or not view.classifier.labels:
             return Neighborhood([[] for _ in queries], NearestSimilarities.none(len(queries)))
-        # How near examples are is asked for even where no evidence is.
-        strangers = await self.search(view, view.indexes.negatives, queries, max(k, 1))
+        # The decision needs the nearest similarity even if the caller wants no evidence, hence at least one.
+        negatives = await self.search(view, view.indexes.negatives, queries, max(k, 1))
         while True:
-            dense, gallery, candidates = view.engine.lda.dense, view.gallery, None
+            dense, label_index, candidates = view.classifier.lda.dense, view.label_index, None
             if dense:
-                near = await self.search(view, view.indexes.answering, queries, max(k, 1))
-            else:  # last: rows stay what they are as long as nothing is awaited
-                candidates, near = await self._among_candidates(view, queries, max(k, 1))
-            # An index of very many labels may have come meanwhile, or gone.
-            if (view.engine.lda.dense, view.gallery) == (dense, gallery):
+                examples = await self.search(view, view.indexes.answering, queries, max(k, 1))
+            else:  # as the last step: the classifier's rows stay valid only until the next await
+                candidates, examples = await self._search_candidates(view, queries, max(k, 1))
+            # The label index may have been built or removed during the search.
+            if (view.classifier.lda.dense, view.label_index) == (dense, label_index):
                 break
         return Neighborhood(
-            _nearest(k, near, strangers), NearestSimilarities(_first(near), _first(strangers)), candidates
+            _merge(k, examples, negatives),
+            NearestSimilarities(_nearest_similarity(examples), _nearest_similarity(negatives)),
+            candidates,
         )
 
     async def search_all(
-        self, view: CollectionView, queries: Array, k: int, wanted: SearchFilter | None = None
+        self, view: CollectionView, queries: Array, k: int, filter: SearchFilter | None = None
     ) -> list[list[Neighbor]]:
-        """The k nearest examples, of labels of any role; nearest first."""
-        return _nearest(k, *[await self.search(view, index, queries, k, wanted) for index in view.indexes])
+        """Returns the k examples nearest to each query, `(n, d)`, whatever the role of their label; nearest first."""
+        return _merge(k, *[await self.search(view, index, queries, k, filter) for index in view.indexes])
 
     async def search(
         self,
@@ -88,71 +110,76 @@ class NeighborSearch:
         index: LayeredIndex,
         queries: Array,
         k: int,
-        wanted: SearchFilter | None = None,
+        filter: SearchFilter | None = None,
     ) -> list[list[Neighbor]]:
-        """The k nearest examples in an index, all or some; nearest first. In a thread where others would wait."""
+        """Returns the k examples of one index nearest to each query, `(n, d)`; nearest first."""
         if not len(index):
             return [[] for _ in queries]
         while True:
-            below = view.examples.attachment
-            among = view.examples.among(wanted.labels, wanted.domains) if wanted else None
-            if queries.size * len(index) <= _INLINE_SEARCH:
-                return _named(view, *index.search(queries, k, among))
-            found = await self._pool.run(index.search, queries, k, among)
-            # Another index below calls its rows otherwise.
-            if view.examples.attachment is below:
-                return _named(view, *found)
+            attached = view.examples.attached_index
+            selection = view.examples.select(filter.labels, filter.domains) if filter else None
+            if queries.size * len(index) <= _MAX_INLINE:
+                return _neighbors(view, *index.search(queries, k, selection))
+            similarities, ids = await self._pool.run(index.search, queries, k, selection)
+            # If another index was attached during the search, the ids of its rows are other ones.
+            if view.examples.attached_index is attached:
+                return _neighbors(view, similarities, ids)
 
-    async def _among_candidates(
+    async def _search_candidates(
         self, view: CollectionView, queries: Array, k: int
     ) -> tuple[Rows, list[list[Neighbor]]]:
-        """Labels that come into question, and the nearest of their examples."""
-        found = view.gallery.index
-        if found is not None:
-            _, numbers = await self._pool.run(found.search, queries, CANDIDATES)
-            if view.indexes.answering.based:  # its vectors are on disk, and it finds the nearest by itself
-                near = await self.search(view, view.indexes.answering, queries, k)
-                return view.gallery.rows(view.engine, numbers), near
-            near = []
-            for query, several in zip(queries, numbers, strict=True):
-                ids = view.examples.of_labels(view.gallery.labels(several))
-                cosines = view.indexes.answering.vectors(ids) @ query
-                order = np.argsort(-cosines, kind="stable")[:k]
-                near += _named(view, cosines[order][None], ids[order][None])
-                await asyncio.sleep(0)  # labels may have many examples each
-            return view.gallery.rows(view.engine, numbers), near
-        # Until the gallery is built: the labels of the nearest examples.
-        wide = await self.search(view, view.indexes.answering, queries, CANDIDATES)
+        """Returns candidate labels, `(n, k)`, and the nearest of their examples."""
+        candidate_index = view.label_index.index
+        if candidate_index is None:
+            return await self._labels_of_nearest(view, queries, k)
+        _, numbers = await self._pool.run(candidate_index.search, queries, CANDIDATES)
+        if view.indexes.answering.based:  # its vectors are on disk; its own search is faster than reading them
+            neighbors = await self.search(view, view.indexes.answering, queries, k)
+            return view.label_index.rows(view.classifier, numbers), neighbors
+        neighbors = []
+        for query, candidates in zip(queries, numbers, strict=True):
+            ids = view.examples.ids_of_labels(view.label_index.labels(candidates))
+            cosines = view.indexes.answering.vectors(ids) @ query
+            order = np.argsort(-cosines, kind="stable")[:k]
+            neighbors += _neighbors(view, cosines[order][None], ids[order][None])
+            await asyncio.sleep(0)  # labels may have many examples each
+        return view.label_index.rows(view.classifier, numbers), neighbors
+
+    async def _labels_of_nearest(
+        self, view: CollectionView, queries: Array, k: int
+    ) -> tuple[Rows, list[list[Neighbor]]]:
+        """Returns the labels of the nearest examples as candidates, until the label index is built."""
+        neighbors = await self.search(view, view.indexes.answering, queries, CANDIDATES)
         rows = np.full((len(queries), CANDIDATES), -1, np.intp)
-        for place, several in enumerate(wide):
-            for column, label in enumerate(dict.fromkeys(one.label_id for one in several)):
-                row = view.engine.lda.moments.row(label)
+        for place, nearest in enumerate(neighbors):
+            for column, label in enumerate(dict.fromkeys(neighbor.label_id for neighbor in nearest)):
+                row = view.classifier.lda.moments.row(label)
                 rows[place, column] = -1 if row is None else row
-        return rows, [several[:k] for several in wide]
+        return rows, [nearest[:k] for nearest in neighbors]
 
 
-def _nearest(k: int, *found: Sequence[Sequence[Neighbor]]) -> list[list[Neighbor]]:
-    """Of what several indexes found, (n,) lists each."""
+def _merge(k: int, *results: Sequence[Sequence[Neighbor]]) -> list[list[Neighbor]]:
+    """Merges the results of several indexes, `(n,)` lists each, into the k nearest of each query."""
     return [
-        sorted((one for some in several for one in some), key=lambda one: -one.similarity)[:k]
-        for several in zip(*found, strict=True)
+        sorted((neighbor for part in parts for neighbor in part), key=lambda neighbor: -neighbor.similarity)[:k]
+        for parts in zip(*results, strict=True)
     ]
 
 
-def _named(view: CollectionView, similarities: Array, sequences: Ids) -> list[list[Neighbor]]:
-    """What an index found, (n, k) each.
+def _neighbors(view: CollectionView, similarities: Array, ids: Ids) -> list[list[Neighbor]]:
+    """Returns an index's result, `(n, k)` each, as neighbours.
 
-    An example deleted while a thread was searching is left out; so is -1, "no more".
+    Leaves out examples that were deleted during a search in a thread, and -1, which fills short rows.
     """
     return [
         [
             Neighbor(*example, similarity)
-            for sequence, similarity in zip(ids, cosines, strict=True)
-            if (example := view.examples.example(sequence))
+            for id, similarity in zip(row_ids, cosines, strict=True)
+            if (example := view.examples.example(id))
         ]
-        for ids, cosines in zip(sequences.tolist(), similarities.tolist(), strict=True)
+        for row_ids, cosines in zip(ids.tolist(), similarities.tolist(), strict=True)
     ]
 
 
-def _first(near: Sequence[Sequence[Neighbor]]) -> "np.typing.NDArray[np.float64]":
-    return np.array([several[0].similarity if several else -1.0 for several in near], np.float64)
+def _nearest_similarity(neighbors: Sequence[Sequence[Neighbor]]) -> "np.typing.NDArray[np.float64]":
+    return np.array([nearest[0].similarity if nearest else -1.0 for nearest in neighbors], np.float64)

@@ -1,4 +1,4 @@
-"""What a collection knows of itself, from its last fit, as the contract says it."""
+"""The report of a collection, from its last fit."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,51 +11,53 @@ from glimpse.fewshot.heads.head_selection import better_answers
 from glimpse.fewshot.predict import rests_on_examples
 from glimpse.fewshot.statistics.confidence_interval import wilson
 from glimpse.server.classification.advice import advice
-from glimpse.server.collections.collection import CollectionView, can_answer
+from glimpse.server.collections.collection import CollectionView
+from glimpse.server.collections.learning import can_answer
 from glimpse.server.proto_enums import HEADS
 from glimpse.server.resource_names import example_name
 from glimpse.v1 import collection_service_pb2 as pb
 
-_TOLD, _MOST_LABELS = 20, 1_000
+# The most confusions and suspects in a report, and the most labels.
+_MAX_ENTRIES, _MAX_LABELS = 20, 1_000
 
 
-def check(view: CollectionView, policy: Policy) -> pb.GetCollectionReportResponse:
-    """From what a collection was last fitted to."""
-    head = view.engine.head()
-    judged = view.engine.judged(head.kind) if view.engine.lda.dense else None
+def build_report(view: CollectionView, policy: Policy) -> pb.GetCollectionReportResponse:
+    """Builds the report of a collection under a policy, from its last fit; call it in the event loop's thread."""
+    head = view.classifier.head()
+    judged = view.classifier.judged(head.kind) if view.classifier.lda.dense else None
     response = pb.GetCollectionReportResponse(
-        revision=view.record.revision if view.engine.settled else view.fitted_revision,
+        revision=view.record.revision if view.classifier.settled else view.fitted_revision,
         head=HEADS[head.kind],
         head_reason=head.reason,
         calibrated=rests_on_examples(judged, policy, independent=view.independent),
     )
-    fitted, chosen = view.engine.fitted, view.engine.chosen_judged
+    fitted, chosen = view.classifier.fitted, view.classifier.chosen_judged
     if fitted and chosen and chosen.count:
-        _tell_accuracy(response, fitted, chosen)
-        _tell_examples(response, view, fitted, chosen)
+        _add_accuracy(response, fitted, chosen)
+        _add_examples(response, view, fitted, chosen)
     by_rates = judged is not None and policy.threshold is None and not view.independent
     if judged and by_rates:
-        _tell_rates(response, judged, policy)
+        _add_rates(response, judged, policy)
     response.labels.extend(_labels(view, fitted, chosen))
-    counts, below = view.engine.lda.moments.counts.astype(int).tolist(), view.examples.attachment
-    unlabeled = below.unlabeled_count if below else 0
+    counts, attached = view.classifier.lda.moments.counts.astype(int).tolist(), view.examples.attached_index
+    unlabeled = attached.unlabeled_count if attached else 0
     response.advice.extend(advice(response, counts, by_rates=by_rates, unlabeled=unlabeled))
     return response
 
 
-def proportion(right: int, count: int) -> pb.Proportion:
-    """With its interval; of none, unset but for the count."""
+def proportion(successes: int, count: int) -> pb.Proportion:
+    """Returns a proportion with its 95 % Wilson interval; with a count of 0, an empty message."""
     if not count:
         return pb.Proportion()
-    low, high = wilson(right, count)
-    return pb.Proportion(value=right / count, low=low, high=high, count=count)
+    low, high = wilson(successes, count)
+    return pb.Proportion(value=successes / count, low=low, high=high, count=count)
 
 
-def _tell_accuracy(response: pb.GetCollectionReportResponse, fitted: Fitted, chosen: Judged) -> None:
+def _add_accuracy(response: pb.GetCollectionReportResponse, fitted: Fitted, chosen: Judged) -> None:
     response.accuracy.CopyFrom(proportion(chosen.correct, chosen.count))
-    heads = [one for kind, one in fitted.judged.items() if kind is not HeadKind.PROMPTS]
-    for one in sorted(heads, key=lambda one: -one.correct):
-        response.heads.add(head=HEADS[one.kind], accuracy=proportion(one.correct, one.count))
+    heads = [judged for kind, judged in fitted.judged.items() if kind is not HeadKind.PROMPTS]
+    for judged in sorted(heads, key=lambda judged: -judged.correct):
+        response.heads.add(head=HEADS[judged.kind], accuracy=proportion(judged.correct, judged.count))
     if prompts := fitted.judged.get(HeadKind.PROMPTS):
         response.zero_shot_accuracy.CopyFrom(proportion(prompts.correct, prompts.count))
         response.negative_transfer = better_answers(prompts.said, chosen.said, fitted.rows)
@@ -64,15 +66,16 @@ def _tell_accuracy(response: pb.GetCollectionReportResponse, fitted: Fitted, cho
         response.adaptations.add(method=trial.name, accuracy=proportion(trial.right, trial.total), kept=kept)
 
 
-def _tell_examples(
+def _add_examples(
     response: pb.GetCollectionReportResponse, view: CollectionView, fitted: Fitted, chosen: Judged
 ) -> None:
+    """Adds confusions and suspects: examples that the others classify as another label."""
     suspects = chosen.suspects(fitted.rows)
     wrong = np.sort(suspects)
     pairs = Counter(zip(fitted.rows[wrong].tolist(), chosen.said[wrong].tolist(), strict=True))
-    for (row, said), count in pairs.most_common(_TOLD):
-        response.confusions.add(label_id=fitted.labels[row], answered_label_id=fitted.labels[said], count=count)
-    for place in suspects[:_TOLD]:
+    for (label, answered), count in pairs.most_common(_MAX_ENTRIES):
+        response.confusions.add(label_id=fitted.labels[label], answered_label_id=fitted.labels[answered], count=count)
+    for place in suspects[:_MAX_ENTRIES]:
         example = view.examples.example(int(view.fitted_ids[fitted.some[place]]))
         if example is None:
             continue
@@ -84,34 +87,40 @@ def _tell_examples(
         )
 
 
-def _tell_rates(response: pb.GetCollectionReportResponse, judged: Judged, policy: Policy) -> None:
+def _add_rates(response: pb.GetCollectionReportResponse, judged: Judged, policy: Policy) -> None:
     typicality = judged.typicality
-    least = typicality.least_fit(policy.false_reject, policy.false_accept)
-    if least is None:
+    min_fit = typicality.least_fit(policy.false_reject, policy.false_accept)
+    if min_fit is None:
         return
-    strangers = typicality.negatives if len(typicality.negatives) else typicality.strangers
-    response.false_reject.CopyFrom(proportion(int((typicality.fits < least).sum()), typicality.count))
-    response.false_accept.CopyFrom(proportion(int((strangers >= least).sum()), len(strangers)))
+    others = typicality.negatives if len(typicality.negatives) else typicality.strangers
+    response.false_reject.CopyFrom(proportion(int((typicality.fits < min_fit).sum()), typicality.count))
+    response.false_accept.CopyFrom(proportion(int((others >= min_fit).sum()), len(others)))
     response.measured_on_negatives = bool(len(typicality.negatives))
 
 
 def _labels(view: CollectionView, fitted: Fitted | None, chosen: Judged | None) -> Sequence[pb.LabelFigures]:
-    if not view.engine.lda.dense:  # one by one they tell nothing
+    """Returns figures of each label, those that need more examples and the least accurate first."""
+    if not view.classifier.lda.dense:  # with more than 10,000 labels, each has too few examples to measure
         return []
     measured: dict[str, tuple[int, int]] = {}
     if fitted and chosen:
-        right, of = np.zeros(len(fitted.labels), int), np.bincount(fitted.rows, minlength=len(fitted.labels))
-        np.add.at(right, fitted.rows, chosen.said == fitted.rows)
-        measured = {label: (int(a), int(b)) for label, a, b in zip(fitted.labels, right, of, strict=True)}
+        correct, total = np.zeros(len(fitted.labels), int), np.bincount(fitted.rows, minlength=len(fitted.labels))
+        np.add.at(correct, fitted.rows, chosen.said == fitted.rows)
+        measured = {label: (int(a), int(b)) for label, a, b in zip(fitted.labels, correct, total, strict=True)}
     ids = [label.id for label in view.labels.values() if can_answer(label)]
-    middle = float(np.median([view.examples.count(label) for label in ids])) if ids else 0.0
+    median = float(np.median([view.examples.count(label) for label in ids])) if ids else 0.0
     overall = chosen.accuracy if chosen and chosen.count else 1.0
-    found = []
-    for label in ids:
-        count, (correct, of_label) = view.examples.count(label), measured.get(label, (0, 0))
-        figures = proportion(correct, of_label) if of_label else None
-        few = count < max(2.0, middle / 2)
-        needs_more = few or bool(figures and figures.high < overall)
-        found.append(pb.LabelFigures(label_id=label, example_count=count, accuracy=figures, needs_more=needs_more))
-    found.sort(key=lambda one: (not one.needs_more, one.accuracy.value if one.HasField("accuracy") else -1.0))
-    return found[:_MOST_LABELS]
+    figures = [_label_figures(view, label, measured.get(label, (0, 0)), median, overall) for label in ids]
+    figures.sort(key=lambda each: (not each.needs_more, each.accuracy.value if each.HasField("accuracy") else -1.0))
+    return figures[:_MAX_LABELS]
+
+
+def _label_figures(
+    view: CollectionView, label: str, measured: tuple[int, int], median: float, overall: float
+) -> pb.LabelFigures:
+    """Returns a label's figures: `measured` are its correct and all answers, `median` its collection's count."""
+    count, (correct, total) = view.examples.count(label), measured
+    accuracy = proportion(correct, total) if total else None
+    few = count < max(2.0, median / 2)
+    needs_more = few or bool(accuracy and accuracy.high < overall)
+    return pb.LabelFigures(label_id=label, example_count=count, accuracy=accuracy, needs_more=needs_more)

@@ -1,4 +1,4 @@
-"""The work behind ClassifyZeroShot: labels given as prompts, without a collection."""
+"""Classifies inputs by the prompts of a request, without a collection."""
 
 import time
 from collections.abc import Sequence
@@ -26,47 +26,62 @@ _MAX_PROMPTS = 4_096
 async def classify_zero_shot(
     backbone: LoadedBackbone, request: pb.ClassifyZeroShotRequest, fields: Sequence[str], top_k: int, deadline: float
 ) -> list[pb.ClassifyZeroShotResult]:
-    """Scores inputs against the directions of the request's prompts. Raises RequestError."""
+    """Scores inputs against the directions of the request's prompts.
+
+    Args:
+        backbone: A backbone with text.
+        request: The request.
+        fields: The field of each input in the request, for errors.
+        top_k: The number of labels to return for each input.
+        deadline: In time.monotonic() seconds.
+
+    Returns:
+        One result for each input, in order; an input that fails has a status and does not fail the others.
+
+    Raises:
+        RequestError: The whole call fails.
+    """
     started = time.monotonic()
     manifest, source = backbone.manifest, source_of_backbone(backbone)
-    labels = _prompted(request, manifest.prompt_templates if request.use_templates else ())
+    labels = _labels_with_prompts(request, manifest.prompt_templates if request.use_templates else ())
     prompt_fields = [f"labels[{i}].prompts" for i in range(len(labels))]
     spend = partial(current().spend_texts, message=request)
     directions = await prompt_directions(source, list(labels.values()), prompt_fields, deadline, spend)
-    engine = FewShotClassifier(manifest.dimension)
+    classifier = FewShotClassifier(manifest.dimension)
     for label, direction in zip(labels, directions, strict=True):
-        engine.set_text(label, direction)
+        classifier.set_text(label, direction)
     outcomes = await embed_all(source, request.inputs, fields, deadline)
-    asked = time.monotonic()
+    decided_from = time.monotonic()
     independent = request.mode == types_pb2.LABEL_MODE_INDEPENDENT
-    terms = DecisionSettings(Policy(), backbone.prompt_scale, independent, manifest.logit_bias)
+    settings = DecisionSettings(Policy(), backbone.prompt_scale, independent, manifest.logit_bias)
     queries = good_vectors(outcomes, manifest.dimension)
-    said = answer(engine, queries, NearestSimilarities.none(len(queries)), terms, top_k)
-    found, size = [], 0
-    for one in classifications(said):
-        found.append({"classification": one})
-        check_answer_bytes(size := size + one.ByteSize(), "top_k")
-    record_stage("head", asked)
-    return build_results(pb.ClassifyZeroShotResult, request.inputs, outcomes, found, started, time.monotonic() - asked)
+    predictions = answer(classifier, queries, NearestSimilarities.none(len(queries)), settings, top_k)
+    values, size = [], 0
+    for message in classifications(predictions):
+        values.append({"classification": message})
+        check_answer_bytes(size := size + message.ByteSize(), "top_k")
+    record_stage("head", decided_from)
+    seconds = time.monotonic() - decided_from
+    return build_results(pb.ClassifyZeroShotResult, request.inputs, outcomes, values, started, seconds)
 
 
-def _prompted(request: pb.ClassifyZeroShotRequest, templates: Sequence[str]) -> dict[str, list[str]]:
-    """Label ids with their prompts, each set into every template. Raises RequestError."""
+def _labels_with_prompts(request: pb.ClassifyZeroShotRequest, templates: Sequence[str]) -> dict[str, list[str]]:
+    """Returns the prompts of each label id, each prompt in every template. Raises RequestError."""
     labels: dict[str, list[str]] = {}
-    spellings: set[str] = set()
+    normal_ids: set[str] = set()
     for position, label in enumerate(request.labels):
         field = f"labels[{position}]"
         if not label.prompts and not label.label_id.strip():
-            raise invalid("EMPTY", "a label needs a prompt, or an id that can be one", f"{field}.prompts")
+            raise invalid("EMPTY", "a label needs a prompt, or an id to use as one", f"{field}.prompts")
         check_prompts(label.prompts, f"{field}.prompts")
         check_length(label.label_id, f"{field}.label_id")
         prompts = label.prompts or [name_as_prompt(label.label_id)]
         label_id = label.label_id or prompts[0]
-        if (kept := normal(label_id) if len(label_id) <= MAX_LABEL else label_id) in spellings:
-            raise invalid("DUPLICATE_LABEL", f"label {label_id!r} is given twice", f"{field}.label_id")
-        spellings.add(kept)
+        if (normal_id := normal(label_id) if len(label_id) <= MAX_LABEL else label_id) in normal_ids:
+            raise invalid("DUPLICATE_LABEL", f"label {label_id!r} occurs twice", f"{field}.label_id")
+        normal_ids.add(normal_id)
         labels[label_id] = with_templates(prompts, templates)
     count = sum(max(1, len(label.prompts)) for label in request.labels)
     if count > _MAX_PROMPTS:
-        raise invalid("TOO_MANY", f"{count} prompts; at most {_MAX_PROMPTS} in one call", "labels")
+        raise invalid("TOO_MANY", f"{count} prompts; a call takes at most {_MAX_PROMPTS}", "labels")
     return labels

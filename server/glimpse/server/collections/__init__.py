@@ -1,1 +1,1 @@
-"""TODO."""
+"""One collection in memory: its labels, examples, classifier, indexes and fit."""

@@ -1,4 +1,4 @@
-"""The index under a collection, its rows as examples."""
+"""The index attached to a collection, whose rows are examples of the collection."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,125 +12,129 @@ from glimpse.ledger import AttachmentRecord, ExampleRecord
 from glimpse.server.resource_names import normal
 from glimpse.v1 import types_pb2
 
-#: What an example can have been enrolled as, by its name in indexes.
+#: The modality of an example by its name in an index.
 MODALITIES = {
     "image": types_pb2.MODALITY_IMAGE,
     "text": types_pb2.MODALITY_TEXT,
     "vector": types_pb2.MODALITY_VECTOR,
 }
-# Microseconds since the epoch: the year 10000, which a Timestamp does not reach.
-_LAST = 253_402_300_800_000_000
+# Microseconds since the epoch at the year 10000, the first that a Timestamp cannot hold.
+_TIME_LIMIT = 253_402_300_800_000_000
 
 
-class Attachment:
-    """Which rows of an index are there, and whose they are. For the event loop's thread alone, once it is made."""
+class AttachedIndex:
+    """An open index, and which of its rows were deleted.
+
+    A row's id is its position plus `first`. After construction, use it in the event loop's thread only, except for
+    `records`.
+    """
 
     def __init__(
         self,
         record: AttachmentRecord,
         index: BulkIndex,
         generation: int,
-        dead: Sequence[int] = (),
+        deleted: Sequence[int] = (),
         *,
         contents: bool = False,
     ) -> None:
-        """Reads what is asked for often: a second for a million rows.
+        """Reads ids and label codes into memory, which takes about a second for a million rows.
 
         Args:
-            record: the ledger's.
-            index: opened.
-            generation: another for every index that the collection has had.
-            dead: rows that were deleted.
-            contents: whether it will be asked what the same content is known by.
+            record: The attachment as the ledger records it.
+            index: The open index.
+            generation: A number that no other index of the collection had; it makes the rows' ids unique.
+            deleted: The positions of the deleted rows.
+            contents: Whether to read content digests too, for `content_key`.
         """
         self.record = record
         self.index: Final = index
         self.generation: Final = generation
-        self.dead: Mask = np.zeros(len(index), bool)
-        self.dead[np.asarray(dead, np.int64)] = True
+        self.deleted: Mask = np.zeros(len(index), bool)
+        self.deleted[np.asarray(deleted, np.int64)] = True
         self.first: Final = first_id(generation)
-        index.row_of("")  # which makes a table of all ids
+        index.row_of("")  # builds the table of ids now, not in the first call that needs it
         digests = index.digests() if contents else []
-        self._contents = np.frombuffer(b"".join(one[:8] for one in digests), "<i8")
+        self._content_keys = np.frombuffer(b"".join(digest[:8] for digest in digests), "<i8")
         codes = index.label_codes
         self._labels = {label: code for code, label in enumerate(index.labels)}
-        # Rows by label, those without one first.
+        # Row positions sorted by label; rows without a label come first.
         self._order = np.argsort(codes, kind="stable")
         self._ends = np.cumsum(np.bincount(codes + 1, minlength=len(self._labels) + 1))
 
-    def same(self, other: "Attachment") -> bool:
-        """Whether another is of the same index as it is."""
-        mine, others = self.record, other.record
-        return (mine.index_id, mine.digest) == (others.index_id, others.digest)
+    def is_same_index(self, other: "AttachedIndex") -> bool:
+        """Returns whether both are the same index with the same content."""
+        return (self.record.index_id, self.record.digest) == (other.record.index_id, other.record.digest)
 
     @property
     def count(self) -> int:
-        """The rows that are there."""
-        return len(self.dead) - int(np.count_nonzero(self.dead))
+        """The number of rows that are not deleted."""
+        return len(self.deleted) - int(np.count_nonzero(self.deleted))
 
     @property
     def unlabeled_count(self) -> int:
-        """The rows without a label, deleted ones too: search finds them, and they are never an answer."""
+        """The number of rows without a label, deleted ones included. Search returns them; Classify never does."""
         return int(self._ends[0])
 
     @property
     def labels(self) -> Sequence[str]:
-        """Of its rows, deleted ones too."""
+        """The labels of all rows, deleted ones included."""
         return self.index.labels
 
-    def of_label(self, label: str) -> Ids:
-        """The ids of a label's rows."""
+    def ids_of_label(self, label: str) -> Ids:
+        """Returns the ids of a label's rows that are not deleted: `(n,)`."""
         code = self._labels.get(label)
         if code is None:
             return np.empty(0, np.int64)
         rows = self._order[self._ends[code] : self._ends[code + 1]]
-        return np.asarray(rows[~self.dead[rows]] + self.first, np.int64)
+        return np.asarray(rows[~self.deleted[rows]] + self.first, np.int64)
 
     def row(self, id: int) -> int | None:
-        """The row of an id; None where it is of another index, or deleted."""
+        """Returns the position of a row by its id; None if it is deleted, or in another index."""
         row = id - self.first
-        return row if 0 <= row < len(self.dead) and not self.dead[row] else None
+        return row if 0 <= row < len(self.deleted) and not self.deleted[row] else None
 
     def find(self, example_id: str) -> int | None:
-        """The id of the row that is called so."""
+        """Returns the id of the row with this example id; None if there is none."""
         row = self.index.row_of(unquote(example_id))
-        return None if row is None or self.dead[row] else row + self.first
+        return None if row is None or self.deleted[row] else row + self.first
 
     def example(self, id: int) -> tuple[str, str] | None:
-        """The id of the example that a row stands for, and its label's; None where it was deleted."""
+        """Returns the example id and the label id of a row; None if it is deleted."""
         row = self.row(id)
         if row is None:
             return None
         return example_id_of(self.index.id(row)), self.index.label(row) or ""
 
     def domain(self, id: int) -> str:
-        """A row's domain; empty: none."""
+        """Returns a row's domain, or an empty string."""
         return normal(self.index.domain(id - self.first) or "")
 
-    def content(self, id: int) -> int:
-        """What the same content is known by, where that was wanted: see `content_key`."""
-        return int(self._contents[id - self.first])
+    def content_key(self, id: int) -> int:
+        """Returns a row's `content_key`, if the constructor was asked for `contents`."""
+        return int(self._content_keys[id - self.first])
 
-    def bury(self, ids: Ids) -> None:
-        """Deletes rows."""
+    def tombstone(self, ids: Ids) -> None:
+        """Marks rows as deleted; ids that are not in this index are ignored."""
         rows = ids - self.first
-        self.dead[rows[(rows >= 0) & (rows < len(self.dead))]] = True
+        self.deleted[rows[(rows >= 0) & (rows < len(self.deleted))]] = True
 
     def page(self, after: int, limit: int, label_id: str | None) -> Ids:
-        """The ids of rows of one label or all, in order from after a row on."""
-        ids = np.flatnonzero(~self.dead) + self.first if label_id is None else np.sort(self.of_label(label_id))
+        """Returns the ids of at most `limit` rows after the position `after`, of one label or of all."""
+        ids = np.flatnonzero(~self.deleted) + self.first if label_id is None else np.sort(self.ids_of_label(label_id))
         return np.asarray(ids[ids > after + self.first][:limit], np.int64)
 
     def records(self, ids: Ids) -> list[ExampleRecord]:
-        """Rows as examples. Some tenths of a millisecond each; for any thread."""
+        """Returns rows as examples. Takes some tenths of a millisecond for each; may be called in any thread."""
         vectors = self.index.vectors(ids - self.first)
         return [self._record(id, vector) for id, vector in zip(ids.tolist(), vectors, strict=True)]
 
     def _record(self, id: int, vector: Array) -> ExampleRecord:
         row = id - self.first
         about = self.index.about(row)
-        told = about.get("metadata")
-        metadata = told if isinstance(told, dict) else {"file": self.index.source(row)}
+        metadata = about.get("metadata")
+        if not isinstance(metadata, dict):
+            metadata = {"file": self.index.source(row)}
         modality, space, created = about.get("modality"), about.get("space"), about.get("time")
         return ExampleRecord(
             example_id_of(self.index.id(row)),
@@ -139,40 +143,46 @@ class Attachment:
             MODALITIES.get(modality, 0) if isinstance(modality, str) else 0,
             vector.astype("<f4").tobytes(),
             self.domain(id),
-            {_text(key): _text(value) for key, value in metadata.items()},
-            _text(space) if space else None,
+            {_valid_text(key): _valid_text(value) for key, value in metadata.items()},
+            _valid_text(space) if space else None,
             sequence=id,
-            create_time=created if isinstance(created, int) and 0 <= created < _LAST else self.record.time,
+            create_time=created if isinstance(created, int) and 0 <= created < _TIME_LIMIT else self.record.time,
         )
 
     def sums(self) -> tuple[Floats, Floats]:
-        """Of the rows that are there: how many a label has, (C,), and their sums, (C, d). Raises IndexFolderError."""
-        counts, sums = (np.array(kind, np.float64) for kind in self.index.label_sums())
-        gone = np.flatnonzero(self.dead & (self.index.label_codes >= 0))
-        if len(gone):
-            codes, vectors = self.index.label_codes[gone], self.index.vectors(gone)
+        """Returns the number of rows of each label, `(C,)`, and the sums of their vectors, `(C, d)`.
+
+        Deleted rows do not count. Raises IndexFolderError if the index cannot be read.
+        """
+        counts, sums = (np.array(values, np.float64) for values in self.index.label_sums())
+        deleted = np.flatnonzero(self.deleted & (self.index.label_codes >= 0))
+        if len(deleted):
+            codes, vectors = self.index.label_codes[deleted], self.index.vectors(deleted)
             np.subtract.at(counts, codes, 1.0)
             np.subtract.at(sums, codes, np.asarray(vectors, np.float64))
         return counts, sums
 
     def base(self, labels: Sequence[str], *, unlabeled: bool) -> Base:
-        """The rows of some labels, and perhaps those without one, to be searched."""
+        """Returns the rows of some labels for search, with the rows that have no label if `unlabeled` is set."""
         chosen = np.zeros(len(self._labels) + 1, bool)
         chosen[[self._labels[label] + 1 for label in labels if label in self._labels]] = True
         chosen[0] = unlabeled
-        return Base.of(self.index, self.generation, chosen[self.index.label_codes + 1] & ~self.dead)
+        return Base.of(self.index, self.generation, chosen[self.index.label_codes + 1] & ~self.deleted)
 
 
-def _text(value: object) -> str:
-    """What JSON may hold, and a message may not, is left out: halves of a character."""
+def _valid_text(value: object) -> str:
+    """Returns the text without lone surrogates, which JSON can hold and a protobuf message cannot."""
     return str(value).encode(errors="ignore").decode()
 
 
 def content_key(digest: bytes) -> int:
-    """The beginning of a digest as a number: what no two contents share, for all that will ever be enrolled."""
+    """Returns the first 8 bytes of a content digest as a signed integer.
+
+    It identifies equal contents: a collision among a million examples is practically impossible.
+    """
     return int.from_bytes(digest[:8], "little", signed=True)
 
 
 def example_id_of(row_id: str) -> str:
-    """A row's id as the last segment of a name."""
+    """Returns a row's id in the form of the last segment of a resource name."""
     return quote(row_id, safe="")

@@ -1,4 +1,4 @@
-"""Very many examples as columns: what takes no object for each."""
+"""Examples as columns, which need no object for each of a million examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,25 +14,31 @@ Texts = npt.NDArray[np.object_]
 
 @dataclass(frozen=True, slots=True)
 class ExampleColumns:
-    """Examples that were enrolled, (n,), by their sequence numbers, ascending; all but their vectors."""
+    """Enrolled examples in ascending order of their sequence numbers, without their vectors.
+
+    Attributes:
+        sequences: Sequence numbers of the ledger, `(n,)`.
+        ids: Example ids, `(n,)`; an array, because the garbage collector does not traverse it.
+        labels: The label ids that occur, in order of first occurrence.
+        codes: The position of each example's label in `labels`, `(n,)`.
+        domains: The domains that occur; the first is empty, for examples without one.
+        domain_codes: The position of each example's domain in `domains`, `(n,)`.
+        content_keys: A key of each example's content, `(n,)`; `(0,)` if the collection needs none.
+    """
 
     sequences: Ids
-    #: As an array, which the garbage collector does not look through.
     ids: Texts
-    #: Those that occur, in the order in which they do; and the place of each example's, (n,).
     labels: Sequence[str]
     codes: Codes
-    #: The first is empty: of examples that have none.
     domains: Sequence[str]
     domain_codes: Codes
-    #: What the same content is known by, where that is wanted: (n,) or (0,).
-    contents: Ids
+    content_keys: Ids
 
     def __len__(self) -> int:
         return len(self.sequences)
 
-    def at(self, rows: Ids) -> "ExampleColumns":
-        """Some of them, by their places, (m,). Labels and domains keep theirs, though none may be left of them."""
+    def take(self, rows: Ids) -> "ExampleColumns":
+        """Returns the examples at the positions `rows`, `(m,)`. Labels and domains keep their codes, used or not."""
         return ExampleColumns(
             self.sequences[rows],
             self.ids[rows],
@@ -40,9 +46,5 @@ class ExampleColumns:
             self.codes[rows],
             self.domains,
             self.domain_codes[rows],
-            self.contents[rows] if len(self.contents) else self.contents,
+            self.content_keys[rows] if len(self.content_keys) else self.content_keys,
         )
-
-    def domains_of(self, part: slice) -> list[str]:
-        """The domains of some of them, one each."""
-        return [self.domains[code] for code in self.domain_codes[part].tolist()]

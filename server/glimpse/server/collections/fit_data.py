@@ -1,4 +1,4 @@
-"""What a fit needs of a collection, taken at once where views change, to be read in a thread."""
+"""The data of a fit: collected at once in the event loop, then read in a thread."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
@@ -10,30 +10,41 @@ from glimpse.fewshot.statistics.unit_vectors import Array, Floats, Rows, sample
 from glimpse.index import Ids, LayeredIndex
 from glimpse.server.collections.collection import CollectionView
 
-# A fit is of so many examples, and labels, at most: of a sample where there are more.
-_MOST_EXAMPLES, _MOST_LABELS = 50_000, 5_000
+# The most examples and labels of a fit; it takes a sample where there are more.
+_MAX_EXAMPLES, _MAX_LABELS = 50_000, 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class StoredVectors:
-    """Vectors in an index by their ids, and their domains: one each, or none has."""
+    """Vectors in an index by their ids, with one domain for each, or no domains."""
 
     index: LayeredIndex
     ids: Ids
     domains: Sequence[str]
 
-    def strangers(self) -> Strangers:
-        """Reads them. Raises KeyError where one was deleted meanwhile."""
+    def read(self) -> Strangers:
+        """Reads the vectors. Raises KeyError if one has been deleted."""
         return Strangers(self.index.vectors(self.ids), self.domains)
 
 
 @dataclass(frozen=True, slots=True)
 class FitData:
-    """A collection's examples as they were when it was taken."""
+    """A collection's examples as of the moment when they were collected.
 
-    #: Of Engine.begin.
+    Attributes:
+        token: The result of the classifier's `begin`.
+        whole: False if the data is a sample.
+        examples: The examples of labels that can answer, in order of enrolment.
+        rows: The position of each example's label in `labels`, `(n,)`.
+        labels: The labels that can answer.
+        texts: The directions of prompts by label, `(d,)` each.
+        negatives: The negative examples.
+        unlabeled: The examples without a label.
+        contents: A number for each example's content, equal for equal contents, `(n,)`; None unless labels are
+            independent.
+    """
+
     token: int
-    #: Whether it is of all examples.
     whole: bool
     examples: StoredVectors
     rows: Rows
@@ -44,38 +55,38 @@ class FitData:
     contents: Rows | None
 
     def read(self) -> Examples:
-        """The vectors with what goes with them. Raises KeyError where one was deleted meanwhile."""
+        """Reads the vectors from the indexes. Raises KeyError if one has been deleted."""
         return Examples(
             self.examples.index.vectors(self.examples.ids),
             self.rows,
             self.labels,
             self.texts,
             self.examples.domains,
-            self.negatives.strangers(),
-            self.unlabeled.strangers(),
+            self.negatives.read(),
+            self.unlabeled.read(),
             self.contents,
         )
 
 
 def gather(view: CollectionView) -> FitData:
-    """Takes it; the view's engine notes what changes from now on."""
-    token = view.engine.begin()
-    moments = view.engine.lda.moments
-    # In the view's order: that of the engine's rows tells what was deleted, and a sample must not.
-    labels, whole = [label for label in view.labels if view.engine.answers(label)], True
-    if len(labels) > _MOST_LABELS and not view.engine.lda.dense:
-        labels, whole = [labels[place] for place in sample(len(labels), _MOST_LABELS)], False
-    ids, rows = _sequences(view, labels)
-    if len(ids) > _MOST_EXAMPLES and not view.engine.adapted:
-        some = sample(len(ids), _MOST_EXAMPLES)
-        ids, rows, whole = ids[some], rows[some], False
-        labels, rows = _shown(labels, rows, moments.texts)
-    order = np.argsort(ids, kind="stable")  # of enrolment; of a sample alone, where there are very many
+    """Collects the data of a fit; from then on, the view's classifier records what changes."""
+    token = view.classifier.begin()
+    moments = view.classifier.lda.moments
+    # Keep the view's order: the classifier's row order reveals deletions, which would bias a sample.
+    labels, whole = [label for label in view.labels if view.classifier.answers(label)], True
+    if len(labels) > _MAX_LABELS and not view.classifier.lda.dense:
+        labels, whole = [labels[place] for place in sample(len(labels), _MAX_LABELS)], False
+    ids, rows = _ids_and_rows(view, labels)
+    if len(ids) > _MAX_EXAMPLES and not view.classifier.adapted:
+        chosen = sample(len(ids), _MAX_EXAMPLES)
+        ids, rows, whole = ids[chosen], rows[chosen], False
+        labels, rows = _used_labels(labels, rows, moments.texts)
+    order = np.argsort(ids, kind="stable")  # ids ascend in order of enrolment
     ids, rows = ids[order], rows[order]
     return FitData(
         token,
         whole,
-        # A sample's fit leaves vectors as the engine sees them.
+        # The fit of a sample does not adapt to domains.
         StoredVectors(view.indexes.answering, ids, view.examples.domains(ids) if whole else ()),
         rows,
         labels,
@@ -86,26 +97,25 @@ def gather(view: CollectionView) -> FitData:
     )
 
 
-def _sequences(view: CollectionView, labels: Sequence[str]) -> tuple[Ids, Rows]:
-    """The examples of labels, one label after the other, and their labels' places."""
-    ids = [view.examples.of_labels([label]) for label in labels]
-    rows = np.repeat(np.arange(len(labels)), [len(some) for some in ids])
-    flat = np.concatenate([*ids, np.empty(0, np.int64)])
-    return flat, rows.astype(np.intp)
+def _ids_and_rows(view: CollectionView, labels: Sequence[str]) -> tuple[Ids, Rows]:
+    """Returns the ids of the labels' examples, label by label, and the position of each one's label."""
+    ids = [view.examples.ids_of_labels([label]) for label in labels]
+    rows = np.repeat(np.arange(len(labels)), [len(label_ids) for label_ids in ids])
+    return np.concatenate([*ids, np.empty(0, np.int64)]), rows.astype(np.intp)
 
 
-def _shown(labels: Sequence[str], rows: Rows, texts: Container[str]) -> tuple[list[str], Rows]:
-    """The labels with examples or text, and the examples' places among them."""
+def _used_labels(labels: Sequence[str], rows: Rows, texts: Container[str]) -> tuple[list[str], Rows]:
+    """Returns the labels that have examples or prompts, and the examples' positions among them."""
     counts = np.bincount(rows, minlength=len(labels))
-    there = np.array([count > 0 or label in texts for label, count in zip(labels, counts, strict=True)])
-    return [label for label, kept in zip(labels, there, strict=True) if kept], (np.cumsum(there) - 1)[rows]
+    used = np.array([count > 0 or label in texts for label, count in zip(labels, counts, strict=True)])
+    return [label for label, keep in zip(labels, used, strict=True) if keep], (np.cumsum(used) - 1)[rows]
 
 
 def _of_role(view: CollectionView, index: LayeredIndex) -> StoredVectors:
     if not len(index):
         return StoredVectors(index, np.empty(0, np.int64), ())
     labels = [label for label in view.labels if view.index_of(label) is index]
-    ids = np.sort(view.examples.of_labels(labels)[:_MOST_EXAMPLES])
+    ids = np.sort(view.examples.ids_of_labels(labels)[:_MAX_EXAMPLES])
     return StoredVectors(index, ids, view.examples.domains(ids))
 
 
@@ -113,5 +123,5 @@ def _contents(view: CollectionView, ids: Ids) -> Rows | None:
     if not view.independent:
         return None
     numbers: dict[int, int] = {}
-    found = [numbers.setdefault(content, len(numbers)) for content in view.examples.contents(ids)]
-    return np.array(found, np.intp)
+    contents = [numbers.setdefault(key, len(numbers)) for key in view.examples.content_keys(ids)]
+    return np.array(contents, np.intp)

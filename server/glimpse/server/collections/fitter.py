@@ -1,4 +1,4 @@
-"""Fits collections to their examples in the background, so that no answer waits for it."""
+"""Fits collections to their examples in the background, so that no answer waits for a fit."""
 
 import asyncio
 import logging
@@ -14,49 +14,56 @@ from glimpse.server.errors import Code, RequestError
 from glimpse.server.scheduling.background import run_in_background
 
 logger = logging.getLogger(__name__)
-# After a change others mostly follow; and a collection that changes all the time is fitted a tenth of the time.
+# Seconds to wait after a change, because more changes usually follow. A collection that changes all the time rests nine
+# times as long as its fit took, and so is fitted a tenth of the time.
 _QUIET_SECONDS, _REST = 0.1, 9.0
+# Seconds kept of a deadline for the reply, and the longest wait for a fit.
 _REPLY_SECONDS, _MAX_WAIT_SECONDS = 0.05, 60.0
 
 
 class Fitter:
-    """One fit at a time, aside. For the event loop's thread alone."""
+    """Runs one fit at a time in a thread. Use it in the event loop's thread only."""
 
     def __init__(self, heads: dict[int, HeadKind]) -> None:
-        """`heads`: what a record's pinned head means."""
+        """Takes `heads`, the kinds of head by the number that a collection's record pins."""
         self._heads = heads
         self._tasks: dict[CollectionView, asyncio.Task[None]] = {}
         self._hurry: dict[CollectionView, asyncio.Event] = {}
-        # A collection is looked at when its turn comes: examples may be deleted while it waits.
-        self._turn = asyncio.Lock()
-        self._ended = asyncio.Condition()  # a fit has, well or not
+        # A fit collects its data after it gets the lock: examples may be deleted while it waits.
+        self._one_at_a_time = asyncio.Lock()
+        self._ended = asyncio.Condition()  # notified after each fit, whether it succeeds or fails
 
-    def touch(self, view: CollectionView) -> None:
-        """A collection has changed: it is fitted soon."""
-        if view not in self._tasks and not view.engine.settled:
+    def schedule(self, view: CollectionView) -> None:
+        """Schedules a fit of a collection that has changed."""
+        if view not in self._tasks and not view.classifier.settled:
             self._hurry[view] = asyncio.Event()
-            self._tasks[view] = task = asyncio.create_task(self._follow(view))
+            self._tasks[view] = task = asyncio.create_task(self._fit_until_settled(view))
             task.add_done_callback(lambda _: self._forget(view))
 
-    async def settled(self, view: CollectionView, deadline: float) -> None:
-        """Waits until a collection's fit is of its examples as they are at the call, whatever else has come by then.
+    async def wait_until_fitted(self, view: CollectionView, deadline: float) -> None:
+        """Waits until a collection is fitted to the examples that it has at the call, or to later ones.
 
-        Raises RequestError UNAVAILABLE shortly before `deadline` (time.monotonic()).
+        Args:
+            view: The collection.
+            deadline: In time.monotonic() seconds. The wait ends 50 ms earlier, and never lasts longer than a minute.
+
+        Raises:
+            RequestError: UNAVAILABLE if the fit did not end in time.
         """
-        asked = view.engine.version
+        asked = view.classifier.version
         seconds = min(deadline - time.monotonic() - _REPLY_SECONDS, _MAX_WAIT_SECONDS)
         try:
             async with asyncio.timeout(seconds), self._ended:
-                while view.engine.fitted_version < asked:
-                    self.touch(view)
+                while view.classifier.fitted_version < asked:
+                    self.schedule(view)
                     self._hurry[view].set()
                     await self._ended.wait()
         except TimeoutError as error:
-            message = "the collection is still being fitted to its examples"
+            message = "the collection is still being fitted to its examples; retry"
             raise RequestError(Code.UNAVAILABLE, "NOT_FITTED", message, retry_delay=1.0) from error
 
     async def close(self) -> None:
-        """Ends without waiting for a running fit."""
+        """Cancels all fits, without waiting for a running one."""
         tasks: Sequence[asyncio.Task[None]] = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -65,44 +72,43 @@ class Fitter:
     def _forget(self, view: CollectionView) -> None:
         del self._hurry[view]
         if not self._tasks.pop(view).cancelled():
-            self.touch(view)  # for what has changed since its task looked
+            self.schedule(view)  # the view may have changed after its task last looked
 
-    async def _follow(self, view: CollectionView) -> None:
-        """Fits until nothing changes any more, with rests in between unless somebody is waiting."""
+    async def _fit_until_settled(self, view: CollectionView) -> None:
+        """Fits until nothing changes any more; rests between fits unless a caller waits."""
         rest, hurry = _QUIET_SECONDS, self._hurry[view]
-        while not view.engine.settled:
+        while not view.classifier.settled:
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest):
                     await hurry.wait()
             hurry.clear()
-            async with self._turn:
+            async with self._one_at_a_time:
                 started = time.monotonic()
                 try:
                     await self._fit(view)
                 except Exception:
-                    # What was fitted before may rest on examples that are gone.
-                    logger.exception("collection %s cannot be fitted; its class means answer", view.record.id)
-                    view.engine.forget_fit(view.engine.version)
+                    # The earlier fit may rest on examples that were deleted.
+                    logger.exception("cannot fit collection %s; it answers by class means", view.record.id)
+                    view.classifier.forget_fit(view.classifier.version)
                 rest = max(_QUIET_SECONDS, _REST * (time.monotonic() - started))
             async with self._ended:
                 self._ended.notify_all()
 
     async def _fit(self, view: CollectionView) -> None:
-        engine, below = view.engine, view.examples.attachment
-        taken, revision = gather(view), view.record.revision
+        classifier, index = view.classifier, view.examples.attached_index
+        data, revision = gather(view), view.record.revision
         pinned = self._heads.get(view.record.pinned_head)
-        if taken.labels and len(taken.examples.ids) + len(taken.negatives.ids):
+        if data.labels and len(data.examples.ids) + len(data.negatives.ids):
             try:
-                examples = await run_in_background(taken.read)
-            except KeyError:  # one was deleted before it was read: taken anew
+                examples = await run_in_background(data.read)
+            except KeyError:  # an example was deleted before it was read; the next round collects the data again
                 return
-            fit_them = partial(fit, examples, pinned, independent=view.independent)
-            fitted = await run_in_background(fit_them)
-            if view.engine is not engine or view.examples.attachment is not below:
-                return  # it learned anew meanwhile, or calls its rows otherwise: taken anew
-            engine.adopt(fitted, taken.token, whole=taken.whole)
+            fitted = await run_in_background(partial(fit, examples, pinned, independent=view.independent))
+            if view.classifier is not classifier or view.examples.attached_index is not index:
+                return  # the ids or the classifier are other ones now; the next round collects the data again
+            classifier.adopt(fitted, data.token, whole=data.whole)
         else:
-            engine.forget_fit(taken.token)
-        view.fitted_ids, view.fitted_revision = taken.examples.ids, revision
-        if view.gallery.due(view.engine):
-            await view.gallery.build(view.engine)
+            classifier.forget_fit(data.token)
+        view.fitted_ids, view.fitted_revision = data.examples.ids, revision
+        if view.label_index.needs_build(view.classifier):
+            await view.label_index.build(view.classifier)

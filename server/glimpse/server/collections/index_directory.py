@@ -1,4 +1,4 @@
-"""The server's folder of indexes: an index is named by its folder in it, never by a path."""
+"""The server's directory of indexes. A request names an index by its folder in it, never by a path."""
 
 import itertools
 import re
@@ -12,91 +12,114 @@ from glimpse.index import BulkIndex, IndexFolderError, digest
 from glimpse.index.integrity.sandbox import try_out
 from glimpse.index.storage.manifest import MANIFEST_NAME
 from glimpse.ledger import AttachmentRecord, CollectionRecord
-from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.errors import RequestError, failed_precondition, invalid, not_found
 from glimpse.server.validation import check_label_id
 from glimpse.v1 import types_pb2
 
-#: Of each label: how many rows it has, (C,), and their sums, (C, d).
+#: The number of rows of each label, `(C,)`, and the sums of their vectors, `(C, d)`.
 Sums = tuple[Floats, Floats]
-_LONGEST = 128
+_MAX_ID = 128
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
-class Indexes:
-    """Opens indexes. Blocking, and thread-safe."""
+class IndexDirectory:
+    """Opens indexes. Its methods block, and may be called in any thread."""
 
     def __init__(self, folder: Path) -> None:
+        """Opens indexes in `folder`."""
         self.folder: Final = folder
-        # What tells an index that is opened from all those before.
+        # Gives every opened index a number that no earlier one had.
         self._generations = itertools.count(1)
 
     def path(self, index_id: str, field: str) -> Path:
-        """An index's folder, whether it is there or not. Raises RequestError."""
+        """Returns an index's folder, whether it exists or not. Raises RequestError for an invalid id."""
         if not _ID.fullmatch(index_id):
-            right = re.sub(r"[^A-Za-z0-9_.-]+", "-", index_id).strip("-.")[:_LONGEST]
-            hint = f"; {right!r} would do" if right else ""
-            message = f"{index_id!r}: letters, digits, `.`, `_` and `-`, 1 to {_LONGEST}, no `.` or `-` first{hint}"
+            valid_id = re.sub(r"[^A-Za-z0-9_.-]+", "-", index_id).strip("-.")[:_MAX_ID]
+            hint = f"; {valid_id!r} would be valid" if valid_id else ""
+            message = (
+                f"index id {index_id!r} is invalid: use 1 to {_MAX_ID} letters, digits, `.`, `_` and `-`, "
+                f"with no `.` or `-` first{hint}"
+            )
             raise invalid("INVALID_ID", message, field)
         return self.folder / index_id
 
-    def check_there(self, index_id: str, field: str) -> Path:
-        """An index's folder, which is there. Raises RequestError."""
+    def check_exists(self, index_id: str, field: str) -> Path:
+        """Returns the folder of an existing index. Raises RequestError."""
         path = self.path(index_id, field)
         if not path.is_dir():
-            message = f"there is no index {index_id!r} in the server's folder of indexes; bring its folder there"
+            message = f"there is no index {index_id!r} in the server's directory of indexes; copy its folder there"
             raise not_found("INDEX_NOT_FOUND", message, field)
         return path
 
     def open(
-        self, record: CollectionRecord, index_id: str, field: str, dead: Sequence[int] = ()
-    ) -> tuple[Attachment, Sums]:
-        """An index as what a collection can stand on, and what its labels' rows come to. Raises RequestError."""
-        path = self.check_there(index_id, field)
+        self, record: CollectionRecord, index_id: str, field: str, deleted: Sequence[int] = ()
+    ) -> tuple[AttachedIndex, Sums]:
+        """Opens a trusted index for a collection.
+
+        Args:
+            record: The collection; the index must be in its embedding space.
+            index_id: The index.
+            field: The request's field, for errors.
+            deleted: The positions of deleted rows.
+
+        Returns:
+            The index, and the counts and sums of its labels.
+
+        Raises:
+            RequestError: The index is missing, damaged, or in another embedding space.
+        """
+        path = self.check_exists(index_id, field)
         try:
             before = digest(path / MANIFEST_NAME) if (path / MANIFEST_NAME).is_file() else ""
             index = BulkIndex.open(path)
             if digest(path / MANIFEST_NAME) != before:
-                raise IndexFolderError(path, "is being changed; try again")
+                raise IndexFolderError(path, "changed while it was opened; retry")
             self._check(record, index, index_id, field)
-            found = AttachmentRecord(index_id, before, time.time_ns() // 1_000)
+            attachment = AttachmentRecord(index_id, before, time.time_ns() // 1_000)
             independent = record.label_mode == types_pb2.LABEL_MODE_INDEPENDENT
-            attachment = Attachment(found, index, next(self._generations), dead, contents=independent)
-            return attachment, attachment.sums()
+            attached = AttachedIndex(attachment, index, next(self._generations), deleted, contents=independent)
+            return attached, attached.sums()
         except (IndexFolderError, OSError, ValueError, IndexError) as error:
-            message = f"index {index_id!r}: {_without(error, path)}"
+            message = f"index {index_id!r}: {_without_path(error, path)}"
             raise failed_precondition("INDEX_UNUSABLE", message, field) from error
 
-    def open_new(self, record: CollectionRecord, index_id: str, field: str) -> tuple[Attachment, Sums]:
-        """As `open`, of an index that anybody may have made: another process reads it first. Raises RequestError."""
-        path = self.check_there(index_id, field)
+    def open_new(self, record: CollectionRecord, index_id: str, field: str) -> tuple[AttachedIndex, Sums]:
+        """Opens an index of unknown origin as `open` does, after a process of its own has read it.
+
+        A file that crashes FAISS ends that process and not the server. Raises RequestError.
+        """
+        path = self.check_exists(index_id, field)
         try:
             try_out(path)
         except (IndexFolderError, OSError) as error:
-            message = f"index {index_id!r}: {_without(error, path)}"
+            message = f"index {index_id!r}: {_without_path(error, path)}"
             raise failed_precondition("INDEX_UNUSABLE", message, field) from error
         return self.open(record, index_id, field)
 
     def reopen(
-        self, record: CollectionRecord, attached: AttachmentRecord, dead: Sequence[int]
-    ) -> tuple[Attachment, Sums]:
-        """The index that a collection stands on, as it was. Raises RequestError."""
+        self, record: CollectionRecord, attachment: AttachmentRecord, deleted: Sequence[int]
+    ) -> tuple[AttachedIndex, Sums]:
+        """Opens the index that a collection is attached to.
+
+        Raises RequestError, also if the index has changed since it was attached.
+        """
         try:
-            found, sums = self.open(record, attached.index_id, "collection", dead)
+            attached, sums = self.open(record, attachment.index_id, "collection", deleted)
         except RequestError as error:
             raise failed_precondition("INDEX_UNUSABLE", error.message, "collection") from error
-        if found.record.digest != attached.digest:
-            message = f"index {attached.index_id!r} is not what it was when it was attached; bring that back, or detach"
+        if attached.record.digest != attachment.digest:
+            message = f"index {attachment.index_id!r} has changed since it was attached; restore it, or detach it"
             raise failed_precondition("INDEX_UNUSABLE", message, "collection")
-        found.record = attached
-        return found, sums
+        attached.record = attachment
+        return attached, sums
 
     def _check(self, record: CollectionRecord, index: BulkIndex, index_id: str, field: str) -> None:
         manifest = index.manifest
         if (manifest.embedding_space, manifest.dimension) != (record.embedding_space, record.dimension):
             message = (
-                f"index {index_id!r} is of {manifest.backbone}'s embedding space {manifest.embedding_space}, "
-                f"collection {record.id!r} of {record.embedding_space}; build it with the collection's backbone"
+                f"index {index_id!r} is in {manifest.backbone}'s embedding space {manifest.embedding_space}, "
+                f"collection {record.id!r} in {record.embedding_space}; build the index with the collection's backbone"
             )
             raise failed_precondition("EMBEDDING_SPACE_MISMATCH", message, field)
         for label in index.labels:
@@ -106,6 +129,6 @@ class Indexes:
                 raise failed_precondition("INDEX_UNUSABLE", f"index {index_id!r}: {error.message}", field) from error
 
 
-def _without(error: Exception, path: Path) -> str:
-    """What went wrong, without where the server keeps its files."""
+def _without_path(error: Exception, path: Path) -> str:
+    """Returns the error's text without the server's path, which callers must not learn."""
     return str(error).replace(f"{path}/", "").replace(str(path), "its folder")

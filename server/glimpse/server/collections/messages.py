@@ -1,9 +1,9 @@
-"""Records as the contract's resources."""
+"""Converts records to the resources of the contract."""
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from glimpse.ledger import ExampleRecord
-from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.resource_names import collection_name, example_name, index_name, label_name
 from glimpse.v1 import collection_service_pb2 as pb
@@ -11,14 +11,14 @@ from glimpse.v1 import types_pb2
 
 
 def timestamp(microseconds: int) -> Timestamp:
-    """Microseconds since the epoch as a Timestamp."""
+    """Converts microseconds since the epoch to a Timestamp."""
     stamp = Timestamp()
     stamp.FromMicroseconds(microseconds)
     return stamp
 
 
 def collection_message(view: CollectionView) -> pb.Collection:
-    """A collection with its counts."""
+    """Returns a collection with the counts of its labels and examples."""
     record = view.record
     return pb.Collection(
         name=collection_name(record.id),
@@ -28,11 +28,11 @@ def collection_message(view: CollectionView) -> pb.Collection:
         policy=pb.DecisionPolicy(
             match_threshold=record.match_threshold,
             match_margin=record.match_margin,
-            min_space_cosine=record.min_space_cosine,
             false_reject_rate=record.false_reject_rate,
             false_accept_rate=record.false_accept_rate,
             coverage=record.coverage,
         ),
+        embedding_space_policy=pb.EmbeddingSpacePolicy(min_space_cosine=record.min_space_cosine),
         label_mode=record.label_mode,  # type: ignore[arg-type]
         pinned_head=record.pinned_head,  # type: ignore[arg-type]
         names_as_prompts=record.names_as_prompts,
@@ -42,23 +42,23 @@ def collection_message(view: CollectionView) -> pb.Collection:
         revision=record.revision,
         create_time=timestamp(record.create_time),
         update_time=timestamp(record.update_time),
-        index=_attached(view.examples.attachment) if view.examples.attachment else None,
+        index=_index_message(view.examples.attached_index) if view.examples.attached_index else None,
     )
 
 
-def _attached(attachment: Attachment) -> pb.AttachedIndex:
-    count = len(attachment.index)
+def _index_message(attached: AttachedIndex) -> pb.AttachedIndex:
+    count = len(attached.index)
     return pb.AttachedIndex(
-        name=index_name(attachment.record.index_id),
-        factory=attachment.index.manifest.index.factory,
+        name=index_name(attached.record.index_id),
+        factory=attached.index.manifest.index.factory,
         vector_count=count,
-        deleted_count=count - attachment.count,
-        unlabeled_count=attachment.unlabeled_count,
+        deleted_count=count - attached.count,
+        unlabeled_count=attached.unlabeled_count,
     )
 
 
 def label_message(view: CollectionView, label_id: str) -> pb.Label:
-    """A label with its count."""
+    """Returns a label with the count of its examples."""
     record = view.labels[label_id]
     return pb.Label(
         name=label_name(view.record.id, label_id),
@@ -72,7 +72,13 @@ def label_message(view: CollectionView, label_id: str) -> pb.Label:
 
 
 def example_message(collection_id: str, record: ExampleRecord, embedding_space: str = "") -> pb.Example:
-    """An example; with its vector where the collection's embedding space is given."""
+    """Returns an example.
+
+    Args:
+        collection_id: The example's collection.
+        record: The example.
+        embedding_space: The collection's embedding space, to include the vector; empty: without the vector.
+    """
     space = record.embedding_space or embedding_space
     vector = types_pb2.Vector(data=record.vector, embedding_space=space) if embedding_space else None
     return pb.Example(

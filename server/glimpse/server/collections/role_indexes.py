@@ -1,4 +1,4 @@
-"""Where the vectors of a collection's examples are: in an index for each role that a label may have."""
+"""The vectors of a collection's examples: one index for each role that a label can have."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -6,16 +6,17 @@ import numpy as np
 
 from glimpse.fewshot.statistics.unit_vectors import Array
 from glimpse.index import Ids, LayeredIndex
-from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.example_columns import ExampleColumns
 from glimpse.v1 import collection_service_pb2 as pb
 
 
 class RoleIndexes:
-    """For the event loop's thread alone, but for searches and `of`."""
+    """Three indexes. Use them in the event loop's thread only, except for searches and `of_role`."""
 
     def __init__(self, dimension: int) -> None:
-        #: Of the examples of labels that can answer, of known strangers, and of vectors whose labels nobody told.
+        """Creates empty indexes of vectors of `dimension`."""
+        #: Examples of labels that can be an answer, negative examples, and examples without a label.
         self.answering = LayeredIndex(dimension)
         self.negatives = LayeredIndex(dimension)
         self.unlabeled = LayeredIndex(dimension)
@@ -23,8 +24,8 @@ class RoleIndexes:
     def __iter__(self) -> Iterator[LayeredIndex]:
         return iter((self.answering, self.negatives, self.unlabeled))
 
-    def of(self, role: int) -> LayeredIndex:
-        """That of the examples of labels of a role. For any thread."""
+    def of_role(self, role: int) -> LayeredIndex:
+        """Returns the index for the examples of labels with this role. May be called in any thread."""
         match role:
             case pb.LABEL_ROLE_NEGATIVE:
                 return self.negatives
@@ -32,37 +33,42 @@ class RoleIndexes:
                 return self.unlabeled
         return self.answering
 
-    def hold(self, columns: ExampleColumns, parts: Iterable[Array], of_labels: Sequence[LayeredIndex]) -> None:
-        """Takes very many vectors at once, while there are none.
+    def load(self, columns: ExampleColumns, parts: Iterable[Array], of_labels: Sequence[LayeredIndex]) -> None:
+        """Adds the vectors of many examples to empty indexes.
 
         Args:
-            columns: whose they are.
-            parts: them, (m, d) each, one part after the other.
-            of_labels: for each label of the columns, where those of its examples belong.
+            columns: The examples.
+            parts: Their vectors in the same order, in arrays of `(m, d)`.
+            of_labels: For each label of the columns, the index that its examples belong to.
         """
-        layers = list(self)
-        layer_of = np.array([layers.index(index) for index in of_labels], np.int8)[columns.codes]
-        for number, index in enumerate(layers):
-            index.reserve(int(np.count_nonzero(layer_of == number)))
+        indexes = list(self)
+        index_of_row = np.array([indexes.index(index) for index in of_labels], np.int8)[columns.codes]
+        for number, index in enumerate(indexes):
+            index.reserve(int(np.count_nonzero(index_of_row == number)))
         start = 0
         for vectors in parts:
             rows = slice(start, start + len(vectors))
-            for number, index in enumerate(layers):
-                here = layer_of[rows] == number
-                if here.any():
-                    index.add(columns.sequences[rows][here], vectors if here.all() else vectors[here])
+            for number, index in enumerate(indexes):
+                own = index_of_row[rows] == number
+                if own.any():
+                    index.add(columns.sequences[rows][own], vectors if own.all() else vectors[own])
             start = rows.stop
 
-    def lay(self, attachment: Attachment | None, index_of: Callable[[str], LayeredIndex | None]) -> None:
-        """Puts an index below, or takes it away. `index_of`: where a label's examples belong; None: nowhere."""
+    def set_base(self, attached: AttachedIndex | None, index_of: Callable[[str], LayeredIndex | None]) -> None:
+        """Makes the rows of the attached index searchable, or removes them.
+
+        Args:
+            attached: The attached index; None: remove its rows.
+            index_of: Returns the index that a label's examples belong to; None: the label does not exist.
+        """
         for index in self:
-            if attachment is None:
+            if attached is None:
                 index.lay(None)
                 continue
-            labels = [label for label in attachment.labels if index_of(label) is index]
-            index.lay(attachment.base(labels, unlabeled=index is self.unlabeled))
+            labels = [label for label in attached.labels if index_of(label) is index]
+            index.lay(attached.base(labels, unlabeled=index is self.unlabeled))
 
     def remove(self, ids: Ids) -> None:
-        """Takes examples out, whichever their roles; those that are not there are passed over."""
+        """Removes examples from every index; ids that are not there are ignored."""
         for index in self:
             index.remove(ids)

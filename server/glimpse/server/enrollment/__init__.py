@@ -1,1 +1,1 @@
-"""TODO."""
+"""Enrolment of examples: checks, embedding, comparison with existing examples, commit and response."""

@@ -1,209 +1,179 @@
-"""The way of an enrolment: check, embed, compare, commit, answer."""
+"""Enrolls examples: check, embed, compare, commit, respond."""
 
-import hashlib
-import secrets
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from glimpse.ledger import Enrolled, Enrollment, EnrollRequest, ExampleRecord, LabelRecord
-from glimpse.server import resource_names, validation
+from glimpse.ledger import Enrolled, Enrollment, LabelRecord
+from glimpse.server import validation
 from glimpse.server.catalog.catalog import Catalog
-from glimpse.server.catalog.write_plan import PendingEnrollments
+from glimpse.server.catalog.write_plan import EnrollOutcome, PendingEnrollments
 from glimpse.server.classification.neighbors import NeighborSearch
-from glimpse.server.collections.attached_index import MODALITIES
 from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
 from glimpse.server.collections.fitter import Fitter
+from glimpse.server.enrollment.example_records import example_record, originals, remembered_request
 from glimpse.server.enrollment.item_checks import ItemChecks
-from glimpse.server.enrollment.results import EnrollmentItem, results_of
+from glimpse.server.enrollment.results import EnrollmentItem, enroll_results
 from glimpse.server.enrollment.similarity_checks import find_similar
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.backbones import Backbones
-from glimpse.server.inference.embedder import Embedded, embed_all
+from glimpse.server.inference.embedder import embed_all
 from glimpse.server.inference.embedding_spaces import source_of_collection
 from glimpse.server.settings import Settings
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.v1 import collection_service_pb2 as pb
-from glimpse.v1 import types_pb2
+
+_MAX_REQUEST_ID = 128
 
 
 class Enroller:
-    """Answers EnrollExamples."""
+    """Enrolls examples into collections."""
 
     def __init__(
         self, catalog: Catalog, backbones: Backbones, neighbors: NeighborSearch, fitter: Fitter, limits: Settings
     ) -> None:
-        """Commits through `catalog`, within `limits`."""
+        """Takes the parts that an enrolment needs.
+
+        Args:
+            catalog: Commits the examples.
+            backbones: Embed the inputs.
+            neighbors: Finds similar examples.
+            fitter: Fits a collection, if the request asks for its accuracy.
+            limits: The most inputs, labels and examples.
+        """
         self.catalog, self.backbones, self.neighbors, self.fitter = catalog, backbones, neighbors, fitter
         self.limits = limits
 
     async def enroll(
         self, view: CollectionView, request: pb.EnrollExamplesRequest, deadline: float
     ) -> pb.EnrollExamplesResponse:
-        """Enrolls the examples that can be enrolled, in one durable transaction.
+        """Enrolls the valid examples of a request in one durable transaction.
 
         Args:
-            view: The collection.
-            request: Its `parent` has been read already.
+            view: The collection that the request's `parent` names.
+            request: The request.
             deadline: In time.monotonic() seconds.
 
+        Returns:
+            One result for each example, in order; an example that fails has a status and does not fail the others.
+
         Raises:
-            RequestError: Nothing was enrolled. An example that fails alone has its status in the response.
+            RequestError: Nothing was enrolled.
+            LedgerError: Nothing was enrolled.
         """
         return await _EnrollmentCall(self, view, request, deadline).run()
 
 
 class _EnrollmentCall:
-    """One call of EnrollExamples. Its methods are its steps, in order."""
+    """One call of EnrollExamples. `run` calls the steps, which follow it in order."""
 
     def __init__(
-        self, parts: Enroller, view: CollectionView, request: pb.EnrollExamplesRequest, deadline: float
+        self, enroller: Enroller, view: CollectionView, request: pb.EnrollExamplesRequest, deadline: float
     ) -> None:
-        self._parts, self._view, self._request, self._deadline = parts, view, request, deadline
-        self._started = self._committing = time.monotonic()
-        self._items = [EnrollmentItem(new) for new in request.examples]
+        self._enroller, self._view, self._request, self._deadline = enroller, view, request, deadline
+        self._started = self._commit_started = time.monotonic()
+        self._items = [EnrollmentItem(example) for example in request.examples]
+        self._remembered = remembered_request(request)
         self._accuracy_before: float | None = None
 
     async def run(self) -> pb.EnrollExamplesResponse:
-        """Returns the response. Raises RequestError."""
+        """Returns the response. Raises RequestError and LedgerError."""
         self._check_request()
-        remembered = _remembered(self._request)
-        answer = await self._recall(remembered)
-        if answer is None:
+        response = await self._recall()
+        if response is None:
             self._check_items(PendingEnrollments())
             await self._embed()
             await self._compare()
-            answer = await self._commit(remembered)
-        return await self._respond(answer)
+            response = await self._commit()
+        return await self._respond(response)
 
     def _check_request(self) -> None:
-        validation.check_count(self._request.examples, self._parts.limits.max_inputs, "examples")
-        validation.check_length(self._request.request_id, "request_id", 128)
+        validation.check_count(self._request.examples, self._enroller.limits.max_inputs, "examples")
+        validation.check_length(self._request.request_id, "request_id", _MAX_REQUEST_ID)
 
-    async def _recall(self, remembered: EnrollRequest | None) -> bytes | None:
-        """Returns the answer that the same request got before, or None."""
+    async def _recall(self) -> bytes | None:
+        """Returns the response that a request with the same id got before, or None."""
+        remembered, name = self._remembered, self._view.record.id
         if remembered is None:
             return None
-        name = self._view.record.id
-        return await self._parts.catalog.read(lambda ledger: ledger.answer_of(name, remembered))
+        return await self._enroller.catalog.read(lambda ledger: ledger.answer_of(name, remembered))
 
     def _check_items(self, pending: PendingEnrollments) -> None:
-        """Refuses the items that the collection cannot take, as it is now and with `pending` enrolments."""
-        source = source_of_collection(self._view.record, self._parts.backbones)
-        ItemChecks(self._view, self._request, self._parts.limits, source, pending).check(self._items)
+        """Refuses the items that the collection, with the pending enrolments, cannot take."""
+        source = source_of_collection(self._view.record, self._enroller.backbones)
+        ItemChecks(self._view, self._request, self._enroller.limits, source, pending).check(self._items)
 
     async def _embed(self) -> None:
-        """Embeds the items that are not refused, and makes records of them."""
-        self._parts.neighbors.check_searchable(self._view, len(self._items), self._deadline)
-        waiting = [(position, item) for position, item in enumerate(self._items) if item.refusal is None]
-        inputs = [item.given.input for _, item in waiting]
-        fields = [f"examples[{position}].input" for position, _ in waiting]
-        source = source_of_collection(self._view.record, self._parts.backbones)
+        """Embeds the items that are not refused, and makes their records."""
+        self._enroller.neighbors.check_searchable(self._view, len(self._items), self._deadline)
+        accepted = [(position, item) for position, item in enumerate(self._items) if item.refusal is None]
+        inputs = [item.example.input for _, item in accepted]
+        fields = [f"examples[{position}].input" for position, _ in accepted]
+        source = source_of_collection(self._view.record, self._enroller.backbones)
         outcomes = await embed_all(source, inputs, fields, self._deadline)
-        for (_, item), outcome in zip(waiting, outcomes, strict=True):
+        for (_, item), outcome in zip(accepted, outcomes, strict=True):
             if isinstance(outcome, RequestError):
                 item.refusal = outcome
             else:
                 item.embedded = outcome
-                item.record = _record(item, outcome, source.embedding_space)
+                item.record = example_record(item, outcome, source.embedding_space)
 
     async def _compare(self) -> None:
-        """Finds near duplicates and outliers."""
-        good = [item for item in self._items if item.record and not item.refusal]
-        records = [item.record for item in good if item.record]
-        found = await find_similar(self._parts.neighbors, self._view, records)
-        for item, finding in zip(good, found, strict=True):
+        """Finds near duplicates, conflicts and outliers."""
+        embedded = [item for item in self._items if item.record and not item.refusal]
+        records = [item.record for item in embedded if item.record]
+        findings = await find_similar(self._enroller.neighbors, self._view, records)
+        for item, finding in zip(embedded, findings, strict=True):
             item.finding = finding
 
-    async def _commit(self, remembered: EnrollRequest | None) -> bytes:
-        """Writes the examples; returns the answer, or the one that the same request, sent twice at once, got."""
-        self._accuracy_before, self._committing = self._view.accuracy, time.monotonic()
-        outcome = await self._parts.catalog.enroll(lambda pending: self._plan(pending, remembered), self._apply)
-        record_stage("commit", self._committing)
-        return outcome if isinstance(outcome, bytes) else self._answer(outcome)
+    async def _commit(self) -> bytes:
+        """Commits the examples, and returns the serialised response."""
+        self._accuracy_before, self._commit_started = self._view.accuracy, time.monotonic()
+        outcome = await self._enroller.catalog.enroll(self._plan, self._apply)
+        record_stage("commit", self._commit_started)
+        # Bytes are the response to the same request, sent twice at the same time: the other call enrolled it.
+        return outcome if isinstance(outcome, bytes) else self._serialize(outcome)
 
-    def _plan(self, pending: PendingEnrollments, remembered: EnrollRequest | None) -> Enrollment:
-        """Returns what is written, as of the collection when its turn has come. Raises RequestError."""
-        view = self._view
-        self._parts.catalog.check_current(view, "parent")
-        # Labels may have been added and deleted while this call was embedding.
+    def _plan(self, pending: PendingEnrollments) -> Enrollment:
+        """Returns what to write, after checking the items against the collection as it is now. Raises RequestError."""
+        view, remembered = self._view, self._remembered
+        self._enroller.catalog.check_current(view, "parent")
+        # Labels may have been created or deleted while this call embedded its inputs.
         self._check_items(pending)
-        good = [item.record for item in self._items if item.record and not item.refusal]
-        labels = dict.fromkeys(record.label_id for record in good if record.label_id not in view.labels)
+        records = [item.record for item in self._items if item.record and not item.refusal]
+        labels = dict.fromkeys(record.label_id for record in records if record.label_id not in view.labels)
         new_labels = [LabelRecord(label) for label in labels]
-        # An item that may be retried must not be answered from memory when it is.
-        retried = any(item.refusal and item.refusal.retry_delay is not None for item in self._items)
-        inputs = _contents(self._items) if view.record.keep_inputs else {}
-        to_remember = replace(remembered, answer=self._answer) if remembered and not retried else None
-        return Enrollment(view.record.id, new_labels, good, to_remember, inputs=inputs)
+        # If an item may be retried, the same request must be able to enroll it: do not remember the response.
+        may_retry = any(item.refusal and item.refusal.retry_delay is not None for item in self._items)
+        inputs = originals(self._items) if view.record.keep_inputs else {}
+        to_remember = replace(remembered, answer=self._serialize) if remembered and not may_retry else None
+        return Enrollment(view.record.id, new_labels, records, to_remember, inputs=inputs)
 
-    def _apply(self, outcome: Enrolled | bytes) -> int:
-        """Makes what was written visible; returns its revision."""
+    def _apply(self, outcome: EnrollOutcome) -> int:
+        """Makes the committed examples visible; returns their revision."""
         view = self._view
-        if isinstance(outcome, bytes):  # the same request, sent twice at once, was answered by the other call
+        if isinstance(outcome, bytes):
             return 0
         for label in outcome.new_labels:
             view.put_label(label)
         pairs = zip(outcome.examples, outcome.duplicates, strict=True)
         view.add_examples([record for record, duplicate in pairs if not duplicate])
         if outcome.originals:
-            view.reached = ReembeddingProgress()
-        return view.moved_to(outcome.revision)
+            view.reembedding_progress = ReembeddingProgress()
+        return view.set_revision(outcome.revision)
 
-    def _answer(self, enrolled: Enrolled) -> bytes:
-        results = results_of(self._view, self._items, enrolled, self._started, self._committing)
+    def _serialize(self, enrolled: Enrolled) -> bytes:
+        results = enroll_results(self._view, self._items, enrolled, self._started, self._commit_started)
         return pb.EnrollExamplesResponse(
             results=results, revision=enrolled.revision, accuracy_before=self._accuracy_before
         ).SerializeToString()
 
-    async def _respond(self, answer: bytes) -> pb.EnrollExamplesResponse:
-        """Returns the answer, with the accuracy that the collection has with the examples where that is asked for."""
-        response = pb.EnrollExamplesResponse.FromString(answer)
+    async def _respond(self, serialized: bytes) -> pb.EnrollExamplesResponse:
+        """Returns the response, with the new accuracy if the request asks for it."""
+        response = pb.EnrollExamplesResponse.FromString(serialized)
         if self._request.measure_accuracy:
-            with suppress(RequestError):  # the examples are enrolled, whether there is time to measure or not
-                await self._parts.fitter.settled(self._view, self._deadline)
+            with suppress(RequestError):  # the examples are enrolled, even if there is no time to measure
+                await self._enroller.fitter.wait_until_fitted(self._view, self._deadline)
                 if self._view.accuracy is not None:
                     response.accuracy_after = self._view.accuracy
         return response
-
-
-def _remembered(request: pb.EnrollExamplesRequest) -> EnrollRequest | None:
-    if not request.request_id:
-        return None
-    content = pb.EnrollExamplesRequest()
-    content.CopyFrom(request)
-    content.request_id = ""
-    digest = hashlib.sha256(content.SerializeToString(deterministic=True)).hexdigest()
-    return EnrollRequest(request.request_id, digest, lambda _: b"")
-
-
-def _contents(items: Sequence[EnrollmentItem]) -> dict[str, bytes]:
-    """The originals of what is to be enrolled, by digest. A vector has none."""
-    given = [(item.record.content_digest, item.given.input) for item in items if item.record and not item.refusal]
-    return {digest: _content(one) for digest, one in given if one.WhichOneof("content") != "vector"}
-
-
-def _content(given: types_pb2.Input) -> bytes:
-    match given.WhichOneof("content"):
-        case "image":
-            return given.image
-        case "text":
-            return given.text.encode()
-    return given.vector.data
-
-
-def _record(item: EnrollmentItem, embedded: Embedded, space: str) -> ExampleRecord:
-    new = item.given
-    kind = new.input.WhichOneof("content")
-    content = _content(new.input)
-    return ExampleRecord(
-        id=secrets.token_hex(8),
-        label_id=item.label_id,
-        content_digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
-        modality=MODALITIES[kind],
-        vector=embedded.vector.astype("<f4").tobytes(),
-        domain=resource_names.normal(new.domain),
-        metadata=dict(new.metadata),
-        embedding_space=None if embedded.embedding_space == space else embedded.embedding_space,
-    )

@@ -1,4 +1,4 @@
-"""Checks of the examples of one enrolment."""
+"""Checks the examples of an enrolment against their collection."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from glimpse.v1 import collection_service_pb2 as pb
 
 
 class ItemChecks:
-    """Checks the items of a call against its collection, with the enrolments that are about to be committed."""
+    """Checks the items of one call."""
 
     def __init__(
         self,
@@ -23,32 +23,41 @@ class ItemChecks:
         source: Source,
         pending: PendingEnrollments,
     ) -> None:
+        """Prepares to check a call's items.
+
+        Args:
+            view: The collection.
+            request: The call's request.
+            limits: The most labels and examples of a collection.
+            source: The source of the collection's vectors.
+            pending: Enrolments of the same transaction that no view contains yet.
+        """
         name = view.record.id
         self._view, self._request, self._limits, self._source = view, request, limits, source
         self._pending_labels, self._new_labels = pending.labels[name], set[str]()
         self._label_count = len(view.labels) + len(self._pending_labels)
-        self._count = view.examples.enrolled + pending.examples[name]
+        self._count = view.examples.enrolled_count + pending.examples[name]
 
     def check(self, items: Sequence[EnrollmentItem]) -> None:
-        """Sets the refusal of each item that the collection cannot take."""
+        """Sets the `refusal` of each item that the collection cannot take; skips items that are refused already."""
         for position, item in enumerate(items):
             if item.refusal:
                 continue
             try:
                 self._check_fields(item, f"examples[{position}]")
                 self._check_label(item.label_id, f"examples[{position}].label_id")
-                self._check_room()
+                self._check_capacity()
                 self._check_space(item, f"examples[{position}].input")
             except RequestError as refusal:
                 item.refusal = refusal
 
     def _check_fields(self, item: EnrollmentItem, field: str) -> None:
-        new = item.given
-        validation.check_length(new.input.id, f"{field}.input.id")
-        label_id = item.label_id or self._view.find_label(new.label_id)
-        item.label_id = label_id or validation.check_label_id(new.label_id, f"{field}.label_id")
-        validation.check_length(new.domain, f"{field}.domain")
-        validation.check_metadata(new.metadata, f"{field}.metadata")
+        example = item.example
+        validation.check_length(example.input.id, f"{field}.input.id")
+        label_id = item.label_id or self._view.find_label(example.label_id)
+        item.label_id = label_id or validation.check_label_id(example.label_id, f"{field}.label_id")
+        validation.check_length(example.domain, f"{field}.domain")
+        validation.check_metadata(example.metadata, f"{field}.metadata")
 
     def _check_label(self, label_id: str, field: str) -> None:
         if label_id in self._view.labels or label_id in self._new_labels:
@@ -58,18 +67,19 @@ class ItemChecks:
             raise not_found("LABEL_NOT_FOUND", message, field)
         if label_id not in self._pending_labels:
             if self._label_count >= self._limits.max_labels:
-                message = f"a collection takes {self._limits.max_labels} labels at most"
+                message = f"the collection has the most labels that the server allows: {self._limits.max_labels}"
                 raise exhausted("TOO_MANY_LABELS", message).at(field)
             self._label_count += 1
         self._new_labels.add(label_id)
 
-    def _check_room(self) -> None:
+    def _check_capacity(self) -> None:
         if self._count >= self._limits.max_examples:
-            raise exhausted("TOO_MANY_EXAMPLES", f"a collection takes {self._limits.max_examples} examples at most")
+            message = f"the collection has the most examples that the server allows: {self._limits.max_examples}"
+            raise exhausted("TOO_MANY_EXAMPLES", message)
         self._count += 1
 
     def _check_space(self, item: EnrollmentItem, field: str) -> None:
-        # The policy that let it in may have been withdrawn while it was embedded.
+        # The policy may have changed while the input was embedded.
         if item.embedded and not self._source.takes(item.embedded.embedding_space):
             message = mismatch(self._source, item.embedded.embedding_space)
             raise invalid("EMBEDDING_SPACE_MISMATCH", message, field)

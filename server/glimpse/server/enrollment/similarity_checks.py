@@ -1,4 +1,4 @@
-"""What an enrolment finds out about its examples: which are there all but the same, and which look out of place."""
+"""Compares examples with a collection before they are enrolled: near duplicates, conflicts and outliers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,68 +10,88 @@ from glimpse.ledger import ExampleRecord
 from glimpse.server.classification.neighbors import Neighbor, NeighborSearch
 from glimpse.server.collections.collection import CollectionView
 
-#: The cosine from which on two inputs are all but the same, and how many of them are told.
-NEAR, TOLD = 0.98, 5
-# What looking may take, in multiply-adds or, of very many labels, in searches times labels: some tenths of a second. Of
-# so many examples at once that it takes more, nothing is told.
-_MOST_LOOKING, _MOST_SEARCHES = 4e9, 8e6
-# An outlier lies farther from its label than this part of so many examples at least.
-_ORDINARY, _FEWEST = 0.99, 20
+#: The least cosine of near duplicates, and the most of them that are reported for an example.
+MIN_COSINE, MAX_REPORTED = 0.98, 5
+# The most work of a comparison, some tenths of a second: multiply-adds, or, with very many labels, searches × labels.
+# A call with more examples than that is not compared with the collection.
+_MAX_PRODUCTS, _MAX_SEARCHES = 4e9, 8e6
+# An outlier is farther from its label than this share of the examples; with fewer examples there are no outliers.
+_ORDINARY, _MIN_EXAMPLES = 0.99, 20
 
 
 @dataclass(frozen=True, slots=True)
 class SimilarityFinding:
-    """Of one example: others that are all but the same, nearest first; and whether it lies far from its label."""
+    """The result for one example: its near duplicates under any label, nearest first, and whether it is an outlier."""
 
     near: Sequence[Neighbor] = ()
     outlier: bool = False
 
-    def among(self, label_id: str, *, same: bool, but: set[str]) -> list[Neighbor]:
-        """The nearest under the same label, or under others, but for some examples."""
-        found = [one for one in self.near if (one.label_id == label_id) == same and one.example_id not in but]
-        return found[:TOLD]
+    def select(self, label_id: str, *, same: bool, without: set[str]) -> list[Neighbor]:
+        """Returns the nearest ones with the same label, or with others.
+
+        Args:
+            label_id: The example's label.
+            same: Whether to return those with this label.
+            without: Ids of examples to leave out.
+        """
+        neighbors = [
+            neighbor
+            for neighbor in self.near
+            if (neighbor.label_id == label_id) == same and neighbor.example_id not in without
+        ]
+        return neighbors[:MAX_REPORTED]
 
 
 async def find_similar(
     neighbors: NeighborSearch, view: CollectionView, examples: Sequence[ExampleRecord]
 ) -> list[SimilarityFinding]:
-    """Before they are enrolled: beside what is there, and beside those before them."""
+    """Compares each example with those in the collection and with the earlier ones of the same call."""
     if not examples:
         return []
     vectors = np.frombuffer(b"".join(example.vector for example in examples), "<f4").reshape(len(examples), -1)
-    there: Sequence[Sequence[Neighbor]] = [[] for _ in examples]
-    if view.gallery.index is not None and not view.engine.lda.dense:
-        if len(examples) * len(view.engine.labels) <= _MOST_SEARCHES:
-            there = (await neighbors.find_neighborhood(view, vectors, 2 * TOLD + 1)).neighbors
-    elif vectors.size * view.indexes.answering.scanned <= _MOST_LOOKING:
-        there = await neighbors.search_all(view, vectors, 2 * TOLD + 1)
-    together = _beside_one_another(examples, vectors)
-    seen = view.engine.seen(vectors, [example.domain for example in examples])
-    limit = _limit(view)
+    existing = await _find_existing(neighbors, view, vectors)
+    earlier = _find_earlier(examples, vectors)
+    adapted = view.classifier.seen(vectors, [example.domain for example in examples])
+    limit = _outlier_distance(view)
     return [
         SimilarityFinding(
             sorted(
-                (*(other for other in near if other.similarity >= NEAR), *earlier), key=lambda other: -other.similarity
+                (*(each for each in near if each.similarity >= MIN_COSINE), *near_earlier),
+                key=lambda neighbor: -neighbor.similarity,
             ),
-            limit is not None and view.engine.lda.own_distance(example.label_id, one) > limit,
+            limit is not None and view.classifier.lda.own_distance(example.label_id, vector) > limit,
         )
-        for example, one, near, earlier in zip(examples, seen, there, together, strict=True)
+        for example, vector, near, near_earlier in zip(examples, adapted, existing, earlier, strict=True)
     ]
 
 
-def _beside_one_another(examples: Sequence[ExampleRecord], vectors: Array) -> list[list[Neighbor]]:
-    """Of each, those before it of other content."""
-    found: list[list[Neighbor]] = [[] for _ in examples]
-    for later, earlier in np.argwhere(np.tril(vectors @ vectors.T, -1) >= NEAR).tolist():
-        one = examples[earlier]
-        if one.content_digest != examples[later].content_digest:
-            found[later].append(Neighbor(one.id, one.label_id, float(vectors[earlier] @ vectors[later])))
-    return found
+async def _find_existing(
+    neighbors: NeighborSearch, view: CollectionView, vectors: Array
+) -> Sequence[Sequence[Neighbor]]:
+    """Returns the nearest examples of the collection for each vector; none if the search would take too long."""
+    count = 2 * MAX_REPORTED + 1
+    if view.label_index.index is not None and not view.classifier.lda.dense:
+        if len(vectors) * len(view.classifier.labels) <= _MAX_SEARCHES:
+            return (await neighbors.find_neighborhood(view, vectors, count)).neighbors
+    elif vectors.size * view.indexes.answering.scanned <= _MAX_PRODUCTS:
+        return await neighbors.search_all(view, vectors, count)
+    return [[] for _ in vectors]
 
 
-def _limit(view: CollectionView) -> float | None:
-    """The distance that few examples lie from their labels."""
-    fitted = view.engine.fitted
-    if fitted is None or not view.engine.lda.metric.freedom or len(fitted.own) < _FEWEST:
+def _find_earlier(examples: Sequence[ExampleRecord], vectors: Array) -> list[list[Neighbor]]:
+    """Returns for each example the earlier ones of the call that are similar and have other content."""
+    neighbors: list[list[Neighbor]] = [[] for _ in examples]
+    for later, earlier in np.argwhere(np.tril(vectors @ vectors.T, -1) >= MIN_COSINE).tolist():
+        example = examples[earlier]
+        if example.content_digest != examples[later].content_digest:
+            similarity = float(vectors[earlier] @ vectors[later])
+            neighbors[later].append(Neighbor(example.id, example.label_id, similarity))
+    return neighbors
+
+
+def _outlier_distance(view: CollectionView) -> float | None:
+    """Returns the distance from the label that 1 % of the fitted examples exceed; None if it is not known."""
+    fitted = view.classifier.fitted
+    if fitted is None or not view.classifier.lda.metric.freedom or len(fitted.own) < _MIN_EXAMPLES:
         return None
     return float(np.quantile(fitted.own, _ORDINARY, method="higher"))

@@ -21,7 +21,7 @@ from glimpse.backbone import (
 )
 from glimpse.backbone.inference.encoder import GPU_BATCH
 from glimpse.fewshot.decision import EXAMPLE_SCALE
-from glimpse.server.errors import RequestError, invalid, not_found
+from glimpse.server.errors import Queue, RequestError, invalid, not_found
 from glimpse.server.inference.decoders import Decoders
 from glimpse.server.inference.prompt_cache import PromptCache
 from glimpse.server.scheduling.admission import Admission
@@ -60,7 +60,7 @@ class LoadedBackbone:
         max_batch = settings.max_batch or self.encoder.usual_batch
 
         def admission() -> Admission:
-            return Admission(settings.queue_limit, settings.queue_seconds, _FEW_RUNS * max_batch)
+            return Admission(settings.queue_limit, settings.queue_seconds, _FEW_RUNS * max_batch, Queue.INPUTS)
 
         self.images = Batcher(self._encode_images, self._device, max_batch, admission(), patient=on_cpu)
         self.texts = Batcher(self._encode_texts, self._device, max_batch, admission(), patient=on_cpu)

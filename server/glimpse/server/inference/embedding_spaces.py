@@ -81,7 +81,7 @@ def mismatch(source: Source, given: str) -> str:
 
 
 def _how_to_let_in(cosine: float) -> str:
-    return f"a policy.min_space_cosine of at most {cosine:g} lets them in"
+    return f"an embedding_space_policy.min_space_cosine of at most {cosine:g} lets them in"
 
 
 def _is_child(backbone: LoadedBackbone, record: CollectionRecord) -> bool:

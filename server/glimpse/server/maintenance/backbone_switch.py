@@ -1,7 +1,7 @@
-"""The switch: what a collection answers by and its shadow change places, in one change of the ledger.
+"""Switches a collection to the backbone of its re-embedding, in one change of the ledger.
 
-What is left to be embedded is embedded before, while others write. Whoever holds the ledger's head for the switch keeps
-every server's writes waiting: there it is only looked whether anything has come since.
+Inputs that are still pending are embedded before the transaction, while other calls write. During the transaction every
+server's writes wait, so it only checks whether more has come, and embeds at most a few examples.
 """
 
 from collections.abc import Callable
@@ -14,37 +14,44 @@ from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import Code, RequestError, failed_precondition, invalid, not_found
 from glimpse.server.inference.backbones import Backbones, LoadedBackbone
 from glimpse.server.maintenance.reembedding import (
-    AT_ONCE,
-    Found,
-    Lacking,
+    BATCH_SIZE,
+    EmbeddedInputs,
+    PendingInputs,
     backbone_of,
-    embed_lacking,
-    read_shadow,
+    embed_pending,
+    labels_to_embed,
+    read_reembedding,
     store,
-    unprompted,
 )
 from glimpse.v1 import collection_service_pb2 as pb
 
 _COSINES = ("match_threshold", "match_margin", "min_space_cosine")
-# Examples that a switch embeds by itself; where more are left it is too early. And how often it looks: that many take
-# 32 looks, and where more come than it embeds it would never end.
-_MOST_LEFT, _LOOKS = 1_000, 48
-# Examples embedded while all writes wait. Enrolments are embedded by the shadow after they are committed, and go on
-# coming: where they come without a pause there are always some that no look outside has seen, and no other end.
-_FEW = 8
+# The most pending inputs that a switch embeds itself; with more, the re-embedding must go on first. Embedding them
+# takes 32 rounds; the limit of rounds ends a switch during which examples arrive faster than they are embedded.
+_MAX_PENDING, _MAX_ROUNDS = 1_000, 48
+# The most examples embedded inside the transaction. Where enrolments arrive without a pause, every round before it
+# misses the last ones, so some must be embedded inside.
+_MAX_INSIDE = 8
 
 
-class ThereAlready(Exception):
-    """Nothing is to be done."""
+class AlreadySwitched(Exception):
+    """Raised if the collection is in the requested embedding space already: there is nothing to do."""
 
 
 class _Overtaken(Exception):
-    """More has come since the last look than is embedded while all writes wait."""
+    """More inputs have come since the last round than a transaction embeds."""
 
 
 @dataclass(slots=True)
-class Switched:
-    """What a switch did."""
+class SwitchResult:
+    """The result of a switch.
+
+    Attributes:
+        revision: The collection's revision.
+        set_aside: The number of examples that the backbone could not embed. They count no longer, and return if the
+            collection is switched back.
+        former: The policy's cosines before the switch, by field.
+    """
 
     revision: int = 0
     set_aside: int = 0
@@ -52,128 +59,141 @@ class Switched:
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """How far a shadow is, as of a collection's revision: with the last that it lacks."""
+class _State:
+    """The state of a re-embedding at a revision, with the newest inputs that it lacks."""
 
     revision: int
-    progress: Progress
-    lacking: Lacking
+    counts: Progress
+    pending: PendingInputs
 
 
-def shadow_of(view: CollectionView) -> ShadowRecord:
-    """A collection's. Raises RequestError."""
-    if view.shadow is None or view.shadow.turn < 0:
-        message = f"collection {view.record.id!r} is not changing its backbone"
+def reembedding_of(view: CollectionView) -> ShadowRecord:
+    """Returns a collection's re-embedding. Raises RequestError NOT_FOUND if there is none."""
+    if view.reembedding is None or view.reembedding.turn < 0:
+        message = f"collection {view.record.id!r} has no re-embedding"
         raise not_found("REEMBEDDING_NOT_FOUND", message, "collection")
-    return view.shadow
+    return view.reembedding
 
 
 class BackboneSwitch:
     """Switches collections to the backbone that they were re-embedded with, and back."""
 
     def __init__(self, catalog: Catalog, backbones: Backbones) -> None:
-        """Embeds what is left with one of `backbones`, and writes through `catalog`."""
+        """Embeds pending inputs with `backbones`, and writes through `catalog`."""
         self._catalog, self._backbones = catalog, backbones
 
-    async def switch(self, view: CollectionView, request: pb.SwitchBackboneRequest) -> Switched:
-        """Switches; the view is another one then. Raises RequestError, and ThereAlready."""
-        for _ in range(_LOOKS):
-            shadow, reached = _wanted(view, request.embedding_space), view.reached
-            seen = await self._look(view, shadow)
-            _check_far_enough(seen, force=request.force)
-            if seen.lacking:
-                some = Lacking(seen.lacking.examples, seen.lacking.labels[:AT_ONCE])
-                found = await embed_lacking(self._backbone(shadow), some)
-                await store(self._catalog, view, shadow.turn, reached, some, found)
-                if len(some.examples) == AT_ONCE or len(some.labels) == AT_ONCE:
-                    continue  # there are more, or as many have come
+    async def switch(self, view: CollectionView, request: pb.SwitchBackboneRequest) -> SwitchResult:
+        """Switches a collection. Afterwards it has another view.
+
+        Args:
+            view: The collection.
+            request: The request, with the embedding space to switch to.
+
+        Raises:
+            AlreadySwitched: The collection is in that space.
+            RequestError: The collection is not switched.
+            LedgerError: The ledger is unavailable.
+        """
+        for _ in range(_MAX_ROUNDS):
+            reembedding, progress = _target(view, request.embedding_space), view.reembedding_progress
+            state = await self._read_state(view, reembedding)
+            _check_nearly_complete(state, force=request.force)
+            if state.pending:
+                pending = PendingInputs(state.pending.examples, state.pending.labels[:BATCH_SIZE])
+                embedded = await embed_pending(self._backbone(reembedding), pending)
+                await store(self._catalog, view, reembedding.turn, progress, pending, embedded)
+                if len(pending.examples) == BATCH_SIZE or len(pending.labels) == BATCH_SIZE:
+                    continue  # there are more, or more have come
             with suppress(_Overtaken):
-                return await self._exchange(view, request, seen)
-        message = f"more of {view.record.id!r} is enrolled than {shadow.backbone} embeds meanwhile; send the call again"
+                return await self._commit(view, request, state)
+        message = f"collection {view.record.id!r} grows faster than {reembedding.backbone} embeds its examples; retry"
         raise RequestError(Code.UNAVAILABLE, "REEMBEDDING_OVERTAKEN", message, "collection", retry_delay=1.0)
 
-    async def _exchange(self, view: CollectionView, request: pb.SwitchBackboneRequest, seen: _Look) -> Switched:
-        """The switch itself; `seen`: before. Raises RequestError, ThereAlready and _Overtaken."""
-        done = Switched()
+    async def _commit(self, view: CollectionView, request: pb.SwitchBackboneRequest, before: _State) -> SwitchResult:
+        """Commits the switch. Raises RequestError, AlreadySwitched and _Overtaken."""
+        result = SwitchResult()
 
         async def plan() -> Callable[[Writer], int]:
             self._catalog.check_current(view, "collection")
-            shadow = _wanted(view, request.embedding_space)
-            now = seen if seen.revision == view.record.revision else await self._look(view, shadow)
-            found = await self._embed_few(shadow, now)
-            done.set_aside = now.progress.failed + sum(one.vector is None for one in found.examples)
-            _check_possible(done.set_aside, now.progress.prompts_failed, force=request.force)
-            done.former = {name: getattr(view.record, name) for name in _COSINES}
-            return lambda writer: writer.switch_backbone(view.record.id, shadow.turn, found.examples, found.prompts)
+            reembedding = _target(view, request.embedding_space)
+            unchanged = before.revision == view.record.revision
+            state = before if unchanged else await self._read_state(view, reembedding)
+            embedded = await self._embed_last(reembedding, state)
+            result.set_aside = state.counts.failed + sum(example.vector is None for example in embedded.examples)
+            _check_failures(result.set_aside, state.counts.prompts_failed, force=request.force)
+            result.former = {name: getattr(view.record, name) for name in _COSINES}
+            examples, prompts = embedded.examples, embedded.prompts
+            return lambda writer: writer.switch_backbone(view.record.id, reembedding.turn, examples, prompts)
 
         async def apply(revision: int) -> int:
-            await self._catalog.tracker.rebuild(view.record.id)
+            await self._catalog.follower.rebuild(view.record.id)
             return revision
 
-        done.revision = await self._catalog.write(plan, apply)
-        return done
+        result.revision = await self._catalog.write(plan, apply)
+        return result
 
-    async def _look(self, view: CollectionView, shadow: ShadowRecord) -> _Look:
+    async def _read_state(self, view: CollectionView, reembedding: ShadowRecord) -> _State:
         revision, labels = view.record.revision, list(view.labels.values())
 
-        def read(there: Shadow) -> _Look:
-            progress = there.progress()
-            few = min(progress.left, AT_ONCE)
-            # What is left is mostly what came last; all is read in vain where nothing is left.
-            examples = there.missing(0, few, newest=True) if few else []
-            return _Look(revision, progress, Lacking(examples, unprompted(labels, there)))
+        def read(reader: Shadow) -> _State:
+            counts = reader.progress()
+            count = min(counts.left, BATCH_SIZE)
+            # Pending examples are mostly the newest. If there are none, a search would read every example in vain.
+            examples = reader.missing(0, count, newest=True) if count else []
+            return _State(revision, counts, PendingInputs(examples, labels_to_embed(labels, reader)))
 
-        return await read_shadow(self._catalog, view, shadow.turn, read)
+        return await read_reembedding(self._catalog, view, reembedding.turn, read)
 
-    async def _embed_few(self, shadow: ShadowRecord, now: _Look) -> Found:
-        """What has come since the last look. Raises _Overtaken, and RequestError."""
-        lacking = now.lacking
-        if not lacking:
-            return Found()
-        encoded = sum(one.content is not None for one in lacking.examples)
-        if encoded > _FEW or now.progress.left > len(lacking.examples) or lacking.labels:
+    async def _embed_last(self, reembedding: ShadowRecord, state: _State) -> EmbeddedInputs:
+        """Embeds what has come since the last round. Raises _Overtaken and RequestError."""
+        pending = state.pending
+        if not pending:
+            return EmbeddedInputs()
+        count = sum(example.content is not None for example in pending.examples)
+        if count > _MAX_INSIDE or state.counts.left > len(pending.examples) or pending.labels:
             raise _Overtaken
-        return await embed_lacking(self._backbone(shadow), lacking)
+        return await embed_pending(self._backbone(reembedding), pending)
 
-    def _backbone(self, shadow: ShadowRecord) -> LoadedBackbone:
-        """Raises RequestError where this server has not loaded it."""
-        backbone = backbone_of(shadow.embedding_space, self._backbones)
+    def _backbone(self, reembedding: ShadowRecord) -> LoadedBackbone:
+        """Returns the other backbone. Raises RequestError if this server has not loaded it."""
+        backbone = backbone_of(reembedding.embedding_space, self._backbones)
         if backbone is None:
-            message = f"some examples are not embedded by {shadow.backbone} yet; start the server with it"
+            message = f"some examples are not yet embedded by {reembedding.backbone}; start the server with it"
             raise failed_precondition("BACKBONE_NOT_LOADED", message, "collection")
         return backbone
 
 
-def _wanted(view: CollectionView, embedding_space: str) -> ShadowRecord:
-    shadow = shadow_of(view)
+def _target(view: CollectionView, embedding_space: str) -> ShadowRecord:
+    """Returns the re-embedding to switch to. Raises RequestError and AlreadySwitched."""
+    reembedding = reembedding_of(view)
     if embedding_space == view.record.embedding_space:
-        raise ThereAlready
-    if embedding_space != shadow.embedding_space:
-        known = f"{view.record.embedding_space!r} or {shadow.embedding_space!r}"
+        raise AlreadySwitched
+    if embedding_space != reembedding.embedding_space:
+        known = f"{view.record.embedding_space!r} or {reembedding.embedding_space!r}"
         raise invalid("EMBEDDING_SPACE_MISMATCH", f"{embedding_space!r} is neither {known}", "embedding_space")
-    return shadow
+    return reembedding
 
 
-def _check_far_enough(seen: _Look, *, force: bool) -> None:
-    """Raises RequestError."""
-    left, labels = seen.progress.left, len(seen.lacking.labels)
-    if left + labels > _MOST_LEFT:
-        message = f"{_told(left, labels)} are not embedded yet; a switch embeds {_MOST_LEFT} by itself at most"
+def _check_nearly_complete(state: _State, *, force: bool) -> None:
+    """Raises RequestError if too much is pending, or something failed."""
+    examples, labels = state.counts.left, len(state.pending.labels)
+    if examples + labels > _MAX_PENDING:
+        message = f"{_counted(examples, labels)} are not embedded yet; a switch embeds at most {_MAX_PENDING} itself"
         raise _incomplete(message, "collection")
-    _check_possible(seen.progress.failed, seen.progress.prompts_failed, force=force)
+    _check_failures(state.counts.failed, state.counts.prompts_failed, force=force)
 
 
-def _check_possible(failed: int, prompts_failed: int, *, force: bool) -> None:
-    """Raises RequestError."""
-    if (failed or prompts_failed) and not force:
-        message = f"{_told(failed, prompts_failed)} cannot be embedded; say force to go on without"
+def _check_failures(examples: int, prompts: int, *, force: bool) -> None:
+    """Raises RequestError if inputs failed and the request does not force the switch."""
+    if (examples or prompts) and not force:
+        message = f"{_counted(examples, prompts)} cannot be embedded; say force to switch without them"
         raise _incomplete(message, "force")
 
 
-def _told(examples: int, labels: int) -> str:
+def _counted(examples: int, labels: int) -> str:
     counts = ((examples, "example", "examples"), (labels, "label's prompts", "labels' prompts"))
-    return " and ".join(f"{count} {one if count == 1 else many}" for count, one, many in counts if count)
+    return " and ".join(f"{count} {noun if count == 1 else plural}" for count, noun, plural in counts if count)
 
 
-def _incomplete(message: str, at: str) -> RequestError:
-    return failed_precondition("REEMBEDDING_INCOMPLETE", message, at)
+def _incomplete(message: str, field: str) -> RequestError:
+    return failed_precondition("REEMBEDDING_INCOMPLETE", message, field)

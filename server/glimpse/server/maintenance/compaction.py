@@ -6,6 +6,7 @@ import json
 import logging
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,10 +18,10 @@ import pyarrow as pa
 from glimpse.index import GIVEN, Header, Ids, IndexFolderError, Manifest, Mask, VectorType, rows_table, write_index
 from glimpse.ledger import ExampleRecord, Ledger, Writer
 from glimpse.server.catalog.catalog import Catalog
-from glimpse.server.collections.attached_index import MODALITIES, Attachment
+from glimpse.server.collections.attached_index import MODALITIES, AttachedIndex
 from glimpse.server.collections.collection import CollectionView
-from glimpse.server.collections.index_directory import Indexes
-from glimpse.server.errors import RequestError, failed_precondition
+from glimpse.server.collections.index_directory import IndexDirectory
+from glimpse.server.errors import INTERNAL, RequestError, as_request_error, failed_precondition, not_found
 from glimpse.server.scheduling.background import run_in_background
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ _NAMES = {int(number): name for name, number in MODALITIES.items()}
 class _Fold:
     """What goes into the new index, as it was when the work began; and what became of it."""
 
-    below: Attachment
+    below: AttachedIndex
     #: The rows of the old index, in order.
     rows: Ids
     #: Of what was enrolled up to here.
@@ -53,30 +54,62 @@ class _Fold:
 
     def gone(self, view: CollectionView) -> list[int]:
         """The new index's rows that were deleted meanwhile."""
-        rows = np.flatnonzero(self.below.dead[self.rows]).tolist()
+        rows = np.flatnonzero(self.below.deleted[self.rows]).tolist()
         there = view.examples.example
         return rows + [len(self.rows) + place for place, id in enumerate(self.enrolled) if there(id) is None]
+
+
+@dataclass(slots=True)
+class Compaction:
+    """A compaction of a collection: under way, done as of a revision, or failed.
+
+    Times are microseconds since the epoch, UTC.
+    """
+
+    collection_id: str
+    start_time: int = field(default_factory=lambda: _now())
+    #: 0 while it is under way.
+    end_time: int = 0
+    revision: int = 0
+    failure: RequestError | None = None
 
 
 class Compactor:
     """Compacts collections, one at a time: each compaction takes a core and a disk."""
 
-    def __init__(self, catalog: Catalog, indexes: Indexes) -> None:
+    def __init__(self, catalog: Catalog, indexes: IndexDirectory) -> None:
         """Reads from `catalog`, and writes new indexes into the directory `indexes`."""
         self._catalog, self._indexes = catalog, indexes
         self._one_at_a_time = asyncio.Lock()
-        self._running: dict[CollectionView, asyncio.Task[int]] = {}
+        self._running: dict[CollectionView, asyncio.Task[None]] = {}
+        #: The last compaction of each collection, by id and creation time: another collection may get the same id.
+        self._last: dict[tuple[str, int], Compaction] = {}
 
-    async def compact(self, view: CollectionView) -> int:
-        """Returns the revision of the compaction, which goes on where its callers leave. Raises RequestError.
+    def start(self, view: CollectionView) -> Compaction:
+        """Starts a compaction, which goes on in the background, and returns it; joins one that is under way.
 
-        Concurrent calls for one collection wait for the same compaction.
+        Raises:
+            RequestError: FAILED_PRECONDITION, where the collection has no index.
         """
-        running = self._running.get(view)
-        if running is None:
-            running = self._running[view] = asyncio.create_task(self._compact(view))
-            running.add_done_callback(lambda _: self._running.pop(view))
-        return await asyncio.shield(running)
+        if view in self._running:
+            return self._last[_key(view)]
+        if view.examples.attached_index is None:
+            raise _changed(view)
+        self._forget_deleted()
+        compaction = self._last[_key(view)] = Compaction(view.record.id)
+        self._running[view] = asyncio.create_task(self._run(view, compaction))
+        return compaction
+
+    def last(self, view: CollectionView) -> Compaction:
+        """Returns the last compaction of a collection since the server started.
+
+        Raises:
+            RequestError: NOT_FOUND, where there was none.
+        """
+        if compaction := self._last.get(_key(view)):
+            return compaction
+        message = f"this server has not compacted collection {view.record.id!r} since it started; start a compaction"
+        raise not_found("COMPACTION_NOT_FOUND", message, "collection")
 
     async def close(self) -> None:
         """Cancels running compactions: nothing reads what they have written so far."""
@@ -85,13 +118,34 @@ class Compactor:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
+    async def _run(self, view: CollectionView, compaction: Compaction) -> None:
+        """Compacts, and records the outcome; only a cancellation is raised."""
+        try:
+            compaction.revision = await self._compact(view)
+        except Exception as error:
+            compaction.failure = as_request_error(error) or INTERNAL
+            if compaction.failure is INTERNAL:
+                logger.exception("the compaction of collection %s failed", view.record.id)
+            else:
+                logger.warning("the compaction of collection %s failed: %s", view.record.id, compaction.failure)
+        else:
+            logger.info("collection %s is compacted as of revision %s", view.record.id, compaction.revision)
+        finally:
+            compaction.end_time = _now()
+            del self._running[view]
+
+    def _forget_deleted(self) -> None:
+        """Drops the compactions of collections that no longer exist, so that their number stays bounded."""
+        existing = {_key(view) for view in self._catalog}
+        self._last = {key: compaction for key, compaction in self._last.items() if key in existing}
+
     async def _compact(self, view: CollectionView) -> int:
         """Makes the new index aside, and swaps; returns the revision. Raises RequestError."""
         async with self._one_at_a_time:  # one at a time: each takes a core, and a disk
-            below = view.examples.attachment
+            below = view.examples.attached_index
             if below is None:
                 raise _changed(view)
-            fold = _Fold(below, np.flatnonzero(~below.dead), view.examples.last)
+            fold = _Fold(below, np.flatnonzero(~below.deleted), view.examples.last_sequence)
             name, path = self._free_name(view.record.id)
             try:
                 await run_in_background(self._writing(view, fold, path))
@@ -129,7 +183,7 @@ class Compactor:
             embedding_space=manifest.embedding_space,
             dimension=manifest.dimension,
             # As they were enrolled: an example that is deleted takes its effect back exactly.
-            vector_type="float32" if view.examples.enrolled else manifest.vector_type,
+            vector_type="float32" if view.examples.enrolled_count else manifest.vector_type,
             rebuild=f"glimpse index compact --collection {view.record.id}",
         )
         factory = manifest.index.factory if manifest.index.chosen == GIVEN else None
@@ -143,31 +197,31 @@ class Compactor:
 
         return write
 
-    async def _swap(self, view: CollectionView, fold: _Fold, made: Attachment) -> tuple[int, Path | None]:
+    async def _swap(self, view: CollectionView, fold: _Fold, made: AttachedIndex) -> tuple[int, Path | None]:
         """The revision, and the folder of an index that nobody needs any more."""
         gone, left = list[int](), list[Path]()
 
         def plan() -> Callable[[Writer], int]:
             self._catalog.check_current(view, "collection")
-            if view.examples.attachment is not fold.below:
+            if view.examples.attached_index is not fold.below:
                 raise _changed(view)
             gone[:] = fold.gone(view)
             return lambda writer: writer.replace_index(view.record.id, made.record, fold.last, gone)
 
         def apply(revision: int) -> int:
-            made.bury(np.array(gone, np.int64) + made.first)
+            made.tombstone(np.array(gone, np.int64) + made.first)
             view.replace_index(made, fold.last, fold.moved(view.fitted_ids, made.first))
             # Here, as no other write can be under way.
             left.extend(self._unneeded(fold.below))
-            return view.moved_to(revision)
+            return view.set_revision(revision)
 
         revision = await self._catalog.write(plan, apply)
         return revision, left[0] if left else None
 
-    def _unneeded(self, below: Attachment) -> Iterator[Path]:
+    def _unneeded(self, below: AttachedIndex) -> Iterator[Path]:
         """The folder of an index that this made and no collection stands on, out of everybody's way."""
-        there = [view.examples.attachment for view in self._catalog]
-        used = {one.record.index_id for one in there if one} | {view.lost_index for view in self._catalog}
+        there = [view.examples.attached_index for view in self._catalog]
+        used = {one.record.index_id for one in there if one} | {view.missing_index_id for view in self._catalog}
         if below.record.made and below.record.index_id not in used:
             path = self._indexes.path(below.record.index_id, "collection")
             with suppress(OSError):
@@ -182,6 +236,14 @@ class Compactor:
             if not path.exists():
                 return name, path
         raise AssertionError("numbers do not end")
+
+
+def _key(view: CollectionView) -> tuple[str, int]:
+    return view.record.id, view.record.create_time
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000
 
 
 def _changed(view: CollectionView) -> RequestError:
@@ -211,10 +273,10 @@ def _tables(
         yield _table(some, header.vector_type)
 
 
-def _timed(table: pa.Table, time: int) -> pa.Table:
+def _timed(table: pa.Table, create_time: int) -> pa.Table:
     """Rows that keep the time that they have been there since."""
-    told = [json.loads(one or "{}") for one in table["about"].to_pylist()]
-    about = [json.dumps({"time": time, **one} if isinstance(one, dict) else {"time": time}) for one in told]
+    rows = [json.loads(text or "{}") for text in table["about"].to_pylist()]
+    about = [json.dumps({"time": create_time} | (row if isinstance(row, dict) else {})) for row in rows]
     return table.set_column(table.schema.get_field_index("about"), table.schema.field("about"), [about])
 
 

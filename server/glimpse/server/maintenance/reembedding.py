@@ -1,4 +1,4 @@
-"""What a collection's other side lacks, and embedding it."""
+"""Embeds what a re-embedding still lacks: examples, and the prompts of labels, by the other backbone."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,15 +27,15 @@ from glimpse.server.inference.prompt_embeddings import prompt_directions
 from glimpse.v1 import types_pb2
 
 T = TypeVar("T")
-#: Examples, or labels, at a time; their originals are in memory meanwhile.
-AT_ONCE = 32
-# Characters of a problem.
-_LONGEST = 300
+#: Examples, or labels, embedded at a time; it bounds the memory of their originals.
+BATCH_SIZE = 32
+# The most characters of an example's problem.
+_MAX_PROBLEM = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Lacking:
-    """The next examples, and labels with prompts, that nothing is known of on the other side."""
+class PendingInputs:
+    """The next examples and labels with prompts that the other backbone has not embedded."""
 
     examples: Sequence[Original]
     labels: Sequence[LabelRecord]
@@ -45,125 +45,165 @@ class Lacking:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What came of embedding them."""
+class EmbeddedInputs:
+    """The vectors of pending inputs, or the problems that prevent them."""
 
     examples: Sequence[Shadowed] = ()
     prompts: Sequence[Shadowed] = ()
 
 
-def other_side(record: CollectionRecord, shadow: ShadowRecord) -> CollectionRecord:
-    """What a collection would be after the switch."""
+def record_after_switch(record: CollectionRecord, reembedding: ShadowRecord) -> CollectionRecord:
+    """Returns the collection's record as it would be after the switch to the other backbone."""
     return replace(
         record,
-        backbone=shadow.backbone,
-        embedding_space=shadow.embedding_space,
-        dimension=shadow.dimension,
-        match_threshold=shadow.match_threshold,
-        match_margin=shadow.match_margin,
-        min_space_cosine=shadow.min_space_cosine,
+        backbone=reembedding.backbone,
+        embedding_space=reembedding.embedding_space,
+        dimension=reembedding.dimension,
+        match_threshold=reembedding.match_threshold,
+        match_margin=reembedding.match_margin,
+        min_space_cosine=reembedding.min_space_cosine,
     )
 
 
 def backbone_of(embedding_space: str, backbones: Backbones) -> LoadedBackbone | None:
-    """The one loaded that makes the very space, by whatever name; None: there is none."""
-    return next((one for one in backbones if one.manifest.embedding_space == embedding_space), None)
+    """Returns the loaded backbone with exactly this embedding space, whatever its name; None if there is none."""
+    return next((backbone for backbone in backbones if backbone.manifest.embedding_space == embedding_space), None)
 
 
-async def read_shadow(catalog: Catalog, view: CollectionView, turn: int, query: Callable[[Shadow], T]) -> T:
-    """Something of a collection's other side. Raises RequestError UNAVAILABLE where that is another meanwhile."""
+async def read_reembedding(catalog: Catalog, view: CollectionView, turn: int, query: Callable[[Shadow], T]) -> T:
+    """Runs a query of a re-embedding in the ledger, and returns its result.
+
+    Args:
+        catalog: The catalog.
+        view: The collection.
+        turn: The number of the re-embedding's switches when the caller read its record.
+        query: The query.
+
+    Raises:
+        RequestError: UNAVAILABLE if the collection was switched since, or the re-embedding ended.
+        LedgerError: The ledger cannot be read.
+    """
     name = view.record.id
 
     def read(ledger: Ledger) -> T:
-        with ledger.shadow(name, turn) as shadow:
-            return query(shadow)
+        with ledger.shadow(name, turn) as reader:
+            return query(reader)
 
     try:
         return await catalog.read(read)
     except NotFound as error:
-        raise reloaded(view) from error
+        raise collection_reloaded(view) from error
 
 
-def reloaded(view: CollectionView) -> RequestError:
-    """Where a collection was switched, or its re-embedding ended, while its other side was read."""
-    message = f"collection {view.record.id!r} was switched, or its re-embedding ended, meanwhile; send the call again"
+def collection_reloaded(view: CollectionView) -> RequestError:
+    """Returns the error of a call during which a collection was switched, or its re-embedding ended."""
+    message = f"collection {view.record.id!r} was switched, or its re-embedding ended, during the call; retry"
     return RequestError(Code.UNAVAILABLE, "COLLECTION_RELOADED", message, "collection", retry_delay=0.1)
 
 
-def unprompted(labels: Iterable[LabelRecord], shadow: Shadow) -> list[LabelRecord]:
-    """Those with prompts that nothing is known of on the other side."""
-    prompted = shadow.prompted()
-    return [label for label in labels if label.prompts and label.id not in prompted]
+def labels_to_embed(labels: Iterable[LabelRecord], reader: Shadow) -> list[LabelRecord]:
+    """Returns the labels whose prompts the other backbone has not embedded."""
+    embedded = reader.prompted()
+    return [label for label in labels if label.prompts and label.id not in embedded]
 
 
-async def embed_lacking(
-    backbone: LoadedBackbone, lacking: Lacking, before: Callable[[], Awaitable[None]] | None = None
-) -> Found:
-    """A few at a time; `before` each waits for those who come first. Raises RequestError of what may be tried again."""
-    source, found = source_of_backbone(backbone), list[Shadowed]()
-    # On the CPU more at once is no faster, and whoever comes has to wait for it.
+async def embed_pending(
+    backbone: LoadedBackbone, pending: PendingInputs, before_batch: Callable[[], Awaitable[None]] | None = None
+) -> EmbeddedInputs:
+    """Embeds pending inputs in small batches.
+
+    Args:
+        backbone: The other backbone.
+        pending: The inputs.
+        before_batch: Awaited before each batch, so that calls go first.
+
+    Raises:
+        RequestError: An input failed for a reason that may pass. Other failures are stored as problems.
+    """
+    source, examples = source_of_backbone(backbone), list[Shadowed]()
+    # On a CPU, larger batches are no faster, and calls would wait longer for them.
     size = 1 if backbone.encoder.on_cpu else backbone.encoder.usual_batch
-    for start in range(0, len(lacking.examples), size):
-        if before:
-            await before()
-        found += await _embed(source, lacking.examples[start : start + size])
+    for start in range(0, len(pending.examples), size):
+        if before_batch:
+            await before_batch()
+        examples += await _embed(source, pending.examples[start : start + size])
     prompts = []
-    for label in lacking.labels:
-        if before:
-            await before()
+    for label in pending.labels:
+        if before_batch:
+            await before_batch()
         prompts.append(await _embed_prompts(source, label))
-    return Found(found, prompts)
+    return EmbeddedInputs(examples, prompts)
 
 
 async def store(
-    catalog: Catalog, view: CollectionView, turn: int, reached: ReembeddingProgress, lacking: Lacking, found: Found
+    catalog: Catalog,
+    view: CollectionView,
+    turn: int,
+    progress: ReembeddingProgress,
+    pending: PendingInputs,
+    embedded: EmbeddedInputs,
 ) -> int:
-    """Writes down what came of embedding some, as far as that still holds; returns the revision.
+    """Writes embedded inputs to the ledger, except those that have changed since.
 
-    `reached`: the view's, from before `lacking` was read. Raises RequestError and LedgerError.
+    Args:
+        catalog: The catalog.
+        view: The collection.
+        turn: The number of the re-embedding's switches when the caller read its record.
+        progress: The view's progress from before `pending` was read.
+        pending: The inputs.
+        embedded: Their vectors or problems.
+
+    Returns:
+        The revision.
+
+    Raises:
+        RequestError: The collection was deleted or reloaded.
+        LedgerError: Nothing was written.
     """
 
     def plan() -> Callable[[Writer], int]:
         catalog.check_current(view, "collection")
-        as_they_were = {one.id for one in lacking.labels if _has_prompts_of(view, one)}
-        prompts = [one for one in found.prompts if one.key in as_they_were]
-        examples = found.examples
-        if view.reached is not reached:  # originals have come since: what had none is to be looked at again
-            without = {one.sequence for one in lacking.examples if one.content is None}
-            examples = [one for one in examples if one.key not in without]
+        unchanged = {label.id for label in pending.labels if _has_prompts_of(view, label)}
+        prompts = [prompt for prompt in embedded.prompts if prompt.key in unchanged]
+        examples = embedded.examples
+        # New progress: originals have arrived since, perhaps those of examples that had none. Do not store that
+        # problem, so that these examples are looked at again.
+        if view.reembedding_progress is not progress:
+            without_original = {example.sequence for example in pending.examples if example.content is None}
+            examples = [example for example in examples if example.key not in without_original]
         return lambda writer: writer.embed_shadow(view.record.id, turn, examples, prompts)
 
-    return await catalog.write(plan, view.moved_to)
+    return await catalog.write(plan, view.set_revision)
 
 
 def _has_prompts_of(view: CollectionView, label: LabelRecord) -> bool:
-    there = view.labels.get(label.id)
-    return there is not None and there.prompts == label.prompts
+    current = view.labels.get(label.id)
+    return current is not None and current.prompts == label.prompts
 
 
-async def _embed(source: Source, originals: Sequence[Original]) -> list[Shadowed]:
-    kept = [one for one in originals if one.content is not None]
-    fields = [f"example {one.sequence}" for one in kept]
-    outcomes = await embed_all(source, [_input(one) for one in kept], fields, np.inf)
-    by_sequence = dict(zip((one.sequence for one in kept), outcomes, strict=True))
-    return [_shadowed(one, by_sequence.get(one.sequence)) for one in originals]
+async def _embed(source: Source, examples: Sequence[Original]) -> list[Shadowed]:
+    kept = [example for example in examples if example.content is not None]
+    fields = [f"example {example.sequence}" for example in kept]
+    outcomes = await embed_all(source, [_input(example) for example in kept], fields, np.inf)
+    by_sequence = dict(zip((example.sequence for example in kept), outcomes, strict=True))
+    return [_embedded_example(example, by_sequence.get(example.sequence)) for example in examples]
 
 
-def _input(original: Original) -> types_pb2.Input:
-    content = original.content or b""
-    if original.modality == types_pb2.MODALITY_TEXT:
+def _input(example: Original) -> types_pb2.Input:
+    content = example.content or b""
+    if example.modality == types_pb2.MODALITY_TEXT:
         return types_pb2.Input(text=content.decode())
     return types_pb2.Input(image=content)
 
 
-def _shadowed(original: Original, outcome: Embedded | RequestError | None) -> Shadowed:
+def _embedded_example(example: Original, outcome: Embedded | RequestError | None) -> Shadowed:
     if outcome is None:
-        was_vector = original.modality == types_pb2.MODALITY_VECTOR
-        why = "enrolled as a vector" if was_vector else "enroll it again"  # short: tables show it
-        return Shadowed(original.sequence, None, f"ORIGINAL_NOT_KEPT: {why}")
+        was_vector = example.modality == types_pb2.MODALITY_VECTOR
+        reason = "enrolled as a vector" if was_vector else "enroll it again"  # short, because tables show it
+        return Shadowed(example.sequence, None, f"ORIGINAL_NOT_KEPT: {reason}")
     if isinstance(outcome, RequestError):
-        return Shadowed(original.sequence, None, _problem(outcome))
-    return Shadowed(original.sequence, outcome.vector.astype("<f4").tobytes())
+        return Shadowed(example.sequence, None, _problem(outcome))
+    return Shadowed(example.sequence, outcome.vector.astype("<f4").tobytes())
 
 
 async def _embed_prompts(source: Source, label: LabelRecord) -> Shadowed:
@@ -175,6 +215,7 @@ async def _embed_prompts(source: Source, label: LabelRecord) -> Shadowed:
 
 
 def _problem(refusal: RequestError) -> str:
+    """Returns a refusal as the problem of an example; raises it if a retry may succeed."""
     if refusal.retry_delay is not None:
         raise refusal
-    return str(refusal)[:_LONGEST]
+    return str(refusal)[:_MAX_PROBLEM]

@@ -1,4 +1,4 @@
-"""A re-embedding as the contract says it, and the figures of its two sides."""
+"""The progress of a re-embedding, and the reports on both of its backbones."""
 
 import asyncio
 from functools import partial
@@ -6,99 +6,118 @@ from functools import partial
 from glimpse.ledger import CollectionRecord, NotFound, Progress, Shadow, ShadowRecord
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.classification.label_names import prompt_names
-from glimpse.server.classification.messages import terms_of
-from glimpse.server.classification.report import check
+from glimpse.server.classification.messages import decision_settings
+from glimpse.server.classification.report import build_report
 from glimpse.server.collections.collection import CollectionView, ReembeddingReport
 from glimpse.server.collections.fitter import Fitter
 from glimpse.server.collections.messages import timestamp
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.backbones import Backbones
 from glimpse.server.inference.embedding_spaces import source_of_collection
-from glimpse.server.maintenance.reembedding import backbone_of, other_side, read_shadow, reloaded
+from glimpse.server.maintenance.reembedding import (
+    backbone_of,
+    collection_reloaded,
+    read_reembedding,
+    record_after_switch,
+)
 from glimpse.server.resource_names import collection_name, example_name
 from glimpse.server.scheduling.background import run_in_background
 from glimpse.v1 import collection_service_pb2 as pb
 
-_TOLD = 1_000
-# How long a shadow stays in memory for whoever did not wait for its figures.
-_PATIENCE_SECONDS = 300.0
+_MAX_FAILURES = 1_000
+# Seconds that the other backbone's view stays in memory after a call ran out of time, for its retry.
+_KEEP_SECONDS = 300.0
 
 
 class ReembeddingStatus:
-    """Reports how far a re-embedding is, and measures both of its sides."""
+    """Reports the progress of a re-embedding, and measures both of its backbones."""
 
     def __init__(self, catalog: Catalog, backbones: Backbones, fitter: Fitter) -> None:
-        """Reads from `catalog`; `fitter` fits a side before it is measured."""
+        """Reads from `catalog`; `fitter` fits a view before it is measured."""
         self._catalog, self._backbones, self._fitter = catalog, backbones, fitter
         self._one_at_a_time = asyncio.Lock()
 
-    async def message(self, view: CollectionView, shadow: ShadowRecord) -> pb.Reembedding:
-        """How far it is, all of one moment."""
+    async def message(self, view: CollectionView, reembedding: ShadowRecord) -> pb.Reembedding:
+        """Returns the progress, read from the ledger in one transaction.
+
+        Raises RequestError UNAVAILABLE if the collection was switched, or the re-embedding ended; and LedgerError.
+        """
         name = view.record.id
 
-        def read(there: Shadow) -> tuple[Progress, list[tuple[str, str, str]]]:
-            return there.progress(), there.failures(_TOLD)
+        def read(reader: Shadow) -> tuple[Progress, list[tuple[str, str, str]]]:
+            return reader.progress(), reader.failures(_MAX_FAILURES)
 
-        prompted = sum(bool(label.prompts) for label in view.labels.values())
-        progress, failures = await read_shadow(self._catalog, view, shadow.turn, read)
+        with_prompts = sum(bool(label.prompts) for label in view.labels.values())
+        counts, failures = await read_reembedding(self._catalog, view, reembedding.turn, read)
         return pb.Reembedding(
             collection=collection_name(name),
             current=self._side(view.record),
-            shadow=self._side(other_side(view.record, shadow)),
-            switched=bool(shadow.turn % 2),
-            example_count=progress.examples,
-            embedded_count=progress.embedded,
-            left_count=progress.left,
-            failed_count=progress.failed,
+            shadow=self._side(record_after_switch(view.record, reembedding)),
+            switched=bool(reembedding.turn % 2),
+            example_count=counts.examples,
+            embedded_count=counts.embedded,
+            left_count=counts.left,
+            failed_count=counts.failed,
             failures=[
                 pb.ReembeddingFailure(example=example_name(name, example), label_id=label, problem=problem)
                 for example, label, problem in failures
             ],
-            labels_left_count=max(0, prompted - progress.prompts - progress.prompts_failed),
-            labels_failed_count=progress.prompts_failed,
-            set_aside_count=progress.hidden,
-            start_time=timestamp(shadow.time),
+            labels_left_count=max(0, with_prompts - counts.prompts - counts.prompts_failed),
+            labels_failed_count=counts.prompts_failed,
+            set_aside_count=counts.hidden,
+            start_time=timestamp(reembedding.time),
         )
 
-    async def measure(self, view: CollectionView, shadow: ShadowRecord, told: pb.Reembedding, deadline: float) -> None:
-        """Adds both sides' figures. Raises RequestError UNAVAILABLE where they are not there in time."""
-        async with self._one_at_a_time:  # one at a time: each takes the collection's memory once more
-            told.current.figures.CopyFrom(await self._figures(view, deadline))
-            told.shadow.figures.CopyFrom(await self._shadow_figures(view, shadow, deadline))
+    async def measure(
+        self, view: CollectionView, reembedding: ShadowRecord, message: pb.Reembedding, deadline: float
+    ) -> None:
+        """Adds the reports on both backbones to the message of a re-embedding.
 
-    async def _figures(self, view: CollectionView, deadline: float) -> pb.GetCollectionReportResponse:
+        Args:
+            view: The collection.
+            reembedding: Its re-embedding.
+            message: The result of `message`.
+            deadline: In time.monotonic() seconds.
+
+        Raises:
+            RequestError: UNAVAILABLE if the reports are not ready in time; a retry continues.
+        """
+        async with self._one_at_a_time:  # a measurement takes the collection's memory a second time
+            message.current.figures.CopyFrom(await self._report(view, deadline))
+            message.shadow.figures.CopyFrom(await self._other_report(view, reembedding, deadline))
+
+    async def _report(self, view: CollectionView, deadline: float) -> pb.GetCollectionReportResponse:
         source = source_of_collection(view.record, self._backbones)
         await prompt_names(source, view, deadline)
-        await self._fitter.settled(view, deadline)
-        return check(view, terms_of(view.record, source).policy)
+        await self._fitter.wait_until_fitted(view, deadline)
+        return build_report(view, decision_settings(view.record, source).policy)
 
-    async def _shadow_figures(
-        self, view: CollectionView, shadow: ShadowRecord, deadline: float
+    async def _other_report(
+        self, view: CollectionView, reembedding: ShadowRecord, deadline: float
     ) -> pb.GetCollectionReportResponse:
-        """Measures a view that no call sees. It is kept until it is measured: a caller that timed out asks again."""
-        measured = view.measured
+        """Measures a view by the other backbone, which no call sees. The view is kept until it is measured."""
+        measured = view.reembedding_report
         if measured is None or measured.revision != view.record.revision:
-            view.measured = None  # both at once would be the memory twice
-            measured = await self._loaded(view, shadow)
-            if view.shadow is shadow:
-                view.measured = measured
-        if measured.hidden:
+            view.reembedding_report = None  # free the earlier view before loading the next one
+            measured = await self._load(view, reembedding)
+            if view.reembedding is reembedding:
+                view.reembedding_report = measured
+        if measured.view:
             try:
-                measured.figures = await self._figures(measured.hidden, deadline)
+                measured.report = await self._report(measured.view, deadline)
             except RequestError:
-                asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, partial(_let_go, view, measured))
+                asyncio.get_running_loop().call_later(_KEEP_SECONDS, partial(_discard, view, measured))
                 raise
-            measured.hidden = None
-        return measured.figures or pb.GetCollectionReportResponse()
+            measured.view = None
+        return measured.report or pb.GetCollectionReportResponse()
 
-    async def _loaded(self, view: CollectionView, shadow: ShadowRecord) -> ReembeddingReport:
-        record = other_side(view.record, shadow)
+    async def _load(self, view: CollectionView, reembedding: ShadowRecord) -> ReembeddingReport:
+        record, loader = record_after_switch(view.record, reembedding), self._catalog.loader
         try:
-            return ReembeddingReport(
-                record.revision, await run_in_background(lambda: self._catalog.loader.load_shadow(record, shadow.turn))
-            )
+            other = await run_in_background(lambda: loader.load_reembedded(record, reembedding.turn))
         except NotFound as error:
-            raise reloaded(view) from error
+            raise collection_reloaded(view) from error
+        return ReembeddingReport(record.revision, other)
 
     def _side(self, record: CollectionRecord) -> pb.ReembeddingSide:
         return pb.ReembeddingSide(
@@ -108,7 +127,7 @@ class ReembeddingStatus:
         )
 
 
-def _let_go(view: CollectionView, measured: ReembeddingReport) -> None:
-    """What nobody has asked for again."""
-    if view.measured is measured and measured.hidden:
-        view.measured = None
+def _discard(view: CollectionView, measured: ReembeddingReport) -> None:
+    """Frees a view that no call has asked for again."""
+    if view.reembedding_report is measured and measured.view:
+        view.reembedding_report = None

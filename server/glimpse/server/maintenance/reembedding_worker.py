@@ -1,7 +1,7 @@
-"""Keeping shadows up with their collections, in the background: whoever asks comes first.
+"""Re-embeds collections in the background; calls go first.
 
-One server of those on a ledger does it for a collection, from where the ledger says that it stands; what another did
-meanwhile is not done twice.
+One server at a time embeds a collection. It starts from the ledger's record of what is embedded, so that no example is
+embedded twice.
 """
 
 import asyncio
@@ -16,35 +16,35 @@ from glimpse.server.collections.collection import CollectionView
 from glimpse.server.errors import RequestError
 from glimpse.server.inference.backbones import Backbones, LoadedBackbone
 from glimpse.server.maintenance.reembedding import (
-    AT_ONCE,
-    Lacking,
+    BATCH_SIZE,
+    PendingInputs,
     backbone_of,
-    embed_lacking,
-    read_shadow,
+    embed_pending,
+    labels_to_embed,
+    read_reembedding,
     store,
-    unprompted,
 )
 
 logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
-# Examples in one write that puts them away.
-_FOLDED = 500
-# How long those who ask are let go first, before a few inputs of this go in between.
+# Examples in one write that removes the vectors of an ended re-embedding.
+_REMOVED_AT_ONCE = 500
+# The longest time that calls go first before the next batch, and the time between two looks at their queues.
 _PATIENCE_SECONDS, _LOOK_SECONDS = 1.0, 0.005
 
 
 class Reembedder:
-    """One collection after the other. For the event loop's thread alone."""
+    """Re-embeds one collection after the other. Use it in the event loop's thread only."""
 
     def __init__(self, catalog: Catalog, backbones: Backbones) -> None:
-        """Starts to work."""
+        """Starts a task that embeds with `backbones` and writes through `catalog`, until `close`."""
         self._catalog, self._backbones = catalog, backbones
-        # The revision of a collection whose shadow lacked nothing.
-        self._done: WeakKeyDictionary[CollectionView, int] = WeakKeyDictionary()
+        # The revision at which a collection had nothing left to embed.
+        self._complete: WeakKeyDictionary[CollectionView, int] = WeakKeyDictionary()
         self._task = asyncio.create_task(self._work())
 
     async def close(self) -> None:
-        """Ends; what is embedded and not written yet will be embedded again."""
+        """Stops; inputs that are embedded but not written will be embedded again."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -52,67 +52,71 @@ class Reembedder:
         while True:
             for view in list(self._catalog):
                 try:
-                    await self._catch_up(view)
+                    await self._advance(view)
                 except (RequestError, LedgerError) as error:
-                    logger.info("the shadow of collection %s waits: %s", view.record.id, error)
+                    logger.info("the re-embedding of collection %s waits: %s", view.record.id, error)
                 except Exception:
-                    logger.exception("the shadow of collection %s cannot be embedded", view.record.id)
+                    logger.exception("cannot re-embed collection %s", view.record.id)
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def _catch_up(self, view: CollectionView) -> None:
-        if (shadow := view.shadow) is None or self._done.get(view) == view.record.revision:
+    async def _advance(self, view: CollectionView) -> None:
+        """Embeds everything that a collection lacks, or removes what an ended re-embedding left."""
+        if (reembedding := view.reembedding) is None or self._complete.get(view) == view.record.revision:
             return
-        if shadow.turn < 0:
-            await self._fold(view)
+        if reembedding.turn < 0:
+            await self._remove_ended(view)
             return
-        if (backbone := backbone_of(shadow.embedding_space, self._backbones)) is None:
+        if (backbone := backbone_of(reembedding.embedding_space, self._backbones)) is None:
             return
         claim = await self._catalog.read(lambda ledger: ledger.claim(f"shadow of {view.record.id}"))
-        if claim is None:
+        if claim is None:  # another server embeds this collection
             return
         try:
-            while await self._embed_some(view, shadow, backbone):
+            while await self._embed_some(view, reembedding, backbone):
                 pass
         finally:
             await self._catalog.read(lambda _: claim.release())
 
-    async def _fold(self, view: CollectionView) -> None:
-        """Puts away what is left of a re-embedding that has ended. Nothing that is seen changes by it."""
+    async def _remove_ended(self, view: CollectionView) -> None:
+        """Removes the vectors of a re-embedding that has ended. No call sees a difference."""
 
         def plan() -> Callable[[Writer], tuple[bool, int]]:
             self._catalog.check_current(view, "collection")
-            return lambda writer: writer.fold_shadow(view.record.id, _FOLDED)
+            return lambda writer: writer.fold_shadow(view.record.id, _REMOVED_AT_ONCE)
 
-        def apply(done: tuple[bool, int]) -> int:
-            if done[0]:
-                view.shadow = None
-            return view.moved_to(done[1])
+        def apply(result: tuple[bool, int]) -> int:
+            complete, revision = result
+            if complete:
+                view.reembedding = None
+            return view.set_revision(revision)
 
-        while view.shadow and view.shadow.turn < 0:
-            await self._let_others_go_first()
+        while view.reembedding and view.reembedding.turn < 0:
+            await self._let_calls_go_first()
             await self._catalog.write(plan, apply)
 
-    async def _embed_some(self, view: CollectionView, shadow: ShadowRecord, backbone: LoadedBackbone) -> bool:
-        """Whether there was something to embed."""
-        revision, reached, labels = view.record.revision, view.reached, list(view.labels.values())
+    async def _embed_some(self, view: CollectionView, reembedding: ShadowRecord, backbone: LoadedBackbone) -> bool:
+        """Embeds one batch; returns whether there may be more."""
+        revision, progress, labels = view.record.revision, view.reembedding_progress, list(view.labels.values())
 
-        def read(there: Shadow) -> Lacking:
-            return Lacking(there.missing(reached.until, AT_ONCE), unprompted(labels, there)[:AT_ONCE])
+        def read(reader: Shadow) -> PendingInputs:
+            examples = reader.missing(progress.last_sequence, BATCH_SIZE)
+            return PendingInputs(examples, labels_to_embed(labels, reader)[:BATCH_SIZE])
 
-        lacking = await read_shadow(self._catalog, view, shadow.turn, read)
-        if not lacking:
-            self._done[view] = revision
+        pending = await read_reembedding(self._catalog, view, reembedding.turn, read)
+        if not pending:
+            self._complete[view] = revision
             return False
-        found = await embed_lacking(backbone, lacking, self._let_others_go_first)
-        await store(self._catalog, view, shadow.turn, reached, lacking, found)
-        if lacking.examples:
-            reached.until = lacking.examples[-1].sequence
-        return view.shadow is shadow
+        embedded = await embed_pending(backbone, pending, self._let_calls_go_first)
+        await store(self._catalog, view, reembedding.turn, progress, pending, embedded)
+        if pending.examples:
+            progress.last_sequence = pending.examples[-1].sequence
+        return view.reembedding is reembedding
 
-    async def _let_others_go_first(self) -> None:
+    async def _let_calls_go_first(self) -> None:
+        """Waits until no call waits for a backbone, for at most a second."""
         end = time.monotonic() + _PATIENCE_SECONDS
         while True:
-            waiting = any(one.images.depth or one.texts.depth for one in self._backbones)
+            waiting = any(backbone.images.depth or backbone.texts.depth for backbone in self._backbones)
             if not waiting or time.monotonic() > end:
                 return
             await asyncio.sleep(_LOOK_SECONDS)

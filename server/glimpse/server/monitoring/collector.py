@@ -32,15 +32,15 @@ class State(Collector):
         yield _gauge("collections", "How many there are.", len(list(runtime.catalog)))
         yield self._queues()
         yield _gauge(
-            "ledger_revision", "The last revision that this server answers by.", runtime.catalog.tracker.revision
+            "ledger_revision", "The last revision that this server answers by.", runtime.catalog.follower.revision
         )
         yield _gauge(
-            "ledger_head", "The last revision there is, as far as this server knows.", runtime.catalog.tracker.head
+            "ledger_head", "The last revision there is, as far as this server knows.", runtime.catalog.follower.head
         )
         yield _gauge(
             "ledger_seconds_since_reached",
             "Since this server read the ledger last, which it does every second.",
-            runtime.catalog.tracker.contact.seconds,
+            runtime.catalog.follower.health.seconds_since_read,
         )
         yield self._decisions()
         yield from self._similarities()

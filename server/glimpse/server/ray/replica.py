@@ -52,12 +52,12 @@ class Replica:
             self.runtime = await stack.enter_async_context(open_runtime(settings))
             stack.enter_context(exposed(settings, self.runtime))
             gate = await stack.enter_async_context(
-                open_interceptor(settings, self.runtime.catalog.read_keys, self.runtime.catalog.tracker.keys_changed)
+                open_interceptor(settings, self.runtime.catalog.read_keys, self.runtime.catalog.follower.keys_changed)
             )
             for backbone in self.runtime.backbones:
                 await backbone.warm_up()
             self.runtime.inflight.ready = True
-            self.runtime.snapshots.start(self.runtime.catalog, self.runtime.catalog.reached_head)
+            self.runtime.snapshots.start(self.runtime.catalog, self.runtime.catalog.sync_to_head)
             self._opened = stack.pop_all()
         self.calls = _answering(self.runtime, gate)
         self._reached = time.monotonic()
@@ -68,7 +68,7 @@ class Replica:
         For a moment it is not worth a start: without its ledger a replica still classifies, and cannot start at all.
         """
         try:
-            await self.runtime.catalog.tracker.refresh()
+            await self.runtime.catalog.follower.refresh()
             self._reached = time.monotonic()
         except Exception:
             if time.monotonic() - self._reached >= self._patience:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from glimpse.server.auth.caller import current
-from glimpse.server.errors import RequestError, exhausted
+from glimpse.server.errors import Queue, RequestError, queue_full
 
 # Of the longest wait there may be: what is long where many wait. Waiting makes runs full and evens out bursts; more of
 # it only makes everybody late.
@@ -23,10 +23,13 @@ class Admission:
     """Bounds what waits for one device, in number and in time. Lives on one event loop.
 
     `limit`: of inputs ahead. `seconds`: the longest wait; a tenth of it where more than `few` are ahead.
+    `queue`: its name in refusals.
     """
 
-    def __init__(self, limit: int, seconds: float, few: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit, self._longest, self._few = limit, seconds, few
+    def __init__(
+        self, limit: int, seconds: float, few: int, queue: Queue, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._limit, self._longest, self._few, self._queue = limit, seconds, few, queue
         self._clock = clock
         self._pace = ServiceTimeEstimator(clock)
         self._promises = RetryScheduler(seconds, clock)
@@ -96,7 +99,7 @@ class Admission:
     def _full(self, ahead: int) -> RequestError:
         wait = ahead * self._pace.seconds
         told = f"{ahead} inputs are ahead, {wait:.2g} s of work; send it again later"
-        return exhausted("QUEUE_FULL", told, self._promises.next(wait, self._pace.seconds))
+        return queue_full(self._queue, told, self._promises.next(wait, self._pace.seconds))
 
 
 class RetryScheduler:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import grpc
 
 from glimpse.server.auth.caller import connected, current
-from glimpse.server.errors import Code, RequestError, exhausted, invalid
+from glimpse.server.errors import Code, Queue, RequestError, invalid, queue_full
 from glimpse.server.memory_allocator import Trimmer
 from glimpse.server.scheduling.fair_queue import GroupTurns
 from glimpse.server.scheduling.grpc_options import receive_limit
@@ -232,7 +232,7 @@ def _host(peer: str) -> str:
 
 
 def _too_many(what: str) -> RequestError:
-    return exhausted("QUEUE_FULL", f"{what}; send this one again later", _COME_BACK_SECONDS)
+    return queue_full(Queue.MESSAGES, f"{what}; send this one again later", _COME_BACK_SECONDS)
 
 
 def _too_slow(seconds: float) -> RequestError:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from glimpse.server.auth.caller import current
-from glimpse.server.errors import Code, RequestError, exhausted
+from glimpse.server.errors import Code, Queue, RequestError, exhausted, queue_full
 
 _COME_BACK_SECONDS = 1.0
 # Of one caller, open at once: each has tasks of its own, however little comes by it.
@@ -49,7 +49,7 @@ class InflightLimiter:
         caller = current().turn
         if self._bytes.get(caller, 0) + size > self._part(caller):
             told = f"calls hold {self.held} bytes of requests and answers; send this one again later"
-            raise exhausted("QUEUE_FULL", told, _COME_BACK_SECONDS)
+            raise queue_full(Queue.MEMORY, told, _COME_BACK_SECONDS)
 
     async def room(self) -> None:
         """Waits until there is room for more; for streams, whose sender is held back so.

@@ -20,7 +20,7 @@ import grpc
 
 from glimpse.backbone import scratch_folder
 from glimpse.server.auth.caller import current
-from glimpse.server.errors import exhausted
+from glimpse.server.errors import Queue, queue_full
 from glimpse.server.scheduling.admission import RetryScheduler
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class LoadShedder:
         most = 1.0 if share > _GREEDY else _MOST_REFUSED
         if random.random() < min(most, 0.5 * (seconds / _SECONDS - 1)):
             delay = self._promises.next(seconds, self._each)
-            raise exhausted("QUEUE_FULL", f"{queued} calls are waiting; send this one again later", delay)
+            raise queue_full(Queue.CALLS, f"{queued} calls are waiting; send this one again later", delay)
 
     @asynccontextmanager
     async def watched(self, server: grpc.aio.Server) -> AsyncIterator[None]:

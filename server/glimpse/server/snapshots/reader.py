@@ -1,4 +1,4 @@
-"""From a snapshot to a view."""
+"""Builds a view from a snapshot."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -16,8 +16,8 @@ from glimpse.server.collections.example_columns import ExampleColumns
 from glimpse.server.snapshots.files import read_array, read_json, read_lines
 from glimpse.server.snapshots.manifest import Manifest
 
-# Files of vectors that are read and digested while those before them are taken on.
-_AHEAD = 4
+# Files of vectors that are read and checked ahead of the one in use.
+_READ_AHEAD = 4
 
 
 def read_snapshot(
@@ -26,70 +26,79 @@ def read_snapshot(
     record: CollectionRecord,
     labels: Mapping[str, LabelRecord],
 ) -> CollectionView:
-    """A view of the collection's labels as they are, and the snapshot's examples of those that were there then.
+    """Builds a view, without the attached index.
 
-    Without the index below. Raises UnusableSnapshot.
+    Args:
+        folder: The snapshot's folder.
+        manifest: Its manifest.
+        record: The collection's present record.
+        labels: The collection's present labels by id. Examples of labels that were deleted since are left out.
+
+    Raises:
+        UnusableSnapshot: A file is missing or damaged.
     """
     view = CollectionView(record)
     for label in labels.values():
         view.put_label(label)
-    columns, there = _columns(folder, manifest, labels)
+    columns, kept = _columns(folder, manifest, labels)
     sums = read_array(folder / "sums.npy", manifest.files["sums.npy"]) if "sums.npy" in manifest.files else None
-    if there.all():
-        view.hold(columns, _vectors(folder, manifest), sums)
+    if kept.all():
+        view.load_examples(columns, _vectors(folder, manifest), sums)
         return view
-    # Labels that are there no more take nothing but their examples with them.
-    kept = columns.at(np.flatnonzero(there))
-    used = np.unique(kept.codes)
-    codes = np.searchsorted(used, kept.codes).astype(np.int32)
-    known = ExampleColumns(
-        kept.sequences,
-        kept.ids,
-        [kept.labels[code] for code in used.tolist()],
-        codes,
-        kept.domains,
-        kept.domain_codes,
-        kept.contents,
-    )
-    view.hold(known, _some(_vectors(folder, manifest), there), None if sums is None else sums[used])
+    columns, used = _with_used_labels(columns.take(np.flatnonzero(kept)))
+    view.load_examples(columns, _select(_vectors(folder, manifest), kept), None if sums is None else sums[used])
     return view
 
 
+def _with_used_labels(columns: ExampleColumns) -> tuple[ExampleColumns, np.ndarray[tuple[int], np.dtype[np.int32]]]:
+    """Removes labels without examples from the columns; returns also the former codes of the labels that stay."""
+    used = np.unique(columns.codes)
+    remaining = ExampleColumns(
+        columns.sequences,
+        columns.ids,
+        [columns.labels[code] for code in used.tolist()],
+        np.searchsorted(used, columns.codes).astype(np.int32),
+        columns.domains,
+        columns.domain_codes,
+        columns.content_keys,
+    )
+    return remaining, used
+
+
 def _columns(folder: Path, manifest: Manifest, labels: Mapping[str, LabelRecord]) -> tuple[ExampleColumns, Mask]:
-    """All examples, and which of them are of labels that are still there."""
+    """Returns all examples, and which of them belong to labels that still exist."""
 
     def array(name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
         return read_array(folder / name, manifest.files[name])
 
-    told = read_json(folder / "labels.json", manifest.files["labels.json"])
-    names = [name for name, _ in told["labels"]]
+    names = read_json(folder / "labels.json", manifest.files["labels.json"])
     columns = ExampleColumns(
         array("sequences.npy").astype(np.int64),
         read_lines(folder / "ids.jsonl", manifest.files["ids.jsonl"]),
-        names,
+        [name for name, _ in names["labels"]],
         array("codes.npy").astype(np.int32),
-        told["domains"],
+        names["domains"],
         array("domains.npy").astype(np.int32),
         array("contents.npy").astype(np.int64),
     )
-    known = [name in labels and labels[name].create_time == time for name, time in told["labels"]]
-    return columns, np.array(known, bool)[columns.codes]
+    exists = [name in labels and labels[name].create_time == time for name, time in names["labels"]]
+    return columns, np.array(exists, bool)[columns.codes]
 
 
 def _vectors(folder: Path, manifest: Manifest) -> Iterator[Array]:
-    """Part after part, each once it is what its digest says."""
-    with ThreadPoolExecutor(min(_AHEAD, cores()), "snapshot") as pool:
-        coming = deque[Future[Array]]()
+    """Yields the vectors file by file, after checking each against its digest."""
+    with ThreadPoolExecutor(min(_READ_AHEAD, cores()), "snapshot") as pool:
+        reads = deque[Future[Array]]()
         for part in manifest.parts:
-            coming.append(pool.submit(read_array, folder / part.file, part.sha256))
-            if len(coming) > _AHEAD:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
+            reads.append(pool.submit(read_array, folder / part.file, part.sha256))
+            if len(reads) > _READ_AHEAD:
+                yield reads.popleft().result()
+        while reads:
+            yield reads.popleft().result()
 
 
-def _some(parts: Iterator[Array], there: Mask) -> Iterator[Array]:
-    at = 0
+def _select(parts: Iterator[Array], kept: Mask) -> Iterator[Array]:
+    start = 0
     for vectors in parts:
-        yield vectors[there[at : at + len(vectors)]]
-        at += len(vectors)
+        yield vectors[kept[start : start + len(vectors)]]
+        start += len(vectors)

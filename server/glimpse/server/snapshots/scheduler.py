@@ -1,4 +1,4 @@
-"""When snapshots are written, which are kept, and which a start goes by."""
+"""Decides when snapshots are written, which are kept, and which one a start uses."""
 
 import asyncio
 import itertools
@@ -26,167 +26,177 @@ from glimpse.server.snapshots.manifest import (
     read_manifest,
 )
 from glimpse.server.snapshots.reader import read_snapshot
-from glimpse.server.snapshots.writer import Taken, write_snapshot
+from glimpse.server.snapshots.writer import ViewCapture, write_snapshot
 
 logger = logging.getLogger(__name__)
-# Changes, of any collection: to look through more takes longer than to read a collection's examples.
-_MOST_BEHIND = 100_000
+# The most changes, of any collection, to apply on top of a snapshot: searching more of them takes longer than reading
+# the collection's examples from the ledger.
+_MAX_CHANGES = 100_000
 
 
-class Loaded(NamedTuple):
-    """A view, and the revision after which the ledger's changes are still to be applied to it."""
+class LoadedSnapshot(NamedTuple):
+    """A view, and the revision from which on the ledger's changes must still be applied to it."""
 
     view: CollectionView
     revision: int
 
 
 class Snapshots:
-    """A data folder's snapshots, written one at a time. For the event loop's thread alone."""
+    """The snapshots of a data folder, written one at a time. Use it in the event loop's thread only."""
 
     def __init__(self, folder: Path, *, seconds: float, examples: int) -> None:
-        """`seconds` between looks at what has changed; 0: never. `examples`: of fewer, no snapshot is written."""
+        """Uses the snapshots in `folder`; call `start` to write new ones.
+
+        Args:
+            folder: The folder of all snapshots.
+            seconds: The time between two searches for changed collections; 0: write no snapshots.
+            examples: The fewest enrolled examples of a collection that gets a snapshot.
+        """
         self._folder: Final = folder
         self._seconds, self._examples = seconds, examples
-        # Of views, as this process wrote it or began with it: its files can be linked to.
-        self._kept = WeakKeyDictionary[CollectionView, tuple[Path, Manifest]]()
-        self._turn, self._count = asyncio.Lock(), itertools.count(1)
+        # Each view's newest snapshot that this process wrote or loaded: the next one can link to its files.
+        self._latest = WeakKeyDictionary[CollectionView, tuple[Path, Manifest]]()
+        self._one_at_a_time, self._count = asyncio.Lock(), itertools.count(1)
         self._task: asyncio.Task[None] | None = None
 
-    def any_of(self, collection_id: str) -> bool:
-        """Whether there is a snapshot of a collection, be it one to go by or not."""
+    def exists(self, collection_id: str) -> bool:
+        """Returns whether there is a snapshot of a collection, usable or not."""
         return any(_snapshots(self._folder / collection_id))
 
     def load(
         self,
         record: CollectionRecord,
         labels: Iterable[LabelRecord],
-        attached: AttachmentRecord | None,
+        attachment: AttachmentRecord | None,
         head: Head,
         digest_at: Callable[[int], str],
-    ) -> Loaded | None:
-        """The view of a collection as a snapshot has it, without the index below; None: there is none to go by.
+    ) -> LoadedSnapshot | None:
+        """Builds a view from the newest usable snapshot, without the attached index.
 
         Args:
-            record: the collection's, as the ledger has it at `head` or later.
-            labels: likewise.
-            attached: likewise.
-            head: the ledger's.
-            digest_at: the ledger's digest of a revision.
+            record: The collection as the ledger has it at `head` or later.
+            labels: Its labels, likewise.
+            attachment: Its attached index, likewise.
+            head: The ledger's head.
+            digest_at: Returns the ledger's digest of a revision.
+
+        Returns:
+            None if no snapshot is usable; the log says why.
         """
-        there, now = {label.id: label for label in labels}, Origin.of(record, attached, head)
+        labels_by_id, current = {label.id: label for label in labels}, Origin.of(record, attachment, head)
         for folder in _snapshots(self._folder / record.id):
             started = time.monotonic()
             try:
                 manifest = read_manifest(folder)
-                check_origin(manifest, now, digest_at(manifest.origin.revision))
+                check_origin(manifest, current, digest_at(manifest.origin.revision))
                 behind = head.revision - manifest.origin.revision
-                if behind > _MOST_BEHIND and manifest.origin.revision < record.revision:
-                    raise UnusableSnapshot(f"{behind} changes have come since")
-                view = read_snapshot(folder, manifest, record, there)
-            except UnusableSnapshot as why:
-                logger.warning("collection %s: snapshot %s is not used: %s", record.id, folder.name, why)
-            except Exception:  # whatever it is, the ledger has it all
-                logger.exception("collection %s: snapshot %s is not used", record.id, folder.name)
+                if behind > _MAX_CHANGES and manifest.origin.revision < record.revision:
+                    raise UnusableSnapshot(f"the ledger has {behind} changes since")
+                view = read_snapshot(folder, manifest, record, labels_by_id)
+            except UnusableSnapshot as reason:
+                logger.warning("collection %s: ignoring snapshot %s: %s", record.id, folder.name, reason)
+            except Exception:  # of any kind: the ledger has the same data
+                logger.exception("collection %s: ignoring snapshot %s", record.id, folder.name)
             else:
-                self._kept[view] = folder, manifest
-                told = "collection %s: %d examples from snapshot %s in %.1f s"
-                logger.info(told, record.id, manifest.count, folder.name, time.monotonic() - started)
-                return Loaded(view, manifest.origin.revision)
+                self._latest[view] = folder, manifest
+                message = "collection %s: loaded %d examples from snapshot %s in %.1f s"
+                logger.info(message, record.id, manifest.count, folder.name, time.monotonic() - started)
+                return LoadedSnapshot(view, manifest.origin.revision)
         return None
 
-    def start(self, views: Iterable[CollectionView], reached: Callable[[], Awaitable[Head]]) -> None:
-        """Writes snapshots from now on, and removes what a killed server left half written.
+    def start(self, views: Iterable[CollectionView], sync_to_head: Callable[[], Awaitable[Head]]) -> None:
+        """Writes snapshots from now on, and removes incomplete ones that a killed server left.
 
         Args:
-            views: those that there are, whenever it is asked.
-            reached: where the ledger stands, once they have reached that.
+            views: Iterates over the present views each time.
+            sync_to_head: Brings the views to the ledger's head, and returns it.
         """
-        self._views, self._reached = views, reached
-        self._task = asyncio.create_task(self._keep() if self._seconds else self._tidy())
+        self._views, self._sync_to_head = views, sync_to_head
+        self._task = asyncio.create_task(self._run() if self._seconds else self._clean_up())
 
-    async def finish(self, ends: float) -> None:
-        """Writes what has changed, as far as there is time until `ends` (time.monotonic())."""
+    async def finish(self, deadline: float) -> None:
+        """Writes snapshots of what has changed, until `deadline` in time.monotonic() seconds."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(ends - time.monotonic()):
+            async with asyncio.timeout(deadline - time.monotonic()):
                 await self._write_all()
 
     async def close(self) -> None:
-        """Ends without waiting: what is being written is never looked at."""
+        """Stops, without waiting for a snapshot that is being written; it stays incomplete and unused."""
         if self._task:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         while True:
-            await self._tidy()
+            await self._clean_up()
             await self._write_all()
             await asyncio.sleep(self._seconds)
 
     async def _write_all(self) -> None:
-        """Those that are due. Where one cannot be written, that is logged and the one before stays."""
+        """Writes the snapshots that are due. A failure is logged, and the earlier snapshot stays."""
         for view in list(self._views):
-            async with self._turn:
-                if not self._due(view):
+            async with self._one_at_a_time:
+                if not self._is_due(view):
                     continue
                 try:
-                    # It may hold more by the time that it is taken: that is no harm.
-                    head = await self._reached()
-                    if view in self._views:  # else it was built anew meanwhile, and lacks what came since
+                    # The view may be newer than this head when it is captured, which does no harm.
+                    head = await self._sync_to_head()
+                    if view in self._views:  # otherwise it was replaced, and is no longer updated
                         await self._write(view, head)
                 except OSError as error:
-                    logger.error("collection %s: no snapshot could be written: %s", view.record.id, error)
+                    logger.error("collection %s: cannot write a snapshot: %s", view.record.id, error)
                 except Exception:
-                    logger.exception("collection %s: no snapshot could be written", view.record.id)
+                    logger.exception("collection %s: cannot write a snapshot", view.record.id)
 
-    def _due(self, view: CollectionView) -> bool:
-        if not self._seconds or view.problem or view.examples.enrolled < self._examples:
+    def _is_due(self, view: CollectionView) -> bool:
+        if not self._seconds or view.problem or view.examples.enrolled_count < self._examples:
             return False
-        kept = self._kept.get(view)
-        return kept is None or kept[1].origin.revision < view.record.revision
+        latest = self._latest.get(view)
+        return latest is None or latest[1].origin.revision < view.record.revision
 
     async def _write(self, view: CollectionView, head: Head) -> None:
-        started, below = time.monotonic(), view.examples.attachment
-        beside = self._folder / view.record.id / f".{os.getpid()}.{next(self._count)}.tmp"
-        work = partial(_write, Taken.of(view, head), beside, self._kept.get(view))
+        started, index = time.monotonic(), view.examples.attached_index
+        temporary = self._folder / view.record.id / f".{os.getpid()}.{next(self._count)}.tmp"
+        work = partial(_write, ViewCapture.of(view, head), temporary, self._latest.get(view))
         folder, manifest = await run_in_background(work)
-        if view.examples.attachment is not below:
-            return  # the next one is of what it stands on now; this one would not be used
-        self._kept[view] = folder, manifest
-        told = "collection %s: %d examples in snapshot %s in %.1f s"
-        logger.info(told, view.record.id, manifest.count, folder.name, time.monotonic() - started)
+        if view.examples.attached_index is not index:
+            return  # a start would not use this snapshot; the next one has the new index
+        self._latest[view] = folder, manifest
+        message = "collection %s: wrote %d examples to snapshot %s in %.1f s"
+        logger.info(message, view.record.id, manifest.count, folder.name, time.monotonic() - started)
 
-    async def _tidy(self) -> None:
-        """Removes the snapshots of collections that are there no more, and those that were not used."""
-        async with self._turn:
-            there = {view.record.id: view for view in self._views}
-            used = {name: kept[0] for name, view in there.items() if (kept := self._kept.get(view))}
+    async def _clean_up(self) -> None:
+        """Removes the snapshots of deleted collections, and those that were not used."""
+        async with self._one_at_a_time:
+            views = {view.record.id: view for view in self._views}
+            used = {name: latest[0] for name, view in views.items() if (latest := self._latest.get(view))}
             with suppress(OSError):
                 for home in list(self._folder.iterdir()):
-                    await asyncio.to_thread(_remove_but, home, used.get(home.name))
+                    await asyncio.to_thread(_remove_all_but, home, used.get(home.name))
 
 
-def _write(taken: Taken, beside: Path, before: tuple[Path, Manifest] | None) -> tuple[Path, Manifest]:
-    """A snapshot in the place of those before. Raises OSError."""
-    shutil.rmtree(beside, ignore_errors=True)
-    folder = beside.with_name(str(taken.origin.revision))
+def _write(capture: ViewCapture, temporary: Path, previous: tuple[Path, Manifest] | None) -> tuple[Path, Manifest]:
+    """Writes a snapshot, and removes the earlier ones of its collection. Raises OSError."""
+    shutil.rmtree(temporary, ignore_errors=True)
+    folder = temporary.with_name(str(capture.origin.revision))
     try:
-        make_folder(beside.parent.parent)
-        make_folder(beside.parent)
-        manifest = write_snapshot(taken, beside, before)
-        if folder.exists():  # and was not used, or this would not be written
+        make_folder(temporary.parent.parent)
+        make_folder(temporary.parent)
+        manifest = write_snapshot(capture, temporary, previous)
+        if folder.exists():  # it was not usable, otherwise no snapshot would be due
             shutil.rmtree(folder)
-        beside.replace(folder)
+        temporary.replace(folder)
     except BaseException:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
     synced(folder.parent)
     synced(folder.parent.parent)
-    _remove_but(folder.parent, folder)
+    _remove_all_but(folder.parent, folder)
     return folder, manifest
 
 
-def _remove_but(home: Path, used: Path | None) -> None:
-    """Removes a collection's snapshots but one. Raises OSError."""
+def _remove_all_but(home: Path, used: Path | None) -> None:
+    """Removes a collection's snapshots except one. Raises OSError."""
     for folder in home.iterdir():
         if folder != used:
             shutil.rmtree(folder, ignore_errors=True)
@@ -195,6 +205,7 @@ def _remove_but(home: Path, used: Path | None) -> None:
 
 
 def _snapshots(home: Path) -> Iterator[Path]:
-    """The newest first."""
-    found = home.iterdir() if home.is_dir() else ()
-    yield from sorted((one for one in found if one.name.isdecimal()), key=lambda one: int(one.name), reverse=True)
+    """Yields a collection's snapshots, the newest first."""
+    entries = home.iterdir() if home.is_dir() else ()
+    folders = (entry for entry in entries if entry.name.isdecimal())
+    yield from sorted(folders, key=lambda folder: int(folder.name), reverse=True)

@@ -16,10 +16,12 @@ _LONGEST_NAME = 1_024
 _SERVICE = collection_service_pb2.DESCRIPTOR.services_by_name["CollectionService"]
 #: Calls that only read, though they say as of which revision.
 _READS = {"GetCollectionReport"}
+#: Calls that start a write and return before it is done.
+_STARTS = {"StartCompaction"}
 _WRITES = frozenset(
     f"{_SERVICE.name}/{method.name}"
     for method in _SERVICE.methods
-    if "revision" in method.output_type.fields_by_name and method.name not in _READS
+    if method.name in _STARTS or ("revision" in method.output_type.fields_by_name and method.name not in _READS)
 )
 
 
@@ -43,7 +45,7 @@ def write(rpc: str, caller: str, request: Any, response: Any, code: str, reason:
         "collection": collection,
         "subjects": subjects[:_MOST_SUBJECTS],
         "subject_count": len(subjects),
-        "revision": response.revision if response is not None else 0,
+        "revision": getattr(response, "revision", 0),
     }
     if left_out:
         told["left_out"] = left_out

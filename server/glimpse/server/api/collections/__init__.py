@@ -1,1 +1,1 @@
-"""TODO."""
+"""The calls of CollectionService, one module per kind of resource."""

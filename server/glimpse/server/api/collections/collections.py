@@ -7,7 +7,6 @@ from typing import Any
 from glimpse.ledger import CollectionRecord, Writer
 from glimpse.server import resource_names, validation
 from glimpse.server.api.collections.base import ResourceCalls
-from glimpse.server.api.handlers import Context, unary
 from glimpse.server.api.pages import page_of
 from glimpse.server.auth.caller import current
 from glimpse.server.collections.messages import collection_message
@@ -18,53 +17,31 @@ from glimpse.v1 import types_pb2
 
 
 class CollectionCalls(ResourceCalls):
-    """See the contract."""
+    """Creates, reads, changes and deletes collections. Every method raises RequestError."""
 
-    @unary
-    async def CreateCollection(
-        self, request: pb.CreateCollectionRequest, context: Context
-    ) -> pb.CreateCollectionResponse:
-        """A new, empty collection."""
-        collection_id, given = request.collection_id, request.collection
+    async def create(self, request: pb.CreateCollectionRequest) -> pb.CreateCollectionResponse:
+        """Checks the request, writes a new collection bound to a loaded backbone, and returns it."""
+        collection_id = request.collection_id
         validation.check_collection_id(collection_id, "collection_id")
         current().check(collection_id, "collection_id")
-        validation.check_length(given.display_name, "collection.display_name")
-        validation.check_policy(given.policy, "collection.policy")
-        validation.check_enum(given.label_mode, types_pb2.LabelMode.values(), "collection.label_mode")
-        validation.check_head(given.pinned_head, given.label_mode, "collection.pinned_head")
-        backbone = self.runtime.backbones.find(given.backbone, "collection.backbone")
-        record = CollectionRecord(
-            collection_id,
-            backbone.name,
-            backbone.manifest.embedding_space,
-            backbone.manifest.dimension,
-            resource_names.normal(given.display_name),
-            names_as_prompts=given.names_as_prompts,
-            keep_inputs=given.keep_inputs,
-            label_mode=given.label_mode,
-            pinned_head=given.pinned_head,
-            **_policy(given.policy),
-        )
-        if record.names_as_prompts:
-            backbone.check_reads_text()
+        record = self._new_record(collection_id, request.collection)
 
         def plan() -> Callable[[Writer], CollectionRecord]:
             if self.catalog.exists(collection_id):
-                raise already_exists("COLLECTION_EXISTS", f"collection {collection_id!r} exists", "collection_id")
+                message = f"collection {collection_id!r} exists"
+                raise already_exists("COLLECTION_EXISTS", message, "collection_id")
             return lambda writer: writer.create_collection(record)
 
         record = await self.catalog.write(plan, self._put)
         view = self.catalog.find(collection_id, "collection_id")
         return pb.CreateCollectionResponse(collection=collection_message(view), revision=record.revision)
 
-    @unary
-    async def GetCollection(self, request: pb.GetCollectionRequest, context: Context) -> pb.GetCollectionResponse:
-        """One collection."""
+    def get(self, request: pb.GetCollectionRequest) -> pb.GetCollectionResponse:
+        """Returns a collection, also one that cannot answer."""
         return pb.GetCollectionResponse(collection=collection_message(self.view(request.name, "name", usable=False)))
 
-    @unary
-    async def ListCollections(self, request: pb.ListCollectionsRequest, context: Context) -> pb.ListCollectionsResponse:
-        """The collections that the caller may read, by id."""
+    def list_page(self, request: pb.ListCollectionsRequest) -> pb.ListCollectionsResponse:
+        """Returns a page of the collections that the caller may read, ordered by id."""
         after = resource_names.page_after(request.page_token)
         may = current().may
         later = (view for view in self.catalog if view.record.id > after and may(view.record.id))
@@ -74,23 +51,20 @@ class CollectionCalls(ResourceCalls):
             next_page_token=resource_names.page_token(resource_names.last_segment(page[-1].name)) if more else "",
         )
 
-    @unary
-    async def UpdateCollection(
-        self, request: pb.UpdateCollectionRequest, context: Context
-    ) -> pb.UpdateCollectionResponse:
-        """Another display name or policy."""
-        given = request.collection
-        view = self.view(given.name, "collection.name")
-        validation.check_length(given.display_name, "collection.display_name")
-        validation.check_policy(given.policy, "collection.policy")
-        validation.check_head(given.pinned_head, view.record.label_mode, "collection.pinned_head")
-        changes = _changes(given, validation.mask_paths(request.update_mask.paths))
+    async def update(self, request: pb.UpdateCollectionRequest) -> pb.UpdateCollectionResponse:
+        """Checks the new values, writes the fields that the mask names, and returns the collection."""
+        new = request.collection
+        view = self.view(new.name, "collection.name")
+        validation.check_length(new.display_name, "collection.display_name")
+        _check_policies(new)
+        validation.check_head(new.pinned_head, view.record.label_mode, "collection.pinned_head")
+        changes = _changes(new, validation.mask_paths(request.update_mask.paths))
 
         def plan() -> Callable[[Writer], CollectionRecord]:
             self.catalog.check_current(view, "collection.name")
             changed = replace(view.record, **changes)
-            if view.shadow and not changed.keep_inputs:
-                message = f"collection {view.record.id!r} is changing its backbone, which needs them; end that first"
+            if view.reembedding and not changed.keep_inputs:
+                message = f"the re-embedding of collection {view.record.id!r} needs its inputs; end it first"
                 raise failed_precondition("REEMBEDDING_EXISTS", message, "collection.keep_inputs")
             if changed.names_as_prompts and not view.record.names_as_prompts:
                 self._check_reads_text(changed)
@@ -99,27 +73,48 @@ class CollectionCalls(ResourceCalls):
         record = await self.catalog.write(plan, self._put)
         return pb.UpdateCollectionResponse(collection=collection_message(view), revision=record.revision)
 
-    @unary
-    async def DeleteCollection(
-        self, request: pb.DeleteCollectionRequest, context: Context
-    ) -> pb.DeleteCollectionResponse:
-        """A collection and, with force, all that is in it."""
+    async def delete(self, request: pb.DeleteCollectionRequest) -> pb.DeleteCollectionResponse:
+        """Deletes a collection, which must have no labels unless the request has `force`."""
         view = self.view(request.name, "name", usable=False)
         collection_id = view.record.id
 
         def plan() -> Callable[[Writer], int]:
             self.catalog.check_current(view, "name")
             if view.labels and not request.force:
-                message = f"{len(view.labels)} labels and {len(view.examples)} examples would go too; say force"
+                counts = f"{len(view.labels)} labels and {len(view.examples)} examples"
+                message = f"collection {collection_id!r} has {counts}, which would be deleted too; say force"
                 raise failed_precondition("COLLECTION_NOT_EMPTY", message, "force")
             return lambda writer: writer.delete_collection(collection_id)
 
         def apply(revision: int) -> int:
-            self.catalog.drop(collection_id)
+            self.catalog.remove(collection_id)
             return revision
 
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteCollectionResponse(revision=revision)
+
+    def _new_record(self, collection_id: str, new: pb.Collection) -> CollectionRecord:
+        """Checks the fields of a new collection, and returns its record. Raises RequestError."""
+        validation.check_length(new.display_name, "collection.display_name")
+        _check_policies(new)
+        validation.check_enum(new.label_mode, types_pb2.LabelMode.values(), "collection.label_mode")
+        validation.check_head(new.pinned_head, new.label_mode, "collection.pinned_head")
+        backbone = self.runtime.backbones.find(new.backbone, "collection.backbone")
+        if new.names_as_prompts:
+            backbone.check_reads_text()
+        return CollectionRecord(
+            collection_id,
+            backbone.name,
+            backbone.manifest.embedding_space,
+            backbone.manifest.dimension,
+            resource_names.normal(new.display_name),
+            names_as_prompts=new.names_as_prompts,
+            keep_inputs=new.keep_inputs,
+            label_mode=new.label_mode,
+            pinned_head=new.pinned_head,
+            **_policy_fields(new.policy),
+            **_policy_fields(new.embedding_space_policy),
+        )
 
     def _check_reads_text(self, record: CollectionRecord) -> None:
         backbone = source_of_collection(record, self.runtime.backbones).backbone
@@ -132,26 +127,30 @@ class CollectionCalls(ResourceCalls):
         return record.revision
 
 
-def _changes(given: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
-    """The record's fields that these paths of a collection set. Raises RequestError."""
-    policy = _policy(given.policy)
+def _check_policies(new: pb.Collection) -> None:
+    validation.check_policy(new.policy, "collection.policy")
+    validation.check_embedding_space_policy(new.embedding_space_policy, "collection.embedding_space_policy")
+
+
+def _changes(new: pb.Collection, paths: Sequence[str]) -> dict[str, Any]:
+    """Returns the fields of the record that an update mask changes, with their new values. Raises RequestError."""
     changes: dict[str, Any] = {}
     for path in paths:
         match path.split("."):
             case ["display_name"]:
-                changes[path] = resource_names.normal(given.display_name)
+                changes[path] = resource_names.normal(new.display_name)
             case ["names_as_prompts" | "keep_inputs" | "pinned_head"]:
-                changes[path] = getattr(given, path)
-            case ["policy"]:
-                changes |= policy
-            case ["policy", field] if field in policy:
-                changes[field] = policy[field]
+                changes[path] = getattr(new, path)
+            case ["policy" | "embedding_space_policy" as name]:
+                changes |= _policy_fields(getattr(new, name))
+            case ["policy" | "embedding_space_policy" as name, field] if field in _policy_fields(getattr(new, name)):
+                changes[field] = _policy_fields(getattr(new, name))[field]
             case _:
                 raise invalid("UNKNOWN_FIELD", f"{path!r} cannot be updated", "update_mask")
     return changes
 
 
-def _policy(policy: pb.DecisionPolicy) -> dict[str, Any]:
-    """The policy's fields as the record has them; None: unset."""
-    fields = [field.name for field in pb.DecisionPolicy.DESCRIPTOR.fields]
+def _policy_fields(policy: pb.DecisionPolicy | pb.EmbeddingSpacePolicy) -> dict[str, Any]:
+    """Returns the fields of a policy as the record has them: None where a field is unset."""
+    fields = [field.name for field in policy.DESCRIPTOR.fields]
     return {field: getattr(policy, field) if policy.HasField(field) else None for field in fields}

@@ -11,50 +11,93 @@ from glimpse.index import Ids
 from glimpse.ledger import ExampleRecord, Ledger, NotFound, Writer
 from glimpse.server import resource_names
 from glimpse.server.api.collections.base import ResourceCalls
-from glimpse.server.api.handlers import Context, deadline_of, unary
 from glimpse.server.api.pages import Page
-from glimpse.server.collections.attached_index import Attachment
+from glimpse.server.collections.attached_index import AttachedIndex
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import example_message
 from glimpse.server.errors import invalid, not_found
 from glimpse.v1 import collection_service_pb2 as pb
 
 T = TypeVar("T")
-# Examples that are read at a time: their metadata may have a quarter of a megabyte each.
-_AT_ONCE = 32
+# Examples read from the ledger or an index at once. The metadata of one may have a quarter of a megabyte.
+_READ_AHEAD = 32
 
 
 class ExampleCalls(ResourceCalls):
-    """See the contract."""
+    """Enrolls, reads and deletes examples. Every method raises RequestError."""
 
-    @unary
-    async def EnrollExamples(self, request: pb.EnrollExamplesRequest, context: Context) -> pb.EnrollExamplesResponse:
-        """A list of examples."""
+    async def enroll(self, request: pb.EnrollExamplesRequest, deadline: float) -> pb.EnrollExamplesResponse:
+        """Finds the collection, and has the Enroller embed and write the examples.
+
+        Args:
+            request: The request; the Enroller checks its examples.
+            deadline: When the caller stops waiting, in time.monotonic() seconds.
+
+        Returns:
+            One result for each example, and the revision with these examples.
+        """
         view = self.view(request.parent, "parent")
-        return await self.runtime.enroller.enroll(view, request, deadline_of(context))
+        return await self.runtime.enroller.enroll(view, request, deadline)
 
-    @unary
-    async def GetExample(self, request: pb.GetExampleRequest, context: Context) -> pb.GetExampleResponse:
-        """One example."""
+    async def get(self, request: pb.GetExampleRequest) -> pb.GetExampleResponse:
+        """Returns an example, with its vector if the request has `include_vector`."""
         view, example_id = self.example(request.name)
         record, space = await self._record(view, example_id)
         space = space if request.include_vector else ""
         return pb.GetExampleResponse(example=example_message(view.record.id, record, space))
 
+    async def list_page(self, request: pb.ListExamplesRequest) -> pb.ListExamplesResponse:
+        """Returns a page of a collection's examples: those enrolled, oldest first, then the rows of its index."""
+        view = self.view(request.parent, "parent")
+        label_id = view.find_label(request.label_id) if request.label_id else None
+        if request.label_id and label_id is None:
+            message = f"collection {view.record.id!r} has no label {request.label_id!r}"
+            raise not_found("LABEL_NOT_FOUND", message, "label_id")
+        start, most = _PageStart.read(request.page_token, view), resource_names.page_size(request.page_size)
+        while True:
+            attachment, page = view.examples.attached_index, Page[ExampleRecord](most)
+            space = await self._fill(page, view, start, label_id, vectors=request.include_vector)
+            if view.examples.attached_index is attachment:
+                break
+            # A compaction moved the enrolled examples into a new index: read the same page there.
+            start = _PageStart.read(request.page_token, view)
+        space = space if request.include_vector else ""
+        return pb.ListExamplesResponse(
+            examples=[example_message(view.record.id, record, space) for record in page.items],
+            next_page_token=_PageStart.token(page.items[-1], attachment) if page.more else "",
+        )
+
+    async def delete(self, request: pb.DeleteExampleRequest) -> pb.DeleteExampleResponse:
+        """Deletes an enrolled example, or marks a row of the attached index as deleted."""
+        view, example_id = self.example(request.name)
+
+        def plan() -> Callable[[Writer], int]:
+            self.check_example(view, example_id)
+            if (row := _row(view, example_id)) is not None:
+                return lambda writer: writer.bury(view.record.id, row - _attachment(view).first)
+            return lambda writer: writer.delete_example(view.record.id, example_id)
+
+        def apply(revision: int) -> int:
+            view.remove_example(example_id)
+            return view.set_revision(revision)
+
+        revision = await self.catalog.write(plan, apply)
+        return pb.DeleteExampleResponse(revision=revision)
+
     async def _record(self, view: CollectionView, example_id: str) -> tuple[ExampleRecord, str]:
-        """An example, and the space that the collection is of at that moment."""
+        """Reads an example, and the embedding space that the collection had at the same moment."""
         if (row := _row(view, example_id)) is None:
             try:
                 return await self._read(view, lambda ledger: ledger.example(view.record.id, example_id))
             except NotFound:
-                # Folded into the index meanwhile, perhaps.
+                # A compaction may have moved it into the index since.
                 if (row := _row(view, example_id)) is None:
                     raise
-        [record] = await asyncio.to_thread(_below(view).records, np.array([row], np.int64))
+        [record] = await asyncio.to_thread(_attachment(view).records, np.array([row], np.int64))
         return record, view.record.embedding_space
 
     async def _read(self, view: CollectionView, query: Callable[[Ledger], T]) -> tuple[T, str]:
-        """With the collection's embedding space: while its backbone is switched, another than the view's."""
+        """Reads the ledger, and the collection's embedding space, which differs from the view's during a switch."""
 
         def read(ledger: Ledger) -> tuple[T, str]:
             with ledger.moment() as moment:
@@ -63,111 +106,74 @@ class ExampleCalls(ResourceCalls):
 
         return await self.catalog.read(read)
 
-    @unary
-    async def ListExamples(self, request: pb.ListExamplesRequest, context: Context) -> pb.ListExamplesResponse:
-        """The examples of a collection, oldest first; then the rows of its index."""
-        view = self.view(request.parent, "parent")
-        label_id = view.find_label(request.label_id) if request.label_id else None
-        if request.label_id and label_id is None:
-            message = f"collection {view.record.id!r} has no label {request.label_id!r}"
-            raise not_found("LABEL_NOT_FOUND", message, "label_id")
-        place, most = _Place.read(request.page_token, view), resource_names.page_size(request.page_size)
-        while True:
-            below, page = view.examples.attachment, Page[ExampleRecord](most)
-            space = await self._fill(page, view, place, label_id, vectors=request.include_vector)
-            if view.examples.attachment is below:
-                break
-            # What was enrolled is in the index now: the same page, there.
-            place = _Place.read(request.page_token, view)
-        space = space if request.include_vector else ""
-        return pb.ListExamplesResponse(
-            examples=[example_message(view.record.id, record, space) for record in page.items],
-            next_page_token=_Place.token(page.items[-1], below) if page.more else "",
-        )
-
     async def _fill(
-        self, page: Page[ExampleRecord], view: CollectionView, place: "_Place", label: str | None, *, vectors: bool
+        self, page: Page[ExampleRecord], view: CollectionView, start: "_PageStart", label: str | None, *, vectors: bool
     ) -> str:
-        """Fills a page with examples from a place on; returns their embedding space."""
-        below, collection_id, space = view.examples.attachment, view.record.id, view.record.embedding_space
+        """Fills a page with the examples from `start` on; returns their embedding space."""
+        attachment, collection_id, space = view.examples.attached_index, view.record.id, view.record.embedding_space
 
-        def enrolled(ledger: Ledger) -> None:
-            found = ledger.examples(
-                collection_id, after=place.after, limit=page.most + 1, label_id=label, ahead=_AT_ONCE
+        def read_enrolled(ledger: Ledger) -> None:
+            records = ledger.examples(
+                collection_id, after=start.after, limit=page.most + 1, label_id=label, ahead=_READ_AHEAD
             )
-            page.fill((one, _size(one, vectors=vectors)) for one in found)
+            page.fill((record, _size(record, vectors=vectors)) for record in records)
 
-        if place.row is None:
-            _, space = await self._read(view, enrolled)
-        if below and not page.more:
-            rows = below.page(-1 if place.row is None else place.row, page.most + 1 - len(page.items), label)
-            await asyncio.to_thread(page.fill, _rows(below, rows, vectors=vectors))
+        if start.row is None:
+            _, space = await self._read(view, read_enrolled)
+        if attachment and not page.more:
+            last_row = -1 if start.row is None else start.row
+            rows = attachment.page(last_row, page.most + 1 - len(page.items), label)
+            await asyncio.to_thread(page.fill, _rows(attachment, rows, vectors=vectors))
         return space
-
-    @unary
-    async def DeleteExample(self, request: pb.DeleteExampleRequest, context: Context) -> pb.DeleteExampleResponse:
-        """An example, and its effect."""
-        view, example_id = self.example(request.name)
-
-        def plan() -> Callable[[Writer], int]:
-            self.check_example(view, example_id)
-            if (row := _row(view, example_id)) is not None:
-                return lambda writer: writer.bury(view.record.id, row - _below(view).first)
-            return lambda writer: writer.delete_example(view.record.id, example_id)
-
-        def apply(revision: int) -> int:
-            view.drop_example(example_id)
-            return view.moved_to(revision)
-
-        revision = await self.catalog.write(plan, apply)
-        return pb.DeleteExampleResponse(revision=revision)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a page begins: after a sequence number, or after a row of the index."""
+class _PageStart:
+    """The start of a page: after a sequence number of the ledger, or after a row of the attached index."""
 
     after: int = 0
     row: int | None = None
 
     @classmethod
     def read(cls, token: str, view: CollectionView) -> Self:
-        """From a page token. Raises RequestError where it is of an index that is there no more."""
+        """Parses a page token. Raises RequestError for a token of an index that is no longer attached."""
         digest, dot, row = resource_names.page_after(token).partition(".")
         if not dot:
             return cls(resource_names.page_number(token))
-        below = view.examples.attachment
-        if below is None or not below.record.digest.startswith(digest) or not row.isdecimal():
-            raise invalid("INVALID_PAGE_TOKEN", "not a page token of this list as it is now", "page_token")
+        attachment = view.examples.attached_index
+        if attachment is None or not attachment.record.digest.startswith(digest) or not row.isdecimal():
+            message = "this page token belongs to an index that is no longer attached; start from the first page"
+            raise invalid("INVALID_PAGE_TOKEN", message, "page_token")
         return cls(row=int(row))
 
     @staticmethod
-    def token(last: ExampleRecord, below: Attachment | None) -> str:
-        """For the page after an example."""
-        if below is None or last.sequence < below.first:
+    def token(last: ExampleRecord, attachment: AttachedIndex | None) -> str:
+        """Returns the token of the page after an example."""
+        if attachment is None or last.sequence < attachment.first:
             return resource_names.page_token(str(last.sequence))
-        return resource_names.page_token(f"{below.record.digest[:16]}.{last.sequence - below.first}")
+        return resource_names.page_token(f"{attachment.record.digest[:16]}.{last.sequence - attachment.first}")
 
 
-def _rows(below: Attachment, rows: Ids, *, vectors: bool) -> Iterator[tuple[ExampleRecord, int]]:
-    """Rows of an index as examples, read a few at a time, with their sizes."""
-    for start in range(0, len(rows), _AT_ONCE):
-        yield from ((one, _size(one, vectors=vectors)) for one in below.records(rows[start : start + _AT_ONCE]))
+def _rows(attachment: AttachedIndex, rows: Ids, *, vectors: bool) -> Iterator[tuple[ExampleRecord, int]]:
+    """Reads rows of an index in blocks; yields each as an example, with its size in bytes."""
+    for start in range(0, len(rows), _READ_AHEAD):
+        records = attachment.records(rows[start : start + _READ_AHEAD])
+        yield from ((record, _size(record, vectors=vectors)) for record in records)
 
 
 def _size(record: ExampleRecord, *, vectors: bool) -> int:
-    """About the bytes of an example in a list."""
+    """Estimates the bytes of an example in a response."""
     metadata = (text for pair in record.metadata.items() for text in pair)
     texts = (record.id, record.label_id, record.content_digest, record.domain, *metadata)
     return sum(len(text.encode()) + 4 for text in texts) + (len(record.vector) if vectors else 0)
 
 
 def _row(view: CollectionView, example_id: str) -> int | None:
-    """The id of an example that is a row of the index below; None: it was enrolled."""
-    found = view.examples.find(example_id)
-    return found if found is not None and view.examples.attachment and found >= _below(view).first else None
+    """Returns the sequence number of an example that is a row of the attached index; None for an enrolled one."""
+    number = view.examples.find(example_id)
+    return number if number is not None and view.examples.attached_index and number >= _attachment(view).first else None
 
 
-def _below(view: CollectionView) -> Attachment:
-    assert view.examples.attachment is not None  # noqa: S101 (it has the row)
-    return view.examples.attachment
+def _attachment(view: CollectionView) -> AttachedIndex:
+    assert view.examples.attached_index is not None  # noqa: S101  (the caller found a row of it)
+    return view.examples.attached_index

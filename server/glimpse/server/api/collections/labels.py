@@ -8,7 +8,6 @@ from typing import Any
 from glimpse.ledger import LabelRecord, Writer
 from glimpse.server import resource_names, validation
 from glimpse.server.api.collections.base import ResourceCalls
-from glimpse.server.api.handlers import Context, deadline_of, unary
 from glimpse.server.api.pages import page_of
 from glimpse.server.auth.caller import current
 from glimpse.server.collections.collection import CollectionView
@@ -20,37 +19,41 @@ from glimpse.v1 import collection_service_pb2 as pb
 
 
 class LabelCalls(ResourceCalls):
-    """See the contract."""
+    """Creates, reads, changes and deletes labels. Every method raises RequestError."""
 
-    @unary
-    async def CreateLabel(self, request: pb.CreateLabelRequest, context: Context) -> pb.CreateLabelResponse:
-        """A new label."""
+    async def create(self, request: pb.CreateLabelRequest, deadline: float) -> pb.CreateLabelResponse:
+        """Checks the request, embeds the prompts, writes a new label, and returns it.
+
+        Args:
+            request: The request; its fields are checked here.
+            deadline: When the caller stops waiting, in time.monotonic() seconds.
+        """
         view = self.view(request.parent, "parent")
         label_id = validation.check_label_id(request.label_id, "label_id")
-        described = await self._described(view, request, ("display_name", "prompts"), context)
+        fields = await self._fields(view, request, ("display_name", "prompts"), deadline)
         validation.check_enum(request.label.role, pb.LabelRole.values(), "label.role")
-        record = LabelRecord(label_id, role=request.label.role, **described)
+        record = LabelRecord(label_id, role=request.label.role, **fields)
 
         def plan() -> Callable[[Writer], tuple[LabelRecord, int]]:
             self.catalog.check_current(view, "parent")
-            if found := view.find_label(label_id):
-                raise already_exists("LABEL_EXISTS", f"label {found!r} exists in {view.record.id!r}", "label_id")
-            if len(view.labels) >= self.settings.max_labels:
-                raise exhausted("TOO_MANY_LABELS", f"{len(view.labels)} labels are the most a collection takes")
+            if existing := view.find_label(label_id):
+                message = f"label {existing!r} exists in collection {view.record.id!r}"
+                raise already_exists("LABEL_EXISTS", message, "label_id")
+            if len(view.labels) >= (limit := self.settings.max_labels):
+                message = f"collection {view.record.id!r} has {len(view.labels)} labels; at most {limit} labels"
+                raise exhausted("TOO_MANY_LABELS", message)
             return lambda writer: writer.create_label(view.record.id, record)
 
         _, revision = await self.catalog.write(plan, _putting(view))
         return pb.CreateLabelResponse(label=label_message(view, label_id), revision=revision)
 
-    @unary
-    async def GetLabel(self, request: pb.GetLabelRequest, context: Context) -> pb.GetLabelResponse:
-        """One label."""
+    def get(self, request: pb.GetLabelRequest) -> pb.GetLabelResponse:
+        """Returns a label."""
         view, label_id = self.label(request.name, "name")
         return pb.GetLabelResponse(label=label_message(view, label_id))
 
-    @unary
-    async def ListLabels(self, request: pb.ListLabelsRequest, context: Context) -> pb.ListLabelsResponse:
-        """The labels of a collection, by id."""
+    def list_page(self, request: pb.ListLabelsRequest) -> pb.ListLabelsResponse:
+        """Returns a page of a collection's labels, ordered by id."""
         view = self.view(request.parent, "parent")
         after = resource_names.page_after(request.page_token)
         later = (label for label in sorted(view.labels) if label > after)
@@ -60,14 +63,18 @@ class LabelCalls(ResourceCalls):
             next_page_token=resource_names.page_token(resource_names.last_segment(page[-1].name)) if more else "",
         )
 
-    @unary
-    async def UpdateLabel(self, request: pb.UpdateLabelRequest, context: Context) -> pb.UpdateLabelResponse:
-        """Another display name or other prompts."""
+    async def update(self, request: pb.UpdateLabelRequest, deadline: float) -> pb.UpdateLabelResponse:
+        """Checks the new values, embeds new prompts, writes the fields that the mask names, and returns the label.
+
+        Args:
+            request: The request; its fields are checked here.
+            deadline: When the caller stops waiting, in time.monotonic() seconds.
+        """
         view, label_id = self.label(request.label.name, "label.name")
         paths = validation.mask_paths(request.update_mask.paths)
         if unknown := set(paths) - {"display_name", "prompts"}:
             raise invalid("UNKNOWN_FIELD", f"{sorted(unknown)[0]!r} cannot be updated", "update_mask")
-        changes = await self._described(view, request, paths, context)
+        changes = await self._fields(view, request, paths, deadline)
 
         def plan() -> Callable[[Writer], tuple[LabelRecord, int]]:
             self.check_label(view, label_id, "label.name")
@@ -77,57 +84,56 @@ class LabelCalls(ResourceCalls):
         _, revision = await self.catalog.write(plan, _putting(view))
         return pb.UpdateLabelResponse(label=label_message(view, label_id), revision=revision)
 
-    @unary
-    async def DeleteLabel(self, request: pb.DeleteLabelRequest, context: Context) -> pb.DeleteLabelResponse:
-        """A label and, with force, its examples."""
+    async def delete(self, request: pb.DeleteLabelRequest) -> pb.DeleteLabelResponse:
+        """Deletes a label, which must have no examples unless the request has `force`."""
         view, label_id = self.label(request.name, "name")
 
         def plan() -> Callable[[Writer], int]:
             self.check_label(view, label_id, "name")
             if (count := view.examples.count(label_id)) and not request.force:
-                raise failed_precondition("LABEL_NOT_EMPTY", f"{count} examples would go too; say force", "force")
-            below = view.examples.attachment
-            rows = (below.of_label(label_id) - below.first).tolist() if below else []
+                message = f"label {label_id!r} has {count} examples, which would be deleted too; say force"
+                raise failed_precondition("LABEL_NOT_EMPTY", message, "force")
+            attachment = view.examples.attached_index
+            rows = (attachment.ids_of_label(label_id) - attachment.first).tolist() if attachment else []
             return lambda writer: writer.delete_label(view.record.id, label_id, rows)
 
         def apply(revision: int) -> int:
-            view.drop_label(label_id)
-            return view.moved_to(revision)
+            view.remove_label(label_id)
+            return view.set_revision(revision)
 
         revision = await self.catalog.write(plan, apply)
         return pb.DeleteLabelResponse(revision=revision)
 
-    async def _described(
+    async def _fields(
         self,
         view: CollectionView,
         request: pb.CreateLabelRequest | pb.UpdateLabelRequest,
         paths: Sequence[str],
-        context: Context,
+        deadline: float,
     ) -> dict[str, Any]:
-        """The record's fields that these paths of a request's label set, its prompts embedded."""
-        given, fields = request.label, dict[str, Any]()
+        """Checks the fields of a request's label that `paths` name, and returns them as the record has them."""
+        label, fields = request.label, dict[str, Any]()
         if "display_name" in paths:
-            validation.check_length(given.display_name, "label.display_name")
-            fields["display_name"] = resource_names.normal(given.display_name)
+            validation.check_length(label.display_name, "label.display_name")
+            fields["display_name"] = resource_names.normal(label.display_name)
         if "prompts" in paths:
-            validation.check_prompts(given.prompts, "label.prompts")
-            prompts = tuple(map(resource_names.normal, given.prompts))
+            validation.check_prompts(label.prompts, "label.prompts")
+            prompts = tuple(map(resource_names.normal, label.prompts))
             fields |= {"prompts": prompts, "prompt_vector": None}
             if prompts:
                 source = source_of_collection(view.record, self.runtime.backbones)
-                deadline, caller = deadline_of(context), current()
-                spend = partial(caller.spend_texts, message=request)
+                spend = partial(current().spend_texts, message=request)
                 [direction] = await prompt_directions(source, [prompts], ["label.prompts"], deadline, spend)
                 fields["prompt_vector"] = direction.astype("<f4").tobytes()
         return fields
 
 
 def _putting(view: CollectionView) -> Callable[[tuple[LabelRecord, int]], int]:
-    """Makes a written label visible in its collection."""
+    """Returns a function that makes a written label visible in its collection."""
 
     def apply(written: tuple[LabelRecord, int]) -> int:
         record, revision = written
         view.put_label(record)
-        return view.moved_to(revision)
+        return view.set_revision(revision)
 
     return apply

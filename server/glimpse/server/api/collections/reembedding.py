@@ -1,29 +1,25 @@
-"""CollectionService's calls on changing a collection's backbone."""
+"""CollectionService's calls on re-embedding: changing the backbone of a collection."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from glimpse.ledger import ShadowRecord, Writer
 from glimpse.server.api.collections.base import ResourceCalls
-from glimpse.server.api.handlers import Context, deadline_of, unary
 from glimpse.server.auth.caller import current
 from glimpse.server.auth.scopes import Scope
 from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
 from glimpse.server.collections.messages import collection_message
 from glimpse.server.errors import Code, RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.maintenance.backbone_switch import Switched, ThereAlready, shadow_of
+from glimpse.server.maintenance.backbone_switch import AlreadySwitched, SwitchResult, reembedding_of
 from glimpse.v1 import collection_service_pb2 as pb
 
 
 class ReembeddingCalls(ResourceCalls):
-    """See the contract."""
+    """Starts, reads, switches and ends re-embeddings. Every method raises RequestError."""
 
-    @unary
-    async def StartReembedding(
-        self, request: pb.StartReembeddingRequest, context: Context
-    ) -> pb.StartReembeddingResponse:
-        """A shadow, to be embedded from now on."""
+    async def start(self, request: pb.StartReembeddingRequest) -> pb.StartReembeddingResponse:
+        """Checks that the collection can be re-embedded, and writes its shadow, which the worker then fills."""
         view = self.view(request.collection, "collection")
         backbone = self.runtime.backbones.find(request.backbone, "backbone")
         space, dimension = backbone.manifest.embedding_space, backbone.manifest.dimension
@@ -34,79 +30,90 @@ class ReembeddingCalls(ResourceCalls):
             _check_can_start(view, backbone)
             return lambda writer: writer.start_reembedding(view.record.id, record)
 
-        def apply(done: tuple[ShadowRecord, int]) -> int:
-            view.shadow, view.reached = done[0], ReembeddingProgress()
-            return view.moved_to(done[1])
+        def apply(written: tuple[ShadowRecord, int]) -> int:
+            view.reembedding, view.reembedding_progress = written[0], ReembeddingProgress()
+            return view.set_revision(written[1])
 
         try:
             _, revision = await self.catalog.write(plan, apply)
-        except ThereAlready:
+        except AlreadySwitched:
             revision = view.record.revision
-        reembedding = await self.runtime.reembedding_status.message(view, shadow_of(view))
+        reembedding = await self.runtime.reembedding_status.message(view, reembedding_of(view))
         return pb.StartReembeddingResponse(reembedding=reembedding, revision=revision)
 
-    @unary
-    async def GetReembedding(self, request: pb.GetReembeddingRequest, context: Context) -> pb.GetReembeddingResponse:
-        """How far it is."""
+    async def get(self, request: pb.GetReembeddingRequest, deadline: float) -> pb.GetReembeddingResponse:
+        """Returns the progress and, with `measure`, the reports of both sides.
+
+        Args:
+            request: The request. `measure` needs the scope admin, because it loads and fits the collection once more.
+            deadline: When the caller stops waiting, in time.monotonic() seconds.
+        """
         view = self.view(request.collection, "collection", usable=False)
-        if request.measure:  # it loads and fits what the collection takes, once more
+        if request.measure:
             replace(current(), scope=Scope.ADMIN).check(view.record.id, "measure")
-        shadow = shadow_of(view)
+        shadow = reembedding_of(view)
         reembedding = await self.runtime.reembedding_status.message(view, shadow)
         if request.measure:
-            await self.runtime.reembedding_status.measure(view, shadow, reembedding, deadline_of(context))
+            await self.runtime.reembedding_status.measure(view, shadow, reembedding, deadline)
         return pb.GetReembeddingResponse(reembedding=reembedding)
 
-    @unary
-    async def SwitchBackbone(self, request: pb.SwitchBackboneRequest, context: Context) -> pb.SwitchBackboneResponse:
-        """The collection by its other backbone."""
+    async def switch(self, request: pb.SwitchBackboneRequest) -> pb.SwitchBackboneResponse:
+        """Has BackboneSwitch exchange the collection's vectors and its shadow, and returns the collection."""
         view = self.view(request.collection, "collection")
         try:
-            done = await self.runtime.backbone_switch.switch(view, request)
-        except ThereAlready:
-            done = Switched(view.record.revision)
-        now = self.view(request.collection, "collection")
+            switched = await self.runtime.backbone_switch.switch(view, request)
+        except AlreadySwitched:
+            switched = SwitchResult(view.record.revision)
+        former = switched.former
         return pb.SwitchBackboneResponse(
-            collection=collection_message(now),
-            revision=done.revision,
-            former_policy=pb.DecisionPolicy(**done.former),
-            set_aside_count=done.set_aside,
+            # The switch replaced the view.
+            collection=collection_message(self.view(request.collection, "collection")),
+            revision=switched.revision,
+            former_policy=pb.DecisionPolicy(
+                match_threshold=former.get("match_threshold"), match_margin=former.get("match_margin")
+            ),
+            former_embedding_space_policy=pb.EmbeddingSpacePolicy(min_space_cosine=former.get("min_space_cosine")),
+            set_aside_count=switched.set_aside,
         )
 
-    @unary
-    async def EndReembedding(self, request: pb.EndReembeddingRequest, context: Context) -> pb.EndReembeddingResponse:
-        """The collection without its shadow."""
+    async def end(self, request: pb.EndReembeddingRequest) -> pb.EndReembeddingResponse:
+        """Drops the shadow, whose rows the worker then removes, and returns the collection."""
         view = self.view(request.collection, "collection", usable=False)
 
         def plan() -> Callable[[Writer], int]:
             self.catalog.check_current(view, "collection")
-            shadow_of(view)
+            reembedding_of(view)
             return lambda writer: writer.end_reembedding(view.record.id)
 
         def apply(revision: int) -> int:
-            view.shadow, view.measured = replace(shadow_of(view), turn=-1), None
-            return view.moved_to(revision)
+            view.reembedding, view.reembedding_report = replace(reembedding_of(view), turn=-1), None
+            return view.set_revision(revision)
 
         revision = await self.catalog.write(plan, apply)
         return pb.EndReembeddingResponse(collection=collection_message(view), revision=revision)
 
 
 def _check_can_start(view: CollectionView, backbone: LoadedBackbone) -> None:
-    """Raises RequestError, and ThereAlready where that re-embedding is under way."""
+    """Checks that a collection can be re-embedded with a backbone.
+
+    Raises:
+        RequestError: The collection cannot be re-embedded.
+        AlreadySwitched: The same re-embedding is under way.
+    """
     record, space = view.record, backbone.manifest.embedding_space
     if space == record.embedding_space:
-        message = f"collection {record.id!r} is of {backbone.name}'s embedding space already"
+        message = f"collection {record.id!r} has the embedding space of {backbone.name} already"
         raise invalid("SAME_EMBEDDING_SPACE", message, "backbone")
-    if view.shadow and view.shadow.turn < 0:
-        message = f"what is left of the re-embedding of {record.id!r} that ended is being put away"
+    if view.reembedding and view.reembedding.turn < 0:
+        message = f"the server is removing the last re-embedding of {record.id!r}; send the call again"
         raise RequestError(Code.UNAVAILABLE, "REEMBEDDING_ENDING", message, "collection", retry_delay=0.5)
-    if view.shadow and view.shadow.embedding_space == space:
-        raise ThereAlready
-    if view.shadow:
-        message = f"collection {record.id!r} has a re-embedding, with {view.shadow.backbone}; end that first"
+    if view.reembedding and view.reembedding.embedding_space == space:
+        raise AlreadySwitched
+    if view.reembedding:
+        message = f"collection {record.id!r} has a re-embedding, with {view.reembedding.backbone}; end that first"
         raise already_exists("REEMBEDDING_EXISTS", message, "collection")
-    if view.examples.attachment:
-        message = f"the index under {record.id!r} is of one space: build one with {backbone.name}, detach this, switch"
+    if view.examples.attached_index:
+        message = f"the index of {record.id!r} is of one space: build one with {backbone.name}, detach this, switch"
         raise failed_precondition("INDEX_ATTACHED", f"{message}, attach that", "collection")
     if not record.keep_inputs:
         message = f"collection {record.id!r} keeps no inputs to embed again; set keep_inputs"
