@@ -56,7 +56,7 @@ def drawn_task(seed: int) -> Task:
     The pictures out of distribution are characters of another held-out alphabet. The zero-shot pictures show pairs of
     colour and shape that were held out of training.
     """
-    from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
+    from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
 
     rng = np.random.default_rng(seed)
     known, other = (Alphabet(HELD_OUT_SEED + 2 * seed + i, CHARACTERS).characters for i in (0, 1))
@@ -123,7 +123,8 @@ def _files(folder: Path) -> dict[str, list[Path]]:
 
 
 def _zero_shot(rng: np.random.Generator) -> tuple[dict[str, list[str]], list[Picture]]:
-    from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, render_scene
+    from glimpse.export.drawings.rendering import render_scene
+    from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene
 
     pairs = sorted(HELD_OUT_PAIRS)
     chosen = [pairs[i] for i in rng.permutation(len(pairs))[:PROMPTS]]

@@ -131,6 +131,8 @@ def _export(
         reference = load(library, model, pretrained)
         if prefix is not None:
             reference = with_prefix(reference, prefix)
-        return export_checkpoint(reference, out, **fields, command=command_line(), wish=conversion, tell=report_step)
+        return export_checkpoint(
+            reference, out, **fields, command=command_line(), options=conversion, progress=report_step
+        )
 
     export(out, output, make, extra)

@@ -146,7 +146,7 @@ def onnx(
             source = TextEncoderSource(
                 tokenizer, context, pooling=pooling.value, prefix=prefix, output_name=output_name
             )
-            return wrap_text_encoder(file, out, source, **fields, wish=conversion, tell=report_step)
+            return wrap_text_encoder(file, out, source, **fields, options=conversion, progress=report_step)
         image = ImageEncoderSource(
             size=size,
             mean=_numbers(mean, "--mean"),
@@ -157,7 +157,7 @@ def onnx(
             interpolation=interpolation.value,
             output_name=output_name,
         )
-        return wrap_image_encoder(file, out, image, **fields, wish=conversion, tell=report_step)
+        return wrap_image_encoder(file, out, image, **fields, options=conversion, progress=report_step)
 
     export(out, output, make)
 

@@ -17,7 +17,7 @@ from glimpse.inputs import pictures_in
 
 if TYPE_CHECKING:
     from glimpse.backbone import Bundle
-    from glimpse.export.finalize import Wish
+    from glimpse.export.finalize import ExportOptions
 
 _MAX_PHOTOGRAPHS = 64
 
@@ -50,7 +50,7 @@ Calibrate = Annotated[
 ]
 
 
-def conversion_options(precision: Precision, calibrate: Path | None) -> "Wish":
+def conversion_options(precision: Precision, calibrate: Path | None) -> "ExportOptions":
     """Returns the precision and the calibration photographs of an export.
 
     Args:
@@ -60,13 +60,13 @@ def conversion_options(precision: Precision, calibrate: Path | None) -> "Wish":
     Raises:
         CliError: The folder has no picture, or one that cannot be decoded.
     """
-    from glimpse.export.finalize import Wish
+    from glimpse.export.finalize import ExportOptions
 
     files = pictures_in(calibrate) if calibrate else []
     if calibrate and not files:
         raise CliError(f"there is no image in {calibrate}", "name a folder of photographs with --calibrate")
     count = min(len(files), _MAX_PHOTOGRAPHS)
-    return Wish(precision.value, [_photograph(files[i * len(files) // count]) for i in range(count)])
+    return ExportOptions(precision.value, [_photograph(files[i * len(files) // count]) for i in range(count)])
 
 
 def _photograph(file: Path) -> bytes:

@@ -40,5 +40,7 @@ def vectors(
     export(
         out,
         output,
-        lambda report_step: export_vectors(file, out, words=words, **fields, command=command_line(), tell=report_step),
+        lambda report_step: export_vectors(
+            file, out, words=words, **fields, command=command_line(), progress=report_step
+        ),
     )
