@@ -1,0 +1,81 @@
+"""Checks the pages of docs/ as a whole: links, the picture of the packages, the reference, the import lines."""
+
+import importlib.util
+import re
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "SECURITY.md"])
+_CODE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def script(name: str) -> ModuleType:
+    """Imports a script of docs/."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """Returns the anchors of a page, as GitHub makes them of its headings."""
+    text = _CODE.sub("", page.read_text("utf-8"))
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    plain = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", title).replace("`", "") for title in titles]
+    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in plain}
+
+
+def links(page: Path) -> list[str]:
+    """Returns the targets of a page's links and pictures that lie in the repository."""
+    found = [link or picture for link, picture in _LINK.findall(_CODE.sub("", page.read_text("utf-8")))]
+    return [target for target in found if not re.match(r"[a-z]+:", target)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
+    broken = []
+    for target in links(page):
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_the_picture_of_the_packages_is_fresh() -> None:
+    generator = script("generate_architecture")
+    assert generator.PICTURE.read_text("utf-8") == generator.render(), "the imports have changed: run `make docs`"
+
+
+def test_the_picture_has_a_place_for_every_package() -> None:
+    generator = script("generate_architecture")
+    graph = generator.import_graph()
+    for parent, places in (("glimpse", generator.DISTRIBUTION), ("glimpse.server", generator.SERVER)):
+        pairs = generator.package_imports(graph, parent)
+        assert {name for pair in pairs for name in pair} == places.keys()
+
+
+def test_the_page_of_the_architecture_names_every_layer() -> None:
+    text = (DOCS / "architecture.md").read_text("utf-8")
+    table = text.partition("## The server's layers")[2].partition("\n## ")[0]
+    rows = [re.findall(r"`(\w+)`", row) for row in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", table, re.MULTILINE)]
+    layers = [name for layer in script("generate_architecture").server_layers() for name in layer]
+    assert sorted(name for row in rows for name in row) == sorted(layers)
+    assert [row[0] for row in rows] == sorted((row[0] for row in rows), key=layers.index)
+
+
+def test_the_new_import_lines_of_the_gpu_checks_work() -> None:
+    table = (DOCS / "testing.md").read_text("utf-8").partition("## GPU checks")[2]
+    lines = re.findall(r"^\| `.*?` \| `(.*?)` \|$", table, re.MULTILINE)
+    assert len(lines) == 9
+    for line in lines:
+        exec(line, {})
