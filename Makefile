@@ -7,6 +7,8 @@ DEV := .venv/.dev
 EXPORT := .venv-export/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
+# --strict: a link or an anchor that does not exist is an error.
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: demo test test-rest chaos lint proto bench docs pictures mini clean help
 
@@ -30,12 +32,15 @@ chaos: $(DEV)   ## 225 rounds of kills, full disks and lost databases; a hundred
 	GLIMPSE_CHAOS_ROUNDS=25 $(BIN)/python -m pytest tests/chaos/test_faults.py
 	GLIMPSE_FUZZ=50000 $(BIN)/python -m pytest tests/fuzz -s --timeout 7200
 
-lint: $(DEV)    ## ruff, mypy strict, buf, hadolint
+lint: $(DEV)    ## ruff, import layers, mypy strict, buf, hadolint, the word check, links of the documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/buf lint proto
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/python tests/plain_english.py
+	$(SITE) --quiet
 
 proto: $(DEV)   ## regenerate the stubs beside the contract
 	$(BIN)/python proto/generate.py
@@ -55,13 +60,16 @@ bench: $(DEV) $(EXPORT)  ## speed beside floors, accuracy on ../shared/data; wri
 	.venv-export/bin/python -m bench.fewshot
 	.venv-export/bin/python -m bench.precision
 
-docs: $(DEV)    ## regenerate docs/cli.md
+docs: $(DEV)    ## regenerate the references and the picture of the packages; build the site in build/site
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_contract.py
+	$(BIN)/python docs/generate_architecture.py
+	$(SITE)
 
-pictures: $(DEV)  ## make the pictures of docs/deciding.md anew, from ../shared/data
+pictures: $(DEV)  ## draw the pictures of docs/deciding.md again, from ../shared/data
 	$(BIN)/python docs/generate_pictures.py
 
-mini: $(EXPORT)   ## train glimpse-mini anew and write its card (about an hour on two cores; installs torch)
+mini: $(EXPORT)   ## train glimpse-mini again and write its card (about an hour on two cores; installs torch)
 	.venv-export/bin/python -m recipes.mini.train --out build/mini
 	.venv-export/bin/python -m recipes.mini.evaluate build/mini/glimpse-mini --card \
 	    $(if $(GLIMPSE_EVAL_DATA),--data '$(GLIMPSE_EVAL_DATA)')

@@ -51,6 +51,17 @@ def test_every_link_of_a_page_leads_to_a_file_and_a_heading(page: Path) -> None:
     assert broken == []
 
 
+def test_the_reference_of_the_contract_is_fresh() -> None:
+    generator = script("generate_contract")
+    assert generator.PAGE.read_text("utf-8") == generator.render(), "the contract has changed: run `make docs`"
+
+
+def test_the_navigation_names_every_page() -> None:
+    configuration = (ROOT / "mkdocs.yml").read_text("utf-8")
+    listed = re.findall(r"^ +- ([\w/-]+\.md)$", configuration.partition("\nnav:")[2], re.MULTILINE)
+    assert sorted(listed) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+
+
 def test_the_picture_of_the_packages_is_fresh() -> None:
     generator = script("generate_architecture")
     assert generator.PICTURE.read_text("utf-8") == generator.render(), "the imports have changed: run `make docs`"
