@@ -1,16 +1,24 @@
 """Checks the pages of docs/ as a whole: links, the picture of the packages, the reference, the import lines."""
 
+import ast
+import importlib
 import importlib.util
 import re
+import shlex
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import yaml
+
+from glimpse.cli.commands import command
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "SECURITY.md"])
+PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "SECURITY.md", ROOT / "CONTRIBUTING.md"])
 _CODE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -90,3 +98,69 @@ def test_the_new_import_lines_of_the_gpu_checks_work() -> None:
     assert len(lines) == 9
     for line in lines:
         exec(line, {})
+
+
+BLOCKS = [
+    pytest.param(page, language, content, id=f"{page.relative_to(ROOT)}-{number}-{language}")
+    for page in PAGES
+    if page.name != "cli.md"
+    for number, (language, content) in enumerate(
+        re.findall(r"^```(sh|python|yaml)\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    )
+]
+
+
+@pytest.mark.parametrize(("page", "language", "content"), BLOCKS)
+def test_every_block_names_commands_options_and_modules_that_exist(page: Path, language: str, content: str) -> None:
+    if language == "yaml":
+        assert yaml.safe_load(content)
+    elif language == "python":
+        for node in ast.walk(ast.parse(content)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("glimpse"):
+                module = importlib.import_module(node.module)
+                assert [name.name for name in node.names if not hasattr(module, name.name)] == []
+    else:
+        for words in commands(content):
+            check_command(words)
+
+
+def commands(script: str) -> Iterator[list[str]]:
+    """Yields the words of each call of `glimpse` in a block, from its name on."""
+    for line in re.sub(r"\\\n", " ", script).splitlines():
+        for part in re.split(r"&&|\|\||;|\||\$\(|\bsh -c '", line):
+            words = shlex.split(part.replace("'", "").replace('"', ""), comments=True)
+            starts = [at for at, word in enumerate(words) if word == "glimpse"]
+            # Elsewhere it is the name of an image, a namespace or a job.
+            if starts and (starts[0] == 0 or "=" in words[0] or words[0] == "kubectl"):
+                yield words[starts[-1] :]
+
+
+def check_command(words: list[str]) -> None:
+    """Fails where a subcommand or an option does not exist."""
+    node: Any = command()
+    options = {option for parameter in node.params for option in parameter.opts + parameter.secondary_opts}
+    for word in words[1:]:
+        if hasattr(node, "commands") and word in node.commands:
+            node = node.commands[word]
+            options |= {option for parameter in node.params for option in parameter.opts + parameter.secondary_opts}
+        elif word.startswith("--"):
+            assert word.partition("=")[0].rstrip(")") in options, f"{' '.join(words)}: no option {word}"
+    assert not hasattr(node, "commands") or "--version" in words, f"{' '.join(words)}: no such subcommand"
+
+
+def test_every_reason_on_a_page_is_one_of_the_page_of_errors() -> None:
+    known = set(re.findall(r"^\| `([A-Z_]+)`", (DOCS / "errors.md").read_text("utf-8"), re.MULTILINE))
+    pages = [
+        "troubleshooting",
+        "architecture",
+        "limits-and-overload",
+        "authentication",
+        "re-embedding",
+        "replicas",
+        "embedding-spaces",
+    ]
+    for name in pages:
+        text = (DOCS / f"{name}.md").read_text("utf-8")
+        reasons = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text))
+        reasons = {reason for reason in reasons if not reason.startswith(("GLIMPSE_", "OTEL_", "GRPC_"))}
+        assert reasons <= known, name
