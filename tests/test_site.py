@@ -164,3 +164,11 @@ def test_every_reason_on_a_page_is_one_of_the_page_of_errors() -> None:
         reasons = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", text))
         reasons = {reason for reason in reasons if not reason.startswith(("GLIMPSE_", "OTEL_", "GRPC_"))}
         assert reasons <= known, name
+
+
+def test_no_diagram_has_a_semicolon_which_would_end_its_statement() -> None:
+    diagrams = re.findall(
+        r"^```mermaid\n(.*?)^```$", (DOCS / "architecture.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert len(diagrams) == 2
+    assert [diagram for diagram in diagrams if ";" in diagram] == []
