@@ -1,4 +1,4 @@
-"""Bundles that strangers made: nothing outside the folder is read, and nothing is believed that is do not store them."""
+"""Bundles from untrusted sources: nothing outside the folder is read, and no claim is believed without a check."""
 
 import json
 import os
