@@ -25,23 +25,24 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(file)
 
 
-def test_every_room_is_in_it(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_has_every_package(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     wanted = {
         "glimpse/v1/types_pb2.py",
         "glimpse/client/py.typed",
         "glimpse/cli/main.py",
         "glimpse/server/app.py",
-        "glimpse/fewshot/engine.py",
-        "glimpse/index/flat.py",
-        "glimpse/ledger/migrations/env.py",
-        "glimpse/export/onnx_image.py",
+        "glimpse/fewshot/classifier.py",
+        "glimpse/index/search/flat_index.py",
+        "glimpse/ledger/database/schema_migrations/env.py",
+        "glimpse/export/onnx/onnx_image.py",
         "glimpse/backbone/bundled/glimpse-mini/backbone.json",
         "glimpse/backbone/bundled/glimpse-mini/image.onnx",
         "glimpse/backbone/bundled/glimpse-mini/text.onnx",
         "glimpse/backbone/bundled/glimpse-mini/tokenizer.json",
     }
     assert wanted <= names
+    assert not [name for name in names if name.startswith("recipes/")], "recipes are for a clone alone"
     assert "glimpse/__init__.py" not in names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"glimpse"}
 

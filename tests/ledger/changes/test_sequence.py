@@ -213,7 +213,7 @@ def test_a_clock_that_runs_ahead_forgets_no_request(ledger: Ledger, monkeypatch:
     request = EnrollRequest("r", "digest", lambda _: b"the answer")
     enroll(ledger, enrollment(example("one"), request=request))
     now = now_microseconds()
-    monkeypatch.setattr("glimpse.ledger.writes.enrollment.present", lambda: now + 20 * _DAY)
+    monkeypatch.setattr("glimpse.ledger.writes.enrollment.now_microseconds", lambda: now + 20 * _DAY)
     ledger.delete_expired_requests()
     assert ledger.stored_response("birds", request) == b"the answer"
 
