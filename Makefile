@@ -8,7 +8,7 @@ EXPORT := .venv-export/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 
-.PHONY: demo test test-rest chaos lint proto bench docs pictures mini clean help
+.PHONY: demo test test-rest chaos lint proto baseline bench docs pictures mini clean help
 
 help:           ## what there is
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -35,10 +35,16 @@ lint: $(DEV)    ## ruff, mypy strict, buf, hadolint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/buf lint proto
+	$(BIN)/buf breaking proto --against proto/baseline.binpb
 	$(BIN)/hadolint Dockerfile
 
 proto: $(DEV)   ## regenerate the stubs beside the contract
 	$(BIN)/python proto/generate.py
+
+# The contract as it was released; `make lint` refuses a change that breaks its clients. Renew it with each release, or
+# to break the contract on purpose, and say so in CHANGELOG.md.
+baseline: $(DEV)  ## renew proto/baseline.binpb, which `buf breaking` compares the contract with
+	$(BIN)/buf build proto --exclude-source-info --output proto/baseline.binpb
 
 bench: $(DEV) $(EXPORT)  ## speed beside floors, accuracy on ../shared/data; writes bench/results/ (four hours)
 	$(BIN)/python -m bench.serve
