@@ -28,8 +28,10 @@ Factory = Annotated[
     str | None, typer.Option("--type", metavar="FACTORY", help="As for build. Default: what suits so many vectors.")
 ]
 MinRecall = Annotated[float, typer.Option("--min-recall", min=0, max=1, help="As for build.")]
-# Seconds between two questions for a compaction's state: few at first, as a small index takes a moment.
+# Seconds between two polls of a compaction's state: few at first, because a small index takes a moment.
 _FIRST_POLL_SECONDS, _POLL_SECONDS = 0.05, 1.0
+# Behind a proxy, polls may reach servers that do not know the compaction. At most this many in a row are repeated.
+_MAX_MISSES = 30
 
 
 def info(index: Index, output: options.Output = options.Format.TABLE) -> None:
@@ -123,14 +125,21 @@ def compact(
 
 def _await_compaction(client: "Client", collection: str) -> None:
     """Starts a compaction, or joins the running one, and waits until it ends. Raises the error of one that failed."""
+    from glimpse.client import NotFound
+
     compaction = client.start_compaction(collection)
-    pause = _FIRST_POLL_SECONDS
+    pause, misses = _FIRST_POLL_SECONDS, 0
     try:
         with working(f"compacting {collection}"):
             while not compaction.done:
                 time.sleep(pause)
                 pause = min(2 * pause, _POLL_SECONDS)
-                compaction = client.get_compaction(collection)
+                try:
+                    compaction, misses = client.get_compaction(collection), 0
+                except NotFound as error:
+                    misses += 1
+                    if error.reason != "COMPACTION_NOT_FOUND" or misses > _MAX_MISSES:
+                        raise
     except KeyboardInterrupt:
         tell(f"interrupted: the server goes on compacting {collection}; the same command waits for it again")
         raise
