@@ -14,6 +14,7 @@ from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
+from support.indexes import make_index
 from support.server import ServerProcess, Stubs, make_collection
 from support.status import refused
 
@@ -194,3 +195,21 @@ def test_a_page_of_examples_is_limited_in_bytes(stubs: Stubs, collection: str, s
     listed = list(pages(ask))
     assert len(listed) > 2
     assert [one.name for page in listed for one in page.examples] == enrolled
+
+
+def test_a_full_collection_names_the_limit_of_labels(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, bundles[0], max_labels=3) as process:
+        stubs = Stubs(process.address)
+        name = make_collection(stubs)
+        for label_id in ("a", "b", "c"):
+            stubs.collections.CreateLabel(col.CreateLabelRequest(parent=name, label_id=label_id))
+        with refused(Code.RESOURCE_EXHAUSTED, "TOO_MANY_LABELS") as refusal:
+            stubs.collections.CreateLabel(col.CreateLabelRequest(parent=name, label_id="d"))
+        assert refusal.message.endswith("has 3 labels; at most 3 labels")
+        [backbone] = stubs.embedding.ListBackbones(emb.ListBackbonesRequest()).backbones
+        rows = np.eye(backbone.dimension, dtype=np.float32)[:2]
+        make_index(tmp_path / "data" / "indexes" / "two", backbone.embedding_space, rows, ["d", "e"])
+        with refused(Code.RESOURCE_EXHAUSTED, "TOO_MANY_LABELS", "index") as refusal:
+            stubs.collections.AttachIndex(col.AttachIndexRequest(collection=name, index="indexes/two"))
+        assert refusal.message.endswith("would have 5 labels with this index; at most 3 labels")
+        stubs.channel.close()
