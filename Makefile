@@ -10,7 +10,7 @@ PROTOS := $(wildcard proto/glimpse/v1/*.proto)
 # --strict: a link or an anchor that does not exist is an error.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-.PHONY: demo test test-rest chaos lint proto client bench docs pictures mini clean help
+.PHONY: demo test test-rest chaos lint proto client baseline bench docs pictures mini clean help
 
 help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -38,6 +38,7 @@ lint: $(DEV)    ## ruff, import layers, mypy strict, buf, hadolint, the word che
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/buf lint proto
+	$(BIN)/buf breaking proto --against proto/baseline.binpb
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/python tests/plain_english.py
 	$(SITE) --quiet
@@ -47,6 +48,11 @@ proto: $(DEV)   ## regenerate the stubs beside the contract
 
 client: $(DEV)  ## regenerate the async client from the sync one
 	$(BIN)/python client/generate_async.py
+
+# The contract as it was released; `make lint` refuses a change that breaks its clients. Renew it with each release, or
+# to break the contract on purpose, and say so in CHANGELOG.md.
+baseline: $(DEV)  ## renew proto/baseline.binpb, which `buf breaking` compares the contract with
+	$(BIN)/buf build proto --exclude-source-info --output proto/baseline.binpb
 
 bench: $(DEV) $(EXPORT)  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (four hours)
 	$(BIN)/python -m bench.serve

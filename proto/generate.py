@@ -1,4 +1,4 @@
-"""Writes the Python stubs beside the contract: `make proto`, or `python proto/generate.py OUT_DIR`."""
+"""Generates the Python stubs of the contract beside its files: `make proto`, or `python proto/generate.py OUT_DIR`."""
 
 import sys
 from importlib.resources import files
@@ -10,7 +10,14 @@ ROOT = Path(__file__).parent
 
 
 def generate(out: Path) -> None:
-    """Compiles every glimpse/v1/*.proto into `out` (a namespace root): messages, services and their types."""
+    """Compiles every glimpse/v1/*.proto into messages, services and their types.
+
+    Args:
+        out: The folder that gets the package `glimpse.v1`.
+
+    Raises:
+        SystemExit: protoc failed; it has printed why.
+    """
     protos = sorted((ROOT / "glimpse" / "v1").glob("*.proto"))
     arguments = [
         "protoc",
@@ -26,7 +33,7 @@ def generate(out: Path) -> None:
     if protoc.main(arguments) != 0:
         raise SystemExit("protoc failed; its message is above")
     for empty in (out / "glimpse" / "v1").glob("types_pb2_grpc.py*"):
-        empty.unlink()  # no service in it
+        empty.unlink()  # types.proto has no service
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
 from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import classification_service_pb2_grpc, collection_service_pb2_grpc
@@ -29,7 +32,10 @@ class FakeServer(
         self.files: dict[str, str] = {}  # the file of each example, by full name; no other examples exist
         self.asked_for: list[str] = []  # requested examples
         self.compaction = pb.Compaction(state=pb.COMPACTION_STATE_RUNNING)
-        self.polls = 0  # requests for the state of the compaction
+        # The compaction that a poll returns, if it has changed.
+        self.after_polls: pb.Compaction | None = None
+        # Polls of the compaction, and how many of the first reach another server.
+        self.polls = self.misses = 0
         self.unlabeled = 0  # vectors without a label in an attached index
 
     def GetCollection(self, request: Any, context: Any) -> Any:
@@ -79,7 +85,12 @@ class FakeServer(
 
     def GetCompaction(self, request: Any, context: Any) -> Any:
         self.polls += 1
-        return pb.GetCompactionResponse(compaction=self.compaction)
+        if self.polls <= self.misses:
+            detail = any_pb2.Any()
+            detail.Pack(error_details_pb2.ErrorInfo(reason="COMPACTION_NOT_FOUND", domain="glimpse"))
+            status = status_pb2.Status(code=5, message="not compacted here", details=[detail])
+            context.abort_with_status(rpc_status.to_status(status))
+        return pb.GetCompactionResponse(compaction=self.after_polls or self.compaction)
 
     def GetCollectionReport(self, request: Any, context: Any) -> Any:
         return self.report

@@ -34,11 +34,12 @@ def comments(folder: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for file in FileDescriptorSet.FromString(out.read_bytes()).file:
         known = {tuple(place.path): place.leading_comments for place in file.source_code_info.location}
-        for kind, elements in (
+        kinds: list[tuple[int, Any]] = [
             (_MESSAGES, file.message_type),
             (_ENUMS, file.enum_type),
             (_SERVICES, file.service),
-        ):
+        ]
+        for kind, elements in kinds:
             for number, element in enumerate(elements):
                 found[element.name] = known.get((kind, number), "")
                 for path, name in _members(kind, number, element):
@@ -48,7 +49,7 @@ def comments(folder: str) -> dict[str, str]:
 
 def _members(kind: int, number: int, element: Any) -> list[tuple[tuple[int, ...], str]]:
     """Returns the path and the name of each field, oneof, value or method of an element."""
-    members = []
+    members: list[tuple[tuple[int, ...], str]] = []
     for (of, within), attribute in _NAMES.items():
         if of == kind:
             for position, member in enumerate(getattr(element, attribute)):

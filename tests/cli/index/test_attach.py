@@ -153,18 +153,31 @@ def test_a_compacted_collection_has_a_new_index_of_its_rows(
 
 
 def test_interrupted_the_command_says_that_the_compaction_goes_on() -> None:
-    with fake_server() as fake:
-        words = [sys.executable, "-m", "glimpse.cli.main", "index", "compact", "--collection", "birds"]
-        # Tests that run in the background inherit from the shell that SIGINT is ignored.
-        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-        process = subprocess.Popen(
+    words = [sys.executable, "-m", "glimpse.cli.main", "index", "compact", "--collection", "birds"]
+    # Tests that run in the background inherit from the shell that SIGINT is ignored.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with (
+        fake_server() as fake,
+        subprocess.Popen(
             words, stdout=PIPE, stderr=PIPE, text=True, env=environment(fake.address), preexec_fn=heed
-        )
-        soon(lambda: fake.polls)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        ) as process,
+    ):
+        try:
+            soon(lambda: fake.polls, seconds=60)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, out) == (130, "")
     assert "the server goes on compacting birds" in err
+
+
+def test_polls_that_reach_another_server_are_repeated() -> None:
+    with fake_server() as fake:
+        fake.misses = 3
+        fake.after_polls = pb.Compaction(state=pb.COMPACTION_STATE_DONE, end_time={"seconds": 1})
+        done = run_glimpse(("index", "compact", "--collection", "birds"), fake.address)
+    assert (done.code, fake.polls) == (0, 4), done.err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whatever is sent: its own status, reason and field; the other items answer; the server stays up."""
+"""Each bad item gets its own status, reason and field; the other items are answered, and the server stays up."""
 
 import struct
 import zlib
@@ -21,7 +21,7 @@ Input = types_pb2.Input
 
 
 def claims(width: int, height: int) -> bytes:
-    """A PNG whose header says so, with next to nothing behind it."""
+    """Returns a PNG whose header claims a size, with almost no data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -42,8 +42,8 @@ def vector(values: "np.typing.ArrayLike", space: str) -> Input:
 
 @pytest.fixture
 def space(stubs: Stubs) -> str:
-    found: str = stubs.embedding.GetBackbone(emb.GetBackboneRequest(name="backbones/tiny")).backbone.embedding_space
-    return found
+    backbone = stubs.embedding.GetBackbone(emb.GetBackboneRequest(name="backbones/tiny")).backbone
+    return str(backbone.embedding_space)
 
 
 @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ def unusual_pictures() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", unusual_pictures())
-def test_an_unusual_picture_is_handled(stubs: Stubs, kind: str) -> None:
+def test_an_unusual_image_is_decoded(stubs: Stubs, kind: str) -> None:
     request = emb.EmbedRequest(backbone="backbones/tiny", inputs=[Input(image=unusual_pictures()[kind])])
     [result] = stubs.embedding.Embed(request).results
     assert result.status.code == 0, result.status.message
 
 
-def test_a_long_text_is_cut_and_says_so(stubs: Stubs) -> None:
+def test_a_long_text_is_truncated_and_flagged(stubs: Stubs) -> None:
     inputs = [Input(text="one two three four five six"), Input(text="one two three four five six seven eight")]
     request = emb.EmbedRequest(backbone="backbones/tiny", inputs=inputs)
     whole, cut = stubs.embedding.Embed(request).results
@@ -160,7 +160,7 @@ def test_a_text_for_an_image_only_backbone_is_refused(stubs: Stubs) -> None:
         stubs.classification.ClassifyZeroShot(zero_shot)
 
 
-def test_unknown_things_are_not_found(stubs: Stubs, collection: str) -> None:
+def test_unknown_names_are_not_found(stubs: Stubs, collection: str) -> None:
     image = [Input(image=picture())]
     with refused(Code.NOT_FOUND, "BACKBONE_NOT_FOUND", "backbone"):
         stubs.embedding.Embed(emb.EmbedRequest(backbone="backbones/none", inputs=image))
@@ -202,7 +202,7 @@ def test_an_oversized_message_is_refused(stubs: Stubs) -> None:
     with refused(Code.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE") as refusal:
         stubs.embedding.Embed(request(32))
     assert refusal.retry_delay is None
-    with pytest.raises(grpc.RpcError) as caught:  # more than a MiB past the limit gRPC itself refuses
+    with pytest.raises(grpc.RpcError) as caught:  # gRPC itself refuses what is over 1 MiB beyond the limit
         stubs.embedding.Embed(request(40))
     assert caught.value.code() is Code.RESOURCE_EXHAUSTED
 
@@ -263,7 +263,7 @@ def test_prompts_on_an_image_only_collection_are_refused(stubs: Stubs) -> None:
         )
 
 
-def test_a_message_that_is_no_message_leaves_the_server_up(server: ServerProcess, stubs: Stubs) -> None:
+def test_unparsable_bytes_leave_the_server_up(server: ServerProcess, stubs: Stubs) -> None:
     raw = stubs.channel.unary_unary("/glimpse.v1.EmbeddingService/Embed", None, None)
     with refused(Code.INVALID_ARGUMENT, "MESSAGE_UNPARSABLE"):
         raw(b"\xff\xff\xff")
@@ -273,7 +273,7 @@ def test_a_message_that_is_no_message_leaves_the_server_up(server: ServerProcess
     assert server.process.poll() is None
 
 
-def test_unreadable_pictures_by_the_hundred_leave_the_server_up(stubs: Stubs) -> None:
+def test_hundreds_of_unreadable_images_leave_the_server_up(stubs: Stubs) -> None:
     rng = np.random.default_rng(0)
     whole = picture(size=(64, 64), format="JPEG")
     inputs = []
@@ -287,8 +287,8 @@ def test_unreadable_pictures_by_the_hundred_leave_the_server_up(stubs: Stubs) ->
     assert {result.status.code for result in results} <= {0, Code.INVALID_ARGUMENT.value[0]}
 
 
-def test_a_bomb_costs_no_memory() -> None:
-    # What the header claims is refused before a pixel is decoded: 2.7 GB would not go unnoticed.
+def test_a_decompression_bomb_costs_no_memory() -> None:
+    # The size in the header is refused before a pixel is decoded; 2.7 GB of pixels would be noticed.
     import resource
 
     from glimpse.backbone import ImageRule, InputError, decode_image

@@ -1,4 +1,4 @@
-"""What a caller asks for has a bound: names, answers, pages; a refusal costs nothing that stays."""
+"""Names, responses and pages are limited, and a refusal leaves nothing in memory."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,17 +14,18 @@ from glimpse.v1 import classification_service_pb2 as cls
 from glimpse.v1 import collection_service_pb2 as col
 from glimpse.v1 import embedding_service_pb2 as emb
 from glimpse.v1 import types_pb2
+from support.indexes import make_index
 from support.server import ServerProcess, Stubs, make_collection
 from support.status import refused
 
 Code = grpc.StatusCode
 Input = types_pb2.Input
 MIB = 1 << 20
-WIDE = "\N{DOG FACE}"  # four bytes
+WIDE = "\N{DOG FACE}"  # four bytes in UTF-8
 
 
 def resident(server: ServerProcess) -> int:
-    """The server's memory in bytes."""
+    """Returns the resident memory of the server in bytes."""
     assert server.process
     status = Path(f"/proc/{server.process.pid}/status").read_text("ascii")
     return int(status.partition("VmRSS:")[2].split()[0]) << 10
@@ -32,8 +33,8 @@ def resident(server: ServerProcess) -> int:
 
 @pytest.fixture(scope="module")
 def space(stubs: Stubs) -> str:
-    found: str = stubs.embedding.GetBackbone(emb.GetBackboneRequest(name="backbones/tiny")).backbone.embedding_space
-    return found
+    backbone = stubs.embedding.GetBackbone(emb.GetBackboneRequest(name="backbones/tiny")).backbone
+    return str(backbone.embedding_space)
 
 
 def vectors(space: str, count: int) -> list[Input]:
@@ -43,7 +44,7 @@ def vectors(space: str, count: int) -> list[Input]:
 
 @pytest.fixture(scope="module")
 def wide(stubs: Stubs, space: str) -> list[str]:
-    """Four collections of 260 labels with an example each."""
+    """Four collections of 260 labels, with one example per label."""
     names = [make_collection(stubs) for _ in range(4)]
     for name in names:
         examples = [col.NewExample(label_id=f"l{i}", input=one) for i, one in enumerate(vectors(space, 260))]
@@ -53,8 +54,8 @@ def wide(stubs: Stubs, space: str) -> list[str]:
     return names
 
 
-def asked_for(stubs: Stubs, name: str) -> Iterator[tuple[Callable[[], object], str]]:
-    """Calls by a name, and the field that it stands in."""
+def named_calls(stubs: Stubs, name: str) -> Iterator[tuple[Callable[[], object], str]]:
+    """Yields calls with a name, and the request field of the name."""
     collections, one = stubs.collections, [Input(text="a")]
     yield lambda: collections.GetCollection(col.GetCollectionRequest(name=name)), "name"
     yield lambda: collections.ListLabels(col.ListLabelsRequest(parent=name)), "parent"
@@ -68,8 +69,8 @@ def asked_for(stubs: Stubs, name: str) -> Iterator[tuple[Callable[[], object], s
     )
 
 
-def test_names_of_any_length_are_refused_and_leave_nothing(server: ServerProcess, stubs: Stubs) -> None:
-    for call, field in asked_for(stubs, f"collections/{'x' * MIB}"):
+def test_long_names_are_refused_and_leave_nothing_in_memory(server: ServerProcess, stubs: Stubs) -> None:
+    for call, field in named_calls(stubs, f"collections/{'x' * MIB}"):
         with refused(Code.INVALID_ARGUMENT, "TOO_LONG", field) as refusal:
             call()
         assert len(refusal.message) < 400
@@ -87,14 +88,14 @@ def test_names_of_any_length_are_refused_and_leave_nothing(server: ServerProcess
         stubs.collections.UpdateCollection(request)
 
 
-def test_what_an_item_is_refused_for_does_not_repeat_all_that_was_sent(stubs: Stubs, collection: str) -> None:
+def test_the_status_of_an_item_does_not_repeat_the_whole_input(stubs: Stubs, collection: str) -> None:
     odd = Input(vector=types_pb2.Vector(data=b"1234", embedding_space="s" * MIB))
     response = stubs.classification.Classify(cls.ClassifyRequest(collections=[collection], inputs=[odd, odd]))
     assert {one.status.reason for one in response.results} == {"EMBEDDING_SPACE_MISMATCH"}
     assert response.ByteSize() < 2_000
 
 
-def test_the_prompts_that_are_remembered_count_with_what_is_around_them() -> None:
+def test_the_prompt_cache_counts_the_overhead_of_its_entries() -> None:
     cache, most = PromptCache(MIB), MIB // 384
     for number in range(2 * most):
         cache.put(f"prompt {number}", np.zeros(1, np.float32))
@@ -111,7 +112,7 @@ def test_a_collection_given_twice_is_refused(stubs: Stubs, wide: list[str], spac
         list(stubs.classification.StreamClassify(iter([config])))
 
 
-def test_an_answer_that_would_be_too_large_is_refused_at_once(
+def test_a_response_that_would_be_too_large_is_refused_at_once(
     server: ServerProcess, stubs: Stubs, wide: list[str], space: str
 ) -> None:
     before, inputs = resident(server), vectors(space, 256)
@@ -133,18 +134,22 @@ def test_an_answer_that_would_be_too_large_is_refused_at_once(
     assert resident(server) - before < 50 * MIB
 
 
-def test_what_is_asked_for_and_not_there_does_not_count(stubs: Stubs, collection: str, space: str) -> None:
+def test_only_existing_labels_and_examples_count_for_the_size_of_a_response(
+    stubs: Stubs, collection: str, space: str
+) -> None:
     enrolled = [col.NewExample(label_id="a", input=one) for one in vectors(space, 3)]
     request = col.EnrollExamplesRequest(parent=collection, examples=enrolled, create_labels=True)
     stubs.collections.EnrollExamples(request)
     options, inputs = cls.ClassifyOptions(top_k=1_000_000, evidence=100), vectors(space, 256)
-    found = stubs.classification.Classify(cls.ClassifyRequest(collections=[collection], inputs=inputs, options=options))
-    assert len(found.results) == 256
+    response = stubs.classification.Classify(
+        cls.ClassifyRequest(collections=[collection], inputs=inputs, options=options)
+    )
+    assert len(response.results) == 256
     search = cls.SearchExamplesRequest(collection=collection, inputs=inputs, top_k=1_000)
     assert len(stubs.classification.SearchExamples(search).results[0].neighbors) == 3
 
 
-def test_an_answer_of_long_names_ends_by_bytes(stubs: Stubs, space: str) -> None:
+def test_a_response_with_long_names_is_limited_in_bytes(stubs: Stubs, space: str) -> None:
     labels = [cls.PromptedLabel(prompts=[f"{i} {WIDE * 4_090}"]) for i in range(50)]
     request = cls.ClassifyZeroShotRequest(backbone="backbones/tiny", labels=labels, inputs=vectors(space, 60), top_k=50)
     with refused(Code.INVALID_ARGUMENT, "ANSWER_TOO_LARGE", "top_k"):
@@ -161,7 +166,7 @@ def pages(ask: Callable[[str], Any]) -> Iterator[Any]:
             return
 
 
-def test_a_page_of_labels_ends_by_bytes(stubs: Stubs, collection: str) -> None:
+def test_a_page_of_labels_is_limited_in_bytes(stubs: Stubs, collection: str) -> None:
     for number in range(5):
         label = col.Label(prompts=[f"{i} {WIDE * 4_000}" for i in range(64)])
         stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id=f"l{number}", label=label))
@@ -171,12 +176,12 @@ def test_a_page_of_labels_ends_by_bytes(stubs: Stubs, collection: str) -> None:
         answer: col.ListLabelsResponse = stubs.collections.ListLabels(request)
         return answer
 
-    found = list(pages(ask))
-    assert len(found) == 2
-    assert [one.name.rpartition("/")[2] for page in found for one in page.labels] == [f"l{i}" for i in range(5)]
+    listed = list(pages(ask))
+    assert len(listed) == 2
+    assert [one.name.rpartition("/")[2] for page in listed for one in page.labels] == [f"l{i}" for i in range(5)]
 
 
-def test_a_page_of_examples_ends_by_bytes(stubs: Stubs, collection: str, space: str) -> None:
+def test_a_page_of_examples_is_limited_in_bytes(stubs: Stubs, collection: str, space: str) -> None:
     metadata = {f"key {i}": WIDE * 1_024 for i in range(40)}
     examples = [col.NewExample(label_id="a", input=one, metadata=metadata) for one in vectors(space, 50)]
     request = col.EnrollExamplesRequest(parent=collection, examples=examples, create_labels=True)
@@ -187,6 +192,24 @@ def test_a_page_of_examples_ends_by_bytes(stubs: Stubs, collection: str, space: 
         answer: col.ListExamplesResponse = stubs.collections.ListExamples(request)
         return answer
 
-    found = list(pages(ask))
-    assert len(found) > 2
-    assert [one.name for page in found for one in page.examples] == enrolled
+    listed = list(pages(ask))
+    assert len(listed) > 2
+    assert [one.name for page in listed for one in page.examples] == enrolled
+
+
+def test_a_full_collection_names_the_limit_of_labels(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, bundles[0], max_labels=3) as process:
+        stubs = Stubs(process.address)
+        name = make_collection(stubs)
+        for label_id in ("a", "b", "c"):
+            stubs.collections.CreateLabel(col.CreateLabelRequest(parent=name, label_id=label_id))
+        with refused(Code.RESOURCE_EXHAUSTED, "TOO_MANY_LABELS") as refusal:
+            stubs.collections.CreateLabel(col.CreateLabelRequest(parent=name, label_id="d"))
+        assert refusal.message.endswith("has 3 labels; at most 3 labels")
+        [backbone] = stubs.embedding.ListBackbones(emb.ListBackbonesRequest()).backbones
+        rows = np.eye(backbone.dimension, dtype=np.float32)[:2]
+        make_index(tmp_path / "data" / "indexes" / "two", backbone.embedding_space, rows, ["d", "e"])
+        with refused(Code.RESOURCE_EXHAUSTED, "TOO_MANY_LABELS", "index") as refusal:
+            stubs.collections.AttachIndex(col.AttachIndexRequest(collection=name, index="indexes/two"))
+        assert refusal.message.endswith("would have 5 labels with this index; at most 3 labels")
+        stubs.channel.close()

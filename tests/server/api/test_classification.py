@@ -1,4 +1,4 @@
-"""Classify, StreamClassify, ClassifyZeroShot, SearchExamples: what they answer."""
+"""The answers of Classify, StreamClassify, ClassifyZeroShot and SearchExamples."""
 
 import time
 from collections.abc import Iterator
@@ -21,18 +21,22 @@ Input = types_pb2.Input
 
 def test_one_example_classifies(stubs: Stubs, collection: str) -> None:
     enrolled = enroll(stubs, collection, [("red", picture("red")), ("blue", picture("blue"))])
-    found = answer(stubs, collection, picture((250, 5, 5)))
-    assert (found.decision, found.label_id, found.head) == (cls.DECISION_MATCH, "red", types_pb2.HEAD_CLASS_MEAN)
-    assert found.evidence[0].example == enrolled.results[0].example.name
-    assert found.probability == pytest.approx(found.labels[0].probability)
-    assert sum(label.probability for label in found.labels) == pytest.approx(1)
-    assert found.margin == pytest.approx(found.labels[0].score - found.labels[1].score)
-    assert not found.calibrated
-    assert found.revision == enrolled.revision
+    classification = answer(stubs, collection, picture((250, 5, 5)))
+    assert (classification.decision, classification.label_id, classification.head) == (
+        cls.DECISION_MATCH,
+        "red",
+        types_pb2.HEAD_CLASS_MEAN,
+    )
+    assert classification.evidence[0].example == enrolled.results[0].example.name
+    assert classification.probability == pytest.approx(classification.labels[0].probability)
+    assert sum(label.probability for label in classification.labels) == pytest.approx(1)
+    assert classification.margin == pytest.approx(classification.labels[0].score - classification.labels[1].score)
+    assert not classification.calibrated
+    assert classification.revision == enrolled.revision
 
 
-def test_a_stranger_is_unknown_and_a_tie_ambiguous(stubs: Stubs, collection: str) -> None:
-    assert answer(stubs, collection, picture()).decision == cls.DECISION_UNKNOWN  # nothing enrolled
+def test_an_input_of_no_label_is_unknown_and_a_tie_is_ambiguous(stubs: Stubs, collection: str) -> None:
+    assert answer(stubs, collection, picture()).decision == cls.DECISION_UNKNOWN  # no example is enrolled
     enroll(stubs, collection, [("red", picture("red")), ("crimson", picture((254, 0, 0)))])
     assert answer(stubs, collection, picture((255, 1, 0))).decision == cls.DECISION_AMBIGUOUS
     update = col.UpdateCollectionRequest(
@@ -43,18 +47,18 @@ def test_a_stranger_is_unknown_and_a_tie_ambiguous(stubs: Stubs, collection: str
     assert answer(stubs, collection, picture("blue")).decision == cls.DECISION_UNKNOWN
 
 
-def test_options_say_how_much_comes_back(stubs: Stubs, collection: str) -> None:
+def test_options_limit_labels_and_evidence(stubs: Stubs, collection: str) -> None:
     enroll(stubs, collection, [(f"l{i}", picture((i * 20, 255 - i * 20, 0))) for i in range(9)])
     default = answer(stubs, collection, picture())
     assert (len(default.labels), len(default.evidence)) == (5, 3)
-    found = answer(stubs, collection, picture(), top_k=2, evidence=0)
-    assert (len(found.labels), len(found.evidence)) == (2, 0)
-    assert found.labels == default.labels[:2]
+    classification = answer(stubs, collection, picture(), top_k=2, evidence=0)
+    assert (len(classification.labels), len(classification.evidence)) == (2, 0)
+    assert classification.labels == default.labels[:2]
     scores = [label.score for label in default.labels]
     assert scores == sorted(scores, reverse=True)
 
 
-def test_several_collections_share_one_pass(stubs: Stubs) -> None:
+def test_several_collections_share_one_embedding(stubs: Stubs) -> None:
     first, second = make_collection(stubs), make_collection(stubs)
     other_space = make_collection(stubs, "backbones/tiny-image")
     for collection in (first, second, other_space):
@@ -71,15 +75,19 @@ def test_several_collections_share_one_pass(stubs: Stubs) -> None:
     assert (blue.id, text.id, red.id) == ("a", "b", "c")
 
 
-def test_prompts_stand_in_where_there_is_no_example(stubs: Stubs, collection: str) -> None:
+def test_prompts_answer_where_there_is_no_example(stubs: Stubs, collection: str) -> None:
     for label, prompt in (("red", "red circle"), ("blue", "blue square")):
         request = col.CreateLabelRequest(parent=collection, label_id=label, label=col.Label(prompts=[prompt]))
         stubs.collections.CreateLabel(request)
     [result] = stubs.classification.Classify(
         cls.ClassifyRequest(collections=[collection], inputs=[Input(text="blue square")])
     ).results
-    [found] = result.classifications
-    assert (found.label_id, found.head, found.decision) == ("blue", types_pb2.HEAD_PROMPTS, cls.DECISION_MATCH)
+    [classification] = result.classifications
+    assert (classification.label_id, classification.head, classification.decision) == (
+        "blue",
+        types_pb2.HEAD_PROMPTS,
+        cls.DECISION_MATCH,
+    )
     enroll(stubs, collection, [("red", picture("red"))])
     mixed = answer(stubs, collection, picture("red"))
     assert (mixed.label_id, mixed.head) == ("red", types_pb2.HEAD_CLASS_MEAN_AND_PROMPTS)
@@ -184,7 +192,7 @@ def test_a_stream_without_config_is_refused(stubs: Stubs, collection: str) -> No
     assert reply.result.status.reason == "INPUT_REQUIRED"
 
 
-def test_a_caller_who_leaves_disturbs_nobody(stubs: Stubs, collection: str) -> None:
+def test_a_cancelled_call_disturbs_no_other(stubs: Stubs, collection: str) -> None:
     enroll(stubs, collection, [("red", picture("red"))])
     big = picture(size=(2000, 2000))
     request = cls.ClassifyRequest(collections=[collection], inputs=[Input(image=big)] * 50)

@@ -1,4 +1,4 @@
-"""Collections, labels and examples over gRPC: made, listed, changed, deleted; enrolled once."""
+"""Collections, labels and examples over gRPC: create, list, update, delete; enrol once."""
 
 import time
 
@@ -19,7 +19,7 @@ Code = grpc.StatusCode
 Input = types_pb2.Input
 
 
-def test_a_collection_lives(stubs: Stubs) -> None:
+def test_a_collection_is_created_updated_and_deleted(stubs: Stubs) -> None:
     collection = make_collection(stubs)
     collection_id = collection.split("/")[1]
     with refused(Code.ALREADY_EXISTS, "COLLECTION_EXISTS", "collection_id"):
@@ -78,7 +78,7 @@ def test_lists_come_in_pages(stubs: Stubs, collection: str) -> None:
         stubs.collections.ListLabels(col.ListLabelsRequest(parent=collection, page_size=-1))
 
 
-def test_a_label_lives(stubs: Stubs, collection: str) -> None:
+def test_a_label_is_created_updated_and_deleted(stubs: Stubs, collection: str) -> None:
     create = col.CreateLabelRequest(
         parent=collection, label_id="red", label=col.Label(display_name="Red", prompts=["a red circle"])
     )
@@ -116,7 +116,7 @@ def test_the_same_content_is_enrolled_once_under_a_label(stubs: Stubs, collectio
     assert got.example_count == 2
 
 
-def test_a_request_id_answers_the_same_again(stubs: Stubs, collection: str) -> None:
+def test_a_request_id_returns_the_same_response_again(stubs: Stubs, collection: str) -> None:
     first = enroll(stubs, collection, [("a", picture()), ("a", b"broken")], request_id="r1")
     assert [result.status.code for result in first.results] == [0, 3]
     stubs.collections.DeleteExample(col.DeleteExampleRequest(name=first.results[0].example.name))
@@ -130,18 +130,18 @@ def test_a_request_id_answers_the_same_again(stubs: Stubs, collection: str) -> N
         enroll(stubs, collection, [("b", picture())], request_id="r1")
 
 
-def test_an_example_carries_what_it_was_given(stubs: Stubs, collection: str) -> None:
-    new = col.NewExample(label_id="a", input=Input(image=picture()), domain="door", metadata={"camera": "7"})
+def test_an_example_keeps_its_domain_metadata_and_vector(stubs: Stubs, collection: str) -> None:
+    new = col.NewExample(label_id="a", input=Input(image=picture()), domain="porch", metadata={"camera": "7"})
     [result] = stubs.collections.EnrollExamples(
         col.EnrollExamplesRequest(parent=collection, examples=[new], create_labels=True)
     ).results
     assert result.timings.encode_ms > 0
     assert result.timings.commit_ms > 0
     got = stubs.collections.GetExample(col.GetExampleRequest(name=result.example.name, include_vector=True)).example
-    assert (got.domain, dict(got.metadata), got.modality) == ("door", {"camera": "7"}, types_pb2.MODALITY_IMAGE)
+    assert (got.domain, dict(got.metadata), got.modality) == ("porch", {"camera": "7"}, types_pb2.MODALITY_IMAGE)
     vector = np.frombuffer(got.vector.data, "<f4")
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
-    # The vector enrolls and classifies as the picture did.
+    # The vector enrolls and classifies as the image did.
     copied = make_collection(stubs)
     enrolled = stubs.collections.EnrollExamples(
         col.EnrollExamplesRequest(
@@ -154,7 +154,7 @@ def test_an_example_carries_what_it_was_given(stubs: Stubs, collection: str) -> 
     assert answer(stubs, copied, picture()).labels[0].score == pytest.approx(1, abs=1e-6)
 
 
-def test_deleting_an_example_takes_its_effect_back_exactly(stubs: Stubs, collection: str) -> None:
+def test_deleting_an_example_reverses_its_effect_exactly(stubs: Stubs, collection: str) -> None:
     enroll(stubs, collection, [("a", picture("red")), ("b", picture("blue"))])
     before = answer(stubs, collection, picture("green"))
     added = enroll(stubs, collection, [("a", picture("yellow")), ("c", picture("pink"))])
@@ -168,7 +168,7 @@ def test_deleting_an_example_takes_its_effect_back_exactly(stubs: Stubs, collect
         stubs.collections.DeleteExample(col.DeleteExampleRequest(name=added.results[0].example.name))
 
 
-def test_a_read_sees_its_own_write_and_does_not_wait_for_what_nobody_wrote(stubs: Stubs, collection: str) -> None:
+def test_a_read_sees_its_own_write_and_does_not_wait_for_a_future_revision(stubs: Stubs, collection: str) -> None:
     response = enroll(stubs, collection, [("a", picture())])
     seen = answer(stubs, collection, picture(), min_revision=response.revision)
     assert seen.revision >= response.revision

@@ -6,7 +6,6 @@ from typing import Any
 
 import grpc
 import pytest
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from glimpse.v1 import classification_service_pb2 as cls
@@ -57,10 +56,10 @@ def test_markers_stand_at_fields_of_requests_only(documented: dict[str, str]) ->
     assert marked <= requested
 
 
-def _requested() -> set[Descriptor]:
+def _requested() -> set[Any]:
     """Returns the messages that a request has, at any depth."""
-    found: set[Descriptor] = set()
-    left = [rpc.request.DESCRIPTOR for rpc in rpcs()]
+    found: set[Any] = set()
+    left: list[Any] = [rpc.request.DESCRIPTOR for rpc in rpcs()]
     while left:
         kind = left.pop()
         if kind not in found:
@@ -69,7 +68,7 @@ def _requested() -> set[Descriptor]:
     return found
 
 
-def _names(kind: Descriptor) -> Iterator[str]:
+def _names(kind: Any) -> Iterator[str]:
     yield from (field.name for field in kind.fields)
     yield from (oneof.name for oneof in kind.oneofs)
 
@@ -95,7 +94,7 @@ def code_of(stubs: Stubs, rpc: Rpc, request: Message) -> grpc.StatusCode:
     try:
         call(request)
     except grpc.RpcError as error:
-        code: grpc.StatusCode = error.code()  # type: ignore[attr-defined]
+        code: grpc.StatusCode = error.code()
         return code
     return grpc.StatusCode.OK
 
@@ -204,7 +203,7 @@ def test_a_stream_requires_the_fields_that_are_marked(stubs: Stubs, documented: 
     for first in (cls.StreamClassifyRequest(), cls.StreamClassifyRequest(config=cls.StreamClassifyConfig())):
         with pytest.raises(grpc.RpcError) as caught:
             list(stubs.classification.StreamClassify(iter([first])))
-        assert caught.value.code() is INVALID  # type: ignore[attr-defined]
+        assert caught.value.code() is INVALID
     config = emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny"))
     [response] = stubs.embedding.StreamEmbed(iter([config, emb.StreamEmbedRequest()]))
     assert response.result.status.reason == "INPUT_REQUIRED"
@@ -225,7 +224,8 @@ def test_fields_marked_output_only_are_ignored_in_a_request(stubs: Stubs, docume
         "update_time": {"seconds": 7},
         "index": {"name": "indexes/junk"},
     }
-    for message, kind in ((update.collection, "Collection"), (update_label.label, "Label")):
+    messages: list[tuple[Any, str]] = [(update.collection, "Collection"), (update_label.label, "Label")]
+    for message, kind in messages:
         marked = [one for one in _names(message.DESCRIPTOR) if documented[f"{kind}.{one}"].startswith("OUTPUT_ONLY.")]
         assert marked
         message.MergeFrom(type(message)(**{one: junk[one] for one in marked}))

@@ -1,4 +1,4 @@
-"""Health answers whoever asks, and takes no more for it than it must."""
+"""Health answers without credentials, and limits the messages and watches that it takes."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,19 +15,19 @@ from support.status import refused
 
 CODE = grpc.StatusCode
 RESPONSE = health_pb2.HealthCheckResponse
-#: Of all watches, and of those of one connection: see glimpse.server.api.health.
+#: Watches open at once, in all and per connection; see glimpse.server.api.health.
 MOST, MOST_OF_ONE = 1_000, 100
 
 
 @pytest.fixture(scope="module")
 def closed(bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that asks everybody for a key."""
+    """A server that requires a key."""
     with ServerProcess(tmp_path_factory.mktemp("closed"), bundles[0], require_auth=True) as server:
         yield server
 
 
 class Connection:
-    """A connection of its own."""
+    """A connection that no other test uses."""
 
     def __init__(self, server: ServerProcess) -> None:
         self.channel = grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)])
@@ -49,19 +49,19 @@ def check(connection: Connection, service: str) -> int:
     return status
 
 
-def test_all_that_is_known_is_listed(connection: Connection) -> None:
+def test_every_service_is_listed(connection: Connection) -> None:
     listed = connection.health.List(health_pb2.HealthListRequest(), timeout=10).statuses
     assert {"", ALIVE, "glimpse.v1.ClassificationService"} <= listed.keys()
     assert {one.status for one in listed.values()} == {RESPONSE.SERVING}
 
 
-def test_a_name_of_no_service_is_refused_and_not_kept(connection: Connection) -> None:
+def test_an_unknown_service_is_refused_and_its_name_is_not_kept(connection: Connection) -> None:
     before = connection.health.List(health_pb2.HealthListRequest(), timeout=10)
-    with refused(CODE.NOT_FOUND, "SERVICE_NOT_FOUND", "service") as found:
+    with refused(CODE.NOT_FOUND, "SERVICE_NOT_FOUND", "service") as refusal:
         check(connection, "made-up")
-    assert "made-up" not in found.message
+    assert "made-up" not in refusal.message
     watching = connection.watch("made-up")
-    assert next(watching).status == RESPONSE.SERVICE_UNKNOWN  # as the protocol has it, and no more than that
+    assert next(watching).status == RESPONSE.SERVICE_UNKNOWN  # the protocol requires this status
     assert connection.health.List(health_pb2.HealthListRequest(), timeout=10) == before
     watching.cancel()
 
@@ -70,37 +70,37 @@ def test_a_long_name_is_refused(connection: Connection) -> None:
     with refused(CODE.NOT_FOUND, "SERVICE_NOT_FOUND"):
         check(connection, "ä" * 128)
     for long in ("ä" * 128 + "a", "x" * 1_000_000):
-        with refused(CODE.INVALID_ARGUMENT, "TOO_LONG", "service") as found:
+        with refused(CODE.INVALID_ARGUMENT, "TOO_LONG", "service") as refusal:
             check(connection, long)
-        assert len(found.message) < 100
+        assert len(refusal.message) < 100
         with refused(CODE.INVALID_ARGUMENT, "TOO_LONG", "service"):
             next(connection.watch(long))
 
 
-def test_bytes_that_are_no_message_are_refused_and_fill_no_log(closed: ServerProcess, connection: Connection) -> None:
+def test_unparsable_bytes_are_refused_and_do_not_fill_the_log(closed: ServerProcess, connection: Connection) -> None:
     for _ in range(100):
         with refused(CODE.INVALID_ARGUMENT, "MESSAGE_UNPARSABLE"):
             connection.channel.unary_unary("/grpc.health.v1.Health/Check", None, None)(b"\xff" * 100, timeout=10)
     assert "Traceback" not in closed.log()
-    # Ten lines a second are written of strangers; the first hundred calls take a moment.
+    # The log has at most ten lines per second of callers without a key; the first hundred calls take a moment.
     assert closed.log().count("MESSAGE_UNPARSABLE") < 50
 
 
-def test_watches_have_a_limit_and_those_that_end_make_room(closed: ServerProcess) -> None:
+def test_watches_are_limited_and_an_ended_watch_makes_room(closed: ServerProcess) -> None:
     with ExitStack() as stack:
         several = [Connection(closed) for _ in range(MOST // MOST_OF_ONE)]
         for one in several:
             stack.callback(one.channel.close)
         first = [several[0].watch() for _ in range(MOST_OF_ONE)]
         assert {next(one).status for one in first} == {RESPONSE.SERVING}
-        with refused(CODE.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS") as found:  # of this connection
+        with refused(CODE.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS") as refusal:  # the limit per connection
             next(several[0].watch())
-        assert found.retry_delay
+        assert refusal.retry_delay
         others = [one.watch("nothing") for one in several[1:] for _ in range(MOST_OF_ONE)]
         assert {next(one).status for one in others} == {RESPONSE.SERVICE_UNKNOWN}
         late = Connection(closed)
         stack.callback(late.channel.close)
-        with refused(CODE.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"):  # of all
+        with refused(CODE.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS"):  # the limit in all
             next(late.watch())
         assert check(late, "") == RESPONSE.SERVING
         for one in first:
@@ -115,7 +115,7 @@ def test_watches_have_a_limit_and_those_that_end_make_room(closed: ServerProcess
         assert end == RESPONSE.SERVING
 
 
-def test_a_watch_hears_that_the_server_stops(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+def test_a_watch_reports_that_the_server_stops(bundles: tuple[Path, ...], tmp_path: Path) -> None:
     with ServerProcess(tmp_path, bundles[0]) as server:
         connection = Connection(server)
         watching, alive = connection.watch(), connection.watch(ALIVE)
@@ -124,5 +124,5 @@ def test_a_watch_hears_that_the_server_stops(bundles: tuple[Path, ...], tmp_path
         server.process.terminate()
         assert next(watching).status == RESPONSE.NOT_SERVING
         with pytest.raises(grpc.RpcError):
-            next(alive)  # nothing but the end
+            next(alive)  # the stream ends without another status
         connection.channel.close()

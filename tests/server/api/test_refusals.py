@@ -1,4 +1,4 @@
-"""What was refused is counted as it was answered: a call as a call, an input of one that was answered as an input."""
+"""A refused call is counted as a call, and a refused input of an answered call as an input."""
 
 import queue
 import time
@@ -27,13 +27,13 @@ FULL = ("RESOURCE_EXHAUSTED", "QUEUE_FULL")
 
 @pytest.fixture(scope="module")
 def large() -> Input:
-    """It takes long to decode: whatever comes meanwhile meets it."""
+    """An image that takes long to decode, so that later calls find the queue in use."""
     return Input(image=picture(size=(5_000, 5_000)))
 
 
 @contextmanager
 def small(folder: Path, bundle: Path, **limits: object) -> Iterator[tuple[ServerProcess, Stubs]]:
-    """A server that takes little."""
+    """A server with low limits."""
     with ServerProcess(folder, bundle, decode_threads=1, metrics_listen="127.0.0.1:0", **limits) as server:
         stubs = Stubs(server.address)
         yield server, stubs
@@ -41,39 +41,41 @@ def small(folder: Path, bundle: Path, **limits: object) -> Iterator[tuple[Server
 
 
 def ended(server: ServerProcess, calls: int) -> Counter[tuple[str, ...]]:
-    """Calls by code, reason and method, once so many have ended: one is counted when its answer is sent already."""
+    """Waits until `calls` calls are counted, after they are answered; returns the code, reason and method of each."""
 
     def counts() -> Counter[tuple[str, ...]]:
         return Counter({of: int(count) for of, count in samples(server, "glimpse_requests_total").items()})
 
-    return soon(lambda: found if (found := counts()).total() == calls else None)
+    return soon(lambda: count if (count := counts()).total() == calls else None)
 
 
 def rejected(server: ServerProcess) -> dict[str, float]:
-    """Inputs by reason."""
+    """Returns the number of rejected inputs by reason."""
     return {reason: count for (reason,), count in samples(server, "glimpse_inputs_rejected_total").items()}
 
 
-def test_calls_that_the_door_refuses_are_counted_with_their_reason(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
-    told, inputs, at_the_door = Counter[str](), Counter[str](), 0
+def test_calls_that_the_load_shedder_refuses_are_counted_with_their_reason(
+    tmp_path: Path, bundles: tuple[Path, Path]
+) -> None:
+    reasons, inputs, shed = Counter[str](), Counter[str](), 0
     request = emb.EmbedRequest(inputs=[Input(text="red")] * 8)
     with small(tmp_path, bundles[0]) as (server, stubs), ThreadPoolExecutor(8) as senders:
-        while not at_the_door:
+        while not shed:
             calls: list[Any] = list(senders.map(lambda _: stubs.embedding.Embed.future(request), range(900)))
             for call in calls:
                 if call.exception() is None:
-                    told[""] += 1
+                    reasons[""] += 1
                     inputs.update(one.status.reason for one in call.result().results if one.status.code)
                 else:
                     refusal = Refused()
                     refusal.read(call)
-                    told[refusal.reason] += 1
-                    at_the_door += refusal.queue == "calls"
-        assert ended(server, told.total()) == {("OK", "", EMBED): told[""], (*FULL, EMBED): told["QUEUE_FULL"]}
+                    reasons[refusal.reason] += 1
+                    shed += refusal.queue == "calls"
+        assert ended(server, reasons.total()) == {("OK", "", EMBED): reasons[""], (*FULL, EMBED): reasons["QUEUE_FULL"]}
         assert rejected(server) == inputs
 
 
-def test_an_input_refused_in_an_answer_is_counted_and_in_a_refused_call_the_call(
+def test_a_refused_input_is_counted_in_an_answered_call_and_the_call_in_a_refused_one(
     tmp_path: Path, bundles: tuple[Path, Path], large: Input
 ) -> None:
     with small(tmp_path, bundles[0], queue_limit=4) as (server, stubs):
@@ -108,13 +110,13 @@ def test_a_call_that_memory_has_no_room_for_is_counted_with_its_reason(
         assert rejected(server) == {}
 
 
-def test_calls_that_are_sent_away_again_and_again_fill_no_log(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
+def test_repeated_refusals_do_not_fill_the_log(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
     request, count = emb.EmbedRequest(inputs=[Input(text="a" * (1 << 20))]), 150
     with small(tmp_path, bundles[0], max_message_bytes=1 << 20) as (server, stubs):
         for call in [stubs.embedding.Embed.future(request) for _ in range(count)]:
             assert call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert ended(server, count) == {("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE", EMBED): count}
-        # Ten lines a second are written, and that took a moment.
+        # The log has at most ten lines per second, and the calls took a moment.
         assert 10 <= server.log().count("MESSAGE_TOO_LARGE") < count / 2
 
 

@@ -1,4 +1,4 @@
-"""Health, reflection, backbones, settings, restart with another backbone."""
+"""Health, reflection, backbones, settings, and a restart with another backbone."""
 
 import asyncio
 import traceback
@@ -55,7 +55,7 @@ def test_reflection_describes_the_services(stubs: Stubs, version: str) -> None:
     assert FileDescriptorProto.FromString(file).package == "glimpse.v1"
 
 
-def test_backbones_say_what_they_are(stubs: Stubs) -> None:
+def test_backbones_are_described(stubs: Stubs) -> None:
     first = stubs.embedding.ListBackbones(emb.ListBackbonesRequest(page_size=1))
     [tiny] = first.backbones
     assert (tiny.name, tiny.dimension, tiny.image_size, tiny.context_length) == ("backbones/tiny", 8, 16, 6)
@@ -68,7 +68,7 @@ def test_backbones_say_what_they_are(stubs: Stubs) -> None:
 
 
 def test_another_backbone_of_the_same_name_does_not_mix(tmp_path: Path) -> None:
-    """A collection keeps its embedding space: with other weights under the name, images are refused, vectors not."""
+    """A collection keeps its embedding space: with other weights under its name, it refuses images but not vectors."""
     tiny_dual_bundle(tmp_path / "old", "tiny")
     tiny_dual_bundle(tmp_path / "new", "tiny", seed=9)
     with ServerProcess(tmp_path, tmp_path / "old") as server:
@@ -94,7 +94,7 @@ def test_another_backbone_of_the_same_name_does_not_mix(tmp_path: Path) -> None:
             )
 
 
-def test_a_full_queue_is_resource_exhausted_with_a_time_to_return(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
+def test_a_full_queue_is_resource_exhausted_with_a_retry_delay(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
     with ServerProcess(tmp_path, bundles[0], queue_limit=4) as server:
         stubs = Stubs(server.address)
         inputs = [types_pb2.Input(image=picture(size=(600, 600)))] * 64
@@ -125,15 +125,15 @@ def test_settings_come_from_flag_environment_file_default(tmp_path: Path, monkey
     assert load_settings().providers == ("cuda", "cpu")
     with pytest.raises(SettingsError, match="'tensorrt', 'cuda' or 'cpu'"):
         load_settings(None, providers="gpu")
-    for content, told in (("max_batchx = 3", "no setting 'max_batchx'"), ("max_batch =", "cannot be read as TOML")):
+    for content, message in (("max_batchx = 3", "no setting 'max_batchx'"), ("max_batch =", "cannot be read as TOML")):
         file.write_text(content)
-        with pytest.raises(SettingsError, match=told):
+        with pytest.raises(SettingsError, match=message):
             load_settings(file)
     with pytest.raises(SettingsError, match="no-such"):
         load_settings(tmp_path / "no-such.toml")
 
 
-def test_empty_variables_are_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variables_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     default = load_settings().model_dump()
     file = tmp_path / "glimpse.toml"
     file.write_text("max_batch = 7\n")
@@ -143,9 +143,7 @@ def test_empty_variables_are_not_given(tmp_path: Path, monkeypatch: pytest.Monke
     assert load_settings(file).max_batch == 7
 
 
-def test_a_setting_that_cannot_be_is_told_of_by_where_it_was_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invalid_setting_is_named_as_it_was_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "glimpse.toml"
     file.write_text("max_inputs = 1.5\nledger = ['s3cret']\njwt_keys = ['s3cret']\n")
     monkeypatch.setenv("GLIMPSE_MAX_BATCH", "x")
@@ -159,20 +157,20 @@ def test_a_setting_that_cannot_be_is_told_of_by_where_it_was_given(
     assert "s3cret" not in "".join(traceback.format_exception(raised.value))
 
 
-def test_settings_are_printed_without_what_may_hold_a_password() -> None:
+def test_settings_are_printed_without_passwords() -> None:
     settings = load_settings(ledger="postgresql+psycopg://db:s3cret@h/d", jwt_keys="https://a:s3cret@h/keys")
     assert "listen=" in repr(settings)
     assert "s3cret" not in f"{settings!r} {settings}"
 
 
 @pytest.mark.skipif("TensorrtExecutionProvider" in ort.get_available_providers(), reason="TensorRT is here")
-def test_a_provider_that_is_not_there_is_told_at_the_start(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_missing_provider_is_reported_at_the_start(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     server = ServerProcess(tmp_path, bundles[0], providers="tensorrt,cpu")
     with pytest.raises(AssertionError, match=r"cannot run on tensorrt here. This ONNX Runtime has .*cpu; pip install"):
         server.start()
 
 
-async def test_several_backbones_are_told_that_they_share_the_cores(bundles: tuple[Path, Path]) -> None:
+async def test_several_backbones_share_the_cores_without_spinning(bundles: tuple[Path, Path]) -> None:
     with Decoders(load_settings(decode_threads=1)) as decoders:
         for folders, spinning in ((bundles, {"0"}), (bundles[:1], {""})):
             backbones = list(Backbones.load(load_settings(backbone=folders), decoders))
@@ -182,7 +180,7 @@ async def test_several_backbones_are_told_that_they_share_the_cores(bundles: tup
 
 
 def spinning_of(backbone: LoadedBackbone) -> str:
-    """What ONNX Runtime was told of its threads' spinning; empty: nothing, so that they do."""
+    """Returns ONNX Runtime's setting for spinning threads; empty where it is unset, so that they spin."""
     assert backbone.encoder._image
     try:
         options = backbone.encoder._image._session.get_session_options()

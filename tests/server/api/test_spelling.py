@@ -1,4 +1,4 @@
-"""Names and texts: two spellings of a label are one label, what cannot be kept is refused, and errors name what can."""
+"""Two spellings of a label are one label; texts that cannot be stored are refused; errors suggest valid names."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_two_spellings_of_a_label_are_one(stubs: Stubs, collection: str, other: 
     assert other != NFC
     first = enroll(stubs, collection, [(other, picture("red")), (NFC, picture("blue"))])
     assert [one.example.label_id for one in first.results] == [NFC, NFC]
-    # As in a call of its own.
+    # A later call finds the label by the other spelling too.
     assert enroll(stubs, collection, [(other, picture("green"))]).results[0].example.label_id == NFC
     labels = stubs.collections.ListLabels(col.ListLabelsRequest(parent=collection)).labels
     assert [(one.name, one.example_count) for one in labels] == [(f"{collection}/labels/{NFC}", 3)]
@@ -76,7 +76,7 @@ def test_display_names_and_prompts_are_kept_in_their_normal_form(stubs: Stubs, c
     assert stubs.collections.UpdateCollection(update).collection.display_name == NFC
 
 
-def test_a_label_that_an_older_server_took_is_found_by_either_spelling() -> None:
+def test_a_label_of_an_older_server_is_found_by_either_spelling() -> None:
     view = CollectionView(CollectionRecord("birds", "backbones/b", "space", 2))
     view.put_label(LabelRecord(f"{NFD} "))
     assert {view.find_label(one) for one in (NFC, NFD, f"{NFD} ", f" {NFC}")} == {f"{NFD} "}
@@ -88,13 +88,13 @@ def test_a_label_that_an_older_server_took_is_found_by_either_spelling() -> None
     assert view.find_label(NFC) is None
 
 
-def test_normalising_takes_no_time_that_grows_with_the_square() -> None:
+def test_normalising_does_not_take_quadratic_time() -> None:
     hostile = "a" + "\u0301\u0323" * 100_000
     assert normal(hostile) == hostile
     assert normal("a" + "\u0323\u0301" * 3) == normalize("NFC", "a" + "\u0323\u0301" * 3)
 
 
-def test_a_label_with_very_many_marks_in_a_row_is_refused(stubs: Stubs, collection: str) -> None:
+def test_a_label_with_too_many_combining_marks_is_refused(stubs: Stubs, collection: str) -> None:
     with refused(Code.INVALID_ARGUMENT, "INVALID_ID", "label_id"):
         label_id = "a" + "\u0301\u0323" * 20
         stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id=label_id))
@@ -112,7 +112,7 @@ def test_a_label_with_very_many_marks_in_a_row_is_refused(stubs: Stubs, collecti
         ("\u72ac", ""),
     ],
 )
-def test_an_id_that_cannot_be_is_refused_with_one_that_can(stubs: Stubs, odd: str, right: str) -> None:
+def test_an_invalid_id_is_refused_with_a_valid_suggestion(stubs: Stubs, odd: str, right: str) -> None:
     assert suggested_id(odd) == right
     with refused(Code.INVALID_ARGUMENT, "INVALID_ID", "collection_id") as refusal:
         stubs.collections.CreateCollection(col.CreateCollectionRequest(collection_id=odd))
@@ -145,7 +145,7 @@ def on_postgresql(
 
 
 def texts() -> dict[str, dict[str, Any]]:
-    """An example with NUL in each of the texts that it can carry."""
+    """Returns examples with NUL in one of their texts each, by the name of the text."""
     return {
         "domain": {"domain": "a\0"},
         "key": {"metadata": {"a\0": "b"}},
@@ -156,7 +156,7 @@ def texts() -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("where", ["stubs", "on_postgresql"])
-def test_a_text_that_cannot_be_kept_fails_alone(request: pytest.FixtureRequest, where: str) -> None:
+def test_a_text_that_cannot_be_stored_fails_alone(request: pytest.FixtureRequest, where: str) -> None:
     stubs: Stubs = request.getfixturevalue(where)
     collection = make_collection(stubs)
     good: dict[str, Any] = {"label_id": "good", "input": Input(text="red circle")}
@@ -182,9 +182,9 @@ def test_a_text_that_cannot_be_kept_fails_alone(request: pytest.FixtureRequest, 
 
 
 @pytest.mark.parametrize("where", ["stubs", "on_postgresql"])
-def test_half_a_character_is_no_text_of_a_message(request: pytest.FixtureRequest, where: str) -> None:
+def test_half_a_surrogate_pair_is_unparsable(request: pytest.FixtureRequest, where: str) -> None:
     stubs: Stubs = request.getfixturevalue(where)
-    # What no library writes: a field of three bytes that stand for U+D83D alone.
+    # No library writes this: three bytes that encode U+D83D alone.
     half = b"\xed\xa0\xbd"
     for method, field in (("GetCollection", 1), ("EnrollExamples", 3), ("CreateLabel", 2)):
         call = stubs.channel.unary_unary(f"/glimpse.v1.CollectionService/{method}", None, None)

@@ -1,4 +1,4 @@
-"""`ordered`: in order, a window at a time, tidy when it ends early."""
+"""`ordered` keeps the order of the inputs, works on one window at a time, and cleans up when it ends early."""
 
 import asyncio
 import math
@@ -13,7 +13,7 @@ from glimpse.server.scheduling.inflight import InflightLimiter
 
 
 class Source:
-    """Numbers, counted as they are taken."""
+    """Yields numbers, and counts those that were taken."""
 
     def __init__(self, count: int, broken_at: int | None = None) -> None:
         self.taken = 0
@@ -28,7 +28,7 @@ class Source:
             await asyncio.sleep(0)
 
 
-async def test_answers_come_in_order_however_long_each_takes() -> None:
+async def test_answers_keep_the_order_of_the_inputs() -> None:
     async def work(number: int) -> int:
         await asyncio.sleep(0.02 if number % 3 == 0 else 0)
         return number * 10
@@ -38,7 +38,7 @@ async def test_answers_come_in_order_however_long_each_takes() -> None:
     ]
 
 
-async def test_no_more_is_taken_than_the_window_holds() -> None:
+async def test_only_one_window_of_inputs_is_read_ahead() -> None:
     source, gate = Source(1_000), asyncio.Event()
 
     async def work(number: int) -> int:
@@ -48,7 +48,7 @@ async def test_no_more_is_taken_than_the_window_holds() -> None:
     answers = ordered(aiter(source), work, 8, InflightLimiter())
     first = asyncio.ensure_future(anext(answers))
     await asyncio.sleep(0.05)
-    assert source.taken <= 8 + 1  # one more may be in hand
+    assert source.taken <= 8 + 1  # one more may have been read
     gate.set()
     assert await first == 0
     await asyncio.sleep(0.05)
@@ -56,7 +56,7 @@ async def test_no_more_is_taken_than_the_window_holds() -> None:
     assert [answer async for answer in answers] == list(range(1, 1_000))
 
 
-async def test_a_reader_who_leaves_stops_the_work() -> None:
+async def test_the_work_is_cancelled_when_the_reader_leaves() -> None:
     source, cancelled = Source(1_000), 0
 
     async def work(number: int) -> int:
@@ -79,7 +79,7 @@ async def test_a_reader_who_leaves_stops_the_work() -> None:
     assert source.taken < 20
 
 
-async def test_a_sender_that_breaks_is_an_error_after_what_it_sent() -> None:
+async def test_an_error_of_the_sender_comes_after_the_answers_to_what_it_sent() -> None:
     async def work(number: int) -> int:
         return number
 
@@ -89,13 +89,13 @@ async def test_a_sender_that_breaks_is_an_error_after_what_it_sent() -> None:
         await anext(answers)
 
 
-async def test_a_server_that_stops_answers_what_it_began_and_ends_the_stream() -> None:
+async def test_a_stopping_server_answers_the_inputs_under_way_and_ends_the_stream() -> None:
     inflight, gate = InflightLimiter(), asyncio.Event()
 
     async def numbers() -> AsyncIterator[int]:
         yield 0
         yield 1
-        await asyncio.sleep(60)  # an idle sender
+        await asyncio.sleep(60)  # the sender is idle
 
     async def work(number: int) -> int:
         await gate.wait()
@@ -115,7 +115,7 @@ async def test_a_server_that_stops_answers_what_it_began_and_ends_the_stream() -
     assert caught.value.reason == "STOPPING"
 
 
-async def test_a_stream_waits_for_room_and_is_told_only_what_it_has_no_time_for() -> None:
+async def test_a_stream_retries_while_the_queue_is_full_until_its_deadline() -> None:
     refused = [queue_full(Queue.INPUTS, "later", 0.01)] * 3
 
     async def work() -> int:

@@ -29,8 +29,10 @@ Factory = Annotated[
     typer.Option("--type", metavar="FACTORY", help="Index type, as for build. Default: chosen by the number of rows."),
 ]
 MinRecall = Annotated[float, typer.Option("--min-recall", min=0, max=1, help="Minimum recall, as for build.")]
-# Seconds between two requests for the state of a compaction: few at first, as a small index takes a moment.
+# Seconds between two polls of a compaction's state: few at first, because a small index takes a moment.
 _FIRST_POLL_SECONDS, _POLL_SECONDS = 0.05, 1.0
+# Behind a proxy, polls may reach servers that do not know the compaction. At most this many in a row are repeated.
+_MAX_MISSES = 30
 
 
 def info(index: Index, output: options.Output = options.Format.TABLE) -> None:
@@ -133,15 +135,22 @@ def compact(
 
 
 def _await_compaction(client: "Client", collection: str) -> None:
-    """Starts a compaction, or joins the running one, and waits for its end. Raises the error of a failed one."""
+    """Starts a compaction, or joins the running one, and waits until it ends. Raises the error of one that failed."""
+    from glimpse.client import NotFound
+
     compaction = client.start_compaction(collection)
-    pause = _FIRST_POLL_SECONDS
+    pause, misses = _FIRST_POLL_SECONDS, 0
     try:
         with spinner(f"compacting {collection}"):
             while not compaction.done:
                 time.sleep(pause)
                 pause = min(2 * pause, _POLL_SECONDS)
-                compaction = client.get_compaction(collection)
+                try:
+                    compaction, misses = client.get_compaction(collection), 0
+                except NotFound as error:
+                    misses += 1
+                    if error.reason != "COMPACTION_NOT_FOUND" or misses > _MAX_MISSES:
+                        raise
     except KeyboardInterrupt:
         print_note(f"interrupted: the server goes on compacting {collection}; the same command waits for it again")
         raise

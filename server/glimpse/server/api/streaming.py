@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from glimpse.server.api.handlers import account_request, inflight_of, size_of
 from glimpse.server.api.unparsable import UnparsableMessage
@@ -107,7 +107,7 @@ async def retry_while_queue_full(work: Callable[[], Awaitable[R]], deadline: flo
         await asyncio.sleep(delay)
 
 
-async def ordered(
+def ordered(
     inputs: AsyncIterator[T],
     work: Callable[[T], Awaitable[R]],
     window: int,
@@ -131,51 +131,74 @@ async def ordered(
     Raises:
         RequestError: UNAVAILABLE when the server stops, after the inputs under way are answered.
     """
-    slots = asyncio.Semaphore(window)
-    tasks: asyncio.Queue[asyncio.Future[tuple[R, int]] | None] = asyncio.Queue()
-    running: set[asyncio.Future[tuple[R, int]]] = set()
+    return _OrderedStream(inputs, work, window, inflight, size, answer_size).answers()
 
-    async def answer(item: T) -> tuple[R, int]:
-        with inflight.track_call(size(item)):
-            response = await work(item)
-        count(length := answer_size(response))
-        return response, length
 
-    async def feed() -> float:
-        """Starts a task for each input; returns when the inputs ended."""
+class _OrderedStream(Generic[T, R]):
+    """The state of one stream: a queue of tasks in the order of the inputs, of which `window` run at once."""
+
+    def __init__(
+        self,
+        inputs: AsyncIterator[T],
+        work: Callable[[T], Awaitable[R]],
+        window: int,
+        inflight: InflightLimiter,
+        size: Callable[[T], int],
+        answer_size: Callable[[R], int],
+    ) -> None:
+        self._inputs, self._work, self._inflight = inputs, work, inflight
+        self._size, self._answer_size = size, answer_size
+        self._slots = asyncio.Semaphore(window)
+        #: The answers to come, in order; None after the last.
+        self._tasks: asyncio.Queue[asyncio.Future[tuple[R, int]] | None] = asyncio.Queue()
+        self._running: set[asyncio.Future[tuple[R, int]]] = set()
+        self._count: Callable[[int], None] = lambda _: None
+
+    async def answers(self) -> AsyncIterator[R]:
+        """Yields the answers, and cancels the work under way when the reader leaves."""
+        with self._inflight.track_responses() as self._count:
+            feeder, refuser = asyncio.create_task(self._feed()), asyncio.create_task(self._refuse_when_stopping())
+            try:
+                while (task := await self._tasks.get()) is not None:
+                    response, length = await task
+                    yield response
+                    self._count(-length)
+                    self._slots.release()
+                await asyncio.sleep(await feeder + _CANCELLATION_SECONDS - time.monotonic())
+            finally:
+                feeder.cancel()
+                refuser.cancel()
+                for task in list(self._running):
+                    task.cancel()
+
+    async def _feed(self) -> float:
+        """Starts a task for each input; returns when the inputs ended, in time.monotonic() seconds."""
         try:
             while True:
                 # Wait before reading: a message that was read and not counted yet would be held as well.
-                await slots.acquire()
-                await inflight.wait_for_room()
+                await self._slots.acquire()
+                await self._inflight.wait_for_room()
                 try:
-                    item = await anext(inputs)
+                    item = await anext(self._inputs)
                 except StopAsyncIteration:
                     return time.monotonic()
-                task = asyncio.ensure_future(answer(item))
-                running.add(task)
-                task.add_done_callback(running.discard)
-                tasks.put_nowait(task)
+                task = asyncio.ensure_future(self._answer(item))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+                self._tasks.put_nowait(task)
         finally:
-            tasks.put_nowait(None)
+            self._tasks.put_nowait(None)
 
-    async def refuse() -> None:
-        await inflight.stopping.wait()
+    async def _answer(self, item: T) -> tuple[R, int]:
+        """Returns the answer to an input and its size in bytes, which counts until it is sent."""
+        with self._inflight.track_call(self._size(item)):
+            response = await self._work(item)
+        self._count(length := self._answer_size(response))
+        return response, length
+
+    async def _refuse_when_stopping(self) -> None:
+        """Ends the stream with an error, after the answers under way, when the server stops."""
+        await self._inflight.stopping.wait()
         refusal: asyncio.Future[tuple[R, int]] = asyncio.get_running_loop().create_future()
         refusal.set_exception(stopping())
-        tasks.put_nowait(refusal)
-
-    with inflight.track_responses() as count:
-        feeder, refuser = asyncio.create_task(feed()), asyncio.create_task(refuse())
-        try:
-            while (task := await tasks.get()) is not None:
-                response, length = await task
-                yield response
-                count(-length)
-                slots.release()
-            await asyncio.sleep(await feeder + _CANCELLATION_SECONDS - time.monotonic())
-        finally:
-            feeder.cancel()
-            refuser.cancel()
-            for task in list(running):
-                task.cancel()
+        self._tasks.put_nowait(refusal)
