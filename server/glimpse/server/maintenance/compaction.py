@@ -175,13 +175,13 @@ class Compactor:
             new.tombstone(np.array(deleted, np.int64) + new.first)
             view.replace_index(new, rows.last_sequence, rows.new_ids(view.fitted_ids, new.first))
             # Look for the old index's users here, where no other write is in progress.
-            unused.extend(self._set_aside_unused(rows.old))
+            unused.extend(self._rename_unused(rows.old))
             return view.set_revision(revision)
 
         revision = await self._catalog.write(plan, apply)
         return revision, unused[0] if unused else None
 
-    def _set_aside_unused(self, old: AttachedIndex) -> Iterator[Path]:
+    def _rename_unused(self, old: AttachedIndex) -> Iterator[Path]:
         """Renames the folder of an index that a compaction made and no collection uses; yields the new path."""
         attached = [view.examples.attached_index for view in self._catalog]
         used = {index.record.index_id for index in attached if index}
