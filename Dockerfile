@@ -1,21 +1,22 @@
-# A server, on processors (the last stage, so the default) or on NVIDIA GPUs (`--target gpu`):
+# A server for CPUs (the last stage, so the default) or for NVIDIA GPUs (`--target gpu`):
 #
 #   docker build -t glimpse .
 #   docker run --rm --read-only --tmpfs /tmp -e GLIMPSE_INSECURE=1 -p 127.0.0.1:50051:50051 -v glimpse:/data glimpse
 #
-# It listens on every address of the container, and so does not start unless it is told how: with GLIMPSE_TLS_CERT and
-# GLIMPSE_TLS_KEY (files of a mounted volume), or with GLIMPSE_INSECURE=1, where nobody else reaches the port: published
-# on the loopback interface as above, or in a network of its own. The image sets neither. BuildKit builds it.
+# It listens on every address of the container, so it needs one of two settings to start: GLIMPSE_TLS_CERT and
+# GLIMPSE_TLS_KEY (files of a mounted volume), or GLIMPSE_INSECURE=1 where nobody else reaches the port, which is then
+# published on the loopback interface as above, or is in a network of its own. The image sets neither. Build it with
+# BuildKit.
 #
-# The base is pinned by its tag; to pin it by digest as well, put what `docker buildx imagetools inspect
-# python:3.13-slim-bookworm` says behind it: @sha256:….
+# The base is pinned by its tag. To pin the digest too, append the one that `docker buildx imagetools inspect
+# python:3.13-slim-bookworm` prints: @sha256:….
 
 FROM python:3.13-slim-bookworm AS base
 ENV PATH=/opt/glimpse/bin:$PATH
 RUN python -m venv /opt/glimpse
 
-# What it stands on comes before its sources: it changes seldom and weighs most. A distribution without any sources
-# brings it, and is taken away again. pyproject.toml says from which version on; a build takes the newest.
+# Dependencies are installed before the sources are copied: they change seldom and are the largest layer. An empty
+# distribution brings them, and is removed again. pyproject.toml has the oldest versions; a build takes the newest.
 FROM base AS requirements
 WORKDIR /src
 COPY pyproject.toml ./
@@ -25,8 +26,8 @@ FROM requirements AS cpu-requirements
 # hadolint ignore=DL3013
 RUN pip install --no-cache-dir '.[server,postgres,otel]' && pip uninstall --yes glimpse-fewshot
 
-# ONNX Runtime's CUDA 13 and cuDNN 9, and FAISS's CUDA 12, come as Python packages, 4 GB: a base with a CUDA of its own
-# would bring one of the two twice. The driver (580 or later) is the host's, by NVIDIA's container toolkit.
+# CUDA 13 and cuDNN 9 for ONNX Runtime, and CUDA 12 for FAISS, come as Python packages, 4 GB. A base image with CUDA
+# would contain one of the two twice. The driver (580 or later) is the host's, by NVIDIA's container toolkit.
 FROM requirements AS gpu-requirements
 # hadolint ignore=DL3013
 RUN pip install --no-cache-dir '.[gpu,postgres,otel]' && pip uninstall --yes glimpse-fewshot
@@ -42,10 +43,10 @@ COPY export export
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.13-slim-bookworm AS runtime
-# A number, so that a cluster can tell that it is not root (runAsNonRoot).
+# USER is a number, so that a cluster can verify that it is not root (runAsNonRoot).
 RUN useradd --no-create-home --home-dir /data --uid 10001 --user-group glimpse && install -d -o 10001 -g 10001 /data /indexes
-# All that is written at run time lies in /data: the ledger, snapshots and, where a provider keeps kernels, its cache; and
-# in /indexes where indexes have a volume of their own (GLIMPSE_INDEXES=/indexes), that several servers share.
+# The server writes to /data only: the ledger, snapshots, and the cache of a provider that keeps kernels. Indexes that
+# several servers share have a volume of their own, /indexes (GLIMPSE_INDEXES=/indexes).
 ENV PATH=/opt/glimpse/bin:$PATH \
     GLIMPSE_DATA=/data \
     GLIMPSE_LISTEN=0.0.0.0:50051 \
@@ -57,7 +58,7 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 50051
 STOPSIGNAL SIGTERM
-# A large ledger without a snapshot takes minutes to load; a check that passes ends the start at once.
+# A large ledger without a snapshot takes minutes to load. The first check that passes ends the start period.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30m CMD ["python", "-m", "glimpse.server.monitoring.probe"]
 ENTRYPOINT ["glimpse", "serve"]
 LABEL org.opencontainers.image.title="Glimpse" \
@@ -68,7 +69,7 @@ LABEL org.opencontainers.image.title="Glimpse" \
 FROM runtime AS gpu
 COPY --from=gpu-requirements /opt/glimpse /opt/glimpse
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir --no-deps /wheels/*.whl
-# What NVIDIA's container toolkit looks at.
+# NVIDIA's container toolkit reads these.
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 ARG VERSION=dev
 ARG REVISION=unknown

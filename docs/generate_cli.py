@@ -1,4 +1,4 @@
-"""Writes docs/cli.md, every command's help: `make docs`, or `python docs/generate_cli.py`."""
+"""Writes docs/cli.md, the help of every command: `make docs`, or `python docs/generate_cli.py`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,57 +10,97 @@ from glimpse.cli.commands import command
 
 PAGE = Path(__file__).with_name("cli.md")
 _WIDTH = 100
-_HEAD = f"""<!-- Made by docs/generate_cli.py with typer {typer.__version__}; `make docs` makes it anew. -->
+_HEAD = f"""<!-- Made by docs/generate_cli.py with typer {typer.__version__}; `make docs` makes it again. -->
 
 # The `glimpse` command
 
-Expected errors are one line on stderr that says what to do next. Exit codes: 0 well, 1 failed (in part or whole),
-2 wrong usage, 3 an index was built though some inputs failed, 130 interrupted. `--server` and `--format` may stand
-before the subcommand or after it, where the subcommand takes them: `demo` and `serve` take neither; what works on files
-(`evaluate`, `export`, `index build`, `index info`, `index search`, `index verify`, `index merge`, `backbone verify`,
-`backbone bench`) or on a ledger (`keys …`, `ledger …`) takes `--format` alone. The options of TLS and keys
-(`--tls-ca`, `--api-key-file` and the others of `glimpse` itself) may stand wherever `--server` may.
+An expected error prints one line on stderr that says what to do next.
 
-As JSON, `glimpse classify` and `glimpse zero-shot` print for each input one object with the fields `input`, `decision`,
-`decision_reason`, `label`, `probability`, `margin`, `similarity` (to the best label's mean), `p_value` (null: not
-calibrated), `set_size` (so many of `labels` are the prediction set; 0: too few examples to say), `labels` (each
-`label`, `score`, `probability`), `evidence` (each `example`, `label`, `similarity`), `head`, `head_reason`,
-`calibrated`, `revision` and `timings_ms`; for an input that failed, one with `input` and `error` (`code`, `reason`,
-`field`, `message`). Where a text was longer than the backbone reads, there is also `truncated`, and it is true; in
-tables, a line on stderr says so. Heads are named as `--head` takes them.
+| exit code | meaning |
+|---|---|
+| 0 | success |
+| 1 | failed, or some inputs failed |
+| 2 | wrong usage |
+| 3 | `glimpse index build` built an index, but some inputs failed |
+| 130 | interrupted |
 
-As JSON, `glimpse enroll` prints for each input one object with `input`, `label`, `example`, `duplicate`, `conflicts`
-and `near_duplicates` (each `example`, `label`, `similarity`) and `outlier`, or with `input`, `label` and `error`; the
-last one also has `accuracy_before` (null: never measured) and `accuracy_after`, where leave-one-out accuracy could be
-measured. `glimpse report` prints one object; a part measured is an object of `value`, `low`, `high` (its 95 %
-confidence interval) and `count`, and what was not measured is null.
+## Common options
 
-As JSON, `glimpse test` prints one object. Of the inputs with labels, `inputs` is the sum of `answered`, `enrolled`
-(left out, as the collection has the same bytes as an example; with `--with-enrolled` they are answered too),
-`label_missing` (of a label that is no class of the collection) and `failed`. `accuracy` is the part of the answered
-ones whose best label is right, whatever the decision; `match_accuracy` the part of the answers of MATCH that are right;
-each is an object as above. `unknown` has the same counts of inputs of no label, and `false_accept`, the part of them
-called MATCH. `labels` has `inputs`, `answered` (how often it was the best label), `right`, `recall`, `precision` and
-`decisions` of each label.
+`--server` and `--format` can be given before the subcommand or after it, if the subcommand takes them.
 
-Tables are as wide as the terminal, or as `COLUMNS` says, and cut what does not fit. Output to a pipe or a file is never
-cut; its columns grow with their values.
+- `demo` and `serve` take neither.
+- Commands on files (`evaluate`, `export`, `index build`, `index info`, `index search`, `index verify`, `index merge`,
+  `backbones verify`, `backbones bench`) and on ledgers (`keys …`, `ledger …`) take only `--format`.
+- The options for TLS and keys (`--tls-ca`, `--api-key-file` and the others of `glimpse` itself) can be given wherever
+  `--server` can.
 
-`--format csv` prints CSV as in RFC 4180: UTF-8, lines that end in CRLF, and one title row, also where no row follows.
-Its columns are the fields of the JSON, the same for any data. The fields of some objects are columns of their own,
-named `error.code` or `timings_ms.total`; every other object and every list is JSON in its cell. Null is an empty cell.
-Each JSON object is a row, but for four commands with a row for each of its parts: `glimpse search`, `glimpse index
-search` (a neighbor), `glimpse evaluate` (a backbone, head and number of examples) and `glimpse index verify` (a
-problem). `glimpse ledger verify` prints its problems alone.
+Tables are as wide as the terminal, or as the variable `COLUMNS` says, and cut values that are too long. Output to a
+pipe or file is never cut; its columns grow with their values.
 
-Inputs are image files, folders (with their subfolders), texts given with `--text`, `.txt` files (UTF-8, one text a
-line, empty lines left out) and `.jsonl` files (on each line a JSON string, or an object with `text` and, if you like,
-`id`, which stands for the input in the answers, and `label`, for `glimpse enroll`).
+[Inputs](inputs.md) describes the folders, tables and text files that commands read.
+
+## JSON
+
+`--format json` prints one object per line. Heads are named as `--head` takes them. An estimate is an object with
+`value`, `low`, `high` (its 95 % confidence interval) and `count`; it is null if it was not measured.
+
+`glimpse classify` and `glimpse zero-shot` print one object per input:
+
+| field | meaning |
+|---|---|
+| `input` | the path, the text, or the row's id |
+| `decision`, `decision_reason` | MATCH, UNKNOWN or AMBIGUOUS, and the reason |
+| `label`, `probability`, `margin` | the best label, its probability, and its lead over the second |
+| `similarity` | the cosine to the mean of the best label |
+| `p_value` | the fraction of the examples that fit no better; null if the collection is not calibrated |
+| `set_size` | the prediction set is the first `set_size` of `labels`; 0 if there are too few examples |
+| `labels` | objects with `label`, `score` and `probability`, best first |
+| `evidence` | the nearest examples: objects with `example`, `label` and `similarity` |
+| `head`, `head_reason`, `calibrated`, `revision` | how and from which revision it was classified |
+| `timings_ms` | milliseconds per stage |
+| `truncated` | true if a text was longer than the backbone reads; otherwise missing. Tables report it on stderr |
+| `error` | only for an input that failed, with `input` alone: `code`, `reason`, `field`, `message` |
+
+`glimpse enroll` prints one object per input with `input`, `label`, `example`, `duplicate`, `conflicts` and
+`near_duplicates` (objects with `example`, `label` and `similarity`), `outlier` and `original_kept`; for an input that
+failed, `input`, `label` and `error`. The last object also has `accuracy_before` (null: never measured) and
+`accuracy_after`, if leave-one-out accuracy could be measured.
+
+`glimpse report` prints one object.
+
+`glimpse test` prints one object:
+
+| field | meaning |
+|---|---|
+| `inputs` | inputs with labels: the sum of `answered`, `enrolled`, `label_missing` and `failed` |
+| `enrolled` | inputs whose bytes are enrolled. They are left out; with `--with-enrolled` they are also in `answered` |
+| `label_missing` | inputs of labels that are not classes of the collection |
+| `accuracy` | estimate: the best label is right, with any decision |
+| `match_accuracy` | estimate: the label of a MATCH is right |
+| `false_reject` | estimate: an input with a label is UNKNOWN |
+| `unknown` | counts of inputs out of distribution; the estimates `rejected` (UNKNOWN) and `false_accept` (MATCH) |
+| `labels` | per label: `inputs`, `answered` (times as best label), `right`, `recall`, `precision`, `decisions` |
+
+## CSV
+
+`--format csv` prints CSV as in RFC 4180: UTF-8, lines that end in CRLF, and one heading row, even without other rows.
+The columns are the fields of the JSON, and do not depend on the data. Fields of some objects are columns of their own,
+such as `error.code` and `timings_ms.total`. Other objects, and lists, are JSON in their cells. Null is an empty cell.
+
+Each JSON object is one row, except for four commands:
+
+| command | one row per |
+|---|---|
+| `glimpse search`, `glimpse index search` | neighbor |
+| `glimpse evaluate` | backbone, head and number of examples |
+| `glimpse index verify` | problem |
+
+`glimpse ledger verify` prints only its problems.
 """
 
 
 def render() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     return _HEAD + "".join(_sections(command(), "glimpse", None))
 
 

@@ -123,7 +123,7 @@ def _decisions() -> None:
         new = [NewExample(one.content, one.truth) for one in enrolled]
         results = client.enroll("characters", new, create_labels=True, measure_accuracy=True).results
         pictured = {result.unwrap().name: one for result, one in zip(results, enrolled, strict=True)}
-        every = [*asked, *task.strangers]
+        every = [*asked, *task.unknown]
         answers = [one.unwrap() for one in client.classify("characters", [one.content for one in every])]
         _tell_gap(client, task)
     pairs = list(zip(answers, every, strict=True))
@@ -148,7 +148,7 @@ def _tell_gap(client: Client, task: Task) -> None:
     texts = dict(zip(task.prompts, client.embed(task.prompts), strict=True))
     drawn = [
         (one.truth, result.unwrap().values)
-        for one, result in zip(task.worded, client.embed([one.content for one in task.worded]), strict=True)
+        for one, result in zip(task.zero_shot, client.embed([one.content for one in task.zero_shot]), strict=True)
     ]
     to_text = [vector @ texts[truth].unwrap().values for truth, vector in drawn]
     among = [a @ b for (one, a), (other, b) in combinations(drawn, 2) if one == other]

@@ -1,4 +1,4 @@
-"""What is deployed: the manifests are valid and agree with the image, the settings and each other."""
+"""Checks that the manifests are valid and agree with the image, the settings and each other."""
 
 import os
 import re
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "server/deploy"
 BASE = DEPLOY / "kubernetes/base"
 FILES = sorted(DEPLOY.rglob("*.y*ml"))
-#: What the cluster's own definitions do not have.
+#: Kinds that the definitions of Kubernetes itself do not have.
 FOREIGN = {"Kustomization", "Component", "ServiceMonitor"}
 COMPONENTS = ["", "single", "plaintext", "gpu", "monitoring", "single plaintext", "gpu plaintext monitoring"]
 #: Variables of the client and of the tests.
@@ -34,12 +34,12 @@ NOT_SETTINGS |= {"tls", "tls_ca", "client_cert", "client_key", "client_insecure"
 
 
 def documents(text: str) -> list[Any]:
-    return [one for one in yaml.safe_load_all(text) if one is not None]
+    return [document for document in yaml.safe_load_all(text) if document is not None]
 
 
 def loaded(*parts: str) -> Any:
-    [one] = documents(DEPLOY.joinpath(*parts).read_text("utf-8"))
-    return one
+    [document] = documents(DEPLOY.joinpath(*parts).read_text("utf-8"))
+    return document
 
 
 def valid(resource: dict[str, Any]) -> None:
@@ -49,11 +49,11 @@ def valid(resource: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(DEPLOY)))
 def test_every_file_is_yaml_and_each_resource_is_valid(file: Path) -> None:
-    found = documents(file.read_text("utf-8"))
-    assert found
-    for one in found:
+    resources = documents(file.read_text("utf-8"))
+    assert resources
+    for resource in resources:
         if "kubernetes" in file.parts:
-            valid(one)
+            valid(resource)
 
 
 @pytest.mark.parametrize("root", ["server/deploy", "Dockerfile", "README.md", "docs", "SECURITY.md"])
@@ -66,34 +66,34 @@ def test_every_variable_is_a_setting(root: str) -> None:
 
 @cache
 def kustomized(components: str) -> list[dict[str, Any]]:
-    """All resources of the base with these components, as a cluster gets them."""
+    """Returns all resources of the base with these components, as a cluster gets them."""
     if not shutil.which("kubectl"):
-        pytest.skip("kubectl puts the manifests together, and it is not here")
+        pytest.skip("kubectl, which assembles the manifests, is not installed")
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(DEPLOY / "kubernetes", Path(folder) / "kubernetes")
-        mine = Path(folder) / "mine"
-        mine.mkdir()
+        overlay = Path(folder) / "overlay"
+        overlay.mkdir()
         parts = [f"../kubernetes/{name}" for name in components.split()]
-        (mine / "kustomization.yaml").write_text(
+        (overlay / "kustomization.yaml").write_text(
             yaml.safe_dump({"resources": ["../kubernetes/base"], "components": parts})
         )
-        made = subprocess.run(["kubectl", "kustomize", mine], capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr
-    assert not made.stderr
-    return documents(made.stdout)
+        done = subprocess.run(["kubectl", "kustomize", overlay], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return documents(done.stdout)
 
 
 def of_kind(resources: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return [one for one in resources if one["kind"] == kind]
+    return [resource for resource in resources if resource["kind"] == kind]
 
 
 @pytest.mark.parametrize("components", COMPONENTS)
-def test_put_together_everything_is_valid_and_refers_to_what_is_there(components: str) -> None:
+def test_assembled_manifests_are_valid_and_refer_to_resources_that_exist(components: str) -> None:
     resources = kustomized(components)
-    for one in resources:
-        valid(one)
-        assert one["metadata"]["namespace"] == "glimpse"
-    names = {(one["kind"], one["metadata"]["name"]) for one in resources}
+    for resource in resources:
+        valid(resource)
+        assert resource["metadata"]["namespace"] == "glimpse"
+    names = {(resource["kind"], resource["metadata"]["name"]) for resource in resources}
     assert len(names) == len(resources)
     [servers] = of_kind(resources, "StatefulSet")
     pod = servers["spec"]["template"]["spec"]
@@ -110,16 +110,16 @@ def test_put_together_everything_is_valid_and_refers_to_what_is_there(components
     for source in container["envFrom"]:
         assert ("ConfigMap", source["configMapRef"]["name"]) in names
     assert ("ServiceAccount", pod["serviceAccountName"]) in names
-    given = [one["name"] for one in container["env"]]
+    variables = [variable["name"] for variable in container["env"]]
     [settings] = of_kind(resources, "ConfigMap")
-    assert not set(given) & set(settings["data"])
+    assert not set(variables) & set(settings["data"])
     for name, value in settings["data"].items():
         if (field := name.removeprefix("GLIMPSE_").lower()) in Settings.model_fields:
             Settings(**{field: value})
 
 
 @pytest.mark.parametrize("components", COMPONENTS)
-def test_a_pod_may_do_nothing_that_it_need_not(components: str) -> None:
+def test_a_pod_has_only_the_rights_that_it_needs(components: str) -> None:
     [servers] = of_kind(kustomized(components), "StatefulSet")
     pod = servers["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
@@ -136,8 +136,8 @@ def test_a_pod_may_do_nothing_that_it_need_not(components: str) -> None:
 
 
 @pytest.mark.parametrize("limit", ["kubernetes", "compose"])
-def test_a_servers_memory_holds_what_calls_and_pictures_may_take(limit: str) -> None:
-    """As docs/operations.md computes it."""
+def test_the_memory_limit_covers_calls_messages_decoding_and_collections(limit: str) -> None:
+    """Computes the memory as docs/operations.md does."""
     if limit == "kubernetes":
         [container] = loaded("kubernetes/base/servers.yaml")["spec"]["template"]["spec"]["containers"]
         memory = container["resources"]["limits"]["memory"].removesuffix("i")
@@ -163,7 +163,7 @@ def uid() -> int:
 
 
 @pytest.mark.parametrize("components", COMPONENTS)
-def test_a_server_has_time_to_drain_and_is_not_killed_for_it(components: str) -> None:
+def test_a_server_has_time_to_drain_before_it_is_killed(components: str) -> None:
     resources = kustomized(components)
     [servers] = of_kind(resources, "StatefulSet")
     [settings] = of_kind(resources, "ConfigMap")
@@ -180,25 +180,25 @@ def test_a_server_has_time_to_drain_and_is_not_killed_for_it(components: str) ->
         assert ready["exec"]["command"] == health_check()
         assert alive["exec"]["command"] == [*health_check(), "alive"]
         assert "GLIMPSE_INSECURE" not in settings["data"]
-        assert {"GLIMPSE_TLS_CERT", "GLIMPSE_TLS_KEY"} <= {one["name"] for one in container["env"]}
-    # It does not listen before it has read its ledger: until then no other probe may ask.
+        assert {"GLIMPSE_TLS_CERT", "GLIMPSE_TLS_KEY"} <= {variable["name"] for variable in container["env"]}
+    # The server does not listen before it has read its ledger, so no other probe may run until then.
     assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] >= 1800
-    asked = "grpc" if "plaintext" in components else "exec"
-    assert container["startupProbe"][asked] == ready[asked]
+    probe = "grpc" if "plaintext" in components else "exec"
+    assert container["startupProbe"][probe] == ready[probe]
 
 
 @pytest.mark.parametrize("components", COMPONENTS)
-def test_a_pod_that_is_replaced_finds_its_snapshots_again_and_its_disk_is_its_own(components: str) -> None:
+def test_a_replaced_pod_finds_its_own_volume_again(components: str) -> None:
     [servers] = of_kind(kustomized(components), "StatefulSet")
     [claim] = servers["spec"]["volumeClaimTemplates"]
     assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
     [container] = servers["spec"]["template"]["spec"]["containers"]
     [data] = re.findall(r"GLIMPSE_DATA=(\S+)", (ROOT / "Dockerfile").read_text("utf-8"))
     assert {"name": claim["metadata"]["name"], "mountPath": data} in container["volumeMounts"]
-    # A ledger may be on it: nobody but an operator takes it away.
+    # The volume may hold a ledger: only an operator deletes it.
     assert "persistentVolumeClaimRetentionPolicy" not in servers["spec"]
     assert servers["spec"]["updateStrategy"] == {"type": "RollingUpdate"}
-    # None waits for one before it, which may have a large ledger to read.
+    # Servers start in parallel, as each may have a large ledger to read.
     assert servers["spec"]["podManagementPolicy"] == "Parallel"
 
 
@@ -208,14 +208,14 @@ def health_check() -> list[str]:
 
 
 @pytest.mark.parametrize("components", COMPONENTS)
-def test_selectors_select_the_servers_and_nothing_else(components: str) -> None:
+def test_selectors_match_the_servers_and_nothing_else(components: str) -> None:
     resources = kustomized(components)
     labels = {"app.kubernetes.io/name": "glimpse"}
     [servers] = of_kind(resources, "StatefulSet")
     assert servers["spec"]["template"]["metadata"]["labels"] == labels
     assert servers["spec"]["selector"]["matchLabels"] == labels
-    for one in servers["spec"]["template"]["spec"]["topologySpreadConstraints"]:
-        assert one["labelSelector"]["matchLabels"] == labels
+    for constraint in servers["spec"]["template"]["spec"]["topologySpreadConstraints"]:
+        assert constraint["labelSelector"]["matchLabels"] == labels
     [service] = of_kind(resources, "Service")
     assert service["spec"]["selector"] == labels
     assert service["spec"]["clusterIP"] == "None"
@@ -225,27 +225,27 @@ def test_selectors_select_the_servers_and_nothing_else(components: str) -> None:
     [policy] = of_kind(resources, "NetworkPolicy")
     assert policy["spec"]["podSelector"]["matchLabels"] == labels
     assert {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]} == ports
-    for one in of_kind(resources, "PodDisruptionBudget"):
-        assert one["spec"]["selector"]["matchLabels"] == labels
+    for budget in of_kind(resources, "PodDisruptionBudget"):
+        assert budget["spec"]["selector"]["matchLabels"] == labels
 
 
-def test_one_server_with_sqlite_is_never_two() -> None:
+def test_the_component_for_sqlite_has_exactly_one_server() -> None:
     resources = kustomized("single")
     [servers] = of_kind(resources, "StatefulSet")
     assert servers["spec"]["replicas"] == 1
     assert not of_kind(resources, "HorizontalPodAutoscaler")
     [container] = servers["spec"]["template"]["spec"]["containers"]
-    assert "GLIMPSE_LEDGER" not in [one["name"] for one in container["env"]]
+    assert "GLIMPSE_LEDGER" not in [variable["name"] for variable in container["env"]]
     [claim] = servers["spec"]["volumeClaimTemplates"]
     assert claim["spec"]["resources"]["requests"] == {"storage": "20Gi"}
 
 
-def test_threads_are_as_many_as_cores_are_given() -> None:
+def test_the_threads_follow_the_cores() -> None:
     [servers] = of_kind(kustomized("gpu"), "StatefulSet")
     [container] = servers["spec"]["template"]["spec"]["containers"]
-    given = {one["name"]: one for one in container["env"]}
+    variables = {variable["name"]: variable for variable in container["env"]}
     for name in ("GLIMPSE_ENCODE_THREADS", "GLIMPSE_DECODE_THREADS"):
-        assert given[name]["valueFrom"] == {"resourceFieldRef": {"resource": "limits.cpu"}}
+        assert variables[name]["valueFrom"] == {"resourceFieldRef": {"resource": "limits.cpu"}}
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert container["image"] == "glimpse:gpu"
 
@@ -254,20 +254,20 @@ SERVICES = loaded("compose.yaml")["services"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_each_service_of_the_compose_file_is_closed_and_bounded(name: str) -> None:
+def test_each_service_of_the_compose_file_is_hardened_and_limited(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert {"cpus", "memory"} <= service["deploy"]["resources"]["limits"].keys()
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
-    assert ("healthcheck" in service) is (name != "glimpse")  # the image has its own
+    assert ("healthcheck" in service) is (name != "glimpse")  # the image has the server's
     assert "build" in service or re.fullmatch(r"[\w/]+:v?\d[\d.]+", service["image"])
     for variable, value in service.get("environment", {}).items():
         assert "PASSWORD" not in variable or value.startswith("/run/secrets/")
 
 
-def test_the_compose_files_servers_drain_and_keep_to_their_cores() -> None:
+def test_the_servers_of_the_compose_file_drain_and_use_their_cores() -> None:
     glimpse = SERVICES["glimpse"]
     settings = glimpse["environment"]
     assert int(glimpse["stop_grace_period"][:-1]) >= float(settings["GLIMPSE_DRAIN_SECONDS"]) + 10
@@ -278,30 +278,30 @@ def test_the_compose_files_servers_drain_and_keep_to_their_cores() -> None:
     assert last - first + 1 >= glimpse["deploy"]["replicas"]
 
 
-def test_what_the_compose_file_names_is_there() -> None:
-    whole = loaded("compose.yaml")
-    for service in whole["services"].values():
-        assert set(service["networks"]) <= whole["networks"].keys()
-        assert set(service.get("secrets", ())) <= whole["secrets"].keys()
-        assert set(service.get("depends_on", ())) <= whole["services"].keys()
+def test_the_compose_file_names_things_that_exist() -> None:
+    compose = loaded("compose.yaml")
+    for service in compose["services"].values():
+        assert set(service["networks"]) <= compose["networks"].keys()
+        assert set(service.get("secrets", ())) <= compose["secrets"].keys()
+        assert set(service.get("depends_on", ())) <= compose["services"].keys()
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
-            assert source in whole["volumes"] or (DEPLOY / source).is_dir(), source
+            assert source in compose["volumes"] or (DEPLOY / source).is_dir(), source
     port = SERVICES["glimpse"]["environment"]["GLIMPSE_METRICS_LISTEN"].rsplit(":", 1)[-1]
     [scraped] = loaded("prometheus", "prometheus.yml")["scrape_configs"]
     assert scraped["dns_sd_configs"][0]["port"] == int(port)
     for file in loaded("prometheus", "prometheus.yml")["rule_files"]:
         assert (DEPLOY / "prometheus" / file).is_file()
-    assert loaded("compose.gpu.yaml")["services"].keys() <= whole["services"].keys()
+    assert loaded("compose.gpu.yaml")["services"].keys() <= compose["services"].keys()
 
 
-def test_the_compose_files_server_on_a_gpu_has_it_alone() -> None:
-    given = loaded("compose.gpu.yaml")["services"]["glimpse"]["deploy"]
-    [device] = given["resources"]["reservations"]["devices"]
-    assert given["replicas"] == device["count"] == 1
+def test_the_server_of_the_compose_file_has_its_gpu_alone() -> None:
+    deployment = loaded("compose.gpu.yaml")["services"]["glimpse"]["deploy"]
+    [device] = deployment["resources"]["reservations"]["devices"]
+    assert deployment["replicas"] == device["count"] == 1
 
 
-def test_the_compose_files_servers_take_the_ledgers_password_from_its_file(tmp_path: Path) -> None:
+def test_the_servers_of_the_compose_file_read_the_password_of_the_ledger_from_its_file(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text("with space, / and @\n")
     words = [word.replace("$$", "$") for word in SERVICES["glimpse"]["entrypoint"]]
@@ -331,7 +331,7 @@ def test_the_compose_files_servers_take_the_ledgers_password_from_its_file(tmp_p
             server.terminate()
             _, log = server.communicate(timeout=30)
         assert line.startswith("listening on "), log
-        assert server.returncode == 0, "the shell is still there, and takes the signals"
+        assert server.returncode == 0, "the shell still runs, and receives the signals"
         secret.write_text("another")
         refused = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
         assert refused.returncode == 1

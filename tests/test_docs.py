@@ -1,4 +1,4 @@
-"""What the documents say is so: examples run, tables name what there is."""
+"""Checks the pages against the code: examples run, and tables name what exists."""
 
 import ast
 import re
@@ -28,12 +28,12 @@ def page(name: str) -> str:
 
 
 def block(text: str, language: str) -> str:
-    [found] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
-    return str(found)
+    [content] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return str(content)
 
 
-def named(text: str, pattern: str = r"^\| `([A-Za-z_]+)`") -> set[str]:
-    """What the first columns of a page's tables name."""
+def first_column(text: str, pattern: str = r"^\| `([A-Za-z_]+)`") -> set[str]:
+    """Returns the names in the first columns of a page's tables."""
     return set(re.findall(pattern, text, re.MULTILINE))
 
 
@@ -44,7 +44,7 @@ def drawing(file: Path, *lines: tuple[int, int, int, int]) -> None:
     image.save(file)
 
 
-def test_the_readmes_example_runs(tmp_path: Path) -> None:
+def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:
     drawing(tmp_path / "tick.png", (20, 50, 45, 80), (45, 80, 85, 20))
     drawing(tmp_path / "cross.png", (20, 20, 80, 80), (20, 80, 80, 20))
     drawing(tmp_path / "scan.png", (25, 24, 82, 77), (24, 80, 76, 22))
@@ -61,7 +61,7 @@ def test_the_readmes_example_runs(tmp_path: Path) -> None:
     assert "a red circle" in second
 
 
-def test_the_readme_shows_the_cards_figures() -> None:
+def test_the_readme_shows_the_figures_of_the_card() -> None:
     card = (bundled() / "CARD.md").read_text("utf-8")
     [shown] = re.findall(r"<!-- glimpse-mini figures -->\n(.*?)<!-- end -->", README, re.DOTALL)
     rows = [line for line in shown.splitlines() if line.startswith("| ")][1:]
@@ -71,16 +71,16 @@ def test_the_readme_shows_the_cards_figures() -> None:
 
 
 @pytest.mark.parametrize("name", re.findall(r"\]\(([^)#]+)\)", README))
-def test_the_readmes_links_lead_somewhere(name: str) -> None:
+def test_the_links_of_the_readme_exist(name: str) -> None:
     assert (ROOT / name).exists()
 
 
 @pytest.mark.parametrize("recorded", sorted((ROOT / "bench/results").glob("*.md")), ids=lambda file: file.stem)
-def test_make_bench_makes_whatever_is_recorded(recorded: Path) -> None:
+def test_make_bench_makes_every_recorded_result(recorded: Path) -> None:
     assert re.search(rf"-m bench\.{recorded.stem}$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
 
 
-def test_eleven_lines_read_a_bundle(tmp_path: Path) -> None:
+def test_the_eleven_lines_of_the_page_read_a_bundle(tmp_path: Path) -> None:
     bundle = tiny_image_bundle(tmp_path / "bundle")
     pictures = []
     for colour in ("red", "blue"):
@@ -94,12 +94,12 @@ def test_eleven_lines_read_a_bundle(tmp_path: Path) -> None:
     assert np.diagonal(cosines) == pytest.approx(1, abs=1e-3)
 
 
-def test_the_bundles_page_names_every_field() -> None:
-    assert named(page("bundle.md")) - {"embedding_space"} >= set(Manifest.model_fields) - {"embedding_space"}
+def test_the_page_of_bundles_names_every_field() -> None:
+    assert first_column(page("bundle.md")) - {"embedding_space"} >= set(Manifest.model_fields) - {"embedding_space"}
 
 
 @pytest.mark.parametrize("vector_type", ["float16", "float32"])
-def test_ten_lines_read_an_index(tmp_path: Path, vector_type: VectorType) -> None:
+def test_the_ten_lines_of_the_page_read_an_index(tmp_path: Path, vector_type: VectorType) -> None:
     vectors = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     folder = make_index(tmp_path / "index", "a space", vectors, ["one"] * 300, vector_type=vector_type)
@@ -109,37 +109,37 @@ def test_ten_lines_read_an_index(tmp_path: Path, vector_type: VectorType) -> Non
     assert done.returncode == 0, done.stderr
     cosines = vectors @ vectors[0]
     nearest = np.argsort(-cosines)[:3]
-    found = ast.literal_eval(done.stdout)
-    assert [source for source, _ in found] == [f"set/{row}.jpg" for row in nearest]
-    assert [cosine for _, cosine in found] == pytest.approx(cosines[nearest], abs=2e-3)
+    neighbors = ast.literal_eval(done.stdout)
+    assert [source for source, _ in neighbors] == [f"set/{row}.jpg" for row in nearest]
+    assert [cosine for _, cosine in neighbors] == pytest.approx(cosines[nearest], abs=2e-3)
 
 
-def test_the_indexes_page_names_every_column() -> None:
+def test_the_page_of_indexes_names_every_column() -> None:
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| ([^|]+) \|", page("indexes.md"), re.MULTILINE)
-    told = {name: kind for names, kind in rows for name in re.findall(r"`(\w+)`", names)}
+    documented = {name: kind for names, kind in rows for name in re.findall(r"`(\w+)`", names)}
     columns = schema(8, "float16")
-    assert list(told) == columns.names
+    assert list(documented) == columns.names
     for column in columns:
-        assert ("null" in told[column.name]) is column.nullable, column.name
+        assert ("null" in documented[column.name]) is column.nullable, column.name
 
 
-def test_every_setting_is_told_with_its_default() -> None:
-    rows = re.findall(r"^\| `(\w+)`(?:, `--(\S+)`)? \| `?([^|`]+?)`? \|", page("serving.md"), re.MULTILINE)
+def test_the_page_of_settings_names_each_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)`(?:, `--(\S+)`)? \| `?([^|`]+?)`? \|", page("configuration.md"), re.MULTILINE)
     table = {name: default for name, _, default in rows}
     assert table.keys() == Settings.model_fields.keys()
     for name, field in Settings.model_fields.items():
         if isinstance(field.default, int | float | str) and not name.endswith("_threads"):
-            told = str(field.default)
-            assert table[name] == (told.lower() if isinstance(field.default, bool) else told), name
+            default = str(field.default)
+            assert table[name] == (default.lower() if isinstance(field.default, bool) else default), name
     serve = command().commands["serve"]
-    options = {one for parameter in serve.params for one in parameter.opts} - {"--config", "--help"}
+    options = {option for parameter in serve.params for option in parameter.opts} - {"--config", "--help"}
     assert {f"--{option.removeprefix('[no-]')}" for _, option, _ in rows if option} == options
     assert all(option.endswith(name.replace("_", "-")) for name, option, _ in rows if option)
 
 
 def reasons() -> set[str]:
-    """Every reason that the server's code gives."""
-    found = set()
+    """Returns every reason that the server's code raises."""
+    names = set()
     refusals = {
         "invalid",
         "not_found",
@@ -153,15 +153,15 @@ def reasons() -> set[str]:
         for file in (ROOT / root).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", "") in refusals:
-                    found |= {a.value for a in node.args[:2] if isinstance(a, ast.Constant)}
+                    names |= {a.value for a in node.args[:2] if isinstance(a, ast.Constant)}
                 elif isinstance(node, ast.Tuple) and len(node.elts) == 3 and isinstance(node.elts[2], ast.Constant):
-                    found.add(node.elts[2].value)
-    return {str(one) for one in found if re.fullmatch(r"[A-Z]+(_[A-Z]+)*", str(one))}
+                    names.add(node.elts[2].value)
+    return {str(name) for name in names if re.fullmatch(r"[A-Z]+(_[A-Z]+)*", str(name))}
 
 
 def test_every_queue_that_may_be_full_is_documented() -> None:
-    assert named(page("errors.md"), r"^\| `([a-z]+)` \|") == set(Queue)
+    assert first_column(page("errors.md"), r"^\| `([a-z]+)` \|") == set(Queue)
 
 
-def test_every_reason_is_told_and_no_other() -> None:
-    assert named(page("errors.md"), r"^\| `([A-Z_]+)`") == reasons()
+def test_the_page_of_errors_names_every_reason_and_no_other() -> None:
+    assert first_column(page("errors.md"), r"^\| `([A-Z_]+)`") == reasons()

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from glimpse.backbone import Manifest
-from glimpse.backbone.manifest import problems
+from glimpse.backbone.manifest_file import problems
 
 IMAGE: dict[str, Any] = {
     "name": "some-net",

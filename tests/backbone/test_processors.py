@@ -53,14 +53,14 @@ import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 os.cpu_count = lambda: 64
 import onnxruntime
-from glimpse.backbone import MINI, Reader, cores, open_bundle
-from glimpse.export.running import on_cpu
+from glimpse.backbone import MINI, Embedder, cores, open_bundle
+from glimpse.export.batch_runner import on_cpu
 real, threads = onnxruntime.InferenceSession, []
 def opened(graph, options, *others, **more):
     threads.append(options.intra_op_num_threads)
     return real(graph, options, *others, **more)
 onnxruntime.InferenceSession = opened
-for opening in (Reader, on_cpu):
+for opening in (Embedder, on_cpu):
     opening(open_bundle(MINI))
 assert set(threads) == {cores()} == {1}, threads
 """

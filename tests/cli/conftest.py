@@ -1,4 +1,4 @@
-"""The real command against a real server process with a backbone of mean colours."""
+"""Fixtures that run the real command against a real server with a toy backbone, whose vectors are mean colours."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from .fake_server import FakeServer, fake_server
 
 @dataclass(frozen=True)
 class Done:
-    """A command that ran."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -50,7 +50,7 @@ def toy_server(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a subfolder of six pictures a colour."""
+    """Returns a folder with one subfolder of six pictures per colour."""
     folder = tmp_path_factory.mktemp("pictures") / "colours"
     rng = np.random.default_rng(0)
     for colour, rgb in COLOURS.items():
@@ -90,7 +90,7 @@ def _run_on_terminal(command: Sequence[str], env: Mapping[str, str], cwd: Path |
         process = subprocess.Popen(command, stdout=inner, stderr=subprocess.PIPE, env=variables, cwd=cwd)
         os.close(inner)
         out = b""
-        with suppress(OSError):  # how a terminal says that nobody writes to it any more
+        with suppress(OSError):  # raised when the other end of the terminal is closed
             while part := os.read(terminal.fileno(), 65536):
                 out += part
         _, err = process.communicate(timeout=120)
@@ -117,7 +117,7 @@ def ask(fake: FakeServer, tmp_path: Path) -> Run:
 
 @pytest.fixture
 def collection(run: Run, colours: Path, request: pytest.FixtureRequest) -> str:
-    """A collection of this test's own, with every picture of `colours` enrolled."""
+    """Creates a collection for this test, with every picture of `colours` enrolled."""
     name = "c-" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[-50:].strip("-")
     done = run("enroll", name, colours, "--create")
     assert done.code == 0, done.err

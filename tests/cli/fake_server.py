@@ -1,4 +1,4 @@
-"""A server that answers what a test says, over real gRPC: for answers that take a real one many examples."""
+"""A gRPC server with responses set by the test, for results that need many examples on a real server."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,22 +15,22 @@ from glimpse.v1 import collection_service_pb2 as pb
 class FakeServer(
     collection_service_pb2_grpc.CollectionServiceServicer, classification_service_pb2_grpc.ClassificationServiceServicer
 ):
-    """One collection, whose labels' roles are kept; what examples and inputs are answered is set by the test."""
+    """A server with one collection. It stores the roles of labels; the test sets the other responses."""
 
     def __init__(self) -> None:
         self.address = ""
         self.roles: dict[str, int] = {}
-        self.enrolled: list[Any] = []  # the requests
+        self.enrolled: list[Any] = []  # requests of EnrollExamples
         self.classified: list[Any] = []
-        self.result = pb.EnrollResult()  # of every example
-        self.accuracies: list[dict[str, float]] = []  # of the next enrolments
-        self.classification = classification.Classification()  # of every input
-        self.check = pb.GetCollectionReportResponse()
-        self.files: dict[str, str] = {}  # that examples were enrolled from, by full name; others there are none
-        self.asked_for: list[str] = []  # examples
+        self.result = pb.EnrollResult()  # the result of every example
+        self.accuracies: list[dict[str, float]] = []  # accuracies of the next enrolments
+        self.classification = classification.Classification()  # the result of every input
+        self.report = pb.GetCollectionReportResponse()
+        self.files: dict[str, str] = {}  # the file of each example, by full name; no other examples exist
+        self.asked_for: list[str] = []  # requested examples
         self.compaction = pb.Compaction(state=pb.COMPACTION_STATE_RUNNING)
-        self.polls = 0  # of the compaction
-        self.unlabeled = 0  # vectors of an index that is attached
+        self.polls = 0  # requests for the state of the compaction
+        self.unlabeled = 0  # vectors without a label in an attached index
 
     def GetCollection(self, request: Any, context: Any) -> Any:
         return pb.GetCollectionResponse(collection=pb.Collection(name=request.name))
@@ -82,7 +82,7 @@ class FakeServer(
         return pb.GetCompactionResponse(compaction=self.compaction)
 
     def GetCollectionReport(self, request: Any, context: Any) -> Any:
-        return self.check
+        return self.report
 
     def Classify(self, request: Any, context: Any) -> Any:
         self.classified.append(request)
@@ -96,8 +96,8 @@ class FakeServer(
 
 @contextmanager
 def fake_server() -> Iterator[FakeServer]:
-    """It, listening on its address."""
-    fake = FakeServer()  # type: ignore[abstract]  # what is not answered here nobody asks
+    """Runs a fake server and yields it."""
+    fake = FakeServer()  # type: ignore[abstract]  # the tests call only the methods defined here
     server = grpc.server(ThreadPoolExecutor(2))
     collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(fake, server)
     classification_service_pb2_grpc.add_ClassificationServiceServicer_to_server(fake, server)

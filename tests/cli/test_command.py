@@ -1,4 +1,4 @@
-"""The command as a process: how quick, how it fails, how it is interrupted."""
+"""Tests of the command as a process: its speed, errors and interruption."""
 
 import signal
 import subprocess
@@ -85,7 +85,7 @@ def test_ctrl_c_is_quiet(toy_server: str, collection: str, tmp_path: Path) -> No
         text=True,
         env=environment(toy_server),
         cwd=tmp_path,
-        # Where the tests run in the background a shell has it ignored, which is inherited.
+        # A shell ignores the signal in background jobs, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
@@ -120,19 +120,19 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert (wrong.code, "none.toml" in wrong.err) == (1, True)
 
 
-def test_a_setting_that_is_no_option_is_told_where_it_can_be_set() -> None:
+def test_an_error_says_where_to_set_a_setting_that_is_not_an_option() -> None:
     done = run_glimpse(["serve", "--metrics-listen", "127.0.0.1:0"])
     assert done.code == 2
     last = done.err.splitlines()[-1]
-    assert last.endswith("set GLIMPSE_METRICS_LISTEN, or metrics_listen in a file with --config")
+    assert last.endswith("set the variable GLIMPSE_METRICS_LISTEN, or metrics_listen in a file with --config")
     assert "Possible options" not in done.err
     assert run_glimpse(["serve", "--backbone"]).err.splitlines()[-1].endswith("'--backbone' requires an argument.")
     assert "--listen" in run_glimpse(["serve", "--listne", "x"]).err
 
 
-def test_progress_is_told_in_lines_where_there_is_no_terminal(run: Run, collection: str, colours: Path) -> None:
-    told = run("enroll", collection, colours).err.splitlines()
-    assert not [line for line in told if line.startswith("enrolling")]
+def test_a_short_run_prints_no_progress_without_a_terminal(run: Run, collection: str, colours: Path) -> None:
+    output = run("enroll", collection, colours).err.splitlines()
+    assert not [line for line in output if line.startswith("enrolling")]
 
 
 def test_ctrl_c_while_it_is_imported_is_quiet() -> None:
@@ -161,9 +161,9 @@ def test_names_that_the_terminal_cannot_show_are_escaped(
         assert "\\xe9t\\xe9.png" in done.out
 
 
-def test_a_backup_to_nowhere_says_so(tmp_path: Path) -> None:
+def test_a_backup_into_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     done = run_glimpse(["ledger", "backup", tmp_path / "none" / "copy", "--data", tmp_path])
     assert (done.code, done.err) == (
         1,
-        f"glimpse: there is no folder {tmp_path / 'none'} — make it, or name another file\n",
+        f"glimpse: there is no folder {tmp_path / 'none'} — create it, or name another file\n",
     )

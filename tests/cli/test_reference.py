@@ -1,4 +1,4 @@
-"""docs/cli.md is what the commands say."""
+"""Tests that docs/cli.md matches the commands."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ def test_the_reference_is_not_stale() -> None:
     spec.loader.exec_module(generator)
     written = generator.PAGE.read_text("utf-8")
     if f"typer {typer.__version__};" not in written:
-        pytest.skip("made with another version of typer, which words its help in its own way")
+        pytest.skip("made with another version of typer, whose help has another format")
     assert written == generator.render(), "docs/cli.md is stale: run `make docs`"
 
 
 def leaves(node: Any) -> Iterator[Any]:
-    """The commands below, however deep."""
+    """Yields the commands without subcommands, at any depth."""
     if not hasattr(node, "commands"):
         yield node
     else:
@@ -35,7 +35,7 @@ def leaves(node: Any) -> Iterator[Any]:
             yield from leaves(child)
 
 
-def test_it_is_true_which_subcommands_take_server_and_format() -> None:
+def test_the_page_lists_which_subcommands_take_server_and_format() -> None:
     root = command()
     context = root.context_class(root, info_name="glimpse")
     lacking: dict[str, set[str]] = {"server": set(), "output": set()}
@@ -45,16 +45,18 @@ def test_it_is_true_which_subcommands_take_server_and_format() -> None:
             for option in lacking.keys() - {parameter.name for parameter in leaf.params}:
                 lacking[option].add(name if leaf is node or name == "export" else f"{name} {leaf.name}")
     on_folders = {f"index {name}" for name in ("build", "info", "search", "verify", "merge")}
-    on_files = {"evaluate", "export", "backbone verify", "backbone bench", *on_folders}
+    on_files = {"evaluate", "export", "backbones verify", "backbones bench", *on_folders}
     on_ledgers = {f"keys {name}" for name in ("create", "list", "revoke")}
     on_ledgers |= {f"ledger {name}" for name in ("backup", "restore", "verify", "export", "import", "log")}
     assert lacking == {"server": {"demo", "serve", *on_files, *on_ledgers}, "output": {"demo", "serve"}}
-    told = "`demo` and `serve` take neither; what works on files\n(`evaluate`, `export`, `index build`, `index info`"
-    assert told in PAGE.read_text("utf-8")
+    sentence = (
+        "`demo` and `serve` take neither; what works on files\n(`evaluate`, `export`, `index build`, `index info`"
+    )
+    assert sentence in PAGE.read_text("utf-8")
 
 
 def groups(node: Any, name: str, parent: Any = None) -> Iterator[tuple[str, str]]:
-    """Path and help of the commands with subcommands, on a terminal of 80 columns."""
+    """Yields the path and the help of commands with subcommands, on a terminal of 80 columns."""
     context = node.context_class(node, info_name=name, parent=parent, terminal_width=80, max_content_width=80)
     if hasattr(node, "list_commands"):
         yield context.command_path, node.get_help(context)
@@ -63,9 +65,9 @@ def groups(node: Any, name: str, parent: Any = None) -> Iterator[tuple[str, str]
 
 
 def test_no_line_of_a_list_of_subcommands_is_cut() -> None:
-    told = dict(groups(command(), "glimpse"))
-    assert {"glimpse ledger", "glimpse collections re-embed", "glimpse export"} <= told.keys()
-    for path, text in told.items():
+    sentence = dict(groups(command(), "glimpse"))
+    assert {"glimpse ledger", "glimpse collections re-embed", "glimpse export"} <= sentence.keys()
+    for path, text in sentence.items():
         listed = text.partition("\nCommands:\n")[2].splitlines()
         assert listed, path
         assert [line for line in listed if line.endswith(("...", "…")) or len(line) > 80] == [], path

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from glimpse.cli.main import main
-from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
 
 
 @dataclass(frozen=True)

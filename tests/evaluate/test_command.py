@@ -143,7 +143,7 @@ def test_columns_of_a_table_can_be_named(evaluate: Evaluate, tmp_path: Path) -> 
     strange.write_text("text\nthe weather\nmy old car\n", "utf-8")
     assert evaluate(file, *named, "--unknown", strange, "--shots", "2", "--seeds", "2").code == 0
     lacking = evaluate(file, "--text-column", "words")
-    assert "no column 'words'; it has label, intent, said — name the one of texts with --text-column" in lacking.err
+    assert "no column 'words'; it has label, intent, said — name the column of texts with --text-column" in lacking.err
     assert "is a folder and has no columns" in evaluate(tmp_path, *named).err
 
 

@@ -9,8 +9,9 @@ import pytest
 from recipes.mini.evaluate import one_shot_drawn, one_shot_omniglot, zero_shot_accuracy
 
 from glimpse.backbone import Encoder, Tokenizer, bundled, load_bundle
-from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, random_scene, render_scene
-from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.rendering import render_scene
+from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, random_scene
 
 
 @pytest.fixture(scope="module")

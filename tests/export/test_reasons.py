@@ -41,7 +41,7 @@ def test_a_torchvision_that_does_not_fit_names_cause_and_cure(
     cure = f"install both from one place: pip install --force-reinstall torch==2.14.1 torchvision{index}"
     found = f"torchvision does not fit torch {version} (operator torchvision::nms does not exist); {cure}"
     assert str(torchvision_error(NMS, "timm")) == found
-    assert str(torchvision_error(lazily(NMS), "hf")).startswith(f"{found}; or do without it")
+    assert str(torchvision_error(lazily(NMS), "hf")).startswith(f"{found}; or remove it")
 
 
 def test_a_library_that_torchvision_cannot_load_is_its_fault(monkeypatch: pytest.MonkeyPatch) -> None:

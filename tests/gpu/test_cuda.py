@@ -9,7 +9,7 @@ import pytest
 
 from glimpse.backbone import Bundle, BundleError, Encoder, Tokenizer, bundled, load_bundle, write_bundle
 from glimpse.client import Client
-from glimpse.export.precision import lower
+from glimpse.export.precision import convert_precision
 from support.pictures import picture
 from support.server import ServerProcess
 
@@ -41,7 +41,7 @@ def half(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     ids, mask = tokens(bundle)
     inputs = {"image.onnx": {"images": pixels(bundle, 2)}, "text.onnx": {"input_ids": ids, "attention_mask": mask}}
     for graph, given in inputs.items():
-        lower(bundle.path / graph, folder / graph, "fp16", [given], lambda _: None)
+        convert_precision(bundle.path / graph, folder / graph, "fp16", [given], lambda _: None)
         contents[graph] = folder / graph
     fields = bundle.manifest.model_dump(exclude={"files", "embedding_space"}, exclude_none=True)
     return write_bundle(folder / "bundle", {**fields, "precision": "fp16"}, contents)
@@ -76,10 +76,10 @@ def test_texts_have_the_cpus_vectors(bundle: Bundle, on_cpu: Encoder, on_gpu: En
 def test_runs_use_the_shapes_that_were_made_ready(on_gpu: Encoder, bundle: Bundle) -> None:
     assert on_gpu._image
     assert on_gpu._image._bound
-    ready = set(on_gpu._image._bound._places)
+    ready = set(on_gpu._image._bound._buffers)
     for count in range(1, 9):
         on_gpu.encode_images(pixels(bundle, count))
-    assert set(on_gpu._image._bound._places) == ready
+    assert set(on_gpu._image._bound._buffers) == ready
 
 
 def test_half_precision_keeps_the_vectors(half: Bundle, on_cpu: Encoder, threads: int) -> None:

@@ -1,4 +1,4 @@
-"""Which files of a folder count, where lines end, and what a label is."""
+"""Tests of the rules for files of a folder, line ends, columns and labels."""
 
 import os
 import unicodedata
@@ -42,20 +42,20 @@ def test_suffixes_are_those_of_the_formats_that_the_decoder_reads(monkeypatch: p
     assert {".jfif", ".jpe", ".j2k", ".apng", ".avif"} <= PICTURES
     assert not PICTURES & {".ico", ".eps", ".psd", ".icns", ".cur", ".heic"}
     unread = {suffix for suffix in PICTURES if Image.EXTENSION.get(suffix) not in read}
-    assert unread <= {".mpo", ".avif", ".avifs"}  # which a build of Pillow may lack
+    assert unread <= {".mpo", ".avif", ".avifs"}  # some builds of Pillow lack these
     monkeypatch.setattr(formats, "find_spec", lambda _: True)
     assert ".heic" in picture_suffixes()
 
 
 def decoded_formats() -> set[str]:
-    """The names that Pillow has for the formats that the backbone's decoder reads."""
+    """Returns Pillow's names of the formats that the backbone's decoder reads."""
     if find_spec("glimpse.backbone.images.formats"):
         is_read = import_module("glimpse.backbone.images.formats").is_read
         return {name for name in Image.OPEN if is_read(name)}
     return set(import_module("glimpse.backbone.images.preprocess")._FORMATS)
 
 
-def test_what_systems_hide_is_skipped_at_every_depth_and_the_rest_is_counted(tmp_path: Path) -> None:
+def test_hidden_files_are_skipped_at_every_depth_and_others_are_counted(tmp_path: Path) -> None:
     hidden = [".ipynb_checkpoints/dog.jpg", "._1.jpg", "@eaDir/1.jpg", "__MACOSX/cat/._1.jpg", "deep/.git/1.png"]
     other = ["1.psd", "notes.txt", "deep/more.TXT", "README"]
     folder = fill(tmp_path / "cat", "1.jpg", "deep/2.JFIF", *hidden, *other)
@@ -82,7 +82,7 @@ def test_labels_of_folders_come_in_one_form_and_bad_names_are_one_line(tmp_path:
 
 
 @pytest.mark.parametrize("with_domains", [False, True])
-def test_a_link_to_a_folder_around_a_label_gives_it_no_inputs_of_others(tmp_path: Path, with_domains: bool) -> None:
+def test_a_link_to_a_parent_folder_adds_no_inputs_to_a_label(tmp_path: Path, with_domains: bool) -> None:
     folder = fill(tmp_path / "data", "cat/1.png", "dog/2.png", "Thumbs.db")
     source = tmp_path if with_domains else folder
     (folder / "cat" / "up").symlink_to(source)
@@ -116,17 +116,17 @@ def test_cells_and_their_names_may_have_spaces_around_them(tmp_path: Path, end: 
     ]
 
 
-def test_columns_that_are_asked_for_must_be_there_and_slips_are_noticed(tmp_path: Path) -> None:
+def test_named_columns_must_exist_and_misspelt_columns_are_noticed(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text("text,Labels\na,b\n")
-    assert open_table(file, Columns()).warning.endswith("if 'Labels' is meant: --label-column Labels")
+    assert open_table(file, Columns()).warning.endswith("did you mean 'Labels'? Then add --label-column Labels")
     assert not open_table(file, Columns(label="Labels")).warning
     with pytest.raises(InputsError, match="no column 'lables'; it has text, Labels") as caught:
         open_table(file, Columns(label="lables"))
-    assert caught.value.next_step == "is 'Labels' meant?"
+    assert caught.value.next_step == "did you mean 'Labels'?"
     with pytest.raises(InputsError, match="no column 'label'; it has text, Labels") as caught:
         open_table(file, Columns(), required=("label",))
-    assert caught.value.next_step == "if 'Labels' is meant: --label-column Labels"
+    assert caught.value.next_step == "did you mean 'Labels'? Then add --label-column Labels"
     file.write_text("text,intent\na,b\nc,\n")
     assert not open_table(file, Columns()).warning
     first, second = open_table(file, Columns(label="intent"), required=("label",)).read()

@@ -1,4 +1,4 @@
-"""What a table may cost, and which files it may name, whatever it says."""
+"""Tests of hostile tables: limits of memory, and the files that a table may name."""
 
 import os
 import subprocess
@@ -46,7 +46,7 @@ def test_a_table_names_no_file_outside_of_its_folder(tmp_path: Path) -> None:
     assert reasons(allowed)[4:9] == [str(folder / name) for name in outside]
     refused = read(table)[7]
     assert isinstance(refused, Unreadable)
-    assert refused.message == "link.png lies outside of the table's folder, by a link; add --allow-outside"
+    assert refused.message == "link.png is outside of the table's folder, by a link; add --allow-outside"
 
 
 _READ = """
@@ -55,7 +55,7 @@ from pathlib import Path
 import pyarrow.parquet
 from glimpse.inputs import Columns, TableDamaged, Unreadable, open_table
 
-def most():  # the kernel's own: getrusage would begin with the parent's
+def most():  # from the kernel, because getrusage starts with the parent's peak
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
@@ -73,7 +73,7 @@ def test_kilobytes_of_parquet_do_not_become_gigabytes(tmp_path: Path) -> None:
     part = "x" * (1 << 23)
     how = {"compression": "zstd", "write_statistics": False}
     shared = {"use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY"}}
-    # 4 GB by a dictionary, and less by compression alone and by lengths of shared beginnings.
+    # One file claims 4 GB by a dictionary, the others less: by compression, and by shared prefixes.
     pq.write_table(pa.table({"text": repeated}), tmp_path / "dictionary.parquet", **how)
     pq.write_table(pa.table({"text": [part] * 8}), tmp_path / "page.parquet", use_dictionary=False, **how)
     pq.write_table(pa.table({"text": [part] * 40}), tmp_path / "shared.parquet", **shared, **how)
@@ -90,7 +90,7 @@ def test_lists_are_refused(tmp_path: Path) -> None:
     assert reasons(read(tmp_path / "t.parquet")) == ["TABLE_DAMAGED"]
 
 
-def test_pages_that_are_no_pages_are_damage(tmp_path: Path) -> None:
+def test_invalid_pages_are_damage(tmp_path: Path) -> None:
     file = tmp_path / "t.parquet"
     pq.write_table(pa.table({"text": ["abc" * 100]}), file, compression="none")
     data = bytearray(file.read_bytes())
@@ -131,7 +131,7 @@ def test_rows_and_cells_of_any_length_are_bounded(tmp_path: Path) -> None:
         ("text\nréponse\n".encode("latin-1"), "Latin-1 or Windows-1252"),
     ],
 )
-def test_other_encodings_are_refused_by_name(tmp_path: Path, content: bytes, name: str) -> None:
+def test_other_encodings_are_rejected_by_name(tmp_path: Path, content: bytes, name: str) -> None:
     for file in (tmp_path / "t.csv", tmp_path / "t.jsonl"):
         file.write_bytes(content)
         with pytest.raises(InputsError, match=f"is {name} text") as caught:

@@ -15,8 +15,10 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["glimpse"]):
+    import glimpse.backbone.images.limits as limits_of_pictures
     import glimpse.backbone.images.preprocess as pictures
     import glimpse.backbone.manifest as bundles
+    import glimpse.backbone.manifest_file as bundle_files
     import glimpse.backbone.onnx_validation as weights
     import glimpse.index.faiss_validation.validator as faiss_files
     import glimpse.index.storage.manifest as folders
@@ -38,7 +40,7 @@ _ROWS, _DIMENSION = 60, 8
 
 
 def _pictures(folder: Path) -> tuple[Target, list[bytes]]:
-    rule, limits = bundles.ImageRule(size=16, scaled_decode=True), pictures.ImageLimits(1_000, 500_000)
+    rule, limits = bundles.ImageRule(size=16, scaled_decode=True), limits_of_pictures.ImageLimits(1_000, 500_000)
     return lambda data: pictures.decode_image(data, rule, limits), originals(None)
 
 
@@ -74,7 +76,7 @@ def _tokens(folder: Path) -> tuple[Target, list[bytes]]:
 
 def _bundle_manifests(folder: Path) -> tuple[Target, list[bytes]]:
     seed = (tiny_dual_bundle(folder / "bundle").path / bundles.MANIFEST_NAME).read_bytes()
-    return _reading(folder / "given", bundles.MANIFEST_NAME, bundles.read_manifest), [seed, b"{}", b"[" * 99]
+    return _reading(folder / "given", bundles.MANIFEST_NAME, bundle_files.read_manifest), [seed, b"{}", b"[" * 99]
 
 
 def _index(folder: Path) -> Path:

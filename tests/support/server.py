@@ -22,7 +22,7 @@ class ServerProcess:
     def __init__(self, folder: Path, *backbones: Path, **settings: object) -> None:
         self.folder = folder
         self.listen = "127.0.0.1:0"
-        self._arguments = ["--data", str(folder / "data")]
+        self._arguments = ["--data", str(settings.pop("data", folder / "data"))]
         for backbone in backbones:
             self._arguments += ["--backbone", str(backbone)]
         self._environment = {

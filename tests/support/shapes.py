@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from glimpse.export.drawings.scenes import Scene, render_scene
+from glimpse.export.drawings.rendering import render_scene
+from glimpse.export.drawings.scenes import Scene
 
 #: A domain is a size.
 DOMAINS = {"near": "large", "far": "small"}

@@ -1,4 +1,4 @@
-"""The command tree. A subcommand's module is imported when the subcommand is, so that `glimpse --help` is quick."""
+"""The tree of commands. A subcommand's module is imported only when it is used, which keeps `glimpse --help` fast."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,68 +10,68 @@ from typer.core import TyperGroup
 
 from glimpse.cli.common import connection, options
 
-# Name: module with `app`, and the line `glimpse --help` shows (the first line of the subcommand's own help).
+# Name: the module with its `app`, and its line in `glimpse --help`, which is the first line of its own help.
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": (
         "glimpse.cli.demo.command",
-        "See it work: enroll one drawing a character, classify the others, make a picture.",
+        "Enroll drawings, classify others, and draw the result.",
     ),
     "serve": ("glimpse.cli.server.serve", "Run a server."),
     "status": (
         "glimpse.cli.server.status",
-        "Health, versions, calls, decisions, ledger, backbones and collections of a server.",
+        "Show a server's health, load, ledger and collections.",
     ),
     "enroll": (
         "glimpse.cli.inference.enroll",
-        "Enroll examples: files, tables, or folders whose subfolders are the labels.",
+        "Enroll examples from files, folders or tables.",
     ),
-    "classify": ("glimpse.cli.inference.classify", "Classify inputs by a collection's examples."),
+    "classify": ("glimpse.cli.inference.classify", "Classify inputs with a collection's examples."),
     "report": (
         "glimpse.cli.inference.report",
-        "What a collection knows of itself: how good it is, what looks wrong, what to do.",
+        "Report a collection's accuracy and what to do next.",
     ),
-    "test": ("glimpse.cli.scoring.command", "How good a collection is on labelled data that it was not taught."),
+    "test": ("glimpse.cli.scoring.command", "Measure a collection's accuracy on labelled data."),
     "evaluate": (
         "glimpse.cli.evaluate.command",
-        "How well a backbone suits your data, from how many examples: tables and a report. Needs no server.",
+        "Measure how well backbones suit your data, without a server.",
     ),
-    "zero-shot": ("glimpse.cli.inference.zero_shot", "Label inputs by text alone."),
+    "zero-shot": ("glimpse.cli.inference.zero_shot", "Classify inputs by text prompts, without any example."),
     "search": ("glimpse.cli.inference.search", "Find the examples nearest to each input."),
-    "embed": ("glimpse.cli.inference.embed", "Write the inputs' vectors to a file."),
+    "embed": ("glimpse.cli.inference.embed", "Write the vectors of inputs to a file."),
     "collections": (
         "glimpse.cli.resources.collections",
-        "Collections: list, show, create, update, delete; re-embed with another backbone.",
+        "Manage collections, and re-embed them with another backbone.",
     ),
-    "labels": ("glimpse.cli.resources.labels", "Labels of a collection: list, show, create, update, delete."),
-    "examples": ("glimpse.cli.resources.examples", "Examples of a collection: list, show, delete."),
+    "labels": ("glimpse.cli.resources.labels", "Manage the labels of a collection."),
+    "examples": ("glimpse.cli.resources.examples", "List, show and delete the examples of a collection."),
     "index": (
         "glimpse.cli.index.command",
-        "Indexes of very many vectors: build, show, search, verify, merge, compact; attach, detach.",
+        "Build, search, maintain and attach large indexes.",
     ),
     "ledger": (
         "glimpse.cli.ledger.command",
-        "The ledger itself, beside servers that run: backup, restore, verify, export, import, log.",
+        "Back up, restore, verify, export and list a ledger.",
     ),
     "backbones": (
         "glimpse.cli.resources.backbones",
-        "Backbones of a server: list, show; bundles on disk: verify, bench.",
+        "List a server's backbones; verify and time bundles on disk.",
     ),
-    "keys": ("glimpse.cli.resources.keys", "API keys of a ledger: create, list, revoke. Needs no server."),
-    "export": ("glimpse.cli.export.command", "Make a backbone bundle from a model."),
+    "keys": ("glimpse.cli.resources.keys", "Create, list and revoke API keys. Needs no server."),
+    "export": ("glimpse.cli.export.command", "Export a model as a backbone bundle."),
 }
 
 
 class _Commands(Mapping[str, Any]):
-    """COMMANDS as the commands themselves, each imported when it is asked for."""
+    """Maps the names in COMMANDS to commands. Imports a command's module on access."""
 
-    def __init__(self, shared: Sequence[Any]) -> None:
-        self._shared = shared
+    def __init__(self, root_parameters: Sequence[Any]) -> None:
+        self._root_parameters = root_parameters
 
     def __getitem__(self, name: str) -> Any:
         module, _ = COMMANDS[name]
         command = typer.main.get_command(import_module(module).app)
         command.name = name
-        connection.extend(command, self._shared)
+        connection.add_connection_options(command, self._root_parameters)
         return command
 
     def __iter__(self) -> Iterator[str]:
@@ -82,24 +82,24 @@ class _Commands(Mapping[str, Any]):
 
 
 class LazyGroup(TyperGroup):
-    """A group that knows its subcommands' names and first lines without importing them."""
+    """A group that lists its subcommands without importing them."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = _Commands(self.params)  # type: ignore[assignment]  # nothing is added to it
+        self.commands = _Commands(self.params)  # type: ignore[assignment]  # read-only: no command is added later
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names, in the table's order."""
+        """Returns the names in the order of COMMANDS."""
         return list(COMMANDS)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The list of subcommands in the help."""
+        """Writes the list of subcommands in the help."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from glimpse.cli.version import installed_version
 
         print(f"glimpse {installed_version()}")
@@ -121,18 +121,18 @@ def _root(
     insecure: options.Insecure = False,
     version: Annotated[
         bool,
-        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version, and exit."),
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    # A subcommand's own options read the same variables, so that both places work; the nearer one wins.
+    # A subcommand's options read the same variables, so both places work, and the subcommand's option wins.
     if server is not None:
         os.environ["GLIMPSE_SERVER"] = server
     os.environ["GLIMPSE_FORMAT"] = output.value
-    connection.remember(
+    connection.set_variables(
         tls=tls, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key, api_key_file=api_key_file, insecure=insecure
     )
 
 
 def command() -> Any:
-    """The whole command."""
+    """Returns the root command."""
     return typer.main.get_command(app)

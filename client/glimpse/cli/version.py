@@ -1,10 +1,10 @@
-"""The version of the installed distribution."""
+"""Reads the version of the installed distribution."""
 
 from importlib.metadata import PackageNotFoundError, version
 
 
 def installed_version() -> str:
-    """Returns the distribution's version, or `unknown` where Glimpse runs from its sources."""
+    """Returns the version of `glimpse-fewshot`, or `unknown` if it is not installed."""
     try:
         return version("glimpse-fewshot")
     except PackageNotFoundError:

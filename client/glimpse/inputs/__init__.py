@@ -1,12 +1,12 @@
-"""Inputs as people have them: folders, text files and tables, for the command, evaluation and bulk builds.
+"""Reads inputs from folders, text files and tables, for the command, evaluation and index builds.
 
     for file in walk(Path("photos"), picture_suffixes(), skipped := Skipped()): ...
     for entry in read_lines(Path("texts.txt")): ...
     for entry in open_table(Path("rows.csv"), Columns(label="intent")).read(): ...
 
-Readers yield an `Entry` for each input, and an `Unreadable` for one that cannot be used; `InputsError` is raised before
-the first where there is none to be had. Every label comes in NFC and without spaces around it, every text can be sent
-as UTF-8, and every size has a bound. The standard library alone, but for pyarrow where a table is Parquet.
+Readers yield an `Entry` for each input, and an `Unreadable` for each input that cannot be used. They raise
+`InputsError` before the first input if the source cannot be read at all. Labels are stripped and normalised to NFC,
+texts are valid UTF-8, and all sizes are bounded. Only Parquet needs more than the standard library: pyarrow.
 """
 
 from glimpse.inputs.entries import Entry, Kind, Unreadable
@@ -17,14 +17,13 @@ from glimpse.inputs.formats import PICTURES, TABLES, TEXTS, picture_suffixes
 from glimpse.inputs.labelled import kind_of, read_folder, read_labelled
 from glimpse.inputs.lines import read_lines, read_text
 from glimpse.inputs.parquet import TableDamaged
-from glimpse.inputs.paths import Beside
+from glimpse.inputs.paths import TableFolder
 from glimpse.inputs.tables import Columns, Table, open_table
 
 __all__ = [
     "PICTURES",
     "TABLES",
     "TEXTS",
-    "Beside",
     "Columns",
     "Entry",
     "File",
@@ -34,6 +33,7 @@ __all__ = [
     "Skipped",
     "Table",
     "TableDamaged",
+    "TableFolder",
     "Unreadable",
     "domain_of",
     "id_of",

@@ -1,4 +1,4 @@
-"""What reading comes to: entries, and inputs that cannot be one."""
+"""The results of reading: entries, and inputs that cannot be read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,12 @@ class Entry:
     """One input.
 
     Attributes:
-        id: What the data call it, or its place below the folder or table it comes from: the same in every run.
-        source: What a person opens to see it: a file, `table.csv:17`, `shard-000.tar/key`.
-        content: A file still to be read, a picture's bytes, or a text.
+        id: The id in the data, or the place in its folder or table. It is the same in every run.
+        source: The place for people: a file, `table.csv:17`, `shard-000.tar/key`.
+        kind: Whether it is an image or a text.
+        label: The label, stripped and in NFC; None if it has none.
+        domain: The domain, stripped and in NFC; None if it has none.
+        content: A file that is not read yet, the bytes of a picture, or a text.
     """
 
     id: str
@@ -27,11 +30,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An input that cannot even be an entry.
+    """An input that cannot be read.
 
     Attributes:
-        reason: Stable, for programs: `ROW_MALFORMED`.
-        message: For people.
+        source: The place for people, as in `Entry`.
+        id: The id, if it is known.
+        reason: A stable reason for programs, such as `ROW_MALFORMED`.
+        message: The reason for people.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""What can be wrong with a source as a whole, and with one input of it."""
+"""Errors of a whole source, and of one of its inputs."""
 
 ROW_MALFORMED = "ROW_MALFORMED"
 FILE_UNREADABLE = "FILE_UNREADABLE"
@@ -7,7 +7,12 @@ PATH_OUTSIDE = "PATH_OUTSIDE"
 
 
 class InputsError(Exception):
-    """A file, folder or table that cannot be read at all, with what to do next."""
+    """Raised for a file, folder or table that cannot be read at all.
+
+    Attributes:
+        message: What is wrong.
+        next_step: What the user can do about it; empty if there is no advice.
+    """
 
     def __init__(self, message: str, next_step: str = "") -> None:
         super().__init__(message)
@@ -16,7 +21,11 @@ class InputsError(Exception):
 
 
 class Rejected(Exception):
-    """One input that cannot be used; the others can. `reason` is stable, for programs."""
+    """Raised for one input that cannot be used. The other inputs of the source are not affected.
+
+    Attributes:
+        reason: A stable reason for programs.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
-"""The files of a folder and its subfolders, by name.
+"""Lists the files of a folder and its subfolders, sorted by name.
 
-One rule for every command: hidden names and folders that systems keep for themselves are skipped at every depth; links
-are followed, but never into a folder that is being read already; what has another suffix is counted.
+All commands follow the same rules. Hidden names and system folders are skipped at every depth. Links are followed,
+except into a folder that is already being read. Files with other suffixes are counted.
 """
 
 import errno
@@ -16,9 +16,9 @@ from glimpse.inputs.errors import FILE_UNREADABLE
 from glimpse.inputs.fields import legible
 from glimpse.inputs.formats import picture_suffixes
 
-_DEEPEST = 256
-_NAMED = 10  # suffixes in a summary
-# What systems put into folders for themselves.
+_MAX_DEPTH = 256
+_MAX_NAMES = 10  # names in a summary
+# Files and folders that operating systems and NAS devices create.
 _SYSTEM = frozenset(
     ("@eaDir", "#recycle", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "desktop.ini")
 )
@@ -26,12 +26,12 @@ _SYSTEM = frozenset(
 
 @dataclass(slots=True)
 class Skipped:
-    """What a walk left out.
+    """Counts of files and folders that were left out.
 
     Attributes:
         suffixes: Files that are not read, by suffix.
-        cycles: Links into folders that were being read already.
-        beside: Inputs that lie beside the folders of labels, and so have none.
+        cycles: Links that were not followed, because they lead into a folder that is already being read.
+        beside: Inputs beside the label folders, which have no label.
         empty: Names of label folders without an input.
     """
 
@@ -41,10 +41,10 @@ class Skipped:
     empty: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """As `1 .heic, 2 .txt not read`; empty where nothing was left out."""
+        """Returns a summary, such as `1 .heic, 2 .txt not read`; empty if nothing was left out."""
         parts = [f"{_counted(self.beside, 'input')} beside the label folders"] if self.beside else []
         if self.empty:
-            names = ", ".join([*map(legible, self.empty[:_NAMED]), *(["…"] if self.empty[_NAMED:] else [])])
+            names = ", ".join([*map(legible, self.empty[:_MAX_NAMES]), *(["…"] if self.empty[_MAX_NAMES:] else [])])
             parts.append(f"{_counted(len(self.empty), 'label folder')} without an input ({names})")
         if self.suffixes:
             parts.append(f"{self._not_read()} not read")
@@ -53,9 +53,9 @@ class Skipped:
         return "; ".join(parts)
 
     def _not_read(self) -> str:
-        most = self.suffixes.most_common(_NAMED)
-        names = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in most]
-        if others := self.suffixes.total() - sum(count for _, count in most):
+        commonest = self.suffixes.most_common(_MAX_NAMES)
+        names = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in commonest]
+        if others := self.suffixes.total() - sum(count for _, count in commonest):
             names.append(f"{others:,} others")
         return ", ".join(names)
 
@@ -66,49 +66,50 @@ def _counted(count: int, noun: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file below a folder; `parts` are the names that lead to it from there."""
+    """A file below a folder. `parts` are the names on the path from the folder to the file."""
 
     path: Path
     parts: tuple[str, ...]
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is skipped for its name."""
+    """Returns whether a file or folder is skipped because of its name."""
     return name.startswith(".") or name in _SYSTEM
 
 
 def walk(
     folder: Path, suffixes: Collection[str], skipped: Skipped | None = None, within: Collection[Path] = ()
 ) -> Iterator[File | Unreadable]:
-    """The files below a folder with one of the suffixes, by name.
+    """Yields the files below a folder that have one of the suffixes, sorted by name.
 
-    One folder's names, and those of the folders around it, are in memory.
+    Memory holds only the names of the current folder and of its parents.
 
     Args:
-        suffixes: In lower case, with their dots.
-        skipped: Where files with other suffixes are counted.
-        within: Folders around this one that are being read too: a link into one of them is not followed.
+        folder: The folder.
+        suffixes: Suffixes in lower case, with their dots.
+        skipped: Counts the files with other suffixes.
+        within: Parent folders that are being read too. Links into one of them are not followed.
 
     Returns:
-        Files; `Unreadable` for folders that cannot be listed and for links that lead nowhere.
+        Files, and an `Unreadable` for each folder that cannot be listed and each broken link.
     """
-    around = frozenset(_identity(one) for one in within)
-    return _walk(folder, (), suffixes, around, Skipped() if skipped is None else skipped)
+    parents = frozenset(_identity(parent) for parent in within)
+    return _walk(folder, (), suffixes, parents, Skipped() if skipped is None else skipped)
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    """The device and inode of a folder, which links to it share. Raises OSError."""
+    """Returns the device and inode of a folder, which are the same through a link. Raises OSError."""
     state = folder.stat()
     return state.st_dev, state.st_ino
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures below a folder, by name; what cannot be read is left out."""
-    return [one.path for one in walk(folder, picture_suffixes()) if isinstance(one, File)]
+    """Returns the pictures below a folder, sorted by name. Leaves out what cannot be read."""
+    return [file.path for file in walk(folder, picture_suffixes()) if isinstance(file, File)]
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """The folders in a folder, by name: where subfolders are labels, the labels.
+    """Returns the folders directly in a folder, sorted by name. In a labelled folder these are the labels.
 
     Raises:
         OSError: The folder cannot be listed.
@@ -118,77 +119,83 @@ def subfolders(folder: Path) -> list[Path]:
 
 def _walk(
     folder: Path,
-    below: tuple[str, ...],
+    parts: tuple[str, ...],
     suffixes: Collection[str],
-    around: frozenset[tuple[int, int]],
+    parents: frozenset[tuple[int, int]],
     skipped: Skipped,
 ) -> Iterator[File | Unreadable]:
     try:
-        check_depth(len(below))
-        here = _identity(folder)
+        check_depth(len(parts))
+        identity = _identity(folder)
         listing = Listing.of(folder)
     except OSError as error:
-        yield unlisted(folder, error)
+        yield unlisted_folder(folder, error)
         return
-    if here in around:
+    if identity in parents:
         skipped.cycles += 1
         return
     for name in listing.names:
         suffix = os.path.splitext(name)[1].lower()
         if name in listing.folders:
-            yield from _walk(folder / name, (*below, name), suffixes, around | {here}, skipped)
+            yield from _walk(folder / name, (*parts, name), suffixes, parents | {identity}, skipped)
         elif suffix not in suffixes:
             skipped.suffixes[legible(suffix)] += 1
-        elif name in listing.lost:
-            yield lost(folder / name)
+        elif name in listing.broken:
+            yield broken_link(folder / name)
         else:
-            yield File(folder / name, (*below, name))
+            yield File(folder / name, (*parts, name))
 
 
 def check_depth(depth: int) -> None:
-    """Raises OSError where folders are nested too deep."""
-    if depth > _DEEPEST:
-        raise OSError(errno.ELOOP, f"it lies more than {_DEEPEST} folders deep")
+    """Checks how deep folders are nested. Raises OSError past the limit."""
+    if depth > _MAX_DEPTH:
+        raise OSError(errno.ELOOP, f"folders are nested more than {_MAX_DEPTH} deep")
 
 
-def unlisted(folder: Path, error: OSError) -> Unreadable:
-    """A folder that cannot be listed."""
+def unlisted_folder(folder: Path, error: OSError) -> Unreadable:
+    """Returns the `Unreadable` for a folder that cannot be listed."""
     source = legible(str(folder))
     return Unreadable(source, None, "FOLDER_UNREADABLE", f"{source} cannot be listed: {error.strerror}")
 
 
-def lost(path: Path) -> Unreadable:
-    """A link that leads to no file."""
+def broken_link(path: Path) -> Unreadable:
+    """Returns the `Unreadable` for a link to a file that does not exist."""
     source = legible(str(path))
-    return Unreadable(source, None, FILE_UNREADABLE, f"{source} is a link that leads to no file")
+    return Unreadable(source, None, FILE_UNREADABLE, f"{source} is a broken link")
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A folder's names in order; which are folders, and which are links to nothing that can be read."""
+    """The content of a folder.
+
+    Attributes:
+        names: All names, sorted.
+        folders: The names of folders.
+        broken: The names of links that lead to nothing readable.
+    """
 
     names: list[str]
     folders: set[str]
-    lost: set[str]
+    broken: set[str]
 
     @classmethod
     def of(cls, folder: Path, *, hidden: bool = False) -> "Listing":
-        """Lists a folder; `hidden`: its hidden names alone. Raises OSError."""
-        names, folders, lost = list[str](), set[str](), set[str]()
-        with os.scandir(folder) as found:
-            for one in found:
-                if is_hidden(one.name) != hidden:
+        """Lists a folder. With `hidden`, lists only its hidden names. Raises OSError."""
+        names, folders, broken = list[str](), set[str](), set[str]()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_hidden(entry.name) != hidden:
                     continue
                 try:
-                    is_folder, is_file = one.is_dir(), one.is_file()
-                except OSError:  # a link in a circle, or into a folder closed to us
+                    is_folder, is_file = entry.is_dir(), entry.is_file()
+                except OSError:  # a circular link, or a link into a folder without permission
                     is_folder = is_file = False
                 if is_folder:
-                    folders.add(one.name)
+                    folders.add(entry.name)
                 elif not is_file:
-                    if not one.is_symlink():  # a pipe, a socket: reading it may never end
+                    if not entry.is_symlink():  # a pipe or socket, which may never end
                         continue
-                    lost.add(one.name)
-                names.append(one.name)
+                    broken.add(entry.name)
+                names.append(entry.name)
         names.sort()
-        return cls(names, folders, lost)
+        return cls(names, folders, broken)

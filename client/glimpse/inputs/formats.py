@@ -1,4 +1,4 @@
-"""File names by what they hold. A test compares the pictures' suffixes with the formats that the decoder reads."""
+"""Suffixes of pictures, texts and tables. A test compares the pictures' suffixes with the decoder's formats."""
 
 from importlib.util import find_spec
 
@@ -13,7 +13,7 @@ PICTURES = frozenset(
 #: Suffixes of pictures that are decoded where pillow-heif is installed.
 HEIF = frozenset((".heic", ".heics", ".heif", ".heifs", ".hif"))
 TEXTS = frozenset((".txt",))
-#: Suffixes of tables, and the delimiter of those with cells.
+#: Suffixes of tables with cells, and their delimiters.
 CELLS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
 PARQUET = ".parquet"
@@ -21,5 +21,5 @@ TABLES = (*CELLS, *JSON_LINES, PARQUET)
 
 
 def picture_suffixes() -> frozenset[str]:
-    """The suffixes of pictures to look for in folders: with HEIF where this environment has its plugin."""
+    """Returns the suffixes of pictures to read from folders. Includes HEIF if pillow-heif is installed."""
     return PICTURES | HEIF if find_spec("pillow_heif") else PICTURES

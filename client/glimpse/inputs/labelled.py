@@ -1,4 +1,4 @@
-"""The inputs of a folder as entries: without labels, or with those that its subfolders' names are."""
+"""Reads a folder's inputs as entries, without labels or with the names of its subfolders as labels."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -13,65 +13,78 @@ from glimpse.inputs.lines import read_text
 
 
 def kind_of(folder: Path) -> Kind:
-    """What is read of a folder: its .txt files, a text each, where it has no picture but such files."""
-    if any(isinstance(one, File) for one in walk(folder, picture_suffixes())):
+    """Returns `text` for a folder with .txt files and no picture, and `image` for any other."""
+    if any(isinstance(file, File) for file in walk(folder, picture_suffixes())):
         return "image"
-    return "text" if any(isinstance(one, File) for one in walk(folder, TEXTS)) else "image"
+    return "text" if any(isinstance(file, File) for file in walk(folder, TEXTS)) else "image"
 
 
 def read_folder(
     folder: Path, kind: Kind, skipped: Skipped, within: Collection[Path] = ()
 ) -> Iterator[Entry | Unreadable]:
-    """The pictures, or texts, of a folder and its subfolders, by name, without labels; `within` as in `walk`."""
-    begins = folder.resolve().name
-    for one in walk(folder, picture_suffixes() if kind == "image" else TEXTS, skipped, within):
-        yield one if isinstance(one, Unreadable) else _entry(one, legible("/".join((begins, *one.parts))), kind)
+    """Yields the inputs of a folder and its subfolders, sorted by name, without labels.
+
+    Args:
+        folder: The folder.
+        kind: Whether to read pictures, or .txt files as one text each.
+        skipped: Counts the files that are left out.
+        within: As in `walk`.
+    """
+    prefix = folder.resolve().name
+    for file in walk(folder, picture_suffixes() if kind == "image" else TEXTS, skipped, within):
+        yield file if isinstance(file, Unreadable) else _entry(file, legible("/".join((prefix, *file.parts))), kind)
 
 
 def read_labelled(
     folder: Path, kind: Kind, skipped: Skipped, *, with_domains: bool = False
 ) -> Iterator[Entry | Unreadable]:
-    """The inputs of LABEL/file, or DOMAIN/LABEL/file, label by label; subfolders of a label belong to it.
+    """Yields the inputs of LABEL/file or DOMAIN/LABEL/file, label by label, including subfolders of a label.
 
-    A folder whose name is no label is one `Unreadable`.
+    A folder whose name is not a valid label yields one `Unreadable`.
+
+    Args:
+        folder: The folder.
+        kind: Whether to read pictures, or .txt files as one text each.
+        skipped: Counts the files and folders that are left out.
+        with_domains: Whether the first level of subfolders is the domain.
 
     Raises:
-        InputsError: There is no folder of a label.
+        InputsError: There is no label folder.
     """
     domains = subfolders(folder) if with_domains else [None]
     places = [(domain, label) for domain in domains for label in subfolders(domain or folder)]
     if not places:
-        wanted = "DOMAIN/LABEL/file" if with_domains else "LABEL/file"
+        layout = "DOMAIN/LABEL/file" if with_domains else "LABEL/file"
         message = f"the folder {legible(str(folder))} has no subfolders to take labels from"
-        raise InputsError(message, f"it reads {wanted}; or give the label of all its files with --label")
-    for around in (folder, *(one for one in domains if one)):
-        _count_beside(around, kind, skipped)
-    for domain, place in places:
-        # Through a link to these, every label's inputs would become this one's.
+        raise InputsError(message, f"use the layout {layout}, or give one label for all files with --label")
+    for parent in (folder, *(domain for domain in domains if domain)):
+        _count_beside(parent, kind, skipped)
+    for domain, label_folder in places:
+        # A link into a parent folder would give the inputs of all labels to this label.
         within = [folder, domain] if domain else [folder]
-        yield from _of_label(domain, place, within, kind, skipped)
+        yield from _read_label(domain, label_folder, within, kind, skipped)
 
 
-def _of_label(
+def _read_label(
     domain: Path | None, folder: Path, within: Collection[Path], kind: Kind, skipped: Skipped
 ) -> Iterator[Entry | Unreadable]:
     try:
-        label, of_domain = label_of(_readable(folder)), domain_of(_readable(domain)) if domain else None
+        label, domain_name = label_of(_valid_name(folder)), domain_of(_valid_name(domain)) if domain else None
     except Rejected as error:
         source, files = legible(str(folder)), sum(1 for _ in read_folder(folder, kind, Skipped(), within))
         left_out = "1 file is" if files == 1 else f"{files:,} files are"
         yield Unreadable(source, None, error.reason, f"{error}; its {left_out} left out: rename the folder")
         return
     is_empty = True
-    for one in read_folder(folder, kind, skipped, within):
+    for entry in read_folder(folder, kind, skipped, within):
         is_empty = False
-        yield replace(one, label=label, domain=of_domain) if isinstance(one, Entry) else one
+        yield replace(entry, label=label, domain=domain_name) if isinstance(entry, Entry) else entry
     if is_empty:
         skipped.empty.append(folder.name)
 
 
-def _readable(folder: Path) -> str:
-    """A folder's name. Raises Rejected where UTF-8 cannot carry it."""
+def _valid_name(folder: Path) -> str:
+    """Returns a folder's name. Raises Rejected if it is not UTF-8."""
     if legible(folder.name) != folder.name:
         raise Rejected("LABEL_INVALID", f"the folder's name '{legible(folder.name)}' is not UTF-8")
     return folder.name

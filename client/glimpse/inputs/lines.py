@@ -1,4 +1,4 @@
-"""Text files line by line. A line ends at LF, CR LF or CR; U+2028, U+0085 and form feeds are text like any other."""
+"""Reads text files line by line. A line ends at LF, CR LF or CR; other separators, such as U+2028, are text."""
 
 import codecs
 import re
@@ -14,22 +14,22 @@ from glimpse.inputs.fields import MAX_TEXT, legible, text_of
 
 MAX_LINE = MAX_TEXT
 _ENDS = ("\n", "\r")
-_HEAD = 1 << 18  # bytes that are looked at for their encoding
-_BOMS = (  # UTF-32's little-endian mark begins with UTF-16's
+_HEAD = 1 << 18  # bytes at the start of a file that decide its encoding
+_BOMS = (  # UTF-32 comes first, because its little-endian mark starts with that of UTF-16
     *((codecs.BOM_UTF32_LE, "UTF-32"), (codecs.BOM_UTF32_BE, "UTF-32")),
     *((codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16")),
 )
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
-# A letter of Latin-1 or Windows-1252 beside one of ASCII: `caf\xe9`. Other bytes are more likely damage.
+# A letter of Latin-1 or Windows-1252 next to an ASCII letter: `caf\xe9`. Other invalid bytes are probably damage.
 _LATIN = re.compile("[A-Za-z][\udc8a\udc8c\udc8e\udc9a\udc9c\udc9e\udc9f\udcc0-\udcff]|[\udcc0-\udcff][A-Za-z]")
 
 
 def open_text(path: Path) -> TextIO:
-    """A text file, with its line ends as they are; bytes that are not UTF-8 become lone surrogates.
+    """Opens a text file and keeps its line ends. Bytes that are not UTF-8 become lone surrogates.
 
     Raises:
-        InputsError: It is in another encoding.
-        OSError: It cannot be opened.
+        InputsError: The file is in another encoding.
+        OSError: The file cannot be opened.
     """
     file = cast(BufferedReader, path.open("rb", buffering=_HEAD))
     try:
@@ -41,7 +41,7 @@ def open_text(path: Path) -> TextIO:
 
 
 def check_encoding(path: Path, head: bytes) -> None:
-    """Refuses a file whose first bytes are in another encoding than UTF-8. Raises InputsError."""
+    """Checks that the first bytes of a file are UTF-8. Raises InputsError for another encoding."""
     if name := _encoding(head):
         codec = {"Latin-1 or Windows-1252": "WINDOWS-1252"}.get(name, name.upper())
         raise InputsError(
@@ -50,21 +50,21 @@ def check_encoding(path: Path, head: bytes) -> None:
 
 
 def _encoding(head: bytes) -> str | None:
-    """The name of an encoding that is not UTF-8; None where the bytes are UTF-8 or nothing that is known."""
+    """Returns the name of an encoding other than UTF-8; None for UTF-8 and for unknown encodings."""
     for mark, name in _BOMS:
         if head.startswith(mark):
             return name
     zeros = [head[start:4096:2].count(0) for start in (0, 1)]
-    if max(zeros) > len(head[:4096]) / 4 > 1:  # of ASCII text, every other byte
+    if max(zeros) > len(head[:4096]) / 4 > 1:  # in UTF-16, every other byte of ASCII text is zero
         return "UTF-16"
     text = head.decode("utf-8", "surrogateescape")
     if len(head) == _HEAD:
-        text = text[:-3]  # its end may cut a character
+        text = text[:-3]  # the last character may be incomplete
     return "Latin-1 or Windows-1252" if _LATIN.search(text) and not _BEYOND_ASCII.search(text) else None
 
 
 def lines(file: TextIO) -> Iterator[tuple[int, str | Rejected]]:
-    """The lines by number, from 1, with their ends. One that is too long is never in memory as a whole."""
+    """Yields line numbers from 1 and lines with their ends. A line over the limit is never held in memory."""
     for number in count(1):
         line = piece = file.readline(MAX_LINE)
         if not line:
@@ -73,14 +73,14 @@ def lines(file: TextIO) -> Iterator[tuple[int, str | Rejected]]:
             piece = file.readline(MAX_LINE)
             if piece:
                 line = ""
-        yield number, line or Rejected(ROW_MALFORMED, f"a line of more than {MAX_LINE:,} characters")
+        yield number, line or Rejected(ROW_MALFORMED, f"a line has more than {MAX_LINE:,} characters")
 
 
 def read_lines(path: Path) -> Iterator[Entry | Unreadable]:
-    """A text file's lines in order, each a text; blank ones are left out.
+    """Yields the lines of a text file as texts, without blank lines.
 
     Raises:
-        InputsError: Before the first line, where the file is in another encoding.
+        InputsError: The file is in another encoding. Raised before the first line.
     """
     source, name = legible(str(path)), legible(path.name)
     try:
@@ -101,11 +101,11 @@ def read_lines(path: Path) -> Iterator[Entry | Unreadable]:
 
 
 def read_text(path: Path) -> str:
-    """A file that is one text, without the end of its last line.
+    """Returns the content of a file as one text, without the last line end.
 
     Raises:
-        Rejected: It is empty, too long, or not UTF-8.
-        OSError: It cannot be read.
+        Rejected: The file is empty, too long, or not UTF-8.
+        OSError: The file cannot be read.
     """
     try:
         with open_text(path) as file:
@@ -113,5 +113,5 @@ def read_text(path: Path) -> str:
     except InputsError as error:
         raise Rejected(ROW_MALFORMED, error.message) from error
     if len(text) > MAX_LINE:
-        raise Rejected(ROW_MALFORMED, f"a text of more than {MAX_LINE:,} characters")
+        raise Rejected(ROW_MALFORMED, f"a text has more than {MAX_LINE:,} characters")
     return text_of(text.rstrip("\r\n"), "the text")

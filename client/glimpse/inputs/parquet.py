@@ -1,8 +1,8 @@
-"""Rows of Parquet with bounded memory: what a page would decode to is read from its header before it is decoded.
+"""Reads rows of Parquet with bounded memory: the size of a page is read from its header before it is decoded.
 
-Arrow decodes what a file claims, and a few kilobytes can claim gigabytes: by compression, by a dictionary whose one
-long value every row repeats, by lengths of lists. So lists are refused, pages are measured, and at a time only as many
-rows are read as cannot take more than `_BATCH_BYTES`, whatever their encoding, or one row.
+A few kilobytes of Parquet can claim gigabytes: by compression, by a dictionary with one long value that every row
+repeats, or by lengths of lists. Arrow decodes all of it. Therefore columns of lists are rejected, the pages' sizes are
+checked, and a batch has only as many rows as fit into `_BATCH_BYTES` in every encoding, or one row.
 """
 
 from collections.abc import Collection, Iterator
@@ -17,23 +17,35 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 Row = tuple[int, dict[str, Any]]
-_MOST_ROWS, _BATCH_BYTES = 1_024, 1 << 26
-# A page of pictures is large and takes as much in the file; a small part of a file that claims a large page is hostile.
-_LARGE_PAGE, _LARGEST_PAGE, _RATIO = 1 << 25, 1 << 30, 20
+_MAX_BATCH_ROWS, _BATCH_BYTES = 1_024, 1 << 26
+# A page of pictures is large, in the file too. A page that is small in the file and claims to be large is hostile.
+_LARGE_PAGE, _MAX_PAGE, _MAX_RATIO = 1 << 25, 1 << 30, 20
 
 
 class TableDamaged(Exception):
-    """A table whose rest cannot be read."""
+    """Raised for Parquet data that cannot be read, or that claims too much memory."""
 
 
 def columns_of(path: Path) -> list[str]:
-    """The names of the columns. Raises InputsError, OSError, TableDamaged."""
+    """Returns the names of the columns.
+
+    Raises:
+        InputsError: pyarrow is not installed.
+        OSError: The file cannot be opened.
+        TableDamaged: The file is not valid Parquet.
+    """
     with _open(path) as file:
         return list(file.schema_arrow.names)
 
 
 def rows(path: Path, wanted: Collection[str]) -> Iterator[Row]:
-    """Rows by number, from 1, with the columns wanted. Raises InputsError, OSError, TableDamaged."""
+    """Yields row numbers from 1 and rows with the wanted columns.
+
+    Raises:
+        InputsError: pyarrow is not installed, or a wanted column holds lists.
+        OSError: The file cannot be opened.
+        TableDamaged: The data are damaged, or claim too much memory.
+    """
     number = 0
     with _open(path) as file, path.open("rb") as raw:
         names = [name for name in file.schema_arrow.names if name in wanted]
@@ -47,7 +59,7 @@ def rows(path: Path, wanted: Collection[str]) -> Iterator[Row]:
                         yield number, record
         except TableDamaged:
             raise
-        except Exception as error:  # what Arrow makes of hostile bytes is of no one family
+        except Exception as error:  # hostile bytes make Arrow raise many unrelated classes
             raise TableDamaged(f"{error} (after row {number})") from error
 
 
@@ -55,30 +67,30 @@ def _open(path: Path) -> "pq.ParquetFile":
     try:
         import pyarrow.parquet as pq
     except ModuleNotFoundError as error:
-        raise InputsError(f"{legible(str(path))} is Parquet, which pyarrow reads", "pip install pyarrow") from error
-    path.open("rb").close()  # so that what Arrow raises below is about the bytes
+        raise InputsError(f"{legible(str(path))} is Parquet, which needs pyarrow", "pip install pyarrow") from error
+    path.open("rb").close()  # raises OSError here, so that errors below are about the content
     try:
-        # Buffered, a column is read page by page; else a whole row group of it would lie in memory.
+        # With a buffer, Arrow reads a column page by page; without it, a whole row group is held in memory.
         return pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
     except Exception as error:
         raise TableDamaged(str(error)) from error
 
 
 def _leaves(path: Path, file: "pq.ParquetFile", names: Collection[str]) -> list[int]:
-    """The numbers of the stored columns that make up columns. Raises InputsError for lists, which have no bound."""
+    """Returns the numbers of the stored columns of `names`. Raises InputsError for lists, whose size has no bound."""
     leaves = []
     for number in range(len(file.schema)):
         column = file.schema.column(number)
         name = column.path.split(".")[0]
         if name in names:
             if column.max_repetition_level:
-                raise InputsError(f"{legible(str(path))}: the column {name!r} holds lists", "name another column")
+                raise InputsError(f"{legible(str(path))}: the column {name!r} holds lists", "use another column")
             leaves.append(number)
     return leaves
 
 
 def _rows_at_once(file: "pq.ParquetFile", raw: BinaryIO, group: int, leaves: Collection[int]) -> int:
-    """How many rows of a row group are read at a time. Raises TableDamaged where a page claims too much."""
+    """Returns how many rows of a row group to read at once. Raises TableDamaged if a page claims too much."""
     largest = 1
     for leaf in leaves:
         chunk = file.metadata.row_group(group).column(leaf)
@@ -91,10 +103,10 @@ def _rows_at_once(file: "pq.ParquetFile", raw: BinaryIO, group: int, leaves: Col
                 largest = max(largest, plain)
         except ThriftError as error:
             raise TableDamaged(f"the pages of {chunk.path_in_schema!r} cannot be read: {error}") from error
-    # No value is longer than its page or dictionary, in any encoding.
-    return max(1, min(_MOST_ROWS, _BATCH_BYTES // largest))
+    # In every encoding, a value is at most as long as its page or dictionary.
+    return max(1, min(_MAX_BATCH_ROWS, _BATCH_BYTES // largest))
 
 
 def _check_page(column: str, packed: int, plain: int) -> None:
-    if plain > _LARGEST_PAGE or (plain > _LARGE_PAGE and plain > _RATIO * packed):
-        raise TableDamaged(f"a page of {column!r} takes {packed:,} bytes and claims to hold {plain:,}")
+    if plain > _MAX_PAGE or (plain > _LARGE_PAGE and plain > _MAX_RATIO * packed):
+        raise TableDamaged(f"a page of {column!r} has {packed:,} bytes and claims to contain {plain:,}")

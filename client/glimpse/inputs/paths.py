@@ -1,4 +1,4 @@
-"""Files that a table names: the one place that opens a path which came with the data."""
+"""Resolves the files that a table names. All paths from data go through this module."""
 
 import os
 import re
@@ -11,8 +11,8 @@ from glimpse.inputs.fields import MAX_BYTES, legible
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
-class Beside:
-    """The folder of a table, below which the files that it names lie."""
+class TableFolder:
+    """The folder of a table. The files that the table names must be below it, unless `allow_outside` is set."""
 
     def __init__(self, folder: Path, *, allow_outside: bool = False) -> None:
         self._folder = folder
@@ -20,30 +20,32 @@ class Beside:
         self._allow_outside = allow_outside
 
     def file(self, name: str) -> Path:
-        """A file by the name that a row gives it. One that does not exist is left to its reader.
+        """Returns the file that a row names. A file that does not exist is returned too; its reader reports it.
 
         Raises:
-            Rejected: It is a URL, lies outside of the folder (by its name or through a link), is no regular file, or
-                is too large.
+            Rejected: The name is a URL or not a path; or the file is outside of the folder (by its name or by a link),
+                not a regular file, or too large.
         """
         shown = legible(name[:200])
         if _URL.match(name):
-            raise Rejected("URL_NOT_FETCHED", f"{shown} is not fetched; download it, and name the file")
+            raise Rejected(
+                "URL_NOT_FETCHED", f"{shown} is a URL, which is not downloaded; download it and name the file"
+            )
         if "\0" in name:
-            raise Rejected(ROW_MALFORMED, f"{shown!r} is no path")
+            raise Rejected(ROW_MALFORMED, f"{shown!r} is not a path")
         path = self._folder / name
         real = os.path.realpath(path)
         if not self._allow_outside and os.path.commonpath((self._root, real)) != self._root:
             link = ", by a link" if self._looks_inside(path) else ""
-            raise Rejected(PATH_OUTSIDE, f"{shown} lies outside of the table's folder{link}; add --allow-outside")
+            raise Rejected(PATH_OUTSIDE, f"{shown} is outside of the table's folder{link}; add --allow-outside")
         try:
             state = os.stat(real)
         except OSError:
             return path
-        if not stat.S_ISREG(state.st_mode):  # a pipe, which may never end
-            raise Rejected(FILE_UNREADABLE, f"{shown} is no regular file")
+        if not stat.S_ISREG(state.st_mode):  # a pipe may never end
+            raise Rejected(FILE_UNREADABLE, f"{shown} is not a regular file")
         if state.st_size > MAX_BYTES:
-            raise Rejected("FILE_TOO_LARGE", f"{shown} has {state.st_size:,} bytes; at most {MAX_BYTES:,}")
+            raise Rejected("FILE_TOO_LARGE", f"{shown} has {state.st_size:,} bytes; the limit is {MAX_BYTES:,}")
         return path
 
     def _looks_inside(self, path: Path) -> bool:

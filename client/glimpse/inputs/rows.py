@@ -1,4 +1,4 @@
-"""The rows of CSV, TSV, JSON lines and Parquet, one by one, however many there are."""
+"""Reads the rows of CSV, TSV, JSON lines and Parquet one by one, in bounded memory."""
 
 import csv
 import json
@@ -12,20 +12,20 @@ from glimpse.inputs.errors import ROW_MALFORMED, InputsError, Rejected
 from glimpse.inputs.formats import CELLS, JSON_LINES, PARQUET
 from glimpse.inputs.lines import MAX_LINE, lines, open_text
 
-#: A row's number, and what stands there by column, or what is wrong with it.
+#: The number of a row, and its values by column, or the error of the row.
 Row = tuple[int, dict[str, Any] | Rejected]
-_FIRST = 1_000  # lines of JSON that say what the keys are
-# The bound of a row is that of its lines; the library's own, of a cell, is far less than a long text.
+_KEY_ROWS = 1_000  # rows of JSON lines that decide which keys are columns
+# The csv module's default limit for a cell is shorter than a long text. Rows have their own limit below.
 csv.field_size_limit(MAX_LINE)
 
 
 def columns_of(path: Path) -> Sequence[str]:
-    """A table's columns; none: the table is empty.
+    """Returns the columns of a table; an empty table has none.
 
     Raises:
-        InputsError: It is no such table.
-        OSError: It cannot be opened.
-        TableDamaged: It is Parquet that cannot be read.
+        InputsError: The file is not a table of the kind that its suffix says.
+        OSError: The file cannot be opened.
+        TableDamaged: The file is Parquet and cannot be read.
     """
     suffix = path.suffix.lower()
     if suffix == PARQUET:
@@ -33,15 +33,21 @@ def columns_of(path: Path) -> Sequence[str]:
     if suffix in CELLS:
         first = next((row for _, row in _cells(path, CELLS[suffix]) if not isinstance(row, Rejected)), [])
         return [name.strip() for name in first]
-    rows_there = [row for _, row in islice(_json_rows(path), _FIRST)]
-    objects = [row for row in rows_there if not isinstance(row, Rejected)]
-    if rows_there and not objects:
-        raise InputsError(f"{path} is not JSON lines: {rows_there[0]}")
+    first_rows = [row for _, row in islice(_json_rows(path), _KEY_ROWS)]
+    objects = [row for row in first_rows if not isinstance(row, Rejected)]
+    if first_rows and not objects:
+        raise InputsError(f"{path} is not JSON lines: {first_rows[0]}")
     return list(dict.fromkeys(key for row in objects for key in row))
 
 
 def rows(path: Path, wanted: Collection[str]) -> Iterator[Row]:
-    """Rows by line, Parquet's by row number from 1, with at least the columns wanted. Raises as `columns_of`."""
+    """Yields line numbers (for Parquet, row numbers from 1) and rows with at least the wanted columns.
+
+    Raises:
+        InputsError: As `columns_of`.
+        OSError: As `columns_of`.
+        TableDamaged: As `columns_of`.
+    """
     suffix = path.suffix.lower()
     if suffix == PARQUET:
         return parquet.rows(path, wanted)
@@ -58,15 +64,15 @@ def _csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
             header = [name.strip() for name in cells]
             is_spaced = header != cells
         elif len(cells) != len(header):
-            message = f"{len(cells)} cells, and the first line has {len(header)}"
+            message = f"{len(cells)} cells, but the first line has {len(header)}"
             yield line, Rejected(ROW_MALFORMED, message)
         else:
-            # Spaces around names are those of the table's style, and stand around its cells too.
+            # If the column names have spaces around them, this is the table's style; strip its cells too.
             yield line, dict(zip(header, (cell.strip() for cell in cells) if is_spaced else cells, strict=True))
 
 
 def _cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str] | Rejected]]:
-    """Each row, by the line it begins at."""
+    """Yields the line number where a row begins, and its cells."""
     with open_text(path) as file:
         source = _Lines(lines(file))
         try:
@@ -76,7 +82,7 @@ def _cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str] | Reject
             first = ""
         source.put_back(first)
         is_spaced = f"{delimiter} " in first
-        # With a space before it, a quote would be a part of its cell.
+        # Without skipinitialspace, a quote after a space would be part of the cell.
         reader = csv.reader(source, delimiter=delimiter, skipinitialspace=is_spaced)
         while True:
             line = source.begin_row()
@@ -90,18 +96,18 @@ def _cells(path: Path, delimiter: str) -> Iterator[tuple[int, list[str] | Reject
                 yield line, error
             else:
                 if cells:
-                    yield line, Rejected(ROW_MALFORMED, "a quote that is not closed") if source.ended else cells
+                    yield line, Rejected(ROW_MALFORMED, "a quote is not closed") if source.ended else cells
 
 
 class _Lines:
-    """Lines for the CSV reader, which draws as many as a row has: bounded by the characters of a row."""
+    """Lines for the CSV reader, which reads as many as a row has. Limits the characters of a row."""
 
     def __init__(self, numbered: Iterator[tuple[int, str | Rejected]]) -> None:
         self._numbered = numbered
         self._held: str | None = None
         self._number = 0
         self._size = 0
-        #: Whether a row was still open when the file ended.
+        #: Whether the file ended inside a row.
         self.ended = False
 
     def __iter__(self) -> Iterator[str]:
@@ -120,15 +126,15 @@ class _Lines:
             raise text
         self._size += len(text)
         if self._size > MAX_LINE:
-            raise Rejected(ROW_MALFORMED, f"a row of more than {MAX_LINE:,} characters; is a quote not closed?")
+            raise Rejected(ROW_MALFORMED, f"a row has more than {MAX_LINE:,} characters; is a quote not closed?")
         return text
 
     def put_back(self, line: str) -> None:
-        """Gives the line that was drawn last once more."""
+        """Makes `line`, which was read last, the next line again."""
         self._held = line or None
 
     def begin_row(self) -> int:
-        """The number of the line that the next row begins at."""
+        """Starts a row, and returns the number of its first line."""
         self._size, self.ended = 0, False
         return self._number + (self._held is None)
 

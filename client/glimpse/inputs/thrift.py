@@ -1,55 +1,56 @@
-"""The sizes of Parquet's pages, from their headers: https://parquet.apache.org/docs/file-format/.
+"""Reads the sizes of Parquet pages from their headers: https://parquet.apache.org/docs/file-format/.
 
-A header is a struct in Thrift's compact protocol, of which the second and third field are wanted; the others are read
-over, as only its end says where the page begins.
+A header is a struct in Thrift's compact protocol. Only its second and third field are needed. The others are skipped,
+because a page begins where its header ends.
 """
 
 from collections.abc import Iterator
 from typing import BinaryIO
 
 _PLAIN_SIZE, _PACKED_SIZE = 2, 3  # fields of a PageHeader
-_HEAD = 1 << 16  # bytes that a header has at most: its statistics hold values
-_DEEPEST = 8
+_HEAD = 1 << 16  # maximum bytes of a header, whose statistics contain values
+_MAX_DEPTH = 8
 # Types of the compact protocol.
 _STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
 
 
 class ThriftError(ValueError):
-    """Bytes that are no page header."""
+    """Raised for bytes that are not a page header."""
 
 
 def page_sizes(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, int]]:
-    """The bytes that each page of a column chunk takes in the file, and decompressed.
+    """Yields for each page of a column chunk its bytes in the file and its bytes after decompression.
 
     Args:
-        start: Where the chunk's first page begins.
+        file: The Parquet file.
+        start: The offset of the chunk's first page.
         length: The bytes of the chunk.
 
     Raises:
-        ThriftError: A header is broken, or a page runs beyond the chunk.
+        ThriftError: A header is broken, or a page extends beyond the chunk.
         OSError: The file cannot be read.
     """
-    place, end = start, start + length
-    while place < end:
-        file.seek(place)
-        header = _Header(file.read(min(_HEAD, end - place)))
+    position, end = start, start + length
+    while position < end:
+        file.seek(position)
+        header = _Header(file.read(min(_HEAD, end - position)))
         sizes = header.fields()
         packed, plain = sizes.get(_PACKED_SIZE, -1), sizes.get(_PLAIN_SIZE, -1)
-        place += header.place + packed
-        if packed < 0 or plain < 0 or place > end:
-            raise ThriftError("a page without a size, or beyond its column")
+        position += header.position + packed
+        if packed < 0 or plain < 0 or position > end:
+            raise ThriftError("a page has no size, or extends beyond its column")
         yield packed, plain
 
 
 class _Header:
-    """Bytes read as a struct of the compact protocol."""
+    """Reads bytes as a struct of the compact protocol."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self.place = 0
+        self.position = 0
 
     def fields(self, depth: int = 0) -> dict[int, int]:
-        """The whole numbers of a struct by field; everything else is read over. Raises ThriftError."""
+        """Returns the integers of a struct by field, and skips everything else. Raises ThriftError."""
         numbers, field = dict[int, int](), 0
         while head := self._byte():
             kind, step = head & 0x0F, head >> 4
@@ -61,9 +62,9 @@ class _Header:
         return numbers
 
     def _skip(self, kind: int, depth: int) -> None:
-        if depth > _DEEPEST:
+        if depth > _MAX_DEPTH:
             raise ThriftError("nested too deep")
-        if kind in (_BYTE, _TRUE, _FALSE):  # of lists, whose booleans take a byte
+        if kind in (_BYTE, _TRUE, _FALSE):  # in lists, a boolean has a byte of its own
             self._advance(1)
         elif kind in (_I16, _I32, _I64):
             self._unsigned()
@@ -86,12 +87,12 @@ class _Header:
 
     def _byte(self) -> int:
         self._advance(1)
-        return self._data[self.place - 1]
+        return self._data[self.position - 1]
 
     def _advance(self, count: int) -> None:
-        self.place += count
-        if self.place > len(self._data):
-            raise ThriftError("its header does not end")
+        self.position += count
+        if self.position > len(self._data):
+            raise ThriftError("the header does not end")
 
     def _unsigned(self) -> int:
         value = 0
@@ -100,7 +101,7 @@ class _Header:
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return value
-        raise ThriftError("a number that does not end")
+        raise ThriftError("a number does not end")
 
     def _signed(self) -> int:
         value = self._unsigned()

@@ -1,16 +1,16 @@
-"""A backbone as a folder: manifest, ONNX graphs, tokenizer; and what runs it. docs/bundle.md has the format.
+"""Reads and runs backbones: a backbone is a folder (a bundle) with a manifest, ONNX graphs and a tokenizer.
 
     bundle = load_bundle(bundled())
     encoder = Encoder(bundle, threads=2)
     pixels = decode_image(Path("a.png").read_bytes(), bundle.manifest.image)
     vector = encoder.encode_images(pixels[None])[0]
 
-No torch, no gRPC.
+The package imports neither torch nor gRPC. docs/bundle.md describes the format.
 """
 
 import os
 
-# ONNX Runtime reports its use to its makers unless this is set before it is imported.
+# ONNX Runtime sends usage data to its makers unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from importlib import import_module
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from glimpse.backbone.errors import BundleError, InputError, LargeImage
     from glimpse.backbone.images.decoder_pool import DecoderPool
     from glimpse.backbone.images.jpeg_scaling import scaled_decode_cosine
-    from glimpse.backbone.images.preprocess import ImageLimits, decode_image
+    from glimpse.backbone.images.limits import ImageLimits
+    from glimpse.backbone.images.preprocess import decode_image
     from glimpse.backbone.inference.encoder import Encoder
     from glimpse.backbone.manifest import FORMAT_VERSION, DecisionRule, ImageRule, Manifest, TextRule
     from glimpse.backbone.processors import cores, limit_libraries
@@ -62,14 +63,15 @@ __all__ = [
     "write_bundle",
 ]
 
-# Loaded when first asked for: a process that decodes needs neither ONNX Runtime nor tokenizers, which take 50 MB.
+# Modules are imported on first use: a process that only decodes needs neither ONNX Runtime nor tokenizers (50 MB).
 _MODULES = {
     "bundle": ("Bundle", "bundled", "load_bundle", "write_bundle"),
     "inference.encoder": ("Encoder",),
     "images.decoder_pool": ("DecoderPool",),
     "errors": ("BundleError", "InputError", "LargeImage"),
     "manifest": ("DecisionRule", "FORMAT_VERSION", "ImageRule", "Manifest", "TextRule"),
-    "images.preprocess": ("ImageLimits", "decode_image"),
+    "images.limits": ("ImageLimits",),
+    "images.preprocess": ("decode_image",),
     "prompts": ("name_as_prompt", "with_templates"),
     "processors": ("cores", "limit_libraries"),
     "embedder": ("Kind", "MINI", "Prepared", "Embedder", "open_bundle"),

@@ -1,4 +1,4 @@
-"""Reading and writing bundles."""
+"""Reads and writes bundles."""
 
 import hashlib
 import shutil
@@ -17,37 +17,42 @@ from glimpse.backbone.manifest import (
     TEXT_GRAPH,
     TOKENIZER,
     Manifest,
-    problems,
-    read_manifest,
 )
+from glimpse.backbone.manifest_file import problems, read_manifest
 from glimpse.backbone.onnx_validation import check_graph
 from glimpse.backbone.scratch import scratch_beside
 
-# A million words of a hundred characters and their merges; it takes some times as much memory.
-_MOST_TOKENIZER = 256 << 20
+# A million words of a hundred characters with their merges. Loading such a file takes several times as much memory.
+_MAX_TOKENIZER_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A backbone's folder whose files are what its manifest says."""
+    """A backbone's folder whose files match their digests in the manifest."""
 
     path: Path
     manifest: Manifest
 
 
 def load_bundle(path: Path) -> Bundle:
-    """Opens a bundle and checks every file against its digest. Raises BundleError naming the file."""
+    """Opens a bundle and checks it.
+
+    Checks that every file has the digest that the manifest names, and that the graphs are safe to open.
+
+    Raises:
+        BundleError: a file is missing, changed, or not allowed; the message names the file.
+    """
     manifest = read_manifest(path)
-    for name, wanted in manifest.files.items():
+    for name, expected in manifest.files.items():
         file = path / name
         if not file.is_file():
             raise BundleError(file, "is missing, though backbone.json names it; copy the whole folder again")
         if file.resolve().parent != path.resolve():
             raise BundleError(file, "is a link out of the bundle's folder; put the file itself there")
-        if name == TOKENIZER and file.stat().st_size > _MOST_TOKENIZER:
-            raise BundleError(file, f"has more than {_MOST_TOKENIZER:,} bytes")
-        if (found := digest(file)) != wanted:
-            message = f"has sha256 {found}, but backbone.json says {wanted}; it was changed or cut short"
+        if name == TOKENIZER and file.stat().st_size > _MAX_TOKENIZER_BYTES:
+            raise BundleError(file, f"has more than {_MAX_TOKENIZER_BYTES:,} bytes")
+        if (actual := digest(file)) != expected:
+            message = f"has sha256 {actual}, but backbone.json says {expected}; it was changed or cut short"
             raise BundleError(file, message)
     for name in (IMAGE_GRAPH, TEXT_GRAPH):
         if name in manifest.files:
@@ -56,15 +61,15 @@ def load_bundle(path: Path) -> Bundle:
 
 
 def write_bundle(out: Path, fields: Mapping[str, Any], contents: Mapping[str, Path]) -> Bundle:
-    """Writes a bundle whole or not at all, and loads it.
+    """Writes a bundle completely or not at all, and loads it.
 
     Args:
-        out: the folder; it must not exist, or be empty.
-        fields: the manifest's fields but for `files` and `embedding_space`, which follow.
-        contents: the other files, by their names in the bundle.
+        out: the bundle's folder; it must be empty or not exist.
+        fields: the manifest's fields without `files` and `embedding_space`, which are computed.
+        contents: the source of every other file, by its name in the bundle.
 
     Raises:
-        BundleError: where `out` holds something already.
+        BundleError: `out` is not empty, or `fields` are not a valid manifest.
     """
     check_free(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -86,17 +91,21 @@ def write_bundle(out: Path, fields: Mapping[str, Any], contents: Mapping[str, Pa
 
 
 def check_free(out: Path) -> None:
-    """Raises BundleError where a bundle's folder would take the place of something."""
+    """Checks that a bundle may be written to `out`.
+
+    Raises:
+        BundleError: `out` is a file, or a folder that is not empty.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BundleError(out, "exists and is not empty; give another folder, or remove it first")
 
 
 def bundled(name: str = "glimpse-mini") -> Path:
-    """The folder of a bundle that ships with the package."""
+    """Returns the folder of a bundle that ships with the package."""
     return Path(str(files("glimpse.backbone") / "bundled" / name))
 
 
 def digest(file: Path) -> str:
-    """A file's sha256, hexadecimal."""
+    """Returns a file's SHA-256 in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""One backbone, ready to embed files and texts: what to do with an input before the encoder, and its batches."""
+"""Embeds files and texts with one backbone: prepares each input and encodes inputs in batches."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,22 +10,25 @@ import numpy.typing as npt
 from glimpse.backbone.bundle import Bundle, bundled, load_bundle
 from glimpse.backbone.errors import BundleError, InputError
 from glimpse.backbone.images.decoder_pool import DecoderPool
-from glimpse.backbone.images.preprocess import ImageLimits
+from glimpse.backbone.images.limits import ImageLimits
 from glimpse.backbone.inference.encoder import Encoder, Vectors
 from glimpse.backbone.processors import cores
 from glimpse.backbone.tokenizer import Tokenizer
 
 Kind = Literal["image", "text"]
-#: What the encoder takes of one input: a picture, uint8 (S, S, 3), or token ids, (T,).
+#: The encoder's input for one item: a picture, uint8 (S, S, 3), or token ids, int64 (T,).
 Prepared = npt.NDArray[np.uint8] | npt.NDArray[np.int64]
-#: The backbone that ships with the package.
+#: Name of the backbone that ships with the package.
 MINI = "glimpse-mini"
 
 
 def open_bundle(name: str | Path) -> Bundle:
-    """Opens a bundle by its folder or, for the one that ships with the package, by its name. Raises BundleError.
+    """Opens a bundle by its folder, or the bundled one by its name.
 
-    A folder comes first, so that a folder of your own may have the name of the bundled one.
+    A folder comes first, so your own folder may have the name of the bundled backbone.
+
+    Raises:
+        BundleError: there is no such bundle, or it is not valid.
     """
     folder = Path(name)
     if folder.is_dir():
@@ -36,7 +39,7 @@ def open_bundle(name: str | Path) -> Bundle:
 
 
 class Embedder:
-    """A bundle's encoder with what comes before it. `prepare` is thread-safe; one thread at a time encodes."""
+    """Prepares inputs and encodes them. `prepare` is thread-safe; only one thread at a time may encode."""
 
     def __init__(
         self,
@@ -45,29 +48,35 @@ class Embedder:
         providers: Sequence[str] = (),
         limits: ImageLimits | None = None,
     ) -> None:
-        """Opens the graphs.
+        """Opens the bundle's graphs.
 
         Args:
             bundle: a loaded bundle.
-            threads: of encoding, and processes that decode; None for every core.
-            providers: as Encoder takes them.
-            limits: of pictures; None for the defaults.
+            threads: threads for encoding and processes for decoding; None for one per core.
+            providers: see `Encoder`.
+            limits: limits of pictures; None for the defaults.
 
         Raises:
-            BundleError: as Encoder.
+            BundleError: see `Encoder`.
         """
         self.manifest = bundle.manifest
-        # What decodes runs on the same cores, and loses to threads that spin: on two cores, with other work beside,
-        # 36 pictures a second went through a ViT of 22 million weights without spinning, and 20 with it.
+        # Decoding runs on the same cores, and threads that spin slow it down. With other work on two cores, 36 pictures
+        # a second went through a ViT of 22 million weights without spinning, and 20 with it.
         self._encoder = Encoder(bundle, threads=threads or cores(), providers=providers, shared=True)
         self._tokenizer = Tokenizer.of(bundle) if bundle.manifest.text else None
         self._decoders = DecoderPool(threads or cores(), limits or ImageLimits())
         self.batch = self._encoder.usual_batch
 
     def prepare(self, kind: Kind, content: bytes) -> Prepared:
-        """An encoded picture, or a text in UTF-8, as the encoder takes it.
+        """Returns one input as the encoder takes it.
 
-        Raises InputError as `decode_image` does, KIND_NOT_READ where the backbone has no such graph, and TEXT_INVALID.
+        Args:
+            kind: what `content` is.
+            content: an encoded picture, or a text in UTF-8.
+
+        Raises:
+            InputError: the reasons of `decode_image`; KIND_NOT_READ if the backbone has no graph for `kind`;
+                TEXT_INVALID if a text is not UTF-8.
         """
         if kind == "image" and self.manifest.image is not None:
             return self._decoders.decode(content, self.manifest.image)
@@ -79,18 +88,22 @@ class Embedder:
         raise InputError("KIND_NOT_READ", f"backbone {self.manifest.name!r} reads no {kind}s")
 
     def encode(self, kind: Kind, inputs: Sequence[Prepared]) -> Vectors:
-        """One batch: what the graph gives, (n, d)."""
+        """Encodes one batch of prepared inputs, and returns the graph's output, float32 (n, d)."""
         if kind == "image":
-            return self._encoder.encode_images(np.stack([np.asarray(one, np.uint8) for one in inputs]))
-        assert self._tokenizer is not None  # noqa: S101 (what was prepared shows it)
-        return self._encoder.encode_texts(*self._tokenizer.pad([np.asarray(one, np.int64) for one in inputs]))
+            return self._encoder.encode_images(np.stack([np.asarray(pixels, np.uint8) for pixels in inputs]))
+        assert self._tokenizer is not None  # noqa: S101 (`prepare` made text inputs, so there is a tokenizer)
+        return self._encoder.encode_texts(*self._tokenizer.pad([np.asarray(ids, np.int64) for ids in inputs]))
 
     def encode_all(self, kind: Kind, inputs: Sequence[Prepared]) -> tuple[Vectors, npt.NDArray[np.bool_]]:
-        """In batches: unit vectors, (n, d), in order, and which inputs have one, (n,); rows of the others are 0.
+        """Encodes any number of prepared inputs in batches.
 
-        The same inputs in the same order make the same batches.
+        The same inputs in the same order always form the same batches.
+
+        Returns:
+            Unit vectors, float32 (n, d), in the order of the inputs; and whether each input has a vector, bool
+            (n,). A row is 0 if the graph's output has no direction (it is 0 or not finite).
         """
-        # Texts of like length together, so that little is padding.
+        # Texts of similar length share a batch, which keeps padding small.
         order = sorted(range(len(inputs)), key=lambda i: len(inputs[i]) if kind == "text" else 0)
         vectors = np.zeros((len(inputs), self.manifest.dimension), np.float32)
         for start in range(0, len(order), self.batch):
@@ -98,7 +111,7 @@ class Embedder:
             vectors[batch] = self.encode(kind, [inputs[i] for i in batch])
         values = vectors.astype(np.float64)
         lengths = np.linalg.norm(values, axis=1)
-        good = np.isfinite(lengths) & (lengths > 0)
-        vectors[good] = values[good] / lengths[good, None]
-        vectors[~good] = 0
-        return vectors, good
+        valid = np.isfinite(lengths) & (lengths > 0)
+        vectors[valid] = values[valid] / lengths[valid, None]
+        vectors[~valid] = 0
+        return vectors, valid

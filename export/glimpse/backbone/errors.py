@@ -1,15 +1,19 @@
-"""What can be wrong with a bundle, and with an input.
+"""Exceptions of the package:
 
-BundleError     the folder: names the file and what to do
-InputError      an image or text that cannot be encoded: carries a stable reason
-LargeImage      an image that takes more memory than it was allowed: carries how much
+BundleError     a bundle cannot be used; names the file and what to do
+InputError      an image or text cannot be encoded; carries a stable reason
+LargeImage      decoding an image needs more memory than allowed; carries how much
 """
 
 from pathlib import Path
 
 
 class BundleError(Exception):
-    """A bundle that cannot be used. `file` is the file at fault."""
+    """Raised for a bundle that cannot be used.
+
+    Attributes:
+        file: the file or folder at fault.
+    """
 
     def __init__(self, file: Path, message: str) -> None:
         super().__init__(f"{file}: {message}")
@@ -17,7 +21,11 @@ class BundleError(Exception):
 
 
 class InputError(Exception):
-    """An input that cannot be encoded. `reason` is stable, in UPPER_SNAKE_CASE."""
+    """Raised for an input that cannot be encoded.
+
+    Attributes:
+        reason: a stable identifier in UPPER_SNAKE_CASE.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -25,7 +33,11 @@ class InputError(Exception):
 
 
 class LargeImage(Exception):
-    """A picture whose decoding takes more memory than it was allowed; `DecoderPool.decode_large` decodes it."""
+    """Raised for a picture that needs more memory than it may take; `DecoderPool.decode_large` decodes it.
+
+    Attributes:
+        memory_bytes: the memory that decoding needs, in bytes.
+    """
 
     def __init__(self, memory_bytes: int) -> None:
         super().__init__(f"decoding takes {memory_bytes} bytes")

@@ -1,27 +1,22 @@
-"""backbone.json: what a bundle says of itself. docs/bundle.md explains every field."""
+"""The manifest of a bundle, backbone.json. docs/bundle.md explains every field."""
 
 import hashlib
 import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from glimpse.backbone.errors import BundleError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 FORMAT_VERSION: Literal[1] = 1
 MANIFEST_NAME = "backbone.json"
 IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER = "image.onnx", "text.onnx", "tokenizer.json"
 
-#: Of a backbone's name.
+#: Pattern of a backbone's name.
 NAME_PATTERN = r"^[a-z][a-z0-9.-]{0,62}$"
-# Far more than any backbone has, and nothing that memory would end at.
+# Limits far above those of any real backbone, which keep a hostile manifest from exhausting memory.
 Pixels = Annotated[int, Field(ge=1, le=4_096)]
 Tokens = Annotated[int, Field(ge=1, le=65_536)]
 Coordinates = Annotated[int, Field(ge=1, le=65_536)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-_MOST_MANIFEST = 16 << 20
 Space = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -30,27 +25,38 @@ class _Part(BaseModel):
 
 
 class ImageRule(_Part):
-    """How an encoded picture becomes the graph's input, `size` x `size`.
+    """The rule by which an encoded picture becomes the graph's input of `size` x `size` pixels.
 
-    `squash`: the whole picture to the square. `shortest`: the shorter side to `resize_to` (None: `size`), then the
-    central square of `size`.
+    Attributes:
+        size: side of the input, in pixels.
+        resize: `squash` resizes the whole picture to the square; `shortest` resizes the shorter side to `resize_to`
+            and takes the central square of `size`.
+        resize_to: pixels of the shorter side; None for `size`.
+        interpolation: the filter of the resize.
+        scaled_decode: whether JPEGs are decoded at 1/2, 1/4 or 1/8 of their size if that leaves twice the pixels
+            that the resize needs.
+        mean: mean that the graph subtracts, in units of 0 to 1; for information only.
+        std: deviation that the graph divides by, in units of 0 to 1; for information only.
     """
 
     size: Pixels
     resize: Literal["squash", "shortest"] = "shortest"
     resize_to: Pixels | None = None
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
-    # JPEGs are decoded at 1/2, 1/4 or 1/8 of their size where that leaves twice what the resize makes of them.
     scaled_decode: bool = False
-    # What the graph itself does to the values, in units of 0 to 1; here for people.
     mean: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
     std: tuple[Finite, Finite, Finite] = (1.0, 1.0, 1.0)
 
 
 class TextRule(_Part):
-    """How a text becomes the graph's input: `prefix` and text through tokenizer.json, cut to the context.
+    """The rule by which a text becomes the graph's input: `prefix` and text through tokenizer.json, cut to the context.
 
-    `padding`: of a batch to its `longest` text, or always to the `context`, for towers that were trained so and mind.
+    Attributes:
+        context_length: most tokens of a text.
+        pad_id: id of the padding token.
+        padding: `longest` pads a batch to its longest text; `context` always pads to the context, for text towers
+            that were trained that way and whose vectors depend on it.
+        prefix: put before every text.
     """
 
     context_length: Tokens
@@ -60,9 +66,13 @@ class TextRule(_Part):
 
 
 class DecisionRule(_Part):
-    """When a best label is believed by default. Cosines differ from backbone to backbone, so a bundle may say.
+    """Default thresholds of a decision. Cosines differ between backbones, so a bundle may set its own.
 
-    The defaults suit no backbone especially: they refuse what is plainly unlike, and ties.
+    The defaults fit no backbone in particular: they reject clearly unlike inputs, and ties.
+
+    Attributes:
+        match_threshold: smallest cosine of a match.
+        match_margin: smallest distance to the second-best label.
     """
 
     match_threshold: Annotated[float, Field(ge=-1, le=1)] = 0.5
@@ -70,9 +80,11 @@ class DecisionRule(_Part):
 
 
 class Parent(_Part):
-    """The bundle of higher precision that this one was made of.
+    """The bundle of higher precision that a bundle was made of.
 
-    `min_cosine`: the smallest cosine measured between a vector of this one and the parent's of the same input.
+    Attributes:
+        embedding_space: the parent's embedding space.
+        min_cosine: the smallest cosine measured between the two bundles' vectors of the same input.
     """
 
     embedding_space: Space
@@ -80,7 +92,19 @@ class Parent(_Part):
 
 
 class Manifest(_Part):
-    """A bundle's manifest. `files` maps the name of every other file to its sha256."""
+    """The manifest of a bundle.
+
+    Attributes:
+        modalities: what the backbone reads; each needs its rule, `image` or `text`.
+        dimension: length of a vector.
+        logit_scale: factor of cosines for zero-shot probabilities, where the backbone was trained with one.
+        logit_bias: is added to them, for backbones trained with a sigmoid.
+        prompt_templates: sentences with {} in the place of a label.
+        provenance: how the bundle was made; any keys.
+        files: SHA-256 of every other file, by name.
+        parent: set for a bundle of lower precision.
+        embedding_space: see `computed_space`.
+    """
 
     format_version: Literal[1] = FORMAT_VERSION
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -101,10 +125,10 @@ class Manifest(_Part):
     embedding_space: Space = "0" * 32
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        given = {name for name, rule in (("image", self.image), ("text", self.text)) if rule}
-        if not self.modalities or set(self.modalities) != given:
-            raise ValueError(f"modalities {list(self.modalities)} and the rules given ({sorted(given)}) differ")
+    def _check_consistency(self) -> Self:
+        rules = {name for name, rule in (("image", self.image), ("text", self.text)) if rule}
+        if not self.modalities or set(self.modalities) != rules:
+            raise ValueError(f"modalities {list(self.modalities)} and the rules given ({sorted(rules)}) differ")
         needed = {"image": [IMAGE_GRAPH], "text": [TEXT_GRAPH, TOKENIZER]}
         missing = [file for modality in self.modalities for file in needed[modality] if file not in self.files]
         if missing:
@@ -120,11 +144,11 @@ class Manifest(_Part):
         return self
 
     def computed_space(self) -> str:
-        """The embedding space's digest: of everything that decides a vector's value, and of nothing else.
+        """Computes the embedding space: a digest of everything that decides a vector's values, and of nothing else.
 
-        Rules at their defaults are left out, so that a rule added later leaves the spaces of older bundles alone.
+        Rules at their defaults are left out, so that a rule added later does not change the spaces of older bundles.
         """
-        # With the weights that a graph keeps in files of its own, which are named after it.
+        # Files of weights are named after their graph, and count too.
         names = (IMAGE_GRAPH, TEXT_GRAPH, TOKENIZER)
         graphs = {name: digest for name, digest in self.files.items() if name.startswith(names)}
         deciding = {
@@ -138,44 +162,9 @@ class Manifest(_Part):
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def with_space(self) -> Self:
-        """The manifest with its embedding space filled in."""
+        """Returns the manifest with its embedding space filled in."""
         return self.model_copy(update={"embedding_space": self.computed_space()})
 
     def to_json(self) -> str:
-        """As it is written."""
+        """Returns the content of backbone.json."""
         return self.model_dump_json(indent=2, exclude_none=True) + "\n"
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a bundle's folder. Raises BundleError naming file and field."""
-    file = folder / MANIFEST_NAME
-    try:
-        if file.stat().st_size > _MOST_MANIFEST:
-            raise BundleError(file, f"has more than {_MOST_MANIFEST:,} bytes")
-        values = json.loads(file.read_text("utf-8"))
-    except FileNotFoundError as error:
-        message = "is missing; a bundle is a folder with a backbone.json (make one with `glimpse export`)"
-        raise BundleError(file, message) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(file, f"cannot be read as JSON: {error}") from error
-    version = values.get("format_version") if isinstance(values, Mapping) else None
-    if version != FORMAT_VERSION:
-        message = f"has format version {version!r}; this Glimpse reads {FORMAT_VERSION}. Export the backbone anew"
-        raise BundleError(file, message)
-    try:
-        manifest = Manifest.model_validate(values)
-    except ValidationError as error:
-        raise BundleError(file, problems(error)) from error
-    if manifest.embedding_space != manifest.computed_space():
-        raise BundleError(
-            file,
-            "embedding_space does not follow from the rest: changed by hand, or made by another version. Export anew",
-        )
-    return manifest
-
-
-def problems(error: ValidationError) -> str:
-    """What is wrong, field by field."""
-    return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'manifest'}: {problem['msg']}" for problem in error.errors()
-    )

@@ -1,7 +1,7 @@
-"""How many processors this process may use, by which every number of threads is chosen that nobody gave.
+"""Counts the processors that this process may use; the default of every number of threads.
 
-Here, because every package that chooses such a number may import this one; `glimpse.index`, which may not, takes the
-number of threads from its callers.
+The module is here because every package that needs such a default may import this one. `glimpse.index` may not, so its
+callers give it the number of threads.
 """
 
 import math
@@ -12,32 +12,34 @@ from pathlib import Path
 
 
 def cores(root: Path = Path("/")) -> int:
-    """The processors this process may use: its affinity, and its control groups' quotas rounded up; at least 1.
+    """Returns the number of processors this process may use, at least 1.
+
+    It is the smaller of the CPU affinity and the quotas of the control groups, rounded up.
 
     Args:
-        root: of the file system; for tests.
+        root: root of the file system, for tests.
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([affinity, *map(math.ceil, _quotas(root))]))
 
 
 def limit_libraries() -> None:
-    """Lowers the threads of the libraries that are loaded to `cores`: of BLAS, OpenMP and Arrow.
+    """Lowers the thread counts of the loaded libraries (BLAS, OpenMP and Arrow) to `cores`.
 
-    By themselves they follow the affinity and know nothing of quotas. OpenMP keeps the number by thread: call it in the
-    thread that computes.
+    By default these libraries follow the affinity and ignore quotas. OpenMP keeps its number per thread, so call this
+    in the thread that computes.
     """
     from threadpoolctl import threadpool_info, threadpool_limits
 
     most = cores()
     if arrow := sys.modules.get("pyarrow"):
         arrow.set_cpu_count(min(most, arrow.cpu_count()))
-    if above := {one["prefix"]: most for one in threadpool_info() if one["num_threads"] > most}:
+    if above := {pool["prefix"]: most for pool in threadpool_info() if pool["num_threads"] > most}:
         threadpool_limits(above)
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Processors by every quota on the way from this process's control groups to the root, version 1 and 2."""
+    """Yields every CPU quota between this process's control groups (versions 1 and 2) and the root, in processors."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:  # not Linux, or no /proc
@@ -45,7 +47,7 @@ def _quotas(root: Path) -> Iterator[float]:
     mount = root / "sys/fs/cgroup"
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if not controllers:  # version 2; beside version 1 it is mounted below
+        if not controllers:  # version 2; next to version 1 it is mounted in a folder below
             for top in (mount, mount / "unified"):
                 for group in _up(top, path):
                     yield from _quota(group / "cpu.max")
@@ -56,14 +58,14 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _up(top: Path, path: str) -> Iterator[Path]:
-    """A group's folder and those above it. In a container `path` can be the host's, and only the top is mounted."""
+    """Yields a group's folder and its parents. In a container `path` can be the host's, with only the top mounted."""
     parts = [part for part in path.split("/") if part not in ("", ".", "..")]
     for count in range(len(parts), -1, -1):
         yield top.joinpath(*parts[:count])
 
 
 def _quota(*files: Path) -> Iterator[float]:
-    """Quota by period, where there is a quota: `max` in version 2, -1 in version 1 say that there is none."""
+    """Yields quota / period if there is a quota; `max` (version 2) and -1 (version 1) mean that there is none."""
     try:
         quota, period = " ".join(file.read_text() for file in files).split()
         processors = int(quota) / int(period)

@@ -1,4 +1,4 @@
-"""From text to token ids, cut to the context."""
+"""Converts texts to token ids, cut to the context."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,20 +13,25 @@ from glimpse.backbone.errors import BundleError
 from glimpse.backbone.manifest import TOKENIZER, TextRule
 
 TokenIds = npt.NDArray[np.int64]
-# More than any text needs that fills its context; what comes after cannot matter.
-_CHARACTERS_A_TOKEN = 100
+# More characters per token than a text needs to fill its context; what follows cannot change the result.
+_CHARACTERS_PER_TOKEN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A text's token ids, (T,), and whether some were cut off."""
+    """A tokenized text.
+
+    Attributes:
+        ids: token ids, int64 (T,).
+        truncated: whether tokens were cut off.
+    """
 
     ids: TokenIds
     truncated: bool
 
 
 class Tokenizer:
-    """A bundle's tokenizer.json. Thread-safe."""
+    """A bundle's tokenizer.json. It is thread-safe."""
 
     def __init__(self, tokenizer: tokenizers.Tokenizer, rule: TextRule) -> None:
         self._tokenizer = tokenizer
@@ -36,26 +41,37 @@ class Tokenizer:
 
     @classmethod
     def of(cls, bundle: Bundle) -> Self:
-        """The tokenizer of a bundle with text. Raises BundleError."""
+        """Opens the tokenizer of a bundle.
+
+        Raises:
+            BundleError: the bundle reads no text, or its tokenizer.json is not valid.
+        """
         file = bundle.path / TOKENIZER
         if bundle.manifest.text is None:
             raise BundleError(file, "this bundle reads no text")
         try:
             tokenizer = tokenizers.Tokenizer.from_file(str(file))
-        except Exception as error:  # the library raises bare Exception
+        except Exception as error:  # the library raises plain Exception
             raise BundleError(file, f"is not a tokenizers file: {error}") from error
         return cls(tokenizer, bundle.manifest.text)
 
     def encode(self, text: str) -> Tokens:
-        """A text's tokens; at least one, so that an empty text has a vector too."""
-        # The library works a text off to its end, however early it is cut.
-        most = _CHARACTERS_A_TOKEN * self._rule.context_length
+        """Tokenizes a text; an empty text gets one padding token, so that it has a vector too."""
+        # The library tokenizes the whole text even if only its beginning is kept.
+        most = _CHARACTERS_PER_TOKEN * self._rule.context_length
         encoding = self._tokenizer.encode(self._rule.prefix + text[:most])
         ids = np.array(encoding.ids or [self._rule.pad_id], np.int64)
         return Tokens(ids, truncated=bool(encoding.overflowing) or len(text) > most)
 
     def pad(self, texts: Sequence[TokenIds]) -> tuple[TokenIds, TokenIds]:
-        """Ids and mask of a batch, both (N, T), padded as the bundle says."""
+        """Pads texts to one batch.
+
+        Args:
+            texts: token ids of each text.
+
+        Returns:
+            Token ids and mask (1 for tokens, 0 for padding), both int64 (n, T). T follows the manifest's `padding`.
+        """
         fixed = self._rule.padding == "context"
         length = self._rule.context_length if fixed else max(len(ids) for ids in texts)
         input_ids = np.full((len(texts), length), self._rule.pad_id, np.int64)

@@ -1,6 +1,6 @@
-"""From a checkpoint to a bundle. The only room that may import torch, and only in the modules that need it."""
+"""Exports checkpoints and ONNX models to bundles. The only package that may import torch, in `checkpoint` alone."""
 
 import os
 
-# ONNX Runtime reports its use to its makers unless this is set before it is imported.
+# ONNX Runtime sends usage data to its makers unless this is set before it is imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,12 +1,14 @@
-"""How fast a bundle is on this machine, beside what the machine's matrix products allow. No torch."""
+"""Measures the speed of a bundle, and compares it with the machine's own matrix products."""
 
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
@@ -19,17 +21,20 @@ from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.precision.graph import expose
 
 BATCHES = (1, 8, 32)
-_TOKENS = 16  # of a text that is timed
-_SIDE = 2_048  # of the matrices for the ceiling
+_TOKENS = 16  # tokens of the text that is timed
+_SIDE = 2_048  # side of the matrices that measure the ceiling
 _PRODUCTS = ("Conv", "MatMul", "Gemm", "MatMulInteger", "ConvInteger", "QLinearConv", "QLinearMatMul", "FusedMatMul")
 
 
 @dataclass(frozen=True)
 class Speed:
-    """One batch size on one provider.
+    """The speed of one graph at one batch size on one provider.
 
-    `gops`: billions of multiplications and additions a second. `ceiling`: the share of the machine's own matrix
-    products that this is.
+    Attributes:
+        p50_ms: median time of a run, in milliseconds.
+        per_second: inputs per second.
+        gops: billions of multiplications and additions per second.
+        ceiling: `gops` divided by that of the machine's own matrix products.
     """
 
     modality: str
@@ -42,15 +47,24 @@ class Speed:
 
 
 def available() -> list[str]:
-    """Short names of the providers that this ONNX Runtime has, best first; TensorRT only on request."""
-    there = ort.get_available_providers()
-    return [short for short in ("cuda", "cpu") if PROVIDERS[short] in there]
+    """Returns the short names of the available providers, best first; TensorRT is left out, as it is only used on
+    request.
+    """
+    available_names = ort.get_available_providers()
+    return [short for short in ("cuda", "cpu") if PROVIDERS[short] in available_names]
 
 
 def measure(bundle: Bundle, provider: str, threads: int | None, seconds: float) -> Iterator[Speed]:
-    """Speeds of a bundle's graphs, batch by batch, each the median of runs for about so many seconds.
+    """Yields the speed of each graph of a bundle at each batch size.
 
-    Raises BundleError where the provider is not there.
+    Args:
+        bundle: a loaded bundle.
+        provider: short name of the provider.
+        threads: cores for one run; None for all.
+        seconds: about how long each batch size is timed.
+
+    Raises:
+        BundleError: the provider is unavailable.
     """
     threads = threads or cores()
     encoder = Encoder(bundle, threads=threads, providers=[provider])
@@ -61,43 +75,55 @@ def measure(bundle: Bundle, provider: str, threads: int | None, seconds: float) 
         for batch in BATCHES:
             inputs = _inputs(bundle, modality, batch)
             run = encoder.encode_images if modality == "image" else encoder.encode_texts
-            taken = _seconds(lambda run=run, inputs=inputs: run(*inputs.values()), seconds)  # type: ignore[misc]
-            p50 = statistics.median(taken)
+            times = _seconds(lambda run=run, inputs=inputs: run(*inputs.values()), seconds)  # type: ignore[misc]
+            p50 = statistics.median(times)
             reached = products * batch / p50
             yield Speed(modality, provider, batch, 1e3 * p50, batch / p50, 2e-9 * reached, reached / ceiling)
 
 
 def products_per_second(precision: str, provider: str, threads: int, seconds: float) -> float:
-    """Multiplications with additions a second of one large matrix product at its fastest, in a precision's numbers."""
+    """Returns how many multiplications with additions per second one large matrix product reaches at best.
+
+    Args:
+        precision: a bundle's precision; decides the type of the matrices.
+        provider: short name of the provider.
+        threads: cores for one run.
+        seconds: about how long to measure.
+    """
     rng = np.random.default_rng(0)
     square = rng.normal(size=(_SIDE, _SIDE)).astype(np.float32)
+    values: npt.NDArray[Any]
+    weights: npt.NDArray[Any]
     if precision == "int8":
-        given, weights, operator = (square * 40).astype(np.int8), (square * 40).astype(np.int8), "MatMulInteger"
-        given = (given.astype(np.int16) + 128).clip(0, 255).astype(np.uint8)  # as activations are
+        weights, operator = (square * 40).astype(np.int8), "MatMulInteger"
+        # Activations are unsigned.
+        values = (weights.astype(np.int16) + 128).clip(0, 255).astype(np.uint8)
     else:
-        dtype = np.float16 if precision == "fp16" else np.float32
-        given, weights, operator = square.astype(dtype), square.astype(dtype), "MatMul"
-    found = TensorProto.INT32 if operator == "MatMulInteger" else helper.np_dtype_to_tensor_dtype(weights.dtype)
+        weights, operator = square.astype(np.float16 if precision == "fp16" else np.float32), "MatMul"
+        values = weights
+    result = TensorProto.INT32 if operator == "MatMulInteger" else helper.np_dtype_to_tensor_dtype(weights.dtype)
     graph = helper.make_graph(
         [helper.make_node(operator, ["a", "b"], ["c"])],
         "product",
-        [helper.make_tensor_value_info("a", helper.np_dtype_to_tensor_dtype(given.dtype), given.shape)],
-        [helper.make_tensor_value_info("c", found, square.shape)],
+        [helper.make_tensor_value_info("a", helper.np_dtype_to_tensor_dtype(values.dtype), values.shape)],
+        [helper.make_tensor_value_info("c", result, square.shape)],
         [numpy_helper.from_array(weights, "b")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     session = ort.InferenceSession(model.SerializeToString(), options, providers=[PROVIDERS[provider]])
-    binding = session.io_binding()  # what is copied to a GPU and back is no product
+    binding = session.io_binding()  # copies to and from a GPU do not count
     device = "cpu" if provider == "cpu" else "cuda"
-    binding.bind_ortvalue_input("a", ort.OrtValue.ortvalue_from_numpy(given, device, 0))
+    binding.bind_ortvalue_input("a", ort.OrtValue.ortvalue_from_numpy(values, device, 0))
     binding.bind_output("c", device)
     return _SIDE**3 / min(_seconds(lambda: session.run_with_iobinding(binding), seconds))
 
 
 def multiply_adds(graph: Path, inputs: Inputs) -> int:
-    """Of all matrix products and convolutions of one run, by the shapes that it really has."""
+    """Counts the multiplications with additions of all matrix products and convolutions in one run, by the actual
+    shapes.
+    """
     model = onnx.load(graph)
     nodes = [node for node in model.graph.node if node.op_type in _PRODUCTS]
     names = [name for node in nodes for name in (node.output[0], *_operands(node))]
@@ -108,13 +134,13 @@ def multiply_adds(graph: Path, inputs: Inputs) -> int:
     total = 0
     for node in nodes:
         left, right = (shapes[name] for name in _operands(node))
-        each = int(np.prod(right[1:])) if "Conv" in node.op_type else left[-1]
-        total += int(np.prod(shapes[node.output[0]])) * each
+        per_output = int(np.prod(right[1:])) if "Conv" in node.op_type else left[-1]
+        total += int(np.prod(shapes[node.output[0]])) * per_output
     return total
 
 
 def _operands(node: onnx.NodeProto) -> tuple[str, str]:
-    """What is multiplied; in a QLinear operator, scale and zero point stand between."""
+    """Returns the names of both factors; a QLinear operator has a scale and a zero point between them."""
     return node.input[0], node.input[3 if node.op_type.startswith("QLinear") else 1]
 
 
@@ -130,12 +156,12 @@ def _inputs(bundle: Bundle, modality: str, batch: int) -> Inputs:
 
 
 def _seconds(work: Callable[[], object], seconds: float) -> list[float]:
-    """What each of the runs of about so many seconds took."""
+    """Returns the time of each run, in seconds, of at least three runs within about `seconds`."""
     work()
-    taken: list[float] = []
+    times: list[float] = []
     end = time.perf_counter() + seconds
-    while len(taken) < 3 or time.perf_counter() < end:
+    while len(times) < 3 or time.perf_counter() < end:
         started = time.perf_counter()
         work()
-        taken.append(time.perf_counter() - started)
-    return taken
+        times.append(time.perf_counter() - started)
+    return times

@@ -1,10 +1,10 @@
-"""What can be wrong with a model that is to become a bundle."""
+"""Errors of an export."""
 
 
 class ExportError(Exception):
-    """A model that cannot be exported; the message says why and what to do. Nothing was written."""
+    """Raised for a model that cannot be exported. The message says why and what to do; nothing was written."""
 
 
 def first_line(error: BaseException) -> str:
-    """What another library's error says, for a line of ours; its type's name where it says nothing."""
+    """Returns the first line of another library's error, or the name of its type if the error has no text."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,4 +1,7 @@
-"""The last steps of every export: lower precision, proof, and the bundle, whole or not at all. No torch."""
+"""The last steps of every export: conversion to a lower precision, comparison with the original, writing the bundle.
+
+The bundle is written completely or not at all.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,134 +17,141 @@ from glimpse.export.graph.graph_editing import IMAGES
 from glimpse.export.graph.text_graph import IDS, MASK
 from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.sample_inputs import batches_of, encoded_pictures, pixels_of
-from glimpse.export.tolerance import GATES, Check, refuse_failed, smallest_cosine
+from glimpse.export.tolerance import MIN_COSINES, Check, raise_for_failures, smallest_cosine
 
 if TYPE_CHECKING:
     from glimpse.export.precision import Precision
 
-Tell = Callable[[str], None]
+#: Is called with a line for people at each step.
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a user may ask of any export.
+class ExportOptions:
+    """Options of every export.
 
-    `photographs`: encoded pictures of the user's, to calibrate int8 on and to try scaled decoding with.
+    Attributes:
+        precision: the bundle's precision.
+        photographs: encoded pictures of the user, to calibrate int8 and to try scaled decoding.
     """
 
     precision: "Precision" = "fp32"
     photographs: Sequence[bytes] = ()
 
 
-NO_WISH = Wish()
-#: JPEGs are decoded at a smaller scale only if the vectors of real photographs stay as near as this.
+DEFAULT_OPTIONS = ExportOptions()
+#: JPEGs are decoded at a reduced scale only if the vectors of real photographs keep this cosine.
 MIN_SCALED = 0.999
 
 
 def silent(step: str) -> None:
-    """A Tell for programs."""
+    """Ignores progress; for programs."""
 
 
-def finish(
+def finalize(
     out: Path,
     fields: Mapping[str, Any],
     contents: Mapping[str, Path],
-    wish: Wish,
-    prove: Callable[[Bundle], list[Check]],
-    tell: Tell,
+    options: ExportOptions,
+    compare: Callable[[Bundle], list[Check]],
+    progress: Progress,
 ) -> Bundle:
-    """Writes the bundle of fp32 graphs at the wished precision.
+    """Writes the bundle of fp32 graphs at the precision asked for.
 
     Args:
-        out: the folder; it must not exist, or be empty.
-        fields: the manifest's, as for write_bundle.
+        out: the folder; it must be empty or not exist.
+        fields: the manifest's fields, as for `write_bundle`.
         contents: the fp32 files by their names in the bundle.
-        wish: as above.
-        prove: compares a bundle with the original; `checks` of it that fail are refused.
-        tell: is told of each step, as a line for people.
+        options: the user's options.
+        compare: compares a bundle with the original; a check that fails stops the export.
+        progress: is called with a line at each step.
 
     Raises:
-        ExportError: where a check fails; the message names the part.
-        BundleError: where `out` holds something already.
+        ExportError: a check failed; the message names the part.
+        BundleError: `out` is not empty.
     """
     fields = dict(fields)
     provenance = dict(fields.pop("provenance", {}))
     with scratch_folder() as scratch:
         exact = write_bundle(scratch / "exact", fields, contents)
-        tell("comparing it with the original")
-        checks = prove(exact)
-        refuse_failed(checks)
-        if wish.photographs and exact.manifest.image:
-            fields["image"], provenance["scaled_decode"] = _scaled(exact, wish.photographs, tell)
-        lowering: list[Check] = []
-        if wish.precision != "fp32":
-            contents, provenance["precision"], lowering = _lowered(exact, wish, scratch, tell)
-            fields["precision"] = wish.precision
-        if wish.precision != "fp32" or fields.get("image") != exact.manifest.image:
+        progress("comparing it with the original")
+        checks = compare(exact)
+        raise_for_failures(checks)
+        if options.photographs and exact.manifest.image:
+            fields["image"], provenance["scaled_decode"] = _scaled(exact, options.photographs, progress)
+        conversion: list[Check] = []
+        if options.precision != "fp32":
+            contents, provenance["precision"], conversion = _converted(exact, options, scratch, progress)
+            fields["precision"] = options.precision
+        if options.precision != "fp32" or fields.get("image") != exact.manifest.image:
             draft = write_bundle(scratch / "draft", fields, contents)
-            tell("comparing it with fp32")
-            lowering += _against(exact, draft, wish.photographs)
-            refuse_failed(lowering)
-            smallest = min(check.measured for check in lowering)
-            fields["parent"] = {"embedding_space": exact.manifest.embedding_space, "min_cosine": _floor(smallest)}
-            if wish.precision != "fp32":
-                tell("comparing it with the original")
-                checks = prove(draft)
-                refuse_failed(checks)
-        provenance["proof"] = [check.record() for check in (*lowering, *checks)]
+            progress("comparing it with fp32")
+            conversion += _compare_with_exact(exact, draft, options.photographs)
+            raise_for_failures(conversion)
+            smallest = min(check.measured for check in conversion)
+            fields["parent"] = {"embedding_space": exact.manifest.embedding_space, "min_cosine": _round_down(smallest)}
+            if options.precision != "fp32":
+                progress("comparing it with the original")
+                checks = compare(draft)
+                raise_for_failures(checks)
+        provenance["proof"] = [check.record() for check in (*conversion, *checks)]
         return write_bundle(out, {**fields, "provenance": provenance}, contents)
 
 
-def _scaled(exact: Bundle, photographs: Sequence[bytes], tell: Tell) -> tuple[ImageRule, dict[str, Any]]:
-    """The image rule, with scaled decoding where it does no harm; and what was measured."""
+def _scaled(exact: Bundle, photographs: Sequence[bytes], progress: Progress) -> tuple[ImageRule, dict[str, Any]]:
+    """Returns the image rule, with scaled decoding if it keeps the vectors, and the measured cosine."""
     rule = exact.manifest.image
     if rule is None:
         raise ValueError("this bundle reads no images")
     cosine = scaled_decode_cosine(on_cpu(exact), rule, photographs)
     on = cosine is not None and cosine >= MIN_SCALED
     measured = "no photograph is a JPEG large enough" if cosine is None else f"smallest cosine {cosine:.5f}"
-    tell(f"decoding JPEGs at a smaller scale: {'on' if on else 'off'}, {measured}")
+    progress(f"decoding JPEGs at a reduced scale: {'on' if on else 'off'}, {measured}")
     return rule.model_copy(update={"scaled_decode": on}), {"photographs": len(photographs), "min_cosine": cosine}
 
 
-def _lowered(
-    exact: Bundle, wish: Wish, scratch: Path, tell: Tell
+def _converted(
+    exact: Bundle, options: ExportOptions, scratch: Path, progress: Progress
 ) -> tuple[dict[str, Path], dict[str, Any], list[Check]]:
-    """The bundle's files with lowered graphs, what was done to each, and how near it came where it was fitted."""
-    from glimpse.export.precision import lower  # what it needs of onnxruntime takes a second to import
+    """Returns the bundle's files with converted graphs, notes on each conversion, and the checks on the calibration
+    inputs.
+    """
+    from glimpse.export.precision import convert_precision  # imports onnxruntime.quantization, which takes a second
 
     contents = {name: exact.path / name for name in exact.manifest.files if not name.endswith(".data")}
-    done: dict[str, Any] = {}
+    notes: dict[str, Any] = {}
     checks = []
-    # Other pictures and texts than those of the proof.
-    shown = wish.photographs or encoded_pictures(seed=1)
-    for graph, inputs in batches_of(exact, shown, seed=1):
+    # Calibrate on other pictures and texts than those of the comparison.
+    pictures = options.photographs or encoded_pictures(seed=1)
+    for graph, inputs in batches_of(exact, pictures, seed=1):
         folder = scratch / graph.removesuffix(".onnx")
         folder.mkdir()
-        lowered = lower(exact.path / graph, folder / graph, wish.precision, inputs, tell)
+        converted = convert_precision(exact.path / graph, folder / graph, options.precision, inputs, progress)
         contents |= {file.name: file for file in folder.iterdir()}
-        done[graph] = {"method": lowered.notes, "kept_in_float": list(lowered.kept)}
-        part = f"{graph} where it was fitted: smallest cosine"
-        checks.append(Check(part, lowered.min_cosine, ">=", GATES[wish.precision]))
-    return contents, done, checks
+        notes[graph] = {"method": converted.notes, "kept_in_float": list(converted.kept)}
+        part = f"{graph} on the calibration inputs: smallest cosine"
+        checks.append(Check(part, converted.min_cosine, ">=", MIN_COSINES[options.precision]))
+    return contents, notes, checks
 
 
-def _against(exact: Bundle, draft: Bundle, photographs: Sequence[bytes]) -> list[Check]:
-    """The two bundles' vectors of the same inputs, graph by graph; of photographs on the whole path."""
-    gate = GATES[draft.manifest.precision]
+def _compare_with_exact(exact: Bundle, draft: Bundle, photographs: Sequence[bytes]) -> list[Check]:
+    """Compares two bundles on the same inputs, graph by graph, and on photographs including the decoding."""
+    min_cosine = MIN_COSINES[draft.manifest.precision]
     encoders = [on_cpu(bundle) for bundle in (exact, draft)]
     checks = []
     for graph, inputs in batches_of(exact, encoded_pictures()):
-        wanted, found = (np.concatenate([_encode(one, batch) for batch in inputs]) for one in encoders)
-        checks.append(Check(f"{graph} against fp32: smallest cosine", smallest_cosine([found], wanted), ">=", gate))
-    theirs, ours = exact.manifest.image, draft.manifest.image
-    if theirs and ours and ours.scaled_decode:
-        wanted, found = (
+        wanted, actual = (np.concatenate([_encode(encoder, batch) for batch in inputs]) for encoder in encoders)
+        checks.append(
+            Check(f"{graph} against fp32: smallest cosine", smallest_cosine([actual], wanted), ">=", min_cosine)
+        )
+    exact_rule, draft_rule = exact.manifest.image, draft.manifest.image
+    if exact_rule and draft_rule and draft_rule.scaled_decode:
+        wanted, actual = (
             np.concatenate([encoder.encode_images(pixels_of(rule, [photograph])) for photograph in photographs])
-            for encoder, rule in zip(encoders, (theirs, ours), strict=True)
+            for encoder, rule in zip(encoders, (exact_rule, draft_rule), strict=True)
         )
         part = "photographs against fp32: smallest cosine"
-        checks.append(Check(part, smallest_cosine([found], wanted), ">=", min(gate, MIN_SCALED)))
+        checks.append(Check(part, smallest_cosine([actual], wanted), ">=", min(min_cosine, MIN_SCALED)))
     return checks
 
 
@@ -151,6 +161,6 @@ def _encode(encoder: Encoder, inputs: Inputs) -> Vectors:
     return encoder.encode_texts(inputs[IDS], inputs[MASK])
 
 
-def _floor(cosine: float) -> float:
-    """Never rounded up: what is declared must hold."""
+def _round_down(cosine: float) -> float:
+    """Rounds down to five digits, so that the declared cosine holds."""
     return int(cosine * 1e5) / 1e5

@@ -1,4 +1,4 @@
-"""What every export is tried on: pictures of many sizes, texts of many lengths. No torch."""
+"""Sample inputs for comparisons: pictures of many sizes, texts of many lengths; needs no torch."""
 
 import functools
 import io
@@ -23,8 +23,9 @@ _ODD_TEXTS = (
 
 
 def pictures(seed: int = 0) -> list[Image.Image]:
-    """Sixteen pictures, RGB: drawn scenes, noise and gradients, of the sizes and shapes that pictures come in."""
-    from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, render_scene
+    """Draws sixteen RGB pictures: scenes, noise and gradients, in the sizes and shapes that pictures come in."""
+    from glimpse.export.drawings.rendering import render_scene
+    from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene
 
     rng = np.random.default_rng(seed)
     pairs = sorted(HELD_OUT_PAIRS)
@@ -41,7 +42,12 @@ def pictures(seed: int = 0) -> list[Image.Image]:
 
 
 def texts(context: int, seed: int = 0) -> list[str]:
-    """About thirty, empty and over-long ones among them; with capitals, marks, accents, other scripts and emoji."""
+    """Returns about thirty texts: empty and over-long, with capitals, punctuation, accents, other scripts and emoji.
+
+    Args:
+        context: the most tokens of a text, which decides the over-long ones.
+        seed: other seeds give other texts.
+    """
     rng = np.random.default_rng(seed)
     words = [_WORDS[i] for i in rng.permutation(len(_WORDS))] if seed else _WORDS
     odd = [" ".join(text.split(" ")[::-1]) for text in _ODD_TEXTS] if seed else _ODD_TEXTS
@@ -50,7 +56,7 @@ def texts(context: int, seed: int = 0) -> list[str]:
 
 
 def encoded(picture: Image.Image) -> bytes:
-    """A picture as a file that loses nothing."""
+    """Encodes a picture as PNG."""
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1)
     return file.getvalue()
@@ -58,17 +64,17 @@ def encoded(picture: Image.Image) -> bytes:
 
 @functools.cache
 def encoded_pictures(seed: int = 0) -> tuple[bytes, ...]:
-    """The pictures as such files; drawing and encoding them takes longer than a small model runs on them."""
+    """Returns the sample pictures as PNG. They are cached: drawing takes longer than a small model runs on them."""
     return tuple(encoded(picture) for picture in pictures(seed))
 
 
 def pixels_of(rule: ImageRule, shown: Sequence[bytes]) -> npt.NDArray[np.uint8]:
-    """Encoded pictures as a bundle's own preprocessing has them: uint8 (n, S, S, 3)."""
+    """Decodes pictures with a bundle's own preprocessing: uint8 (n, S, S, 3)."""
     return np.stack([decode_image(picture, rule) for picture in shown])
 
 
 def batches_of(bundle: Bundle, shown: Sequence[bytes], seed: int = 0) -> Iterator[tuple[str, list[Inputs]]]:
-    """The bundle's graphs, each with batches of eight for it: of encoded pictures, and of sample texts."""
+    """Yields each graph of a bundle with batches of eight inputs: the pictures, and sample texts."""
     batch = 8
     if bundle.manifest.image:
         pixels = pixels_of(bundle.manifest.image, shown)

@@ -1,4 +1,4 @@
-"""A bundle compared with its checkpoint once more, where both are at hand."""
+"""Compares a bundle with its checkpoint again."""
 
 from glimpse.backbone import Bundle
 from glimpse.export.errors import ExportError
@@ -6,13 +6,16 @@ from glimpse.export.tolerance import Check
 
 
 def compare_again(bundle: Bundle, model: str | None, pretrained: str | None) -> list[Check]:
-    """Loads the checkpoint that a bundle says it was made of, and compares.
+    """Loads the checkpoint that a bundle was made from, and compares both.
 
-    `model`, `pretrained`: where the checkpoint lies now, if it is not there any more.
+    Args:
+        bundle: the bundle.
+        model: where the checkpoint is now; None for the place in the bundle's provenance.
+        pretrained: like `model`, for the weights.
 
     Raises:
-        ExportError: the bundle does not say, or the checkpoint cannot be had.
-        ModuleNotFoundError: no torch here, or not the checkpoint's library.
+        ExportError: the bundle does not name its checkpoint, or the checkpoint is unavailable.
+        ModuleNotFoundError: torch or the checkpoint's library is not installed.
     """
     source = bundle.manifest.provenance.get("source")
     if not isinstance(source, dict):

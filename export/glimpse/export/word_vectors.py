@@ -1,4 +1,4 @@
-"""Word vectors (word2vec, GloVe) as a text bundle: whole words, looked up, averaged, brought to length 1. No torch."""
+"""Exports word vectors (word2vec, GloVe) as a text bundle that averages a text's word vectors; needs no torch."""
 
 import warnings
 from pathlib import Path
@@ -9,37 +9,47 @@ import numpy.typing as npt
 import onnx
 import tokenizers
 from gensim.models import KeyedVectors
-from gensim.utils import open as open_any  # .gz too
+from gensim.utils import open as open_any  # reads .gz too
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import models, normalizers, pre_tokenizers
 
 from glimpse.backbone import Bundle, Tokenizer, scratch_folder
 from glimpse.export.batch_runner import on_cpu
 from glimpse.export.errors import ExportError
-from glimpse.export.finalize import NO_WISH, Tell, finish, silent
+from glimpse.export.finalize import DEFAULT_OPTIONS, Progress, finalize, silent
 from glimpse.export.graph.graph_editing import RAW_OUTPUT, normalize_output
 from glimpse.export.graph.text_graph import IDS, MASK
-from glimpse.export.tolerance import GATES, Check
+from glimpse.export.tolerance import MIN_COSINES, Check
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
-# An unknown word counts so little that it speaks only where no word is known: such a text is the mean of all words.
+# An unknown word has so little weight that it matters only if no word is known; such a text is the mean of all words.
 _UNKNOWN_WEIGHT = 1e-4
 _CONTEXT = 256
-_TRIED = 2_000  # words
+_TRIED = 2_000  # number of words to compare
 Vectors = npt.NDArray[np.float32]
 
 
 def read_vectors(file: Path, most: int | None) -> tuple[list[str], Vectors]:
-    """Words and their vectors, (n, d), the file's first `most`. Raises ExportError.
+    """Reads words and their vectors.
 
-    `.bin` is word2vec's binary format; of text files, those whose first line is two numbers are word2vec's and the
-    others GloVe's.
+    A file with `.bin` in its name is in word2vec's binary format. A text file is word2vec's if its first line has two
+    numbers, and GloVe's otherwise.
+
+    Args:
+        file: the file, which may be compressed (.gz).
+        most: reads only the first words.
+
+    Returns:
+        Words, and float32 vectors (n, d).
+
+    Raises:
+        ExportError: the file is missing, or has another format.
     """
     if not file.is_file():
         raise ExportError(f"there is no file {file}")
     binary, problem = ".bin" in file.suffixes, None
     with warnings.catch_warnings():
-        # gensim leaves a file without a header open; raising here would keep it so.
+        # gensim leaves a file without a header open, and warns; an exception here would keep it open.
         warnings.simplefilter("ignore", ResourceWarning)
         try:
             headless = not binary and not _has_header(file)
@@ -65,17 +75,25 @@ def export_vectors(
     description: str = "",
     license: str = "unknown",
     command: str = "",
-    tell: Tell = silent,
+    progress: Progress = silent,
 ) -> Bundle:
-    """Writes the bundle of a file of word vectors, proven equal to the mean of the words' own vectors.
+    """Writes the bundle of a file of word vectors, after comparing it with the mean of the words' vectors.
 
-    `words`: only the file's first so many.
+    Args:
+        file: the file of word vectors.
+        out: the bundle's folder.
+        name: the bundle's name.
+        words: reads only the first words of the file.
+        description: for the manifest.
+        license: for the manifest.
+        command: the command line of the export, for the manifest.
+        progress: is called with a line at each step.
 
     Raises:
-        ExportError: no such file, or none of word vectors.
-        BundleError: where `out` holds something already.
+        ExportError: the file is missing, or has another format.
+        BundleError: `out` is not empty.
     """
-    tell(f"reading {file}")
+    progress(f"reading {file}")
     known, vectors = read_vectors(file, words)
     fields: dict[str, Any] = {
         "name": name,
@@ -91,32 +109,41 @@ def export_vectors(
         onnx.save(_graph(vectors), graph)
         _tokenizer(known).save(str(tokenizer))
         contents = {path.name: path for path in (graph, tokenizer)}
-        return finish(out, fields, contents, NO_WISH, lambda bundle: _prove(bundle, known, vectors), tell)
+        return finalize(
+            out, fields, contents, DEFAULT_OPTIONS, lambda bundle: _compare_with_words(bundle, known, vectors), progress
+        )
 
 
-def _prove(bundle: Bundle, known: list[str], vectors: Vectors) -> list[Check]:
-    """Texts of one to twelve words, against the mean of the words' rows in the file."""
+def _compare_with_words(bundle: Bundle, known: list[str], vectors: Vectors) -> list[Check]:
+    """Compares texts of one to twelve words with the mean of the words' vectors."""
     tokenizer, rng = Tokenizer.of(bundle), np.random.default_rng(0)
     tried = rng.permutation(len(known))[:_TRIED]
-    # The others have marks inside; a row of zeros has no direction.
+    # Other words have punctuation inside, and a row of zeros has no direction.
     whole = [i for i in tried if tokenizer.encode(known[i]).ids.tolist() == [i + 2] and vectors[i].any()]
     if not whole:
-        raise ExportError("no word of the file is one that a text is split into: they all have marks or spaces inside")
-    said = [rng.choice(whole, 1 + n % 12) for n in range(48)]
-    ids = [tokenizer.encode(" ".join(known[i] for i in words)).ids for words in said]
+        raise ExportError("the tokenizer finds no word of the file: they all have punctuation or spaces inside")
+    samples = [rng.choice(whole, 1 + n % 12) for n in range(48)]
+    ids = [tokenizer.encode(" ".join(known[i] for i in words)).ids for words in samples]
     found = on_cpu(bundle).encode_texts(*tokenizer.pad(ids))
-    wanted = np.stack([vectors[words].mean(0) for words in said])
+    wanted = np.stack([vectors[words].mean(0) for words in samples])
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)
     return [
-        Check("texts: smallest cosine to the mean of words", float((found * wanted).sum(1).min()), ">=", GATES["fp32"])
+        Check(
+            "texts: smallest cosine to the mean of words",
+            float((found * wanted).sum(1).min()),
+            ">=",
+            MIN_COSINES["fp32"],
+        )
     ]
 
 
 def _tokenizer(known: list[str]) -> tokenizers.Tokenizer:
-    """Runs of letters and digits, and runs of marks; lower-cased where the vectors' words all are."""
+    """Builds a tokenizer that splits into runs of letters and digits and runs of punctuation, in lower case if all
+    words are.
+    """
     vocabulary = {word: i for i, word in enumerate(dict.fromkeys([PAD, UNKNOWN, *known]))}
     if len(vocabulary) != len(known) + 2:
-        raise ExportError("the file has a word twice, or one named [PAD] or [UNK]")
+        raise ExportError("the file has a duplicate word, or a word [PAD] or [UNK]")
     tokenizer = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     lower = [normalizers.Lowercase()] if all(word == word.lower() for word in known) else []
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), *lower])
@@ -125,8 +152,8 @@ def _tokenizer(known: list[str]) -> tokenizers.Tokenizer:
 
 
 def _graph(vectors: Vectors) -> onnx.ModelProto:
-    """Ids (n, t) and mask → the weighted mean of rows of a table, of length 1."""
-    # An empty text is one [PAD]; padding in a batch is taken out by the mask.
+    """Builds the graph: ids and mask (n, t) to the unit vectors of weighted means of table rows."""
+    # An empty text is one [PAD] token; the mask removes padding in a batch.
     table = np.concatenate([np.broadcast_to(vectors.mean(0), (2, vectors.shape[1])), vectors])  # (2 + words, d)
     weights = np.ones(len(table), np.float32)
     weights[:2] = _UNKNOWN_WEIGHT

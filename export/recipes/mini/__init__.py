@@ -1,5 +1,5 @@
-"""glimpse-mini: the bundled backbone, trained from nothing but pictures this package draws itself.
+"""The recipe of glimpse-mini, the bundled backbone: it is trained only on pictures that the package draws itself.
 
-`strokes` and `scenes` draw (NumPy and Pillow alone), `model`, `losses` and `train` train (torch), `evaluate` measures
-the finished bundle (ONNX Runtime alone).
+The pictures come from `glimpse.export.drawings` (NumPy and Pillow). `model`, `losses` and `train` need torch;
+`evaluate` measures the finished bundle with ONNX Runtime.
 """

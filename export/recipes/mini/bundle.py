@@ -1,4 +1,4 @@
-"""From trained towers to the bundle: graphs, parity with torch, tokenizer, thresholds, manifest."""
+"""Exports the trained towers to a bundle: graphs, comparison with torch, tokenizer, thresholds, manifest."""
 
 import platform
 from pathlib import Path
@@ -20,7 +20,7 @@ _TEXT_AXES = {"input_ids": {0: "n", 1: "t"}, "attention_mask": {0: "n", 1: "t"},
 
 
 def write(model: Mini, out: Path, *, seed: int, steps: int) -> Bundle:
-    """Writes `out`/glimpse-mini. Raises RuntimeError where a graph does not equal its tower."""
+    """Writes `out`/glimpse-mini. Raises RuntimeError if a graph differs from its tower."""
     model = model.eval()
     size = model.shape.image_size
     images = torch.randint(0, 256, (4, size, size, 3), dtype=torch.uint8)
@@ -33,7 +33,7 @@ def write(model: Mini, out: Path, *, seed: int, steps: int) -> Bundle:
         make_tokenizer().save(str(folder / "tokenizer.json"))
         contents = {file.name: file for file in folder.iterdir()}
         fields = _fields(model, seed, steps)
-        # Once without thresholds, to measure them through the bundle itself; then with them.
+        # The thresholds are measured through a first bundle without them.
         draft = write_bundle(folder / "draft", fields, contents)
         decision = thresholds(Encoder(draft, threads=2))
         return write_bundle(out / "glimpse-mini", {**fields, "decision": decision}, contents)
@@ -80,10 +80,10 @@ def _export(tower: nn.Module, inputs: tuple[Tensor, ...], axes: dict[str, dict[i
     )
     session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     for batch in (len(inputs[0]), 1):
-        given = [value[:batch] for value in inputs]
-        [found] = session.run(None, dict(zip(names, (value.numpy() for value in given), strict=True)))
+        batch_inputs = [value[:batch] for value in inputs]
+        [actual] = session.run(None, dict(zip(names, (value.numpy() for value in batch_inputs), strict=True)))
         with torch.no_grad():
-            wanted = tower(*given).numpy()
-        cosine = float((np.asarray(found) * wanted).sum(1).min())
+            wanted = tower(*batch_inputs).numpy()
+        cosine = float((np.asarray(actual) * wanted).sum(1).min())
         if cosine < _MIN_COSINE:
             raise RuntimeError(f"{file.name} differs from its tower: cosine {cosine:.6f} at batch {batch}")

@@ -1,4 +1,4 @@
-"""The model card: what the bundle is for, and what was measured."""
+"""Writes the model card: the purpose of the bundle, and its measured figures."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ digits, a few relations); every other word is the same unknown word to it.
 
 Through the bundle's own preprocessing and ONNX Runtime, by `python -m recipes.mini.evaluate`.
 
-| what | figure |
+| condition | figure |
 |---|---|
 {rows}
 
@@ -45,9 +45,9 @@ def write_card(bundle: Bundle, figures: dict[str, Any]) -> None:
         ("one-shot, 20-way, drawn alphabets kept from training", f"{figures['one_shot_drawn']:.1%} error"),
     ]
     if omniglot := figures.get("one_shot_omniglot"):
-        what = f"one-shot, 20-way within an Omniglot alphabet ({omniglot['alphabets']} of the background set)"
+        condition = f"one-shot, 20-way within an Omniglot alphabet ({omniglot['alphabets']} of the background set)"
         rows += [
-            (what, f"{omniglot['error']:.1%} ± {omniglot['standard_error']:.1%} error"),
+            (condition, f"{omniglot['error']:.1%} ± {omniglot['standard_error']:.1%} error"),
             ("the same episodes, raw pixels", f"{omniglot['error_of_raw_pixels']:.1%} error"),
         ]
     rows += [
@@ -61,7 +61,7 @@ def write_card(bundle: Bundle, figures: dict[str, Any]) -> None:
     ]
     manifest = bundle.manifest
     text = _TEXT.format(
-        rows="\n".join(f"| {what} | {figure} |" for what, figure in rows),
+        rows="\n".join(f"| {condition} | {figure} |" for condition, figure in rows),
         command=manifest.provenance["command"],
         shape=f"{manifest.dimension} dimensions, {manifest.image.size if manifest.image else 0} px pictures.",
         license=manifest.license,

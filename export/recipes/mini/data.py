@@ -1,4 +1,4 @@
-"""Batches drawn on the fly: scenes with captions, and characters of alphabets never seen before or again."""
+"""Draws training batches on the fly: scenes with captions, and characters of new alphabets in every batch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
@@ -9,6 +9,9 @@ from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from torch.utils.data import IterableDataset
 
+from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.captions import caption
+from glimpse.export.drawings.rendering import render_scene
 from glimpse.export.drawings.scenes import (
     COLOURS,
     COUNTS,
@@ -19,11 +22,8 @@ from glimpse.export.drawings.scenes import (
     SHAPES,
     SIZES,
     Scene,
-    caption,
     random_scene,
-    render_scene,
 )
-from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
 
 _FRAME_WORDS = [
     "a",
@@ -43,7 +43,7 @@ PAD, UNKNOWN = "[PAD]", "[UNK]"
 
 
 def make_tokenizer() -> Tokenizer:
-    """Whole words of the captions' grammar, lower-cased; any other word is unknown."""
+    """Builds a tokenizer of the whole words of the captions' grammar, in lower case; other words are unknown."""
     words = [word for relation in RELATIONS for word in relation.split()]
     words += [*COLOURS, *SHAPES, *(f"{s}{'es' if s.endswith(('s', 'x')) else 's'}" for s in SHAPES)]
     words += [*FILLS, *SIZES, *COUNTS, *GLYPHS, *FONTS, *_FRAME_WORDS]
@@ -56,7 +56,7 @@ def make_tokenizer() -> Tokenizer:
 
 @dataclass(frozen=True)
 class Mix:
-    """What a batch is made of."""
+    """The composition of a batch."""
 
     scenes: int = 72
     alphabets: int = 9
@@ -67,12 +67,12 @@ class Mix:
 
 
 def to_pixels(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
-    """Squashed to the tower's size, as the bundle's preprocessing does: uint8 (size, size, 3)."""
+    """Resizes a picture to a square, as the bundle's preprocessing does: uint8 (size, size, 3)."""
     return np.asarray(picture.convert("RGB").resize((size, size), Image.Resampling.BICUBIC))
 
 
 def truth(scenes: Sequence[Scene], named: Sequence[Scene]) -> npt.NDArray[np.bool_]:
-    """Whether caption j (its named attributes) is true of scene i: (n, n)."""
+    """Returns whether caption j, by the attributes it names, is true of scene i: bool (n, n)."""
     codes = {"": 0}
 
     def table(rows: Sequence[Scene]) -> npt.NDArray[np.int64]:
@@ -83,7 +83,7 @@ def truth(scenes: Sequence[Scene], named: Sequence[Scene]) -> npt.NDArray[np.boo
 
 
 class Batches(IterableDataset[dict[str, npt.NDArray[np.generic]]]):
-    """An endless stream of batches; batch i follows from seed and i alone."""
+    """An endless stream of batches; batch i depends only on the seed and i."""
 
     def __init__(self, seed: int, mix: Mix, start: int = 0) -> None:
         self.seed, self.mix, self.start = seed, mix, start

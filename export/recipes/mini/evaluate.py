@@ -1,8 +1,8 @@
-"""Measures the finished bundle through its own preprocessing and ONNX Runtime; writes the card. No torch.
+"""Measures the finished bundle with its own preprocessing and ONNX Runtime; writes the card.
 
     python -m recipes.mini.evaluate BUNDLE [--data FOLDER] [--card]
 
-FOLDER holds `omniglot/background.tar.gz` and `sign_digits/`; what is not there is left out of the card, and said.
+FOLDER has `omniglot/background.tar.gz` and `sign_digits/`. Figures of missing data are left out of the card.
 """
 
 import argparse
@@ -21,15 +21,16 @@ from PIL import Image
 from recipes.mini.card import write_card
 
 from glimpse.backbone import Encoder, Tokenizer, decode_image, load_bundle
-from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, render_scene
-from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.rendering import render_scene
+from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene
 
 Vectors = npt.NDArray[np.float32]
 _WAYS = 20
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--data", type=Path, help="folder with omniglot/ and sign_digits/")
@@ -55,7 +56,7 @@ def main() -> None:
 
 
 def embed(encoder: Encoder, pictures: Sequence[Image.Image | bytes]) -> Vectors:
-    """Pictures as a client would send them, through the bundle's preprocessing: (n, d)."""
+    """Embeds pictures as a server does, through the bundle's preprocessing: (n, d)."""
     rule = encoder.manifest.image
     assert rule is not None  # noqa: S101 (the mini reads images)
     pixels = [
@@ -71,7 +72,7 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def zero_shot_accuracy(encoder: Encoder, tokenizer: Tokenizer, each: int = 25, rounds: int = 5) -> float:
-    """Share of pictures of held-out pairs named right among 20 held-out pairs, over random choices of them."""
+    """Returns the share of pictures of held-out pairs labelled right among 20 held-out pairs, over random choices."""
     rng = np.random.default_rng(11)
     pairs = sorted(HELD_OUT_PAIRS)
     accuracies = []
@@ -86,7 +87,7 @@ def zero_shot_accuracy(encoder: Encoder, tokenizer: Tokenizer, each: int = 25, r
 
 
 def one_shot_drawn(encoder: Encoder, alphabets: int = 50) -> float:
-    """20-way one-shot error within drawn alphabets kept from training."""
+    """Returns the 20-way one-shot error within drawn alphabets kept from training."""
     errors = []
     for number in range(alphabets):
         rng = np.random.default_rng([13, number])
@@ -101,9 +102,9 @@ def _error(support: Vectors, query: Vectors) -> float:
 
 
 def one_shot_omniglot(encoder: Encoder, archive: Path, episodes: int = 600) -> dict[str, float]:
-    """20-way one-shot within one alphabet: support from one drawer, queries from another (Lake et al. 2015).
+    """Returns the 20-way one-shot error within one Omniglot alphabet: support and queries are from two drawers.
 
-    Beside the bundle's error, that of raw pixels on the same episodes.
+    The protocol is that of Lake et al. 2015. The error of raw pixels on the same episodes is returned too.
     """
     alphabets = read_omniglot(archive)
     vectors, pixels = {}, {}
@@ -133,21 +134,23 @@ def one_shot_omniglot(encoder: Encoder, archive: Path, episodes: int = 600) -> d
 
 
 def read_omniglot(archive: Path) -> dict[str, list[list[bytes]]]:
-    """By alphabet, by character, its 20 drawings (PNG), one a drawer, in the drawers' order."""
-    found: dict[str, dict[str, list[tuple[str, bytes]]]] = defaultdict(lambda: defaultdict(list))
+    """Returns 20 drawings (PNG) per character and alphabet, one per drawer, in the order of drawers."""
+    drawings_of: dict[str, dict[str, list[tuple[str, bytes]]]] = defaultdict(lambda: defaultdict(list))
     with tarfile.open(archive) as tar:
         for member in tar:
             if member.name.endswith(".png") and (file := tar.extractfile(member)):
                 alphabet, character, drawing = member.name.split("/")[-3:]
-                found[alphabet][character].append((drawing, file.read()))
+                drawings_of[alphabet][character].append((drawing, file.read()))
     return {
         alphabet: [[png for _, png in sorted(drawings)] for _, drawings in sorted(characters.items())]
-        for alphabet, characters in found.items()
+        for alphabet, characters in drawings_of.items()
     }
 
 
 def few_shot(encoder: Encoder, folder: Path, shots: int, seeds: int = 20) -> float:
-    """Nearest-class-mean accuracy on a labelled folder: `shots` examples a class, the rest are queries."""
+    """Returns the nearest-class-mean accuracy on a labelled folder, with `shots` examples per class and the rest as
+    queries.
+    """
     by_class = [
         embed(encoder, [file.read_bytes() for file in sorted(sub.iterdir())])
         for sub in sorted(folder.iterdir())
@@ -168,7 +171,7 @@ def few_shot(encoder: Encoder, folder: Path, shots: int, seeds: int = 20) -> flo
 
 
 def thresholds(encoder: Encoder, alphabets: int = 40) -> dict[str, float]:
-    """A cosine that refuses about 5 % of genuine one-shot matches on drawn alphabets kept from training."""
+    """Returns a cosine that rejects about 5 % of true one-shot matches on drawn alphabets kept from training."""
     genuine = []
     for number in range(alphabets):
         rng = np.random.default_rng([19, number])
@@ -179,7 +182,7 @@ def thresholds(encoder: Encoder, alphabets: int = 40) -> dict[str, float]:
 
 
 def latency(folder: Path, runs: int = 200) -> dict[str, float]:
-    """Milliseconds for one picture on one core: median of decode and of the graph."""
+    """Returns milliseconds for one picture on one core: medians of the decoding and of the graph."""
     bundle = load_bundle(folder)
     encoder, rule = Encoder(bundle, threads=1), bundle.manifest.image
     assert rule is not None  # noqa: S101 (the mini reads images)

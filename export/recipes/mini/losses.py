@@ -1,4 +1,4 @@
-"""What the towers are trained to do."""
+"""Losses of the two towers."""
 
 import torch
 from torch import Tensor
@@ -6,13 +6,13 @@ from torch.nn import functional
 
 
 def caption_loss(images: Tensor, texts: Tensor, true: Tensor, scale: Tensor) -> Tensor:
-    """CLIP's loss both ways, with every caption that is true of a picture as a positive.
+    """Computes CLIP's symmetric loss, with every caption that is true of a picture as a positive.
 
     Args:
-        images: (n, d) unit rows.
-        texts: (n, d) unit rows.
-        true: (n, n) bool, whether caption j is true of picture i; the diagonal is.
-        scale: of the cosines.
+        images: unit vectors, (n, d).
+        texts: unit vectors, (n, d).
+        true: whether caption j is true of picture i, bool (n, n); the diagonal is true.
+        scale: factor of the cosines.
     """
     logits = scale * images @ texts.T
     target = true.to(logits.dtype)
@@ -22,12 +22,12 @@ def caption_loss(images: Tensor, texts: Tensor, true: Tensor, scale: Tensor) -> 
 
 
 def character_loss(vectors: Tensor, classes: Tensor, temperature: float = 0.1) -> Tensor:
-    """Supervised contrastive loss (Khosla et al. 2020): instances of a character near, all others far.
+    """Computes the supervised contrastive loss (Khosla et al. 2020): drawings of one character near, all others far.
 
     Args:
-        vectors: (n, d) unit rows.
-        classes: (n,) the character each shows.
-        temperature: of the cosines.
+        vectors: unit vectors, (n, d).
+        classes: the character of each drawing, (n,).
+        temperature: divisor of the cosines.
     """
     logits = vectors @ vectors.T / temperature
     itself = torch.eye(len(vectors), dtype=torch.bool)

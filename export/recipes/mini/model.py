@@ -1,4 +1,4 @@
-"""The two towers: a small residual network for pictures, a small transformer for captions."""
+"""The two towers: a small residual network for pictures and a small transformer for captions."""
 
 from dataclasses import asdict, dataclass
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes that make a glimpse-mini."""
+    """The sizes of a glimpse-mini."""
 
     image_size: int = 64
     dimension: int = 192
@@ -21,7 +21,7 @@ class Shape:
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions and a shortcut: (N, C, H, W) → (N, C', H/stride, W/stride)."""
+    """Two 3x3 convolutions and a shortcut: (N, C, H, W) to (N, C', H/stride, W/stride)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Block(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """uint8 pictures (N, S, S, 3) → unit vectors (N, d). The graph normalises its own input."""
+    """Maps uint8 pictures (N, S, S, 3) to unit vectors (N, d); the graph normalises its own input."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class ImageTower(nn.Module):
         self.blocks = nn.Sequential(
             *(Block(a, b, 1 if i == 0 else 2) for i, (a, b) in enumerate(zip(inputs, widths, strict=True)))
         )
-        # The layout of strokes matters: the last 4 x 4 map is flattened, not pooled away.
+        # The position of strokes matters, so the last 4 x 4 map is flattened rather than pooled.
         side = shape.image_size // 16
         self.squeeze = nn.Conv2d(widths[-1], 64, 1)
         self.out = nn.Linear(64 * side * side, shape.dimension)
@@ -62,7 +62,7 @@ class ImageTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Token ids and mask (N, T) → unit vectors (N, d): the masked mean of a transformer's outputs."""
+    """Maps token ids and mask (N, T) to unit vectors (N, d): the masked mean of a transformer's outputs."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class TextTower(nn.Module):
 
 
 class _TextLayer(nn.Module):
-    """Pre-norm attention and MLP, written out so that it exports to plain operators."""
+    """Pre-norm attention and MLP, written so that it exports to plain operators."""
 
     def __init__(self, width: int, heads: int = 4) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class Mini(nn.Module):
         return self.log_scale.clamp(max=4.605).exp()
 
     def describe(self) -> dict[str, object]:
-        """Sizes, for the card."""
+        """Returns the sizes, for the card."""
         count = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
         return {
             **asdict(self.shape),

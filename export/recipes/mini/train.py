@@ -2,7 +2,7 @@
 
     python -m recipes.mini.train --out build/glimpse-mini        (about an hour on two cores)
 
-The run is decided by seed and steps; `curve.csv` in the output folder has one row a hundred steps.
+Seed and number of steps decide the run. `curve.csv` in the output folder has one row per hundred steps.
 """
 
 import argparse
@@ -22,8 +22,9 @@ from recipes.mini.model import Mini, Shape
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene, render_scene
-from glimpse.export.drawings.strokes import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
+from glimpse.export.drawings.rendering import render_scene
+from glimpse.export.drawings.scenes import HELD_OUT_PAIRS, Scene
 
 STEPS = 5_400
 WARM_UP = 200
@@ -33,7 +34,7 @@ REPORT_EVERY = 100
 
 
 def main() -> None:
-    """The command."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run and, in it, the bundle")
     parser.add_argument("--seed", type=int, default=0)
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 def train(seed: int, steps: int, out: Path) -> Mini:
-    """Trains and returns the averaged model. Prints progress; writes curve.csv."""
+    """Trains and returns the averaged model. Prints progress and writes curve.csv."""
     torch.manual_seed(seed)
     mix = Mix()
     model = Mini(Shape(vocabulary=make_tokenizer().get_vocab_size(), image_size=mix.image_size, context=mix.context))
@@ -83,14 +84,14 @@ def train(seed: int, steps: int, out: Path) -> Mini:
 
 
 def _groups(model: Mini) -> list[dict[str, Any]]:
-    """Weights decay; norms, biases and the scale do not."""
+    """Returns parameter groups: weights decay; norms, biases and the scale do not."""
     decaying = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     return [{"params": decaying, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
 
 
 def _schedule(step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine to nothing."""
+    """Returns the learning-rate factor: linear warm-up, then half a cosine down to 0."""
     return min(step / WARM_UP, 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
@@ -126,7 +127,7 @@ def _pictures(pictures: Iterator[Any], size: int) -> Tensor:
 
 @torch.no_grad()
 def one_shot_error(model: Mini, alphabets: int = 10) -> float:
-    """20-way one-shot error on drawn alphabets kept from training (not Omniglot: that is measured at the end)."""
+    """Returns the 20-way one-shot error on drawn alphabets kept from training; Omniglot is measured only at the end."""
     errors = []
     for i in range(alphabets):
         rng = np.random.default_rng([7, i])
@@ -139,7 +140,7 @@ def one_shot_error(model: Mini, alphabets: int = 10) -> float:
 
 @torch.no_grad()
 def zero_shot_accuracy(model: Mini, each: int = 5) -> float:
-    """Accuracy among the captions of 20 held-out pairs, on pictures of them."""
+    """Returns the accuracy among the captions of 20 held-out pairs, on pictures of them."""
     pairs = sorted(HELD_OUT_PAIRS)[:20]
     rng = np.random.default_rng(7)
     scenes = [Scene(colour, shape) for colour, shape in pairs for _ in range(each)]

@@ -124,7 +124,7 @@ def test_a_picture_past_the_budget_is_refused_with_both_numbers() -> None:
 def test_a_decode_that_takes_too_long_is_ended_and_the_next_picture_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hook(tmp_path, monkeypatch, "preprocess._fit = lambda *_: sum(0 for _ in iter(int, 1))", seconds=0.3)
+    hook(tmp_path, monkeypatch, "preprocess.fit = lambda *_: sum(0 for _ in iter(int, 1))", seconds=0.3)
     pool = DecoderPool(1, ImageLimits())
     try:
         with pytest.raises(InputError, match="too long") as caught:
@@ -137,7 +137,7 @@ def test_a_decode_that_takes_too_long_is_ended_and_the_next_picture_is_read(
 
 
 def test_memory_beyond_the_estimate_is_not_to_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hook(tmp_path, monkeypatch, "preprocess._fit = lambda *_: bytes(300 << 20)")
+    hook(tmp_path, monkeypatch, "preprocess.fit = lambda *_: bytes(300 << 20)")
     pool = DecoderPool(1, ImageLimits())
     try:
         with pytest.raises(InputError, match="too much memory") as caught:
@@ -148,7 +148,7 @@ def test_memory_beyond_the_estimate_is_not_to_be_had(tmp_path: Path, monkeypatch
 
 
 def test_a_crash_is_that_pictures_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hook(tmp_path, monkeypatch, "import os; preprocess._fit = lambda *_: os.abort()")
+    hook(tmp_path, monkeypatch, "import os; preprocess.fit = lambda *_: os.abort()")
     pool = DecoderPool(1, ImageLimits())
     try:
         with pytest.raises(InputError, match="ended the decoder") as caught:
@@ -161,7 +161,7 @@ def test_a_crash_is_that_pictures_alone(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_closing_ends_whatever_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hook(tmp_path, monkeypatch, "import time; preprocess._fit = lambda *_: time.sleep(100)")
+    hook(tmp_path, monkeypatch, "import time; preprocess.fit = lambda *_: time.sleep(100)")
     pool = DecoderPool(1, ImageLimits())
     with ThreadPoolExecutor(2) as threads:
         decodes = [threads.submit(pool.decode, picture(), RULE) for _ in range(2)]

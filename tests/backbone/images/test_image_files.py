@@ -175,7 +175,7 @@ def test_heic_without_its_extra_is_named_with_what_to_install() -> None:
         "except InputError as error: print(error.reason, error)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.startswith("IMAGE_FORMAT_UNSUPPORTED the format is HEIF")
+    assert out.startswith("IMAGE_FORMAT_UNSUPPORTED the format HEIF is not supported")
     assert "[heif]" in out
 
 

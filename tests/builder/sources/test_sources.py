@@ -414,7 +414,7 @@ def test_a_column_that_looks_like_a_slip_of_label_is_warned_of(
 ) -> None:
     table = write(tmp_path / "t.csv", "text,Label\na,b\n")
     assert [one.label for one in entries(read(table, kinds="text"))] == [None]
-    assert caplog.messages == [f"{table} has no column 'label'; if 'Label' is meant: --label-column Label"]
+    assert caplog.messages == [f"{table} has no column 'label'; did you mean 'Label'? Then add --label-column Label"]
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.txt"])

@@ -1,4 +1,4 @@
-"""Keys, TLS and tokens as the command takes them."""
+"""Tests of the options and variables for API keys, TLS and tokens, and of `glimpse keys`."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ from ..conftest import Done, Run, run_glimpse
 
 @contextmanager
 def speaking(credentials: grpc.ServerCredentials | None, host: str = "127.0.0.1") -> Iterator[str]:
-    """A server without services; its address."""
+    """Runs a server without services, and yields its address."""
     server, listen = grpc.server(ThreadPoolExecutor(1)), f"{host}:0"
     port = server.add_secure_port(listen, credentials) if credentials else server.add_insecure_port(listen)
     server.start()
@@ -32,7 +32,7 @@ def speaking(credentials: grpc.ServerCredentials | None, host: str = "127.0.0.1"
 
 
 class Secured:
-    """A server with TLS that requires keys, the file of who signed its certificate, and a file with a key."""
+    """A server with TLS that requires keys, its certificate authority's file, and a file with a key."""
 
     def __init__(self, server: ServerProcess, authority: Path, key_file: Path) -> None:
         self.server, self.authority, self.key_file = server, authority, key_file
@@ -64,7 +64,7 @@ def test_variables_do_the_same(secured: Secured) -> None:
     assert run_glimpse(("collections", "list"), secured.server.address, variables=variables).code == 0
 
 
-def test_what_is_missing_is_said(secured: Secured) -> None:
+def test_missing_credentials_are_reported(secured: Secured) -> None:
     address = secured.server.address
     without_key = run_glimpse(("--tls-ca", secured.authority, "collections", "list"), address)
     assert without_key.code == 1
@@ -77,47 +77,47 @@ def test_what_is_missing_is_said(secured: Secured) -> None:
     assert "absent.pem: No such file" in absent.err
 
 
-def test_what_is_wrong_with_tls_is_said(secured: Secured, tmp_path: Path) -> None:
-    stranger, address = Authority(tmp_path, "stranger"), secured.server.address
-    for options, told in (
-        (("--tls",), "its certificate is signed by nobody this machine trusts — --tls-ca FILE"),
-        (("--tls-ca", stranger.file), f"its certificate is signed by nobody in {stranger.file} — name who signed it"),
+def test_tls_errors_are_reported(secured: Secured, tmp_path: Path) -> None:
+    outsider, address = Authority(tmp_path, "outsider"), secured.server.address
+    for options, message in (
+        (("--tls",), "this machine trusts no authority that signed its certificate — name the authority"),
+        (("--tls-ca", outsider.file), f"no authority in {outsider.file} signed its certificate — name the authority"),
     ):
         done = run_glimpse((*options, "status"), address)
         assert done.code == 1
-        assert done.err.startswith(f"glimpse: the server at {address} answers, but {told}"), done.err
+        assert done.err.startswith(f"glimpse: the server at {address} answers, but {message}"), done.err
         assert done.err.count("\n") == 1
 
 
-def test_a_server_in_plain_text_and_certificates_that_are_no_good_are_told_as_such(tmp_path: Path) -> None:
+def test_plain_text_servers_and_invalid_certificates_are_reported(tmp_path: Path) -> None:
     authority = Authority(tmp_path, "authority")
     good, old = (
         grpc.ssl_server_credentials([(key.read_bytes(), cert.read_bytes())])
         for cert, key in (authority.sign("good"), authority.sign("old", days=-1))
     )
-    for credentials, host, told in (
-        (None, "127.0.0.1", "in plain text — leave --tls"),
-        (old, "127.0.0.1", "its certificate is not good: certificate has expired"),
+    for credentials, host, message in (
+        (None, "127.0.0.1", "in plain text — leave out --tls"),
+        (old, "127.0.0.1", "its certificate is not valid: certificate has expired"),
         (good, "127.0.0.2", "its certificate is for another name — give --server a name"),
     ):
         with speaking(credentials, host) as address:
             done = run_glimpse(("--tls-ca", authority.file, "status"), address)
         assert done.code == 1
-        assert f"the server at {address} answers, but {told}" in done.err, done.err
+        assert f"the server at {address} answers, but {message}" in done.err, done.err
 
 
-def test_a_server_that_wants_certificates_of_its_clients_is_told_of(tmp_path: Path) -> None:
-    authority, stranger = Authority(tmp_path, "authority"), Authority(tmp_path, "stranger")
+def test_a_server_that_requires_client_certificates_is_reported(tmp_path: Path) -> None:
+    authority, outsider = Authority(tmp_path, "authority"), Authority(tmp_path, "outsider")
     cert, key = authority.sign("server")
     pair, roots = (key.read_bytes(), cert.read_bytes()), authority.file.read_bytes()
-    own_cert, own_key = stranger.sign("own")
+    own_cert, own_key = outsider.sign("own")
     with speaking(grpc.ssl_server_credentials([pair], roots, require_client_auth=True)) as address:
         without = run_glimpse(("--tls-ca", authority.file, "status"), address)
-        assert "it wants a certificate of yours: --tls-cert FILE --tls-key FILE" in without.err
-        assert "wants TLS" not in without.err
+        assert "it may require a client certificate: --tls-cert FILE --tls-key FILE" in without.err
+        assert "require TLS" not in without.err
         strange = ("--tls-ca", authority.file, "--tls-cert", own_cert, "--tls-key", own_key)
-        assert f"it does not take the certificate in {own_cert}" in run_glimpse((*strange, "status"), address).err
-        assert "it wants TLS: --tls-ca FILE" in run_glimpse(("status",), address).err
+        assert f"it may reject the certificate in {own_cert}" in run_glimpse((*strange, "status"), address).err
+        assert "it may require TLS: --tls-ca FILE" in run_glimpse(("status",), address).err
 
 
 def test_a_key_is_not_sent_in_plain_text_to_another_machine(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_key_is_not_sent_in_plain_text_to_another_machine(tmp_path: Path) -> N
     assert key not in done.err
 
 
-def test_empty_variables_are_not_given_and_a_proxy_is_not_asked(toy_server: str, tmp_path: Path) -> None:
+def test_empty_variables_are_ignored_and_a_proxy_is_not_used(toy_server: str, tmp_path: Path) -> None:
     names = ("SERVER", "FORMAT", "TLS", "TLS_CA", "CLIENT_CERT", "CLIENT_KEY", "CLIENT_INSECURE", "API_KEY")
     empty = {f"GLIMPSE_{name}": "" for name in names}
     listing = ("--server", toy_server, "collections", "list")
@@ -139,13 +139,13 @@ def test_empty_variables_are_not_given_and_a_proxy_is_not_asked(toy_server: str,
     assert not proxy.seen
 
 
-def test_a_key_is_no_option(run: Run) -> None:
+def test_an_api_key_is_not_an_option(run: Run) -> None:
     done = run("--api-key", "glimpse_x", "status")
     assert done.code == 2
     assert "No such option" in done.err
 
 
-def test_keys_are_those_of_the_ledger_that_the_server_s_file_names(toy_bundle: Path, tmp_path: Path) -> None:
+def test_keys_use_the_ledger_of_the_settings_file(toy_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "glimpse.toml").write_text(f"ledger = 'sqlite:///{tmp_path}/named.sqlite'\n")
     home = {"HOME": str(tmp_path / "home"), "XDG_DATA_HOME": str(tmp_path / "home")}
     config = ("--config", tmp_path / "glimpse.toml")
@@ -165,7 +165,7 @@ def test_keys_are_those_of_the_ledger_that_the_server_s_file_names(toy_bundle: P
     assert "key 'ann' was revoked" in done.err
 
 
-def test_a_keys_life_on_the_ledger(tmp_path: Path) -> None:
+def test_a_key_is_created_listed_and_revoked(tmp_path: Path) -> None:
     limits = ("--requests-per-second", "5", "--inputs-per-second", "50")
     scope = ("--scope", "enroll", "--collection", "birds", "--collection", "fish-*", "--expires", "2099-01-31")
     made = run_keys(tmp_path, "create", "ann", *scope, *limits, "--format", "json")
@@ -180,8 +180,8 @@ def test_a_keys_life_on_the_ledger(tmp_path: Path) -> None:
     assert len(row) <= 80
     revoked, again = run_keys(tmp_path, "revoke", "ann"), run_keys(tmp_path, "revoke", "ann")
     assert (revoked.returncode, again.returncode) == (0, 0)
-    assert revoked.stderr == "key 'ann' is revoked; servers that reach the ledger refuse it within a second\n"
-    assert again.stderr == "key 'ann' was revoked already\n"
+    assert revoked.stderr == "key 'ann' revoked; servers that reach the ledger reject it within a second\n"
+    assert again.stderr == "key 'ann' was already revoked\n"
     assert revoked.stdout == again.stdout == ""
     [row] = [json.loads(line) for line in run_keys(tmp_path, "list", "--format", "json").stdout.splitlines()]
     assert row["state"] == "revoked"
@@ -191,7 +191,7 @@ def test_a_keys_life_on_the_ledger(tmp_path: Path) -> None:
     assert unknown.stderr == "glimpse: there is no key 'bob'; see `glimpse keys list`\n"
 
 
-def test_keys_are_of_the_ledger_that_the_variable_names_as_the_servers_are(toy_bundle: Path, tmp_path: Path) -> None:
+def test_keys_use_the_ledger_of_the_variable_as_servers_do(toy_bundle: Path, tmp_path: Path) -> None:
     ledger = {"GLIMPSE_LEDGER": f"sqlite:///{tmp_path / 'elsewhere.sqlite'}", "GLIMPSE_DATA": str(tmp_path / "data")}
     made = run_glimpse(("keys", "create", "ann", "--scope", "read"), "", variables=ledger)
     assert made.code == 0, made.err
@@ -201,7 +201,7 @@ def test_keys_are_of_the_ledger_that_the_variable_names_as_the_servers_are(toy_b
     with ServerProcess(tmp_path, toy_bundle, ledger=ledger["GLIMPSE_LEDGER"], require_auth=True) as server:
         variables = {"GLIMPSE_API_KEY": made.out.strip()}
         assert run_glimpse(("collections", "list"), server.address, variables=variables).code == 0
-    # An option wins, as for the server.
+    # An option overrides the variable, as for the server.
     option = ("--ledger", f"sqlite:///{tmp_path / 'third.sqlite'}")
     assert run_glimpse(("keys", "list", "--format", "json", *option), "", variables=ledger).objects == []
 
@@ -220,12 +220,12 @@ def test_keys_are_of_the_ledger_that_the_variable_names_as_the_servers_are(toy_b
         ("ann", "--scope", "read", "--expires", "999999d", "--requests-per-second", "0"),
     ],
 )
-def test_keys_that_cannot_be_are_refused(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_invalid_keys_are_rejected(tmp_path: Path, options: tuple[str, ...]) -> None:
     assert run_keys(tmp_path, "create", *options).returncode == 2
     assert run_keys(tmp_path, "list").stdout == ""
 
 
-def test_a_key_is_revoked_by_whatever_is_at_hand_of_it(tmp_path: Path) -> None:
+def test_a_key_is_revoked_by_its_name_its_id_itself_or_the_start_of_its_name(tmp_path: Path) -> None:
     long = "the-key-of-the-machine-in-the-cellar-that-nobody-remembers"
     made = {name: make_key(tmp_path, name, "read") for name in ("ann", "bob", f"{long}-1", f"{long}-2", "eve")}
     ids = {one["name"]: one["id"] for one in listed_keys(tmp_path)}
@@ -251,10 +251,10 @@ def test_a_key_is_revoked_by_whatever_is_at_hand_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("keys", "list"), ("ledger", "verify"), ("serve", "--listen", "127.0.0.1:0")])
-def test_a_folder_whose_name_is_no_utf_8_is_refused_in_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_folder_name_that_is_not_utf_8_is_rejected_in_one_line(words: tuple[str, ...], tmp_path: Path) -> None:
     folder = f"{tmp_path}/d\udce9"
     command = [sys.executable, "-m", "glimpse.cli.main", *words, "--data", folder]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert line.endswith("d\\xe9' is not UTF-8 — give the file or folder another name")
+    assert line.endswith("d\\xe9' is not UTF-8 — rename the file or folder")

@@ -1,4 +1,4 @@
-"""What is told where something goes wrong, and what to do next, in the command's own words."""
+"""Tests of error messages and of their advice."""
 
 import socket
 import threading
@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.session import _Patience, connected
+from glimpse.cli.common.session import ReportingRetry, connected
 from glimpse.client import DeadlineExceeded, Unavailable
 
 from ..conftest import Run, run_glimpse
@@ -21,7 +21,7 @@ from ..conftest import Run, run_glimpse
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """An address that takes connections and never says a word."""
+    """Yields an address that accepts connections and never sends anything."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
@@ -30,7 +30,7 @@ def silent() -> Iterator[str]:
 def test_timeout_holds_for_every_call(command: list[str], silent: str, tmp_path: Path) -> None:
     done = run_glimpse([*command, "--text", "red", "--timeout", "0.5"], silent, tmp_path)
     assert done.code == 1
-    assert done.err.rstrip().endswith("give it longer with --timeout")
+    assert done.err.rstrip().endswith("allow more time with --timeout")
 
 
 def test_timeout_is_not_advised_to_a_command_without_it() -> None:
@@ -62,7 +62,7 @@ def test_a_server_that_is_just_starting_is_waited_for() -> None:
 
 
 @pytest.mark.serial
-def test_no_server_is_told_within_seconds() -> None:
+def test_an_unreachable_server_is_reported_within_seconds() -> None:
     start = time.monotonic()
     with pytest.raises(CliError, match="no server answers"), connected("127.0.0.1:1") as client:
         client.health()
@@ -77,20 +77,18 @@ def test_no_server_is_told_within_seconds() -> None:
         ("/run/glimpse.sock", "for a socket write unix:/run/glimpse.sock"),
     ],
 )
-def test_what_is_no_address_gets_help(address: str, help_text: str) -> None:
+def test_an_invalid_address_gets_help(address: str, help_text: str) -> None:
     with pytest.raises(CliError, match=f"is not a server's address: {help_text}"), connected(address):
         pass
 
 
 def test_a_command_says_what_it_waits_for(capsys: pytest.CaptureFixture[str]) -> None:
-    retry = _Patience(initial=0.01)
+    retry = ReportingRetry(initial=0.01)
     assert all(retry.pause(Unavailable("going away"), attempt) for attempt in range(1, 6))
     assert capsys.readouterr().err == "waiting for the server: going away\n"
 
 
-def test_the_servers_words_for_a_program_become_options(
-    run: Run, collection: str, colours: Path, tmp_path: Path
-) -> None:
+def test_request_fields_in_messages_become_options(run: Run, collection: str, colours: Path, tmp_path: Path) -> None:
     missing = run("enroll", collection, colours / "red" / "0.png", "--label", "crimson")
     assert missing.err == f"failed: {colours}/red/0.png: {missing.err.split(': ')[2]}"
     assert "add --create" in missing.err
@@ -100,7 +98,7 @@ def test_the_servers_words_for_a_program_become_options(
     assert "say force" not in kept.err
 
 
-def test_create_is_advised_to_enroll_alone(run: Run, collection: str) -> None:
+def test_only_enroll_is_advised_to_use_create(run: Run, collection: str) -> None:
     for command in (["labels", "show", collection, "crimson"], ["search", collection, "--text", "x", "--label", "no"]):
         done = run(*command)
         assert done.code == 1
@@ -109,28 +107,26 @@ def test_create_is_advised_to_enroll_alone(run: Run, collection: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "told"),
+    ("name", "arguments", "message"),
     [
         ("bad.toml", ["--config", "bad.toml"], "bad.toml cannot be read as TOML"),
         ("a-file", ["--data", "a-file"], "a-file cannot be the data folder: it is a file — name another with --data"),
         ("a-file", ["--data", "a-file/below"], "name another with --data"),
     ],
 )
-def test_wrong_settings_of_a_server_are_told_in_a_line(
-    name: str, arguments: list[str], told: str, tmp_path: Path
-) -> None:
+def test_wrong_server_settings_are_one_line(name: str, arguments: list[str], message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("max_batch = = 3")
     done = run_glimpse(["serve", *arguments], cwd=tmp_path)
     assert done.code == 1
-    assert told in done.err
+    assert message in done.err
     assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("variable", "told"), [("GLIMPSE_MAX_BATCH", "GLIMPSE_MAX_BATCH: 'many'"), ("GLIMPSE_BACKBONE", "many")]
+    ("variable", "message"), [("GLIMPSE_MAX_BATCH", "GLIMPSE_MAX_BATCH: 'many'"), ("GLIMPSE_BACKBONE", "many")]
 )
-def test_a_wrong_variable_of_a_server_is_told_in_a_line(variable: str, told: str, tmp_path: Path) -> None:
+def test_a_wrong_server_variable_is_one_line(variable: str, message: str, tmp_path: Path) -> None:
     done = run_glimpse(["serve", "--data", "data"], cwd=tmp_path, variables={variable: "many"})
     assert done.code == 1
-    assert done.err.startswith(f"glimpse: {told}")
+    assert done.err.startswith(f"glimpse: {message}")
     assert done.err.count("\n") == 1

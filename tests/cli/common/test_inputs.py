@@ -1,8 +1,10 @@
+"""Tests of the commands that send inputs: classify, zero-shot, search and embed."""
+
 from pathlib import Path
 
 import numpy as np
 
-from glimpse.cli.common.inputs import Source
+from glimpse.cli.common.input_reader import Source
 from glimpse.client import Text
 
 from ..conftest import Run, run_glimpse
@@ -45,7 +47,7 @@ def test_a_bad_file_keeps_its_place_and_fails_the_command(
     assert "failed: bad.png" in run("classify", collection, "bad.png").err
 
 
-def test_a_stranger_is_unknown(run: Run, collection: str) -> None:
+def test_an_input_out_of_distribution_is_unknown(run: Run, collection: str) -> None:
     assert run("classify", collection, "--text", "nothing", "--format", "json").objects[0]["decision"] == "UNKNOWN"
 
 
@@ -61,7 +63,7 @@ def test_broken_lines_name_their_place(run: Run, collection: str, tmp_path: Path
     assert "failed: bad.jsonl:2: 'text' is empty" in run("classify", collection, "bad.jsonl").err
 
 
-def test_label_by_text_alone(run: Run, colours: Path) -> None:
+def test_zero_shot_classifies_by_prompts(run: Run, colours: Path) -> None:
     prompts = ["--prompt", "a red circle", "--prompt", "blue"]
     done = run("zero-shot", colours / "red" / "0.png", *prompts, "--format", "json")
     assert list(done.objects[0]) == FIELDS
@@ -93,7 +95,7 @@ def test_embed_writes_vectors_and_says_which_is_which(run: Run, colours: Path, t
     assert '"row": null' in listing[6]
 
 
-def test_both_places_take_the_options(run: Run, collection: str, toy_server: str) -> None:
+def test_options_before_and_after_the_subcommand_are_equal(run: Run, collection: str, toy_server: str) -> None:
     before = run("--format", "json", "--server", toy_server, "collections", "show", collection)
     after = run("collections", "show", collection, "--server", toy_server, "--format", "json")
     assert before.objects == after.objects
@@ -110,16 +112,16 @@ def test_embed_never_replaces_an_input(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "old.npy").read_bytes() == b"mine"
 
 
-def test_embed_asks_for_a_place_before_it_connects(tmp_path: Path) -> None:
+def test_embed_checks_its_output_file_before_it_connects(tmp_path: Path) -> None:
     (tmp_path / "folder.npy").mkdir()
-    for out, told in (("none/v.npy", "there is no folder none"), ("folder.npy", "folder.npy cannot be written")):
+    for out, message in (("none/v.npy", "there is no folder none"), ("folder.npy", "folder.npy cannot be written")):
         done = run_glimpse(["embed", "--text", "red", "--out", out], cwd=tmp_path)
         assert done.code == 1
-        assert told in done.err
+        assert message in done.err
 
 
-def test_a_text_that_was_cut_is_told_of(run: Run, collection: str, tmp_path: Path) -> None:
-    text = ["--text", "red " * 20]  # the toy reads eight words
+def test_a_truncated_text_is_reported(run: Run, collection: str, tmp_path: Path) -> None:
+    text = ["--text", "red " * 20]  # the toy backbone reads eight words
     commands: list[list[object]] = [
         ["classify", collection],
         ["zero-shot", "--prompt", "red"],
@@ -130,8 +132,8 @@ def test_a_text_that_was_cut_is_told_of(run: Run, collection: str, tmp_path: Pat
     for command in commands:
         done = run(*command, *text)
         assert done.code == 0, done.err
-        assert done.err.startswith("cut: red red")
-        assert done.err.count("cut: ") == 1
+        assert done.err.startswith("truncated: red red")
+        assert done.err.count("truncated: ") == 1
     for command in commands[:-1]:
         cut, whole = run(*command, *text, "--text", "red", "--format", "json").objects
         assert cut["truncated"] is True
@@ -139,11 +141,11 @@ def test_a_text_that_was_cut_is_told_of(run: Run, collection: str, tmp_path: Pat
     assert '"truncated": true' in (tmp_path / "v.jsonl").read_text()
 
 
-def test_by_text_alone_there_is_no_column_of_examples(run: Run, collection: str, colours: Path) -> None:
+def test_zero_shot_has_no_column_of_nearest_examples(run: Run, collection: str, colours: Path) -> None:
     assert "NEAREST" in run("classify", collection, colours / "red" / "0.png").out
     assert "NEAREST" not in run("zero-shot", colours / "red" / "0.png", "--prompt", "red").out
 
 
-def test_a_text_of_the_command_is_a_text_whatever_it_looks_like() -> None:
+def test_a_text_that_looks_like_a_path_stays_a_text() -> None:
     assert Source("a line", "scan.png").as_input().content == Text("scan.png")
     assert Source("a file", Path("scan.png")).as_input().content == Path("scan.png")

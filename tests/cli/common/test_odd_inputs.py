@@ -1,4 +1,4 @@
-"""Names, texts, tables and standard input as people have them: each is answered or reported, none ends the rest."""
+"""Tests of unusual names, texts, tables and standard input: every input is processed or reported."""
 
 import io
 import os
@@ -18,8 +18,8 @@ from ..conftest import Done, Run, environment, run_glimpse
 
 
 def counts(done: Done) -> dict[str, int]:
-    told = dict(line.split(maxsplit=1) for line in done.out.splitlines())
-    return {name: int(told[name]) for name in ("enrolled", "duplicates", "failures")}
+    message = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    return {name: int(message[name]) for name in ("enrolled", "duplicates", "failures")}
 
 
 def piped(server: str, arguments: list[object], data: bytes, cwd: Path) -> subprocess.CompletedProcess[bytes]:
@@ -55,7 +55,7 @@ def test_names_that_are_not_utf8_are_named_and_the_rest_goes_on(run: Run, colour
 
 def test_options_that_are_not_utf8_are_one_line_before_anything_is_sent(tmp_path: Path) -> None:
     bad = os.fsdecode(b"d\xe9")
-    for arguments, told in (
+    for arguments, message in (
         (["enroll", "x", "--text", "a", "--label", bad], "--label 'd\\xe9' is not UTF-8"),
         (["classify", bad, "--text", "a"], "COLLECTION 'd\\xe9' is not UTF-8"),
         (["serve", "--data", bad], "--data 'd\\xe9' is not UTF-8"),
@@ -63,7 +63,7 @@ def test_options_that_are_not_utf8_are_one_line_before_anything_is_sent(tmp_path
     ):
         done = run_glimpse(arguments, cwd=tmp_path)
         assert (done.code, done.err.count("\n")) == (1, 1), done.err
-        assert told in done.err
+        assert message in done.err
     assert not list(tmp_path.iterdir())
 
 
@@ -84,7 +84,7 @@ def test_rows_of_tables_add_up_and_are_called_by_their_pictures(run: Run, colour
     again = run("enroll", "rows", "t.csv", *named, "--allow-outside")
     assert counts(again) == {"enrolled": 1, "duplicates": 1, "failures": 3}
     lacking = run("enroll", "rows", "t.csv", "--path-column", "file", "--label-column", "kid")
-    assert (lacking.code, "no column 'kid'; it has file, kind — is 'kind' meant?" in lacking.err) == (1, True)
+    assert (lacking.code, "no column 'kid'; it has file, kind — did you mean 'kind'?" in lacking.err) == (1, True)
     assert run("classify", "rows", "t.csv", "--path-column", "file").code == 1
 
 
@@ -92,7 +92,7 @@ def test_parquet_of_pictures_and_a_label_that_looks_mistyped(run: Run, colours: 
     pictures = [(colours / colour / "0.png").read_bytes() for colour in ("red", "blue")]
     pq.write_table(pa.table({"bytes": pictures, "Label": ["warm", "cold"], "id": ["a", "b"]}), tmp_path / "t.parquet")
     slip = run("enroll", "parquet", "t.parquet", "--label", "all", "--create")
-    assert "t.parquet has no column 'label'; if 'Label' is meant: --label-column Label" in slip.err
+    assert "t.parquet has no column 'label'; did you mean 'Label'? Then add --label-column Label" in slip.err
     assert run("enroll", "cells", "t.parquet", "--label-column", "Label", "--create").code == 0
     found = run("classify", "cells", "t.parquet", "--format", "json").objects
     assert [(one["input"], one["label"]) for one in found] == [("a", "warm"), ("b", "cold")]
@@ -123,15 +123,13 @@ def test_standard_input_knows_a_picture_of_every_format(format_: str) -> None:
     assert (found.kind, found.content) == ("image", data.getvalue())
 
 
-def test_standard_input_takes_no_text_for_a_picture() -> None:
+def test_standard_input_does_not_mistake_a_text_for_a_picture() -> None:
     texts = ["BMW is a car of Munich, in Bavaria", "P1", "P2", "GIF8 or PNG?", "II*", "RIFF is not WEBP"]
     found = read_standard_input(io.BytesIO("\n".join(texts).encode()), Columns(), allow_outside=False)
     assert [one.content for one in found if isinstance(one, Entry)] == texts
 
 
-def test_what_folders_hold_beside_pictures_is_reported(
-    run: Run, collection: str, colours: Path, tmp_path: Path
-) -> None:
+def test_files_that_are_not_pictures_are_reported(run: Run, collection: str, colours: Path, tmp_path: Path) -> None:
     (tmp_path / "in" / ".ipynb_checkpoints").mkdir(parents=True)
     for name in ("1.png", ".ipynb_checkpoints/2.png", "3.psd", "4.txt", "5.txt"):
         (tmp_path / "in" / name).write_bytes((colours / "red" / "0.png").read_bytes())

@@ -1,4 +1,4 @@
-"""Tables in columns of a terminal, not in characters; nothing is cut where there is no terminal."""
+"""Tests of tables: widths count terminal columns, not characters, and nothing is cut without a terminal."""
 
 import pytest
 
@@ -10,7 +10,7 @@ NARROW = [Column("INPUT", 10, path=True), Column("LABEL", 10)]
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stdout is a terminal of 80 columns, without colours."""
+    """Makes stdout a terminal of 80 columns, without colours."""
     monkeypatch.setattr("glimpse.cli.common.output.on_terminal", lambda: True)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "80")
@@ -35,13 +35,13 @@ def test_columns_stay_in_line_behind_wide_characters(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("terminal")
-def test_paths_are_cut_in_front_and_all_else_at_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_paths_are_cut_at_the_start_and_other_texts_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     lines = _lines(capsys, NARROW, ("photos/2024/kite.jpg", "common kingfisher"), ("写真/青い鳥.jpg", "青い鳥の写真"))
     assert lines[1:] == ["…/kite.jpg  common ki…", "…い鳥.jpg   青い鳥の…"]
 
 
 @pytest.mark.usefixtures("terminal")
-def test_what_is_cut_never_takes_more_than_its_width(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cut_text_never_exceeds_its_width(capsys: pytest.CaptureFixture[str]) -> None:
     for text in ("x" * 30, "鳥" * 30, "u\u0308" * 30):
         for path in (True, False):
             line = _lines(capsys, [Column("A", 9, path=path), Column("B", 1)], (text, "."))[1]

@@ -1,4 +1,4 @@
-"""CSV as in RFC 4180, with columns that do not depend on the data."""
+"""Tests of CSV output: it follows RFC 4180, and its columns do not depend on the data."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ def test_values_are_written_as_rfc_4180_has_them(capsys: pytest.CaptureFixture[s
     )
 
 
-def test_a_list_of_nothing_has_its_title_row(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_list_has_a_heading_row(capsys: pytest.CaptureFixture[str]) -> None:
     print_all(Format.CSV, [], ("id", "labels"))
     print_all(Format.JSON, [], ("id", "labels"))
     assert capsys.readouterr().out == "id,labels\r\n"
@@ -64,7 +64,7 @@ def test_csv_has_what_json_has(arguments: list[str], run: Run, collection: str) 
     objects, rows = run(*words, "--format", "json").objects, table(run(*words, "--format", "csv").out)
     assert len(rows) == len(objects) > 0
     for one, row in zip(objects, rows, strict=True):
-        # A field of an object of its own is named behind a point.
+        # A field of a nested object has a column name with a dot.
         assert {name.partition(".")[0] for name in row} >= one.keys()
         if arguments[0] in ("collections", "labels", "examples"):
             for name, value in one.items():
@@ -100,13 +100,13 @@ def test_nothing_is_cut_in_a_pipe(run: Run, collection: str, colours: Path, tmp_
     assert label in listed
     assert "p" * 100 in listed
     text = "red " * 50
-    told = run("classify", collection, file, "--text", text).out
-    assert str(file) in told
-    assert text in told
+    record = run("classify", collection, file, "--text", text).out
+    assert str(file) in record
+    assert text in record
 
 
 def formats(node: Any) -> Iterator[Any]:
-    """The option --format of a command and of those below it."""
+    """Yields the option --format of a command and of its subcommands."""
     yield from (one for one in node.params if one.name == "output")
     for child in getattr(node, "commands", {}).values():
         yield from formats(child)

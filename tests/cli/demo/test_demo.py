@@ -1,3 +1,5 @@
+"""Tests of `glimpse demo`."""
+
 import os
 import shutil
 import signal
@@ -18,7 +20,7 @@ from glimpse.cli.demo.data import folder_task
 from ..conftest import run_glimpse
 
 
-def test_the_demo_on_ones_own_pictures(colours: Path, toy_bundle: Path, tmp_path: Path) -> None:
+def test_the_demo_runs_on_a_folder_of_pictures(colours: Path, toy_bundle: Path, tmp_path: Path) -> None:
     done = run_glimpse(["demo", "--images", colours, "--backbone", toy_bundle, "--shots", "2"], cwd=tmp_path)
     assert done.code == 0, done.err
     assert "100.0%" in done.out
@@ -28,7 +30,7 @@ def test_the_demo_on_ones_own_pictures(colours: Path, toy_bundle: Path, tmp_path
         assert sheet.height > 600
 
 
-def test_labels_of_folders_are_called_as_the_server_calls_them(colours: Path, tmp_path: Path) -> None:
+def test_folder_labels_have_the_form_that_the_server_keeps(colours: Path, tmp_path: Path) -> None:
     shutil.copytree(colours / "red", tmp_path / unicodedata.normalize("NFD", "café"))
     shutil.copytree(colours / "green", tmp_path / "tea ")
     task = folder_task(tmp_path, 1, 0)
@@ -44,7 +46,7 @@ def test_the_heading_is_one_line_however_long(colours: Path, toy_bundle: Path, t
     assert heading.endswith("· backbone toy")
 
 
-def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_labels_is_rejected(tmp_path: Path) -> None:
     done = run_glimpse(["demo", "--images", tmp_path], cwd=tmp_path)
     assert done.code == 1
     assert "subfolders" in done.err
@@ -61,7 +63,7 @@ def test_pictures_that_cannot_be_read_are_left_out_by_name(colours: Path, toy_bu
     done = run_glimpse(["demo", "--images", pictures, "--backbone", toy_bundle], cwd=tmp_path)
     assert done.code == 0, done.err
     assert str(pictures / "red") in done.err
-    assert "left out in all: " in done.err
+    assert "left out in total: " in done.err
     assert ".hidden" not in done.out + done.err
     assert "100.0%" in done.out
     assert (tmp_path / "glimpse-demo.png").is_file()
@@ -75,17 +77,17 @@ def test_too_few_readable_pictures_are_an_error(colours: Path, toy_bundle: Path,
         file.write_bytes(b"no picture")
     done = run_glimpse(["demo", "--images", pictures, "--backbone", toy_bundle], cwd=tmp_path)
     assert done.code == 1
-    assert "too few pictures can be used: 1 labels" in done.err
+    assert "too few usable pictures: 1 label with an example" in done.err
     assert "Traceback" not in done.err
 
 
-def test_a_place_the_picture_cannot_go_to_is_refused_before_the_run(colours: Path, tmp_path: Path) -> None:
+def test_an_output_file_that_cannot_be_written_is_rejected_before_the_run(colours: Path, tmp_path: Path) -> None:
     first = colours / "red" / "0.png"
-    for out, told in (("x.foo", "must end in"), ("none/x.png", "no folder none"), (first, "among the pictures")):
+    for out, message in (("x.foo", "must end in"), ("none/x.png", "no folder none"), (first, "inside a label")):
         done = run_glimpse(["demo", "--images", colours, "--out", out], cwd=tmp_path)
         assert done.code in (1, 2)
         assert done.out == ""
-        assert told in done.err
+        assert message in done.err
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -102,7 +104,7 @@ def test_the_tables_are_there_even_where_the_sheet_cannot_be_saved(
 def test_the_sheet_shows_pictures_as_the_backbone_sees_them(tmp_path: Path) -> None:
     lying = Image.new("RGB", (20, 10), "red")
     exif = lying.getexif()
-    exif[0x0112] = 6  # to be turned by a quarter
+    exif[0x0112] = 6  # the orientation to rotate by 90 degrees
     lying.save(tmp_path / "lying.png", exif=exif)
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     Image.fromarray(np.full((8, 8), 0x8000, np.uint16)).save(tmp_path / "deep.png")
@@ -122,7 +124,7 @@ def test_a_server_that_does_not_start_shows_its_log(colours: Path, tmp_path: Pat
     assert "there is no such bundle" in done.err
 
 
-def test_a_demo_that_is_ended_takes_its_server_along(colours: Path, toy_bundle: Path, tmp_path: Path) -> None:
+def test_a_terminated_demo_stops_its_server(colours: Path, toy_bundle: Path, tmp_path: Path) -> None:
     arguments = ["demo", "--images", str(colours), "--backbone", str(toy_bundle)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
@@ -140,5 +142,5 @@ def test_a_demo_that_is_ended_takes_its_server_along(colours: Path, toy_bundle: 
 def test_the_demo_draws_its_own(tmp_path: Path) -> None:
     done = run_glimpse(["demo", "--out", "sheet.png"], cwd=tmp_path)
     assert done.code == 0, done.err
-    assert "by text alone" in done.out
+    assert "zero-shot" in done.out
     assert (tmp_path / "sheet.png").is_file()

@@ -1,4 +1,4 @@
-"""`glimpse export onnx`, and the bundle it makes served at once."""
+"""Tests of `glimpse export` and `glimpse backbones`, including a server with an exported bundle."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,22 +32,22 @@ def test_from_a_model_to_an_answer(tmp_path: Path) -> None:
         assert answered.objects[0]["label"] == "b"
 
 
-def test_what_is_wrong_is_said_with_what_to_do(tmp_path: Path) -> None:
+def test_an_error_says_what_to_do(tmp_path: Path) -> None:
     conv_encoder(tmp_path / "model.onnx")
-    for arguments, told in (
+    for arguments, message in (
         (["--size", "16"], "give --size 12"),
         (["--size", "12", "--layout", "NHWC"], "try --layout NCHW"),
-        (["--size", "12", "--mean", "a,b"], "--mean a,b: not one number or three"),
+        (["--size", "12", "--mean", "a,b"], "--mean a,b: give one number, or three with commas"),
     ):
         command = ["export", "onnx", "model.onnx", "--name", "conv", "--out", "bundle", *arguments]
         done = run_glimpse(command, cwd=tmp_path)
         assert done.code == 1
-        assert told in done.err
+        assert message in done.err
         assert "Traceback" not in done.err
         assert not (tmp_path / "bundle").exists()
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_not_changed(tmp_path: Path) -> None:
     conv_encoder(tmp_path / "model.onnx")
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "mine").write_text("mine")
@@ -78,7 +78,7 @@ def test_word_vectors(tmp_path: Path) -> None:
     assert (done.objects[0]["name"], done.objects[0]["dimension"]) == ("glove", 3)
 
 
-def test_the_proof_is_shown(tmp_path: Path) -> None:
+def test_the_comparison_with_the_model_is_shown(tmp_path: Path) -> None:
     conv_encoder(tmp_path / "model.onnx")
     command = ["export", "onnx", "model.onnx", "--name", "conv", "--out", "bundle", "--size", "12"]
     done = run_glimpse(command, cwd=tmp_path)
@@ -104,7 +104,7 @@ def test_a_bundle_is_verified(tmp_path: Path) -> None:
     assert "changed or cut short" in changed.err
 
 
-def test_a_bundle_is_timed_beside_the_ceiling(tmp_path: Path) -> None:
+def test_a_bundle_is_timed_against_the_ceiling(tmp_path: Path) -> None:
     conv_encoder(tmp_path / "model.onnx")
     run_glimpse(["export", "onnx", "model.onnx", "--name", "conv", "--out", "bundle", "--size", "12"], cwd=tmp_path)
     command = ["backbones", "bench", "bundle", "--provider", "cpu", "--seconds", "0.01", "--format", "json"]
@@ -114,7 +114,7 @@ def test_a_bundle_is_timed_beside_the_ceiling(tmp_path: Path) -> None:
     assert all(one["per_second"] > 0 and 0 < one["ceiling"] < 1 for one in done.objects)
 
 
-def test_a_provider_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_provider_is_reported(tmp_path: Path) -> None:
     command = ["backbones", "bench", str(bundled()), "--provider", "cuda"]
     done = run_glimpse(command, cwd=tmp_path)
     assert done.code == 1
@@ -130,7 +130,7 @@ def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path) -> None:
     assert "pip install 'glimpse-fewshot[server,export]'; for an NVIDIA GPU: 'glimpse-fewshot[gpu,export]'" in done.err
 
 
-def test_the_folder_is_looked_at_before_the_work(tmp_path: Path) -> None:
+def test_the_output_folder_is_checked_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     done = run_glimpse(["export", "open_clip", "ViT-B-32", "--out", "."], cwd=tmp_path)
     assert done.code == 1

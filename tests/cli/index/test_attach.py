@@ -1,4 +1,4 @@
-"""`glimpse index attach`, `detach` and `compact --collection`, and what the other commands do with an index below."""
+"""Tests of `glimpse index attach`, `detach` and `compact --collection`, and of commands with an attached index."""
 
 import signal
 import subprocess
@@ -26,7 +26,7 @@ Glimpse = Callable[..., Done]
 
 @pytest.fixture(scope="module")
 def serving(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server with glimpse-mini, and in its folder of indexes 36 drawings, a link to them, and another's index."""
+    """Runs a server whose folder has an index of 36 drawings, a link to it, and an index of another backbone."""
     place = tmp_path_factory.mktemp("attach")
     draw_shapes(place / "shapes")
     draw_shapes(place / "scans", count=2, seed=1)
@@ -43,13 +43,13 @@ def serving(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def glimpse(serving: ServerProcess) -> Glimpse:
-    """Runs `glimpse …` beside the pictures."""
+    """Runs `glimpse …` in the folder of the pictures."""
     return lambda *words, **options: run_glimpse(words, serving.address, serving.folder, **options)
 
 
 @pytest.fixture
 def attached(glimpse: Glimpse, request: pytest.FixtureRequest) -> str:
-    """A collection of this test's own that stands on the drawings."""
+    """Creates a collection with the index of drawings attached."""
     name = f"c-{request.node.name.replace('_', '-')}"[:63]
     assert glimpse("collections", "create", name).code == 0
     done = glimpse("index", "attach", name, "drawings")
@@ -62,7 +62,7 @@ def row(name: str) -> str:
 
 
 def now(glimpse: Glimpse, collection: str) -> tuple[int, int, str | None]:
-    """Labels, examples and index."""
+    """Returns the numbers of labels and examples, and the index."""
     [found] = glimpse("collections", "show", collection, "--format", "json").objects
     return found["labels"], found["examples"], found["index"]
 
@@ -73,12 +73,12 @@ def test_an_index_is_attached_by_its_name_or_its_folder(glimpse: Glimpse, given:
     assert glimpse("collections", "create", collection).code == 0
     done = glimpse("index", "attach", collection, given)
     assert done.code == 0, done.err
-    told = dict(line.split(maxsplit=1) for line in done.out.splitlines() if len(line.split()) > 1)
-    assert (told["labels"], told["examples"], told["index"]) == ("3", "36", given.strip("./").rpartition("/")[2])
+    record = dict(line.split(maxsplit=1) for line in done.out.splitlines() if len(line.split()) > 1)
+    assert (record["labels"], record["examples"], record["index"]) == ("3", "36", given.strip("./").rpartition("/")[2])
     assert max(map(len, done.out.splitlines())) <= 80
 
 
-def test_its_rows_classify_and_are_the_evidence(glimpse: Glimpse, attached: str) -> None:
+def test_rows_of_the_index_classify_and_are_the_evidence(glimpse: Glimpse, attached: str) -> None:
     done = glimpse("classify", attached, "scans", "--format", "json")
     assert done.code == 0, done.err
     assert len(done.objects) == 12
@@ -88,7 +88,7 @@ def test_its_rows_classify_and_are_the_evidence(glimpse: Glimpse, attached: str)
         assert answer["evidence"][0]["label"] == answer["label"]
 
 
-def test_search_finds_its_rows_and_heeds_domains(glimpse: Glimpse, attached: str) -> None:
+def test_search_finds_rows_and_filters_by_domain(glimpse: Glimpse, attached: str) -> None:
     scan = "scans/far/green star/0.png"
     [found] = glimpse("search", attached, scan, "--domain", "near", "--top", 20, "--format", "json").objects
     assert len(found["neighbors"]) == 18
@@ -98,7 +98,7 @@ def test_search_finds_its_rows_and_heeds_domains(glimpse: Glimpse, attached: str
     assert max(map(len, table.out.splitlines())) <= 80
 
 
-def test_what_is_enrolled_later_lives_beside_it(glimpse: Glimpse, attached: str) -> None:
+def test_examples_enrolled_later_are_added_to_the_index(glimpse: Glimpse, attached: str) -> None:
     before = glimpse("classify", attached, "hearts/near/yellow heart/5.png", "--format", "json").objects
     assert before[0]["label"] in LABELS
     files = [f"hearts/{domain}/yellow heart/{number}.png" for domain in ("near", "far") for number in range(4)]
@@ -118,7 +118,7 @@ def test_a_row_is_shown_and_deleted_by_its_name(glimpse: Glimpse, attached: str)
     [shown] = glimpse("examples", "show", attached, mine, "--format", "json").objects
     assert (shown["label"], shown["domain"]) == ("red circle", "near")
     assert shown["metadata"] == {"file": "shapes/near/red circle/3.png"}
-    # As answers name it.
+    # Classifications use the full name.
     assert glimpse("examples", "delete", attached, shown["example"]).code == 0
     assert now(glimpse, attached) == (3, 35, "drawings")
     for command in ("show", "delete"):
@@ -131,15 +131,17 @@ def test_a_row_is_shown_and_deleted_by_its_name(glimpse: Glimpse, attached: str)
     assert shown["example"] not in {near["example"] for near in found["neighbors"]}
 
 
-def test_compacted_it_is_a_new_index_of_what_is_there(glimpse: Glimpse, serving: ServerProcess, attached: str) -> None:
+def test_a_compacted_collection_has_a_new_index_of_its_rows(
+    glimpse: Glimpse, serving: ServerProcess, attached: str
+) -> None:
     file = "hearts/near/yellow heart/0.png"
     [enrolled] = glimpse("enroll", attached, file, "--label", "yellow heart", "--create", "--format", "json").objects
     assert glimpse("examples", "delete", attached, row("far/blue square/0")).code == 0
     done = glimpse("index", "compact", "--collection", attached, "--format", "json")
     assert done.code == 0, done.err
-    [told] = done.objects
-    assert (told["labels"], told["examples"]) == (4, 36)
-    assert told["index"] == f"{attached}.c1"
+    [record] = done.objects
+    assert (record["labels"], record["examples"]) == (4, 36)
+    assert record["index"] == f"{attached}.c1"
     assert now(glimpse, attached) == (4, 36, f"{attached}.c1")
     made = serving.folder / "indexes" / f"{attached}.c1"
     assert glimpse("index", "verify", made).code == 0
@@ -186,14 +188,14 @@ def test_detached_the_collection_has_what_was_enrolled(glimpse: Glimpse, attache
     assert done.code == 0, done.err
     assert now(glimpse, attached) == (3, 2, None)
     [answer] = glimpse("classify", attached, "scans/near/green star/0.png", "--format", "json").objects
-    assert answer["label"] == "red circle"  # there is nothing else
+    assert answer["label"] == "red circle"  # the only label left
     again = glimpse("index", "attach", attached, "drawings")
     assert again.code == 0, again.err
     assert now(glimpse, attached) == (3, 38, "drawings")
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "record"),
     [
         (["attach", "on-it", "nowhere"], ["copy its folder there", "`glimpse serve --indexes`"]),
         (["attach", "on-it", "elsewhere/shapes"], ["no index 'shapes'", "`glimpse serve --indexes`"]),
@@ -206,32 +208,32 @@ def test_detached_the_collection_has_what_was_enrolled(glimpse: Glimpse, attache
         (["compact", "--collection", "without"], ["has no index", "glimpse index attach COLLECTION INDEX"]),
     ],
 )
-def test_what_cannot_be_is_one_line_that_says_what_to_do(
-    glimpse: Glimpse, with_and_without: None, words: list[str], told: list[str]
+def test_an_impossible_request_is_one_line_that_says_what_to_do(
+    glimpse: Glimpse, with_and_without: None, words: list[str], record: list[str]
 ) -> None:
     done = glimpse("index", *words)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("glimpse: ")
-    assert all(part in done.err for part in told), done.err
+    assert all(part in done.err for part in record), done.err
     assert done.err.count("\n") == 1
 
 
 @pytest.fixture(scope="module")
 def with_and_without(serving: ServerProcess) -> None:
-    """Two collections, of which one stands on an index."""
+    """Creates two collections, one with an attached index."""
     for words in (["collections", "create", "on-it"], ["collections", "create", "without"]):
         assert run_glimpse(words, serving.address).code == 0
     assert run_glimpse(["index", "attach", "on-it", "drawings"], serving.address).code == 0
 
 
 @pytest.mark.parametrize(
-    ("count", "told"), [(0, ""), (7, "7 of the index's 1,200"), (1_200, "all of the index's 1,200")]
+    ("count", "record"), [(0, ""), (7, "7 of the index's 1,200"), (1_200, "all of the index's 1,200")]
 )
-def test_an_index_without_labels_is_reported(count: int, told: str) -> None:
+def test_an_index_without_labels_is_reported(count: int, record: str) -> None:
     with fake_server() as fake:
         fake.unlabeled = count
         done = run_glimpse(("index", "attach", "birds", "drawings"), fake.address)
     assert done.code == 0, done.err
-    assert done.err.startswith(told)
-    assert bool(done.err) == bool(told)
-    assert ("--labels" in done.err) == bool(told)
+    assert done.err.startswith(record)
+    assert bool(done.err) == bool(record)
+    assert ("--labels" in done.err) == bool(record)

@@ -1,4 +1,4 @@
-"""`glimpse index build` as a process: its exit codes, what it prints, and Ctrl-C."""
+"""Tests of `glimpse index build` as a process: exit codes, output and Ctrl-C."""
 
 import json
 import os
@@ -24,10 +24,10 @@ def index(folder: Path, toy: Path, *arguments: object, columns: int | None = Non
     return run_glimpse(words, cwd=folder, columns=columns)
 
 
-def test_all_is_well(photos: Path, toy_bundle: Path, tmp_path: Path) -> None:
+def test_a_build_without_failures_exits_with_zero(photos: Path, toy_bundle: Path, tmp_path: Path) -> None:
     done = index(tmp_path, toy_bundle, "--type", "Flat", columns=80)
     assert done.code == 0, done.err
-    assert "12 inputs: 12 encoded, 0 known, 0 copies, 0 changed, 0 failed" in done.out
+    assert "12 inputs: 12 encoded, 0 unchanged, 0 copies, 0 changed, 0 failed" in done.out
     assert "out: 12 rows of 4 numbers (float16), 2 labels, 1 shard" in done.out
     assert "index: Flat" in done.out
     assert max(map(len, done.out.splitlines())) <= 80
@@ -47,7 +47,7 @@ def test_json_has_every_figure(photos: Path, toy_bundle: Path, tmp_path: Path) -
     assert list(record["stages"]) == ["read_decode", "encode", "write", "index", "all"]
 
 
-def test_inputs_that_failed_are_told_and_are_an_exit_code_of_their_own(
+def test_failed_inputs_are_reported_and_have_their_own_exit_code(
     photos: Path, toy_bundle: Path, tmp_path: Path
 ) -> None:
     for number in range(7):
@@ -61,7 +61,7 @@ def test_inputs_that_failed_are_told_and_are_an_exit_code_of_their_own(
     assert len(rows(tmp_path / "out")) == 12
 
 
-def test_what_is_there_is_gone_on_with_only_if_asked(photos: Path, toy_bundle: Path, tmp_path: Path) -> None:
+def test_an_existing_index_is_continued_only_with_resume(photos: Path, toy_bundle: Path, tmp_path: Path) -> None:
     assert index(tmp_path, toy_bundle).code == 0
     again = index(tmp_path, toy_bundle)
     assert (again.code, again.out) == (1, "")
@@ -69,41 +69,41 @@ def test_what_is_there_is_gone_on_with_only_if_asked(photos: Path, toy_bundle: P
     painted(photos, ["cat/one-more"])
     grown = index(tmp_path, toy_bundle, "--resume")
     assert grown.code == 0, grown.err
-    assert "13 inputs: 1 encoded, 12 known" in grown.out
+    assert "13 inputs: 1 encoded, 12 unchanged" in grown.out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--backbone", "nothing"], "nothing: there is no such bundle"),
         (["--labels", "lable"], "'lable' does not say where labels are"),
         (["--type", "Flt"], "Flt"),
     ],
 )
-def test_what_cannot_be_is_one_line(
-    photos: Path, toy_bundle: Path, tmp_path: Path, arguments: list[str], told: str
+def test_an_impossible_build_is_one_line(
+    photos: Path, toy_bundle: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     done = index(tmp_path, toy_bundle, *arguments)
     assert done.code == 1
     assert done.err.startswith("glimpse: ")
-    assert told in done.err
+    assert message in done.err
     assert len(done.err.splitlines()) == 1
 
 
-def test_an_index_that_finds_too_little_is_a_failure_that_says_so(toy_bundle: Path, tmp_path: Path) -> None:
+def test_an_index_with_too_low_recall_is_an_error(toy_bundle: Path, tmp_path: Path) -> None:
     data = texts(tmp_path / "texts.jsonl", 2_000)
     data.write_text(data.read_text() + "no JSON\n")
     words = ["index", "build", "texts.jsonl", "--backbone", toy_bundle, "--out", "out", "--type", "PQ1x2"]
     done = run_glimpse([*words, "--min-recall", "1"], cwd=tmp_path)
     assert done.code == 1
-    assert re.search(r"the index finds 0\.\d+ of the 10 nearest, less than 1", done.err)
+    assert re.search(r"the index's recall of the 10 nearest is 0\.\d+, below 1", done.err)
     assert "1 of 2,001 inputs failed" in done.err
     assert (tmp_path / "out" / "manifest.json").is_file()
 
 
 def test_ctrl_c_keeps_what_is_written_and_says_so(toy_bundle: Path, tmp_path: Path) -> None:
     texts(tmp_path / "texts.jsonl", 20_000)
-    # Interrupted from within, at a moment when some windows have been written; the tests themselves may ignore SIGINT.
+    # The process interrupts itself after it has written some rows. The tests themselves may ignore SIGINT.
     code = (
         "import os, signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from glimpse.builder.output.fragments import Fragments\nfrom glimpse.cli.main import main\n"
@@ -116,7 +116,7 @@ def test_ctrl_c_keeps_what_is_written_and_says_so(toy_bundle: Path, tmp_path: Pa
     command = [sys.executable, "-c", code, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment(""), check=False)
     assert done.returncode == 130, done.stderr
-    assert done.stderr == "interrupted: what was written to out is kept; go on with --resume\n"
+    assert done.stderr == "interrupted: the rows written to out are kept; continue with --resume\n"
     kept = len(written(tmp_path / "out"))
     assert 0 < kept < 20_000
     again = run_glimpse([*words, "--resume", "--format", "json"], cwd=tmp_path)
@@ -141,7 +141,7 @@ def test_a_terminal_has_a_bar_and_others_have_lines(photos: Path, toy_bundle: Pa
         try:
             while part := terminal.read(4_096):
                 shown += part
-        except OSError:  # how Linux says that nobody writes any more
+        except OSError:  # raised by Linux when the other end of the terminal is closed
             pass
     assert done.returncode == 0
     assert "embedding" in shown.decode()

@@ -1,4 +1,4 @@
-"""`glimpse index info`, `search`, `verify`, `merge` and `compact` on indexes that the command itself built."""
+"""Tests of `glimpse index info`, `search`, `verify`, `merge` and `compact`."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def index(place: Path, *words: object, columns: int | None = None) -> Done:
 
 @pytest.fixture(scope="module")
 def place(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an index of 36 drawings and one file that is none, and one that another backbone made."""
+    """Returns a folder with an index of 36 drawings and a broken file, and an index of another backbone."""
     place = tmp_path_factory.mktemp("indexes")
     draw_shapes(place / "shapes")
     (place / BROKEN).write_bytes(b"no picture")
@@ -38,7 +38,7 @@ def place(toy_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(place: Path, tmp_path: Path) -> Path:
-    """The index, for a test to spoil."""
+    """Copies the index, so that a test can damage it."""
     shutil.copytree(place / "drawings", tmp_path / "drawings")
     return tmp_path / "drawings"
 
@@ -47,24 +47,24 @@ def vectors(folder: Path) -> dict[str, list[float]]:
     return {id_: row["vector"] for id_, row in rows(folder).items()}
 
 
-def test_info_tells_what_an_index_holds_and_fits_a_terminal(place: Path) -> None:
+def test_info_shows_the_contents_of_an_index_and_fits_a_terminal(place: Path) -> None:
     done = index(place, "info", "drawings")
     assert done.code == 0, done.err
-    told = dict(line.split("  ", 1) for line in done.out.splitlines())
-    told = {name: value.strip() for name, value in told.items()}
-    assert (told["rows"], told["labels"], told["domains"], told["failed inputs"]) == ("36", "3", "2", "1")
-    assert told["vectors"] == "192 x float16, in 1 file"
-    assert told["index"].startswith("Flat, ")
-    assert told["recall@10"] == "1.000"
-    # Only the command that makes it anew is as long as it is.
+    record = dict(line.split("  ", 1) for line in done.out.splitlines())
+    record = {name: value.strip() for name, value in record.items()}
+    assert (record["rows"], record["labels"], record["domains"], record["failed inputs"]) == ("36", "3", "2", "1")
+    assert record["vectors"] == "192 x float16, in 1 file"
+    assert record["index"].startswith("Flat, ")
+    assert record["recall@10"] == "1.000"
+    # Only the command line is not wrapped, so that it can be copied.
     *lines, rebuild = done.out.splitlines()
     assert max(map(len, lines)) <= 80
     assert rebuild.endswith("glimpse index build shapes --labels domain/label --out drawings --threads 1")
 
 
 def test_info_as_json_is_the_manifest(place: Path) -> None:
-    [told] = index(place, "info", "drawings", "--format", "json").objects
-    assert told == json.loads((place / "drawings" / "manifest.json").read_text())
+    [record] = index(place, "info", "drawings", "--format", "json").objects
+    assert record == json.loads((place / "drawings" / "manifest.json").read_text())
 
 
 def test_a_picture_finds_those_like_it(place: Path) -> None:
@@ -93,11 +93,11 @@ def test_csv_has_a_row_a_neighbor_and_a_row_a_problem(place: Path, copy: Path) -
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_a_text_finds_the_pictures_that_it_is_true_of(place: Path, label: str) -> None:
-    [told] = index(place, "search", "drawings", "--text", f"a {label}", "--top", 5, "--format", "json").objects
-    assert told["query"] == f"a {label}"
-    assert [row["label"] for row in told["rows"]] == [label] * 5
-    assert all(row["id"] == row["source"] for row in told["rows"])
+def test_a_text_finds_the_pictures_that_it_describes(place: Path, label: str) -> None:
+    [record] = index(place, "search", "drawings", "--text", f"a {label}", "--top", 5, "--format", "json").objects
+    assert record["query"] == f"a {label}"
+    assert [row["label"] for row in record["rows"]] == [label] * 5
+    assert all(row["id"] == row["source"] for row in record["rows"])
 
 
 def test_a_vector_of_any_length_finds_its_row(place: Path, tmp_path: Path) -> None:
@@ -133,12 +133,12 @@ def test_one_query_that_fails_leaves_the_others(place: Path) -> None:
     assert found["query"] == "shapes/far/red circle/0.png"
     assert failed["query"] == str(BROKEN)
     assert failed["error"]
-    told = index(place, "search", "drawings", BROKEN, "shapes/far/red circle/0.png", "--top", 1)
-    assert told.err.startswith(f"failed: {BROKEN}: ")
+    record = index(place, "search", "drawings", BROKEN, "shapes/far/red circle/0.png", "--top", 1)
+    assert record.err.startswith(f"failed: {BROKEN}: ")
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "record"),
     [
         (["nowhere", "--text", "x"], "nowhere: no such folder"),
         (["shapes", "--text", "x"], "shapes: no index: it has no manifest.json"),
@@ -148,38 +148,40 @@ def test_one_query_that_fails_leaves_the_others(place: Path) -> None:
         (["drawings", "--text", "x", "--domain", "dusk"], "the index has no domain 'dusk' — it has far, near"),
         (["toys", "--vector", "four.npy", "--label", "red"], "the index has no label 'red' — its rows have no labels"),
         (["drawings", "--text", "x", "--backbone", "nowhere"], "nowhere: there is no such bundle"),
-        (["toys", "--text", "red"], "the index was built with 'toy', and glimpse-mini makes vectors of another space"),
+        (["toys", "--text", "red"], "the index was built with 'toy', and glimpse-mini has another embedding space"),
         (["drawings", "--vector", "nothing.npy"], "nothing.npy: No such file"),
     ],
 )
-def test_what_cannot_be_searched_is_one_line(place: Path, words: list[str], told: str) -> None:
+def test_an_impossible_search_is_one_line(place: Path, words: list[str], message: str) -> None:
     np.save(place / "four.npy", np.ones(4))
     done = index(place, "search", *words)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("glimpse: ")
-    assert told in done.err
+    assert message in done.err
     assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
-        (np.ones((2, 5)), "has the shape (2, 5); a vector of this index has 192 numbers"),
+        (np.ones((2, 5)), "has the shape (2, 5); this index needs vectors of 192 numbers"),
         (np.ones((0, 192)), "has the shape (0, 192)"),
-        (np.zeros(192), "a vector without a direction"),
-        (np.ones(192, np.complex64), "no .npy file of numbers, but of complex64"),
+        (np.zeros(192), "a vector of zeros"),
+        (np.ones(192, np.complex64), "not a .npy file of numbers, but of complex64"),
     ],
 )
-def test_what_is_no_vector_of_the_index_is_refused(place: Path, tmp_path: Path, values: Array, told: str) -> None:
+def test_a_vector_that_does_not_fit_the_index_is_rejected(
+    place: Path, tmp_path: Path, values: Array, message: str
+) -> None:
     np.save(tmp_path / "given.npy", values)
     done = index(place, "search", "drawings", "--vector", tmp_path / "given.npy")
     assert (done.code, done.out) == (1, "")
-    assert told in done.err
+    assert message in done.err
     assert done.err.count("\n") == 1
 
 
 class Trap:
-    """Unpickled, it leaves a trace."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self._trace = trace
@@ -192,14 +194,14 @@ def test_a_pickle_is_not_read(place: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "trap.npy", np.array([Trap(tmp_path / "trace")], object), allow_pickle=True)
     done = index(place, "search", "drawings", "--vector", tmp_path / "trap.npy")
     assert done.code == 1
-    assert "is no .npy file of numbers" in done.err
+    assert "is not a .npy file of numbers" in done.err
     assert not (tmp_path / "trace").exists()
     (tmp_path / "not.npy").write_bytes(b"PK\x03\x04 of an archive, say")
     done = index(place, "search", "drawings", "--vector", tmp_path / "not.npy")
     assert (done.code, done.err.count("\n")) == (1, 1)
 
 
-def test_a_build_that_has_not_ended_is_no_index_yet(toy_bundle: Path, place: Path, tmp_path: Path) -> None:
+def test_an_unfinished_build_is_not_an_index(toy_bundle: Path, place: Path, tmp_path: Path) -> None:
     words = [place / "shapes", "--backbone", toy_bundle, "--out", tmp_path / "half"]
     process = start(tmp_path / "log", words, die_at=3)
     assert process.wait() == -9
@@ -211,11 +213,11 @@ def test_a_build_that_has_not_ended_is_no_index_yet(toy_bundle: Path, place: Pat
     assert (done.code, done.out) == (1, "half: its build has not ended\n")
 
 
-def test_verify_says_that_all_is_well(place: Path) -> None:
+def test_verify_reports_an_intact_index(place: Path) -> None:
     done = index(place, "verify", "drawings")
-    assert (done.code, done.out) == (0, "drawings is whole\n")
-    [told] = index(place, "verify", "drawings", "--format", "json").objects
-    assert told == {"index": "drawings", "problems": []}
+    assert (done.code, done.out) == (0, "drawings: no problem found\n")
+    [message] = index(place, "verify", "drawings", "--format", "json").objects
+    assert message == {"index": "drawings", "problems": []}
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def test_verify_says_that_all_is_well(place: Path) -> None:
 )
 def test_verify_finds_one_flipped_bit(copy: Path, file: str) -> None:
     content = bytearray((copy / file).read_bytes())
-    # Of a manifest, in a digest: its latencies are not there to be compared with anything.
+    # In a manifest, flip a bit of a digest, because nothing can check a measured latency.
     place = content.index(b'"sha256": "') + 11 if file == "manifest.json" else len(content) // 2
     content[place] ^= 1
     (copy / file).write_bytes(content)
@@ -240,7 +242,7 @@ def test_verify_finds_what_is_missing(copy: Path) -> None:
     assert done.objects[0]["problems"] == ["drawings/labels.parquet: is missing"]
 
 
-def test_merged_they_are_one_index_and_the_last_of_an_id_counts(place: Path, tmp_path: Path) -> None:
+def test_a_merged_index_keeps_the_last_row_of_each_id(place: Path, tmp_path: Path) -> None:
     more = draw_shapes(tmp_path / "shapes", ["red circle", "yellow heart"], count=2, seed=1)
     done = index(tmp_path, "build", more, "--labels", "domain/label", "--out", "more", "--threads", 1)
     assert done.code == 0, done.err
@@ -259,7 +261,7 @@ def test_merged_they_are_one_index_and_the_last_of_an_id_counts(place: Path, tmp
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["drawings", "toys", "--out", "new"], "— merge indexes that one backbone made"),
         (["drawings", "--out", "toys"], "toys: is there already — name a folder that is not there, or an empty one"),
@@ -267,25 +269,25 @@ def test_merged_they_are_one_index_and_the_last_of_an_id_counts(place: Path, tmp
         (["drawings", "--out", "new", "--type", "Nonsense"], "FAISS cannot make Nonsense"),
     ],
 )
-def test_what_cannot_be_merged_is_one_line_and_leaves_nothing(place: Path, words: list[str], told: str) -> None:
+def test_an_impossible_merge_is_one_line_and_writes_nothing(place: Path, words: list[str], message: str) -> None:
     before = {path: path.stat().st_mtime_ns for path in place.iterdir()}
     done = index(place, "merge", *words)
     assert (done.code, done.out) == (1, "")
-    assert told in done.err
+    assert message in done.err
     assert done.err.count("\n") == 1
     assert {path: path.stat().st_mtime_ns for path in place.iterdir()} == before
 
 
-def test_merged_into_what_finds_too_little_it_says_so(place: Path, tmp_path: Path) -> None:
+def test_merging_into_an_index_with_too_low_recall_is_an_error(place: Path, tmp_path: Path) -> None:
     words = ["merge", place / "drawings", "--out", "coarse", "--type", "PQ1x2", "--min-recall", 1]
     done = index(tmp_path, *words, "--format", "json")
     assert done.code == 1
     assert done.objects[0]["index"]["measured"]["reached"] is False
-    assert "of the 10 nearest, less than 100.0 %" in done.err
+    assert "below the minimum of 100.0 %" in done.err
     assert (tmp_path / "coarse" / "manifest.json").is_file()
 
 
-def test_compacted_an_index_that_grew_is_in_full_files(toy_bundle: Path, tmp_path: Path) -> None:
+def test_a_compacted_index_has_full_files(toy_bundle: Path, tmp_path: Path) -> None:
     words = ["build", "shapes", "--backbone", toy_bundle, "--out", "grown", "--labels", "domain/label", "--threads", 1]
     draw_shapes(tmp_path / "shapes", LABELS[:2])
     assert index(tmp_path, *words).code == 0
@@ -301,7 +303,7 @@ def test_compacted_an_index_that_grew_is_in_full_files(toy_bundle: Path, tmp_pat
 
 
 @pytest.mark.parametrize("words", [[], ["drawings"], ["drawings", "--out", "new", "--collection", "c"]])
-def test_compacting_a_folder_or_a_collection_is_not_to_be_mistaken(place: Path, words: list[str]) -> None:
+def test_compact_takes_either_a_folder_or_a_collection(place: Path, words: list[str]) -> None:
     done = index(place, "compact", *words)
     assert done.code == 2
     assert "give a folder and --out, or --collection alone" in done.err

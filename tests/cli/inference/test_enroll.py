@@ -1,10 +1,12 @@
+"""Tests of `glimpse enroll`."""
+
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from glimpse.cli.common.inputs import Source
+from glimpse.cli.common.input_reader import Source
 from glimpse.cli.inference.example_files import file_metadata
 from glimpse.v1 import collection_service_pb2 as pb
 from support.pictures import picture
@@ -13,11 +15,11 @@ from ..conftest import Run
 from ..fake_server import FakeServer
 
 
-def test_a_folder_of_folders_is_enrolled_by_its_names(run: Run, colours: Path) -> None:
+def test_subfolder_names_are_the_labels_of_examples(run: Run, colours: Path) -> None:
     done = run("enroll", "by-name", colours, "--create")
     assert done.code == 0
-    told = dict(line.split(maxsplit=1) for line in done.out.splitlines())
-    assert (told["enrolled"], told["duplicates"], told["conflicts"], told["failures"]) == ("24", "0", "0", "0")
+    record = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    assert (record["enrolled"], record["duplicates"], record["conflicts"], record["failures"]) == ("24", "0", "0", "0")
     labels = run("labels", "list", "by-name", "--format", "json").objects
     assert [(one["id"], one["examples"]) for one in labels] == [(c, 6) for c in ("blue", "green", "red", "white")]
 
@@ -33,7 +35,7 @@ def test_files_need_a_label(run: Run, collection: str, colours: Path) -> None:
     assert done.err.count("\n") == 1
 
 
-def test_the_same_content_under_another_label_is_told(run: Run, collection: str, colours: Path) -> None:
+def test_the_same_content_under_another_label_is_a_conflict(run: Run, collection: str, colours: Path) -> None:
     done = run("enroll", collection, colours / "red" / "0.png", "--label", "green")
     assert done.code == 0
     assert "conflict:" in done.err
@@ -54,7 +56,7 @@ def test_json_is_an_object_an_input_and_failures_count(
     assert bad["error"]["code"] == "INVALID_ARGUMENT"
 
 
-def test_lines_bring_their_own_labels(run: Run, tmp_path: Path) -> None:
+def test_json_lines_have_their_own_labels(run: Run, tmp_path: Path) -> None:
     lines = '{"text": "red", "label": "warm", "id": "first"}\n\n{"text": "blue", "label": "cold"}\n'
     (tmp_path / "colours.jsonl").write_text(lines)
     done = run("enroll", "lines", "colours.jsonl", "--create", "--format", "json")
@@ -62,7 +64,7 @@ def test_lines_bring_their_own_labels(run: Run, tmp_path: Path) -> None:
     assert run("classify", "lines", "--text", "blue", "--format", "json").objects[0]["label"] == "cold"
 
 
-def test_what_a_folder_has_beside_its_labels_is_told(run: Run, colours: Path, tmp_path: Path) -> None:
+def test_files_beside_label_folders_are_reported(run: Run, colours: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
     shutil.copytree(colours / "red", folder / "red")
     shutil.copytree(colours / "blue", folder / ".hidden")
@@ -80,24 +82,24 @@ def test_what_a_folder_has_beside_its_labels_is_told(run: Run, colours: Path, tm
     assert [one["id"] for one in run("labels", "list", "mixed", "--format", "json").objects] == ["red"]
 
 
-def test_missing_things_say_what_to_do(run: Run, colours: Path, tmp_path: Path) -> None:
+def test_errors_for_missing_inputs_say_what_to_do(run: Run, colours: Path, tmp_path: Path) -> None:
     assert "add --create" in run("enroll", "nowhere", colours).err
     assert "gone.png: no such file" in run("enroll", "nowhere", "gone.png", "--label", "x").err
     assert "no subfolders" in run("enroll", "nowhere", tmp_path).err
     assert "nothing to read" in run("enroll", "nowhere").err
 
 
-def test_another_backbone_than_the_collections_is_refused(run: Run, collection: str, colours: Path) -> None:
+def test_a_backbone_that_differs_from_the_collections_is_rejected(run: Run, collection: str, colours: Path) -> None:
     done = run("enroll", collection, colours, "--backbone", "other")
     assert done.code == 1
-    assert "bound to backbones/toy" in done.err
+    assert "uses backbones/toy" in done.err
 
 
 def like(example: str, label: str, similarity: float) -> pb.SimilarExample:
     return pb.SimilarExample(example=f"collections/birds/examples/{example}", label_id=label, similarity=similarity)
 
 
-def test_what_to_look_at_is_told_the_gravest_first(ask: Run, fake: FakeServer) -> None:
+def test_findings_are_printed_most_serious_first(ask: Run, fake: FakeServer) -> None:
     conflicts = [like("a", "wren", 0.98), like("b", "wren", 0.99), like("c", "owl", 1.0)]
     fake.result = pb.EnrollResult(
         example=pb.Example(name="collections/birds/examples/new"),
@@ -108,12 +110,12 @@ def test_what_to_look_at_is_told_the_gravest_first(ask: Run, fake: FakeServer) -
     done = ask("enroll", "birds", "--text", "tjip", "--label", "robin")
     assert done.code == 0
     assert done.err.splitlines() == [
-        "conflict: tjip is 'robin', and all but the same is 'owl' (1.000), 'wren' (0.990)",
-        "outlier: tjip is far from the other examples of 'robin'; is it one?",
-        "near duplicate: tjip is all but old (0.991), under 'robin' too",
+        "conflict: tjip is 'robin', but almost equal to an example of 'owl' (1.000), 'wren' (0.990)",
+        "outlier: tjip is far from the other examples of 'robin'; check its label",
+        "near duplicate: tjip is almost equal to old (0.991), also 'robin'",
     ]
-    told = dict(line.split(maxsplit=1) for line in done.out.splitlines())
-    assert told == dict.fromkeys(("enrolled", "near_duplicates", "conflicts", "outliers"), "1") | dict.fromkeys(
+    record = dict(line.split(maxsplit=1) for line in done.out.splitlines())
+    assert record == dict.fromkeys(("enrolled", "near_duplicates", "conflicts", "outliers"), "1") | dict.fromkeys(
         ("duplicates", "failures"), "0"
     )
     [found] = ask("enroll", "birds", "--text", "tjip", "--label", "robin", "--format", "json").objects
@@ -121,7 +123,7 @@ def test_what_to_look_at_is_told_the_gravest_first(ask: Run, fake: FakeServer) -
     assert (found["near_duplicates"], found["outlier"], len(found["conflicts"])) == ([near], True, 3)
 
 
-def test_two_that_are_all_but_the_same_are_told_once(run: Run, tmp_path: Path) -> None:
+def test_a_pair_of_near_duplicates_is_reported_once(run: Run, tmp_path: Path) -> None:
     for number in range(2):
         (tmp_path / f"{number}.png").write_bytes(picture((200, 30, number)))
     run("collections", "create", "twins")
@@ -133,7 +135,7 @@ def test_two_that_are_all_but_the_same_are_told_once(run: Run, tmp_path: Path) -
     assert (counts["duplicates"], counts["near_duplicates"]) == ("2", "1")
 
 
-def test_originals_that_are_kept_from_now_on_are_told(run: Run, colours: Path) -> None:
+def test_newly_kept_originals_are_counted(run: Run, colours: Path) -> None:
     run("enroll", "kept", colours, "--create")
     assert "originals kept" not in run("enroll", "kept", colours).out
     run("collections", "update", "kept", "--keep-inputs")
@@ -144,19 +146,19 @@ def test_originals_that_are_kept_from_now_on_are_told(run: Run, colours: Path) -
     assert [one["original_kept"] for one in third] == [False] * 24, "they are kept already"
 
 
-def test_other_examples_are_told_by_their_files(ask: Run, fake: FakeServer) -> None:
+def test_other_examples_are_named_by_their_files(ask: Run, fake: FakeServer) -> None:
     conflicts = [like("a", "wren", 0.98), like("c", "owl", 1.0)]
     fake.result = pb.EnrollResult(conflicts=conflicts, near_duplicates=[like("old", "robin", 0.991)])
     fake.files = {f"collections/birds/examples/{one}": f"birds/{one}.png" for one in ("a", "c", "old")}
     assert ask("enroll", "birds", "--text", "tjip", "--label", "robin").err.splitlines() == [
-        "conflict: tjip is 'robin', and all but the same is 'owl' (1.000, birds/c.png), 'wren' (0.980)",
-        "near duplicate: tjip is all but birds/old.png (0.991), under 'robin' too",
+        "conflict: tjip is 'robin', but almost equal to an example of 'owl' (1.000, birds/c.png), 'wren' (0.980)",
+        "near duplicate: tjip is almost equal to birds/old.png (0.991), also 'robin'",
     ]
     fake.files["collections/birds/examples/old"] = ""  # enrolled as a text
-    assert "is all but old (0.991)" in ask("enroll", "birds", "--text", "tjip", "--label", "robin").err
+    assert "is almost equal to old (0.991)" in ask("enroll", "birds", "--text", "tjip", "--label", "robin").err
 
 
-def test_only_for_what_is_told_files_are_asked_for(ask: Run, fake: FakeServer, tmp_path: Path) -> None:
+def test_files_are_requested_only_for_printed_findings(ask: Run, fake: FakeServer, tmp_path: Path) -> None:
     fake.result = pb.EnrollResult(near_duplicates=[like("old", "robin", 1.0)])
     (tmp_path / "calls.txt").write_text("tjip\n" * 40)
     ask("enroll", "birds", "calls.txt", "--label", "robin")
@@ -169,18 +171,18 @@ def test_a_files_name_is_kept_with_its_example(run: Run, colours: Path, tmp_path
     found = run("examples", "list", "files", "--format", "json").objects
     kept = [one["metadata"] for one in found]
     assert kept == [*({"file": str(colours / "red" / f"{number}.png")} for number in range(6)), {}]
-    told = run("enroll", "files", colours / "red" / "3.png", "--label", "white", "--create").err
-    assert f"'red' (1.000, {colours / 'red' / '3.png'})" in told
+    record = run("enroll", "files", colours / "red" / "3.png", "--label", "white", "--create").err
+    assert f"'red' (1.000, {colours / 'red' / '3.png'})" in record
     run("collections", "delete", "files", "--force")
 
 
-def test_of_a_long_name_the_end_is_kept_and_bytes_that_are_no_text_are_replaced() -> None:
+def test_the_end_of_a_long_path_is_kept_and_invalid_bytes_are_replaced() -> None:
     long = Path("/".join(["folder"] * 200), "robin.png")
     assert file_metadata(Source("x", long, "robin")) == {"file": str(long)[-1024:]}
     assert file_metadata(Source("x", Path("robin\udcff.png"), "robin")) == {"file": "robin\ufffd.png"}
 
 
-def test_ten_are_told_and_the_others_counted(ask: Run, fake: FakeServer, tmp_path: Path) -> None:
+def test_ten_findings_are_printed_and_the_others_counted(ask: Run, fake: FakeServer, tmp_path: Path) -> None:
     fake.result = pb.EnrollResult(near_duplicates=[like("old", "robin", 1.0)], outlier=True, example=pb.Example())
     (tmp_path / "calls.txt").write_text("tjip\n" * 40)
     lines = ask("enroll", "birds", "calls.txt", "--label", "robin").err.splitlines()
@@ -188,7 +190,7 @@ def test_ten_are_told_and_the_others_counted(ask: Run, fake: FakeServer, tmp_pat
     assert lines[10:] == ["and 70 more"]
 
 
-def test_accuracy_is_measured_with_the_last_batch_and_told_beside_the_one_before(
+def test_accuracy_is_measured_with_the_last_batch_and_shown_with_the_earlier_one(
     ask: Run, fake: FakeServer, tmp_path: Path
 ) -> None:
     fake.result = pb.EnrollResult(example=pb.Example())
@@ -210,7 +212,7 @@ def test_accuracy_is_measured_with_the_last_batch_and_told_beside_the_one_before
 AFTER = {"accuracy_after": 0.85}
 
 
-def test_where_examples_come_from_is_sent(ask: Run, fake: FakeServer) -> None:
+def test_the_domain_of_examples_is_sent(ask: Run, fake: FakeServer) -> None:
     ask("enroll", "birds", "--text", "tjip", "--label", "robin", "--domain", "garden")
     assert [one.domain for one in fake.enrolled[0].examples] == ["garden"]
 
@@ -218,7 +220,7 @@ def test_where_examples_come_from_is_sent(ask: Run, fake: FakeServer) -> None:
 @pytest.mark.parametrize(
     ("option", "role"), [("--negative", pb.LABEL_ROLE_NEGATIVE), ("--unlabeled", pb.LABEL_ROLE_UNLABELED)]
 )
-def test_a_label_with_a_role_is_made_where_it_is_not_there(ask: Run, fake: FakeServer, option: str, role: int) -> None:
+def test_a_missing_label_is_created_with_its_role(ask: Run, fake: FakeServer, option: str, role: int) -> None:
     fake.result = pb.EnrollResult(example=pb.Example())
     for _ in range(2):
         assert ask("enroll", "birds", "--text", "noise", "--label", "none", option).code == 0
@@ -226,7 +228,7 @@ def test_a_label_with_a_role_is_made_where_it_is_not_there(ask: Run, fake: FakeS
     assert len(fake.enrolled) == 2
 
 
-def test_strangers_enrolled_are_answered_unknown(run: Run, colours: Path) -> None:
+def test_inputs_like_negative_examples_are_unknown(run: Run, colours: Path) -> None:
     for colour in ("red", "blue"):
         assert run("enroll", "some", colours / colour, "--label", colour, "--create").code == 0
     assert run("enroll", "some", colours / "green", "--label", "none", "--negative").code == 0
@@ -239,16 +241,18 @@ def test_strangers_enrolled_are_answered_unknown(run: Run, colours: Path) -> Non
 
 
 @pytest.mark.parametrize("role", [pb.LABEL_ROLE_UNSPECIFIED, pb.LABEL_ROLE_CLASS, pb.LABEL_ROLE_UNLABELED])
-def test_strangers_are_not_enrolled_under_a_label_of_another_role(ask: Run, fake: FakeServer, role: int) -> None:
+def test_negative_examples_are_not_enrolled_under_a_label_of_another_role(
+    ask: Run, fake: FakeServer, role: int
+) -> None:
     fake.roles["none"] = role
     done = ask("enroll", "birds", "--text", "noise", "--label", "none", "--negative")
     shown = "unlabeled" if role == pb.LABEL_ROLE_UNLABELED else "class"
     assert done.code == 1
-    assert f"the label 'none' is there with the role {shown}, not negative" in done.err
+    assert f"the label 'none' exists with the role {shown}, not negative" in done.err
     assert "--label" in done.err
     assert not fake.enrolled
 
 
-def test_roles_contradict_each_other(ask: Run, fake: FakeServer) -> None:
+def test_roles_exclude_each_other(ask: Run, fake: FakeServer) -> None:
     assert ask("enroll", "birds", "--text", "x", "--label", "none", "--negative", "--unlabeled").code == 2
     assert not fake.enrolled

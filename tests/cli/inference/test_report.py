@@ -1,4 +1,4 @@
-"""`glimpse report`, and what `glimpse classify` says of its answers, from messages as a server sends them."""
+"""Tests of `glimpse report` and of the fields of `glimpse classify`, with responses of a fake server."""
 
 import time
 from dataclasses import fields
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from glimpse.cli.common import chunking
+from glimpse.cli.common import progress
 from glimpse.client import CollectionReport
 from glimpse.v1 import classification_service_pb2 as classification
 from glimpse.v1 import collection_service_pb2 as pb
@@ -60,17 +60,17 @@ def full() -> pb.GetCollectionReportResponse:
     )
 
 
-def test_a_check_is_told_in_eighty_columns(ask: Run, fake: FakeServer) -> None:
-    fake.check = full()
+def test_a_report_fits_eighty_columns(ask: Run, fake: FakeServer) -> None:
+    fake.report = full()
     done = ask("report", "birds", columns=80)
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     assert max(map(len, lines)) <= 80
     assert lines[0] == "birds, revision 42, 240 examples measured"
     assert "leave-one-out accuracy    84.2 % (79.2 to 88.2 %)" in lines
-    assert "strangers taken for one   6.1 % (1.1 to 10.1 %), on negative examples" in lines
-    for told in ("by prompts alone", "negative transfer", "lda: labels have twelve", "its own called UNKNOWN"):
-        assert told in done.out
+    assert "false accepts             6.1 % (1.1 to 10.1 %), on negative examples" in lines
+    for output in ("by prompts alone", "negative transfer", "lda: labels have twelve", "false rejects"):
+        assert output in done.out
     rows = [" ".join(line.split()) for line in lines]
     assert "kernel-ridge 85.0 % 80.0 to 89.0 %" in rows
     assert f"{EXAMPLE} robin wren 0.970" in rows
@@ -82,7 +82,7 @@ def test_a_check_is_told_in_eighty_columns(ask: Run, fake: FakeServer) -> None:
 
 
 def test_suspects_are_named_by_their_files(ask: Run, fake: FakeServer) -> None:
-    fake.check = full()
+    fake.report = full()
     example = f"collections/birds/examples/{EXAMPLE}"
     fake.files = {example: "/data/pictures/of/birds/in/my/garden/robin/morning-0017.png"}
     done = ask("report", "birds", columns=80)
@@ -96,35 +96,35 @@ def test_suspects_are_named_by_their_files(ask: Run, fake: FakeServer) -> None:
     assert f"{EXAMPLE} robin wren 0.970" in [" ".join(line.split()) for line in ask("report", "birds").out.splitlines()]
 
 
-def test_files_are_asked_for_of_the_first_twenty_suspects(ask: Run, fake: FakeServer) -> None:
+def test_files_are_requested_for_the_first_twenty_suspects(ask: Run, fake: FakeServer) -> None:
     suspects = [pb.SuspectExample(example=f"collections/birds/examples/{i}", label_id="robin") for i in range(30)]
-    fake.check = pb.GetCollectionReportResponse(suspects=suspects)
+    fake.report = pb.GetCollectionReportResponse(suspects=suspects)
     assert len(ask("report", "birds", "--format", "json").objects[0]["suspects"]) == 30
     assert len(fake.asked_for) == 20
 
 
-def test_a_check_leaves_out_what_was_not_measured(ask: Run, fake: FakeServer) -> None:
-    fake.check = pb.GetCollectionReportResponse(revision=1, false_accept=part(0.1))
+def test_a_report_leaves_out_figures_that_were_not_measured(ask: Run, fake: FakeServer) -> None:
+    fake.report = pb.GetCollectionReportResponse(revision=1, false_accept=part(0.1))
     assert ask("report", "birds").out.splitlines() == [
         "birds, revision 1",
         "leave-one-out accuracy    not measured: no label has two examples",
         "head                      none",
         "calibrated                no: too few examples",
-        "strangers taken for one   10.0 % (5.0 to 14.0 %), by leaving out labels",
+        "false accepts             10.0 % (5.0 to 14.0 %), by leaving out labels",
     ]
 
 
 def test_many_labels_that_need_more_are_counted(ask: Run, fake: FakeServer) -> None:
     labels = [pb.LabelFigures(label_id=f"l{i}", example_count=1, needs_more=True) for i in range(30)]
-    fake.check = pb.GetCollectionReportResponse(labels=labels)
+    fake.report = pb.GetCollectionReportResponse(labels=labels)
     assert ask("report", "birds").out.splitlines()[-2:] == [
         "l19                                              1         -                   -",
         "and 10 more; --format json has them all",
     ]
 
 
-def test_as_json_a_check_is_one_object_with_every_field(ask: Run, fake: FakeServer) -> None:
-    fake.check = full()
+def test_as_json_a_report_is_one_object_with_every_field(ask: Run, fake: FakeServer) -> None:
+    fake.report = full()
     [found] = ask("report", "birds", "--format", "json").objects
     assert list(found) == [one.name for one in fields(CollectionReport)]
     assert (found["head"], found["heads"][0]["head"]) == ("lda", "kernel-ridge")
@@ -136,37 +136,37 @@ def test_as_json_a_check_is_one_object_with_every_field(ask: Run, fake: FakeServ
     }
     assert len(found["labels"]) == 3
     assert found["suspects"][0]["example"].endswith(EXAMPLE)
-    fake.check = pb.GetCollectionReportResponse()
+    fake.report = pb.GetCollectionReportResponse()
     [empty] = ask("report", "birds", "--format", "json").objects
     assert (empty["head"], empty["accuracy"], empty["advice"]) == (None, None, [])
 
 
-def test_a_real_collection_is_checked(run: Run, collection: str) -> None:
+def test_a_real_collection_is_reported(run: Run, collection: str) -> None:
     [found] = run("report", collection, "--format", "json").objects
     assert (found["accuracy"]["value"], found["accuracy"]["count"]) == (1.0, 24)
     assert {one["label"]: one["example_count"] for one in found["labels"]} == dict.fromkeys(
         ("blue", "green", "red", "white"), 6
     )
-    told = run("report", collection, columns=80).out
-    assert f"{collection}, revision {found['revision']}, 24 examples measured\n" in told
-    assert max(map(len, told.splitlines())) <= 80
+    output = run("report", collection, columns=80).out
+    assert f"{collection}, revision {found['revision']}, 24 examples measured\n" in output
+    assert max(map(len, output.splitlines())) <= 80
 
 
-def test_a_long_call_is_told_where_there_is_no_terminal(
+def test_a_long_call_prints_a_line_without_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(chunking, "EVERY", 0.01)
-    with chunking.working("checking birds"):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.01)
+    with progress.spinner("measuring birds"):
         while not (err := capsys.readouterr().err):
             time.sleep(0.01)
-    assert err == "checking birds …\n"
+    assert err == "measuring birds …\n"
     monkeypatch.undo()
-    with chunking.working("checking birds"):
+    with progress.spinner("measuring birds"):
         pass
     assert capsys.readouterr().err == ""
 
 
-def test_as_json_an_answer_says_why_and_how_sure(ask: Run, fake: FakeServer) -> None:
+def test_as_json_a_classification_has_its_reasons(ask: Run, fake: FakeServer) -> None:
     fake.classification = classification.Classification(
         decision=classification.DECISION_UNKNOWN,
         decision_reason="fits worse than 98 % of the examples",

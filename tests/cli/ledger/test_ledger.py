@@ -1,4 +1,4 @@
-"""`glimpse ledger`, on the ledger's own files."""
+"""Tests of `glimpse ledger`."""
 
 import os
 import pty
@@ -25,7 +25,7 @@ Glimpse = Callable[..., Done]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the ledger in `data`."""
+    """Returns a folder with a ledger in `data`."""
     place = tmp_path_factory.mktemp("ledger")
     with Direct.of(place / "data") as ledger:
         fill(ledger)
@@ -37,19 +37,19 @@ def glimpse(folder: Path) -> Glimpse:
     return lambda *words: run_glimpse(("ledger", *words), cwd=folder)
 
 
-def test_a_backup_is_told_of_and_restored(glimpse: Glimpse, folder: Path) -> None:
-    [told] = glimpse("backup", "saved", "--data", "data", "--format", "json").objects
-    assert told["file"] == "saved"
-    assert told["bytes"] == (folder / "saved").stat().st_size
-    assert told["rows"]["examples"] == 25
-    assert told["needs"]["backbones"][0] == {"name": "backbones/a", "embedding_space": "sha256:a"}
-    assert [one["name"] for one in told["needs"]["indexes"]] == ["folded"]
+def test_a_backup_is_reported_and_restored(glimpse: Glimpse, folder: Path) -> None:
+    [record] = glimpse("backup", "saved", "--data", "data", "--format", "json").objects
+    assert record["file"] == "saved"
+    assert record["bytes"] == (folder / "saved").stat().st_size
+    assert record["rows"]["examples"] == 25
+    assert record["needs"]["backbones"][0] == {"name": "backbones/a", "embedding_space": "sha256:a"}
+    assert [one["name"] for one in record["needs"]["indexes"]] == ["folded"]
     done = glimpse("restore", "saved", "--data", "new")
     assert done.code == 0, done.err
-    assert re.search(rf"^revision +{told['revision']}$", done.out, re.MULTILINE)
+    assert re.search(rf"^revision +{record['revision']}$", done.out, re.MULTILINE)
     assert "needs index folded" in done.out
     assert "\nverified " in done.out
-    whole = f"the ledger is whole at revision {told['revision']}, digest {told['digest']}\n"
+    whole = f"no problem found at revision {record['revision']}, digest {record['digest']}\n"
     assert glimpse("verify", "--ledger", f"sqlite:///{folder}/new/ledger.sqlite").out == whole
     again = glimpse("restore", "saved", "--data", "new")
     assert (again.code, again.out) == (1, "")
@@ -57,9 +57,9 @@ def test_a_backup_is_told_of_and_restored(glimpse: Glimpse, folder: Path) -> Non
     assert len(again.err.splitlines()) == 1
 
 
-def test_an_export_is_told_of_and_imported(glimpse: Glimpse, folder: Path) -> None:
-    [told] = glimpse("export", "out", "--data", "data", "--format", "json").objects
-    assert (told["folder"], told["rows"]["labels"]) == ("out", 12)
+def test_an_export_is_reported_and_imported(glimpse: Glimpse, folder: Path) -> None:
+    [record] = glimpse("export", "out", "--data", "data", "--format", "json").objects
+    assert (record["folder"], record["rows"]["labels"]) == ("out", 12)
     done = glimpse("import", "out", "--data", "imported")
     assert done.code == 0, done.err
     logs = [glimpse("log", "--data", name, "--format", "json").out for name in ("data", "imported")]
@@ -67,16 +67,16 @@ def test_an_export_is_told_of_and_imported(glimpse: Glimpse, folder: Path) -> No
     assert glimpse("export", "out", "--data", "data").code == 1
 
 
-def test_an_export_says_that_keys_are_left_out_and_how_they_come_along(glimpse: Glimpse, folder: Path) -> None:
+def test_an_export_says_that_keys_are_left_out_and_how_to_include_them(glimpse: Glimpse, folder: Path) -> None:
     def listed(data: str) -> str:
         return run_glimpse(("keys", "list", "--data", data), cwd=folder).out
 
     for form in ((), ("--format", "json")):
         name = f"keyless{len(form)}"
         left = glimpse("export", name, "--data", "data", *form).err
-        assert left == "without the 2 API keys: --keys takes them along, as salted hashes\n"
-        told = glimpse("import", name, "--data", f"{name}-in", *form).err
-        assert "the export has none" in told
+        assert left == "2 API keys left out; --keys includes them, as salted hashes\n"
+        record = glimpse("import", name, "--data", f"{name}-in", *form).err
+        assert "the export has none" in record
         assert "phone" not in listed(f"{name}-in")
     assert glimpse("export", "keyed", "--keys", "--data", "data").err == ""
     assert glimpse("import", "keyed", "--data", "keyed-in").err == ""
@@ -84,7 +84,7 @@ def test_an_export_says_that_keys_are_left_out_and_how_they_come_along(glimpse: 
     assert "phone" in listed("data")
 
 
-def test_rows_are_told_of_for_people_and_all_for_programs(tmp_path: Path) -> None:
+def test_tables_show_nonempty_row_counts_and_json_shows_all(tmp_path: Path) -> None:
     with Direct.of(tmp_path / "data") as ledger:
         ledger.create_collection(CollectionRecord("birds", "backbones/a", "sha256:a", 8))
         ledger.enroll("birds", [LabelRecord("robin")], [example(1, "robin")])
@@ -95,12 +95,12 @@ def test_rows_are_told_of_for_people_and_all_for_programs(tmp_path: Path) -> Non
         rows = [name for name, value in record.items() if name != "revision" and value.isdigit()]
         assert [name for name in rows if name != "bytes"] == ["collections", "labels", "examples", "changes"]
         assert ("verified" in record) is (words[0] != "export")
-    [told] = run_glimpse(("ledger", "export", "f", "--data", "data", "--format", "json"), cwd=tmp_path).objects
-    assert told["rows"]["tombstones"] == 0
-    assert told["rows"]["head"] == 1
+    [exported] = run_glimpse(("ledger", "export", "f", "--data", "data", "--format", "json"), cwd=tmp_path).objects
+    assert exported["rows"]["tombstones"] == 0
+    assert exported["rows"]["head"] == 1
 
 
-def test_on_a_terminal_bars_are_gone_at_the_end_and_none_is_of_nothing(folder: Path, tmp_path: Path) -> None:
+def test_on_a_terminal_bars_disappear_and_empty_tables_have_none(folder: Path, tmp_path: Path) -> None:
     with Direct.of(tmp_path / "data") as ledger:
         ledger.create_collection(CollectionRecord("birds", "backbones/a", "sha256:a", 8))
     raw = terminal_output(("backup", "b", "--data", "data"), tmp_path, 80)
@@ -111,7 +111,7 @@ def test_on_a_terminal_bars_are_gone_at_the_end_and_none_is_of_nothing(folder: P
     assert "copying" not in "".join(shown)
 
 
-def test_faults_are_told_with_what_to_do(glimpse: Glimpse, folder: Path) -> None:
+def test_problems_are_printed_with_advice(glimpse: Glimpse, folder: Path) -> None:
     assert glimpse("backup", "damaged", "--data", "data").code == 0
     with sqlite3.connect(folder / "damaged") as connection:
         connection.execute("DELETE FROM examples WHERE id IN ('e1', 'e2')")
@@ -127,14 +127,14 @@ def test_faults_are_told_with_what_to_do(glimpse: Glimpse, folder: Path) -> None
     assert len(last["head"]["digest"]) == 64
 
 
-def test_the_log_tells_every_change(glimpse: Glimpse) -> None:
+def test_the_log_lists_every_change(glimpse: Glimpse) -> None:
     lines = glimpse("log", "--data", "data", "--format", "json").objects
     assert [line["revision"] for line in lines] == list(range(1, len(lines) + 1))
-    told = {line["revision"]: line["what"] for line in lines}
-    assert told[2] == "5 examples under robin; new labels robin, wren"
-    assert "2 examples under a, b; new labels a, b".replace("a, b;", "a (1), b (1);") in told.values()
-    assert {"index built, with 2 new labels", "row 3", "example e3"} <= set(told.values())
-    assert "label also, with 4 rows of the index" in told.values()
+    record = {line["revision"]: line["what"] for line in lines}
+    assert record[2] == "5 examples under robin; new labels robin, wren"
+    assert "2 examples under a, b; new labels a, b".replace("a, b;", "a (1), b (1);") in record.values()
+    assert {"index built, with 2 new labels", "row 3", "example e3"} <= set(record.values())
+    assert "label also, with 4 rows of the index" in record.values()
     some = glimpse("log", "--data", "data", "--collection", "small", "--after", 20, "--format", "json").objects
     assert some == [line for line in lines if line["collection"] == "small" and line["revision"] > 20]
     assert some
@@ -143,11 +143,11 @@ def test_the_log_tells_every_change(glimpse: Glimpse) -> None:
 
 
 def test_nothing_of_the_log_is_cut(glimpse: Glimpse, folder: Path) -> None:
-    told = glimpse("log", "--data", "data", "--format", "json").objects
+    record = glimpse("log", "--data", "data", "--format", "json").objects
     head, *rows = glimpse("log", "--data", "data").out.splitlines()
     assert re.fullmatch(r"REVISION  TIME \(UTC\) +KIND +COLLECTION +WHO +WHAT", head)
-    assert len(rows) == len(told)
-    for row, change in zip(rows, told, strict=True):
+    assert len(rows) == len(record)
+    for row, change in zip(rows, record, strict=True):
         for cell in (change["kind"], change["collection"] or "-", change["who"] or "-", change["what"]):
             assert cell in row
     starts = [match.start() for match in re.finditer(r"\S+( \(UTC\))?", head)]
@@ -156,26 +156,26 @@ def test_nothing_of_the_log_is_cut(glimpse: Glimpse, folder: Path) -> None:
 
 @pytest.mark.parametrize("columns", [80, 100, 140])
 def test_the_log_keeps_to_the_terminal(columns: int, folder: Path) -> None:
-    told = run_glimpse(("ledger", "log", "--data", "data", "--format", "json"), cwd=folder).objects
+    record = run_glimpse(("ledger", "log", "--data", "data", "--format", "json"), cwd=folder).objects
     lines = screen(terminal_output(("log", "--data", "data"), folder, columns))
     assert (
         lines[0].split() == ["REVISION", "TIME", "(UTC)", "KIND", "COLLECTION", "WHO", "WHAT"][: len(lines[0].split())]
     )
     assert max(map(len, lines)) <= columns
     words = " ".join(lines).split()
-    for change in told:
+    for change in record:
         assert all(word in words for word in (change["kind"], *change["what"].split()))
 
 
 def terminal_output(words: tuple[str, ...], folder: Path, columns: int) -> str:
-    """All that `glimpse ledger …` sends to a terminal of so many columns, without colours."""
+    """Returns everything that `glimpse ledger …` sends to a terminal of this width, without colours."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "glimpse.cli.main", "ledger", *words]
     environment = {**os.environ, "COLUMNS": str(columns), "LINES": "24", "TERM": "xterm", "NO_COLOR": "1"}
     with subprocess.Popen(command, stdout=theirs, stderr=theirs, cwd=folder, env=environment) as process:
         os.close(theirs)
         content = b""
-        with suppress(OSError):  # the way a terminal ends
+        with suppress(OSError):  # raised when the other end of the terminal is closed
             while part := os.read(ours, 1 << 16):
                 content += part
         os.close(ours)
@@ -184,7 +184,7 @@ def terminal_output(words: tuple[str, ...], folder: Path, columns: int) -> str:
 
 
 def screen(raw: str) -> list[str]:
-    """The lines that a terminal shows in the end."""
+    """Returns the lines that a terminal shows at the end."""
     lines, at = [""], 0
     for code, text in re.findall(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)|([^\x1b\r\n]+)", raw):
         if code == "\n":
@@ -197,7 +197,7 @@ def screen(raw: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def test_a_log_of_nothing_is_said_to_be_of_nothing(glimpse: Glimpse) -> None:
+def test_an_empty_log_is_reported(glimpse: Glimpse) -> None:
     done = glimpse("log", "--data", "data", "--collection", "nope")
     assert (done.code, done.out) == (1, "")
     assert done.err == "glimpse: there never was a collection 'nope'; see `glimpse collections list`\n"
@@ -211,7 +211,7 @@ def test_the_log_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "glimpse.cli.main", "ledger", "log", "--follow", "--data", str(tmp_path)]
         words = [*command, "--after", str(ledger.revision - 1)]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        # Whoever runs the tests may ignore the signal.
+        # The process that runs the tests may ignore the signal, and children inherit that.
         heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=heed) as process:
             try:
@@ -226,24 +226,24 @@ def test_the_log_goes_on_until_it_is_interrupted(tmp_path: Path) -> None:
                 process.kill()
 
 
-def test_what_is_no_backup_is_not_restored(glimpse: Glimpse, folder: Path) -> None:
+def test_an_invalid_backup_is_not_restored(glimpse: Glimpse, folder: Path) -> None:
     (folder / "a.err").write_text("glimpse: it failed\n" * 100)
     with sqlite3.connect(folder / "other.db") as connection:
         connection.execute("CREATE TABLE t (x)")
     connection.close()
-    told = {
+    record = {
         "nosuch": "the backup nosuch cannot be read: No such file or directory",
         "data": "the backup data cannot be read: Is a directory",
         "a.err": "a.err is no backup of glimpse (file is not a database)",
         "other.db": "other.db is no backup of glimpse (no such table: alembic_version)",
     }
-    for file, why in told.items():
+    for file, why in record.items():
         done = glimpse("restore", file, "--data", "unmade")
         assert (done.code, done.out, done.err) == (1, "", f"glimpse: {why}\n")
     assert not (folder / "unmade").exists()
 
 
-def test_the_ledger_may_stand_in_the_server_s_file(glimpse: Glimpse, folder: Path) -> None:
+def test_the_ledger_may_be_set_in_the_settings_file(glimpse: Glimpse, folder: Path) -> None:
     (folder / "old.toml").write_text("data = 'data'\n")
     (folder / "new.toml").write_text("ledger = 'sqlite:///by-file.sqlite'\n")
     old, new = ("--config", "old.toml"), ("--config", "new.toml")
@@ -262,7 +262,7 @@ def test_the_ledger_may_stand_in_the_server_s_file(glimpse: Glimpse, folder: Pat
     assert "none.toml cannot be read" in wrong.err
 
 
-def test_where_there_is_no_ledger_none_is_made(glimpse: Glimpse, folder: Path) -> None:
+def test_a_missing_ledger_is_not_created(glimpse: Glimpse, folder: Path) -> None:
     for words in (("verify",), ("backup", "b"), ("export", "e"), ("log",)):
         done = glimpse(*words, "--data", "nowhere")
         assert done.code == 1

@@ -1,4 +1,4 @@
-"""A ledger's URL may hold a password: no command repeats it."""
+"""Tests that no command prints the password in a ledger's URL."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_a_malformed_url_is_one_line_without_the_password(words: tuple[str, ...]
         assert meant == given
 
 
-def test_a_database_that_is_not_there_is_told_of_without_the_password(tmp_path: Path) -> None:
+def test_an_unreachable_database_is_reported_without_the_password(tmp_path: Path) -> None:
     url = "postgresql+psycopg://db:s3cret@127.0.0.1:1/d?sslpassword=s3cret"
     for words in (("serve",), ("ledger", "verify", "--format", "json"), ("keys", "list")):
         done = run_glimpse((*words, "--data", "data", "--ledger", url), cwd=tmp_path)
@@ -38,13 +38,13 @@ def test_a_database_that_is_not_there_is_told_of_without_the_password(tmp_path: 
         assert "s3cret" not in done.out + done.err
 
 
-def test_a_ledger_s_file_needs_a_folder(tmp_path: Path) -> None:
+def test_a_ledger_file_needs_an_existing_folder(tmp_path: Path) -> None:
     done = run_glimpse(("serve", "--data", "data", "--ledger", "sqlite:///nodir/x.sqlite"), cwd=tmp_path)
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert "there is no folder nodir" in done.err
 
 
-def test_a_log_in_json_tells_of_a_malformed_url_without_the_password(tmp_path: Path) -> None:
+def test_a_json_log_reports_a_malformed_url_without_the_password(tmp_path: Path) -> None:
     for url in ("postgresql+psycopg://db:s3cret/x", "postgresql+psycopg://db:s3cret@127.0.0.1:1/d"):
         variables = {"GLIMPSE_LOG_FORMAT": "json", "GLIMPSE_LEDGER": url}
         done = run_glimpse(("serve", "--data", "data"), cwd=tmp_path, variables=variables)

@@ -1,9 +1,11 @@
+"""Tests of the commands that manage collections, labels, examples and backbones."""
+
 import pytest
 
 from ..conftest import Run
 
 
-def test_a_collections_life(run: Run) -> None:
+def test_a_collection_is_created_updated_and_deleted(run: Run) -> None:
     made = run("collections", "create", "life", "--match-threshold", "0.7", "--format", "json").objects[0]
     assert (made["backbone"], made["match_threshold"], made["match_margin"]) == ("toy", 0.7, None)
     again = run("collections", "create", "life")
@@ -25,7 +27,7 @@ def test_a_collections_life(run: Run) -> None:
     assert run("collections", "show", "life").code == 1
 
 
-def test_a_labels_life(run: Run, collection: str) -> None:
+def test_a_label_is_created_updated_and_deleted(run: Run, collection: str) -> None:
     made = run("labels", "create", collection, "warm", "--prompt", "red", "--format", "json").objects[0]
     assert made["prompts"] == ["red"]
     run("labels", "update", collection, "warm", "--display-name", "Warm ones", "--no-prompts")
@@ -40,7 +42,7 @@ def test_a_labels_life(run: Run, collection: str) -> None:
     assert run("labels", "delete", collection, "red", "--force").code == 0
 
 
-def test_an_examples_life(run: Run, collection: str) -> None:
+def test_an_example_is_listed_shown_and_deleted(run: Run, collection: str) -> None:
     listed = run("examples", "list", collection, "--label", "red", "--format", "json").objects
     assert len(listed) == 6
     first = listed[0]
@@ -50,7 +52,7 @@ def test_an_examples_life(run: Run, collection: str) -> None:
     assert len(run("examples", "list", collection).out.splitlines()) == 24
 
 
-def test_a_full_name_of_another_collection_is_refused(run: Run, collection: str) -> None:
+def test_a_full_name_of_another_collection_is_rejected(run: Run, collection: str) -> None:
     example = run("examples", "list", collection, "--format", "json").objects[0]["example"]
     for refused in (
         run("examples", "show", "other", example),
@@ -58,7 +60,7 @@ def test_a_full_name_of_another_collection_is_refused(run: Run, collection: str)
         run("labels", "delete", "other", f"collections/{collection}/labels/red", "--force"),
     ):
         assert refused.code == 1
-        assert "is not of collections/other" in refused.err
+        assert "is not in collections/other" in refused.err
     assert run("examples", "show", collection, example).code == 0
     assert run("examples", "show", f"collections/{collection}", example.rpartition("/")[2]).code == 0
 
@@ -99,7 +101,7 @@ def test_a_collection_shows_its_policy_and_head_as_options_take_them(ask: Run) -
 @pytest.mark.parametrize(
     "given", [("update", "--head", "best"), ("create", "--head", "lda-and-prompts"), ("update", "--coverage", "much")]
 )
-def test_what_a_collection_cannot_be_told_is_wrong_usage(ask: Run, given: tuple[str, ...]) -> None:
+def test_invalid_settings_of_a_collection_are_wrong_usage(ask: Run, given: tuple[str, ...]) -> None:
     done = ask("collections", given[0], "birds", *given[1:])
     assert done.code == 2
     assert "is n" in done.err
@@ -110,4 +112,4 @@ def test_a_label_shows_its_role(ask: Run) -> None:
     [none] = ask("labels", "create", "birds", "none", "--role", "negative", "--format", "json").objects
     [robin] = ask("labels", "create", "birds", "robin", "--format", "json").objects
     assert (none["role"], robin["role"]) == ("negative", "class")
-    assert ask("labels", "create", "birds", "other", "--role", "stranger").code == 2
+    assert ask("labels", "create", "birds", "other", "--role", "other").code == 2

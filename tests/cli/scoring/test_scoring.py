@@ -1,4 +1,4 @@
-"""`glimpse test`: the score of a collection on labelled data."""
+"""Tests of `glimpse test`."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def draw(file: Path, colour: str, seed: int) -> None:
 
 @pytest.fixture
 def data(colours: Path, tmp_path: Path) -> Path:
-    """Three new pictures a colour, of which one of red is blue; one enrolled; two of a new label; one damaged."""
+    """Draws three new pictures per colour (one red is blue), one enrolled, two of a new label, and a damaged one."""
     folder = tmp_path / "data"
     for number, colour in enumerate(COLOURS):
         for seed in range(3):
@@ -40,7 +40,7 @@ def data(colours: Path, tmp_path: Path) -> Path:
 
 
 def whole(record: dict[str, Any]) -> None:
-    """The sums add up."""
+    """Checks that the counts of a record add up."""
     counts = ("answered", "label_missing", "failed", *(() if record["with_enrolled"] else ("enrolled",)))
     assert record["inputs"] == sum(record[name] for name in counts)
     assert sum(record["decisions"].values()) == record["answered"] == sum(one["inputs"] for one in record["labels"])
@@ -71,7 +71,7 @@ def test_every_input_is_accounted_for(run: Run, collection: str, data: Path) -> 
     )
     assert found["confusions"] == [{"label": "red", "answered_label": "blue", "count": 1}]
     assert found["labels_missing"] == [{"label": "crimson", "count": 2}]
-    assert found["labels"][0]["label"] == "red"  # the worst comes first
+    assert found["labels"][0]["label"] == "red"  # the lowest recall comes first
     assert found["labels"][0]["recall"] == pytest.approx(2 / 3)
     [blue] = [one for one in found["labels"] if one["label"] == "blue"]
     assert (blue["recall"], blue["precision"]) == (1.0, 0.75)
@@ -81,31 +81,42 @@ def test_every_input_is_accounted_for(run: Run, collection: str, data: Path) -> 
     assert "1 .md not read" in done.err
 
 
-def test_what_is_enrolled_counts_where_it_is_asked_for(run: Run, collection: str, colours: Path) -> None:
+def test_enrolled_inputs_count_only_if_requested(run: Run, collection: str, colours: Path) -> None:
     refused = run("test", collection, colours)
     assert refused.code == 1
-    assert refused.err.splitlines()[-1].endswith("test with others, or count them by --with-enrolled")
+    assert refused.err.splitlines()[-1].endswith("test with other inputs, or count them with --with-enrolled")
     done = run("test", collection, colours, "--with-enrolled", "--format", "json")
     assert done.code == 0, done.err
     [found] = done.objects
     whole(found)
     assert (found["enrolled"], found["answered"], found["accuracy"]["value"]) == (24, 24, 1.0)
-    assert "flatters" in done.err
+    assert "raises accuracy" in done.err
 
 
 def test_unknown_inputs_and_those_of_negative_labels(run: Run, collection: str, data: Path, tmp_path: Path) -> None:
     for number, colour in enumerate(("red", "blue")):
-        draw(data / "strangers" / f"{number}.png", colour, 700 + number)
+        draw(data / "unknown" / f"{number}.png", colour, 700 + number)
         draw(data / "none" / f"{number}.png", colour, 800 + number)
     draw(tmp_path / "clutter" / "0.png", "green", 900)
     assert run("enroll", collection, tmp_path / "clutter", "--label", "none", "--negative", "--create").code == 0
-    [found] = run("test", collection, data, "--unknown", data / "strangers", "--format", "json").objects
+    [found] = run("test", collection, data, "--unknown", data / "unknown", "--format", "json").objects
     whole(found)
     assert found["unknown"]["inputs"] == found["unknown"]["answered"] == 4
-    assert {one["label"] for one in found["labels_missing"]} == {"crimson"}  # strangers lie in the data
+    assert {one["label"] for one in found["labels_missing"]} == {
+        "crimson"
+    }  # the folder of --unknown is inside the data
     assert found["unknown"]["false_accept"]["count"] == 4
-    people = run("test", collection, data, "--unknown", data / "strangers", columns=80)
-    for word in ("accuracy  ", "MATCH is right", "unknown called MATCH", "Confused", "Label by label", "PRECISION"):
+    people = run("test", collection, data, "--unknown", data / "unknown", columns=80)
+    for word in (
+        "accuracy  ",
+        "accuracy of MATCH",
+        "false rejects",
+        "rejected",
+        "false accepts",
+        "Confusions",
+        "Figures per label",
+        "PRECISION",
+    ):
         assert word in people.out
     assert max(map(len, people.out.splitlines())) <= 80, people.out
 
@@ -136,13 +147,11 @@ def test_tables_of_texts_and_of_files(run: Run, collection: str, data: Path, tmp
     ("words", "message"),
     [
         (["absent"], "absent"),
-        (["data/red"], "has no subfolders to take labels from — test reads LABEL/file"),
+        (["data/red"], "has no subfolders to take labels from — glimpse test reads LABEL/file"),
         (["data", "--unknown", "absent"], "absent"),
     ],
 )
-def test_what_cannot_be_tested_is_said_in_one_line(
-    words: list[str], message: str, run: Run, collection: str, data: Path
-) -> None:
+def test_an_impossible_test_is_one_line(words: list[str], message: str, run: Run, collection: str, data: Path) -> None:
     assert data.exists()
     done = run("test", collection, *words)
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)

@@ -1,4 +1,4 @@
-"""`glimpse status`: a server at a glance."""
+"""Tests of `glimpse status`."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ from support.server import ServerProcess
 from ..conftest import Run, environment, run_glimpse
 
 
-def test_it_tells_of_calls_decisions_and_the_ledger(run: Run, collection: str) -> None:
+def test_json_contains_calls_decisions_and_the_ledger(run: Run, collection: str) -> None:
     assert run("classify", collection, "--text", "red").code == 0
     [state] = run("status", "--format", "json").objects
     assert state["health"] == "SERVING"
@@ -53,13 +53,13 @@ def test_it_tells_of_calls_decisions_and_the_ledger(run: Run, collection: str) -
     assert asked["drift"] is None
 
 
-def test_for_people_it_fits_a_terminal(run: Run, collection: str) -> None:
-    told = run("status", columns=80).out
-    assert max(map(len, told.splitlines())) <= 80
-    for word in ("SERVING", "uptime", "memory", "none behind", "EnrollExamples", "QUEUE", collection[:20]):
-        assert word in told
+def test_the_tables_fit_a_terminal(run: Run, collection: str) -> None:
+    output = run("status", columns=80).out
+    assert max(map(len, output.splitlines())) <= 80
+    for word in ("SERVING", "uptime", "memory", "up to date", "EnrollExamples", "QUEUE", collection[:20]):
+        assert word in output
     for word in ("limits  ", "256 inputs", "stages p50  ", "encode", "BATCH", "UNKNOWN", "DRIFT"):
-        assert word in told
+        assert word in output
 
 
 def server_info_of(message: pb.GetServerInfoResponse, **other: Any) -> ServerInfo:
@@ -67,22 +67,22 @@ def server_info_of(message: pb.GetServerInfoResponse, **other: Any) -> ServerInf
     return replace(server_info().parse(message), **other)
 
 
-def test_a_latency_that_is_not_known_is_none_of_nothing() -> None:
+def test_an_unknown_latency_is_none() -> None:
     late = CallFigures("Health/Check", 5, 0, per_second=0.0, p50_ms=0.0, p99_ms=0.0)
-    [told] = record(server_info_of(pb.GetServerInfoResponse(), calls=(late,)))["calls"]
-    assert (told["calls"], told["p50_ms"], told["p99_ms"]) == (5, None, None)
+    [output] = record(server_info_of(pb.GetServerInfoResponse(), calls=(late,)))["calls"]
+    assert (output["calls"], output["p50_ms"], output["p99_ms"]) == (5, None, None)
 
 
-def test_what_a_key_may_ask_for_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_limits_of_a_key_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     limited = pb.CallerLimits(requests_per_second=10, bytes_per_second=2e6)
     info = server_info_of(pb.GetServerInfoResponse(caller_limits=limited))
     print_status({"server": "s", "health": "SERVING", "latency_ms": 1.0, "backbones": [], "collections": []}, info)
-    assert "your key    10 requests, 2,000,000 bytes a second" in capsys.readouterr().out
+    assert "your key    10 requests, 2,000,000 bytes per second" in capsys.readouterr().out
 
 
 @pytest.fixture
 def lost(toy_bundle: Path, tmp_path: Path) -> Iterator[str]:
-    """The address of a server whose database is gone, and was long enough ago to be said."""
+    """Yields the address of a server whose database has been unavailable long enough to be reported."""
     with postgres() as database, ServerProcess(tmp_path, toy_bundle, ledger=database.database()) as server:
         with Client(server.address) as client:
             client.create_collection("birds")
@@ -94,11 +94,11 @@ def lost(toy_bundle: Path, tmp_path: Path) -> Iterator[str]:
         yield server.address
 
 
-def test_of_a_server_without_its_database_it_tells_what_there_is(lost: str, tmp_path: Path) -> None:
+def test_a_server_without_its_database_is_still_reported(lost: str, tmp_path: Path) -> None:
     people = run_glimpse(["status"], lost, tmp_path, columns=80)
     assert people.code == 1
     assert max(map(len, people.out.splitlines())) <= 80
-    for word in ("SERVING", "postgresql, not reached since ", "toy", "collections: not listed: LEDGER_UNAVAILABLE"):
+    for word in ("SERVING", "postgresql, unavailable for ", "toy", "collections: not listed: LEDGER_UNAVAILABLE"):
         assert word in people.out
     program = run_glimpse(["status", "--format", "json"], lost, tmp_path)
     assert program.code == 1
@@ -108,14 +108,14 @@ def test_of_a_server_without_its_database_it_tells_what_there_is(lost: str, tmp_
     assert state["collections"] is None
     assert "LEDGER_UNAVAILABLE" in state["collections_error"]
     assert state["backbones"]
-    # Asked for once: who wants to see how things are does not wait for them to be better.
+    # The list is requested only once, because `status` must not wait until the ledger is available again.
     [listed] = [one for one in state["calls"] if one["rpc"].endswith("/ListCollections")]
     assert listed["failed"] == 1
     assert watched(lost, tmp_path)[-1]["collections"] is None
 
 
 def watched(server: str, tmp_path: Path) -> list[dict[str, Any]]:
-    """What two looks of --watch tell."""
+    """Returns the first two records of --watch."""
     command = [sys.executable, "-m", "glimpse.cli.main", "status", "--watch", "--format", "json"]
     env = {**environment(server), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env, cwd=tmp_path)
@@ -140,7 +140,7 @@ def test_an_error_names_its_request(run: Run) -> None:
 
 
 class _Old(embedding_service_pb2_grpc.EmbeddingServiceServicer, collection_service_pb2_grpc.CollectionServiceServicer):
-    """Without ServerService, backbones and collections."""
+    """An older server, without ServerService, backbones and collections."""
 
     def ListBackbones(self, request: Any, context: Any) -> Any:
         return embedding_service_pb2.ListBackbonesResponse()
@@ -150,7 +150,7 @@ class _Old(embedding_service_pb2_grpc.EmbeddingServiceServicer, collection_servi
 
 
 @pytest.mark.parametrize(("health", "code"), [("SERVING", 0), ("NOT_SERVING", 1)])
-def test_a_server_of_before_is_told_of_by_its_health(health: str, code: int, tmp_path: Path) -> None:
+def test_an_older_server_is_reported_by_its_health(health: str, code: int, tmp_path: Path) -> None:
     old, checked = _Old(), HealthServicer()  # type: ignore[abstract]
     checked.set("", health_pb2.HealthCheckResponse.ServingStatus.Value(health))
     server = grpc.server(ThreadPoolExecutor(2))

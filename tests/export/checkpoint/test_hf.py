@@ -224,17 +224,17 @@ def test_a_text_without_tokens_has_a_vector(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("recipe", "told"),
     [
-        ({"modules": [("LSTM", {})]}, "no place for the module LSTM; only for Dense"),
-        ({"modules": [("my_code.Pooler", {})]}, "no place for the module my_code.Pooler"),
+        ({"modules": [("LSTM", {})]}, "does not support the module LSTM; only Dense"),
+        ({"modules": [("my_code.Pooler", {})]}, "does not support the module my_code.Pooler"),
         ({"pooling": {"pooling_mode": "attention"}}, "no pooling 'attention'; it has mean"),
         ({"modules": [("Dense", {**TANH, "activation_function": "my_code.Swish"})]}, "no activation 'my_code.Swish'"),
         ({"modules": [("Dense", {**TANH, "activation_function": "torch.nn.Nothing"})]}, "no activation"),
         ({"modules": [("Dense", {**TANH, "module_input_name": "token_embeddings"})]}, "from vector to vector"),
         ({"modules": [("Dense", {**TANH, "use_residual": True})]}, "from vector to vector"),
         ({"modules": [("Normalize", {"module_input_name": "token_embeddings"})]}, "normalises vectors"),
-        ({"transformer": {"transformer_task": "text-generation"}}, "no place for the task 'text-generation'"),
+        ({"transformer": {"transformer_task": "text-generation"}}, "does not support the task 'text-generation'"),
         ({"transformer": {"modality_config": {"message": {}}}}, "reads plain text"),
-        ({"transformer": {"processing_kwargs": {"text": {"max_length": 3}}}}, "no place for .*max_length"),
+        ({"transformer": {"processing_kwargs": {"text": {"max_length": 3}}}}, "does not support .*max_length"),
         (
             {
                 "pooling": {"pooling_mode": "mean", "include_prompt": False},
@@ -269,7 +269,7 @@ def test_a_layer_without_weights_is_told(folder: Path) -> None:
 def test_a_layer_with_other_weights_is_told(folder: Path) -> None:
     save_recipe(folder, ("Dense", TANH))
     (folder / "2_Dense" / "config.json").write_text(json.dumps({**TANH, "out_features": 13}))
-    with pytest.raises(ExportError, match=r"2_Dense: its weights are not those of its config.json"):
+    with pytest.raises(ExportError, match=r"2_Dense: its weights do not fit its config.json"):
         load_hf(str(folder), None)
 
 

@@ -20,7 +20,7 @@ from glimpse.backbone import Bundle
 from glimpse.client import Client, EmbeddingSpacePolicy, Head, NewExample, Vector
 from glimpse.export.checkpoint.export_checkpoint import export_checkpoint
 from glimpse.export.checkpoint.loaders.from_hf import load_hf
-from glimpse.export.finalize import Wish
+from glimpse.export.finalize import ExportOptions
 from support.attached_index_server import served
 from support.server import ServerProcess
 
@@ -54,7 +54,7 @@ def bundles(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     """MiniLM at two precisions, both under one name."""
     folder = tmp_path_factory.mktemp("minilm")
     exact = export_checkpoint(load_hf(str(minilm), None), folder / "fp32", name="minilm")
-    small = export_checkpoint(load_hf(str(minilm), None), folder / "int8", name="minilm", wish=Wish("int8"))
+    small = export_checkpoint(load_hf(str(minilm), None), folder / "int8", name="minilm", options=ExportOptions("int8"))
     return {"fp32": exact, "int8": small}
 
 

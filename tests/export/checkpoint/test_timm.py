@@ -228,9 +228,9 @@ def test_the_provenance_says_where_from_and_under_which_license(tiny: Path) -> N
         ("/no/such/folder", None, r"no architecture '/no/such/folder', and there is no such folder"),
         ("resnet50", "no_such_tag", r"'no_such_tag' is neither a file nor a tag of resnet50; its tags are a1_in1k"),
         ("resnet50", "/no/such/file.pth", r"'/no/such/file.pth' is neither a file nor a tag"),
-        ("resnet50.a1_in1k", "tv_in1k", r"says the weights 'a1_in1k', and --pretrained 'tv_in1k'"),
+        ("resnet50.a1_in1k", "tv_in1k", r"has the weights 'a1_in1k', and --pretrained 'tv_in1k'"),
         ("test_efficientnet_ln", "x", "'x' is neither a file nor a tag"),
-        ("hf-hub:timm/resnet18.a1_in1k", "x", "leave --pretrained away"),
+        ("hf-hub:timm/resnet18.a1_in1k", "x", "omit --pretrained"),
     ],
 )
 def test_what_is_not_to_be_had_is_told(model: str, pretrained: str | None, told: str) -> None:
@@ -263,7 +263,7 @@ def test_an_architectures_old_name_is_known() -> None:
     ("architecture", "told"),
     [
         ("test_vit", "missing are first conv1.0.weight.*unexpected are first"),
-        ("resnet18", "is no checkpoint of test_resnet"),
+        ("resnet18", "is not a checkpoint of test_resnet"),
     ],
 )
 def test_a_checkpoint_of_another_architecture_is_refused(architecture: str, told: str, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="there is no file"):
         wrap_image_encoder(tmp_path / "none.onnx", tmp_path / "bundle", source(), name="conv")
     (tmp_path / "text.onnx").write_text("hello")
-    with pytest.raises(ExportError, match="not a sound ONNX model"):
+    with pytest.raises(ExportError, match="not a valid ONNX model"):
         wrap_image_encoder(tmp_path / "text.onnx", tmp_path / "bundle", source(), name="conv")
 
 

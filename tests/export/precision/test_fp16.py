@@ -9,17 +9,17 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from glimpse.export.onnx.onnx_model import Inputs
-from glimpse.export.precision import Lowered, lower
-from glimpse.export.precision.fp16_convert import halve
+from glimpse.export.precision import ConvertedGraph, convert_precision
+from glimpse.export.precision.fp16_convert import convert_nodes
 from support.quantizable_graphs import convolutions, pictures, texts, transformer
 
 IMAGES: list[Inputs] = [{"images": pictures(8, seed)} for seed in range(2)]
 SENSITIVE = {"LayerNormalization", "Softmax", "Pow", "Sqrt", "ReduceMean", "ReduceSum", "ReduceL2", "Max"}
 
 
-def fp16(graph: Path, inputs: list[Inputs] = IMAGES) -> tuple[Lowered, onnx.ModelProto]:
+def fp16(graph: Path, inputs: list[Inputs] = IMAGES) -> tuple[ConvertedGraph, onnx.ModelProto]:
     out = graph.with_name("out.onnx")
-    lowered = lower(graph, out, "fp16", inputs, lambda _: None)
+    lowered = convert_precision(graph, out, "fp16", inputs, lambda _: None)
     return lowered, onnx.load(out)
 
 
@@ -32,30 +32,30 @@ def element_types(model: onnx.ModelProto) -> dict[str, int]:
 
 
 @pytest.fixture(params=[(17, False), (17, True), (18, False), (18, True)], ids=str)
-def halved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Lowered, onnx.ModelProto]:
+def halved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[ConvertedGraph, onnx.ModelProto]:
     opset, spelled_out = request.param
     return fp16(transformer(tmp_path / "graph.onnx", opset=opset, spelled_out=spelled_out))
 
 
-def test_the_embedding_stays_near(halved: tuple[Lowered, onnx.ModelProto]) -> None:
+def test_the_embedding_stays_near(halved: tuple[ConvertedGraph, onnx.ModelProto]) -> None:
     assert halved[0].min_cosine >= 0.9999
     assert halved[0].kept == ()
 
 
-def test_inputs_and_outputs_keep_their_types(halved: tuple[Lowered, onnx.ModelProto]) -> None:
+def test_inputs_and_outputs_keep_their_types(halved: tuple[ConvertedGraph, onnx.ModelProto]) -> None:
     graph = halved[1].graph
     types = [value.type.tensor_type.elem_type for value in [*graph.input, *graph.output]]
     assert types == [TensorProto.UINT8, TensorProto.FLOAT]
 
 
-def test_layers_are_half(halved: tuple[Lowered, onnx.ModelProto]) -> None:
+def test_layers_are_half(halved: tuple[ConvertedGraph, onnx.ModelProto]) -> None:
     types = element_types(halved[1])
     products = [node for node in halved[1].graph.node if node.op_type in ("MatMul", "Conv")]
     assert len(products) == 3 * 8 + 2
     assert {types[name] for node in products for name in [*node.input, *node.output]} == {TensorProto.FLOAT16}
 
 
-def test_norms_softmax_and_sums_are_single(halved: tuple[Lowered, onnx.ModelProto]) -> None:
+def test_norms_softmax_and_sums_are_single(halved: tuple[ConvertedGraph, onnx.ModelProto]) -> None:
     types = element_types(halved[1])
     nodes = [node for node in halved[1].graph.node if node.op_type in SENSITIVE]
     assert {types[node.output[0]] for node in nodes} == {TensorProto.FLOAT}
@@ -105,14 +105,14 @@ def test_nodes_of_values_too_large_for_half_stay_in_single(tmp_path: Path) -> No
 def test_overflow_is_seen_though_processors_compute_in_single(tmp_path: Path) -> None:
     told: list[str] = []
     graph = transformer(tmp_path / "graph.onnx", loud=300)
-    lower(graph, tmp_path / "out.onnx", "fp16", IMAGES, told.append)
+    convert_precision(graph, tmp_path / "out.onnx", "fp16", IMAGES, told.append)
     assert told[0] == "fp16 with 0 more nodes in float: smallest cosine -1.000000"
 
 
 def test_constants_too_large_for_half_become_its_largest() -> None:
     nodes = [helper.make_node("Add", ["x", "mask"], ["y"], name="add")]
     model = _model(nodes, {"mask": floats([-3.4e38, 0])})
-    halved = halve(model, [])
+    halved = convert_nodes(model, [])
     [mask] = [numpy_helper.to_array(tensor) for tensor in halved.graph.initializer]
     assert mask.tolist() == [-65504, 0]
 
@@ -122,7 +122,7 @@ def test_a_constant_that_both_read_is_there_twice() -> None:
         helper.make_node("Add", ["x", "c"], ["between"], name="half"),
         helper.make_node("Mul", ["between", "c"], ["y"], name="single"),
     ]
-    halved = halve(_model(nodes, {"c": floats([1, 2])}), ["single"])
+    halved = convert_nodes(_model(nodes, {"c": floats([1, 2])}), ["single"])
     assert sorted(tensor.data_type for tensor in halved.graph.initializer) == [TensorProto.FLOAT, TensorProto.FLOAT16]
     assert _run(halved).tolist() == [1, 4]
 
@@ -139,7 +139,7 @@ def test_what_an_inner_graph_reads_stays_single() -> None:
         helper.make_node("If", ["always"], ["chosen"], name="if", then_branch=inner, else_branch=inner),
         helper.make_node("Add", ["chosen", "c"], ["y"], name="after"),
     ]
-    halved = halve(_model(nodes, {"c": floats([1, 2]), "always": np.array(True)}), [])
+    halved = convert_nodes(_model(nodes, {"c": floats([1, 2]), "always": np.array(True)}), [])
     assert _run(halved).tolist() == [2, 6]
     assert element_types(halved)["y_half"] == TensorProto.FLOAT16
 

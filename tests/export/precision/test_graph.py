@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto
 
 from glimpse.export.errors import ExportError
-from glimpse.export.precision import lower
+from glimpse.export.precision import convert_precision
 from glimpse.export.precision.compare import Reference
 from glimpse.export.precision.graph import find_layers, prepare, save
 from glimpse.export.precision.quantize import calibrate, quantize
@@ -49,7 +49,7 @@ def test_only_the_domains_in_use_are_written_down(tmp_path: Path) -> None:
 
 def test_old_operators_are_brought_to_those_with_a_scale_a_channel(tmp_path: Path) -> None:
     graph = convolutions(tmp_path / "graph.onnx", opset=11)
-    lowered = lower(graph, tmp_path / "out.onnx", "int8", [INPUTS], lambda _: None)
+    lowered = convert_precision(graph, tmp_path / "out.onnx", "int8", [INPUTS], lambda _: None)
     assert lowered.min_cosine > 0.995
 
 
@@ -63,7 +63,7 @@ def test_work_is_counted_for_one_input(tmp_path: Path) -> None:
 def test_a_file_that_is_no_graph_is_an_error_of_the_export(tmp_path: Path) -> None:
     (tmp_path / "graph.onnx").write_bytes(b"nothing")
     with pytest.raises(ExportError, match="cannot run"):
-        lower(tmp_path / "graph.onnx", tmp_path / "out.onnx", "int8", [INPUTS], lambda _: None)
+        convert_precision(tmp_path / "graph.onnx", tmp_path / "out.onnx", "int8", [INPUTS], lambda _: None)
 
 
 @pytest.mark.parametrize(("largest", "files"), [(10**9, ["saved.onnx"]), (1000, ["saved.onnx", "saved.onnx.data"])])
@@ -83,7 +83,7 @@ def test_weights_beside_the_graph_are_read(tmp_path: Path) -> None:
     model = onnx.load(transformer(tmp_path / "graph.onnx"))
     (tmp_path / "parted").mkdir()
     parted = save(model, tmp_path / "parted" / "image.onnx", largest=1000)
-    assert lower(parted, tmp_path / "out.onnx", "int8", [INPUTS], lambda _: None).min_cosine > 0.995
+    assert convert_precision(parted, tmp_path / "out.onnx", "int8", [INPUTS], lambda _: None).min_cosine > 0.995
 
 
 def test_a_convolution_held_in_float_between_others_is_computed_in_float(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_values_read_by_a_convolution_and_a_product_are_quantised_once(tmp_path:
     graph.node.insert(place + 1, onnx.helper.make_node("Add", [add.input[0], "product"], ["more"], name="more"))
     add.input[0] = "more"
     onnx.save(model, tmp_path / "graph.onnx")
-    lowered = lower(tmp_path / "graph.onnx", tmp_path / "out.onnx", "int8", [INPUTS], lambda _: None)
+    lowered = convert_precision(tmp_path / "graph.onnx", tmp_path / "out.onnx", "int8", [INPUTS], lambda _: None)
     assert lowered.notes[0].startswith("static: 0 matrix products")
 
 
@@ -120,7 +120,7 @@ def test_a_lowered_graph_runs_wherever_onnx_runtime_does(tmp_path: Path) -> None
     """Standard operators only: none that a fusion made for one machine."""
     for precision in ("int8", "fp16"):
         out = tmp_path / "out.onnx"
-        lower(transformer(tmp_path / "graph.onnx"), out, precision, [INPUTS], lambda _: None)
+        convert_precision(transformer(tmp_path / "graph.onnx"), out, precision, [INPUTS], lambda _: None)
         assert {node.domain for node in onnx.load(out).graph.node} == {""}
         [value] = ort.InferenceSession(str(out)).get_outputs()
         assert value.type == "tensor(float)"

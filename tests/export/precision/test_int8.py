@@ -11,7 +11,7 @@ import pytest
 
 from glimpse.export.errors import ExportError
 from glimpse.export.onnx.onnx_model import Inputs
-from glimpse.export.precision import Lowered, lower
+from glimpse.export.precision import ConvertedGraph, convert_precision
 from support.quantizable_graphs import (
     VOCABULARY,
     WIDTH,
@@ -27,9 +27,9 @@ IMAGES: list[Inputs] = [{"images": pictures(8, seed)} for seed in range(3)]
 TEXTS: list[Inputs] = [texts(8, seed) for seed in range(3)]
 
 
-def int8(graph: Path, inputs: list[Inputs] = IMAGES) -> tuple[Lowered, Path]:
+def int8(graph: Path, inputs: list[Inputs] = IMAGES) -> tuple[ConvertedGraph, Path]:
     out = graph.with_name("out.onnx")
-    return lower(graph, out, "int8", inputs, lambda _: None), out
+    return convert_precision(graph, out, "int8", inputs, lambda _: None), out
 
 
 def operators(file: Path) -> Counter[str]:
@@ -81,14 +81,14 @@ def test_convolutions_that_dominate_are_quantised_by_calibrated_ranges(tmp_path:
     convolved = [node for node in model.graph.node if node.op_type == "Conv"]
     assert {made[node.input[i]] for node in convolved for i in (0, 1)} == {"DequantizeLinear"}
     assert lowered.notes == (
-        "static: 0 matrix products quantised as they run, 5 convolutions by calibrated ranges",
+        "static: 0 matrix products quantised at run time, 5 convolutions by calibrated ranges",
         "calibrated by percentile 99.999",
     )
 
 
 def test_where_both_matter_both_are_quantised(tmp_path: Path) -> None:
     lowered, out = int8(convolutions(tmp_path / "graph.onnx", head=True))
-    assert lowered.notes[0].startswith("mixed: 5 matrix products quantised as they run, 5 convolutions")
+    assert lowered.notes[0].startswith("mixed: 5 matrix products quantised at run time, 5 convolutions")
     assert operators(out)["MatMulInteger"] == 5
 
 
@@ -148,7 +148,7 @@ def test_weights_stored_in_eight_bits_are_lowered_like_floats(tmp_path: Path) ->
 
 
 def test_where_the_goal_is_out_of_reach_the_error_says_what_was_tried(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match=r"0\.8\d+ with all 1 layers in 8 bits .* with the 0 costliest .* fp16"):
+    with pytest.raises(ExportError, match=r"0\.8\d+ with 1 layers in 8 bits .* with the 0 costliest .* fp16"):
         int8(one_product(tmp_path / "graph.onnx"))
 
 
@@ -160,7 +160,7 @@ def test_a_graph_without_weights_to_quantise_is_refused(tmp_path: Path) -> None:
 def test_every_try_is_told(tmp_path: Path) -> None:
     told: list[str] = []
     graph = transformer(tmp_path / "graph.onnx", trouble="row")
-    lower(graph, tmp_path / "out.onnx", "int8", IMAGES, told.append)
+    convert_precision(graph, tmp_path / "out.onnx", "int8", IMAGES, told.append)
     assert "smoothing the matrix products" in told
     assert told[-1].startswith("int8 with 1 of 19 layers in float: smallest cosine 0.99")
 
@@ -168,5 +168,7 @@ def test_every_try_is_told(tmp_path: Path) -> None:
 def test_fp32_is_the_graph_as_it_was(tmp_path: Path) -> None:
     graph = transformer(tmp_path / "graph.onnx")
     out = tmp_path / "out.onnx"
-    assert lower(graph, out, "fp32", IMAGES, lambda _: None) == Lowered(1.0, (), ("the graph as it was",))
+    assert convert_precision(graph, out, "fp32", IMAGES, lambda _: None) == ConvertedGraph(
+        1.0, (), ("the graph as it was",)
+    )
     assert onnx.load(out) == onnx.load(graph)

@@ -9,7 +9,7 @@ from bench.vectors import MOBILENET, MOBILENET_SOURCE
 from glimpse.backbone import Bundle, decode_image
 from glimpse.export.onnx.onnx_image import wrap_image_encoder
 from glimpse.export.onnx.onnx_model import Inputs
-from glimpse.export.precision import Precision, lower
+from glimpse.export.precision import Precision, convert_precision
 from glimpse.export.precision.compare import Reference
 
 
@@ -36,7 +36,7 @@ def test_other_photographs_come_out_near_too(
 ) -> None:
     graph, out = mobilenet.path / "image.onnx", tmp_path / "image.onnx"
     seen = [photographs(mobilenet, evaluation_data, which) for which in (0, 1, 2)]
-    lowered = lower(graph, out, precision, seen, lambda _: None)
+    lowered = convert_precision(graph, out, precision, seen, lambda _: None)
     others = [photographs(mobilenet, evaluation_data, which) for which in (10, 11)]
     assert lowered.kept
     assert Reference(graph, others).min_cosine(out) >= gate

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Parts that subcommands share: options, inputs, connections, tables, progress and errors."""

@@ -1,4 +1,4 @@
-"""How the server is known and who calls, as variables for the client: options of the root and of subcommands."""
+"""Connection options of the root command and of subcommands, handed to the client as environment variables."""
 
 import copy
 import os
@@ -19,35 +19,41 @@ _VARIABLES = {
 _KEY_FILE = "api_key_file"
 
 
-def remember(**given: Any) -> None:
-    """Sets the variables of what was given. Raises CliError where the key cannot be read."""
-    for name, value in given.items():
+def set_variables(**values: Any) -> None:
+    """Sets the client's environment variables from connection options. Skips options that were not given.
+
+    Raises:
+        CliError: The API key file is empty.
+        OSError: The API key file cannot be read.
+    """
+    for name, value in values.items():
         if value and name == _KEY_FILE:
             os.environ["GLIMPSE_API_KEY"] = _key(value)
         elif value:
             os.environ[_VARIABLES[name]] = "1" if value is True else str(value)
 
 
-def extend(command: Any, shared: Sequence[Any]) -> None:
-    """Lets whatever takes --server take the root's options of a connection too; its help need not repeat them."""
+def add_connection_options(command: Any, root_parameters: Sequence[Any]) -> None:
+    """Adds the root's connection options, hidden from the help, to every subcommand that takes `--server`."""
     if hasattr(command, "commands"):
         for child in command.commands.values():
-            extend(child, shared)
+            add_connection_options(child, root_parameters)
         return
     command.callback = utf8_only(command.callback, command.params)
-    if any(one.name == "server" for one in command.params):
-        command.params += [_hidden(one) for one in shared if one.name in (*_VARIABLES, _KEY_FILE)]
+    if any(parameter.name == "server" for parameter in command.params):
+        names = (*_VARIABLES, _KEY_FILE)
+        command.params += [_hidden(parameter) for parameter in root_parameters if parameter.name in names]
 
 
 def _hidden(parameter: Any) -> Any:
-    here = copy.copy(parameter)
-    here.hidden, here.expose_value = True, False
-    here.callback = lambda _context, given, value: remember(**{given.name: value})
-    return here
+    hidden = copy.copy(parameter)
+    hidden.hidden, hidden.expose_value = True, False
+    hidden.callback = lambda _context, option, value: set_variables(**{option.name: value})
+    return hidden
 
 
 def _key(file: Path) -> str:
     key = file.read_text("utf-8", errors="replace").strip()
     if not key:
-        raise CliError(f"{file} holds no API key")
+        raise CliError(f"{file} contains no API key", "write the key into it, or name another file")
     return key

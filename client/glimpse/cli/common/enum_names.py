@@ -1,4 +1,4 @@
-"""The contract's enumerations as words: what options take, and what tables and JSON show."""
+"""Names of the contract's enum values, as options take them and as tables and JSON show them."""
 
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -11,41 +11,41 @@ from glimpse.client import Head, LabelRole
 E = TypeVar("E", bound=Enum)
 
 
-def word(member: Enum) -> str:
-    """`KERNEL_RIDGE` as `kernel-ridge`."""
+def option_name(member: Enum) -> str:
+    """Returns an enum value's name for options: `KERNEL_RIDGE` is `kernel-ridge`."""
     return member.name.lower().replace("_", "-")
 
 
-# What a collection can be pinned to; unpinned, the ladder chooses. Prompts join a head by themselves.
-_JOINED = (Head.CLASS_MEAN_AND_PROMPTS, Head.LDA_AND_PROMPTS)
+# Heads that a collection can be pinned to. Heads with prompts are not among them: prompts are added automatically.
+_WITH_PROMPTS = (Head.CLASS_MEAN_AND_PROMPTS, Head.LDA_AND_PROMPTS)
 HEADS = {
     "ladder": Head.UNSPECIFIED,
-    **{word(one): one for one in Head if one not in (Head.UNSPECIFIED, *_JOINED)},
+    **{option_name(head): head for head in Head if head not in (Head.UNSPECIFIED, *_WITH_PROMPTS)},
 }
-ROLES = {word(one): one for one in LabelRole if one is not LabelRole.UNSPECIFIED}
+ROLES = {option_name(role): role for role in LabelRole if role is not LabelRole.UNSPECIFIED}
 
 
-def pinned(head: Head) -> str:
-    """A pinned head as `--head` takes it."""
-    return "ladder" if head is Head.UNSPECIFIED else word(head)
+def pinned_head_name(head: Head) -> str:
+    """Returns a collection's pinned head as `--head` takes it; `ladder` if none is pinned."""
+    return "ladder" if head is Head.UNSPECIFIED else option_name(head)
 
 
-def answering(head: Head) -> str | None:
-    """The head that answered; None: none did."""
-    return None if head is Head.UNSPECIFIED else word(head)
+def head_name(head: Head) -> str | None:
+    """Returns the name of the head that classified; None if there was none."""
+    return None if head is Head.UNSPECIFIED else option_name(head)
 
 
-def shown_role(role: LabelRole) -> str:
-    """A label's role; nobody set one: a class."""
-    return word(LabelRole.CLASS if role is LabelRole.UNSPECIFIED else role)
+def role_name(role: LabelRole) -> str:
+    """Returns the name of a label's role; an unset role is `class`."""
+    return option_name(LabelRole.CLASS if role is LabelRole.UNSPECIFIED else role)
 
 
-def one_of(words: Mapping[str, E]) -> Callable[[str], E]:
-    """An option's parser."""
+def choice_parser(choices: Mapping[str, E]) -> Callable[[str], E]:
+    """Returns a parser for an option that takes one of `choices`."""
 
-    def parse(given: str) -> E:
-        if given not in words:
-            raise typer.BadParameter(f"{given!r} is none of {', '.join(words)}")
-        return words[given]
+    def parse(value: str) -> E:
+        if value not in choices:
+            raise typer.BadParameter(f"{value!r} is none of {', '.join(choices)}")
+        return choices[value]
 
     return parse

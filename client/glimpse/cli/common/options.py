@@ -1,4 +1,4 @@
-"""Arguments and options that commands share."""
+"""Arguments and options that several commands share."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -8,14 +8,17 @@ import typer
 
 
 def group(help_text: str | None = None) -> typer.Typer:
-    """The `app` of a subcommand's module: plain help, which needs no rich; completion is the whole command's."""
+    """Returns the `app` of a subcommand's module.
+
+    The help is plain text, so that it does not need rich. Shell completion is a feature of the root command alone.
+    """
     return typer.Typer(
         rich_markup_mode=None, add_completion=False, no_args_is_help=help_text is not None, help=help_text
     )
 
 
 class Format(StrEnum):
-    """How answers are printed: for people, or for programs."""
+    """Output formats: a table for people, JSON lines or CSV for programs."""
 
     TABLE = "table"
     JSON = "json"
@@ -29,13 +32,15 @@ Server = Annotated[
         metavar="ADDR",
         envvar="GLIMPSE_SERVER",
         show_envvar=True,
-        help="HOST:PORT or unix:PATH; default 127.0.0.1:50051.",
+        help="The server's address, HOST:PORT or unix:PATH. Default: 127.0.0.1:50051.",
     ),
 ]
-# How the server is known, and who calls: of every command that takes --server, as variables for the client.
+# Every command that takes --server takes these connection options too. They become environment variables of the client.
 Tls = Annotated[
     bool,
-    typer.Option("--tls", envvar="GLIMPSE_TLS", show_envvar=True, help="Use TLS, with the system's authorities."),
+    typer.Option(
+        "--tls", envvar="GLIMPSE_TLS", show_envvar=True, help="Use TLS, and trust the system's certificate authorities."
+    ),
 ]
 TlsCa = Annotated[
     Path | None,
@@ -44,7 +49,7 @@ TlsCa = Annotated[
         metavar="FILE",
         envvar="GLIMPSE_TLS_CA",
         show_envvar=True,
-        help="Use TLS; PEM of who signed the server's certificate.",
+        help="Use TLS, and trust the certificate authority in this PEM file.",
     ),
 ]
 TlsCert = Annotated[
@@ -54,13 +59,17 @@ TlsCert = Annotated[
         metavar="FILE",
         envvar="GLIMPSE_CLIENT_CERT",
         show_envvar=True,
-        help="PEM of a certificate of one's own, where the server wants one.",
+        help="Client certificate (PEM), for servers that require one.",
     ),
 ]
 TlsKey = Annotated[
     Path | None,
     typer.Option(
-        "--tls-key", metavar="FILE", envvar="GLIMPSE_CLIENT_KEY", show_envvar=True, help="PEM of that one's key."
+        "--tls-key",
+        metavar="FILE",
+        envvar="GLIMPSE_CLIENT_KEY",
+        show_envvar=True,
+        help="Private key (PEM) of the client certificate.",
     ),
 ]
 ApiKeyFile = Annotated[
@@ -68,7 +77,8 @@ ApiKeyFile = Annotated[
     typer.Option(
         "--api-key-file",
         metavar="FILE",
-        help="Holds an API key or token. Or GLIMPSE_API_KEY is one: as an option it would stand in process lists.",
+        help="File with an API key or token. The variable GLIMPSE_API_KEY takes the key itself. No option does, "
+        "because process lists show options.",
     ),
 ]
 Insecure = Annotated[
@@ -77,16 +87,17 @@ Insecure = Annotated[
         "--insecure",
         envvar="GLIMPSE_CLIENT_INSECURE",
         show_envvar=True,
-        help="Send the API key in plain text to another machine too.",
+        help="Allow sending the API key in plain text to another machine.",
     ),
 ]
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="A TOML file with any of the server's settings.")
-]
+Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="TOML file with settings of the server.")]
 Output = Annotated[
     Format,
     typer.Option(
-        "--format", envvar="GLIMPSE_FORMAT", show_envvar=False, help="json: one object a line; csv: RFC 4180."
+        "--format",
+        envvar="GLIMPSE_FORMAT",
+        show_envvar=False,
+        help="Output format. json: one object per line; csv: as in RFC 4180.",
     ),
 ]
 CollectionName = Annotated[str, typer.Argument(metavar="COLLECTION", help="The collection's id.")]
@@ -94,48 +105,56 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="PATH",
-        help="Pictures; folders, read with their subfolders; .txt files with a text a line; tables (.csv, .tsv, "
-        ".jsonl, .parquet) with a column `text`, `path` or `image` (and `id`, `label`); - for standard input.",
+        help="Pictures; folders, read with their subfolders; .txt files with one text per line; tables (.csv, .tsv, "
+        ".jsonl, .parquet) with a column `text`, `path` or `image` (optional: `id`, `label`); - for standard input.",
     ),
 ]
-Texts = Annotated[list[str] | None, typer.Option("--text", metavar="TEXT", help="A text as input. May be repeated.")]
+Texts = Annotated[list[str] | None, typer.Option("--text", metavar="TEXT", help="A text as an input. Repeatable.")]
 TextColumn = Annotated[
-    str | None, typer.Option("--text-column", metavar="NAME", help="A table's column of texts; default: text.")
+    str | None,
+    typer.Option("--text-column", metavar="NAME", help="Column of a table that holds texts. Default: text."),
 ]
 PathColumn = Annotated[
     str | None,
-    typer.Option("--path-column", metavar="NAME", help="A table's column of pictures' files; default: path or image."),
+    typer.Option(
+        "--path-column", metavar="NAME", help="Column of a table that names picture files. Default: path or image."
+    ),
 ]
 LabelColumn = Annotated[
-    str | None, typer.Option("--label-column", metavar="NAME", help="A table's column of labels; default: label.")
+    str | None,
+    typer.Option("--label-column", metavar="NAME", help="Column of a table that holds labels. Default: label."),
 ]
 IdColumn = Annotated[
-    str | None,
-    typer.Option("--id-column", metavar="NAME", help="A table's column of what its rows are called; default: id."),
+    str | None, typer.Option("--id-column", metavar="NAME", help="Column of a table that holds row ids. Default: id.")
 ]
 AllowOutside = Annotated[
     bool,
-    typer.Option("--allow-outside", help="Read files outside of a table's folder too, where the table names some."),
+    typer.Option("--allow-outside", help="Also read files that a table names outside of its own folder."),
 ]
 Backbone = Annotated[
-    str, typer.Option("--backbone", metavar="NAME", help="Its name; may be left out where the server has one.")
+    str,
+    typer.Option("--backbone", metavar="NAME", help="The backbone's name. Not needed if the server has only one."),
 ]
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", min=0.1, metavar="SECONDS", help="For each call of up to 32 inputs, retries included."),
+    typer.Option(
+        "--timeout", min=0.1, metavar="SECONDS", help="Limit for each call of up to 32 inputs, retries included."
+    ),
 ]
-# Of commands that decode pictures themselves, as the server's settings of the same names.
+# Commands that decode pictures themselves take these; the server's settings have the same names.
 MaxImageSide = Annotated[
-    int, typer.Option("--max-image-side", min=1, metavar="PIXELS", help="The longest side of a picture that is read.")
+    int, typer.Option("--max-image-side", min=1, metavar="PIXELS", help="Reject pictures with a longer side than this.")
 ]
 MaxImagePixels = Annotated[
-    int, typer.Option("--max-image-pixels", min=1, metavar="N", help="The most pixels of a picture that is read.")
+    int, typer.Option("--max-image-pixels", min=1, metavar="N", help="Reject pictures with more pixels than this.")
 ]
 MaxDecodeBytes = Annotated[
     int,
-    typer.Option("--max-decode-bytes", min=1, metavar="BYTES", help="Memory of large pictures being decoded together."),
+    typer.Option(
+        "--max-decode-bytes", min=1, metavar="BYTES", help="Memory limit for large pictures decoded at the same time."
+    ),
 ]
-TopK = Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="How many to return.")]
+TopK = Annotated[int | None, typer.Option("--top", min=1, metavar="N", help="Number of results per input.")]
 Domain = Annotated[
-    str, typer.Option("--domain", metavar="TEXT", help="Where the inputs come from (camera, site, style).")
+    str, typer.Option("--domain", metavar="TEXT", help="Domain of the inputs: their camera, site or style.")
 ]

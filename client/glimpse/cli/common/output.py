@@ -1,4 +1,4 @@
-"""Answers as rows for people; as JSON and CSV they go to records.py."""
+"""Tables and notes for people. The module `records` prints JSON and CSV for programs."""
 
 import os
 import shutil
@@ -13,15 +13,21 @@ from glimpse.cli.common.options import Format
 from glimpse.cli.common.records import on_terminal, print_all, print_data
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "dim": "2"}
-_LEAST = 8  # characters of a column without a width
-_FITTED = 1_000  # rows that decide how wide columns are where nothing is cut
+_MIN_WIDTH = 8  # characters of a column without a fixed width
+_MEASURED_ROWS = 1_000  # rows that decide the column widths if nothing is cut
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. Width 0: what the others leave, of which `share` parts.
+    """A column of a table.
 
-    On a terminal, what is too long is cut at its end; a `path` in front, where paths are alike.
+    Attributes:
+        title: The heading.
+        width: Characters; 0 divides the remaining width among such columns, in proportion to `share`.
+        right: Whether to align to the right.
+        share: The weight of a column without a fixed width.
+        path: Whether the column holds paths. On a terminal a text that is too long is cut at its end; a path is cut
+            at its start, because paths differ at their ends.
     """
 
     title: str
@@ -32,25 +38,25 @@ class Column:
 
 
 class Table:
-    """Rows as wide as the terminal, printed as they come.
+    """Prints rows as they arrive, as wide as the terminal.
 
-    Where stdout is no terminal nothing is cut: a column grows with what it is given.
+    If stdout is not a terminal, nothing is cut, and columns grow with their values.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
         parts = sum(column.share for column in columns if not column.width)
         fixed, gaps = sum(column.width for column in columns), len(columns) - 1
-        # On a narrow terminal the gaps are given up first.
-        self._gap = 2 if terminal_width() - fixed - 2 * gaps >= _LEAST * parts else 1
+        # A narrow terminal gets narrower gaps before narrower columns.
+        self._gap = 2 if terminal_width() - fixed - 2 * gaps >= _MIN_WIDTH * parts else 1
         free = terminal_width() - fixed - self._gap * gaps
-        least = _LEAST if self._gap == 2 else _LEAST // 2
-        self._widths = [column.width or max(least, free * column.share // (parts or 1)) for column in columns]
+        min_width = _MIN_WIDTH if self._gap == 2 else _MIN_WIDTH // 2
+        self._widths = [column.width or max(min_width, free * column.share // (parts or 1)) for column in columns]
         self._begun = False
 
     def row(self, *cells: object, colour: str = "") -> None:
-        """Prints one row; the title row before the first."""
-        texts = [shown(cell) for cell in cells]
+        """Prints one row, and before the first one the headings."""
+        texts = [printable(cell) for cell in cells]
         self._grow(texts)
         if not self._begun:
             self._begun = True
@@ -58,11 +64,11 @@ class Table:
         print(styled(self._line(texts), colour), flush=on_terminal())
 
     def rows(self, rows: Iterable[Sequence[object]]) -> None:
-        """Prints many rows, in columns as wide as the first thousand need."""
+        """Prints many rows, in columns wide enough for the first thousand."""
         remaining = iter(rows)
-        first = list(islice(remaining, _FITTED))
+        first = list(islice(remaining, _MEASURED_ROWS))
         for cells in first:
-            self._grow([shown(cell) for cell in cells])
+            self._grow([printable(cell) for cell in cells])
         for cells in chain(first, remaining):
             self.row(*cells)
 
@@ -72,17 +78,17 @@ class Table:
             self._widths = [max(pair) for pair in zip(widths, self._widths, strict=True)]
 
     def _line(self, cells: Sequence[str]) -> str:
-        fitted = [_fit(*one) for one in zip(cells, self._widths, self._columns, strict=True)]
+        fitted = [_fit(*cell) for cell in zip(cells, self._widths, self._columns, strict=True)]
         return (" " * self._gap).join(fitted).rstrip()
 
 
 def terminal_width() -> int:
-    """How many columns there are for a line: the variable COLUMNS, the terminal's, or 80."""
+    """Returns the width of a line in characters: the variable COLUMNS, the terminal's width, or 80."""
     return shutil.get_terminal_size((80, 24)).columns
 
 
 def styled(text: str, colour: str) -> str:
-    """A text in a colour, where stdout is a terminal that may show it (https://no-color.org)."""
+    """Returns the text in a colour if stdout is a terminal and NO_COLOR is not set (https://no-color.org)."""
     if not colour or not on_terminal() or os.environ.get("NO_COLOR"):
         return text
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
@@ -91,9 +97,13 @@ def styled(text: str, colour: str) -> str:
 def print_records(
     output: Format, records: Iterable[dict[str, Any]], columns: Sequence[Column], fields: Sequence[str] = ()
 ) -> None:
-    """Prints resources: every field for programs, for people those of the columns (by their titles in lower case).
+    """Prints a list of resources.
 
-    `fields` are the columns of a CSV; tables alone need none.
+    Args:
+        output: The format. A table shows the fields of `columns`; JSON and CSV show all fields.
+        records: The resources.
+        columns: The columns of a table. A column shows the field that is named like its title in lower case.
+        fields: The columns of a CSV.
     """
     if output is not Format.TABLE:
         print_all(output, records, fields)
@@ -103,40 +113,40 @@ def print_records(
 
 
 def print_record(output: Format, record: dict[str, Any]) -> None:
-    """Prints one resource: for people, a field a line."""
+    """Prints one resource; as a table, one field per line."""
     if output is not Format.TABLE:
         print_data(output, record)
         return
     width = max(map(len, record))
     for name, value in record.items():
-        print(f"{styled(name.ljust(width), 'bold')}  {shown(value)}")
+        print(f"{styled(name.ljust(width), 'bold')}  {printable(value)}")
 
 
-def tell(text: str) -> None:
-    """A line for people on stderr, so that stdout stays the answer's."""
+def print_note(text: str) -> None:
+    """Prints a line on stderr, so that stdout contains only results."""
     print(text, file=sys.stderr, flush=True)
 
 
 def percent(part: float) -> str:
-    """A part, in [0, 1], for people."""
+    """Formats a fraction in [0, 1]: 0.842 is `84.2 %`."""
     return f"{100 * part:.1f} %"
 
 
-def shown(value: object) -> str:
-    """A value for people; what a terminal would take for a command is replaced."""
+def printable(value: object) -> str:
+    """Formats a value for people, and replaces control characters, which a terminal would obey."""
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value))
+        return ", ".join(map(printable, value))
     if isinstance(value, dict):
-        return ", ".join(f"{key}={shown(one)}" for key, one in value.items())
+        return ", ".join(f"{key}={printable(item)}" for key, item in value.items())
     return "".join(character if character.isprintable() else "�" for character in str(value))
 
 
 def _fit(text: str, width: int, column: Column) -> str:
-    """A cell's text in exactly `width` columns of a terminal; elsewhere in as many at least."""
+    """Pads a cell's text to `width`; on a terminal, cuts it to that width too."""
     if display_width(text) > width and on_terminal():
         text = _cut(text[::-1], width)[::-1] if column.path else _cut(text, width)
     space = " " * (width - display_width(text))
@@ -144,7 +154,7 @@ def _fit(text: str, width: int, column: Column) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    room, kept = width - 1, 0  # a column is the ellipsis's
+    room, kept = width - 1, 0  # the ellipsis takes one column
     for character in text:
         room -= _width(character)
         if room < 0:
@@ -154,11 +164,11 @@ def _cut(text: str, width: int) -> str:
 
 
 def display_width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
+    """Returns the number of terminal columns that a text takes."""
     return sum(map(_width, text))
 
 
 def _width(character: str) -> int:
     if unicodedata.category(character) in ("Mn", "Me"):
-        return 0  # a mark on the character before it
+        return 0  # a combining mark, which is drawn over the character before it
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

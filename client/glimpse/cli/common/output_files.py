@@ -1,4 +1,4 @@
-"""The files a command writes."""
+"""Checks of the files that a command writes."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,21 +9,27 @@ from glimpse.cli.common.errors import CliError
 
 
 def check_target(target: Path, inputs: Iterable[Path] = (), another: str = "another with --out") -> None:
-    """Refuses a file that could not be written, or that is one of the inputs. Raises CliError.
+    """Checks that a file can be written, before the work begins, so that no result is lost.
 
-    Asked before the work begins, so that no result is lost for want of a place. `another` is what to name instead.
+    Args:
+        target: The file.
+        inputs: Files that must not be overwritten.
+        another: What the error advises to name instead.
+
+    Raises:
+        CliError: The file cannot be written, or is one of the inputs.
     """
     if any(target.exists() and path.exists() and target.samefile(path) for path in inputs):
         raise CliError(f"{target} is one of the inputs, and would be overwritten", f"name {another}")
     if not target.parent.is_dir():
-        raise CliError(f"there is no folder {target.parent}", f"make it, or name {another}")
+        raise CliError(f"there is no folder {target.parent}", f"create it, or name {another}")
     if target.is_dir() or not os.access(target if target.exists() else target.parent, os.W_OK):
         raise CliError(f"{target} cannot be written", f"name {another}")
 
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Names the file where writing it fails after all: a full disk, say. Raises CliError."""
+    """Turns an OSError of the block, such as a full disk, into a CliError that names the file."""
     try:
         yield
     except OSError as error:

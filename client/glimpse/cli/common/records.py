@@ -1,4 +1,4 @@
-"""Records for programs: JSON, an object a line, or CSV as in RFC 4180, a row each under one title row."""
+"""Prints records for programs: JSON with one object per line, or CSV as in RFC 4180 with one heading row."""
 
 import csv
 import json
@@ -10,14 +10,15 @@ from glimpse.cli.common.options import Format
 
 
 class RecordWriter:
-    """Prints records as they come. Every command names its columns, so that they do not depend on the data.
+    """Prints records as they arrive.
 
-    A column named `error.code` is the field `code` of the object `error`. Any other object, and every list, is JSON in
-    its cell. Null is an empty cell, so is a field that a record lacks.
+    A command names its CSV columns, so that they do not depend on the data. The column `error.code` holds the field
+    `code` of the object `error`. All other objects, and lists, are JSON in their cells. Null and missing fields are
+    empty cells.
     """
 
     def __init__(self, output: Format, fields: Sequence[str] = ()) -> None:
-        """Without `fields` the columns of a CSV are the first record's fields."""
+        """Sets the format, and the columns of a CSV; by default these are the first record's fields."""
         self._output = output
         self._fields = tuple(fields)
         self._begun = False
@@ -32,16 +33,16 @@ class RecordWriter:
         self._row([_cell(_field(record, name)) for name in self._fields])
 
     def begin(self) -> None:
-        """Prints a CSV's title row, once. A list without records has one too."""
+        """Prints the heading row of a CSV, once. A list without records has one too."""
         if self._output is Format.CSV and not self._begun:
             self._begun = True
             self._row(self._fields)
 
     def _row(self, cells: Sequence[str]) -> None:
         if on_terminal():
-            # A terminal would obey control characters; a file gets the values as they are.
-            cells = ["".join(one if one.isprintable() or one == "\n" else "�" for one in cell) for cell in cells]
-        # Fields are written with CRLF, and Python adds none of its own on the systems that the command runs on.
+            # A terminal would obey control characters. A file gets the values unchanged.
+            cells = ["".join(char if char.isprintable() or char == "\n" else "�" for char in cell) for cell in cells]
+        # RFC 4180 ends lines with CRLF. stdout does not translate line ends on the supported systems.
         csv.writer(sys.stdout, lineterminator="\r\n").writerow(cells)
         if on_terminal():
             sys.stdout.flush()
@@ -53,12 +54,12 @@ def on_terminal() -> bool:
 
 
 def print_data(output: Format, record: Mapping[str, Any], fields: Sequence[str] = ()) -> None:
-    """Prints one record by itself."""
+    """Prints a single record."""
     RecordWriter(output, fields).write(**record)
 
 
 def print_all(output: Format, records: Iterable[Mapping[str, Any]], fields: Sequence[str]) -> None:
-    """Prints records; of none, a CSV's title row."""
+    """Prints records. A CSV without records still has its heading row."""
     writer = RecordWriter(output, fields)
     for record in records:
         writer.write(**record)
@@ -66,12 +67,12 @@ def print_all(output: Format, records: Iterable[Mapping[str, Any]], fields: Sequ
 
 
 def within(name: str, *fields: str) -> tuple[str, ...]:
-    """The columns of an object's fields: `error.code`, `error.reason`."""
+    """Returns the column names for fields of an object: `error.code`, `error.reason`."""
     return tuple(f"{name}.{field}" for field in fields)
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON on one line, in characters that stdout can write."""
+    """Returns a value as JSON on one line, in characters that stdout can encode."""
     return json.dumps(value, ensure_ascii=(sys.stdout.encoding or "").lower().replace("-", "") != "utf8")
 
 

@@ -1,4 +1,4 @@
-"""A client for the length of a command."""
+"""Opens the client of a command."""
 
 import logging
 import os
@@ -7,55 +7,62 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from glimpse.cli.common.errors import CliError, too_late, unreachable
-from glimpse.cli.common.output import tell
+from glimpse.cli.common.output import print_note
 from glimpse.client import Client, DeadlineExceeded, GlimpseError, Retry, Unavailable
 
-# A command says by itself what it waits for, and why it ends.
+# The command reports retries and failures itself, so the client's log is not shown.
 logging.getLogger("glimpse.client").addHandler(logging.NullHandler())
 _CARRIERS = ("TRACEPARENT", "TRACESTATE")
-_CONNECT_SECONDS = 2.8  # as the client: a call fails within 3 seconds where no server was ever reached
-_ASKS = Retry().attempts
-_TOLD = 3  # the attempt after which a line says what the command waits for
+_CONNECT_SECONDS = 2.8  # a call fails within 3 seconds if no server can be reached
+_ATTEMPTS = Retry().attempts
+_REPORTED_ATTEMPT = 3  # after this attempt a line says what the command waits for
 
 
 @dataclass(frozen=True)
-class _Patience(Retry):
-    """As Retry, and says what the command waits for.
+class ReportingRetry(Retry):
+    """A retry policy that reports on stderr what the command waits for.
 
-    `asks`: how often a server is asked that refuses for the moment.
+    Attributes:
+        max_refusals: How often to send a call that the server itself refuses with UNAVAILABLE.
     """
 
-    asks: int = _ASKS
+    max_refusals: int = _ATTEMPTS
 
     def pause(self, error: GlimpseError, attempt: int) -> float | None:
-        """How long to wait; None: give up."""
-        if error.reason and isinstance(error, Unavailable) and attempt >= self.asks:
+        """Returns the seconds to wait before the next attempt, or None to give up."""
+        if error.reason and isinstance(error, Unavailable) and attempt >= self.max_refusals:
             return None
         pause = super().pause(error, attempt)
-        if pause is not None and attempt == _TOLD and isinstance(error, Unavailable):
-            tell(f"waiting for the server: {error.message}")
+        if pause is not None and attempt == _REPORTED_ATTEMPT and isinstance(error, Unavailable):
+            print_note(f"waiting for the server: {error.message}")
         return pause
 
 
 @contextmanager
-def connected(server: str | None, timeout: float | None = None, asks: int = _ASKS) -> Iterator[Client]:
-    """A client. `timeout` is the command's --timeout; None: it has none, and a call has a minute. Raises CliError.
+def connected(server: str | None, timeout: float | None = None, max_refusals: int = _ATTEMPTS) -> Iterator[Client]:
+    """Opens a client for the block.
 
-    `asks`: how often a call is sent that the server refuses for the moment (UNAVAILABLE with a reason).
+    Args:
+        server: The address; None for the client's default.
+        timeout: The command's `--timeout` in seconds; None if it has no such option, then a call may take 60 seconds.
+        max_refusals: How often to send a call that the server refuses for the moment (UNAVAILABLE with a reason).
+
+    Raises:
+        CliError: The address or a connection option is invalid, no server answers, or a call exceeds its deadline.
     """
-    # As shells hand a trace on: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
-    carried = tuple((name.lower(), os.environ[name]) for name in _CARRIERS if os.environ.get(name))
-    retry = _Patience(asks=asks, connect_timeout=_CONNECT_SECONDS)
+    # A shell passes a trace on in variables: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
+    trace = tuple((name.lower(), os.environ[name]) for name in _CARRIERS if os.environ.get(name))
+    retry = ReportingRetry(max_refusals=max_refusals, connect_timeout=_CONNECT_SECONDS)
     try:
-        opened = Client(server, timeout=timeout or 60.0, retry=retry, metadata=carried)
-    except ValueError as error:  # the address, or what is said of keys and TLS, here or in variables
+        client = Client(server, timeout=timeout or 60.0, retry=retry, metadata=trace)
+    except ValueError as error:  # an invalid address, key or TLS option, from the command line or a variable
         raise CliError(str(error)) from error
-    with opened as client:
+    with client:
         try:
             yield client
         except DeadlineExceeded as error:
             raise too_late(error, has_timeout=timeout is not None) from error
         except Unavailable as error:
-            if error.reason:  # the server itself spoke
+            if error.reason:  # the server itself answered
                 raise
             raise unreachable(client.address, error) from error

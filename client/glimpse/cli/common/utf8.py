@@ -1,4 +1,4 @@
-"""Values of the command line that UTF-8 cannot carry, refused before a command begins."""
+"""Rejects command-line values that are not valid UTF-8, before a command begins."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -10,8 +10,11 @@ from glimpse.cli.common.errors import CliError
 
 
 def utf8_only(callback: Callable[..., Any], parameters: Sequence[Any]) -> Callable[..., Any]:
-    """A command that raises CliError for such a value. Only files to read may be named by any bytes."""
-    own = [one for one in parameters if one.expose_value]
+    """Wraps a command so that it raises CliError for values that are not UTF-8.
+
+    Input paths are exempt, because a file name may be any bytes.
+    """
+    own = [parameter for parameter in parameters if parameter.expose_value]
 
     @wraps(callback)
     def run(**values: Any) -> Any:
@@ -24,8 +27,8 @@ def utf8_only(callback: Callable[..., Any], parameters: Sequence[Any]) -> Callab
 
 
 def _texts(value: Any) -> list[str | Path]:
-    several = value if isinstance(value, list | tuple) else [value]
-    return [one for one in several if isinstance(one, str | Path)]
+    values = value if isinstance(value, list | tuple) else [value]
+    return [item for item in values if isinstance(item, str | Path)]
 
 
 def _check(parameter: Any, value: str | Path) -> None:
@@ -36,12 +39,12 @@ def _check(parameter: Any, value: str | Path) -> None:
 
 
 def _refuse(parameter: Any, value: str | Path, error: UnicodeEncodeError) -> None:
-    from glimpse.inputs import legible  # most values need no more than the check
+    from glimpse.inputs import legible  # imported late, because most values pass the check
 
     is_input = parameter.param_type_name == "argument" and (isinstance(value, Path) or os.path.exists(value))
     if not is_input:
         name = (
             parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar or parameter.name.upper()
         )
-        step = "give the file or folder another name" if isinstance(value, Path) else "give it in UTF-8"
+        step = "rename the file or folder" if isinstance(value, Path) else "write it in UTF-8"
         raise CliError(f"{name} '{legible(str(value))}' is not UTF-8", step) from error

@@ -19,23 +19,25 @@ _FORMATS = (".png", ".jpg", ".jpeg", ".webp")
 def demo(
     images: Annotated[
         Path | None,
-        typer.Option("--images", metavar="DIR", help="Your own pictures: a folder with a subfolder a label."),
+        typer.Option("--images", metavar="DIR", help="Your own pictures: a folder with one subfolder per label."),
     ] = None,
     backbones: Annotated[
         list[Path] | None,
-        typer.Option("--backbone", metavar="DIR", help="A bundle's folder, in place of the bundled one."),
+        typer.Option("--backbone", metavar="DIR", help="Folder of a bundle. Repeatable. Default: glimpse-mini."),
     ] = None,
-    shots: Annotated[int, typer.Option("--shots", min=1, metavar="N", help="Examples a label, with --images.")] = 1,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The picture it makes.")] = Path(
+    shots: Annotated[int, typer.Option("--shots", min=1, metavar="N", help="Examples per label, with --images.")] = 1,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="File for the picture of the result.")] = Path(
         "glimpse-demo.png"
     ),
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Another alphabet, another choice.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, metavar="N", help="Choose another alphabet, or other pictures.")
+    ] = 0,
 ) -> None:
-    """See it work: enroll one drawing a character, classify the others, make a picture.
+    """Enroll drawings, classify others, and draw the result.
 
-    Starts a server of its own, on a free port and a temporary folder, and stops it at the end. It enrolls one drawing
-    for each character of an alphabet the backbone never saw, classifies 200 others and 20 strangers, labels pictures
-    by text alone, and says how often it was right and how long it took.
+    Starts its own server on a free port, with a temporary folder, and stops it at the end. Enrolls one drawing of each
+    character of an alphabet that the backbone has never seen, classifies 200 other drawings and 20 drawings that are
+    out of distribution, and classifies pictures by text alone. Prints accuracy and latency.
     """
     try:
         from glimpse.backbone import scratch_folder
@@ -58,11 +60,11 @@ def demo(
 
 
 def _check(images: Path | None, out: Path) -> None:
-    """Refuses, before the run, what would fail after it. Raises BadParameter and CliError."""
+    """Checks the options before the run, so that nothing fails after it. Raises BadParameter and CliError."""
     if images is not None and not images.is_dir():
-        raise CliError(f"there is no folder {images}")
+        raise CliError(f"there is no folder {images}", "name a folder with one subfolder per label")
     if out.suffix.lower() not in _FORMATS:
         raise typer.BadParameter(f"--out {out}: the name must end in {' or '.join(_FORMATS)}")
     check_target(out)
     if images is not None and any(out.resolve().is_relative_to(folder.resolve()) for folder in subfolders(images)):
-        raise CliError(f"--out {out} lies among the pictures of a label", "name another place with --out")
+        raise CliError(f"--out {out} is inside a label's folder of pictures", "name a file outside of it with --out")

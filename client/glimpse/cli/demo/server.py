@@ -1,4 +1,4 @@
-"""A server of one's own for the length of a command."""
+"""Runs a temporary server for the duration of a command."""
 
 import signal
 import subprocess
@@ -9,19 +9,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.output import tell
+from glimpse.cli.common.output import print_note
 
 _READY = "listening on "
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
-_TOLD = 20  # lines of the log
+_LOG_LINES = 20  # lines of the log to print if the server does not start
 
 
 @contextmanager
 def own_server(folder: Path, backbones: Sequence[Path] = ()) -> Iterator[str]:
-    """Starts a server on a free port with its data in `folder`; yields its address; stops it in every outcome.
+    """Starts a server on a free port, yields its address, and always stops it at the end.
 
-    Where it does not start, tells the end of its log and raises CliError.
+    Args:
+        folder: The folder for the server's data and log.
+        backbones: Folders of bundles; empty for glimpse-mini.
+
+    Raises:
+        CliError: The server does not start. The end of its log is printed on stderr.
     """
     log = folder / "server.log"
     arguments = ["serve", "--listen", "127.0.0.1:0", "--data", str(folder / "data")]
@@ -33,7 +38,7 @@ def own_server(folder: Path, backbones: Sequence[Path] = ()) -> Iterator[str]:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            start_new_session=True,  # Ctrl-C is for the demo, which then stops the server
+            start_new_session=True,  # Ctrl-C must reach only this process, which then stops the server
         )
         try:
             yield _address(process, log)
@@ -43,12 +48,12 @@ def own_server(folder: Path, backbones: Sequence[Path] = ()) -> Iterator[str]:
 
 @contextmanager
 def _exit_on_terminate() -> Iterator[None]:
-    """Makes of SIGTERM an exit that cleans up; otherwise the server would outlive us."""
+    """Turns SIGTERM into an exit that runs cleanup; otherwise the server would outlive this process."""
 
-    def leave(number: int, _: object) -> None:
+    def exit_process(number: int, _: object) -> None:
         sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    before = signal.signal(signal.SIGTERM, exit_process)
     try:
         yield
     finally:
@@ -56,9 +61,9 @@ def _exit_on_terminate() -> Iterator[None]:
 
 
 def _address(process: subprocess.Popen[str], log: Path) -> str:
-    assert process.stdout is not None  # noqa: S101  (a pipe was asked for)
+    assert process.stdout is not None  # noqa: S101  (Popen was given a pipe)
     watchdog = threading.Timer(_START_SECONDS, process.kill)
-    watchdog.daemon = True  # a signal may come before it can be cancelled, and nobody is to wait for it then
+    watchdog.daemon = True  # a signal may arrive before it is cancelled; the exit must not wait for it then
     try:
         watchdog.start()
         for line in process.stdout:
@@ -67,8 +72,8 @@ def _address(process: subprocess.Popen[str], log: Path) -> str:
     finally:
         watchdog.cancel()
     process.wait()
-    for logged in log.read_text("utf-8", errors="replace").splitlines()[-_TOLD:]:
-        tell(f"server: {logged}")
+    for line in log.read_text("utf-8", errors="replace").splitlines()[-_LOG_LINES:]:
+        print_note(f"server: {line}")
     raise CliError("the server did not start; the end of its log is above")
 
 

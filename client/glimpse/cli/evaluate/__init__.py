@@ -1,1 +1,1 @@
-"""TODO."""
+"""`glimpse evaluate`: measures how well a backbone suits labelled data."""

@@ -1,9 +1,9 @@
-"""An evaluation for people, in a terminal's width: a table a backbone, in percent, then the verdict."""
+"""Prints an evaluation: one table per backbone, in percent, then the conclusion."""
 
 import textwrap
 from typing import TYPE_CHECKING
 
-from glimpse.cli.common.output import Column, Table, shown, styled, terminal_width
+from glimpse.cli.common.output import Column, Table, printable, styled, terminal_width
 
 if TYPE_CHECKING:
     from glimpse.evaluate import Evaluation
@@ -14,86 +14,96 @@ _COLUMNS = (
     Column("HEAD"),
     Column("ACCURACY", 11, right=True),
     Column("BAL.", 5, right=True),
-    Column("LEFT OUT", 8, right=True),
+    Column("LOO", 5, right=True),
     Column("ECE", 4, right=True),
-    Column("REFUSED", 7, right=True),
+    Column("FALSE REJ", 9, right=True),
 )
-# Beside strangers there is no room for them.
-_OF_SETS = (Column("SET", 5, right=True), Column("SIZE", 4, right=True))
-_OF_STRANGERS = (Column("CAUGHT", 6, right=True), Column("AUROC", 5, right=True))
+# A terminal of 80 columns has room for one of these pairs.
+_SET_COLUMNS = (Column("SET", 5, right=True), Column("SIZE", 4, right=True))
+_UNKNOWN_COLUMNS = (
+    Column("REJECTED", 8, right=True),
+    Column("FALSE ACC", 9, right=True),
+    Column("AUROC", 5, right=True),
+)
 _FIGURES = ("balanced_accuracy", "left_out", "calibration_error", "false_reject")
 _LEGEND = (
-    "Percent, means over seeds. ±: half of a 95 % interval. BAL.: the mean of labels' accuracies. LEFT OUT: the "
-    "accuracy the examples tell of themselves. ECE: how far probabilities are off. REFUSED: known inputs called "
-    "UNKNOWN."
+    "Percent, means over seeds. ±: half of the 95 % interval. BAL.: mean accuracy of the labels. LOO: "
+    "leave-one-out accuracy of the examples. ECE: expected calibration error. FALSE REJ: false rejects, inputs of "
+    "known labels that are UNKNOWN."
 )
-_OF_UNKNOWN = "CAUGHT: strangers called UNKNOWN. AUROC: how well fit tells them."
-_OF_KNOWN = (
-    "SET: how often the prediction set holds the right label, 90 being the target. SIZE: how many labels it has."
+_UNKNOWN_LEGEND = (
+    "REJECTED: inputs out of distribution that are UNKNOWN. FALSE ACC: false accepts, those that are MATCH. AUROC: how "
+    "well the fit separates them from known inputs."
+)
+_SET_LEGEND = (
+    "SET: how often the prediction set contains the right label; the target is 90. SIZE: labels in the prediction set."
 )
 
 
-def show(found: "Evaluation") -> None:
-    """Prints it."""
-    strangers = found.plan.unknown is not None
-    more = _OF_STRANGERS if strangers else _OF_SETS
-    figures = (*_FIGURES, *(("caught", "auroc") if strangers else ("coverage",)))
-    for bundle in found.bundles:
-        name, effort = bundle.manifest.name, found.embedded.efforts[bundle.manifest.name]
+def show(evaluation: "Evaluation") -> None:
+    """Prints the tables of an evaluation."""
+    has_unknown = evaluation.plan.unknown is not None
+    columns = [*_COLUMNS, *(_UNKNOWN_COLUMNS if has_unknown else _SET_COLUMNS)]
+    figures = (*_FIGURES, *(("caught", "false_accept", "auroc") if has_unknown else ("coverage",)))
+    for bundle in evaluation.bundles:
+        name, effort = bundle.manifest.name, evaluation.embedded.efforts[bundle.manifest.name]
         rate = f" ({effort.encoded / effort.seconds:.0f}/s)" if effort.encoded else ""
-        took = f"{effort.encoded:,} embedded in {effort.seconds:.1f} s{rate}, {effort.cached:,} known already"
-        print(f"{styled(shown(name), 'bold')}  {took}")
-        table = Table([*_COLUMNS, *more])
-        for cell in found.results.values():
+        inputs = f"{effort.encoded:,} embedded in {effort.seconds:.1f} s{rate}, {effort.cached:,} from the cache"
+        print(f"{styled(printable(name), 'bold')}  {inputs}")
+        table = Table(columns)
+        for cell in evaluation.results.values():
             if cell.backbone == name:
                 accuracy = cell.interval("accuracy")
                 spread = f" ± {100 * accuracy.half:.1f}" if accuracy and accuracy.half is not None else ""
                 means = [_percent(cell.values(figure)) for figure in figures]
-                means += [] if strangers else [_size(cell)]
+                means += [] if has_unknown else [_size(cell)]
                 table.row(cell.shots, cell.contender.name, f"{_percent(cell.values('accuracy'))}{spread}", *means)
         print()
-    _show_withheld(found)
-    _show_domains(found)
-    _print(f"{_LEGEND} {_OF_UNKNOWN if strangers else _OF_KNOWN}", "dim")
+    _show_held_out_labels(evaluation)
+    _show_domains(evaluation)
+    _print(f"{_LEGEND} {_UNKNOWN_LEGEND if has_unknown else _SET_LEGEND}", "dim")
     print()
-    _print(found.summary, "bold")
+    _print(evaluation.summary, "bold")
 
 
-def _show_withheld(found: "Evaluation") -> None:
-    if found.held_out:
-        print(styled("A third of the labels withheld, as strangers", "bold"))
-        titles = (("CAUGHT", 6), ("EXPECTED", 8), ("REFUSED", 7), ("AUROC", 5), ("BY COSINE", 9), ("BY SOFTMAX", 10))
+def _show_held_out_labels(evaluation: "Evaluation") -> None:
+    if evaluation.held_out:
+        print(styled("A third of the labels held out, as inputs out of distribution", "bold"))
+        titles = (("REJECTED", 8), ("EXPECTED", 8), ("FALSE REJ", 9), ("AUROC", 5), ("COSINE", 6), ("SOFTMAX", 7))
         numbers = [Column(title, width, right=True) for title, width in titles]
         table = Table([Column("BACKBONE"), Column("SHOTS", 5, right=True), *numbers])
         figures = ("caught", "expected", "false_reject", "auroc", "auroc_cosine", "auroc_softmax")
-        for cell in found.held_out:
+        for cell in evaluation.held_out:
             table.row(cell.backbone, cell.shots, *(_percent(cell.values(figure)) for figure in figures))
         _print(
-            "CAUGHT: called UNKNOWN. EXPECTED: what the collection expects, by leaving out its own labels. Strangers "
-            "of your own: --unknown.",
+            "REJECTED: inputs of the held-out labels that are UNKNOWN. EXPECTED: the collection's own estimate, by "
+            "leaving out its labels. COSINE, SOFTMAX: AUROC by the best cosine and by the best probability. Use "
+            "--unknown to evaluate your own inputs out of distribution.",
             "dim",
         )
         print()
 
 
-def _show_domains(found: "Evaluation") -> None:
-    """The mean over pairs of domains."""
-    for name in dict.fromkeys(one.backbone for one in found.domain_shifts):
-        own = [one for one in found.domain_shifts if one.backbone == name]
-        print(styled(f"{shown(name)}: domains, {own[0].shots} examples a label", "bold"))
-        ways = list(dict.fromkeys(way for one in own for way in one.right))
-        titles = ["AS IT IS", *(way.upper() for way in ways[1:])]
-        table = Table([Column("TAUGHT IN"), Column("ASKED IN"), *(Column(title, 8, right=True) for title in titles)])
-        for taught, asked, some in (
-            ("one", "the same", [one for one in own if one.taught_in == one.asked_in]),
-            ("one", "another", [one for one in own if one.taught_in not in (None, one.asked_in)]),
-            ("two", "another", [one for one in own if one.taught_in is None]),
+def _show_domains(evaluation: "Evaluation") -> None:
+    """Prints accuracy across domains, as means over pairs of domains."""
+    for name in dict.fromkeys(pair.backbone for pair in evaluation.domain_shifts):
+        own = [pair for pair in evaluation.domain_shifts if pair.backbone == name]
+        print(styled(f"{printable(name)}: domains, {own[0].shots} examples per label", "bold"))
+        methods = list(dict.fromkeys(method for pair in own for method in pair.right))
+        titles = ["NONE", *(method.upper() for method in methods[1:])]
+        columns = [Column("ENROLLED"), Column("CLASSIFIED"), *(Column(title, 8, right=True) for title in titles)]
+        table = Table(columns)
+        for enrolled, classified, pairs in (
+            ("one domain", "the same", [pair for pair in own if pair.taught_in == pair.asked_in]),
+            ("one domain", "another", [pair for pair in own if pair.taught_in not in (None, pair.asked_in)]),
+            ("two domains", "another", [pair for pair in own if pair.taught_in is None]),
         ):
-            if some:
+            if pairs:
                 means = [
-                    [sum(one.right[way]) / len(one.right[way]) for one in some if way in one.right] for way in ways
+                    [sum(pair.right[method]) / len(pair.right[method]) for pair in pairs if method in pair.right]
+                    for method in methods
                 ]
-                table.row(taught, asked, *map(_percent, means))
+                table.row(enrolled, classified, *map(_percent, means))
         print()
 
 
@@ -102,11 +112,11 @@ def _percent(values: list[float]) -> str:
 
 
 def _size(cell: "AggregatedResult") -> str:
-    """Of prediction sets, in labels."""
+    """Returns the mean number of labels in the prediction sets."""
     value = cell.interval("set_size")
     return "-" if value is None else f"{value.mean:.1f}"
 
 
 def _print(text: str, colour: str) -> None:
-    for line in textwrap.wrap(shown(text), terminal_width(), break_on_hyphens=False):
+    for line in textwrap.wrap(printable(text), terminal_width(), break_on_hyphens=False):
         print(styled(line, colour))

@@ -1,1 +1,1 @@
-"""TODO."""
+"""`glimpse export`: makes backbone bundles from models."""

@@ -1,4 +1,4 @@
-"""`glimpse export open_clip`, `timm` and `hf`: checkpoints of the frameworks people train with."""
+"""`glimpse export open_clip`, `timm` and `hf`: export checkpoints of training libraries."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,19 +17,23 @@ from glimpse.cli.export.options import (
     Precision,
     check_before,
     command_line,
+    conversion_options,
     export,
     name_of,
-    wish,
 )
 
 Pretrained = Annotated[
-    str | None, typer.Option("--pretrained", metavar="TAG|FILE", help="The weights: a tag, or a local checkpoint.")
+    str | None, typer.Option("--pretrained", metavar="TAG|FILE", help="The weights: a tag, or a local checkpoint file.")
 ]
-Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The backbone's name; default: the model's.")]
+Name = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="The backbone's name. Default: made from MODEL.")
+]
 
 
 def open_clip(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="An architecture that open_clip lists, or a folder.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="An architecture that open_clip lists, or a model's folder.")
+    ],
     out: Out,
     pretrained: Pretrained = None,
     precision: OfPrecision = Precision.FP32,
@@ -39,10 +43,10 @@ def open_clip(
     license: License = "unknown",
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Image and text towers of open_clip: CLIP, SigLIP, CoCa, MobileCLIP and others.
+    """Export image and text encoders of open_clip: CLIP, SigLIP, CoCa, MobileCLIP and others.
 
-    The bundle has the checkpoint's own tokenizer, preprocessing, logit scale and bias, and is compared with it before
-    anything is written. Needs the extra `export`.
+    The bundle contains the checkpoint's own tokenizer, preprocessing, logit scale and bias. It is compared with the
+    checkpoint before it is written. Needs the extra `export`.
     """
     fields = _fields(model, name, description, license)
     _export("open_clip", model, pretrained, out, output, precision, calibrate, fields)
@@ -59,23 +63,28 @@ def timm(
     license: License = "unknown",
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Image encoders of timm: ResNet, VGG, Inception, Xception, ConvNeXt, DINOv2 and DINOv3, and others.
+    """Export image encoders of timm: ResNet, VGG, Inception, Xception, ConvNeXt, DINOv2, DINOv3 and others.
 
-    The pooled features before the classifier, with the model's own preprocessing, compared with it before anything is
-    written. Needs the extra `export`.
+    The vectors are the pooled features before the classifier, with the model's own preprocessing. The bundle is
+    compared with the model before it is written. Needs the extra `export`.
     """
     _export("timm", model, pretrained, out, output, precision, calibrate, _fields(model, name, description, license))
 
 
 def hf(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder with a model, or its name on the hub.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model's folder, or its name on the Hugging Face hub.")
+    ],
     out: Out,
     revision: Annotated[
-        str | None, typer.Option("--revision", metavar="NAME", help="Of the hub's model; default: the newest.")
+        str | None,
+        typer.Option("--revision", metavar="NAME", help="Revision of the model on the hub. Default: the newest."),
     ] = None,
     prefix: Annotated[
         str | None,
-        typer.Option("--prefix", metavar="TEXT", help="Put before every text; default: the model's own, if any."),
+        typer.Option(
+            "--prefix", metavar="TEXT", help="Text to put before every input. Default: the model's own, if any."
+        ),
     ] = None,
     precision: OfPrecision = Precision.FP32,
     name: Name = None,
@@ -83,10 +92,10 @@ def hf(
     license: License = "unknown",
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Sentence encoders of Hugging Face transformers.
+    """Export sentence encoders of Hugging Face transformers.
 
-    Pooling, prefix, normalisation and length are read from the files that sentence-transformers keeps with a model; it
-    is compared with the model before anything is written. Needs the extra `export-text`, or `export`.
+    Reads pooling, prefix, normalisation and maximum length from the files that sentence-transformers stores with a
+    model. The bundle is compared with the model before it is written. Needs the extra `export-text` or `export`.
     """
     fields = _fields(model, name, description, license)
     _export("hf", model, revision, out, output, precision, None, fields, prefix)
@@ -115,13 +124,15 @@ def _export(
         from glimpse.export.checkpoint.reference_model import with_prefix
     except ModuleNotFoundError as error:
         raise missing_module(error, extra) from error
-    asked = wish(precision, calibrate)
+    conversion = conversion_options(precision, calibrate)
 
-    def make(tell: Callable[[str], None]) -> Any:
-        tell(f"loading {model}")
-        original = load(library, model, pretrained)
+    def make(report_step: Callable[[str], None]) -> Any:
+        report_step(f"loading {model}")
+        reference = load(library, model, pretrained)
         if prefix is not None:
-            original = with_prefix(original, prefix)
-        return export_checkpoint(original, out, **fields, command=command_line(), wish=asked, tell=tell)
+            reference = with_prefix(reference, prefix)
+        return export_checkpoint(
+            reference, out, **fields, command=command_line(), options=conversion, progress=report_step
+        )
 
     export(out, output, make, extra)

@@ -1,4 +1,4 @@
-"""`glimpse export onnx`: plain ONNX encoders, of images or of texts."""
+"""`glimpse export onnx`: exports ONNX encoders of images or texts."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -18,27 +18,27 @@ from glimpse.cli.export.options import (
     Precision,
     check_before,
     command_line,
+    conversion_options,
     export,
-    wish,
 )
 
 
 class Layout(StrEnum):
-    """The order of an image encoder's input."""
+    """Order of the dimensions of an image encoder's input."""
 
     NCHW = "NCHW"
     NHWC = "NHWC"
 
 
 class Resize(StrEnum):
-    """How a picture becomes a square."""
+    """Ways to resize a picture to a square."""
 
     SQUASH = "squash"
     SHORTEST = "shortest"
 
 
 class Interpolation(StrEnum):
-    """Pillow's filters."""
+    """Pillow's resampling filters."""
 
     BILINEAR = "bilinear"
     BICUBIC = "bicubic"
@@ -46,7 +46,7 @@ class Interpolation(StrEnum):
 
 
 class Pooling(StrEnum):
-    """How one vector comes of a text encoder's states."""
+    """Ways to reduce the states of a text encoder's tokens to one vector."""
 
     MEAN = "mean"
     CLS = "cls"
@@ -54,50 +54,68 @@ class Pooling(StrEnum):
     NONE = "none"
 
 
-_PER_CHANNEL = "One number, or three with commas; in units of 0 to 1."
+_PER_CHANNEL = "One number, or three with commas, for values in 0 to 1."
 _MEAN, _STD = (f"{values}; none for uint8 models." for values in ("0.485,0.456,0.406", "0.229,0.224,0.225"))
 
 
 def onnx(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="An ONNX encoder of images, or of text with --tokenizer.")
+        Path, typer.Argument(metavar="FILE", help="An ONNX encoder of images, or with --tokenizer of texts.")
     ],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="The backbone's name.")],
     out: Out,
-    size: Annotated[int, typer.Option("--size", min=1, metavar="PIXELS", help="Images: the input's side.")] = 224,
+    size: Annotated[int, typer.Option("--size", min=1, metavar="PIXELS", help="Images: side of the input.")] = 224,
     mean: Annotated[
-        str | None, typer.Option("--mean", metavar="M", help=f"Images: subtracted. {_PER_CHANNEL} Default: {_MEAN}")
+        str | None,
+        typer.Option("--mean", metavar="M", help=f"Images: mean to subtract. {_PER_CHANNEL} Default: {_MEAN}"),
     ] = None,
     std: Annotated[
-        str | None, typer.Option("--std", metavar="S", help=f"Images: divided by. {_PER_CHANNEL} Default: {_STD}")
+        str | None,
+        typer.Option(
+            "--std", metavar="S", help=f"Images: standard deviation to divide by. {_PER_CHANNEL} Default: {_STD}"
+        ),
     ] = None,
-    layout: Annotated[Layout, typer.Option("--layout", help="Images: the order of the input.")] = Layout.NCHW,
+    layout: Annotated[Layout, typer.Option("--layout", help="Images: order of the input's dimensions.")] = Layout.NCHW,
     resize: Annotated[
         Resize,
-        typer.Option("--resize", help="Images. squash: the whole picture; shortest: shorter side, then centre crop."),
+        typer.Option(
+            "--resize",
+            help="Images. squash: resize the whole picture; shortest: resize the shorter side, crop the centre.",
+        ),
     ] = Resize.SQUASH,
     resize_to: Annotated[
         int | None,
-        typer.Option("--resize-to", min=1, metavar="PIXELS", help="Images: shorter side before the crop, or --size."),
+        typer.Option(
+            "--resize-to", min=1, metavar="PIXELS", help="Images: shorter side before the crop. Default: --size."
+        ),
     ] = None,
     interpolation: Annotated[
-        Interpolation, typer.Option("--interpolation", help="Images: the filter of the resize.")
+        Interpolation, typer.Option("--interpolation", help="Images: filter of the resize.")
     ] = Interpolation.BILINEAR,
     tokenizer: Annotated[
-        Path | None, typer.Option("--tokenizer", metavar="FILE", help="Text: the encoder's tokenizer.json.")
+        Path | None, typer.Option("--tokenizer", metavar="FILE", help="Texts: the encoder's tokenizer.json.")
     ] = None,
     context: Annotated[
         int | None,
         typer.Option(
-            "--context", min=1, metavar="TOKENS", help="Text: the most it reads; default: its fixed length, or 256."
+            "--context",
+            min=1,
+            metavar="TOKENS",
+            help="Texts: maximum length. Default: the model's fixed length, or 256.",
         ),
     ] = None,
     pooling: Annotated[
-        Pooling, typer.Option("--pooling", help="Text: over the tokens' states; none: one vector already.")
+        Pooling,
+        typer.Option(
+            "--pooling", help="Texts: how to pool the tokens' states. none: the output is one vector already."
+        ),
     ] = Pooling.MEAN,
-    prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Text: put before every one.")] = "",
+    prefix: Annotated[
+        str, typer.Option("--prefix", metavar="TEXT", help="Texts: text to put before every input.")
+    ] = "",
     output_name: Annotated[
-        str | None, typer.Option("--output-name", metavar="NAME", help="Which output; may be left out if there is one.")
+        str | None,
+        typer.Option("--output-name", metavar="NAME", help="The output to use. Needed if the model has several."),
     ] = None,
     precision: OfPrecision = Precision.FP32,
     calibrate: Calibrate = None,
@@ -105,12 +123,12 @@ def onnx(
     license: License = "unknown",
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Wrap an ONNX encoder of images or of texts into a bundle, without torch.
+    """Export an ONNX encoder of images or texts, without torch.
 
-    An image bundle's graph takes uint8 pictures and computes (value / 255 - mean) / std itself; a text bundle has the
-    tokenizer given. Both return vectors of length 1, are run before anything is written (a batch must give what its
-    inputs give one by one), and are compared with the model. Where a model has inputs and outputs of both, as CLIP has
-    in one file, --output-name decides: only the inputs that this output is computed from count.
+    The graph of an image bundle takes uint8 pictures and computes (value / 255 - mean) / std itself. A text bundle
+    contains the tokenizer. Both return vectors of length 1. Before the bundle is written, it is compared with the
+    model, and a batch is compared with its inputs one by one. If a file contains encoders of images and texts, as for
+    CLIP, --output-name selects one: only the inputs of this output are used.
     """
     try:
         from glimpse.export.onnx.onnx_image import ImageEncoderSource, wrap_image_encoder
@@ -119,14 +137,16 @@ def onnx(
         raise missing_module(error, "server") from error
     check_before(name, out)
     if tokenizer and calibrate:
-        raise CliError("--calibrate is for images, and --tokenizer says that this model reads text", "leave one out")
-    asked = wish(precision, calibrate)
+        raise CliError("--calibrate is for images, but --tokenizer is for texts", "leave one of them out")
+    conversion = conversion_options(precision, calibrate)
     fields = {"name": name, "description": description, "license": license, "command": command_line()}
 
-    def make(tell: Callable[[str], None]) -> Any:
+    def make(report_step: Callable[[str], None]) -> Any:
         if tokenizer:
-            text = TextEncoderSource(tokenizer, context, pooling=pooling.value, prefix=prefix, output_name=output_name)
-            return wrap_text_encoder(file, out, text, **fields, wish=asked, tell=tell)
+            source = TextEncoderSource(
+                tokenizer, context, pooling=pooling.value, prefix=prefix, output_name=output_name
+            )
+            return wrap_text_encoder(file, out, source, **fields, options=conversion, progress=report_step)
         image = ImageEncoderSource(
             size=size,
             mean=_numbers(mean, "--mean"),
@@ -137,7 +157,7 @@ def onnx(
             interpolation=interpolation.value,
             output_name=output_name,
         )
-        return wrap_image_encoder(file, out, image, **fields, wish=asked, tell=tell)
+        return wrap_image_encoder(file, out, image, **fields, options=conversion, progress=report_step)
 
     export(out, output, make)
 
@@ -148,4 +168,4 @@ def _numbers(text: str | None, option: str) -> list[float] | None:
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
-        raise CliError(f"{option} {text}: not one number or three with commas between them") from error
+        raise CliError(f"{option} {text}: give one number, or three with commas") from error

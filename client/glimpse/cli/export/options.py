@@ -1,4 +1,4 @@
-"""What the commands of `glimpse export` share: options, progress, the answer."""
+"""Options, checks and output that the commands of `glimpse export` share."""
 
 import re
 import shlex
@@ -12,50 +12,61 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
-from glimpse.cli.common.output import Column, Table, print_record, tell
+from glimpse.cli.common.output import Column, Table, print_note, print_record
 from glimpse.inputs import pictures_in
 
 if TYPE_CHECKING:
     from glimpse.backbone import Bundle
-    from glimpse.export.finalize import Wish
+    from glimpse.export.finalize import ExportOptions
 
-_MOST_PHOTOGRAPHS = 64
+_MAX_PHOTOGRAPHS = 64
 
 
 class Precision(StrEnum):
-    """Of the graphs' numbers."""
+    """Precision of a bundle's graphs."""
 
     FP32 = "fp32"
     FP16 = "fp16"
     INT8 = "int8"
 
 
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The bundle's folder; made, or empty.")]
-Description = Annotated[str, typer.Option("--description", metavar="TEXT", help="One line for people.")]
-License = Annotated[str, typer.Option("--license", metavar="ID", help="The weights' licence, as SPDX says it.")]
+Out = Annotated[
+    Path,
+    typer.Option("--out", metavar="DIR", help="Folder for the bundle. Created if missing; otherwise it must be empty."),
+]
+Description = Annotated[str, typer.Option("--description", metavar="TEXT", help="Description in one line.")]
+License = Annotated[str, typer.Option("--license", metavar="ID", help="Licence of the weights, as an SPDX identifier.")]
 OfPrecision = Annotated[
-    Precision, typer.Option("--precision", help="fp32: exact; int8: fastest on a CPU; fp16: for CUDA.")
+    Precision, typer.Option("--precision", help="fp32: exact. int8: fastest on a CPU. fp16: for CUDA.")
 ]
 Calibrate = Annotated[
     Path | None,
     typer.Option(
         "--calibrate",
         metavar="DIR",
-        help="Photographs like those to come: int8 is fitted to them, and JPEGs are decoded at a smaller scale if the "
-        "vectors stay the same.",
+        help="Folder of photographs like your inputs. int8 is calibrated on them, and JPEGs are decoded at a smaller "
+        "scale if that does not change their vectors.",
     ),
 ]
 
 
-def wish(precision: Precision, calibrate: Path | None) -> "Wish":
-    """What was asked of an export. Raises CliError."""
-    from glimpse.export.finalize import Wish
+def conversion_options(precision: Precision, calibrate: Path | None) -> "ExportOptions":
+    """Returns the precision and the calibration photographs of an export.
+
+    Args:
+        precision: The precision of the graphs.
+        calibrate: A folder of photographs. At most 64 are used, evenly spread.
+
+    Raises:
+        CliError: The folder has no picture, or one that cannot be decoded.
+    """
+    from glimpse.export.finalize import ExportOptions
 
     files = pictures_in(calibrate) if calibrate else []
     if calibrate and not files:
-        raise CliError(f"there is no image in {calibrate}", "give a folder of photographs with --calibrate")
-    count = min(len(files), _MOST_PHOTOGRAPHS)
-    return Wish(precision.value, [_photograph(files[i * len(files) // count]) for i in range(count)])
+        raise CliError(f"there is no image in {calibrate}", "name a folder of photographs with --calibrate")
+    count = min(len(files), _MAX_PHOTOGRAPHS)
+    return ExportOptions(precision.value, [_photograph(files[i * len(files) // count]) for i in range(count)])
 
 
 def _photograph(file: Path) -> bytes:
@@ -65,24 +76,28 @@ def _photograph(file: Path) -> bytes:
     try:
         decode_image(content, ImageRule(size=8))
     except InputError as error:
-        raise CliError(f"{file}: {error}", "take it out of the folder given with --calibrate") from error
+        raise CliError(f"{file}: {error}", "remove it from the folder of --calibrate") from error
     return content
 
 
 def name_of(model: str) -> str:
-    """A backbone's name out of a model's: `ViT-B-32` → `vit-b-32`; of a path or hub id, its last part."""
+    """Makes a backbone's name from a model's: `ViT-B-32` → `vit-b-32`. Uses the last part of a path or hub id."""
     last = Path(model).resolve().name if Path(model).exists() else model.rpartition("/")[2]
     name = re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9.]+", "-", last.lower()))
     return name[:63].strip("-.")
 
 
 def command_line() -> str:
-    """How the command was called, for the bundle's provenance."""
+    """Returns the command line, for the bundle's provenance."""
     return shlex.join(["glimpse", *sys.argv[1:]])
 
 
 def check_before(name: str, out: Path) -> None:
-    """What would otherwise be found out after minutes. Raises CliError."""
+    """Checks the name and the folder before an export that takes minutes.
+
+    Raises:
+        CliError: The name is not a valid backbone name, the folder is not empty, or a module is missing.
+    """
     try:
         from glimpse.backbone import BundleError
         from glimpse.backbone.bundle import check_free
@@ -90,8 +105,8 @@ def check_before(name: str, out: Path) -> None:
     except ModuleNotFoundError as error:
         raise missing_module(error, "server") from error
     if not re.fullmatch(NAME_PATTERN, name):
-        told = f"{name!r} is no backbone's name" if name else "no backbone's name can be made of this"
-        raise CliError(told, "give --name: a letter, then letters, digits, dots and hyphens, in lower case")
+        message = f"{name!r} is not a valid backbone name" if name else "no backbone name can be made from the model's"
+        raise CliError(message, "use --name with a lower-case letter, then lower-case letters, digits, dots, hyphens")
     try:
         check_free(out)
     except BundleError as error:
@@ -101,12 +116,22 @@ def check_before(name: str, out: Path) -> None:
 def export(
     out: Path, output: options.Format, make: Callable[[Callable[[str], None]], "Bundle"], extra: str = "export"
 ) -> None:
-    """Makes a bundle, reports the steps, and prints the outcome. `extra` brings what `make` needs. Raises CliError."""
+    """Makes a bundle, reports its steps on stderr, and prints the result.
+
+    Args:
+        out: The bundle's folder.
+        output: The output format.
+        make: Makes the bundle. Its argument reports a step.
+        extra: The extra that contains the modules which `make` needs.
+
+    Raises:
+        CliError: The export fails, or a module is missing.
+    """
     from glimpse.backbone import BundleError
     from glimpse.export.errors import ExportError
 
     try:
-        bundle = make(lambda step: tell(f"{step} …"))
+        bundle = make(lambda step: print_note(f"{step} …"))
     except ModuleNotFoundError as error:
         raise missing_module(error, extra) from error
     except (ExportError, BundleError) as error:
@@ -132,11 +157,11 @@ def export(
 
 
 def print_checks(checks: list[dict[str, Any]]) -> None:
-    """A proof as a table."""
+    """Prints the comparison of a bundle with its model as a table."""
     if not checks:
         return
     print()
-    table = Table([Column("COMPARED WITH THE ORIGINAL"), Column("MEASURED", 10, True), Column("WANTED", 12, True)])
+    table = Table([Column("COMPARED WITH THE MODEL"), Column("MEASURED", 10, True), Column("REQUIRED", 12, True)])
     for check in checks:
-        wanted = f"{check['relation']} {check['limit']:.5g}"
-        table.row(check["part"], f"{check['measured']:.6f}", wanted, colour="" if check["passed"] else "red")
+        required = f"{check['relation']} {check['limit']:.5g}"
+        table.row(check["part"], f"{check['measured']:.6f}", required, colour="" if check["passed"] else "red")

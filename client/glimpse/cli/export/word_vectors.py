@@ -1,4 +1,4 @@
-"""`glimpse export vectors`: word vectors as a text backbone."""
+"""`glimpse export vectors`: exports word vectors as a text backbone."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,20 +12,24 @@ from glimpse.cli.export.options import Description, License, Out, check_before, 
 
 def vectors(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="word2vec (.bin: binary) or GloVe vectors; .gz is read too.")
+        Path, typer.Argument(metavar="FILE", help="word2vec or GloVe vectors (.bin: binary word2vec), also as .gz.")
     ],
     out: Out,
     words: Annotated[
-        int | None, typer.Option("--words", min=1, metavar="N", help="Only the first N, most often the commonest.")
+        int | None,
+        typer.Option(
+            "--words", min=1, metavar="N", help="Use only the first N words. Files usually start with the commonest."
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The backbone's name.")] = None,
     description: Description = "",
     license: License = "unknown",
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Word vectors: a text's vector is the mean of its words', of length 1; unknown words hardly count.
+    """Export word vectors as a text backbone.
 
-    Compared with the mean of the file's own vectors before anything is written. Needs the extra `vectors`, no torch.
+    The vector of a text is the mean of its words' vectors, scaled to length 1. Unknown words have almost no weight.
+    The bundle is compared with the file's own vectors before it is written. Needs the extra `vectors`, but no torch.
     """
     try:
         from glimpse.export.word_vectors import export_vectors
@@ -36,5 +40,7 @@ def vectors(
     export(
         out,
         output,
-        lambda tell: export_vectors(file, out, words=words, **fields, command=command_line(), tell=tell),
+        lambda report_step: export_vectors(
+            file, out, words=words, **fields, command=command_line(), progress=report_step
+        ),
     )

@@ -1,4 +1,4 @@
-"""`glimpse index attach` and `detach`: an index under a collection of a server."""
+"""`glimpse index attach` and `detach`: attaches an index to a collection of a server."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,36 +6,37 @@ from typing import Annotated
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.output import print_record, tell
+from glimpse.cli.common.output import print_note, print_record
 from glimpse.cli.common.session import connected
 from glimpse.cli.resources.collection_record import record
 
-# To open an index of very many labels.
-_SECONDS = 600.0
+# Opening an index with many labels takes long.
+_ATTACH_SECONDS = 600.0
 
 
 def attach(
     collection: options.CollectionName,
     index: Annotated[
         str,
-        typer.Argument(metavar="INDEX", help="The index's folder, or its name: it lies in `glimpse serve --indexes`."),
+        typer.Argument(metavar="INDEX", help="The index's folder, or its name in the server's folder of indexes."),
     ],
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Put an index under a collection: its rows are examples, its labels labels, within seconds.
+    """Attach an index to a collection, so that its rows become examples.
 
-    The index must be of the collection's embedding space. What is enrolled later lives beside it.
+    The index must be in the server's folder of indexes (glimpse serve --indexes), and have the embedding space of the
+    collection. Its labels become labels of the collection. You can enroll more examples afterwards.
     """
-    with connected(server, _SECONDS) as client:
-        # A link is known to the server by its own name, not by that of what it leads to.
+    with connected(server, _ATTACH_SECONDS) as client:
+        # The server knows a link by the link's own name, so the path is not resolved.
         attached = client.attach_index(collection, Path(index).absolute().name)
     print_record(output, record(attached))
-    if (found := attached.index) and found.unlabeled_count:
-        some = "all" if found.unlabeled_count == found.vector_count else f"{found.unlabeled_count:,}"
-        tell(
-            f"{some} of the index's {found.vector_count:,} vectors have no label: search finds them, classify never "
-            "answers by them; if it should, build the index with --labels (folders) or --label-column (tables)"
+    if (info := attached.index) and info.unlabeled_count:
+        count = "all" if info.unlabeled_count == info.vector_count else f"{info.unlabeled_count:,}"
+        print_note(
+            f"{count} of the index's {info.vector_count:,} vectors have no label: search finds them, classify does "
+            "not use them. To add labels, build the index with --labels (folders) or --label-column (tables)"
         )
 
 
@@ -44,6 +45,6 @@ def detach(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Take a collection's index away, with its examples; labels stay."""
+    """Detach a collection's index and its examples. Labels stay."""
     with connected(server) as client:
         print_record(output, record(client.detach_index(collection)))

@@ -1,4 +1,4 @@
-"""`glimpse index build`."""
+"""`glimpse index build`: embeds inputs into an index."""
 
 import shlex
 import sys
@@ -10,7 +10,7 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
-from glimpse.cli.common.output import shown, tell
+from glimpse.cli.common.output import print_note, printable
 from glimpse.cli.common.records import print_data
 from glimpse.cli.index.progress import Progress
 from glimpse.cli.index.report import record, show
@@ -18,19 +18,19 @@ from glimpse.inputs import Columns, legible
 
 if TYPE_CHECKING:
     from glimpse.builder import Built, Engine, Plan
-# What was built is of use, but not all inputs are in it.
-_IN_PART = 3
+# Exit code for an index that lacks some inputs because they failed.
+_PARTIAL = 3
 
 
 class Vectors(StrEnum):
-    """How vectors are stored."""
+    """Number types of stored vectors."""
 
     FLOAT16 = "float16"
     FLOAT32 = "float32"
 
 
 class Engines(StrEnum):
-    """What runs a build."""
+    """Engines that run a build."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -41,22 +41,22 @@ def build(
         list[str],
         typer.Argument(
             metavar="INPUT",
-            help="Folders, read with their subfolders; patterns ('photos/*/*.jpg'); .csv, .tsv, .jsonl and .parquet "
-            "files with a column `path`, `image`, `bytes` or `text` (and `id`, `label`, `domain`); webdataset .tar "
-            "files; .txt files with a text a line.",
+            help="Folders, read with their subfolders; patterns ('photos/*/*.jpg'); tables (.csv, .tsv, .jsonl, "
+            ".parquet) with a column `path`, `image`, `bytes` or `text` (optional: `id`, `label`, `domain`); "
+            "webdataset .tar files; .txt files with one text per line.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The index's folder.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the index.")],
     backbone: Annotated[
-        str, typer.Option("--backbone", metavar="DIR", help="A bundle's folder, or glimpse-mini.")
+        str, typer.Option("--backbone", metavar="DIR", help="Folder of a bundle, or glimpse-mini.")
     ] = "glimpse-mini",
     labels: Annotated[
         str | None,
         typer.Option(
             "--labels",
             metavar="LAYOUT",
-            help="What each level of subfolders is: label, domain/label, */label, label/label. Without it files in "
-            "folders have no labels.",
+            help="Meaning of each level of subfolders: label, domain/label, */label, label/label. Default: files in "
+            "folders have no label.",
         ),
     ] = None,
     label_column: options.LabelColumn = None,
@@ -65,43 +65,58 @@ def build(
     id_column: options.IdColumn = None,
     allow_outside: options.AllowOutside = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a build that was interrupted, or add what is new to an index.")
+        bool, typer.Option("--resume", help="Continue an interrupted build, or add new inputs to an index.")
     ] = False,
     factory: Annotated[
-        str, typer.Option("--type", metavar="auto|FACTORY", help="As faiss.index_factory takes it: 'IVF1024,PQ32x8'.")
+        str,
+        typer.Option(
+            "--type",
+            metavar="auto|FACTORY",
+            help="Index type for faiss.index_factory, such as 'IVF1024,PQ32x8'. auto: chosen by the number of rows.",
+        ),
     ] = "auto",
     shard_size: Annotated[
-        int, typer.Option("--shard-size", min=256, metavar="N", help="Rows of a Parquet file, in steps of 256.")
+        int, typer.Option("--shard-size", min=256, metavar="N", help="Rows per Parquet file, a multiple of 256.")
     ] = 65_536,
     vectors: Annotated[
         Vectors | None,
-        typer.Option("--vectors", help="Default: float16, which moves cosines by less than 0.001."),
+        typer.Option(
+            "--vectors", help="Number type of the vectors. Default: float16, which changes cosines by less than 0.001."
+        ),
     ] = None,
     min_recall: Annotated[
         float,
-        typer.Option("--min-recall", min=0, max=1, help="Of the 10 nearest, the part that the index has to find."),
+        typer.Option(
+            "--min-recall",
+            min=0,
+            max=1,
+            help="Minimum recall: the fraction of the 10 nearest rows that the index must find.",
+        ),
     ] = 0.95,
     threads: Annotated[
         int | None,
         typer.Option(
-            "--threads", min=1, metavar="N", help="Default: every core. With --engine ray, of each encoder; default: 1."
+            "--threads",
+            min=1,
+            metavar="N",
+            help="Number of threads. Default: all cores. With --engine ray: per encoder; default: 1.",
         ),
     ] = None,
     max_image_side: options.MaxImageSide = 16_384,
     max_image_pixels: options.MaxImagePixels = 64_000_000,
     max_decode_bytes: options.MaxDecodeBytes = 1 << 30,
     engine: Annotated[
-        Engines, typer.Option("--engine", help="ray: on every machine of a Ray cluster.")
+        Engines, typer.Option("--engine", help="local: this machine. ray: all machines of a Ray cluster.")
     ] = Engines.LOCAL,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Embed files or rows, however many, into an index that is searched by itself or attached to a collection.
+    """Embed files or table rows into an index, to search it directly or attach it to a collection.
 
-    Killed at any moment, it goes on with --resume and embeds nothing twice; given again with more inputs, it embeds
-    what is new. An id with other content takes the old one's place; what is no longer among the inputs stays.
+    With --resume, an interrupted build continues without embedding anything twice, and a finished index gets the new
+    inputs. An input with a known id and new content replaces the old row. Rows whose inputs are gone stay.
 
-    Exit codes: 0 all inputs are in the index; 1 there is no index, or it finds less than --min-recall; 3 there is one,
-    but some inputs failed: the first are named, and all are in errors.parquet; 130 interrupted.
+    Exit codes: 0: all inputs are in the index. 1: there is no index, or its recall is below --min-recall. 3: some
+    inputs failed; the first ones are printed, and errors.parquet lists all. 130: interrupted.
     """
     try:
         from glimpse.backbone import BundleError, ImageLimits
@@ -136,7 +151,7 @@ def _build(plan: "Plan", engine: Engines) -> "Built":
         with Progress() as watch:
             return build(plan, watch, run)
     except KeyboardInterrupt:
-        tell(f"interrupted: what was written to {plan.out} is kept; go on with --resume")
+        print_note(f"interrupted: the rows written to {plan.out} are kept; continue with --resume")
         raise
 
 
@@ -153,21 +168,21 @@ def _engine(engine: Engines) -> "Engine":
 
 
 def _end(built: "Built", output: options.Format) -> None:
-    """Says what came of it. Raises CliError and typer.Exit where that is less than was asked for."""
+    """Prints the result. Raises CliError if recall is too low, and typer.Exit if inputs failed."""
     if output is not options.Format.TABLE:
         print_data(output, record(built))
     else:
         show(built)
     if built.skipped:
-        tell(f"left out: {built.skipped}")
+        print_note(f"left out: {built.skipped}")
     if built.tally.failed:
-        for one in built.named:
-            tell(shown(f"{one.source}: {one.reason}: {one.message}"))
-        more = f"{built.tally.failed:,} of {built.tally.inputs:,} inputs failed"
-        tell(f"{more}: see {built.out / 'errors.parquet'}")
+        for failure in built.named:
+            print_note(printable(f"{failure.source}: {failure.reason}: {failure.message}"))
+        counts = f"{built.tally.failed:,} of {built.tally.inputs:,} inputs failed"
+        print_note(f"{counts}: see {built.out / 'errors.parquet'}")
     measured = built.manifest.index.measured
     if measured and not measured.reached:
-        found = f"finds {measured.recall_at_10:.3f} of the 10 nearest, less than {measured.min_recall}"
-        raise CliError(f"the index {found}", "name another --type, or a lower --min-recall, with --resume")
+        message = f"the index's recall of the 10 nearest is {measured.recall_at_10:.3f}, below {measured.min_recall}"
+        raise CliError(message, "run again with --resume and another --type or a lower --min-recall")
     if built.tally.failed:
-        raise typer.Exit(_IN_PART)
+        raise typer.Exit(_PARTIAL)

@@ -1,4 +1,4 @@
-"""`glimpse index info`, `verify`, `merge` and `compact`: what needs no server and no backbone."""
+"""`glimpse index info`, `verify`, `merge` and `compact`: commands that need no backbone."""
 
 import shlex
 import sys
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import progress, working
 from glimpse.cli.common.errors import CliError, missing_module
-from glimpse.cli.common.output import percent, print_record, shown, tell
+from glimpse.cli.common.output import percent, print_note, print_record, printable
+from glimpse.cli.common.progress import progress, spinner
 from glimpse.cli.common.records import print_all, print_data
 from glimpse.cli.common.session import connected
 from glimpse.cli.resources.collection_record import record as collection_record
@@ -23,17 +23,18 @@ if TYPE_CHECKING:
     from glimpse.index import Manifest
 
 Index = Annotated[Path, typer.Argument(metavar="INDEX", help="The index's folder.")]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The new index's folder.")]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the new index.")]
 Factory = Annotated[
-    str | None, typer.Option("--type", metavar="FACTORY", help="As for build. Default: what suits so many vectors.")
+    str | None,
+    typer.Option("--type", metavar="FACTORY", help="Index type, as for build. Default: chosen by the number of rows."),
 ]
-MinRecall = Annotated[float, typer.Option("--min-recall", min=0, max=1, help="As for build.")]
-# Seconds between two questions for a compaction's state: few at first, as a small index takes a moment.
+MinRecall = Annotated[float, typer.Option("--min-recall", min=0, max=1, help="Minimum recall, as for build.")]
+# Seconds between two requests for the state of a compaction: few at first, as a small index takes a moment.
 _FIRST_POLL_SECONDS, _POLL_SECONDS = 0.05, 1.0
 
 
 def info(index: Index, output: options.Output = options.Format.TABLE) -> None:
-    """What an index holds, how it searches, and how well."""
+    """Show an index's contents, type, recall and latency."""
     with reading_indexes():
         from glimpse.index import read_manifest
 
@@ -41,38 +42,43 @@ def info(index: Index, output: options.Output = options.Format.TABLE) -> None:
     if output is not options.Format.TABLE:
         print_data(output, manifest.model_dump())
     else:
-        print_record(output, _told(manifest))
+        print_record(output, _for_people(manifest))
 
 
 def verify(index: Index, output: options.Output = options.Format.TABLE) -> None:
-    """Compare every file of an index with what the manifest says, and the vectors with the index over them.
+    """Check every file of an index against its manifest, and the FAISS index against the stored vectors.
 
-    Exit code 1 where something is wrong.
+    Exit code 1 if there is a problem.
     """
     with reading_indexes():
-        from glimpse.index import verify as problems_of
+        from glimpse.index import verify as find_problems
 
-        problems = problems_of(index, progress)
+        problems = find_problems(index, progress)
     if output is options.Format.JSON:
         print_data(output, {"index": str(index), "problems": problems})
     elif output is options.Format.CSV:
         rows = ({"index": str(index), "problem": problem} for problem in problems)
         print_all(output, rows, ("index", "problem"))
     else:
-        print("\n".join(map(shown, problems)) if problems else f"{index} is whole")
+        print("\n".join(map(printable, problems)) if problems else f"{index}: no problem found")
     if problems:
         raise typer.Exit(1)
 
 
 def merge(
-    indexes: Annotated[list[Path], typer.Argument(metavar="INDEX", help="Folders of indexes, in order.")],
+    indexes: Annotated[list[Path], typer.Argument(metavar="INDEX", help="Folders of indexes. Their order matters.")],
     out: Out,
     factory: Factory = None,
     min_recall: MinRecall = 0.95,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, metavar="N", help="Default: every core.")] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, metavar="N", help="Number of threads. Default: all cores.")
+    ] = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Make a new index of several of one embedding space. Of an id that is there twice the last counts."""
+    """Merge indexes of one embedding space into a new index.
+
+    If an id occurs more than once, the row of the last index that has it is kept.
+    """
     with reading_indexes():
         from glimpse.backbone import cores
         from glimpse.index import merge as merge_folders
@@ -91,19 +97,24 @@ def merge(
 
 def compact(
     index: Annotated[
-        Path | None, typer.Argument(metavar="[INDEX]", help="The index's folder, to be made anew into --out.")
+        Path | None, typer.Argument(metavar="[INDEX]", help="Folder of the index to rewrite into --out.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="The new index's folder.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for the new index.")] = None,
     collection: Annotated[
         str | None,
-        typer.Option("--collection", metavar="NAME", help="Instead: fold what a collection enrolled into its index."),
+        typer.Option(
+            "--collection",
+            metavar="NAME",
+            help="Instead: compact a collection's index, including examples enrolled later.",
+        ),
     ] = None,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Make an index anew: full files, nothing deleted. Of a folder, or of a server's collection with its index.
+    """Rewrite an index into full files without deleted rows.
 
-    A collection goes on answering meanwhile, from what it had; then the new index takes the place of the old one.
+    Give a folder and --out, or --collection for a server's collection with an attached index. The collection keeps
+    classifying during the work; then the new index replaces the old one.
     """
     if collection is not None and index is None and out is None:
         with connected(server) as client:
@@ -122,24 +133,24 @@ def compact(
 
 
 def _await_compaction(client: "Client", collection: str) -> None:
-    """Starts a compaction, or joins the running one, and waits until it ends. Raises the error of one that failed."""
+    """Starts a compaction, or joins the running one, and waits for its end. Raises the error of a failed one."""
     compaction = client.start_compaction(collection)
     pause = _FIRST_POLL_SECONDS
     try:
-        with working(f"compacting {collection}"):
+        with spinner(f"compacting {collection}"):
             while not compaction.done:
                 time.sleep(pause)
                 pause = min(2 * pause, _POLL_SECONDS)
                 compaction = client.get_compaction(collection)
     except KeyboardInterrupt:
-        tell(f"interrupted: the server goes on compacting {collection}; the same command waits for it again")
+        print_note(f"interrupted: the server goes on compacting {collection}; the same command waits for it again")
         raise
     compaction.raise_for_error()
 
 
 @contextmanager
 def reading_indexes() -> Iterator[None]:
-    """What goes wrong with folders of indexes, as errors for people. Raises CliError."""
+    """Turns errors of index folders in the block, or a missing module, into CliError."""
     try:
         from glimpse.index import IndexFolderError
     except ModuleNotFoundError as error:
@@ -155,22 +166,23 @@ def _command() -> str:
 
 
 def _made(manifest: "Manifest", output: options.Format) -> None:
-    """Says what was made. Raises typer.Exit where it finds too little."""
+    """Prints the new index. Raises typer.Exit if its recall is too low."""
     if output is not options.Format.TABLE:
         print_data(output, manifest.model_dump())
     else:
-        print_record(output, _told(manifest))
+        print_record(output, _for_people(manifest))
     measured = manifest.index.measured
     if measured and not measured.reached:
-        tell(f"it finds {percent(measured.recall_at_10)} of the 10 nearest, less than {percent(measured.min_recall)}")
+        recall, minimum = percent(measured.recall_at_10), percent(measured.min_recall)
+        print_note(f"recall of the 10 nearest is {recall}, below the minimum of {minimum}; choose another --type")
         raise typer.Exit(1)
 
 
-def _told(manifest: "Manifest") -> dict[str, Any]:
-    """A manifest for people."""
+def _for_people(manifest: "Manifest") -> dict[str, Any]:
+    """Returns the fields of a manifest that people read."""
     index = manifest.index
     files = f"{len(manifest.shards)} file{'s' * (len(manifest.shards) != 1)}"
-    told: dict[str, Any] = {
+    record: dict[str, Any] = {
         "rows": f"{manifest.count:,}",
         "labels": f"{manifest.label_count:,}",
         "domains": f"{manifest.domain_count:,}",
@@ -183,13 +195,13 @@ def _told(manifest: "Manifest") -> dict[str, Any]:
         "search": ", ".join(f"{name} {value:g}" for name, value in index.search if value is not None) or "exact",
     }
     if measured := index.measured:
-        told |= {
+        record |= {
             "recall@10": f"{measured.recall_at_10:.3f}",
             "vote agreement": "-" if measured.vote_agreement is None else f"{measured.vote_agreement:.3f}",
-            "latency": f"{measured.batch_1_ms:.2f} ms, of 64 {measured.batch_64_ms:.2f} ms, one thread",
-            "bytes a vector": f"{measured.bytes_per_vector:.0f}",
+            "latency": f"{measured.batch_1_ms:.2f} ms, {measured.batch_64_ms:.2f} ms for 64 (1 thread)",
+            "bytes per vector": f"{measured.bytes_per_vector:.0f}",
         }
-    return told | {
-        "made": f"{manifest.created}, Glimpse {manifest.glimpse}, FAISS {manifest.faiss}",
+    return record | {
+        "built": f"{manifest.created}, Glimpse {manifest.glimpse}, FAISS {manifest.faiss}",
         "rebuild": manifest.rebuild,
     }

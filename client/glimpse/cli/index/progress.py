@@ -1,4 +1,4 @@
-"""How far the build of an index is, on stderr: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of an index build on stderr: a bar on a terminal, occasional lines elsewhere."""
 
 import sys
 import threading
@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
 
-from glimpse.cli.common.chunking import EVERY, progress, rate, rate_column
-from glimpse.cli.common.output import tell
+from glimpse.cli.common.output import print_note
+from glimpse.cli.common.progress import LINE_SECONDS, progress, rate, rate_column
 
 if TYPE_CHECKING:
     from glimpse.builder.engines.encode_rows import Tally
@@ -17,7 +17,7 @@ _TITLE = "embedding"
 
 
 class Progress:
-    """The Watch of a build: open while the inputs are gone through, and for what comes after."""
+    """Reports the progress of a build, as the builder's `Watch`: first of the inputs, then of each later stage."""
 
     def __init__(self) -> None:
         self._total: int | None = None
@@ -29,8 +29,8 @@ class Progress:
 
     def __enter__(self) -> Self:
         if not self._bar:
-            # By the clock: a large member of a tar takes long to read over, and nothing advances then.
-            threading.Thread(target=self._tell, name="progress", daemon=True).start()
+            # A thread prints the lines, because skipping a large member of a tar takes long without any progress.
+            threading.Thread(target=self._print_lines, name="progress", daemon=True).start()
         else:
             self._bar.start()
             self._task = self._bar.add_task(_TITLE, total=None, failed=0)
@@ -42,34 +42,34 @@ class Progress:
             self._bar.stop()
 
     def total(self, inputs: int) -> None:
-        """How many there are, found out beside the work."""
+        """Sets the number of inputs, which is counted during the work."""
         self._total = inputs
         if self._bar:
             self._bar.update(self._task, total=inputs)
 
     def advance(self, tally: "Tally") -> None:
-        """What became of the inputs so far."""
+        """Shows the counts of the inputs so far."""
         self._tally = tally
         if self._bar:
             self._bar.update(self._task, completed=tally.inputs, failed=tally.failed)
 
     def stage(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """What comes after the inputs: a bar of its own."""
+        """Starts a stage after the inputs, with its own bar."""
         self.__exit__()
         self._bar = None
         return progress(title, total)
 
-    def _tell(self) -> None:
-        while not self._ended.wait(EVERY):
+    def _print_lines(self) -> None:
+        while not self._ended.wait(LINE_SECONDS):
             if self._tally is None:
-                tell(f"{_TITLE}: reading the inputs")
+                print_note(f"{_TITLE}: reading the inputs")
             else:
-                tell(self._line(self._tally, self._tally.inputs / (time.monotonic() - self._start)))
+                print_note(self._line(self._tally, self._tally.inputs / (time.monotonic() - self._start)))
 
     def _line(self, tally: "Tally", speed: float) -> str:
         done = f"{tally.inputs:,}" + (f" of {self._total:,}" if self._total else "")
         left = f", {_duration((self._total - tally.inputs) / speed)} left" if self._total and speed else ""
-        known = f", {tally.known:,} known" if tally.known else ""
+        known = f", {tally.known:,} unchanged" if tally.known else ""
         return f"{_TITLE}: {done}, {rate(speed)}{left}{known}, {tally.failed:,} failed"
 
 

@@ -1,4 +1,4 @@
-"""`glimpse index search`."""
+"""`glimpse index search`: searches an index without a server."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +10,9 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.inputs import Reading, Source, read_sources
-from glimpse.cli.common.output import Column, Table, shown, tell
+from glimpse.cli.common.input_reader import Source, TableOptions
+from glimpse.cli.common.inputs import read_sources
+from glimpse.cli.common.output import Column, Table, print_note, printable
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.index.maintenance import Index, reading_indexes
 from glimpse.inputs import Columns, Rejected, domain_of, label_of
@@ -28,8 +29,7 @@ _COLUMNS = (
     Column("SIMILARITY", 10, right=True),
 )
 _FIELDS = ("query", "id", "source", "label", "domain", "similarity", "error")
-# Labels, where one is asked for that is not among them.
-_NAMED = 10
+_MAX_NAMES = 10  # names in the error for an unknown label or domain
 
 
 def search(
@@ -37,12 +37,13 @@ def search(
     paths: options.Paths = None,
     texts: options.Texts = None,
     vectors: Annotated[
-        list[Path] | None, typer.Option("--vector", metavar="FILE", help="A .npy file of one vector or several rows.")
+        list[Path] | None,
+        typer.Option("--vector", metavar="FILE", help="A .npy file with one vector, or one per row. Repeatable."),
     ] = None,
     backbone: Annotated[
         str,
         typer.Option(
-            "--backbone", metavar="DIR", help="The bundle that the index was built with: its folder, or glimpse-mini."
+            "--backbone", metavar="DIR", help="Bundle that the index was built with: its folder, or glimpse-mini."
         ),
     ] = "glimpse-mini",
     labels: Annotated[
@@ -55,20 +56,20 @@ def search(
     path_column: options.PathColumn = None,
     id_column: options.IdColumn = None,
     allow_outside: options.AllowOutside = False,
-    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="How many rows a query.")] = 10,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="Number of rows per query.")] = 10,
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """Find the rows nearest to pictures, texts or vectors. Needs no server.
 
-    Texts find pictures where the backbone has both in one space. Prints a line a row (as JSON: an object a query),
-    nearest first.
+    A text finds pictures if the backbone reads both. Prints one line per row, nearest first; as JSON, one object per
+    query. Exit code 1 if an input failed.
     """
-    reading = Reading(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
+    table_options = TableOptions(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
     with reading_indexes():
         from glimpse.index import BulkIndex
 
         opened = BulkIndex.open(index)
-    names, queries, failures = _queries(opened.manifest, paths, texts, vectors, backbone, reading)
+    names, queries, failures = _queries(opened.manifest, paths, texts, vectors, backbone, table_options)
     allowed = _allowed(opened, _kept("--label", labels, label_of), _kept("--domain", domains, domain_of))
     table, writer = Table(_COLUMNS), RecordWriter(output, _FIELDS)
     with reading_indexes():
@@ -76,21 +77,21 @@ def search(
 
         limit_libraries()
         cosines, rows = opened.search(queries, min(top, len(opened)), allowed)
-    for name, some, found in zip(names, cosines.tolist(), rows.tolist(), strict=True):
-        near = [_row(opened, row, cosine) for row, cosine in zip(found, some, strict=True) if row >= 0]
+    for name, similarities, numbers in zip(names, cosines.tolist(), rows.tolist(), strict=True):
+        neighbors = [_row(opened, row, cosine) for row, cosine in zip(numbers, similarities, strict=True) if row >= 0]
         if output is options.Format.JSON:
-            writer.write(query=name, rows=near)
+            writer.write(query=name, rows=neighbors)
             continue
-        for one in near:
+        for neighbor in neighbors:
             if output is options.Format.CSV:
-                writer.write(query=name, **one)
+                writer.write(query=name, **neighbor)
             else:
-                table.row(name, one["source"], one["label"], one["similarity"])
-    for name, why in failures.items():
+                table.row(name, neighbor["source"], neighbor["label"], neighbor["similarity"])
+    for name, message in failures.items():
         if output is options.Format.TABLE:
-            tell(f"failed: {name}: {why}")
+            print_note(f"failed: {name}: {message}")
         else:
-            writer.write(query=name, error=why)
+            writer.write(query=name, error=message)
     if failures:
         raise typer.Exit(1)
 
@@ -101,9 +102,13 @@ def _queries(
     texts: list[str] | None,
     files: list[Path] | None,
     backbone: str,
-    reading: Reading,
+    table_options: TableOptions,
 ) -> tuple[list[str], Vectors, dict[str, str]]:
-    """What each is called, unit vectors, (n, d), and why inputs could not be read, by name. Raises CliError."""
+    """Returns the queries' names, their unit vectors (n, d), and the messages of failed inputs by name.
+
+    Raises:
+        CliError: The backbone or a file of vectors does not fit the index.
+    """
     names, parts, failures = list[str](), [np.empty((0, manifest.dimension), np.float32)], dict[str, str]()
     for file in files or ():
         rows = _vectors_of(file, manifest.dimension)
@@ -112,35 +117,35 @@ def _queries(
     if paths or texts or not files:
         from glimpse.backbone import InputError
 
-        reader = _reader(manifest, backbone)
-        for source in read_sources(paths, texts, reading):
+        embedder = _embedder(manifest, backbone)
+        for source in read_sources(paths, texts, table_options):
             if source.failure:
                 failures[source.name] = source.failure.message
                 continue
             try:
-                parts.append(_embedded(reader, source))
+                parts.append(_embed(embedder, source))
                 names.append(source.name)
             except (InputError, OSError) as error:
                 failures[source.name] = str(error)
     return names, np.concatenate(parts), failures
 
 
-def _embedded(reader: "Embedder", source: Source) -> Vectors:
-    """(1, d). Raises InputError and OSError."""
+def _embed(embedder: "Embedder", source: Source) -> Vectors:
+    """Embeds one input, (1, d). Raises InputError and OSError."""
     from glimpse.backbone import InputError
 
     content = source.content
     kind: Kind = "text" if isinstance(content, str) else "image"
     data = content.read_bytes() if isinstance(content, Path) else content
-    prepared = reader.prepare(kind, data.encode() if isinstance(data, str) else data)
-    vectors, good = reader.encode_all(kind, [prepared])
+    prepared = embedder.prepare(kind, data.encode() if isinstance(data, str) else data)
+    vectors, good = embedder.encode_all(kind, [prepared])
     if not good[0]:
-        raise InputError("VECTOR_NOT_FINITE", "the backbone gives no vector for it")
+        raise InputError("VECTOR_NOT_FINITE", "the backbone computes no finite vector for this input")
     return vectors
 
 
-def _reader(manifest: "Manifest", backbone: str) -> "Embedder":
-    """The backbone that the index was built with. Raises CliError."""
+def _embedder(manifest: "Manifest", backbone: str) -> "Embedder":
+    """Opens the backbone that the index was built with. Raises CliError."""
     from glimpse.backbone import BundleError, Embedder, open_bundle
 
     try:
@@ -149,32 +154,32 @@ def _reader(manifest: "Manifest", backbone: str) -> "Embedder":
         raise CliError(str(error)) from error
     if bundle.manifest.embedding_space != manifest.embedding_space:
         raise CliError(
-            f"the index was built with {manifest.backbone!r}, and {backbone} makes vectors of another space",
-            "name its bundle with --backbone",
+            f"the index was built with {manifest.backbone!r}, and {backbone} has another embedding space",
+            "name the bundle of the index with --backbone",
         )
     return Embedder(bundle)
 
 
 def _vectors_of(file: Path, dimension: int) -> Vectors:
-    """Rows of a .npy file, brought to length 1, (n, d). Raises CliError."""
+    """Reads the rows of a .npy file and scales them to length 1, (n, d). Raises CliError."""
     try:
         with file.open("rb") as opened:
             read = np.lib.format.read_array(opened, allow_pickle=False)
     except ValueError as error:
-        raise CliError(f"{file} is no .npy file of numbers: {error}") from error
+        raise CliError(f"{file} is not a .npy file of numbers: {error}") from error
     if read.dtype.kind not in "fiu":
-        raise CliError(f"{file} is no .npy file of numbers, but of {read.dtype}")
+        raise CliError(f"{file} is not a .npy file of numbers, but of {read.dtype}")
     values = np.atleast_2d(read).astype(np.float32)
     if values.ndim != 2 or values.shape[1] != dimension or not len(values):
-        raise CliError(f"{file} has the shape {read.shape}; a vector of this index has {dimension} numbers")
+        raise CliError(f"{file} has the shape {read.shape}; this index needs vectors of {dimension} numbers")
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     if not (np.isfinite(lengths) & (lengths > 0)).all():
-        raise CliError(f"{file} has a vector without a direction")
+        raise CliError(f"{file} contains a vector of zeros, or one that is not finite")
     return np.asarray(values / lengths, np.float32)
 
 
 def _kept(option: str, names: list[str] | None, form: Callable[[object], str | None]) -> list[str]:
-    """Names in the form that an index keeps. Raises CliError for one that it could not have."""
+    """Returns names in the form that an index keeps. Raises CliError for an invalid name."""
     try:
         return [form(name) or "" for name in names or ()]
     except Rejected as error:
@@ -182,12 +187,12 @@ def _kept(option: str, names: list[str] | None, form: Callable[[object], str | N
 
 
 def _allowed(index: "BulkIndex", labels: list[str], domains: list[str]) -> Any:
-    """The rows of these labels and domains, (N,), or None for all. Raises CliError for a name the index lacks."""
-    for what, wanted, there in (("label", labels, index.labels), ("domain", domains, index.domains)):
-        if unknown := [name for name in wanted if name not in there]:
-            more = ", …" if there[_NAMED:] else ""
-            known = f"it has {shown(there[:_NAMED])}{more}" if there else f"its rows have no {what}s"
-            raise CliError(f"the index has no {what} {unknown[0]!r}", known)
+    """Returns the rows of these labels and domains, (N,), or None for all. Raises CliError for unknown names."""
+    for noun, names, known in (("label", labels, index.labels), ("domain", domains, index.domains)):
+        if unknown := [name for name in names if name not in known]:
+            more = ", …" if known[_MAX_NAMES:] else ""
+            hint = f"it has {printable(known[:_MAX_NAMES])}{more}" if known else f"its rows have no {noun}s"
+            raise CliError(f"the index has no {noun} {unknown[0]!r}", hint)
     return index.among(labels, domains) if labels or domains else None
 
 

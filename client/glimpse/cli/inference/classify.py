@@ -1,12 +1,13 @@
-"""`glimpse classify`."""
+"""`glimpse classify`: classifies inputs with a collection."""
 
 import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.chunking import batched
-from glimpse.cli.common.inputs import Reading, answered, read_sources
+from glimpse.cli.common.input_reader import TableOptions
+from glimpse.cli.common.inputs import read_sources, results_in_order
 from glimpse.cli.common.session import connected
-from glimpse.cli.inference.result_rows import Answers
+from glimpse.cli.inference.result_rows import ResultPrinter
 from glimpse.client import ClassifyResult
 from glimpse.inputs import Columns
 
@@ -29,22 +30,22 @@ def classify(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Classify inputs by a collection's examples.
+    """Classify inputs with a collection's examples.
 
-    Prints one line an input: what to make of it (MATCH, UNKNOWN, AMBIGUOUS), the best label, its probability, the
-    part of the collection's examples that fit no better (where it is calibrated), and the similarity of the nearest
-    example. As JSON it also says why. An input that cannot be read is reported in its place and the others are
-    answered; the exit code is then 1.
+    Prints one line per input: the decision (MATCH, UNKNOWN or AMBIGUOUS), the best label, its probability, the p-value
+    (the fraction of the collection's examples that fit their label no better; only if it is calibrated), and the
+    similarity of the nearest example. JSON also contains the reasons. An input that cannot be read is reported, and
+    the others are classified; the exit code is then 1.
     """
     columns = Columns(id=id_column, label=label_column, text=text_column, path=path_column)
-    sources = read_sources(paths, texts, Reading(columns, allow_outside))
-    answers = Answers(output)
+    sources = read_sources(paths, texts, TableOptions(columns, allow_outside))
+    printer = ResultPrinter(output)
     with connected(server, timeout) as client:
         for batch in batched(sources):
-            results = answered(
+            results = results_in_order(
                 batch, lambda inputs: client.classify(collection, inputs, top_k=top, domain=domain), ClassifyResult
             )
             for source, result in zip(batch, results, strict=True):
-                answers.show(source, result)
-    if answers.failures:
+                printer.show(source, result)
+    if printer.failures:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`glimpse embed`."""
+"""`glimpse embed`: writes vectors to a file."""
 
 import json
 from pathlib import Path
@@ -8,12 +8,14 @@ import numpy as np
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import batched, progress
-from glimpse.cli.common.inputs import Reading, Source, answered, read_sources
+from glimpse.cli.common.chunking import batched
+from glimpse.cli.common.input_reader import Source, TableOptions
+from glimpse.cli.common.inputs import read_sources, results_in_order
 from glimpse.cli.common.output import print_record
 from glimpse.cli.common.output_files import check_target, writing
+from glimpse.cli.common.progress import progress
 from glimpse.cli.common.session import connected
-from glimpse.cli.inference.result_rows import error_json, tell_failure, tell_truncated, truncated_json
+from glimpse.cli.inference.result_rows import error_json, print_failure, print_truncated, truncated_json
 from glimpse.client import EmbedResult
 from glimpse.inputs import Columns
 
@@ -23,7 +25,7 @@ app = options.group()
 @app.command()
 def embed(
     paths: options.Paths = None,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.npy", help="Where the vectors go.")] = Path("vectors.npy"),
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.npy", help="File for the vectors.")] = Path("vectors.npy"),
     texts: options.Texts = None,
     backbone: options.Backbone = "",
     text_column: options.TextColumn = None,
@@ -34,21 +36,23 @@ def embed(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Write the inputs' vectors to a file.
+    """Write the vectors of inputs to a file.
 
-    FILE.npy holds a float32 array, one row an input that went well, each of length 1. FILE.jsonl beside it says which
-    row is which input, and why an input has none. Exit code 1 where an input failed.
+    FILE.npy contains a float32 array with one row of length 1 per input that succeeded. FILE.jsonl beside it maps
+    inputs to rows, and gives the error of each input that failed. Exit code 1 if an input failed.
     """
     if out.suffix != ".npy":
-        raise typer.BadParameter(f"--out {out}: the name must end in .npy; the listing goes beside it as .jsonl")
+        raise typer.BadParameter(
+            f"--out {out}: the name must end in .npy; the list of inputs is written beside it as .jsonl"
+        )
     vectors = _Vectors(out)
     for target in (vectors.out, vectors.listing):
         check_target(target, paths or ())
-    reading = Reading(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
-    sources = read_sources(paths, texts, reading)
+    table_options = TableOptions(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
+    sources = read_sources(paths, texts, table_options)
     with connected(server, timeout) as client, progress("embedding", len(sources)) as advance:
         for batch in batched(sources):
-            results = answered(batch, lambda inputs: client.embed(inputs, backbone=backbone), EmbedResult)
+            results = results_in_order(batch, lambda inputs: client.embed(inputs, backbone=backbone), EmbedResult)
             for source, result in zip(batch, results, strict=True):
                 vectors.add(source, result)
             advance(len(batch))
@@ -58,7 +62,7 @@ def embed(
 
 
 class _Vectors:
-    """Gathers the vectors, and for each input the row it went to or why it has none."""
+    """Collects the vectors, and for each input its row or its error."""
 
     def __init__(self, out: Path) -> None:
         self.out, self.listing = out, out.with_suffix(".jsonl")
@@ -68,21 +72,21 @@ class _Vectors:
         self._space = ""
 
     def add(self, source: Source, result: EmbedResult) -> None:
-        """One input's result. What is wrong with it is told on stderr, as stdout has the summary alone."""
+        """Adds one input's result. Reports problems on stderr, because stdout contains only the summary."""
         if result.error is not None:
             self.failures += 1
-            tell_failure(source.name, result.error)
+            print_failure(source.name, result.error)
             self._entries.append({"input": source.name, "row": None, "error": error_json(result.error)})
             return
         if result.truncated:
-            tell_truncated(options.Format.TABLE, source.name)
+            print_truncated(options.Format.TABLE, source.name)
         vector = result.unwrap()
         self._space = vector.embedding_space
         self._entries.append({"input": source.name, "row": len(self._rows), **truncated_json(result.truncated)})
         self._rows.append(vector.values)
 
     def write(self) -> dict[str, Any]:
-        """Writes both files; returns a summary of them."""
+        """Writes both files and returns a summary."""
         array = np.stack(self._rows) if self._rows else np.zeros((0, 0), np.float32)  # (N, d)
         with writing(self.out), self.out.open("wb") as file:
             np.save(file, array)

@@ -1,4 +1,4 @@
-"""`glimpse enroll`."""
+"""`glimpse enroll`: enrolls labelled inputs as examples."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import batched, progress
-from glimpse.cli.common.enum_names import shown_role
+from glimpse.cli.common.chunking import batched
+from glimpse.cli.common.enum_names import role_name
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.inputs import Reading, Source, Sources, failed, read_labelled_sources
+from glimpse.cli.common.input_reader import Source, TableOptions
+from glimpse.cli.common.inputs import Sources, failed_result, read_labelled_sources
+from glimpse.cli.common.progress import progress
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference.enroll_report import Tally
 from glimpse.cli.inference.example_files import file_metadata, file_of
@@ -35,19 +37,19 @@ def enroll(
     collection: options.CollectionName,
     paths: options.Paths = None,
     label: Annotated[
-        str, typer.Option("--label", metavar="LABEL", help="The label of every input that brings none of its own.")
+        str, typer.Option("--label", metavar="LABEL", help="Label of the inputs whose row has none.")
     ] = "",
     texts: options.Texts = None,
     domain: options.Domain = "",
     negative: Annotated[
-        bool, typer.Option("--negative", help="The inputs are strangers: what is like them is UNKNOWN.")
+        bool, typer.Option("--negative", help="Enroll negative examples: inputs like them are UNKNOWN.")
     ] = False,
     unlabeled: Annotated[
-        bool, typer.Option("--unlabeled", help="The inputs are of classes nobody told: they show their domain alone.")
+        bool, typer.Option("--unlabeled", help="Enroll examples of unknown classes, which only describe their domain.")
     ] = False,
     backbone: options.Backbone = "",
     create: Annotated[
-        bool, typer.Option("--create", help="Make the collection, and labels, that do not exist yet.")
+        bool, typer.Option("--create", help="Create the collection and the labels if they do not exist.")
     ] = False,
     label_column: options.LabelColumn = None,
     text_column: options.TextColumn = None,
@@ -58,18 +60,20 @@ def enroll(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Enroll examples: files, tables, or folders whose subfolders are the labels.
+    """Enroll examples from files, folders or tables.
 
-    Enrolling the same file under the same label again changes nothing, so a run that was cut short is simply repeated.
-    A file's name is kept in its example's metadata, under `file`.
-    With --negative or --unlabeled the label is made with that role where it is not there yet: glimpse enroll birds
-    clutter/ --label none --negative. As JSON it prints an object an input. Exit code 1 where an input failed.
+    Without --label, the label of a file is the subfolder that contains it, and the label of a table row is its column
+    `label`. Enrolling the same file under the same label again changes nothing, so an interrupted run can be repeated.
+    The name of a file is stored in the metadata of its example as `file`.
+
+    With --negative or --unlabeled, labels that do not exist are created with that role: glimpse enroll birds clutter/
+    --label none --negative. Exit code 1 if an input failed.
     """
     if negative and unlabeled:
-        raise typer.BadParameter("--negative and --unlabeled contradict each other")
+        raise typer.BadParameter("--negative and --unlabeled exclude each other; use one of them")
     columns = Columns(id=id_column, label=label_column, text=text_column, path=path_column)
-    sources = read_labelled_sources(paths, texts, label, Reading(columns, allow_outside))
-    where, done = _domain(domain), 0
+    sources = read_labelled_sources(paths, texts, label, TableOptions(columns, allow_outside))
+    domain_name, done = _domain(domain), 0
     tally = Tally(output)
     with connected(server, timeout) as client:
         _prepare(client, collection, backbone, create)
@@ -78,8 +82,8 @@ def enroll(
         with progress("enrolling", len(sources)) as advance:
             for batch in batched(sources):
                 done += len(batch)
-                examples = [_example(source, where) for source in batch if not source.failure]
-                # Measuring takes time that grows with the collection: only with what comes last.
+                examples = [_example(source, domain_name) for source in batch if not source.failure]
+                # Measure accuracy only with the last batch, because its time grows with the collection.
                 last = done >= len(sources)
                 enrollment = Enrollment((), 0)
                 if examples:
@@ -98,7 +102,7 @@ def _example(source: Source, domain: str) -> NewExample:
 
 
 def _domain(domain: str) -> str:
-    """The domain in the form that the server compares. Raises CliError."""
+    """Returns the domain in the form that the server compares. Raises CliError if it is invalid."""
     try:
         return domain_of(domain) or ""
     except Rejected as error:
@@ -106,44 +110,44 @@ def _domain(domain: str) -> str:
 
 
 def _with_failures(batch: Sequence[Source], enrollment: Enrollment) -> Enrollment:
-    """With a result that failed in the place of each input that was not sent."""
+    """Inserts a failed result in the place of each input that was not sent."""
     results = iter(enrollment.results)
-    merged = (failed(EnrollResult, source.failure) if source.failure else next(results) for source in batch)
+    merged = (failed_result(EnrollResult, source.failure) if source.failure else next(results) for source in batch)
     return replace(enrollment, results=tuple(merged))
 
 
 def _prepare(client: Client, collection: str, backbone: str, create: bool) -> None:
-    """Sees to it that the collection is there and of the backbone asked for."""
+    """Creates the collection if allowed, and checks its backbone. Raises CliError."""
     try:
-        found = client.get_collection(collection)
+        existing = client.get_collection(collection)
     except NotFound as error:
         if not create:
-            raise CliError(f"there is no collection {collection!r}", "add --create to make it") from error
-        with suppress(AlreadyExists):  # somebody else was quicker
+            raise CliError(f"there is no collection {collection!r}", "add --create to create it") from error
+        with suppress(AlreadyExists):  # another caller created it in the meantime
             client.create_collection(collection, backbone=backbone)
         return
-    if backbone and found.backbone.rpartition("/")[2] != backbone.rpartition("/")[2]:
+    if backbone and existing.backbone.rpartition("/")[2] != backbone.rpartition("/")[2]:
         raise CliError(
-            f"the collection {collection!r} is bound to {found.backbone}, not to {backbone}",
-            "leave --backbone out, or enroll into another collection",
+            f"the collection {collection!r} uses {existing.backbone}, not {backbone}",
+            "leave out --backbone, or enroll into another collection",
         )
 
 
 def _prepare_labels(client: Client, collection: str, sources: Sources, role: LabelRole) -> None:
-    """Sees to it that the inputs' labels are there and of a role. Raises CliError."""
+    """Creates the inputs' labels with a role, or checks that they have it. Raises CliError."""
     for name in sorted({source.label for source in sources if not source.failure}):
-        found = _label(client, collection, name, role)
-        if found.role is not role:
+        label = _label(client, collection, name, role)
+        if label.role is not role:
             raise CliError(
-                f"the label {name!r} is there with the role {shown_role(found.role)}, not {shown_role(role)}",
-                "give another one with --label; a role is for good",
+                f"the label {name!r} exists with the role {role_name(label.role)}, not {role_name(role)}",
+                "use another label with --label; a role cannot be changed",
             )
 
 
 def _label(client: Client, collection: str, name: str, role: LabelRole) -> Label:
-    """A label, made with a role where it is not there."""
+    """Returns a label. Creates it with the role if it does not exist."""
     with suppress(NotFound):
         return client.get_label(collection, name)
-    with suppress(AlreadyExists):  # somebody else was quicker
+    with suppress(AlreadyExists):  # another caller created it in the meantime
         return client.create_label(collection, name, role=role)
     return client.get_label(collection, name)

@@ -1,26 +1,26 @@
-"""The files that examples were enrolled from, kept in their metadata, so that people know them again."""
+"""Stores the file name of an example in its metadata, so that people recognise the example."""
 
 import os
 from pathlib import Path
 
-from glimpse.cli.common.inputs import Source
+from glimpse.cli.common.input_reader import Source
 from glimpse.client import Client, GlimpseError
 
-#: The key, and the most characters that a value has by the contract.
-KEY, LONGEST = "file", 1024
+#: The metadata key, and the contract's limit for the characters of a value.
+KEY, MAX_LENGTH = "file", 1024
 
 
 def file_metadata(source: Source) -> dict[str, str]:
-    """An input's file, as it was given; nothing for a text. A path's end tells more than its beginning."""
+    """Returns metadata with the path of an input's file; empty for a text. Keeps the end of a path that is too long."""
     if not isinstance(source.content, Path):
         return {}
-    # A file's name need not be UTF-8, a message's text must be.
-    return {KEY: os.fsencode(source.content).decode("utf-8", "replace")[-LONGEST:]}
+    # A file name may be any bytes, but the text of a message must be UTF-8.
+    return {KEY: os.fsencode(source.content).decode("utf-8", "replace")[-MAX_LENGTH:]}
 
 
 def file_of(client: Client, example: str) -> str | None:
-    """The file of an example, given by its full name; None where it has none or cannot be asked for."""
+    """Returns the file of an example, by its full name; None if it has none or the call fails."""
     try:
         return client.get_example(example).metadata.get(KEY)
-    except GlimpseError:  # gone meanwhile, most often; whatever it is, a name is not worth failing for
+    except GlimpseError:  # usually the example was deleted; the command works without the file's name
         return None

@@ -1,4 +1,4 @@
-"""`glimpse report`."""
+"""`glimpse report`: prints the report of a collection."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import working
-from glimpse.cli.common.enum_names import answering
+from glimpse.cli.common.enum_names import head_name
+from glimpse.cli.common.progress import spinner
 from glimpse.cli.common.records import print_data, within
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference import report_tables
@@ -22,38 +22,37 @@ _FIELDS = (
     *(field for part in _PARTS for field in within(part, "value", "low", "high", "count")),
     *("heads", "confusions", "suspects", "labels", "adaptations", "advice"),
 )
-_NAMED = 20  # suspects whose files are asked for
+_MAX_FILES = 20  # suspects whose files are requested
 
 
 @app.command()
-def check(
+def report(
     collection: options.CollectionName,
-    timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long it may take.")
-    ] = 300.0,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Time limit.")] = 300.0,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """What a collection knows of itself: how good it is, what looks wrong, what to do.
+    """Report a collection's accuracy and what to do next.
 
-    Leaves out each of its examples in turn and asks the others. Takes seconds for thousands of examples. Examples that
-    look mislabelled are named by the files that they were enrolled from.
+    Accuracy is leave-one-out: each example is classified by all the others. This takes seconds for thousands of
+    examples. False rejects are examples of the collection that would be UNKNOWN; false accepts are inputs out of
+    distribution that would be MATCH. Examples that look mislabelled are listed with their files.
     """
-    with connected(server, timeout) as client, working(f"checking {collection}"):
-        found = client.collection_report(collection)
-        files = {one.example: file_of(client, one.example) for one in found.suspects[:_NAMED]}
+    with connected(server, timeout) as client, spinner(f"measuring {collection}"):
+        response = client.collection_report(collection)
+        files = {suspect.example: file_of(client, suspect.example) for suspect in response.suspects[:_MAX_FILES]}
     if output is options.Format.TABLE:
-        report_tables.show(collection, found, files)
+        report_tables.show(collection, response, files)
     else:
-        print_data(output, _record(found, files), _FIELDS)
+        print_data(output, _record(response, files), _FIELDS)
 
 
-def _record(found: CollectionReport, files: Mapping[str, str | None]) -> dict[str, Any]:
-    """Every field, and the files of suspects."""
-    record = asdict(found, dict_factory=_plain)
-    record["suspects"] = [{**one, "file": files.get(one["example"])} for one in record["suspects"]]
+def _record(response: CollectionReport, files: Mapping[str, str | None]) -> dict[str, Any]:
+    """Returns every field, and the files of suspects."""
+    record = asdict(response, dict_factory=_plain)
+    record["suspects"] = [{**suspect, "file": files.get(suspect["example"])} for suspect in record["suspects"]]
     return record
 
 
 def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: answering(value) if isinstance(value, Head) else value for name, value in fields}
+    return {name: head_name(value) if isinstance(value, Head) else value for name, value in fields}

@@ -1,103 +1,111 @@
-"""A collection's check for people, in a terminal's width; what was not measured is left out."""
+"""Prints a collection's report as tables. Figures that were not measured are left out."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from glimpse.cli.common.enum_names import answering
-from glimpse.cli.common.output import Column, Table, percent, shown, styled, terminal_width
+from glimpse.cli.common.enum_names import head_name
+from glimpse.cli.common.output import Column, Table, percent, printable, styled, terminal_width
 from glimpse.client import CollectionReport, Estimate
 
-_INDENT = 26  # where the figures begin
-_ID = 16  # an example's, whole: it is wanted for `glimpse examples show`
-_TOLD = 20  # labels that need more examples told one by one
+_INDENT = 26  # columns before a figure
+_ID = 16  # characters of an example's id, which is never cut: `glimpse examples show` needs it
+_MAX_ROWS = 20  # labels that need more examples
 _ACCURACY = (Column("ACCURACY", 8, right=True), Column("95 % INTERVAL", 18, right=True))
 
 
-def show(name: str, check: CollectionReport, files: Mapping[str, str | None]) -> None:
-    """Prints it, with the files that suspects were enrolled from, where they are known."""
-    examples = f", {check.accuracy.count} examples measured" if check.accuracy else ""
-    print(styled(f"{shown(name)}, revision {check.revision}{examples}", "bold"))
-    for title, text in _figures(check):
+def show(name: str, report: CollectionReport, files: Mapping[str, str | None]) -> None:
+    """Prints a report.
+
+    Args:
+        name: The collection's id.
+        report: Its report.
+        files: The files that suspect examples were enrolled from, by the examples' full names.
+    """
+    examples = f", {report.accuracy.count} examples measured" if report.accuracy else ""
+    print(styled(f"{printable(name)}, revision {report.revision}{examples}", "bold"))
+    for title, text in _figures(report):
         print_figure(title, text)
-    _print_heads(check)
-    _print_confusions(check)
-    _print_suspects(check, files)
-    _print_labels(check)
-    _print_adaptations(check)
-    _print_advice(check.advice)
+    _print_heads(report)
+    _print_confusions(report)
+    _print_suspects(report, files)
+    _print_labels(report)
+    _print_adaptations(report)
+    _print_advice(report.advice)
 
 
-def _figures(check: CollectionReport) -> Iterator[tuple[str, str]]:
-    accuracy = "not measured: no label has two examples" if check.accuracy is None else measured(check.accuracy)
+def _figures(report: CollectionReport) -> Iterator[tuple[str, str]]:
+    accuracy = "not measured: no label has two examples" if report.accuracy is None else measured(report.accuracy)
     yield "leave-one-out accuracy", accuracy
-    if check.zero_shot_accuracy is not None:
-        yield "by prompts alone", measured(check.zero_shot_accuracy)
-    if check.negative_transfer:
-        yield "negative transfer", "the examples make answers worse than the prompts alone are: look at the examples"
-    yield "head", ": ".join(filter(None, [answering(check.head) or "none", check.head_reason]))
-    yield "calibrated", "yes" if check.calibrated else "no: too few examples"
-    if check.false_reject is not None:
-        yield "its own called UNKNOWN", measured(check.false_reject)
-    if check.false_accept is not None:
-        how = "on negative examples" if check.measured_on_negatives else "by leaving out labels"
-        yield "strangers taken for one", f"{measured(check.false_accept)}, {how}"
+    if report.zero_shot_accuracy is not None:
+        yield "by prompts alone", measured(report.zero_shot_accuracy)
+    if report.negative_transfer:
+        yield "negative transfer", "with the examples accuracy is lower than with the prompts alone: check the examples"
+    yield "head", ": ".join(filter(None, [head_name(report.head) or "none", report.head_reason]))
+    yield "calibrated", "yes" if report.calibrated else "no: too few examples"
+    if report.false_reject is not None:
+        yield "false rejects", measured(report.false_reject)
+    if report.false_accept is not None:
+        how = "on negative examples" if report.measured_on_negatives else "by leaving out labels"
+        yield "false accepts", f"{measured(report.false_accept)}, {how}"
 
 
 def print_figure(title: str, text: str) -> None:
-    """Prints a figure beside its title, in as many lines as it takes."""
-    first, *others = textwrap.wrap(shown(text), terminal_width() - _INDENT, break_on_hyphens=False)
+    """Prints a title and its text beside it, wrapped to the terminal's width."""
+    first, *others = textwrap.wrap(printable(text), terminal_width() - _INDENT, break_on_hyphens=False)
     print(f"{styled(title.ljust(_INDENT), 'bold')}{first}")
     for line in others:
         print(" " * _INDENT + line)
 
 
-def _print_heads(check: CollectionReport) -> None:
-    others = [one for one in check.heads if one.head is not check.head]
+def _print_heads(report: CollectionReport) -> None:
+    others = [figures for figures in report.heads if figures.head is not report.head]
     if others:
         table = _section("Other heads", [Column("HEAD"), *_ACCURACY])
-        for one in others:
-            table.row(answering(one.head), percent(one.accuracy.value), interval(one.accuracy))
+        for head in others:
+            table.row(head_name(head.head), percent(head.accuracy.value), interval(head.accuracy))
 
 
-def _print_confusions(check: CollectionReport) -> None:
-    if check.confusions:
-        columns = [Column("LABEL"), Column("TAKEN FOR"), Column("EXAMPLES", 8, right=True)]
-        table = _section("Confused", columns)
-        for one in check.confusions:
-            table.row(one.label, one.answered_label, one.count)
+def _print_confusions(report: CollectionReport) -> None:
+    if report.confusions:
+        columns = [Column("LABEL"), Column("CLASSIFIED AS"), Column("EXAMPLES", 8, right=True)]
+        table = _section("Confusions", columns)
+        for confusion in report.confusions:
+            table.row(confusion.label, confusion.answered_label, confusion.count)
 
 
-def _print_suspects(check: CollectionReport, files: Mapping[str, str | None]) -> None:
-    if check.suspects:
+def _print_suspects(report: CollectionReport, files: Mapping[str, str | None]) -> None:
+    if report.suspects:
         named = any(files.values())
         columns = [Column("EXAMPLE", _ID), *([Column("FILE", share=2, path=True)] if named else [])]
-        columns += [Column("LABEL"), Column("OTHERS SAY"), Column("PROB", 5, right=True)]
+        columns += [Column("LABEL"), Column("LOOKS LIKE"), Column("PROB", 5, right=True)]
         table = _section("Examples that look mislabelled", columns)
-        for one in check.suspects:
-            file = [files.get(one.example)] if named else []
-            table.row(one.example.rpartition("/")[2], *file, one.label, one.answered_label, one.probability)
+        for suspect in report.suspects:
+            file = [files.get(suspect.example)] if named else []
+            table.row(
+                suspect.example.rpartition("/")[2], *file, suspect.label, suspect.answered_label, suspect.probability
+            )
 
 
-def _print_labels(check: CollectionReport) -> None:
-    wanting = [one for one in check.labels if one.needs_more]
-    if wanting:
+def _print_labels(report: CollectionReport) -> None:
+    labels = [label for label in report.labels if label.needs_more]
+    if labels:
         columns = [Column("LABEL"), Column("EXAMPLES", 8, right=True), *_ACCURACY]
         table = _section("Labels that need more examples", columns)
-        for one in wanting[:_TOLD]:
-            if one.accuracy is None:
-                table.row(one.label, one.example_count, None, None)
+        for label in labels[:_MAX_ROWS]:
+            if label.accuracy is None:
+                table.row(label.label, label.example_count, None, None)
             else:
-                table.row(one.label, one.example_count, percent(one.accuracy.value), interval(one.accuracy))
-        if wanting[_TOLD:]:
-            print(f"and {len(wanting) - _TOLD} more; --format json has them all")
+                table.row(label.label, label.example_count, percent(label.accuracy.value), interval(label.accuracy))
+        if labels[_MAX_ROWS:]:
+            print(f"and {len(labels) - _MAX_ROWS} more; --format json has them all")
 
 
-def _print_adaptations(check: CollectionReport) -> None:
-    if check.adaptations:
-        table = _section("Each domain by the others", [Column("WITH"), *_ACCURACY, Column("", 4)])
-        for one in check.adaptations:
-            kept = "kept" if one.kept else ""
-            table.row(one.method, percent(one.accuracy.value), interval(one.accuracy), kept)
+def _print_adaptations(report: CollectionReport) -> None:
+    if report.adaptations:
+        table = _section("Accuracy on each domain by the others", [Column("ADAPTATION"), *_ACCURACY, Column("", 4)])
+        for adaptation in report.adaptations:
+            kept = "kept" if adaptation.kept else ""
+            table.row(adaptation.method, percent(adaptation.accuracy.value), interval(adaptation.accuracy), kept)
 
 
 def _print_advice(advice: Sequence[str]) -> None:
@@ -105,7 +113,7 @@ def _print_advice(advice: Sequence[str]) -> None:
         print(f"\n{styled('What to do next', 'bold')}")
     for number, text in enumerate(advice, 1):
         start = f"{number}. "
-        lines = textwrap.wrap(shown(text), terminal_width() - len(start), break_on_hyphens=False)
+        lines = textwrap.wrap(printable(text), terminal_width() - len(start), break_on_hyphens=False)
         print(start + f"\n{' ' * len(start)}".join(lines))
 
 
@@ -115,10 +123,10 @@ def _section(title: str, columns: Sequence[Column]) -> Table:
 
 
 def measured(part: Estimate) -> str:
-    """A part with its interval, for people."""
+    """Formats an estimate with its interval: `84.2 % (79.2 to 88.2 %)`."""
     return f"{percent(part.value)} ({interval(part)})"
 
 
 def interval(part: Estimate) -> str:
-    """The interval of a part, for people."""
+    """Formats the interval of an estimate: `79.2 to 88.2 %`."""
     return f"{100 * part.low:.1f} to {percent(part.high)}"

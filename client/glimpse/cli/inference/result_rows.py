@@ -1,16 +1,16 @@
-"""Classifications and errors as JSON objects and as rows."""
+"""Prints classifications and errors as table rows, JSON and CSV."""
 
 from typing import Any
 
-from glimpse.cli.common.enum_names import answering
+from glimpse.cli.common.enum_names import head_name
 from glimpse.cli.common.errors import with_options
-from glimpse.cli.common.inputs import Source
+from glimpse.cli.common.input_reader import Source
 from glimpse.cli.common.options import Format
-from glimpse.cli.common.output import Column, Table, tell
+from glimpse.cli.common.output import Column, Table, print_note
 from glimpse.cli.common.records import RecordWriter, within
 from glimpse.client import Classification, ClassifyResult, Decision, Evidence, ItemError, Timings
 
-#: The columns of an input that failed, of its timings.
+#: CSV columns of an error and of timings.
 ERROR_FIELDS = within("error", "code", "reason", "field", "message")
 TIMING_FIELDS = within("timings_ms", "decode", "queue", "encode", "head", "total")
 _FIELDS = (
@@ -21,8 +21,12 @@ _FIELDS = (
 _COLOURS = {Decision.MATCH: "green", Decision.UNKNOWN: "red", Decision.AMBIGUOUS: "yellow"}
 
 
-class Answers:
-    """Prints classifications as they come, and counts the failures. By text alone there is no `nearest` example."""
+class ResultPrinter:
+    """Prints classifications as they arrive, and counts failures.
+
+    Zero-shot classification has no examples: with `nearest=False` the table shows the margin instead of the p-value and
+    the nearest example's similarity.
+    """
 
     def __init__(self, output: Format, *, nearest: bool = True) -> None:
         self.failures = 0
@@ -35,87 +39,91 @@ class Answers:
             Column("LABEL", share=2),
             Column("PROB", 5, right=True),
         ]
-        # Without examples there is nothing to be near to, nor to fit among.
-        of_examples = [Column("P-VALUE", 7, right=True), Column("NEAREST", 7, right=True)]
-        self._table = Table([*columns, *(of_examples if nearest else [Column("MARGIN", 6, right=True)])])
+        example_columns = [Column("P-VALUE", 7, right=True), Column("NEAREST", 7, right=True)]
+        self._table = Table([*columns, *(example_columns if nearest else [Column("MARGIN", 6, right=True)])])
 
     def show(self, source: Source, result: ClassifyResult) -> None:
-        """One input's answer."""
+        """Prints one input's result."""
         if result.error is not None:
             self.failures += 1
-            show_failure(self._output, self._writer, source.name, result.error)
+            report_failure(self._output, self._writer, source.name, result.error)
             return
         if result.truncated:
-            tell_truncated(self._output, source.name)
-        found = result.unwrap()
+            print_truncated(self._output, source.name)
+        classification = result.unwrap()
         if self._output is not Format.TABLE:
             timings, truncated = timings_json(result.timings), truncated_json(result.truncated)
-            self._writer.write(input=source.name, **_classification_json(found), timings_ms=timings, **truncated)
+            self._writer.write(
+                input=source.name, **_classification_json(classification), timings_ms=timings, **truncated
+            )
             return
-        row = [source.name, found.decision.name, found.label or None, found.probability]
+        row = [source.name, classification.decision.name, classification.label or None, classification.probability]
         if self._nearest:
-            row += [found.p_value, found.evidence[0].similarity if found.evidence else None]
+            row += [classification.p_value, classification.evidence[0].similarity if classification.evidence else None]
         else:
-            row.append(found.margin)
-        self._table.row(*row, colour=_COLOURS.get(found.decision, ""))
+            row.append(classification.margin)
+        self._table.row(*row, colour=_COLOURS.get(classification.decision, ""))
 
 
-def show_failure(output: Format, writer: RecordWriter, name: str, error: ItemError) -> None:
-    """Reports an input that failed: in its place for programs, on stderr for people."""
+def report_failure(output: Format, writer: RecordWriter, name: str, error: ItemError) -> None:
+    """Reports an input that failed: as a record in JSON and CSV, on stderr for a table."""
     if output is Format.TABLE:
-        tell_failure(name, error)
+        print_failure(name, error)
     else:
         writer.write(input=name, error=error_json(error))
 
 
-def tell_failure(name: str, error: ItemError) -> None:
-    """Reports an input that failed on stderr."""
-    tell(f"failed: {name}: {with_options(error.message)}")
+def print_failure(name: str, error: ItemError) -> None:
+    """Prints on stderr that an input failed."""
+    print_note(f"failed: {name}: {with_options(error.message)}")
 
 
-def tell_truncated(output: Format, name: str) -> None:
-    """An input whose end was not read: on stderr for people; its JSON says so itself."""
+def print_truncated(output: Format, name: str) -> None:
+    """Prints on stderr that a text was truncated. JSON and CSV have a field for it."""
     if output is Format.TABLE:
-        tell(f"cut: {name}: longer than the backbone reads; only its beginning counted")
+        print_note(f"truncated: {name}: longer than the backbone's limit; only its beginning was used")
 
 
 def truncated_json(truncated: bool) -> dict[str, bool]:
-    """`truncated`, only where it is true."""
+    """Returns the field `truncated` if it is true, else nothing."""
     return {"truncated": True} if truncated else {}
 
 
 def error_json(error: ItemError) -> dict[str, Any]:
-    """An item's error."""
+    """Returns an input's error as a JSON object."""
     message = with_options(error.message)
     return {"code": error.code.name, "reason": error.reason, "field": error.field, "message": message}
 
 
-def _classification_json(found: Classification) -> dict[str, Any]:
+def _classification_json(classification: Classification) -> dict[str, Any]:
     return {
-        "decision": found.decision.name,
-        "decision_reason": found.decision_reason,
-        "label": found.label,
-        "probability": found.probability,
-        "margin": found.margin,
-        "similarity": found.similarity,
-        "p_value": found.p_value,
-        "set_size": found.set_size,
-        "labels": [{"label": one.label, "score": one.score, "probability": one.probability} for one in found.labels],
-        "evidence": evidence_json(found.evidence),
-        "head": answering(found.head),
-        "head_reason": found.head_reason,
-        "calibrated": found.calibrated,
-        "revision": found.revision,
+        "decision": classification.decision.name,
+        "decision_reason": classification.decision_reason,
+        "label": classification.label,
+        "probability": classification.probability,
+        "margin": classification.margin,
+        "similarity": classification.similarity,
+        "p_value": classification.p_value,
+        "set_size": classification.set_size,
+        "labels": [
+            {"label": each.label, "score": each.score, "probability": each.probability}
+            for each in classification.labels
+        ],
+        "evidence": evidence_json(classification.evidence),
+        "head": head_name(classification.head),
+        "head_reason": classification.head_reason,
+        "calibrated": classification.calibrated,
+        "revision": classification.revision,
     }
 
 
 def evidence_json(evidence: tuple[Evidence, ...]) -> list[dict[str, Any]]:
-    """Nearest examples, nearest first."""
-    return [{"example": one.example, "label": one.label, "similarity": one.similarity} for one in evidence]
+    """Returns the nearest examples as JSON objects, nearest first."""
+    return [{"example": item.example, "label": item.label, "similarity": item.similarity} for item in evidence]
 
 
 def timings_json(timings: Timings) -> dict[str, float]:
-    """Milliseconds a stage."""
+    """Returns the milliseconds of each stage."""
     return {
         "decode": timings.decode_ms,
         "queue": timings.queue_ms,

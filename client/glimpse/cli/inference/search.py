@@ -1,4 +1,4 @@
-"""`glimpse search`."""
+"""`glimpse search`: finds the examples nearest to inputs."""
 
 from typing import Annotated, Any
 
@@ -6,15 +6,16 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.chunking import batched
-from glimpse.cli.common.inputs import Reading, answered, read_sources
+from glimpse.cli.common.input_reader import TableOptions
+from glimpse.cli.common.inputs import read_sources, results_in_order
 from glimpse.cli.common.output import Column, Table
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.common.session import connected
 from glimpse.cli.inference.result_rows import (
     ERROR_FIELDS,
     evidence_json,
-    show_failure,
-    tell_truncated,
+    print_truncated,
+    report_failure,
     timings_json,
     truncated_json,
 )
@@ -47,10 +48,10 @@ def search(
 ) -> None:
     """Find the examples nearest to each input.
 
-    Prints a line an example (as JSON: an object an input), nearest first. Exit code 1 where an input failed.
+    Prints one line per example, nearest first; as JSON, one object per input. Exit code 1 if an input failed.
     """
-    reading = Reading(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
-    sources = read_sources(paths, texts, reading)
+    table_options = TableOptions(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
+    sources = read_sources(paths, texts, table_options)
     table = Table(
         (
             Column("INPUT", share=3, path=True),
@@ -60,16 +61,16 @@ def search(
         )
     )
     failures, writer = 0, RecordWriter(output, _FIELDS)
-    how: dict[str, Any] = {"top_k": top, "labels": labels or (), "domains": domains or ()}
+    parameters: dict[str, Any] = {"top_k": top, "labels": labels or (), "domains": domains or ()}
     with connected(server, timeout) as client:
         for batch in batched(sources):
-            results = answered(
-                batch, lambda inputs: client.search_examples(collection, inputs, **how), SearchExamplesResult
+            results = results_in_order(
+                batch, lambda inputs: client.search_examples(collection, inputs, **parameters), SearchExamplesResult
             )
             for source, result in zip(batch, results, strict=True):
                 if result.error is not None:
                     failures += 1
-                    show_failure(output, writer, source.name, result.error)
+                    report_failure(output, writer, source.name, result.error)
                 else:
                     _show(output, table, writer, source.name, result)
     if failures:
@@ -78,12 +79,12 @@ def search(
 
 def _show(output: options.Format, table: Table, writer: RecordWriter, name: str, result: SearchExamplesResult) -> None:
     if result.truncated:
-        tell_truncated(output, name)
+        print_truncated(output, name)
     neighbors, truncated = evidence_json(result.neighbors), truncated_json(result.truncated)
     if output is options.Format.JSON:
         writer.write(input=name, neighbors=neighbors, timings_ms=timings_json(result.timings), **truncated)
     elif output is options.Format.CSV:
         for neighbor in neighbors:
             writer.write(input=name, **neighbor, **truncated)
-    for one in result.neighbors if output is options.Format.TABLE else ():
-        table.row(name, one.example.rpartition("/")[2], one.label, one.similarity)
+    for evidence in result.neighbors if output is options.Format.TABLE else ():
+        table.row(name, evidence.example.rpartition("/")[2], evidence.label, evidence.similarity)

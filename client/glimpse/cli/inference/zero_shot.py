@@ -1,4 +1,4 @@
-"""`glimpse zero-shot`."""
+"""`glimpse zero-shot`: classifies inputs by text prompts."""
 
 from typing import Annotated, Any
 
@@ -6,9 +6,10 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.chunking import batched
-from glimpse.cli.common.inputs import Reading, answered, read_sources
+from glimpse.cli.common.input_reader import TableOptions
+from glimpse.cli.common.inputs import read_sources, results_in_order
 from glimpse.cli.common.session import connected
-from glimpse.cli.inference.result_rows import Answers
+from glimpse.cli.inference.result_rows import ResultPrinter
 from glimpse.client import ClassifyResult
 from glimpse.inputs import Columns
 
@@ -16,16 +17,16 @@ app = options.group()
 
 
 @app.command()
-def label(
+def zero_shot(
     paths: options.Paths = None,
     prompts: Annotated[
         list[str] | None,
-        typer.Option("--prompt", metavar="TEXT", help='A label as text: "a red circle". Repeat it for each.'),
+        typer.Option("--prompt", metavar="TEXT", help='A label as a text, such as "a red circle". Repeatable.'),
     ] = None,
     texts: options.Texts = None,
     backbone: options.Backbone = "",
     templates: Annotated[
-        bool, typer.Option("--templates/--no-templates", help="Set each prompt into the backbone's own templates.")
+        bool, typer.Option("--templates/--no-templates", help="Insert each prompt into the backbone's templates.")
     ] = False,
     top: options.TopK = None,
     text_column: options.TextColumn = None,
@@ -36,20 +37,23 @@ def label(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Label inputs by text alone.
+    """Classify inputs by text prompts, without any example.
 
-    No collection and no example is needed, but a backbone that reads both text and the inputs.
+    Each --prompt is a label. Needs no collection, but a backbone that reads both texts and the inputs. Exit code 1 if
+    an input failed.
     """
     if not prompts:
-        raise typer.BadParameter("give the labels to choose from, each as --prompt TEXT")
-    reading = Reading(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
-    sources = read_sources(paths, texts, reading)
-    answers = Answers(output, nearest=False)
-    how: dict[str, Any] = {"backbone": backbone, "use_templates": templates, "top_k": top}
+        raise typer.BadParameter("give the labels to choose from, each with --prompt TEXT")
+    table_options = TableOptions(Columns(id=id_column, text=text_column, path=path_column), allow_outside)
+    sources = read_sources(paths, texts, table_options)
+    printer = ResultPrinter(output, nearest=False)
+    parameters: dict[str, Any] = {"backbone": backbone, "use_templates": templates, "top_k": top}
     with connected(server, timeout) as client:
         for batch in batched(sources):
-            results = answered(batch, lambda inputs: client.classify_zero_shot(prompts, inputs, **how), ClassifyResult)
+            results = results_in_order(
+                batch, lambda inputs: client.classify_zero_shot(prompts, inputs, **parameters), ClassifyResult
+            )
             for source, result in zip(batch, results, strict=True):
-                answers.show(source, result)
-    if answers.failures:
+                printer.show(source, result)
+    if printer.failures:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`glimpse ledger backup` and `restore`."""
+"""`glimpse ledger backup` and `restore`: copies a ledger to a file and back."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy: a ledger itself, in SQLite.")],
-    force: Annotated[bool, typer.Option("--force", help="Take the place of a file that is there.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File for the backup, which is a ledger in SQLite.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
     config: options.Config = None,
     data: Data = None,
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Copy a ledger into one file while servers write to it, and verify the copy.
+    """Copy a ledger into one file, and verify the copy. Servers may keep writing.
 
-    The copy is of one moment. It holds what the ledger holds, API keys' salted hashes too; bundles and indexes it
-    names, for they are files of their own.
+    The copy is consistent: it contains the whole ledger at one moment, including the salted hashes of API keys. It does
+    not contain bundles and indexes, which are files of their own; the output lists those that it needs.
     """
     check_target(file, another="another file")
     with ledger_settings(config, data, ledger) as settings:
@@ -37,15 +37,16 @@ def backup(
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `glimpse ledger backup` made.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file from `glimpse ledger backup`.")],
     config: options.Config = None,
     data: Data = None,
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Copy a backup into an empty ledger, in SQLite or PostgreSQL, and verify it there: all or nothing.
+    """Copy a backup into an empty ledger, in SQLite or PostgreSQL, and verify it.
 
-    No server may have that ledger open. It keeps its identity and its revisions.
+    Either everything is restored or nothing. No server may have the ledger open. Its id and revisions are those of the
+    backup.
     """
     with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.maintenance.backup import restore as copy_back

@@ -1,12 +1,12 @@
-"""`glimpse ledger`."""
+"""The subcommands of `glimpse ledger`."""
 
 from glimpse.cli.common import options
 from glimpse.cli.ledger import backup, log, parquet, verify
 
-app = options.group("The ledger itself, beside servers that run: backup, restore, verify, export, import, log.")
-app.command("backup", short_help="Copy a ledger into one file, and verify the copy.")(backup.backup)
-app.command("restore", short_help="Copy a backup into an empty ledger, and verify it.")(backup.restore)
-app.command("verify", short_help="Check that a ledger is whole. Changes nothing.")(verify.verify)
-app.command("export", short_help="Write a ledger into Parquet files, API keys only with --keys.")(parquet.export)
-app.command("import", short_help="Read an export into an empty ledger, and verify it.")(parquet.import_)
-app.command("log")(log.log)
+app = options.group("Back up, restore, verify, export and list a ledger.")
+app.command("backup", short_help="Copy a ledger into one file.")(backup.backup)
+app.command("restore", short_help="Copy a backup into an empty ledger.")(backup.restore)
+app.command("verify", short_help="Check a ledger's digests and rows.")(verify.verify)
+app.command("export", short_help="Write a ledger to Parquet files.")(parquet.export)
+app.command("import", short_help="Read an export into an empty ledger.")(parquet.import_)
+app.command("log", short_help="List the changes of a ledger.")(log.log)

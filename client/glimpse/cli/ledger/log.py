@@ -1,4 +1,4 @@
-"""`glimpse ledger log`."""
+"""`glimpse ledger log`: lists the changes of a ledger."""
 
 import sys
 import textwrap
@@ -10,27 +10,31 @@ from typing import Annotated
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.output import display_width, shown, styled, tell, terminal_width
+from glimpse.cli.common.output import display_width, print_note, printable, styled, terminal_width
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.ledger.location import Data, LedgerUrl, ledger_settings
 
 _PAUSE_SECONDS = 1.0
 _TITLES = ("REVISION", "TIME (UTC)", "KIND", "COLLECTION", "WHO", "WHAT")
 _FIELDS = ("revision", "time", "kind", "collection", "who", "what", "subject", "digest")
-# Changes that decide how wide the columns are; less room than this for WHAT, and it stands in a line of its own.
-_LOOKED_AT, _LEAST = 1_000, 24
+# Changes that decide the column widths, and the least width of WHAT: with less, WHAT gets a line of its own.
+_MEASURED_ROWS, _MIN_WIDTH = 1_000, 24
 
 
 def log(
-    after: Annotated[int, typer.Option("--after", min=0, metavar="REVISION", help="Only later changes.")] = 0,
-    collection: Annotated[str | None, typer.Option("--collection", metavar="NAME", help="Only of this one.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on with changes as they come, until Ctrl-C.")] = False,
+    after: Annotated[
+        int, typer.Option("--after", min=0, metavar="REVISION", help="List only changes after this revision.")
+    ] = 0,
+    collection: Annotated[
+        str | None, typer.Option("--collection", metavar="NAME", help="List only changes of this collection.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Keep listing new changes until Ctrl-C.")] = False,
     config: options.Config = None,
     data: Data = None,
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Every change there was, the newest last: when, of what, by whom. Times are UTC."""
+    """List the changes of a ledger, newest last: revision, time (UTC), kind, collection and author."""
     lines, writer, since = _Lines(), RecordWriter(output, _FIELDS), after
     with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.maintenance.history import describe_change, read_history
@@ -38,12 +42,13 @@ def log(
         while True:
             for change in read_history(settings.ledger_url, after=since, collection=collection):
                 since, when = change.revision, datetime.fromtimestamp(change.time / 1e6, UTC)
-                what, of = describe_change(change), change.collection_id
+                what, name = describe_change(change), change.collection_id
                 if output is not options.Format.TABLE:
-                    told = {"revision": since, "time": when.isoformat(), "kind": change.kind, "collection": of}
-                    writer.write(**told, who=change.actor, what=what, subject=change.subject, digest=change.digest)
+                    record = {"revision": since, "time": when.isoformat(), "kind": change.kind, "collection": name}
+                    writer.write(**record, who=change.actor, what=what, subject=change.subject, digest=change.digest)
                 else:
-                    lines.add(since, f"{when:%Y-%m-%d %H:%M:%S}", change.kind, of or "-", change.actor or "-", what)
+                    time_text = f"{when:%Y-%m-%d %H:%M:%S}"
+                    lines.add(since, time_text, change.kind, name or "-", change.actor or "-", what)
             lines.print()
             writer.begin()
             sys.stdout.flush()
@@ -51,13 +56,13 @@ def log(
                 break
             time.sleep(_PAUSE_SECONDS)
     if since == after:
-        tell("no changes")
+        print_note("no changes")
 
 
 class _Lines:
-    """Changes in columns that are as wide as the first ones need; nothing is cut.
+    """Prints changes in columns that are wide enough for the first ones. Nothing is cut.
 
-    On a terminal WHAT goes on in further lines; elsewhere each change is one line.
+    On a terminal, WHAT continues on further lines; elsewhere each change is one line.
     """
 
     def __init__(self) -> None:
@@ -65,19 +70,19 @@ class _Lines:
         self._widths: list[int] = []
 
     def add(self, *cells: object) -> None:
-        self._rows.append(list(map(shown, cells)))
-        if len(self._rows) > _LOOKED_AT:
+        self._rows.append(list(map(printable, cells)))
+        if len(self._rows) > _MEASURED_ROWS:
             self.print()
 
     def print(self) -> None:
-        """Prints what was added since."""
-        titled = not self._widths
-        if titled and len(self._rows) == 1:
+        """Prints the rows added since the last call, with the headings on the first call."""
+        has_titles = not self._widths
+        if has_titles and len(self._rows) == 1:
             return
-        if titled:
+        if has_titles:
             self._widths = [max(map(display_width, cells)) for cells in zip(*self._rows, strict=True)][:-1]
         for number, row in enumerate(self._rows):
-            print(styled(self._line(row), "bold" if titled and not number else ""))
+            print(styled(self._line(row), "bold" if has_titles and not number else ""))
         self._rows.clear()
 
     def _line(self, row: Sequence[str]) -> str:
@@ -88,8 +93,8 @@ class _Lines:
         if not sys.stdout.isatty():
             return f"{line}  {what}".rstrip()
         indent = display_width(line) + 2
-        below = terminal_width() - indent < _LEAST
+        below = terminal_width() - indent < _MIN_WIDTH
         indent = self._widths[0] + 2 if below else indent
-        parts = textwrap.wrap(what, max(_LEAST, terminal_width() - indent))
+        parts = textwrap.wrap(what, max(_MIN_WIDTH, terminal_width() - indent))
         lines = [line.rstrip(), *parts] if below else [f"{line}  {parts[0] if parts else ''}".rstrip(), *parts[1:]]
         return f"\n{' ' * indent}".join(lines)

@@ -1,4 +1,4 @@
-"""`glimpse ledger export` and `import`."""
+"""`glimpse ledger export` and `import`: writes a ledger to Parquet files and reads them back."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import missing_module
-from glimpse.cli.common.output import print_record, tell
+from glimpse.cli.common.output import print_note, print_record
 from glimpse.cli.common.records import print_data
 from glimpse.cli.ledger.location import VERIFIED, Data, LedgerUrl, ledger_settings, part_progress, row_counts
 
@@ -18,50 +18,58 @@ if TYPE_CHECKING:
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Made, or empty.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Folder for the files. Created if missing; otherwise it must be empty."),
+    ],
     collections: Annotated[
         list[str] | None,
-        typer.Option("--collection", metavar="NAME", help="Only this one; such an export cannot be imported."),
+        typer.Option(
+            "--collection",
+            metavar="NAME",
+            help="Export only this collection. Repeatable. Such an export cannot be imported.",
+        ),
     ] = None,
     keys: Annotated[
-        bool, typer.Option("--keys", help="The API keys' salted hashes as well: without them an import has no keys.")
+        bool,
+        typer.Option("--keys", help="Also export the salted hashes of API keys. Without them an import has no keys."),
     ] = False,
     config: options.Config = None,
     data: Data = None,
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Write what a ledger holds into Parquet files while servers write to it: docs/ledger.md names the columns.
+    """Write a ledger to Parquet files. Servers may keep writing. docs/ledger.md describes the columns.
 
-    All but the API keys, as exports are handed around: --keys takes them along.
+    API keys are left out, because exports are passed on to others; --keys includes them.
     """
     with ledger_settings(config, data, ledger) as settings, _parquet():
         from glimpse.ledger.maintenance.parquet import export as write
 
         written = write(settings.ledger_url, folder, part_progress, collections=collections or (), keys=keys)
     _print(output, {"folder": str(folder)}, written, {})
-    if (left := written.keys_left_out) and not collections:  # some collections are for people, not to be imported
-        tell(f"without the {left:,} API keys: --keys takes them along, as salted hashes")
+    if (count := written.keys_left_out) and not collections:  # an export of some collections cannot be imported anyway
+        print_note(f"{count:,} API key{'s' * (count != 1)} left out; --keys includes them, as salted hashes")
 
 
 def import_(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `glimpse ledger export` wrote.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder from `glimpse ledger export`.")],
     config: options.Config = None,
     data: Data = None,
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Read exported Parquet files into an empty ledger, and verify it: all or nothing.
+    """Read exported Parquet files into an empty ledger, and verify it.
 
-    No server may have that ledger open.
+    Either everything is imported or nothing. No server may have the ledger open.
     """
     with ledger_settings(config, data, ledger) as settings, _parquet():
         from glimpse.ledger.maintenance.parquet import import_ as read
 
-        done = read(folder, settings.ledger_url, part_progress)
-    _print(output, {}, done, VERIFIED)
-    if "api_keys" not in done.rows:
-        tell("without API keys, as the export has none; `glimpse keys create` makes new ones")
+        imported = read(folder, settings.ledger_url, part_progress)
+    _print(output, {}, imported, VERIFIED)
+    if "api_keys" not in imported.rows:
+        print_note("no API keys imported, because the export has none; create new ones with: glimpse keys create")
 
 
 @contextmanager
@@ -72,9 +80,9 @@ def _parquet() -> Iterator[None]:
         raise missing_module(error, "server") from error
 
 
-def _print(output: options.Format, record: dict[str, Any], done: "ExportResult", told: dict[str, str]) -> None:
-    record |= {"ledger_id": done.head.ledger_id, "revision": done.head.revision}
+def _print(output: options.Format, record: dict[str, Any], copied: "ExportResult", extra: dict[str, str]) -> None:
+    record |= {"ledger_id": copied.head.ledger_id, "revision": copied.head.revision}
     if output is not options.Format.TABLE:
-        print_data(output, {**record, "rows": done.rows})
+        print_data(output, {**record, "rows": copied.rows})
     else:
-        print_record(output, record | row_counts(done.rows) | told)
+        print_record(output, record | row_counts(copied.rows) | extra)

@@ -1,9 +1,9 @@
-"""`glimpse ledger verify`."""
+"""`glimpse ledger verify`: checks a ledger."""
 
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.output import shown, styled
+from glimpse.cli.common.output import printable, styled
 from glimpse.cli.common.records import RecordWriter
 from glimpse.cli.ledger.location import Data, LedgerUrl, ledger_settings, part_progress
 
@@ -14,9 +14,9 @@ def verify(
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Check that a ledger is whole: its digests, and that its rows are what its changes say. Changes nothing.
+    """Check a ledger's digests, and its rows against the sequence of changes.
 
-    Exit code 1 where something is wrong; of each kind the first hundred are told.
+    Changes nothing. Exit code 1 if there is a problem; the first hundred of each kind are printed.
     """
     with ledger_settings(config, data, ledger) as settings:
         from glimpse.ledger.maintenance.verify import verify as faults_of
@@ -31,13 +31,12 @@ def verify(
             head = faults.head and {"revision": faults.head.revision, "digest": faults.head.digest}
             writer.write(faults=faults.counts, head=head)
     elif not faults and faults.head:
-        print(f"the ledger is whole at revision {faults.head.revision}, digest {faults.head.digest}")
+        print(f"no problem found at revision {faults.head.revision}, digest {faults.head.digest}")
     else:
-        told = dict.fromkeys(fault.kind for fault in faults)
-        for kind in told:
-            some = [fault for fault in faults if fault.kind == kind]
+        for kind in dict.fromkeys(fault.kind for fault in faults):
+            same_kind = [fault for fault in faults if fault.kind == kind]
             print(styled(f"{kind}: {faults.counts[kind]:,}", "red"))
-            print("\n".join(f"  {shown(fault.what)}" for fault in some))
-            print(f"  → {some[0].advice}")
+            print("\n".join(f"  {printable(fault.what)}" for fault in same_kind))
+            print(f"  → {same_kind[0].advice}")
     if faults:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`glimpse backbones`."""
+"""`glimpse backbones`: lists backbones of a server; verifies and times bundles on disk."""
 
 from dataclasses import asdict, fields
 from enum import StrEnum
@@ -9,7 +9,7 @@ import typer
 
 from glimpse.cli.common import options
 from glimpse.cli.common.errors import CliError, missing_module
-from glimpse.cli.common.output import Column, Table, print_record, print_records, tell
+from glimpse.cli.common.output import Column, Table, print_note, print_record, print_records
 from glimpse.cli.common.records import RecordWriter, print_data
 from glimpse.cli.common.session import connected
 from glimpse.cli.export.options import print_checks
@@ -21,39 +21,39 @@ if TYPE_CHECKING:
 
 
 class Provider(StrEnum):
-    """What runs a graph."""
+    """Execution providers of ONNX Runtime."""
 
     CPU = "cpu"
     CUDA = "cuda"
     TENSORRT = "tensorrt"
 
 
-app = options.group("Backbones of a server: list, show; bundles on disk: verify, bench.")
+app = options.group("List a server's backbones; verify and time bundles on disk.")
 _COLUMNS = (
     Column("NAME", share=2),
     Column("READS", 11),
     Column("DIMENSION", 9, right=True),
     Column("DESCRIPTION", share=3),
 )
-# As `record` has them: the reads come last.
-_FIELDS = (*(one.name for one in fields(Backbone) if one.name != "modalities"), "reads")
+# The fields of `record`, in its order.
+_FIELDS = (*(field.name for field in fields(Backbone) if field.name != "modalities"), "reads")
 _SPEED_COLUMNS = (
     Column("BACKBONE"),
-    Column("NUMBERS", 7),
+    Column("PRECISION", 9),
     Column("INPUT", 5),
-    Column("ON", 8),
+    Column("PROVIDER", 8),
     Column("BATCH", 5, right=True),
     Column("P50 MS", 8, right=True),
     Column("PER S", 8, right=True),
     Column("GOP/S", 7, right=True),
-    Column("OF CEILING", 10, right=True),
+    Column("CEILING", 7, right=True),
 )
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A bundle's folder, or glimpse-mini.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a bundle, or glimpse-mini.")]
 
 
 @app.command("list")
 def list_(server: options.Server = None, output: options.Output = options.Format.TABLE) -> None:
-    """List the backbones the server has loaded."""
+    """List the backbones that a server has loaded."""
     with connected(server) as client:
         print_records(output, map(record, client.list_backbones()), _COLUMNS, _FIELDS)
 
@@ -64,25 +64,26 @@ def show(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Show one backbone."""
+    """Show a backbone."""
     with connected(server) as client:
         print_record(output, record(client.get_backbone(backbone)))
 
 
-@app.command(short_help="Check a bundle's digests, and what it computes.")
+@app.command(short_help="Check a bundle's files and vectors.")
 def verify(
     folder: Folder,
     model: Annotated[
-        str | None, typer.Option("--model", metavar="MODEL", help="Where the model lies now, if it has moved.")
+        str | None, typer.Option("--model", metavar="MODEL", help="The model's current place, if it has moved.")
     ] = None,
     pretrained: Annotated[
-        str | None, typer.Option("--pretrained", metavar="FILE", help="Where the weights lie now, if they have moved.")
+        str | None, typer.Option("--pretrained", metavar="FILE", help="The weights' current place, if they have moved.")
     ] = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Check a bundle's digests and, where torch and the checkpoint are at hand, compare it with the checkpoint anew.
+    """Check the digests of a bundle, and compare its vectors with those of its checkpoint.
 
-    Exits with 1 where a file was changed or a part differs. Without the checkpoint, the proof of the export is shown.
+    The comparison needs torch and the checkpoint; without them, the comparison made at the export is shown. Exit code 1
+    if a file has changed or a part differs.
     """
     bundle = _load(folder)
     checks, reason = _compared(bundle, model, pretrained)
@@ -91,33 +92,38 @@ def verify(
     if output is not options.Format.TABLE:
         print_data(output, {**result, "proof": proof})
     else:
-        tell(f"{len(bundle.manifest.files)} files, every digest as in backbone.json")
+        print_note(f"{len(bundle.manifest.files)} files: all digests match backbone.json")
         if reason:
-            tell(f"not compared anew: {reason}" + ("; the export's own proof:" if proof else ""))
+            print_note(
+                f"not compared with the checkpoint: {reason}" + ("; comparison made at the export:" if proof else "")
+            )
         print_checks(proof)
     if failed := [check["part"] for check in checks if not check["passed"]]:
-        raise CliError(f"{folder} differs from its checkpoint in {', '.join(failed)}", "export it anew")
+        raise CliError(f"{folder} differs from its checkpoint in {', '.join(failed)}", "export it again")
 
 
-@app.command(short_help="Time a bundle, beside the machine's own speed.")
+@app.command(short_help="Measure the speed of bundles.")
 def bench(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DIR", help="Bundles' folders, or glimpse-mini; several precisions of one model, for example."
+            metavar="DIR", help="Folders of bundles, or glimpse-mini; for example several precisions of one model."
         ),
     ],
     provider: Annotated[
-        list[Provider] | None, typer.Option("--provider", help="May be repeated; default: cuda if it is here, and cpu.")
+        list[Provider] | None,
+        typer.Option("--provider", help="Execution provider. Repeatable. Default: cuda if available, and cpu."),
     ] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="On the CPU; default: every core.")] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="For each figure.")] = 2.0,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads on the CPU. Default: all cores.")
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="Seconds to measure each figure.")] = 2.0,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Time a bundle at batches of 1, 8 and 32, beside the machine's own matrix products.
+    """Measure the speed of bundles in batches of 1, 8 and 32.
 
-    OF CEILING is the share of the speed that one large matrix product has on the same device, in the same numbers, in
-    the same run.
+    CEILING is the speed as a percentage of that of one large matrix product on the same device, in the same precision
+    and the same run.
     """
     try:
         from glimpse.backbone import BundleError
@@ -128,8 +134,8 @@ def bench(
     for bundle in [_load(folder) for folder in folders]:
         name, precision = bundle.manifest.name, bundle.manifest.precision
         try:
-            for one in [str(each) for each in provider or available()]:
-                for speed in measure(bundle, one, threads, seconds):
+            for name_of_provider in map(str, provider or available()):
+                for speed in measure(bundle, name_of_provider, threads, seconds):
                     if output is not options.Format.TABLE:
                         writer.write(backbone=name, precision=precision, **asdict(speed))
                     else:
@@ -155,7 +161,7 @@ def _load(folder: Path) -> "Bundle":
 
 
 def _compared(bundle: "Bundle", model: str | None, pretrained: str | None) -> tuple[list[dict[str, Any]], str]:
-    """The comparison's checks, or why there was none."""
+    """Returns the checks of a comparison, or the reason why there was none."""
     from glimpse.backbone import BundleError
     from glimpse.export.errors import ExportError
     from glimpse.export.verify import compare_again
@@ -167,11 +173,11 @@ def _compared(bundle: "Bundle", model: str | None, pretrained: str | None) -> tu
     except (ExportError, BundleError) as error:
         if model or pretrained:
             raise CliError(str(error)) from error
-        return [], f"{error} (--model and --pretrained say where it lies now)"
+        return [], f"{error} (name its current place with --model or --pretrained)"
 
 
 def record(backbone: Backbone) -> dict[str, Any]:
-    """A backbone for printing."""
+    """Returns a backbone's fields for printing."""
     values = asdict(backbone)
     values["name"] = backbone.name.rpartition("/")[2]
     values["reads"] = [modality.name.lower() for modality in values.pop("modalities")]

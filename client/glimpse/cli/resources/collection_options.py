@@ -1,38 +1,50 @@
-"""The options of `glimpse collections create` and `update`.
+"""Options of `glimpse collections create` and `update`.
 
-On update a number may be "default", which sets it no longer; a number is then a text at first.
+`update` also takes "default" for a number, which unsets it.
 """
 
 from typing import Annotated, Any
 
 import typer
 
-from glimpse.cli.common.enum_names import HEADS, one_of
+from glimpse.cli.common.enum_names import HEADS, choice_parser
 from glimpse.client import Head
 
-DisplayName = Annotated[str | None, typer.Option("--display-name", metavar="TEXT", help="For people.")]
+DisplayName = Annotated[str | None, typer.Option("--display-name", metavar="TEXT", help="Name for people.")]
 PinnedHead = Annotated[
     Head | None,
     typer.Option(
         "--head",
         metavar="HEAD",
-        parser=one_of(HEADS),
-        help=f"The head that is to answer as soon as the examples allow it: {', '.join(HEADS)}. "
-        "ladder: by shots and leave-one-out.",
+        parser=choice_parser(HEADS),
+        help=f"Head to classify with, as soon as there are enough examples: {', '.join(HEADS)}. ladder: chosen by the "
+        "number of examples and leave-one-out accuracy.",
     ),
 ]
 MultiLabel = Annotated[
-    bool, typer.Option("--multi-label", help="Any number of labels may be right at once, for good; else just one.")
+    bool,
+    typer.Option(
+        "--multi-label", help="Allow any number of labels per input, instead of one. Cannot be changed later."
+    ),
 ]
 
-KEEP_INPUTS = "Keep the bytes of what is enrolled from now on, so that another backbone can embed them again."
-_THRESHOLD = "The cosine to the best label's mean under which an input is UNKNOWN; default by the rates below."
-_MARGIN = "The lead in cosine under which an answer is AMBIGUOUS; default by prediction sets."
-_SPACE = "Take a backbone of lower precision for the collection's own from this cosine on; default its own alone."
-_REJECT = "The part of what belongs here that may be called UNKNOWN, over 0 to 0.5; default 0.05."
-_ACCEPT = "The part of strangers that may be taken for a label, over 0 to 0.5; set, it takes that one's place."
-_COVERAGE = "How often the prediction set is to hold the right label, 0.5 to under 1; default 0.9."
-_UNSET = ' Or "default".'
+KEEP_INPUTS = "Store the bytes of examples enrolled from now on, so that another backbone can embed them."
+NAMES_AS_PROMPTS = "Use a label's name as its prompt if it has no prompts."
+_THRESHOLD = (
+    "Inputs with a lower cosine to the mean of the best label are UNKNOWN. Default: decided by the rates below."
+)
+_MARGIN = "Inputs with a smaller lead in cosine are AMBIGUOUS. Default: decided by prediction sets."
+_SPACE = (
+    "Also accept a backbone of lower precision whose vectors have at least this cosine. Default: only the same "
+    "embedding space."
+)
+_REJECT = "Target for inputs of known labels that are UNKNOWN, above 0 and up to 0.5. Default: 0.05."
+_ACCEPT = (
+    "Target for inputs out of distribution that are MATCH, above 0 and up to 0.5. Replaces --false-reject-rate. "
+    "Default: not set."
+)
+_COVERAGE = "Target for how often the prediction set contains the right label, from 0.5 to below 1. Default: 0.9."
+_UNSET = ' "default" unsets it.'
 
 MatchThreshold = Annotated[float | None, typer.Option("--match-threshold", metavar="COSINE", help=_THRESHOLD)]
 MatchMargin = Annotated[float | None, typer.Option("--match-margin", metavar="COSINE", help=_MARGIN)]
@@ -42,13 +54,13 @@ FalseAcceptRate = Annotated[float | None, typer.Option("--false-accept-rate", me
 Coverage = Annotated[float | None, typer.Option("--coverage", metavar="RATE", help=_COVERAGE)]
 
 
-def _number_or_default(given: str) -> Any:
-    if given == "default":
-        return given
+def _number_or_default(value: str) -> Any:
+    if value == "default":
+        return value
     try:
-        return float(given)
+        return float(value)
     except ValueError as error:
-        raise typer.BadParameter(f"{given!r} is neither a number nor 'default'") from error
+        raise typer.BadParameter(f"{value!r} is neither a number nor 'default'") from error
 
 
 def _changed(name: str, metavar: str, text: str) -> Any:

@@ -1,11 +1,11 @@
-"""A collection as the command prints it."""
+"""The fields of a collection as the command prints it."""
 
 from typing import Any
 
-from glimpse.cli.common.enum_names import pinned
+from glimpse.cli.common.enum_names import pinned_head_name
 from glimpse.client import Collection, LabelMode
 
-#: A record's fields, in their order.
+#: The fields of a record, in order.
 FIELDS = (
     *("id", "display_name", "backbone", "embedding_space", "match_threshold", "match_margin", "min_space_cosine"),
     *("false_reject_rate", "false_accept_rate", "coverage", "names_as_prompts", "keep_inputs", "multi_label", "head"),
@@ -14,7 +14,7 @@ FIELDS = (
 
 
 def record(collection: Collection) -> dict[str, Any]:
-    """A collection for printing."""
+    """Returns a collection's fields for printing."""
     return {
         "id": collection.id,
         "display_name": collection.display_name,
@@ -29,7 +29,7 @@ def record(collection: Collection) -> dict[str, Any]:
         "names_as_prompts": collection.names_as_prompts,
         "keep_inputs": collection.keep_inputs,
         "multi_label": collection.label_mode is LabelMode.INDEPENDENT,
-        "head": pinned(collection.pinned_head),
+        "head": pinned_head_name(collection.pinned_head),
         "labels": collection.label_count,
         "examples": collection.example_count,
         "index": collection.index and collection.index.id,

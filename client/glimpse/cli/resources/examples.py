@@ -1,4 +1,4 @@
-"""`glimpse examples`."""
+"""`glimpse examples`: lists, shows and deletes examples."""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -12,18 +12,18 @@ from glimpse.cli.common.records import print_data
 from glimpse.cli.common.session import connected
 from glimpse.client import Example
 
-app = options.group("Examples of a collection: list, show, delete.")
+app = options.group("List, show and delete the examples of a collection.")
 _COLUMNS = (Column("ID", path=True), Column("LABEL"), Column("MODALITY", 8), Column("CREATE TIME", 25))
 _FIELDS = ("id", "example", "label", "modality", "content_digest", "domain", "metadata", "create_time")
 ExampleId = Annotated[
-    str, typer.Argument(metavar="EXAMPLE", help="Its id, or its full name as answers give it (collections/…).")
+    str, typer.Argument(metavar="EXAMPLE", help="The example's id, or its full name (collections/…).")
 ]
 
 
 @app.command("list")
 def list_(
     collection: options.CollectionName,
-    label: Annotated[str, typer.Option("--label", metavar="LABEL", help="Only this label's.")] = "",
+    label: Annotated[str, typer.Option("--label", metavar="LABEL", help="List only examples of this label.")] = "",
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
@@ -39,7 +39,7 @@ def show(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Show one example."""
+    """Show an example."""
     with connected(server) as client:
         print_record(output, _record(client.get_example(_name(collection, example))))
 
@@ -51,7 +51,7 @@ def delete(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Delete an example; its effect is taken back exactly."""
+    """Delete an example, and reverse its effect on the classifier exactly."""
     with connected(server) as client:
         revision = client.delete_example(_name(collection, example))
     if output is not options.Format.TABLE:
@@ -59,13 +59,13 @@ def delete(
 
 
 def _name(collection: str, example: str) -> str:
-    """The full name of an example, given by id or by full name. Raises CliError for another collection's."""
+    """Returns the full name of an example from its id or full name. Raises CliError for another collection's."""
     parent = f"collections/{collection.removeprefix('collections/')}"
     if not example.startswith("collections/"):
-        # A row of an index may be called by a path. What is quoted already stays as it is.
+        # The id of an index row may be a path. An id that is quoted already stays unchanged.
         return f"{parent}/examples/{quote(example, safe='%')}"
     if not example.startswith(f"{parent}/examples/"):
-        raise CliError(f"{example} is not of {parent}", "give its id alone, or its own collection")
+        raise CliError(f"{example} is not in {parent}", "give only its id, or its own collection")
     return example
 
 

@@ -1,45 +1,34 @@
-"""`glimpse keys`: on the ledger itself, beside servers that run or without one; they learn of it within a second."""
+"""`glimpse keys`: manages API keys in the ledger. Running servers apply changes within a second."""
 
 import getpass
 import re
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.output import Column, print_records, tell
+from glimpse.cli.common.output import print_note, print_records
 from glimpse.cli.common.records import print_data
 from glimpse.cli.ledger.location import Data, LedgerUrl, ledger_settings
+from glimpse.cli.resources.key_record import COLUMNS, FIELDS, key_record, key_row
 
 if TYPE_CHECKING:
     from glimpse.ledger import KeyRecord, Ledger
 
-app = options.group("API keys of a ledger: create, list, revoke. Needs no server.")
+app = options.group("Create, list and revoke API keys. Needs no server.")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62})")
 _PATTERN = re.compile(r"[a-z0-9*-]{1,63}")
-_WHOLE = re.compile(r"glimpse_([0-9a-f]{16})")
+_WHOLE_KEY = re.compile(r"glimpse_([0-9a-f]{16})")
 _SPANS = {"m": "minutes", "h": "hours", "d": "days"}
-_COLUMNS = (
-    Column("NAME"),
-    Column("SCOPE", 8),
-    Column("COLLECTIONS"),
-    Column("LIMITS/S"),
-    Column("EXPIRES (UTC)", 16),
-    Column("STATE", 7),
-)
-_FIELDS = ("name", "id", "scope", "collections", "limits", "create_time", "expires", "state")
-# Of limits, in a table.
-_UNITS = {"requests_per_second": "req", "inputs_per_second": "in", "bytes_per_second": "B"}
 
 
 class ScopeName(StrEnum):
-    """Each includes those before it."""
+    """Scopes of a key. Each includes those before it."""
 
     READ = "read"
     CLASSIFY = "classify"
@@ -47,21 +36,34 @@ class ScopeName(StrEnum):
     ADMIN = "admin"
 
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The key's name: who has it, in the record of changes.")]
-Rate = Annotated[float | None, typer.Option(min=0.001, metavar="N", help="Default: the server's, by default none.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="The key's name, which the ledger's log shows as the author of changes.")
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(min=0.001, metavar="N", help="Limit of this key. Default: the server's limit, if it has one."),
+]
 
 
 @app.command()
 def create(
     name: Name,
-    scope: Annotated[ScopeName, typer.Option("--scope", help="What it may do; each includes those before it.")],
+    scope: Annotated[
+        ScopeName, typer.Option("--scope", help="What the key allows. Each scope includes those before it.")
+    ],
     collections: Annotated[
         list[str] | None,
-        typer.Option("--collection", metavar="ID", help="Where; `*` stands for any letters. Repeatable. Default: *"),
+        typer.Option(
+            "--collection",
+            metavar="ID",
+            help="Collections that the key may use; `*` matches any characters. Repeatable. Default: *",
+        ),
     ] = None,
     expires: Annotated[
         str | None,
-        typer.Option("--expires", metavar="WHEN", help="90d, 12h, 30m, or a date: 2027-01-31. Default: never."),
+        typer.Option(
+            "--expires", metavar="WHEN", help="Expiry: 90d, 12h, 30m, or a date such as 2027-01-31. Default: never."
+        ),
     ] = None,
     requests_per_second: Rate = None,
     inputs_per_second: Rate = None,
@@ -71,16 +73,20 @@ def create(
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Make a key, and show it: on stdout, this once. The ledger keeps a salted hash."""
+    """Create an API key and print it on stdout.
+
+    The key is shown only once, because the ledger stores only a salted hash.
+    """
     patterns = collections or ["*"]
     if not _NAME.fullmatch(name):
-        right = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:63]
-        hint = f"; {right} would do" if right else ""
+        valid = re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("._-")[:63]
+        hint = f"; for example {valid}" if valid else ""
         raise typer.BadParameter(
-            f"a key's name has letters, digits, `.`, `_` and `-`, 63 at most, none of these first{hint}"
+            f"a key's name starts with a letter or digit, and has at most 63 letters, digits, `.`, `_` and `-`{hint}"
         )
-    if wrong := next((one for one in patterns if not _PATTERN.fullmatch(one)), None):
-        raise typer.BadParameter(f"--collection {wrong}: lower-case letters, digits, hyphens and `*`{_hint(wrong)}")
+    if invalid := next((pattern for pattern in patterns if not _PATTERN.fullmatch(pattern)), None):
+        message = f"--collection {invalid}: use lower-case letters, digits, hyphens and `*`"
+        raise typer.BadParameter(message + _hint(invalid))
     limits = {
         "requests_per_second": requests_per_second,
         "inputs_per_second": inputs_per_second,
@@ -93,13 +99,13 @@ def create(
 
         writer.actor = _operator()
         key, key_id, salt, hashed = new_key()
-        given = {limit: rate for limit, rate in limits.items() if rate is not None}
-        record = KeyRecord(key_id, name, salt, hashed, scope.value, patterns, given, expire_time=until)
+        rates = {limit: rate for limit, rate in limits.items() if rate is not None}
+        record = KeyRecord(key_id, name, salt, hashed, scope.value, patterns, rates, expire_time=until)
         record = writer.create_key(record)
     if output is not options.Format.TABLE:
-        print_data(output, {"key": key, **_shown(record)})
+        print_data(output, {"key": key, **key_record(record)})
     else:
-        tell(f"key {name!r}: {scope.value} in {', '.join(patterns)}; it is shown this once")
+        print_note(f"key {name!r}: {scope.value} in {', '.join(patterns)}; save it now, it is not shown again")
         print(key)
 
 
@@ -110,28 +116,31 @@ def list_(
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """List the keys, revoked ones too; what they are is not there to show.
+    """List API keys, oldest first, including revoked ones.
 
-    The oldest first; as JSON with ids, times of making and whole limits.
+    The keys themselves are not stored, so they cannot be shown. JSON also contains ids, creation times and full limits.
     """
     with _opened(config, data, ledger) as opened:
-        records = map(_row if output is options.Format.TABLE else _shown, opened.keys())
-        print_records(output, records, _COLUMNS, _FIELDS)
+        records = map(key_row if output is options.Format.TABLE else key_record, opened.keys())
+        print_records(output, records, COLUMNS, FIELDS)
 
 
 @app.command()
 def revoke(
     name: Annotated[
-        str, typer.Argument(metavar="KEY", help="The key's name, its id, or the beginning of a name that `list` cut.")
+        str,
+        typer.Argument(
+            metavar="KEY", help="The key's name, its id, the key itself, or the start of a name that `list` cuts (…)."
+        ),
     ],
     config: options.Config = None,
     data: Data = None,
     ledger: LedgerUrl = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """End a key for good.
+    """Revoke an API key. This cannot be undone.
 
-    By its name, by its id (`list --format json` shows it), or by the key itself where it leaked.
+    Name the key by its name, by its id (from `list --format json`), or by the key itself, for example after a leak.
     """
     with _opened(config, data, ledger) as opened, opened.begin() as writer:
         writer.actor = _operator()
@@ -141,29 +150,33 @@ def revoke(
     if output is not options.Format.TABLE:
         print_data(output, {"revoked": name})
     else:
-        now = "is revoked; servers that reach the ledger refuse it within a second"
-        tell(f"key {name!r} {now if is_new else 'was revoked already'}")
+        state = "revoked; servers that reach the ledger reject it within a second" if is_new else "was already revoked"
+        print_note(f"key {name!r} {state}")
 
 
-def _name_of(keys: Iterable["KeyRecord"], shown: str) -> str:
-    """The name of the key that is meant. Raises BadParameter."""
-    # A key that leaked is at hand whole: its id is in it, and its secret must not be repeated.
-    key_id = whole[1] if (whole := _WHOLE.match(shown)) else shown
-    beginning = shown.removesuffix("…") if shown.endswith("…") else None
-    found = []
+def _name_of(keys: Iterable["KeyRecord"], reference: str) -> str:
+    """Returns the name of a key from its name, its id, the key itself, or the start of its name and `…`.
+
+    Raises:
+        BadParameter: Several names have this start.
+    """
+    # A leaked key contains its id. Only the id may appear in output, not the secret.
+    key_id = match[1] if (match := _WHOLE_KEY.match(reference)) else reference
+    start = reference.removesuffix("…") if reference.endswith("…") else None
+    names = []
     for key in keys:
-        if key.name == shown:
-            return shown
-        if key.id == key_id or (beginning and key.name.startswith(beginning)):
-            found.append(key.name)
-    if len(found) > 1:
-        raise typer.BadParameter(f"{shown} is the beginning of {', '.join(found)}; give one of them whole")
-    return found[0] if found else key_id
+        if key.name == reference:
+            return reference
+        if key.id == key_id or (start and key.name.startswith(start)):
+            names.append(key.name)
+    if len(names) > 1:
+        raise typer.BadParameter(f"{reference} matches {', '.join(names)}; give one full name")
+    return names[0] if names else key_id
 
 
 @contextmanager
 def _opened(config: Path | None, data: Path | None, url: str | None) -> "Iterator[Ledger]":
-    """The ledger that the settings name, for its operator. Raises CliError."""
+    """Opens the ledger that the settings name. Raises CliError."""
     with ledger_settings(config, data, url) as settings:
         from glimpse.ledger import Ledger
         from glimpse.ledger.database.file_permissions import make_folder
@@ -175,51 +188,22 @@ def _opened(config: Path | None, data: Path | None, url: str | None) -> "Iterato
 
 
 def _hint(pattern: str) -> str:
-    """A pattern of collections that would do."""
-    right = re.sub(r"[^a-z0-9*]+", "-", pattern.lower())[:63]
-    return f"; {right} would do" if _PATTERN.fullmatch(right) else ""
+    """Suggests a valid pattern that is close to an invalid one."""
+    valid = re.sub(r"[^a-z0-9*]+", "-", pattern.lower())[:63]
+    return f"; for example {valid}" if _PATTERN.fullmatch(valid) else ""
 
 
 def _operator() -> str:
-    """Who writes, in the record of changes: this machine's user."""
+    """Returns the author of changes for the ledger's log: this machine's user."""
     try:
-        # As it is stored: a name from the environment may hold bytes that are no UTF-8.
+        # A name from the environment may contain bytes that are not UTF-8, which the ledger cannot store.
         return f"operator:{getpass.getuser()}".encode(errors="backslashreplace").decode()
     except (OSError, KeyError):  # a container's user may have no name
         return "operator"
 
 
-def _shown(record: "KeyRecord") -> dict[str, Any]:
-    """A key for printing, without its hash."""
-    ended = record.expire_time is not None and record.expire_time <= time.time_ns() // 1_000
-    return {
-        "name": record.name,
-        "id": record.id,
-        "scope": record.scope,
-        "collections": list(record.collections),
-        "limits": dict(record.limits),
-        "create_time": _moment(record.create_time),
-        "expires": _moment(record.expire_time),
-        "state": "revoked" if record.revoke_time is not None else "expired" if ended else "good",
-    }
-
-
-def _row(record: "KeyRecord") -> dict[str, Any]:
-    """A key for a table: what fits."""
-    known = _shown(record)
-    until = known["expires"] and known["expires"][:16].replace("T", " ")
-    limits = ", ".join(f"{rate:g} {_UNITS.get(name, name)}" for name, rate in record.limits.items())
-    return {**known, "limits/s": limits or None, "expires_(utc)": until}
-
-
-def _moment(microseconds: int | None) -> str | None:
-    if microseconds is None:
-        return None
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds")
-
-
 def _time(expires: str) -> int:
-    """When that is, in microseconds. Raises BadParameter."""
+    """Parses `--expires` into microseconds since the epoch. Raises BadParameter."""
     now = datetime.now(UTC)
     try:
         if span := re.fullmatch(r"(\d{1,6})([mhd])", expires):
@@ -230,5 +214,5 @@ def _time(expires: str) -> int:
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(f"--expires {expires}: give 90d, 12h, 30m, or a date such as 2027-01-31") from error
     if moment <= now:
-        raise typer.BadParameter(f"--expires {expires} is over already")
+        raise typer.BadParameter(f"--expires {expires} is in the past")
     return int(moment.timestamp() * 1e6)

@@ -1,17 +1,17 @@
-"""`glimpse labels`."""
+"""`glimpse labels`: manages the labels of a collection."""
 
 from typing import Annotated, Any
 
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.enum_names import ROLES, one_of, shown_role
+from glimpse.cli.common.enum_names import ROLES, choice_parser, role_name
 from glimpse.cli.common.output import Column, print_record, print_records
 from glimpse.cli.common.records import print_data
 from glimpse.cli.common.session import connected
 from glimpse.client import Label, LabelRole
 
-app = options.group("Labels of a collection: list, show, create, update, delete.")
+app = options.group("Manage the labels of a collection.")
 _COLUMNS = (
     Column("ID", share=2),
     Column("DISPLAY NAME"),
@@ -24,9 +24,10 @@ Role = Annotated[
     typer.Option(
         "--role",
         metavar="ROLE",
-        parser=one_of(ROLES),
-        help="What its examples are, for good: class (default); negative, known strangers, which are answered UNKNOWN; "
-        "unlabeled, of classes nobody told, which show what their domain looks like.",
+        parser=choice_parser(ROLES),
+        help="Role of its examples, which cannot be changed later. class (default): a class; negative: negative "
+        "examples, inputs like them are UNKNOWN; unlabeled: examples of unknown classes, which only describe their "
+        "domain.",
     ),
 ]
 LabelId = Annotated[str, typer.Argument(metavar="LABEL", help="The label's id.")]
@@ -50,7 +51,7 @@ def show(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Show one label."""
+    """Show a label."""
     with connected(server) as client:
         print_record(output, _record(client.get_label(collection, label)))
 
@@ -59,40 +60,44 @@ def show(
 def create(
     collection: options.CollectionName,
     label: LabelId,
-    display_name: Annotated[str, typer.Option(metavar="TEXT", help="For people.")] = "",
+    display_name: Annotated[str, typer.Option(metavar="TEXT", help="Name for people.")] = "",
     prompts: Annotated[
-        list[str] | None, typer.Option("--prompt", metavar="TEXT", help="A text that describes it. Repeatable.")
+        list[str] | None, typer.Option("--prompt", metavar="TEXT", help="A text that describes the label. Repeatable.")
     ] = None,
     role: Role = None,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Make a label. With prompts it classifies before it has an example."""
+    """Create a label.
+
+    A label with prompts can be recognised before it has an example.
+    """
     with connected(server) as client:
-        made = client.create_label(
+        created = client.create_label(
             collection, label, display_name=display_name, prompts=prompts or (), role=role or LabelRole.CLASS
         )
-    print_record(output, _record(made))
+    print_record(output, _record(created))
 
 
 @app.command()
 def update(
     collection: options.CollectionName,
     label: LabelId,
-    display_name: Annotated[str | None, typer.Option(metavar="TEXT", help="For people.")] = None,
+    display_name: Annotated[str | None, typer.Option(metavar="TEXT", help="Name for people.")] = None,
     prompts: Annotated[
-        list[str] | None, typer.Option("--prompt", metavar="TEXT", help="In place of its prompts. Repeatable.")
+        list[str] | None,
+        typer.Option("--prompt", metavar="TEXT", help="New prompt; replaces all its prompts. Repeatable."),
     ] = None,
-    no_prompts: Annotated[bool, typer.Option("--no-prompts", help="Take its prompts away.")] = False,
+    no_prompts: Annotated[bool, typer.Option("--no-prompts", help="Remove its prompts.")] = False,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
     """Change a label's display name or prompts."""
     if no_prompts and prompts:
-        raise typer.BadParameter("--no-prompts and --prompt contradict each other; --prompt alone replaces them")
+        raise typer.BadParameter("--no-prompts and --prompt exclude each other; --prompt alone replaces the prompts")
     new = [] if no_prompts else prompts or None
     if display_name is None and new is None:
-        raise typer.BadParameter("say what to change: --display-name, --prompt or --no-prompts")
+        raise typer.BadParameter("nothing to change; give --display-name, --prompt or --no-prompts")
     with connected(server) as client:
         changed = client.update_label(collection, label, display_name=display_name, prompts=new)
     print_record(output, _record(changed))
@@ -102,7 +107,7 @@ def update(
 def delete(
     collection: options.CollectionName,
     label: LabelId,
-    force: Annotated[bool, typer.Option("--force", help="Delete its examples with it.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also delete its examples.")] = False,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
@@ -118,7 +123,7 @@ def _record(label: Label) -> dict[str, Any]:
         "id": label.id,
         "display_name": label.display_name,
         "prompts": list(label.prompts),
-        "role": shown_role(label.role),
+        "role": role_name(label.role),
         "examples": label.example_count,
         "create_time": label.create_time.isoformat(timespec="seconds"),
         "update_time": label.update_time.isoformat(timespec="seconds"),

@@ -1,4 +1,4 @@
-"""`glimpse collections re-embed`: another backbone for a collection."""
+"""`glimpse collections re-embed`: moves a collection to another backbone."""
 
 import time
 from dataclasses import asdict
@@ -8,112 +8,129 @@ from typing import Annotated, Any
 import typer
 
 from glimpse.cli.common import options
-from glimpse.cli.common.chunking import progress, working
-from glimpse.cli.common.enum_names import answering
+from glimpse.cli.common.enum_names import head_name
 from glimpse.cli.common.errors import CliError
-from glimpse.cli.common.output import print_record, tell
+from glimpse.cli.common.output import print_note, print_record
+from glimpse.cli.common.progress import progress, spinner
 from glimpse.cli.common.records import print_data
 from glimpse.cli.common.session import connected
 from glimpse.cli.resources import reembedding_tables
 from glimpse.cli.resources.collection_record import record
 from glimpse.client import Client, Head, PermissionDenied, Reembedding
 
-app = options.group("Another backbone for a collection: start, status, switch, rollback, end.")
-_LOOK_SECONDS = 0.5
-# To measure very many examples, to load them anew.
-_SECONDS = 600.0
-Force = Annotated[bool, typer.Option("--force", help="Set aside the examples that cannot be embedded.")]
+app = options.group("Re-embed a collection with another backbone, compare both, switch, and switch back.")
+_POLL_SECONDS = 0.5
+# Measuring and loading many examples takes long.
+_CALL_SECONDS = 600.0
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Switch even if some examples cannot be embedded. They are left out until you switch back."
+    ),
+]
 
 
-@app.command(short_help="Begin to embed a collection by another backbone.")
+@app.command(short_help="Start a re-embedding.")
 def start(
     collection: options.CollectionName,
-    to: Annotated[str, typer.Option("--to", metavar="BACKBONE", help="The new backbone's name.")],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until all is embedded.")] = False,
+    to: Annotated[str, typer.Option("--to", metavar="BACKBONE", help="Name of the new backbone.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until everything is embedded.")] = False,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Begin to embed a collection by another backbone, in the background; it answers by its own meanwhile."""
+    """Start to embed a collection with another backbone.
+
+    The server works in the background. Until you switch, the collection classifies with its current backbone.
+    """
     with connected(server) as client:
-        begun = client.start_reembedding(collection, to)
-        now = _waited(client, collection, begun) if wait else begun
-    _show(collection, now, output)
-    if now.done:
-        tell(f"measure both sides: glimpse collections re-embed status {collection}")
+        state = client.start_reembedding(collection, to)
+        if wait:
+            state = _wait(client, collection, state)
+    _show(collection, state, output)
+    if state.done:
+        print_note(f"next, compare both backbones: glimpse collections re-embed status {collection}")
 
 
-@app.command(short_help="How far it is, and both sides' figures.")
+@app.command(short_help="Show progress, and compare both backbones.")
 def status(
     collection: options.CollectionName,
     measure: Annotated[
         bool,
         typer.Option(
             "--measure/--no-measure",
-            help="Measure both sides, each example left out; without an admin key they are not.",
+            help="Measure leave-one-out accuracy with both backbones. Needs an admin key if the server requires keys.",
         ),
     ] = True,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait first until all is embedded.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="First wait until everything is embedded.")] = False,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """How far it is, what could not be embedded, and both sides' figures side by side."""
-    with connected(server, _SECONDS) as client:
+    """Show the progress of a re-embedding, failed examples, and the accuracy with both backbones."""
+    with connected(server, _CALL_SECONDS) as client:
         if wait:
-            _waited(client, collection, client.get_reembedding(collection))
-        found = _measured(client, collection) if measure else client.get_reembedding(collection)
-    _show(collection, found, output)
+            _wait(client, collection, client.get_reembedding(collection))
+        state = _measure(client, collection) if measure else client.get_reembedding(collection)
+    _show(collection, state, output)
 
 
-@app.command(short_help="Let the collection answer by the new backbone.")
+@app.command(short_help="Classify with the new backbone.")
 def switch(
     collection: options.CollectionName,
     force: Force = False,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Let the collection answer by the new backbone, at once; what it was is kept until `end`."""
+    """Switch the collection to the new backbone, immediately.
+
+    The old vectors are kept until `end`, so that `rollback` can switch back.
+    """
     _switch(collection, True, force, server, output)
 
 
-@app.command(short_help="Let it answer by the backbone before.")
+@app.command(short_help="Classify with the old backbone again.")
 def rollback(
     collection: options.CollectionName,
     force: Force = False,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Let the collection answer by the backbone that it had before, at once."""
+    """Switch the collection back to its old backbone, immediately."""
     _switch(collection, False, force, server, output)
 
 
-@app.command(short_help="Drop the side that does not answer.")
+@app.command(short_help="End it, and delete the vectors that are not in use.")
 def end(
     collection: options.CollectionName,
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
 ) -> None:
-    """Drop the side that the collection does not answer by, and what was set aside."""
+    """End a re-embedding, and delete the vectors of the backbone that is not in use.
+
+    After a switch with --force, this also deletes the examples that the new backbone could not embed.
+    """
     with connected(server) as client:
-        now, done = client.get_reembedding(collection), client.end_reembedding(collection)
-    tell(f"dropped: what {_short(now.shadow.backbone)} embedded; it answers by {_short(now.current.backbone)}")
-    if now.set_aside_count:
-        tell(f"dropped for good: {_examples(now.set_aside_count)} that {_short(now.current.backbone)} could not embed")
-    print_record(output, record(done))
+        before, ended = client.get_reembedding(collection), client.end_reembedding(collection)
+    current, other = _short(before.current.backbone), _short(before.shadow.backbone)
+    print_note(f"deleted the vectors of {other}; {collection} uses {current}")
+    if before.set_aside_count:
+        print_note(f"deleted {_examples(before.set_aside_count)} that {current} could not embed")
+    print_record(output, record(ended))
 
 
 def _switch(collection: str, to_new: bool, force: bool, server: str | None, output: options.Format) -> None:
-    with connected(server, _SECONDS) as client:
-        now = client.get_reembedding(collection)
-        wanted = now.current if now.switched is to_new else now.shadow
-        with working(f"switching {collection}"):
-            done = client.switch_backbone(collection, wanted.embedding_space, force=force)
-    former = {**asdict(done.former_policy), "min_space_cosine": done.former_embedding_space_policy.min_space_cosine}
-    if lost := ", ".join(f"{name} {value:g}" for name, value in former.items() if value is not None):
-        tell(f"no longer in force, as it was of the other backbone: {lost}")
-    if done.set_aside_count:
-        are = "is" if done.set_aside_count == 1 else "are"
-        tell(f"{_examples(done.set_aside_count)} {are} set aside until it is switched back")
-    print_record(output, record(done.collection))
+    with connected(server, _CALL_SECONDS) as client:
+        state = client.get_reembedding(collection)
+        target = state.current if state.switched is to_new else state.shadow
+        with spinner(f"switching {collection}"):
+            result = client.switch_backbone(collection, target.embedding_space, force=force)
+    cosine = result.former_embedding_space_policy.min_space_cosine
+    former = {**asdict(result.former_policy), "min_space_cosine": cosine}
+    if unset := ", ".join(f"{name} {value:g}" for name, value in former.items() if value is not None):
+        print_note(f"no longer set, because cosines differ between backbones: {unset}")
+    if result.set_aside_count:
+        are = "is" if result.set_aside_count == 1 else "are"
+        print_note(f"{_examples(result.set_aside_count)} {are} left out until you switch back")
+    print_record(output, record(result.collection))
 
 
 def _short(backbone: str) -> str:
@@ -124,39 +141,39 @@ def _examples(count: int) -> str:
     return "1 example" if count == 1 else f"{count} examples"
 
 
-def _waited(client: Client, collection: str, now: Reembedding) -> Reembedding:
-    """Waits until nothing is left. Raises CliError where nobody can embed it."""
-    before = now.left_count + now.labels_left_count
-    with progress(f"embedding {collection}", before) as advance:
-        while not now.done:
-            if not now.shadow.loaded:
-                backbone = _short(now.shadow.backbone)
-                message = f"{_examples(now.left_count)} left, for {backbone}, which this server has not loaded"
-                raise CliError(message, f"glimpse serve --backbone {backbone} …")
-            time.sleep(_LOOK_SECONDS)
-            now = client.get_reembedding(collection)
-            left = now.left_count + now.labels_left_count
-            advance(max(0, before - left))
-            before = min(before, left)
-    return now
+def _wait(client: Client, collection: str, state: Reembedding) -> Reembedding:
+    """Waits until everything is embedded. Raises CliError if the server has not loaded the new backbone."""
+    remaining = state.left_count + state.labels_left_count
+    with progress(f"embedding {collection}", remaining) as advance:
+        while not state.done:
+            if not state.shadow.loaded:
+                backbone = _short(state.shadow.backbone)
+                message = f"{_examples(state.left_count)} left, but this server has not loaded the backbone {backbone}"
+                raise CliError(message, f"start a server with it: glimpse serve --backbone {backbone} …")
+            time.sleep(_POLL_SECONDS)
+            state = client.get_reembedding(collection)
+            left = state.left_count + state.labels_left_count
+            advance(max(0, remaining - left))
+            remaining = min(remaining, left)
+    return state
 
 
-def _measured(client: Client, collection: str) -> Reembedding:
-    """With both sides' figures, or without them where the key is too little for that."""
+def _measure(client: Client, collection: str) -> Reembedding:
+    """Returns the state with the accuracy of both backbones, or without it if the key does not allow measuring."""
     try:
-        with working(f"measuring {collection}"):
+        with spinner(f"measuring {collection}"):
             return client.get_reembedding(collection, measure=True)
     except PermissionDenied:
-        found = client.get_reembedding(collection)
-        tell("without figures: to measure them takes an admin key")
-        return found
+        state = client.get_reembedding(collection)
+        print_note("accuracy not measured: this needs an admin key")
+        return state
 
 
-def _show(collection: str, found: Reembedding, output: options.Format) -> None:
+def _show(collection: str, state: Reembedding, output: options.Format) -> None:
     if output is options.Format.TABLE:
-        reembedding_tables.show(collection, found)
+        reembedding_tables.show(collection, state)
     else:
-        print_data(output, asdict(found, dict_factory=_plain))
+        print_data(output, asdict(state, dict_factory=_plain))
 
 
 def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -165,5 +182,5 @@ def _plain(fields: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _value(value: Any) -> Any:
     if isinstance(value, Head):
-        return answering(value)
+        return head_name(value)
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else value

@@ -1,57 +1,57 @@
-"""A re-embedding for people: how far it is, and a column of figures for each side."""
+"""Prints the progress of a re-embedding, and the figures of both backbones side by side."""
 
 from collections.abc import Callable
 
-from glimpse.cli.common.enum_names import answering
-from glimpse.cli.common.output import Column, Table, percent, shown, styled
+from glimpse.cli.common.enum_names import head_name
+from glimpse.cli.common.output import Column, Table, percent, printable, styled
 from glimpse.client import CollectionReport, Estimate, Reembedding, ReembeddingSide
 
-_TOLD = 20  # examples that could not be embedded
+_MAX_ROWS = 20  # examples that could not be embedded
 _FIGURES: tuple[tuple[str, Callable[[CollectionReport], object]], ...] = (
-    ("leave-one-out accuracy", lambda check: _part(check.accuracy)),
-    ("95 % interval", lambda check: _interval(check.accuracy)),
-    ("examples measured", lambda check: check.accuracy and check.accuracy.count),
-    ("by prompts alone", lambda check: _part(check.zero_shot_accuracy)),
-    ("head", lambda check: answering(check.head)),
-    ("calibrated", lambda check: "yes" if check.calibrated else "no"),
-    ("its own called UNKNOWN", lambda check: _part(check.false_reject)),
-    ("strangers taken for one", lambda check: _part(check.false_accept)),
-    ("labels that need more", lambda check: sum(one.needs_more for one in check.labels)),
-    ("look mislabelled", lambda check: len(check.suspects)),
+    ("leave-one-out accuracy", lambda report: _part(report.accuracy)),
+    ("95 % interval", lambda report: _interval(report.accuracy)),
+    ("examples measured", lambda report: report.accuracy and report.accuracy.count),
+    ("by prompts alone", lambda report: _part(report.zero_shot_accuracy)),
+    ("head", lambda report: head_name(report.head)),
+    ("calibrated", lambda report: "yes" if report.calibrated else "no"),
+    ("false rejects", lambda report: _part(report.false_reject)),
+    ("false accepts", lambda report: _part(report.false_accept)),
+    ("labels that need more", lambda report: sum(label.needs_more for label in report.labels)),
+    ("suspect examples", lambda report: len(report.suspects)),
 )
 
 
-def show(name: str, found: Reembedding) -> None:
-    """Prints it."""
-    print(styled(f"{shown(name)}, {_far(found)}", "bold"))
+def show(name: str, state: Reembedding) -> None:
+    """Prints the state of a re-embedding. `name` is the collection's id."""
+    print(styled(f"{printable(name)}, {_progress(state)}", "bold"))
     print()
-    table = Table([Column("", 24), Column("ANSWERS BY"), Column("SHADOW")])
-    sides = (found.current, found.shadow)
+    table = Table([Column("", 24), Column("IN USE"), Column("OTHER")])
+    sides = (state.current, state.shadow)
     table.row("backbone", *(_backbone(side) for side in sides))
     measured = [side.figures for side in sides]
     for title, read in _FIGURES:
         if all(measured):
-            table.row(title, *(read(one) for one in measured if one))
-    if found.failures:
+            table.row(title, *(read(figures) for figures in measured if figures))
+    if state.failures:
         print(f"\n{styled('Examples that cannot be embedded', 'bold')}")
         failed = Table([Column("EXAMPLE", 16), Column("LABEL"), Column("PROBLEM", share=3)])
-        for one in found.failures[:_TOLD]:
-            failed.row(one.example.rpartition("/")[2], one.label, one.problem)
-        if found.failed_count > _TOLD:
-            print(f"and {found.failed_count - _TOLD} more; --format json has the first 1,000")
-        print("\n`switch --force` sets them aside, out of the collection until it is switched back.")
+        for failure in state.failures[:_MAX_ROWS]:
+            failed.row(failure.example.rpartition("/")[2], failure.label, failure.problem)
+        if state.failed_count > _MAX_ROWS:
+            print(f"and {state.failed_count - _MAX_ROWS} more; --format json lists the first 1,000")
+        print("\n`switch --force` leaves them out of the collection until you switch back.")
 
 
-def _far(found: Reembedding) -> str:
-    told = [f"{found.embedded_count} of {found.example_count} examples embedded"]
+def _progress(state: Reembedding) -> str:
+    parts = [f"{state.embedded_count} of {state.example_count} examples embedded"]
     counts = (
-        (found.left_count, "left"),
-        (found.failed_count, "failed"),
-        (found.labels_left_count, "labels' prompts left"),
-        (found.labels_failed_count, "labels' prompts failed"),
-        (found.set_aside_count, "set aside"),
+        (state.left_count, "left"),
+        (state.failed_count, "failed"),
+        (state.labels_left_count, "labels' prompts left"),
+        (state.labels_failed_count, "labels' prompts failed"),
+        (state.set_aside_count, "left out"),
     )
-    return ", ".join([*told, *(f"{count} {what}" for count, what in counts if count)])
+    return ", ".join([*parts, *(f"{count} {what}" for count, what in counts if count)])
 
 
 def _backbone(side: ReembeddingSide) -> str:

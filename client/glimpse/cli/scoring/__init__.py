@@ -1,1 +1,1 @@
-"""TODO."""
+"""`glimpse test`: measures the accuracy of a collection on labelled data."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""`glimpse serve` and `glimpse status`."""

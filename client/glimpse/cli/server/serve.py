@@ -1,4 +1,4 @@
-"""`glimpse serve`: the only place that imports the server."""
+"""`glimpse serve`: runs a server in this process."""
 
 import logging
 import os
@@ -17,18 +17,19 @@ app = options.group()
 
 
 class _Serve(TyperCommand):
-    """Says of a setting that is no option where else it can stand."""
+    """Explains how to set a setting that is not an option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
             return super().parse_args(ctx, args)
-        except Exception as error:  # of a class that typer keeps to itself
+        except Exception as error:  # its class is private to typer
             name = str(getattr(error, "option_name", "")).removeprefix("--").replace("-", "_")
-            is_option = any(f"--{name.replace('_', '-')}" in one.opts for one in self.params)
+            is_option = any(f"--{name.replace('_', '-')}" in parameter.opts for parameter in self.params)
             if not is_option and name in _settings_names():
                 vars(error)["possibilities"] = None
                 vars(error)["message"] = (
-                    f"the setting {name} is no option: set GLIMPSE_{name.upper()}, or {name} in a file with --config"
+                    f"the setting {name} is not an option: set the variable GLIMPSE_{name.upper()}, "
+                    f"or {name} in a file with --config"
                 )
             raise
 
@@ -48,56 +49,65 @@ def serve(
         typer.Option(
             "--listen",
             metavar="ADDR",
-            help="HOST:PORT, port 0 picks a free one, or unix:PATH; default 127.0.0.1:50051.",
+            help="Address to listen on: HOST:PORT (port 0: a free port) or unix:PATH. Default: 127.0.0.1:50051.",
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="DIR", help="Folder of the ledger; default ~/.local/share/glimpse."),
+        typer.Option("--data", metavar="DIR", help="Folder for the ledger. Default: ~/.local/share/glimpse."),
     ] = None,
     ledger: Annotated[
         str | None,
         typer.Option(
             "--ledger",
             metavar="URL",
-            help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME; default a file in DATA.",
+            help="URL of the ledger: sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME. Default: a file in the "
+            "--data folder.",
         ),
     ] = None,
     indexes: Annotated[
         Path | None,
-        typer.Option("--indexes", metavar="DIR", help="Folder of the indexes to attach; default DATA/indexes."),
+        typer.Option(
+            "--indexes", metavar="DIR", help="Folder of indexes that can be attached. Default: `indexes` in --data."
+        ),
     ] = None,
     backbones: Annotated[
         list[Path] | None,
         typer.Option(
-            "--backbone", metavar="DIR", help="A bundle's folder, or glimpse-mini. Repeatable; default glimpse-mini."
+            "--backbone", metavar="DIR", help="Folder of a bundle, or glimpse-mini. Repeatable. Default: glimpse-mini."
         ),
     ] = None,
     tls_cert: Annotated[
-        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Certificate chain, PEM; read again on change.")
+        Path | None,
+        typer.Option("--tls-cert", metavar="FILE", help="Certificate chain (PEM). Read again when it changes."),
     ] = None,
-    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="Its key, PEM.")] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Private key (PEM) of the certificate.")
+    ] = None,
     tls_client_ca: Annotated[
         Path | None,
-        typer.Option("--tls-client-ca", metavar="FILE", help="Who signs clients' certificates; then each needs one."),
+        typer.Option(
+            "--tls-client-ca", metavar="FILE", help="Authority (PEM) of client certificates, which are then required."
+        ),
     ] = None,
     insecure: Annotated[
-        bool | None, typer.Option("--insecure", help="Plain text on an address that other machines reach.")
+        bool | None, typer.Option("--insecure", help="Allow plain text on an address that other machines can reach.")
     ] = None,
     require_auth: Annotated[
         bool | None,
         typer.Option(
             "--require-auth/--no-require-auth",
-            help="Calls need a key or token. Default: with TLS on an address that others reach, or with jwt_issuer.",
+            help="Require an API key or token for every call. Default: required with TLS on an address that other "
+            "machines can reach, and with the setting jwt_issuer.",
         ),
     ] = None,
     config: options.Config = None,
 ) -> None:
     """Run a server.
 
-    Prints `listening on ADDRESS` when every backbone is warm. SIGTERM and SIGINT end it once the running calls are
-    answered. Any setting can also stand in the TOML file (`max_batch = 16`) or in a variable (GLIMPSE_MAX_BATCH=16);
-    an option wins over a variable, a variable over the file.
+    Prints `listening on ADDRESS` when all backbones are ready. SIGTERM and SIGINT stop it after the running calls have
+    finished. Every setting can also be in the file of --config (`max_batch = 16`) or in a variable
+    (GLIMPSE_MAX_BATCH=16). Options override variables, and variables override the file.
     """
     load, run, fatal_log_line, expected = _server()
     settings = None
@@ -118,13 +128,13 @@ def serve(
             print(fatal_log_line(error), file=sys.stderr)
             raise typer.Exit(1) from error
         raise (error if isinstance(error, CliError) else CliError(str(error))) from error
-    _leave()
+    _exit_now()
 
 
 def _server() -> tuple[
     Callable[..., Any], Callable[[Any], None], Callable[[Exception], str], tuple[type[Exception], ...]
 ]:
-    """How settings are loaded, how a server is run, its last word, and what is raised for people. Raises CliError."""
+    """Returns the functions that load settings, run a server and format its last log line, and the expected errors."""
     try:
         from glimpse.backbone import BundleError
         from glimpse.ledger import LedgerError
@@ -136,11 +146,11 @@ def _server() -> tuple[
     return load_settings, run, fatal_log_line, (CliError, SettingsError, BundleError, LedgerError, OSError)
 
 
-def _leave() -> None:
-    """Ends the process, with all that it had to do done.
+def _exit_now() -> None:
+    """Ends the process without the interpreter's cleanup, after all work is done.
 
-    A fit that nobody waits for may still compute in a thread of its own; the interpreter's way out would take the
-    memory from under it, and the process would end by SIGSEGV now and then.
+    A background fit may still run in a thread. The interpreter's exit frees memory that it uses, which sometimes ended
+    the process with SIGSEGV.
     """
     logging.shutdown()
     sys.stdout.flush()
@@ -152,9 +162,9 @@ def _make_folder(data: Path) -> None:
     from glimpse.ledger.database.file_permissions import make_folder
 
     try:
-        make_folder(data)  # vectors and names will be in it
+        make_folder(data)  # private to the user, because it will contain vectors and names
     except OSError as error:
-        why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise CliError(f"{data} cannot be the data folder: {why}", "name another with --data") from error
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise CliError(f"{data} cannot be the data folder: {reason}", "name another with --data") from error
     if not os.access(data, os.W_OK):
         raise CliError(f"the data folder {data} cannot be written", "name another with --data")

@@ -1,4 +1,4 @@
-"""`glimpse status`."""
+"""`glimpse status`: shows the state of a server."""
 
 import sys
 import time
@@ -15,8 +15,8 @@ from glimpse.client import Client, DeadlineExceeded, ServerInfo, Unavailable, Un
 
 app = options.group()
 _CALLS = 5  # the first also connects
-_HEALTH_SECONDS = 10.0  # a server that takes longer is not well
-_LIST_SECONDS = 10.0  # a ledger that takes longer is not well either
+_HEALTH_SECONDS = 10.0  # a healthy server answers faster
+_LIST_SECONDS = 10.0  # with a healthy ledger, the server lists collections faster
 _WATCH_SECONDS = 2.0
 _CLEAR = "\x1b[2J\x1b[H"
 
@@ -25,19 +25,19 @@ _CLEAR = "\x1b[2J\x1b[H"
 def status(
     server: options.Server = None,
     output: options.Output = options.Format.TABLE,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat every two seconds until Ctrl-C.")] = False,
 ) -> None:
-    """Health, versions, calls, decisions, ledger, backbones and collections of a server.
+    """Show a server's health, load, ledger and collections.
 
-    The latency is the quickest of five empty calls. Rate, p50 and p99 are of the last 1,000 calls of each kind, as far
-    as they ended in the last minute; likewise stages (p50) and BATCH, inputs in a backbone's run in the mean. UNKNOWN
-    is of the inputs since the start; about DRIFT see docs/observing.md. Exit code 1 where the server is not ready to
-    serve, or its ledger cannot be had.
+    latency_ms is the fastest of five empty calls. PER SECOND, P50, P99, the stages and BATCH (mean inputs per run of a
+    backbone) are for the last minute, and at most the last 1,000 calls of each method. UNKNOWN is the percentage of
+    inputs since the server started. DRIFT is explained in docs/observing.md. Exit code 1 if the server is not ready, or
+    its ledger is unavailable.
     """
     writer = RecordWriter(output, FIELDS)
-    with connected(server, asks=1) as client:
+    with connected(server, max_refusals=1) as client:
         while True:
-            state, info = _look(client)
+            state, info = _request_state(client)
             if output is not options.Format.TABLE:
                 writer.write(**state)
             else:
@@ -52,18 +52,18 @@ def status(
         raise typer.Exit(1)
 
 
-def _look(client: Client) -> tuple[dict[str, Any], ServerInfo | None]:
-    """All that there is to tell, as JSON has it."""
+def _request_state(client: Client) -> tuple[dict[str, Any], ServerInfo | None]:
+    """Requests the state. Returns the record for JSON, and the server info (None from a server without that call)."""
     calls = [client.health(timeout=_HEALTH_SECONDS) for _ in range(_CALLS)]
     try:
         info = client.server_info()
-    except Unimplemented:  # a server of before this call
+    except Unimplemented:  # an older server without this call
         info = None
-    at_work = {one.name.rpartition("/")[2]: one for one in info.backbones} if info else {}
+    loads = {backbone.name.rpartition("/")[2]: backbone for backbone in info.backbones} if info else {}
     loaded = []
-    for one in map(backbones.record, client.list_backbones()):
-        now = at_work.get(one["name"])
-        loaded.append({**one, "queue": now and now.queue_depth, "batch": (now and now.mean_batch) or None})
+    for backbone in map(backbones.record, client.list_backbones()):
+        load = loads.get(backbone["name"])
+        loaded.append({**backbone, "queue": load and load.queue_depth, "batch": (load and load.mean_batch) or None})
     state = {
         "server": client.address,
         "health": calls[-1].status,
@@ -76,12 +76,12 @@ def _look(client: Client) -> tuple[dict[str, Any], ServerInfo | None]:
 
 
 def _collections(client: Client, info: ServerInfo | None) -> dict[str, Any]:
-    """The collections; None, and why, where the ledger cannot be had: just then the rest is wanted."""
+    """Lists the collections. If the ledger is unavailable, returns None and the error, so that the rest is shown."""
     try:
         listed = list(client.list_collections(timeout=_LIST_SECONDS))
     except (DeadlineExceeded, Unavailable) as error:
-        if isinstance(error, Unavailable) and not error.reason:  # there is no server any more
+        if isinstance(error, Unavailable) and not error.reason:  # the server itself has gone
             raise
         return {"collections": None, "collections_error": str(error)}
     figures = collection_figures(info)
-    return {"collections": [collection_record.record(one) | figures(one.id) for one in listed]}
+    return {"collections": [collection_record.record(each) | figures(each.id) for each in listed]}

@@ -1,11 +1,11 @@
-"""What `glimpse status` tells: as JSON, and at a glance within 80 columns."""
+"""Prints the state of a server: as JSON, or as tables that fit 80 columns."""
 
 import textwrap
 from collections.abc import Callable
 from typing import Any
 
 from glimpse.cli.common.options import Format
-from glimpse.cli.common.output import Column, percent, print_record, print_records, shown, styled, terminal_width
+from glimpse.cli.common.output import Column, percent, print_record, print_records, printable, styled, terminal_width
 from glimpse.cli.common.records import within
 from glimpse.client import Decision, ServerInfo
 
@@ -40,13 +40,13 @@ _COLLECTIONS = (
     Column("UNKNOWN", 7, right=True),
     Column("DRIFT", 5, right=True),
 )
-# The ledger is read every second; whoever has not for so long cannot.
+# The server reads the ledger every second. After this long without success, the ledger is unavailable.
 _UNREACHED_SECONDS = 3.0
 _MIB = 1 << 20
 
 
 def record(info: ServerInfo) -> dict[str, Any]:
-    """A server's information by name; `lag` is in revisions."""
+    """Returns a server's info as a JSON object. `lag` is in revisions."""
     return {
         "versions": info.versions,
         "limits": info.limits,
@@ -68,94 +68,102 @@ def record(info: ServerInfo) -> dict[str, Any]:
         "unknown_rate": info.unknown_rate,
         "calls": [
             {
-                "rpc": one.rpc,
-                "calls": one.count,
-                "failed": one.failed,
-                "per_second": round(one.per_second, 3),
-                # Of no call of late there is no latency.
-                "p50_ms": _rounded(one.p50_ms or None),
-                "p99_ms": _rounded(one.p99_ms or None),
+                "rpc": call.rpc,
+                "calls": call.count,
+                "failed": call.failed,
+                "per_second": round(call.per_second, 3),
+                # The server reports 0 if there was no recent call.
+                "p50_ms": _rounded(call.p50_ms or None),
+                "p99_ms": _rounded(call.p99_ms or None),
             }
-            for one in info.calls
+            for call in info.calls
         ],
-        "stages": {one.stage: {"p50_ms": _rounded(one.p50_ms), "p99_ms": _rounded(one.p99_ms)} for one in info.stages},
+        "stages": {
+            stage.stage: {"p50_ms": _rounded(stage.p50_ms), "p99_ms": _rounded(stage.p99_ms)} for stage in info.stages
+        },
     }
 
 
 def collection_figures(info: ServerInfo | None) -> Callable[[str], dict[str, Any]]:
-    """By a collection's id, what it answered; None where it was not asked."""
-    asked = {one.name.rpartition("/")[2]: one for one in info.collections} if info else {}
+    """Returns a function from a collection's id to its decisions; the values are None if it has not classified."""
+    by_id = {stats.name.rpartition("/")[2]: stats for stats in info.collections} if info else {}
 
-    def of(collection_id: str) -> dict[str, Any]:
-        if (one := asked.get(collection_id)) is None:
+    def figures(collection_id: str) -> dict[str, Any]:
+        if (stats := by_id.get(collection_id)) is None:
             return {"decisions": None, "unknown_rate": None, "drift": None}
-        decisions = {decision.name: count for decision, count in one.decisions.items()}
-        return {"decisions": decisions, "unknown_rate": one.unknown_rate, "drift": _rounded(one.drift)}
+        decisions = {decision.name: count for decision, count in stats.decisions.items()}
+        return {"decisions": decisions, "unknown_rate": stats.unknown_rate, "drift": _rounded(stats.drift)}
 
-    return of
+    return figures
 
 
 def print_status(state: dict[str, Any], info: ServerInfo | None) -> None:
-    """For people. `info`: None of a server that does not tell."""
-    backbones, held = state["backbones"], state["collections"]
+    """Prints a server's state as tables.
+
+    Args:
+        state: The record for JSON.
+        info: The server's info; None if the server does not support that call.
+    """
+    backbones, collections = state["backbones"], state["collections"]
     head = {name: state[name] for name in ("server", "health", "latency_ms")}
     print_record(Format.TABLE, head | (_summary(info) if info else {}))
     if info and info.calls:
         print()
-        calls = ({**one, "rpc": one["rpc"].rpartition("/")[2]} for one in state["calls"])
+        calls = ({**call, "rpc": call["rpc"].rpartition("/")[2]} for call in state["calls"])
         print_records(Format.TABLE, calls, _CALLS)
     print()
-    print_records(Format.TABLE, ({**one, "batch": _short(one["batch"], 1)} for one in backbones), _BACKBONES)
-    if held is None:
+    print_records(Format.TABLE, ({**row, "batch": _decimals(row["batch"], 1)} for row in backbones), _BACKBONES)
+    if collections is None:
         print()
-        told = textwrap.wrap(f"collections: not listed: {shown(state['collections_error'])}", terminal_width())
-        print(*(styled(line, "red") for line in told), sep="\n")
-    elif held:
+        lines = textwrap.wrap(f"collections: not listed: {printable(state['collections_error'])}", terminal_width())
+        print(*(styled(line, "red") for line in lines), sep="\n")
+    elif collections:
         print()
-        print_records(Format.TABLE, map(_collection, held), _COLLECTIONS)
+        print_records(Format.TABLE, map(_collection, collections), _COLLECTIONS)
 
 
-def _collection(one: dict[str, Any]) -> dict[str, Any]:
-    rate = one["unknown_rate"]
-    return {**one, "unknown": None if rate is None else percent(rate), "drift": _short(one["drift"], 2)}
+def _collection(record: dict[str, Any]) -> dict[str, Any]:
+    rate = record["unknown_rate"]
+    return {**record, "unknown": None if rate is None else percent(rate), "drift": _decimals(record["drift"], 2)}
 
 
 def _summary(info: ServerInfo) -> dict[str, Any]:
     versions = info.versions
-    told = {
+    fields = {
         "version": f"{versions['glimpse']} (onnxruntime {versions['onnxruntime']}, faiss {versions['faiss']}, "
         f"python {versions['python']})",
         "uptime": _time(info.uptime_seconds) + (", stopping" if info.draining else ""),
         "memory": f"{info.memory_bytes / _MIB:.0f} MiB" if info.memory_bytes else None,
         "in flight": info.in_flight,
-        "ledger": f"{info.ledger_kind}, {_reached(info)}",
+        "ledger": f"{info.ledger_kind}, {_ledger_state(info)}",
         "limits": _limits(info.limits),
     }
     if info.caller_limits:
         rates = (f"{rate:,.10g} {name.partition('_')[0]}" for name, rate in info.caller_limits.items())
-        told["your key"] = f"{', '.join(rates)} a second"
+        fields["your key"] = f"{', '.join(rates)} per second"
     if info.stages:
-        told["stages p50"] = ", ".join(f"{one.stage} {_milliseconds(one.p50_ms)}" for one in info.stages) + " ms"
+        stages = (f"{stage.stage} {_milliseconds(stage.p50_ms)}" for stage in info.stages)
+        fields["stages p50"] = f"{', '.join(stages)} ms"
     if info.unknown_rate is not None:
-        counts = ", ".join(f"{info.decisions[one]} {one.name}" for one in Decision if one in info.decisions)
-        told["decisions"] = f"{counts}: {percent(info.unknown_rate)} unknown"
-    return told
+        counts = (f"{info.decisions[each]} {each.name}" for each in Decision if each in info.decisions)
+        fields["decisions"] = f"{', '.join(counts)} ({percent(info.unknown_rate)} unknown)"
+    return fields
 
 
-def _reached(info: ServerInfo) -> str:
+def _ledger_state(info: ServerInfo) -> str:
     if (seconds := info.seconds_since_reached or 0.0) > _UNREACHED_SECONDS:
-        # How far behind it is nobody knows.
-        return f"{styled(f'not reached since {_time(seconds)}', 'red')}, revision {info.revision}"
-    behind = info.head - info.revision
-    return f"revision {info.revision}, {styled(f'{behind} behind', 'yellow') if behind else 'none behind'}"
+        # The lag is unknown while the ledger is unavailable.
+        return f"{styled(f'unavailable for {_time(seconds)}', 'red')}, revision {info.revision}"
+    lag = info.head - info.revision
+    return f"revision {info.revision}, {styled(f'{lag} behind', 'yellow') if lag else 'up to date'}"
 
 
 def _limits(limits: dict[str, float]) -> str:
-    """The limits that callers meet first; JSON has them all."""
-    call = f"{limits['max_inputs']} inputs, {limits['max_message_bytes'] / _MIB:.0f} MiB a call"
+    """Formats the limits that callers reach first. JSON contains all of them."""
+    call = f"{limits['max_inputs']} inputs, {limits['max_message_bytes'] / _MIB:.0f} MiB per call"
     picture = f"{limits['max_image_side']} px, {limits['max_image_pixels'] / 1e6:.0f} Mpx"
-    wait = f" ≤ {limits['queue_seconds']:g} s" if limits["queue_seconds"] else ""  # not told by older servers
-    return f"{call} · {picture} · {limits['queue_limit']} wait{wait}"
+    wait = f" ≤ {limits['queue_seconds']:g} s" if limits["queue_seconds"] else ""  # older servers do not report it
+    return f"{call} · {picture} · queue of {limits['queue_limit']}{wait}"
 
 
 def _milliseconds(value: float) -> str:
@@ -166,12 +174,12 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _short(value: float | None, digits: int) -> str | None:
+def _decimals(value: float | None, digits: int) -> str | None:
     return None if value is None else f"{value:.{digits}f}"
 
 
 def _time(seconds: float) -> str:
-    """The two greatest units."""
+    """Formats seconds in the two largest units: `2 d 3 h`."""
     minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86_400)
     if days:
         return f"{days} d {hours % 24} h"

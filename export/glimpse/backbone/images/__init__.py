@@ -1,1 +1,1 @@
-"""TODO."""
+"""Decodes pictures to the image graph's input, in processes with bounded memory and time."""

@@ -1,8 +1,8 @@
-"""Decodes pictures in a process of its own, so that a decode can be ended, and a crash is that picture's alone.
+"""The process that decodes pictures, so that a decode can be stopped and a crash affects only its picture.
 
-`DecoderPool` starts it: `python -P -m glimpse.backbone.images.decode_worker FD LIMITS`. For each picture it
-receives a request as JSON and the picture's bytes on the socket FD, and sends one answer. The kernel bounds what a
-decode takes: memory (RLIMIT_DATA) and processor time (a timer whose signal ends the process).
+`DecoderPool` starts it: `python -P -m glimpse.backbone.images.decode_worker FD LIMITS`. For each picture it receives a
+request as JSON and the picture's bytes on the socket FD, and sends one answer. The kernel bounds each decode: memory by
+RLIMIT_DATA, processor time by a timer whose signal ends the process.
 """
 
 import ctypes
@@ -19,27 +19,28 @@ from PIL import Image
 
 from glimpse.backbone.errors import InputError, LargeImage
 from glimpse.backbone.images.decode_cost import DecodeCost
-from glimpse.backbone.images.preprocess import ImageLimits, decode_image
+from glimpse.backbone.images.limits import ImageLimits
+from glimpse.backbone.images.preprocess import decode_image
 from glimpse.backbone.manifest import ImageRule
 
-# The first byte of an answer.
+# First byte of an answer.
 READY, PIXELS, REFUSED, LARGE = b"R", b"P", b"E", b"L"
-#: Memory that each picture may take without asking: enough for one of 8 megapixels.
+#: Memory that a picture may take without asking: enough for 8 megapixels.
 SMALL_BYTES = 64 << 20
-# What is taken until the header says more.
+# The bound until the header has been read.
 _OPENING = DecodeCost(SMALL_BYTES, 2.0)
-#: Copies of the encoded picture that decoders make.
+#: Number of copies of the encoded picture that decoders make.
 COPIES = 2
-#: Memory beyond the estimate: buffers, fragments, Python's own objects.
+#: Memory beyond the estimate, for buffers, fragmentation and Python's own objects.
 SPARE_BYTES = 32 << 20
-#: A worker that keeps more than this of what it took, by a leak in a decoder, makes room for a new one.
+#: A worker that holds this much more memory than at its start (a decoder leaks) exits, and the pool starts another.
 KEPT_BYTES = 64 << 20
-# Of malloc.h. What is large goes back to the system at once, so that the next picture finds it.
+# From malloc.h. Large blocks go back to the system immediately, so that they are free for the next picture.
 _M_MMAP_THRESHOLD = -3
 
 
 def main() -> None:
-    """Answers until the other end of the socket closes."""
+    """Answers requests until the other end of the socket closes."""
     connection, limits = Connection(int(sys.argv[1])), ImageLimits(**json.loads(sys.argv[2]))
     _prepare(limits)
     resting = _data_bytes()
@@ -48,27 +49,27 @@ def main() -> None:
         try:
             request, data = json.loads(connection.recv_bytes()), connection.recv_bytes()
             connection.send_bytes(_answer(request, data, limits, held + len(data)))
-        except (EOFError, OSError):  # the pool is gone
+        except (EOFError, OSError):  # the pool has closed its end
             return
 
 
 def _prepare(limits: ImageLimits) -> None:
-    # A signal for the whole group is the server's to follow: it still has answers to give.
+    # A signal to the process group is meant for the server, which still has requests to answer.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Where a container's memory runs out, this process goes and not the server.
+    # If a container runs out of memory, the kernel should end this process rather than the server.
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(_M_MMAP_THRESHOLD, 1 << 20)
     Image.MAX_IMAGE_PIXELS = limits.pixels
-    # Decoders' libraries write there whatever a file makes them write.
+    # The decoders' C libraries write warnings to standard error, with text that the file decides.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _answer(request: dict[str, int | str], data: bytes, limits: ImageLimits, held: int) -> bytes:
-    """One picture's answer; `held`: bytes that the process holds before it decodes."""
+    """Decodes one picture and returns the answer; `held` is the memory the process holds before, in bytes."""
     allowed, rule = int(request["memory_bytes"]), _rule(str(request["rule"]))
     held += COPIES * len(data) + SPARE_BYTES
 
@@ -95,7 +96,7 @@ def _rule(text: str) -> ImageRule:
 
 
 def _bound(held: int, cost: DecodeCost) -> None:
-    """Lets the process take `cost` from now on; it ends where it takes more time."""
+    """Limits the process to `cost` from now on; the kernel ends it if it takes more processor time."""
     _limit_memory(held + cost.memory_bytes)
     signal.setitimer(signal.ITIMER_PROF, cost.seconds)
 
@@ -108,7 +109,7 @@ def _limit_memory(limit: int) -> None:
 
 
 def _data_bytes() -> int:
-    """The process's memory that RLIMIT_DATA counts; 0 where the system does not say."""
+    """Returns the memory that RLIMIT_DATA counts, in bytes; 0 if the system does not report it."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[5]) * resource.getpagesize()

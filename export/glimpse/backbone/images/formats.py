@@ -1,14 +1,15 @@
-"""Picture formats: which are read, and which are recognised by name and refused."""
+"""Picture formats: those that are decoded, and those that are recognised only to name them in an error."""
 
 import re
 
 from PIL import AvifImagePlugin, Image, TiffImagePlugin
 
-# Formats whose header alone says how large the picture is. Icons are left out: they contain other pictures and decode
-# them on opening. So are formats that call other programs.
+# Formats whose header says how large the picture is. Icons are excluded, because Pillow decodes the pictures in them
+# while it opens the file. Formats that call other programs are excluded too.
 _READ = ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF", "HEIF")
 _HEIF_BRANDS = rb"heic|heix|heim|heis|hevc|hevx|hevm|hevs|mif1|msf1|mif2|miaf"
-# Leading bytes, first match wins. Names of _READ are Pillow's; the others are for people.
+# Leading bytes of each format; the first match counts. The names in _READ are Pillow's, the others are for error
+# messages.
 _SIGNATURES = tuple(
     (name, re.compile(pattern, re.DOTALL))
     for name, pattern in (
@@ -56,23 +57,23 @@ _SIGNATURES = tuple(
         ("Git LFS pointer", rb"version https://git-lfs"),
     )
 )
-# Enough of a file for every signature above.
+# Number of leading bytes that is enough for every signature above.
 _HEAD = 1_024
-# Decoders are one thread each: a pool runs as many of them as it wants cores.
+# A decoder uses one thread; the pool runs as many decoders as there are cores.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-# One reader for every TIFF. Pillow's own, for those without compression, mixes up planes of 16 bits.
+# Read every TIFF with libtiff: Pillow's own reader for uncompressed files mixes up planes of 16 bits.
 TiffImagePlugin.READ_LIBTIFF = True
 Image.init()
 
 
 def sniff(data: bytes) -> str | None:
-    """Returns the name of the format that `data` starts as, or None where it is none that is known."""
+    """Returns the name of the format that `data` starts like, or None if it is unknown."""
     head = data[:_HEAD]
     return next((name for name, signature in _SIGNATURES if signature.match(head)), None)
 
 
 def is_read(name: str) -> bool:
-    """Returns whether pictures of this format are decoded here."""
+    """Returns whether pictures of this format can be decoded."""
     if name == "HEIF" and name not in Image.OPEN:
         _register_heif()
     return name in _READ and name in Image.OPEN

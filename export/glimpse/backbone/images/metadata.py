@@ -1,6 +1,6 @@
-"""Removes what a picture says about itself before it is opened, so that a broken remark never hides the pixels.
+"""Removes metadata from a picture before it is opened, so that broken metadata does not prevent decoding.
 
-Pillow parses text, profiles and EXIF while it opens a file, and refuses the file where it cannot. Only the orientation
+Pillow parses text, colour profiles and EXIF while it opens a file, and fails if they are broken. Only the orientation
 matters here, so PNG and JPEG files are passed on without the rest.
 """
 
@@ -11,38 +11,50 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _PNG_SIGNATURE = 8
-# The chunks that decide pixels. Without the animation's, Pillow shows the still picture of an APNG.
+# The chunks that decide pixels. Without the animation chunks, Pillow shows the still picture of an APNG.
 _PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _PNG_CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
-# Bytes of EXIF that are looked at.
+# Most bytes of EXIF that are read.
 _MAX_EXIF = 1 << 20
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP14, _APP15, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
-# Markers without a length.
+# Markers without a length field.
 _BARE = {0x01, *range(0xD0, 0xD8)}
 _MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
-# Ends the bits of a scan: any marker but a stuffed zero or a restart.
+# Ends the data of a scan: any marker but a stuffed zero or a restart.
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Stripped:
-    """A file that keeps what decides its pixels, and its EXIF apart."""
+    """A picture file without metadata.
+
+    Attributes:
+        data: the file, with only what decides its pixels.
+        exif: the content of the file's EXIF block.
+    """
 
     data: bytes
     exif: bytes = b""
 
 
 def strip_metadata(data: bytes, file_format: str) -> Stripped:
-    """Returns the file without metadata; other formats than PNG and JPEG as they are."""
+    """Returns a PNG or JPEG file without metadata, and files of other formats unchanged."""
     if file_format == "PNG":
         return _strip_png(data)
     return _strip_jpeg(data) if file_format == "JPEG" else Stripped(data)
 
 
 def count_scans(data: bytes, most: int, start: int = 0, end: int | None = None) -> int:
-    """Returns the number of scans of a JPEG, counted only to `most` + 1: a decoder walks all pixels for each."""
+    """Counts the scans of a JPEG; a decoder passes over all pixels once for each scan.
+
+    Args:
+        data: the file.
+        most: counting stops at `most` + 1.
+        start: where the JPEG begins within `data`.
+        end: where it ends; None for the end of `data`.
+    """
     end = len(data) if end is None else end
-    # Quick and never too few: inside a scan these two bytes cannot stand beside each other.
+    # A fast upper bound: the bytes of this marker cannot occur within the data of a scan.
     if (marks := data.count(b"\xff\xda", start, end)) <= most:
         return marks
     scans = 0
@@ -54,7 +66,9 @@ def count_scans(data: bytes, most: int, start: int = 0, end: int | None = None) 
 
 
 def webp_size(data: bytes) -> tuple[int, int] | None:
-    """Returns a WebP's width and height, or None where its first chunk has none: then it is not opened either."""
+    """Returns a WebP's width and height in pixels; None if its first chunk has none, and then Pillow cannot open it
+    either.
+    """
     chunk = data[12:16]
     if chunk == b"VP8 " and data[23:26] == b"\x9d\x01\x2a" and len(data) >= 30:
         width, height = struct.unpack_from("<HH", data, 26)
@@ -73,7 +87,7 @@ def _strip_png(data: bytes) -> Stripped:
         length, name = struct.unpack_from(">I4s", data, place)
         end = place + 12 + length
         if end > len(data) or (name not in _PNG_PIXELS | {b"eXIf"} and not _is_ancillary(name)):
-            end = len(data)  # cut short, or critical and unknown: for Pillow to judge
+            end = len(data)  # cut short, or an unknown critical chunk: Pillow reports it
             _keep(kept, place, end)
             break
         if name == b"eXIf" and length <= _MAX_EXIF:
@@ -87,7 +101,7 @@ def _strip_png(data: bytes) -> Stripped:
 
 
 def _keep(pieces: list[tuple[int, int]], start: int, end: int) -> None:
-    """Adds a piece; one that follows the last directly becomes part of it."""
+    """Adds a piece, joined to the last one if it follows directly."""
     if pieces[-1][1] == start:
         pieces[-1] = (pieces[-1][0], end)
     else:
@@ -111,7 +125,7 @@ def _strip_jpeg(data: bytes) -> Stripped:
         place = end
         if marker == _APP1 and data.startswith(b"Exif\0\0", start + 4):
             exif = exif or data[start + 10 : end]
-        # JFIF and Adobe name the colour space of the pixels.
+        # Keep JFIF and Adobe segments: they name the colour space of the pixels.
         if (not _APP0 <= marker <= _APP15 and marker != _COM) or marker in (_APP0, _APP14):
             _keep(kept, start, end)
     _keep(kept, place, len(data))
@@ -119,9 +133,9 @@ def _strip_jpeg(data: bytes) -> Stripped:
 
 
 def _segments(data: bytes, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int, int]]:
-    """The segments up to the first end of image: marker, start and end; a scan ends with its bits."""
+    """Yields marker, start and end of each segment up to the first end of image; a scan ends where its data does."""
     end = len(data) if end is None else end
-    place = start + 2  # behind SOI
+    place = start + 2  # after SOI
     while marker := _MARKER.search(data, place, end):
         code, first = marker[1][0], marker.end() - 2
         if code == _EOI:
@@ -141,7 +155,7 @@ def _segments(data: bytes, start: int = 0, end: int | None = None) -> Iterator[t
 
 
 def _join(data: bytes, pieces: list[tuple[int, int]]) -> bytes:
-    """The pieces of `data`, which follow one another; the same object where nothing is left out."""
+    """Joins consecutive pieces of `data`; returns `data` itself if nothing is left out."""
     if pieces == [(0, len(data))]:
         return data
     view = memoryview(data)

@@ -1,4 +1,7 @@
-"""Any picture as 8-bit RGB over white, in bands of rows: beside the picture, memory holds its RGB and one band."""
+"""Converts any picture to 8-bit RGB over white, in bands of rows.
+
+Memory holds the picture, its RGB copy and one band.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-# Modes of 16 bits and more, which Pillow's own conversion to 8 bits would clip.
+# Modes of 16 bits and more. Pillow's own conversion to 8 bits would clip them.
 DEEP = frozenset({"I;16", "I;16L", "I;16B", "I;16N", "I", "F"})
 _BAND_PIXELS = 1 << 20
-# Premultiplied modes convert to nothing but their plain twins.
+# Pillow converts premultiplied modes only to their plain form.
 _PLAIN = {"La": "LA", "RGBa": "RGBA"}
 
 Values = npt.NDArray[np.floating | np.integer]
@@ -19,12 +22,13 @@ Values = npt.NDArray[np.floating | np.integer]
 
 @dataclass(frozen=True, slots=True)
 class DeepPixels:
-    """What the numbers of a picture with more than 8 bits mean.
+    """Describes the values of a picture with more than 8 bits per sample.
 
     Attributes:
-        white: the value of white; pixels of 32 bits that are above it go as far as their type does.
+        white: the value that is white; if a picture of 32 bits has larger values, the largest value of its type is
+            white.
         inverted: whether 0 is white.
-        unsigned: whether 32 bits have no sign; Pillow takes them as if they had.
+        unsigned: whether values of 32 bits are unsigned; Pillow reads them as signed.
     """
 
     white: int = 65_535
@@ -33,7 +37,7 @@ class DeepPixels:
 
 
 def flatten(image: Image.Image, deep: DeepPixels) -> Image.Image:
-    """Returns a loaded picture of any mode as RGB, transparency over white."""
+    """Returns a loaded picture of any mode as RGB, with transparency over white."""
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
     convert: Callable[[Image.Image], Image.Image] = _over_white
@@ -64,7 +68,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _scale(image: Image.Image, deep: DeepPixels) -> float:
-    """The value that becomes white: 1 or 255 for floats, and more where a pixel is above that."""
+    """Returns the value that becomes white. For floats it is 1 or 255, or more if a pixel is larger."""
     if image.mode not in ("I", "F"):
         return deep.white
     highest = max(float(_values(band, deep).max(initial=0)) for band, _ in _bands(image))

@@ -1,4 +1,4 @@
-"""How a TIFF lays its pixels out: checked before it is decoded, and put right where Pillow reads it wrongly."""
+"""Checks how a TIFF stores its pixels before it is decoded, and corrects what Pillow would read wrongly."""
 
 from PIL import TiffImagePlugin
 
@@ -9,32 +9,33 @@ from glimpse.backbone.images.rgb import DeepPixels
 _BITS, _COMPRESSION, _PHOTOMETRIC, _OFFSETS, _SAMPLES, _ROWS, _COUNTS = 258, 259, 262, 273, 277, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS, _FORMAT = 322, 323, 324, 325, 339
 _JPEG, _UNCOMPRESSED = 7, 1
-# CCITT, LZW, JPEG, Deflate under both numbers, PackBits, LZMA and Zstandard. The others are rare, and their decoders
-# are seldom looked at.
+# CCITT, LZW, JPEG, Deflate (two codes), PackBits, LZMA and Zstandard. Other compressions are rare, and their decoders
+# get little scrutiny.
 _COMPRESSIONS = {_UNCOMPRESSED, 2, 3, 4, 5, _JPEG, 8, 32773, 32946, 34925, 50000}
 _WHITE_IS_ZERO, _UNSIGNED, _SIGNED = 0, 1, 2
-# libtiff gives numbers in the machine's byte order, whatever the file's: Pillow knows that of 16 bits without a sign.
+# libtiff returns samples in the machine's byte order, whatever the file's. Pillow handles that only for unsigned 16
+# bits.
 _NATIVE = {"F;32F": "F;32NF", "F;32BF": "F;32NF", "I;32S": "I;32NS", "I;32BS": "I;32NS"}
 _NATIVE |= {"I;16S": "I;16NS", "I;16BS": "I;16NS"}
-# A block is decompressed beside what it is decompressed from; in a JPEG there are coefficients of two bytes too.
+# Memory per byte of a block: the compressed and the decompressed block; a JPEG also has coefficients of two bytes.
 _COPIES, _JPEG_COPIES = 2, 4
-# Blocks may share bytes, as equal tiles of some writers do, up to this many times the file.
+# Blocks may share bytes, as some writers do for equal tiles; their sizes may add up to this many times the file.
 _SHARED = 4
 
 
 def check_layout(image: TiffImagePlugin.TiffImageFile, side: int, pixels: int) -> int:
-    """Checks the blocks, tiles or strips, that a TIFF is decoded by, and has its numbers read in the right byte order.
+    """Checks the size of a TIFF's blocks (tiles or strips), and corrects the byte order in which they are read.
 
     Args:
-        image: opened and not loaded.
-        side: the largest side of a block, in pixels.
+        image: an opened TIFF that is not loaded; its tile descriptions are changed.
+        side: the longest side of a block, in pixels.
         pixels: the most pixels of a block.
 
     Returns:
-        The bytes that the decoder takes for a block.
+        The memory that the decoder takes for one block, in bytes.
 
     Raises:
-        InputError: IMAGE_FORMAT_UNSUPPORTED, IMAGE_TOO_LARGE.
+        InputError: IMAGE_FORMAT_UNSUPPORTED or IMAGE_TOO_LARGE.
     """
     tags = image.tag_v2
     bits, compression = tags.get(_BITS, (1,)), tags.get(_COMPRESSION, _UNCOMPRESSED)
@@ -43,7 +44,7 @@ def check_layout(image: TiffImagePlugin.TiffImageFile, side: int, pixels: int) -
         raise InputError("IMAGE_FORMAT_UNSUPPORTED", f"TIFF compressed by {name} ({compression}) is not read")
     if bits[0] <= 16 and _SIGNED in tags.get(_FORMAT, ()):
         raise InputError("IMAGE_FORMAT_UNSUPPORTED", f"TIFF with signed samples of {bits[0]} bits is not read")
-    width, height = image._tile_size  # before an orientation is undone
+    width, height = image._tile_size  # the size before the orientation is applied
     wide, tall = tags.get(_TILE_WIDTH, width), tags.get(_TILE_LENGTH, height)
     if _TILE_WIDTH not in tags:
         wide, tall = width, min(tags.get(_ROWS, height), height)
@@ -59,7 +60,7 @@ def check_layout(image: TiffImagePlugin.TiffImageFile, side: int, pixels: int) -
 
 
 def check_jpeg_blocks(image: TiffImagePlugin.TiffImageFile, data: bytes, most: int) -> None:
-    """Checks the scans of each JPEG within a TIFF, of which blocks may point to the same.
+    """Checks the number of scans of each JPEG within a TIFF; several blocks may point to the same JPEG.
 
     Raises:
         InputError: IMAGE_TOO_COMPLEX.
@@ -77,7 +78,7 @@ def check_jpeg_blocks(image: TiffImagePlugin.TiffImageFile, data: bytes, most: i
 
 
 def deep_pixels(image: TiffImagePlugin.TiffImageFile) -> DeepPixels:
-    """Returns what the numbers of a TIFF of more than 8 bits mean."""
+    """Returns how to read the values of a TIFF with more than 8 bits per sample."""
     tags = image.tag_v2
     bits = tags.get(_BITS, (1,))[0]
     return DeepPixels(

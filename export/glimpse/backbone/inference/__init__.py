@@ -1,1 +1,1 @@
-"""TODO."""
+"""Runs a bundle's graphs in ONNX Runtime."""

@@ -1,4 +1,4 @@
-"""A bundle's graphs in ONNX Runtime: arrays in, unit vectors out."""
+"""Runs a bundle's graphs: takes arrays, returns unit vectors."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -9,18 +9,21 @@ import numpy.typing as npt
 from glimpse.backbone.bundle import Bundle
 from glimpse.backbone.errors import BundleError
 from glimpse.backbone.inference.onnx_graph import Graph
-from glimpse.backbone.inference.sessions import CPU, Place
+from glimpse.backbone.inference.sessions import CPU, SessionConfig
 from glimpse.backbone.manifest import IMAGE_GRAPH, TEXT_GRAPH, Manifest
 
 Vectors = npt.NDArray[np.float32]
 _IMAGE_INPUTS = {"images": "tensor(uint8)"}
 _TEXT_INPUTS = {"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"}
-# A processor's caches hold the activations of a few pictures: a ViT-B/32 encodes 8 at a time faster than 32.
+# A processor's caches hold the activations of a few pictures: ViT-B/32 is faster at 8 pictures per run than at 32.
 _CPU_BATCH, GPU_BATCH = 8, 32
 
 
 class Encoder:
-    """Runs a bundle. One call at a time is fastest: ONNX Runtime spreads each over `threads`."""
+    """Encodes images and texts with one bundle.
+
+    One call at a time is fastest, because ONNX Runtime spreads each run over all `threads`.
+    """
 
     def __init__(
         self,
@@ -31,52 +34,71 @@ class Encoder:
         max_batch: int = GPU_BATCH,
         shared: bool = False,
     ) -> None:
-        """Opens the graphs and checks their inputs and outputs against the manifest.
+        """Opens the graphs and checks their inputs and outputs.
 
         Args:
             bundle: a loaded bundle.
             threads: cores for one run on the CPU.
-            providers: of "tensorrt", "cuda" and "cpu", best first; none: CUDA where it is there, then the CPU.
-            max_batch: the largest batch to be ready for on a GPU; larger ones run too.
+            providers: any of "tensorrt", "cuda" and "cpu", best first. None given: CUDA if available, then the CPU.
+            max_batch: the largest batch to prepare for on a GPU; larger batches run too.
             shared: whether other encoders run on the same cores.
 
         Raises:
-            BundleError: a provider that is not there, a graph that cannot be opened or is not what the manifest says.
+            BundleError: a provider is unavailable, or a graph cannot be opened or does not fit the manifest.
         """
         self.manifest: Manifest = bundle.manifest
         self._path = bundle.path
-        place = Place(threads, providers, shared)
-        reads = self.manifest
-        self._image = Graph(bundle, IMAGE_GRAPH, _IMAGE_INPUTS, place, max_batch) if reads.image else None
-        self._text = Graph(bundle, TEXT_GRAPH, _TEXT_INPUTS, place, max_batch) if reads.text else None
+        config = SessionConfig(threads, providers, shared)
+        image, text = self.manifest.image, self.manifest.text
+        self._image = Graph(bundle, IMAGE_GRAPH, _IMAGE_INPUTS, config, max_batch) if image else None
+        self._text = Graph(bundle, TEXT_GRAPH, _TEXT_INPUTS, config, max_batch) if text else None
         graph = self._image or self._text
-        #: The providers really in use.
+        #: ONNX Runtime's names of the providers in use, best first.
         self.providers: list[str] = graph.providers if graph else []
 
     @property
     def on_cpu(self) -> bool:
-        """Whether nothing but the CPU is in use."""
+        """True if only the CPU is in use."""
         return self.providers == [CPU]
 
     @property
     def usual_batch(self) -> int:
-        """How many inputs to run at once where nobody says."""
+        """The batch size to use by default."""
         return _CPU_BATCH if self.on_cpu else GPU_BATCH
 
     def encode_images(self, pixels: npt.NDArray[np.uint8]) -> Vectors:
-        """uint8 (N, S, S, 3) → float32 (N, d), rows of length 1."""
+        """Encodes pictures.
+
+        Args:
+            pixels: uint8 (n, S, S, 3).
+
+        Returns:
+            Unit vectors, float32 (n, d).
+        """
         if self._image is None:
             raise ValueError(f"backbone {self.manifest.name!r} reads no images")
         return self._image.run({"images": pixels})
 
     def encode_texts(self, input_ids: npt.NDArray[np.int64], attention_mask: npt.NDArray[np.int64]) -> Vectors:
-        """Token ids and mask, int64 (N, T) → float32 (N, d), rows of length 1."""
+        """Encodes tokenized texts.
+
+        Args:
+            input_ids: token ids, int64 (n, T).
+            attention_mask: 1 for tokens and 0 for padding, int64 (n, T).
+
+        Returns:
+            Unit vectors, float32 (n, d).
+        """
         if self._text is None:
             raise ValueError(f"backbone {self.manifest.name!r} reads no text")
         return self._text.run({"input_ids": input_ids, "attention_mask": attention_mask})
 
     def warm_up(self) -> None:
-        """Runs each graph once, or in each of its fixed shapes, and checks what comes out. Raises BundleError."""
+        """Runs each graph once in each of its fixed shapes, and checks the result.
+
+        Raises:
+            BundleError: a graph does not run, or does not return unit vectors of the manifest's dimension.
+        """
         if self._image and (rule := self.manifest.image):
             for rows, _ in _shapes(self._image):
                 pixels = np.full((rows, rule.size, rule.size, 3), 127, np.uint8)
@@ -98,5 +120,5 @@ class Encoder:
 
 
 def _shapes(graph: Graph, tokens: int = 0) -> Iterator[tuple[int, int]]:
-    """Rows and tokens to warm up with: on the CPU the first run alone is slower than the others."""
+    """Yields rows and tokens to warm up with. On the CPU one shape is enough: only the very first run is slow."""
     return graph.buckets.shapes() if graph.buckets else iter([(1, tokens)])

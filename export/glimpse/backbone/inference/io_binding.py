@@ -1,4 +1,4 @@
-"""Runs whose inputs lie on the device, each shape in one place for good."""
+"""Runs with inputs bound to device memory; each shape keeps its buffers."""
 
 import threading
 from dataclasses import dataclass
@@ -11,40 +11,49 @@ from glimpse.backbone.inference.shape_buckets import Inputs
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Buffers:
     binding: ort.IOBinding
     inputs: dict[str, ort.OrtValue]
 
 
 class BoundRuns:
-    """A session's runs with bound inputs: copied straight to where they were before, with nothing to allocate."""
+    """Runs a session with bound inputs, which are copied into buffers that exist already."""
 
     def __init__(self, session: ort.InferenceSession, output: str, device: str) -> None:
-        """`device` as ONNX Runtime calls it, "cuda" or "cpu"; the first of its kind."""
+        """Prepares a session.
+
+        Args:
+            session: an opened session.
+            output: the name of the output.
+            device: ONNX Runtime's name of the device, "cuda" or "cpu"; the first of its kind is used.
+        """
         self._session = session
         self._output = output
         self._device = device
-        self._places: dict[tuple[tuple[int, ...], ...], _Place] = {}
-        # Two runs of the same shape would write over each other's inputs.
+        self._buffers: dict[tuple[tuple[int, ...], ...], _Buffers] = {}
+        # Two runs of the same shape would overwrite each other's inputs.
         self._lock = threading.Lock()
 
     def run(self, inputs: Inputs) -> npt.NDArray[np.float32]:
-        """The output of one run, on the host. Every shape seen is kept: give it few."""
+        """Runs the session and returns its output on the host, float32.
+
+        The buffers of every shape are kept, so callers should use few shapes.
+        """
         shapes = tuple(values.shape for values in inputs.values())
         with self._lock:
-            place = self._places.get(shapes) or self._place(shapes, inputs)
+            buffers = self._buffers.get(shapes) or self._allocate(shapes, inputs)
             for name, values in inputs.items():
-                place.inputs[name].update_inplace(np.ascontiguousarray(values))
-            self._session.run_with_iobinding(place.binding)
-            [vectors] = place.binding.copy_outputs_to_cpu()
+                buffers.inputs[name].update_inplace(np.ascontiguousarray(values))
+            self._session.run_with_iobinding(buffers.binding)
+            [vectors] = buffers.binding.copy_outputs_to_cpu()
         return np.asarray(vectors, np.float32)
 
-    def _place(self, shapes: tuple[tuple[int, ...], ...], inputs: Inputs) -> _Place:
+    def _allocate(self, shapes: tuple[tuple[int, ...], ...], inputs: Inputs) -> _Buffers:
         binding = self._session.io_binding()
-        there = {}
+        values_of = {}
         for name, values in inputs.items():
-            there[name] = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(values), self._device, 0)
-            binding.bind_ortvalue_input(name, there[name])
+            values_of[name] = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(values), self._device, 0)
+            binding.bind_ortvalue_input(name, values_of[name])
         binding.bind_output(self._output, self._device)
-        self._places[shapes] = _Place(binding, there)
-        return self._places[shapes]
+        self._buffers[shapes] = _Buffers(binding, values_of)
+        return self._buffers[shapes]

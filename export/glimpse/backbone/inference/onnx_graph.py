@@ -1,4 +1,4 @@
-"""One graph of a bundle, ready to run: in which shapes, with what memory, and where its inputs lie."""
+"""Runs one graph of a bundle: decides the shapes, the memory to keep and the place of its inputs."""
 
 from collections.abc import Mapping
 
@@ -9,29 +9,39 @@ import onnxruntime as ort
 from glimpse.backbone.bundle import Bundle
 from glimpse.backbone.errors import BundleError
 from glimpse.backbone.inference.io_binding import BoundRuns
-from glimpse.backbone.inference.sessions import CPU, CUDA, Place, open_session, shrinking
+from glimpse.backbone.inference.sessions import CPU, CUDA, SessionConfig, open_session, shrinking
 from glimpse.backbone.inference.shape_buckets import SHORTEST, Buckets, Inputs
 from glimpse.backbone.manifest import TEXT_GRAPH, TextRule
 
 OUTPUT = "embedding"
-# Runs up to so many pictures, or tokens in all, keep their memory on the CPU.
+# Runs of at most this many pictures, or tokens in all, keep their memory on the CPU.
 _KEPT_ROWS, _KEPT_TOKENS = 8, 512
 
 
 class Graph:
-    """Runs one graph: rows in, rows of length 1 out."""
+    """Runs one graph of a bundle."""
 
-    def __init__(self, bundle: Bundle, name: str, inputs: Mapping[str, str], place: Place, max_batch: int) -> None:
-        """Opens the graph and checks its output and its inputs, {name: type}; `max_batch` as Encoder's.
+    def __init__(
+        self, bundle: Bundle, name: str, inputs: Mapping[str, str], config: SessionConfig, max_batch: int
+    ) -> None:
+        """Opens the graph and checks its inputs and its output.
 
-        Raises BundleError.
+        Args:
+            bundle: a loaded bundle.
+            name: the graph's file name.
+            inputs: the expected inputs, {name: ONNX Runtime's type}.
+            config: how to run it.
+            max_batch: see `Encoder`.
+
+        Raises:
+            BundleError: the graph cannot be opened, or has other inputs or outputs.
         """
-        session = open_session(bundle, name, place)
+        session = open_session(bundle, name, config)
         _check(bundle, name, session, inputs)
         text = bundle.manifest.text if name == TEXT_GRAPH else None
-        #: The providers really in use, best first.
+        #: ONNX Runtime's names of the providers in use, best first.
         self.providers: list[str] = session.get_providers()
-        #: None: shapes as they come. On the CPU a new shape costs nothing, and padding does.
+        #: None for shapes as they come: on the CPU a new shape costs nothing, and padding does.
         self.buckets: Buckets | None = None
         self._kept = _KEPT_TOKENS if text else _KEPT_ROWS
         if self.providers[0] != CPU:
@@ -42,12 +52,12 @@ class Graph:
         self._bound = BoundRuns(session, OUTPUT, "cuda") if self.providers[0] == CUDA else None
 
     def run(self, inputs: Inputs) -> npt.NDArray[np.float32]:
-        """The graph's output, float32 (n, d), for inputs of n rows."""
+        """Returns the graph's output for n rows of inputs, float32 (n, d)."""
         [count, *_] = [len(values) for values in inputs.values()]
         if self.buckets:
             inputs = self.buckets.pad(inputs)
         if _size(inputs) > self._kept:
-            # What a peak needs is given back after it; what the usual runs need would be needed again at once.
+            # Return the memory of an unusually large run. Usual runs would need theirs again immediately.
             [vectors] = self._session.run([OUTPUT], dict(inputs), self._shrink)
         elif self._bound:
             vectors = self._bound.run(inputs)
@@ -64,15 +74,15 @@ def _buckets(max_batch: int, text: TextRule | None) -> Buckets:
 
 
 def _size(inputs: Inputs) -> int:
-    """Pictures, or tokens in all, of a run."""
+    """Returns the number of pictures, or of tokens in all, of a run."""
     [values, *_] = inputs.values()
     return values.size if values.ndim == 2 else len(values)
 
 
 def _check(bundle: Bundle, name: str, session: ort.InferenceSession, inputs: Mapping[str, str]) -> None:
     file = bundle.path / name
-    found = {value.name: value.type for value in session.get_inputs()}
-    if found != inputs:
-        raise BundleError(file, f"takes {found}; a bundle's graph takes {inputs}")
+    actual = {value.name: value.type for value in session.get_inputs()}
+    if actual != inputs:
+        raise BundleError(file, f"has the inputs {actual}; a bundle's graph has {inputs}")
     if OUTPUT not in [value.name for value in session.get_outputs()]:
         raise BundleError(file, f"has no output named {OUTPUT!r}")

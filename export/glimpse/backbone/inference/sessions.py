@@ -1,4 +1,4 @@
-"""ONNX Runtime's sessions: on which provider, with how many threads, and how much memory they keep."""
+"""Opens ONNX Runtime sessions: chooses providers, threads and how memory is kept."""
 
 import contextlib
 import logging
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-# Read when the library is first imported; some of its builds report their use otherwise.
+# Must be set before the library is imported; some of its builds send usage data otherwise.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
@@ -18,13 +18,19 @@ from glimpse.backbone.errors import BundleError
 
 logger = logging.getLogger(__name__)
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
-#: ONNX Runtime's names, by ours.
+#: ONNX Runtime's provider names by the short names that users give.
 PROVIDERS = {"tensorrt": TENSORRT, "cuda": CUDA, "cpu": CPU}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a graph runs: on so many cores, by these providers, and whether others run on the same cores."""
+class SessionConfig:
+    """Settings for running a graph.
+
+    Attributes:
+        threads: cores for one run on the CPU.
+        providers: short names, best first; empty for the default.
+        shared: whether other encoders run on the same cores.
+    """
 
     threads: int
     providers: Sequence[str] = ()
@@ -32,69 +38,84 @@ class Place:
 
 
 def choose_providers(bundle: Bundle, asked: Sequence[str]) -> list[str]:
-    """The providers asked for by short name, best first, and the CPU for what they cannot do.
+    """Returns ONNX Runtime's names of the providers to use, best first, with the CPU last as the fallback.
 
-    None asked for: CUDA where this ONNX Runtime has it. Raises BundleError where one asked for is not there.
+    Args:
+        bundle: is named in errors.
+        asked: short names; none: CUDA if this ONNX Runtime has it.
+
+    Raises:
+        BundleError: a provider that was asked for is unavailable.
     """
-    there = ort.get_available_providers()
+    available = ort.get_available_providers()
     if not asked:
-        return [name for name in (CUDA, CPU) if name in there]
+        return [name for name in (CUDA, CPU) if name in available]
     for name in asked:
-        if PROVIDERS.get(name) not in there:
-            raise _not_here(bundle, name)
+        if PROVIDERS.get(name) not in available:
+            raise _unavailable(bundle, name)
     return [*dict.fromkeys((*(PROVIDERS[name] for name in asked), CPU))]
 
 
-def open_session(bundle: Bundle, graph: str, place: Place) -> ort.InferenceSession:
-    """A session on one of a bundle's graphs. Raises BundleError."""
-    asked, providers = place.providers, choose_providers(bundle, place.providers)
-    # The library tells of libraries it does not find on the standard output, which is ours.
+def open_session(bundle: Bundle, graph: str, config: SessionConfig) -> ort.InferenceSession:
+    """Opens a session on one of a bundle's graphs.
+
+    If CUDA is only the default and cannot be used, the session runs on the CPU and a warning is logged.
+
+    Raises:
+        BundleError: ONNX Runtime cannot open the graph, or a provider that was asked for is unavailable.
+    """
+    asked, providers = config.providers, choose_providers(bundle, config.providers)
+    # ONNX Runtime reports missing libraries on standard output, which belongs to the command.
     with contextlib.redirect_stdout(sys.stderr):
         if CUDA in providers or TENSORRT in providers:
-            ort.preload_dlls(directory="")  # CUDA's, where they were installed as Python packages
+            ort.preload_dlls(directory="")  # finds CUDA libraries that were installed as Python packages
         try:
-            session = _start(bundle, graph, place, providers)
+            session = _start(bundle, graph, config, providers)
         except Exception as error:  # the library's exceptions have no common base
             if asked or providers == [CPU]:
                 message = f"ONNX Runtime cannot open it: {error}"
                 raise BundleError(bundle.path / graph, message) from error
-            logger.warning("CUDA cannot be used, so the CPU is: %s", error)
-            return open_session(bundle, graph, replace(place, providers=("cpu",)))
+            logger.warning("CUDA is not usable, falling back to the CPU: %s", error)
+            return open_session(bundle, graph, replace(config, providers=("cpu",)))
     missing = [name for name in providers if name not in session.get_providers()]
     if asked and missing:
-        raise _not_here(bundle, next(name for name, long in PROVIDERS.items() if long == missing[0]))
+        raise _unavailable(bundle, next(name for name, long in PROVIDERS.items() if long == missing[0]))
     if missing:
-        logger.warning("CUDA could not be started, so %s runs on the CPU", bundle.manifest.name)
+        logger.warning("CUDA did not start, %s runs on the CPU", bundle.manifest.name)
     return session
 
 
-def _start(bundle: Bundle, graph: str, place: Place, providers: Sequence[str]) -> ort.InferenceSession:
+def _start(bundle: Bundle, graph: str, config: SessionConfig, providers: Sequence[str]) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = place.threads
+    options.intra_op_num_threads = config.threads
     options.inter_op_num_threads = 1
     if bundle.manifest.precision == "fp16":
-        # The levels above, which are for processors, crash on some sound 16-bit graphs (seen in ONNX Runtime 1.31).
+        # Higher optimization levels target processors, and crash on some valid fp16 graphs (observed in ONNX Runtime
+        # 1.31).
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    # Threads spin between the operators of a run, and leave their cores to decoding and gRPC when it ends. Where other
-    # encoders run on the same cores they do not: two that spin took a quarter of each other's throughput.
-    spin = ("session.intra_op.allow_spinning", "0") if place.shared else ("session.force_spinning_stop", "1")
+    # By default threads spin between the operators of a run, and stop at its end to leave the cores to decoding and
+    # gRPC. If other encoders run on the same cores, threads do not spin at all: two spinning encoders each lost a
+    # quarter of their throughput.
+    spin = ("session.intra_op.allow_spinning", "0") if config.shared else ("session.force_spinning_stop", "1")
     options.add_session_config_entry(*spin)
-    # Weights outside the arena, so that what is shrunk can be given back whole.
+    # Keep weights outside of the arena, so that shrinking it can free whole blocks.
     options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
     return ort.InferenceSession(
         str(bundle.path / graph),
         options,
         providers=[(name, _options(bundle, name)) for name in providers],
-        enable_fallback=0,  # what to do instead is decided by the caller
+        enable_fallback=0,  # the code above decides about the fallback
     )
 
 
 def _options(bundle: Bundle, provider: str) -> dict[str, Any]:
-    """What a provider is told. Doubling, the default, would take up to twice the memory that a run needs."""
+    """Returns a provider's options. CUDA's default, doubling the arena, would take up to twice the memory that a run
+    needs.
+    """
     if provider == CUDA:
         return {"arena_extend_strategy": "kSameAsRequested"}
     if provider == TENSORRT:
-        # Building an engine takes minutes: one is kept for each embedding space.
+        # Building an engine takes minutes, so one is cached for each embedding space.
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glimpse" / "tensorrt"
         folder = cache / bundle.manifest.embedding_space
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,15 +125,15 @@ def _options(bundle: Bundle, provider: str) -> dict[str, Any]:
 
 
 def shrinking(session: ort.InferenceSession) -> ort.RunOptions:
-    """Options for a run after which the memory that it alone needed is given back."""
+    """Returns options for a run after which ONNX Runtime frees the memory that only this run needed."""
     options = ort.RunOptions()
     devices = "cpu:0" if session.get_providers() == [CPU] else "cpu:0;gpu:0"
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", devices)
     return options
 
 
-def _not_here(bundle: Bundle, name: str) -> BundleError:
-    there = ", ".join(one for one, long in PROVIDERS.items() if long in ort.get_available_providers())
-    known = "pip install 'glimpse-fewshot[gpu]' brings cuda, for a machine with an NVIDIA GPU and its driver"
-    more = "; tensorrt needs NVIDIA's TensorRT libraries beside it" if name == "tensorrt" else ""
-    return BundleError(bundle.path, f"cannot run on {name} here. This ONNX Runtime has {there}; {known}{more}")
+def _unavailable(bundle: Bundle, name: str) -> BundleError:
+    available = ", ".join(short for short, long in PROVIDERS.items() if long in ort.get_available_providers())
+    hint = "pip install 'glimpse-fewshot[gpu]' brings cuda, for a machine with an NVIDIA GPU and its driver"
+    more = "; tensorrt also needs NVIDIA's TensorRT libraries" if name == "tensorrt" else ""
+    return BundleError(bundle.path, f"cannot run on {name} here. This ONNX Runtime has {available}; {hint}{more}")

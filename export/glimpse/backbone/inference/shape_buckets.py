@@ -1,4 +1,4 @@
-"""Fixed shapes for devices that prepare themselves anew for every shape they meet: batches are padded up to a few."""
+"""Pads batches to a few fixed shapes, for devices that prepare themselves for each new shape."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,32 +8,39 @@ import numpy as np
 import numpy.typing as npt
 
 Inputs = Mapping[str, npt.NDArray[Any]]
-# Fewer tokens are no faster on a device that buckets are for.
+# Fewer tokens are not faster on devices that use buckets.
 SHORTEST = 16
-# No shape of more tokens is made ready: attention over the longest contexts would fill the device's memory.
+# The most tokens of a shape that is prepared in advance: attention over longer contexts would fill the device's memory.
 _READY_TOKENS = 32 * 512
 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Batches of 1, 2, 4, … and `max_batch`; texts of `shortest`, 2 x, 4 x, … and `context` tokens (0: no texts)."""
+    """The fixed shapes: batches of 1, 2, 4, … `max_batch` rows; texts of `shortest`, 2 x, 4 x, … `context` tokens.
+
+    Attributes:
+        max_batch: rows of the largest batch.
+        context: tokens of the longest text; 0 for a graph of images.
+        pad_id: id of the padding token.
+        shortest: tokens of the smallest bucket; equal to `context` for a text tower that always reads its whole
+            context.
+    """
 
     max_batch: int
     context: int = 0
     pad_id: int = 0
-    #: Tokens of the smallest bucket: the context itself for towers that always read so many.
     shortest: int = SHORTEST
 
     def rows(self, count: int) -> int:
-        """The batch size for so many inputs; more than `max_batch` stay as they are."""
+        """Returns the batch size to pad `count` inputs to; `count` itself if it is above `max_batch`."""
         return _bucket(count, 1, self.max_batch)
 
     def tokens(self, length: int) -> int:
-        """The length for texts of so many tokens; more than `context` stay as they are."""
+        """Returns the length to pad a text of `length` tokens to; `length` itself if it is above `context`."""
         return _bucket(length, self.shortest, self.context)
 
     def shapes(self) -> Iterator[tuple[int, int]]:
-        """The shapes to make ready before the first caller comes: (rows, tokens), tokens 0 where there are no texts."""
+        """Yields the shapes to prepare before the first request, as (rows, tokens); tokens is 0 for images."""
         for tokens in _all_buckets(self.shortest, self.context) if self.context else [0]:
             for rows in _all_buckets(1, self.max_batch):
                 if rows * tokens <= _READY_TOKENS:
@@ -41,11 +48,11 @@ class Buckets:
 
     @property
     def largest(self) -> int:
-        """Pictures, or tokens in all, of the largest shape that is made ready."""
+        """The number of pictures, or of tokens in all, of the largest shape that is prepared."""
         return max(rows * (tokens or 1) for rows, tokens in self.shapes())
 
     def pad(self, inputs: Inputs) -> Inputs:
-        """Inputs brought to a bucket's shape: more tokens that the mask leaves out, more rows like the last one."""
+        """Pads inputs to the shape of their bucket: with masked tokens, and with copies of the last row."""
         padded = {}
         for name, values in inputs.items():
             if self.context:
@@ -53,7 +60,7 @@ class Buckets:
                 fill = self.pad_id if name == "input_ids" else 0
                 values = np.pad(values, ((0, 0), (0, more)), constant_values=fill)
             more = self.rows(len(values)) - len(values)
-            # Not zeros: a row of no token at all is nothing that a graph was made for.
+            # Rows of zeros would have no token at all, which graphs are not made for.
             padded[name] = np.concatenate([values, np.repeat(values[-1:], more, axis=0)]) if more else values
         return padded
 

@@ -1,1 +1,1 @@
-"""Exports from the frameworks that checkpoints come from. Needs torch."""
+"""Exports checkpoints of open_clip, timm and transformers; needs torch."""

@@ -1,4 +1,4 @@
-"""torch's MultiheadAttention in a form that traces: the exporter fixes the traced length in torch's own."""
+"""Replaces torch's MultiheadAttention by a form that traces: with torch's own, the exporter fixes the traced length."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class PlainAttention(nn.Module):
-    """The same weights and the same outcome, in the fewest operators."""
+    """Computes the same result from the same weights with few operators."""
 
     def __init__(self, original: nn.MultiheadAttention) -> None:
         super().__init__()
@@ -18,10 +18,10 @@ class PlainAttention(nn.Module):
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, *, attn_mask: Tensor | None = None, need_weights: bool = False
     ) -> tuple[Tensor, None]:
-        """As nn.MultiheadAttention with need_weights=False."""
+        """Computes nn.MultiheadAttention with need_weights=False."""
         inner = self.original
         if not inner.batch_first:
-            query, key, value = (one.transpose(0, 1) for one in (query, key, value))
+            query, key, value = (tensor.transpose(0, 1) for tensor in (query, key, value))
         weights = (
             inner.in_proj_weight.chunk(3)
             if inner.in_proj_weight is not None
@@ -29,19 +29,19 @@ class PlainAttention(nn.Module):
         )
         biases = (None, None, None) if inner.in_proj_bias is None else inner.in_proj_bias.chunk(3)
         heads = [
-            functional.linear(one, weight, bias).unflatten(-1, (inner.num_heads, inner.head_dim)).transpose(1, 2)
-            for one, weight, bias in zip((query, key, value), weights, biases, strict=True)
+            functional.linear(tensor, weight, bias).unflatten(-1, (inner.num_heads, inner.head_dim)).transpose(1, 2)
+            for tensor, weight, bias in zip((query, key, value), weights, biases, strict=True)
         ]  # each (n, heads, t, d / heads)
         if attn_mask is not None and attn_mask.ndim == 3:  # (n * heads, t, t)
             attn_mask = attn_mask.unflatten(0, (-1, inner.num_heads))
         mixed = functional.scaled_dot_product_attention(*heads, attn_mask=attn_mask)
-        found = inner.out_proj(mixed.transpose(1, 2).flatten(2))
-        return (found if inner.batch_first else found.transpose(0, 1)), None
+        output = inner.out_proj(mixed.transpose(1, 2).flatten(2))
+        return (output if inner.batch_first else output.transpose(0, 1)), None
 
 
 @contextmanager
 def plain_attention(tower: nn.Module) -> Iterator[None]:
-    """Has every MultiheadAttention of a tower replaced while it is traced."""
+    """Replaces every MultiheadAttention of a tower within the context."""
     swapped = [
         (parent, name, child)
         for parent in tower.modules()

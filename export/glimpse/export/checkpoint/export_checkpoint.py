@@ -1,4 +1,4 @@
-"""From a loaded checkpoint to a bundle that is proven equal to it."""
+"""Exports a loaded checkpoint to a bundle, and compares both."""
 
 from pathlib import Path
 from typing import Any
@@ -7,49 +7,61 @@ import onnx
 
 from glimpse.backbone import Bundle, limit_libraries, scratch_folder
 from glimpse.export.checkpoint.parity import compare
-from glimpse.export.checkpoint.reference_model import Original
+from glimpse.export.checkpoint.reference_model import ReferenceModel
 from glimpse.export.checkpoint.trace import trace_image, trace_text
-from glimpse.export.finalize import NO_WISH, Tell, Wish, finish, silent
+from glimpse.export.finalize import DEFAULT_OPTIONS, ExportOptions, Progress, finalize, silent
 
 
 def export_checkpoint(
-    original: Original,
+    original: ReferenceModel,
     out: Path,
     *,
     name: str,
     description: str = "",
     license: str = "unknown",
     command: str = "",
-    wish: Wish = NO_WISH,
-    tell: Tell = silent,
+    options: ExportOptions = DEFAULT_OPTIONS,
+    progress: Progress = silent,
 ) -> Bundle:
-    """Writes the bundle of a checkpoint, whole and proven, or nothing.
+    """Writes the bundle of a checkpoint after comparing it, or nothing.
+
+    Args:
+        original: the loaded checkpoint.
+        out: the bundle's folder.
+        name: the bundle's name.
+        description: for the manifest.
+        license: for the manifest.
+        command: the command line of the export, for the manifest.
+        options: the user's options.
+        progress: is called with a line at each step.
 
     Raises:
-        ExportError: a tower that cannot be exported, or a bundle that differs; the message says in which part.
-        BundleError: where `out` holds something already.
+        ExportError: a tower cannot be exported, or the bundle differs; the message names the part.
+        BundleError: `out` is not empty.
     """
-    limit_libraries()  # torch's too, which is loaded now
+    limit_libraries()  # limits torch's threads too, which is imported now
     parts = {"image": original.image, "text": original.text}
     with scratch_folder() as scratch:
-        contents, dimension = _graphs(original, scratch, tell)
+        contents, dimension = _graphs(original, scratch, progress)
         fields: dict[str, Any] = {**original.fields, "name": name, "description": description, "license": license}
         fields |= {kind: part.rule for kind, part in parts.items() if part}
         fields |= {"modalities": tuple(kind for kind, part in parts.items() if part), "dimension": dimension}
         fields["provenance"] = {**fields.get("provenance", {}), "onnx": onnx.__version__, "command": command}
-        return finish(out, fields, contents, wish, lambda bundle: compare(original, bundle), tell)
+        return finalize(out, fields, contents, options, lambda bundle: compare(original, bundle), progress)
 
 
-def _graphs(original: Original, scratch: Path, tell: Tell) -> tuple[dict[str, Path], int]:
-    """The bundle's files, each graph traced in a folder of its own: it may bring a file of weights; the dimension."""
+def _graphs(original: ReferenceModel, scratch: Path, progress: Progress) -> tuple[dict[str, Path], int]:
+    """Returns the bundle's files and the dimension. Each graph has its own folder, because it may write a file of
+    weights.
+    """
     dimension = 0
     for kind in ("image", "text"):
         (scratch / kind).mkdir()
     if original.image:
-        tell("tracing the image tower")
+        progress("tracing the image tower")
         dimension = trace_image(original.image, scratch / "image" / "image.onnx")
     if original.text:
-        tell("tracing the text tower")
+        progress("tracing the text tower")
         dimension = trace_text(original.text, scratch / "text" / "text.onnx")
         original.text.tokenizer.save(str(scratch / "text" / "tokenizer.json"))
     return {file.name: file for file in scratch.glob("*/*")}, dimension

@@ -1,4 +1,4 @@
-"""A checkpoint as its own framework runs it: what an export is made of, and what it must equal. Needs torch."""
+"""A checkpoint in its own framework: an export is made from it and must give the same vectors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,10 +15,13 @@ from glimpse.export.errors import ExportError
 
 
 @dataclass(frozen=True)
-class ImageOriginal:
+class ImageReference:
     """An image tower.
 
-    `transform`: its own preprocessing of a picture, (3, S, S). `encode`: what it makes of those, (n, 3, S, S) → (n, d).
+    Attributes:
+        rule: the preprocessing as a bundle's rule.
+        transform: the checkpoint's own preprocessing of a picture, to float (3, S, S).
+        encode: maps (n, 3, S, S) to (n, d).
     """
 
     rule: ImageRule
@@ -27,11 +30,14 @@ class ImageOriginal:
 
 
 @dataclass(frozen=True)
-class TextOriginal:
+class TextReference:
     """A text tower.
 
-    `tokenize`: its own tokenizer, prefixed texts to ids and mask, both (n, T), padded on the right.
-    `encode`: what it makes of ids and mask → (n, d). `tokenizer`: the same tokenizer as a tokenizers file has it.
+    Attributes:
+        rule: how texts are read, as a bundle's rule.
+        tokenizer: the tokenizer in the form of tokenizer.json.
+        tokenize: the checkpoint's own tokenizer; prefixed texts to ids and mask, both (n, T), padded on the right.
+        encode: maps ids and mask to (n, d).
     """
 
     rule: TextRule
@@ -41,18 +47,24 @@ class TextOriginal:
 
 
 @dataclass(frozen=True)
-class Original:
-    """What a source loaded. `fields`: the manifest's that follow from the checkpoint, provenance among them."""
+class ReferenceModel:
+    """A loaded checkpoint.
 
-    image: ImageOriginal | None
-    text: TextOriginal | None
+    Attributes:
+        image: the image tower, if there is one.
+        text: the text tower, if there is one.
+        fields: the manifest's fields that follow from the checkpoint, with its provenance.
+    """
+
+    image: ImageReference | None
+    text: TextReference | None
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-def with_prefix(original: Original, prefix: str) -> Original:
-    """The same, with another text put before every text. Raises ExportError where it reads no text."""
+def with_prefix(original: ReferenceModel, prefix: str) -> ReferenceModel:
+    """Returns the checkpoint with another prefix of every text. Raises ExportError if it reads no text."""
     if original.text is None:
-        raise ExportError("a prefix is for texts, and this model reads none")
+        raise ExportError("a prefix needs a model that reads text")
     rule = original.text.rule.model_copy(update={"prefix": prefix})
     provenance = {**original.fields["provenance"]}
     provenance["source"] = {**provenance["source"], "prefix": prefix}
@@ -61,9 +73,9 @@ def with_prefix(original: Original, prefix: str) -> Original:
 
 
 class ImageTower(nn.Module):
-    """What a bundle's image graph does: uint8 (n, S, S, 3) → unit rows (n, d)."""
+    """A bundle's image graph: uint8 (n, S, S, 3) to unit vectors (n, d)."""
 
-    def __init__(self, original: ImageOriginal) -> None:
+    def __init__(self, original: ImageReference) -> None:
         super().__init__()
         self.encode = original.encode
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (original.rule.mean, original.rule.std))
@@ -71,18 +83,18 @@ class ImageTower(nn.Module):
         self.register_buffer("shift", -mean / std)
 
     def forward(self, images: Tensor) -> Tensor:
-        """As above."""
+        """Encodes pictures."""
         planes = images.permute(0, 3, 1, 2).float()
         return functional.normalize(self.encode(planes * self.scale + self.shift).float(), dim=-1)
 
 
 class TextTower(nn.Module):
-    """What a bundle's text graph does: ids and mask, (n, T) → unit rows (n, d)."""
+    """A bundle's text graph: ids and mask, both (n, T), to unit vectors (n, d)."""
 
-    def __init__(self, original: TextOriginal) -> None:
+    def __init__(self, original: TextReference) -> None:
         super().__init__()
         self.encode = original.encode
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """As above."""
+        """Encodes tokenized texts."""
         return functional.normalize(self.encode(input_ids, attention_mask).float(), dim=-1)

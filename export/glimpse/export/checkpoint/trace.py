@@ -1,4 +1,4 @@
-"""From torch towers to ONNX graphs."""
+"""Traces torch towers to ONNX graphs."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from glimpse.export.checkpoint.attention import plain_attention
-from glimpse.export.checkpoint.reference_model import ImageOriginal, ImageTower, TextOriginal, TextTower
+from glimpse.export.checkpoint.reference_model import ImageReference, ImageTower, TextReference, TextTower
 from glimpse.export.errors import ExportError, first_line
 from glimpse.export.graph.graph_editing import EMBEDDING, IMAGES
 from glimpse.export.graph.text_graph import IDS, MASK
@@ -19,15 +19,15 @@ from glimpse.export.precision.graph import save
 OPSET = 18
 
 
-def trace_image(original: ImageOriginal, file: Path) -> int:
-    """Writes the bundle's image graph; returns the vectors' dimension. Raises ExportError."""
+def trace_image(original: ImageReference, file: Path) -> int:
+    """Writes the bundle's image graph and returns the dimension of its vectors. Raises ExportError."""
     size = original.rule.size
     images = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     return _trace(ImageTower(original), (images,), {IMAGES: {0: "n"}}, file)
 
 
-def trace_text(original: TextOriginal, file: Path) -> int:
-    """Writes the bundle's text graph; returns the vectors' dimension. Raises ExportError."""
+def trace_text(original: TextReference, file: Path) -> int:
+    """Writes the bundle's text graph and returns the dimension of its vectors. Raises ExportError."""
     rule = original.rule
     fixed = rule.padding == "context"
     length = rule.context_length if fixed else min(7, rule.context_length)
@@ -38,7 +38,7 @@ def trace_text(original: TextOriginal, file: Path) -> int:
 
 def _trace(tower: nn.Module, inputs: tuple[Tensor, ...], axes: dict[str, dict[int, str]], file: Path) -> int:
     try:
-        # On failure the exporter prints the whole graph.
+        # The exporter prints the whole graph if it fails.
         quiet = contextlib.redirect_stdout(io.StringIO())
         with torch.no_grad(), warnings.catch_warnings(), plain_attention(tower), quiet:
             warnings.simplefilter("ignore")
@@ -53,7 +53,7 @@ def _trace(tower: nn.Module, inputs: tuple[Tensor, ...], axes: dict[str, dict[in
                 dynamo=False,
                 f=str(file),
             )
-    except Exception as error:  # the exporter's have no common base
+    except Exception as error:  # the exporter's exceptions have no common base
         raise ExportError(f"torch cannot export this tower to ONNX: {first_line(error)}") from error
     _settle_weights(file)
     if len(shape) != 2:
@@ -62,7 +62,7 @@ def _trace(tower: nn.Module, inputs: tuple[Tensor, ...], axes: dict[str, dict[in
 
 
 def _settle_weights(file: Path) -> None:
-    """Weights inside the graph's file, or, past protobuf's limit, in one file beside it."""
+    """Moves the weights into the graph's file, or into one file beside it above protobuf's limit."""
     model = onnx.load(file)
     for stray in file.parent.iterdir():
         if stray != file:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Edits ONNX graphs: frees the batch dimension, adds normalisation and pooling, takes out parts."""

@@ -1,4 +1,4 @@
-"""Grafts on ONNX graphs: what comes before a picture's encoder, and after any encoder."""
+"""Adds a bundle's nodes to an ONNX graph: pixel normalisation before an encoder, vector normalisation after it."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,17 +8,21 @@ from glimpse.export.graph.operators import add_constant, keep_from_zero, on_axes
 from glimpse.export.graph.subgraphs import names_in, rename, replace
 
 IMAGES, EMBEDDING = "images", "embedding"
-#: An encoder's own input and output, between which and the bundle's names the grafts go.
+#: Names of an encoder's own input and output, between which and the bundle's names nodes are added.
 RAW_INPUT, RAW_OUTPUT = "glimpse_raw_input", "glimpse_raw_output"
-_OURS = "glimpse_"
+_PREFIX = "glimpse_"
 
 
 def clear_names(model: ModelProto, reserved: set[str]) -> dict[str, str]:
-    """Renames a model's values that have a bundle's names, or names as grafts have; returns old names with new ones."""
+    """Renames values whose names the bundle needs, or that start like names of added nodes.
+
+    Returns:
+        New names by old names.
+    """
     names = names_in(model.graph)
     renamed = {}
     for name in sorted(names):
-        if name in reserved or name.startswith(_OURS):
+        if name in reserved or name.startswith(_PREFIX):
             new = f"inner_{name}"
             while new in names:
                 new = f"inner_{new}"
@@ -35,15 +39,22 @@ def normalize_input(
     mean: npt.NDArray[np.float64],
     std: npt.NDArray[np.float64],
 ) -> None:
-    """Puts uint8 NHWC → (value / 255 - mean) / std → layout before the graph, as one Mul and one Add.
+    """Puts (value / 255 - mean) / std and the change of layout before the graph, as one Mul and one Add.
 
-    A graph that takes uint8 itself gets the pixels as they are.
+    A graph that takes uint8 gets the pixels unchanged.
+
+    Args:
+        model: an image encoder, changed in place.
+        size: side of the pictures in pixels.
+        layout: "NCHW" or "NHWC".
+        mean: one per channel, (3,), in units of 0 to 1.
+        std: one per channel, (3,), in units of 0 to 1.
     """
     graph = model.graph
     element = graph.input[0].type.tensor_type.elem_type
     nodes, value = [], IMAGES
     if element != TensorProto.UINT8:
-        # Halves would lose digits on the way: they are rounded once, at the end.
+        # fp16 would lose digits on the way, so values are rounded once, at the end.
         exact = TensorProto.DOUBLE if element == TensorProto.DOUBLE else TensorProto.FLOAT
         dtype = np.float64 if element == TensorProto.DOUBLE else np.float32
         scale = add_constant(model, "glimpse_scale", (1 / (255 * std)).astype(dtype))
@@ -68,7 +79,7 @@ def normalize_input(
 
 
 def normalize_output(model: ModelProto) -> None:
-    """Flattens (n, d, 1, 1) to (n, d) and brings rows to length 1, in float32, after the graph."""
+    """Flattens the output (n, d, 1, 1) to (n, d) and scales its rows to unit length, in float32."""
     nodes = [
         helper.make_node("Cast", [RAW_OUTPUT], ["glimpse_out"], to=TensorProto.FLOAT),
         helper.make_node("Flatten", ["glimpse_out"], ["glimpse_flat"], axis=1),

@@ -7,7 +7,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 
 def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
-    """The bodies of If, Loop and Scan."""
+    """Yields the bodies of If, Loop and Scan."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g
@@ -15,7 +15,7 @@ def subgraphs(node: NodeProto) -> Iterator[GraphProto]:
 
 
 def graphs_of(graph: GraphProto) -> Iterator[GraphProto]:
-    """A graph, and every graph inside it."""
+    """Yields a graph and every graph inside it."""
     yield graph
     for node in graph.node:
         for inner in subgraphs(node):
@@ -23,7 +23,7 @@ def graphs_of(graph: GraphProto) -> Iterator[GraphProto]:
 
 
 def read_by(node: NodeProto) -> set[str]:
-    """The values that a node reads, those that its subgraphs take from outside included."""
+    """Returns the values that a node reads, including those that its subgraphs take from outside."""
     names = set(node.input)
     for inner in subgraphs(node):
         made = {value.name for value in inner.input} | {tensor.name for tensor in inner.initializer}
@@ -36,7 +36,7 @@ def read_by(node: NodeProto) -> set[str]:
 
 
 def tensors_of(graph: GraphProto) -> Iterator[TensorProto]:
-    """Every dense constant, those in attributes and in subgraphs included."""
+    """Yields every dense constant, including those in attributes and in subgraphs."""
     for one in graphs_of(graph):
         yield from one.initializer
         for node in one.node:
@@ -47,19 +47,19 @@ def tensors_of(graph: GraphProto) -> Iterator[TensorProto]:
 
 
 def inputs_of(model: ModelProto) -> list[str]:
-    """The inputs that a caller gives. (Up to IR version 3, weights stand among the inputs.)"""
+    """Returns the inputs that a caller provides. (Up to IR version 3, weights are listed as inputs too.)"""
     constants = {initializer.name for initializer in model.graph.initializer}
     return [value.name for value in model.graph.input if value.name not in constants]
 
 
 def inputs_for(model: ModelProto, output: str) -> list[str]:
-    """The inputs that an output is computed from."""
+    """Returns the inputs that an output depends on."""
     _, needed = _needed_for(model.graph, output)
     return [name for name in inputs_of(model) if name in needed]
 
 
 def keep_part(model: ModelProto, output: str) -> None:
-    """Removes everything that `output` is not computed from; weights are no inputs any more."""
+    """Removes everything that `output` does not depend on, and removes weights from the inputs."""
     graph = model.graph
     nodes, needed = _needed_for(graph, output)
     inputs = set(inputs_of(model))
@@ -75,7 +75,7 @@ def keep_part(model: ModelProto, output: str) -> None:
 
 
 def _needed_for(graph: GraphProto, output: str) -> tuple[list[NodeProto], set[str]]:
-    """The nodes that compute an output, in the order of their running, and every value that they read."""
+    """Returns the nodes that compute an output, in execution order, and every value that they read."""
     needed, nodes = {output}, []
     for node in reversed(graph.node):
         if not needed.isdisjoint(node.output):
@@ -85,9 +85,9 @@ def _needed_for(graph: GraphProto, output: str) -> tuple[list[NodeProto], set[st
 
 
 def reached_from(graph: GraphProto, names: Iterable[str]) -> set[str]:
-    """The values with the contents of `names` in them, themselves included; a value's shape is not its contents."""
+    """Returns the values that depend on the contents of `names`, with `names`; a shape is not part of the contents."""
     reached = set(names)
-    for node in graph.node:  # in the order of their running
+    for node in graph.node:  # nodes are in execution order
         if node.op_type in ("Shape", "Size") or reached.isdisjoint(read_by(node)):
             continue
         reached.update(node.output)
@@ -97,7 +97,7 @@ def reached_from(graph: GraphProto, names: Iterable[str]) -> set[str]:
 
 
 def rename(graph: GraphProto, names: dict[str, str]) -> None:
-    """Gives values other names, wherever they stand in the graph and in its subgraphs."""
+    """Renames values everywhere in a graph and its subgraphs."""
     for one in graphs_of(graph):
         for node in one.node:
             for sides in (node.input, node.output):
@@ -109,7 +109,7 @@ def rename(graph: GraphProto, names: dict[str, str]) -> None:
 
 
 def names_in(graph: GraphProto) -> set[str]:
-    """Every value's name, in the graph and in its subgraphs."""
+    """Returns the name of every value in a graph and its subgraphs."""
     names: set[str] = set()
     for one in graphs_of(graph):
         named: list[Any] = [*one.input, *one.output, *one.initializer]
@@ -119,7 +119,7 @@ def names_in(graph: GraphProto) -> set[str]:
 
 
 def forget_shapes(graph: GraphProto) -> None:
-    """Drops the shapes that values are declared to have: they hold for the batch that they were inferred for."""
+    """Removes the declared shapes of values, which hold only for the batch they were inferred for."""
     for one in graphs_of(graph):
         for value in (*one.value_info, *one.output):
             if value.type.HasField("tensor_type"):
@@ -131,6 +131,6 @@ def _keep(field: Any, wanted: Callable[[Any], bool]) -> None:
 
 
 def replace(field: Any, values: list[Any]) -> None:
-    """Puts other values into a repeated field."""
+    """Replaces the content of a repeated field."""
     del field[:]
     field.extend(values)

@@ -1,4 +1,4 @@
-"""Grafts that make a bundle's text graph of a plain ONNX text encoder."""
+"""Turns a plain ONNX text encoder into a bundle's text graph."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ Role = Literal["input_ids", "attention_mask", "segments"]
 IDS: Literal["input_ids"] = "input_ids"
 MASK: Literal["attention_mask"] = "attention_mask"
 SEGMENTS: Literal["segments"] = "segments"
-# What exporters call the inputs, by what they mean here.
+# Names that exporters give to the inputs, and their roles.
 _NAMES: dict[str, Role] = {
     **dict.fromkeys((IDS, "ids", "tokens", "token_ids", "text", "input_word_ids"), IDS),
     **dict.fromkeys((MASK, "mask", "input_mask"), MASK),
@@ -25,9 +25,10 @@ _NAMES: dict[str, Role] = {
 
 
 def roles_of(inputs: list[str]) -> dict[str, Role | None]:
-    """What each input of a text encoder is for, by its name; None where the name says nothing.
+    """Returns the role of each input of a text encoder by its name; None if the name says nothing.
 
-    An only input holds the ids, whatever its name is. TensorFlow puts `serving_default_` before names, and `:0` after.
+    A single input holds the ids, whatever its name. TensorFlow puts `serving_default_` before names and `:0` after
+    them.
     """
     if len(inputs) == 1:
         return {inputs[0]: IDS}
@@ -36,13 +37,13 @@ def roles_of(inputs: list[str]) -> dict[str, Role | None]:
 
 
 def bundle_inputs(model: ModelProto, roles: Mapping[str, Role]) -> None:
-    """Gives the graph the bundle's two int64 inputs, of which it computes its own.
+    """Gives the graph the bundle's two int64 inputs, and computes the encoder's own inputs from them.
 
-    They are cast to the encoder's types. Segments are all 0. An encoder without a mask ignores the bundle's.
+    Ids and mask are cast to the encoder's types, and segments are all 0. An encoder without a mask ignores it.
 
     Args:
-        model: changed in place; none of its values has a bundle's name.
-        roles: what each of its inputs is for.
+        model: changed in place; none of its values has a name of the bundle.
+        roles: the role of each of its inputs.
     """
     graph = model.graph
     before: list[NodeProto] = []
@@ -60,7 +61,7 @@ def bundle_inputs(model: ModelProto, roles: Mapping[str, Role]) -> None:
 
 
 def pool(model: ModelProto, pooling: Pooling) -> None:
-    """Makes one vector a text of the raw output: (n, t, d) pooled over the mask, or (n, d) as it is; unit length."""
+    """Pools the raw output (n, t, d) over the mask, or keeps an output (n, d); then scales rows to unit length."""
     if pooling != "none":
         rename(model.graph, {RAW_OUTPUT: "glimpse_states"})
         model.graph.node.extend(_POOLINGS[pooling](model))
@@ -68,10 +69,10 @@ def pool(model: ModelProto, pooling: Pooling) -> None:
 
 
 def _keep_mask(model: ModelProto, before: list[NodeProto]) -> None:
-    """A bundle's graph has a mask even where nothing reads it."""
+    """Connects the mask even if no node reads it, because a bundle's graph needs it as an input."""
     if any(MASK in node.input for node in before):
         return
-    # Nothing is added where the mask is 1, and padding is what the encoder itself takes for it where it is 0.
+    # Adds 0 to the ids, so nothing changes. The encoder itself recognises padding by its id.
     add_constant(model, "glimpse_zero", np.array(0, np.int64))
     for node in before:
         for position, name in enumerate(node.input):
@@ -85,11 +86,11 @@ def _keep_mask(model: ModelProto, before: list[NodeProto]) -> None:
 
 def _mean(model: ModelProto) -> list[NodeProto]:
     weight = helper.make_node("Cast", [MASK], ["glimpse_weight"], to=TensorProto.FLOAT)
-    return [weight, *_weighted_sum(model)]  # it has the mean's direction, which is all that is kept
+    return [weight, *_weighted_sum(model)]  # it has the direction of the mean, and only the direction is kept
 
 
 def _weighted_sum(model: ModelProto) -> list[NodeProto]:
-    """Over tokens, of states (n, t, d) times `glimpse_weight` (n, t)."""
+    """Returns nodes for the sum over tokens of states (n, t, d) times `glimpse_weight` (n, t)."""
     return [
         helper.make_node("Cast", ["glimpse_states"], ["glimpse_float_states"], to=TensorProto.FLOAT),
         on_axes(model, "Unsqueeze", "glimpse_weight", "glimpse_weights", [2]),
@@ -115,8 +116,11 @@ def _last(model: ModelProto) -> list[NodeProto]:
 
 
 def _last_by_weights(model: ModelProto) -> list[NodeProto]:
-    """GatherND gathers by row since opset 12. Before, weights are 1 where the mask is 1 and the next is not."""
-    moved = [0, -1, 0, 1]  # one number less before, one zero more after each row
+    """Picks the last token with weights, because GatherND has no batch_dims before opset 12.
+
+    A weight is 1 where the mask is 1 and the next mask is not.
+    """
+    moved = [0, -1, 0, 1]  # removes one number before each row and adds a zero after it
     if opset_of(model) < 11:
         shift = helper.make_node("Pad", ["glimpse_real"], ["glimpse_next"], pads=moved)
     else:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Wraps plain ONNX models into bundles; needs no torch."""

@@ -1,4 +1,4 @@
-"""From a plain ONNX model to a bundle's graph that takes any batch, compared with the model before it is taken."""
+"""Makes a bundle's graph for any batch from a plain ONNX model, and compares it with the model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,20 +24,29 @@ ROWS_ONE_BY_ONE = "the model's batch is fixed at 1, so the graph runs the rows o
 
 @dataclass(frozen=True)
 class Trial:
-    """What a graph is run on: inputs one by one, the same inputs as one batch, and the vectors that the model gives.
+    """Inputs and expected vectors that a graph is checked with.
 
-    `wanted`: rows of length 1, (n, d). `what`: what the inputs are, for an error.
+    Attributes:
+        one_by_one: the inputs, each as a batch of 1.
+        together: the same inputs as one batch.
+        wanted: the model's unit vectors, (n, d).
+        description: describes the inputs in an error.
     """
 
     one_by_one: Sequence[Inputs]
     together: Inputs
     wanted: npt.NDArray[np.float64]
-    what: str
+    description: str
 
 
 @dataclass(frozen=True)
 class Output:
-    """A model's output for one row of a batch: its shape as Reshape takes it, and its ONNX type."""
+    """A model's output for one row of a batch.
+
+    Attributes:
+        row_shape: its shape, as Reshape takes it.
+        element: its ONNX type.
+    """
 
     row_shape: Sequence[int]
     element: int
@@ -51,17 +60,24 @@ def wrap_for_batches(
     graft: Callable[[ModelProto], None],
     trial: Trial,
 ) -> bool:
-    """Writes the bundle's graph to `model.wrapped`; returns whether it runs a batch's rows one after the other.
+    """Writes the bundle's graph to `model.wrapped`.
+
+    Tries three ways to take a batch, and keeps the first that gives the right vectors: the model as it is, the model
+    with its batch freed, and the model in a loop over rows.
 
     Args:
-        model: as it was given.
-        output: what it gives for one row.
-        begin: moves the model's names out of the way, on a copy of it.
-        free: frees the batch of that copy, if it can. May raise NotFollowed.
-        graft: puts before and after the model what a bundle's graph has.
-        trial: decides which way of taking a batch is right: as the model is, its batch freed, row by row.
+        model: the model as it was given.
+        output: its output for one row.
+        begin: renames the values of a copy of the model that have a bundle's names.
+        free: frees the batch of that copy. May raise NotFollowed.
+        graft: adds a bundle's nodes before and after the model.
+        trial: decides whether a graph is right.
 
-    Raises ExportError: no way is right.
+    Returns:
+        True if the graph runs the rows of a batch one after the other.
+
+    Raises:
+        ExportError: no way gives the right vectors.
     """
     ways: list[Callable[[ModelProto], None]] = [
         free_shapes,
@@ -77,7 +93,7 @@ def wrap_for_batches(
         except NotFollowed:
             continue
         graft(wrapped)
-        keep_part(wrapped, EMBEDDING)  # without the constants that were replaced
+        keep_part(wrapped, EMBEDDING)  # removes constants that were replaced
         try:
             _save(wrapped, model.wrapped)
             _compare(model.wrapped, trial)
@@ -92,26 +108,28 @@ def _save(wrapped: ModelProto, file: Path) -> None:
     try:
         onnx.save(wrapped, file)
         onnx.checker.check_model(str(file))
-    except Exception as error:  # protobuf's and the checker's exceptions have no common base
+    except Exception as error:  # the exceptions of protobuf and of the checker have no common base
         raise ExportError(f"the model cannot be wrapped: {first_line(error)}; export it again") from error
 
 
 def _compare(file: Path, trial: Trial) -> None:
-    """Raises ExportError where the inputs one by one, or as a batch, do not give the model's vectors."""
+    """Checks that single inputs and a batch give the model's vectors. Raises ExportError."""
     try:
         session = quiet_session(file)
-        singly = np.concatenate([session.run([EMBEDDING], dict(one))[0] for one in trial.one_by_one])
+        singly = np.concatenate([session.run([EMBEDDING], dict(inputs))[0] for inputs in trial.one_by_one])
         batch = np.asarray(session.run([EMBEDDING], dict(trial.together))[0])
     except Exception as error:  # ONNX Runtime's exceptions have no common base
-        raise ExportError(f"the wrapped model does not run on {trial.what}: {advice(error)}") from error
+        raise ExportError(f"the wrapped model does not run on {trial.description}: {advice(error)}") from error
     if singly.shape != trial.wanted.shape:
         raise ExportError(f"the wrapped model gives shape {singly.shape}, and the model {trial.wanted.shape}")
     if batch.shape != singly.shape:
-        raise ExportError(f"a batch gives shape {batch.shape} ({trial.what}), and its inputs one by one {singly.shape}")
-    for found, wanted, problem in (
+        raise ExportError(
+            f"a batch gives shape {batch.shape} ({trial.description}), and its inputs one by one {singly.shape}"
+        )
+    for actual, wanted, problem in (
         (batch, singly, "a batch differs from its inputs one by one"),
         (singly, trial.wanted, "the wrapped model differs from the model"),
     ):
-        cosine = float((found * wanted).sum(1).min())
+        cosine = float((actual * wanted).sum(1).min())
         if not cosine >= _MIN_COSINE:
-            raise ExportError(f"{problem}: cosine {cosine:.5f} ({trial.what})")
+            raise ExportError(f"{problem}: cosine {cosine:.5f} ({trial.description})")

@@ -1,4 +1,4 @@
-"""From a wrapped plain ONNX model to its bundle."""
+"""Writes the bundle of a wrapped ONNX model."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,13 +8,13 @@ import onnx
 
 from glimpse.backbone import Bundle, ImageRule, TextRule
 from glimpse.export.errors import ExportError
-from glimpse.export.finalize import Tell, Wish, finish
+from glimpse.export.finalize import ExportOptions, Progress, finalize
 from glimpse.export.onnx.onnx_batches import ROWS_ONE_BY_ONE
 from glimpse.export.onnx.onnx_model import PlainModel
 from glimpse.export.tolerance import Check
 
 
-def finish_wrapped(
+def finalize_wrapped(
     modality: Literal["image", "text"],
     model: PlainModel,
     out: Path,
@@ -24,33 +24,33 @@ def finish_wrapped(
     fields: Mapping[str, Any],
     contents: Mapping[str, Path],
     command: str,
-    prove: Callable[[Bundle], list[Check]],
-    wish: Wish,
-    tell: Tell,
+    compare: Callable[[Bundle], list[Check]],
+    options: ExportOptions,
+    progress: Progress,
 ) -> Bundle:
-    """Writes the bundle of the graph that was made of a model. Raises as finish does.
+    """Writes the bundle of the graph that was made from a model. Raises as `finalize` does.
 
     Args:
-        modality: what it reads, by `rule`.
-        model: as it was given, and wrapped.
+        modality: what the model reads, by `rule`.
+        model: the model, given and wrapped.
         out: the bundle's folder.
         looped: whether the graph runs the rows of a batch one after the other.
-        rule: how it reads its inputs.
+        rule: the preprocessing of its inputs.
         fields: name, description, license and dimension.
         contents: the bundle's other files, by name.
-        command: how the export was called.
-        prove: compares a bundle with the model as it was given.
-        wish: as for finish.
-        tell: as for finish.
+        command: the command line of the export, for the manifest.
+        compare: compares a bundle with the given model.
+        options: as for `finalize`.
+        progress: as for `finalize`.
     """
     provenance = {"source": model.given.name, "command": command, "onnx": onnx.__version__}
     if looped:
-        if wish.precision != "fp32":
-            message = f"{ROWS_ONE_BY_ONE}, which --precision {wish.precision} cannot lower"
+        if options.precision != "fp32":
+            message = f"{ROWS_ONE_BY_ONE}, which --precision {options.precision} does not support"
             raise ExportError(f"{message}; export the model again with a batch of any size, or give --precision fp32")
         provenance["batches"] = ROWS_ONE_BY_ONE
-        tell(f"{ROWS_ONE_BY_ONE}; a model exported for any batch is faster on a GPU")
-    whole = {
+        progress(f"{ROWS_ONE_BY_ONE}; a model exported for any batch is faster on a GPU")
+    manifest_fields = {
         **fields,
         "description": fields["description"] or f"{model.given.name}, wrapped",
         "modalities": (modality,),
@@ -59,4 +59,4 @@ def finish_wrapped(
     }
     graph = {model.file.name: model.wrapped}
     weights = {model.data.name: model.data} if model.data.is_file() else {}
-    return finish(out, whole, {**contents, **graph, **weights}, wish, prove, tell)
+    return finalize(out, manifest_fields, {**contents, **graph, **weights}, options, compare, progress)

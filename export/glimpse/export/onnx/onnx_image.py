@@ -1,4 +1,4 @@
-"""Wraps any ONNX image encoder into a bundle: uint8 pictures in, unit vectors out. Needs no torch."""
+"""Wraps an ONNX image encoder into a bundle that takes uint8 pictures and returns unit vectors; needs no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from onnx import ModelProto, TensorProto, helper
 from pydantic import ValidationError
 
 from glimpse.backbone import Bundle, ImageRule, scratch_folder
-from glimpse.backbone.manifest import problems
+from glimpse.backbone.manifest_file import problems
 from glimpse.export.errors import ExportError
-from glimpse.export.finalize import NO_WISH, Tell, Wish, silent
+from glimpse.export.finalize import DEFAULT_OPTIONS, ExportOptions, Progress, silent
 from glimpse.export.graph.batch_trace import free_traced
 from glimpse.export.graph.graph_editing import (
     EMBEDDING,
@@ -26,23 +26,31 @@ from glimpse.export.graph.graph_editing import (
 )
 from glimpse.export.graph.subgraphs import inputs_for, rename
 from glimpse.export.onnx.onnx_batches import Output, Trial, wrap_for_batches
-from glimpse.export.onnx.onnx_bundle import finish_wrapped
+from glimpse.export.onnx.onnx_bundle import finalize_wrapped
 from glimpse.export.onnx.onnx_model import PlainModel, choose_output, is_float, read_model, take_part, type_name
-from glimpse.export.onnx.onnx_parity import prove_image
-from glimpse.export.onnx.reference_model import ImageOriginal, Runner, unit
+from glimpse.export.onnx.onnx_parity import compare_images
+from glimpse.export.onnx.reference_model import ImageReference, Runner, unit
 
 Layout = Literal["NCHW", "NHWC"]
-#: What most encoders of photographs were trained with: ImageNet's mean and deviation.
+#: ImageNet's mean and deviation, which most encoders of photographs were trained with.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-#: What leaves the values of pixels as they are.
-_AS_THEY_ARE = ((0.0,), (1 / 255,))
+#: Mean and deviation that leave pixel values unchanged.
+_UNCHANGED = ((0.0,), (1 / 255,))
 
 
 @dataclass(frozen=True)
 class ImageEncoderSource:
-    """How an encoder expects its pictures: value = (uint8 / 255 - mean) / std, one number or one a channel.
+    """The preprocessing that an encoder expects: value = (uint8 / 255 - mean) / std.
 
-    `mean` and `std` None: ImageNet's, and none for an encoder that takes uint8 and so normalises pictures itself.
+    Attributes:
+        size: side of the pictures in pixels.
+        mean: one number, or one per channel; None for ImageNet's, and for an encoder that takes uint8.
+        std: like `mean`.
+        layout: order of the input's dimensions.
+        resize: see `ImageRule`.
+        resize_to: see `ImageRule`.
+        interpolation: see `ImageRule`.
+        output_name: the output to use, where the model has several.
     """
 
     size: int
@@ -64,26 +72,27 @@ def wrap_image_encoder(
     description: str = "",
     license: str = "unknown",
     command: str = "",
-    wish: Wish = NO_WISH,
-    tell: Tell = silent,
+    options: ExportOptions = DEFAULT_OPTIONS,
+    progress: Progress = silent,
 ) -> Bundle:
     """Writes the bundle of an ONNX image encoder.
 
-    The wrapped graph is run on noise, one picture and three, before anything is written: a batch must give what the
-    model gives for its pictures one by one. Then the bundle is compared with the model on pictures.
+    Before anything is written, the wrapped graph runs on noise, one picture and three: a batch must give the vectors
+    that the model gives for single pictures. Then the bundle is compared with the model on pictures.
 
     Raises:
-        ExportError: no ONNX model, no such output, an output that is no vector; the message says what to do.
-        BundleError: where `out` holds something already.
+        ExportError: the model is not a valid ONNX model, has no such output, or its output is no vector; the
+            message says what to do.
+        BundleError: `out` is not empty.
     """
     model = read_model(model_file)
     output = choose_output(model, source.output_name)
     rule = _rule(source, _picture_input(model, output, source))
     with scratch_folder() as folder:
         runner = Runner(take_part(model, model_file, output, folder / "image.onnx"))
-        original = ImageOriginal(runner, rule, source.layout)
+        original = ImageReference(runner, rule, source.layout)
         dimension, looped = _wrap(runner.model, original, rule, source.layout)
-        return finish_wrapped(
+        return finalize_wrapped(
             "image",
             runner.model,
             out,
@@ -92,21 +101,21 @@ def wrap_image_encoder(
             fields={"name": name, "description": description, "license": license, "dimension": dimension},
             contents={},
             command=command,
-            prove=lambda bundle: prove_image(original.vector, rule, bundle),
-            wish=wish,
-            tell=tell,
+            compare=lambda bundle: compare_images(original.vector, rule, bundle),
+            options=options,
+            progress=progress,
         )
 
 
 def _rule(source: ImageEncoderSource, element: int) -> ImageRule:
-    given = (source.mean, source.std)
+    stated = (source.mean, source.std)
     if element == TensorProto.UINT8:
-        if given != (None, None):
-            raise ExportError("this model takes uint8 pictures and normalises them itself; leave --mean and --std out")
-        given = _AS_THEY_ARE
+        if stated != (None, None):
+            raise ExportError("this model takes uint8 pictures and normalises them itself; omit --mean and --std")
+        stated = _UNCHANGED
     mean, std = (
         _three(fallback if values is None else values, which)
-        for values, fallback, which in zip(given, IMAGENET, ("mean", "std"), strict=True)
+        for values, fallback, which in zip(stated, IMAGENET, ("mean", "std"), strict=True)
     )
     try:
         return ImageRule(
@@ -118,7 +127,7 @@ def _rule(source: ImageEncoderSource, element: int) -> ImageRule:
             std=tuple(std.tolist()),
         )
     except ValidationError as error:
-        raise ExportError(f"no bundle can read pictures so: {problems(error)}") from error
+        raise ExportError(f"a bundle does not support this preprocessing: {problems(error)}") from error
 
 
 def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:
@@ -133,11 +142,11 @@ def _three(values: Sequence[float], which: str) -> npt.NDArray[np.float64]:
 
 
 def _picture_input(model: ModelProto, output: str, source: ImageEncoderSource) -> int:
-    """The ONNX type of the one input that the output is computed from, which pictures fit. Raises ExportError."""
+    """Returns the ONNX type of the only input that the output depends on. Raises ExportError."""
     inputs = inputs_for(model, output)
     if len(inputs) != 1:
-        alone = [value.name for value in model.graph.output if len(inputs_for(model, value.name)) == 1]
-        step = f"name one of one input with --output-name: {', '.join(alone)}. " if alone else ""
+        single = [value.name for value in model.graph.output if len(inputs_for(model, value.name)) == 1]
+        step = f"choose an output of one input with --output-name: {', '.join(single)}. " if single else ""
         message = f"an image encoder has one input; {output!r} is computed from {len(inputs)}: {', '.join(inputs)}"
         raise ExportError(f"{message}; {step}A text encoder needs --tokenizer")
     [value] = [value for value in model.graph.input if value.name == inputs[0]]
@@ -151,7 +160,7 @@ def _picture_input(model: ModelProto, output: str, source: ImageEncoderSource) -
 
 
 def _check_shape(name: str, shape: list[int], source: ImageEncoderSource) -> None:
-    """Refuses options that the model's own input contradicts. A dimension of 0 is free."""
+    """Refuses options that contradict the shape of the model's input; a dimension of 0 is free."""
     if len(shape) != 4:
         raise ExportError(f"input {name!r} has {len(shape)} dimensions; an image encoder's has 4")
     if shape[0] > 1:
@@ -167,8 +176,8 @@ def _check_shape(name: str, shape: list[int], source: ImageEncoderSource) -> Non
         raise ExportError(f"the model takes pictures of {wrong[0]} px, not {source.size}; give --size {wrong[0]}")
 
 
-def _wrap(model: PlainModel, original: ImageOriginal, rule: ImageRule, layout: Layout) -> tuple[int, bool]:
-    """Writes the bundle's graph; returns the dimension, and whether it runs a batch's rows one after the other."""
+def _wrap(model: PlainModel, original: ImageReference, rule: ImageRule, layout: Layout) -> tuple[int, bool]:
+    """Writes the bundle's graph; returns the dimension, and whether the graph loops over the rows of a batch."""
     [input_name] = model.inputs()
     pictures = np.random.default_rng(0).integers(0, 256, (3, rule.size, rule.size, 3), np.uint8)
     rows = [original.raw(picture) for picture in pictures]

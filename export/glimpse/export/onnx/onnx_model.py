@@ -1,5 +1,7 @@
-"""A plain ONNX model as it was given: read, cut to the part that computes one output, and checked. It has no limit of
-2 GB: weights in other files stay in a file."""
+"""Reads a plain ONNX model, takes out the part that computes one output, and checks it.
+
+A model may be larger than 2 GB: weights in other files are never loaded.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,21 +21,23 @@ from glimpse.export.errors import ExportError
 from glimpse.export.graph.operators import opset_of
 from glimpse.export.graph.subgraphs import inputs_for, keep_part
 from glimpse.export.onnx.external_data import gather_weights
-from glimpse.export.onnx.runtime_errors import advice, unsound
+from glimpse.export.onnx.runtime_errors import advice, describe_invalid
 
 Inputs = Mapping[str, npt.NDArray[Any]]
-#: The oldest operators that ONNX Runtime supports.
-_LEAST_OPSET = 7
-#: Protobuf reads no larger message.
-_LARGEST_FILE = 2**31 - 1
+#: The oldest opset that ONNX Runtime supports.
+_MIN_OPSET = 7
+#: The largest message that protobuf reads.
+_MAX_FILE_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class PlainModel:
     """The part of a model that computes one output.
 
-    `given`: the file that it was read from. `file`: the part, in a folder of its own, under the name of the bundle's
-    graph. `data`: beside it, its weights, where the model keeps them outside.
+    Attributes:
+        given: the file that the model was read from.
+        file: the part, in its own folder, with the name of the bundle's graph.
+        output: the name of the output.
     """
 
     given: Path
@@ -42,51 +46,61 @@ class PlainModel:
 
     @property
     def data(self) -> Path:
-        """Named after the graph, as a bundle has it."""
+        """The file of external weights, named after the graph as in a bundle."""
         return self.file.with_name(f"{self.file.name}.data")
 
     @property
     def wrapped(self) -> Path:
-        """The bundle's graph, made of this one. Links between files of weights are refused, so it shares the folder."""
+        """The bundle's graph made from this model. It is in the same folder because links between files of weights are
+        refused.
+        """
         return self.file.with_name("wrapped.onnx")
 
     def proto(self) -> ModelProto:
-        """A copy to change; weights outside of the file are not read."""
+        """Returns a copy to change; external weights are not read."""
         return onnx.load(self.file, load_external_data=False)
 
     def inputs(self) -> dict[str, TypeProto.Tensor]:
-        """The types of its inputs, by name."""
+        """Returns the types of the inputs, by name."""
         return {value.name: value.type.tensor_type for value in self.proto().graph.input}
 
 
 def read_model(file: Path) -> ModelProto:
-    """An ONNX model without its external data. Raises ExportError."""
+    """Reads an ONNX model without its external data, with its local functions inlined.
+
+    Raises:
+        ExportError: the file is missing, or is not a valid ONNX model.
+    """
     if not file.is_file():
         raise ExportError(f"there is no file {file}")
     try:
-        if file.stat().st_size > _LARGEST_FILE:
+        if file.stat().st_size > _MAX_FILE_BYTES:
             message = "is larger than the 2 GB that an ONNX file can have; save it again with external data"
             raise ExportError(f"{file} {message}")
         model = onnx.load(file, "protobuf", load_external_data=False)
         if not model.graph.node:
-            raise ExportError(f"{file} is not a sound ONNX model: it has no operators")
+            raise ExportError(f"{file} is not a valid ONNX model: it has no operators")
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
     except ExportError:
         raise
     except OSError as error:
         raise ExportError(f"{file} cannot be read: {error.strerror}") from error
-    except Exception as error:  # protobuf's and the inliner's exceptions have no common base
-        raise ExportError(f"{file} {unsound(error)}") from error
+    except Exception as error:  # the exceptions of protobuf and of the inliner have no common base
+        raise ExportError(f"{file} {describe_invalid(error)}") from error
     opset = opset_of(model)
-    if opset < _LEAST_OPSET:
-        message = f"{file} is of opset {opset}, and ONNX Runtime supports {_LEAST_OPSET} and later"
+    if opset < _MIN_OPSET:
+        message = f"{file} is of opset {opset}, and ONNX Runtime supports {_MIN_OPSET} and later"
         raise ExportError(f"{message}; export it again, or convert it with onnx.version_converter")
     return model
 
 
 def choose_output(model: ModelProto, wanted: str | None) -> str:
-    """The wanted output, or the only one. Raises ExportError with the choice."""
+    """Returns the wanted output, or the only one.
+
+    Raises:
+        ExportError: there is no such output, or several; the message lists the choice.
+    """
     outputs = [value.name for value in model.graph.output]
     output = wanted or (outputs[0] if len(outputs) == 1 else None)
     if output is None or output not in outputs:
@@ -116,12 +130,13 @@ def take_part(model: ModelProto, given: Path, output: str, file: Path) -> PlainM
     """Writes the part of a model that computes one output, and checks it.
 
     Args:
-        model: as `read_model` gives it; changed in place.
-        given: the file that it was read from.
+        model: as `read_model` returns it; changed in place.
+        given: the file that the model was read from.
         output: one of its outputs.
         file: where to write the part; weights from other files go to `file`.data.
 
-    Raises ExportError.
+    Raises:
+        ExportError: the part is not valid, or its weights are missing.
     """
     part = PlainModel(given, file, output)
     keep_part(model, output)
@@ -131,15 +146,15 @@ def take_part(model: ModelProto, given: Path, output: str, file: Path) -> PlainM
         check_graph(file, {file.name, part.data.name})
     except BundleError as error:
         raise ExportError(f"{given} {str(error).removeprefix(f'{error.file}: ')}") from error
-    except Exception as error:  # protobuf's and the checker's exceptions have no common base
-        raise ExportError(f"{given} {unsound(error)}") from error
+    except Exception as error:  # the exceptions of protobuf and of the checker have no common base
+        raise ExportError(f"{given} {describe_invalid(error)}") from error
     return part
 
 
 def _save_checked(model: ModelProto, file: Path) -> None:
-    """Writes a model, and has ONNX check it by its path: past 2 GB there is no other way."""
+    """Writes a model, and lets ONNX check it by its path, which is the only way above 2 GB."""
     types = [value.type.tensor_type for value in (*model.graph.input, *model.graph.output)]
-    # The checker wants a shape of each, which ONNX Runtime does not.
+    # The checker needs a shape of each input and output, and ONNX Runtime does not.
     shapeless = [kind for kind in types if kind.elem_type and not kind.HasField("shape")]
     for kind in shapeless:
         kind.shape.SetInParent()
@@ -152,17 +167,17 @@ def _save_checked(model: ModelProto, file: Path) -> None:
 
 
 def is_float(element: int) -> bool:
-    """Whether a tensor of this ONNX type holds floats that NumPy has too."""
+    """Returns whether a tensor of this ONNX type holds floats that NumPy supports."""
     return element in helper.get_all_tensor_dtypes() and dtype_of(element).kind == "f"
 
 
 def dtype_of(element: int) -> np.dtype[Any]:
-    """NumPy's type for an ONNX tensor's."""
+    """Returns NumPy's type for an ONNX tensor type."""
     return np.dtype(helper.tensor_dtype_to_np_dtype(element))
 
 
 def type_name(element: int) -> str:
-    """An ONNX tensor's type for people: `float16`."""
+    """Returns the name of an ONNX tensor type for people, such as `float16`."""
     try:
         return onnx.TensorProto.DataType.Name(element).lower()
     except ValueError:
@@ -170,7 +185,7 @@ def type_name(element: int) -> str:
 
 
 def open_model(model: PlainModel) -> ort.InferenceSession:
-    """A session on the model as it was given. Raises ExportError."""
+    """Opens a session on the given model. Raises ExportError."""
     try:
         return quiet_session(model.file)
     except Exception as error:  # the library's exceptions have no common base
@@ -178,10 +193,10 @@ def open_model(model: PlainModel) -> ort.InferenceSession:
 
 
 def quiet_session(model: Path | bytes) -> ort.InferenceSession:
-    """A model in ONNX Runtime on the CPU that leaves it to the caller to report errors."""
+    """Opens a model in ONNX Runtime on the CPU, without logging: the caller reports errors."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    # The level beyond merges half-precision weights for processors, and has been seen to crash on sound graphs.
+    # The next level merges fp16 weights for processors, and crashed on valid graphs.
     levels = ort.GraphOptimizationLevel
     options.graph_optimization_level = getattr(levels, "ORT_ENABLE_LAYOUT", levels.ORT_ENABLE_ALL)
     content = model if isinstance(model, bytes) else str(model)

@@ -1,4 +1,4 @@
-"""Whether a bundle gives what the plain ONNX model gives, with its rules applied in NumPy."""
+"""Compares a bundle with the plain ONNX model it was made from, whose pre- and post-processing runs in NumPy."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,26 +9,40 @@ import numpy.typing as npt
 from glimpse.backbone import Bundle, ImageRule, Tokenizer
 from glimpse.export.batch_runner import image_vectors, on_cpu, text_vectors
 from glimpse.export.sample_inputs import encoded_pictures, pixels_of, texts
-from glimpse.export.tolerance import GATES, Check, smallest_cosine
+from glimpse.export.tolerance import MIN_COSINES, Check, smallest_cosine
 
 Array = npt.NDArray[Any]
 
 
-def prove_image(vector: Callable[[npt.NDArray[np.uint8]], Array], rule: ImageRule, bundle: Bundle) -> list[Check]:
-    """Pictures through the bundle's graph; and through `vector`, which gives the model's own, of length 1."""
+def compare_images(vector: Callable[[npt.NDArray[np.uint8]], Array], rule: ImageRule, bundle: Bundle) -> list[Check]:
+    """Compares the bundle's vectors of sample pictures with the model's.
+
+    Args:
+        vector: returns the model's unit vector, (d,), of pixels, uint8 (S, S, 3).
+        rule: the preprocessing.
+        bundle: the bundle.
+    """
     pixels = pixels_of(rule, encoded_pictures())
-    wanted = np.stack([vector(one) for one in pixels])
+    wanted = np.stack([vector(picture) for picture in pixels])
     return [_check("image graph", bundle, image_vectors(on_cpu(bundle), pixels), wanted)]
 
 
-def prove_text(vector: Callable[[npt.NDArray[np.int64]], Array], context: int, bundle: Bundle) -> list[Check]:
-    """Texts through the bundle's graph; and through `vector`, which gives the model's own, of length 1."""
+def compare_texts(vector: Callable[[npt.NDArray[np.int64]], Array], context: int, bundle: Bundle) -> list[Check]:
+    """Compares the bundle's vectors of sample texts with the model's.
+
+    Args:
+        vector: returns the model's unit vector, (d,), of token ids, int64 (T,).
+        context: the most tokens of a text.
+        bundle: the bundle.
+    """
     tokenizer = Tokenizer.of(bundle)
     ids = [tokenizer.encode(text).ids for text in texts(context)]
-    wanted = np.stack([vector(one) for one in ids])
+    wanted = np.stack([vector(row) for row in ids])
     return [_check("text graph", bundle, text_vectors(on_cpu(bundle), tokenizer, ids), wanted)]
 
 
-def _check(part: str, bundle: Bundle, found: list[Array], wanted: Array) -> Check:
-    """The smallest cosine of every input at every batch size."""
-    return Check(f"{part}: smallest cosine", smallest_cosine(found, wanted), ">=", GATES[bundle.manifest.precision])
+def _check(part: str, bundle: Bundle, actual: list[Array], wanted: Array) -> Check:
+    """Returns the check of the smallest cosine over all inputs and batch sizes."""
+    return Check(
+        f"{part}: smallest cosine", smallest_cosine(actual, wanted), ">=", MIN_COSINES[bundle.manifest.precision]
+    )

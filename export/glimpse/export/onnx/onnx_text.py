@@ -1,4 +1,4 @@
-"""Wraps any ONNX text encoder and its tokenizer.json into a bundle: texts in, unit vectors out. Needs no torch."""
+"""Wraps an ONNX text encoder and its tokenizer.json into a bundle that returns unit vectors; needs no torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +9,20 @@ from onnx import ModelProto, TensorProto, helper
 from pydantic import ValidationError
 
 from glimpse.backbone import Bundle, TextRule, Tokenizer, scratch_folder
-from glimpse.backbone.manifest import problems
+from glimpse.backbone.manifest_file import problems
 from glimpse.export.errors import ExportError
-from glimpse.export.finalize import NO_WISH, Tell, Wish, silent
+from glimpse.export.finalize import DEFAULT_OPTIONS, ExportOptions, Progress, silent
 from glimpse.export.graph.batch_axis import free_batch
 from glimpse.export.graph.graph_editing import EMBEDDING, RAW_OUTPUT, clear_names
 from glimpse.export.graph.subgraphs import inputs_for, rename
 from glimpse.export.graph.text_graph import IDS, MASK, Pooling, Role, bundle_inputs, pool, roles_of
 from glimpse.export.onnx.onnx_batches import Output, Trial, wrap_for_batches
-from glimpse.export.onnx.onnx_bundle import finish_wrapped
+from glimpse.export.onnx.onnx_bundle import finalize_wrapped
 from glimpse.export.onnx.onnx_model import PlainModel, choose_output, read_model, take_part, type_name
-from glimpse.export.onnx.onnx_parity import prove_text
-from glimpse.export.onnx.reference_model import Runner, TextOriginal
+from glimpse.export.onnx.onnx_parity import compare_texts
+from glimpse.export.onnx.reference_model import Runner, TextReference
 
-_TEXTS = ("", "one", "two words and a few more", "the longer a text, the more there is to be told of it " * 9)
+_TEXTS = ("", "one", "two words and a few more", "the longer a text, the more there is to read in it " * 9)
 _PAD_TOKENS = ("[PAD]", "<pad>", "<|endoftext|>", "</s>")
 _CONTEXT = 256
 _NUMBERS = (
@@ -34,10 +34,15 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class TextEncoderSource:
-    """How an encoder reads its texts, and how one vector comes of its states (n, t, d).
+    """Describes how an encoder reads its texts, and how its states (n, t, d) become one vector.
 
-    `context_length` None: the model's own where its texts have a fixed length, else 256. `pooling` none: the output is
-    one vector a text already. `pad_id` None: the tokenizer's own pad token.
+    Attributes:
+        tokenizer: a tokenizer.json.
+        context_length: most tokens of a text; None for the model's fixed length, or 256 if it has none.
+        pooling: "none" if the output is one vector per text already.
+        pad_id: id of the padding token; None for the tokenizer's own.
+        prefix: is put before every text.
+        output_name: the output to use, where the model has several.
     """
 
     tokenizer: Path
@@ -57,17 +62,18 @@ def wrap_text_encoder(
     description: str = "",
     license: str = "unknown",
     command: str = "",
-    wish: Wish = NO_WISH,
-    tell: Tell = silent,
+    options: ExportOptions = DEFAULT_OPTIONS,
+    progress: Progress = silent,
 ) -> Bundle:
     """Writes the bundle of an ONNX text encoder.
 
-    The wrapped graph is run on texts of many lengths, one by one and padded together, before anything is written: a
-    batch must give what the model gives for its texts one by one. Then the bundle is compared with the model.
+    Before anything is written, the wrapped graph runs on texts of many lengths, one by one and padded together: a batch
+    must give the vectors that the model gives for single texts. Then the bundle is compared with the model.
 
     Raises:
-        ExportError: no ONNX model, no tokenizer, no such output, unknown inputs, a batch that changes its texts.
-        BundleError: where `out` holds something already.
+        ExportError: the model or the tokenizer is not valid, the inputs are unknown, or a batch changes the
+            vectors.
+        BundleError: `out` is not empty.
     """
     model = read_model(model_file)
     inner = _read_tokenizer(source.tokenizer)
@@ -76,9 +82,9 @@ def wrap_text_encoder(
     with scratch_folder() as folder:
         runner = Runner(take_part(model, model_file, output, folder / "text.onnx"))
         rule = _rule(runner, roles, source, inner)
-        original = TextOriginal(runner, roles, rule)
+        original = TextReference(runner, roles, rule)
         dimension, looped = _wrap(runner.model, original, source.pooling, Tokenizer(inner, rule))
-        return finish_wrapped(
+        return finalize_wrapped(
             "text",
             runner.model,
             out,
@@ -87,11 +93,11 @@ def wrap_text_encoder(
             fields={"name": name, "description": description, "license": license, "dimension": dimension},
             contents={"tokenizer.json": source.tokenizer},
             command=command,
-            prove=lambda bundle: prove_text(
+            compare=lambda bundle: compare_texts(
                 lambda ids: original.vector(ids, source.pooling), rule.context_length, bundle
             ),
-            wish=wish,
-            tell=tell,
+            options=options,
+            progress=progress,
         )
 
 
@@ -100,7 +106,7 @@ def _read_tokenizer(file: Path) -> tokenizers.Tokenizer:
         raise ExportError(f"there is no file {file}")
     try:
         return tokenizers.Tokenizer.from_file(str(file))
-    except Exception as error:  # the library raises bare Exception
+    except Exception as error:  # the library raises plain Exception
         raise ExportError(f"{file} is not a tokenizer.json: {error}") from error
 
 
@@ -112,7 +118,7 @@ def _pad_id(tokenizer: tokenizers.Tokenizer) -> int:
 
 
 def _roles(model: ModelProto, output: str) -> dict[str, Role]:
-    """What each input that the output is computed from is for. Raises ExportError."""
+    """Returns the role of each input that the output depends on. Raises ExportError."""
     inputs = inputs_for(model, output)
     found = roles_of(inputs)
     roles = {name: role for name, role in found.items() if role}
@@ -131,7 +137,7 @@ def _roles(model: ModelProto, output: str) -> dict[str, Role]:
         if value.name not in roles:
             continue
         if kind.elem_type not in _NUMBERS:
-            message = f"input {value.name!r} takes {type_name(kind.elem_type)}, not the numbers of tokens"
+            message = f"input {value.name!r} takes {type_name(kind.elem_type)}, not token ids"
             raise ExportError(f"{message}; export the model without its tokenizer")
         if kind.HasField("shape") and len(shape) != 2:
             step = "name another output with --output-name, or leave --tokenizer out for an encoder of images"
@@ -142,36 +148,39 @@ def _roles(model: ModelProto, output: str) -> dict[str, Role]:
 
 
 def _rule(runner: Runner, roles: dict[str, Role], source: TextEncoderSource, inner: tokenizers.Tokenizer) -> TextRule:
-    """Texts of their own length, or all of the context's where the model takes no others. Raises ExportError."""
+    """Returns the rule for texts: padded to the longest, or to the context if the model takes no other length.
+
+    Raises ExportError.
+    """
     pad_id = _pad_id(inner) if source.pad_id is None else source.pad_id
     fixed = max((kind.shape.dim[1].dim_value for kind in runner.model.inputs().values() if kind.shape.dim), default=0)
     if fixed and source.context_length not in (None, fixed):
         message = f"the model takes texts of {fixed} tokens, not {source.context_length}"
-        raise ExportError(f"{message}; give --context {fixed}, or leave it out")
+        raise ExportError(f"{message}; give --context {fixed}, or omit it")
     context = fixed or source.context_length or _CONTEXT
     try:
         rule = TextRule(context_length=context, pad_id=pad_id, prefix=source.prefix)
     except ValidationError as error:
-        raise ExportError(f"no bundle can read texts so: {problems(error)}") from error
+        raise ExportError(f"a bundle does not support these texts: {problems(error)}") from error
     padded = rule.model_copy(update={"padding": "context"})
     if fixed:
         return padded
     tokenizer = Tokenizer(inner, rule)
     try:
         for text in _TEXTS:
-            TextOriginal(runner, roles, rule).raw(tokenizer.encode(text).ids)
+            TextReference(runner, roles, rule).raw(tokenizer.encode(text).ids)
     except ExportError as error:
-        # Exported for one length without saying so, perhaps the context's.
+        # The model may take only one length without declaring it, perhaps the context's.
         try:
-            TextOriginal(runner, roles, padded).raw(tokenizer.encode("").ids)
+            TextReference(runner, roles, padded).raw(tokenizer.encode("").ids)
         except ExportError:
             raise error from None
         return padded
     return rule
 
 
-def _wrap(model: PlainModel, original: TextOriginal, pooling: Pooling, tokenizer: Tokenizer) -> tuple[int, bool]:
-    """Writes the bundle's graph; returns the dimension, and whether it runs a batch's rows one after the other."""
+def _wrap(model: PlainModel, original: TextReference, pooling: Pooling, tokenizer: Tokenizer) -> tuple[int, bool]:
+    """Writes the bundle's graph; returns the dimension, and whether the graph loops over the rows of a batch."""
     ids = [tokenizer.encode(text).ids for text in _TEXTS]
     raw = original.raw(ids[-1])
     dimension = _dimension(raw.shape, pooling, original.length(ids[-1]), model.output)
@@ -195,9 +204,9 @@ def _wrap(model: PlainModel, original: TextOriginal, pooling: Pooling, tokenizer
 
 
 def _dimension(shape: tuple[int, ...], pooling: Pooling, tokens: int, output: str) -> int:
-    """Numbers of a vector, for an output of this shape for one text. Raises ExportError where the pooling is not its.
+    """Returns the dimension of a vector, for an output of this shape for one text.
 
-    A batch of 1 may be squeezed out of the shape.
+    A batch of 1 may be squeezed out of the shape. Raises ExportError if the output does not fit the pooling.
     """
     states = shape[-2:] if len(shape) in (2, 3) and shape[:-2] in ((), (1,)) and shape[-2] == tokens else ()
     pooled = sum(size > 1 for size in shape) <= 1 and not (states and tokens > 1)

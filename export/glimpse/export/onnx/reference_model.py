@@ -1,4 +1,4 @@
-"""What a plain ONNX model gives for one input, run as it was given: the measure of its bundle."""
+"""Runs a plain ONNX model on single inputs; its bundle must give the same vectors."""
 
 from typing import Any
 
@@ -15,30 +15,38 @@ Array = npt.NDArray[Any]
 
 
 class Runner:
-    """Runs a model. Opening it raises ExportError, as every run does."""
+    """Runs a model. Opening it and running it raise ExportError."""
 
     def __init__(self, model: PlainModel) -> None:
+        """Opens the model."""
         self.model = model
         self._session = open_model(model)
         self._types = {name: dtype_of(kind.elem_type) for name, kind in model.inputs().items()}
 
-    def run(self, inputs: Inputs, what: str) -> Array:
-        """The output for inputs that are brought to the model's types. `what`: what they are, for an error."""
+    def run(self, inputs: Inputs, description: str) -> Array:
+        """Returns the output for inputs, which are converted to the model's types.
+
+        Args:
+            inputs: values by input name.
+            what: describes the inputs in an error.
+        """
         try:
             values = {name: np.ascontiguousarray(value, self._types[name]) for name, value in inputs.items()}
-            found = np.asarray(self._session.run([self.model.output], values)[0])
+            output = np.asarray(self._session.run([self.model.output], values)[0])
         except Exception as error:  # the library's exceptions have no common base
-            raise ExportError(f"the model does not run on {what}: {advice(error)}") from error
-        if found.dtype.kind != "f":
-            raise ExportError(f"the output {self.model.output!r} holds {found.dtype}; a vector holds floats")
-        if not np.isfinite(found).all():
-            message = f"the model gives numbers that are not finite for {what}; check --mean, --std and the export"
+            raise ExportError(f"the model does not run on {description}: {advice(error)}") from error
+        if output.dtype.kind != "f":
+            raise ExportError(f"the output {self.model.output!r} has the type {output.dtype}; a vector has floats")
+        if not np.isfinite(output).all():
+            message = (
+                f"the model gives numbers that are not finite for {description}; check --mean, --std and the export"
+            )
             raise ExportError(message)
-        return found
+        return output
 
 
 def unit(vector: Array, output: str) -> npt.NDArray[np.float64]:
-    """A vector brought to length 1, (d,). Raises ExportError where it has no direction."""
+    """Returns a vector scaled to unit length, float64 (d,). Raises ExportError if it is 0."""
     values = np.asarray(vector, np.float64).ravel()
     length = np.linalg.norm(values)
     if not length > 0:
@@ -46,8 +54,8 @@ def unit(vector: Array, output: str) -> npt.NDArray[np.float64]:
     return np.asarray(values / length)
 
 
-class ImageOriginal:
-    """An image encoder: its output, or its vector, for one picture's uint8 pixels (S, S, 3)."""
+class ImageReference:
+    """An image encoder, for single pictures."""
 
     def __init__(self, runner: Runner, rule: ImageRule, layout: str) -> None:
         self._runner, self._rule, self._layout = runner, rule, layout
@@ -55,35 +63,41 @@ class ImageOriginal:
         self._type = dtype_of(kind.elem_type)
 
     def values(self, pixels: npt.NDArray[np.uint8]) -> Array:
-        """What the model reads: a batch of one picture, normalised in NumPy where it does not take uint8."""
+        """Returns the model's input for one picture: normalised in NumPy, or uint8 if the model takes it."""
         scaled = (pixels / 255 - np.array(self._rule.mean)) / np.array(self._rule.std)
         values = pixels if self._type == np.uint8 else scaled
         values = values.transpose(2, 0, 1) if self._layout == "NCHW" else values
         return np.ascontiguousarray(values[None], self._type)
 
     def raw(self, pixels: npt.NDArray[np.uint8]) -> Array:
-        """The output."""
+        """Returns the output for one picture, uint8 (S, S, 3)."""
         return self._runner.run({self._name: self.values(pixels)}, f"one picture of {self._rule.size} px")
 
     def vector(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        """One picture's vector, of length 1. (d,)"""
+        """Returns the unit vector of one picture, (d,)."""
         return unit(self.raw(pixels), self._runner.model.output)
 
 
-class TextOriginal:
-    """A text encoder: its output, or its vector, for one text."""
+class TextReference:
+    """A text encoder, for single texts."""
 
     def __init__(self, runner: Runner, roles: dict[str, Role], rule: TextRule) -> None:
-        """`roles`: what each of the model's inputs is for."""
+        """Prepares runs.
+
+        Args:
+            runner: the model.
+            roles: the role of each of its inputs.
+            rule: decides padding.
+        """
         self.roles = roles
         self._runner, self._rule = runner, rule
 
     def length(self, ids: npt.NDArray[np.int64]) -> int:
-        """Tokens that the model reads of a text, padding included."""
+        """Returns the number of tokens that the model reads for a text, padding included."""
         return self._rule.context_length if self._rule.padding == "context" else len(ids)
 
     def raw(self, ids: npt.NDArray[np.int64]) -> Array:
-        """The output for one text's ids, (t,)."""
+        """Returns the output for the token ids of one text, int64 (t,)."""
         more = self.length(ids) - len(ids)
         mask = np.pad(np.ones_like(ids), (0, more))
         values = {
@@ -95,7 +109,7 @@ class TextOriginal:
         return self._runner.run(inputs, f"a text of {len(mask)} tokens")
 
     def vector(self, ids: npt.NDArray[np.int64], pooling: Pooling) -> npt.NDArray[np.float64]:
-        """One text's vector, of length 1, its states pooled here. (d,)"""
+        """Returns the unit vector of one text, (d,), with the states pooled in NumPy."""
         raw = self.raw(ids)
         if pooling != "none":
             states = raw.reshape(raw.shape[-2:])[: len(ids)]  # (t, d)

@@ -1,4 +1,4 @@
-"""Errors of ONNX and ONNX Runtime in words for people: what is wrong, shortened, and what to do about it."""
+"""Explains errors of ONNX and ONNX Runtime: what is wrong, and what to do."""
 
 import re
 
@@ -6,7 +6,7 @@ from glimpse.export.errors import first_line
 
 _LONGEST = 300
 _SHAPES = "shapes do not fit; check that --size, --layout or --context is what the model was exported for"
-# The first pattern that is found decides; the advice is for a person who has the model alone.
+# The first pattern that matches decides. The advice is for a person who has only the model.
 _ADVICE = (
     (
         r"not a registered function/op|No Op registered|no kernel registered|Unrecognized",
@@ -37,24 +37,24 @@ _ADVICE = (
 _DEFAULT = "check the model with ONNX Runtime alone, and export it again"
 
 
-def unsound(error: Exception) -> str:
-    """What is wrong with a model that ONNX's own reader or checker refuses, and what to do."""
-    words = _shortened(first_line(error))
-    if re.search(r"ir_version|opset|domain_version", words):
-        return f"is not a model that this version of the onnx package knows ({words}); update it, or export it again"
-    return f"is not a sound ONNX model: {words.rstrip('.')}; copy it again, or export it again"
+def describe_invalid(error: Exception) -> str:
+    """Describes a model that ONNX's own reader or checker refuses, and what to do."""
+    text = _shortened(first_line(error))
+    if re.search(r"ir_version|opset|domain_version", text):
+        return f"is not a model that this version of the onnx package supports ({text}); update it, or export it again"
+    return f"is not a valid ONNX model: {text.rstrip('.')}; copy it again, or export it again"
 
 
 def advice(error: Exception) -> str:
-    """What is wrong, what to do, and ONNX Runtime's own words in brackets."""
-    words = first_line(error)
-    step = next((step for pattern, step in _ADVICE if re.search(pattern, words)), _DEFAULT)
-    return f"{step} ({_shortened(words)})"
+    """Returns what to do about an error, with ONNX Runtime's own message in brackets."""
+    text = first_line(error)
+    step = next((step for pattern, step in _ADVICE if re.search(pattern, text)), _DEFAULT)
+    return f"{step} ({_shortened(text)})"
 
 
-def _shortened(words: str) -> str:
-    """Without error codes, temporary files and places in the library's source."""
-    words = re.sub(r"Load model from \S+ failed: ?", "", words)
-    words = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", words)
-    words = re.sub(r"/onnxruntime_src/\S+\s(?:.*?\)(?: const)?(?:\s+\[.*?\])?\s)?", "", words)
-    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
+def _shortened(text: str) -> str:
+    """Removes error codes, temporary files and locations in the library's source."""
+    text = re.sub(r"Load model from \S+ failed: ?", "", text)
+    text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
+    text = re.sub(r"/onnxruntime_src/\S+\s(?:.*?\)(?: const)?(?:\s+\[.*?\])?\s)?", "", text)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -1,11 +1,11 @@
-"""A bundle's fp32 graph in fewer bits: int8 for processors, fp16 for CUDA; measured against the fp32 graph. No torch.
+"""Converts a bundle's fp32 graph to int8 for processors or fp16 for CUDA, and compares it with the fp32 graph.
 
-lowered = lower(Path("image.onnx"), Path("lower/image.onnx"), "int8", [{"images": pixels}], print)
-lowered.min_cosine, lowered.kept, lowered.notes
+converted = convert_precision(Path("image.onnx"), Path("int8/image.onnx"), "int8", [{"images": pixels}], print)
+converted.min_cosine, converted.kept, converted.notes
 """
 
-from glimpse.export.precision.convert import lower
-from glimpse.export.precision.converted_graph import Lowered, Precision
+from glimpse.export.precision.convert import convert_precision
+from glimpse.export.precision.converted_graph import ConvertedGraph, Precision
 from glimpse.export.precision.cpu_features import int8_instructions
 
-__all__ = ["Lowered", "Precision", "int8_instructions", "lower"]
+__all__ = ["ConvertedGraph", "Precision", "convert_precision", "int8_instructions"]

@@ -1,4 +1,4 @@
-"""What lowering a graph's precision gives."""
+"""The result of a conversion to a lower precision."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,11 +7,13 @@ Precision = Literal["fp32", "fp16", "int8"]
 
 
 @dataclass(frozen=True)
-class Lowered:
-    """A graph of lower precision, beside its fp32 parent.
+class ConvertedGraph:
+    """A graph of lower precision, compared with its fp32 parent.
 
-    `min_cosine`: the smallest between the two embeddings of an input. `kept`: nodes left in float because they cost
-    too much of it. `notes`: what was done, for people.
+    Attributes:
+        min_cosine: the smallest cosine between the two embeddings of an input.
+        kept: names of nodes kept in float because converting them costs too much accuracy.
+        notes: what was done, for people.
     """
 
     min_cosine: float

@@ -1,4 +1,4 @@
-"""A graph in half precision for CUDA; what sums and divides stays in single precision."""
+"""Converts a graph to fp16 for CUDA; sums and divisions stay in fp32."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,54 +10,54 @@ from glimpse.backbone import scratch_folder
 from glimpse.export.errors import ExportError
 from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.precision.compare import Reference
-from glimpse.export.precision.converted_graph import Lowered
-from glimpse.export.precision.fp16_convert import floats_of, halve
-from glimpse.export.precision.fp16_emulation import imitate
-from glimpse.export.precision.fp16_exclusions import stay_single
+from glimpse.export.precision.converted_graph import ConvertedGraph
+from glimpse.export.precision.fp16_convert import convert_nodes, floats_of
+from glimpse.export.precision.fp16_emulation import emulate_fp16
+from glimpse.export.precision.fp16_exclusions import find_exclusions
 from glimpse.export.precision.graph import Layer, expose, find_layers, prepare, save
 from glimpse.export.precision.int8 import ROWS
 from glimpse.export.precision.layer_sensitivity import keep_fewest, rank_by_cost
-from glimpse.export.precision.quantization_error import in_half
+from glimpse.export.precision.quantization_error import fp16_error
 
 GOAL = 0.9999
-# Half of the largest number that half precision has.
+# Half of the largest fp16 number.
 _LARGE = 32_752
 
 
-def lower_fp16(graph: Path, out: Path, inputs: Sequence[Inputs], tell: Callable[[str], None]) -> Lowered:
-    """Writes the graph in fp16, its inputs and its output as they were. Raises ExportError."""
+def convert_fp16(graph: Path, out: Path, inputs: Sequence[Inputs], progress: Callable[[str], None]) -> ConvertedGraph:
+    """Writes the graph in fp16; its inputs and outputs keep their types. Raises ExportError."""
     reference = Reference(graph, inputs)
     with scratch_folder() as folder:
-        model, imitation = prepare(graph, folder), folder / "imitation.onnx"
+        model, emulated = prepare(graph, folder), folder / "emulated.onnx"
 
         def run(kept: Sequence[str]) -> float:
-            single = stay_single(model, kept)
-            save(imitate(model, single), imitation)
-            save(halve(model, single), out)
-            # The graph itself must run at the least.
-            cosine = min(reference.min_cosine(file) for file in (out, imitation))
-            tell(f"fp16 with {len(kept)} more nodes in float: smallest cosine {cosine:.6f}")
+            single = find_exclusions(model, kept)
+            save(emulate_fp16(model, single), emulated)
+            save(convert_nodes(model, single), out)
+            # The converted graph itself must run too.
+            cosine = min(reference.min_cosine(file) for file in (out, emulated))
+            progress(f"fp16 with {len(kept)} more nodes in float: smallest cosine {cosine:.6f}")
             return cosine
 
         cosine, large, kept = run([]), list[str](), list[Layer]()
-        if cosine < GOAL and (large := _overflowing(model, reference.worst(imitation, 1), folder)):
+        if cosine < GOAL and (large := _overflowing(model, reference.worst(emulated, 1), folder)):
             cosine = run(large)
         if cosine < GOAL:
             layers = find_layers(model, folder, inputs[0])
-            ranked = rank_by_cost(model, layers, in_half, reference.worst(imitation, ROWS), folder)
+            ranked = rank_by_cost(model, layers, fp16_error, reference.worst(emulated, ROWS), folder)
             cosine, kept = keep_fewest(ranked, lambda some: run([*large, *(layer.name for layer in some)]), GOAL)
     if cosine < GOAL:
         raise ExportError(
-            f"fp16 does not come near enough: the smallest cosine is {cosine:.5f}, even with {len(large)} nodes of "
-            f"large values and {len(kept)} layers in float, where {GOAL} is wanted. Give --precision fp32"
+            f"fp16 changes the vectors too much: the smallest cosine is {cosine:.5f}, even with {len(large)} nodes of "
+            f"large values and {len(kept)} layers in float; the limit is {GOAL}. Give --precision fp32"
         )
-    note = "half precision; in single: scaling of pictures, normalisations, softmax, sums"
-    return Lowered(cosine, (*large, *(layer.name for layer in kept)), (note,))
+    note = "fp16; in fp32: scaling of pictures, normalisations, softmax, sums"
+    return ConvertedGraph(cosine, (*large, *(layer.name for layer in kept)), (note,))
 
 
 def _overflowing(model: ModelProto, inputs: Inputs, folder: Path) -> list[str]:
-    """The nodes that give or read values past half precision's range, but for those that are single already."""
-    graph, single = model.graph, stay_single(model)
+    """Returns the nodes that read or write values beyond the range of fp16, except those that stay in fp32 anyway."""
+    graph, single = model.graph, find_exclusions(model)
     floats = floats_of(graph)
     names = [output for node in graph.node for output in node.output if output in floats]
     values = zip(names, expose(model, names, folder, inputs), strict=True)

@@ -11,7 +11,7 @@ HALF: int = TensorProto.FLOAT16
 _GREATEST = float(np.finfo(np.float16).max)
 
 
-def halve(model: ModelProto, single: Collection[str]) -> ModelProto:
+def convert_nodes(model: ModelProto, single: Collection[str]) -> ModelProto:
     """The model in half precision but for some nodes; its inputs and outputs keep their types.
 
     Args:
@@ -22,12 +22,12 @@ def halve(model: ModelProto, single: Collection[str]) -> ModelProto:
     halved.CopyFrom(model)
     graph = halved.graph
     single = {*single, *bound_to_subgraphs(graph)}
-    halver = _Halver(graph)
+    converter = _NodeConverter(graph)
     nodes = list(graph.node)
     del graph.node[:], graph.value_info[:]
     for node in nodes:
-        graph.node.extend(halver.convert(node, FLOAT if node.name in single else HALF))
-    graph.node.extend(halver.give_outputs())
+        graph.node.extend(converter.convert(node, FLOAT if node.name in single else HALF))
+    graph.node.extend(converter.give_outputs())
     used = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
     used |= set(_read_inside(graph.node))
     for place in reversed(range(len(graph.initializer))):
@@ -36,7 +36,7 @@ def halve(model: ModelProto, single: Collection[str]) -> ModelProto:
     return halved
 
 
-class _Halver:
+class _NodeConverter:
     """Goes through a graph in the order of its running and remembers which value is there in which precision."""
 
     def __init__(self, graph: GraphProto) -> None:
@@ -58,7 +58,7 @@ class _Halver:
                 own = f"{name}_half" if precision == HALF else name
                 self._there[name, precision] = node.output[place] = own
         if precision == HALF:
-            _halve_attributes(node)
+            _convert_attributes(node)
         yield node
 
     def give_outputs(self) -> Iterator[NodeProto]:
@@ -81,7 +81,7 @@ class _Halver:
         yield helper.make_node("Cast", [other], [own], name=f"{own}_cast" if own == name else own, to=precision)
 
 
-def _halve_attributes(node: NodeProto) -> None:
+def _convert_attributes(node: NodeProto) -> None:
     """Makes a node give half precision where an attribute says which."""
     for attribute in node.attribute:
         if attribute.name in ("to", "dtype") and attribute.i == FLOAT:

@@ -1,7 +1,7 @@
-"""What a half-precision graph gives on a GPU, computed on a processor.
+"""Emulates an fp16 graph of a GPU on a processor.
 
-A processor has few kernels for half precision: ONNX Runtime computes there in single, and leaves out the casts between
-its own kernels, so that neither rounding nor overflow shows. Here every value is rounded as it would be stored.
+ONNX Runtime computes fp16 nodes in fp32 on a processor, and removes the casts between its kernels, so neither rounding
+nor overflow shows. Here every value is rounded as it would be stored.
 """
 
 from collections.abc import Collection
@@ -13,15 +13,15 @@ from glimpse.export.graph.subgraphs import replace
 from glimpse.export.precision.fp16_convert import FLOAT, HALF, bound_to_subgraphs, floats_of, half_constant
 
 
-def imitate(model: ModelProto, single: Collection[str]) -> ModelProto:
-    """The graph in float32 that rounds wherever `halve(model, single)` stores half precision."""
-    imitation = ModelProto()
-    imitation.CopyFrom(model)
-    graph = imitation.graph
+def emulate_fp16(model: ModelProto, single: Collection[str]) -> ModelProto:
+    """Returns the graph in fp32 that rounds wherever `convert_nodes(model, single)` stores fp16."""
+    emulated = ModelProto()
+    emulated.CopyFrom(model)
+    graph = emulated.graph
     kept = {*single, *bound_to_subgraphs(graph)}
     floats = floats_of(graph)
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    rounded = set[str]()  # values that are so already
+    rounded = set[str]()  # values that are rounded already
     nodes: list[NodeProto] = []
     for node in graph.node:
         if node.name in kept:
@@ -45,7 +45,7 @@ def imitate(model: ModelProto, single: Collection[str]) -> ModelProto:
                 node.output[place] = f"{name}_exact"
                 nodes += _rounding(node.output[place], name)
     replace(graph.node, nodes)
-    return imitation
+    return emulated
 
 
 def _rounding(source: str, target: str) -> list[NodeProto]:

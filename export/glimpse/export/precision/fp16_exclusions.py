@@ -1,4 +1,4 @@
-"""Which nodes stay in single precision where the others are halved."""
+"""Selects the nodes that stay in fp32 when a graph is converted to fp16."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -6,46 +6,46 @@ from onnx import ModelProto, NodeProto, TensorProto
 
 from glimpse.export.graph.graph_editing import EMBEDDING
 
-# Normalisations and what older exports spell them with, softmax, and sums over many values.
+# Normalisations and the operators that older exports build them from, softmax, and sums over many values.
 _SENSITIVE = {
     "LayerNormalization", "SimplifiedLayerNormalization", "RMSNormalization", "GroupNormalization",
     "InstanceNormalization", "LpNormalization", "Softmax", "LogSoftmax", "Pow", "Sqrt", "Reciprocal",
     "ReduceMean", "ReduceSum", "ReduceL2", "ReduceSumSquare", "CumSum",
 }  # fmt: skip
-# Operators of which some input must be single, or that no provider has in half.
+# Operators with an input that must be fp32, or without an fp16 kernel in any provider.
 _BOUND = {"Resize", "Upsample", "Range", "RoiAlign", "TopK", "QuantizeLinear", "DequantizeLinear"}
 _ARITHMETIC = {"Add", "Sub", "Mul", "Div"}
-# ONNX Runtime moves transposes into the middle of a norm.
+# ONNX Runtime moves transposes into a normalisation.
 _ONWARD = _ARITHMETIC | {"Transpose"}
-# What a bundle's graph begins with, up to the first layer, and what it ends in, from the pooled states on.
+# Operators before the first layer of a bundle's graph, and those after the pooled states.
 _BEGINNING = _ARITHMETIC | {"Cast", "Transpose", "Reshape"}
 _ENDING = _SENSITIVE | {"Sub", "Mul", "Div", "Cast", "Clip", "Expand", "Flatten", "Max", "Squeeze"}
 
 
-def stay_single(model: ModelProto, kept: Collection[str] = ()) -> list[str]:
-    """The names of these nodes; `kept` are among them.
+def find_exclusions(model: ModelProto, kept: Collection[str] = ()) -> list[str]:
+    """Returns the names of the nodes that stay in fp32; `kept` are among them.
 
-    Scaling of the pixels; normalisations, also where they are spelled out; softmax; sums; and the last
-    normalisation with all between it and the pooled states.
+    These are the scaling of pixels, normalisations (also if built from simpler operators), softmax, sums, and the final
+    normalisation with all nodes between it and the pooled states.
     """
     graph = model.graph
     makers = {output: node for node in graph.node for output in node.output}
     constants = {tensor.name for tensor in graph.initializer}
-    found = {node.name for node in graph.node if node.name in kept or node.op_type in _SENSITIVE | _BOUND}
-    found |= {node.name for node in _ending(makers, [EMBEDDING])}
+    excluded = {node.name for node in graph.node if node.name in kept or node.op_type in _SENSITIVE | _BOUND}
+    excluded |= {node.name for node in _ending(makers, [EMBEDDING])}
     pixels = {value.name for value in graph.input if value.type.tensor_type.elem_type == TensorProto.UINT8}
-    for node in graph.node:  # in the order of their running
+    for node in graph.node:  # nodes are in execution order
         read = [name for name in node.input if name and name not in constants]
         if node.op_type in _BEGINNING and read and pixels.issuperset(read):
             pixels.update(node.output)
-            found.add(node.name)
+            excluded.add(node.name)
         sources = [makers[name] for name in read if name in makers]
-        # x - mean(x), and var + a little that half precision would take for 0; then what goes on from there.
+        # x - mean(x), and var + epsilon, which fp16 would round to 0; then the operators that follow.
         of_mean = any(source.op_type == "ReduceMean" for source in sources) and node.op_type in _ARITHMETIC
-        onward = sources and all(source.name in found for source in sources) and node.op_type in _ONWARD
+        onward = sources and all(source.name in excluded for source in sources) and node.op_type in _ONWARD
         if of_mean or onward:
-            found.add(node.name)
-    return [node.name for node in graph.node if node.name in found]
+            excluded.add(node.name)
+    return [node.name for node in graph.node if node.name in excluded]
 
 
 def _ending(makers: Mapping[str, NodeProto], names: Iterable[str]) -> Iterator[NodeProto]:

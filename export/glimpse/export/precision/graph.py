@@ -1,4 +1,4 @@
-"""A bundle's graph made ready for other precisions, and where its work lies."""
+"""Prepares a bundle's graph for conversion, and finds its layers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,25 @@ from glimpse.export.graph.subgraphs import replace
 from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.precision.compare import run
 
-# Protobuf's limit on one message, a little under 2 GiB.
+# Below protobuf's limit of 2 GiB for one message.
 LARGEST_FILE = 2_000_000_000
-_LEAST_OPSET = 13
-#: What the 8-bit range of a convolution's output can express.
+_MIN_OPSET = 13
+#: Activations that the 8-bit range of a convolution's output can express.
 ACTIVATIONS = ("Relu", "Clip")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A node with weights: what it reads and gives, and its multiplications for one input of the batch.
+    """A node with weights.
 
-    `written`: what it gives after the activation that its 8-bit range expresses, where one follows.
+    Attributes:
+        name: the node's name.
+        operator: "Conv" or "MatMul".
+        activation: name of the value that it reads.
+        weight: name of its weight.
+        output: name of its output.
+        written: name of the output after the activation that its 8-bit range expresses, if one follows.
+        work: multiplications for one input.
     """
 
     name: str
@@ -40,9 +47,14 @@ class Layer:
 
 
 def prepare(graph: Path, folder: Path) -> ModelProto:
-    """The graph with constants folded, batch norms in their convolutions, Gemm as MatMul and Add, and every node named.
+    """Returns the graph with folded constants, batch norms merged into convolutions, Gemm as MatMul and Add, and named
+    nodes.
 
-    Eight-bit weights that were stored to save space become floats again. Raises ExportError.
+    Weights stored in 8 bits to save space become floats again. Raises ExportError.
+
+    Args:
+        graph: a bundle's fp32 graph.
+        folder: a folder for temporary files.
     """
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -55,7 +67,7 @@ def prepare(graph: Path, folder: Path) -> ModelProto:
         ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library's exceptions have no common base
         raise ExportError(f"ONNX Runtime cannot open {graph}: {first_line(error)}") from error
-    wrapped = ONNXModel(_recent(onnx.load(file)))
+    wrapped = ONNXModel(_upgrade_opset(onnx.load(file)))
     wrapped.replace_gemm_with_matmul()
     _name_nodes(wrapped.model)
     _drop_unused_domains(wrapped.model)
@@ -63,22 +75,21 @@ def prepare(graph: Path, folder: Path) -> ModelProto:
     return inferred
 
 
-def _recent(model: ModelProto) -> ModelProto:
-    """In a version of the operators that has a scale for each channel."""
+def _upgrade_opset(model: ModelProto) -> ModelProto:
+    """Converts the graph to an opset whose quantisation operators have a scale per channel."""
     version = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    if version >= _LEAST_OPSET:
+    if version >= _MIN_OPSET:
         return model
     try:
-        converted: ModelProto = version_converter.convert_version(model, _LEAST_OPSET)
+        converted: ModelProto = version_converter.convert_version(model, _MIN_OPSET)
     except Exception as error:  # the converter's have no common base
-        told = first_line(error)
-        message = f"opset {version} cannot be brought to {_LEAST_OPSET}: {told}. Export the model with a newer one"
+        message = f"opset {version} cannot be converted to {_MIN_OPSET} ({first_line(error)}). Export with a newer one"
         raise ExportError(message) from error
     return converted
 
 
 def _name_nodes(model: ModelProto) -> None:
-    """Names every node that has none after what it gives; not as that alone, which ONNX Runtime itself may do."""
+    """Names unnamed nodes by operator and output. The output's name alone may clash with names of ONNX Runtime."""
     taken = {node.name for node in model.graph.node}
     for number, node in enumerate(model.graph.node):
         if not node.name:
@@ -88,7 +99,7 @@ def _name_nodes(model: ModelProto) -> None:
 
 
 def _drop_unused_domains(model: ModelProto) -> None:
-    """ONNX Runtime writes down the versions of all operators that it knows; older ones refuse what they do not know."""
+    """Removes unused operator domains: ONNX Runtime lists all it knows, and its older versions refuse unknown ones."""
     used = {"", "ai.onnx"} | {node.domain for node in _nodes(model.graph)}
     replace(model.opset_import, [entry for entry in model.opset_import if entry.domain in used])
 
@@ -101,30 +112,30 @@ def _nodes(graph: GraphProto) -> Iterator[NodeProto]:
 
 
 def save(model: ModelProto, file: Path, largest: int = LARGEST_FILE) -> Path:
-    """Writes a model with its weights inside, or in `file`.data beside it where they pass `largest` bytes."""
+    """Writes a model, with its weights in `file`.data if they exceed `largest` bytes."""
     beside = file.with_name(f"{file.name}.data")
-    beside.unlink(missing_ok=True)  # onnx appends
+    beside.unlink(missing_ok=True)  # onnx would append to it
     if size_of(model) <= largest:
         onnx.save(model, file)
     else:
         moved = ModelProto()
-        moved.CopyFrom(model)  # saving takes the weights out of it
+        moved.CopyFrom(model)  # saving removes the weights from the model
         onnx.save(moved, file, save_as_external_data=True, location=beside.name)
     return file
 
 
 def size_of(model: ModelProto) -> int:
-    """Bytes of its weights. (A whole model past protobuf's limit cannot tell its own size.)"""
+    """Returns the bytes of the weights; a model above protobuf's limit cannot report its whole size."""
     return sum(tensor.ByteSize() for tensor in model.graph.initializer)
 
 
 def find_layers(model: ModelProto, folder: Path, inputs: Inputs) -> list[Layer]:
-    """Convolutions of pictures and matrix products with constant float weights, in the order of the graph.
+    """Returns the convolutions and matrix products with constant float weights, in the order of the graph.
 
     Args:
-        model: as `prepare` makes it.
-        folder: for a file to run.
-        inputs: the first row of these is run to see the shapes.
+        model: as `prepare` returns it.
+        folder: a folder for temporary files.
+        inputs: the first row is run to find the shapes.
     """
     shapes = {
         tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT
@@ -144,19 +155,19 @@ def find_layers(model: ModelProto, folder: Path, inputs: Inputs) -> list[Layer]:
     for node, value in zip(nodes, values, strict=True):
         (activation, weight, *_), [output] = node.input, node.output
         shape = shapes[weight]
-        each = shape[0] if node.op_type == "MatMul" else int(np.prod(shape[1:]))  # products for one number
+        products = shape[0] if node.op_type == "MatMul" else int(np.prod(shape[1:]))  # multiplications per output value
         written = activated.get(output, output)
-        layers.append(Layer(node.name, node.op_type, activation, weight, output, written, value.size * each))
+        layers.append(Layer(node.name, node.op_type, activation, weight, output, written, value.size * products))
     return layers
 
 
 def expose(model: ModelProto, names: Sequence[str], folder: Path, inputs: Inputs) -> list[np.ndarray]:
-    """Runs a graph and returns values from within it."""
+    """Runs a graph and returns inner values by name."""
     return run(exposed(model, names, folder), inputs, names)
 
 
 def exposed(model: ModelProto, names: Sequence[str], folder: Path) -> Path:
-    """A file with the graph, these values among its outputs."""
+    """Writes the graph with these values among its outputs, and returns the file."""
     probe = ModelProto()
     probe.CopyFrom(model)
     for name in set(names) - {value.name for value in model.graph.output}:

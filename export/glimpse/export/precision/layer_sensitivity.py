@@ -1,4 +1,4 @@
-"""Which layers fewer bits cost most, and how many of them must be spared."""
+"""Ranks layers by the accuracy that fewer bits cost, and finds how many must stay in float."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,23 +9,23 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from glimpse.export.graph.graph_editing import EMBEDDING
 from glimpse.export.onnx.onnx_model import Inputs, quiet_session
 from glimpse.export.precision.graph import Layer, expose, save
-from glimpse.export.precision.quantization_error import Seen, Values
+from glimpse.export.precision.quantization_error import LayerSample, Values
 
-# More than this part of the work in float, and fewer bits are not worth their cost.
-_MOST_KEPT = 0.5
+# If more than this share of the work stays in float, fewer bits are not worth their cost.
+_MAX_KEPT_SHARE = 0.5
 
 
 def rank_by_cost(
-    model: ModelProto, layers: Sequence[Layer], change: Callable[[Seen], Values], inputs: Inputs, folder: Path
+    model: ModelProto, layers: Sequence[Layer], change: Callable[[LayerSample], Values], inputs: Inputs, folder: Path
 ) -> list[Layer]:
-    """The layers, costliest first: how far the embedding moves if this layer alone is changed.
+    """Returns the layers, costliest first: by how far the embedding moves if only this layer is converted.
 
     Args:
-        model: as `prepare` makes it.
-        layers: which.
-        change: what fewer bits add to a layer's output.
+        model: as `prepare` returns it.
+        layers: the layers to rank.
+        change: returns what the conversion adds to a layer's output.
         inputs: a few rows.
-        folder: for files to run.
+        folder: a folder for temporary files.
     """
     names = [name for layer in layers for name in (layer.activation, layer.output)]
     values = dict(zip(names, expose(model, names, folder, inputs), strict=True))
@@ -36,9 +36,9 @@ def rank_by_cost(
     costs = {}
     for layer in layers:
         weight, run = numpy_helper.to_array(weights[layer.weight]), _alone(nodes[layer.name], folder)
-        added = change(Seen(layer, values[layer.activation], weight, values[layer.output], run))
-        [found] = session.run([EMBEDDING], {**inputs, _addend(layer): added})
-        cosine = float((np.asarray(found) * wanted).sum(1).min())
+        added = change(LayerSample(layer, values[layer.activation], weight, values[layer.output], run))
+        [actual] = session.run([EMBEDDING], {**inputs, _addend(layer): added})
+        cosine = float((np.asarray(actual) * wanted).sum(1).min())
         costs[layer.name] = 2.0 if np.isnan(cosine) else 1 - cosine
     return sorted(layers, key=lambda layer: -costs[layer.name])
 
@@ -46,14 +46,17 @@ def rank_by_cost(
 def keep_fewest(
     ranked: Sequence[Layer], run: Callable[[Sequence[Layer]], float], goal: float
 ) -> tuple[float, list[Layer]]:
-    """Keeps the costliest layers in float, as few as reach the goal; the cosine and these.
+    """Keeps as few of the costliest layers in float as reach the goal.
 
-    Where half of the work in float does not reach it, the cosine is short of the goal.
+    If the goal is not reached with half of the work in float, the cosine is below the goal.
 
     Args:
-        ranked: costliest first.
-        run: lowers the graph but for these layers; the smallest cosine.
-        goal: of that cosine.
+        ranked: the layers, costliest first.
+        run: converts the graph except these layers, and returns the smallest cosine.
+        goal: the smallest cosine to reach.
+
+    Returns:
+        The smallest cosine, and the layers kept in float.
     """
     tried: list[tuple[int, float]] = []
 
@@ -64,13 +67,13 @@ def keep_fewest(
     most = _affordable(ranked)
     found = smallest_prefix(most, enough)
     wanted = most if found is None else found
-    if not tried or tried[-1][0] != wanted:  # the last try is what stays
+    if not tried or tried[-1][0] != wanted:  # the file must hold the result of the wanted count
         enough(wanted)
     return tried[-1][1], list(ranked[:wanted])
 
 
 def smallest_prefix(count: int, enough: Callable[[int], bool]) -> int | None:
-    """The smallest n up to `count` from which on `enough(n)` holds, or None; by doubling, then halving."""
+    """Returns the smallest n up to `count` from which on `enough(n)` is true, or None; doubles n, then bisects."""
     low, high = 0, min(1, count)
     while not (high and enough(high)):
         if high == count:
@@ -83,8 +86,8 @@ def smallest_prefix(count: int, enough: Callable[[int], bool]) -> int | None:
 
 
 def _affordable(ranked: Sequence[Layer]) -> int:
-    """How many of the costliest may stay in float."""
-    most, work = _MOST_KEPT * sum(layer.work for layer in ranked), 0
+    """Returns how many of the costliest layers may stay in float."""
+    most, work = _MAX_KEPT_SHARE * sum(layer.work for layer in ranked), 0
     for count, layer in enumerate(ranked):
         work += layer.work
         if work > most:
@@ -93,7 +96,7 @@ def _affordable(ranked: Sequence[Layer]) -> int:
 
 
 def _alone(node: NodeProto, folder: Path) -> Callable[[Values, Values], Values]:
-    """A node as a function of what it reads and its weight, without its bias."""
+    """Returns a node as a function of its input and its weight, without its bias."""
     single = NodeProto()
     single.CopyFrom(node)
     del single.input[:], single.output[:]
@@ -108,7 +111,7 @@ def _alone(node: NodeProto, folder: Path) -> Callable[[Values, Values], Values]:
 
 
 def _changeable(model: ModelProto, layers: Sequence[Layer], folder: Path) -> Path:
-    """The graph with an input a layer, 0 where it is not given, that is added to what the layer gives."""
+    """Writes the graph with one more input per layer, 0 by default, that is added to the layer's output."""
     probe = ModelProto()
     probe.CopyFrom(model)
     graph = probe.graph

@@ -1,4 +1,4 @@
-"""Layers in eight bits: matrix products quantised as they run, convolutions by ranges that were calibrated."""
+"""Quantises layers to 8 bits: matrix products at run time, convolutions by calibrated ranges."""
 
 import contextlib
 import io
@@ -25,25 +25,25 @@ from glimpse.export.onnx.onnx_model import Inputs
 from glimpse.export.precision.cpu_features import saturates
 from glimpse.export.precision.graph import ACTIVATIONS, LARGEST_FILE, Layer, save, size_of
 
-# With a convolution goes the activation that its 8-bit range can express; additions between blocks stay in float,
-# which is as fast and costs no accuracy.
+# A convolution is quantised with the activation that its 8-bit range can express. Additions between blocks stay in
+# float, which is as fast and costs no accuracy.
 _STATIC = ["Conv", *ACTIVATIONS]
-#: Ways to calibrate. Percentile: a few extreme values are cut off so that the others have finer steps.
+#: Calibration methods. Percentile ignores a few extreme values, which gives all others finer steps.
 METHODS: Mapping[str, Any] = {"percentile 99.999": CalibrationMethod.Percentile, "min-max": CalibrationMethod.MinMax}
 _OPTIONS = {"percentile": 99.999, "symmetric": False}
 
 
 def calibrate(prepared: Path, inputs: Sequence[Inputs], method: str) -> TensorsData:
-    """The range of every value that a convolution reads or writes, over the inputs. Raises ExportError."""
+    """Returns the range of every value that a convolution reads or writes, over the inputs. Raises ExportError."""
     try:
         return _calibrate(prepared, inputs, method)
-    except Exception as error:  # the library's and NumPy's have no common base; of values without a range, say
+    except Exception as error:  # the exceptions have no common base; values without a range cause one
         message = f"int8 cannot be calibrated by {method} ({first_line(error)}); give --precision fp32"
         raise ExportError(message) from error
 
 
 def _calibrate(prepared: Path, inputs: Sequence[Inputs], method: str) -> TensorsData:
-    with contextlib.redirect_stdout(io.StringIO()):  # the library tells of its progress by print
+    with contextlib.redirect_stdout(io.StringIO()):  # the library prints its progress
         calibrator = create_calibrator(
             prepared,
             _STATIC,
@@ -52,20 +52,20 @@ def _calibrate(prepared: Path, inputs: Sequence[Inputs], method: str) -> Tensors
             use_external_data_format=prepared.with_name(f"{prepared.name}.data").is_file(),
             extra_options=_OPTIONS,
         )
-        for batch in inputs:  # one by one: the library holds all values of what it is given at once
+        for batch in inputs:  # one batch at a time, because the library keeps all values of a call in memory
             calibrator.collect_data(_Reader([batch]))
         ranges: TensorsData = calibrator.compute_data()
     return ranges
 
 
 def quantize(model: ModelProto, layers: Collection[Layer], ranges: TensorsData | None, out: Path) -> None:
-    """Writes the model with these layers in 8 bits: signed weights a channel, unsigned activations.
+    """Writes the model with these layers in 8 bits: signed weights with a scale per channel, unsigned activations.
 
     Args:
-        model: as `prepare` makes it; left as it is.
-        layers: what to quantise.
-        ranges: as `calibrate` finds them, where convolutions are among the layers.
-        out: the file.
+        model: as `prepare` returns it; not changed.
+        layers: the layers to quantise.
+        ranges: as `calibrate` returns them; needed for convolutions.
+        out: the file to write.
     """
     quantized = ModelProto()
     quantized.CopyFrom(model)
@@ -89,14 +89,14 @@ def quantize(model: ModelProto, layers: Collection[Layer], ranges: TensorsData |
 
 
 def _with_ranges(model: ModelProto, convolutions: Collection[str], ranges: TensorsData | None) -> ModelProto:
-    """The model with these convolutions between QuantizeLinear and DequantizeLinear."""
+    """Returns the model with these convolutions between DequantizeLinear and QuantizeLinear."""
     others = [node.name for node in model.graph.node if node.op_type == "Conv" and node.name not in convolutions]
     quantizer = QDQQuantizer(
         model,
         per_channel=True,
         reduce_range=saturates(),
         weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QUInt8,  # twice as fast on x86 as signed ones
+        activation_qType=QuantType.QUInt8,  # twice as fast on x86 as signed activations
         tensors_range=ranges,
         nodes_to_quantize=[],
         nodes_to_exclude=others,
@@ -110,10 +110,10 @@ def _with_ranges(model: ModelProto, convolutions: Collection[str], ranges: Tenso
 
 
 def _hold_in_float(model: ModelProto, names: Collection[str]) -> None:
-    """Gives convolutions that stay in float a DequantizeLinear of their own, with its one scale told once a channel.
+    """Gives convolutions that stay in float their own DequantizeLinear, with its one scale repeated for each channel.
 
-    Between a DequantizeLinear of one scale and a QuantizeLinear, ONNX Runtime would quantise them after all, and with
-    one scale for the whole weight.
+    Otherwise ONNX Runtime would quantise a convolution between a DequantizeLinear and a QuantizeLinear of one scale,
+    with one scale for its whole weight.
     """
     graph = model.graph
     makers = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
@@ -124,12 +124,14 @@ def _hold_in_float(model: ModelProto, names: Collection[str]) -> None:
         maker = makers[node.input[0]]
         groups = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
         channels = groups * constants[node.input[1]].dims[1]
-        told = [f"{name}_of_{node.name}" for name in (*maker.input[1:], maker.output[0])]
-        for name, source in zip(told, maker.input[1:], strict=False):
+        names_of_node = [f"{name}_of_{node.name}" for name in (*maker.input[1:], maker.output[0])]
+        for name, source in zip(names_of_node, maker.input[1:], strict=False):
             values = np.full(channels, numpy_helper.to_array(constants[source]))
             graph.initializer.append(numpy_helper.from_array(values, name))
-        own = helper.make_node("DequantizeLinear", [maker.input[0], *told[:2]], [told[2]], name=told[2], axis=1)
-        node.input[0] = told[2]
+        own = helper.make_node(
+            "DequantizeLinear", [maker.input[0], *names_of_node[:2]], [names_of_node[2]], name=names_of_node[2], axis=1
+        )
+        node.input[0] = names_of_node[2]
         graph.node.insert(place, own)
 
 
@@ -138,6 +140,6 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         self._batches: Iterator[Inputs] = iter(batches)
 
     def get_next(self) -> dict[str, Any] | None:
-        """The next batch."""
+        """Returns the next batch."""
         batch = next(self._batches, None)
         return None if batch is None else dict(batch)

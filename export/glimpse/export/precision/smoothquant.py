@@ -1,7 +1,8 @@
-"""Matrix products made easier for eight bits: a few large columns of what they read are moved into their weights.
+"""Makes matrix products easier to quantise: moves the scale of a few large input columns into the weights.
 
-After SmoothQuant (Xiao et al. 2023): x @ W = (x / s) @ (s * W), with s a column so chosen that the columns of x / s are
-alike. What is read has one step for all, where a weight has one for each of its own columns.
+After SmoothQuant (Xiao et al. 2023): x @ W = (x / s) @ (s * W), with s per column chosen so that the columns of x / s
+have similar ranges. The input has one quantisation step for all columns, but the weight has one for each of its
+columns.
 """
 
 import dataclasses
@@ -17,23 +18,23 @@ from glimpse.export.onnx.onnx_model import Inputs, quiet_session
 from glimpse.export.precision.graph import Layer, exposed
 from glimpse.export.precision.quantization_error import Values
 
-# How far: 0 moves the weights' differences into what is read, 1 the other way. Measured on a trained MiniLM: the mean
-# error is 1/3 of that without, from 0.75 on; at 0.5, where the paper began, it is larger than without.
+# 0 moves the differences of the weights into the input, 1 the other way. Measured on a trained MiniLM: from 0.75 on the
+# mean error is 1/3 of that without smoothing; at 0.5, where the paper started, it is larger than without.
 _STRENGTH = 0.8
-# Columns smaller than this part of the largest are taken for this: other inputs may have more in them.
+# Smaller columns count as this share of the largest: other inputs may have larger values in them.
 _LEAST = 1e-3
 
 
 def smooth(
     model: ModelProto, layers: Sequence[Layer], inputs: Sequence[Inputs], folder: Path
 ) -> tuple[ModelProto, list[Layer]]:
-    """The same graph with its matrix products smoothed, and its layers; convolutions are left as they are.
+    """Returns the graph with smoothed matrix products, and its layers; convolutions are not changed.
 
     Args:
-        model: as `prepare` makes it.
-        layers: those to be quantised.
-        inputs: to see how large the columns are.
-        folder: for a file to run.
+        model: as `prepare` returns it.
+        layers: the layers to quantise.
+        inputs: decide how large the columns are.
+        folder: a folder for temporary files.
     """
     smoothed = ModelProto()
     smoothed.CopyFrom(model)
@@ -48,7 +49,7 @@ def smooth(
         scale = _scale(columns, np.max([np.abs(value).max(1) for value in values.values()], 0))
         graph.initializer.append(numpy_helper.from_array(1 / scale, f"{read}_evener"))
         for layer in readers:
-            # A weight may serve other products, so each gets one of its own.
+            # A weight may be shared, so each layer gets its own copy.
             own = f"{layer.weight}_of_{layer.name}"
             graph.initializer.append(numpy_helper.from_array(values[layer.weight] * scale[:, None], own))
             moved[layer.name] = dataclasses.replace(layer, activation=f"{read}_smoothed", weight=own)
@@ -68,17 +69,17 @@ def smooth(
 def _largest_columns(
     model: ModelProto, names: Sequence[str], inputs: Sequence[Inputs], folder: Path
 ) -> dict[str, Values]:
-    """Of every value, the greatest magnitude in each of its columns."""
+    """Returns the largest magnitude in each column of every value."""
     session = quiet_session(exposed(model, names, folder))
-    found = {name: np.zeros(1, np.float32) for name in names}
+    largest = {name: np.zeros(1, np.float32) for name in names}
     for batch in inputs:
         for name, value in zip(names, session.run(list(names), dict(batch)), strict=True):
             columns = np.abs(np.asarray(value)).reshape(-1, value.shape[-1]).max(0)
-            found[name] = np.maximum(found[name], columns)
-    return found
+            largest[name] = np.maximum(largest[name], columns)
+    return largest
 
 
 def _scale(read: Values, weight: Values) -> Values:
-    """What each column is divided by, of the greatest magnitudes read and of those in the weight's row."""
+    """Returns the divisor of each column, from the largest magnitudes of the input column and of the weight's row."""
     read, weight = (np.maximum(values, max(_LEAST * values.max(), 1e-30)) for values in (read, weight))
     return np.asarray(read**_STRENGTH / weight ** (1 - _STRENGTH), np.float32)

@@ -20,7 +20,7 @@ from glimpse.inputs import (
     picture_suffixes,
     walk,
 )
-from glimpse.inputs.folders import Listing, check_depth, is_hidden, lost, unlisted
+from glimpse.inputs.folders import Listing, broken_link, check_depth, is_hidden, unlisted_folder
 
 _LEVELS = ("label", "domain", "*")
 
@@ -92,12 +92,14 @@ def matches(folder: Path, parts: Sequence[str], depth: int = 0) -> Iterator[Path
     except NotADirectoryError:
         return
     except OSError as error:
-        yield unlisted(folder, error)
+        yield unlisted_folder(folder, error)
         return
     deep = parts[0] == "**"
     pattern, rest = (parts[1], parts[2:]) if deep else (parts[0], parts[1:])
     for name in listing.names:
         if fnmatchcase(name, pattern) and (not rest or name in listing.folders):
-            yield from [lost(folder / name)] if name in listing.lost else matches(folder / name, rest, depth + 1)
+            yield from (
+                [broken_link(folder / name)] if name in listing.broken else matches(folder / name, rest, depth + 1)
+            )
         if deep and name in listing.folders and not (folder / name).is_symlink():
             yield from matches(folder / name, parts, depth + 1)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Loads checkpoints with open_clip, timm and transformers."""

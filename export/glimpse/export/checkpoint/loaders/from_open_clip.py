@@ -1,4 +1,4 @@
-"""Image and text towers as open_clip builds them."""
+"""Loads image and text towers with open_clip."""
 
 import difflib
 import logging
@@ -11,15 +11,20 @@ from torch import Tensor, nn
 
 from glimpse.backbone import ImageRule, TextRule
 from glimpse.export.checkpoint.loaders.reasons import reason
-from glimpse.export.checkpoint.reference_model import ImageOriginal, Original, TextOriginal
+from glimpse.export.checkpoint.reference_model import ImageReference, ReferenceModel, TextReference
 from glimpse.export.checkpoint.text.clip_tokenizer import backend_of
 from glimpse.export.errors import ExportError
 
 
-def load_open_clip(model: str, pretrained: str | None) -> Original:
-    """An architecture that open_clip lists with a tag's or a file's weights; a folder as the hub has it; `hf-hub:…`.
+def load_open_clip(model: str, pretrained: str | None) -> ReferenceModel:
+    """Loads a checkpoint with open_clip.
 
-    Raises ExportError: no such architecture, no weights to be had.
+    Args:
+        model: an architecture that open_clip lists, a folder in the hub's form, or `hf-hub:…`.
+        pretrained: a tag or a file of weights; None for a folder or a model of the hub.
+
+    Raises:
+        ExportError: the architecture is unknown, or the weights are unavailable.
     """
     import open_clip
 
@@ -31,13 +36,13 @@ def load_open_clip(model: str, pretrained: str | None) -> Original:
             name,
             pretrained=pretrained,
             require_pretrained=True,
-            pretrained_hf=False,  # the checkpoint has the text tower's weights too
+            pretrained_hf=False,  # the checkpoint includes the text tower's weights
             force_quick_gelu=quick_gelu,
-            force_custom_text=True,  # takes texts of any length; CLIP's oldest form takes 77 tokens only
+            force_custom_text=True,  # the oldest form of CLIP takes 77 tokens only; this one takes any length
         ).eval()
         tokenizer = open_clip.get_tokenizer(name)
-    except Exception as error:  # the hub's, the network's and torch's have no common base
-        raise ExportError(_nothing_to_be_had(model, pretrained, error)) from error
+    except Exception as error:  # the exceptions of the hub, the network and torch have no common base
+        raise ExportError(_load_failure(model, pretrained, error)) from error
     from open_clip.zero_shot_metadata import SIMPLE_IMAGENET_TEMPLATES
 
     bias = getattr(network, "logit_bias", None)
@@ -51,11 +56,14 @@ def load_open_clip(model: str, pretrained: str | None) -> Original:
             "torch": torch.__version__.split("+")[0],
         },
     }
-    return Original(_image(network), _text(network, tokenizer), fields)
+    return ReferenceModel(_image(network), _text(network, tokenizer), fields)
 
 
 def _check(open_clip: Any, model: str, pretrained: str | None) -> bool:
-    """Whether a tag's weights were trained with QuickGELU: open_clip itself only warns. Raises ExportError."""
+    """Checks model and tag; returns whether the tag's weights need QuickGELU, of which open_clip only warns.
+
+    Raises ExportError.
+    """
     known = open_clip.list_models()
     if model not in known:
         near = difflib.get_close_matches(model, known, 5, 0.4)
@@ -75,7 +83,7 @@ def _check(open_clip: Any, model: str, pretrained: str | None) -> bool:
     return of_tag
 
 
-def _nothing_to_be_had(model: str, pretrained: str | None, error: Exception) -> str:
+def _load_failure(model: str, pretrained: str | None, error: Exception) -> str:
     return (
         f"open_clip looked for {model} with weights {pretrained or '(its own)'} and failed: {reason(error)}. "
         "Without a network, give a local checkpoint: --pretrained FILE, or as MODEL a folder with "
@@ -84,19 +92,19 @@ def _nothing_to_be_had(model: str, pretrained: str | None, error: Exception) -> 
 
 
 class _Image(nn.Module):
-    """A network's image half."""
+    """The image tower of a network."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        found: Tensor = self.network.encode_image(images)
-        return found
+        vectors: Tensor = self.network.encode_image(images)
+        return vectors
 
 
 class _Text(nn.Module):
-    """A network's text half, for texts of any length: open_clip keeps a causal mask for the longest alone."""
+    """The text tower of a network, for texts of any length; open_clip keeps a causal mask only for the longest."""
 
     def __init__(self, network: nn.Module, pad_id: int) -> None:
         super().__init__()
@@ -107,18 +115,18 @@ class _Text(nn.Module):
         ids = torch.where(attention_mask > 0, input_ids, self.pad_id)
         tower, length = self.network.text, ids.shape[1]
         mask = getattr(tower, "attn_mask", None)
-        if mask is None or getattr(tower, "cls_emb", None) is not None:  # which cuts its mask itself
-            found: Tensor = self.network.encode_text(ids)
-            return found
+        if mask is None or getattr(tower, "cls_emb", None) is not None:  # such a tower cuts its mask itself
+            vectors: Tensor = self.network.encode_text(ids)
+            return vectors
         tower.attn_mask = mask[:length, :length]
         try:
-            found = self.network.encode_text(ids)
+            vectors = self.network.encode_text(ids)
         finally:
             tower.attn_mask = mask
-        return found
+        return vectors
 
 
-def _image(network: Any) -> ImageOriginal:
+def _image(network: Any) -> ImageReference:
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
     config = PreprocessCfg(**network.visual.preprocess_cfg)
@@ -134,13 +142,14 @@ def _image(network: Any) -> ImageOriginal:
         mean=tuple(config.mean),
         std=tuple(config.std),
     )
-    return ImageOriginal(rule, image_transform_v2(config, is_train=False), _Image(network))
+    return ImageReference(rule, image_transform_v2(config, is_train=False), _Image(network))
 
 
-def _text(network: Any, tokenizer: Any) -> TextOriginal:
+def _text(network: Any, tokenizer: Any) -> TextReference:
     backend, pad_id = backend_of(tokenizer)
     tower = network.text
-    # Only a causal tower that reads its answer off the end-of-text token leaves what comes after it unread.
+    # Tokens after the end of the text have no effect only in a causal tower that reads its output at the end-of-text
+    # token.
     causal = getattr(tower, "attn_mask", None) is not None and getattr(tower, "cls_emb", None) is None
     reads_end = getattr(tower, "pool_type", "") in ("argmax", "eos")
     rule = TextRule(
@@ -151,9 +160,9 @@ def _text(network: Any, tokenizer: Any) -> TextOriginal:
 
     def tokenize(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         ids: Tensor = tokenizer(list(texts))
-        return ids, torch.ones_like(ids)  # open_clip's towers know padding by its id
+        return ids, torch.ones_like(ids)  # open_clip's towers recognise padding by its id
 
-    return TextOriginal(rule, backend, tokenize, _Text(network, pad_id))
+    return TextReference(rule, backend, tokenize, _Text(network, pad_id))
 
 
 logging.getLogger("open_clip").setLevel(logging.ERROR)

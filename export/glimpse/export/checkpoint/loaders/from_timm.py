@@ -1,4 +1,4 @@
-"""Image towers as timm builds them: its architectures without their classifiers, pooled."""
+"""Loads image towers with timm, pooled and without their classifiers."""
 
 import math
 from typing import Any
@@ -9,22 +9,27 @@ from torch import nn
 from glimpse.backbone import ImageRule
 from glimpse.export.checkpoint.loaders.reasons import reason
 from glimpse.export.checkpoint.loaders.timm_weights import Choice, choose, fill
-from glimpse.export.checkpoint.reference_model import ImageOriginal, Original
+from glimpse.export.checkpoint.reference_model import ImageReference, ReferenceModel
 from glimpse.export.errors import ExportError
 
-# Any number: the classifier is there only so that its weights' names are known, and is then taken off.
+# Any number will do: the classifier exists only to learn the names of its weights, and is then removed.
 _CLASSES = 2
 _ORIGINS = ("license", "origin_url", "hf_hub_id", "url")
 
 
-def load_timm(model: str, pretrained: str | None) -> Original:
-    """An architecture that timm lists with a tag's or a file's weights; a folder as the hub has it; `hf-hub:…`.
+def load_timm(model: str, pretrained: str | None) -> ReferenceModel:
+    """Loads a checkpoint with timm.
 
-    The preprocessing is that of the tag, which MODEL or PRETRAINED says; where neither does, of the architecture's
-    first tag. So are the weights without PRETRAINED.
+    The preprocessing is that of the tag in MODEL or PRETRAINED, or of the architecture's first tag if neither names
+    one. Without PRETRAINED, the weights are chosen in the same way.
 
-    Raises ExportError: no such architecture, no weights to be had, weights of another architecture, a preprocessing
-    that a bundle has no place for.
+    Args:
+        model: an architecture that timm lists, a folder in the hub's form, or `hf-hub:…`.
+        pretrained: a tag or a file of weights.
+
+    Raises:
+        ExportError: the architecture is unknown, the weights are unavailable or of another architecture, or a bundle
+            does not support the preprocessing.
     """
     import timm
 
@@ -41,26 +46,26 @@ def load_timm(model: str, pretrained: str | None) -> Original:
     }
     if choice.own_weights:
         provenance["weights"] = {key: config[key] for key in _ORIGINS if config.get(key)}
-    return Original(_image(network), None, {"provenance": provenance})
+    return ReferenceModel(_image(network), None, {"provenance": provenance})
 
 
 def _build(choice: Choice) -> tuple[nn.Module, set[str]]:
-    """The network without its classifier, and the names of the classifier's weights."""
+    """Builds the network without its classifier; also returns the names of the classifier's weights."""
     import timm
 
     download = choice.checkpoint is None
     try:
         network = timm.create_model(choice.name, pretrained=download, num_classes=_CLASSES, exportable=True)
-    except Exception as error:  # the hub's, the network's and torch's have no common base
+    except Exception as error:  # the exceptions of the hub, the network and torch have no common base
         if not download:
             raise ExportError(f"timm cannot build {choice.name}: {reason(error)}") from error
-        raise ExportError(_nothing_to_be_had(choice.name, error)) from error
+        raise ExportError(_load_failure(choice.name, error)) from error
     whole = set(network.state_dict())
     network.reset_classifier(0)
     return network.eval(), whole - set(network.state_dict())
 
 
-def _nothing_to_be_had(name: str, error: Exception) -> str:
+def _load_failure(name: str, error: Exception) -> str:
     from timm.models import get_pretrained_cfg
 
     where = "the hub"
@@ -73,15 +78,15 @@ def _nothing_to_be_had(name: str, error: Exception) -> str:
     )
 
 
-def _image(network: nn.Module) -> ImageOriginal:
+def _image(network: nn.Module) -> ImageReference:
     from timm.data import create_transform, resolve_model_data_config
 
     config = resolve_model_data_config(network)
-    return ImageOriginal(_rule(config), create_transform(**config, is_training=False), network)
+    return ImageReference(_rule(config), create_transform(**config, is_training=False), network)
 
 
 def _rule(config: dict[str, Any]) -> ImageRule:
-    """timm's data configuration as a bundle's rule. Raises ExportError for what a bundle cannot do."""
+    """Converts timm's data configuration to a bundle's rule. Raises ExportError if a bundle does not support it."""
     channels, height, width = config["input_size"]
     mode, crop, filter_ = config["crop_mode"], config["crop_pct"], config["interpolation"]
     if channels != 3 or height != width:

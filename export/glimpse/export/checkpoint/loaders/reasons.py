@@ -1,4 +1,4 @@
-"""What other libraries' errors say, for a line of ours."""
+"""Shortens other libraries' errors for error messages."""
 
 from collections.abc import Iterator
 
@@ -6,16 +6,16 @@ from glimpse.export.errors import first_line
 
 
 def reason(error: Exception) -> str:
-    """The first sentence of an error's first line; and its cause's, where an error of another kind lies behind it.
+    """Returns the first sentence of an error's first line, with that of its root cause in brackets if it differs.
 
-    transformers says "Could not import module 'BertModel'", and keeps why to the cause.
+    transformers raises "Could not import module 'BertModel'" and keeps the reason in the cause.
     """
-    [said, *causes] = (_sentence(one) for one in chain(error))
-    return f"{said} ({causes[-1]})" if causes and causes[-1] not in said else said
+    [message, *causes] = (_sentence(exception) for exception in chain(error))
+    return f"{message} ({causes[-1]})" if causes and causes[-1] not in message else message
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, and what it was raised from, down to the first one."""
+    """Yields an error and the errors that caused it, up to the root cause."""
     inner: BaseException | None = error
     while inner is not None:
         yield inner

@@ -1,4 +1,4 @@
-"""Which weights a timm model gets, and getting local ones into it."""
+"""Chooses the weights of a timm model, and loads local ones."""
 
 import difflib
 import inspect
@@ -12,17 +12,20 @@ from torch import nn
 from glimpse.export.checkpoint.loaders.reasons import reason
 from glimpse.export.errors import ExportError
 
-# What the hub and timm's own training call a folder's weights, best first.
+# File names of a folder's weights on the hub and in timm's own training, best first.
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin", "*.safetensors", "*.pth", "*.pt", "*.pth.tar", "*.bin")
-# A second classifier, which is there in training alone.
+# A second classifier that exists only in training.
 _AUXILIARY = "AuxLogits."
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to build. `name`: as timm.create_model takes it. `checkpoint`: a local file; None: timm finds the weights.
+    """The model to build.
 
-    `own_weights`: they are those that the name's configuration speaks of.
+    Attributes:
+        name: the model's name for timm.create_model.
+        checkpoint: a local file; None if timm finds the weights.
+        own_weights: whether the weights are those of the name's configuration.
     """
 
     name: str
@@ -31,7 +34,7 @@ class Choice:
 
 
 def choose(model: str, pretrained: str | None) -> Choice:
-    """What a user means by MODEL and PRETRAINED. Raises ExportError."""
+    """Returns what MODEL and PRETRAINED mean. Raises ExportError."""
     file = Path(pretrained) if pretrained and Path(pretrained).is_file() else None
     folder = Path(model.removeprefix("local-dir:"))
     if folder.is_dir():
@@ -40,7 +43,7 @@ def choose(model: str, pretrained: str | None) -> Choice:
         return Choice(f"local-dir:{folder}", file or _weights_in(folder), own_weights=file is None)
     if model.startswith("hf-hub:"):
         if pretrained:
-            raise ExportError(f"{model} has weights of its own; leave --pretrained away")
+            raise ExportError(f"{model} has weights of its own; omit --pretrained")
         return Choice(model, None, own_weights=True)
     name, tag = _known(model)
     if file:
@@ -51,12 +54,12 @@ def choose(model: str, pretrained: str | None) -> Choice:
 def _weights_in(folder: Path) -> Path:
     found = [file for pattern in _WEIGHTS for file in sorted(folder.glob(pattern))]
     if not found or not (folder / "config.json").is_file():
-        raise ExportError(f"{folder} is no timm model: it needs a config.json and weights, say model.safetensors")
+        raise ExportError(f"{folder} is not a timm model: it needs a config.json and weights, say model.safetensors")
     return found[0]
 
 
 def _known(model: str) -> tuple[str, str]:
-    """The architecture's present name, and the tag that came with it or ''. Raises ExportError with near names."""
+    """Returns the architecture's current name, and the tag in `model` or "". Raises ExportError with similar names."""
     from timm.models import get_deprecated_models, is_model, list_models, split_model_name_tag
 
     name, tag = split_model_name_tag(model)
@@ -72,7 +75,7 @@ def _known(model: str) -> tuple[str, str]:
 
 
 def _tagged(name: str, tag: str, pretrained: str | None) -> str:
-    """The architecture's name with the tag of weights that timm knows where to find. Raises ExportError."""
+    """Returns the architecture's name with a tag whose weights timm can find. Raises ExportError."""
     from timm.models import get_pretrained_cfg, list_pretrained, split_model_name_tag
 
     tags = [split_model_name_tag(one)[1] for one in list_pretrained(f"{name}.*")]
@@ -80,31 +83,33 @@ def _tagged(name: str, tag: str, pretrained: str | None) -> str:
     if not tags:
         raise ExportError(f"timm has no weights for {name}; give a local checkpoint: --pretrained FILE")
     if tag and wanted != tag:
-        raise ExportError(f"the model's name says the weights {tag!r}, and --pretrained {wanted!r}; say one of them")
+        raise ExportError(f"the model's name has the weights {tag!r}, and --pretrained {wanted!r}; give one of them")
     if wanted and wanted not in tags:
         raise ExportError(f"{wanted!r} is neither a file nor a tag of {name}; its tags are {', '.join(tags)}")
     return f"{name}.{wanted or get_pretrained_cfg(name).tag}"
 
 
 def fill(network: nn.Module, head: set[str], choice: Choice) -> None:
-    """Loads a local checkpoint, of which only the classifier may be left over.
+    """Loads a local checkpoint; only weights of the classifier may be left over.
 
     Args:
-        network: without its classifier.
+        network: the network without its classifier.
         head: the names of the classifier's weights.
-        choice: with a checkpoint.
+        choice: has a checkpoint.
 
-    Raises ExportError: it cannot be read, or is of another architecture; the message names what differs first.
+    Raises:
+        ExportError: the checkpoint is not readable, or is of another architecture; the message names the first
+            difference.
     """
     from timm.models import load_state_dict
 
     try:
         state = load_state_dict(str(choice.checkpoint), weights_only=True)
-    except Exception as error:  # torch's, pickle's and safetensors' have no common base
+    except Exception as error:  # the exceptions of torch, pickle and safetensors have no common base
         raise ExportError(f"{choice.checkpoint} cannot be read as a checkpoint: {reason(error)}") from error
-    state = _as_timm_names_it(state, network)
+    state = _with_timm_names(state, network)
     state = {key: value for key, value in state.items() if key not in head and not key.startswith(_AUXILIARY)}
-    problem = f"{choice.checkpoint} is no checkpoint of {choice.name}"
+    problem = f"{choice.checkpoint} is not a checkpoint of {choice.name}"
     try:
         result = network.load_state_dict(state, strict=False)
     except RuntimeError as error:
@@ -115,15 +120,15 @@ def fill(network: nn.Module, head: set[str], choice: Choice) -> None:
         raise ExportError(f"{problem}: missing are first {lacks}; unexpected are first {extra}")
 
 
-def _as_timm_names_it(state: dict[str, Any], network: nn.Module) -> dict[str, Any]:
-    """Weights as others publish them under timm's names, by the architecture's own rules."""
+def _with_timm_names(state: dict[str, Any], network: nn.Module) -> dict[str, Any]:
+    """Renames weights that others published, by the architecture's own rules."""
     module = sys.modules[type(network).__module__]
     rename = getattr(module, "checkpoint_filter_fn", None) or getattr(module, "_filter_fn", None)
     if rename is None:
         return state
-    arguments = (state, network)[: len(inspect.signature(rename).parameters)]  # some rules need no network
+    arguments = (state, network)[: len(inspect.signature(rename).parameters)]  # some rules do not take the network
     try:
         renamed: dict[str, Any] = rename(*arguments)
-    except Exception:  # not of this architecture; loading it will name what does not fit
+    except Exception:  # another architecture; loading reports what does not fit
         return state
     return renamed

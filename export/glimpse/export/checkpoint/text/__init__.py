@@ -1,1 +1,1 @@
-"""TODO."""
+"""Text encoders: tokenizers, hidden states, pooling, and the files of sentence-transformers."""

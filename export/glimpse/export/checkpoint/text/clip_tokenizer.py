@@ -1,4 +1,4 @@
-"""open_clip's tokenizers as tokenizers files."""
+"""Converts open_clip's tokenizers to tokenizer.json."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from glimpse.export.errors import ExportError
 
 _SPACES = normalizers.Replace(Regex(r"\s+"), " ")
-# What ftfy, through which open_clip reads every text, does to text that is not broken.
+# The changes that ftfy, which open_clip applies to every text, makes to text that is not broken.
 _CURLS = {"[\u2018\u2019\u201a\u201b]": "'", "[\u201c\u201d\u201e\u201f]": '"'}
 _LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ſt", "ﬆ": "st", "ĳ": "ij", "Ĳ": "IJ"}
 _FTFY = [
@@ -19,7 +19,11 @@ _PUNCTUATION = Regex(r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]""")
 
 
 def backend_of(tokenizer: Any) -> tuple[Tokenizer, int]:
-    """The tokenizer, cleaning included, and the id it pads with. Raises ExportError."""
+    """Returns the tokenizer including its text cleaning, and the id of its padding token.
+
+    Raises:
+        ExportError: a tokenizer.json cannot express the tokenizer.
+    """
     from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
     if isinstance(tokenizer, SimpleTokenizer):
@@ -30,7 +34,7 @@ def backend_of(tokenizer: Any) -> tuple[Tokenizer, int]:
         raise ExportError(f"a bundle cannot hold open_clip's {type(tokenizer).__name__} in this mode")
     inner = tokenizer.tokenizer
     if not getattr(inner, "is_fast", False):
-        raise ExportError(f"{type(inner).__name__} has no fast form, which is what a tokenizer.json holds")
+        raise ExportError(f"{type(inner).__name__} has no fast form, which a tokenizer.json needs")
     backend = Tokenizer.from_str(inner.backend_tokenizer.to_str())
     before = _cleaning(tokenizer.clean_fn.__name__)
     backend.normalizer = normalizers.Sequence([*before, *([backend.normalizer] if backend.normalizer else [])])
@@ -38,7 +42,7 @@ def backend_of(tokenizer: Any) -> tuple[Tokenizer, int]:
 
 
 def _cleaning(name: str) -> list[normalizers.Normalizer]:
-    """open_clip's cleaning, but for what it mends in broken text and in HTML entities."""
+    """Returns open_clip's text cleaning, without its repair of broken text and of HTML entities."""
     if name == "_clean_canonicalize":
         underscores = normalizers.Replace("_", " ")
         return [
@@ -54,7 +58,7 @@ def _cleaning(name: str) -> list[normalizers.Normalizer]:
 
 
 def _simple(tokenizer: Any) -> Tokenizer:
-    """CLIP's byte-pair encoding, as transformers' CLIPTokenizerFast writes it."""
+    """Builds CLIP's byte-pair encoding in the form of transformers' CLIPTokenizerFast."""
     merges = sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.get)
     backend = Tokenizer(
         models.BPE(

@@ -1,4 +1,4 @@
-"""A transformer's token states, in a form that traces."""
+"""Computes a transformer's hidden states in a form that traces."""
 
 from typing import Any
 
@@ -9,28 +9,28 @@ from glimpse.export.errors import ExportError
 
 
 class States(nn.Module):
-    """Ids and mask, (n, t), to the last layer's states (n, t, d)."""
+    """Maps ids and mask, (n, t), to the states of the last layer, (n, t, d)."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
         config = network.config
-        # For this one transformers makes the masks by vmap, which does not trace.
+        # transformers makes this model's masks with vmap, which does not trace.
         both_ways = config.model_type == "gemma3_text" and config.use_bidirectional_attention
         self.window = config.sliding_window if both_ways else None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """As above."""
+        """Computes the states."""
         mask: Any = attention_mask if self.window is None else _both_ways(attention_mask, self.window)
-        found = self.network(input_ids=input_ids, attention_mask=mask)
-        states = getattr(found, "last_hidden_state", None)
+        output = self.network(input_ids=input_ids, attention_mask=mask)
+        states = getattr(output, "last_hidden_state", None)
         if states is None or states.ndim != 3:
-            raise ExportError(f"{type(self.network).__name__} gives no states of tokens, only {', '.join(found)}")
+            raise ExportError(f"{type(self.network).__name__} gives no token states, only {', '.join(output)}")
         return states
 
 
 def _both_ways(mask: Tensor, window: int) -> dict[str, Tensor]:
-    """What is added to the attention, (n, 1, t, t): one of all tokens, one of those nearer than `window`."""
+    """Returns additive attention masks, (n, 1, t, t): one over all tokens, one over tokens closer than `window`."""
     places = torch.ones_like(mask[:1]).cumsum(1)  # (1, t)
     near = (places.unsqueeze(1) - places.unsqueeze(2)).abs() < window  # (1, t, t)
     real = (mask > 0).unsqueeze(1).expand(-1, mask.shape[1], -1)  # (n, t, t)

@@ -1,4 +1,4 @@
-"""From a text's token states to one vector: what sentence encoders put after their transformer."""
+"""Pools a text's token states to one vector, and applies the layers after the transformer."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# All take states (n, t, d) and a mask (n, t) of whole numbers, padded on the right, and give (n, d).
+# Takes states (n, t, d) and an integer mask (n, t), padded on the right; returns (n, d).
 Pooling = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -22,7 +22,7 @@ def _mean_of_root(states: Tensor, mask: Tensor) -> Tensor:
     return _weighted(states, mask.float(), mask.float().sum(1, keepdim=True).sqrt())
 
 
-def _later_more(states: Tensor, mask: Tensor) -> Tensor:
+def _position_weighted(states: Tensor, mask: Tensor) -> Tensor:
     places = (mask.cumsum(1) * mask).float()  # 1, 2, 3 …
     return _weighted(states, places, places.sum(1, keepdim=True))
 
@@ -40,11 +40,11 @@ def _last(states: Tensor, mask: Tensor) -> Tensor:
     return states.gather(1, place).squeeze(1)
 
 
-#: By the names that sentence-transformers gives them.
+#: Keys are the names of sentence-transformers.
 POOLINGS: dict[str, Pooling] = {
     "mean": _mean,
     "mean_sqrt_len_tokens": _mean_of_root,
-    "weightedmean": _later_more,
+    "weightedmean": _position_weighted,
     "max": _max,
     "cls": _first,
     "lasttoken": _last,
@@ -52,25 +52,31 @@ POOLINGS: dict[str, Pooling] = {
 
 
 class Normalize(nn.Module):
-    """Rows to length 1. Of use only before other layers: a bundle's graph ends with it anyway."""
+    """Scales rows to unit length. It matters only before other layers, because a bundle's graph ends with it anyway."""
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """(n, d) to the same."""
+        """Maps (n, d) to unit rows (n, d)."""
         return functional.normalize(vectors, dim=-1)
 
 
 class Pooled(nn.Module):
-    """Token ids and mask, (n, t), through states, poolings side by side, and layers, to vectors (n, d)."""
+    """Maps ids and mask, (n, t), to vectors (n, d): states, poolings side by side, then layers."""
 
     def __init__(self, states: nn.Module, poolings: Sequence[str], layers: Sequence[nn.Module]) -> None:
-        """`states`: ids and mask to (n, t, d). `poolings`: keys of POOLINGS. `layers`: (n, d) to (n, d'), in turn."""
+        """Builds the encoder.
+
+        Args:
+            states: maps ids and mask to (n, t, d).
+            poolings: keys of POOLINGS; their results are concatenated.
+            layers: map (n, d) to (n, d'), applied in order.
+        """
         super().__init__()
         self.states = states
         self.poolings = tuple(poolings)
         self.layers = nn.Sequential(*layers)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """As above."""
+        """Computes the vectors."""
         states = self.states(input_ids, attention_mask)
         vectors: Tensor = self.layers(torch.cat([POOLINGS[name](states, attention_mask) for name in self.poolings], -1))
         return vectors

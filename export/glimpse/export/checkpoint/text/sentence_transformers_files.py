@@ -1,4 +1,4 @@
-"""What the files of a sentence-transformers folder say, read without the package."""
+"""Reads the files of a sentence-transformers folder without the package."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _TRANSFORMER = (
     *("sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json"),
     *("sentence_camembert_config.json", "sentence_albert_config.json", "sentence_xlm-roberta_config.json"),
 )
-# How the pooling was said before `pooling_mode`; side by side in this order.
+# Flags for the pooling in files older than `pooling_mode`; several are concatenated in this order.
 _FLAGS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -25,15 +25,23 @@ _FLAGS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-# Decided here, and never by a folder from elsewhere.
-_OURS = ("trust_remote_code", "dtype", "torch_dtype", "attn_implementation", "device_map")
+# Settings that a downloaded folder must not change.
+_RESERVED = ("trust_remote_code", "dtype", "torch_dtype", "attn_implementation", "device_map")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How vectors come of a folder's transformer. Without files of sentence-transformers: by the mean.
+    """The way from a folder's transformer to a vector; by default, without files of sentence-transformers, it is the
+    mean.
 
-    `most_tokens`: None where the tokenizer says. `arguments`: for the model, the tokenizer and the configuration.
+    Attributes:
+        transformer: the folder of the transformer.
+        poolings: keys of POOLINGS.
+        layers: modules after the pooling.
+        prefix: the default prompt.
+        most_tokens: most tokens of a text; None for the tokenizer's limit.
+        lower_case: whether texts are lower-cased.
+        arguments: keyword arguments for the model, the tokenizer and the configuration.
     """
 
     transformer: Path
@@ -46,7 +54,11 @@ class Recipe:
 
 
 def read_recipe(folder: Path) -> Recipe:
-    """A folder's recipe. Raises ExportError naming the first module or setting that has no place in a bundle."""
+    """Reads a folder's recipe.
+
+    Raises:
+        ExportError: a bundle does not support a module or a setting; the message names the first.
+    """
     if not (folder / "modules.json").is_file():
         return Recipe(folder)
     modules = [(_kind(module["type"]), folder / module["path"]) for module in _read(folder / "modules.json")]
@@ -58,7 +70,7 @@ def read_recipe(folder: Path) -> Recipe:
     layers = []
     for kind, path in others:
         if kind not in _LAYERS:
-            raise ExportError(f"{path}: a bundle has no place for the module {kind}; only for {', '.join(_LAYERS)}")
+            raise ExportError(f"{path}: a bundle does not support the module {kind}; only {', '.join(_LAYERS)}")
         layers.append(_LAYERS[kind](path))
     settings = _transformer_settings(transformer)
     return Recipe(
@@ -77,7 +89,7 @@ def read_recipe(folder: Path) -> Recipe:
 
 
 def _read(file: Path) -> Any:
-    """A JSON file's content; {} where there is none."""
+    """Returns the content of a JSON file, or {} if there is no such file."""
     if not file.is_file():
         return {}
     try:
@@ -87,7 +99,7 @@ def _read(file: Path) -> Any:
 
 
 def _kind(name: str) -> str:
-    """The class's own name, of classes that are sentence-transformers'; the whole name of others."""
+    """Returns the bare name of a class of sentence-transformers, and the whole name of any other class."""
     return name.rsplit(".", 1)[-1] if name.startswith("sentence_transformers.") else name
 
 
@@ -103,15 +115,15 @@ def _transformer_settings(folder: Path) -> dict[str, Any]:
     if "message" in modalities or modalities.get("text") != text:
         raise ExportError(f"{folder}: a bundle reads plain text through forward(), not {json.dumps(modalities)}")
     if settings.get("transformer_task", "feature-extraction") != "feature-extraction":
-        raise ExportError(f"{folder}: a bundle has no place for the task {settings['transformer_task']!r}")
+        raise ExportError(f"{folder}: a bundle does not support the task {settings['transformer_task']!r}")
     if settings.get("processing_kwargs"):
-        raise ExportError(f"{folder}: a bundle has no place for {json.dumps(settings['processing_kwargs'])}")
+        raise ExportError(f"{folder}: a bundle does not support {json.dumps(settings['processing_kwargs'])}")
     return settings
 
 
 def _arguments(settings: dict[str, Any], *names: str) -> dict[str, Any]:
     found = {key: value for name in names for key, value in (settings.get(name) or {}).items()}
-    return {key: value for key, value in found.items() if key not in _OURS}
+    return {key: value for key, value in found.items() if key not in _RESERVED}
 
 
 def _poolings(folder: Path, prefix: str) -> tuple[str, ...]:
@@ -138,11 +150,11 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def _fill(layer: nn.Module, folder: Path, name: str) -> nn.Module:
-    """The layer with the folder's weights, which all begin with `name`."""
+    """Returns the layer with the folder's weights, whose names all start with `name`."""
     try:
         layer.load_state_dict({key.removeprefix(f"{name}."): value for key, value in _weights(folder).items()})
     except RuntimeError as error:
-        raise ExportError(f"{folder}: its weights are not those of its config.json: {error}") from error
+        raise ExportError(f"{folder}: its weights do not fit its config.json: {error}") from error
     return layer.float()
 
 
@@ -150,7 +162,7 @@ def _dense(folder: Path) -> nn.Module:
     settings = _read(folder / "config.json")
     places = [settings.get(name) or "sentence_embedding" for name in ("module_input_name", "module_output_name")]
     if places != ["sentence_embedding"] * 2 or settings.get("use_residual"):
-        raise ExportError(f"{folder}: a bundle's Dense goes from vector to vector and adds nothing: {settings}")
+        raise ExportError(f"{folder}: a bundle's Dense maps a vector to a vector without a residual, not {settings}")
     linear = nn.Linear(settings["in_features"], settings["out_features"], settings.get("bias", True))
     return nn.Sequential(_fill(linear, folder, "linear"), _activation(settings, folder))
 
