@@ -210,7 +210,7 @@ def test_detached_the_collection_has_what_was_enrolled(glimpse: Glimpse, attache
 @pytest.mark.parametrize(
     ("words", "record"),
     [
-        (["attach", "on-it", "nowhere"], ["bring its folder there", "`glimpse serve --indexes`"]),
+        (["attach", "on-it", "nowhere"], ["copy its folder there", "`glimpse serve --indexes`"]),
         (["attach", "on-it", "elsewhere/shapes"], ["no index 'shapes'", "`glimpse serve --indexes`"]),
         (["attach", "on-it", "linked"], ["stands on index 'drawings'", "glimpse index detach COLLECTION"]),
         (["attach", "without", "toys"], ["index 'toys' is of toy's embedding space", "the collection's backbone"]),

@@ -358,7 +358,7 @@ def test_rates_without_effect_are_not_reported(fitted: Vectors, stubs: Stubs) ->
         (4, {"match_threshold": 0.2}, True, "the collection's threshold 0.2"),
         (4, {"match_threshold": 0.2, "match_margin": 0.0, "coverage": 0.99}, True, "the collection's threshold 0.2"),
         (5, {"false_reject_rate": 0.01}, False, "the default threshold 0.5"),
-        (5, {"false_accept_rate": 0.3}, True, "of strangers"),
+        (5, {"false_accept_rate": 0.3}, True, "of the inputs out of distribution"),
     ],
 )
 def test_report_answers_and_reasons_agree(

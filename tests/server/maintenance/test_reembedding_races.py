@@ -259,14 +259,14 @@ async def test_measurement_leaves_only_the_report_in_memory(tmp_path: Path) -> N
 
 def counting_loads(runtime: Runtime) -> list[int]:
     """Returns a list to which each later load of a re-embedding is added."""
-    load, turns = runtime.catalog.loader.load_reembedded, list[int]()
+    load, switches_of_loads = runtime.catalog.loader.load_reembedded, list[int]()
 
-    def counted(record: CollectionRecord, turn: int) -> CollectionView:
-        turns.append(turn)
-        return load(record, turn)
+    def counted(record: CollectionRecord, switches: int) -> CollectionView:
+        switches_of_loads.append(switches)
+        return load(record, switches)
 
     runtime.catalog.loader.load_reembedded = counted  # type: ignore[method-assign]
-    return turns
+    return switches_of_loads
 
 
 async def test_measurement_never_mixes_backbones(tmp_path: Path) -> None:
@@ -276,11 +276,11 @@ async def test_measurement_never_mixes_backbones(tmp_path: Path) -> None:
         await here.until(lambda now: not now.left_count)
         load = here.runtime.catalog.loader.load_reembedded
 
-        def overtaken(record: CollectionRecord, turn: int) -> CollectionView:
+        def overtaken(record: CollectionRecord, switches: int) -> CollectionView:
             # As another server would, whose change has not arrived here.
             with Ledger.open(here.runtime.settings.ledger_url) as ledger, ledger.begin() as writer:
-                writer.switch_backbone("birds", turn, [], [])
-            return load(record, turn)
+                writer.switch_backbone("birds", switches, [], [])
+            return load(record, switches)
 
         here.runtime.catalog.loader.load_reembedded = overtaken  # type: ignore[method-assign]
         with refused(Code.UNAVAILABLE, "COLLECTION_RELOADED", "collection"):

@@ -91,7 +91,7 @@ def test_server_killed_right_after_a_switch_starts_with_the_new_vectors(server: 
     switch(Stubs(server.address), birds, "new")
     now = answers(server, birds)
     restart(server)
-    assert f"snapshot {before.name} is not used: it is of another embedding space" in server.log()
+    assert f"ignoring snapshot {before.name}: it has another embedding space" in server.log()
     assert answers(server, birds) == now
 
 
@@ -108,7 +108,7 @@ def test_server_killed_right_after_switching_back_starts_with_the_old_vectors(se
     assert answers(server, birds) == switched
     switch(Stubs(server.address), birds, "old")
     restart(server)
-    assert f"snapshot {between.name} is not used: it is of another embedding space" in server.log()
+    assert f"ignoring snapshot {between.name}: it has another embedding space" in server.log()
     assert answers(server, birds) == at_first
 
 

@@ -187,5 +187,5 @@ class Catalog:
 def _not_found(collection_id: str, field: str) -> RequestError:
     valid_id, hint = suggested_id(collection_id), ""
     if valid_id not in ("", collection_id):
-        hint = f"; ids cannot have these characters, {valid_id!r} would be valid"
+        hint = f"; ids cannot have these characters, {valid_id!r} would do"
     return not_found("COLLECTION_NOT_FOUND", f"there is no collection {collection_id!r}{hint}", field)

@@ -64,19 +64,19 @@ class Loader:
             attachment = ledger.attachment(record.id)
         return self._with_index(view, attachment)
 
-    def load_reembedded(self, record: CollectionRecord, turn: int) -> CollectionView:
+    def load_reembedded(self, record: CollectionRecord, switches: int) -> CollectionView:
         """Builds a view from the vectors of a re-embedding that has not been switched to.
 
         Args:
             record: The collection as it would be after the switch.
-            turn: The re-embedding's, as the ledger counts them.
+            switches: How often the collection was switched when the caller read the re-embedding.
 
         Raises:
             NotFound: The re-embedding ended, or the collection was switched.
             LedgerUnavailable: The ledger cannot be read.
         """
         view = CollectionView(record)
-        with self._ledger.reembedding(record.id, turn) as reembedded:
+        with self._ledger.reembedding(record.id, switches) as reembedded:
             _fill(view, reembedded.labels(), reembedded.examples())
         return view
 

@@ -36,7 +36,7 @@ class IndexDirectory:
         """Returns an index's folder, whether it exists or not. Raises RequestError for an invalid id."""
         if not _ID.fullmatch(index_id):
             valid_id = re.sub(r"[^A-Za-z0-9_.-]+", "-", index_id).strip("-.")[:_MAX_ID]
-            hint = f"; {valid_id!r} would be valid" if valid_id else ""
+            hint = f"; {valid_id!r} would do" if valid_id else ""
             message = (
                 f"index id {index_id!r} is invalid: use 1 to {_MAX_ID} letters, digits, `.`, `_` and `-`, "
                 f"with no `.` or `-` first{hint}"

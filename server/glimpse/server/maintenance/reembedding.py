@@ -71,14 +71,14 @@ def backbone_of(embedding_space: str, backbones: Backbones) -> LoadedBackbone | 
 
 
 async def read_reembedding(
-    catalog: Catalog, view: CollectionView, turn: int, query: Callable[[ReembeddingReader], T]
+    catalog: Catalog, view: CollectionView, switches: int, query: Callable[[ReembeddingReader], T]
 ) -> T:
     """Runs a query of a re-embedding in the ledger, and returns its result.
 
     Args:
         catalog: The catalog.
         view: The collection.
-        turn: The number of the re-embedding's switches when the caller read its record.
+        switches: How often the collection was switched when the caller read the re-embedding.
         query: The query.
 
     Raises:
@@ -88,7 +88,7 @@ async def read_reembedding(
     name = view.record.id
 
     def read(ledger: Ledger) -> T:
-        with ledger.reembedding(name, turn) as reader:
+        with ledger.reembedding(name, switches) as reader:
             return query(reader)
 
     try:
@@ -140,7 +140,7 @@ async def embed_pending(
 async def store(
     catalog: Catalog,
     view: CollectionView,
-    turn: int,
+    switches: int,
     progress: ReembeddingProgress,
     pending: PendingInputs,
     embedded: EmbeddedInputs,
@@ -150,7 +150,7 @@ async def store(
     Args:
         catalog: The catalog.
         view: The collection.
-        turn: The number of the re-embedding's switches when the caller read its record.
+        switches: How often the collection was switched when the caller read the re-embedding.
         progress: The view's progress from before `pending` was read.
         pending: The inputs.
         embedded: Their vectors or problems.
@@ -173,7 +173,7 @@ async def store(
         if view.reembedding_progress is not progress:
             without_original = {example.sequence for example in pending.examples if example.content is None}
             examples = [example for example in examples if example.key not in without_original]
-        return lambda writer: writer.store_reembedded(view.record.id, turn, examples, prompts)
+        return lambda writer: writer.store_reembedded(view.record.id, switches, examples, prompts)
 
     return await catalog.write(plan, view.set_revision)
 

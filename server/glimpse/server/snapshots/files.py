@@ -73,7 +73,7 @@ def read_verified(file: Path, sha256: str) -> bytes:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise UnusableSnapshot(f"cannot read {file.name}: {error.strerror}") from error
+        raise UnusableSnapshot(f"{file.name} cannot be read: {error.strerror}") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise UnusableSnapshot(f"{file.name} does not match its digest")
     return data
