@@ -173,7 +173,7 @@ class Batcher(Generic[T]):
 
     async def _run(self, batch: list[_Entry[T]]) -> None:
         metrics.batch_size.observe(len(batch))
-        self.runs.add(len(batch))
+        self.runs.append((time.monotonic(), len(batch)))
         items = [entry.item for entry in batch]
 
         def encode() -> tuple[Vectors, float, float]:
