@@ -384,7 +384,7 @@ def test_a_file_is_no_ledger_for_several_replicas(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("name", ["TLS_CERT", "TLS_CLIENT_CA"])
 def test_what_would_be_open_against_its_settings_does_not_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"GLIMPSE_{name}", "1")
-    with pytest.raises(SettingsError, match=f"GLIMPSE_{name} is not kept on Ray"):
+    with pytest.raises(SettingsError, match=f"GLIMPSE_{name} is not supported on Ray"):
         settings_of(Options(max_replicas=1))
 
 
