@@ -46,8 +46,6 @@ REPEATS = 30
 _WARM_UP_CALLS, _LABELS = 5, 4
 _SETTLE_SECONDS = 0.05  # until the server has recorded a call whose response has arrived
 _PACKAGES = ("glimpse.server", "glimpse.fewshot", "glimpse.ledger", "glimpse.index", "glimpse.backbone")
-#: The loops that send the load shedder's own calls, today and in the code of the baseline.
-_PROBE_LOOPS = ("QueueProbe.run", "LoadShedder._probe", "Door._probe")
 _Entries = list[tuple[str, str]]
 
 
@@ -92,7 +90,10 @@ class Profiler:
             self._entries.append((module, frame.f_code.co_qualname))
 
     def _is_probe(self, frame: FrameType) -> bool:
-        """Whether the frame belongs to the server's own call, which measures its queue beside every call."""
+        """Returns whether the frame belongs to the server's own call, which measures its queue beside every call.
+
+        The loop that sends it is `_probe` in the code of the baseline, and the module `queue_probe` today.
+        """
         try:
             task = asyncio.current_task()
         except RuntimeError:  # a thread without an event loop
@@ -103,13 +104,13 @@ class Profiler:
             method = frame.f_locals["handler_call_details"].method
             if method.startswith("/glimpse.") and not method.startswith("/glimpse.v1."):
                 self._probe_tasks.add(task)
-        elif frame.f_code.co_qualname in _PROBE_LOOPS:
+        elif frame.f_code.co_name == "_probe" or frame.f_globals["__name__"].endswith("queue_probe"):
             self._probe_tasks.add(task)
         return task in self._probe_tasks
 
 
 def _starts(frame: FrameType) -> bool:
-    """Whether a function starts, rather than a coroutine or a generator that continues."""
+    """Returns whether a function starts, rather than a coroutine or a generator that continues."""
     code = frame.f_code.co_code
     return code[frame.f_lasti] != dis.opmap["RESUME"] or code[frame.f_lasti + 1] & 3 == 0
 

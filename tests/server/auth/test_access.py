@@ -1,4 +1,4 @@
-"""Nobody gets in without a key that is good for what he asks, for the collection he asks it of."""
+"""A call needs a key with the scope of the rpc for its collection."""
 
 import sqlite3
 from collections.abc import Iterator

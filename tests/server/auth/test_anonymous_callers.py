@@ -21,7 +21,7 @@ COUNT = 300
 
 @pytest.fixture(scope="module")
 def closed(bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("strangers")
+    folder = tmp_path_factory.mktemp("anonymous")
     with ServerProcess(folder, bundles[0], require_auth=True, metrics_listen="127.0.0.1:0") as server:
         yield server
 
@@ -46,7 +46,7 @@ def test_callers_who_leave_at_once_are_never_unknown_and_fill_no_log(closed: Ser
         for _ in range(COUNT):
             connection.reset(connection.open(ZERO_SHOT))
             connection.receive()
-    # Of some gRPC itself takes no notice: they have ended before it hands them over.
+    # gRPC drops some of them itself: they end before it hands them over.
     soon(lambda: sum(samples(closed, "glimpse_requests_total").values()) > ended + COUNT / 10)
     time.sleep(0.2)
     assert not {code for code, *_ in samples(closed, "glimpse_requests_total")} & {"UNKNOWN", "INTERNAL"}

@@ -1,4 +1,4 @@
-"""Whatever is sent by a key counts against its limits: prompts, configs, and what is no message at all."""
+"""Everything that a key sends counts against its limits: prompts, configs, and unparsable bytes."""
 
 import time
 from collections.abc import Iterable, Iterator

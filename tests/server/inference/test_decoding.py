@@ -1,4 +1,4 @@
-"""Pictures that cost much, in a real server: others are answered, memory holds, and the server ends when told to."""
+"""Expensive images in a real server: other calls are answered, memory is limited, and the server stops on SIGTERM."""
 
 import time
 from pathlib import Path

@@ -155,7 +155,7 @@ async def test_closing_cancels_what_waits(make: Make, encoder: Encoder) -> None:
 
 
 async def test_callers_that_come_back_together_are_waited_for_and_share_runs(make: Make, encoder: Encoder) -> None:
-    """Without waiting, the first of them to come back would have every run to himself."""
+    """An encoder that does not wait would run each caller's input alone."""
     sizes = {}
     encoder.seconds = 0.02
     for patient in (False, True):
@@ -209,7 +209,7 @@ async def test_an_input_whose_decoding_fails_is_waited_for_no_longer(make: Make,
 
 
 async def test_callers_who_are_waited_for_in_vain_hold_nobody_up(make: Make, encoder: Encoder) -> None:
-    """On the server's own event loop too, whose timers may fire a little early."""
+    """Waits correctly on the server's event loop too, whose timers may fire slightly early."""
     encoder.seconds = 0.03
     batcher = make(patient=True)
 

@@ -66,7 +66,7 @@ def _backbone_of(
         return failed_precondition(
             "EMBEDDING_SPACE_MISMATCH",
             f"collection {record.id!r} has the embedding space {record.embedding_space} of an earlier "
-            f"{record.backbone}, which the loaded one does not produce; start the server with that bundle, or send vectors",
+            f"{record.backbone}, unlike the loaded one; start the server with that bundle, or send vectors",
         )
     return failed_precondition(
         "BACKBONE_NOT_LOADED",
