@@ -89,10 +89,9 @@ def main() -> None:
             made = changed(content, seed)
             (Path(place) / "it" / name).write_bytes(made)
             if name == "index.faiss":
-                content = (
-                    (folder / "content.json").read_text().replace(f'"bytes": {len(content)}', f'"bytes": {len(made)}')
-                )
-                (Path(place) / "it" / "content.json").write_text(content)
+                text = (folder / "manifest.json").read_text()
+                text = text.replace(f'"bytes": {len(content)}', f'"bytes": {len(made)}')
+                (Path(place) / "it" / "manifest.json").write_text(text)
             try:
                 use(IndexDirectory(Path(place)), record)
                 opened += 1
