@@ -47,7 +47,7 @@ def test_any_stream_is_answered_or_refused_with_a_reason(fuzzed: Fuzzed, rpc: Rp
 
 
 @pytest.mark.parametrize("rpc", health_rpcs(), ids=str)
-def test_strangers_may_send_anything_to_health(fuzzed: Fuzzed, rpc: Rpc, inputs: int) -> None:
+def test_anonymous_callers_may_send_any_bytes_to_health(fuzzed: Fuzzed, rpc: Rpc, inputs: int) -> None:
     oracle = Oracle(fuzzed.stubs.channel)
 
     @given_settings(max(100, inputs // len(rpcs())))

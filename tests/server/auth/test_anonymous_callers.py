@@ -39,7 +39,7 @@ def test_calls_without_a_key_fill_no_log_whatever_they_are_of(closed: ServerProc
     assert lines(closed) - before <= 11 + 10 * (time.monotonic() - began)
 
 
-def test_callers_who_leave_at_once_are_never_unknown_and_fill_no_log(closed: ServerProcess) -> None:
+def test_callers_that_leave_at_once_are_never_unknown_and_fill_no_log(closed: ServerProcess) -> None:
     before, began = lines(closed), time.monotonic()
     ended = sum(samples(closed, "glimpse_requests_total").values())
     with RawConnection(closed.address) as connection:
@@ -54,7 +54,9 @@ def test_callers_who_leave_at_once_are_never_unknown_and_fill_no_log(closed: Ser
     assert "Traceback" not in closed.log()
 
 
-def test_answers_that_nobody_reads_are_held_and_leave_room_to_others(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+def test_unread_responses_count_as_held_bytes_and_leave_room_for_others(
+    bundles: tuple[Path, ...], tmp_path: Path
+) -> None:
     labels = [cls.PromptedLabel(label_id=f"label-{number:03}") for number in range(1_000)]
     request = cls.ClassifyZeroShotRequest(
         backbone="backbones/tiny", inputs=[Input(text="a")] * 16, labels=labels, top_k=1_000

@@ -164,7 +164,7 @@ def test_an_expired_token_says_so(server: ServerProcess, signer: Signer) -> None
     assert refusal(server, signer.sign(exp=time.time() - 3_600)).reason == "CREDENTIALS_EXPIRED"
 
 
-def test_an_expired_tokens_refusal_is_told_of_its_subject_and_no_forged_ones(
+def test_the_log_names_the_subject_of_an_expired_token_but_not_of_a_forged_one(
     server: ServerProcess, signer: Signer
 ) -> None:
     refusal(server, signer.sign(sub="gone", exp=time.time() - 3_600))
@@ -382,7 +382,7 @@ async def test_whose_key_is_known_never_waits_for_the_issuer() -> None:
         follower.cancel()
 
 
-async def test_keys_that_are_taken_back_are_forgotten_though_nobody_asks_and_not_while_the_issuer_is_gone() -> None:
+async def test_removed_signing_keys_are_forgotten_without_a_call_but_kept_while_the_issuer_is_unavailable() -> None:
     issuer = Slow()
     keys = SigningKeys(issuer, seconds=0.02, pause=0.01)
     follower = asyncio.create_task(keys.follow())
@@ -455,7 +455,7 @@ def test_no_error_repeats_a_secret_in_an_issuers_url(url: str, message: str) -> 
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_server_tells_nobody_an_issuer_s_password(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+def test_no_log_or_response_contains_the_password_of_an_issuers_url(bundles: tuple[Path, ...], tmp_path: Path) -> None:
     for scheme in ("http", "https"):
         server = ServerProcess(tmp_path, bundles[0], jwt_issuer=ISSUER, jwt_keys=f"{scheme}://user:s3cret@localhost/")
         with pytest.raises(AssertionError, match="glimpse: jwt_keys has a user name in its URL"), server:

@@ -39,7 +39,7 @@ def test_one_seconds_worth_passes_at_once_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("rate", [0.3, 1, 3, 7, 1e6])
-def test_whoever_waits_as_long_as_told_passes_and_no_sooner(rate: float) -> None:
+def test_a_call_passes_after_the_retry_delay_and_no_sooner(rate: float) -> None:
     of, clock = meter(inputs=rate)
     of.spend(inputs=max(1, int(rate)))
     for _ in range(50):
@@ -92,7 +92,7 @@ def test_what_is_refused_takes_nothing_of_any_limit() -> None:
     of.spend(inputs=9)
 
 
-def test_the_wait_told_is_that_of_the_request_too() -> None:
+def test_the_retry_delay_includes_the_request_limit() -> None:
     of, clock = meter(requests=1, inputs=100)
     of.spend(requests=1)
     of.spend(inputs=100)

@@ -50,7 +50,7 @@ def test_calls_go_over_tls_and_not_beside_it(authority: Authority, bundles: tupl
             client.create_collection("plain")
 
 
-def test_whoever_speaks_no_tls_writes_nothing_into_the_log(
+def test_a_connection_without_tls_writes_nothing_to_the_log(
     authority: Authority, bundles: tuple[Path, ...], tmp_path: Path
 ) -> None:
     cert, key = authority.sign("server")

@@ -77,7 +77,7 @@ def spaces(stubs: Stubs, collection: str) -> list[str]:
 
 
 @pytest.mark.parametrize("content", [{"image": RED}, {"text": "red circle"}], ids=["image", "text"])
-def test_by_default_a_child_is_refused_and_told_what_would_let_it_in(
+def test_by_default_a_child_is_refused_with_the_policy_that_accepts_it(
     collection: str, child: Bundle, tmp_path: Path, content: dict[str, object]
 ) -> None:
     with serving(tmp_path, child) as stubs:

@@ -208,7 +208,7 @@ def test_stages_and_batches_are_timed(seen: ServerProcess, stubs: Stubs, collect
     }
 
 
-def test_decisions_are_told_of_collections_that_are_there(seen: ServerProcess, stubs: Stubs, collection: str) -> None:
+def test_decisions_are_counted_for_existing_collections(seen: ServerProcess, stubs: Stubs, collection: str) -> None:
     enroll(stubs, collection, [("red", picture("red"))])
     for _ in range(3):
         classify(stubs, collection)
@@ -313,7 +313,7 @@ def test_the_metrics_are_at_their_path_alone(seen: ServerProcess) -> None:
     caught.value.close()
 
 
-def test_whoever_is_slow_to_ask_holds_up_neither_others_nor_the_server(seen: ServerProcess) -> None:
+def test_a_slow_metrics_client_delays_neither_others_nor_the_server(seen: ServerProcess) -> None:
     assert seen.process
     tasks = Path(f"/proc/{seen.process.pid}/task")
     host, port = address_of(seen).removesuffix("/metrics").rpartition("/")[2].split(":")

@@ -135,7 +135,7 @@ def test_few_inputs_may_wait_the_longest_time_and_many_a_tenth_of_it() -> None:
         assert refused(fast, "one") is not None
 
 
-def test_a_deadline_that_cannot_be_met_is_told_at_once_and_an_idle_device_tries() -> None:
+def test_a_deadline_that_cannot_be_met_is_refused_at_once_unless_the_device_is_idle() -> None:
     admission, clock = paced(0.1)
     assert refused(admission, "one", clock.now + 0.01) is None
     with ExitStack() as stack:
@@ -144,7 +144,7 @@ def test_a_deadline_that_cannot_be_met_is_told_at_once_and_an_idle_device_tries(
         assert refused(admission, "one", clock.now + 0.3) == pytest.approx(0.5, rel=0.01)
 
 
-def test_those_who_are_refused_are_told_to_come_one_after_the_other_and_never_too_late() -> None:
+def test_retries_are_scheduled_one_after_the_other_within_the_longest_delay() -> None:
     clock = Clock()
     promises = RetryScheduler(5.0, clock)
     assert [promises.next(1.0, 0.5) for _ in range(3)] == [1.0, 1.5, 2.0]

@@ -107,7 +107,7 @@ def test_many_connections_of_one_address_leave_room_to_a_probe_of_another(place:
             assert place.probe() < 1
 
 
-def test_a_strangers_message_has_five_seconds(place: Place) -> None:
+def test_an_anonymous_callers_message_has_five_seconds(place: Place) -> None:
     with RawConnection(place.server.address) as connection:
         stream, began = connection.open(CHECK), time.monotonic()
         connection.begin(stream, 100)

@@ -109,9 +109,7 @@ def test_a_long_queue_is_one_until_as_many_are_taken_as_stood_in_it() -> None:
     assert refusals(load_shedder, "one", 400) < 100
 
 
-async def test_a_server_that_cannot_call_itself_refuses_nobody_for_that(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_lost_probe_refuses_no_call(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr("glimpse.server.scheduling.queue_probe._LOST_SECONDS", 0.2)
     load_shedder, lost = LoadShedder(5), asyncio.Event()
 

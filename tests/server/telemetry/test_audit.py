@@ -55,7 +55,7 @@ def place(bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -
         yield place
 
 
-def test_a_write_is_told_with_its_keys_name_and_the_ledger_has_the_same(place: Place) -> None:
+def test_a_write_is_audited_with_its_keys_name_as_in_the_ledger(place: Place) -> None:
     with Client(place.server.address, api_key=place.key("curator", "admin")) as client:
         client.create_label("birds", "wren")
         client.enroll("birds", [NewExample(picture(), "wren")])
@@ -95,7 +95,7 @@ def test_enrolments_that_share_a_transaction_have_each_its_own_keys_name(place: 
     assert {one["revision"]: one["caller"] for one in lines} == written
 
 
-def test_a_write_for_which_a_keys_scope_is_too_little_is_told(place: Place) -> None:
+def test_a_write_without_the_needed_scope_is_audited(place: Place) -> None:
     key = place.key("reader", "read")
     for rpc in ("EnrollExamples", "DeleteCollection"):
         with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED"):
@@ -119,7 +119,7 @@ def test_a_write_to_a_collection_that_is_not_the_keys_names_it(place: Place) -> 
     assert (line["reason"], line["collection"]) == ("SCOPE_REQUIRED", "birds")
 
 
-def test_a_write_over_a_limit_and_one_by_a_key_that_was_revoked_are_told(place: Place) -> None:
+def test_writes_over_a_limit_and_by_a_revoked_key_are_audited(place: Place) -> None:
     slow, gone = place.key("slow", "enroll", "--requests-per-second", "0.001"), place.key("gone", "enroll")
     assert run_keys(place.server.folder, "revoke", "gone").returncode == 0
     until_known(place.server.address, gone, known=False)
@@ -143,7 +143,7 @@ def test_a_write_over_a_limit_and_one_by_a_key_that_was_revoked_are_told(place: 
         assert key.rpartition("_")[2] not in audit
 
 
-def test_strangers_are_counted_and_fill_neither_audit_nor_log(place: Place) -> None:
+def test_anonymous_calls_are_counted_and_fill_neither_audit_nor_log(place: Place) -> None:
     address, before = place.server.address, len(place.lines())
     method, count = f"{SERVICE}/DeleteCollection", 300
     with grpc.insecure_channel(address) as channel:
@@ -160,7 +160,7 @@ def test_strangers_are_counted_and_fill_neither_audit_nor_log(place: Place) -> N
     assert sum("DeleteCollection: UNAUTHENTICATED" in line for line in place.server.log().splitlines()) < count / 2
 
 
-def test_a_key_that_asks_again_and_again_fills_no_audit_and_what_was_left_out_is_told(place: Place) -> None:
+def test_repeated_refused_writes_do_not_fill_the_audit_log_and_left_out_lines_are_counted(place: Place) -> None:
     key, count = place.key("eager", "read"), 300
     with grpc.insecure_channel(place.server.address) as channel:
         method = channel.unary_unary(f"{SERVICE}/DeleteCollection", None, None)

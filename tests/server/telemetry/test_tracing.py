@@ -139,12 +139,12 @@ def test_the_command_joins_the_trace_of_its_environment(collector: Collector, tr
     assert "ClassificationService/Classify" in {span.name for span in found}
 
 
-def test_nothing_of_it_is_loaded_where_nobody_asks() -> None:
+def test_tracing_is_not_imported_unless_it_is_enabled() -> None:
     code = "import sys, glimpse.server.app, glimpse.client; sys.exit('opentelemetry' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_traces_that_cannot_be_sent_are_told_at_the_start(
+def test_a_missing_tracing_extra_is_reported_at_the_start(
     bundles: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
