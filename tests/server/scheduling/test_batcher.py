@@ -15,7 +15,8 @@ from glimpse.server.auth.caller import Caller, set_caller
 from glimpse.server.errors import RequestError
 from glimpse.server.scheduling.admission import Admission
 from glimpse.server.scheduling.batch_window import BatchWindow
-from glimpse.server.scheduling.batcher import Batcher, Encoded
+from glimpse.server.scheduling.batcher import Batcher
+from glimpse.server.scheduling.queue_slot import Encoded
 
 pytestmark = pytest.mark.serial
 

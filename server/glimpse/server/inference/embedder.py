@@ -12,7 +12,7 @@ from glimpse.fewshot import normalize
 from glimpse.server.errors import Code, RequestError, as_request_error, invalid
 from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.embedding_spaces import Source, mismatch
-from glimpse.server.scheduling.batcher import Encoded
+from glimpse.server.scheduling.queue_slot import Encoded
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import MAX_NAME
 from glimpse.v1 import types_pb2
