@@ -1,4 +1,4 @@
-"""Where many rounds are asked for, what cannot be tested here is an error: else there were fewer than it seems."""
+"""Makes a skipped test an error if many rounds are requested, so that none is missed silently."""
 
 import os
 from collections.abc import Generator

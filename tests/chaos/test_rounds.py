@@ -1,4 +1,4 @@
-"""What is left out where this machine lacks something, and what is not."""
+"""Skipped tests: allowed in one round, an error in many."""
 
 import os
 import subprocess
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize(("rounds", "code", "told"), [("1", 0, "1 skipped"), ("2", 1, "1 failed")])
+@pytest.mark.parametrize(("rounds", "code", "summary"), [("1", 0, "1 skipped"), ("2", 1, "1 failed")])
 def test_what_a_test_lacks_is_an_error_where_rounds_are_asked_for(
-    tmp_path: Path, rounds: str, code: int, told: str
+    tmp_path: Path, rounds: str, code: int, summary: str
 ) -> None:
     lacking = tmp_path / "unshare"
     lacking.write_text("#!/bin/sh\necho not here >&2\nexit 1\n")
@@ -20,4 +20,4 @@ def test_what_a_test_lacks_is_an_error_where_rounds_are_asked_for(
     done = subprocess.run([*command, "-k", "disk_is_full"], env=environment, capture_output=True, text=True)
     assert done.returncode == code, done.stdout
     assert "no file system can be mounted: not here" in done.stdout
-    assert told in done.stdout
+    assert summary in done.stdout

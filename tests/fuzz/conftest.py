@@ -21,7 +21,7 @@ FEW = 400
 
 @pytest.fixture(scope="session")
 def inputs() -> int:
-    """How many each test sends."""
+    """Returns the number of inputs that each test sends."""
     return int(os.environ.get("GLIMPSE_FUZZ", FEW))
 
 
@@ -43,7 +43,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
 
 
 def given_settings(inputs: int) -> settings:
-    """Of hypothesis: nothing is kept between runs; in few inputs the same are drawn each time."""
+    """Settings of hypothesis: keep nothing between runs; with few inputs, draw the same ones each time."""
     return settings(
         max_examples=inputs,
         database=None,

@@ -1,4 +1,4 @@
-"""What reads bytes from anybody, fed by a fuzzer that learns which bytes lead further."""
+"""Runs the coverage-guided fuzzer on the code that reads untrusted bytes."""
 
 import os
 import subprocess

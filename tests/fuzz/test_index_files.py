@@ -57,7 +57,7 @@ def test_other_changed_files_end_no_process(folders: Path, file: str, inputs: in
 
 @pytest.mark.parametrize(("file", "seed"), [("vectors/part-00000.parquet", 479)])
 def test_what_was_found_once_is_not_found_again(folders: Path, file: str, seed: int) -> None:
-    """That shard has fewer ids than its row groups say."""
+    """Refuses a shard with fewer ids than its row groups declare."""
     assert _opened(folders / "lists", file, 1, first=seed) == 0
 
 
@@ -69,6 +69,6 @@ def _open(folder: Path, file: str, count: int) -> None:
 def _opened(folder: Path, file: str, count: int, *, first: int = 0) -> int:
     command = [sys.executable, "-m", "support.open_corrupted_index", str(folder), file, str(first), str(count)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1], check=False)
-    said = done.stdout.splitlines()
-    assert done.returncode == 0, f"{file} changed by seed {said[-1]}: {done.returncode}\n{done.stderr[-2_000:]}"
-    return int(said[-1].removeprefix("opened "))
+    output = done.stdout.splitlines()
+    assert done.returncode == 0, f"{file} changed by seed {output[-1]}: {done.returncode}\n{done.stderr[-2_000:]}"
+    return int(output[-1].removeprefix("opened "))

@@ -13,7 +13,7 @@ from support.fuzz_server import Fuzzed
 CODE = grpc.StatusCode
 _MOST = 6
 _ENDS = st.one_of(st.none(), st.none(), st.integers(0, 3))
-# Of what may be answered to anything at all, beside "OK".
+# Reasons that are allowed for each rpc, beside "OK".
 _OF_HEALTH = {
     "Check": {"SERVICE_NOT_FOUND", "TOO_LONG", "MESSAGE_UNPARSABLE"},
     "List": {"MESSAGE_UNPARSABLE"},
@@ -47,7 +47,7 @@ def test_any_stream_is_answered_or_refused_with_a_reason(fuzzed: Fuzzed, rpc: Rp
 
 
 @pytest.mark.parametrize("rpc", health_rpcs(), ids=str)
-def test_strangers_may_send_anything_to_health(fuzzed: Fuzzed, rpc: Rpc, inputs: int) -> None:
+def test_anonymous_callers_may_send_any_bytes_to_health(fuzzed: Fuzzed, rpc: Rpc, inputs: int) -> None:
     oracle = Oracle(fuzzed.stubs.channel)
 
     @given_settings(max(100, inputs // len(rpcs())))

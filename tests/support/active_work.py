@@ -1,4 +1,4 @@
-"""What is under way in a server, as its log tells it."""
+"""Reads the active work of a server from its log, after SIGUSR1."""
 
 import re
 import signal
@@ -8,7 +8,7 @@ from support.server import ServerProcess
 
 
 def active_work(server: ServerProcess) -> dict[str, int]:
-    """Calls, bytes, tasks, threads, and places by what they are for."""
+    """Returns the numbers of calls, bytes, tasks, threads and queue places, by name."""
     assert server.process
     before = server.log().count("under way: ")
     server.process.send_signal(signal.SIGUSR1)
@@ -19,7 +19,7 @@ def active_work(server: ServerProcess) -> dict[str, int]:
 
 
 def settled(server: ServerProcess, tasks: int) -> dict[str, int]:
-    """The census, once nothing is under way any more, or 20 seconds on."""
+    """Returns the active work once there is none, or after 20 seconds."""
     end = time.monotonic() + 20
     while True:
         found = active_work(server)
@@ -29,5 +29,5 @@ def settled(server: ServerProcess, tasks: int) -> dict[str, int]:
 
 
 def left(found: dict[str, int]) -> dict[str, int]:
-    """What there is of a census when all callers have gone: nothing should be."""
+    """Returns the counts that should be zero once all callers have left, without the zeros."""
     return {what: count for what, count in found.items() if count and what not in ("tasks", "threads")}

@@ -1,4 +1,4 @@
-"""An index that the real command builds, under a collection of a real server."""
+"""A real server with a collection on an index that the real command builds."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ _COLLECTION = "built"
 
 @dataclass(frozen=True)
 class Queries:
-    """Vectors and what they are of; empty: of no label."""
+    """Vectors and their labels; an empty label is out of distribution."""
 
     labels: list[str]
     vectors: list[Vector]
@@ -26,43 +26,43 @@ class Queries:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a collection says of queries."""
+    """The predictions of a collection for queries."""
 
     labels: list[str]
     found: list[Classification]
 
     @property
     def accuracy(self) -> float:
-        """Percent that are given their label."""
+        """Percentage of queries with the right label."""
         return 100 * float(np.mean([one.label == label for label, one in zip(self.labels, self.found, strict=True)]))
 
     @property
     def matched(self) -> float:
-        """Percent that are said to be of a label for sure."""
+        """Percentage of queries with the decision MATCH."""
         return 100 * float(np.mean([one.decision is Decision.MATCH for one in self.found]))
 
 
 @dataclass(frozen=True)
 class Served:
-    """The server with the index, attached or not yet."""
+    """The server with its index, before or after it is attached."""
 
     client: Client
 
     def embed(self, inputs: Iterable[tuple[str, Path | str]]) -> Queries:
-        """(label, picture or text), embedded over the stream."""
+        """Embeds (label, image or text) pairs over the stream."""
         given = list(inputs)
         results = self.client.stream_embed((content for _, content in given), window=64)
         return Queries([label for label, _ in given], [result.unwrap() for result in results])
 
     def attach(self) -> None:
-        """The index under a new collection; tells how long that takes."""
+        """Attaches the index to a new collection, and prints how long that takes."""
         self.client.create_collection(_COLLECTION)
         start = time.perf_counter()
         attached = self.client.attach_index(_COLLECTION, _COLLECTION)
         print(f"{attached.example_count} rows attached in {time.perf_counter() - start:.2f} s")
 
     def fit(self) -> float:
-        """Waits until it is fitted; returns the percent that it takes itself to get right."""
+        """Waits until the collection is fitted; returns its own estimate of its accuracy in percent."""
         start = time.perf_counter()
         found = self.client.collection_report(_COLLECTION)
         print(f"fitted and checked in {time.perf_counter() - start:.1f} s")
@@ -70,7 +70,7 @@ class Served:
         return 100 * found.accuracy.value
 
     def ask(self, queries: Queries) -> Answers:
-        """The best label and the nearest example of each."""
+        """Returns the best label and the nearest example of each query."""
         start = time.perf_counter()
         results = self.client.stream_classify(_COLLECTION, queries.vectors, top_k=1, evidence=1, window=64)
         found = [result.unwrap() for result in results]
@@ -79,13 +79,13 @@ class Served:
         return Answers(queries.labels, found)
 
     def file_of(self, answer: Classification) -> str:
-        """What the nearest example was read from."""
+        """Returns the file of the nearest example."""
         return self.client.get_example(answer.evidence[0].example).metadata["file"]
 
 
 @contextmanager
 def served(place: Path, bundle: Path | None, words: Sequence[object]) -> Iterator[Served]:
-    """Builds with `glimpse index build INPUT…` and its options, and serves. `bundle`: None: glimpse-mini."""
+    """Builds an index with `glimpse index build` and serves it. Without `bundle` it uses glimpse-mini."""
     named = ["--backbone", bundle] if bundle else []
     out = place / "indexes" / _COLLECTION
     command = [sys.executable, "-m", "glimpse.cli.main", "index", "build", *words, *named, "--out", out]

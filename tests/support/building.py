@@ -1,4 +1,4 @@
-"""Builds of index folders, by themselves and as a process that can be killed."""
+"""Builds index folders, in this process or in one that can be killed."""
 
 import hashlib
 import json
@@ -33,8 +33,8 @@ _WORDS = (
     "square",
     "a",
 )
-# The real command, beside which digests of what is made ready for the encoder are written to a file; killed, if so
-# wished, before the n-th rename, removal or fsync.
+# Runs the real command, and logs the digests of the inputs that are ready for the encoder to a file. It can be killed
+# before the n-th rename, removal or fsync.
 _DRIVER = """
 import hashlib, os, pathlib, signal, sys
 from glimpse.backbone import Reader
@@ -64,18 +64,18 @@ finally:
 
 
 class Quiet:
-    """A Watch that remembers."""
+    """A progress watch that remembers its calls."""
 
     def __init__(self) -> None:
         self.totals: list[int] = []
         self.stages: list[str] = []
-        self.told: list[int] = []
+        self.inputs_done: list[int] = []
 
     def total(self, inputs: int) -> None:
         self.totals.append(inputs)
 
     def advance(self, tally: Tally) -> None:
-        self.told.append(tally.inputs)
+        self.inputs_done.append(tally.inputs)
 
     @contextmanager
     def stage(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -84,13 +84,13 @@ class Quiet:
 
 
 def built(inputs: Path, bundle: Path, out: Path, labels: str | None = "label", **plan: Any) -> Built:
-    """A build of one input in this process, on one thread."""
+    """Builds one input in this process, on one thread."""
     given = Plan([str(inputs)], str(bundle), out, Layout.parse(labels), **{"threads": 1, **plan})
     return build(given, Quiet())
 
 
 def texts(path: Path, count: int, first: int = 0) -> Path:
-    """A JSONL file of so many texts, of which none is another."""
+    """Writes a JSONL file of `count` different texts."""
     with path.open("w") as file:
         for i in range(first, first + count):
             words = [_WORDS[i // len(_WORDS) ** place % len(_WORDS)] for place in range(4)]
@@ -99,7 +99,7 @@ def texts(path: Path, count: int, first: int = 0) -> Path:
 
 
 def painted(folder: Path, names: Sequence[str], shade: int = 0) -> Path:
-    """A folder of small pictures, `LABEL/NAME`, whose colours hang on their names."""
+    """Writes small images `LABEL/NAME`, whose colours depend on their names."""
     for name in names:
         file = folder / f"{name}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,7 @@ def painted(folder: Path, names: Sequence[str], shade: int = 0) -> Path:
 
 
 def rows(out: Path) -> dict[str, dict[str, Any]]:
-    """The rows that an index's manifest names, by id; each id there once."""
+    """Returns the rows of an index's manifest by id; checks that each id occurs once."""
     manifest = json.loads((out / "manifest.json").read_text())
     tables = [pq.ParquetFile(out / shard["file"]).read() for shard in manifest["shards"]]
     found = pa.concat_tables(tables).to_pylist()
@@ -118,17 +118,17 @@ def rows(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def failed(out: Path) -> dict[str | None, str]:
-    """Reasons by id."""
+    """Returns the reasons of failed inputs by id."""
     return {row["id"]: row["reason"] for row in pq.ParquetFile(out / "errors.parquet").read().to_pylist()}
 
 
 def shards(out: Path) -> dict[str, str]:
-    """The digests of the files of vectors, by name."""
+    """Returns the digests of the vector files by name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((out / "vectors").iterdir())}
 
 
 def written(out: Path) -> set[bytes]:
-    """The digests of all content whose row has been written, whole, to a shard or a fragment."""
+    """Returns the digests of all inputs whose row is complete in a shard or a fragment."""
     tables = [pq.ParquetFile(path).read() for path in (out / "vectors").glob("[!.]*.parquet")]
     fragments = (out / ".building" / "fragments").glob("[!.]*.arrow")
     tables += [pa.ipc.open_file(pa.OSFile(str(path))).read_all() for path in fragments]
@@ -136,7 +136,7 @@ def written(out: Path) -> set[bytes]:
 
 
 def start(log: Path, arguments: Sequence[object], die_at: int = 0) -> "subprocess.Popen[str]":
-    """The command as a process, ready to begin."""
+    """Starts the command as a process."""
     environment = {**os.environ, "LOG": str(log), "DIE_AT": str(die_at), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", _DRIVER, "index", "build", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
@@ -146,7 +146,7 @@ def start(log: Path, arguments: Sequence[object], die_at: int = 0) -> "subproces
 
 
 def logged(log: Path) -> set[bytes]:
-    """The digests of what was made ready for the encoder; empties the log."""
+    """Returns the digests of the inputs that were ready for the encoder, and empties the log."""
     content = log.read_bytes() if log.is_file() else b""
     log.unlink(missing_ok=True)
     return {content[i : i + 32] for i in range(0, len(content), 32)}

@@ -1,4 +1,4 @@
-"""Real bundles, tiny ones: random weights in real ONNX graphs, and a real tokenizers file."""
+"""Tiny bundles with real ONNX graphs of random weights and a real tokenizer file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ _WORDS = [
 def tiny_image_bundle(
     out: Path, name: str = "tiny-image", *, size: int = 16, dimension: int = 8, seed: int = 0
 ) -> Bundle:
-    """Images only: a random projection of the pixels."""
+    """Writes a bundle for images only: a random projection of the pixels."""
     work = _folder(out)
     _image_graph(work / "image.onnx", size, dimension, seed)
     return write_bundle(out, _fields(name, dimension, size=size), {"image.onnx": work / "image.onnx"})
@@ -51,9 +51,9 @@ def tiny_dual_bundle(
     seed: int = 0,
     fixed: bool = False,
 ) -> Bundle:
-    """Images and texts: a random projection of pixels, and the mean of random word vectors.
+    """Writes a bundle for images and texts: a random projection of pixels, and the sum of random word vectors.
 
-    `fixed`: the text graph reads the whole context and nothing shorter, as SigLIP's does.
+    With `fixed` the text graph reads only the full context length, like SigLIP.
     """
     work = _folder(out)
     _image_graph(work / "image.onnx", size, dimension, seed)
@@ -66,7 +66,7 @@ def tiny_dual_bundle(
 
 
 def child_bundle(parent: Bundle, out: Path, min_cosine: float, *, name: str | None = None) -> Bundle:
-    """As a lower precision would make it of `parent`: all weights a little off, and the parent's space declared."""
+    """Writes a child of `parent` like one of lower precision: all weights differ slightly, and it names its parent."""
     rng, work = np.random.default_rng(7), _folder(out)
     contents = {file: parent.path / file for file in parent.manifest.files}
     for file in ("image.onnx", "text.onnx"):
@@ -112,7 +112,7 @@ def _image_graph(file: Path, size: int, dimension: int, seed: int) -> None:
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Flatten", ["floats"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["projected"]),
-        # Keeps a black picture from having no direction.
+        # Gives a black image a direction.
         helper.make_node("Add", ["projected", "bias"], ["shifted"]),
         helper.make_node("LpNormalization", ["shifted"], ["embedding"], axis=1, p=2),
     ]

@@ -1,4 +1,4 @@
-"""Some threads that call until they are told to stop."""
+"""Threads that make calls until they are stopped."""
 
 import threading
 from abc import abstractmethod
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Callers:
-    """Use it as a context manager: they run meanwhile."""
+    """Threads that run while the context is open."""
 
     def __init__(self, count: int) -> None:
         self.stopped = threading.Event()
@@ -24,4 +24,4 @@ class Callers:
 
     @abstractmethod
     def run(self, number: int) -> None:
-        """What one of them does."""
+        """Does the work of one thread."""

@@ -25,7 +25,7 @@ class Authority:
         self.file.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
     def sign(self, name: str, days: int = 1, names: Sequence[str] = ()) -> tuple[Path, Path]:
-        """A certificate for this machine and other `names`, that ends in so many days, and its key: the files."""
+        """Makes a certificate for this machine and other `names`, valid for `days`, and its key; returns the files."""
         key = ec.generate_private_key(ec.SECP256R1())
         here = [*map(x509.DNSName, ("localhost", *names)), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         builder = _builder(_named(name), self._name, key, days)

@@ -1,4 +1,4 @@
-"""Every call that a server answers, found in its descriptors: a new one is there by itself."""
+"""Every rpc of a server, found in its descriptors, so that a new rpc is included automatically."""
 
 import importlib
 import pkgutil
@@ -16,7 +16,7 @@ import glimpse.v1
 
 @dataclass(frozen=True)
 class Rpc:
-    """One call. `watching`: one request, and any number of answers."""
+    """One rpc. `watching` means one request and any number of responses."""
 
     path: str
     request: type[Message]
@@ -29,17 +29,17 @@ class Rpc:
 
 
 def rpcs() -> list[Rpc]:
-    """All of glimpse.v1, in order."""
+    """Returns every rpc of glimpse.v1, in order."""
     return [rpc for service in _services() for rpc in _of(service)]
 
 
 def health_rpcs() -> list[Rpc]:
-    """Those of grpc.health.v1, which strangers may call."""
+    """Returns the rpcs of grpc.health.v1, which anonymous callers may call."""
     return list(_of(health_pb2.DESCRIPTOR.services_by_name["Health"]))
 
 
 def reflection_rpcs() -> list[Rpc]:
-    """Those of both versions of reflection, which have the same messages."""
+    """Returns the rpcs of both versions of reflection, which have the same messages."""
     [old] = _of(reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"])
     return [old, replace(old, path=old.path.replace("v1alpha", "v1"))]
 

@@ -1,4 +1,4 @@
-"""Pictures of every format, and what a stranger makes of them."""
+"""Images of every format, and damaged copies of them."""
 
 import random
 import struct
@@ -13,7 +13,7 @@ _NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 
 
 def originals(real: Path | None) -> list[bytes]:
-    """Small pictures in all formats and modes; and some photographs and drawings, where the evaluation data is."""
+    """Returns small images in all formats and modes, and some of the evaluation data's if it is there."""
     noise = Image.fromarray(np.random.default_rng(3).integers(0, 256, (48, 64, 3), np.uint8))
     grey, deep = noise.convert("L"), Image.fromarray(np.full((20, 30), 40_000, np.uint16))
     turned = Image.Exif()
@@ -48,7 +48,7 @@ def _some(real: Path | None) -> list[Path]:
 
 
 def damage(content: bytes, seed: int) -> bytes:
-    """Bits turned, numbers put in their place, pieces left out or doubled, the end cut off."""
+    """Flips bits, overwrites numbers, removes or repeats pieces, or cuts off the end."""
     chosen, made = random.Random(seed), bytearray(content)
     for _ in range(chosen.choice((1, 1, 2, 5, 20))):
         near = min(len(made), chosen.choice((64, 600, len(made))))

@@ -1,4 +1,4 @@
-"""Changes what decoding processes do, so that a test need not find a picture that does it to them."""
+"""Changes the decoding processes, so that a test needs no image that has the same effect."""
 
 from pathlib import Path
 
@@ -16,6 +16,6 @@ if "glimpse.backbone.images.decode_worker" in sys.orig_argv:
 
 
 def hook(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str, seconds: float = 60) -> None:
-    """Runs `code`, which knows the module `preprocess`, at the start of processes that decode, from now on."""
+    """Runs `code` at the start of every further decoding process; it can use the module `preprocess`."""
     (folder / "sitecustomize.py").write_text(_HOOK.format(code=code, seconds=seconds))
     monkeypatch.setenv("PYTHONPATH", str(folder))

@@ -1,4 +1,4 @@
-"""What reads bytes from anybody, under a fuzzer that is guided by which lines they reach; a process for each target.
+"""Fuzzes the code that reads untrusted bytes, guided by coverage. Each target runs in a process of its own.
 
     python -m support.decoders TARGET FOLDER RUNS SEED
 
@@ -34,7 +34,7 @@ from support.corrupt_images import originals
 from support.indexes import make_index
 
 Target = Callable[[bytes], object]
-#: Refusals that may be.
+#: Errors that are allowed.
 _REFUSALS = (BundleError, InputError, IndexFolderError, RequestError)
 _ROWS, _DIMENSION = 60, 8
 
@@ -52,7 +52,7 @@ def _vectors(folder: Path) -> tuple[Target, list[bytes]]:
             return True
 
     def decode(data: bytes) -> None:
-        found = embedding._given_vector(Source(), types_pb2.Vector(data=data), "inputs[0]")  # type: ignore[arg-type]
+        found = embedding._check_vector(Source(), types_pb2.Vector(data=data), "inputs[0]")  # type: ignore[arg-type]
         if not isinstance(found, RequestError):
             assert abs(np.linalg.norm(found.vector) - 1) < 1e-3
 
@@ -127,7 +127,7 @@ TARGETS: dict[str, Callable[[Path], tuple[Target, list[bytes]]]] = {
 
 
 def main() -> None:
-    """See above."""
+    """Runs one target."""
     name, folder, runs, seed = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4]
     target, corpus = TARGETS[name](folder)
     (folder / "corpus").mkdir()

@@ -1,4 +1,4 @@
-"""Plain ONNX encoders as people have them: float pictures in any layout, a batch frozen at 1; token ids and masks."""
+"""Plain ONNX encoders as they occur in practice: float images in any layout, a batch fixed at 1; ids and masks."""
 
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def conv_encoder(
 
 
 def by_hand(file: Path, pixels: npt.NDArray[np.uint8], mean: float, std: float, layout: str = "NCHW") -> np.ndarray:
-    """What the encoder says of uint8 (S, S, 3) pixels, normalised and brought to length 1 in NumPy."""
+    """Computes in NumPy the encoder's vector of uint8 (S, S, 3) pixels, normalised to length 1."""
     import onnxruntime as ort
 
     session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
@@ -90,7 +90,7 @@ WORDS = ("[PAD]", "[UNK]", "one", "two", "three", "a", "text", "of", "words", "l
 
 
 def word_tokenizer(file: Path, *, pad: bool = True) -> Path:
-    """Whole words; [PAD] is 0."""
+    """Writes a tokenizer of whole words; [PAD] is 0."""
     vocabulary = {word: i for i, word in enumerate(WORDS)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -122,7 +122,7 @@ def text_encoder(
     }
     nodes = [helper.make_node("Gather", ["words", inputs[0]], ["looked_up"])]
     value = "looked_up"
-    if "attention_mask" in inputs:  # read, as attention does, with no effect where all is 1
+    if "attention_mask" in inputs:  # read as attention does, without effect if every value is 1
         nodes += [
             helper.make_node("Cast", ["attention_mask"], ["mask_float"], to=TensorProto.FLOAT),
             helper.make_node("Unsqueeze", ["mask_float", "last"], ["mask_column"]),
@@ -162,7 +162,7 @@ def text_encoder(
 
 
 def states_by_hand(file: Path, ids: list[int]) -> np.ndarray:
-    """The encoder's states of one text: (t, d)."""
+    """Computes the encoder's states of one text, (t, d)."""
     import onnxruntime as ort
 
     session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""A server that something happens to while others write, and what is compared afterwards."""
+"""A server with a fault while callers write, and the checks afterwards."""
 
 import os
 import random
@@ -18,7 +18,7 @@ SEED = os.environ.get("GLIMPSE_CHAOS_SEED", "0")
 
 
 class Scene:
-    """A server with a collection, and what its writers were told."""
+    """A server with a collection, and the acknowledgements of its writers."""
 
     def __init__(self, server: ServerProcess, kind: str) -> None:
         self.server, self.record = server, Record()
@@ -43,20 +43,20 @@ class Scene:
             stubs.channel.close()
 
     def round(self, fault: Callable[[], None], address: Callable[[], str] | None = None) -> None:
-        """Writers, and in their midst the fault, which ends with a server that should be well."""
+        """Runs writers with a fault in between, after which the server should work again."""
         self._rounds += 1
         seed = f"{SEED}/{self._rounds}"
         with Witness(self.target, address or (lambda: self.server.address), self.record, seed):
             time.sleep(self.chance.uniform(0.2, 0.8))
             fault()
-            # Channels to a server that was away fail without asking it, until one of them has come through.
+            # Channels to a server that was down fail without a call, until one of them has connected.
             before = len(self.record.done)
             self.until(lambda: len(self.record.done) > before)
         with self.stubs() as stubs:
             assert check(stubs, self.target, self.record)
 
     def until(self, there: Callable[[], object], every: float = 0.05) -> None:
-        """Waits for something that must come; asks `every` so many seconds."""
+        """Waits for a condition that must become true; checks it `every` seconds."""
         soon(there, 60, every)
 
     def kill(self) -> None:
@@ -77,7 +77,7 @@ class Scene:
 
 
 def unfinished(folder: Path) -> set[Path]:
-    """Indexes and snapshots that are being written there, or were when a server was killed."""
+    """Returns the unfinished indexes and snapshots in a folder."""
     return {one for one in folder.glob(".*.tmp") if not one.name.endswith(".old.tmp")}  # that one is being removed
 
 

@@ -1,4 +1,4 @@
-"""A ledger with rows of every kind, and with changes of every kind behind them."""
+"""A ledger with every kind of row, made by every kind of change."""
 
 import hashlib
 from collections.abc import Callable
@@ -27,12 +27,12 @@ Row = tuple[Any, ...]
 
 
 def quiet(_title: str, _total: int) -> AbstractContextManager[Callable[[int], None]]:
-    """Progress that nobody sees."""
+    """Ignores progress."""
     return nullcontext(lambda _: None)
 
 
 def unit(number: int, dimension: int) -> bytes:
-    """A vector of length 1."""
+    """Returns a vector of length 1."""
     values = np.random.default_rng(number).normal(size=dimension).astype("<f4")
     return bytes((values / np.linalg.norm(values)).astype("<f4").tobytes())
 
@@ -48,7 +48,7 @@ def example(number: int, label: str, dimension: int = 8, **more: Any) -> Example
 
 
 def fill(ledger: Direct) -> None:
-    """Every kind of change; what is left are rows of every table, with texts, numbers and nothings of every sort."""
+    """Makes every kind of change; leaves rows in every table, with texts, numbers and NULL in every column."""
     _fill_birds(ledger)
     ledger.create_collection(CollectionRecord("gone", "backbones/a", "sha256:a", 8))
     ledger.enroll("gone", [LabelRecord("x")], [example(90, "x")])
@@ -80,8 +80,8 @@ def fill(ledger: Direct) -> None:
 def _fill_birds(ledger: Direct) -> None:
     ledger.create_collection(CollectionRecord("birds", "backbones/a", "sha256:a", 8, names_as_prompts=True))
     ledger.enroll("birds", [LabelRecord("robin"), LabelRecord("wren")], [example(n, "robin") for n in range(1, 6)])
-    told = {"": "empty", "k": "", "ключ": "значение \"'\n", "long": "x" * 5_000}
-    odd = example(6, "wren", domain="", metadata=told, embedding_space="")
+    metadata = {"": "empty", "k": "", "ключ": "значение \"'\n", "long": "x" * 5_000}
+    odd = example(6, "wren", domain="", metadata=metadata, embedding_space="")
     ledger.enroll("birds", [], [odd, example(7, "robin", embedding_space="sha256:child"), example(8, "wren")])
     prompted = LabelRecord("kite", "Kite", ("a kite", "", "ein Milan é"), unit(1_000, 8), 1)
     ledger.create_label("birds", prompted)
@@ -95,7 +95,7 @@ def _fill_birds(ledger: Direct) -> None:
 
 
 def _fill_sides(ledger: Direct) -> None:
-    """Collections with two sides: one in its second turn, and one whose migration has ended and is folded by half."""
+    """Adds collections in re-embedding: one in its second switch, and one that has ended and is half merged."""
     for name in ("moving", "moved"):
         old = CollectionRecord(name, "backbones/a", "sha256:a", 8, match_threshold=0.3, keep_inputs=True)
         ledger.create_collection(old)
@@ -123,7 +123,7 @@ def _fill_sides(ledger: Direct) -> None:
 
 
 def everything(url: str) -> dict[str, list[Row]]:
-    """Every row of every table, as values."""
+    """Returns every row of every table, as values."""
     engine, found = create_engine(url), {}
     with engine.connect() as connection:
         for table in schema.metadata.sorted_tables:

@@ -1,4 +1,4 @@
-"""What a server may answer to anything at all, and a client that holds it to that."""
+"""A client that sends arbitrary requests and checks that the server answers with an allowed status."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -15,27 +15,27 @@ from support.contract import Rpc
 
 _NEVER = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}
 _NEVER_CODES = {code.value[0] for code in _NEVER}
-# Seconds: what waits for a revision that may never come is told so at its deadline; all else has to be answered.
+# Seconds. A call that waits for a revision that never comes ends at its deadline; every other call is answered.
 _WAITING, _ANSWERED = 0.15, 30
 
 
 class Oracle:
-    """Sends bytes as requests, and raises AssertionError where the answer is none that may be."""
+    """Sends bytes as requests. Raises AssertionError if an answer is not allowed."""
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._channel = channel
         self._calls: dict[str, Any] = {}
-        #: How often each status came, items' and calls'.
+        #: Number of each status, of items and of calls.
         self.seen: dict[str, int] = {}
 
     def unary(self, rpc: Rpc, request: bytes) -> None:
-        """One call."""
+        """Makes one call."""
         call = self._calls.get(rpc.path) or self._channel.unary_unary(rpc.path, None, None)
         self._calls[rpc.path] = call
         self._judge(rpc, lambda timeout: iter([call(request, timeout=timeout)]), [request])
 
     def watch(self, rpc: Rpc, request: bytes) -> None:
-        """One request, and its first answer: there may be others only when something changes."""
+        """Sends one request and reads the first response. Further responses come only with a change."""
         call = self._calls.get(rpc.path) or self._channel.unary_stream(rpc.path, None, None)
         self._calls[rpc.path] = call
 
@@ -47,7 +47,7 @@ class Oracle:
         self._judge(rpc, first, [request])
 
     def stream(self, rpc: Rpc, requests: Sequence[bytes], cancel_after: int | None) -> None:
-        """One stream: half-closed after the last request, or cancelled after so many answers."""
+        """Runs one stream: closes it after the last request, or cancels it after a number of responses."""
         call = self._calls.get(rpc.path) or self._channel.stream_stream(rpc.path, None, None)
         self._calls[rpc.path] = call
 
@@ -82,7 +82,7 @@ class Oracle:
             if detail.Unpack(info):
                 reason = info.reason
         assert code not in _NEVER, f"{rpc}: {code.name} {reason}: {error.details()}"
-        # The caller's own clock says this one.
+        # The caller's own deadline causes this status.
         assert reason or (waited and code is grpc.StatusCode.DEADLINE_EXCEEDED), f"{rpc}: {code.name} without a reason"
         self._saw(reason or code.name)
 

@@ -1,4 +1,4 @@
-"""A server under fuzzing: what it is known to hold, put back now and then; and that it still answers."""
+"""A server for fuzzing. It restores its contents from time to time, and checks that it still answers."""
 
 from types import TracebackType
 from typing import Self
@@ -22,12 +22,12 @@ _COLLECTIONS = ("fuzz-a", "fuzz-b", "fuzz-c")
 _LABELS = ("l0", "l1", "l2")
 _ROWS = 48
 _DIMENSION = 8
-#: After so many inputs the server has to answer a good request; after fewer what it holds is put back.
+#: Number of inputs between two checks with a valid request, and between two restorations of the contents.
 ASKED, RESTORED = 1_000, 250
 
 
 class Fuzzed:
-    """Use it as a context manager."""
+    """The server. Use it as a context manager."""
 
     def __init__(self, server: ServerProcess, bundle: Bundle) -> None:
         self.server = server
@@ -55,7 +55,7 @@ class Fuzzed:
         print(f"\n{self._sent} inputs: {seen}")
 
     def count(self, inputs: int = 1) -> None:
-        """So many were sent."""
+        """Counts inputs that were sent."""
         before, self._sent = self._sent, self._sent + inputs
         if before // RESTORED < self._sent // RESTORED:
             self._restore()
@@ -63,7 +63,7 @@ class Fuzzed:
             self.check()
 
     def check(self) -> None:
-        """The process lives, has answered nothing with INTERNAL, and answers what is good."""
+        """Checks that the process runs, never answered INTERNAL, and answers a valid request."""
         assert self.server.process
         assert self.server.process.poll() is None, self.server.log()[-4_000:]
         image = types_pb2.Input(image=picture())
@@ -118,7 +118,7 @@ class Fuzzed:
             "embedding_space": (self.space, ""),
             "paths": fields,
             "page_token": ("", "MTI=", "c2V0LzE=", "bDE="),
-            # Of health and reflection.
+            # Requests of health and reflection.
             "service": ("", ALIVE, "glimpse.v1.EmbeddingService", "glimpse.v1.None"),
             "file_by_filename": ("glimpse/v1/types.proto", "google/protobuf/descriptor.proto", "none.proto"),
             "file_containing_symbol": ("glimpse.v1.EmbeddingService.Embed", "glimpse.v1.Input.text", "glimpse.v1"),

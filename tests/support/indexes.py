@@ -1,4 +1,4 @@
-"""Indexes made on the spot, of vectors."""
+"""Builds indexes of vectors."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def make_index(
     factory: str | None = None,
     vector_type: VectorType = "float32",
 ) -> Path:
-    """Row i is called `set/i`, and was read from `set/i.jpg`. `factory`: None: by its size."""
+    """Builds an index whose row i has the id `set/i` and the source `set/i.jpg`. By default its size sets `factory`."""
     count, dimension = vectors.shape
     table = rows_table(
         [f"set/{row}" for row in range(count)],

@@ -1,4 +1,4 @@
-"""Keys as an operator makes them: by the command, beside a running server."""
+"""Makes API keys as an operator does: with the command, beside a running server."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from glimpse.client import Client, GlimpseError, Unauthenticated
 
 
 def run_keys(folder: Path, *words: object) -> "subprocess.CompletedProcess[str]":
-    """`glimpse keys …` on the ledger of a ServerProcess's folder."""
+    """Runs `glimpse keys …` on the ledger in a ServerProcess's folder."""
     command = [sys.executable, "-m", "glimpse.cli.main", "keys", *map(str, words), "--data", str(folder / "data")]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
@@ -29,7 +29,7 @@ def listed_keys(folder: Path) -> list[dict[str, Any]]:
 
 
 def until_known(address: str, key: str, known: bool = True) -> GlimpseError | None:
-    """Waits until a server has heard of a key, or of its end; returns what it then says."""
+    """Waits until a server knows that a key was created or revoked; returns its answer."""
     end = time.monotonic() + 30
     while True:
         error: GlimpseError | None = None

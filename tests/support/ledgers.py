@@ -1,4 +1,4 @@
-"""A ledger whose writes are a transaction each, for tests that write a little."""
+"""A ledger with one transaction per write, for tests with few writes."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,14 +8,14 @@ from glimpse.ledger import Enrolled, Enrollment, EnrollRequest, ExampleRecord, L
 
 
 class Direct:
-    """The reads of a Ledger and the writes of a Writer."""
+    """The reads of a Ledger and the writes of a Writer in one object."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
     @classmethod
     def of(cls, place: Path | str) -> "Direct":
-        """`place`: a data folder, or a URL."""
+        """Opens the ledger of a data folder or a URL."""
         if isinstance(place, Path):
             place.mkdir(parents=True, exist_ok=True)
         return cls(Ledger.open(place if isinstance(place, str) else sqlite_url(place)))

@@ -1,4 +1,4 @@
-"""Requests of any kind, made by their descriptors: what is right, what is at the border, and what is junk."""
+"""Generates requests from their descriptors: valid values, limits, and random bytes."""
 
 import functools
 import re
@@ -44,22 +44,22 @@ _LONG = 300
 
 @dataclass(frozen=True)
 class World:
-    """What is right: names, ids and texts that a server knows, and contents that it takes."""
+    """Valid values: names, ids and texts that a server knows, and contents that it accepts."""
 
     words: tuple[str, ...]
     contents: tuple[bytes, ...]
-    #: Words that a field is mostly given, by its name; fields that are not here are given any.
+    #: Usual values of a field, by its name. Other fields get any value.
     likely: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def requests(self, kind: type[Message]) -> st.SearchStrategy[bytes]:
-        """Requests as they are sent: messages, messages with some bits turned, and bytes of no kind."""
+        """Returns requests as bytes: messages, messages with flipped bits, and random bytes."""
         made = _message(self, kind.DESCRIPTOR).map(lambda one: one.SerializeToString())
         turned = st.builds(_turned, made, st.lists(st.integers(0, 2**20), min_size=1, max_size=4))
         return _mostly((90, made), (7, turned), (3, st.binary(max_size=200)))
 
 
 def _mostly(*weighed: tuple[int, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
-    """One of several, as often as its weight says; hypothesis itself has no weights."""
+    """Chooses one of several by weight; hypothesis has no weights."""
     return st.sampled_from([kind for weight, kind in weighed for _ in range(weight)]).flatmap(lambda kind: kind)
 
 
@@ -114,7 +114,7 @@ def _set(message: Any, field: FieldDescriptor, value: Any) -> None:
 
 def _field(world: World, field: FieldDescriptor) -> st.SearchStrategy[Any]:
     if not field.is_repeated:
-        # More often there than not: what lacks a name gets no further.
+        # Usually set: a request without a name is refused at once.
         return _mostly((5, _value(world, field)), (1, st.none()))
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         key, value = (_value(world, field.message_type.fields_by_name[name]) for name in ("key", "value"))

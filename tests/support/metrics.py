@@ -1,4 +1,4 @@
-"""What a server's metrics say, read as Prometheus does."""
+"""Reads a server's metrics as Prometheus does."""
 
 import re
 import urllib.request
@@ -10,7 +10,7 @@ from support.server import ServerProcess
 
 
 def address_of(server: ServerProcess) -> str:
-    """Where a server that was started with `metrics_listen` says that its metrics are."""
+    """Returns the metrics address that a server started with `metrics_listen` logs."""
     return str(re.findall(r"http://[\w.:]+/metrics", server.log())[-1])
 
 
@@ -20,7 +20,7 @@ def families(server: ServerProcess) -> list[Metric]:
 
 
 def samples(server: ServerProcess, name: str) -> dict[tuple[str, ...], float]:
-    """A series' values by its labels' values, these in the order of their names."""
+    """Returns the values of a metric by the values of its labels, in the order of their names."""
     return {
         tuple(sample.labels[label] for label in sorted(sample.labels)): sample.value
         for family in families(server)

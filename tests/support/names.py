@@ -1,4 +1,4 @@
-"""A name server for one test: whatever it is asked for has the addresses that the test says."""
+"""A DNS server for one test: every name has the addresses that the test sets."""
 
 import socket
 import struct
@@ -35,11 +35,11 @@ class Names:
                 query, who = self._socket.recvfrom(1_000)
             except TimeoutError:
                 continue
-            # A header of 12 bytes, the name to its empty label, type and class; what comes after says nothing here.
+            # A header of 12 bytes, the name to its empty label, type and class. The rest is not needed.
             end = query.index(b"\0", 12) + 5
             (kind,) = struct.unpack("!H", query[end - 4 : end - 2])
             found = self.addresses if kind == _A else []
             header = query[:2] + struct.pack("!5H", 0x8180, 1, len(found), 0, 0)
-            # The name as above, and nobody is to keep it.
+            # The name as above, with a time to live of 0.
             answers = [struct.pack("!HHHIH", 0xC00C, _A, _IN, 0, 4) + socket.inet_aton(one) for one in found]
             self._socket.sendto(header + query[12:end] + b"".join(answers), who)

@@ -1,8 +1,8 @@
-"""Opens an index folder whose files were changed, again and again, as a server does; run as a process that may crash.
+"""Opens an index folder with corrupted files repeatedly, as a server does. It runs as a process that may crash.
 
     python -m support.open_corrupted_index FOLDER FILE FIRST COUNT
 
-Says the number of each change before it is tried, so that whoever waits knows which one was the last.
+Prints the number of each change before it is tried, so that the waiting process knows the last one.
 """
 
 import random
@@ -23,13 +23,13 @@ from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.collections.messages import example_message
 from glimpse.server.errors import RequestError
 
-# What is opened here holds some hundred rows: whoever takes more memory believed a number.
+# The index has some hundred rows: code that takes more memory trusted a corrupted number.
 _MOST_BYTES = 3 << 30
 _NUMBERS = (0, 1, 31, 255, 1 << 16, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 62) + 1, (1 << 64) - 1)
 
 
 def changed(content: bytes, seed: int) -> bytes:
-    """Some bytes or a number of it, or its length; most often near the beginning and the end, where headers are."""
+    """Changes some bytes, a number or the length, mostly near the start and the end, where headers are."""
     chosen, made = random.Random(seed), bytearray(content)
     for _ in range(chosen.choice((1, 1, 1, 2, 4))):
         near = chosen.choice((64, 256, 4096, len(made)))
@@ -53,7 +53,7 @@ def changed(content: bytes, seed: int) -> bytes:
 
 
 def use(indexes: IndexDirectory, record: CollectionRecord) -> None:
-    """All that calls do with an index."""
+    """Uses an index in every way that calls do."""
     look(indexes.folder / "it")
     attachment, _ = indexes.open(record, "it", "index")
     index = attachment.index
@@ -74,7 +74,7 @@ def use(indexes: IndexDirectory, record: CollectionRecord) -> None:
 
 
 def main() -> None:
-    """See above."""
+    """Runs the rounds."""
     folder, name, first, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))
     manifest, content = read_manifest(folder), (folder / name).read_bytes()
@@ -89,10 +89,9 @@ def main() -> None:
             made = changed(content, seed)
             (Path(place) / "it" / name).write_bytes(made)
             if name == "index.faiss":
-                told = (
-                    (folder / "manifest.json").read_text().replace(f'"bytes": {len(content)}', f'"bytes": {len(made)}')
-                )
-                (Path(place) / "it" / "manifest.json").write_text(told)
+                text = (folder / "manifest.json").read_text()
+                text = text.replace(f'"bytes": {len(content)}', f'"bytes": {len(made)}')
+                (Path(place) / "it" / "manifest.json").write_text(text)
             try:
                 use(IndexDirectory(Path(place)), record)
                 opened += 1

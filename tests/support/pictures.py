@@ -1,4 +1,4 @@
-"""Encoded pictures."""
+"""Encoded images."""
 
 import io
 from typing import Any
@@ -9,12 +9,12 @@ from PIL import Image
 def picture(
     colour: str | tuple[int, ...] = "red", size: tuple[int, int] = (20, 20), format: str = "PNG", **save: Any
 ) -> bytes:
-    """One colour, encoded."""
+    """Returns an encoded image of one colour."""
     return encoded(Image.new("RGB", size, colour), format, **save)
 
 
 def encoded(image: Image.Image, format: str = "PNG", **save: Any) -> bytes:
-    """A picture's bytes."""
+    """Returns an encoded image."""
     file = io.BytesIO()
     image.save(file, format, **save)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Small ONNX encoders in every opset from 7 on, with what exporters and people make of them."""
+"""Small ONNX encoders in every opset from 7 on, in the forms that exporters produce."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ SIDE, WIDTH, TOKENS, VOCABULARY = 8, 6, 9, 10
 
 
 class Graph:
-    """Nodes and weights, put together operator by operator in the form of an opset."""
+    """Builds a graph operator by operator in the form of an opset."""
 
     def __init__(self, opset: int) -> None:
         self.opset = opset
@@ -80,7 +80,7 @@ def image_model(
     if element == TensorProto.UINT8:
         value = _cast(graph, value, computes)
         value = graph("Mul", value, graph.constant(np.array(1 / 128, dtype)))
-    if computes == TensorProto.DOUBLE:  # ONNX Runtime has no convolution for them
+    if computes == TensorProto.DOUBLE:  # ONNX Runtime has no convolution of doubles
         value = _by_product(graph, value, dtype)
     else:
         value = graph("Conv", value, graph.random(WIDTH, 3, 4, 4, dtype=dtype), strides=[4, 4])
@@ -92,7 +92,7 @@ def image_model(
 
 
 def _by_product(graph: Graph, value: str, dtype: Any) -> str:
-    """As of a convolution: (n, 3, 8, 8) to (n, WIDTH, 2, 2)."""
+    """Adds patches like a convolution: (n, 3, 8, 8) to (n, WIDTH, 2, 2)."""
     rows = graph("Reshape", value, graph.constant(np.array([0, 3 * SIDE * SIDE], np.int64)))
     mapped = graph("MatMul", rows, graph.random(3 * SIDE * SIDE, WIDTH * 4, dtype=dtype))
     return graph("Reshape", mapped, graph.constant(np.array([0, WIDTH, 2, 2], np.int64)))
@@ -104,7 +104,7 @@ def _cast(graph: Graph, value: str, element: int) -> str:
 
 
 def _if(graph: Graph, value: str, dtype: Any) -> str:
-    """Relu where the sum of all is above -1e9, else the negative; both branches read a value from outside."""
+    """Adds Relu if the sum of all values is above -1e9, else the negative; both branches read an outer value."""
     total = graph("ReduceMax", value, keepdims=0)
     condition = graph("Greater", total, graph.constant(np.array(-1e4, dtype)))
     element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
@@ -121,7 +121,7 @@ def _if(graph: Graph, value: str, dtype: Any) -> str:
 
 
 def _loop(graph: Graph, value: str, dtype: Any) -> str:
-    """Three times: half of what there is, and the convolution's output."""
+    """Adds a loop of three rounds: half of the value, plus the convolution's output."""
     element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     half = graph.constant(np.array(0.5, dtype))
     body = helper.make_graph(
@@ -145,7 +145,7 @@ def _loop(graph: Graph, value: str, dtype: Any) -> str:
 
 
 def _token(graph: Graph, value: str, dtype: Any) -> str:
-    """A class token before the patches, as in a vision transformer of a fixed batch, and back to a grid."""
+    """Adds a class token before the patches, as a vision transformer of a fixed batch does, and returns to a grid."""
     patches = graph("Reshape", value, graph.constant(np.array([1, WIDTH, 4], np.int64)))
     tokens = graph(
         "Concat", graph.random(1, WIDTH, 1, dtype=dtype), graph.random(1, WIDTH, 3, dtype=dtype), patches, axis=2
@@ -155,14 +155,14 @@ def _token(graph: Graph, value: str, dtype: Any) -> str:
 
 
 def _heads(graph: Graph, value: str, dtype: Any) -> str:
-    """Batch and heads in one dimension, as torch's attention has them: (2, 3, 4) for a batch of 1."""
+    """Joins batch and heads in one dimension, as torch's attention does: (2, 3, 4) for a batch of 1."""
     folded = graph("Reshape", value, graph.constant(np.array([2, 3, 4], np.int64)))
     scores = graph("MatMul", folded, graph("Transpose", folded, perm=[0, 2, 1]))
     return graph("Reshape", graph("MatMul", scores, folded), graph.constant(np.array([1, WIDTH, 2, 2], np.int64)))
 
 
 def _tokens_first(graph: Graph, value: str, dtype: Any) -> str:
-    """As torch's MultiheadAttention: tokens before the batch, a product over rows, batch and heads in one dimension."""
+    """Adds torch's MultiheadAttention: tokens before the batch, batch and heads in one dimension."""
 
     def reshaped(value: str, *shape: int) -> str:
         return graph("Reshape", value, graph.constant(np.array(shape, np.int64)))
@@ -178,7 +178,7 @@ def _tokens_first(graph: Graph, value: str, dtype: Any) -> str:
 
 
 def _whole(graph: Graph, value: str, dtype: Any) -> str:
-    """Less the mean of all numbers, which is a picture's for a batch of 1 alone."""
+    """Subtracts the mean of all values, which is an image's own mean only for a batch of 1."""
     return graph("Sub", graph("Relu", value), graph("ReduceMean", graph("Abs", value), keepdims=0))
 
 
@@ -210,7 +210,7 @@ def _by_value_ints(graph: Graph, value: str) -> str:
 
 
 def _by_concat(graph: Graph, value: str) -> str:
-    """A shape of pieces: 1, and a dimension that is read from the value."""
+    """Builds a shape from pieces: 1, and a dimension that is read from the value."""
     pooled = _pooled(graph, value)
     width = graph("Gather", graph("Shape", pooled), graph.constant(np.array([1], np.int64)))
     shape = graph("Concat", graph.constant(np.array([1], np.int64)), width, axis=0)
@@ -284,7 +284,7 @@ def text_model(
 
 
 def clip_model(opset: int = 17) -> ModelProto:
-    """Both towers and the logits in one graph, as transformers' CLIP is exported."""
+    """Writes both towers and the logits in one graph, as the export of transformers' CLIP."""
     graph = Graph(opset)
     mapped = graph("Conv", "pixel_values", graph.random(WIDTH, 3, 4, 4), strides=[4, 4])
     graph("Flatten", graph("GlobalAveragePool", mapped), to="image_embeds")

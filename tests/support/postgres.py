@@ -1,4 +1,4 @@
-"""A real PostgreSQL that tests start for themselves, from Debian's package."""
+"""A real PostgreSQL server from Debian's package that tests start."""
 
 import os
 import pwd
@@ -18,7 +18,7 @@ import pytest
 
 
 def binaries() -> Path:
-    """Where PostgreSQL's programs are; skips the test where there is none."""
+    """Returns the folder of PostgreSQL's programs. Skips the test if there is none."""
     if found := shutil.which("initdb"):
         return Path(found).parent
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda one: int(one.parent.name))
@@ -28,7 +28,7 @@ def binaries() -> Path:
 
 
 class Postgres:
-    """One server on a free port of loopback, with a data folder of its own."""
+    """A server on a free loopback port with a data folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._bin = folder, binaries()
@@ -36,7 +36,7 @@ class Postgres:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
-        # It refuses to run as root. (Python would fork to change the user, which gRPC's threads do not always outlive.)
+        # PostgreSQL refuses to run as root. (Python would fork to change the user, which can break gRPC's threads.)
         self._as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if _root() else []
         if _root():
             owner = pwd.getpwnam("postgres")
@@ -45,7 +45,7 @@ class Postgres:
         self._run(*command, "--locale=C.UTF-8")
 
     def start(self) -> None:
-        """Starts it, and waits until it answers."""
+        """Starts the server and waits until it answers."""
         settings = ("unix_socket_directories=", "listen_addresses=127.0.0.1", "max_connections=200")
         options = [word for setting in settings for word in ("-c", setting)]
         log = (self.folder / "log").open("ab")
@@ -65,13 +65,13 @@ class Postgres:
                 time.sleep(0.05)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT: at once, but in order; SIGQUIT: as if the power had gone."""
+        """Stops the server: SIGINT shuts it down in order, SIGQUIT simulates a power failure."""
         if self._process and self._process.poll() is None:
             self._process.send_signal(number)
             self._process.wait(30)
 
     def database(self, copied: str = "template1") -> str:
-        """The URL of a new database: empty, or as another is, which nobody has open."""
+        """Creates a database, empty or as a copy of one without connections; returns its URL."""
         name = f"d{uuid.uuid4().hex}"
         statement = f'CREATE DATABASE "{name}" TEMPLATE "{copied.rpartition("/")[2]}"'
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
@@ -93,7 +93,7 @@ def _root() -> bool:
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
-    """One that is stopped in every outcome."""
+    """Yields a server that is stopped in every outcome."""
     with TemporaryDirectory(prefix="glimpse-postgres-") as folder:
         server = Postgres(Path(folder))
         try:

@@ -26,12 +26,12 @@ class Proxy:
         self.cut()
 
     def cut(self) -> None:
-        """Ends every connection at once, in the middle of whatever it carries."""
+        """Cuts every connection at once, even in the middle of a message."""
         with self._lock:
             ended, self._open = self._open, set()
         for one in ended:
             with suppress(OSError):
-                # RST rather than FIN, as when a machine is gone.
+                # RST rather than FIN, as if the machine had failed.
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 one.shutdown(socket.SHUT_RDWR)
             one.close()

@@ -1,4 +1,4 @@
-"""Small bundle graphs with real layers, sound or with one that is hard on few bits: for lowering their precision."""
+"""Small bundle graphs with real layers for quantisation tests, optionally with one layer that is hard to quantise."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +11,12 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 SIZE, PATCH, WIDTH = 16, 4, 32
 TOKENS = (SIZE // PATCH) ** 2
 VOCABULARY = 50
-#: What is hard: one column of a layer's input is large, one of its rows is, or every layer's rows are.
+#: Kinds of difficulty: one column of a layer's input is large, or one of its rows, or the rows of every layer.
 Trouble = Literal["", "column", "row", "every row"]
 
 
 class _Graph:
-    """Collects nodes and constants. A node has its own name and its output's in one."""
+    """Collects nodes and constants. A node and its output have the same name."""
 
     def __init__(self, opset: int) -> None:
         self.nodes: list[NodeProto] = []
@@ -42,7 +42,7 @@ class _Graph:
         return self.constant(self.rng.normal(0, fan_in**-0.5, shape).astype(np.float32))
 
     def reduce(self, operator: str, value: str, axis: int, keepdims: int = 1) -> str:
-        """With the axes as this opset has them."""
+        """Adds a node with its axes in the form of this opset."""
         if self.opset < 18:
             return self.add(operator, value, axes=[axis], keepdims=keepdims)
         return self.add(operator, value, self.constant(np.array([axis], np.int64)), keepdims=keepdims)
@@ -60,7 +60,7 @@ class _Graph:
         return self.add("Add", self.add("Mul", self.add("Div", about, deviation), ones), zeros)
 
     def finish(self, pooled: str) -> Self:
-        """Brings (n, d) to length 1."""
+        """Normalises (n, d) to length 1."""
         length = self.reduce("ReduceL2", pooled, 1)
         self.add("Div", pooled, self.add("Max", length, self.floats(1e-12)), name="embedding")
         return self
@@ -149,7 +149,7 @@ def _attention(graph: _Graph, value: str, block: int) -> str:
 
 
 def _narrow(graph: _Graph, wide: str, block: int, trouble: Trouble) -> str:
-    """Back to the width; exactly the same in float, whatever the trouble."""
+    """Projects back to the width; the float result does not depend on the difficulty."""
     if trouble == "column":
         size = np.ones(2 * WIDTH, np.float32)
         size[5] = 3_000
@@ -162,7 +162,7 @@ def _narrow(graph: _Graph, wide: str, block: int, trouble: Trouble) -> str:
 
 
 def _loud_row(graph: _Graph, value: str, into: int, name: str) -> str:
-    """A product of which one row is so large that eight bits leave nothing of the others."""
+    """Adds a product with one row so large that eight bits lose all other rows."""
     size = np.ones((1, TOKENS, 1), np.float32)
     size[0, 3] = 3_000
     product = graph.linear(graph.add("Mul", value, graph.constant(size)), into, WIDTH, name)
@@ -170,7 +170,7 @@ def _loud_row(graph: _Graph, value: str, into: int, name: str) -> str:
 
 
 def one_product(file: Path) -> Path:
-    """Patches through one product that is hard, and nothing else with weights."""
+    """Writes a graph of patches with one difficult product and no other weights."""
     graph = _Graph(17)
     floats = graph.add("Cast", "images", to=TensorProto.FLOAT)
     patches = graph.add("Reshape", floats, graph.constant(np.array([0, TOKENS, SIZE * SIZE * 3 // TOKENS], np.int64)))
@@ -179,7 +179,7 @@ def one_product(file: Path) -> Path:
 
 
 def mean_colour(file: Path) -> Path:
-    """No weights at all."""
+    """Writes a graph without weights."""
     graph = _Graph(17)
     pooled = graph.add("Flatten", graph.add("GlobalAveragePool", _planes(graph)))
     return graph.finish(pooled).save(file, [_images()], dimension=3)
@@ -211,7 +211,7 @@ def convolutions(
     size = np.ones((WIDTH, 1, 1), np.float32)
     if hard:
         size[7] = 2_000
-    # In the weights before it, so that one convolution stands directly behind the other.
+    # Folded into the weights before it, so that two convolutions are adjacent.
     large, small = (_kernel(graph, WIDTH) * size[:, None], _kernel(graph, WIDTH) / size[None])
     before = graph.add("Relu", graph.add("Conv", value, graph.constant(large), pads=[1] * 4, name="before"))
     after = graph.add("Relu", graph.add("Conv", before, graph.constant(small), pads=[1] * 4, name="hard"))
@@ -263,14 +263,14 @@ def _store_in_eight_bits(graph: _Graph) -> None:
 
 
 def pictures(count: int, seed: int = 0) -> np.ndarray:
-    """uint8 (count, SIZE, SIZE, 3), smooth and rough."""
+    """Returns smooth and noisy images, uint8 (count, SIZE, SIZE, 3)."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 200, (count, 4, 4, 3)).repeat(SIZE // 4, 1).repeat(SIZE // 4, 2)
     return (coarse + rng.integers(0, 56, (count, SIZE, SIZE, 3))).astype(np.uint8)
 
 
 def texts(count: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Ids and mask of texts of many lengths, as many tokens as pictures have patches."""
+    """Returns ids and masks of texts of many lengths, with as many tokens as images have patches."""
     rng = np.random.default_rng(seed)
     ids = rng.integers(1, VOCABULARY, (count, TOKENS))
     mask = (np.arange(TOKENS) < rng.integers(1, TOKENS + 1, (count, 1))).astype(np.int64)

@@ -1,4 +1,4 @@
-"""A client of HTTP/2 frames alone, for what no gRPC client does: it begins messages, and does not read answers."""
+"""A client that sends raw HTTP/2 frames. It can start messages without ending them, and not read responses."""
 
 import select
 import socket
@@ -15,16 +15,16 @@ _CHUNK = b"\0" * (64 << 10)
 
 
 class RawConnection:
-    """One connection, in plain text. Use it as a context manager."""
+    """A plain-text connection. Use it as a context manager."""
 
     def __init__(self, address: str, source: str = "127.0.0.1") -> None:
-        """`source`: the address that the connection comes from."""
+        """Connects from the address `source`."""
         host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((host, int(port)), source_address=(source, 0))
         self._http2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
         self._http2.initiate_connection()
         self._flush()
-        #: Headers and trailers of each stream, and the streams that the server ended.
+        #: Headers and trailers of each stream, and the streams that the server has ended.
         self.headers: dict[int, dict[str, str]] = {}
         self.ended: set[int] = set()
         self.closed = False
@@ -36,7 +36,7 @@ class RawConnection:
         self._socket.close()
 
     def open(self, path: str, *metadata: tuple[str, str]) -> int:
-        """Opens a call; returns its stream."""
+        """Opens a call; returns the id of its stream."""
         stream: int = self._http2.get_next_available_stream_id()
         headers = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "test")]
         self._http2.send_headers(
@@ -46,7 +46,7 @@ class RawConnection:
         return stream
 
     def begin(self, stream: int, size: int) -> None:
-        """Sends the prefix of a message of so many bytes."""
+        """Sends the prefix of a message of `size` bytes."""
         if stream not in self.ended:
             self.send_bytes(stream, b"\0" + size.to_bytes(4, "big"))
 
@@ -56,22 +56,22 @@ class RawConnection:
         self._flush()
 
     def end(self, stream: int) -> None:
-        """Says that nothing more comes."""
+        """Ends the client's side of a stream."""
         self._http2.end_stream(stream)
         self._flush()
 
     def send(self, stream: int, message: bytes) -> None:
-        """Sends a small message whole, and that nothing more comes."""
+        """Sends a complete small message and ends the client's side."""
         self.send_bytes(stream, b"\0" + len(message).to_bytes(4, "big") + message)
         self.end(stream)
 
     def reset(self, stream: int) -> None:
-        """Leaves a call."""
+        """Cancels a call."""
         self._http2.reset_stream(stream)
         self._flush()
 
     def fill(self, streams: dict[int, int], seconds: float) -> int:
-        """Sends each stream so many bytes, as flow control lets it, for at most so long; returns how many it sent."""
+        """Sends bytes to each stream as flow control allows, for a limited time; returns the number of bytes sent."""
         left, sent, end = dict(streams), 0, time.monotonic() + seconds
         while left and time.monotonic() < end and not self.closed:
             moved = False
@@ -92,7 +92,7 @@ class RawConnection:
         return sent
 
     def receive(self, seconds: float = 0.0) -> None:
-        """Takes what the server sends within so long, until nothing is left."""
+        """Reads the server's data for a limited time, until there is none left."""
         while not self.closed and select.select([self._socket], [], [], seconds)[0]:
             try:
                 data = self._socket.recv(64 << 10)
@@ -107,7 +107,7 @@ class RawConnection:
             seconds = 0.0
 
     def status(self, stream: int, seconds: float = 10.0) -> int | None:
-        """The gRPC status that a call ends with; None: it does not end within so long."""
+        """Returns the gRPC status of a call; None if it does not end in time."""
         end = time.monotonic() + seconds
         while stream not in self.ended and not self.closed and time.monotonic() < end:
             self.receive(0.05)

@@ -1,4 +1,4 @@
-"""Pictures written byte by byte, so that a reader is compared with the format and not with another reader."""
+"""Images written byte by byte, so that a reader is compared with the format, not with another reader."""
 
 import struct
 import zlib
@@ -14,7 +14,7 @@ GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
 
 
 def chunk(name: bytes, data: bytes, crc: int | None = None) -> bytes:
-    """A PNG chunk; `crc` in place of the right one."""
+    """Returns a PNG chunk; `crc` replaces the right checksum."""
     return (
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data) if crc is None else crc)
     )
@@ -30,7 +30,7 @@ def png(
     more: bytes = b"",
     interlaced: bool = False,
 ) -> bytes:
-    """A PNG of samples (h, w) or (h, w, channels); `more`: further chunks behind the header."""
+    """Returns a PNG of samples (h, w) or (h, w, channels); `more` adds chunks behind the header."""
     height, width = values.shape[:2]
     deep = values.astype(">u2") if bits == 16 else values.astype(np.uint8)
     passes = [deep[top::down, left::across] for top, left, down, across in ADAM7] if interlaced else [deep]
@@ -62,17 +62,17 @@ def bmp(
     masks: Sequence[int] = (),
     header: int = 40,
 ) -> bytes:
-    """A BMP of rows as they are stored, from the bottom; a negative height: from the top."""
+    """Returns a BMP of stored rows, from the bottom; with a negative height, from the top."""
     colours = b"" if palette is None else np.insert(palette[:, ::-1], 3, 0, axis=1).astype(np.uint8).tobytes()
-    told = struct.pack("<IiiHHIIiiII", header, *size, 1, bits, compression, len(pixels), 0, 0, 0, 0)
-    told += struct.pack(f"<{len(masks)}I", *masks)
-    told = told.ljust(header, b"\0") if header > 40 else told
-    start = 14 + len(told) + len(colours)
-    return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + told + colours + pixels
+    headers = struct.pack("<IiiHHIIiiII", header, *size, 1, bits, compression, len(pixels), 0, 0, 0, 0)
+    headers += struct.pack(f"<{len(masks)}I", *masks)
+    headers = headers.ljust(header, b"\0") if header > 40 else headers
+    start = 14 + len(headers) + len(colours)
+    return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + headers + colours + pixels
 
 
 def riff(*chunks: tuple[bytes, bytes]) -> bytes:
-    """A RIFF file of WebP chunks."""
+    """Returns a RIFF file of WebP chunks."""
     body = b"WEBP" + b"".join(
         name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2) for name, data in chunks
     )

@@ -1,6 +1,6 @@
-"""A Ray of this machine's own with the deployment on it, in a process that a test tells what to do.
+"""Runs the deployment on a local Ray in a process that a test controls through a socket.
 
-python tests/support/ray_serve.py SOCKET PORT FOLDER      # until nobody is at the other end of the socket
+python tests/support/ray_serve.py SOCKET PORT FOLDER      # until the other end of the socket is closed
 """
 
 import os
@@ -20,12 +20,12 @@ ROOT = Path(__file__).parents[2]
 _CONFIG = ROOT / "server/deploy/ray/serve.yaml"
 _REPLICAS = 2
 Metadata = tuple[tuple[str, str], ...]
-# Of a replica, so that there is room for those of another application.
+# CPUs of a replica, which leave room for those of another application.
 _CPUS = 0.5
 
 
 class RayServe:
-    """Two replicas on a ledger. Use it as a context manager: all that Ray started is stopped in every outcome."""
+    """Two replicas on a ledger. As a context manager it stops all processes of Ray in every outcome."""
 
     def __init__(self, folder: Path, bundle: Path, ledger: str) -> None:
         self.folder, self.ledger = folder, ledger
@@ -37,20 +37,20 @@ class RayServe:
             "GLIMPSE_BACKBONE": str(bundle),
             "GLIMPSE_DATA": str(folder / "data"),
             "GLIMPSE_METRICS_LISTEN": f"127.0.0.1:{self.metrics}",
-            # Serve's proxy listens everywhere, and here nobody has a key.
+            # Serve's proxy listens on every address, and these tests use no keys.
             "GLIMPSE_INSECURE": "1",
             "RAY_USAGE_STATS_ENABLED": "0",
-            # On a busy machine it needs longer than its half minute.
+            # A busy machine needs longer than the default of half a minute.
             "RAY_raylet_start_wait_time_s": "120",
-            # How many calls there are the proxy tells the autoscaler, by default every ten seconds.
+            # The proxy reports the number of calls to the autoscaler, by default every ten seconds.
             "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
         }
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            # Ray makes sockets under it, whose paths may not be long.
+            # Ray makes sockets below it, whose paths must be short.
             short = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
-            with (self.folder / "log").open("w") as log:  # no pipe: what Ray starts writes to it too
+            with (self.folder / "log").open("w") as log:  # not a pipe, because Ray's processes write to it too
                 words = [sys.executable, __file__, f"{short}/socket", str(self._port), short]
                 process = subprocess.Popen(words, stdout=log, stderr=log, env=self._environment, cwd=ROOT)
             stack.callback(_end, process)
@@ -81,12 +81,12 @@ class RayServe:
             self._ask("delete", name)
 
     def ongoing(self, application: str = "glimpse") -> dict[str, int]:
-        """The calls that each replica of an application is answering."""
+        """Returns the number of running calls of each replica of an application."""
         found: dict[str, int] = self._ask("ongoing", application)
         return found
 
     def kill(self, replica: str) -> None:
-        """At once, and not to be started again by Ray itself."""
+        """Kills a replica at once; Ray's own restart is off."""
         self._ask("kill", replica)
 
     def _ask(self, *words: Any) -> Any:
@@ -98,11 +98,11 @@ class RayServe:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Its end of the socket is closed: it stops what it started."""
+    """Closes the socket, so that the process stops Ray."""
     try:
         process.wait(60)
     except subprocess.TimeoutExpired:
-        process.kill()  # Ray's own processes watch for that
+        process.kill()  # Ray's own processes end with it
         process.wait()
 
 
@@ -135,7 +135,7 @@ def _start(port: int, folder: str) -> None:
 
 
 def _deploy(name: str, variables: dict[str, str], autoscaling: dict[str, float]) -> None:
-    """As `serve deploy` does it, with the file's application under another name."""
+    """Deploys the file's application under another name, as `serve deploy` does."""
     from ray import serve
     from ray.serve.context import _get_global_client
     from ray.serve.schema import ServeDeploySchema
@@ -151,13 +151,13 @@ def _deploy(name: str, variables: dict[str, str], autoscaling: dict[str, float])
     }
     client: Any = _get_global_client()
     client.deploy_apps(ServeDeploySchema.model_validate({"applications": [application]}))
-    while (told := serve.status().applications[name]).status != "RUNNING":
-        assert told.status == "DEPLOYING", told
+    while (state := serve.status().applications[name]).status != "RUNNING":
+        assert state.status == "DEPLOYING", state
         time.sleep(0.2)
 
 
 def _free(beside: int = 1) -> int:
-    """A port, of so many in a row that nobody has."""
+    """Returns the first of `count` free ports in a row."""
     while True:
         with ExitStack() as stack:
             first = stack.enter_context(socket.socket())
@@ -181,7 +181,7 @@ def _ongoing(application: str) -> dict[str, int]:
             try:
                 replica: Any = ray.get_actor(name, "serve")
                 found[name] = ray.get(replica.get_num_ongoing_requests.remote(), timeout=10)
-            except (ValueError, ray.exceptions.RayError):  # it has ended, or is not made yet
+            except (ValueError, ray.exceptions.RayError):  # it has ended or does not exist yet
                 continue
     return found
 

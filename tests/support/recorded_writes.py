@@ -1,4 +1,4 @@
-"""Callers that write what they are told was done, and what must hold of it whatever happened meanwhile."""
+"""Callers that record their acknowledged writes, and checks of these writes after faults."""
 
 import itertools
 import random
@@ -19,39 +19,39 @@ from support.status import Refused
 
 DIMENSION = 8
 _SECONDS = 10.0
-# Inputs of a call, at most.
+# Most inputs of a call.
 _INPUTS = 256
 Array = npt.NDArray[np.float32]
 
 
 @dataclass
 class Record:
-    """What was sent, and what was acknowledged. A request holds two examples."""
+    """Sent and acknowledged requests. A request has two examples."""
 
     sent: set[str] = field(default_factory=set)
     done: dict[str, list[str]] = field(default_factory=dict)
     deleting: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
-    #: The reasons of refusals.
+    #: Reasons of refusals.
     refused: set[str] = field(default_factory=set)
-    #: What was answered otherwise than it may be.
+    #: Answers that are not allowed.
     wrong: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A collection's name, and the embedding space that its vectors are of."""
+    """A collection's name and embedding space."""
 
     name: str
     space: str
 
     def given(self, key: str) -> types_pb2.Input:
-        """The vector of a key: always the same, and no other's."""
+        """Returns the vector of a key: unique, and always the same."""
         return types_pb2.Input(vector=types_pb2.Vector(data=direction(key).tobytes(), embedding_space=self.space))
 
 
 class Witness(Callers):
-    """Some threads that enroll, send again, delete and search, at an address that may go away at any time."""
+    """Threads that enroll, retry, delete and search at an address that may fail at any time."""
 
     def __init__(
         self, collection: Target, address: Callable[[], str], record: Record, seed: str, count: int = 3
@@ -71,12 +71,12 @@ class Witness(Callers):
             try:
                 self._act(stubs, chance, key, f"label-{worker}", mine)
             except grpc.RpcError as error:
-                # Told or lost: either way it was not acknowledged.
-                told = Refused()
-                told.read(error)
-                self.record.refused.add(told.reason)
-                if told.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
-                    self.record.wrong.append(f"{told.code} {told.reason}: {told.message}")
+                # Refused or lost: it was not acknowledged in either case.
+                refusal = Refused()
+                refusal.read(error)
+                self.record.refused.add(refusal.reason)
+                if refusal.code in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN):
+                    self.record.wrong.append(f"{refusal.code} {refusal.reason}: {refusal.message}")
                 self.stopped.wait(0.05)
                 stubs.channel.close()
                 stubs = Stubs(self._address())
@@ -87,11 +87,11 @@ class Witness(Callers):
         match chance.choices(("enroll", "twice", "again", "delete", "search"), (50, 15, 10, 15, 10))[0]:
             case "enroll":
                 self._acknowledge(key, self._send(stubs, key, label).result(), mine)
-            case "twice":  # at once: they cross each other
+            case "twice":  # at the same time, so that they overlap
                 calls = [self._send(stubs, key, label) for _ in range(2)]
                 for call in calls:
                     self._acknowledge(key, call.result(), mine)
-            case "again" if mine:  # long after, and out of order
+            case "again" if mine:  # much later and out of order
                 old = chance.choice(mine)
                 names = _names(self._send(stubs, old, label).result())
                 if names != done[old] and not self.record.deleting & {*names, *done[old]}:
@@ -140,7 +140,7 @@ class Witness(Callers):
 
 
 def check(stubs: Stubs, collection: Target, record: Record) -> int:
-    """What is there is what was acknowledged, and the head and the index know just that; returns how many there are."""
+    """Checks that head and index hold exactly the acknowledged examples; returns their number."""
     assert not record.wrong, record.wrong[:3]
     examples = listed(stubs, collection)
     names = [example.name for example in examples]
@@ -162,7 +162,7 @@ def check(stubs: Stubs, collection: Target, record: Record) -> int:
 
 
 def _check_head(stubs: Stubs, collection: Target, examples: list[col.Example]) -> None:
-    """The class mean's scores are those of the examples that are listed."""
+    """Checks that the class means' scores are those of the listed examples."""
     rows: dict[str, list[Array]] = {}
     for example in examples:
         rows.setdefault(example.label_id, []).append(np.frombuffer(example.vector.data, "<f4"))
@@ -189,7 +189,7 @@ def check_index(stubs: Stubs, collection: Target, examples: list[col.Example], a
     queries += [(collection.given(key), "") for key in absent]
     for start in range(0, len(queries), _INPUTS):
         some = queries[start : start + _INPUTS]
-        # Two: another of the same vector would be the second.
+        # Two, because a duplicate of the vector would be the second.
         request = cls.SearchExamplesRequest(collection=collection.name, inputs=[given for given, _ in some], top_k=2)
         for (_, name), result in zip(some, stubs.classification.SearchExamples(request).results, strict=True):
             found = [near.example for near in result.neighbors]
@@ -199,7 +199,7 @@ def check_index(stubs: Stubs, collection: Target, examples: list[col.Example], a
 
 
 def listed(stubs: Stubs, collection: Target) -> list[col.Example]:
-    """Every example, with its vector."""
+    """Returns every example with its vector."""
     found: list[col.Example] = []
     token = ""
     while True:
@@ -211,7 +211,7 @@ def listed(stubs: Stubs, collection: Target) -> list[col.Example]:
 
 
 def direction(key: str) -> Array:
-    """One of its own for every key."""
+    """Returns a value that is unique for each key."""
     row = np.random.default_rng(list(key.encode())).normal(size=DIMENSION)
     return np.asarray(row / np.linalg.norm(row), "<f4")
 

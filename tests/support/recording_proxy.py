@@ -1,4 +1,4 @@
-"""An HTTP proxy that answers CONNECT and keeps whatever its clients send, so that a test can look for a key in it."""
+"""An HTTP proxy that records all bytes from its clients, so that a test can search them for a key."""
 
 import socket
 import threading
@@ -7,14 +7,14 @@ from typing import Self
 
 
 class RecordingProxy:
-    """Connects each CONNECT to `target` (HOST:PORT), whatever was asked for; without a target it answers nothing."""
+    """Connects every CONNECT to `target` (HOST:PORT); without a target it never answers."""
 
     def __init__(self, target: str | None = None) -> None:
         self._target = target
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
         self.seen = bytearray()
-        self.by_address = True  # whether gRPC is to come by an address that it has looked up, too
+        self.by_address = True  # whether gRPC may also connect by a resolved address
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -24,7 +24,7 @@ class RecordingProxy:
         self._listening.close()
 
     def variables(self) -> dict[str, str]:
-        """Every variable by which an environment names a proxy, with no exceptions."""
+        """Returns every environment variable that sets a proxy, without exceptions."""
         url = f"http://{self.address}"
         names = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
         return {

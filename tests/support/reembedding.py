@@ -1,4 +1,4 @@
-"""Collections that change their backbone from `old` to `new`."""
+"""Re-embeds collections from the backbone `old` to `new`."""
 
 import io
 import itertools
@@ -22,7 +22,7 @@ _PATIENCE = 60.0  # seconds
 
 
 def keeping_collection(stubs: Stubs, backbone: str = "old", *, keep_inputs: bool = True) -> str:
-    """A new collection that keeps its inputs; returns its name."""
+    """Creates a collection that keeps its inputs; returns its name."""
     request = col.CreateCollectionRequest(
         collection_id=f"c-{uuid.uuid4().hex[:12]}",
         collection=col.Collection(backbone=f"backbones/{backbone}", keep_inputs=keep_inputs),
@@ -32,7 +32,7 @@ def keeping_collection(stubs: Stubs, backbone: str = "old", *, keep_inputs: bool
 
 
 def pictures(numbers: Iterable[int]) -> list[types_pb2.Input]:
-    """Noise, another for each number."""
+    """Returns an image of noise, different for each number."""
     found = []
     for number in numbers:
         pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
@@ -43,14 +43,14 @@ def pictures(numbers: Iterable[int]) -> list[types_pb2.Input]:
 
 
 def start(stubs: Stubs, name: str, backbone: str = "new") -> col.StartReembeddingResponse:
-    """Begins a re-embedding."""
+    """Starts a re-embedding."""
     request = col.StartReembeddingRequest(collection=name, backbone=f"backbones/{backbone}")
     response: col.StartReembeddingResponse = stubs.collections.StartReembedding(request)
     return response
 
 
 def start_soon(stubs: Stubs, name: str, backbone: str) -> None:
-    """Begins one as soon as what is left of the one before is put away."""
+    """Starts a re-embedding as soon as the remains of the previous one are removed."""
 
     def started() -> bool:
         try:
@@ -65,14 +65,14 @@ def start_soon(stubs: Stubs, name: str, backbone: str) -> None:
 
 
 def reembedding(stubs: Stubs, name: str, *, measure: bool = False) -> col.Reembedding:
-    """How it stands."""
+    """Returns the state of the re-embedding."""
     request = col.GetReembeddingRequest(collection=name, measure=measure)
     found: col.Reembedding = stubs.collections.GetReembedding(request).reembedding
     return found
 
 
 def until_embedded(stubs: Stubs, name: str, seconds: float = _PATIENCE) -> col.Reembedding:
-    """Waits until nothing is left to be embedded."""
+    """Waits until every example is embedded."""
     end = time.monotonic() + seconds
     while True:
         now = reembedding(stubs, name)
@@ -83,7 +83,7 @@ def until_embedded(stubs: Stubs, name: str, seconds: float = _PATIENCE) -> col.R
 
 
 def space_of(stubs: Stubs, backbone: str) -> str:
-    """A backbone's embedding space."""
+    """Returns a backbone's embedding space."""
     request = emb.GetBackboneRequest(name=f"backbones/{backbone}")
     space: str = stubs.embedding.GetBackbone(request).backbone.embedding_space
     return space
@@ -97,7 +97,7 @@ def switch(stubs: Stubs, name: str, backbone: str, *, force: bool = False) -> co
 
 
 def everything(stubs: Stubs, name: str) -> list[col.Example]:
-    """Every example, with its vector."""
+    """Returns every example with its vector."""
     found: list[col.Example] = []
     token = ""
     while True:
@@ -109,7 +109,7 @@ def everything(stubs: Stubs, name: str) -> list[col.Example]:
 
 
 def switch_soon(stubs: Stubs, name: str, backbone: str) -> None:
-    """Switches as soon as little enough is left."""
+    """Switches as soon as few enough examples are left."""
 
     def switched() -> bool:
         try:
@@ -124,10 +124,10 @@ def switch_soon(stubs: Stubs, name: str, backbone: str) -> None:
 
 
 class Enrolling(Callers):
-    """Callers that enroll a picture each and try again, until they are told to stop."""
+    """Callers that enroll one image after the other, with retries, until they are stopped."""
 
     def __init__(self, addresses: str, name: str, count: int = 2, first: int = 0) -> None:
-        #: The number of the picture, by its example's name.
+        #: Number of the image, by the example's name.
         self.acknowledged: dict[str, int] = {}
         self._errors: list[Exception] = []
         self._client = Client(addresses, timeout=60, retry=Retry(attempts=300, maximum=0.2))
@@ -139,11 +139,11 @@ class Enrolling(Callers):
         self._client.close()
 
     def wait_for(self, count: int) -> None:
-        """Until so many are acknowledged."""
+        """Waits until `count` examples are acknowledged."""
         soon(lambda: len(self.acknowledged) >= count or bool(self._errors), _PATIENCE)
 
     def check(self) -> None:
-        """Raises what a caller met."""
+        """Raises the error of a caller, if there was one."""
         for error in self._errors:
             raise error
 

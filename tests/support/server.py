@@ -17,7 +17,7 @@ from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 
 
 class ServerProcess:
-    """`glimpse serve` on a free port. Use it as a context manager: it is stopped in every outcome."""
+    """Runs `glimpse serve` on a free port. As a context manager it stops the server in every outcome."""
 
     def __init__(self, folder: Path, *backbones: Path, **settings: object) -> None:
         self.folder = folder
@@ -58,7 +58,7 @@ class ServerProcess:
         self.address = line.split()[-1]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Signals the process, waits for its end, returns its exit code."""
+        """Signals the process, waits for its end and returns its exit code."""
         assert self.process
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -76,7 +76,7 @@ class ServerProcess:
 
 
 class Stubs:
-    """The three services over one channel, and the channel."""
+    """The stubs of three services over one channel."""
 
     def __init__(self, address: str) -> None:
         options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
@@ -87,7 +87,7 @@ class Stubs:
 
 
 def make_collection(stubs: Stubs, backbone: str = "backbones/tiny") -> str:
-    """A new collection with an id of its own; returns its name."""
+    """Creates a collection with a unique id; returns its name."""
     request = collection_service_pb2.CreateCollectionRequest(
         collection_id=f"c-{uuid.uuid4().hex[:12]}",
         collection=collection_service_pb2.Collection(backbone=backbone),

@@ -1,4 +1,4 @@
-"""Drawings of coloured shapes, which glimpse-mini knows by picture and by word."""
+"""Drawings of coloured shapes, which glimpse-mini knows as images and as words."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +14,7 @@ LABELS = ("blue square", "green star", "red circle")
 
 
 def draw_shapes(folder: Path, labels: Iterable[str] = LABELS, count: int = 6, seed: int = 0) -> Path:
-    """Writes `DOMAIN/LABEL/NUMBER.png`, so many of each."""
+    """Writes `DOMAIN/LABEL/NUMBER.png`, `count` of each."""
     rng = np.random.default_rng(seed)
     for domain, size in DOMAINS.items():
         for label in labels:

@@ -1,4 +1,4 @@
-"""Reading what a refused call says."""
+"""Reads the errors of refused calls."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ class Refused:
 
 @contextmanager
 def refused(code: grpc.StatusCode, reason: str, field: str | None = None) -> Iterator[Refused]:
-    """Expects a call in the block to be refused in just this way."""
+    """Expects that a call in the block is refused with this code and reason."""
     found = Refused()
     with pytest.raises(grpc.RpcError) as caught:
         yield found

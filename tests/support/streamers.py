@@ -1,4 +1,4 @@
-"""Callers who stream to an address whose connections are cut, and what they are answered meanwhile."""
+"""Callers that stream while their connections are cut, and checks of their answers."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -17,22 +17,22 @@ _COUNT, _SECONDS = 4, 60.0
 
 
 class Streamers(Callers):
-    """Two who classify and two who embed, without end; one of each sends far faster than it reads."""
+    """Two callers that classify and two that embed, without end; one of each sends much faster than it reads."""
 
     def __init__(self, collection: str, address: Callable[[], str]) -> None:
         super().__init__(_COUNT)
         self._collection, self._address = collection, address
-        #: Streams that are open and have been answered, by who has them; and how many were broken off from there.
+        #: Open streams with an answer, by caller, and the number of them that were cut.
         self._answered: set[int] = set()
         self.broken = 0
-        #: What was answered otherwise than it may be.
+        #: Answers that are not allowed.
         self.wrong: list[str] = []
-        # 30 kB: a connection is cut in the middle of one.
+        # 30 kB, so that a connection is cut in the middle of one.
         self._picture = picture(size=(100, 100), format="BMP")
 
     @property
     def all_answered(self) -> bool:
-        """Whether every stream is in its midst."""
+        """Returns whether every stream is open and answered."""
         return len(self._answered) == _COUNT
 
     def run(self, number: int) -> None:

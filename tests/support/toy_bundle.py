@@ -1,4 +1,4 @@
-"""A backbone small enough to read: a picture is its mean colour, a text the colours it names."""
+"""A backbone that is easy to understand: the vector of an image is its mean colour, that of a text its colour words."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ COLOURS = {"red": (220, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 220), 
 
 
 def make_toy_bundle(out: Path) -> Path:
-    """Writes the bundle; its vectors are (r, g, b, 0.1) about grey, of length 1."""
+    """Writes the bundle. Its vectors are (r, g, b, 0.1) relative to grey, normalised to length 1."""
     work = out.parent / f"{out.name}-parts"
     work.mkdir()
     onnx.save(_image_graph(), work / "image.onnx")

@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does."""
+"""Waits for the effects of other threads and processes."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def soon(look: Callable[[], T | None], seconds: float = 10.0, every: float = 0.02) -> T:
-    """What there is to see within so many seconds, by default as long as an answer may be ahead of what tells of it."""
+    """Calls `look` until its result is true, and returns it. Fails after `seconds`."""
     end = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < end, "nothing came"

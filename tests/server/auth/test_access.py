@@ -1,4 +1,4 @@
-"""Nobody gets in without a key that is good for what he asks, for the collection he asks it of."""
+"""A call needs a key with the scope of the rpc for its collection."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -196,7 +196,7 @@ def described(address: str, *metadata: tuple[str, str]) -> list[str]:
     return [one.name for one in answer.list_services_response.service]
 
 
-def test_reflection_answers_whoever_may_read(place: Place) -> None:
+def test_reflection_answers_callers_with_the_scope_read(place: Place) -> None:
     assert "glimpse.v1.ClassificationService" in described(place.server.address, bearer(place.keys[Scope.READ]))
 
 
@@ -277,7 +277,7 @@ def test_a_key_stands_in_either_header(place: Place) -> None:
         assert call(place.server.address, "/glimpse.v1.EmbeddingService/ListBackbones", None, header)
 
 
-def test_an_unknown_rpc_tells_strangers_nothing(place: Place) -> None:
+def test_an_unknown_rpc_reveals_nothing_to_anonymous_callers(place: Place) -> None:
     method = "/glimpse.v1.CollectionService/NoSuchThing"
     with refused(CODE.UNAUTHENTICATED, "CREDENTIALS_REQUIRED"):
         call(place.server.address, method, None)
@@ -338,9 +338,7 @@ def test_nothing_of_a_key_is_kept_or_logged(place: Place) -> None:
     assert not any(key.rpartition("_")[2] in listed for key in keys)
 
 
-def test_without_any_setting_nobody_needs_a_key_here_but_a_bad_one_is_refused(
-    bundles: tuple[Path, ...], tmp_path: Path
-) -> None:
+def test_by_default_loopback_needs_no_key_but_refuses_a_bad_one(bundles: tuple[Path, ...], tmp_path: Path) -> None:
     with ServerProcess(tmp_path, bundles[0]) as server:
         with Client(server.address) as client:
             client.create_collection("open")
@@ -352,9 +350,7 @@ def test_without_any_setting_nobody_needs_a_key_here_but_a_bad_one_is_refused(
             client.delete_collection("open")
 
 
-def test_requests_and_inputs_and_bytes_over_a_keys_limit_wait_as_long_as_told(
-    bundles: tuple[Path, ...], tmp_path: Path
-) -> None:
+def test_calls_over_a_keys_limit_pass_after_the_retry_delay(bundles: tuple[Path, ...], tmp_path: Path) -> None:
     slow = make_key(tmp_path, "slow", "classify", "--requests-per-second", "0.01")
     few = make_key(tmp_path, "few", "classify", "--inputs-per-second", "2")
     small = make_key(tmp_path, "small", "classify", "--bytes-per-second", "1")

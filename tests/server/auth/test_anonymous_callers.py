@@ -21,7 +21,7 @@ COUNT = 300
 
 @pytest.fixture(scope="module")
 def closed(bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("strangers")
+    folder = tmp_path_factory.mktemp("anonymous")
     with ServerProcess(folder, bundles[0], require_auth=True, metrics_listen="127.0.0.1:0") as server:
         yield server
 
@@ -39,14 +39,14 @@ def test_calls_without_a_key_fill_no_log_whatever_they_are_of(closed: ServerProc
     assert lines(closed) - before <= 11 + 10 * (time.monotonic() - began)
 
 
-def test_callers_who_leave_at_once_are_never_unknown_and_fill_no_log(closed: ServerProcess) -> None:
+def test_callers_that_leave_at_once_are_never_unknown_and_fill_no_log(closed: ServerProcess) -> None:
     before, began = lines(closed), time.monotonic()
     ended = sum(samples(closed, "glimpse_requests_total").values())
     with RawConnection(closed.address) as connection:
         for _ in range(COUNT):
             connection.reset(connection.open(ZERO_SHOT))
             connection.receive()
-    # Of some gRPC itself takes no notice: they have ended before it hands them over.
+    # gRPC drops some of them itself: they end before it hands them over.
     soon(lambda: sum(samples(closed, "glimpse_requests_total").values()) > ended + COUNT / 10)
     time.sleep(0.2)
     assert not {code for code, *_ in samples(closed, "glimpse_requests_total")} & {"UNKNOWN", "INTERNAL"}
@@ -54,7 +54,9 @@ def test_callers_who_leave_at_once_are_never_unknown_and_fill_no_log(closed: Ser
     assert "Traceback" not in closed.log()
 
 
-def test_answers_that_nobody_reads_are_held_and_leave_room_to_others(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+def test_unread_responses_count_as_held_bytes_and_leave_room_for_others(
+    bundles: tuple[Path, ...], tmp_path: Path
+) -> None:
     labels = [cls.PromptedLabel(label_id=f"label-{number:03}") for number in range(1_000)]
     request = cls.ClassifyZeroShotRequest(
         backbone="backbones/tiny", inputs=[Input(text="a")] * 16, labels=labels, top_k=1_000

@@ -12,7 +12,7 @@ from glimpse.server.errors import RequestError
 
 
 class Ledger:
-    """Of one key, which the test may change; or out of reach."""
+    """A ledger with one key, which the test may change, or one that is unavailable."""
 
     def __init__(self) -> None:
         self.key, key_id, salt, hashed = new_key()

@@ -66,10 +66,10 @@ class Signer:
 
     def sign(self, **claims: object) -> str:
         headers = {"kid": self.key_id} if self.key_id else None
-        return jwt.encode(said(**claims), self.private, algorithm=self.algorithm, headers=headers)
+        return jwt.encode(claims_of(**claims), self.private, algorithm=self.algorithm, headers=headers)
 
 
-def said(**claims: object) -> dict[str, Any]:
+def claims_of(**claims: object) -> dict[str, Any]:
     """Good claims, but for those given; None: left out."""
     good = {"iss": ISSUER, "aud": "glimpse", "sub": "ann", "exp": time.time() + 600, "scope": "openid glimpse:admin"}
     return {name: value for name, value in {**good, **claims}.items() if value is not None}
@@ -164,7 +164,7 @@ def test_an_expired_token_says_so(server: ServerProcess, signer: Signer) -> None
     assert refusal(server, signer.sign(exp=time.time() - 3_600)).reason == "CREDENTIALS_EXPIRED"
 
 
-def test_an_expired_tokens_refusal_is_told_of_its_subject_and_no_forged_ones(
+def test_the_log_names_the_subject_of_an_expired_token_but_not_of_a_forged_one(
     server: ServerProcess, signer: Signer
 ) -> None:
     refusal(server, signer.sign(sub="gone", exp=time.time() - 3_600))
@@ -175,7 +175,7 @@ def test_an_expired_tokens_refusal_is_told_of_its_subject_and_no_forged_ones(
 
 
 def test_signatures_that_anyone_can_make_are_refused(server: ServerProcess, signer: Signer) -> None:
-    claims = part(said())
+    claims = part(claims_of())
     none = [f"{part({'alg': alg, 'kid': 'first'})}.{claims}." for alg in ("none", "None", "NONE", "")]
     # The public key as if it were a secret: by hand, as PyJWT does not sign so.
     forged = []
@@ -185,15 +185,15 @@ def test_signatures_that_anyone_can_make_are_refused(server: ServerProcess, sign
         forged.append(f"{text}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}")
     good = signer.sign()
     head, body, signature = good.split(".")
-    changed = [f"{head}.{part(said(sub='eve'))}.{signature}", f"{head}.{body}.", f"{head}.{body}", "..", "a.b.c"]
+    changed = [f"{head}.{part(claims_of(sub='eve'))}.{signature}", f"{head}.{body}.", f"{head}.{body}", "..", "a.b.c"]
     others = [Signer("first").sign(), Signer("unknown").sign(), Signer(None, "ES256").sign()]
-    inline = jwt.encode(said(), signer.private, "RS256", headers={"kid": "second", "jwk": signer.jwk})
+    inline = jwt.encode(claims_of(), signer.private, "RS256", headers={"kid": "second", "jwk": signer.jwk})
     for token in (*none, *forged, *changed, *others, inline):
         assert refusal(server, token).reason == "CREDENTIALS_INVALID"
 
 
 def test_only_the_algorithm_that_its_key_is_for_is_taken(server: ServerProcess, signer: Signer) -> None:
-    other = jwt.encode(said(), signer.private, algorithm="PS256", headers={"kid": "first"})
+    other = jwt.encode(claims_of(), signer.private, algorithm="PS256", headers={"kid": "first"})
     assert refusal(server, other).reason == "CREDENTIALS_INVALID"
 
 
@@ -226,7 +226,7 @@ def test_a_secret_among_the_keys_signs_nothing(bundles: tuple[Path, ...], tmp_pa
     oct_key = {"kty": "oct", "kid": "s", "alg": "HS256", "k": base64.urlsafe_b64encode(secret).decode().rstrip("=")}
     (tmp_path / "jwks.json").write_text(json.dumps({"keys": [oct_key, Signer("other").jwk]}))
     with ServerProcess(tmp_path, bundles[0], jwt_issuer=ISSUER, jwt_keys=tmp_path / "jwks.json") as server:
-        refusal(server, jwt.encode(said(), secret, "HS256", headers={"kid": "s"}))
+        refusal(server, jwt.encode(claims_of(), secret, "HS256", headers={"kid": "s"}))
 
 
 def test_rotated_keys_of_a_file_are_found(bundles: tuple[Path, ...], tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_keys_at_a_url_are_kept_and_rotated(issuer: Issuer, bundles: tuple[Path,
             ask(server, old.sign())
         assert caught.value.reason == "SIGNING_KEYS_UNAVAILABLE"
         assert caught.value.retry_delay
-        assert "WARNING" in server.log(), "a start without them is told of"
+        assert "WARNING" in server.log(), "a start without keys is logged"
         issuer.well, issuer.signers = True, [old]
         time.sleep(caught.value.retry_delay)
         for _ in range(20):
@@ -369,20 +369,20 @@ async def test_whose_key_is_known_never_waits_for_the_issuer() -> None:
     try:
         await seen(issuer.asked.is_set)
         reads = issuer.reads
-        await keys.find("a")  # while he is asked, and says nothing
+        await keys.find("a")  # while the issuer does not answer
         assert issuer.reads == reads
-        stranger = asyncio.create_task(keys.find("b"))
+        unknown = asyncio.create_task(keys.find("b"))
         await asyncio.sleep(0.05)
-        assert not stranger.done(), "who shows a new key waits until it is known whether it is one"
+        assert not unknown.done(), "a token with a new key waits until the keys are read"
         issuer.known.append(Signer("b", "ES256").jwk)
         issuer.answer.set()
-        assert (await stranger).key_id == "b"
+        assert (await unknown).key_id == "b"
     finally:
         issuer.answer.set()
         follower.cancel()
 
 
-async def test_keys_that_are_taken_back_are_forgotten_though_nobody_asks_and_not_while_the_issuer_is_gone() -> None:
+async def test_removed_signing_keys_are_forgotten_without_a_call_but_kept_while_the_issuer_is_unavailable() -> None:
     issuer = Slow()
     keys = SigningKeys(issuer, seconds=0.02, pause=0.01)
     follower = asyncio.create_task(keys.follow())
@@ -418,7 +418,7 @@ def test_each_subject_has_the_servers_limits(bundles: tuple[Path, ...], tmp_path
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"jwt_issuer": ISSUER}, "jwt_keys"),
         ({"jwt_keys": "keys.json"}, "jwt_issuer"),
@@ -426,54 +426,54 @@ def test_each_subject_has_the_servers_limits(bundles: tuple[Path, ...], tmp_path
     ],
 )
 def test_settings_that_do_not_go_together(
-    bundles: tuple[Path, ...], tmp_path: Path, settings: dict[str, str], told: str
+    bundles: tuple[Path, ...], tmp_path: Path, settings: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(AssertionError, match=told):
+    with pytest.raises(AssertionError, match=message):
         ServerProcess(tmp_path, bundles[0], **settings).start()
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "message"),
     [
-        ("http://user:s3cret@issuer.example.org/keys", "jwt_keys has a user in its URL"),
-        ("https:/user:s3cret@issuer.example.org/keys", "jwt_keys is no URL that can be read"),
-        ("https://user:s3cret@issuer.example.org/keys", "jwt_keys has a user in its URL"),
-        ("https://s3cret@issuer.example.org:443/keys", "jwt_keys has a user in its URL"),
-        ("http://issuer.example.org/keys?token=s3cret", "jwt_keys of issuer.example.org in plain text"),
-        ("https://issuer.example.org:s3cret/keys", "jwt_keys is no URL"),
-        ("https://user:s3cret\u2100@issuer.example.org/keys", "jwt_keys is no URL"),
-        ("https://issuer.example.org/keys?token=s3cret and more", "jwt_keys is no URL"),
-        ("https://[user:s3cret@issuer.example.org/keys", "jwt_keys is no URL"),
-        ("https://?token=s3cret", "jwt_keys is no URL"),
-        ("ftp://user:s3cret@issuer.example.org/keys", "jwt_keys is no URL"),
-        ("HTTPS://user:s3cret@issuer.example.org/keys", "jwt_keys has a user in its URL"),
+        ("http://user:s3cret@issuer.example.org/keys", "jwt_keys has a user name in its URL"),
+        ("https:/user:s3cret@issuer.example.org/keys", "jwt_keys is not a valid URL"),
+        ("https://user:s3cret@issuer.example.org/keys", "jwt_keys has a user name in its URL"),
+        ("https://s3cret@issuer.example.org:443/keys", "jwt_keys has a user name in its URL"),
+        ("http://issuer.example.org/keys?token=s3cret", "jwt_keys from issuer.example.org over http://"),
+        ("https://issuer.example.org:s3cret/keys", "jwt_keys is not a valid URL"),
+        ("https://user:s3cret\u2100@issuer.example.org/keys", "jwt_keys is not a valid URL"),
+        ("https://issuer.example.org/keys?token=s3cret and more", "jwt_keys is not a valid URL"),
+        ("https://[user:s3cret@issuer.example.org/keys", "jwt_keys is not a valid URL"),
+        ("https://?token=s3cret", "jwt_keys is not a valid URL"),
+        ("ftp://user:s3cret@issuer.example.org/keys", "jwt_keys is not a valid URL"),
+        ("HTTPS://user:s3cret@issuer.example.org/keys", "jwt_keys has a user name in its URL"),
     ],
 )
-def test_nothing_secret_of_an_issuer_s_url_is_told(url: str, told: str) -> None:
-    with pytest.raises(SettingsError, match=told) as caught:
+def test_no_error_repeats_a_secret_in_an_issuers_url(url: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
         SigningKeys.of(url, insecure=False)
     assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_server_tells_nobody_an_issuer_s_password(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+def test_no_log_or_response_contains_the_password_of_an_issuers_url(bundles: tuple[Path, ...], tmp_path: Path) -> None:
     for scheme in ("http", "https"):
         server = ServerProcess(tmp_path, bundles[0], jwt_issuer=ISSUER, jwt_keys=f"{scheme}://user:s3cret@localhost/")
-        with pytest.raises(AssertionError, match="glimpse: jwt_keys has a user in its URL"), server:
+        with pytest.raises(AssertionError, match="glimpse: jwt_keys has a user name in its URL"), server:
             pass
         assert "s3cret" not in server.log()
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [(None, "No such file"), ("", "no JWKS"), ("[]", "no JWKS"), ("{}", "no JWKS"), ('{"keys": []}', "no JWKS")],
 )
 def test_a_file_without_keys_is_refused_at_the_start(
-    bundles: tuple[Path, ...], tmp_path: Path, content: str | None, told: str
+    bundles: tuple[Path, ...], tmp_path: Path, content: str | None, message: str
 ) -> None:
     file = tmp_path / "jwks.json"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(AssertionError, match=rf"glimpse: jwt_keys {file}.* ?{told}"):
+    with pytest.raises(AssertionError, match=rf"glimpse: jwt_keys {file}.* ?{message}"):
         ServerProcess(tmp_path, bundles[0], jwt_issuer=ISSUER, jwt_keys=file).start()
 
 
@@ -488,7 +488,7 @@ async def test_keys_that_cannot_be_read_are_warned_of_once_a_minute(caplog: pyte
     keys = SigningKeys(read, seconds=300, pause=5, clock=lambda: now[0])
 
     async def warnings(seconds: float) -> int:
-        """How many there are, of a token every six seconds for so long."""
+        """Returns the number of warnings if a token comes every six seconds."""
         caplog.clear()
         for _ in range(int(seconds / 6)):
             now[0] += 6
@@ -499,7 +499,7 @@ async def test_keys_that_cannot_be_read_are_warned_of_once_a_minute(caplog: pyte
     assert await warnings(54) == 1
     assert await warnings(60) == 1
     why[0] = "gone otherwise"
-    assert await warnings(6) == 1, "another fault is told at once"
+    assert await warnings(6) == 1, "another error is logged at once"
     why[0] = ""
     assert await warnings(6) == 0
     why[0] = "gone otherwise"

@@ -39,19 +39,19 @@ def test_one_seconds_worth_passes_at_once_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("rate", [0.3, 1, 3, 7, 1e6])
-def test_whoever_waits_as_long_as_told_passes_and_no_sooner(rate: float) -> None:
+def test_a_call_passes_after_the_retry_delay_and_no_sooner(rate: float) -> None:
     of, clock = meter(inputs=rate)
     of.spend(inputs=max(1, int(rate)))
     for _ in range(50):
-        told = wait(of, inputs=max(1, int(rate)))
-        clock.now += told - 0.01
+        seconds = wait(of, inputs=max(1, int(rate)))
+        clock.now += seconds - 0.01
         wait(of, inputs=max(1, int(rate)))
         clock.now += 0.01
         of.spend(inputs=max(1, int(rate)))
 
 
 @pytest.mark.parametrize(
-    ("rates", "amounts", "told"),
+    ("rates", "amounts", "message"),
     [
         ({"requests": 1}, {"requests": 1}, "rate limit exceeded: 1 request per second for this key; retry in 0.8 s"),
         ({"requests": 2}, {"requests": 2}, "rate limit exceeded: 2 requests per second for this key; retry in 0.3 s"),
@@ -60,13 +60,13 @@ def test_whoever_waits_as_long_as_told_passes_and_no_sooner(rate: float) -> None
         ({"bytes": 1}, {"size": 1}, "rate limit exceeded: 1 byte per second for this key; retry in 0.8 s"),
     ],
 )
-def test_people_are_told_when_to_come_back(rates: dict[str, float], amounts: dict[str, int], told: str) -> None:
+def test_the_message_says_when_to_retry(rates: dict[str, float], amounts: dict[str, int], message: str) -> None:
     of, clock = meter(**rates)
     of.spend(**amounts)
     clock.now += 0.21
     with pytest.raises(RequestError) as caught:
         of.spend(**amounts)
-    assert caught.value.message == told
+    assert caught.value.message == message
 
 
 def test_more_than_a_second_brings_passes_and_is_paid_for_later() -> None:
@@ -92,7 +92,7 @@ def test_what_is_refused_takes_nothing_of_any_limit() -> None:
     of.spend(inputs=9)
 
 
-def test_the_wait_told_is_that_of_the_request_too() -> None:
+def test_the_retry_delay_includes_the_request_limit() -> None:
     of, clock = meter(requests=1, inputs=100)
     of.spend(requests=1)
     of.spend(inputs=100)

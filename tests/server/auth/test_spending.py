@@ -1,4 +1,4 @@
-"""Whatever is sent by a key counts against its limits: prompts, configs, and what is no message at all."""
+"""Everything that a key sends counts against its limits: prompts, configs, and unparsable bytes."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -104,7 +104,7 @@ def test_prompts_in_templates_are_inputs_beside_what_is_classified(place: Place)
     assert 0.5 < debt(place, other) <= 1
 
 
-def test_what_was_refused_for_its_prompts_passes_when_it_was_told(place: Place) -> None:
+def test_a_call_refused_for_its_prompts_passes_after_the_retry_delay(place: Place) -> None:
     key = place.key("--inputs-per-second", "20", scope="classify")
     call(place.server.address, ZERO_SHOT, classify_zero_shot(*(f"first {i}" for i in range(40))), key)
     request = classify_zero_shot(*(f"second {i}" for i in range(40)))

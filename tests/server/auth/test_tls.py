@@ -40,31 +40,31 @@ def served_certificate(address: str) -> x509.Certificate:
 
 def test_calls_go_over_tls_and_not_beside_it(authority: Authority, bundles: tuple[Path, ...], tmp_path: Path) -> None:
     cert, key = authority.sign("server")
-    stranger = Authority(tmp_path, "stranger")
+    other = Authority(tmp_path, "other")
     with ServerProcess(tmp_path, bundles[0], tls_cert=cert, tls_key=key) as server:
         with Client(server.address, tls_ca=authority.file) as client:
             assert [one.name for one in client.list_backbones()] == ["backbones/tiny"]
-        with Client(server.address, tls_ca=stranger.file, retry=ONCE) as client, pytest.raises(Unavailable):
+        with Client(server.address, tls_ca=other.file, retry=ONCE) as client, pytest.raises(Unavailable):
             client.list_collections().__iter__().__next__()
         with Client(server.address, tls=False, retry=ONCE) as client, pytest.raises(Unavailable):
             client.create_collection("plain")
 
 
-def test_whoever_speaks_no_tls_writes_nothing_into_the_log(
+def test_a_connection_without_tls_writes_nothing_to_the_log(
     authority: Authority, bundles: tuple[Path, ...], tmp_path: Path
 ) -> None:
     cert, key = authority.sign("server")
     with ServerProcess(tmp_path, bundles[0], tls_cert=cert, tls_key=key, log_format="json") as server:
         host, _, port = server.address.rpartition(":")
         for _ in range(5):
-            with socket.create_connection((host, int(port)), timeout=10) as stranger, suppress(ConnectionError):
-                stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
-                while stranger.recv(1_000):
+            with socket.create_connection((host, int(port)), timeout=10) as other, suppress(ConnectionError):
+                other.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                while other.recv(1_000):
                     pass
         with Client(server.address, tls_ca=authority.file) as client:
             assert list(client.list_backbones())
-    told = [json.loads(line)["logger"] for line in server.log().splitlines()]
-    assert told == ["glimpse.ledger.database.database", "glimpse.server.app"]  # begin and end
+    loggers = [json.loads(line)["logger"] for line in server.log().splitlines()]
+    assert loggers == ["glimpse.ledger.database.database", "glimpse.server.app"]  # begin and end
 
 
 def test_with_an_authority_for_clients_each_needs_a_certificate(
@@ -72,7 +72,7 @@ def test_with_an_authority_for_clients_each_needs_a_certificate(
 ) -> None:
     cert, key = authority.sign("server")
     own_cert, own_key = authority.sign("client")
-    other_cert, other_key = Authority(tmp_path, "stranger").sign("stranger-client")
+    other_cert, other_key = Authority(tmp_path, "other").sign("other-client")
     settings = {"tls_cert": cert, "tls_key": key, "tls_client_ca": authority.file}
     with ServerProcess(tmp_path, bundles[0], **settings) as server:
         with Client(server.address, tls_ca=authority.file, tls_cert=own_cert, tls_key=own_key) as client:
@@ -200,7 +200,7 @@ def test_insecure_says_that_it_is_meant(bundles: tuple[Path, ...], tmp_path: Pat
     server = ServerProcess(tmp_path, bundles[0], insecure=True)
     server.listen = "0.0.0.0:0"
     with server, Client(server.address.replace("0.0.0.0", "127.0.0.1")) as client:
-        [warning] = [line for line in server.log().splitlines() if "nobody is asked for a key" in line]
+        [warning] = [line for line in server.log().splitlines() if "no authentication" in line]
         assert " WARNING " in warning
         assert "0.0.0.0:0" in warning
         assert "GLIMPSE_REQUIRE_AUTH=1" in warning
@@ -231,9 +231,9 @@ def test_files_that_are_no_good_are_named(authority: Authority, tmp_path: Path) 
     _, other_key = authority.sign("other")
     nothing = tmp_path / "nothing.pem"
     nothing.write_text("nothing")
-    for options, told in (
+    for options, message in (
         (("--tls-cert", cert), "both tls_cert and tls_key"),
-        (("--tls-cert", cert, "--tls-key", other_key), f"the key in {other_key} is not that of"),
+        (("--tls-cert", cert, "--tls-key", other_key), f"the private key in {other_key} does not match"),
         (("--tls-cert", nothing, "--tls-key", key), f"{nothing} contains no PEM certificate"),
         (("--tls-cert", cert, "--tls-key", nothing), f"{nothing} contains no PEM private key"),
         (("--tls-cert", cert, "--tls-key", tmp_path / "absent"), f"{tmp_path / 'absent'}: No such file"),
@@ -241,5 +241,5 @@ def test_files_that_are_no_good_are_named(authority: Authority, tmp_path: Path) 
     ):
         done = serve(tmp_path, "--listen", "127.0.0.1:0", *map(str, options))
         assert done.returncode == 1
-        assert told in done.stderr, done.stderr
+        assert message in done.stderr, done.stderr
         assert "PRIVATE KEY" not in done.stderr

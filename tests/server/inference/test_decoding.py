@@ -1,4 +1,4 @@
-"""Pictures that cost much, in a real server: others are answered, memory holds, and the server ends when told to."""
+"""Expensive images in a real server: other calls are answered, memory is limited, and the server stops on SIGTERM."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,7 @@ def request(*images: bytes) -> emb.EmbedRequest:
     return emb.EmbedRequest(backbone="backbones/tiny", inputs=[Input(image=image) for image in images])
 
 
-def test_pictures_of_many_scans_stop_nobody_and_others_are_answered(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
+def test_images_of_many_scans_do_not_block_other_calls(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
     with ServerProcess(tmp_path, bundles[0], decode_threads=2) as server:
         hostile, others = Stubs(server.address), Stubs(server.address)
         bomb = jpeg_of_scans(8_192, 4_882, 15_000)

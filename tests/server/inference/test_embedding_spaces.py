@@ -31,7 +31,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def child(parent: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """Of the parent's name, as where a server goes over to another precision."""
+    """A child with the parent's name, as when a server changes to another precision."""
     return child_bundle(parent, tmp_path_factory.mktemp("child") / "tiny", COSINE)
 
 
@@ -78,7 +78,7 @@ def spaces(stubs: Stubs, collection: str) -> list[str]:
 
 
 @pytest.mark.parametrize("content", [{"image": RED}, {"text": "red circle"}], ids=["image", "text"])
-def test_by_default_a_child_is_refused_and_told_what_would_let_it_in(
+def test_by_default_a_child_is_refused_with_the_policy_that_accepts_it(
     collection: str, child: Bundle, tmp_path: Path, content: dict[str, object]
 ) -> None:
     with serving(tmp_path, child) as stubs:
@@ -123,7 +123,7 @@ def test_a_childs_vectors_are_taken_as_the_policy_says(collection: str, child: B
 def test_a_childs_vectors_are_not_taken_on_trust(
     collection: str, parent: Bundle, child: Bundle, tmp_path: Path
 ) -> None:
-    """That a space is another's child, only a loaded bundle says."""
+    """Only a loaded bundle declares the parent of an embedding space."""
     with serving(tmp_path, child) as stubs:
         vector = embedded(stubs)
         let_in(stubs, collection, 0.5)

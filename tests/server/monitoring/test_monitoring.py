@@ -1,4 +1,4 @@
-"""What is seen of a server: metrics, what it says of itself, its log and its audit."""
+"""Metrics, server info, the log and the audit log of a server."""
 
 import asyncio
 import json
@@ -137,7 +137,7 @@ def test_calls_of_no_method_are_one_series(seen: ServerProcess, stubs: Stubs) ->
         return set(samples(seen, "glimpse_requests_total"))
 
     before = series()
-    for path in ("/stranger/one", "/stranger/two", "/glimpse.v1.ClassificationService/Three"):
+    for path in ("/unknown/one", "/unknown/two", "/glimpse.v1.ClassificationService/Three"):
         with pytest.raises(grpc.RpcError):
             stubs.channel.unary_unary(path, bytes, bytes)(b"")
     assert series() - before == {("UNIMPLEMENTED", "", "unknown")}
@@ -157,8 +157,8 @@ def test_a_call_that_its_caller_leaves_is_counted_as_cancelled(
 
 def test_a_stream_that_its_caller_leaves_is_counted_as_cancelled(seen: ServerProcess, stubs: Stubs) -> None:
     def counts() -> dict[tuple[str, ...], float]:
-        told = samples(seen, "glimpse_requests_total")
-        return {of[:2]: count for of, count in told.items() if of[2] == "EmbeddingService/StreamEmbed"}
+        values = samples(seen, "glimpse_requests_total")
+        return {of[:2]: count for of, count in values.items() if of[2] == "EmbeddingService/StreamEmbed"}
 
     def requests() -> Iterator[emb.StreamEmbedRequest]:
         yield emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny"))
@@ -208,13 +208,13 @@ def test_stages_and_batches_are_timed(seen: ServerProcess, stubs: Stubs, collect
     }
 
 
-def test_decisions_are_told_of_collections_that_are_there(seen: ServerProcess, stubs: Stubs, collection: str) -> None:
+def test_decisions_are_counted_for_existing_collections(seen: ServerProcess, stubs: Stubs, collection: str) -> None:
     enroll(stubs, collection, [("red", picture("red"))])
     for _ in range(3):
         classify(stubs, collection)
     name = collection.partition("/")[2]
-    told = samples(seen, "glimpse_decisions_total")
-    assert sum(count for (of, _), count in told.items() if of == name) == 3
+    values = samples(seen, "glimpse_decisions_total")
+    assert sum(count for (of, _), count in values.items() if of == name) == 3
     stubs.collections.DeleteCollection(col.DeleteCollectionRequest(name=collection, force=True))
     refused_classify(stubs)
     assert not [of for of, _ in samples(seen, "glimpse_decisions_total") if of in (name, "nowhere")]
@@ -255,10 +255,10 @@ def test_queries_unlike_the_examples_drift(seen: ServerProcess) -> None:
     near = samples(seen, "glimpse_query_similarity")
     assert near[("drifting",)] < near[("steady",)]
     with Client(seen.address) as client:
-        told = {one.name: one for one in client.server_info().collections}
-    assert told["collections/drifting"].drift == pytest.approx(drift[("drifting",)])
+        by_name = {one.name: one for one in client.server_info().collections}
+    assert by_name["collections/drifting"].drift == pytest.approx(drift[("drifting",)])
     decided = samples(seen, "glimpse_decisions_total")[("drifting", "UNKNOWN")]
-    assert told["collections/drifting"].unknown_rate == decided / 100
+    assert by_name["collections/drifting"].unknown_rate == decided / 100
 
 
 def test_a_callers_own_request_id_is_kept(seen: ServerProcess, stubs: Stubs, collection: str) -> None:
@@ -293,17 +293,17 @@ def test_every_write_is_audited(stubs: Stubs, collection: str, folder: Path) -> 
         stubs.collections.CreateLabel(col.CreateLabelRequest(parent=collection, label_id="a/b"), metadata=mine)
     stubs.collections.GetCollection(col.GetCollectionRequest(name=collection), metadata=mine)
 
-    def told_of() -> list[dict[str, Any]]:
+    def audit_lines() -> list[dict[str, Any]]:
         return [one for one in lines((folder / "audit.jsonl").read_text()) if one["request_id"] == mine[0][1]]
 
-    told = soon(lambda: told_of() if len(told_of()) == 3 else None)
-    assert [one["rpc"].partition("/")[2] for one in told] == ["EnrollExamples", "DeleteLabel", "CreateLabel"]
-    assert {one["collection"] for one in told} == {name}
-    enrolled, deleted, refused = told
+    lines = soon(lambda: audit_lines() if len(audit_lines()) == 3 else None)
+    assert [one["rpc"].partition("/")[2] for one in lines] == ["EnrollExamples", "DeleteLabel", "CreateLabel"]
+    assert {one["collection"] for one in lines} == {name}
+    enrolled, deleted, refused = lines
     assert len(enrolled["subjects"]) == 20 < enrolled["subject_count"] == 25
     assert (deleted["subjects"], deleted["revision"]) == (["red"], enrolled["revision"] + 1)
     assert (refused["code"], refused["reason"], refused["revision"]) == ("INVALID_ARGUMENT", "INVALID_ID", 0)
-    assert all(one["time"] and one["caller"] == "" for one in told)
+    assert all(one["time"] and one["caller"] == "" for one in lines)
 
 
 def test_the_metrics_are_at_their_path_alone(seen: ServerProcess) -> None:
@@ -313,7 +313,7 @@ def test_the_metrics_are_at_their_path_alone(seen: ServerProcess) -> None:
     caught.value.close()
 
 
-def test_whoever_is_slow_to_ask_holds_up_neither_others_nor_the_server(seen: ServerProcess) -> None:
+def test_a_slow_metrics_client_delays_neither_others_nor_the_server(seen: ServerProcess) -> None:
     assert seen.process
     tasks = Path(f"/proc/{seen.process.pid}/task")
     host, port = address_of(seen).removesuffix("/metrics").rpartition("/")[2].split(":")
@@ -357,7 +357,7 @@ def test_metrics_that_cannot_be_served_are_an_error_at_the_start(
 
 
 def serve_in_json(folder: Path, *options: object) -> list[dict[str, Any]]:
-    """What a server that is to refuse to start writes to stderr."""
+    """Returns the stderr of a server that refuses to start."""
     command = [sys.executable, "-m", "glimpse.cli.main", "serve", "--data", folder, *options]
     env = {**os.environ, "GLIMPSE_LOG_FORMAT": "json"}
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, check=False, env=env)
@@ -373,7 +373,7 @@ def test_what_ends_a_start_is_a_line_of_the_log(bundles: tuple[Path, Path], tmp_
     assert made["message"].startswith("ledger migrated from nothing → ")
     assert last["level"] == "CRITICAL"
     assert last["message"].startswith(f"cannot listen on 127.0.0.1:{port}")
-    # The ledger is of this version already, and nothing is said of it.
+    # The ledger has this version already, so the log does not mention it.
     [last] = serve_in_json(tmp_path, "--listen", "127.0.0.1:0", "--backbone", tmp_path / "absent")
     assert (last["level"], "absent" in last["message"]) == ("CRITICAL", True)
     [last] = serve_in_json(tmp_path / "file", "--backbone", bundles[0])

@@ -1,4 +1,4 @@
-"""What is written of the metrics, on the page, in the dashboard and in the alerts, is what a server has."""
+"""The metrics on the page, in the dashboard and in the alerts are those of a server."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], 
 @pytest.fixture(scope="module")
 def kinds(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The metrics of a server and their types."""
-    with ServerProcess(tmp_path_factory.mktemp("told"), bundles[0], metrics_listen="127.0.0.1:0") as server:
+    with ServerProcess(tmp_path_factory.mktemp("metrics"), bundles[0], metrics_listen="127.0.0.1:0") as server:
         yield {family.name: family.type for family in families(server)}
 
 
@@ -36,9 +36,9 @@ def expressions() -> list[str]:
 
 
 def test_the_page_tells_every_metric_and_no_other(kinds: dict[str, str]) -> None:
-    told = set(re.findall(r"^\| `(glimpse_\w+)` \|", PAGE, re.MULTILINE))
+    documented = set(re.findall(r"^\| `(glimpse_\w+)` \|", PAGE, re.MULTILINE))
     own = {name: kind for name, kind in kinds.items() if name.startswith("glimpse_")}
-    assert told == {f"{name}_total" if kind == "counter" else name for name, kind in own.items()}
+    assert documented == {f"{name}_total" if kind == "counter" else name for name, kind in own.items()}
 
 
 @pytest.mark.parametrize("expression", expressions())
@@ -52,7 +52,7 @@ def test_dashboard_and_alerts_ask_for_what_there_is(expression: str, kinds: dict
 @pytest.mark.parametrize("expression", expressions())
 def test_dashboard_and_alerts_ask_in_promql(expression: str) -> None:
     query = expression.replace("$__rate_interval", "5m")
-    # Of Grafana's own, which is no PromQL, what it asks for.
+    # Grafana's own functions are not PromQL, so use their arguments.
     promql_parser.parse(re.sub(r"^label_values\((.*), \w+\)$", r"\1", query))
 
 

@@ -70,20 +70,20 @@ def test_a_draining_server_is_alive_but_takes_no_calls(tmp_path: Path) -> None:
         stubs.channel.close()
 
 
-def test_a_client_ca_without_a_key_is_told_of_in_a_line(tmp_path: Path) -> None:
+def test_a_client_ca_without_a_key_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "chain.pem").write_text("")
     done = check("127.0.0.1:1", tls_cert=tmp_path / "chain.pem", tls_client_ca=tmp_path / "chain.pem")
     assert (done.returncode, done.stderr.strip()) == (1, "GLIMPSE_TLS_CLIENT_CA needs GLIMPSE_TLS_KEY as well")
 
 
-def test_a_server_that_is_not_there_is_told_of_in_a_line() -> None:
+def test_a_missing_server_is_reported_in_one_line() -> None:
     done = check("127.0.0.1:1")
     assert done.returncode == 1
     assert done.stderr.startswith("UNAVAILABLE: ")
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_service_that_is_not_there_is_told_of_too(server: ServerProcess) -> None:
+def test_an_unknown_service_is_reported(server: ServerProcess) -> None:
     done = check(server.address, "bogus")
     assert done.returncode == 1
     assert done.stderr == "NOT_FOUND: the server has no service of this name\n"
@@ -106,7 +106,7 @@ def test_empty_variables_are_not_given(server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize("listen", ["localhost", "http://127.0.0.1:50051", "127.0.0.1:50051/"])
-def test_what_is_no_address_is_told_of_in_a_line(listen: str) -> None:
+def test_an_invalid_address_is_reported_in_one_line(listen: str) -> None:
     done = check(listen)
     assert (done.returncode, done.stderr) == (1, f"GLIMPSE_LISTEN is neither HOST:PORT nor unix:PATH: {listen!r}\n")
 
@@ -139,7 +139,7 @@ async def test_a_socket_is_taken_from_the_dead_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("listen", ["localhost", "http://127.0.0.1:50051", "127.0.0.1:50051/"])
-def test_a_server_is_told_what_an_address_is(listen: str) -> None:
+def test_an_invalid_listen_address_is_refused_with_the_valid_forms(listen: str) -> None:
     with pytest.raises(SettingsError, match="is neither HOST:PORT, such as"):
         server_credentials(load_settings(listen=listen))
 
@@ -226,7 +226,7 @@ def test_another_server_in_its_place_is_not_taken_for_it(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"", b"not a certificate", pem(AUTHORITY)], ids=["empty", "no PEM", "no name"])
-def test_a_certificate_of_no_use_is_told_of_in_a_line(content: bytes, tmp_path: Path) -> None:
+def test_an_unusable_certificate_is_reported_in_one_line(content: bytes, tmp_path: Path) -> None:
     with behind_tls(tmp_path, issue("glimpse.example")) as (address, files):
         files["tls_cert"].write_bytes(content)
         done = check(address, **files)

@@ -38,7 +38,7 @@ Code = grpc.StatusCode
 # Ray takes its time to start, once for all of them, and so does a replica that was killed.
 pytestmark = [pytest.mark.rest, pytest.mark.timeout(600)]
 _SECONDS = 120.0
-# Where ray.serve is loaded, which does what will not do for ever.
+# Importing ray.serve uses deprecated functions.
 QUIET = pytest.mark.filterwarnings("ignore:Using extra keyword arguments:DeprecationWarning")
 
 
@@ -100,7 +100,7 @@ class Open:
 
 
 def soon(cluster: RayServe, wanted: Any, application: str = "glimpse") -> dict[str, int]:
-    """What is going on, once it is as it should be."""
+    """Returns the state of the deployment once it is as expected."""
     end = time.monotonic() + _SECONDS
     while not wanted(ongoing := cluster.ongoing(application)):
         assert time.monotonic() < end, ongoing
@@ -109,7 +109,7 @@ def soon(cluster: RayServe, wanted: Any, application: str = "glimpse") -> dict[s
 
 
 def on_each(cluster: RayServe, stubs: Stubs, collection: str, revision: int, given: types_pb2.Input) -> set[str]:
-    """What both replicas call an input, at a revision: streams are opened until each has one, and then cancelled."""
+    """Returns the labels of an input from both replicas at a revision. Opens streams until each replica has one."""
     # Those of callers who went away are gone.
     soon(cluster, lambda ongoing: len(ongoing) == 2 and not any(ongoing.values()))
     found = set()
@@ -175,10 +175,10 @@ def test_the_client_library_has_all_it_needs(client: Client) -> None:
     answers = [result.unwrap() for result in streamed_answers]
     assert [answer.evidence[0].label for answer in answers] == [example.label for example in examples]
     assert {answer.decision for answer in answers} <= set(Decision)
-    with pytest.raises(NotFound) as told:
+    with pytest.raises(NotFound) as caught:
         client.classify("nowhere", texts[:1])
-    assert (told.value.reason, told.value.field) == ("COLLECTION_NOT_FOUND", "collections[0]")
-    assert told.value.request_id
+    assert (caught.value.reason, caught.value.field) == ("COLLECTION_NOT_FOUND", "collections[0]")
+    assert caught.value.request_id
     assert client.server_info().ready
 
 
@@ -192,10 +192,10 @@ def test_refusals_keep_reason_field_and_time(stubs: Stubs) -> None:
     expected = refused(Code.NOT_FOUND, "COLLECTION_NOT_FOUND", "config.collections[0]")
     with Open(stubs, "collections/no", 0) as opened, expected:
         opened.ask(given)
-    with refused(Code.UNAVAILABLE, "REVISION_NOT_REACHED", "min_revision") as told:
+    with refused(Code.UNAVAILABLE, "REVISION_NOT_REACHED", "min_revision") as caught:
         request = cls.SearchExamplesRequest(collection=collection, inputs=[given], min_revision=1_000_000)
         stubs.classification.SearchExamples(request, timeout=5)
-    assert told.retry_delay
+    assert caught.retry_delay
 
 
 def test_bytes_that_are_no_message_are_refused_as_everywhere(stubs: Stubs) -> None:
@@ -263,7 +263,7 @@ async def test_a_ledger_that_is_away_for_a_moment_costs_no_replica(
 
 
 class Proxy:
-    """What is told of services, as Serve's gRPC server is."""
+    """Collects the services that are added, as Serve's gRPC server does."""
 
     def __init__(self) -> None:
         self.rpcs: list[str] = []
@@ -325,7 +325,7 @@ def test_who_shows_no_key_where_one_is_asked_for_is_refused_and_a_key_lets_in(
 def calling(count: int, call: Callable[[int, int], None]) -> Iterator[None]:
     """Callers who call without a pause until the end of the context, which raises what a call of theirs raised.
 
-    `call` is given the number of the caller, and of his call.
+    `call` gets the number of the caller and of the call.
     """
     over = threading.Event()
 
@@ -384,7 +384,7 @@ def test_a_file_is_no_ledger_for_several_replicas(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("name", ["TLS_CERT", "TLS_CLIENT_CA"])
 def test_what_would_be_open_against_its_settings_does_not_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"GLIMPSE_{name}", "1")
-    with pytest.raises(SettingsError, match=f"GLIMPSE_{name} is not kept on Ray"):
+    with pytest.raises(SettingsError, match=f"GLIMPSE_{name} is not supported on Ray"):
         settings_of(Options(max_replicas=1))
 
 

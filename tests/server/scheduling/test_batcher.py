@@ -15,7 +15,8 @@ from glimpse.server.auth.caller import Caller, set_caller
 from glimpse.server.errors import Queue, RequestError
 from glimpse.server.scheduling.admission import Admission
 from glimpse.server.scheduling.batch_window import BatchWindow
-from glimpse.server.scheduling.batcher import Batcher, Encoded
+from glimpse.server.scheduling.batcher import Batcher
+from glimpse.server.scheduling.queue_slot import Encoded
 
 pytestmark = pytest.mark.serial
 
@@ -160,7 +161,7 @@ async def test_closing_cancels_what_waits(make: Make, encoder: Encoder) -> None:
 
 
 async def test_callers_that_come_back_together_are_waited_for_and_share_runs(make: Make, encoder: Encoder) -> None:
-    """Without waiting, the first of them to come back would have every run to himself."""
+    """An encoder that does not wait would run each caller's input alone."""
     sizes = {}
     encoder.seconds = 0.02
     for patient in (False, True):
@@ -179,7 +180,7 @@ async def test_callers_that_come_back_together_are_waited_for_and_share_runs(mak
     assert sizes[False] < sizes[True]
 
 
-async def test_a_patient_batcher_waits_for_nobody_where_nobody_is_on_his_way(make: Make, encoder: Encoder) -> None:
+async def test_a_patient_batcher_does_not_wait_if_no_input_is_expected(make: Make, encoder: Encoder) -> None:
     encoder.seconds = 0.04
     batcher = make(patient=True)
     for _ in range(8):  # one caller, who is back at once
@@ -213,8 +214,8 @@ async def test_an_input_whose_decoding_fails_is_waited_for_no_longer(make: Make,
     assert (await waiting).queue_seconds < 0.1
 
 
-async def test_callers_who_are_waited_for_in_vain_hold_nobody_up(make: Make, encoder: Encoder) -> None:
-    """On the server's own event loop too, whose timers may fire a little early."""
+async def test_callers_that_do_not_return_delay_no_other_caller(make: Make, encoder: Encoder) -> None:
+    """Waits correctly on the server's event loop too, whose timers may fire slightly early."""
     encoder.seconds = 0.03
     batcher = make(patient=True)
 
@@ -258,9 +259,7 @@ async def test_time_spent_waiting_for_another_batchers_run_is_queueing(encoder: 
     assert found.encode_seconds < 0.08
 
 
-async def test_a_caller_who_asks_for_little_has_his_turn_among_one_who_asks_for_much(
-    make: Make, encoder: Encoder
-) -> None:
+async def test_a_caller_with_few_inputs_gets_its_turn_beside_one_with_many(make: Make, encoder: Encoder) -> None:
     batcher = make(max_batch=2)
     encoder.gate.clear()
     set_caller(Caller("greedy"))
@@ -276,7 +275,7 @@ async def test_a_caller_who_asks_for_little_has_his_turn_among_one_who_asks_for_
     assert next(place for place, batch in enumerate(batches) if 101 in batch) <= 3
 
 
-async def test_the_longest_wait_is_told_before_an_input_is_decoded(make: Make, encoder: Encoder) -> None:
+async def test_an_input_over_the_longest_wait_is_refused_before_it_is_decoded(make: Make, encoder: Encoder) -> None:
     batcher = make(max_batch=1, seconds=0.1)
     encoder.seconds = 0.05
     for _ in range(10):

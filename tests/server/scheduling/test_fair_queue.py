@@ -25,7 +25,7 @@ class Clock:
 
 
 def held(stack: ExitStack, admission: Admission, name: str, count: int) -> None:
-    """So many places of a caller, until the stack is left."""
+    """Holds `count` places of a caller until the stack is closed."""
     set_caller(Caller(name))
     for _ in range(count):
         stack.enter_context(admission.place())
@@ -43,7 +43,7 @@ def paced(seconds: float, limit: int = 1_000, longest: float = 5.0, few: int = 8
 
 
 def refused(admission: Admission, name: str, deadline: float = float("inf")) -> float | None:
-    """When a caller is told to come back; None: he is let in."""
+    """Returns a caller's retry delay, or None if it is admitted."""
     set_caller(Caller(name))
     try:
         admission.check(deadline)
@@ -62,7 +62,7 @@ def test_callers_have_turns_and_each_ones_own_keep_their_order() -> None:
     assert [turns.take() for _ in range(len(turns))] == ["c2", "a3", "b2", "a4"]
 
 
-async def test_a_turnstile_serves_whoever_waits_in_turn_and_no_more_at_once_than_it_is_wide() -> None:
+async def test_a_semaphore_admits_its_width_at_once_and_others_in_turn() -> None:
     semaphore, served, gate = FairSemaphore(2), list[str](), asyncio.Event()
 
     async def visit(caller: str) -> None:
@@ -78,7 +78,7 @@ async def test_a_turnstile_serves_whoever_waits_in_turn_and_no_more_at_once_than
     assert served.index("modest") <= 3
 
 
-async def test_whoever_leaves_a_turnstile_while_waiting_or_just_called_leaves_no_turn_taken() -> None:
+async def test_a_cancelled_caller_keeps_no_slot_of_a_semaphore() -> None:
     semaphore, entered = FairSemaphore(1), 0
 
     async def visit() -> None:
@@ -118,7 +118,7 @@ def test_what_is_ahead_is_counted_as_turns_are_taken() -> None:
         assert refused(admission, "greedy") == pytest.approx(6, rel=0.01)
         assert refused(admission, "modest") is None  # one of the other's is ahead
         held(stack, admission, "modest", 9)
-        assert refused(admission, "modest") is not None  # ten of the other's, and nine of his own
+        assert refused(admission, "modest") is not None  # ten inputs of the other caller, and nine of its own
 
 
 def test_few_inputs_may_wait_the_longest_time_and_many_a_tenth_of_it() -> None:
@@ -136,7 +136,7 @@ def test_few_inputs_may_wait_the_longest_time_and_many_a_tenth_of_it() -> None:
         assert refused(fast, "one") is not None
 
 
-def test_a_deadline_that_cannot_be_met_is_told_at_once_and_an_idle_device_tries() -> None:
+def test_a_deadline_that_cannot_be_met_is_refused_at_once_unless_the_device_is_idle() -> None:
     admission, clock = paced(0.1)
     assert refused(admission, "one", clock.now + 0.01) is None
     with ExitStack() as stack:
@@ -145,7 +145,7 @@ def test_a_deadline_that_cannot_be_met_is_told_at_once_and_an_idle_device_tries(
         assert refused(admission, "one", clock.now + 0.3) == pytest.approx(0.5, rel=0.01)
 
 
-def test_those_who_are_refused_are_told_to_come_one_after_the_other_and_never_too_late() -> None:
+def test_retries_are_scheduled_one_after_the_other_within_the_longest_delay() -> None:
     clock = Clock()
     promises = RetryScheduler(5.0, clock)
     assert [promises.next(1.0, 0.5) for _ in range(3)] == [1.0, 1.5, 2.0]
@@ -180,8 +180,8 @@ async def test_what_was_never_served_says_nothing_of_the_pace() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     with ExitStack() as stack:
         held(stack, admission, "one", 40)
-        told = refused(admission, "one")
-    assert told == pytest.approx(4, rel=0.01)
+        delay = refused(admission, "one")
+    assert delay == pytest.approx(4, rel=0.01)
     assert admission.taken == 0
     del clock
 

@@ -45,12 +45,12 @@ def test_who_has_the_whole_queue_is_refused_more_and_another_is_not(tmp_path: Pa
         much = greedy.embedding.Embed.future(emb.EmbedRequest(inputs=[large] * 2 * _LIMIT))
         while active_work(server)["images of tiny"] < _LIMIT:
             time.sleep(0.01)
-        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", "inputs[0].image") as told:
+        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", "inputs[0].image") as refusal:
             greedy.embedding.Embed(emb.EmbedRequest(inputs=[large]))
-        assert told.retry_delay
+        assert refusal.retry_delay
         answer = modest.embedding.Embed(emb.EmbedRequest(inputs=[Input(image=picture())] * 4))
         assert [result.status.code for result in answer.results] == [0] * 4
-        assert not much.done(), "he was served in turn, not last"
+        assert not much.done(), "the caller was served in turn, not last"
         answered = [result.status.reason for result in much.result().results]
         assert answered.count("") == _LIMIT
         assert answered.count("QUEUE_FULL") == _LIMIT
@@ -67,7 +67,7 @@ class Keyed:
 
     @property
     def places(self) -> int:
-        """Those that are taken."""
+        """Returns the number of places taken."""
         return active_work(self.server)["images of tiny"]
 
 
@@ -93,10 +93,10 @@ def test_a_caller_is_a_key_whatever_connections_it_comes_by(keyed: Keyed, connec
             with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL"):
                 one.embedding.Embed(emb.EmbedRequest(inputs=[large]), metadata=keyed.greedy)
         answer = busy[0].embedding.Embed(emb.EmbedRequest(inputs=[small] * _LIMIT), metadata=keyed.modest)
-        # Of the other, as many are ahead as he has himself, and one: he gets half of all there may be.
+        # As many of the other caller's inputs are ahead as this caller has, plus one: it gets half of the queue.
         reasons = [result.status.reason for result in answer.results]
         assert reasons == [""] * (_LIMIT // 2) + ["QUEUE_FULL"] * (_LIMIT // 2)
-        assert not all(one.done() for one in asked), "he was served in turn, not last"
+        assert not all(one.done() for one in asked), "the caller was served in turn, not last"
     finally:
         for one in (*busy, fresh):
             one.channel.close()
@@ -134,9 +134,9 @@ def test_requests_that_memory_has_no_room_for_are_refused_and_room_comes_back(
         first = stubs.embedding.Embed.future(emb.EmbedRequest(inputs=[padded] * 4))
         while not active_work(server)["bytes"]:
             time.sleep(0.01)
-        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL") as told:
+        with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL") as refusal:
             stubs.embedding.Embed(emb.EmbedRequest(inputs=[padded]))
-        assert told.retry_delay
+        assert refusal.retry_delay
         assert [result.status.code for result in first.result().results] == [0] * 4
         assert stubs.embedding.Embed(emb.EmbedRequest(inputs=[padded])).results[0].status.code == 0
         stubs.channel.close()

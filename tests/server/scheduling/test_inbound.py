@@ -31,8 +31,8 @@ GET = "/glimpse.v1.CollectionService/GetCollection"
 STREAM = "/glimpse.v1.EmbeddingService/StreamEmbed"
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 PROBE = "/glimpse.QueueProbe/Probe"
-#: What may be unfinished at once: of strangers four messages, of callers HELD, and of each other call a window.
-STRANGERS, CALLERS, WINDOWS = 4 * LIMIT, HELD, 60 * UNREAD_BYTES
+#: Bytes of unfinished messages: four of anonymous callers, HELD of admitted ones, and one window of each other call.
+ANONYMOUS, CALLERS, WINDOWS = 4 * LIMIT, HELD, 60 * UNREAD_BYTES
 #: The process's memory grows by more: messages that were ended are freed into the heaps of several threads.
 FACTOR, SLACK = 2, 24 * MIB
 
@@ -81,7 +81,7 @@ def place(bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -
 @pytest.mark.parametrize("connections", [1, 4])
 @pytest.mark.parametrize("path", [CHECK, GET, STREAM, REFLECTION, PROBE])
 def test_unfinished_messages_take_no_more_memory_than_is_stated(place: Place, path: str, connections: int) -> None:
-    metadata, most = ((), STRANGERS) if path == CHECK else ((place.attacker,), CALLERS)
+    metadata, most = ((), ANONYMOUS) if path == CHECK else ((place.attacker,), CALLERS)
     before = place.memory
     with ExitStack() as stack:
         several = [stack.enter_context(RawConnection(place.server.address)) for _ in range(connections)]
@@ -107,7 +107,7 @@ def test_many_connections_of_one_address_leave_room_to_a_probe_of_another(place:
             assert place.probe() < 1
 
 
-def test_a_strangers_message_has_five_seconds(place: Place) -> None:
+def test_an_anonymous_callers_message_has_five_seconds(place: Place) -> None:
     with RawConnection(place.server.address) as connection:
         stream, began = connection.open(CHECK), time.monotonic()
         connection.begin(stream, 100)
@@ -253,7 +253,7 @@ async def test_a_full_queue_takes_a_new_caller_in_the_place_of_the_greediest(mon
     await asyncio.sleep(0.01)
     assert [one.done() for one in greedy] == [False, False, False, False, True]
     assert await outcome(greedy[4]) == "QUEUE_FULL"
-    assert await outcome(late) == "QUEUE_FULL", "nobody waits for ever"
+    assert await outcome(late) == "QUEUE_FULL", "no call waits without limit"
     for one in greedy[:4]:
         one.cancel()
 

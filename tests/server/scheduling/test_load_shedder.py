@@ -57,12 +57,12 @@ def test_the_longer_calls_wait_the_more_are_refused_and_at_last_most() -> None:
     assert found[0] == 0
     assert 200 < found[1] < 400
     assert 600 < found[2] < 800
-    # Who comes back to be refused, and he alone, would have all the time there is.
+    # Not all are refused: otherwise callers that only return to be refused would use all of the time.
     assert 850 < found[3] < 950
     assert 850 < found[4] < 950
 
 
-def test_who_asks_for_little_is_refused_last() -> None:
+def test_a_caller_with_few_calls_is_refused_last() -> None:
     load_shedder, refused = LoadShedder(5, Clock()), Counter[str]()
     load_shedder.record_probe(500_000, 0.14, 1)
     for _ in range(100):
@@ -77,20 +77,20 @@ def test_who_asks_for_little_is_refused_last() -> None:
     assert refusals(load_shedder, "modest", 100) > 70
 
 
-def test_who_is_refused_is_told_to_come_when_there_is_room_for_one_more() -> None:
+def test_a_refused_call_may_retry_when_there_is_room_for_one_more() -> None:
     """As many a second as were let in, not as many as were refused beside them."""
-    load_shedder, told = LoadShedder(5, Clock()), list[float]()
+    load_shedder, delays = LoadShedder(5, Clock()), list[float]()
     load_shedder.record_probe(100_000, 1.0, 100)
     set_caller(Caller("one"))
-    while len(told) < 50:
+    while len(delays) < 50:
         try:
             load_shedder.enter()
         except RequestError as refusal:
-            told.append(refusal.retry_delay or 0)
-    assert np.diff(told) == pytest.approx(0.01)
+            delays.append(refusal.retry_delay or 0)
+    assert np.diff(delays) == pytest.approx(0.01)
 
 
-def test_what_was_found_long_ago_refuses_nobody() -> None:
+def test_an_old_probe_refuses_no_call() -> None:
     clock = Clock()
     load_shedder = LoadShedder(5, clock)
     load_shedder.record_probe(5_000, 10.0, 1)
@@ -109,9 +109,7 @@ def test_a_long_queue_is_one_until_as_many_are_taken_as_stood_in_it() -> None:
     assert refusals(load_shedder, "one", 400) < 100
 
 
-async def test_a_server_that_cannot_call_itself_refuses_nobody_for_that(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_lost_probe_refuses_no_call(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr("glimpse.server.scheduling.queue_probe._LOST_SECONDS", 0.2)
     load_shedder, lost = LoadShedder(5), asyncio.Event()
 
@@ -133,7 +131,7 @@ async def test_a_server_that_cannot_call_itself_refuses_nobody_for_that(
     assert len(caplog.records) == 1
 
 
-def test_a_flood_is_told_to_come_back_and_then_answered(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
+def test_a_flood_is_refused_with_a_delay_and_then_answered(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
     """Every call is answered, or refused with a reason and a time; none is dropped by gRPC without either."""
     with ServerProcess(tmp_path, bundles[0]) as server:
         stubs = Stubs(server.address)
@@ -143,10 +141,10 @@ def test_a_flood_is_told_to_come_back_and_then_answered(tmp_path: Path, bundles:
             calls: list[Any] = list(senders.map(lambda _: stubs.embedding.Embed.future(request), range(900)))
         for call in calls:
             if call.exception() is not None:
-                told = Refused()
-                told.read(call)
-                assert (told.code, told.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL")
-                assert told.retry_delay
+                refusal = Refused()
+                refusal.read(call)
+                assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL")
+                assert refusal.retry_delay
         assert sum(call.exception() is None for call in calls) >= 100
         time.sleep(0.2)  # until what was found of the queue is out of date
         assert len(stubs.embedding.Embed(request).results) == 8

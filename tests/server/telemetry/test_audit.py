@@ -1,4 +1,4 @@
-"""Writes are told of with who made them, those that were refused too, and nobody fills a disk by asking for them."""
+"""The audit log names the caller of every write and of every refused one, and cannot fill the disk."""
 
 import json
 import re
@@ -34,9 +34,9 @@ class Place:
         self.server = server
 
     def lines(self, **wanted: object) -> list[dict[str, Any]]:
-        """Of the audit, those with these values."""
-        told = [json.loads(line) for line in (self.server.folder / "audit.jsonl").read_text().splitlines()]
-        return [one for one in told if {name: one.get(name) for name in wanted} == wanted]
+        """Returns the lines of the audit log with these values."""
+        lines = [json.loads(line) for line in (self.server.folder / "audit.jsonl").read_text().splitlines()]
+        return [one for one in lines if {name: one.get(name) for name in wanted} == wanted]
 
     def key(self, name: str, scope: str, *options: str) -> str:
         key = make_key(self.server.folder, name, scope, *options)
@@ -55,7 +55,7 @@ def place(bundles: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -
         yield place
 
 
-def test_a_write_is_told_with_its_keys_name_and_the_ledger_has_the_same(place: Place) -> None:
+def test_a_write_is_audited_with_its_keys_name_as_in_the_ledger(place: Place) -> None:
     with Client(place.server.address, api_key=place.key("curator", "admin")) as client:
         client.create_label("birds", "wren")
         client.enroll("birds", [NewExample(picture(), "wren")])
@@ -63,15 +63,15 @@ def test_a_write_is_told_with_its_keys_name_and_the_ledger_has_the_same(place: P
         client.delete_example(example.name)
         client.delete_label("birds", "wren")
     rpcs = ["CreateLabel", "EnrollExamples", "DeleteExample", "DeleteLabel"]
-    told = soon(lambda: found if len(found := place.lines(caller="curator")) == len(rpcs) else None)
-    assert [one["rpc"].partition("/")[2] for one in told] == rpcs
-    assert {(one["code"], one["reason"], one["collection"]) for one in told} == {("OK", "", "birds")}
+    lines = soon(lambda: found if len(found := place.lines(caller="curator")) == len(rpcs) else None)
+    assert [one["rpc"].partition("/")[2] for one in lines] == rpcs
+    assert {(one["code"], one["reason"], one["collection"]) for one in lines} == {("OK", "", "birds")}
     example_id = example.name.rpartition("/")[2]
-    assert [one["subjects"] for one in told] == [["wren"], [example_id], [example_id], ["wren"]]
+    assert [one["subjects"] for one in lines] == [["wren"], [example_id], [example_id], ["wren"]]
     with Ledger.open(sqlite_url(place.server.folder / "data")) as ledger:
         changes = [change for change in ledger.changes() if change.actor == "curator"]
     assert [change.kind for change in changes] == ["create_label", "enroll", "delete_example", "delete_label"]
-    assert [change.revision for change in changes] == [one["revision"] for one in told]
+    assert [change.revision for change in changes] == [one["revision"] for one in lines]
 
 
 def test_enrolments_that_share_a_transaction_have_each_its_own_keys_name(place: Place) -> None:
@@ -89,21 +89,21 @@ def test_enrolments_that_share_a_transaction_have_each_its_own_keys_name(place: 
         written = dict(senders.map(enroll, range(several)))
     with Ledger.open(sqlite_url(place.server.folder / "data")) as ledger:
         assert {one.revision: one.actor for one in ledger.changes() if one.actor in names} == written
-    told = soon(
+    lines = soon(
         lambda: found if len(found := [*place.lines(caller="ann"), *place.lines(caller="ben")]) == several else None
     )
-    assert {one["revision"]: one["caller"] for one in told} == written
+    assert {one["revision"]: one["caller"] for one in lines} == written
 
 
-def test_a_write_for_which_a_keys_scope_is_too_little_is_told(place: Place) -> None:
+def test_a_write_without_the_needed_scope_is_audited(place: Place) -> None:
     key = place.key("reader", "read")
     for rpc in ("EnrollExamples", "DeleteCollection"):
         with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED"):
             call(place.server.address, f"{SERVICE}/{rpc}", collection_requests("birds")[rpc], bearer(key))
-    told = soon(lambda: found if len(found := place.lines(caller="reader")) == 2 else None)
-    assert [one["rpc"].partition("/")[2] for one in told] == ["EnrollExamples", "DeleteCollection"]
-    # Of a message that nobody read there is nothing to tell.
-    for one in told:
+    lines = soon(lambda: found if len(found := place.lines(caller="reader")) == 2 else None)
+    assert [one["rpc"].partition("/")[2] for one in lines] == ["EnrollExamples", "DeleteCollection"]
+    # A message that was not read has no contents to log.
+    for one in lines:
         assert (one["code"], one["reason"]) == ("PERMISSION_DENIED", "SCOPE_REQUIRED")
         assert (one["collection"], one["subjects"], one["revision"]) == ("", [], 0)
         assert one["request_id"]
@@ -119,7 +119,7 @@ def test_a_write_to_a_collection_that_is_not_the_keys_names_it(place: Place) -> 
     assert (line["reason"], line["collection"]) == ("SCOPE_REQUIRED", "birds")
 
 
-def test_a_write_over_a_limit_and_one_by_a_key_that_was_revoked_are_told(place: Place) -> None:
+def test_writes_over_a_limit_and_by_a_revoked_key_are_audited(place: Place) -> None:
     slow, gone = place.key("slow", "enroll", "--requests-per-second", "0.001"), place.key("gone", "enroll")
     assert run_keys(place.server.folder, "revoke", "gone").returncode == 0
     until_known(place.server.address, gone, known=False)
@@ -136,14 +136,14 @@ def test_a_write_over_a_limit_and_one_by_a_key_that_was_revoked_are_told(place: 
     ):
         [line] = soon(lambda name=name: place.lines(caller=name, rpc="CollectionService/DeleteLabel"))  # type: ignore[misc]
         assert line["reason"] == reason
-        told = re.compile(rf"DeleteLabel: {code.name} {reason} after .* for {name} at ")
-        soon(lambda told=told: told.search(place.server.log()))  # type: ignore[misc]
+        pattern = re.compile(rf"DeleteLabel: {code.name} {reason} after .* caller {name} at ")
+        soon(lambda pattern=pattern: pattern.search(place.server.log()))  # type: ignore[misc]
     audit = (place.server.folder / "audit.jsonl").read_text()
     for key in (slow, gone):
         assert key.rpartition("_")[2] not in audit
 
 
-def test_strangers_are_counted_and_fill_neither_audit_nor_log(place: Place) -> None:
+def test_anonymous_calls_are_counted_and_fill_neither_audit_nor_log(place: Place) -> None:
     address, before = place.server.address, len(place.lines())
     method, count = f"{SERVICE}/DeleteCollection", 300
     with grpc.insecure_channel(address) as channel:
@@ -152,15 +152,15 @@ def test_strangers_are_counted_and_fill_neither_audit_nor_log(place: Place) -> N
             assert {one.code() for one in calls} == {CODE.UNAUTHENTICATED}
 
     def counted() -> float:
-        told = samples(place.server, "glimpse_requests_total")
-        return sum(value for (code, _, rpc), value in told.items() if (code, rpc) == ("UNAUTHENTICATED", method[12:]))
+        values = samples(place.server, "glimpse_requests_total")
+        return sum(value for (code, _, rpc), value in values.items() if (code, rpc) == ("UNAUTHENTICATED", method[12:]))
 
     soon(lambda: counted() == count)
     assert len(place.lines()) == before
     assert sum("DeleteCollection: UNAUTHENTICATED" in line for line in place.server.log().splitlines()) < count / 2
 
 
-def test_a_key_that_asks_again_and_again_fills_no_audit_and_what_was_left_out_is_told(place: Place) -> None:
+def test_repeated_refused_writes_do_not_fill_the_audit_log_and_left_out_lines_are_counted(place: Place) -> None:
     key, count = place.key("eager", "read"), 300
     with grpc.insecure_channel(place.server.address) as channel:
         method = channel.unary_unary(f"{SERVICE}/DeleteCollection", None, None)
@@ -172,11 +172,11 @@ def test_a_key_that_asks_again_and_again_fills_no_audit_and_what_was_left_out_is
         assert {one.code() for one in asked} == {CODE.PERMISSION_DENIED}
         assert 10 <= len(place.lines(caller="eager")) < count / 2
 
-        def told() -> bool:
+        def is_logged() -> bool:
             ask()
             return any(one.get("left_out") for one in place.lines(caller="eager"))
 
-        soon(told)
+        soon(is_logged)
 
 
 def test_lines_come_so_many_a_second_with_the_number_of_those_between() -> None:

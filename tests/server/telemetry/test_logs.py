@@ -1,4 +1,4 @@
-"""Whatever comes from outside stays on its line of the log, and JSON stays JSON."""
+"""Text from callers stays on its line of the log, and JSON stays valid."""
 
 import json
 import logging
@@ -37,10 +37,10 @@ def test_a_json_line_is_one_printable_line_that_any_reader_takes(text: str) -> N
     one.fields = {"caller": text, "odd": object()}
     line = JsonFormatter().format(one)
     assert line.isprintable()
-    told = json.loads(line.encode())
+    fields = json.loads(line.encode())
     expected = text if text != "\ud83d" else r"\ud83d"
-    assert told["caller"] == expected
-    assert told["message"] == f"failed for {expected} at {expected}"
+    assert fields["caller"] == expected
+    assert fields["message"] == f"failed for {expected} at {expected}"
 
 
 def test_a_line_has_a_longest_length() -> None:

@@ -32,14 +32,14 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
     def Export(self, request: Any, context: Any) -> Any:
         with self._came:
             for resource in request.resource_spans:
-                told = {one.key: one.value.string_value for one in resource.resource.attributes}
-                self.services.add(told["service.name"])
+                values = {one.key: one.value.string_value for one in resource.resource.attributes}
+                self.services.add(values["service.name"])
                 self.spans += [span for scope in resource.scope_spans for span in scope.spans]
             self._came.notify_all()
         return trace_service_pb2.ExportTraceServiceResponse()
 
     def of(self, trace_id: int, count: int) -> list[Any]:
-        """The spans of a trace, when there are so many."""
+        """Returns the spans of a trace once there are `count`."""
 
         def found() -> list[Any]:
             return [span for span in self.spans if int.from_bytes(span.trace_id, "big") == trace_id]
@@ -99,9 +99,9 @@ def check_tree(spans: list[Any], parent: trace.SpanContext) -> Any:
 def test_the_servers_spans_are_under_the_callers(collector: Collector, traced: str) -> None:
     with Client(traced) as client, own_span() as mine:
         client.classify("colours", [picture("red")])
-    told = attributes(check_tree(collector.of(mine.trace_id, 5), mine))
-    assert (told["rpc.service"], told["rpc.method"]) == ("ClassificationService", "Classify")
-    assert len(told["glimpse.request_id"]) == 16
+    values = attributes(check_tree(collector.of(mine.trace_id, 5), mine))
+    assert (values["rpc.service"], values["rpc.method"]) == ("ClassificationService", "Classify")
+    assert len(values["glimpse.request_id"]) == 16
     assert collector.services == {"glimpse"}
 
 
@@ -117,10 +117,10 @@ def test_a_failed_call_is_an_error_with_its_reason(collector: Collector, traced:
         client.classify("nowhere", [picture("red")])
     [span] = collector.of(mine.trace_id, 1)
     assert span.status.code == 2
-    told = attributes(span)
-    assert told["rpc.grpc.status_code"] == 5
-    assert told["glimpse.reason"] == "COLLECTION_NOT_FOUND"
-    assert told["glimpse.request_id"] == caught.value.request_id
+    values = attributes(span)
+    assert values["rpc.grpc.status_code"] == 5
+    assert values["glimpse.reason"] == "COLLECTION_NOT_FOUND"
+    assert values["glimpse.request_id"] == caught.value.request_id
 
 
 def test_an_enrolment_has_a_commit(collector: Collector, traced: str) -> None:
@@ -139,12 +139,12 @@ def test_the_command_joins_the_trace_of_its_environment(collector: Collector, tr
     assert "ClassificationService/Classify" in {span.name for span in found}
 
 
-def test_nothing_of_it_is_loaded_where_nobody_asks() -> None:
+def test_tracing_is_not_imported_unless_it_is_enabled() -> None:
     code = "import sys, glimpse.server.app, glimpse.client; sys.exit('opentelemetry' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-def test_traces_that_cannot_be_sent_are_told_at_the_start(
+def test_a_missing_tracing_extra_is_reported_at_the_start(
     bundles: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")

@@ -50,7 +50,7 @@ class Caller:
 
     @property
     def everywhere(self) -> bool:
-        """Whether the current rpc may access every collection, present or future."""
+        """Returns whether the current rpc may access every collection, present or future."""
         return any(grant.scope >= self.scope and grant.collections == EVERY for grant in self.grants)
 
     def check(self, collection_id: str, field: str) -> None:

@@ -211,12 +211,13 @@ class WriteQueue:
             planned = asyncio.run_coroutine_threadsafe(self._plan(group, writer.head, far), self._loop).result()
             works = [(write, work) for write, work in planned if not isinstance(work, Exception)]
             if works and group[0].enrolls:
-                enrolled = writer.enroll([work for _, work in works])
-                results = {id(write): result for (write, _), result in zip(works, enrolled, strict=True)}
+                writes = [id(write) for write, _ in works]
+                results = dict(zip(writes, writer.enroll([work for _, work in works]), strict=True))
             else:
                 results = {id(write): _run(writer, write, work) for write, work in works}
+        head, touched = writer.head, writer.touched
         outcomes = [(write, results.get(id(write), work)) for write, work in planned]
-        return _Committed(outcomes, writer.head, writer.touched)
+        return _Committed(outcomes, head, touched)
 
     async def _plan(self, group: list[_Write[Any]], head: Head, far: bool) -> list[tuple[_Write[Any], Any]]:
         """Returns each write with its work, or with the exception of its plan."""

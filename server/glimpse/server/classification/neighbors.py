@@ -1,6 +1,7 @@
 """Finds the examples, negative examples and labels near an input."""
 
 import asyncio
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -101,7 +102,7 @@ class NeighborSearch:
         self, view: CollectionView, queries: Array, k: int, filter: SearchFilter | None = None
     ) -> list[list[Neighbor]]:
         """Returns the k examples nearest to each query, `(n, d)`, whatever the role of their label; nearest first."""
-        indexes = [index for index in view.indexes.all if len(index)] or [view.indexes.answering]
+        indexes = list(itertools.compress(view.indexes.all, map(len, view.indexes.all))) or [view.indexes.answering]
         return _merge(k, *[await self.search(view, index, queries, k, filter) for index in indexes])
 
     async def search(

@@ -168,7 +168,9 @@ class CollectionView:
             index.add([example.sequence for example in group], vectors)
             if index is self.indexes.answering:
                 labels = [example.label_id for example in group]
-                self.classifier.add(labels, vectors, [normal(example.domain) for example in group])
+                self.classifier.add(
+                    labels, vectors, [normal(example.domain) if example.domain else "" for example in group]
+                )
                 self.label_index.put(self.classifier, labels)
             else:
                 self.classifier.mark_outdated()

@@ -171,12 +171,11 @@ class ExampleStore:
             return self.attached_index.example(id)
         return known
 
-    def examples(self, sequences: Ids) -> list[list[tuple[str, str] | None]]:
-        """Returns `example` for each sequence number, (n, k)."""
-        known, attached_index = self._enrolled, self.attached_index
-        if attached_index:
-            return [[self.example(sequence) for sequence in row] for row in sequences.tolist()]
-        return [[known.get(sequence) for sequence in row] for row in sequences.tolist()]
+    def examples(self, ids: Ids) -> list[list[tuple[str, str] | None]]:
+        """Returns `example` for each of several rows of ids, `(n, k)`."""
+        if self.attached_index:
+            return [[self.example(id) for id in row] for row in ids.tolist()]
+        return [[self._enrolled.get(id) for id in row] for row in ids.tolist()]
 
     def count(self, label_id: str) -> int:
         """Returns the number of a label's examples."""

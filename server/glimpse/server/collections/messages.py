@@ -81,6 +81,7 @@ def example_message(collection_id: str, record: ExampleRecord, embedding_space: 
     """
     space = record.embedding_space or embedding_space
     vector = types_pb2.Vector(data=record.vector, embedding_space=space) if embedding_space else None
+    created = timestamp(record.create_time)
     return pb.Example(
         name=example_name(collection_id, record.id),
         label_id=record.label_id,
@@ -88,6 +89,6 @@ def example_message(collection_id: str, record: ExampleRecord, embedding_space: 
         modality=record.modality,  # type: ignore[arg-type]
         domain=record.domain,
         metadata=record.metadata,
-        create_time=timestamp(record.create_time),
+        create_time=created,
         vector=vector,
     )

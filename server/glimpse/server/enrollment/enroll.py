@@ -75,13 +75,14 @@ class _EnrollmentCall:
         self._items = [EnrollmentItem(example) for example in request.examples]
         self._remembered = remembered_request(request)
         self._accuracy_before: float | None = None
+        self._record, self._source = view.record, source_of_collection(view.record, enroller.backbones)
 
     async def run(self) -> pb.EnrollExamplesResponse:
         """Returns the response. Raises RequestError and LedgerError."""
         self._check_request()
         response = await self._recall()
         if response is None:
-            self._check_items(PendingEnrollments())
+            self._check_items(None)
             await self._embed()
             await self._compare()
             response = await self._commit()
@@ -98,10 +99,12 @@ class _EnrollmentCall:
             return None
         return await self._enroller.catalog.read(lambda ledger: ledger.stored_response(name, remembered))
 
-    def _check_items(self, pending: PendingEnrollments) -> None:
+    def _check_items(self, pending: PendingEnrollments | None) -> None:
         """Refuses the items that the collection, with the pending enrolments, cannot take."""
-        source = source_of_collection(self._view.record, self._enroller.backbones)
-        ItemChecks(self._view, self._request, self._enroller.limits, source, pending).check(self._items)
+        if self._view.record is not self._record:  # its policy may have changed
+            self._record = self._view.record
+            self._source = source_of_collection(self._record, self._enroller.backbones)
+        ItemChecks(self._view, self._request, self._enroller.limits, self._source, pending).check(self._items)
 
     async def _embed(self) -> None:
         """Embeds the items that are not refused, and makes their records."""
@@ -109,7 +112,7 @@ class _EnrollmentCall:
         accepted = [(position, item) for position, item in enumerate(self._items) if item.refusal is None]
         inputs = [item.example.input for _, item in accepted]
         fields = [f"examples[{position}].input" for position, _ in accepted]
-        source = source_of_collection(self._view.record, self._enroller.backbones)
+        source = self._source
         outcomes = await embed_all(source, inputs, fields, self._deadline)
         for (_, item), outcome in zip(accepted, outcomes, strict=True):
             if isinstance(outcome, RequestError):

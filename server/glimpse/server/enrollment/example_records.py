@@ -34,7 +34,7 @@ def example_record(item: EnrollmentItem, embedded: Embedded, space: str) -> Exam
         content_digest=f"sha256:{hashlib.sha256(content).hexdigest()}",
         modality=MODALITIES[example.input.WhichOneof("content")],
         vector=embedded.vector.astype("<f4").tobytes(),
-        domain=normal(example.domain),
+        domain=normal(example.domain) if example.domain else "",
         metadata=dict(example.metadata),
         embedding_space=None if embedded.embedding_space == space else embedded.embedding_space,
     )

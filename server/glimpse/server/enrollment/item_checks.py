@@ -21,7 +21,7 @@ class ItemChecks:
         request: pb.EnrollExamplesRequest,
         limits: Settings,
         source: Source,
-        pending: PendingEnrollments,
+        pending: PendingEnrollments | None,
     ) -> None:
         """Prepares to check a call's items.
 
@@ -30,13 +30,13 @@ class ItemChecks:
             request: The call's request.
             limits: The most labels and examples of a collection.
             source: The source of the collection's vectors.
-            pending: Enrolments of the same transaction that no view contains yet.
+            pending: Enrolments of the same transaction that no view contains yet; None if there are none.
         """
         name = view.record.id
         self._view, self._request, self._limits, self._source = view, request, limits, source
-        self._pending_labels, self._new_labels = pending.labels[name], set[str]()
+        self._pending_labels, self._new_labels = pending.labels[name] if pending else set(), set[str]()
         self._label_count = len(view.labels) + len(self._pending_labels)
-        self._count = view.examples.enrolled_count + pending.examples[name]
+        self._count = view.examples.enrolled_count + (pending.examples[name] if pending else 0)
 
     def check(self, items: Sequence[EnrollmentItem]) -> None:
         """Sets the `refusal` of each item that the collection cannot take; skips items that are refused already."""
@@ -53,8 +53,8 @@ class ItemChecks:
 
     def _check_fields(self, item: EnrollmentItem, field: str) -> None:
         example = item.example
-        validation.check_length(example.input.id, f"{field}.input.id")
         label_id = item.label_id or self._view.find_label(example.label_id)
+        validation.check_length(example.input.id, f"{field}.input.id")
         item.label_id = label_id or validation.check_label_id(example.label_id, f"{field}.label_id")
         validation.check_length(example.domain, f"{field}.domain")
         validation.check_metadata(example.metadata, f"{field}.metadata")
@@ -80,6 +80,7 @@ class ItemChecks:
 
     def _check_space(self, item: EnrollmentItem, field: str) -> None:
         # The policy may have changed while the input was embedded.
-        if item.embedded and not self._source.takes(item.embedded.embedding_space):
-            message = mismatch(self._source, item.embedded.embedding_space)
+        space = item.embedded.embedding_space if item.embedded else self._source.embedding_space
+        if space != self._source.embedding_space and not self._source.takes(space):
+            message = mismatch(self._source, space)
             raise invalid("EMBEDDING_SPACE_MISMATCH", message, field)

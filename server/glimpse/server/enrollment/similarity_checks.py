@@ -51,8 +51,9 @@ async def find_similar(
     vectors = np.frombuffer(b"".join(example.vector for example in examples), "<f4").reshape(len(examples), -1)
     existing = await _find_existing(neighbors, view, vectors)
     earlier = _find_earlier(examples, vectors)
-    adapted = view.classifier.adapt(vectors, [example.domain for example in examples])
+    domains = [example.domain for example in examples]
     limit = _outlier_distance(view)
+    adapted = view.classifier.adapt(vectors, domains)
     return [
         SimilarityFinding(
             sorted(

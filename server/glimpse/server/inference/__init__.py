@@ -1,1 +1,1 @@
-"""TODO."""
+"""Turns inputs into vectors: backbones, decoding, embedding spaces and prompts."""

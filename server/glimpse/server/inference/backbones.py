@@ -1,4 +1,4 @@
-"""The backbones a server has loaded: each an encoder with its batchers and decoding."""
+"""The loaded backbones: each has an encoder, its batchers and its decoding."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -30,19 +30,29 @@ from glimpse.server.settings import Settings
 
 Pixels = npt.NDArray[np.uint8]
 TokenIds = npt.NDArray[np.int64]
-# Characters that are tokenised in less time than a thread takes to be asked.
+# A text of at most this many characters is tokenised faster than a thread can be handed the work.
 _INLINE_TEXT = 500
-# Runs of inputs ahead of another that are not many: as callers who wait for each answer bring them.
+# Batches ahead of an input that do not count as many. Callers that wait for each answer cause as many.
 _FEW_RUNS = 4
 
 
 class LoadedBackbone:
-    """One bundle, ready to embed. Images and texts queue apart, and share one device thread."""
+    """One bundle, ready to embed. Images and texts have a queue each, and share one device thread."""
 
     def __init__(self, bundle: Bundle, settings: Settings, decoders: Decoders, *, shared: bool = False) -> None:
-        """`shared`: whether other backbones run on the same cores. Raises BundleError."""
+        """Loads the encoder.
+
+        Args:
+            bundle: The backbone's files.
+            settings: Threads, batch size and queue limits.
+            decoders: Decodes images, for all backbones.
+            shared: Whether other backbones run on the same cores.
+
+        Raises:
+            BundleError: The bundle cannot be loaded.
+        """
         self.manifest: Manifest = bundle.manifest
-        #: What cosines to prompts are multiplied with before softmax. Where texts alone are read, they lie as near to
+        #: Factor of the cosines to prompts before the softmax. A backbone for text only has none: texts are as near to
         #: prompts as to examples.
         self.prompt_scale = self.manifest.logit_scale or EXAMPLE_SCALE
         self.prompts = PromptCache()
@@ -67,26 +77,26 @@ class LoadedBackbone:
 
     @property
     def name(self) -> str:
-        """The resource name, `backbones/{backbone}`."""
+        """Resource name, `backbones/{backbone}`."""
         return f"backbones/{self.manifest.name}"
 
     async def warm_up(self) -> None:
-        """Runs each graph once, so that the first caller does not pay for its preparation."""
+        """Runs each graph once, so that the first call does not wait for its preparation."""
         if self.manifest.image is not None:
             self._decoders.start()
         await asyncio.get_running_loop().run_in_executor(self._device, self.encoder.warm_up)
 
     async def decode(self, image: bytes) -> Pixels:
-        """An encoded picture as the graph takes it: uint8 (S, S, 3). Raises InputError."""
+        """Decodes an image for the graph: uint8 (S, S, 3). Raises InputError and RequestError."""
         rule = self.manifest.image
         if rule is None:
-            raise self._cannot_read("images")
+            raise self._unsupported("images")
         return await self._decoders.decode(image, rule)
 
     async def tokenize(self, text: str) -> tuple[TokenIds, bool]:
-        """A text's token ids, (T,), and whether it was cut to the context. Raises RequestError."""
+        """Returns a text's token ids, (T,), and whether the text was truncated. Raises RequestError."""
         if self._tokenizer is None:
-            raise self._cannot_read("text")
+            raise self._unsupported("text")
         if len(text) <= _INLINE_TEXT:
             tokens = self._tokenizer.encode(text)
         else:
@@ -94,23 +104,23 @@ class LoadedBackbone:
         return tokens.ids, tokens.truncated
 
     async def close(self) -> None:
-        """Ends the batchers and the device thread."""
+        """Closes the batchers and the device thread."""
         await asyncio.gather(self.images.close(), self.texts.close())
         self._device.shutdown()
 
     def check_reads_text(self) -> None:
-        """Raises RequestError where it does not."""
+        """Checks that the backbone reads text. Raises RequestError."""
         if self._tokenizer is None:
-            raise self._cannot_read("text")
+            raise self._unsupported("text")
 
-    def _cannot_read(self, what: str) -> RequestError:
+    def _unsupported(self, modality: str) -> RequestError:
         return invalid(
             "MODALITY_UNSUPPORTED",
-            f"backbone {self.manifest.name!r} reads {' and '.join(self.manifest.modalities)}, not {what}",
+            f"backbone {self.manifest.name!r} reads {' and '.join(self.manifest.modalities)}, not {modality}",
         )
 
-    def _encode_images(self, pictures: Sequence[Pixels]) -> Vectors:
-        return self.encoder.encode_images(np.stack(pictures))  # (N, S, S, 3)
+    def _encode_images(self, images: Sequence[Pixels]) -> Vectors:
+        return self.encoder.encode_images(np.stack(images))  # (N, S, S, 3)
 
     def _encode_texts(self, texts: Sequence[TokenIds]) -> Vectors:
         assert self._tokenizer is not None  # noqa: S101 (only tokenised texts come here)
@@ -125,12 +135,12 @@ class Backbones:
         self._by_name = {backbone.manifest.name: backbone for backbone in by_name}
         if len(self._by_name) < len(loaded):
             names = [backbone.manifest.name for backbone in loaded]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise BundleError(Path(twice), "two bundles have this name; export one of them under another")
+            duplicate = next(name for name in names if names.count(name) > 1)
+            raise BundleError(Path(duplicate), "two bundles have this name; export one of them under another name")
 
     @classmethod
     def load(cls, settings: Settings, decoders: Decoders) -> Self:
-        """Loads the settings' bundles, or the bundled one. Raises BundleError."""
+        """Loads the bundles of the settings, or glimpse-mini. Raises BundleError."""
         bundles = [open_bundle(name) for name in settings.backbone or (MINI,)]
         shared = len(bundles) > 1
         return cls([LoadedBackbone(bundle, settings, decoders, shared=shared) for bundle in bundles])
@@ -139,14 +149,14 @@ class Backbones:
         return iter(self._by_name.values())
 
     def find(self, name: str, field: str) -> LoadedBackbone:
-        """The backbone of a resource name; an empty name is the only one. Raises RequestError."""
+        """Returns the backbone with a resource name; for an empty name, the only backbone. Raises RequestError."""
         if not name:
             if len(self._by_name) == 1:
                 return next(iter(self._by_name.values()))
-            raise invalid("BACKBONE_REQUIRED", f"say which: {self._names()}", field)
+            raise invalid("BACKBONE_REQUIRED", f"several backbones are loaded; choose one of {self._names()}", field)
         backbone = self._by_name.get(name.removeprefix("backbones/"))
         if backbone is None or not name.startswith("backbones/"):
-            raise not_found("BACKBONE_NOT_FOUND", f"there is no backbone {name!r}, only {self._names()}", field)
+            raise not_found("BACKBONE_NOT_FOUND", f"backbone {name!r} not found; loaded: {self._names()}", field)
         return backbone
 
     def _names(self) -> str:

@@ -1,4 +1,4 @@
-"""One result an input, in order: what was found for the good ones, the status of the others."""
+"""Builds one result per input, in order: values for the embedded inputs, a status for the others."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,12 +19,21 @@ def build_results(
     kind: Callable[..., M],
     inputs: Sequence[types_pb2.Input],
     outcomes: Sequence[Outcome],
-    found: Iterable[dict[str, Any]],
+    values: Iterable[dict[str, Any]],
     started: float,
     head_seconds: float = 0.0,
 ) -> list[M]:
-    """Results of message `kind`; `found` has the fields of each good input's result, in order."""
-    found = iter(found)
+    """Builds the results of a call.
+
+    Args:
+        kind: Message of a result.
+        inputs: All inputs.
+        outcomes: The embedded input or the error of each input.
+        values: Further fields of the results of the embedded inputs, in order.
+        started: Start of the call, in time.monotonic() seconds.
+        head_seconds: Time after the embedding.
+    """
+    values = iter(values)
     results = []
     for item, outcome in zip(inputs, outcomes, strict=True):
         if isinstance(outcome, RequestError):
@@ -33,13 +42,13 @@ def build_results(
         timings = outcome.timings
         timings.head_ms = head_seconds * 1e3
         timings.total_ms = (time.monotonic() - started) * 1e3
-        results.append(kind(id=item.id, truncated=outcome.truncated, timings=timings, **next(found)))
+        results.append(kind(id=item.id, truncated=outcome.truncated, timings=timings, **next(values)))
     return results
 
 
 def good_vectors(outcomes: Sequence[Outcome], dimension: int) -> Array:
-    """The vectors of the good ones as rows: (n, d)."""
+    """Returns the vectors of the embedded inputs as rows, (n, d)."""
     vectors = [outcome.vector for outcome in outcomes if isinstance(outcome, Embedded)]
     if len(vectors) == 1:
-        return vectors[0][None]  # as most calls: nothing to copy
+        return vectors[0][None]  # the usual call: no copy
     return np.stack(vectors) if vectors else np.empty((0, dimension), np.float32)

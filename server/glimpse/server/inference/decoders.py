@@ -1,4 +1,4 @@
-"""Decodes pictures for many callers: in turn, within limits of time and memory."""
+"""Decodes images for many callers, in turn and within limits of time and memory."""
 
 from collections.abc import Callable
 from typing import Self
@@ -11,15 +11,15 @@ from glimpse.server.scheduling.thread_pool import FairPool, P, R
 from glimpse.server.settings import Settings
 
 Pixels = npt.NDArray[np.uint8]
-# Large pictures that wait in a thread for memory are out of turn already, so no more than can use it.
+# A large image that waits in a thread for memory has had its turn, so each thread has only one.
 _LARGE_AHEAD = 1
 
 
 class Decoders:
-    """Decoding processes, and threads that wait for them: one lane for most pictures, one for large ones.
+    """Decoding processes, and threads that wait for them: one pool for small images, one for large ones.
 
-    A large picture may take seconds. There is one process more than the large lane has threads, so that small pictures
-    never wait for large ones alone.
+    A large image may take seconds. There is one process more than the pool for large images has threads, so that one
+    process is always free for small images.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -33,22 +33,22 @@ class Decoders:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # First the processes: a thread ends only when its picture does.
+        # Close the processes first: a thread ends only after its image.
         self._processes.close()
-        for lane in (self._small, self._large):
-            lane.__exit__()
+        for pool in (self._small, self._large):
+            pool.__exit__()
 
     def start(self) -> None:
-        """Starts a process ahead of the first picture."""
+        """Starts a process before the first image arrives."""
         self._processes.start()
 
     async def decode(self, image: bytes, rule: ImageRule) -> Pixels:
-        """Decodes a picture: uint8 (size, size, 3). Raises InputError."""
+        """Decodes an image to uint8 (size, size, 3). Raises InputError."""
         try:
             return await self._small.run(self._processes.decode_small, image, rule)
         except LargeImage as large:
             return await self._large.run(self._processes.decode_large, image, rule, large)
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Runs other work on inputs, such as tokenising, in a thread."""
+        """Runs other work on inputs, such as tokenising, in a thread and returns its result."""
         return await self._small.run(work, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""From inputs to vectors: admit, decode, batch, encode. Each input fails by itself."""
+"""Embeds inputs: admit, decode, batch, encode. An input that fails does not fail the others."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from glimpse.fewshot import normalize
 from glimpse.server.errors import Code, RequestError, as_request_error, invalid
 from glimpse.server.inference.backbones import LoadedBackbone
 from glimpse.server.inference.embedding_spaces import Source, mismatch
-from glimpse.server.scheduling.batcher import Encoded
+from glimpse.server.scheduling.queue_slot import Encoded
 from glimpse.server.telemetry.stage_timer import record_stage
 from glimpse.server.validation import MAX_NAME
 from glimpse.v1 import types_pb2
@@ -22,7 +22,7 @@ Vector = npt.NDArray[np.float32]
 
 @dataclass(slots=True)
 class Embedded:
-    """One input as a vector, (d,), unit length, with its timings so far."""
+    """One input's vector, (d,) and of length 1, with its timings so far."""
 
     vector: Vector
     embedding_space: str
@@ -33,23 +33,35 @@ class Embedded:
 async def embed_all(
     source: Source, inputs: Sequence[types_pb2.Input], fields: Sequence[str] | None, deadline: float
 ) -> list[Embedded | RequestError]:
-    """Embeds images and texts and checks vectors, in order; `fields[i]` names the i-th input in the request.
+    """Embeds images and texts, and checks vectors.
 
-    Raises RequestError only where every input met a full queue: then the call as a whole may be sent again.
+    Args:
+        source: The embedding space and its backbone.
+        inputs: The inputs.
+        fields: Name of each input in errors; by default `inputs[0]`, `inputs[1]`, and so on.
+        deadline: In time.monotonic() seconds.
+
+    Returns:
+        The embedded input or the error of each input, in order.
+
+    Raises:
+        RequestError: Every input met a full queue, so the whole call can be retried.
     """
     fields = input_fields(inputs) if fields is None else fields
     results: list[Embedded | RequestError] = []
     waiting: list[tuple[int, asyncio.Task[Embedded | RequestError]]] = []
-    refusals: dict[str | None, RequestError | None] = {}  # by kind of input: asked once, before anything is begun
+    refusals: dict[str | None, RequestError | None] = {}  # by kind of input; checked once, before any input is decoded
     for position, (item, field) in enumerate(zip(inputs, fields, strict=True)):
         kind = item.WhichOneof("content")
         if kind not in refusals:
             refusals[kind] = _refusal(source, kind, deadline)
         if len(item.id) > MAX_NAME:
-            results.append(invalid("TOO_LONG", f"{len(item.id)} characters; at most {MAX_NAME}", f"{field}.id"))
+            results.append(
+                invalid("TOO_LONG", f"the id has {len(item.id)} characters; the limit is {MAX_NAME}", f"{field}.id")
+            )
         elif kind == "vector":
-            # No task for a vector: there is nothing to wait for, and this is the fastest call there is.
-            results.append(_given_vector(source, item.vector, field))
+            # A vector needs no task, because it waits for nothing. This is the fastest kind of call.
+            results.append(_check_vector(source, item.vector, field))
         elif refusal := refusals[kind]:
             results.append(refusal.at(f"{field}.{kind}"))
         else:
@@ -60,7 +72,7 @@ async def embed_all(
             results[position] = await task
     finally:
         for _, task in waiting:
-            task.cancel()  # a cancelled call takes its inputs out of the queue
+            task.cancel()  # if the call is cancelled, its inputs leave the queue
     errors = [result for result in results if isinstance(result, RequestError)]
     if errors and len(errors) == len(results) and all(error.reason == "QUEUE_FULL" for error in errors):
         raise errors[-1]
@@ -76,10 +88,10 @@ _NOT_YET = RequestError(Code.INTERNAL, "INTERNAL", "not embedded")
 
 
 def _refusal(source: Source, kind: str | None, deadline: float) -> RequestError | None:
-    """Where the backbone has too much to do for a call's inputs of this kind."""
+    """Returns the refusal of a call's inputs of one kind if the backbone is overloaded, or None."""
     backbone = source.backbone
     if kind not in ("image", "text") or isinstance(backbone, RequestError):
-        return None  # what is wrong otherwise is told of each input
+        return None  # other errors are reported for each input
     try:
         (backbone.images if kind == "image" else backbone.texts).admission.check(deadline)
     except RequestError as refusal:
@@ -87,18 +99,18 @@ def _refusal(source: Source, kind: str | None, deadline: float) -> RequestError 
     return None
 
 
-def _given_vector(source: Source, given: types_pb2.Vector, field: str) -> Embedded | RequestError:
-    """A vector computed elsewhere, checked and brought to length 1."""
-    space = given.embedding_space
+def _check_vector(source: Source, sent: types_pb2.Vector, field: str) -> Embedded | RequestError:
+    """Checks a vector that the caller computed, and scales it to length 1."""
+    space = sent.embedding_space
     if not source.takes(space):
         return invalid("EMBEDDING_SPACE_MISMATCH", mismatch(source, space), f"{field}.vector.embedding_space")
     data_field = f"{field}.vector.data"
-    if len(given.data) != 4 * source.dimension:
-        wanted = f"{source.dimension} float32 values are {4 * source.dimension} bytes"
-        return invalid("VECTOR_SIZE_MISMATCH", f"{wanted}, not {len(given.data)}", data_field)
-    vector = np.frombuffer(given.data, "<f4")
+    if len(sent.data) != 4 * source.dimension:
+        expected = f"{source.dimension} float32 values are {4 * source.dimension} bytes"
+        return invalid("VECTOR_SIZE_MISMATCH", f"{expected}, not {len(sent.data)}", data_field)
+    vector = np.frombuffer(sent.data, "<f4")
     square = float(vector @ vector)
-    if not abs(square - 1) <= 1e-6:  # NaN too
+    if not abs(square - 1) <= 1e-6:  # true for NaN too
         try:
             vector = normalize(vector)
         except ValueError as error:
@@ -124,21 +136,21 @@ async def _embed(source: Source, item: types_pb2.Input, field: str, deadline: fl
 
 
 async def _embed_image(backbone: LoadedBackbone, image: bytes, deadline: float) -> Embedded:
-    with backbone.images.place() as place:
+    with backbone.images.place() as slot:
         started = time.monotonic()
         pixels = await backbone.decode(image)
         decode_seconds = time.monotonic() - started
-        encoded = await place.encode(pixels, deadline)
+        encoded = await slot.encode(pixels, deadline)
     timings = _timings(started, decode_seconds, encoded)
     return Embedded(encoded.vector, backbone.manifest.embedding_space, timings)
 
 
 async def _embed_text(backbone: LoadedBackbone, text: str, deadline: float) -> Embedded:
-    with backbone.texts.place() as place:
+    with backbone.texts.place() as slot:
         started = time.monotonic()
         ids, truncated = await backbone.tokenize(text)
         decode_seconds = time.monotonic() - started
-        encoded = await place.encode(ids, deadline)
+        encoded = await slot.encode(ids, deadline)
     space = backbone.manifest.embedding_space
     return Embedded(encoded.vector, space, _timings(started, decode_seconds, encoded), truncated)
 

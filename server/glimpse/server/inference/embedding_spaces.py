@@ -1,7 +1,8 @@
-"""Which backbone, and whose vectors, a collection takes: those of its own embedding space, and what its policy lets in.
+"""Finds the backbone for a collection, and the embedding spaces whose vectors it accepts.
 
-A backbone of lower precision has a space of its own. Where it declares the collection's space its parent, with the
-smallest cosine measured between the two, and the collection's policy asks for no more, it stands in for the other.
+A collection accepts its own embedding space. A backbone of lower precision has an embedding space of its own, and can
+declare the collection's space as its parent, with the smallest cosine measured between the two. It replaces the parent
+if the collection's policy accepts that cosine.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,30 +15,30 @@ from glimpse.server.inference.backbones import LoadedBackbone
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where vectors come from: a space, and the backbone that embeds into it, or why there is none."""
+    """An embedding space with the backbone that embeds into it, or the error that explains why there is none."""
 
     embedding_space: str
     dimension: int
     backbone: LoadedBackbone | RequestError
-    #: Spaces of loaded backbones that declare this one their parent, and their smallest cosine to it.
+    #: Spaces of loaded backbones that declare this space as their parent, with their smallest cosine to it.
     children: Mapping[str, float] = field(default_factory=dict)
-    #: The cosine from which on a child is let in; None: none is.
+    #: Smallest cosine at which a child space is accepted; None accepts no child.
     min_cosine: float | None = None
 
     def takes(self, embedding_space: str) -> bool:
-        """Whether a vector of this space is taken."""
+        """Returns whether vectors of an embedding space are accepted."""
         if embedding_space == self.embedding_space:
             return True
         return self.min_cosine is not None and self.children.get(embedding_space, -1) >= self.min_cosine
 
 
 def source_of_backbone(backbone: LoadedBackbone) -> Source:
-    """A backbone's own space, and no other."""
+    """Returns the source for a backbone's own space only."""
     return Source(backbone.manifest.embedding_space, backbone.manifest.dimension, backbone)
 
 
 def source_of_collection(record: CollectionRecord, backbones: Iterable[LoadedBackbone]) -> Source:
-    """A collection's space. Vectors are taken even where no backbone for it is loaded."""
+    """Returns the source for a collection. It accepts vectors even if no backbone of the collection is loaded."""
     loaded = list(backbones)
     children = [backbone for backbone in loaded if _is_child(backbone, record)]
     cosines = {child.manifest.embedding_space: _cosine(child) for child in children}
@@ -48,7 +49,7 @@ def source_of_collection(record: CollectionRecord, backbones: Iterable[LoadedBac
 def _backbone_of(
     record: CollectionRecord, loaded: list[LoadedBackbone], children: list[LoadedBackbone]
 ) -> LoadedBackbone | RequestError:
-    """The backbone of the very space, by whatever name; else the nearest child that the policy lets in."""
+    """Returns the backbone of the same space, whatever its name, or else the nearest child that the policy accepts."""
     for backbone in loaded:
         if backbone.manifest.embedding_space == record.embedding_space:
             return backbone
@@ -58,14 +59,14 @@ def _backbone_of(
             return nearest
         return failed_precondition(
             "EMBEDDING_SPACE_MISMATCH",
-            f"collection {record.id!r} holds vectors of another embedding space than {nearest.name} makes, though "
-            f"with a cosine of at least {_cosine(nearest):g} to them: {_how_to_let_in(_cosine(nearest))}",
+            f"collection {record.id!r} has another embedding space than {nearest.name}, with a cosine of at least "
+            f"{_cosine(nearest):g} to it: {_hint(_cosine(nearest))}",
         )
     if any(backbone.name == record.backbone for backbone in loaded):
         return failed_precondition(
             "EMBEDDING_SPACE_MISMATCH",
-            f"collection {record.id!r} holds vectors of {record.backbone}'s embedding space {record.embedding_space}, "
-            "which the one loaded does not make; start the server with the bundle it was, or send vectors",
+            f"collection {record.id!r} has the embedding space {record.embedding_space} of an earlier "
+            f"{record.backbone}, unlike the loaded one; start the server with that bundle, or send vectors",
         )
     return failed_precondition(
         "BACKBONE_NOT_LOADED",
@@ -73,15 +74,15 @@ def _backbone_of(
     )
 
 
-def mismatch(source: Source, given: str) -> str:
-    """Why a vector of another space is refused, and what would let it in."""
-    told = f"the vector is of embedding space {given or '(none given)'!r}, wanted is {source.embedding_space!r}"
-    cosine = source.children.get(given)
-    return told if cosine is None else f"{told}; {_how_to_let_in(cosine)}"
+def mismatch(source: Source, space: str) -> str:
+    """Returns the error message for a vector of another space, with the policy that would accept it."""
+    message = f"the vector has embedding space {space or '(none)'!r}; expected {source.embedding_space!r}"
+    cosine = source.children.get(space)
+    return message if cosine is None else f"{message}; {_hint(cosine)}"
 
 
-def _how_to_let_in(cosine: float) -> str:
-    return f"an embedding_space_policy.min_space_cosine of at most {cosine:g} lets them in"
+def _hint(cosine: float) -> str:
+    return f"an embedding_space_policy.min_space_cosine of at most {cosine:g} accepts it"
 
 
 def _is_child(backbone: LoadedBackbone, record: CollectionRecord) -> bool:

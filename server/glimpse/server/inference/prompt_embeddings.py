@@ -1,4 +1,4 @@
-"""Prompts as directions: each text embedded once, however many labels and calls share it."""
+"""Embeds prompts. Each text is embedded once, however many labels and calls share it."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,8 +11,8 @@ from glimpse.server.inference.embedder import Embedded, embed_all
 from glimpse.server.inference.embedding_spaces import Source
 from glimpse.v1 import types_pb2
 
-# Texts embedded at a time: a fraction of the queue, which other callers use too.
-_AT_ONCE = 128
+# Texts embedded at the same time: a fraction of the queue, which other callers use too.
+_CONCURRENT = 128
 
 
 async def prompt_directions(
@@ -22,15 +22,23 @@ async def prompt_directions(
     deadline: float,
     spend: Callable[[int], None] | None = None,
 ) -> list[Array]:
-    """The mean direction, (d,), of each list of prompts; `fields[i]` names the i-th list. Raises RequestError.
+    """Returns the mean direction, (d,), of each list of prompts.
 
-    `spend`: told how many texts there are to embed, before the first of them is.
+    Args:
+        source: The embedding space and its backbone.
+        prompts: The lists.
+        fields: Name of each list in errors.
+        deadline: In time.monotonic() seconds.
+        spend: Called with the number of texts to embed, before the first one is embedded.
+
+    Raises:
+        RequestError: The backbone reads no text, a prompt cannot be embedded, or `spend` refuses.
     """
     if isinstance(source.backbone, RequestError):
         raise source.backbone
     cache = source.backbone.prompts
     vectors: dict[str, Array] = {}
-    unknown: dict[str, str] = {}  # text: the field where it stands first
+    unknown: dict[str, str] = {}  # field of each text's first occurrence
     for texts, field in zip(prompts, fields, strict=True):
         for position, text in enumerate(texts):
             if text in vectors or text in unknown:
@@ -42,14 +50,14 @@ async def prompt_directions(
     texts_left = list(unknown)
     if spend and texts_left:
         spend(len(texts_left))
-    for start in range(0, len(texts_left), _AT_ONCE):
-        some = texts_left[start : start + _AT_ONCE]
-        inputs = [types_pb2.Input(text=text) for text in some]
-        outcomes = await embed_all(source, inputs, [unknown[text] for text in some], deadline)
-        good = {text: one for text, one in zip(some, outcomes, strict=True) if isinstance(one, Embedded)}
-        for text, embedded in good.items():
+    for start in range(0, len(texts_left), _CONCURRENT):
+        batch = texts_left[start : start + _CONCURRENT]
+        inputs = [types_pb2.Input(text=text) for text in batch]
+        outcomes = await embed_all(source, inputs, [unknown[text] for text in batch], deadline)
+        good = [(text, each) for text, each in zip(batch, outcomes, strict=True) if isinstance(each, Embedded)]
+        for text, embedded in good:
             vectors[text] = embedded.vector
             cache.put(text, embedded.vector)
-        if refusal := next((one for one in outcomes if isinstance(one, RequestError)), None):
+        if refusal := next((each for each in outcomes if isinstance(each, RequestError)), None):
             raise refusal
     return [mean_direction(np.stack([vectors[text] for text in texts])) for texts in prompts]

@@ -1,4 +1,4 @@
-"""The metrics that are read when somebody asks: queues, the ledger, and what collections answered."""
+"""Metrics that are collected on request: queues, the ledger, and the decisions of collections."""
 
 import time
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ from glimpse.server.collections.drift import Tally, similarity
 from glimpse.server.runtime import Runtime
 from glimpse.server.telemetry.versions import versions
 
-#: What collections that are not told of one by one count as; no collection can have this id.
+#: Label of the collections that are not counted one by one; no collection can have this id.
 OTHERS = "(others)"
 
 
 class State(Collector):
-    """Reads in the thread of whoever asks: single values, which change under it at most from one to the next."""
+    """Collects the metrics in the thread of the request. Values may change between two reads, never within one."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
     def collect(self) -> Iterator[Metric]:
-        """All of it."""
+        """Yields every metric."""
         runtime = self._runtime
         yield _gauge("build_info", "1; its labels are versions.", 1, versions())
         ready = runtime.inflight.ready and not runtime.inflight.stopping.is_set()
@@ -75,22 +75,22 @@ class State(Collector):
             )
         )
         for view, tally in asked(self._runtime):
-            if (found := similarity(view, tally)) is not None:
-                queries.add_metric((view.record.id,), found.queries)
-                examples.add_metric((view.record.id,), found.examples)
-                drift.add_metric((view.record.id,), found.drift)
+            if (mean := similarity(view, tally)) is not None:
+                queries.add_metric((view.record.id,), mean.queries)
+                examples.add_metric((view.record.id,), mean.examples)
+                drift.add_metric((view.record.id,), mean.drift)
         yield from (queries, examples, drift)
 
 
 def asked(runtime: Runtime) -> list[tuple[CollectionView, Tally]]:
-    """What collections that were not deleted answered."""
+    """Returns the existing collections that were queried, with their tallies."""
     current = {view.record.id: view for view in runtime.catalog}
     return [(view, tally) for view, tally in runtime.query_stats if current.get(view.record.id) is view]
 
 
 def ledger_kind(runtime: Runtime) -> str:
-    """What the ledger is kept in."""
-    return runtime.settings.ledger_url.partition(":")[0].partition("+")[0]  # dialect+driver://…
+    """Returns the kind of the ledger's database: `sqlite` or `postgresql`."""
+    return runtime.settings.ledger_url.partition(":")[0].partition("+")[0]  # of dialect+driver://…
 
 
 def _gauge(name: str, meaning: str, value: float, labels: dict[str, str] | None = None) -> Metric:

@@ -1,6 +1,6 @@
-"""What is under way in this process, as a line of the log: for whoever asks whether something stayed behind.
+"""Logs the active work of the process on SIGUSR1, to find work that was left behind.
 
-kill -USR1 PID        then read the log: `under way: 3 calls, 81920 bytes, 21 tasks, …`
+kill -USR1 PID        writes to the log: `under way: 3 calls, 81920 bytes, 21 tasks, …`
 """
 
 import asyncio
@@ -14,14 +14,14 @@ logger = logging.getLogger(__name__)
 
 
 def dump_on_sigusr1(runtime: Runtime) -> None:
-    """From here on, SIGUSR1 has it logged."""
+    """Logs the active work at every SIGUSR1 from now on."""
     asyncio.get_running_loop().add_signal_handler(
         signal.SIGUSR1, lambda: logger.info("under way: %s", active_work(runtime))
     )
 
 
 def active_work(runtime: Runtime) -> str:
-    """Calls and streams' inputs, streams, bytes, asyncio's tasks, threads, and the places taken for each device."""
+    """Returns the numbers of calls, streams, bytes, tasks, threads, and of the places taken in each queue, as text."""
     places = {"searches": runtime.search_pool.admission.taken}
     for backbone in runtime.backbones:
         places[f"images of {backbone.manifest.name}"] = backbone.images.admission.taken
@@ -34,4 +34,4 @@ def active_work(runtime: Runtime) -> str:
         "threads": threading.active_count(),
         **places,
     }
-    return ", ".join(f"{count} {what}" for what, count in counts.items())
+    return ", ".join(f"{count} {noun}" for noun, count in counts.items())

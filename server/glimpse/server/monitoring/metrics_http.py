@@ -1,7 +1,7 @@
-"""The metrics over plain HTTP, for Prometheus: `GET /metrics`, in a thread of their own.
+"""The metrics endpoint for Prometheus: `GET /metrics` over plain HTTP.
 
-That thread has a loop of its own: the metrics are answered while the server's is busy, and by one thread however many
-ask. Whoever is slow is given up after a while, or as soon as too many others come.
+It runs in a thread with an event loop of its own, so it answers while the server's event loop is busy. One thread
+serves all connections. A slow connection is closed after some seconds, or as soon as too many others are open.
 """
 
 import asyncio
@@ -20,23 +20,28 @@ from glimpse.server.settings import Settings, SettingsError
 from glimpse.server.telemetry.metrics import registry
 
 logger = logging.getLogger(__name__)
-# From a connection's begin to its end; and connections at once.
-_SECONDS, _MOST = 10.0, 16
-# Of a request, with its headers.
-_MOST_BYTES = 16 << 10
+# Longest time of a connection in seconds, and most open connections.
+_SECONDS, _MAX_CONNECTIONS = 10.0, 16
+# Largest request in bytes, with its headers.
+_MAX_BYTES = 16 << 10
 
 
 @contextmanager
 def serve_metrics(settings: Settings, runtime: Runtime) -> Iterator[None]:
-    """Answers at `metrics_listen` while the context is open. Raises OSError, SettingsError."""
+    """Serves the metrics at `metrics_listen` while the context is open.
+
+    Raises:
+        SettingsError: The address can be reached from other machines, and `metrics_insecure` is not set.
+        OSError: The address is unavailable.
+    """
     listen = settings.metrics_listen
     if not listen:
         yield
         return
     if not settings.metrics_insecure and not is_loopback(listen):
         raise SettingsError(
-            f"metrics on {listen} would show collections' names and figures to whoever reaches it, in plain text; say "
-            "metrics_insecure (GLIMPSE_METRICS_INSECURE=1) where only Prometheus does, or listen on 127.0.0.1"
+            f"metrics on {listen} would expose collections' names and figures to the network, in plain text; set "
+            "metrics_insecure (GLIMPSE_METRICS_INSECURE=1) if only Prometheus can reach it, or listen on 127.0.0.1"
         )
     listening = _bind(listen)
     registry.register(State(runtime))
@@ -60,7 +65,7 @@ def _bind(listen: str) -> socket.socket:
 
 
 class _Server:
-    """Answers one request a connection, in its own thread, until it is stopped."""
+    """Answers one request per connection, in a thread of its own, until it is stopped."""
 
     def __init__(self, listening: socket.socket) -> None:
         self._loop, self._stopped = asyncio.new_event_loop(), asyncio.Event()
@@ -69,24 +74,24 @@ class _Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Waits for its end."""
+        """Stops the thread and waits for its end."""
         self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
         self._loop.close()
 
     async def _serve(self, listening: socket.socket) -> None:
-        server = await asyncio.start_server(self._answer, sock=listening, limit=_MOST_BYTES)
+        server = await asyncio.start_server(self._answer, sock=listening, limit=_MAX_BYTES)
         await self._stopped.wait()
         server.close()
         for task in filter(None, self._open):
             task.cancel()
-        await asyncio.sleep(0)  # for them to hear it
+        await asyncio.sleep(0)  # lets the tasks end
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open[task := asyncio.current_task()] = None
-        if len(self._open) > _MOST and (oldest := next(iter(self._open))):
+        if len(self._open) > _MAX_CONNECTIONS and (oldest := next(iter(self._open))):
             oldest.cancel()
-        writer.transport.set_write_buffer_limits(0)  # so that what is drained is sent
+        writer.transport.set_write_buffer_limits(0)  # so that drain() waits until all is sent
         try:
             async with asyncio.timeout(_SECONDS):
                 writer.write(_response(await reader.readuntil(b"\r\n\r\n")))
@@ -99,7 +104,7 @@ class _Server:
 
 
 def _response(head: bytes) -> bytes:
-    """To a request's first line and headers."""
+    """Returns the response to a request's first line and headers."""
     first, *lines = head.decode("latin-1").split("\r\n")
     method, _, target = first.partition(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -109,5 +114,7 @@ def _response(head: bytes) -> bytes:
     elif target.partition(" ")[0].partition("?")[0] == "/metrics":
         encode, kind = choose_encoder(headers.get("accept", ""))
         status, body = "200 OK", encode(registry)
-    told = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    return told.encode() + body
+    head_lines = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head_lines.encode() + body

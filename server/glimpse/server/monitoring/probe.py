@@ -1,7 +1,8 @@
-"""Checks the server of this container: `python -m glimpse.server.monitoring.probe [SERVICE]` exits with 0 if it serves.
+"""Health probe of the server in this container: `python -m glimpse.server.monitoring.probe [SERVICE]`.
 
-For Docker's HEALTHCHECK and for probes that run a command. It reads GLIMPSE_LISTEN and GLIMPSE_TLS_… as the server
-does, and imports next to nothing, as it runs every few seconds: `glimpse status` takes four times as long, and a key.
+It exits with 0 if the server is SERVING. Docker's HEALTHCHECK and probes that run a command use it. It reads
+GLIMPSE_LISTEN and GLIMPSE_TLS_* like the server. It runs every few seconds, so it imports very little: `glimpse status`
+takes four times as long, and needs a key.
 """
 
 import os
@@ -9,24 +10,24 @@ import sys
 from pathlib import Path
 
 if __name__ == "__main__":
-    # gRPC's core would say more on stderr than the one line. It asks when it is imported.
+    # Keeps gRPC's core from writing to stderr beside the one line. gRPC reads this at its import.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 import grpc
 
-#: The health service that is SERVING as long as the process answers, while it warms up and drains too.
+#: Name of the health service that is SERVING while the process answers, also during warm-up and drain.
 ALIVE = "alive"
 _SERVING = b"\x08\x01"  # field 1 of grpc.health.v1.HealthCheckResponse
 _SECONDS = 4.0
 _HERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
 _LISTEN = "127.0.0.1:50051"
-# The server is on this machine, so no proxy that the environment names leads to it: not by its name, and not by the
-# address that it resolves to.
+# The server is on this machine, so a proxy from the environment must not be used, neither for its name nor for the
+# address that the name resolves to.
 _NO_PROXY = [("grpc.enable_http_proxy", 0), ("grpc.address_http_proxy_enabled_addresses", "")]
 
 
 def main() -> None:
-    """Exits with 0, or with one line that says why not."""
+    """Exits with 0 if the server is SERVING, otherwise with one line that gives the reason."""
     try:
         _check(sys.argv[1] if len(sys.argv) > 1 else "")
     except grpc.RpcError as error:
@@ -39,14 +40,14 @@ def _check(service: str) -> None:
     name = service.encode()
     request = b"\x0a" + bytes([len(name)]) + name if name else b""
     with _channel(_address()) as channel:
-        # Bytes in and bytes out: the messages are smaller than their package.
-        answer = channel.unary_unary("/grpc.health.v1.Health/Check", None, None)(request, timeout=_SECONDS)
-    if answer != _SERVING:
+        # Sends and reads bytes: importing the messages' package would take longer than the call.
+        response = channel.unary_unary("/grpc.health.v1.Health/Check", None, None)(request, timeout=_SECONDS)
+    if response != _SERVING:
         sys.exit("NOT_SERVING")
 
 
 def _address() -> str:
-    """Where this machine reaches what the server listens on."""
+    """Returns the address at which this machine can reach the server."""
     listen = _variable("LISTEN") or _LISTEN
     if listen.startswith("unix:"):
         return listen
@@ -57,14 +58,15 @@ def _address() -> str:
 
 
 def _variable(name: str) -> str | None:
-    """A variable's value; None where it is not set or blank."""
+    """Returns the value of an environment variable; None if it is not set or blank."""
     return os.environ.get(f"GLIMPSE_{name}", "").strip() or None
 
 
 def _channel(address: str) -> grpc.Channel:
-    """With TLS the server's own certificate is what is trusted: it is known, and made for another name than this one.
+    """Returns a channel. With TLS it trusts the server's own certificate, which is issued for another host name.
 
-    Where the server asks for clients' certificates, the same one is shown: it has to be of a CA that the server trusts.
+    If the server requires client certificates, the channel presents the same one, so a CA that the server trusts must
+    have issued it.
     """
     file, key_file = _variable("TLS_CERT"), _variable("TLS_KEY")
     if not file:
@@ -80,17 +82,17 @@ def _channel(address: str) -> grpc.Channel:
 
 
 def _name(chain: bytes) -> str:
-    """A name that a certificate is for. Raises ValueError where it has none."""
+    """Returns a host name of a certificate. Raises ValueError if it has none."""
     from cryptography import x509
 
     certificate = x509.load_pem_x509_certificate(chain)
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound as error:
-        raise ValueError("the server's certificate names no host") from error
+        raise ValueError("the server's certificate has no host name") from error
     for name in (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))):
         return name.replace("*", "any", 1)
-    raise ValueError("the server's certificate names no host")
+    raise ValueError("the server's certificate has no host name")
 
 
 if __name__ == "__main__":

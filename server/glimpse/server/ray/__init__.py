@@ -1,1 +1,1 @@
-"""What `glimpse.server.ray.app` deploys: a proxy that tells replicas the deadline, and replicas that answer."""
+"""Glimpse on Ray Serve: a proxy that forwards deadlines, and replicas that answer. `ray/app.py` deploys it."""

@@ -1,4 +1,4 @@
-"""Glimpse on Ray Serve: replicas on one PostgreSQL ledger, as many as the calls need, behind Serve's gRPC proxy.
+"""Glimpse on Ray Serve: autoscaled replicas on one PostgreSQL ledger, behind Serve's gRPC proxy.
 
 serve run server/deploy/ray/serve.yaml
 """
@@ -11,16 +11,16 @@ from ray.serve import Application
 from glimpse.server.ray.options import Options, settings_of
 from glimpse.server.ray.replica import Replica
 
-# Past this Serve keeps calls waiting; a replica refuses the surplus before, and says when to come back.
-_MOST_ONGOING = 4_096
-# What closing takes beside the drain.
+# Beyond this Serve queues calls. A replica refuses calls earlier, with a retry delay.
+_MAX_ONGOING = 4_096
+# Time to close after the drain.
 _CLOSING_SECONDS = 10.0
 
 
 def app(options: Options) -> Application:
-    """The application, for `import_path`. Raises SettingsError where this process's variables do not go with it."""
+    """Builds the application, for `import_path`. Raises SettingsError if the environment does not fit the options."""
     settings = settings_of(options)
-    settle: Any = serve.deployment(
+    deployment: Any = serve.deployment(
         name="Glimpse",
         ray_actor_options={"num_cpus": options.cpus, "num_gpus": options.gpus},
         autoscaling_config={
@@ -28,11 +28,11 @@ def app(options: Options) -> Application:
             "max_replicas": options.max_replicas,
             "target_ongoing_requests": options.target_ongoing_requests,
         },
-        max_ongoing_requests=_MOST_ONGOING,
-        # A replica that was killed is missed when it is asked for its health.
+        max_ongoing_requests=_MAX_ONGOING,
+        # A health check detects a replica that was killed.
         health_check_period_s=5.0,
         graceful_shutdown_wait_loop_s=0.5,
         graceful_shutdown_timeout_s=settings.drain_seconds + _CLOSING_SECONDS,
     )
-    application: Application = settle(Replica).bind(options)
+    application: Application = deployment(Replica).bind(options)
     return application

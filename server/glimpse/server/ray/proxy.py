@@ -1,6 +1,6 @@
-"""What runs in Serve's gRPC proxy, on each node: our services, deadlines on their way in, lost replicas on the way out.
+"""The part that runs in Serve's gRPC proxy on each node: forwards deadlines, and reports lost replicas.
 
-Loads nothing of the server: a proxy forwards, and has no need of encoders.
+It imports nothing of the server's inference, because a proxy only forwards calls.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,60 +13,60 @@ from ray.serve._private.proxy_request_response import gRPCStreamingType as Kind
 from glimpse.server.api import unparsable
 from glimpse.server.api.registry import add_services
 
-#: The metadata in which a replica finds how many seconds the caller still waits. Serve itself does not say.
+#: Metadata with the seconds that the caller still waits. Serve does not forward deadlines itself.
 TIME_REMAINING = "glimpse-time-remaining"
 _STATUS = "grpc-status-details-bin"
-_LOST = "the replica went away while it answered; send the call again"
+_LOST = "the replica was lost during the call; retry"
 Handler = Callable[[Any, Any], Any]
 
 
 def add_to_proxy(servicer: Any, server: Any) -> None:
-    """For `grpc_servicer_functions`: every service of ours. `servicer` stands for whatever Serve calls in its place."""
-    server.service_handler_factory = _watched(server.service_handler_factory)
-    forgiving: Any = _Forgiving(server)
-    add_services(forgiving, servicer, servicer, servicer, servicer)
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, forgiving)
+    """Adds every service to the proxy, for `grpc_servicer_functions`. Serve calls its own handlers, not `servicer`."""
+    server.service_handler_factory = _wrap_factory(server.service_handler_factory)
+    tolerant: Any = _TolerantServer(server)
+    add_services(tolerant, servicer, servicer, servicer, servicer)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, tolerant)
 
 
-class _Forgiving:
-    """Stands for the proxy's server where services are added to it: what does not parse is for replicas to refuse."""
+class _TolerantServer:
+    """The proxy's server, to which services are added so that replicas refuse the messages that cannot be parsed."""
 
     def __init__(self, server: Any) -> None:
         self._server = server
 
     def add_generic_rpc_handlers(self, _: object) -> None:
-        """These are the registered ones, in another form: added with them."""
+        """Does nothing: these handlers are added with the registered ones."""
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
-        """As the server's own."""
-        forgiving = {name: unparsable.forgiving(handler) for name, handler in handlers.items()}
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, forgiving),))
-        self._server.add_registered_method_handlers(service, forgiving)
+        """Adds the handlers of a service."""
+        tolerant = {name: unparsable.forgiving(handler) for name, handler in handlers.items()}
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, tolerant),))
+        self._server.add_registered_method_handlers(service, tolerant)
 
 
-def _watched(make: Callable[..., Handler]) -> Callable[..., Handler]:
-    """Serve's maker of handlers, with deadlines told and lost replicas named."""
+def _wrap_factory(make: Callable[..., Handler]) -> Callable[..., Handler]:
+    """Wraps Serve's factory of handlers, to forward deadlines and to report lost replicas."""
 
-    def made(service_method: str, streaming_type: Kind) -> Handler:
+    def make_wrapped(service_method: str, streaming_type: Kind) -> Handler:
         handler = make(service_method=service_method, streaming_type=streaming_type)
 
-        async def answer(request: Any, context: Any) -> Any:
-            response = await handler(request, _Timed(context))
-            _name_lost(context)
+        async def respond(request: Any, context: Any) -> Any:
+            response = await handler(request, _DeadlineContext(context))
+            _report_lost(context)
             return response
 
-        async def answers(request: Any, context: Any) -> AsyncIterator[Any]:
-            async for response in handler(request, _Timed(context)):
+        async def respond_many(request: Any, context: Any) -> AsyncIterator[Any]:
+            async for response in handler(request, _DeadlineContext(context)):
                 yield response
-            _name_lost(context)
+            _report_lost(context)
 
-        return answer if streaming_type in (Kind.UNARY_UNARY, Kind.STREAM_UNARY) else answers
+        return respond if streaming_type in (Kind.UNARY_UNARY, Kind.STREAM_UNARY) else respond_many
 
-    return made
+    return make_wrapped
 
 
-class _Timed:
-    """A call's context whose metadata say how long the caller still waits."""
+class _DeadlineContext:
+    """A call's context whose metadata include the seconds until its deadline."""
 
     def __init__(self, context: Any) -> None:
         self._context = context
@@ -80,16 +80,17 @@ class _Timed:
         return sent if remaining is None else [*sent, (TIME_REMAINING, repr(max(0.0, remaining)))]
 
 
-def _name_lost(context: Any) -> None:
-    """Serve's INTERNAL is of a replica that died under a call, its NOT_FOUND of a proxy that knows no replica yet.
+def _report_lost(context: Any) -> None:
+    """Replaces the codes that Serve sets for a lost replica by UNAVAILABLE, so that callers retry.
 
-    Both may be tried again. A replica's own INTERNAL has details, and whatever it says has metadata.
+    Serve sets INTERNAL if a replica died during a call, and NOT_FOUND if the proxy knows no replica yet. A replica's
+    own INTERNAL has details, and its own NOT_FOUND has metadata.
     """
-    told = [key for key, _ in context.trailing_metadata() or ()]
-    if _is(context, grpc.StatusCode.INTERNAL) and _STATUS not in told:
+    keys = [key for key, _ in context.trailing_metadata() or ()]
+    if _is(context, grpc.StatusCode.INTERNAL) and _STATUS not in keys:
         context.set_code(grpc.StatusCode.UNAVAILABLE)
         context.set_details(_LOST)
-    elif _is(context, grpc.StatusCode.NOT_FOUND) and not told:
+    elif _is(context, grpc.StatusCode.NOT_FOUND) and not keys:
         context.set_code(grpc.StatusCode.UNAVAILABLE)
 
 

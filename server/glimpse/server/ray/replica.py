@@ -1,4 +1,4 @@
-"""A replica: rooms of its own on the ledger that all share, behind Serve's proxy."""
+"""A replica on Ray Serve: a server's runtime on the shared ledger, behind Serve's proxy."""
 
 import itertools
 import logging
@@ -35,23 +35,29 @@ logger = logging.getLogger(__name__)
 
 
 class Replica:
-    """What Serve starts, asks for its health, and stops. It has a method for each rpc: see below."""
+    """The class that Serve starts, checks and stops. It has a method for each rpc, added at the end of this module."""
 
-    # Python calls __del__ of what was never opened, too.
+    # Python calls __del__ even if __init__ failed.
     _opened: AsyncExitStack | None = None
 
     async def __init__(self, options: Options) -> None:  # type: ignore[misc]  # Serve awaits it
-        """With the settings of this node's variables. Raises SettingsError, BundleError and LedgerError."""
+        """Opens the runtime with the settings of this node's environment.
+
+        Raises:
+            SettingsError: A setting is wrong.
+            BundleError: A backbone cannot be loaded.
+            LedgerError: The ledger cannot be opened.
+        """
         self._patience, settings = options.ledger_patience_seconds, settings_of(options)
         log_format.configure(settings)
-        warn_if_unprotected(settings, "0.0.0.0:")  # Serve's proxy is everywhere
+        warn_if_unprotected(settings, "0.0.0.0:")  # Serve's proxy listens on every address
         async with AsyncExitStack() as stack:
             if options.max_replicas > 1:
-                settings = _apart(settings, stack)
+                settings = _own_settings(settings, stack)
             await stack.enter_async_context(export_traces(os.environ))
             self.runtime = await stack.enter_async_context(open_runtime(settings))
             stack.enter_context(serve_metrics(settings, self.runtime))
-            gate = await stack.enter_async_context(
+            auth = await stack.enter_async_context(
                 open_interceptor(settings, self.runtime.catalog.read_keys, self.runtime.catalog.follower.keys_changed)
             )
             for backbone in self.runtime.backbones:
@@ -59,39 +65,39 @@ class Replica:
             self.runtime.inflight.ready = True
             self.runtime.snapshots.start(self.runtime.catalog, self.runtime.catalog.sync_to_head)
             self._opened = stack.pop_all()
-        self.calls = _answering(self.runtime, gate)
-        self._reached = time.monotonic()
+        self.calls = _answer_calls(self.runtime, auth)
+        self._reached_at = time.monotonic()
 
     async def check_health(self) -> None:
-        """Raises where the ledger has been out of reach for long. (Until backbones are warm, Serve does not ask.)
+        """Raises if the ledger has been unavailable for too long. Serve calls it once the backbones are warm.
 
-        For a moment it is not worth a start: without its ledger a replica still classifies, and cannot start at all.
+        A short failure does not justify a restart: without its ledger a replica still classifies, but cannot start.
         """
         try:
             await self.runtime.catalog.follower.refresh()
-            self._reached = time.monotonic()
+            self._reached_at = time.monotonic()
         except Exception:
-            if time.monotonic() - self._reached >= self._patience:
+            if time.monotonic() - self._reached_at >= self._patience:
                 raise
-            logger.warning("the ledger is out of reach", exc_info=True)
+            logger.warning("the ledger is unavailable", exc_info=True)
 
     def __del__(self) -> Coroutine[Any, Any, None] | None:
-        """Serve awaits this once no call is left, and before the process ends; Python calls it again."""
+        """Closes the runtime. Serve awaits it after the last call, before the process ends; Python calls it again."""
         stack, self._opened = self._opened, None
         return self._close(stack) if stack else None
 
     async def _close(self, stack: AsyncExitStack) -> None:
-        ends = time.monotonic() + self.runtime.settings.drain_seconds
+        deadline = time.monotonic() + self.runtime.settings.drain_seconds
         await self.runtime.inflight.stop(self.runtime.settings.drain_seconds)
-        await self.runtime.snapshots.finish(ends)
+        await self.runtime.snapshots.finish(deadline)
         await stack.aclose()
 
 
 class _Health:
-    """grpc.health.v1, for the client's wait_ready: a replica that is asked serves."""
+    """grpc.health.v1, for the client's wait_ready: a replica that can answer is SERVING."""
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> object:  # noqa: N802
-        """Of the server, or one of its services."""
+        """Returns the health of the server or of one of its services."""
         try:
             known_service(request)
         except RequestError as refusal:
@@ -99,15 +105,15 @@ class _Health:
         return health_pb2.HealthCheckResponse(status=health_pb2.HealthCheckResponse.SERVING)
 
     async def List(self, _: object, context: Context) -> None:  # noqa: N802
-        """Not told."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "ask with Check")
+        """Refuses: only Check is implemented."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not implemented; use Check")
 
-    # A stream would be of the one replica that it came to.
+    # A stream would watch only the one replica that it reaches.
     Watch = List
 
 
-def _apart(settings: Settings, stack: AsyncExitStack) -> Settings:
-    """What a replica has for its own: the first folder that no other on this machine holds, and a port for metrics."""
+def _own_settings(settings: Settings, stack: AsyncExitStack) -> Settings:
+    """Returns settings with a replica's own folder, the first that is free on this machine, and metrics port."""
     for number in itertools.count():
         folder = settings.data / "replicas" / str(number)
         try:
@@ -117,14 +123,14 @@ def _apart(settings: Settings, stack: AsyncExitStack) -> Settings:
         break
     own: dict[str, Any] = {"data": folder / "data", "indexes": settings.indexes or settings.data / "indexes"}
     host, _, port = (settings.metrics_listen or "").rpartition(":")
-    if port.isdecimal() and int(port):  # 0 is a free one in any case
+    if port.isdecimal() and int(port):  # port 0 picks a free one anyway
         own["metrics_listen"] = f"{host}:{int(port) + number}"
     return settings.model_copy(update=own)
 
 
-def _answering(runtime: Runtime, gate: AuthInterceptor) -> Calls:
-    # As of `glimpse serve`: the first is the outermost.
-    calls = Calls([TelemetryInterceptor((*SERVICES, health.SERVICE_NAME), runtime.calls), gate])
+def _answer_calls(runtime: Runtime, auth: AuthInterceptor) -> Calls:
+    # In the order of `glimpse serve`; the first is the outermost.
+    calls = Calls([TelemetryInterceptor((*SERVICES, health.SERVICE_NAME), runtime.calls), auth])
     services = (
         EmbeddingService(runtime),
         CollectionService(runtime),
@@ -137,20 +143,20 @@ def _answering(runtime: Runtime, gate: AuthInterceptor) -> Calls:
 
 
 def _method(path: str, *, streams: bool) -> Callable[..., Any]:
-    """What Serve looks for under an rpc's name. It passes the context by the name `grpc_context`."""
+    """Returns the method that Serve finds by an rpc's name. Serve passes the context as `grpc_context`."""
 
-    async def answer(self: Replica, request: Any, grpc_context: Any) -> Any:
+    async def respond(self: Replica, request: Any, grpc_context: Any) -> Any:
         return await self.calls.one(path, request, grpc_context)
 
-    async def answers(self: Replica, request: Any, grpc_context: Any) -> AsyncIterator[Any]:
+    async def respond_many(self: Replica, request: Any, grpc_context: Any) -> AsyncIterator[Any]:
         async for response in self.calls.many(path, request, grpc_context):
             yield response
 
-    return answers if streams else answer
+    return respond_many if streams else respond
 
 
 for _service in (*SERVICES, health.SERVICE_NAME):
     for _rpc in descriptor_pool.Default().FindServiceByName(_service).methods:
-        # Serve tells calls apart by the last part of their name alone.
-        assert not hasattr(Replica, _rpc.name), f"two rpcs are called {_rpc.name}"  # noqa: S101
+        # Serve distinguishes calls only by the last part of their name.
+        assert not hasattr(Replica, _rpc.name), f"two rpcs have the name {_rpc.name}"  # noqa: S101
         setattr(Replica, _rpc.name, _method(f"/{_service}/{_rpc.name}", streams=_rpc.server_streaming))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic
 
 import numpy as np
 import numpy.typing as npt
@@ -21,26 +21,15 @@ from glimpse.server.errors import deadline_exceeded
 from glimpse.server.scheduling.admission import Admission
 from glimpse.server.scheduling.batch_window import BatchWindow
 from glimpse.server.scheduling.fair_queue import FairQueue
+from glimpse.server.scheduling.queue_slot import Encoded, QueueSlot, T
 from glimpse.server.telemetry import metrics
 from glimpse.server.telemetry.latency_stats import LatencyWindow
 
-# Items are plain arrays of pixels or token ids.
-T = TypeVar("T", bound=npt.NDArray[Any])
 Vectors = npt.NDArray[np.float32]
 # Longest wait for inputs that are about to arrive, as a part of the time that one input takes.
 _PATIENCE = 0.5
 # Timers are too coarse for a wait shorter than this many seconds.
 _SHORTEST_WAIT = 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """One input's vector, shape (d,), and the seconds that it waited and was encoded."""
-
-    vector: Vectors
-    queue_seconds: float
-    encode_seconds: float
-    batch_size: int
 
 
 @dataclass(slots=True)
@@ -88,7 +77,7 @@ class Batcher(Generic[T]):
         self._worker = asyncio.create_task(self._work())
 
     @contextmanager
-    def place(self) -> Iterator["QueueSlot[T]"]:
+    def place(self) -> Iterator[QueueSlot[T]]:
         """Holds a place in the queue from before an input is decoded until its vector is ready.
 
         Raises:
@@ -173,7 +162,7 @@ class Batcher(Generic[T]):
 
     async def _run(self, batch: list[_Entry[T]]) -> None:
         metrics.batch_size.observe(len(batch))
-        self.runs.add(len(batch))
+        self.runs.append((time.monotonic(), len(batch)))
         items = [entry.item for entry in batch]
 
         def encode() -> tuple[Vectors, float, float]:
@@ -200,24 +189,3 @@ class Batcher(Generic[T]):
         for entry, vector in zip(batch, vectors, strict=True):
             if not entry.future.done():  # the caller left during the run
                 entry.future.set_result(Encoded(vector, began - entry.since, seconds, len(batch)))
-
-
-class QueueSlot(Generic[T]):
-    """One input's place in a batcher's queue."""
-
-    def __init__(self, batcher: Batcher[T], caller: str) -> None:
-        self._batcher = batcher
-        self._caller = caller
-        self._decoding = True
-
-    async def encode(self, item: T, deadline: float = np.inf) -> Encoded:
-        """Returns the decoded item's vector. `deadline` is in time.monotonic() seconds."""
-        vector = self._batcher.put(self._caller, item, deadline)
-        self.ready()
-        return await vector
-
-    def ready(self) -> None:
-        """Reports that the input needs no more decoding. Further calls have no effect."""
-        if self._decoding:
-            self._decoding = False
-            self._batcher.ready()

@@ -74,7 +74,7 @@ class LoadShedder:
 
     @property
     def overloaded(self) -> bool:
-        """Whether the last probe waited too long."""
+        """Returns whether the last probe waited too long."""
         return self._last_probe[1] >= MIN_SECONDS
 
     def begin_probe(self) -> None:

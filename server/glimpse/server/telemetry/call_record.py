@@ -126,7 +126,7 @@ def record_call(
 
 
 def _is_left_out(caller: Caller, code: Code) -> bool:
-    """Whether the log already has too many lines of such calls."""
+    """Returns whether the log already has too many lines of such calls."""
     # Calls that need no key, or that were refused because they have none, whatever their code.
     if not caller.admitted:
         return _anonymous_lines.next() is None

@@ -11,15 +11,18 @@ import numpy.typing as npt
 _MAX_VALUES, _MAX_AGE = 1_000, 60.0
 
 
-class LatencyWindow:
-    """Recent values, such as latencies in seconds or batch sizes. For the event loop's thread only."""
+class LatencyWindow(deque[tuple[float, float]]):
+    """Recent values, such as latencies in seconds or batch sizes. For the event loop's thread only.
+
+    An item is the time at which it was added, in time.monotonic() seconds, and the value.
+    """
 
     def __init__(self) -> None:
-        self._values: deque[tuple[float, float]] = deque(maxlen=_MAX_VALUES)  # (time.monotonic() seconds, value)
+        super().__init__(maxlen=_MAX_VALUES)
 
     def add(self, value: float) -> None:
         """Adds a value."""
-        self._values.append((time.monotonic(), value))
+        self.append((time.monotonic(), value))
 
     def values(self) -> npt.NDArray[np.float64]:
         """Returns the last 1,000 values of the last minute, (n,)."""
@@ -40,7 +43,7 @@ class LatencyWindow:
 
     def _recent(self) -> npt.NDArray[np.float64]:
         since = time.monotonic() - _MAX_AGE
-        return np.array([pair for pair in self._values if pair[0] > since], np.float64).reshape(-1, 2)
+        return np.array([pair for pair in self if pair[0] > since], np.float64).reshape(-1, 2)
 
 
 @dataclass(slots=True)

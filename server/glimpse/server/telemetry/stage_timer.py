@@ -21,7 +21,7 @@ tracing: "Tracing | None" = None
 
 
 def _tracing_enabled(environment: Mapping[str, str]) -> bool:
-    """Whether the standard OpenTelemetry variables enable traces: the OTLP exporter, or an endpoint for it."""
+    """Returns whether the standard OpenTelemetry variables enable traces: the OTLP exporter, or an endpoint for it."""
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
     if exporter := environment.get("OTEL_TRACES_EXPORTER", ""):
