@@ -58,7 +58,7 @@ def test_a_full_name_of_another_collection_is_refused(run: Run, collection: str)
         run("labels", "delete", "other", f"collections/{collection}/labels/red", "--force"),
     ):
         assert refused.code == 1
-        assert "is not of collections/other" in refused.err
+        assert "is not in collections/other" in refused.err
     assert run("examples", "show", collection, example).code == 0
     assert run("examples", "show", f"collections/{collection}", example.rpartition("/")[2]).code == 0
 

@@ -14,8 +14,8 @@ from PIL import Image as Pillow
 
 from glimpse.client import AsyncClient, Client, Image, Input, LabelMode, NewExample, Text, Vector
 from glimpse.client.requests._batches import Part
+from glimpse.client.requests._images import png_of_array
 from glimpse.client.requests._input_requests import classify_zero_shot, search_examples
-from glimpse.client.requests._pictures import png_of_array
 from glimpse.client.requests._resource_requests import update_label
 
 from ..conftest import SPACE, Script
@@ -33,10 +33,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("scan.png", "ends like a picture's name"),
-        ("pictures/My Scan.JPEG", "ends like a picture's name"),
-        ("scan.heic ", "ends like a picture's name"),
-        ("scan.png\n", "ends like a picture's name"),
+        ("scan.png", "ends like the name of an image file"),
+        ("pictures/My Scan.JPEG", "ends like the name of an image file"),
+        ("scan.heic ", "ends like the name of an image file"),
+        ("scan.png\n", "ends like the name of an image file"),
         ("red apple", "names a file"),
         ("red apple\n", "names a file"),
         ("https://example.org/scan.png", "is a URL, which is never fetched"),

@@ -74,7 +74,7 @@ def test_what_is_no_address_gets_help(text: str, help_text: str) -> None:
     with pytest.raises(ValueError, match=help_text):
         Address.of(text)
     for kind in (Client, AsyncClient):
-        with pytest.raises(ValueError, match="is not a server's address"):
+        with pytest.raises(ValueError, match="is not the address of a server"):
             kind(text)
 
 

@@ -76,5 +76,5 @@ def test_busy_without_a_time_to_come_back_is_not_tried_again(client: Client, scr
 
 
 def test_a_label_of_another_collection_is_refused_before_it_is_sent(client: Client) -> None:
-    with pytest.raises(InvalidArgument, match="collections/b/labels/x is not of collections/a"):
+    with pytest.raises(InvalidArgument, match="collections/b/labels/x is not in collections/a"):
         client.delete_label("a", "collections/b/labels/x")
