@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from glimpse.backbone import Manifest, bundled
+from glimpse.backbone import Manifest
 from glimpse.cli.commands import command
 from glimpse.cli.demo.server import own_server
 from glimpse.index import VectorType, schema
 from glimpse.server.errors import Queue
 from glimpse.server.settings import Settings
 from support.bundles import tiny_image_bundle
+from support.certificates import Authority
 from support.indexes import make_index
 
 ROOT = Path(__file__).parents[1]
@@ -44,30 +45,40 @@ def drawing(file: Path, *lines: tuple[int, int, int, int]) -> None:
     image.save(file)
 
 
-def test_the_example_of_the_readme_runs(tmp_path: Path) -> None:
-    drawing(tmp_path / "tick.png", (20, 50, 45, 80), (45, 80, 85, 20))
-    drawing(tmp_path / "cross.png", (20, 20, 80, 80), (20, 80, 80, 20))
-    drawing(tmp_path / "scan.png", (25, 24, 82, 77), (24, 80, 76, 22))
+def example_images(folder: Path) -> None:
+    """Draws the images that the documents name."""
+    drawing(folder / "tick.png", (20, 50, 45, 80), (45, 80, 85, 20))
+    drawing(folder / "cross.png", (20, 20, 80, 80), (20, 80, 80, 20))
+    drawing(folder / "scan.png", (25, 24, 82, 77), (24, 80, 76, 22))
     image = Image.new("RGB", (100, 100), "white")
     ImageDraw.Draw(image).ellipse((25, 25, 75, 75), fill="red")
-    image.save(tmp_path / "shape.png")
-    with own_server(tmp_path) as address:
-        code = block(README, "python").replace("127.0.0.1:50051", address)
-        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    image.save(folder / "shape.png")
+
+
+def run_example(code: str, folder: Path) -> list[str]:
+    """Runs Python code of a document against a server of its own, and returns the lines that it prints."""
+    example_images(folder)
+    with own_server(folder) as address:
+        command = [sys.executable, "-c", code.replace("127.0.0.1:50051", address)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()
-    assert "cross" in first
-    assert "collections/signs/examples/" in first
-    assert "a red circle" in second
+    return done.stdout.splitlines()
 
 
-def test_the_readme_shows_the_figures_of_the_card() -> None:
-    card = (bundled() / "CARD.md").read_text("utf-8")
-    [shown] = re.findall(r"<!-- glimpse-mini figures -->\n(.*?)<!-- end -->", README, re.DOTALL)
-    rows = [line for line in shown.splitlines() if line.startswith("| ")][1:]
-    assert rows
-    for row in rows:
-        assert row in card
+def test_the_guide_of_the_python_client_runs(tmp_path: Path) -> None:
+    Authority(tmp_path, "ca")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page("python-client.md"), re.DOTALL))
+    lines = run_example(code, tmp_path)
+    assert {
+        "missing.png FILE_UNREADABLE",
+        "circle",
+        "100",
+        "tick cross",
+        "['tick', 'cross']",
+        "1",
+    } <= set(lines)
+    assert any(line.startswith("COLLECTION_NOT_FOUND ") for line in lines)
+    assert any(re.match(r"(MATCH|AMBIGUOUS) cross ", line) for line in lines)
 
 
 @pytest.mark.parametrize("name", re.findall(r"\]\(([^)#]+)\)", README))

@@ -1,4 +1,4 @@
-"""A server whose faults are scripted: real gRPC, on a real port, in a thread of its own."""
+"""A server with scripted faults: real gRPC on a real port, in its own thread."""
 
 import asyncio
 import threading
@@ -31,7 +31,7 @@ Fault = tuple[grpc.StatusCode, str, float | None]
 
 
 def status_of(code: grpc.StatusCode, reason: str, field: str = "", retry_delay: float | None = None) -> grpc.Status:
-    """A status with google.rpc details, made with the packages that the client does without."""
+    """Returns a status with google.rpc details, built with the packages that the client does not use."""
     details: list[Any] = [error_details_pb2.ErrorInfo(reason=reason, domain="glimpse")]
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description="no")
@@ -40,7 +40,7 @@ def status_of(code: grpc.StatusCode, reason: str, field: str = "", retry_delay: 
         delay = duration_pb2.Duration()
         delay.FromNanoseconds(round(retry_delay * 1e9))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    status = status_pb2.Status(code=code.value[0], message=f"told: {reason}")
+    status = status_pb2.Status(code=code.value[0], message=f"refused: {reason}")
     for detail in details:
         packed = any_pb2.Any()
         packed.Pack(detail)
@@ -49,16 +49,16 @@ def status_of(code: grpc.StatusCode, reason: str, field: str = "", retry_delay: 
 
 
 class Script:
-    """What the server is to do wrong, and what it has seen."""
+    """The faults and answers of the server, and the requests that it received."""
 
     def __init__(self) -> None:
-        self.faults: list[Fault] = []  # the next calls end so
-        self.busy: dict[str, int] = {}  # an item's id: how often it is answered "busy"
-        self.break_after: list[int] = []  # the next streams break after so many answers
-        self.delay = 0.0  # seconds before an answer
+        self.faults: list[Fault] = []  # The next calls end with these statuses.
+        self.busy: dict[str, int] = {}  # By the id of an item: how often its result is "busy".
+        self.break_after: list[int] = []  # The next streams break after these numbers of results.
+        self.delay = 0.0  # Seconds before each answer.
         self.requests: list[Any] = []
-        self.configs: list[Any] = []  # the first messages of streams
-        self.answers: dict[str, Any] = {}  # by method: what it answers, whatever it is asked
+        self.configs: list[Any] = []  # The first messages of streams.
+        self.answers: dict[str, Any] = {}  # By method: the response to every request.
         self.streamed: list[str] = []
         self.cancelled = threading.Event()
 
@@ -78,7 +78,7 @@ class Script:
         return None
 
 
-# The second is one that this client does not know.
+# This client does not know the second value.
 _MODALITIES: Any = [1, 99]
 
 
@@ -95,9 +95,11 @@ class _Embedding(embedding_service_pb2_grpc.EmbeddingServiceServicer):
 
     async def ListBackbones(self, request: Any, context: Any) -> Any:
         first = int(request.page_token or 0)
-        named = [embedding_pb.Backbone(name=f"backbones/b{i}", modalities=_MODALITIES) for i in range(first, first + 2)]
+        backbones = [
+            embedding_pb.Backbone(name=f"backbones/b{i}", modalities=_MODALITIES) for i in range(first, first + 2)
+        ]
         token = str(first + 2) if first < 4 else ""
-        return embedding_pb.ListBackbonesResponse(backbones=named, next_page_token=token)
+        return embedding_pb.ListBackbonesResponse(backbones=backbones, next_page_token=token)
 
     async def GetBackbone(self, request: Any, context: Any) -> Any:
         await self.script.fail(context)
@@ -124,10 +126,10 @@ class _Collections(collection_service_pb2_grpc.CollectionServiceServicer):
         if "EnrollExamples" in self.script.answers:
             return self.script.answers["EnrollExamples"]
         results = []
-        for i, new in enumerate(request.examples):
-            status = self.script.item_status(new.input, f"examples[{i}]")
-            example = collection_pb.Example(name=f"{request.parent}/examples/{new.input.id}", label_id=new.label_id)
-            results.append(collection_pb.EnrollResult(id=new.input.id, status=status, example=example))
+        for i, item in enumerate(request.examples):
+            status = self.script.item_status(item.input, f"examples[{i}]")
+            example = collection_pb.Example(name=f"{request.parent}/examples/{item.input.id}", label_id=item.label_id)
+            results.append(collection_pb.EnrollResult(id=item.input.id, status=status, example=example))
         number = len(self.script.requests)
         accuracies = {"accuracy_before": number / 100} if number > 1 else {}
         if request.measure_accuracy:
@@ -187,14 +189,14 @@ class _Classification(classification_service_pb2_grpc.ClassificationServiceServi
 
     def _result(self, item: types_pb2.Input, field: str) -> classification_pb.ClassifyResult:
         status = self.script.item_status(item, field)
-        found = classification_pb.Classification(label_id=item.text, decision=classification_pb.DECISION_MATCH)
-        return classification_pb.ClassifyResult(id=item.id, status=status, classifications=[] if status else [found])
+        answer = classification_pb.Classification(label_id=item.text, decision=classification_pb.DECISION_MATCH)
+        return classification_pb.ClassifyResult(id=item.id, status=status, classifications=[] if status else [answer])
 
 
 class _Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     async def Check(self, request: Any, context: Any) -> Any:
-        known = {"": 1, "glimpse.v1.EmbeddingService": 2}
-        return health_pb2.HealthCheckResponse(status=known.get(request.service, 3))
+        statuses = {"": 1, "glimpse.v1.EmbeddingService": 2}
+        return health_pb2.HealthCheckResponse(status=statuses.get(request.service, 3))
 
 
 def _serve(script: Script, listen: str, ready: Callable[[str], None], stop: threading.Event) -> None:
@@ -215,16 +217,16 @@ def _serve(script: Script, listen: str, ready: Callable[[str], None], stop: thre
 
 @contextmanager
 def serving(script: Script, listen: str = "127.0.0.1:0") -> Iterator[str]:
-    """A scripted server, at the address that it yields."""
-    found: list[str] = []
+    """Runs a scripted server and yields its address."""
+    addresses: list[str] = []
     stop = threading.Event()
-    thread = threading.Thread(target=_serve, args=(script, listen, found.append, stop))
+    thread = threading.Thread(target=_serve, args=(script, listen, addresses.append, stop))
     thread.start()
     try:
-        while not found:
+        while not addresses:
             assert thread.is_alive()
             time.sleep(0.005)
-        yield found[0]
+        yield addresses[0]
     finally:
         stop.set()
         thread.join()
@@ -237,15 +239,15 @@ def script() -> Script:
 
 @pytest.fixture
 def address(script: Script) -> Iterator[str]:
-    """Where the scripted server listens."""
-    with serving(script) as found:
-        yield found
+    """The address of a scripted server."""
+    with serving(script) as listening:
+        yield listening
 
 
 @pytest.fixture
 def client(address: str) -> Iterator[Client]:
-    with Client(address, timeout=10) as one:
-        yield one
+    with Client(address, timeout=10) as client:
+        yield client
 
 
 def texts(count: int) -> Sequence[str]:

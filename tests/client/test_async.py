@@ -1,4 +1,4 @@
-"""The asyncio client does what the other does."""
+"""The async client does what the sync client does."""
 
 import asyncio
 import inspect
@@ -26,8 +26,8 @@ from .conftest import Script, texts
 
 @pytest.fixture
 async def client(address: str) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(address, timeout=10) as one:
-        yield one
+    async with AsyncClient(address, timeout=10) as client:
+        yield client
 
 
 def test_both_clients_have_the_same_methods() -> None:
@@ -47,7 +47,7 @@ async def test_calls_retries_and_errors(client: AsyncClient, script: Script) -> 
     assert caught.value.reason == "BACKBONE_NOT_FOUND"
 
 
-async def test_enrolment_and_listing(client: AsyncClient, script: Script) -> None:
+async def test_enrollment_and_listing(client: AsyncClient, script: Script) -> None:
     script.busy = {"t1": 1}
     enrollment = await client.enroll("c", [NewExample(text, "l", id=text) for text in texts(3)])
     assert [result.unwrap().id for result in enrollment.results] == texts(3)
@@ -102,7 +102,7 @@ async def test_an_error_of_the_inputs_comes_after_the_answers_before_it(client: 
         await anext(answers)
 
 
-async def test_no_server() -> None:
+async def test_calls_without_a_server() -> None:
     async with AsyncClient("127.0.0.1:1", timeout=0.4) as client:
         with pytest.raises(Unavailable):
             await client.embed(["x"])
@@ -110,14 +110,14 @@ async def test_no_server() -> None:
             await client.wait_ready(0.2)
 
 
-async def test_it_says_the_same_of_collections(client: AsyncClient, script: Script) -> None:
+async def test_collections_labels_and_reports(client: AsyncClient, script: Script) -> None:
     made = await client.create_collection("c", policy=DecisionPolicy(coverage=0.95), pinned_head=Head.LDA)
     assert (made.policy.coverage, made.pinned_head) == (0.95, Head.LDA)
     assert (await client.update_collection(made, reset="coverage")).policy.coverage is None
     assert (await client.create_label("c", "none", role=LabelRole.NEGATIVE)).role is LabelRole.NEGATIVE
     script.answers["GetCollectionReport"] = GetCollectionReportResponse(revision=7, advice=["add wrens"])
-    check = await client.collection_report("c")
-    assert (check.revision, check.advice) == (7, ("add wrens",))
+    report = await client.collection_report("c")
+    assert (report.revision, report.advice) == (7, ("add wrens",))
     enrollment = await client.enroll("c", [NewExample("x", "l")], measure_accuracy=True)
     assert enrollment.accuracy_after is not None
     await client.classify("c", ["x"], domain="garden")
@@ -127,6 +127,9 @@ async def test_it_says_the_same_of_collections(client: AsyncClient, script: Scri
 @pytest.mark.parametrize("name", sorted(name for name in dir(Client) if not name.startswith("_")))
 def test_its_methods_take_the_same_arguments(name: str) -> None:
     def arguments(kind: type) -> dict[str, object]:
-        return {one.name: one.default for one in inspect.signature(getattr(kind, name)).parameters.values()}
+        return {
+            parameter.name: parameter.default
+            for parameter in inspect.signature(getattr(kind, name)).parameters.values()
+        }
 
     assert arguments(Client) == arguments(AsyncClient)

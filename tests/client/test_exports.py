@@ -1,4 +1,4 @@
-"""What the client shows and what it needs: grpcio, protobuf, numpy and the standard library alone."""
+"""The client exports its public names, and needs only grpcio, protobuf, NumPy and the standard library."""
 
 import ast
 import subprocess
@@ -47,7 +47,7 @@ def test_it_imports_where_nothing_else_is_installed() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("module", sorted(FOLDER.rglob("*.py")), ids=lambda path: str(path.relative_to(FOLDER)))
 def test_its_modules_import_nothing_else(module: Path) -> None:
     for node in ast.walk(ast.parse(module.read_text())):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -64,7 +64,7 @@ def test_its_modules_import_nothing_else(module: Path) -> None:
 def test_every_call_names_a_method_of_the_contract() -> None:
     with grpc.insecure_channel("127.0.0.1:1") as channel:
         stubs = stubs_of(channel)
-        for module in FOLDER.glob("*.py"):
+        for module in FOLDER.rglob("*.py"):
             for node in ast.walk(ast.parse(module.read_text())):
                 if isinstance(node, ast.Constant) and str(node.value).startswith(
                     ("embedding.", "collections.", "classification.", "server.")

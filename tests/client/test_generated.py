@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+import glimpse.client
 from glimpse.client import AsyncClient, Client
 
 ROOT = Path(__file__).parents[2]
@@ -63,3 +64,11 @@ def test_examples_in_docstrings_are_valid(kind: type) -> None:
         tree = compile(dedent(code), "example", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         awaited = any(isinstance(node, ast.Await) for node in ast.walk(tree))
         assert awaited == (kind is AsyncClient)
+
+
+@pytest.mark.parametrize("name", [name for name in glimpse.client.__all__ if name not in ("Client", "AsyncClient")])
+def test_every_public_class_documents_its_fields(name: str) -> None:
+    kind = getattr(glimpse.client, name)
+    fields = [field for field in getattr(kind, "__dataclass_fields__", {}) if field in kind.__annotations__]
+    described = re.findall(r"^    (\w+): ", section(inspect.getdoc(kind) or "", "Attributes"), re.MULTILINE)
+    assert set(described) >= set(fields), name

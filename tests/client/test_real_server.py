@@ -1,4 +1,4 @@
-"""The client against a real server, over every kind of call."""
+"""The client makes every kind of call to a real server."""
 
 import asyncio
 import io
@@ -51,7 +51,7 @@ def png(colour: str) -> bytes:
     return buffer.getvalue()
 
 
-def test_what_a_collection_is_made_with_comes_back(glimpse: Client) -> None:
+def test_settings_of_a_collection_are_returned(glimpse: Client) -> None:
     made = glimpse.create_collection(
         "shades",
         policy=DecisionPolicy(match_margin=0.2),
@@ -64,7 +64,7 @@ def test_what_a_collection_is_made_with_comes_back(glimpse: Client) -> None:
     assert glimpse.get_collection("shades").names_as_prompts
 
 
-def test_rates_mode_and_head_come_back(glimpse: Client) -> None:
+def test_rates_mode_and_head_are_returned(glimpse: Client) -> None:
     glimpse.create_collection("tags", label_mode=LabelMode.INDEPENDENT)
     assert glimpse.get_collection("tags").label_mode is LabelMode.INDEPENDENT
     glimpse.create_collection(
@@ -83,19 +83,19 @@ def test_rates_mode_and_head_come_back(glimpse: Client) -> None:
     assert changed.pinned_head is Head.UNSPECIFIED
 
 
-def test_what_is_nearest_to_a_stranger_is_unknown(glimpse: Client) -> None:
+def test_an_input_nearest_to_a_negative_example_is_unknown(glimpse: Client) -> None:
     glimpse.create_collection("shades")
     assert glimpse.create_label("shades", "none", role=LabelRole.NEGATIVE).role is LabelRole.NEGATIVE
     glimpse.enroll("shades", [NewExample("red", "warm"), NewExample("blue", "cold")], create_labels=True)
     glimpse.enroll("shades", [NewExample("green", "none")])
-    known, stranger = (result.unwrap() for result in glimpse.classify("shades", ["red", "green"]))
+    known, unknown = (result.unwrap() for result in glimpse.classify("shades", ["red", "green"]))
     assert (known.decision, known.label) == (Decision.MATCH, "warm")
-    assert stranger.decision is Decision.UNKNOWN
-    assert stranger.decision_reason
-    assert "none" not in {one.label for one in stranger.labels}
+    assert unknown.decision is Decision.UNKNOWN
+    assert unknown.decision_reason
+    assert "none" not in {label.label for label in unknown.labels}
 
 
-def test_a_collection_measures_itself(glimpse: Client) -> None:
+def test_a_collection_reports_its_accuracy(glimpse: Client) -> None:
     glimpse.create_collection("shades")
     rng = np.random.default_rng(0)
     means = glimpse.embed(["red", "blue"])
@@ -110,17 +110,19 @@ def test_a_collection_measures_itself(glimpse: Client) -> None:
     assert (enrollment.accuracy_before, enrollment.accuracy_after) == (None, 1.0)
     assert more.accuracy_before == 1.0
     assert more.accuracy_after == pytest.approx(20 / 21)
-    assert {one.label for one in more.results[0].conflicts} == {"warm"}
-    check = glimpse.collection_report("shades", min_revision=more.revision)
-    assert (check.revision, check.calibrated) == (more.revision, True)
-    assert check.accuracy is not None
-    assert check.accuracy.value == pytest.approx(20 / 21)
-    assert check.accuracy.count == 21
-    assert [(one.example, one.answered_label) for one in check.suspects] == [(more.results[0].unwrap().name, "warm")]
-    assert {one.label: one.example_count for one in check.labels} == {"warm": 10, "cold": 11}
+    assert {similar.label for similar in more.results[0].conflicts} == {"warm"}
+    report = glimpse.collection_report("shades", min_revision=more.revision)
+    assert (report.revision, report.calibrated) == (more.revision, True)
+    assert report.accuracy is not None
+    assert report.accuracy.value == pytest.approx(20 / 21)
+    assert report.accuracy.count == 21
+    assert [(suspect.example, suspect.answered_label) for suspect in report.suspects] == [
+        (more.results[0].unwrap().name, "warm")
+    ]
+    assert {label.label: label.example_count for label in report.labels} == {"warm": 10, "cold": 11}
 
 
-def test_from_an_example_to_an_answer(glimpse: Client) -> None:
+def test_an_enrolled_example_classifies(glimpse: Client) -> None:
     collection = glimpse.create_collection("shades", display_name="Shades")
     new = [NewExample(png("red"), "warm", id="r", domain="drawn", metadata={"by": "hand"}), NewExample("blue", "cold")]
     enrollment = glimpse.enroll(collection, new, create_labels=True)
@@ -134,33 +136,33 @@ def test_from_an_example_to_an_answer(glimpse: Client) -> None:
     assert result.timings.total_ms > 0
 
 
-def test_the_same_request_again_changes_nothing(glimpse: Client) -> None:
+def test_repeating_a_request_changes_nothing(glimpse: Client) -> None:
     glimpse.create_collection("shades")
     examples = [NewExample("red", "warm"), NewExample("blue", "cold")]
     first = glimpse.enroll("shades", examples, create_labels=True, request_id="once")
     again = glimpse.enroll("shades", examples, create_labels=True, request_id="once")
-    assert [one.unwrap().name for one in again.results] == [one.unwrap().name for one in first.results]
+    assert [result.unwrap().name for result in again.results] == [result.unwrap().name for result in first.results]
     assert glimpse.get_collection("shades").example_count == 2
     with pytest.raises(InvalidArgument) as caught:
         glimpse.enroll("shades", examples[:1], create_labels=True, request_id="once")
     assert caught.value.reason == "REQUEST_ID_REUSED"
 
 
-def test_vectors_go_out_and_in(glimpse: Client) -> None:
+def test_vectors_are_results_and_inputs(glimpse: Client) -> None:
     glimpse.create_collection("shades")
     vector = glimpse.embed([png("red")])[0].unwrap()
     assert vector.values.dtype == np.float32
     assert np.linalg.norm(vector.values) == pytest.approx(1)
     glimpse.enroll("shades", [NewExample(vector, "warm")], create_labels=True)
-    [found] = glimpse.search_examples("shades", [Vector(2 * vector.values, vector.embedding_space)], top_k=1)
-    assert found.unwrap()[0].similarity == pytest.approx(1)
-    stored = glimpse.get_example(found.unwrap()[0].example, include_vector=True).vector
+    [result] = glimpse.search_examples("shades", [Vector(2 * vector.values, vector.embedding_space)], top_k=1)
+    assert result.unwrap()[0].similarity == pytest.approx(1)
+    stored = glimpse.get_example(result.unwrap()[0].example, include_vector=True).vector
     assert stored is not None
     np.testing.assert_allclose(stored.values, vector.values, atol=1e-6)
     assert next(glimpse.list_examples("shades")).vector is None
 
 
-def test_refusals_name_reason_and_field(glimpse: Client) -> None:
+def test_errors_have_reason_and_field(glimpse: Client) -> None:
     glimpse.create_collection("shades")
     with pytest.raises(AlreadyExists):
         glimpse.create_collection("shades")
@@ -173,9 +175,9 @@ def test_refusals_name_reason_and_field(glimpse: Client) -> None:
     glimpse.create_label("shades", "warm")
     with pytest.raises(FailedPrecondition):
         glimpse.delete_collection("shades")
-    bad = glimpse.embed([b"", b"no picture", png("red")[:40], Vector(np.ones(3), "other"), "red"])
-    assert [one.ok for one in bad] == [False, False, False, False, True]
-    assert all(one.error and one.error.reason and one.error.field.startswith("inputs[") for one in bad[:4])
+    bad = glimpse.embed([b"", b"no image", png("red")[:40], Vector(np.ones(3), "other"), "red"])
+    assert [result.ok for result in bad] == [False, False, False, False, True]
+    assert all(result.error and result.error.reason and result.error.field.startswith("inputs[") for result in bad[:4])
 
 
 def test_listings_follow_real_pages(glimpse: Client) -> None:
@@ -185,14 +187,14 @@ def test_listings_follow_real_pages(glimpse: Client) -> None:
     assert len(list(glimpse.list_examples("shades", page_size=10))) == 25
 
 
-async def test_a_stream_and_calls_beside_it(server: str, glimpse: Client) -> None:
+async def test_a_stream_runs_beside_other_calls(server: str, glimpse: Client) -> None:
     glimpse.create_collection("shades")
     glimpse.enroll("shades", [NewExample("red", "warm"), NewExample("blue", "cold")], create_labels=True)
     async with AsyncClient(server) as client:
 
         async def streamed() -> list[str]:
             inputs = (Input(("red", "blue")[i % 2], id=str(i)) for i in range(500))
-            return [one.unwrap().label async for one in client.stream_classify("shades", inputs)]
+            return [result.unwrap().label async for result in client.stream_classify("shades", inputs)]
 
         labels, answers, health = await asyncio.gather(
             streamed(), client.classify_zero_shot({"w": ["red"], "c": ["blue"]}, [png("blue")]), client.health()
@@ -205,6 +207,6 @@ async def test_a_stream_and_calls_beside_it(server: str, glimpse: Client) -> Non
 def test_a_stream_of_a_thousand(glimpse: Client) -> None:
     glimpse.create_collection("shades")
     glimpse.enroll("shades", [NewExample("red", "warm"), NewExample("blue", "cold")], create_labels=True)
-    pictures = [png("red"), png("blue")] * 500
-    labels = [one.unwrap().label for one in glimpse.stream_classify("shades", pictures)]
+    images = [png("red"), png("blue")] * 500
+    labels = [result.unwrap().label for result in glimpse.stream_classify("shades", images)]
     assert labels == ["warm", "cold"] * 500

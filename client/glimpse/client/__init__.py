@@ -1,6 +1,6 @@
 """The Python client of a Glimpse server: `Client`, and `AsyncClient` for asyncio.
 
-Needs grpcio, protobuf and numpy alone.
+It needs only grpcio, protobuf and NumPy.
 """
 
 from glimpse.client._async.client import AsyncClient

@@ -78,7 +78,7 @@ def test_an_unreachable_server_is_reported_within_seconds() -> None:
     ],
 )
 def test_an_invalid_address_gets_help(address: str, help_text: str) -> None:
-    with pytest.raises(CliError, match=f"is not a server's address: {help_text}"), connected(address):
+    with pytest.raises(CliError, match=f"is not the address of a server: {help_text}"), connected(address):
         pass
 
 

@@ -1,4 +1,4 @@
-"""What counts as a picture, a text or a vector; what is refused; and what a single input is."""
+"""The client distinguishes images, texts and vectors apart, and refuses other inputs."""
 
 import io
 import os
@@ -14,8 +14,8 @@ from PIL import Image as Pillow
 
 from glimpse.client import AsyncClient, Client, Image, Input, LabelMode, NewExample, Text, Vector
 from glimpse.client.requests._batches import Part
+from glimpse.client.requests._images import png_of_array
 from glimpse.client.requests._input_requests import classify_zero_shot, search_examples
-from glimpse.client.requests._pictures import png_of_array
 from glimpse.client.requests._resource_requests import update_label
 
 from ..conftest import SPACE, Script
@@ -33,10 +33,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("scan.png", "ends like a picture's name"),
-        ("pictures/My Scan.JPEG", "ends like a picture's name"),
-        ("scan.heic ", "ends like a picture's name"),
-        ("scan.png\n", "ends like a picture's name"),
+        ("scan.png", "ends like the name of an image file"),
+        ("images/My Scan.JPEG", "ends like the name of an image file"),
+        ("scan.heic ", "ends like the name of an image file"),
+        ("scan.png\n", "ends like the name of an image file"),
         ("red apple", "names a file"),
         ("red apple\n", "names a file"),
         ("https://example.org/scan.png", "is a URL, which is never fetched"),
@@ -45,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("data:image/png;base64,AAAA", "is a URL"),
     ],
 )
-async def test_a_str_that_is_more_likely_a_file_is_refused(
+async def test_a_str_that_is_probably_a_file_is_refused(
     client: Client, address: str, script: Script, folder: Path, text: str, why: str
 ) -> None:
     with pytest.raises(TypeError, match=rf"{why}.* Text\(\.\.\.\)"):
@@ -82,27 +82,27 @@ def test_other_texts_are_texts(client: Client, script: Script, folder: Path, tex
     assert script.requests[0].inputs[0].text == text
 
 
-@pytest.mark.parametrize("given", [Path("https://example.org/a.png"), Image("https://example.org/a.png")])
-def test_a_url_is_refused_as_a_file_too(client: Client, given: Any) -> None:
+@pytest.mark.parametrize("content", [Path("https://example.org/a.png"), Image("https://example.org/a.png")])
+def test_a_url_is_refused_as_a_path(client: Client, content: Any) -> None:
     with pytest.raises(TypeError, match="is a URL, which is never fetched"):
-        client.embed([given])
+        client.embed([content])
 
 
-def test_wrappers_say_what_is_meant(client: Client, script: Script, folder: Path) -> None:
+def test_wrappers_state_the_kind_of_an_input(client: Client, script: Script, folder: Path) -> None:
     client.embed([Image("red apple"), Image(Path("red apple")), Image(b"raw"), Text("red apple")])
-    assert [one.image for one in script.requests[0].inputs] == [b"file", b"file", b"raw", b""]
+    assert [item.image for item in script.requests[0].inputs] == [b"file", b"file", b"raw", b""]
 
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
 
 
 def decoded(content: bytes) -> np.ndarray[Any, Any]:
-    with Pillow.open(io.BytesIO(content)) as picture:
-        return np.asarray(picture)
+    with Pillow.open(io.BytesIO(content)) as image:
+        return np.asarray(image)
 
 
 @pytest.mark.parametrize("pixels", [PIXELS, PIXELS[:, ::-1], np.asfortranarray(PIXELS), PIXELS[:1, :1], PIXELS[::2]])
-def test_numpy_pictures_are_png(pixels: np.ndarray[Any, Any]) -> None:
+def test_numpy_images_are_png(pixels: np.ndarray[Any, Any]) -> None:
     encoded = png_of_array(pixels)
     np.testing.assert_array_equal(decoded(encoded), pixels)
     assert encoded == png_of_array(pixels.copy())
@@ -112,23 +112,23 @@ def test_numpy_pictures_are_png(pixels: np.ndarray[Any, Any]) -> None:
     "array",
     [PIXELS / 255, PIXELS[..., 0], PIXELS[..., :2], np.zeros((0, 4, 3), np.uint8), np.zeros(8, np.float32)],
 )
-def test_other_arrays_are_refused_with_help(client: Client, array: np.ndarray[Any, Any]) -> None:
+def test_other_arrays_are_refused_with_advice(client: Client, array: np.ndarray[Any, Any]) -> None:
     with pytest.raises(TypeError, match=r"shape \(height, width, 3\).*Vector\(values, embedding_space\)"):
         client.embed([array])
 
 
-def test_pictures_in_memory_are_sent(client: Client, script: Script, tmp_path: Path) -> None:
-    picture = Pillow.fromarray(PIXELS)
+def test_images_in_memory_are_sent(client: Client, script: Script, tmp_path: Path) -> None:
+    image = Pillow.fromarray(PIXELS)
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG")  # and its position is at the end
+    image.save(buffer, "PNG")  # The position of the buffer is at its end.
     (tmp_path / "x.png").write_bytes(buffer.getvalue())
     with (tmp_path / "x.png").open("rb") as file:
-        client.embed([PIXELS, picture, buffer, file, bytearray(buffer.getvalue()), memoryview(buffer.getvalue())])
+        client.embed([PIXELS, image, buffer, file, bytearray(buffer.getvalue()), memoryview(buffer.getvalue())])
     with tempfile.NamedTemporaryFile() as file:
         file.write(buffer.getvalue())
         file.seek(0)
         client.embed(file)
-    sent = [one.image for request in script.requests for one in request.inputs]
+    sent = [item.image for request in script.requests for item in request.inputs]
     assert len(sent) == 7
     for image in sent:
         np.testing.assert_array_equal(decoded(image), PIXELS)
@@ -137,19 +137,19 @@ def test_pictures_in_memory_are_sent(client: Client, script: Script, tmp_path: P
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "F"])
-def test_every_mode_of_pillow_is_sent(client: Client, script: Script, mode: str) -> None:
-    picture = Pillow.fromarray(PIXELS).convert(mode if mode != "LA" else "L").convert(mode)
-    client.embed([picture])
+def test_every_pillow_mode_is_sent(client: Client, script: Script, mode: str) -> None:
+    image = Pillow.fromarray(PIXELS).convert(mode if mode != "LA" else "L").convert(mode)
+    client.embed([image])
     with Pillow.open(io.BytesIO(script.requests[0].inputs[0].image)) as sent:
-        np.testing.assert_array_equal(np.asarray(sent.convert("RGB")), np.asarray(picture.convert("RGB")))
+        np.testing.assert_array_equal(np.asarray(sent.convert("RGB")), np.asarray(image.convert("RGB")))
 
 
-def test_a_picture_of_pillow_is_turned_as_its_file_would_be(client: Client, script: Script, tmp_path: Path) -> None:
+def test_a_pillow_image_is_rotated_as_its_exif_says(client: Client, script: Script, tmp_path: Path) -> None:
     exif = Pillow.Exif()
-    exif[0x112] = 6  # turn by a quarter
+    exif[0x112] = 6  # Rotated by 90 degrees.
     Pillow.new("RGB", (20, 10)).save(tmp_path / "x.jpg", exif=exif)
-    with Pillow.open(tmp_path / "x.jpg") as picture:
-        client.embed([picture])
+    with Pillow.open(tmp_path / "x.jpg") as image:
+        client.embed([image])
     with Pillow.open(io.BytesIO(script.requests[0].inputs[0].image)) as sent:
         assert sent.size == (10, 20)
 
@@ -164,26 +164,26 @@ with Client(sys.argv[1]) as client:
 """
 
 
-def test_numpy_pictures_need_no_pillow(address: str) -> None:
+def test_numpy_images_need_no_pillow(address: str) -> None:
     done = subprocess.run([sys.executable, "-c", NUMPY_ALONE, address], capture_output=True, text=True, check=False)
     assert done.stdout == "True\n", done.stderr
 
 
 @pytest.mark.parametrize(
-    "lone",
+    "content",
     [
         "text", b"image", bytearray(b"image"), Path("x.png"), Text("x"), Image(b"x"), Vector(np.zeros(2), SPACE),
         PIXELS, Input("x"), io.BytesIO(b"x"), Pillow.new("RGB", (2, 2)),
     ],
-    ids=lambda one: type(one).__name__,
+    ids=lambda content: type(content).__name__,
 )  # fmt: skip
-async def test_a_single_input_is_a_list_of_one(client: Client, address: str, lone: Any) -> None:
-    assert len(client.embed(lone)) == 1
-    assert len(client.classify("c", lone)) == 1
-    assert len(list(client.stream_embed(lone))) == 1
+async def test_a_single_input_is_a_list_of_one(client: Client, address: str, content: Any) -> None:
+    assert len(client.embed(content)) == 1
+    assert len(client.classify("c", content)) == 1
+    assert len(list(client.stream_embed(content))) == 1
     async with AsyncClient(address) as asynchronous:
-        assert len(await asynchronous.embed(lone)) == 1
-        assert len([one async for one in asynchronous.stream_embed(lone)]) == 1
+        assert len(await asynchronous.embed(content)) == 1
+        assert len([result async for result in asynchronous.stream_embed(content)]) == 1
 
 
 def test_a_single_example_is_a_list_of_one(client: Client) -> None:
@@ -192,7 +192,7 @@ def test_a_single_example_is_a_list_of_one(client: Client) -> None:
         client.enroll("c", ["red"])  # type: ignore[list-item]
 
 
-def test_a_stack_of_pictures_is_a_list(client: Client) -> None:
+def test_a_stack_of_images_is_a_list(client: Client) -> None:
     assert len(client.embed(np.stack([PIXELS, PIXELS]))) == 2
 
 
@@ -200,14 +200,14 @@ def test_a_single_name_is_not_a_list_of_letters(client: Client, script: Script) 
     client.create_label("c", "wren", prompts="a wren")
     assert list(script.requests[0].label.prompts) == ["a wren"]
     assert list(update_label("c", "wren", None, "a wren").request.label.prompts) == ["a wren"]
-    searched = search_examples("c", "red", None, "wren", "garden", 0).request([], Part(0, True, 0))
-    assert (list(searched.label_ids), list(searched.domains)) == (["wren"], ["garden"])
+    request = search_examples("c", "red", None, "wren", "garden", 0).request([], Part(0, True, 0))
+    assert (list(request.label_ids), list(request.domains)) == (["wren"], ["garden"])
     for labels in ("wren", {"wren": "wren"}):
         request = classify_zero_shot(labels, "red", "", LabelMode.EXCLUSIVE, False, None).request([], Part(0, True, 0))
-        assert [list(one.prompts) for one in request.labels] == [["wren"]]
+        assert [list(label.prompts) for label in request.labels] == [["wren"]]
 
 
-def test_a_file_that_is_too_large_is_not_read_whole(address: str, tmp_path: Path) -> None:
+def test_a_file_over_the_limit_is_not_read_to_its_end(address: str, tmp_path: Path) -> None:
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(1 << 40)
     with Client(address, max_message_bytes=1 << 20) as client:
@@ -225,13 +225,13 @@ def test_an_open_file_that_the_server_was_too_busy_for_is_not_read_again(
     script.busy = {"b": 1}
     with (tmp_path / "x.png").open("rb") as file:
         assert next(client.stream_classify("c", [Input(file, id="b")])).ok
-    assert [one.inputs[0].image for one in script.requests] == [b"file"]
+    assert [request.inputs[0].image for request in script.requests] == [b"file"]
 
 
-def test_what_cannot_be_read_fails_alone(client: Client, tmp_path: Path) -> None:
+def test_only_unreadable_inputs_fail(client: Client, tmp_path: Path) -> None:
     cut = io.BytesIO()
     Pillow.fromarray(np.zeros((64, 64, 3), np.uint8)).save(cut, "PNG")
     (tmp_path / "cut.png").write_bytes(cut.getvalue()[:60])
     with Pillow.open(tmp_path / "cut.png") as broken:
         results = client.embed([broken, Path("null\0byte"), Path(os.fsdecode(b"absent \xff")), "well"])
-    assert [one.error.reason if one.error else "" for one in results] == ["FILE_UNREADABLE"] * 3 + [""]
+    assert [result.error.reason if result.error else "" for result in results] == ["FILE_UNREADABLE"] * 3 + [""]

@@ -1,4 +1,4 @@
-"""What is said of collections and labels, and what a collection says of itself."""
+"""Settings of collections and labels, and the report of a collection."""
 
 from dataclasses import fields
 from enum import Enum
@@ -40,14 +40,14 @@ _ENUMS: tuple[tuple[type[Enum], Any], ...] = (
 )
 
 
-@pytest.mark.parametrize(("ours", "contract"), _ENUMS, ids=lambda one: getattr(one, "__name__", ""))
+@pytest.mark.parametrize(("ours", "contract"), _ENUMS, ids=lambda kind: getattr(kind, "__name__", ""))
 def test_enumerations_are_the_contracts(ours: type[Enum], contract: EnumTypeWrapper) -> None:
     numbers = dict(contract.items())
     [prefix] = [name.removesuffix("UNSPECIFIED") for name in numbers if name.endswith("_UNSPECIFIED")]
-    assert {prefix + one.name: one.value for one in ours} == numbers
+    assert {prefix + member.name: member.value for member in ours} == numbers
 
 
-def test_a_new_collection_is_sent_with_what_is_given_and_nothing_else(client: Client, script: Script) -> None:
+def test_a_new_collection_is_sent_with_its_arguments_only(client: Client, script: Script) -> None:
     made = client.create_collection(
         "c",
         policy=DecisionPolicy(false_reject_rate=0.1, coverage=0.95),
@@ -61,13 +61,13 @@ def test_a_new_collection_is_sent_with_what_is_given_and_nothing_else(client: Cl
     assert (made.label_mode, made.pinned_head) == (LabelMode.INDEPENDENT, Head.KERNEL_RIDGE)
 
 
-def test_a_collection_is_exclusive_and_unpinned_unless_told(client: Client) -> None:
+def test_a_collection_is_exclusive_and_unpinned_by_default(client: Client) -> None:
     made = client.create_collection("c")
     assert (made.label_mode, made.pinned_head) == (LabelMode.EXCLUSIVE, Head.UNSPECIFIED)
     assert (made.policy, made.embedding_space_policy) == (DecisionPolicy(), EmbeddingSpacePolicy())
 
 
-def test_rates_go_back_to_their_defaults_and_a_head_is_unpinned(client: Client, script: Script) -> None:
+def test_rates_are_reset_and_a_head_is_unpinned(client: Client, script: Script) -> None:
     client.update_collection(
         "c", policy=DecisionPolicy(false_accept_rate=0.01), reset="false_reject_rate", pinned_head=Head.UNSPECIFIED
     )
@@ -96,34 +96,34 @@ def test_a_label_has_a_role(client: Client, script: Script) -> None:
     assert [request.label.role for request in script.requests] == [pb.LABEL_ROLE_NEGATIVE, pb.LABEL_ROLE_CLASS]
 
 
-def part(value: float) -> pb.Proportion:
+def proportion(value: float) -> pb.Proportion:
     return pb.Proportion(value=value, low=value - 0.1, high=value + 0.1, count=10)
 
 
-def test_a_check_says_all_that_was_measured(client: Client, script: Script) -> None:
+def test_a_report_has_every_figure(client: Client, script: Script) -> None:
     script.answers["GetCollectionReport"] = pb.GetCollectionReportResponse(
         revision=7,
         head=types_pb2.HEAD_LDA,
         head_reason="enough examples",
         calibrated=True,
-        accuracy=part(0.8),
-        heads=[pb.HeadAccuracy(head=types_pb2.HEAD_PROJECTED_RIDGE, accuracy=part(0.7))],
-        zero_shot_accuracy=part(0.9),
+        accuracy=proportion(0.8),
+        heads=[pb.HeadAccuracy(head=types_pb2.HEAD_PROJECTED_RIDGE, accuracy=proportion(0.7))],
+        zero_shot_accuracy=proportion(0.9),
         negative_transfer=True,
-        false_reject=part(0.2),
-        false_accept=part(0.3),
+        false_reject=proportion(0.2),
+        false_accept=proportion(0.3),
         measured_on_negatives=True,
         confusions=[pb.Confusion(label_id="robin", answered_label_id="wren", count=3)],
         suspects=[pb.SuspectExample(example="e", label_id="robin", answered_label_id="wren", probability=0.6)],
         labels=[
-            pb.LabelFigures(label_id="robin", example_count=4, accuracy=part(0.5), needs_more=True),
+            pb.LabelFigures(label_id="robin", example_count=4, accuracy=proportion(0.5), needs_more=True),
             pb.LabelFigures(label_id="wren", example_count=1),
         ],
-        adaptations=[pb.AdaptationFigures(method="coral", accuracy=part(0.4), kept=True)],
+        adaptations=[pb.AdaptationFigures(method="coral", accuracy=proportion(0.4), kept=True)],
         advice=["add wrens"],
     )
 
-    def read(value: float) -> Estimate:
+    def estimate(value: float) -> Estimate:
         return Estimate(value, value - 0.1, value + 0.1, 10)
 
     assert client.collection_report("c", min_revision=6) == CollectionReport(
@@ -131,17 +131,17 @@ def test_a_check_says_all_that_was_measured(client: Client, script: Script) -> N
         head=Head.LDA,
         head_reason="enough examples",
         calibrated=True,
-        accuracy=read(0.8),
-        heads=(HeadAccuracy(Head.PROJECTED_RIDGE, read(0.7)),),
-        zero_shot_accuracy=read(0.9),
+        accuracy=estimate(0.8),
+        heads=(HeadAccuracy(Head.PROJECTED_RIDGE, estimate(0.7)),),
+        zero_shot_accuracy=estimate(0.9),
         negative_transfer=True,
-        false_reject=read(0.2),
-        false_accept=read(0.3),
+        false_reject=estimate(0.2),
+        false_accept=estimate(0.3),
         measured_on_negatives=True,
         confusions=(Confusion("robin", "wren", 3),),
         suspects=(SuspectExample("e", "robin", "wren", 0.6),),
-        labels=(LabelFigures("robin", 4, read(0.5), True), LabelFigures("wren", 1, None, False)),
-        adaptations=(AdaptationFigures("coral", read(0.4), True),),
+        labels=(LabelFigures("robin", 4, estimate(0.5), True), LabelFigures("wren", 1, None, False)),
+        adaptations=(AdaptationFigures("coral", estimate(0.4), True),),
         advice=("add wrens",),
     )
     assert script.requests == [pb.GetCollectionReportRequest(name="collections/c", min_revision=6)]
@@ -149,9 +149,9 @@ def test_a_check_says_all_that_was_measured(client: Client, script: Script) -> N
 
 def test_what_was_not_measured_is_none(client: Client, script: Script) -> None:
     script.answers["GetCollectionReport"] = pb.GetCollectionReportResponse(revision=1)
-    found = client.collection_report("c")
-    assert (found.accuracy, found.zero_shot_accuracy, found.false_reject, found.false_accept) == (None,) * 4
-    assert (found.head, found.labels, found.advice) == (Head.UNSPECIFIED, (), ())
+    report = client.collection_report("c")
+    assert (report.accuracy, report.zero_shot_accuracy, report.false_reject, report.false_accept) == (None,) * 4
+    assert (report.head, report.labels, report.advice) == (Head.UNSPECIFIED, (), ())
 
 
 @pytest.mark.parametrize(
@@ -166,10 +166,12 @@ def test_what_was_not_measured_is_none(client: Client, script: Script) -> None:
         (AdaptationFigures, pb.AdaptationFigures),
     ],
 )
-def test_a_check_lacks_nothing_of_the_contract(ours: Any, message: Any) -> None:
-    assert [one.name for one in fields(ours)] == [one.name.removesuffix("_id") for one in message.DESCRIPTOR.fields]
+def test_a_report_has_every_field_of_the_contract(ours: Any, message: Any) -> None:
+    assert [field.name for field in fields(ours)] == [
+        field.name.removesuffix("_id") for field in message.DESCRIPTOR.fields
+    ]
 
 
-def test_a_migration_lacks_nothing_of_the_contract() -> None:
+def test_a_reembedding_has_every_field_of_the_contract() -> None:
     for ours, message in ((Reembedding, pb.Reembedding), (ReembeddingSide, pb.ReembeddingSide)):
-        assert {one.name for one in fields(ours)} == {one.name for one in message.DESCRIPTOR.fields}
+        assert {field.name for field in fields(ours)} == {field.name for field in message.DESCRIPTOR.fields}

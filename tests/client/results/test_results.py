@@ -1,4 +1,4 @@
-"""Results: their ids, their rows, their short reprs, and none that is dropped or passed over."""
+"""Results have ids, rows and short reprs, and no failure goes unnoticed."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ EVIDENCE = [pb.Evidence(example="collections/a/examples/e", label_id="cat", simi
 SCORES = [pb.LabelScore(label_id="cat", score=1.5, probability=0.75)]
 
 
-def found(collection: str, label: str = "cat") -> pb.Classification:
+def classification(collection: str, label: str = "cat") -> pb.Classification:
     return pb.Classification(
         collection=f"collections/{collection}",
         decision=pb.DECISION_MATCH,
@@ -51,34 +51,34 @@ def files(tmp_path: Path) -> list[Path]:
     return paths
 
 
-async def test_a_result_has_its_files_path_as_id(client: Client, address: str, files: list[Path]) -> None:
+async def test_the_id_of_a_result_is_the_path_of_its_file(client: Client, address: str, files: list[Path]) -> None:
     names = [str(path) for path in files]
-    assert [one.id for one in client.embed(files)] == names
-    assert [one.id for one in client.stream_classify("c", files)] == names
-    assert [one.id for one in client.classify("c", [Image(names[0]), Input(files[0], id="mine"), "text"])] == [
+    assert [result.id for result in client.embed(files)] == names
+    assert [result.id for result in client.stream_classify("c", files)] == names
+    assert [result.id for result in client.classify("c", [Image(names[0]), Input(files[0], id="mine"), "text"])] == [
         names[0],
         "mine",
         "",
     ]
     examples = [NewExample(path, "l") for path in files]
-    assert [one.id for one in client.enroll("c", examples, raise_on_failure=False).results] == names
+    assert [result.id for result in client.enroll("c", examples, raise_on_failure=False).results] == names
     async with AsyncClient(address) as asynchronous:
-        assert [one.id for one in await asynchronous.embed(files)] == names
-        assert [one.id async for one in asynchronous.stream_embed(files)] == names
+        assert [result.id for result in await asynchronous.embed(files)] == names
+        assert [result.id async for result in asynchronous.stream_embed(files)] == names
 
 
-def test_the_path_stays_on_this_machine(client: Client, script: Script, files: list[Path]) -> None:
+def test_the_path_is_not_sent(client: Client, script: Script, files: list[Path]) -> None:
     client.embed(files)
-    assert [one.id for one in script.requests[0].inputs] == ["", "", ""]
+    assert [result.id for result in script.requests[0].inputs] == ["", "", ""]
 
 
 def test_rows_make_a_table(client: Client, script: Script, files: list[Path]) -> None:
-    embedded = pd.DataFrame([one.to_dict() for one in client.embed([*files, "text"])])
+    embedded = pd.DataFrame([result.to_dict() for result in client.embed([*files, "text"])])
     assert list(embedded["id"]) == [*map(str, files), ""]
     assert embedded["error"].notna().tolist() == [False, False, True, False]
     assert embedded["vector"].iloc[3] == [4.0, 1.0]
-    answer(script, found("a"))
-    table = pd.DataFrame([one.to_dict() for one in client.classify("a", "cat")])
+    answer(script, classification("a"))
+    table = pd.DataFrame([result.to_dict() for result in client.classify("a", "cat")])
     assert table.loc[0, ["decision", "label", "probability", "head", "collection"]].tolist() == [
         "MATCH",
         "cat",
@@ -91,13 +91,15 @@ def test_rows_make_a_table(client: Client, script: Script, files: list[Path]) ->
         {"example": "collections/a/examples/e", "label": "cat", "similarity": 0.5}
     ]
     enrolled = client.enroll("c", [NewExample("x", "l", id="x")])
-    assert pd.DataFrame([one.to_dict() for one in enrolled.results])["example"].tolist() == ["collections/c/examples/x"]
+    assert pd.DataFrame([result.to_dict() for result in enrolled.results])["example"].tolist() == [
+        "collections/c/examples/x"
+    ]
 
 
-def test_several_collections_are_all_in_the_row_and_in_unwrap_all(client: Client, script: Script) -> None:
-    answer(script, found("a"), found("b", "dog"))
+def test_several_collections_are_in_the_row_and_in_unwrap_all(client: Client, script: Script) -> None:
+    answer(script, classification("a"), classification("b", "dog"))
     [result] = client.classify(["a", "b"], "cat")
-    assert [one.label for one in result.unwrap_all()] == ["cat", "dog"]
+    assert [answer.label for answer in result.unwrap_all()] == ["cat", "dog"]
     with pytest.raises(ValueError, match=r"2 collections answered \(a, b\): unwrap_all\(\)"):
         result.unwrap()
     row = result.to_dict()
@@ -106,7 +108,7 @@ def test_several_collections_are_all_in_the_row_and_in_unwrap_all(client: Client
 
 
 def test_reprs_are_short(client: Client, script: Script) -> None:
-    answer(script, found("a"))
+    answer(script, classification("a"))
     [result] = client.classify("a", Input("cat", id="7"))
     assert repr(result) == "ClassifyResult(id='', decision='MATCH', label='cat', probability=0.75)"
     assert repr(result.unwrap()) == "Classification(decision='MATCH', label='cat', probability=0.75)"
@@ -120,21 +122,21 @@ def test_reprs_are_short(client: Client, script: Script) -> None:
     assert repr(enrollment.results[0]) == "EnrollResult(id='x', example='x', label='l', duplicate=False)"
 
 
-async def test_an_enrolment_whose_examples_failed_raises_with_every_result(client: Client, address: str) -> None:
+async def test_an_enrollment_with_failures_raises_with_every_result(client: Client, address: str) -> None:
     examples = [NewExample(text, "l", id=text) for text in ("a", "bad", "b")]
     with pytest.raises(EnrollmentFailed, match=r"1 of 3 examples were not enrolled; the first is 'bad': no") as caught:
         client.enroll("c", examples)
     failed = caught.value
-    assert [one.ok for one in failed.enrollment.results] == [True, False, True]
-    assert [one.id for one in failed.enrollment.failed] == ["bad"]
+    assert [result.ok for result in failed.enrollment.results] == [True, False, True]
+    assert [result.id for result in failed.enrollment.failed] == ["bad"]
     assert (failed.reason, failed.field) == ("INPUT_EMPTY", "examples[1]")
     assert failed.code is InvalidArgument.code
     async with AsyncClient(address) as asynchronous:
         with pytest.raises(EnrollmentFailed) as also:
             await asynchronous.enroll("c", examples)
-        assert [one.ok for one in also.value.enrollment.results] == [True, False, True]
+        assert [result.ok for result in also.value.enrollment.results] == [True, False, True]
         allowed = await asynchronous.enroll("c", examples, raise_on_failure=False)
-    assert [one.ok for one in allowed.results] == [True, False, True]
+    assert [result.ok for result in allowed.results] == [True, False, True]
     unnamed = [NewExample(text, "l") for text in ("a", "bad")]
     with pytest.raises(EnrollmentFailed, match=r"the first is examples\[1\]"):
         client.enroll("c", unnamed)

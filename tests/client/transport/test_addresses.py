@@ -1,4 +1,4 @@
-"""What is taken for a server's address, and which addresses are this machine's own."""
+"""Valid addresses are completed, and addresses of this machine are recognised."""
 
 import socket
 from typing import Any
@@ -34,22 +34,22 @@ from glimpse.client.transport._channel import NO_PROXY
         ("localhost.example.org:1", "localhost.example.org:1", False),
         ("dns:///glimpse", "dns:///glimpse:50051", False),
         ("dns://127.0.0.1/example.org:1", "dns://127.0.0.1/example.org:1", False),
-        # A name server that the address names may answer anything.
+        # The name server in the address may return any address.
         ("dns://8.8.8.8/localhost:1", "dns://8.8.8.8/localhost:1", False),
         ("ipv4:127.0.0.1:1,10.0.0.1:1", "ipv4:127.0.0.1:1,10.0.0.1:1", False),
         ("[2001:db8::1]:1", "[2001:db8::1]:1", False),
-        # Whom xDS names, its own server decides.
+        # The xDS server decides which servers it names.
         ("xds:///localhost", "xds:///localhost", False),
         ("vsock:2:50051", "vsock:2:50051", False),
     ],
 )
-def test_an_address_is_read_and_completed(text: str, target: str, local: bool) -> None:
+def test_an_address_is_parsed_and_completed(text: str, target: str, local: bool) -> None:
     address = Address.of(text)
     assert (address.target, address.local) == (target, local)
 
 
 @pytest.mark.parametrize(
-    ("text", "help_text"),
+    ("text", "advice"),
     [
         ("http://localhost:50051/", "write localhost:50051, without http://"),
         ("tcp://10.0.0.1:50051", "write 10.0.0.1:50051, without tcp://"),
@@ -70,22 +70,22 @@ def test_an_address_is_read_and_completed(text: str, target: str, local: bool) -
         ("ipv4:", "write HOST:PORT"),
     ],
 )
-def test_what_is_no_address_gets_help(text: str, help_text: str) -> None:
-    with pytest.raises(ValueError, match=help_text):
+def test_an_invalid_address_gets_advice(text: str, advice: str) -> None:
+    with pytest.raises(ValueError, match=advice):
         Address.of(text)
     for kind in (Client, AsyncClient):
-        with pytest.raises(ValueError, match="is not a server's address"):
+        with pytest.raises(ValueError, match="is not the address of a server"):
             kind(text)
 
 
-def test_the_help_does_not_repeat_a_password() -> None:
+def test_the_advice_does_not_repeat_a_password() -> None:
     with pytest.raises(ValueError, match="write db:1") as caught:
         Address.of("http://ann:secret@db:1/")
     assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", ["", "  "])
-def test_an_empty_variable_is_not_given(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_ignored(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLIMPSE_SERVER", value)
     assert Address.of(None).target == Address.of("").target == "127.0.0.1:50051"
     monkeypatch.setenv("GLIMPSE_SERVER", "db")
@@ -104,7 +104,7 @@ def test_an_empty_variable_is_not_given(value: str, monkeypatch: pytest.MonkeyPa
         ("unix-abstract:x", ["10.0.0.1"], False),
     ],
 )
-def test_a_name_of_this_machine_has_no_proxy(
+def test_a_name_of_this_machine_uses_no_proxy(
     text: str, resolved: list[str], proxy: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def look_up(*_: Any, **__: Any) -> list[Any]:
@@ -117,5 +117,5 @@ def test_a_name_of_this_machine_has_no_proxy(
     assert Address.of(text).may_use_proxy() is proxy
 
 
-def test_grpc_has_both_options_that_keep_it_from_proxies() -> None:
+def test_both_options_against_proxies_are_set() -> None:
     assert dict(NO_PROXY) == {"grpc.enable_http_proxy": 0, "grpc.address_http_proxy_enabled_addresses": ""}

@@ -1,4 +1,4 @@
-"""How long a client tries to reach a server: one that never answered, and one that did."""
+"""A client gives up quickly on a server that never answered, and waits for one that restarts."""
 
 import asyncio
 import socket
@@ -21,21 +21,21 @@ IMPATIENT = Retry(connect_timeout=0.3)
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """An address that takes connections and never says a word."""
+    """An address that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.fixture
 def free() -> str:
-    """An address where nobody listens."""
+    """An address without a server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 @contextmanager
 def serving_after(seconds: float, script: Script, address: str) -> Iterator[None]:
-    """A scripted server that starts late."""
+    """Runs a scripted server that starts late."""
     ended = threading.Event()
 
     def serve() -> None:
@@ -86,7 +86,7 @@ def stream_async(address: str) -> None:
     asyncio.run(run())
 
 
-async def test_a_client_that_was_never_answered_fails_within_three_seconds(silent: str, free: str) -> None:
+async def test_a_client_without_an_answer_fails_within_three_seconds(silent: str, free: str) -> None:
     calls = [
         asyncio.to_thread(seconds_until, Unavailable, partial(call, address))
         for call in (classify, stream, classify_async, stream_async)
@@ -96,7 +96,7 @@ async def test_a_client_that_was_never_answered_fails_within_three_seconds(silen
     assert all(2 < seconds < 3.5 for seconds in taken), taken
 
 
-def test_an_address_without_a_server_is_named_with_what_to_do(silent: str, free: str) -> None:
+def test_the_error_has_the_address_and_advice(silent: str, free: str) -> None:
     for address, cause in ((silent, "timed out"), (free, "Connection refused")):
         with Client(address, retry=IMPATIENT) as client, pytest.raises(Unavailable) as caught:
             client.embed(["abc"])
@@ -104,7 +104,7 @@ def test_an_address_without_a_server_is_named_with_what_to_do(silent: str, free:
         assert caught.value.message.endswith(f": {cause}")
 
 
-def test_a_server_that_is_just_starting_is_waited_for(script: Script, free: str) -> None:
+def test_a_client_waits_for_a_starting_server(script: Script, free: str) -> None:
     with serving_after(0.7, script, free), Client(free) as client:
         assert client.embed(["abc"])[0].ok
 
@@ -119,7 +119,7 @@ def test_wait_ready_and_retry_wait_longer(script: Script, free: str) -> None:
             assert patient.embed(["abc"])[0].ok
 
 
-async def test_a_client_that_was_connected_rides_out_a_restart(script: Script, free: str) -> None:
+async def test_a_connected_client_waits_for_a_restart(script: Script, free: str) -> None:
     with Client(free, retry=IMPATIENT, timeout=20) as client:
         async with AsyncClient(free, retry=IMPATIENT, timeout=20) as asynchronous:
             with serving(script, free):
@@ -130,11 +130,11 @@ async def test_a_client_that_was_connected_rides_out_a_restart(script: Script, f
                 assert client.embed(["abc"])[0].ok
 
 
-def test_a_timeout_that_is_shorter_is_a_deadline(silent: str) -> None:
+def test_a_shorter_timeout_is_a_deadline(silent: str) -> None:
     with Client(silent, timeout=0.2) as client:
         assert seconds_until(DeadlineExceeded, lambda: client.embed(["abc"])) < 1
 
 
-def test_an_error_of_a_server_is_an_answer(client: Client, script: Script) -> None:
+def test_an_error_from_a_server_counts_as_an_answer(client: Client, script: Script) -> None:
     assert client.health("no.Such").status == "SERVICE_UNKNOWN"
     assert client._link.connected

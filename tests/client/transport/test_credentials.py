@@ -1,4 +1,4 @@
-"""Where a key goes and where not, and what the client makes of files, arguments and variables."""
+"""The client sends keys only over safe connections, and reads arguments, variables and files."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"GLIMPSE_{name}", raising=False)
 
 
-def security(address: str = "127.0.0.1:1", **given: object) -> Security:
+def security(address: str = "127.0.0.1:1", **arguments: object) -> Security:
     names: tuple[str, ...] = ("credentials", "api_key", "tls", "tls_ca", "tls_cert", "tls_key", "insecure")
-    names += ("metadata",) if "metadata" in given else ()
-    return Security.of(Address.of(address), **{name: given.get(name) for name in names})  # type: ignore[arg-type]
+    names += ("metadata",) if "metadata" in arguments else ()
+    return Security.of(Address.of(address), **{name: arguments.get(name) for name in names})  # type: ignore[arg-type]
 
 
-def test_a_key_goes_in_plain_text_to_this_machine_alone() -> None:
+def test_a_key_is_sent_in_plain_text_only_to_this_machine() -> None:
     assert security(api_key=KEY).metadata == (("authorization", f"Bearer {KEY}"),)
     with pytest.raises(ValueError, match="not sent in plain text to db") as caught:
         security("db.example.org:1", api_key=KEY)
@@ -38,7 +38,7 @@ def test_a_key_goes_in_plain_text_to_this_machine_alone() -> None:
             security("db.example.org:1", metadata=((name, KEY),))
 
 
-def test_a_proxy_of_the_environment_is_for_tls_to_other_machines_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_used_only_for_tls_to_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert security("db.example.org:1", tls=True).may_use_proxy
     assert not security("db.example.org:1").may_use_proxy
     assert not security("db.example.org:1", api_key=KEY, insecure=True).may_use_proxy
@@ -47,19 +47,19 @@ def test_a_proxy_of_the_environment_is_for_tls_to_other_machines_alone(monkeypat
 
 @pytest.mark.parametrize("name", ["API_KEY", "TLS", "TLS_CA", "CLIENT_CERT", "CLIENT_KEY", "CLIENT_INSECURE"])
 @pytest.mark.parametrize("value", ["", " "])
-def test_an_empty_variable_is_not_given(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_ignored(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"GLIMPSE_{name}", value)
     empty = security("db.example.org:1")
     assert (empty.credentials, empty.metadata) == (None, ())
 
 
-def test_a_variable_that_is_neither_yes_nor_no_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLIMPSE_TLS", "enabled")
-    with pytest.raises(ValueError, match="GLIMPSE_TLS is neither 1 nor 0: 'enabled'"):
+    with pytest.raises(ValueError, match="GLIMPSE_TLS must be 1 or 0, not 'enabled'"):
         security("db.example.org:1")
 
 
-def test_variables_stand_in_for_arguments_and_an_empty_key_for_none(
+def test_variables_replace_arguments_and_an_empty_key_means_none(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("GLIMPSE_API_KEY", f"{KEY}\n")
@@ -80,15 +80,15 @@ def test_variables_stand_in_for_arguments_and_an_empty_key_for_none(
 
 
 @pytest.mark.parametrize("key", ["two words", "line\nbreak", "schlüssel", "\x00"])
-def test_what_cannot_be_a_key_is_refused_without_repeating_it(key: str) -> None:
-    with pytest.raises(ValueError, match="an API key has") as caught:
+def test_an_invalid_key_is_refused_and_not_repeated(key: str) -> None:
+    with pytest.raises(ValueError, match="an API key contains only") as caught:
         security(api_key=key)
     assert key not in str(caught.value)
 
 
 def test_a_certificate_needs_its_key(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("a certificate")
-    with pytest.raises(ValueError, match="go together"):
+    with pytest.raises(ValueError, match="needs its private key"):
         security(tls_cert=tmp_path / "cert.pem")
 
 

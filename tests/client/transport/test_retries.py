@@ -1,4 +1,4 @@
-"""What is sent again, when, and what never is."""
+"""Calls are sent again when that helps, and never otherwise."""
 
 import socket
 import time
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.serial
 Code = grpc.StatusCode
 
 
-def test_unavailable_twice_then_well(client: Client, script: Script) -> None:
+def test_unavailable_twice_then_success(client: Client, script: Script) -> None:
     script.faults = [(Code.UNAVAILABLE, "STARTING", None)] * 2
     [result] = client.embed(["abc"])
     assert result.unwrap().values.tolist() == [3.0, 1.0]
@@ -34,14 +34,14 @@ def test_unavailable_too_often_gives_up(address: str, script: Script) -> None:
     assert len(script.requests) == caught.value.attempts == 3
 
 
-def test_busy_waits_as_long_as_the_server_says(client: Client, script: Script) -> None:
+def test_a_busy_server_sets_the_pause(client: Client, script: Script) -> None:
     script.faults = [(Code.RESOURCE_EXHAUSTED, "QUEUE_FULL", 0.15)]
     start = time.monotonic()
     assert client.embed(["abc"])[0].ok
     assert 0.15 <= time.monotonic() - start < 1.0
 
 
-def test_no_pause_goes_past_the_deadline(client: Client, script: Script) -> None:
+def test_no_pause_exceeds_the_deadline(client: Client, script: Script) -> None:
     script.faults = [(Code.RESOURCE_EXHAUSTED, "QUEUE_FULL", 60.0)]
     start = time.monotonic()
     with pytest.raises(ResourceExhausted) as caught:
@@ -57,7 +57,7 @@ def test_a_slow_answer_is_deadline_exceeded(client: Client, script: Script) -> N
 
 
 @pytest.mark.parametrize("code", [Code.INTERNAL, Code.ABORTED, Code.UNKNOWN, Code.DEADLINE_EXCEEDED])
-def test_nothing_else_is_sent_again(client: Client, script: Script, code: grpc.StatusCode) -> None:
+def test_other_errors_are_final(client: Client, script: Script, code: grpc.StatusCode) -> None:
     script.faults = [(code, "NO", None)]
     with pytest.raises(class_of(code)):
         client.embed(["abc"])
@@ -72,21 +72,21 @@ def test_pauses_double_up_to_a_limit() -> None:
     assert retry.pause(Internal("x"), 1) is None
 
 
-def test_a_server_that_is_away_is_waited_for_as_long_as_a_restart_takes() -> None:
+def test_the_pauses_cover_a_restart() -> None:
     retry, pauses = Retry(), list[float]()
     while (pause := retry.pause(Unavailable("x"), len(pauses) + 1)) is not None:
         pauses.append(pause)
     assert 20 <= sum(pauses) <= 45
 
 
-@pytest.mark.parametrize("told", ["WRONG_VERSION_NUMBER", "CERTIFICATE_VERIFY_FAILED: self-signed certificate"])
-def test_who_does_not_agree_on_tls_is_not_asked_again(told: str) -> None:
-    assert Retry().pause(Unavailable(f"Ssl handshake failed: {told}"), 1) is None
+@pytest.mark.parametrize("message", ["WRONG_VERSION_NUMBER", "CERTIFICATE_VERIFY_FAILED: self-signed certificate"])
+def test_tls_errors_are_final(message: str) -> None:
+    assert Retry().pause(Unavailable(f"Ssl handshake failed: {message}"), 1) is None
 
 
-def test_that_nobody_answers_is_told_while_it_is_tried(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warning_is_logged_while_no_server_answers(caplog: pytest.LogCaptureFixture) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        taken.bind(("127.0.0.1", 0))  # The port is bound, but no server listens.
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with Client(address, retry=Retry(attempts=5, maximum=0.01)) as client, pytest.raises(Unavailable):
             client.server_info()
@@ -94,12 +94,12 @@ def test_that_nobody_answers_is_told_while_it_is_tried(caplog: pytest.LogCapture
     assert address in record.message
 
 
-def test_what_takes_a_servers_place_is_found_by_its_name(script: Script) -> None:
-    """As in Kubernetes, where it has another address."""
+def test_a_replacement_server_is_found_by_its_name(script: Script) -> None:
+    """In Kubernetes, the new server has another address."""
     with Names() as names, ExitStack() as stack:
         with serving(script, "127.0.0.2:0") as old:
             names.addresses, port = ["127.0.0.2"], old.rpartition(":")[2]
-            # gRPC itself would look the name up again after 30 s.
+            # By default, gRPC resolves the name again after 30 s.
             client = stack.enter_context(Client(f"dns://{names.address}/glimpse.test:{port}", timeout=15))
             assert client.embed(["a"])[0].ok
             names.addresses = ["127.0.0.3"]
@@ -112,13 +112,13 @@ def test_only_the_busy_items_are_sent_again(client: Client, script: Script) -> N
     examples = [NewExample(text, "letter", id=text) for text in "abc"]
     enrollment = client.enroll("letters", examples)
     assert [result.unwrap().id for result in enrollment.results] == ["a", "b", "c"]
-    sent = [[one.input.id for one in request.examples] for request in script.requests]
+    sent = [[example.input.id for example in request.examples] for request in script.requests]
     assert sent == [["a", "b", "c"], ["b"], ["b"]]
     assert len({request.request_id for request in script.requests}) == 3
     assert enrollment.revision == 3
 
 
-def test_an_item_that_stays_busy_has_its_error_by_the_deadline(client: Client, script: Script) -> None:
+def test_an_item_that_stays_busy_fails_at_the_deadline(client: Client, script: Script) -> None:
     script.busy = {"b": 10_000}
     first, second = client.enroll(
         "letters", [NewExample(text, "letter", id=text) for text in "ab"], timeout=0.3, raise_on_failure=False
@@ -129,7 +129,7 @@ def test_an_item_that_stays_busy_has_its_error_by_the_deadline(client: Client, s
     assert second.error.retry_delay == 0.02
 
 
-def test_a_repeated_enrolment_keeps_its_request_id(client: Client, script: Script) -> None:
+def test_a_repeated_enrollment_keeps_its_request_id(client: Client, script: Script) -> None:
     script.faults = [(Code.UNAVAILABLE, "STOPPING", None)]
     client.enroll("letters", [NewExample("a", "letter")])
     first, second = script.requests
@@ -138,7 +138,7 @@ def test_a_repeated_enrolment_keeps_its_request_id(client: Client, script: Scrip
     assert script.requests[2].request_id != first.request_id
 
 
-def test_a_failure_in_a_later_round_keeps_what_was_answered(
+def test_a_failure_in_a_later_attempt_keeps_earlier_results(
     client: Client, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script.busy = {"b": 1}

@@ -1,4 +1,4 @@
-"""Order, back-pressure, cancelling, and streams that break."""
+"""Streams keep their order, hold back fast inputs, can be cancelled, and recover from breaks."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from glimpse.client import Client, Input, NotFound, Retry, Unavailable
 from ..conftest import Script, texts
 
 
-def test_answers_come_in_order(client: Client) -> None:
+def test_results_come_in_order(client: Client) -> None:
     labels = [result.unwrap().label for result in client.stream_classify("c", texts(500))]
     assert labels == texts(500)
 
@@ -21,7 +21,7 @@ def test_embedding_streams_too(client: Client) -> None:
     assert vectors == [1.0, 2.0, 3.0]
 
 
-def test_inputs_are_read_no_further_ahead_than_the_window(client: Client) -> None:
+def test_inputs_are_read_ahead_by_the_window_at_most(client: Client) -> None:
     read = 0
 
     def endless() -> Iterator[str]:
@@ -38,7 +38,7 @@ def test_inputs_are_read_no_further_ahead_than_the_window(client: Client) -> Non
     answers.close()
 
 
-def test_an_answer_does_not_wait_for_the_next_input(client: Client) -> None:
+def test_a_result_does_not_wait_for_the_next_input(client: Client) -> None:
     answered: list[str] = []
 
     def dialogue() -> Iterator[str]:
@@ -48,7 +48,7 @@ def test_an_answer_does_not_wait_for_the_next_input(client: Client) -> None:
         yield "second"
 
     for result in client.stream_classify("c", dialogue()):
-        answered.append(result.unwrap().label)  # noqa: PERF401  (the inputs read it meanwhile)
+        answered.append(result.unwrap().label)  # noqa: PERF401  (the inputs read the list)
     assert answered == ["first", "second"]
 
 
@@ -61,13 +61,13 @@ def test_closing_the_iterator_cancels_the_call(client: Client, script: Script) -
     assert len(script.streamed) < 10
 
 
-def test_a_broken_stream_goes_on_where_it_was(client: Client, script: Script) -> None:
+def test_a_broken_stream_continues_where_it_stopped(client: Client, script: Script) -> None:
     script.break_after = [3, 0, 4]
     labels = [result.unwrap().label for result in client.stream_classify("c", texts(50), window=8)]
     assert labels == texts(50)
 
 
-def test_a_stream_that_keeps_breaking_ends(address: str, script: Script) -> None:
+def test_a_stream_that_keeps_breaking_fails(address: str, script: Script) -> None:
     script.break_after = [2, 0, 0, 0, 0, 0, 0]
     with Client(address, retry=Retry(attempts=5)) as client:
         answers = client.stream_classify("c", texts(50))
@@ -83,21 +83,21 @@ def test_a_refused_stream_raises(client: Client, script: Script) -> None:
         list(client.stream_classify("nowhere", texts(3)))
 
 
-def test_a_busy_item_is_asked_again_in_its_place(client: Client, script: Script) -> None:
+def test_a_busy_item_is_sent_again_and_keeps_its_position(client: Client, script: Script) -> None:
     script.busy = {"t3": 2}
     results = list(client.stream_classify("c", (Input(text, id=text) for text in texts(6))))
     assert [result.unwrap().label for result in results] == texts(6)
     assert [request.inputs[0].id for request in script.requests] == ["t3", "t3"]
 
 
-def test_a_bad_item_keeps_its_place(client: Client) -> None:
+def test_a_bad_item_keeps_its_position(client: Client) -> None:
     results = list(client.stream_classify("c", ["a", "bad", "\ud800", "b"]))
     assert [result.ok for result in results] == [True, False, False, True]
     assert results[2].error is not None
     assert results[2].error.reason == "TEXT_INVALID"
 
 
-def test_an_error_of_the_inputs_comes_after_the_answers_before_it(client: Client) -> None:
+def test_an_error_of_the_inputs_follows_the_earlier_results(client: Client) -> None:
     def failing() -> Iterator[str]:
         yield from ("a", "b")
         raise LookupError("my own")
@@ -108,7 +108,7 @@ def test_an_error_of_the_inputs_comes_after_the_answers_before_it(client: Client
         next(answers)
 
 
-def test_a_stream_that_is_never_read_reads_nothing(client: Client) -> None:
+def test_a_stream_that_is_never_read_reads_no_input(client: Client) -> None:
     def inputs() -> Iterator[str]:
         pytest.fail("read")
         yield ""

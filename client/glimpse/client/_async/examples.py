@@ -50,6 +50,7 @@ class AsyncExampleMethods(AsyncCore):
             One result for each example, in order, and the revision that contains them.
 
         Raises:
+            TypeError: If the content of an example is of no known type, or a `str` that looks like a file or a URL.
             EnrollmentFailed: If an example was not enrolled. The others stay enrolled, and `enrollment` of the
                 exception has every result.
             NotFound: If the collection does not exist.

@@ -31,6 +31,7 @@ class AsyncInferenceMethods(AsyncCore):
             One result for each input, in order. Its vector has the shape `(d,)`, dtype float32 and length 1.
 
         Raises:
+            TypeError: If an input is of no known type, or a `str` that looks like a file or a URL.
             NotFound: If the server has not loaded the backbone.
             GlimpseError: If the call fails.
         """
@@ -88,6 +89,7 @@ class AsyncInferenceMethods(AsyncCore):
             One result for each input, in order, with one classification for each collection.
 
         Raises:
+            TypeError: If an input is of no known type, or a `str` that looks like a file or a URL.
             NotFound: If a collection does not exist.
             InvalidArgument: If an argument is out of range.
             Unavailable: If the server does not reach `min_revision` in time, or does not answer.
@@ -171,6 +173,7 @@ class AsyncInferenceMethods(AsyncCore):
             One result for each input, in order, with one classification.
 
         Raises:
+            TypeError: If an input is of no known type, or a `str` that looks like a file or a URL.
             InvalidArgument: If the backbone does not read text.
             NotFound: If the server has not loaded the backbone.
             GlimpseError: If the call fails for another reason.
@@ -205,6 +208,7 @@ class AsyncInferenceMethods(AsyncCore):
             One result for each input, in order, with the examples and their cosines, nearest first.
 
         Raises:
+            TypeError: If an input is of no known type, or a `str` that looks like a file or a URL.
             NotFound: If the collection does not exist.
             GlimpseError: If the call fails for another reason.
         """

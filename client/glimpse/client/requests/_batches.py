@@ -1,4 +1,4 @@
-"""Lists of items of any length as requests: in chunks, each sent until its items are answered."""
+"""Sends lists of any length: in chunks, each of which is sent until its items are answered."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -13,11 +13,18 @@ from glimpse.client.transport._steps import Pause, Steps, exchange
 T = TypeVar("T")
 MAX_ITEMS = 256
 _POSITION = re.compile(r"^(inputs|examples)\[\d+\]")
+_FRAMING_BYTES = 8  # An upper bound for the tag and the length of an item in a request.
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Which request of a batch: its chunk's number, whether that is the last, and how often it was sent before."""
+    """One request of a batch.
+
+    Attributes:
+        chunk: Number of the chunk, from 0.
+        last: Whether it is the last chunk.
+        attempt: How often the chunk was sent before.
+    """
 
     chunk: int
     last: bool
@@ -26,23 +33,31 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
-    """Any number of items, in as many requests as the limits ask for; items that the server was too busy for
-    are sent again by themselves."""
+    """A call with any number of items, sent in as many requests as the limits require.
+
+    Items that the server was too busy for are sent again in another request.
+
+    Attributes:
+        rpc: The method, as `service.Method`.
+        items: Returns the items for a message limit in bytes. They are prepared as the chunks are sent.
+        request: Builds a request from messages.
+        parse: Reads an item's result from the result message, its response, and the path of the item's file.
+    """
 
     rpc: str
-    items: Callable[[int], Iterable[Prepared]]  # from the message limit; read as the chunks are sent
-    request: Callable[[list[Any], Part], Any]  # from messages
-    parse: Callable[[Any, Any, str], T]  # from an item's result, the response it came in, and its file's path
+    items: Callable[[int], Iterable[Prepared]]
+    request: Callable[[list[Any], Part], Any]
+    parse: Callable[[Any, Any, str], T]
 
     def steps(self, session: Session) -> Steps[list[T]]:
-        """The results, one an item, in order."""
+        """Sends every chunk and returns one result for each item, in order."""
         room = session.max_bytes - self.request([], Part(0, True, 0)).ByteSize()
         results: list[T] = []
-        for number, (chunk, last) in enumerate(_marked(chunks(self.items(session.max_bytes), room))):
+        for number, (chunk, last) in enumerate(_mark_last(chunks(self.items(session.max_bytes), room))):
             answers = yield from self._answers(chunk, Part(number, last, 0), session)
-            for prepared, (result, response) in zip(chunk, answers, strict=True):
-                restore(result, prepared, len(results))
-                results.append(self.parse(result, response, prepared.path))
+            for item, (result, response) in zip(chunk, answers, strict=True):
+                restore(result, item, len(results))
+                results.append(self.parse(result, response, item.path))
         return results
 
     def _answers(self, chunk: list[Prepared], part: Part, session: Session) -> Steps[list[tuple[Any, Any]]]:
@@ -55,9 +70,9 @@ class Batch(Generic[T]):
             except GlimpseError:
                 if part.attempt == 0:
                     raise
-                return answers  # what was answered stays answered; the others keep their own errors
+                return answers  # Items that were answered before keep their results, the others their own errors.
             if len(response.results) != len(waiting):
-                raise Internal(f"{len(waiting)} items were sent, {len(response.results)} answered")
+                raise Internal(f"the server returned {len(response.results)} results for {len(waiting)} items")
             for i, result in zip(waiting, response.results, strict=True):
                 answers[i] = (result, response)
             waiting = [i for i in waiting if retry_delay(answers[i][0], chunk[i])]
@@ -69,11 +84,11 @@ class Batch(Generic[T]):
 
 
 def chunks(items: Iterable[Prepared], room: int) -> Iterator[list[Prepared]]:
-    """Items in lists of at most MAX_ITEMS and, together, `room` bytes."""
+    """Yields lists of at most MAX_ITEMS items and at most `room` bytes together."""
     chunk: list[Prepared] = []
     size = 0
     for item in items:
-        cost = item.size + 8  # its tag and length
+        cost = item.size + _FRAMING_BYTES
         if chunk and (len(chunk) == MAX_ITEMS or size + cost > room):
             yield chunk
             chunk, size = [], 0
@@ -83,8 +98,8 @@ def chunks(items: Iterable[Prepared], room: int) -> Iterator[list[Prepared]]:
         yield chunk
 
 
-def _marked(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
-    """Each item, and whether it is the last one."""
+def _mark_last(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
+    """Yields each item, and whether it is the last one."""
     waiting: list[T] = []
     for item in items:
         if waiting:
@@ -94,15 +109,14 @@ def _marked(items: Iterable[T]) -> Iterator[tuple[T, bool]]:
         yield waiting.pop(), True
 
 
-def retry_delay(result: Any, prepared: Prepared) -> float:
-    """After how many seconds an item may be sent again; 0: it need not, or it will not help."""
-    return 0.0 if prepared.failure else float(result.status.retry_delay_ms) / 1000
+def retry_delay(result: Any, item: Prepared) -> float:
+    """Returns the seconds after which an item may be sent again. 0: sending it again would not help."""
+    return 0.0 if item.failure else float(result.status.retry_delay_ms) / 1000
 
 
-def restore(result: Any, prepared: Prepared, position: int) -> None:
-    """Puts into a result what the wire did not carry: the item's own failure, its place among all that were
-    given."""
-    if prepared.failure is not None:
-        result.status.CopyFrom(prepared.failure)
+def restore(result: Any, item: Prepared, position: int) -> None:
+    """Adds to a result what was not sent: the failure of the item, and its position in the caller's list."""
+    if item.failure is not None:
+        result.status.CopyFrom(item.failure)
     elif result.status.field:
         result.status.field = _POSITION.sub(rf"\g<1>[{position}]", result.status.field)

@@ -1,4 +1,4 @@
-"""Contents of inputs: what counts as a picture, as a text, or as neither."""
+"""Contents of inputs: decides whether a value is an image, a text, a vector or an error."""
 
 import io
 import os
@@ -11,15 +11,15 @@ from typing import IO, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from glimpse.client.requests._pictures import PillowPicture, is_pillow_picture, png_of_array, png_of_pillow
+from glimpse.client.requests._images import PillowImage, is_pillow_image, png_of_array, png_of_pillow
 from glimpse.client.results._resources import Vector
 
 T = TypeVar("T")
-AnyPicture = bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | NDArray[np.uint8] | PillowPicture
-"""An encoded image, an image file (read when it is sent), an open binary file, or a picture of NumPy or Pillow."""
+AnyImage = bytes | bytearray | memoryview | os.PathLike[str] | IO[bytes] | NDArray[np.uint8] | PillowImage
+"""An encoded image, an image file (read when it is sent), an open binary file, or a NumPy or Pillow image."""
 
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+://|data:image/)\S+", re.IGNORECASE)
-_URL_AS_PATH = re.compile(r"(?:https?|ftp|s3|gs):/", re.IGNORECASE)  # Path makes one slash of two
+_URL_AS_PATH = re.compile(r"(?:https?|ftp|s3|gs):/", re.IGNORECASE)  # Path turns two slashes into one.
 _SUFFIXES = tuple(
     f".{suffix}"
     for suffix in (
@@ -27,59 +27,78 @@ _SUFFIXES = tuple(
         *("jp2", "j2k", "bmp", "ppm", "pgm", "pbm", "pnm", "ico", "svg"),
     )
 )
-_LONGEST_PATH = 4096  # characters; no file system has longer ones
+_LONGEST_PATH = 4096  # Characters; no file system has longer paths.
 _SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text, whatever it looks like."""
+    """A text, even if it looks like a file or a URL.
+
+    Attributes:
+        text: The text.
+    """
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture: its encoded bytes, its file (here a str is a path), an open file, or a picture of NumPy or Pillow."""
+    """An image.
 
-    content: AnyPicture | str
+    Attributes:
+        content: Encoded bytes, a path (here a `str` is a path), an open binary file, a Pillow image, or a NumPy array
+            of shape `(height, width, 3)`, RGB, dtype uint8.
+    """
+
+    content: AnyImage | str
 
 
-Content = AnyPicture | str | Vector | Text | Image
-"""A picture, a text (a str that neither names a file nor looks like one), or a vector."""
+Content = AnyImage | str | Vector | Text | Image
+"""An image, a text (a str that does not look like a file), or a vector."""
 
 
-def as_list(given: Any, *more: type) -> Iterable[Any]:
-    """A single input, or one of the types `more`, as a list of one; anything else as it is."""
-    if isinstance(given, list | tuple):
-        return given
+def as_list(value: Any, *more: type) -> Iterable[Any]:
+    """Returns a list of one for a single input or a value of the types `more`, and any other value unchanged."""
+    if isinstance(value, list | tuple):
+        return value
     kinds = (str, bytes, bytearray, memoryview, os.PathLike, io.IOBase, Vector, Text, Image, *more)
-    # A temporary file is an open file too, and would be read line by line.
-    single = isinstance(given, kinds) or is_pillow_picture(given) or hasattr(given, "read")
-    if isinstance(given, np.ndarray):
-        single = given.ndim != 4  # four axes are a list of pictures
-    return [given] if single else given
+    # A temporary file has a `read` method but no base class in common, and would be iterated line by line.
+    single = isinstance(value, kinds) or is_pillow_image(value) or hasattr(value, "read")
+    if isinstance(value, np.ndarray):
+        single = value.ndim != 4  # (n, height, width, 3) is a list of images.
+    return [value] if single else value
 
 
 def text_of(content: Text | str) -> str:
-    """The text. Raises TypeError for a str that is more likely meant as a picture."""
+    """Returns the text.
+
+    Raises:
+        TypeError: If a str is probably meant as an image.
+    """
     if isinstance(content, Text):
         return content.text
     shown = repr(content if len(content) <= _SHOWN else f"{content[:_SHOWN]}…")
-    name = content.strip()  # a line of a list of files ends with a newline
+    name = content.strip()  # A line of a list of files ends with a newline.
     if _URL.fullmatch(name):
-        raise TypeError(f"{shown} is a URL, which is never fetched: give the file's bytes or Path(...), or Text(...)")
+        raise TypeError(f"{shown} is a URL, which is never fetched; pass the file's bytes, a Path(...) or a Text(...)")
     if len(name) > _LONGEST_PATH or "\n" in name:
         return content
     if name.lower().endswith(_SUFFIXES):
-        raise TypeError(f"{shown} is a str, so a text, and ends like a picture's name: use Path(...) or Text(...)")
+        raise TypeError(
+            f"{shown} is a str, which is a text, but it ends like the name of an image file; use Path(...) or Text(...)"
+        )
     if os.path.isfile(content) or os.path.isfile(name):
-        raise TypeError(f"{shown} is a str, so a text, and names a file: use Path(...) or Text(...)")
+        raise TypeError(f"{shown} is a str, which is a text, but it names a file; use Path(...) or Text(...)")
     return content
 
 
 def path_of(content: Any) -> str:
-    """The path of a picture's file; empty for other contents. Raises TypeError for a URL."""
+    """Returns the path of an image file, or an empty string for other content.
+
+    Raises:
+        TypeError: If the path is a URL.
+    """
     if isinstance(content, bytes | str | Text | Vector):
         return ""
     inner = content.content if isinstance(content, Image) else content
@@ -87,14 +106,16 @@ def path_of(content: Any) -> str:
         return ""
     path = os.fspath(inner)
     if _URL.fullmatch(path) or _URL_AS_PATH.match(path):
-        raise TypeError(f"{path[:_SHOWN]!r} is a URL, which is never fetched: download it, and give its bytes or Path")
+        raise TypeError(f"{path[:_SHOWN]!r} is a URL, which is never fetched; download it and pass its bytes or Path")
     return path
 
 
-def picture_of(content: Any, limit: int) -> bytes:
-    """The encoded bytes of a picture; of a file at most `limit` + 1.
+def image_bytes(content: Any, limit: int) -> bytes:
+    """Returns the encoded bytes of an image; of a file, at most `limit` + 1 bytes.
 
-    Raises OSError where the file cannot be read, and TypeError where the content is no picture.
+    Raises:
+        OSError: If the file cannot be read.
+        TypeError: If the content is not an image.
     """
     if isinstance(content, bytes):
         return content
@@ -106,16 +127,16 @@ def picture_of(content: Any, limit: int) -> bytes:
         return bytes(inner)
     if isinstance(inner, np.ndarray):
         return png_of_array(inner)
-    if is_pillow_picture(inner):
+    if is_pillow_image(inner):
         return png_of_pillow(inner)
     if isinstance(inner, io.BytesIO):
-        return inner.getvalue()  # wherever its position is: often at the end, after writing
+        return inner.getvalue()  # The position is often at the end, after writing.
     if callable(read := getattr(inner, "read", None)):
         content = read(limit + 1)
         if isinstance(content, bytes):
             return content
-        raise TypeError("a file of a picture is opened for bytes: open(..., 'rb')")
+        raise TypeError("open an image file in binary mode: open(..., 'rb')")
     raise TypeError(
-        "an input is bytes, a Path, a picture of Pillow or NumPy, an open file, a str (a text), Text(...), Image(...) "
+        "an input is bytes, a Path, a Pillow or NumPy image, an open file, a str (a text), Text(...), Image(...) "
         f"or Vector(...), not {type(inner).__name__}"
     )

@@ -1,4 +1,4 @@
-"""The contract's enumerations. A value of a newer server than this client is UNSPECIFIED."""
+"""The enumerations of the contract. A value that this client does not know is read as UNSPECIFIED."""
 
 from enum import Enum
 from typing import TypeVar
@@ -7,7 +7,7 @@ E = TypeVar("E", bound=Enum)
 
 
 class Modality(Enum):
-    """What a backbone reads, or an example was enrolled as."""
+    """The kind of an input: an image, a text, or a vector that was computed elsewhere."""
 
     UNSPECIFIED = 0
     IMAGE = 1
@@ -16,7 +16,11 @@ class Modality(Enum):
 
 
 class Decision(Enum):
-    """What to make of the best label."""
+    """The decision on the best label.
+
+    MATCH: the label is accepted. UNKNOWN: the input is out of distribution, like none of the labels. AMBIGUOUS: two
+    labels or more are too close to each other. UNSPECIFIED: the input failed.
+    """
 
     UNSPECIFIED = 0
     MATCH = 1
@@ -25,9 +29,9 @@ class Decision(Enum):
 
 
 class Head(Enum):
-    """The function from a vector to label scores: the one that answered, or that a collection is pinned to.
+    """A function from a vector to label scores.
 
-    UNSPECIFIED: none answered; no head is pinned, and the ladder chooses by shots and leave-one-out.
+    UNSPECIFIED as an argument lets the server choose a head by leave-one-out accuracy; in a result, no head answered.
     """
 
     UNSPECIFIED = 0
@@ -42,7 +46,7 @@ class Head(Enum):
 
 
 class LabelMode(Enum):
-    """Whether exactly one label is right (softmax) or any number may be (sigmoid)."""
+    """The relation of labels: exactly one is right (EXCLUSIVE), or any number may be (INDEPENDENT)."""
 
     UNSPECIFIED = 0
     EXCLUSIVE = 1
@@ -50,10 +54,10 @@ class LabelMode(Enum):
 
 
 class LabelRole(Enum):
-    """What a label's examples are: of one class, known strangers, or of classes nobody told.
+    """The role of a label's examples.
 
-    Only a class is ever an answer. What is nearest to a stranger is UNKNOWN; unlabelled examples show what their
-    domain looks like.
+    CLASS: examples of one class; only such a label can be an answer. NEGATIVE: negative examples ("none of these"); an
+    input nearest to one of them is UNKNOWN. UNLABELED: examples whose class is not known; they show their domain.
     """
 
     UNSPECIFIED = 0
@@ -63,7 +67,7 @@ class LabelRole(Enum):
 
 
 class CompactionState(Enum):
-    """What became of a compaction."""
+    """The state of a compaction: RUNNING (or waiting), DONE or FAILED."""
 
     UNSPECIFIED = 0
     RUNNING = 1
@@ -72,7 +76,7 @@ class CompactionState(Enum):
 
 
 def member(kind: type[E], value: int) -> E:
-    """The member of a number."""
+    """Returns the member with a number, or UNSPECIFIED if there is none."""
     try:
         return kind(value)
     except ValueError:

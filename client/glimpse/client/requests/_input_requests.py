@@ -1,4 +1,4 @@
-"""One function a call that takes inputs: from arguments to the batch or the stream that is sent."""
+"""Builds batches and streams from arguments, one function for each method that takes inputs."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -9,8 +9,8 @@ from glimpse.client.requests._batches import Batch, Part, restore, retry_delay
 from glimpse.client.requests._enums import LabelMode
 from glimpse.client.requests._inputs import Examples, Inputs, Prepared, prepare_example, prepare_input, prepared
 from glimpse.client.requests._names import CollectionRef, Names, backbone_name, collection_name, collection_names, names
-from glimpse.client.results import _parse_results as read
-from glimpse.client.results import _results as answers
+from glimpse.client.results import _parse_results as parse
+from glimpse.client.results import _results as results
 from glimpse.client.results._classification import ClassifyResult
 from glimpse.client.results._enrollment import Enrollment
 from glimpse.client.transport._errors import GlimpseError
@@ -23,53 +23,59 @@ from glimpse.v1 import embedding_service_pb2 as embedding_pb
 T = TypeVar("T")
 Collections = CollectionRef | Sequence[CollectionRef]
 Labels = Names | Mapping[str, Names]
-"""Prompts that are labels themselves, or labels with their prompts."""
+"""Texts that are labels and prompts at once, or a mapping from label to prompts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream(Generic[T]):
-    """A bidirectional stream: its first message, how an input is sent, and the batch that asks again for
-    one."""
+    """A bidirectional stream of inputs and results.
+
+    Attributes:
+        rpc: The method, as `service.Method`.
+        config: The first message.
+        wrap: Builds the message of an input.
+        parse: Reads an input's result from the result message, None, and the path of the input's file.
+        batch: A batch without inputs, which sends a single input again.
+    """
 
     rpc: str
     config: Any
     wrap: Callable[[Any], Any]
-    parse: Callable[[Any, Any, str], T]  # from a result, its response (None in a stream), and its file's path
-    batch: Batch[T]  # of no inputs
+    parse: Callable[[Any, Any, str], T]
+    batch: Batch[T]
 
     def settle(self, item: Prepared, result: Any, position: int, session: Session) -> Steps[T]:
-        """The result of one input. One that the server was too busy for is asked again with a call of its
-        own."""
+        """Returns the result of one input. If the server was too busy for it, sends it again in a call of its own."""
         delay = after(retry_delay(result, item))
         if delay and session.deadline.allows(delay):
             yield Pause(delay)
             try:
                 return (yield from replace(self.batch, items=lambda _: [item]).steps(session))[0]
             except GlimpseError:
-                pass  # the stream's own answer stands
+                pass  # The result of the stream remains.
         restore(result, item, position)
         return self.parse(result, None, item.path)
 
 
-def embed(inputs: Inputs, backbone: str) -> Batch[answers.EmbedResult]:
-    """Embed."""
+def embed(inputs: Inputs, backbone: str) -> Batch[results.EmbedResult]:
+    """Builds the batch of Embed."""
     name = backbone_name(backbone)
     return Batch(
         "embedding.Embed",
         prepared(inputs, prepare_input),
         lambda messages, _: embedding_pb.EmbedRequest(backbone=name, inputs=messages),
-        read.embed_result,
+        parse.embed_result,
     )
 
 
-def stream_embed(backbone: str) -> Stream[answers.EmbedResult]:
-    """StreamEmbed."""
+def stream_embed(backbone: str) -> Stream[results.EmbedResult]:
+    """Builds the stream of StreamEmbed."""
     config = embedding_pb.StreamEmbedConfig(backbone=backbone_name(backbone))
     return Stream(
         "embedding.StreamEmbed",
         embedding_pb.StreamEmbedRequest(config=config),
         lambda message: embedding_pb.StreamEmbedRequest(input=message),
-        read.embed_result,
+        parse.embed_result,
         embed([], backbone),
     )
 
@@ -81,26 +87,29 @@ def enroll(
     request_id: str,
     measure_accuracy: bool,
 ) -> Batch[Enrollment]:
-    """EnrollExamples. Every chunk has a request id of its own, the same on every attempt to send it; what is
-    sent again because the server was busy is another request. Accuracy is measured with the last chunk."""
+    """Builds the batch of EnrollExamples.
+
+    Each chunk has its own request id, the same in every attempt to send it. Items that are sent again because the
+    server was busy are another request. Accuracy is measured with the last chunk.
+    """
     parent = collection_name(collection)
     base = request_id or str(uuid.uuid4())
 
     def request(messages: list[Any], part: Part) -> collection_pb.EnrollExamplesRequest:
-        own = str(uuid.uuid4()) if part.attempt else f"{base}/{part.chunk}" if part.chunk else base
+        chunk_id = f"{base}/{part.chunk}" if part.chunk else base
         return collection_pb.EnrollExamplesRequest(
             parent=parent,
             examples=messages,
-            request_id=own,
+            request_id=str(uuid.uuid4()) if part.attempt else chunk_id,
             create_labels=create_labels,
             measure_accuracy=measure_accuracy and part.last,
         )
 
-    return Batch("collections.EnrollExamples", prepared(examples, prepare_example), request, read.enrollment)
+    return Batch("collections.EnrollExamples", prepared(examples, prepare_example), request, parse.enrollment)
 
 
 def join_enrollments(parts: Sequence[Enrollment]) -> Enrollment:
-    """Enrolments of one as one: the accuracy before the first of them, revision and accuracy after the last."""
+    """Joins enrollments: the accuracy before the first of them, the revision and accuracy after the last."""
     by_revision = sorted(parts, key=lambda part: part.revision)
     measured = [part.accuracy_after for part in by_revision if part.accuracy_after is not None]
     return Enrollment(
@@ -112,24 +121,24 @@ def join_enrollments(parts: Sequence[Enrollment]) -> Enrollment:
 
 
 def classify(collections: Collections, inputs: Inputs, options: pb.ClassifyOptions) -> Batch[ClassifyResult]:
-    """Classify."""
+    """Builds the batch of Classify."""
     names = collection_names(collections)
     return Batch(
         "classification.Classify",
         prepared(inputs, prepare_input),
         lambda messages, _: pb.ClassifyRequest(collections=names, inputs=messages, options=options),
-        read.classify_result,
+        parse.classify_result,
     )
 
 
 def stream_classify(collections: Collections, options: pb.ClassifyOptions) -> Stream[ClassifyResult]:
-    """StreamClassify."""
+    """Builds the stream of StreamClassify."""
     config = pb.StreamClassifyConfig(collections=collection_names(collections), options=options)
     return Stream(
         "classification.StreamClassify",
         pb.StreamClassifyRequest(config=config),
         lambda message: pb.StreamClassifyRequest(input=message),
-        read.classify_result,
+        parse.classify_result,
         classify(collections, [], options),
     )
 
@@ -142,7 +151,7 @@ def classify_zero_shot(
     use_templates: bool,
     top_k: int | None,
 ) -> Batch[ClassifyResult]:
-    """ClassifyZeroShot."""
+    """Builds the batch of ClassifyZeroShot."""
     if isinstance(labels, Mapping):
         prompted = [pb.PromptedLabel(label_id=label, prompts=names(texts)) for label, texts in labels.items()]
     else:
@@ -163,7 +172,7 @@ def classify_zero_shot(
         "classification.ClassifyZeroShot",
         prepared(inputs, prepare_input),
         request,
-        read.zero_shot_result,
+        parse.zero_shot_result,
     )
 
 
@@ -174,8 +183,8 @@ def search_examples(
     labels: Names,
     domains: Names,
     min_revision: int,
-) -> Batch[answers.SearchExamplesResult]:
-    """SearchExamples."""
+) -> Batch[results.SearchExamplesResult]:
+    """Builds the batch of SearchExamples."""
     parent = collection_name(collection)
     return Batch(
         "classification.SearchExamples",
@@ -188,10 +197,10 @@ def search_examples(
             domains=names(domains),
             min_revision=min_revision,
         ),
-        read.search_result,
+        parse.search_result,
     )
 
 
 def options(top_k: int | None, evidence: int | None, min_revision: int, domain: str) -> pb.ClassifyOptions:
-    """ClassifyOptions; None leaves the server's default."""
+    """Builds ClassifyOptions. None leaves the server's default."""
     return pb.ClassifyOptions(top_k=top_k, evidence=evidence, min_revision=min_revision, domain=domain)

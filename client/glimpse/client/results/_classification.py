@@ -1,4 +1,4 @@
-"""What collections say of inputs."""
+"""The results of classify, stream_classify and classify_zero_shot."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +11,27 @@ from glimpse.client.results._results import Evidence, ItemResult, LabelScore, sh
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Classification:
-    """What one collection (or, for zero-shot, a set of prompts) says of one input.
+    """The answer of one collection, or of the prompts of a zero-shot call, to one input.
 
-    `label` is the best one whatever the decision, and empty where no label can score; `margin` is None where
-    there is no second label. `labels` and `evidence` come best first. `p_value` is the part of the collection's own
-    examples that fit no better than the input (small: a stranger), None where not calibrated. The first `set_size`
-    of the labels are the prediction set, or those that hold where any number may; 0: too few examples to say.
-    `similarity` is the cosine to the best label's mean.
+    Attributes:
+        collection: Full name of the collection. Empty for zero-shot.
+        decision: Whether the best label is accepted.
+        label: Id of the best label, whatever the decision is. Empty if no label can score.
+        probability: Probability of the best label, in [0, 1].
+        margin: Lead in score over the second label. None if there is no second label.
+        labels: The best labels, best first.
+        evidence: The nearest examples, nearest first.
+        head: The head that answered.
+        head_reason: Why this head answered, for people.
+        calibrated: Whether probability and decision rest on leave-one-out scores of the collection's own examples.
+            False: they rest on the backbone's defaults.
+        revision: Revision of the ledger that the answer rests on. 0 for zero-shot.
+        decision_reason: Why this decision was made, for people.
+        p_value: Share of the collection's own examples, each left out, that fit no better than this input, in (0, 1].
+            A small value means that the input is out of distribution. None if there are too few examples.
+        set_size: The first `set_size` labels are the prediction set; with independent labels, they are the labels that
+            hold. 0: too few examples.
+        similarity: Cosine to the mean of the best label, or to the mean of its prompts if it has no examples.
     """
 
     collection: str
@@ -37,14 +51,14 @@ class Classification:
     similarity: float
 
     def __repr__(self) -> str:
-        return short_repr(self, self.shown())
+        return short_repr(self, self.summary())
 
-    def shown(self) -> dict[str, Any]:
-        """What a repr shows of it."""
+    def summary(self) -> dict[str, Any]:
+        """Returns the decision, the label and its probability, as the repr shows them."""
         return {"decision": self.decision.name, "label": self.label, "probability": round(self.probability, 4)}
 
     def to_dict(self) -> dict[str, Any]:
-        """Its fields as plain values: enumerations by name, labels and evidence as lists of dictionaries."""
+        """Returns the fields as plain values: enumerations by name, labels and evidence as lists of dictionaries."""
         return {
             "collection": last_segment(self.collection),
             "decision": self.decision.name,
@@ -59,44 +73,58 @@ class Classification:
             "head": self.head.name,
             "head_reason": self.head_reason,
             "revision": self.revision,
-            "labels": [{"label": one.label, "score": one.score, "probability": one.probability} for one in self.labels],
-            "evidence": [one.to_dict() for one in self.evidence],
+            "labels": [
+                {"label": label.label, "score": label.score, "probability": label.probability} for label in self.labels
+            ],
+            "evidence": [example.to_dict() for example in self.evidence],
         }
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClassifyResult(ItemResult):
-    """One input's classifications, one a collection in the order asked for (exactly one for zero-shot)."""
+    """The classifications of one input.
+
+    Attributes:
+        classifications: One classification for each collection, in the order of the call; exactly one for zero-shot.
+            Empty if the input failed.
+    """
 
     classifications: tuple[Classification, ...] = ()
 
     def unwrap(self) -> Classification:
-        """The only classification. Raises the item's GlimpseError where it failed.
+        """Returns the only classification.
 
         Raises:
-            ValueError: There are several, as several collections were asked: `unwrap_all` has them.
+            GlimpseError: If the input failed.
+            ValueError: If several collections answered; use `unwrap_all`.
         """
         first, *others = self.unwrap_all()
         if others:
-            names = ", ".join(last_segment(one.collection) for one in self.classifications)
+            names = ", ".join(last_segment(answer.collection) for answer in self.classifications)
             raise ValueError(
                 f"{len(others) + 1} collections answered ({names}): unwrap_all() returns every classification"
             )
         return first
 
     def unwrap_all(self) -> tuple[Classification, ...]:
-        """The classifications, one a collection, in the order asked for. Raises the item's GlimpseError."""
+        """Returns the classifications, one for each collection, in the order of the call.
+
+        Raises:
+            GlimpseError: If the input failed.
+        """
         self.raise_for_error()
         return self.classifications
 
-    def _shown(self) -> Mapping[str, Any]:
+    def _summary(self) -> Mapping[str, Any]:
         if len(self.classifications) == 1:
-            return self.classifications[0].shown()
-        return {last_segment(one.collection): f"{one.decision.name} {one.label}" for one in self.classifications}
+            return self.classifications[0].summary()
+        return {
+            last_segment(answer.collection): f"{answer.decision.name} {answer.label}" for answer in self.classifications
+        }
 
     def _row(self) -> dict[str, Any]:
-        """Of several collections, each field under COLLECTION.FIELD."""
+        """Returns the fields; with several collections, each under the name COLLECTION.FIELD."""
         if len(self.classifications) == 1:
             return self.classifications[0].to_dict()
-        rows = ((last_segment(one.collection), one.to_dict()) for one in self.classifications)
+        rows = ((last_segment(answer.collection), answer.to_dict()) for answer in self.classifications)
         return {f"{name}.{field}": value for name, row in rows for field, value in row.items()}

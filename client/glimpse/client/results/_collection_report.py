@@ -1,4 +1,4 @@
-"""What a collection knows of itself, by leaving out each of its examples in turn."""
+"""The report of a collection. Its figures come from leaving out each example in turn."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,14 @@ from glimpse.client.requests._enums import Head
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A part, in [0, 1], of `count` examples, with the ends of its 95 % confidence interval (Wilson's)."""
+    """A share of examples, with its confidence interval.
+
+    Attributes:
+        value: The share, in [0, 1].
+        low: Lower end of the 95 % confidence interval (Wilson).
+        high: Upper end of the 95 % confidence interval.
+        count: Number of examples that were measured.
+    """
 
     value: float
     low: float
@@ -17,7 +24,12 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class HeadAccuracy:
-    """What one head would get right, each example left out."""
+    """The accuracy of one head.
+
+    Attributes:
+        head: The head.
+        accuracy: Its leave-one-out accuracy.
+    """
 
     head: Head
     accuracy: Estimate
@@ -25,7 +37,13 @@ class HeadAccuracy:
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How many of the examples of `label` the others say are `answered_label`."""
+    """Examples of one label that are answered with another.
+
+    Attributes:
+        label: Id of the label they have.
+        answered_label: Id of the label that the other examples give them.
+        count: Number of such examples.
+    """
 
     label: str
     answered_label: str
@@ -34,7 +52,14 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class SuspectExample:
-    """An example (its full name) of `label` that the others say is `answered_label`, with this probability."""
+    """An example that is probably mislabelled.
+
+    Attributes:
+        example: Full name of the example.
+        label: Id of the label it has.
+        answered_label: Id of the label that the other examples give it.
+        probability: Probability of that label, in [0, 1].
+    """
 
     example: str
     label: str
@@ -44,7 +69,14 @@ class SuspectExample:
 
 @dataclass(frozen=True, slots=True)
 class LabelFigures:
-    """How one label does. `accuracy`: the part of its examples that the others call right; None: not measured."""
+    """The figures of one label.
+
+    Attributes:
+        label: Id of the label.
+        example_count: Number of its examples.
+        accuracy: Share of its examples that the other examples answer correctly. None: not measured.
+        needs_more: Whether the label would gain from more examples.
+    """
 
     label: str
     example_count: int
@@ -54,9 +86,12 @@ class LabelFigures:
 
 @dataclass(frozen=True, slots=True)
 class AdaptationFigures:
-    """What taking out domains does: `method` is `none`, `centring`, `coral` or `leace`.
+    """The effect of removing what sets domains apart.
 
-    `accuracy`: each domain's examples by the others'. `kept`: the collection's answers rest on it.
+    Attributes:
+        method: `none`, `centring`, `coral` or `leace`.
+        accuracy: Leave-one-domain-out accuracy: each domain's examples are answered by the other domains.
+        kept: Whether the collection answers with this method.
     """
 
     method: str
@@ -66,13 +101,26 @@ class AdaptationFigures:
 
 @dataclass(frozen=True, slots=True)
 class CollectionReport:
-    """A collection's own measurements. What could not be measured is None.
+    """The accuracy, confusions, suspect examples and advice of a collection. A figure that is None was not measured.
 
-    `heads` are the heads compared, best first; `zero_shot_accuracy` is of the prompts alone, and `negative_transfer`
-    says that the examples make answers worse than those, by more than chance. `false_reject` is the part of inputs
-    that belong here which will be called UNKNOWN, `false_accept` of strangers that will be taken for a label, measured
-    on negative examples or on the collection's own with their label left out. `suspects` come most likely mislabelled
-    first, `labels` those that need more examples first, `advice` (for people) the most useful first.
+    Attributes:
+        revision: Revision that was measured.
+        head: The head that answers.
+        head_reason: Why this head answers, for people.
+        calibrated: Whether there are enough examples for the collection's policy.
+        accuracy: Leave-one-out accuracy of the head that answers.
+        heads: The heads that were compared, best first.
+        zero_shot_accuracy: Accuracy of the prompts alone on the same examples.
+        negative_transfer: Whether the examples make answers worse than the prompts alone, by more than chance.
+        false_reject: Share of inputs of the collection's labels that are answered UNKNOWN.
+        false_accept: Share of out-of-distribution inputs that are answered with a label.
+        measured_on_negatives: Whether `false_accept` was measured on negative examples. False: on the collection's own
+            examples with their label left out.
+        confusions: The most frequent confusions first, at most 20.
+        suspects: The examples that are most probably mislabelled first, at most 20.
+        labels: The labels that need more examples first, at most 1,000.
+        adaptations: The effect of each domain adaptation, if labels have examples of two domains or more.
+        advice: What to do next, for people, the most useful first.
     """
 
     revision: int

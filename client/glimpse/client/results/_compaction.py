@@ -9,9 +9,15 @@ from glimpse.client.transport._status import ItemError
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """A compaction: under way, done as of `revision`, or failed with `error`. `end_time` is None while it is under way.
+    """The state of a compaction.
 
-    `revision` is 0 unless the state is DONE, and `error` is None unless the state is FAILED.
+    Attributes:
+        collection: Full name of the collection.
+        state: Whether the compaction runs, is done or failed.
+        revision: Revision of the change. 0 unless the state is DONE.
+        error: Why the compaction failed. None unless the state is FAILED.
+        start_time: When the compaction started.
+        end_time: When the compaction ended. None while it runs.
     """
 
     collection: str
@@ -23,10 +29,14 @@ class Compaction:
 
     @property
     def done(self) -> bool:
-        """Whether the compaction ended, with a new index or with an error."""
+        """True if the compaction ended, with a new index or with an error."""
         return self.end_time is not None
 
     def raise_for_error(self) -> None:
-        """Raises the GlimpseError of a compaction that failed."""
+        """Raises the error of a compaction that failed.
+
+        Raises:
+            GlimpseError: If the compaction failed.
+        """
         if self.error is not None:
             raise self.error.exception()

@@ -1,4 +1,4 @@
-"""What became of examples to enroll."""
+"""The results of enroll."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,15 @@ from glimpse.client.transport._errors import GlimpseError
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EnrollResult(ItemResult):
-    """One example's enrolment.
+    """The result of one example.
 
-    A duplicate was there before. Conflicts are the same or nearly the same content under other labels, near
-    duplicates other content under the same one; an outlier lies far from its label's mean. `original_kept`: it was
-    there before without its original, which is kept from now on.
+    Attributes:
+        example: The enrolled example, new or a duplicate. None if it failed.
+        duplicate: Whether the same content was already enrolled under the same label.
+        conflicts: Examples of other labels with the same or nearly the same content.
+        near_duplicates: Examples of the same label with nearly the same content.
+        outlier: Whether the example is far from the mean of its label.
+        original_kept: Whether the example was already enrolled without its original, which is kept from now on.
     """
 
     example: Example | None = None
@@ -26,12 +30,16 @@ class EnrollResult(ItemResult):
     original_kept: bool = False
 
     def unwrap(self) -> Example:
-        """The example, new or there before. Raises the item's GlimpseError where it failed."""
+        """Returns the example, new or a duplicate.
+
+        Raises:
+            GlimpseError: If the example was not enrolled.
+        """
         self.raise_for_error()
-        assert self.example is not None  # noqa: S101  (the contract: an item without error has it)
+        assert self.example is not None  # noqa: S101  (the contract: an item without an error has an example)
         return self.example
 
-    def _shown(self) -> Mapping[str, Any]:
+    def _summary(self) -> Mapping[str, Any]:
         example = self.unwrap()
         return {"example": example.id, "label": example.label, "duplicate": self.duplicate}
 
@@ -43,17 +51,20 @@ class EnrollResult(ItemResult):
             "duplicate": self.duplicate,
             "outlier": self.outlier,
             "original_kept": self.original_kept,
-            "conflicts": [one.to_dict() for one in self.conflicts],
-            "near_duplicates": [one.to_dict() for one in self.near_duplicates],
+            "conflicts": [similar.to_dict() for similar in self.conflicts],
+            "near_duplicates": [similar.to_dict() for similar in self.near_duplicates],
         }
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Enrollment:
-    """One result an example, in order, and the ledger's revision with them in it.
+    """The results of a call to enroll.
 
-    `accuracy_before` is leave-one-out accuracy as last measured before them, `accuracy_after` with them, where it was
-    asked for; None: not measured.
+    Attributes:
+        results: One result for each example, in order.
+        revision: Revision of the ledger that contains the examples. Pass it as `min_revision` to read them.
+        accuracy_before: Leave-one-out accuracy before these examples, as last measured. None: not measured.
+        accuracy_after: Leave-one-out accuracy with these examples, if `measure_accuracy` was set. None: not measured.
     """
 
     results: tuple[EnrollResult, ...]
@@ -67,7 +78,11 @@ class Enrollment:
         return tuple(result for result in self.results if not result.ok)
 
     def raise_for_errors(self) -> None:
-        """Raises EnrollmentFailed where an example was not enrolled."""
+        """Raises an exception if an example was not enrolled.
+
+        Raises:
+            EnrollmentFailed: If an example was not enrolled.
+        """
         if self.failed:
             raise EnrollmentFailed(self)
 
@@ -76,15 +91,17 @@ class Enrollment:
 
 
 class EnrollmentFailed(GlimpseError):
-    """Some of the examples were not enrolled; the others were. `code`, `reason` and `field` are the first one's.
+    """Raised when some examples were not enrolled. The others are enrolled.
+
+    `code`, `reason`, `field` and `retry_delay` are those of the first example that failed.
 
     Attributes:
-        enrollment: The whole enrolment, with every result; `enrollment.failed` has those that failed.
+        enrollment: The whole enrollment, with every result; `enrollment.failed` has those that failed.
     """
 
     def __init__(self, enrollment: Enrollment) -> None:
         first = enrollment.failed[0]
-        assert first.error is not None  # noqa: S101  (it failed)
+        assert first.error is not None  # noqa: S101  (a failed result has an error)
         place = repr(first.id) if first.id else f"examples[{enrollment.results.index(first)}]"
         super().__init__(
             f"{len(enrollment.failed)} of {len(enrollment.results)} examples were not enrolled; the first is {place}: "

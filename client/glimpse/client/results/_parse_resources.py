@@ -1,4 +1,4 @@
-"""The contract's resources, and a collection's check, as the client's types."""
+"""Reads resources and reports from messages."""
 
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -9,9 +9,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from glimpse.client.requests._enums import CompactionState, Head, LabelMode, LabelRole, Modality, member
 from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePolicy
-from glimpse.client.results import _collection_report as checks
+from glimpse.client.results import _collection_report as reports
 from glimpse.client.results import _resources as resources
 from glimpse.client.results._compaction import Compaction
+from glimpse.client.transport._errors import Code
 from glimpse.client.transport._status import ItemError, code_of
 from glimpse.v1 import collection_service_pb2 as pb
 from glimpse.v1 import embedding_service_pb2 as embedding
@@ -19,7 +20,7 @@ from glimpse.v1 import types_pb2
 
 
 def backbone(message: embedding.Backbone) -> resources.Backbone:
-    """A Backbone message."""
+    """Reads a Backbone message."""
     return resources.Backbone(
         name=message.name,
         description=message.description,
@@ -41,7 +42,7 @@ def backbone(message: embedding.Backbone) -> resources.Backbone:
 
 
 def collection(message: pb.Collection) -> resources.Collection:
-    """A Collection message."""
+    """Reads a Collection message."""
     return resources.Collection(
         name=message.name,
         display_name=message.display_name,
@@ -63,12 +64,12 @@ def collection(message: pb.Collection) -> resources.Collection:
 
 
 def decision_policy(message: pb.DecisionPolicy) -> DecisionPolicy:
-    """A DecisionPolicy message."""
+    """Reads a DecisionPolicy message."""
     return DecisionPolicy(**{field.name: optional(message, field.name) for field in fields(DecisionPolicy)})
 
 
 def embedding_space_policy(message: pb.EmbeddingSpacePolicy) -> EmbeddingSpacePolicy:
-    """An EmbeddingSpacePolicy message."""
+    """Reads an EmbeddingSpacePolicy message."""
     return EmbeddingSpacePolicy(min_space_cosine=optional(message, "min_space_cosine"))
 
 
@@ -79,24 +80,19 @@ def _attached(message: pb.AttachedIndex) -> resources.AttachedIndex:
 
 
 def compaction(message: pb.Compaction) -> Compaction:
-    """Converts a Compaction message."""
-    failure = message.failure
-    error = None
-    if message.HasField("failure"):
-        delay = failure.retry_delay_ms / 1000 if failure.retry_delay_ms else None
-        error = ItemError(code_of(failure.code), failure.reason, failure.field, failure.message, delay)
+    """Reads a Compaction message."""
     return Compaction(
         collection=message.collection,
         state=member(CompactionState, message.state),
         revision=message.revision,
-        error=error,
+        error=item_error(message.failure),
         start_time=time_of(message.start_time),
         end_time=time_of(message.end_time) if message.HasField("end_time") else None,
     )
 
 
 def label(message: pb.Label, revision: int = 0) -> resources.Label:
-    """A Label message."""
+    """Reads a Label message."""
     return resources.Label(
         name=message.name,
         display_name=message.display_name,
@@ -110,7 +106,7 @@ def label(message: pb.Label, revision: int = 0) -> resources.Label:
 
 
 def example(message: pb.Example) -> resources.Example:
-    """An Example message."""
+    """Reads an Example message."""
     return resources.Example(
         name=message.name,
         label=message.label_id,
@@ -124,54 +120,66 @@ def example(message: pb.Example) -> resources.Example:
 
 
 def vector(message: types_pb2.Vector) -> resources.Vector:
-    """A Vector message; its array is read-only and shares the message's memory."""
+    """Reads a Vector message. Its array is read-only and shares the memory of the message."""
     return resources.Vector(np.frombuffer(message.data, dtype="<f4"), message.embedding_space)
 
 
-def collection_report(message: pb.GetCollectionReportResponse) -> checks.CollectionReport:
-    """A GetCollectionReportResponse message."""
-    return checks.CollectionReport(
+def collection_report(message: pb.GetCollectionReportResponse) -> reports.CollectionReport:
+    """Reads a GetCollectionReportResponse message."""
+    return reports.CollectionReport(
         revision=message.revision,
         head=member(Head, message.head),
         head_reason=message.head_reason,
         calibrated=message.calibrated,
-        accuracy=_proportion(message, "accuracy"),
-        heads=tuple(checks.HeadAccuracy(member(Head, one.head), _measured(one.accuracy)) for one in message.heads),
-        zero_shot_accuracy=_proportion(message, "zero_shot_accuracy"),
+        accuracy=_optional_estimate(message, "accuracy"),
+        heads=tuple(reports.HeadAccuracy(member(Head, head.head), _estimate(head.accuracy)) for head in message.heads),
+        zero_shot_accuracy=_optional_estimate(message, "zero_shot_accuracy"),
         negative_transfer=message.negative_transfer,
-        false_reject=_proportion(message, "false_reject"),
-        false_accept=_proportion(message, "false_accept"),
+        false_reject=_optional_estimate(message, "false_reject"),
+        false_accept=_optional_estimate(message, "false_accept"),
         measured_on_negatives=message.measured_on_negatives,
         confusions=tuple(
-            checks.Confusion(one.label_id, one.answered_label_id, one.count) for one in message.confusions
+            reports.Confusion(pair.label_id, pair.answered_label_id, pair.count) for pair in message.confusions
         ),
         suspects=tuple(
-            checks.SuspectExample(one.example, one.label_id, one.answered_label_id, one.probability)
-            for one in message.suspects
+            reports.SuspectExample(suspect.example, suspect.label_id, suspect.answered_label_id, suspect.probability)
+            for suspect in message.suspects
         ),
         labels=tuple(
-            checks.LabelFigures(one.label_id, one.example_count, _proportion(one, "accuracy"), one.needs_more)
-            for one in message.labels
+            reports.LabelFigures(
+                figures.label_id, figures.example_count, _optional_estimate(figures, "accuracy"), figures.needs_more
+            )
+            for figures in message.labels
         ),
         adaptations=tuple(
-            checks.AdaptationFigures(one.method, _measured(one.accuracy), one.kept) for one in message.adaptations
+            reports.AdaptationFigures(figures.method, _estimate(figures.accuracy), figures.kept)
+            for figures in message.adaptations
         ),
         advice=tuple(message.advice),
     )
 
 
+def item_error(status: types_pb2.ItemStatus) -> ItemError | None:
+    """Reads an ItemStatus message. Returns None for the status OK."""
+    if status.code == Code.OK.value[0]:
+        return None
+    delay = status.retry_delay_ms / 1000 if status.retry_delay_ms else None
+    return ItemError(code_of(status.code), status.reason, status.field, status.message, delay)
+
+
 def optional(message: Any, field: str) -> float | None:
-    """A number that may be unset."""
+    """Returns a field, or None if it is not set."""
     return getattr(message, field) if message.HasField(field) else None
 
 
-def _proportion(message: Any, field: str) -> checks.Estimate | None:
-    return _measured(getattr(message, field)) if message.HasField(field) else None
+def _optional_estimate(message: Any, field: str) -> reports.Estimate | None:
+    return _estimate(getattr(message, field)) if message.HasField(field) else None
 
 
-def _measured(message: pb.Proportion) -> checks.Estimate:
-    return checks.Estimate(message.value, message.low, message.high, message.count)
+def _estimate(message: pb.Proportion) -> reports.Estimate:
+    return reports.Estimate(message.value, message.low, message.high, message.count)
 
 
 def time_of(stamp: Timestamp) -> datetime:
+    """Returns a timestamp in UTC."""
     return stamp.ToDatetime(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""A change of a collection's backbone that is under way."""
+"""A re-embedding: the change of a collection's backbone."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,9 +10,13 @@ from glimpse.client.results._resources import Collection
 
 @dataclass(frozen=True, slots=True)
 class ReembeddingSide:
-    """A collection by one of its two backbones. `figures`: what `check` tells of it; None: nobody asked for it.
+    """A collection with one of its two backbones.
 
-    `loaded`: whether the server asked has a backbone of that space.
+    Attributes:
+        backbone: Full name of the backbone.
+        embedding_space: Embedding space of the backbone.
+        loaded: Whether the server that answered has loaded a backbone of this space.
+        figures: Report of the collection with this backbone. None unless `measure` was set.
     """
 
     backbone: str
@@ -23,7 +27,13 @@ class ReembeddingSide:
 
 @dataclass(frozen=True, slots=True)
 class ReembeddingFailure:
-    """An example (its full name) of `label` that has no vector of the other side, and why."""
+    """An example that the new backbone cannot embed.
+
+    Attributes:
+        example: Full name of the example.
+        label: Id of its label.
+        problem: Why it has no vector, as `REASON: message`.
+    """
 
     example: str
     label: str
@@ -32,11 +42,24 @@ class ReembeddingFailure:
 
 @dataclass(frozen=True, slots=True)
 class Reembedding:
-    """How far it is. `current` is what the collection answers by, `shadow` what a switch would make it answer by.
+    """The state of a re-embedding.
 
-    `example_count` is the sum of the embedded, those left and those failed; `failures` are the first of these, at most
-    1,000. `switched`: the shadow is what the collection was before. `set_aside_count`: taken out by a switch until it
-    is switched back.
+    `example_count` is the sum of `embedded_count`, `left_count` and `failed_count`.
+
+    Attributes:
+        collection: Full name of the collection.
+        current: The backbone that the collection answers with.
+        shadow: The backbone that `switch_backbone` would make it answer with.
+        switched: Whether the collection was switched, so that the shadow is its former backbone.
+        example_count: Number of examples.
+        embedded_count: Examples with a vector of both backbones.
+        left_count: Examples that are not embedded yet.
+        failed_count: Examples that cannot be embedded.
+        failures: The first of the examples that cannot be embedded, at most 1,000.
+        labels_left_count: Labels whose prompts are not embedded yet.
+        labels_failed_count: Labels whose prompts cannot be embedded.
+        set_aside_count: Examples that a switch with `force` removed until the collection is switched back.
+        start_time: When the re-embedding started.
     """
 
     collection: str
@@ -55,13 +78,22 @@ class Reembedding:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to be embedded."""
+        """True if nothing is left to embed."""
         return not self.left_count and not self.labels_left_count
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchResult:
-    """The collection after a switch, and the cosines of its policy that were in force and are no more (None: none)."""
+    """The result of a switch to the other backbone.
+
+    Cosines belong to one embedding space, so a switch changes them with the backbone. Switching back restores them.
+
+    Attributes:
+        collection: The collection after the switch.
+        former_policy: Cosines of the decision policy that no longer apply.
+        former_embedding_space_policy: Cosine of the embedding space policy that no longer applies.
+        set_aside_count: Number of examples that this switch set aside.
+    """
 
     collection: Collection
     former_policy: DecisionPolicy

@@ -1,4 +1,4 @@
-"""What the server holds and the client returns: backbones, collections, labels, examples, vectors."""
+"""Resources of the server as dataclasses: backbones, collections, labels, examples and vectors."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +13,15 @@ from glimpse.client.requests._policies import DecisionPolicy, EmbeddingSpacePoli
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Vector:
-    """A vector of one embedding space: float32 values of shape (dimension,). Input and output alike."""
+    """A vector of one embedding space. It is an input of calls, and a result.
+
+    Attributes:
+        values: The values, of shape `(d,)`; they are converted to little-endian float32.
+        embedding_space: Embedding space of the vector, as `Backbone.embedding_space`.
+
+    Raises:
+        ValueError: If `values` does not have exactly one axis.
+    """
 
     values: NDArray[Any]
     embedding_space: str
@@ -21,7 +29,7 @@ class Vector:
     def __post_init__(self) -> None:
         values = np.ascontiguousarray(self.values, dtype="<f4")
         if values.ndim != 1:
-            raise ValueError(f"a vector has one axis; this array has the shape {values.shape}")
+            raise ValueError(f"a vector has the shape (d,); this array has the shape {values.shape}")
         object.__setattr__(self, "values", values)
 
     def __repr__(self) -> str:
@@ -38,7 +46,28 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """A frozen encoder the server has loaded; the fields are the contract's."""
+    """A frozen encoder that the server has loaded.
+
+    Attributes:
+        name: Full name, `backbones/{id}`.
+        description: One line for people.
+        modalities: The kinds of inputs that the backbone reads.
+        dimension: Number of values of each vector.
+        embedding_space: Digest of weights, preprocessing, pooling, normalisation and precision. Only vectors of the
+            same space are comparable.
+        image_size: Side of the square image that the backbone takes, in pixels. 0: it reads no images.
+        context_length: Largest number of tokens of a text. 0: it reads no text.
+        logit_scale: Factor of image-text cosines before the softmax. 0: there is no shared space of images and texts.
+        logit_bias: Term added to scaled cosines before a sigmoid (SigLIP). None: the backbone has none.
+        prompt_templates: Templates that turn a label's name into prompts; `{}` stands for the name.
+        license: Licence of the weights.
+        providers: ONNX Runtime providers that the backbone runs on, best first.
+        default_match_threshold: Cosine to the best label below which an input is UNKNOWN by default.
+        default_match_margin: Lead in cosine below which an answer is AMBIGUOUS by default.
+        parent_embedding_space: Embedding space of the backbone of higher precision that this one was made from. Empty:
+            there is none.
+        parent_min_cosine: Smallest cosine to the parent's vector of the same input, as measured. 0: no parent.
+    """
 
     name: str
     description: str
@@ -60,26 +89,50 @@ class Backbone:
 
 @dataclass(frozen=True, slots=True)
 class AttachedIndex:
-    """An index built in bulk, under a collection: how it searches, its vectors, and how many of them were deleted."""
+    """The index of a collection.
+
+    Attributes:
+        name: Full name, `indexes/{id}`.
+        factory: The index type, as a FAISS factory string.
+        vector_count: Number of vectors, including deleted ones.
+        deleted_count: Number of vectors that were deleted since the index was built. A compaction removes them.
+        unlabeled_count: Number of vectors without a label, including deleted ones. They are found by search and are
+            never an answer.
+    """
 
     name: str
     factory: str
     vector_count: int
     deleted_count: int
-    #: Those without a label, deleted ones too: search finds them, and they are never an answer.
     unlabeled_count: int = 0
 
     @property
     def id(self) -> str:
-        """The last segment of the name."""
+        """The id: the last segment of the name."""
         return last_segment(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Labels and examples in one embedding space.
+    """A set of labels and examples in one embedding space.
 
-    `pinned_head`: UNSPECIFIED where the ladder chooses. `index`: whose rows are examples too, or None.
+    Attributes:
+        name: Full name, `collections/{id}`.
+        display_name: Name for people.
+        backbone: Full name of the backbone.
+        embedding_space: Embedding space of the backbone.
+        policy: When an answer is MATCH, UNKNOWN or AMBIGUOUS.
+        embedding_space_policy: Which vectors of other embedding spaces are accepted.
+        names_as_prompts: Whether labels without prompts use their names as prompts.
+        keep_inputs: Whether the server keeps the bytes of enrolled inputs.
+        label_mode: Whether exactly one label is right or any number of labels may be.
+        pinned_head: Head that answers as soon as there are enough examples for it. UNSPECIFIED: the server chooses.
+        label_count: Number of labels.
+        example_count: Number of examples, including rows of the index.
+        revision: Revision of the last change to the collection or anything in it.
+        create_time: When the collection was created.
+        update_time: When the settings of the collection last changed.
+        index: The index whose rows are examples too. None: there is none.
     """
 
     name: str
@@ -101,13 +154,24 @@ class Collection:
 
     @property
     def id(self) -> str:
-        """The last segment of the name."""
+        """The id: the last segment of the name."""
         return last_segment(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label of a collection. `revision` is that of the write that returned it; 0 where it was only read."""
+    """A label of a collection.
+
+    Attributes:
+        name: Full name, `collections/{collection}/labels/{id}`.
+        display_name: Name for people.
+        prompts: Texts that describe the label.
+        role: What the examples of the label are.
+        example_count: Number of its examples.
+        create_time: When the label was created.
+        update_time: When the label last changed.
+        revision: Revision of the write that returned the label. 0 if the label was only read.
+    """
 
     name: str
     display_name: str
@@ -120,13 +184,24 @@ class Label:
 
     @property
     def id(self) -> str:
-        """The last segment of the name."""
+        """The id: the last segment of the name."""
         return last_segment(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One enrolled input. `vector` only where it was asked for."""
+    """An enrolled input, or a row of the collection's index.
+
+    Attributes:
+        name: Full name, `collections/{collection}/examples/{id}`.
+        label: Id of its label.
+        content_digest: `sha256:` and the hexadecimal digest of the content.
+        modality: The kind of the input.
+        domain: Where the input comes from. Empty: unknown.
+        metadata: The caller's own keys and values.
+        create_time: When the example was enrolled.
+        vector: The vector, of shape `(d,)`. None unless it was requested.
+    """
 
     name: str
     label: str
@@ -139,13 +214,19 @@ class Example:
 
     @property
     def id(self) -> str:
-        """The last segment of the name."""
+        """The id: the last segment of the name."""
         return last_segment(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A server's health as grpc.health.v1 names it ("SERVING", …), and the call's round trip."""
+    """The health of a server.
+
+    Attributes:
+        status: Status of grpc.health.v1: SERVING, NOT_SERVING, SERVICE_UNKNOWN or UNKNOWN.
+        latency_ms: Round-trip time of the call, in milliseconds.
+        serving: Whether the status is SERVING.
+    """
 
     status: str
     latency_ms: float
@@ -156,5 +237,5 @@ class Health:
 
 
 def last_segment(name: str) -> str:
-    """The id in a resource name."""
+    """Returns the id in a resource name."""
     return name.rpartition("/")[2]

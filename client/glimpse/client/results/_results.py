@@ -1,6 +1,6 @@
-"""What became of inputs: one result each, with the answer or the error. Times are in milliseconds.
+"""The result of one input, and the parts of results. Times are in milliseconds of wall-clock time.
 
-_classification.py and _enrollment.py have the results of those calls.
+`_classification` and `_enrollment` have the results of their calls.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,17 @@ from glimpse.client.transport._status import ItemError
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Where the time of one input went, wall clock; `batch_size` inputs shared the backbone's run."""
+    """The time that each stage took for one input. A stage that was not needed is 0.
+
+    Attributes:
+        decode_ms: Decoding the image or tokenising the text, including the wait for a thread.
+        queue_ms: Waiting for the backbone.
+        encode_ms: Running the backbone on the batch of this input.
+        head_ms: Computing scores, decision and evidence.
+        commit_ms: Making the write durable, for an enrollment.
+        total_ms: Time from the arrival of the request to the result.
+        batch_size: Number of inputs that shared the run of the backbone. 0: it did not run.
+    """
 
     decode_ms: float = 0.0
     queue_ms: float = 0.0
@@ -26,7 +36,13 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """One label's share of an answer: the head's score, in its own unit, and a probability in [0, 1]."""
+    """The score of one label.
+
+    Attributes:
+        label: Id of the label.
+        score: Score in the unit of the head, for example a cosine.
+        probability: Probability of the label among all labels of the collection, in [0, 1].
+    """
 
     label: str
     score: float
@@ -35,28 +51,40 @@ class LabelScore:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """An enrolled example near an input: its name, its label, and their cosine."""
+    """An enrolled example near an input.
+
+    Attributes:
+        example: Full name of the example.
+        label: Id of its label.
+        similarity: Cosine between the example and the input.
+    """
 
     example: str
     label: str
     similarity: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Its fields."""
+        """Returns the fields by name."""
         return {"example": self.example, "label": self.label, "similarity": self.similarity}
 
 
 @dataclass(frozen=True, slots=True)
 class SimilarExample(Evidence):
-    """Another enrolled example that is all but the same."""
+    """Another enrolled example with the same or nearly the same content. Its attributes are those of Evidence."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ItemResult:
-    """What became of one input. `truncated`: its text was longer than the backbone's context and was cut.
+    """The result of one input of a call.
 
-    `id`: the input's own, or else the path of its file. The repr is short; `to_dict` has everything but the timings of
-    single stages, as plain values: pandas.DataFrame([result.to_dict() for result in results]).
+    The repr is short. `to_dict` returns everything except the timings of single stages as plain values, for example
+    for `pandas.DataFrame([result.to_dict() for result in results])`.
+
+    Attributes:
+        id: Id of the input, or else the path of its file.
+        error: Why the input failed. None if it succeeded.
+        truncated: Whether a text was longer than the backbone's context and was truncated.
+        timings: The time of each stage.
     """
 
     id: str
@@ -66,46 +94,58 @@ class ItemResult:
 
     @property
     def ok(self) -> bool:
-        """Whether it went well."""
+        """True if the input succeeded."""
         return self.error is None
 
     def raise_for_error(self) -> None:
-        """Raises the GlimpseError of an item that failed."""
+        """Raises the error of an input that failed.
+
+        Raises:
+            GlimpseError: If the input failed.
+        """
         if self.error is not None:
             raise self.error.exception()
 
     def __repr__(self) -> str:
-        shown = self._shown() if self.error is None else {"error": str(self.error)}
-        return short_repr(self, {"id": self.id, **shown})
+        fields = self._summary() if self.error is None else {"error": str(self.error)}
+        return short_repr(self, {"id": self.id, **fields})
 
     def to_dict(self) -> dict[str, Any]:
-        """A row: `id`, `error` (None where it went well), the answer's fields, `truncated` and `total_ms`."""
+        """Returns a row: `id`, `error` (None if it succeeded), the fields of the result, `truncated`, `total_ms`."""
         error = None if self.error is None else str(self.error)
         last = {"truncated": self.truncated, "total_ms": self.timings.total_ms}
         return {"id": self.id, "error": error} | (self._row() if self.ok else {}) | last
 
-    def _shown(self) -> Mapping[str, Any]:
-        """What the repr shows of one that went well."""
+    def _summary(self) -> Mapping[str, Any]:
+        """Returns the fields that the repr of a result without an error shows."""
         return {}
 
     def _row(self) -> dict[str, Any]:
-        """The answer's fields of one that went well."""
+        """Returns the fields that `to_dict` adds for a result without an error."""
         return {}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class EmbedResult(ItemResult):
-    """The vector of one input."""
+    """The vector of one input.
+
+    Attributes:
+        vector: The vector, of shape `(d,)` and length 1. None if the input failed.
+    """
 
     vector: Vector | None = None
 
     def unwrap(self) -> Vector:
-        """The vector. Raises the item's GlimpseError where it failed."""
+        """Returns the vector.
+
+        Raises:
+            GlimpseError: If the input failed.
+        """
         self.raise_for_error()
-        assert self.vector is not None  # noqa: S101  (the contract: an item without error has it)
+        assert self.vector is not None  # noqa: S101  (the contract: an item without an error has a vector)
         return self.vector
 
-    def _shown(self) -> Mapping[str, Any]:
+    def _summary(self) -> Mapping[str, Any]:
         return {"vector": self.vector}
 
     def _row(self) -> dict[str, Any]:
@@ -115,24 +155,33 @@ class EmbedResult(ItemResult):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SearchExamplesResult(ItemResult):
-    """One input's nearest examples, nearest first, and the ledger's revision they were found in."""
+    """The nearest examples of one input.
+
+    Attributes:
+        neighbors: The examples, nearest first.
+        revision: Revision of the ledger that was searched.
+    """
 
     neighbors: tuple[Evidence, ...] = ()
     revision: int = 0
 
     def unwrap(self) -> tuple[Evidence, ...]:
-        """The neighbours. Raises the item's GlimpseError where it failed."""
+        """Returns the examples, nearest first.
+
+        Raises:
+            GlimpseError: If the input failed.
+        """
         self.raise_for_error()
         return self.neighbors
 
-    def _shown(self) -> Mapping[str, Any]:
+    def _summary(self) -> Mapping[str, Any]:
         nearest = {"nearest": self.neighbors[0].label} if self.neighbors else {}
         return {"neighbors": len(self.neighbors), **nearest}
 
     def _row(self) -> dict[str, Any]:
-        return {"revision": self.revision, "neighbors": [one.to_dict() for one in self.neighbors]}
+        return {"revision": self.revision, "neighbors": [neighbor.to_dict() for neighbor in self.neighbors]}
 
 
-def short_repr(one: object, fields: Mapping[str, Any]) -> str:
-    """A repr of the fields that matter most."""
-    return f"{type(one).__name__}({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
+def short_repr(result: object, fields: Mapping[str, Any]) -> str:
+    """Returns a repr with the given fields only."""
+    return f"{type(result).__name__}({', '.join(f'{name}={value!r}' for name, value in fields.items())})"

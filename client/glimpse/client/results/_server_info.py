@@ -1,4 +1,4 @@
-"""What a server says of itself: GetServerInfo as the client's types."""
+"""The state of a server, as GetServerInfo returns it."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,14 @@ from glimpse.v1 import server_service_pb2 as pb
 
 @dataclass(frozen=True, slots=True)
 class BackboneState:
-    """A loaded backbone at work. `queue_depth`: inputs admitted and without a vector yet.
+    """The state of a loaded backbone.
 
-    `mean_batch`: inputs in one run of late; 0: there was none.
+    Attributes:
+        name: Full name of the backbone.
+        providers: ONNX Runtime providers that it runs on, best first.
+        queue_depth: Number of admitted inputs that have no vector yet.
+        max_batch: Largest number of inputs in one run.
+        mean_batch: Mean number of inputs in a run during the last minute. 0: there was no run.
     """
 
     name: str
@@ -23,9 +28,17 @@ class BackboneState:
 
 @dataclass(frozen=True, slots=True)
 class CallFigures:
-    """The calls of one method, `Service/Method`: all since the start; rate and latency of those of late.
+    """The figures of one method.
 
-    Where `per_second` is 0 there was none of late, and the latencies are 0 too.
+    The rate and the latencies cover the last 1,000 calls of the last minute; they are 0 if there was none.
+
+    Attributes:
+        rpc: The method, as `Service/Method`.
+        count: Number of calls that ended since the server started.
+        failed: Number of these calls that ended with an error.
+        per_second: Calls per second.
+        p50_ms: Median latency, in milliseconds.
+        p99_ms: 99th percentile of the latency, in milliseconds.
     """
 
     rpc: str
@@ -38,7 +51,13 @@ class CallFigures:
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
-    """What inputs, or calls, of late spent in a stage: `decode`, `queue`, `encode`, `head` or `commit`."""
+    """The time that inputs or calls spent in one stage during the last minute.
+
+    Attributes:
+        stage: `decode`, `queue`, `encode`, `head` or `commit`.
+        p50_ms: Median time, in milliseconds.
+        p99_ms: 99th percentile of the time, in milliseconds.
+    """
 
     stage: str
     p50_ms: float
@@ -47,7 +66,14 @@ class StageFigures:
 
 @dataclass(frozen=True, slots=True)
 class CollectionFigures:
-    """What a collection said since the server started. `drift`: see the contract; None: too few queries to tell."""
+    """The figures of one collection since the server started.
+
+    Attributes:
+        name: Full name of the collection.
+        decisions: Number of inputs by decision.
+        drift: How much farther recent queries are from examples than examples are from each other, in standard
+            deviations. About 0 is normal. None: there are fewer than 50 queries or 10 examples.
+    """
 
     name: str
     decisions: dict[Decision, int]
@@ -55,17 +81,34 @@ class CollectionFigures:
 
     @property
     def unknown_rate(self) -> float | None:
-        """The part of the inputs classified that were UNKNOWN. None: there were none."""
+        """The share of classified inputs that were UNKNOWN. None: no input was classified."""
         return _unknown_rate(self.decisions)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What a server is and how it is doing; the fields are the contract's.
+    """The state of a server.
 
-    `versions`, `limits` and `caller_limits` by name; of the last, those there are. `ledger_kind`: sqlite or postgresql.
-    `revision`: the last that is answered by; `head`: the last there is, as far as the server knows.
-    `seconds_since_reached`: since it read the ledger; None: it does not tell. `collections`: those that were asked.
+    Attributes:
+        versions: Versions of the software, by name.
+        limits: Limits of the server, by name, for example `max_message_bytes`.
+        providers: ONNX Runtime providers available on the machine, best first.
+        backbones: The loaded backbones, ordered by name.
+        collection_count: Number of collections that the caller may read.
+        ledger_kind: `sqlite` or `postgresql`.
+        revision: Revision of the ledger that the server answers with.
+        head: Last revision of the ledger that the server knows of.
+        uptime_seconds: Seconds since the server started.
+        ready: Whether every backbone is warm.
+        draining: Whether the server is shutting down.
+        memory_bytes: Resident memory of the process, in bytes. 0: unknown.
+        in_flight: Number of calls that have not ended, including this one.
+        calls: Figures of each method that was called.
+        decisions: Number of inputs by decision, over all collections.
+        seconds_since_reached: Seconds since the server last read the ledger. None: unknown.
+        caller_limits: Rate limits of the caller, by name. Only limits that are set.
+        stages: Figures of each stage.
+        collections: Figures of each collection that was queried.
     """
 
     versions: dict[str, str]
@@ -90,7 +133,7 @@ class ServerInfo:
 
     @property
     def unknown_rate(self) -> float | None:
-        """The part of the inputs classified that were UNKNOWN. None: there were none."""
+        """The share of classified inputs that were UNKNOWN. None: no input was classified."""
         return _unknown_rate(self.decisions)
 
 
@@ -100,7 +143,7 @@ def _unknown_rate(decisions: dict[Decision, int]) -> float | None:
 
 
 def server_info() -> Unary[ServerInfo]:
-    """GetServerInfo."""
+    """Builds the request of GetServerInfo."""
     return Unary("server.GetServerInfo", pb.GetServerInfoRequest(), _parse)
 
 
@@ -111,8 +154,8 @@ def _parse(message: pb.GetServerInfoResponse) -> ServerInfo:
         limits={field.name: getattr(message.limits, field.name) for field in pb.Limits.DESCRIPTOR.fields},
         providers=tuple(message.providers),
         backbones=tuple(
-            BackboneState(one.name, tuple(one.providers), one.queue_depth, one.max_batch, one.mean_batch)
-            for one in message.backbones
+            BackboneState(state.name, tuple(state.providers), state.queue_depth, state.max_batch, state.mean_batch)
+            for state in message.backbones
         ),
         collection_count=message.collection_count,
         ledger_kind=ledger.kind,
@@ -124,13 +167,14 @@ def _parse(message: pb.GetServerInfoResponse) -> ServerInfo:
         memory_bytes=message.memory_bytes,
         in_flight=message.in_flight,
         calls=tuple(
-            CallFigures(one.rpc, one.count, one.failed, one.per_second, one.p50_ms, one.p99_ms) for one in message.calls
+            CallFigures(call.rpc, call.count, call.failed, call.per_second, call.p50_ms, call.p99_ms)
+            for call in message.calls
         ),
         decisions=_decisions(message.decisions),
         seconds_since_reached=ledger.seconds_since_reached if ledger.HasField("seconds_since_reached") else None,
         caller_limits={field.name: value for field, value in message.caller_limits.ListFields()},
-        stages=tuple(StageFigures(one.stage, one.p50_ms, one.p99_ms) for one in message.stages),
-        collections=tuple(_collection(one) for one in message.collections),
+        stages=tuple(StageFigures(stage.stage, stage.p50_ms, stage.p99_ms) for stage in message.stages),
+        collections=tuple(_collection(figures) for figures in message.collections),
     )
 
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The connection to the server: addresses, credentials, calls, streams, retries and errors."""

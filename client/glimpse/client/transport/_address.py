@@ -1,10 +1,10 @@
-"""A server's address: from what people write to the target that gRPC takes.
+"""Parses the address of a server. These forms are valid:
 
-HOST  HOST:PORT  [IPV6]:PORT                a name or an address; without a port, 50051
-dns:///HOST:PORT                            a name; calls go to its addresses in turn
-ipv4:ADDRESS:PORT,ADDRESS:PORT  ipv6:…      several addresses, in turn
+HOST  HOST:PORT  [IPV6]:PORT                a name or an IP address; the default port is 50051
+dns:///HOST:PORT                            a name; calls use its addresses in turn
+ipv4:ADDRESS:PORT,ADDRESS:PORT  ipv6:…      several addresses, used in turn
 unix:PATH  unix:///PATH  unix-abstract:NAME a socket of this machine
-xds:///NAME  vsock:CID:PORT                 as gRPC has them
+xds:///NAME  vsock:CID:PORT                 passed to gRPC unchanged
 """
 
 import ipaddress
@@ -19,22 +19,22 @@ DEFAULT_PORT = 50051
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 _SOCKETS = ("unix", "unix-abstract")
-_LONGEST_PATH = 107  # bytes, as the operating system allows for a socket's path
-_SHOWN = 200  # characters of an address in an error
-# A lone number is a port without its host, and gRPC would take it for an IP address.
+_LONGEST_PATH = 107  # Bytes; the limit of the operating system.
+_SHOWN = 200  # Characters of an address in an error message.
+# A number alone is refused: it is probably a port without a host, and gRPC would read it as an IP address.
 _HOST = re.compile(r"(?:\[(?P<v6>[^\[\]\s]+)\]|(?P<name>(?![0-9]+(?::|$))[^\s:/@?#,\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
-#: Variables from which gRPC takes a proxy, the last for addresses alone, once names are resolved.
+#: Variables from which gRPC reads a proxy. The last applies to addresses, after names are resolved.
 _PROXY_VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy", "GRPC_ADDRESS_HTTP_PROXY")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens.
+    """The address of a server.
 
     Attributes:
-        target: The address as gRPC takes it, with every port.
-        local: Whether only this machine can answer, whatever a name server says.
-        hosts: The names and IP addresses in it, without ports. Empty for sockets and for what gRPC looks up by itself.
+        target: The address in the form of gRPC, with every port.
+        local: Whether only this machine can answer, independent of any name server.
+        hosts: The names and IP addresses without ports. Empty for sockets, and for schemes that gRPC resolves itself.
     """
 
     target: str
@@ -43,7 +43,11 @@ class Address:
 
     @classmethod
     def of(cls, address: str | None) -> Self:
-        """Reads the address given, else GLIMPSE_SERVER, else 127.0.0.1:50051. Raises ValueError."""
+        """Parses an address. The default is GLIMPSE_SERVER, or else 127.0.0.1:50051.
+
+        Raises:
+            ValueError: If the address is malformed.
+        """
         text = (address or os.environ.get("GLIMPSE_SERVER") or "").strip() or DEFAULT_ADDRESS
         scheme, rest = _split(text)
         if scheme in _SOCKETS:
@@ -51,10 +55,10 @@ class Address:
         if scheme in ("xds", "vsock"):
             return cls(text, local=False)
         if scheme in ("ipv4", "ipv6"):
-            ends = [_endpoint(one, text) for one in rest.split(",")]
+            ends = [_endpoint(part, text) for part in rest.split(",")]
             target = f"{scheme}:" + ",".join(f"{bracketed(host)}:{port}" for host, port in ends)
             return cls(target, all(is_loopback(host) for host, _ in ends), [host for host, _ in ends])
-        # The name server in `dns://SERVER/HOST` may answer anything, for `localhost` too.
+        # The name server in `dns://SERVER/HOST` may return any address, even for `localhost`.
         server, name = re.fullmatch(r"(//[^/]*/)?(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
         host, port = _endpoint(name, text)
         prefix = f"{scheme}:{server or ''}" if scheme else ""
@@ -62,7 +66,7 @@ class Address:
         return cls(target, is_loopback(host, localhost=(server or "///") == "///"), [host])
 
     def may_use_proxy(self) -> bool:
-        """Whether calls may go through a proxy of the environment: never where every host is this machine."""
+        """Returns whether calls may use a proxy of the environment. They never do if every host is this machine."""
         if self.local:
             return False
         if not any(os.environ.get(name) for name in _PROXY_VARIABLES):
@@ -71,7 +75,7 @@ class Address:
 
 
 def is_loopback(host: str, *, localhost: bool = True) -> bool:
-    """Whether a host is a loopback address or `localhost`. Other names are not looked up: they may change."""
+    """Returns whether a host is a loopback address or `localhost`. Other names are not resolved, as they may change."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -79,12 +83,12 @@ def is_loopback(host: str, *, localhost: bool = True) -> bool:
 
 
 def bracketed(host: str) -> str:
-    """A host as it stands before a port."""
+    """Returns a host in the form that can precede a port: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The scheme, empty where there is none, and the rest. Raises ValueError for a scheme that is no server's."""
+    """Returns the scheme, empty if there is none, and the rest. Raises ValueError for a scheme like https."""
     match = _SCHEME.fullmatch(text)
     scheme, rest = (match[1].lower(), match[2]) if match else ("", text)
     if scheme in (*_SOCKETS, "xds", "vsock", "ipv4", "ipv6", "dns"):
@@ -100,12 +104,12 @@ def _socket(text: str, scheme: str, path: str) -> str:
     if not path.strip("/") or (path.startswith("//") and not path.startswith("///")):
         _refuse(text, f"write {scheme}:PATH, such as unix:/run/glimpse.sock")
     if len(os.fsencode(path)) > _LONGEST_PATH:
-        _refuse(text, f"a socket's path has at most {_LONGEST_PATH} bytes")
+        _refuse(text, f"the path of a socket has at most {_LONGEST_PATH} bytes")
     return text
 
 
 def _endpoint(text: str, whole: str) -> tuple[str, int]:
-    """The host and port of HOST:PORT. Raises ValueError that says what is wrong with the whole address."""
+    """Returns the host and port of HOST:PORT. Raises ValueError if the address is malformed."""
     if text.startswith(("/", ".")):
         _refuse(whole, f"for a socket write unix:{text}")
     if text.count(":") > 1 and _is_ip(text):
@@ -127,15 +131,15 @@ def _is_ip(host: str) -> bool:
 
 
 def _resolves_to_loopback(host: str) -> bool:
-    """Whether a name resolves to loopback addresses alone."""
+    """Returns whether a name resolves to loopback addresses only."""
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
-    return all(is_loopback(str(place[0]).partition("%")[0]) for *_, place in found)
+    return all(is_loopback(str(place[0]).partition("%")[0]) for *_, place in addresses)
 
 
-def _refuse(text: str, help_text: str) -> NoReturn:
-    # A URL may hold a password.
+def _refuse(text: str, advice: str) -> NoReturn:
+    # A URL may contain a password.
     shown = re.sub(r"//.*@", "//…@", text)[:_SHOWN]
-    raise ValueError(f"{shown!r} is not a server's address: {help_text}")
+    raise ValueError(f"{shown!r} is not the address of a server: {advice}")

@@ -1,4 +1,4 @@
-"""What a channel is made with, and the calls it offers by name."""
+"""The options of a channel, and its stubs by name."""
 
 from dataclasses import dataclass
 from operator import attrgetter
@@ -14,8 +14,7 @@ Metadata = tuple[tuple[str, str | bytes], ...]
 Options = list[tuple[str, int | str]]
 
 MAX_MESSAGE_BYTES = 32 << 20
-#: Keeps gRPC from proxies that the environment names: by the server's name, and by the addresses it resolves to, which
-#: the first option does not cover.
+#: Options that keep gRPC from the proxies in the environment, for the name of the server and for its addresses.
 NO_PROXY: tuple[tuple[str, int | str], ...] = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.address_http_proxy_enabled_addresses", ""),
@@ -24,24 +23,26 @@ _STATUS = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 
 
 def channel_options(max_bytes: int, *, proxy: bool) -> Options:
-    """Options of a channel whose messages have up to `max_bytes`.
+    """Returns the options of a channel.
 
-    `proxy`: whether gRPC may use a proxy that the environment names (`http_proxy` and others).
+    Args:
+        max_bytes: Largest size of a request, in bytes.
+        proxy: Whether gRPC may use a proxy of the environment (`http_proxy` and others).
     """
     return [
         *(() if proxy else NO_PROXY),
-        # Answers may outgrow requests: a server sends 32 MiB of labels and neighbours at most.
+        # A response may be larger than its request: a server sends at most 32 MiB of labels and neighbours.
         ("grpc.max_receive_message_length", 4 * max_bytes),
         ("grpc.max_send_message_length", max_bytes + (1 << 20)),
-        # Several addresses of one name, or of `ipv4:A:1,B:2`, are used in turn: any server answers for all.
+        # The addresses of one name, or of `ipv4:A:1,B:2`, are used in turn: all servers give the same answers.
         ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
-        # A server that comes back is noticed within a retry's pause, not gRPC's default of up to two minutes.
+        # Reconnect within the pause of a retry. gRPC's default is up to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1_000),
-        # So are servers that took others' places behind a name, not after gRPC's 30 s since it last looked.
+        # Resolve a name again after one second, to find new servers behind it. gRPC's default is 30 seconds.
         ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-        # Notices a dead peer during a call; without calls, silent, as servers drop clients that ping too
-        # much.
+        # Detect a dead server during a call. Without calls, send no pings, because servers drop clients that ping too
+        # often.
         ("grpc.keepalive_time_ms", 300_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 0),
@@ -50,7 +51,7 @@ def channel_options(max_bytes: int, *, proxy: bool) -> Options:
 
 @dataclass(frozen=True, slots=True)
 class Stubs:
-    """The services' stubs on one channel, grpc's or grpc.aio's alike."""
+    """The stubs of the services on one channel, of grpc or grpc.aio."""
 
     embedding: Any
     collections: Any
@@ -59,19 +60,19 @@ class Stubs:
     health: Any
 
     def method(self, rpc: str) -> Any:
-        """The callable of e.g. `embedding.Embed`."""
+        """Returns the callable of a method, for example `embedding.Embed`."""
         return attrgetter(rpc)(self)
 
 
 @dataclass(frozen=True, slots=True)
 class HealthStub:
-    """grpc.health.v1.Health without its package: one string out (field 1), one enum back (field 1)."""
+    """grpc.health.v1.Health without its package: its request has one string, its response one enum, both field 1."""
 
     Check: Any
 
 
 def stubs_of(channel: Any) -> Stubs:
-    """The stubs on a channel."""
+    """Returns the stubs on a channel."""
     check = channel.unary_unary(
         "/grpc.health.v1.Health/Check", request_serializer=_service_request, response_deserializer=_status
     )
@@ -87,7 +88,7 @@ def stubs_of(channel: Any) -> Stubs:
 def _service_request(service: str) -> bytes:
     name = service.encode()
     if len(name) > 127:
-        raise ValueError("a service's name has at most 127 bytes")
+        raise ValueError("the name of a service has at most 127 bytes")
     return b"\x0a" + bytes([len(name)]) + name if name else b""
 
 

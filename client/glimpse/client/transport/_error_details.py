@@ -1,7 +1,7 @@
 """The google.rpc details of a failed call, read from its `grpc-status-details-bin` trailer.
 
-The trailer is a google.rpc.Status. Its few fields are read through protobuf's unknown fields, so that the
-client needs no package of google.rpc stubs:
+The trailer is a google.rpc.Status. The client reads its fields as protobuf's unknown fields, so it needs no package of
+google.rpc stubs:
 
     Status         1 code, 2 message, 3 details (Any)
     Any            1 type_url, 2 value
@@ -23,7 +23,13 @@ TRAILER = "grpc-status-details-bin"
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What the trailer says beyond code and message. `retry_delay` in seconds; None: no RetryInfo."""
+    """The details of an error.
+
+    Attributes:
+        reason: Reason of ErrorInfo. Empty: none.
+        field: First field of BadRequest. Empty: none.
+        retry_delay: Delay of RetryInfo, in seconds. None: none.
+    """
 
     reason: str = ""
     field: str = ""
@@ -31,7 +37,7 @@ class Details:
 
 
 def read_details(trailers: Iterable[tuple[str, str | bytes]] | None) -> Details:
-    """The details in a call's trailing metadata. Absent or broken ones are empty, never an error."""
+    """Returns the details in a call's trailing metadata. Missing or malformed details are empty."""
     for key, value in trailers or ():
         if key == TRAILER and isinstance(value, bytes):
             try:
@@ -57,7 +63,7 @@ def _parse(status: bytes) -> Details:
 
 
 def values_of(message: bytes, number: int) -> Iterator[Any]:
-    """The values of one field of an encoded message: an int for a varint, bytes for what has a length."""
+    """Yields the values of one field of an encoded message: int for a varint, bytes for a field with a length."""
     for field in UnknownFieldSet(Empty.FromString(message)):  # type: ignore[attr-defined]
         if field.field_number == number:
             yield field.data

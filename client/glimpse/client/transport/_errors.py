@@ -1,27 +1,27 @@
-"""What can go wrong, as one tree:
+"""The exceptions of the client, as one tree:
 
     GlimpseError
-      InvalidArgument      the request is wrong in itself; `field` names the part
-        OutOfRange         a value past what there is
-      FailedPrecondition   right in itself, but not in the server's present state
-      NotFound             no such backbone, collection, label or example
-      AlreadyExists        one of that id is there
-      Unauthenticated      the server does not know who is calling
+      InvalidArgument      the request is malformed; `field` names the part
+        OutOfRange         a value is beyond the valid range
+      FailedPrecondition   the request is valid, but not in the present state
+      NotFound             the backbone, collection, label or example does not exist
+      AlreadyExists        the id is taken
+      Unauthenticated      there is no valid API key, token or certificate
       PermissionDenied     the caller may not do this
-      ResourceExhausted    too much: busy (with `retry_delay`), or over a limit (without)
-      Unavailable          no server at the address, or one that is starting or stopping
-      DeadlineExceeded     no answer in time
+      ResourceExhausted    the server is busy (with `retry_delay`), or a limit is exceeded (without)
+      Unavailable          no server answers, or the server is starting or stopping
+      DeadlineExceeded     there was no answer in time
       Cancelled            the call was cancelled
-      Aborted              another write got in between
+      Aborted              another write interfered
       Unimplemented        the server is older than the client
       ServerError          the server failed
         Internal           a bug in the server, or a broken connection
-        DataLoss           something stored cannot be read any more
+        DataLoss           stored data cannot be read
         Unknown            an error without a code of its own
       EnrollmentFailed     some examples were not enrolled; `enrollment` has every result
 
-A call that fails raises one of these; in a batch an item that fails has an `ItemError` instead, and `unwrap()` on its
-result raises the same classes. _status.py makes them of what gRPC says.
+A call that fails raises one of these. An item of a call that fails has an `ItemError`, and `unwrap()` of its result
+raises one of these. `_status` converts gRPC's errors.
 """
 
 import grpc
@@ -30,17 +30,18 @@ Code = grpc.StatusCode
 
 
 class GlimpseError(Exception):
-    """A call, or one item of a batch, that failed.
+    """Raised when a call, or one item of a call, fails. It is the base class of all exceptions of the client.
 
     Attributes:
         message: What happened and what to do next, for people.
         code: The gRPC status code.
-        reason: Stable and machine-readable, e.g. COLLECTION_NOT_FOUND; docs/errors.md lists them. Empty: none given.
-        field: The request field at fault. Empty: none.
-        retry_delay: Seconds after which the same may be sent again, as the server says. None: it says nothing.
-        attempts: How often the call was sent. Where a create ends in AlreadyExists or a delete in NotFound after more
-            than one attempt, it may have been an earlier one that succeeded and whose answer was lost.
-        request_id: The call's, as the server's log has it. Empty: no server answered, or it is an item's error.
+        reason: A stable, machine-readable reason, for example COLLECTION_NOT_FOUND. docs/errors.md lists all reasons.
+            Empty: none.
+        field: The request field at fault, for example `inputs[3].image`. Empty: none.
+        retry_delay: Seconds after which the call or item may be sent again. None: the server names no delay.
+        attempts: How often the call was sent. If a create call ends with AlreadyExists, or a delete call with NotFound,
+            after more than one attempt, an earlier attempt may have succeeded.
+        request_id: Id of the call in the server's log. Empty: no server answered, or it is the error of an item.
     """
 
     code: grpc.StatusCode = Code.UNKNOWN
@@ -71,102 +72,102 @@ class GlimpseError(Exception):
 
 
 class InvalidArgument(GlimpseError):
-    """The request is wrong in itself; `field` names the part."""
+    """Raised when the request is malformed; `field` names the part."""
 
     code = Code.INVALID_ARGUMENT
 
 
 class OutOfRange(InvalidArgument):
-    """A value past what there is."""
+    """Raised when a value is beyond the valid range."""
 
     code = Code.OUT_OF_RANGE
 
 
 class FailedPrecondition(GlimpseError):
-    """Right in itself, but not in the server's present state."""
+    """Raised when a valid request does not fit the present state, for example to delete a collection with labels."""
 
     code = Code.FAILED_PRECONDITION
 
 
 class NotFound(GlimpseError):
-    """No such backbone, collection, label or example."""
+    """Raised when a backbone, collection, label, example or index does not exist."""
 
     code = Code.NOT_FOUND
 
 
 class AlreadyExists(GlimpseError):
-    """One of that id is there."""
+    """Raised when the id of a new collection or label is taken."""
 
     code = Code.ALREADY_EXISTS
 
 
 class Unauthenticated(GlimpseError):
-    """The server does not know who is calling."""
+    """Raised when the server requires authentication and the API key, token or certificate is not valid."""
 
     code = Code.UNAUTHENTICATED
 
 
 class PermissionDenied(GlimpseError):
-    """The caller may not do this."""
+    """Raised when the caller's key or token does not allow the call."""
 
     code = Code.PERMISSION_DENIED
 
 
 class ResourceExhausted(GlimpseError):
-    """Too much: the server is busy (then with `retry_delay`), or a limit is passed (then without)."""
+    """Raised when the server is busy (`retry_delay` is set) or a limit is exceeded (it is None)."""
 
     code = Code.RESOURCE_EXHAUSTED
 
 
 class Unavailable(GlimpseError):
-    """No server at the address, or one that is starting or stopping."""
+    """Raised when no server answers, or the server is starting or stopping."""
 
     code = Code.UNAVAILABLE
 
 
 class DeadlineExceeded(GlimpseError):
-    """No answer in time."""
+    """Raised when there is no answer before the timeout."""
 
     code = Code.DEADLINE_EXCEEDED
 
 
 class Cancelled(GlimpseError):
-    """The call was cancelled."""
+    """Raised when the call was cancelled."""
 
     code = Code.CANCELLED
 
 
 class Aborted(GlimpseError):
-    """Another write got in between."""
+    """Raised when another write interfered with the call."""
 
     code = Code.ABORTED
 
 
 class Unimplemented(GlimpseError):
-    """The server does not have this call: it is older than the client."""
+    """Raised when the server does not have the method, because it is older than the client."""
 
     code = Code.UNIMPLEMENTED
 
 
 class ServerError(GlimpseError):
-    """The server failed; its log has the particulars."""
+    """Raised when the server failed; its log has the details."""
 
     code = Code.UNKNOWN
 
 
 class Internal(ServerError):
-    """A bug in the server, or a broken connection."""
+    """Raised when the server has a bug, or the connection is broken."""
 
     code = Code.INTERNAL
 
 
 class DataLoss(ServerError):
-    """Something stored cannot be read any more."""
+    """Raised when stored data cannot be read."""
 
     code = Code.DATA_LOSS
 
 
 class Unknown(ServerError):
-    """An error without a code of its own."""
+    """Raised when an error has no code of its own."""
 
     code = Code.UNKNOWN

@@ -1,4 +1,4 @@
-"""From a status, a call's or an item's, to the exception it stands for."""
+"""Converts a status of a call or an item to an exception."""
 
 from dataclasses import dataclass
 
@@ -11,29 +11,37 @@ from glimpse.client.transport._errors import Code, GlimpseError, Unavailable, Un
 _CLASSES: dict[grpc.StatusCode, type[GlimpseError]] = {
     kind.code: kind
     for kind in vars(errors).values()
-    # ServerError is a family, with its members' codes and none of its own.
+    # ServerError is a base class without a code of its own.
     if isinstance(kind, type) and issubclass(kind, GlimpseError) and kind not in (GlimpseError, errors.ServerError)
 }
 _BY_NUMBER: dict[int, grpc.StatusCode] = {code.value[0]: code for code in Code}
-# grpc.aio puts this in the place of a stream's true status where a write meets its end (grpc/grpc#36066). Asking
-# again brings the true one to light, or works.
+# grpc.aio reports this message instead of the true status if a stream ends during a write (grpc/grpc#36066). The next
+# attempt succeeds or reports the true status.
 _LOST = "Internal error from Core"
 _REQUEST_ID = "x-request-id"
 
 
 def class_of(code: grpc.StatusCode) -> type[GlimpseError]:
-    """The exception class of a status code."""
+    """Returns the exception class of a status code."""
     return _CLASSES.get(code, Unknown)
 
 
 def code_of(number: int) -> grpc.StatusCode:
-    """The status code of a number; UNKNOWN for one that gRPC does not have."""
+    """Returns the status code with a number, or UNKNOWN if gRPC has none."""
     return _BY_NUMBER.get(number, Code.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
 class ItemError:
-    """Why one item of a batch failed; the attributes are as GlimpseError's."""
+    """The error of one item of a call.
+
+    Attributes:
+        code: The gRPC status code.
+        reason: A stable, machine-readable reason, for example IMAGE_DAMAGED. Empty: none.
+        field: The request field at fault. Empty: none.
+        message: What happened and what to do next, for people.
+        retry_delay: Seconds after which the item may be sent again. None: sending it again does not help.
+    """
 
     code: grpc.StatusCode
     reason: str
@@ -42,7 +50,7 @@ class ItemError:
     retry_delay: float | None = None
 
     def exception(self) -> GlimpseError:
-        """The same as an exception."""
+        """Returns the error as an exception."""
         return class_of(self.code)(self.message, reason=self.reason, field=self.field, retry_delay=self.retry_delay)
 
     def __str__(self) -> str:
@@ -50,13 +58,13 @@ class ItemError:
 
 
 def from_rpc_error(error: grpc.RpcError, attempts: int = 1) -> GlimpseError:
-    """What gRPC raised, as an exception of the tree. Takes the errors of grpc and of grpc.aio."""
+    """Converts an error of grpc or grpc.aio to a GlimpseError."""
     if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
         return Unknown(str(error), attempts=attempts)
     code, trailers = error.code(), _pairs(error.trailing_metadata())
     details = read_details(trailers)
     if code is Code.INTERNAL and error.details() == _LOST:
-        return Unavailable("the stream ended while it was written to", attempts=attempts)
+        return Unavailable("the stream ended during a write", attempts=attempts)
     return class_of(code)(
         error.details() or code.name,
         code=code,

@@ -1,7 +1,7 @@
-"""Calls as steps, without a channel: what to send, when to wait, what to send again.
+"""Calls as generators of steps, without a channel. They decide what to send, when to wait and what to send again.
 
-Each generator here yields a Send (and is given the response, or thrown gRPC's error) or a Pause, and returns
-the call's result. The sync and the async client both drive the same steps, and so differ in nothing but
+Each generator yields a Send or a Pause and returns the result of the call. The client answers a Send with the response,
+or throws gRPC's error into the generator. The sync and the async client run the same steps, so they differ only in
 `await`.
 """
 
@@ -18,17 +18,21 @@ from glimpse.client.transport._status import from_rpc_error
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-_POLL = 0.05  # seconds between two questions for health
-_RECONNECT = 0.2  # seconds between two attempts to reach a server that was never reached
-_TOLD = 3  # the attempt after which the log hears that nobody answers
+_POLL = 0.05  # Seconds between two health checks.
+_RECONNECT = 0.2  # Seconds between two attempts to connect for the first time.
+_LOGGED_ATTEMPT = 3  # After this attempt, a warning says that there is no answer yet.
 logger = logging.getLogger("glimpse.client")
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request. `rpc` is `service.Method` as _channel.Stubs has them; `timeout` in seconds.
+    """A request to send.
 
-    `in_trace`: whether it is a part of the trace that the caller is in.
+    Attributes:
+        rpc: The method, as `service.Method`, with the names of `_channel.Stubs`.
+        request: The request message.
+        timeout: Seconds until the deadline. None: no deadline.
+        in_trace: Whether the request belongs to the caller's trace.
     """
 
     rpc: str
@@ -39,7 +43,11 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait so many seconds."""
+    """A pause before the next step.
+
+    Attributes:
+        seconds: Seconds to wait.
+    """
 
     seconds: float
 
@@ -48,41 +56,61 @@ Steps = Generator[Send | Pause, Any, T]
 
 
 class Call(Protocol[T_co]):
-    """Something to run: one request, or a batch of them (_batches.Batch)."""
+    """A call that a client runs: one request (Unary) or several (`_batches.Batch`)."""
 
     def steps(self, session: Session) -> Steps[T_co]:
-        """The steps that lead to its result. Raise GlimpseError."""
+        """Returns the steps of the call.
+
+        Raises:
+            GlimpseError: If the call fails.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Unary(Generic[T]):
-    """One request and one response."""
+    """A call with one request and one response.
+
+    Attributes:
+        rpc: The method, as `service.Method`.
+        request: The request message.
+        parse: Reads the result from the response.
+    """
 
     rpc: str
     request: Any
     parse: Callable[[Any], T]
 
     def steps(self, session: Session) -> Steps[T]:
-        """Sends it until it is answered, or the policy gives up."""
+        """Sends the request until it is answered or the retry policy gives up."""
         return self.parse((yield from exchange(self.rpc, self.request, session)))
 
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[T]):
-    """A list in pages."""
+    """A list that the server returns in pages.
+
+    Attributes:
+        rpc: The method, as `service.Method`.
+        request: Builds the request for a page token.
+        parse: Reads the items of a page.
+    """
 
     rpc: str
-    request: Callable[[str], Any]  # from a page token
+    request: Callable[[str], Any]
     parse: Callable[[Any], list[T]]
 
     def page(self, token: str) -> Unary[tuple[list[T], str]]:
-        """One page: its items and the next page's token, empty on the last."""
+        """Returns the call for one page. Its result is the items and the next page's token, empty on the last page."""
         return Unary(self.rpc, self.request(token), lambda page: (self.parse(page), page.next_page_token))
 
 
 def exchange(rpc: str, request: Any, session: Session) -> Steps[Any]:
-    """One request until it is answered, or the policy or the deadline ends it. Raises GlimpseError."""
+    """Sends one request until it is answered, or until the retry policy or the deadline ends it.
+
+    Raises:
+        GlimpseError: If the call fails.
+    """
     yield from connect(session)
     attempt = 0
     while True:
@@ -94,9 +122,13 @@ def exchange(rpc: str, request: Any, session: Session) -> Steps[Any]:
 
 
 def connect(session: Session) -> Steps[None]:
-    """Waits for the first answer on a channel, where the policy limits that. Raises GlimpseError.
+    """Waits for the first answer on a channel if the retry policy limits the time to connect.
 
-    The first call may rightly take long, so a call that every server answers at once comes before it.
+    The first call may take long even on a healthy server, so a health check, which every server answers at once, is
+    sent before it.
+
+    Raises:
+        GlimpseError: If no server answers in time.
     """
     limit = session.retry.connect_timeout
     if session.link.connected or limit is None:
@@ -118,29 +150,37 @@ def connect(session: Session) -> Steps[None]:
 
 
 def _unreachable(failure: GlimpseError, session: Session) -> GlimpseError:
-    """The error of a call that reached no server: past its own deadline, or past the time that the policy gives it."""
+    """Returns the error of a call that reached no server before its deadline or the time limit to connect."""
     late = isinstance(failure, DeadlineExceeded)
     if is_hopeless(failure) or not (isinstance(failure, Unavailable) or (late and session.deadline.allows(0.0))):
         return failure
-    # The cause stands last, where the command looks for it.
-    step = "check the address, or wait for a server that is starting with wait_ready()"
+    # The command reads the cause from the end of the message.
+    advice = "check the address, or wait for a server that is starting with wait_ready()"
     cause = "timed out" if late else failure.message
-    return Unavailable(f"no server answers at {session.link.address}; {step}: {cause}", attempts=failure.attempts)
+    return Unavailable(f"no server answers at {session.link.address}; {advice}: {cause}", attempts=failure.attempts)
 
 
 def back_off(error: grpc.RpcError, attempt: int, session: Session) -> Steps[None]:
-    """Waits before another attempt. Raises the error as a GlimpseError where there is to be none."""
+    """Waits before the next attempt.
+
+    Raises:
+        GlimpseError: The error, if the retry policy or the deadline allows no further attempt.
+    """
     failure = from_rpc_error(error, attempt)
     pause = session.retry.pause(failure, attempt)
     if pause is None or not session.deadline.allows(pause):
         raise failure from error
-    if attempt == _TOLD and not failure.reason:  # no server said so: there may be none
-        logger.warning("no answer yet, trying again: %s", failure.message)
+    if attempt == _LOGGED_ATTEMPT and not failure.reason:  # The error comes from this side: perhaps there is no server.
+        logger.warning("no answer yet; trying again: %s", failure.message)
     yield Pause(pause)
 
 
 def until_ready(link: Link, timeout: float) -> Steps[None]:
-    """Asks for the server's health until it is SERVING. Raises Unavailable when the time is over."""
+    """Checks the health of the server until it is SERVING.
+
+    Raises:
+        Unavailable: If the server is not ready after `timeout` seconds.
+    """
     deadline = Deadline(timeout)
     state = "no answer"
     while True:
@@ -152,5 +192,5 @@ def until_ready(link: Link, timeout: float) -> Steps[None]:
             link.connected = True
             return
         if not deadline.allows(_POLL):
-            raise Unavailable(f"the server at {link.address} was not ready within {timeout:g} s; last: {state}")
+            raise Unavailable(f"the server at {link.address} was not ready within {timeout:g} s; last status: {state}")
         yield Pause(_POLL)

@@ -1,4 +1,4 @@
-"""Calls join the trace that the caller is in, by W3C `traceparent`."""
+"""Adds calls to the caller's trace, with a W3C `traceparent` header."""
 
 import sys
 from importlib import import_module
@@ -7,8 +7,8 @@ from glimpse.client.transport._channel import Metadata
 
 
 def traced(metadata: Metadata) -> Metadata:
-    """A call's metadata, with the active span of OpenTelemetry where there is one."""
-    # Nobody has a span who has not imported it; and this client needs no package of it.
+    """Returns the metadata of a call, with the active OpenTelemetry span if there is one."""
+    # A caller with a span has imported OpenTelemetry. The client itself does not depend on it.
     if "opentelemetry.trace" not in sys.modules:
         return metadata
     carrier: dict[str, str] = {}
