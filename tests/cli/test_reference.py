@@ -49,10 +49,9 @@ def test_the_page_lists_which_subcommands_take_server_and_format() -> None:
     on_ledgers = {f"keys {name}" for name in ("create", "list", "revoke")}
     on_ledgers |= {f"ledger {name}" for name in ("backup", "restore", "verify", "export", "import", "log")}
     assert lacking == {"server": {"demo", "serve", *on_files, *on_ledgers}, "output": {"demo", "serve"}}
-    sentence = (
-        "`demo` and `serve` take neither; what works on files\n(`evaluate`, `export`, `index build`, `index info`"
-    )
-    assert sentence in PAGE.read_text("utf-8")
+    page = " ".join(PAGE.read_text("utf-8").split())
+    assert "`demo` and `serve` take neither" in page
+    assert all(f"`{name}`" in page for name in on_files)
 
 
 def groups(node: Any, name: str, parent: Any = None) -> Iterator[tuple[str, str]]:
@@ -65,9 +64,9 @@ def groups(node: Any, name: str, parent: Any = None) -> Iterator[tuple[str, str]
 
 
 def test_no_line_of_a_list_of_subcommands_is_cut() -> None:
-    sentence = dict(groups(command(), "glimpse"))
-    assert {"glimpse ledger", "glimpse collections re-embed", "glimpse export"} <= sentence.keys()
-    for path, text in sentence.items():
+    helps = dict(groups(command(), "glimpse"))
+    assert {"glimpse ledger", "glimpse collections re-embed", "glimpse export"} <= helps.keys()
+    for path, text in helps.items():
         listed = text.partition("\nCommands:\n")[2].splitlines()
         assert listed, path
         assert [line for line in listed if line.endswith(("...", "…")) or len(line) > 80] == [], path

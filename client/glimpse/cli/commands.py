@@ -14,7 +14,7 @@ from glimpse.cli.common import connection, options
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": (
         "glimpse.cli.demo.command",
-        "Enroll drawings, classify others, and draw the result.",
+        "Try Glimpse on drawings that it makes itself.",
     ),
     "serve": ("glimpse.cli.server.serve", "Run a server."),
     "status": (

@@ -33,7 +33,7 @@ def demo(
         int, typer.Option("--seed", min=0, metavar="N", help="Choose another alphabet, or other pictures.")
     ] = 0,
 ) -> None:
-    """Enroll drawings, classify others, and draw the result.
+    """Try Glimpse on drawings that it makes itself.
 
     Starts its own server on a free port, with a temporary folder, and stops it at the end. Enrolls one drawing of each
     character of an alphabet that the backbone has never seen, classifies 200 other drawings and 20 drawings that are
