@@ -1,4 +1,4 @@
-"""Folders to write in until a result is whole: a process that is killed leaves nothing there for good."""
+"""Temporary folders for results in progress; a killed process leaves none of them behind permanently."""
 
 import fcntl
 import os
@@ -12,19 +12,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-# A folder's name, and the file in it that its process holds a lock on for as long as it lives.
+# A folder's name; and the file in it on which its process holds a lock while it lives.
 _NAME: Final = re.compile(r"\..*\.[0-9a-f]{16}\.tmp")
 _LOCK: Final = ".lock"
-# Characters of the target's name that the folder's name shows: names have a longest length.
+# Characters of the target's name that the folder's name includes; file systems limit the length of a name.
 _SHOWN: Final = 40
 
 
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
-    """Makes a folder on the target's disk, for its owner alone; it is removed at the end, in every outcome.
+    """Makes a folder next to `target`, for its owner only, and removes it at the end in every case.
 
-    First removes the folders there of processes that were killed, whatever they wrote. Rename what is whole out of the
-    folder. Raises OSError.
+    Before that, removes the folders of killed processes there. To publish a result, rename it out of the folder.
+
+    Raises:
+        OSError: the folder cannot be made.
     """
     remove_left(target.parent)
     folder, lock = _make(target)
@@ -39,7 +41,7 @@ def scratch_beside(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """As `scratch_beside`, in the system's folder for temporary files. Raises OSError."""
+    """Makes a folder as `scratch_beside` does, in the system folder for temporary files. Raises OSError."""
     with scratch_beside(Path(tempfile.gettempdir()) / "glimpse") as folder:
         yield folder
 
@@ -58,28 +60,30 @@ def _make(target: Path) -> tuple[Path, int]:
         folder.mkdir(mode=0o700)
         try:
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:  # Another process saw an empty folder, and removed it.
+        except FileNotFoundError:  # Another process saw an empty folder and removed it.
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.stat(folder / _LOCK)
-        except (BlockingIOError, FileNotFoundError):  # Another process took the lock first, and removes the folder.
+        except (BlockingIOError, FileNotFoundError):  # Another process took the lock first and removes the folder.
             os.close(lock)
             continue
         except OSError:
-            pass  # A file system without locks: then nobody else can take this one either.
+            pass  # The file system has no locks, so no other process can take this lock either.
         return folder, lock
 
 
 def _remove_if_left(folder: Path) -> None:
-    """Raises OSError where a process holds the folder, or it is another user's."""
+    """Removes the folder of a process that ended. Raises OSError if a process holds the lock, or the folder is another
+    user's.
+    """
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         return
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        folder.rmdir()  # Only an empty one: its process was killed between two calls.
+        folder.rmdir()  # Only an empty folder: its process was killed between two calls.
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,7 +93,7 @@ def _remove_if_left(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Removes a folder whose lock is held. The lock goes last: without it nobody could remove the rest."""
+    """Removes a folder whose lock is held. The lock goes last, because without it no process could remove the rest."""
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
             if entry.name == _LOCK:

@@ -1,4 +1,4 @@
-"""Temporary folders in which a result is built before it gets its name. A killed process leaves nothing for good."""
+"""Temporary folders for results in progress; a killed process leaves none of them behind permanently."""
 
 import fcntl
 import os
@@ -11,20 +11,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-# Pattern of a folder's name, and the file in it that its process keeps locked.
+# A folder's name; and the file in it on which its process holds a lock while it lives.
 _NAME: Final = re.compile(r"\..*\.[0-9a-f]{16}\.tmp")
 _LOCK: Final = ".lock"
-# Characters of the target's name in the folder's name; file systems limit the length of names.
+# Characters of the target's name that the folder's name includes; file systems limit the length of a name.
 _SHOWN: Final = 40
 
 
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
-    """Creates a private folder on the target's disk and removes it at the end, in every outcome.
+    """Makes a folder next to `target`, for its owner only, and removes it at the end in every case.
 
-    First removes the folders of processes that were killed. Move the finished result out of the folder. Raises OSError.
+    Before that, removes the folders of killed processes there. To publish a result, rename it out of the folder.
+
+    Raises:
+        OSError: the folder cannot be made.
     """
-    remove_leftovers(target.parent)
+    remove_left(target.parent)
     folder, lock = _make(target)
     try:
         content = folder / "content"
@@ -35,7 +38,7 @@ def scratch_beside(target: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def remove_leftovers(parent: Path) -> None:
+def remove_left(parent: Path) -> None:
     """Removes the folders in `parent` whose process ended without removing them."""
     with suppress(OSError):
         for folder in [Path(entry) for entry in os.scandir(parent) if _NAME.fullmatch(entry.name)]:
@@ -49,7 +52,7 @@ def _make(target: Path) -> tuple[Path, int]:
         folder.mkdir(mode=0o700)
         try:
             lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:  # Another process saw the empty folder and removed it.
+        except FileNotFoundError:  # Another process saw an empty folder and removed it.
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,19 +61,21 @@ def _make(target: Path) -> tuple[Path, int]:
             os.close(lock)
             continue
         except OSError:
-            pass  # The file system has no locks, so no other process can take this one either.
+            pass  # The file system has no locks, so no other process can take this lock either.
         return folder, lock
 
 
 def _remove_if_left(folder: Path) -> None:
-    """Removes a folder. Raises OSError if a process holds it, or it belongs to another user."""
+    """Removes the folder of a process that ended. Raises OSError if a process holds the lock, or the folder is another
+    user's.
+    """
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         return
     try:
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        folder.rmdir()  # Succeeds only if empty: its process was killed between two calls.
+        folder.rmdir()  # Only an empty folder: its process was killed between two calls.
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,7 +85,7 @@ def _remove_if_left(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Removes a folder whose lock is held. The lock file goes last: without it no process could remove the rest."""
+    """Removes a folder whose lock is held. The lock goes last, because without it no process could remove the rest."""
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
             if entry.name == _LOCK:
