@@ -1,6 +1,7 @@
 """Makes the pictures of docs/deciding.md: `python docs/generate_pictures.py [--data DIR]`.
 
-The ladder, and what a server answers about drawings; docs/measured_pictures.py makes those that need real data.
+This file draws the selection of heads, and a server's answers about drawings. docs/measured_pictures.py makes those
+that need real data.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # bench and docs are no part of the distribution
+sys.path.insert(0, str(ROOT))  # bench and docs are not part of the distribution
 
 from bench.vectors import DATA  # noqa: E402
 from docs import measured_pictures  # noqa: E402
@@ -33,14 +34,14 @@ _SHOTS, _SEED = 5, 1
 _STEPS = (
     "input",
     "backbone:\na vector",
-    "domains'\ndifferences\ntaken out",
+    "domain\nadaptation",
     "head:\nscores",
     "temperature:\nprobabilities",
-    "p-value:\ndoes it\nbelong?",
+    "p-value:\nknown or\nunknown?",
     "prediction\nset: which\nlabels?",
     "decision",
 )
-# Left, bottom, width and height of what answers, and its colour.
+# Each box: text, left, bottom, width, height and colour.
 _HEADS = (
     ("no answer", 11, 19, 14, 9, "white"),
     ("PROMPTS", 11, 6, 14, 9, "#dcefe3"),
@@ -53,19 +54,19 @@ _HEADS = (
 )
 _TOPS = (
     ("no example", 11),
-    ("one a label", 27),
+    ("one per label", 27),
     ("a label with two", 46),
-    ("8 a label", 65),
-    ("30 a label", 83),
+    ("8 per label", 65),
+    ("30 per label", 83),
 )
 _NOTES = (
     ("by the backbone's defaults", 11),
-    ("from 19 examples, calibrated by leaving out each; before, defaults", 46),
+    ("from 19 examples calibrated by leave-one-out; before, defaults", 46),
 )
 
 
 def main() -> None:
-    """Every picture, in docs/images."""
+    """Makes every picture in docs/images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
     data = parser.parse_args().data
@@ -115,7 +116,7 @@ def _box(axes: Axes, box: tuple[str, float, float, float, float, str]) -> None:
 
 
 def _decisions() -> None:
-    """Of each decision the answer whose p-value is in the middle; and a stranger that was taken for a label."""
+    """Draws, for each decision, the answer with the median p-value; and an unknown input that was accepted."""
     task = drawn_task(_SEED)
     enrolled, asked = task.queries[: _SHOTS * CHARACTERS], task.queries[_SHOTS * CHARACTERS :]
     with tempfile.TemporaryDirectory() as folder, own_server(Path(folder)) as address, Client(address) as client:
@@ -125,11 +126,13 @@ def _decisions() -> None:
         pictured = {result.unwrap().name: one for result, one in zip(results, enrolled, strict=True)}
         every = [*asked, *task.unknown]
         answers = [one.unwrap() for one in client.classify("characters", [one.content for one in every])]
-        _tell_gap(client, task)
+        _print_gap(client, task)
     pairs = list(zip(answers, every, strict=True))
-    for who, some in (("characters", pairs[: len(asked)]), ("strangers", pairs[len(asked) :])):
+    for group, some in (("characters", pairs[: len(asked)]), ("unknown", pairs[len(asked) :])):
         counts = {decision.name: sum(answer.decision is decision for answer, _ in some) for decision in Decision}
-        print(f"{who}: {counts}, {sum(answer.label == picture.truth for answer, picture in some)} of {len(some)} right")
+        print(
+            f"{group}: {counts}, {sum(answer.label == picture.truth for answer, picture in some)} of {len(some)} right"
+        )
     chosen = []
     for decision, belongs in (
         (Decision.MATCH, True),
@@ -143,8 +146,8 @@ def _decisions() -> None:
     _draw_decisions(chosen, pictured)
 
 
-def _tell_gap(client: Client, task: Task) -> None:
-    """How near pictures are to their own texts, and to other pictures of the same."""
+def _print_gap(client: Client, task: Task) -> None:
+    """Prints how near drawings are to their own texts, and to drawings of the same thing."""
     texts = dict(zip(task.prompts, client.embed(task.prompts), strict=True))
     drawn = [
         (one.truth, result.unwrap().values)

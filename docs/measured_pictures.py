@@ -1,6 +1,6 @@
-"""The pictures of docs/deciding.md that are measured on real data; prints the figures that the page tells.
+"""Makes the pictures of docs/deciding.md that need real data, and prints the figures that the page quotes.
 
-MobileNet V2's vectors of photographs and MiniLM's of texts, kept under build/bench (bench/vectors.py).
+It uses MobileNet V2's vectors of photographs and MiniLM's of texts, kept under build/bench (bench/vectors.py).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,15 +30,15 @@ Parts = dict[str, tuple[Floats, str]]  # fits, and a colour
 
 
 def make(data: Path, save: Callable[[str], None]) -> None:
-    """Draws them, and saves each under a name."""
+    """Draws the pictures, and saves each under a name."""
     with threadpool_limits(1):
         photographs, intents = pictures(data, "caltech101"), texts(data, "banking77")
         there = photographs.labels != _CLUTTER
         classes = Labelled(photographs.vectors[there], photographs.labels[there])
         _reliability({"caltech101 (photographs)": (classes, classes), "banking77 (texts)": intents})
         save("reliability.svg")
-        _strangers(photographs)
-        save("strangers.svg")
+        _unknown(photographs)
+        save("strangers.svg")  # plain-english: stored name
         _sets(intents)
         _suspects(data)
 
@@ -50,15 +50,15 @@ def _reliability(sets: dict[str, tuple[Labelled, Labelled]]) -> None:
             drawn = list(_draws(one, shots))
             for title, ask, colour in (("cosines / 0.07", _by_cosines, _ORANGE), ("calibrated", _by_glimpse, _BLUE)):
                 found = [ask(each) for each in drawn]
-                told, right = (np.concatenate(kind) for kind in zip(*found, strict=True))
-                x, y, error = _curve((told, right))
+                confidence, right = (np.concatenate(kind) for kind in zip(*found, strict=True))
+                x, y, error = _curve((confidence, right))
                 print(f"{name}, {shots} shots, {title}: right {right.mean():.1%}, ECE {error:.3f}")
                 if shots == _SHOTS:
                     axes.plot(x, y, "o-", color=colour, ms=4, label=f"{title} (ECE {error:.2f})")
         axes.plot([0, 1], [0, 1], color=_GREY, lw=0.8, ls="--")
-        axes.set(title=f"{name}, {_SHOTS} shots", xlabel="probability told", xlim=(0, 1), ylim=(0, 1.02))
+        axes.set(title=f"{name}, {_SHOTS} shots", xlabel="probability", xlim=(0, 1), ylim=(0, 1.02))
         axes.legend(loc="lower right", fontsize=8)
-    panels[0].set_ylabel("part that was right")
+    panels[0].set_ylabel("accuracy")
 
 
 def _draws(one: tuple[Labelled, Labelled], shots: int) -> Iterator[Draw]:
@@ -73,47 +73,47 @@ def _by_glimpse(drawn: Draw) -> Sure:
 
 
 def _by_cosines(drawn: Draw) -> Sure:
-    """Softmax over scaled cosines to the class means, as before there is anything to calibrate by."""
+    """Predicts by softmax over scaled cosines to the class means, as before any calibration."""
     scores = drawn.engine.mean.scores(drawn.queries.vectors)
     labels = np.array(drawn.engine.labels)[scores.argmax(1)]
     return softmax(scores, EXAMPLE_SCALE).max(1), labels == drawn.queries.labels
 
 
 def _curve(sure: Sure) -> tuple[Floats, Floats, float]:
-    """Mean probability and part right of each tenth that has answers enough, and the expected calibration error."""
-    told, right = sure
-    places = np.clip(np.digitize(told, _TENTHS) - 1, 0, len(_TENTHS) - 2)
+    """Returns mean probability and accuracy per tenth with enough answers, and the expected calibration error."""
+    confidence, right = sure
+    places = np.clip(np.digitize(confidence, _TENTHS) - 1, 0, len(_TENTHS) - 2)
     counts = np.bincount(places, minlength=len(_TENTHS) - 1)
-    x, y = (np.bincount(places, what, len(_TENTHS) - 1) / np.maximum(counts, 1) for what in (told, right))
+    x, y = (np.bincount(places, what, len(_TENTHS) - 1) / np.maximum(counts, 1) for what in (confidence, right))
     return x[counts >= _FEWEST], y[counts >= _FEWEST], float(counts @ np.abs(x - y) / counts.sum())
 
 
-def _strangers(data: Labelled) -> None:
-    """A fifth of the labels is withheld: strangers that are like the labels. Clutter is like nothing. Draws seed 0."""
+def _unknown(data: Labelled) -> None:
+    """Holds out a fifth of the labels as unknown inputs like the labels; clutter is like nothing. Draws seed 0."""
     found: list[list[float]] = []
     for seed in range(_SEEDS):
         labels = np.array(sorted(set(data.labels) - {_CLUTTER}))
         withheld = sorted(np.random.default_rng(seed).permutation(labels)[: len(labels) // 5].tolist())
         drawn = draw((data, data), sorted(set(labels.tolist()) - set(withheld)), _SHOTS, seed)
-        judged = drawn.engine.evaluation(drawn.engine.head().kind)
-        assert judged is not None  # noqa: S101 (there are examples enough)
-        least, accepting = (judged.typicality.min_fit(_TARGET, accept) for accept in (None, _ACCEPTED))
+        evaluation = drawn.engine.evaluation(drawn.engine.head().kind)
+        assert evaluation is not None  # noqa: S101 (there are examples enough)
+        least, accepting = (evaluation.typicality.min_fit(_TARGET, accept) for accept in (None, _ACCEPTED))
         assert least is not None  # noqa: S101 (likewise)
         assert accepting is not None  # noqa: S101 (likewise)
-        new = _fits(drawn, judged, drawn.queries.vectors)
+        new = _fits(drawn, evaluation, drawn.queries.vectors)
         parts: Parts = {
-            "its own examples, each left out": (judged.typicality.fits, _GREY),
+            "its own examples, each left out": (evaluation.typicality.fits, _GREY),
             "new photographs of its labels": (new, _BLUE),
             f"of {len(withheld)} other labels": (
-                _fits(drawn, judged, data.vectors[np.isin(data.labels, withheld)]),
+                _fits(drawn, evaluation, data.vectors[np.isin(data.labels, withheld)]),
                 _ORANGE,
             ),
-            "clutter": (_fits(drawn, judged, data.vectors[data.labels == _CLUTTER]), _RED),
+            "clutter": (_fits(drawn, evaluation, data.vectors[data.labels == _CLUTTER]), _RED),
         }
         if not found:
-            _draw_strangers(parts, least)
-        in_sample = np.quantile(_fits(drawn, judged, drawn.enrolled.vectors), _TARGET)
-        expected = (judged.typicality.label_left_out < least).mean()
+            _draw_unknown(parts, least)
+        in_sample = np.quantile(_fits(drawn, evaluation, drawn.enrolled.vectors), _TARGET)
+        expected = (evaluation.typicality.label_left_out < least).mean()
         strange = parts[f"of {len(withheld)} other labels"][0]
         found.append([float((fits < least).mean()) for fits, _ in parts.values()])
         found[-1] += [expected, (new < in_sample).mean(), (strange >= accepting).mean(), (new < accepting).mean()]
@@ -122,14 +122,14 @@ def _strangers(data: Labelled) -> None:
     print(f"for {_ACCEPTED:.0%} of false accepts: other labels accepted, new ones refused: {figures}")
 
 
-def _fits(drawn: Draw, judged: HeadEvaluation, vectors: Array) -> Floats:
-    scores, near = drawn.engine.scores(judged.kind, vectors), nearest_similarities(vectors, drawn.enrolled.vectors)
-    return judged.typicality.combined_fits(
-        drawn.engine.measures(judged.kind, vectors, near, scores, judged.temperature)
+def _fits(drawn: Draw, evaluation: HeadEvaluation, vectors: Array) -> Floats:
+    scores, near = drawn.engine.scores(evaluation.kind, vectors), nearest_similarities(vectors, drawn.enrolled.vectors)
+    return evaluation.typicality.combined_fits(
+        drawn.engine.measures(evaluation.kind, vectors, near, scores, evaluation.temperature)
     )
 
 
-def _draw_strangers(parts: Parts, least: float) -> None:
+def _draw_unknown(parts: Parts, least: float) -> None:
     _, axes = plt.subplots(figsize=(8, 3.3))
     low, high = np.quantile(np.concatenate([fits for fits, _ in parts.values()]), [0.002, 0.998])
     for name, (fits, colour) in parts.items():
@@ -145,43 +145,41 @@ def _draw_strangers(parts: Parts, least: float) -> None:
 
 
 def _sets(data: tuple[Labelled, Labelled]) -> None:
-    """How often prediction sets hold the right label, and what that takes."""
+    """Prints how often prediction sets contain the right label, and how large they are."""
     drawn = list(_draws(data, _SHOTS))
     for coverage in (0.8, 0.9, 0.95, 0.99):
         holds, sizes, unsure = [], [], []
         for one in drawn:
             terms = DecisionSettings(Policy(coverage=coverage), EXAMPLE_SCALE)
-            said = one.ask(one.queries.vectors, len(one.engine.labels), terms=terms).predictions
-            pairs = zip(said, one.queries.labels, strict=True)
+            answers = one.ask(one.queries.vectors, len(one.engine.labels), terms=terms).predictions
+            pairs = zip(answers, one.queries.labels, strict=True)
             holds += [label in each.labels[: each.set_size] for each, label in pairs]
-            sizes += [each.set_size for each in said]
-            unsure += [each.decision is Decision.AMBIGUOUS for each in said]
+            sizes += [each.set_size for each in answers]
+            unsure += [each.decision is Decision.AMBIGUOUS for each in answers]
         held, size, ambiguous = np.mean(holds), np.mean(sizes), np.mean(unsure)
         print(f"coverage {coverage:.0%}: held {held:.1%}, {size:.2f} labels a set, AMBIGUOUS {ambiguous:.1%}")
 
 
 def _suspects(data: Path) -> None:
-    """How often one of 80 examples that is given another sign's label is found, through glimpse-mini."""
+    """Prints how often one of 80 examples with another sign's label is found, through glimpse-mini."""
     files = sorted((data / "sign_digits").glob("*/*.JPG"))
     vectors = cached("sign_digits-mini", lambda: embed_pictures(load_bundle(bundled()), files))
     labels = np.array([int(file.parent.name) for file in files])
     found = [_place_of_wrong(vectors, labels, seed) for seed in range(_SUSPECT_DRAWS)]
-    places: Sequence[int] = [place for place, told in found if place < told]
+    places: Sequence[int] = [place for place, count in found if place < count]
     firsts, early = sum(place == 0 for place in places), sum(place < 3 for place in places)
-    told = np.mean([told for _, told in found])
-    print(
-        f"wrong label found {len(places)} of {len(found)}, first {firsts}, in the first 3 {early}; suspects {told:.1f}"
-    )
+    suspects = np.mean([count for _, count in found])
+    print(f"wrong label found {len(places)} of {len(found)}, first {firsts}, among 3 {early}; suspects {suspects:.1f}")
 
 
 def _place_of_wrong(vectors: Array, labels: npt.NDArray[np.int_], seed: int) -> tuple[int, int]:
-    """Where the wrong one stands among the suspects, from 0, and how many are told."""
+    """Returns the position of the wrong example among the suspects, from 0, and the number of suspects."""
     rng = np.random.default_rng(seed)
     drawn = [rng.permutation(np.flatnonzero(labels == sign))[:_SHOTS] for sign in range(_SIGNS)]
     chosen = np.concatenate(drawn)
     wrong, given = int(rng.integers(len(chosen))), labels[chosen]
     given[wrong] = rng.choice(np.setdiff1d(np.arange(_SIGNS), given[wrong]))
     fitted = fit(Examples(vectors[chosen], given, [str(sign) for sign in range(_SIGNS)]))
-    judged = fitted.evaluations[fitted.chosen]
-    suspects = fitted.sampled[judged.suspects(fitted.rows)].tolist()
+    evaluation = fitted.evaluations[fitted.chosen]
+    suspects = fitted.sampled[evaluation.suspects(fitted.rows)].tolist()
     return (suspects.index(wrong) if wrong in suspects else len(suspects)), len(suspects)

@@ -1,4 +1,4 @@
-"""Drawings of an alphabet that glimpse-mini never saw, and the command in this process."""
+"""Drawings of an alphabet that glimpse-mini never saw, and the command run in this process."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from glimpse.export.drawings.alphabets import HELD_OUT_SEED, Alphabet
 
 @dataclass(frozen=True)
 class Done:
-    """A command that ran, and the folder of its report."""
+    """The result of a command, and the folder of its report."""
 
     code: Any
     out: str
@@ -45,8 +45,8 @@ Evaluate = Callable[..., Done]
 
 @pytest.fixture
 def evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Evaluate:
-    """`glimpse evaluate …`, with a cache of the test's own."""
-    # What the command sets for its subcommands ends with the test.
+    """Runs `glimpse evaluate …` with a cache of the test's own."""
+    # The command's settings for its subcommands end with the test.
     monkeypatch.setenv("GLIMPSE_FORMAT", "table")
     monkeypatch.setenv("COLUMNS", "80")
 
@@ -56,7 +56,7 @@ def evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
         with pytest.raises(SystemExit) as ended:
             main(list(map(str, words)))
         printed = capsys.readouterr()
-        # A message as exit code is printed by the interpreter, and the code is 1.
+        # The interpreter prints a message given as the exit code, and exits with 1.
         message = ended.value.code if isinstance(ended.value.code, str) else ""
         return Done(1 if message else ended.value.code, printed.out, printed.err + message, out)
 
@@ -64,7 +64,7 @@ def evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
 
 
 def draw(folder: Path, labels: int, each: int, *, first: int = 0) -> Path:
-    """A folder with a subfolder of drawings for each character."""
+    """Writes a folder with a subfolder of drawings for each character."""
     rng = np.random.default_rng(first)
     characters = Alphabet(HELD_OUT_SEED, first + labels).characters[first:]
     for number, character in enumerate(characters, first):
@@ -76,11 +76,11 @@ def draw(folder: Path, labels: int, each: int, *, first: int = 0) -> Path:
 
 @pytest.fixture(scope="session")
 def drawings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six characters, ten drawings each."""
+    """Writes six characters with ten drawings each."""
     return draw(tmp_path_factory.mktemp("data") / "drawings", 6, 10)
 
 
 @pytest.fixture(scope="session")
 def unknown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six drawings each of five others."""
-    return draw(tmp_path_factory.mktemp("data") / "strangers", 5, 6, first=6)
+    """Writes six drawings each of five other characters."""
+    return draw(tmp_path_factory.mktemp("data") / "unknown", 5, 6, first=6)

@@ -1,4 +1,4 @@
-"""The whole command on real data with the real glimpse-mini."""
+"""Tests the whole command on real data with the real glimpse-mini."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ _PHRASES = ("{}", "a {}", "a picture of {}", "a drawing of {}", "one {} here", "
 
 
 def rows() -> list[tuple[str, str]]:
-    """Texts of sixteen things, each said in eight ways."""
+    """Returns texts about sixteen things, eight for each."""
     things = [f"{colour} {shape}" for colour in _COLOURS for shape in _SHAPES]
     return [(phrase.format(thing), thing.replace(" ", "_")) for thing in things for phrase in _PHRASES]
 
@@ -37,11 +37,11 @@ def test_drawings_with_strangers_and_two_backbones(
     one, four = done.result(1), done.result(4)
     assert four["accuracy"]["mean"] > one["accuracy"]["mean"] > 0.5
     assert (one["answered_by"], four["answered_by"]) == ({"class-mean": 3}, {"lda": 3})
-    assert four["balanced_accuracy"]["mean"] == pytest.approx(four["accuracy"]["mean"])  # labels of one size
+    assert four["balanced_accuracy"]["mean"] == pytest.approx(four["accuracy"]["mean"])  # all labels have the same size
     assert four["auroc"]["mean"] > 0.7
     assert 0 <= four["false_accept"]["mean"] <= 1 - four["caught"]["mean"]
     assert one["auroc"] is None
-    assert sum(four["histograms"][0]["strangers"]) == 3 * 30
+    assert sum(four["histograms"][0]["strangers"]) == 3 * 30  # plain-english: stored name
     [gap] = [gap for gap in done.record["differences"] if gap["shots"] == 4]
     own = [trial["accuracy"] for trial in four["trials"]]
     other = [trial["accuracy"] for trial in done.result(4, backbone="tiny-image")["trials"]]
@@ -73,7 +73,7 @@ def test_names_alone_with_a_backbone_that_reads_no_text_beside(
     assert "shots 0: left out for tiny, other, which read no text and so have no prompts" in done.err
     assert [one["backbone"] for one in done.record["results"]] == ["glimpse-mini"]
     assert done.record["verdict"].startswith("glimpse-mini calls ")
-    assert "<summary>tiny</summary>" not in done.page  # of which nothing was measured
+    assert "<summary>tiny</summary>" not in done.page  # nothing was measured for it
     refused = evaluate(drawings, *backbones[:4], "--shots", "0")
     assert (refused.code, "ask for other --shots" in refused.err) == (1, True)
 
@@ -84,7 +84,7 @@ def test_prediction_sets_hold_what_they_promise(evaluate: Evaluate, drawings: Pa
     one, four = done.result(1), done.result(4)
     assert (one["coverage"], one["set_size"]) == (None, None)
     assert 1 <= four["set_size"]["mean"] <= 6
-    assert four["coverage"]["mean"] >= four["accuracy"]["mean"]  # a set holds its best label
+    assert four["coverage"]["mean"] >= four["accuracy"]["mean"]  # a set contains its best label
     assert "SET  SIZE" in done.out
     assert "SET  SIZE" not in evaluate(drawings, "--shots", "4", "--seeds", "2", "--unknown", unknown).out
 
@@ -95,8 +95,8 @@ def test_without_strangers_labels_are_withheld(evaluate: Evaluate, drawings: Pat
     [found] = done.record["labels_withheld"]
     assert (found["shots"], found["head"], len(found["trials"])) == (5, "auto", 3)
     assert [len(some) for some in found["withheld"]] == [2, 2, 2]
-    assert len({tuple(some) for some in found["withheld"]}) > 1  # drawn anew
-    assert sum(found["histograms"][0]["strangers"]) == 3 * 2 * 5
+    assert len({tuple(some) for some in found["withheld"]}) > 1  # drawn again for each seed
+    assert sum(found["histograms"][0]["strangers"]) == 3 * 2 * 5  # plain-english: stored name
     assert sum(found["histograms"][0]["known"]) == 3 * 4 * 5
     assert found["auroc"]["mean"] > 0.6
     assert 0 <= found["expected"]["mean"] <= 1
@@ -120,9 +120,9 @@ def test_strangers_that_lie_in_the_data_have_no_label(evaluate: Evaluate, drawin
     unknown = tmp_path / "data" / "char_5"
     done = evaluate(tmp_path / "data", "--unknown", unknown, "--shots", "2", "--seeds", "2")
     assert done.code == 0, done.err
-    assert f"{unknown} lies in the data: its 10 inputs are strangers, and of no label" in done.err
+    assert f"{unknown} lies in the data: its 10 inputs are used as unknown inputs, without a label" in done.err
     assert "char_5" not in done.record["data"]["labels"]
-    assert done.record["data"]["strangers"]["inputs"] == 10
+    assert done.record["data"]["strangers"]["inputs"] == 10  # plain-english: stored name
     (unknown / "more").mkdir()
     (unknown / "0.png").rename(unknown / "more" / "0.png")
     deeper = evaluate(tmp_path / "data", "--unknown", unknown / "more" / ".." / "more", "--shots", "2", "--seeds", "2")
@@ -133,17 +133,22 @@ def test_strangers_that_lie_in_the_data_have_no_label(evaluate: Evaluate, drawin
 
 def test_columns_of_a_table_can_be_named(evaluate: Evaluate, tmp_path: Path) -> None:
     file = tmp_path / "data.csv"
-    file.write_text("\n".join(["label,intent,said", *(f"wrong,{label},{text}" for text, label in rows())]), "utf-8")
-    named = ["--label-column", "intent", "--text-column", "said"]
+    file.write_text(
+        "\n".join(["label,intent,utterance", *(f"wrong,{label},{text}" for text, label in rows())]), "utf-8"
+    )
+    named = ["--label-column", "intent", "--text-column", "utterance"]
     done = evaluate(file, *named, "--shots", "2", "--seeds", "2")
     assert done.code == 0, done.err
     assert len(done.record["data"]["labels"]) == 16
-    assert "--label-column intent --text-column said" in done.page
+    assert "--label-column intent --text-column utterance" in done.page
     strange = tmp_path / "strange.csv"
     strange.write_text("text\nthe weather\nmy old car\n", "utf-8")
     assert evaluate(file, *named, "--unknown", strange, "--shots", "2", "--seeds", "2").code == 0
     lacking = evaluate(file, "--text-column", "words")
-    assert "no column 'words'; it has label, intent, said — name the column of texts with --text-column" in lacking.err
+    assert (
+        "no column 'words'; it has label, intent, utterance — name the column of texts with --text-column"
+        in lacking.err
+    )
     assert "is a folder and has no columns" in evaluate(tmp_path, *named).err
 
 
@@ -158,7 +163,7 @@ def test_texts_in_a_table(evaluate: Evaluate, tmp_path: Path, suffix: str) -> No
     done = evaluate(file, "--shots", "0,2", "--seeds", "2")
     assert done.code == 0, done.err
     assert done.record["data"]["inputs"] == len(rows())
-    assert done.result(0, "auto+text")["accuracy"]["mean"] > 0.8  # names alone say it
+    assert done.result(0, "auto+text")["accuracy"]["mean"] > 0.8  # the names alone are enough
     assert done.result(2)["accuracy"]["mean"] > 0.5
 
 
@@ -173,7 +178,7 @@ def test_pictures_named_by_a_table_lie_beside_it(evaluate: Evaluate, drawings: P
 
 
 def placed(drawings: Path, data: Path, places: str) -> Path:
-    """Three characters in places, three drawings of each."""
+    """Writes three characters in each place, with three drawings of each."""
     for number, place in enumerate(places):
         for folder in sorted(drawings.iterdir())[:3]:
             (data / place / folder.name).mkdir(parents=True)
@@ -245,7 +250,7 @@ def test_what_is_wrong_is_said_with_what_to_do(evaluate: Evaluate, drawings: Pat
     (tmp_path / "texts.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows()))
     (tmp_path / "empty").mkdir()
     tiny_image_bundle(tmp_path / "tiny")
-    for data, arguments, told in (
+    for data, arguments, message in (
         ("columns.csv", [], "no column 'path' or 'image' or 'text'; it has sentence, kind"),
         ("unlabelled.csv", [], "no column 'label'; it has text, kind"),
         ("lonely.csv", [], "no label has two examples"),
@@ -262,7 +267,7 @@ def test_what_is_wrong_is_said_with_what_to_do(evaluate: Evaluate, drawings: Pat
     ):
         done = evaluate(tmp_path / data, *arguments)
         assert done.code == 1, data
-        assert told in done.err
+        assert message in done.err
         assert done.err.startswith("glimpse: ")
     assert evaluate(drawings, "--shots", "one").code == 2
     assert evaluate(drawings, "--head", "best").code == 2

@@ -1,4 +1,4 @@
-"""The engine: examples come and go, fits are adopted, answers are sane at every step."""
+"""Tests the classifier: examples are added and removed, fits are adopted, and predictions are right at every step."""
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +68,7 @@ SHOTS = [row for row in range(5) for _ in range(8)]
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1_000), st.permutations(range(40)), st.integers(3, 40))
 def test_what_is_deleted_leaves_no_trace(seed: int, order: list[int], kept: int) -> None:
-    """Whether or not a fit comes in between; and equal to 1e-5 of the scores' size."""
+    """Holds with or without a fit in between, to 1e-5 of the scores' size."""
     vectors = blobs(seed, SHOTS)
     engine = engine_of(vectors, SHOTS)
     fitted(engine, Examples(vectors, np.array(SHOTS, np.intp), NAMES))
@@ -145,7 +145,7 @@ def test_what_comes_while_it_is_fitted_is_not_forgotten() -> None:
 )
 def test_a_pinned_head_answers_and_is_calibrated(pinned: HeadKind) -> None:
     vectors = blobs(0, SHOTS)
-    # In another order than the labels came in: columns are those of the labels all the same.
+    # The order differs from that in which the labels were added; columns still belong to the right labels.
     order = np.random.default_rng(0).permutation(len(SHOTS))
     engine = engine_of(vectors[order], [SHOTS[i] for i in order])
     fitted(engine, Examples(vectors, np.array(SHOTS, np.intp), NAMES), pinned)
@@ -154,14 +154,14 @@ def test_a_pinned_head_answers_and_is_calibrated(pinned: HeadKind) -> None:
     assert np.mean([one.labels[0] == NAMES[row] for one, row in zip(found.predictions, SHOTS, strict=True)]) > 0.9
     engine.add(["l0"], vectors[:1])
     if pinned not in (HeadKind.CLASS_MEAN, HeadKind.LDA):
-        assert engine.head().kind is HeadKind.LDA  # until it is fitted again
+        assert engine.head().kind is HeadKind.LDA  # until the next fit
     else:
         assert engine.head().kind is pinned
 
 
 def test_prompts_can_be_pinned_against_examples() -> None:
     vectors = blobs(0, SHOTS)
-    turned = dict(zip(NAMES, blobs(1, [1, 2, 3, 4, 0], 0.1), strict=True))  # l0 is called what l1 looks like
+    turned = dict(zip(NAMES, blobs(1, [1, 2, 3, 4, 0], 0.1), strict=True))  # an example of l0 looks like l1
     engine = engine_of(vectors, SHOTS, turned)
     fitted(engine, Examples(vectors, np.array(SHOTS, np.intp), NAMES, turned), HeadKind.PROMPTS)
     found = ask(engine, vectors[:1], vectors)
@@ -187,15 +187,15 @@ def test_few_and_many_shots_one_label_and_labels_of_text_alone_are_sane() -> Non
 
 def test_strangers_are_found_and_known_ones_are_a_ceiling() -> None:
     vectors, rows = blobs(0, SHOTS), np.array(SHOTS, np.intp)
-    queries, strangers = blobs(1, SHOTS), blobs(2, [7] * 30 + [8] * 30)
+    queries, outside = blobs(1, SHOTS), blobs(2, [7] * 30 + [8] * 30)
     engine = fitted(engine_of(vectors, SHOTS), Examples(vectors, rows, NAMES))
 
     def unknown(engine: FewShotClassifier, some: Array) -> float:
         return float(np.mean([one.decision is Decision.UNKNOWN for one in ask(engine, some, vectors).predictions]))
 
     assert unknown(engine, queries) < 0.15
-    assert unknown(engine, strangers) > 0.9
-    # Not far from a label, towards a stranger.
+    assert unknown(engine, outside) > 0.9
+    # Near a label, toward an input out of distribution.
     between = normalize(blobs(3, [0] * 30) + 0.35 * blobs(4, [7] * 30))
     before = unknown(engine, between[:15])
     aware = fitted(engine_of(vectors, SHOTS), Examples(vectors, rows, NAMES, negatives=DomainVectors(between[15:])))
@@ -204,7 +204,7 @@ def test_strangers_are_found_and_known_ones_are_a_ceiling() -> None:
 
 
 def test_independent_labels_each_hold_by_themselves() -> None:
-    """Inputs of two labels at once: both hold; of one: one does; of none: none."""
+    """An input of two labels has both, an input of one label has one, and an input of none has none."""
     rng = np.random.default_rng(0)
 
     def some(sets: list[tuple[int, ...]], seed: int) -> Array:
@@ -221,9 +221,9 @@ def test_independent_labels_each_hold_by_themselves() -> None:
     fitted(engine, Examples(vectors, rows, NAMES, contents=contents), independent=True)
     asked = [tuple(sorted(rng.choice(5, rng.integers(1, 3), replace=False).tolist())) for _ in range(200)]
     found = ask(engine, some(asked, 2), vectors, DecisionSettings(Policy(), 10.0, independent=True))
-    said = [{*one.labels[: one.set_size]} for one in found.predictions]
+    predictions = [{*one.labels[: one.set_size]} for one in found.predictions]
     truth = [{NAMES[row] for row in one} for one in asked]
-    right = np.mean([len(a & b) / len(a | b) for a, b in zip(said, truth, strict=True)])
+    right = np.mean([len(a & b) / len(a | b) for a, b in zip(predictions, truth, strict=True)])
     assert right > 0.8
     odd = ask(engine, some([(9,)] * 40, 3), vectors, DecisionSettings(Policy(), 10.0, independent=True))
     assert np.mean([one.decision is Decision.UNKNOWN for one in odd.predictions]) > 0.7
@@ -269,7 +269,7 @@ def test_domains_are_taken_out_where_that_helps() -> None:
     assert engine.adapted
     assert engine.fitted is not None
     assert len(engine.fitted.adaptation_trials) > 1
-    # One more, and out again: as it was.
+    # Adding and removing an example restores the state.
     queries = engine.adapt(some(2)[:6], names[:6])
     before = engine.lda.scores(queries)
     engine.add(["l0"], vectors[:1], ["a"])
@@ -282,25 +282,25 @@ def test_domains_are_taken_out_where_that_helps() -> None:
 
 
 def test_known_strangers_count_with_one_example_a_label_and_with_none() -> None:
-    vectors, strangers = blobs(0, list(range(5)), 0.3), blobs(1, [7] * 30, 0.3)
+    vectors, outside = blobs(0, list(range(5)), 0.3), blobs(1, [7] * 30, 0.3)
     texts = dict(zip(NAMES, blobs(2, list(range(5)), 0.2), strict=True))
     one = fitted(
         engine_of(vectors, list(range(5))),
-        Examples(vectors, np.arange(5), NAMES, negatives=DomainVectors(strangers[:15])),
+        Examples(vectors, np.arange(5), NAMES, negatives=DomainVectors(outside[:15])),
     )
     policy = Policy(default_threshold=-1.0)
     found = ask(
-        one, np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]]), vectors, DecisionSettings(policy, 10.0)
+        one, np.concatenate([blobs(3, list(range(5)), 0.3), outside[15:]]), vectors, DecisionSettings(policy, 10.0)
     )
     assert not found.calibrated
     assert [each.decision for each in found.predictions[:5]] == [Decision.MATCH] * 5
     assert np.mean([each.decision is Decision.UNKNOWN for each in found.predictions[5:]]) > 0.8
     words = engine_of(vectors[:0], [], texts)
     none = np.empty(0, np.intp)
-    fitted(words, Examples(vectors[:0], none, NAMES, texts, negatives=DomainVectors(strangers[:15])))
+    fitted(words, Examples(vectors[:0], none, NAMES, texts, negatives=DomainVectors(outside[:15])))
     found = ask(
         words,
-        np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]]),
+        np.concatenate([blobs(3, list(range(5)), 0.3), outside[15:]]),
         vectors[:0],
         DecisionSettings(policy, 10.0),
     )
@@ -339,11 +339,11 @@ def test_a_label_of_text_alone_is_not_held_against_the_examples_of_others() -> N
 
 
 def test_pinned_prompts_are_measured_as_prompts_are_without_examples() -> None:
-    """Not how sure they are against how near examples lie."""
-    vectors, strangers = blobs(0, list(range(5)), 0.3), blobs(1, [7] * 30, 0.3)
-    strangers[0] = normalize(strangers[:1] + vectors[:1])[0]
+    """Fit is the certainty of the prompts, not the cosine to the nearest example."""
+    vectors, outside = blobs(0, list(range(5)), 0.3), blobs(1, [7] * 30, 0.3)
+    outside[0] = normalize(outside[:1] + vectors[:1])[0]
     texts = dict(zip(NAMES, blobs(2, list(range(5)), 0.2), strict=True))
-    negatives = DomainVectors(strangers[:15])
+    negatives = DomainVectors(outside[:15])
     pinned = fitted(
         engine_of(vectors, list(range(5)), texts),
         Examples(vectors, np.arange(5), NAMES, texts, negatives=negatives),
@@ -351,11 +351,11 @@ def test_pinned_prompts_are_measured_as_prompts_are_without_examples() -> None:
     )
     plain = engine_of(vectors[:0], [], texts)
     fitted(plain, Examples(vectors[:0], np.empty(0, np.intp), NAMES, texts, negatives=negatives))
-    queries = np.concatenate([blobs(3, list(range(5)), 0.3), strangers[15:]])
-    said, wanted = ask(pinned, queries, vectors), ask(plain, queries, vectors)
-    assert said.kind is wanted.kind is HeadKind.PROMPTS
-    assert [one.decision for one in said.predictions] == [one.decision for one in wanted.predictions]
-    assert {one.decision for one in said.predictions} >= {Decision.UNKNOWN, Decision.MATCH}
+    queries = np.concatenate([blobs(3, list(range(5)), 0.3), outside[15:]])
+    predictions, wanted = ask(pinned, queries, vectors), ask(plain, queries, vectors)
+    assert predictions.kind is wanted.kind is HeadKind.PROMPTS
+    assert [one.decision for one in predictions.predictions] == [one.decision for one in wanted.predictions]
+    assert {one.decision for one in predictions.predictions} >= {Decision.UNKNOWN, Decision.MATCH}
 
 
 @pytest.mark.parametrize("shots", [1, 3])
@@ -382,7 +382,7 @@ def test_texts_stand_where_they_did_when_all_examples_are_gone(shots: int, whole
 
 
 def many(seed: int, labels: int, shots: int) -> Array:
-    """Each label's shots, one label after another."""
+    """Returns each label's shots, one label after another."""
     centres = np.repeat(np.random.default_rng(99).normal(size=(labels, 24)), shots, axis=0)
     noise = np.random.default_rng(seed).normal(size=centres.shape)
     return normalize((centres + 0.9 * noise).astype(np.float32))
@@ -403,7 +403,7 @@ def test_one_candidate_has_no_lead_and_none_is_a_stranger() -> None:
 
 @pytest.mark.parametrize("independent", [False, True])
 def test_candidates_are_as_sure_as_a_sample_of_the_labels_is(independent: bool) -> None:
-    """LDA's scores are no cosines."""
+    """LDA's scores are not cosines, so their temperature must come from the sample."""
     vectors, engine = many(0, 10_050, 6), FewShotClassifier(24)
     engine.add([f"n{i // 6}" for i in range(len(vectors))], vectors)
     rows = np.repeat(np.arange(200), 6).astype(np.intp)
@@ -415,12 +415,12 @@ def test_candidates_are_as_sure_as_a_sample_of_the_labels_is(independent: bool) 
         engine, queries, NearestSimilarities.none(200), DecisionSettings(Policy(), 10.0, independent), 1, candidates
     )
     right = np.mean([one.labels[0] == f"n{i}" for i, one in enumerate(found.predictions)])
-    told = np.mean([one.probabilities[0] for one in found.predictions])
+    confidence = np.mean([one.probabilities[0] for one in found.predictions])
     assert 0.6 < right < 0.95
     if independent:
         assert np.mean([one.set_size for one in found.predictions]) == pytest.approx(1, abs=0.3)
     else:
-        assert told == pytest.approx(right, abs=0.1)
+        assert confidence == pytest.approx(right, abs=0.1)
 
 
 def test_texts_move_by_the_gap_that_a_sample_of_the_examples_shows() -> None:
@@ -437,7 +437,7 @@ def test_texts_move_by_the_gap_that_a_sample_of_the_examples_shows() -> None:
 
 
 def tagged(seed: int, count: int, most: int = 3) -> tuple[Array, list[tuple[int, ...]]]:
-    """Inputs that have one of 5 labels, or several at once."""
+    """Returns inputs with one of 5 labels, or several at once."""
     rng = np.random.default_rng(seed)
     sets = [tuple(sorted(rng.choice(5, rng.integers(1, most + 1), replace=False).tolist())) for _ in range(count)]
     values = np.array([CENTRES[list(one)].sum(0) for one in sets]) + 1.5 * rng.normal(size=(count, 24))
@@ -445,7 +445,7 @@ def tagged(seed: int, count: int, most: int = 3) -> tuple[Array, list[tuple[int,
 
 
 def test_copies_under_other_labels_neither_make_nor_mar_an_independent_label() -> None:
-    """Left out, an example is asked beside the labels it has not; its copies are not others it lies near to."""
+    """A left-out example is compared with the labels that it lacks, and its copies are not its neighbours."""
     base, sets = tagged(1, 200, 2)
     pairs = [(place, row) for place, one in enumerate(sets) for row in one]
     places, rows = (np.array(one, np.intp) for one in zip(*pairs, strict=True))

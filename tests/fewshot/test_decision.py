@@ -1,4 +1,4 @@
-"""When the best label is believed."""
+"""Tests when the best label is accepted."""
 
 import math
 from dataclasses import replace
@@ -50,7 +50,7 @@ def test_examples_take_the_place_of_the_defaults() -> None:
     assert decide(low, FEW)[0] is Decision.MATCH
     assert decide(replace(low, fit=-0.1), FEW)[0] is Decision.UNKNOWN
     assert decide(replace(low, set_size=2), FEW)[0] is Decision.AMBIGUOUS
-    # Too few of them for the rate, or for the coverage.
+    # There are too few examples for the rate, or for the coverage.
     assert decide(replace(low, min_fit=None), FEW)[0] is Decision.UNKNOWN
     assert decide(replace(CALIBRATED, set_size=0, lead=0.05), FEW)[0] is Decision.AMBIGUOUS
 
@@ -75,10 +75,10 @@ def test_every_decision_has_its_reason() -> None:
         assert len(reason) > 10
 
 
-def typical(count: int, strangers: int = 0, negatives: int = 0) -> Typicality:
+def typical(count: int, outside: int = 0, negatives: int = 0) -> Typicality:
     rng = np.random.default_rng(0)
     return Typicality.of(
-        rng.normal(size=(count, 3)), rng.normal(size=(strangers, 3)) - 2, rng.normal(size=(negatives, 3)) - 2
+        rng.normal(size=(count, 3)), rng.normal(size=(outside, 3)) - 2, rng.normal(size=(negatives, 3)) - 2
     )
 
 
@@ -86,23 +86,23 @@ def test_a_rate_takes_as_many_examples_as_it_needs() -> None:
     assert typical(18).min_fit(0.05, None) is None
     few = typical(19)
     least = few.min_fit(0.05, None)
-    assert least == few.fits[0]  # the worst fit of 19 is still good enough
+    assert least == few.fits[0]  # the worst fit of 19 examples still passes
     assert typical(18).min_fit(0.1, None) is not None
-    assert typical(100, strangers=18).min_fit(0.05, 0.05) is None
+    assert typical(100, outside=18).min_fit(0.05, 0.05) is None
 
 
-def test_a_rate_of_false_accepts_is_held_among_strangers() -> None:
-    many = typical(500, strangers=999)
+def test_a_rate_of_false_accepts_is_held_among_outside() -> None:
+    many = typical(500, outside=999)
     least = many.min_fit(0.05, 0.1)
     assert least is not None
     assert (many.label_left_out >= least).mean() == pytest.approx(0.1, abs=0.005)
-    known = typical(500, strangers=999, negatives=99)
+    known = typical(500, outside=999, negatives=99)
     least = known.min_fit(0.05, 0.1)
     assert least is not None
     assert (known.negatives >= least).mean() == pytest.approx(0.1, abs=0.02)
 
 
-def test_known_strangers_are_a_ceiling() -> None:
+def test_known_outside_are_a_ceiling() -> None:
     alone, beside = typical(100), typical(100, negatives=3)
     least, raised = alone.min_fit(0.05, None), beside.min_fit(0.05, None)
     assert least is not None
@@ -133,7 +133,7 @@ def test_the_logistic_curve_is_that_which_made_the_data() -> None:
     holds = rng.random(20_000) < 1 / (1 + np.exp(-(0.3 * values - 15)))
     a, b = logistic(values, holds)
     assert [a, b] == pytest.approx([0.3, -15], rel=0.1)
-    a, b = logistic(np.array([1.0, 2.0]), np.array([True, True]))  # nothing to tell apart
+    a, b = logistic(np.array([1.0, 2.0]), np.array([True, True]))  # only one class
     assert math.isfinite(a)
     assert math.isfinite(b)
 

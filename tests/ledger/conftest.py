@@ -1,4 +1,4 @@
-"""Where a ledger can be."""
+"""Places for ledgers: folders and PostgreSQL databases."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """A data folder, or a database's URL."""
+    """Returns a data folder, or a database's URL."""
     if request.param == "sqlite":
         return tmp_path
     started: Postgres = request.getfixturevalue("server")
@@ -29,7 +29,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
 
 @pytest.fixture(scope="session")
 def full_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a ledger with rows of every kind."""
+    """Returns the folder of a ledger with rows of every kind."""
     folder = tmp_path_factory.mktemp("full")
     with Direct.of(folder) as ledger:
         fill(ledger)
@@ -38,7 +38,7 @@ def full_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def full_postgresql(server: Postgres) -> str:
-    """The URL of another."""
+    """Returns the URL of a PostgreSQL ledger with rows of every kind."""
     url = server.database()
     with Direct.of(url) as ledger:
         fill(ledger)
@@ -47,7 +47,7 @@ def full_postgresql(server: Postgres) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def full(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a ledger of this test's own with rows of every kind."""
+    """Returns the URL of this test's own ledger with rows of every kind."""
     if request.param == "sqlite":
         folder: Path = request.getfixturevalue("full_sqlite")
         return sqlite_url(shutil.copytree(folder, tmp_path / "full"))

@@ -1,4 +1,4 @@
-"""The ledger on a real SQLite file and in a real PostgreSQL."""
+"""Tests the ledger on a real SQLite file and in a real PostgreSQL."""
 
 import os
 import signal
@@ -123,7 +123,7 @@ def test_deleting_takes_what_is_inside_along(ledger: Direct) -> None:
 
 
 def test_a_sequence_number_is_never_used_again(ledger: Direct) -> None:
-    """Vectors in an index are named by it: a late answer must not name another example."""
+    """A sequence number identifies a vector in an index: a late answer must not name another example."""
     [first] = enroll(ledger, example("a")).examples
     ledger.delete_example("birds", "a")
     [second] = enroll(ledger, example("a")).examples
@@ -316,7 +316,7 @@ sys.stdin.read()
                 again(tmp_path)
             process.kill()
             process.wait()
-            os.kill(child, 0)  # it lives
+            os.kill(child, 0)  # the child is alive
             with again(tmp_path):
                 pass
         finally:

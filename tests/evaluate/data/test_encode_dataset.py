@@ -1,4 +1,4 @@
-"""Nothing is embedded twice, and nothing that was is lost."""
+"""Tests that nothing is embedded twice and that no embedding is lost."""
 
 import os
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_what_a_crash_left_half_written_is_cut_off(tmp_path: Path) -> None:
     store = VectorStore(tmp_path, "space", 3)
     store.add([digest_of("text", b"a")], np.array([[1, 2, 3]], np.float32))
     with (tmp_path / "space" / "vectors.f32").open("ab") as file:
-        file.write(os.urandom(17))  # a vector and a part, without digests
+        file.write(os.urandom(17))  # one vector and a part of another, without digests
     again = VectorStore(tmp_path, "space", 3)
     assert len(again) == 1
     again.add([digest_of("text", b"b")], np.array([[4, 5, 6]], np.float32))

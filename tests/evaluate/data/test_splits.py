@@ -1,4 +1,4 @@
-"""Draws of examples, and trials against a direct computation."""
+"""Tests draws of examples, and trials against a direct computation."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from glimpse.fewshot.calibration.open_set import nearest_similarities
 def test_each_label_gives_its_examples_and_the_others_are_asked_about() -> None:
     rows = np.repeat(np.arange(3), [10, 2, 6])
     found = split(rows, 4, seed=1)
-    assert np.bincount(rows[found.support]).tolist() == [4, 1, 4]  # one of the two has to be asked about
+    assert np.bincount(rows[found.support]).tolist() == [4, 1, 4]  # one of the two has to be a query
     assert np.bincount(rows[found.queries]).tolist() == [6, 1, 2]
     assert not set(found.support) & set(found.queries)
 
@@ -72,10 +72,10 @@ def test_with_one_example_a_label_the_answer_is_the_nearest_example() -> None:
     outcome = run(material, Contender(None), drawn)
     cosines = vectors[drawn.queries] @ vectors[drawn.support].T
     assert outcome.head is HeadKind.CLASS_MEAN
-    assert np.array_equal(outcome.queries.said, rows[drawn.support][cosines.argmax(1)])
+    assert np.array_equal(outcome.queries.label, rows[drawn.support][cosines.argmax(1)])
     assert outcome.queries.cosine == pytest.approx(cosines.max(1), abs=1e-6)
     assert outcome.unknown is not None
-    assert len(outcome.unknown.said) == 10
+    assert len(outcome.unknown.label) == 10
     assert not outcome.by_fit
-    # Under the default threshold: unknown.
+    # The cosine is below the default threshold, so the decision is UNKNOWN.
     assert ((outcome.queries.decision == 2) == (cosines.max(1) < 0.5)).all()

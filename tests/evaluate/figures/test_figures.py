@@ -1,4 +1,4 @@
-"""Figures against what a hand computes."""
+"""Tests metrics against values computed by hand."""
 
 import numpy as np
 import pytest
@@ -17,8 +17,8 @@ from glimpse.evaluate.trials.trial import Contender
 
 
 def test_balanced_accuracy_weighs_labels_alike() -> None:
-    truth, said = np.array([0, 0, 0, 0, 1, 2]), np.array([0, 0, 0, 1, 2, 2])
-    assert balanced_accuracy(truth, said) == pytest.approx((3 / 4 + 0 + 1) / 3)
+    truth, predicted = np.array([0, 0, 0, 0, 1, 2]), np.array([0, 0, 0, 1, 2, 2])
+    assert balanced_accuracy(truth, predicted) == pytest.approx((3 / 4 + 0 + 1) / 3)
 
 
 def test_balanced_accuracy_leaves_out_labels_that_nobody_asks_about() -> None:
@@ -26,7 +26,7 @@ def test_balanced_accuracy_leaves_out_labels_that_nobody_asks_about() -> None:
 
 
 def test_calibration_error_is_the_mean_gap_by_bin() -> None:
-    # Bins of 1/15: 0.90 and 0.92 in one, 0.5 in another, 1.0 in the last.
+    # With bins of width 1/15, 0.90 and 0.92 share a bin, 0.5 has another, and 1.0 is in the last.
     probabilities, right = np.array([0.9, 0.92, 0.5, 1.0]), np.array([True, False, True, True])
     bins = reliability(probabilities, right)
     assert bins[:, 0].sum() == 4
@@ -53,7 +53,7 @@ def test_the_quantile_is_the_tables(freedom: int, wanted: float) -> None:
 
 
 def results(**accuracies: list[float]) -> dict[Key, AggregatedResult]:
-    """One number of shots, a backbone each."""
+    """Returns results for one number of shots, one per backbone."""
     made = {}
     for name, values in accuracies.items():
         trials = {seed: TrialMetrics(value, *(0.0,) * 16) for seed, value in enumerate(values)}
@@ -62,7 +62,7 @@ def results(**accuracies: list[float]) -> dict[Key, AggregatedResult]:
 
 
 def test_backbones_are_compared_on_the_same_draws() -> None:
-    # The draws differ by far more than the backbones, which differ by the same in each.
+    # The draws differ far more than the backbones, which differ by the same amount in each draw.
     made = results(a=[0.50, 0.70, 0.90], b=[0.48, 0.68, 0.88])
     [gap] = differences(made, ["b", "a"], [4])
     assert (gap.first, gap.second, gap.clear) == ("a", "b", True)
@@ -72,4 +72,4 @@ def test_backbones_are_compared_on_the_same_draws() -> None:
 
 def test_backbones_that_take_turns_cannot_be_told_apart() -> None:
     made = results(a=[0.5, 0.7, 0.9], b=[0.6, 0.5, 0.9])
-    assert "cannot be told apart with 4 examples a label" in summary(made, ["a", "b"], [4])
+    assert "do not differ clearly with 4 examples a label" in summary(made, ["a", "b"], [4])

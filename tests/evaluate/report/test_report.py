@@ -1,4 +1,4 @@
-"""The page stands by itself, on whatever the data are called."""
+"""Tests that the page is self-contained and safe for any names in the data."""
 
 import base64
 import csv
@@ -17,21 +17,21 @@ from support.bundles import tiny_image_bundle
 from ..conftest import Done, Evaluate
 
 _VOID = {"meta", "img", "br"}
-_HOSTILE = "<script>alert('&\"')</script>".replace("/", "∕")  # a folder's name has no slash
+_HOSTILE = "<script>alert('&\"')</script>".replace("/", "∕")  # a folder's name cannot contain a slash
 
 
 class Page(HTMLParser):
-    """Checks nesting, and keeps what is loaded and what is read."""
+    """Checks nesting, and collects what the page loads and displays."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.wide: list[int] = []  # how deep what scrolls sideways is
+        self.wide: list[int] = []  # depth of elements that scroll sideways
         self.tags: set[str] = set()
         self.sources: list[str] = []
-        self.columns: list[list[bool]] = []  # of each table, whether they hold words
+        self.columns: list[list[bool]] = []  # per table: which columns hold words
         self.text = ""
-        self.first = ""  # what is read first
+        self.first = ""  # the first text
         self.feed(text)
         self.close()
         assert not self.open
@@ -41,7 +41,7 @@ class Page(HTMLParser):
         self.sources += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data")]
         assert not any(name.startswith("on") for name, _ in attrs)
         if tag == "table":
-            assert self.wide[-1:] == [len(self.open)]  # directly in what scrolls by itself
+            assert self.wide[-1:] == [len(self.open)]  # directly inside an element that scrolls
             self.columns.append([])
         if tag == "th":
             self.columns[-1].append(dict(attrs).get("class") == "text")
@@ -60,7 +60,7 @@ class Page(HTMLParser):
 
 
 def hostile(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> Done:
-    """A run in which one label's name is a script, and a backbone makes mistakes."""
+    """Runs an evaluation in which one label's name is a script and a backbone makes mistakes."""
     shutil.copytree(drawings, tmp_path / "data")
     (tmp_path / "data" / "char_0").rename(tmp_path / "data" / _HOSTILE)
     (tmp_path / "data" / "char_1").rename(tmp_path / "data" / "$costs 5$ 漢字")
@@ -92,7 +92,7 @@ def test_pictures_in_the_page_can_be_read(evaluate: Evaluate, drawings: Path, tm
     plots = [base64.b64decode(content) for head, content in contents if "svg" in head]
     assert len(plots) >= 4
     texts = ["".join(ElementTree.fromstring(plot).itertext()) for plot in plots]
-    assert any("$costs 5$ 漢字" in text for text in texts)  # as it is, not as mathematics
+    assert any("$costs 5$ 漢字" in text for text in texts)  # verbatim, not as mathematical markup
     thumbnails = [base64.b64decode(content) for head, content in contents if "jpeg" in head]
     assert 0 < len(thumbnails) <= 2 * 24
     for content in thumbnails:
@@ -116,7 +116,7 @@ def test_every_table_fits_a_page_and_no_title_stands_in_a_plot(
     plots = [base64.b64decode(source.split(",", 1)[1]) for source in page.sources if "svg" in source]
     assert len(plots) >= 5
     named = [plot for plot in plots if "glimpse-mini" in "".join(ElementTree.fromstring(plot).itertext())]
-    assert len(named) == 1  # the legend of the accuracies; other plots are named by a heading of the page
+    assert len(named) == 1  # the legend of the accuracy plot; headings of the page name the other plots
     for name in ("glimpse-mini", "tiny-image"):
         assert done.page.count(f"<h3>{name}</h3>") == 2
 

@@ -1,4 +1,4 @@
-"""What leave-one-out is used for: temperature, kernel ridge, strangers."""
+"""Tests what leave-one-out is used for: temperature, kernel ridge, and inputs out of distribution."""
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +71,7 @@ def test_where_there_is_nothing_to_tell_apart_nobody_is_sure() -> None:
     rows = np.zeros(5, np.intp)
     assert best_temperature(np.ones((5, 1)), rows) == best_temperature(np.ones((5, 3)), rows) == 1
     rng = np.random.default_rng(0)
-    same = np.repeat(rng.normal(size=(40, 1)), 2, axis=1)  # two labels that always score alike
+    same = np.repeat(rng.normal(size=(40, 1)), 2, axis=1)  # two labels whose scores are always equal
     assert best_temperature(same, np.arange(40) % 2) > 100
 
 
@@ -164,7 +164,7 @@ def test_near_copies_are_measured_as_exactly_as_others(noise: float) -> None:
 @pytest.mark.parametrize("together", [0.0, 0.95])
 @pytest.mark.parametrize("target", [0.05, 0.2])
 def test_what_belongs_is_rejected_as_often_as_was_asked(together: float, target: float) -> None:
-    """Whether the measures say the same or different things, and in whatever units."""
+    """Holds for correlated and independent measures, in any units."""
     rng = np.random.default_rng(1)
     units = np.array([100.0, 0.1, 1.0])
 
@@ -173,15 +173,15 @@ def test_what_belongs_is_rejected_as_often_as_was_asked(together: float, target:
         return np.asarray((np.sqrt(together) * shared + np.sqrt(1 - together) * own - shift) * units, np.float64)
 
     rejected: list[float] = []
-    strangers: list[float] = []
+    outside: list[float] = []
     for _ in range(60):
         typical = Typicality.of(some(80))
-        for shift, found in ((0.0, rejected), (5.0, strangers)):
+        for shift, found in ((0.0, rejected), (5.0, outside)):
             found.append(float((typical.p_values(some(200, shift)) <= target).mean()))
     assert np.mean(rejected) == pytest.approx(target, abs=0.02)
-    assert np.mean(strangers) > 0.95
+    assert np.mean(outside) > 0.95
     assert typical.p_values(np.full((1, 3), -1e6))[0] == pytest.approx(1 / 81)
-    assert Typicality.of(np.empty((0, 3))).p_values(np.zeros((1, 3)))[0] == 1  # nothing to judge by
+    assert Typicality.of(np.empty((0, 3))).p_values(np.zeros((1, 3)))[0] == 1  # no example to compare with
 
 
 def test_the_background_left_out_is_that_of_the_others() -> None:

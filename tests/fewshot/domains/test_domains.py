@@ -1,4 +1,4 @@
-"""Adaptation to domains: the formulas against direct computation, and the gate before them."""
+"""Tests domain adaptations against direct computation, and their selection."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ NAMES = ["a", "b", "c"]
 def collection(
     labels: Sequence[Sequence[int]], shots: int, shift: float, d: int = 32, noise: float = 0.2, seed: int = 0
 ) -> tuple[Array, Rows, list[str]]:
-    """Examples of each domain's labels, the domains `shift` times as far apart as the labels."""
+    """Returns examples of each domain's labels; the domains lie `shift` times as far apart as the labels."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(1 + max(max(some) for some in labels), d)) / np.sqrt(d)
     shifts = shift * rng.normal(size=(len(labels), d)) / np.sqrt(d)
@@ -28,7 +28,7 @@ def collection(
 
 
 def stretched(n: int, d: int, seed: int = 0) -> tuple[Array, list[str]]:
-    """Three domains with means and covariances of their own."""
+    """Returns three domains with means and covariances of their own."""
     rng = np.random.default_rng(seed)
     each = [rng.normal(size=d) + rng.normal(size=(n, d)) @ (rng.normal(size=(d, d)) / np.sqrt(d)) for _ in NAMES]
     return normalize(np.concatenate(each).astype(np.float32)), [name for name in NAMES for _ in range(n)]
@@ -43,7 +43,7 @@ def means(vectors: Array, domains: Sequence[str]) -> Floats:
 
 
 def shrunk(values: Array, fewest: int) -> Floats:
-    """As LDA's, from its definition: (1 - lam) W / nu + lam t I, with the lam of `fewest` vectors."""
+    """Computes a covariance as LDA does: (1 - lam) W / nu + lam t I, with the lam of `fewest` vectors."""
     gaps = values.astype(np.float64) - values.astype(np.float64).mean(0)
     freedom, d = len(values) - 1, values.shape[1]
     scatter, lam = gaps.T @ gaps, d / (d + fewest - 1)
@@ -110,7 +110,10 @@ def test_leace_is_the_published_projection() -> None:
     scatter = gaps.T @ gaps
     scatter += np.trace(scatter) / (len(values) - 3) * np.eye(12)
     between = (middles - middles.mean(0)).T
-    for covariance in (scatter, scatter + 50 * between @ between.T):  # about the domains' means, about that of all
+    for covariance in (
+        scatter,
+        scatter + 50 * between @ between.T,
+    ):  # about the domains' means, and about the mean of all
         whiten = power(covariance, -0.5)
         onto = np.linalg.svd(whiten @ between, full_matrices=False)[0][:, :2]
         erasing = np.linalg.inv(whiten) @ onto @ onto.T @ whiten
@@ -150,7 +153,7 @@ def test_what_is_of_no_known_domain_is_left_as_it_is(kind: type[Adaptation]) -> 
         assert fitted.apply(vectors, [name] * 30) == pytest.approx(vectors, abs=1e-6)
     assert np.abs(fitted.apply(vectors, domains) - vectors).max() > 0.01
     more = np.concatenate([vectors, -vectors])
-    same = kind.of(more, [*domains, *([""] * 30)])  # what has no domain shapes no statistics
+    same = kind.of(more, [*domains, *([""] * 30)])  # vectors without a domain do not shape the statistics
     assert same.apply(vectors, domains).tobytes() == fitted.apply(vectors, domains).tobytes()
 
 
@@ -170,7 +173,7 @@ def test_the_gate_keeps_what_helps_where_domains_differ() -> None:
     assert found.kept is not None
     [kept] = [one for one in found.trials if one.name == found.kept.name]
     assert kept.right > 1.2 * none.right
-    # One that changes more is kept only where it is clearly better.
+    # A stronger adaptation is kept only if it is clearly better.
     assert max(one.right for one in found.trials) < kept.right + 0.1 * none.total
 
 
@@ -190,7 +193,7 @@ def test_the_gate_keeps_nothing_where_domain_and_label_go_together(shift: float)
     mostly = collection([[0, 0, 0, 1], [1, 1, 1, 0]], 12, shift)
     found = select_adaptation(*mostly, mostly[0][:0], [])
     assert found.kept is None
-    assert all(one.right < found.trials[0].right - 10 for one in found.trials[1:])  # the label goes with the domain
+    assert all(one.right < found.trials[0].right - 10 for one in found.trials[1:])  # label and domain are correlated
     always = collection([[0], [1]], 12, shift)
     assert select_adaptation(*always, always[0][:0], []) == select_adaptation(*always, always[0], always[2])
     assert select_adaptation(*always, always[0][:0], []).trials == ()
@@ -200,7 +203,7 @@ def test_the_gate_does_not_pay_for_new_domains_with_those_there_are() -> None:
     vectors, rows, domains = collection([[0, 1, 4, 5, 6], [2, 3, 4, 5, 6]], 8, shift=2)
     found = select_adaptation(vectors, rows, domains, vectors[:0], [])
     none, centring, *_ = found.trials
-    assert none.total < none.home_total  # labels of one domain are asked at home alone
+    assert none.total < none.home_total  # labels of one domain are predicted only within it
     assert centring.right > 1.2 * none.right
     assert centring.home_right < 0.95 * none.home_right
     assert found.kept is None
@@ -226,9 +229,7 @@ def test_examples_of_no_domain_are_learnt_from_but_not_asked() -> None:
     assert {one.total for one in found.trials} == {32}
     alone = collection([[0], [1], [0, 1]], 8, shift=1)
     names = [name if name != "c" else "" for name in alone[2]]
-    assert (
-        select_adaptation(alone[0], alone[1], names, vectors[:0], []).trials[0].total == 16
-    )  # their labels are learnt
+    assert select_adaptation(alone[0], alone[1], names, vectors[:0], []).trials[0].total == 16  # their labels are known
 
 
 def test_the_same_examples_give_the_same_choice_whatever_their_number() -> None:

@@ -1,4 +1,4 @@
-"""Directions, and the head that is nothing but cosines to them."""
+"""Tests unit vectors, and the head that scores by cosines to class means."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""The heads for many shots, and when they take over."""
+"""Tests the heads for many shots, and when they are selected."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ Array = npt.NDArray[np.float32]
 
 
 def rings(seed: int, n: int) -> tuple[Array, npt.NDArray[np.intp]]:
-    """Two labels that no linear head tells apart: one around the other."""
+    """Returns two labels that no linear head separates: one surrounds the other."""
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 2, n).astype(np.intp)
     angle, length = rng.uniform(0, 2 * np.pi, n), np.where(rows == 0, 0.3, 1.0) + 0.05 * rng.normal(size=n)

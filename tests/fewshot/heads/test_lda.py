@@ -1,4 +1,4 @@
-"""Shrinkage LDA and its leave-one-out, against fitting from scratch and against scikit-learn."""
+"""Tests shrinkage LDA and its leave-one-out against fitting from scratch and against scikit-learn."""
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ def examples(seed: int, n: int, labels: int = 4, d: int = 12) -> tuple[Array, li
 
 
 def plain_scores(vectors: Array, names: list[str], queries: Array, ridge: float | None = None) -> dict[str, Array]:
-    """The formula of METHODS word for word: Sigma = (1 - lam) W / nu + lam t I."""
+    """Computes the scores from the definition: Sigma = (1 - lam) W / nu + lam t I."""
     x, d = vectors.astype(np.float64), vectors.shape[1]
     labels = sorted(set(names))
     member = np.array([[one == label for one in names] for label in labels])
@@ -55,7 +55,7 @@ def table(head: LdaHead, queries: Array) -> dict[str, Array]:
 
 
 def assert_equal(found: dict[str, Array], wanted: dict[str, Array], tolerance: float = 1e-5) -> None:
-    """Up to what all labels share."""
+    """Compares scores up to a term that all labels share."""
     assert found.keys() == wanted.keys()
     found, wanted = ({name: row - sum(one.values()) / len(one) for name, row in one.items()} for one in (found, wanted))
     for label, scores in wanted.items():
@@ -74,7 +74,7 @@ def test_inverted_anew_it_is_the_formula(seed: int, n: int) -> None:
 
 @pytest.mark.parametrize("shots", [2, 5, 40])
 def test_it_is_scikit_learns_lda_at_that_shrinkage(shots: int) -> None:
-    """Whose covariance is W / N where ours is W / (N - C): the same up to a factor, where labels have equal shots."""
+    """scikit-learn's covariance is W / N, ours is W / (N - C); with equal shots they differ by a factor."""
     rng = np.random.default_rng(shots)
     rows = np.repeat(np.arange(6), shots)
     vectors = normalize((rng.normal(size=(6, 12))[rows] + 0.7 * rng.normal(size=(len(rows), 12))).astype(np.float32))
@@ -186,7 +186,7 @@ def test_text_answers_before_examples_and_beside_them() -> None:
 
 
 def test_labels_of_few_shots_do_not_lose_for_being_few() -> None:
-    """Blobs of equal spread in many dimensions, half of them with 1 example and half with 16."""
+    """Uses blobs of equal spread in many dimensions, half of them with 1 example and half with 16."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(10, 128))
     shots = [1, 16] * 5

@@ -1,4 +1,4 @@
-"""The sequence of changes: without gaps and in the order of commits, whoever writes and whoever reads."""
+"""Tests that the sequence of changes has no gaps and follows the order of commits, for any writers and readers."""
 
 import itertools
 import threading
@@ -55,8 +55,8 @@ def enroll(ledger: Ledger, *several: Enrollment) -> list[Enrolled | bytes | Ledg
         return writer.enroll(several)
 
 
-def test_whoever_reads_never_sees_a_later_change_before_an_earlier_one(ledger: Ledger, url: str) -> None:
-    """PostgreSQL gives numbers before it commits: a reader that goes on from the last one seen would miss some."""
+def test_a_reader_never_sees_a_later_change_before_an_earlier_one(ledger: Ledger, url: str) -> None:
+    """PostgreSQL numbers rows before the commit: a reader that continues from the last number would miss some."""
     first, seen, done = ledger.head().revision, list[int](), threading.Event()
 
     def read() -> None:

@@ -1,4 +1,4 @@
-"""Flipped bytes, read-only disks, ledgers of later versions: one sentence that says what is wrong, no traceback."""
+"""Tests flipped bytes, read-only disks and newer ledgers: one sentence says what is wrong, without a traceback."""
 
 import shutil
 import sqlite3
@@ -21,7 +21,7 @@ PAGE = 4096
 
 
 def read(url: str) -> None:
-    """All that a server reads at its start, and one write."""
+    """Reads all that a server reads at its start, and writes once."""
     with Ledger.open(url) as ledger:
         ledger.keys()
         list(ledger.changes())
@@ -47,7 +47,7 @@ def test_a_flipped_byte_does_no_harm_or_is_reported(full_sqlite: Path, tmp_path:
     before = everything(sqlite_url(full_sqlite))
     reported = 0
     for page in range(part, len(content) // PAGE, 8):
-        # The page's type, and the end of the last cell, which is a value.
+        # Flip the page's type, and the end of the last cell, which is a value.
         for place in (0 if page else 100, PAGE - 2):
             folder = tmp_path / f"{page}-{place}"
             folder.mkdir()

@@ -1,4 +1,4 @@
-"""What the ledger's connections hold PostgreSQL to, whatever is set for the database."""
+"""Tests the durability settings of the ledger's PostgreSQL connections, for any setting of the database."""
 
 import psycopg
 import pytest
@@ -8,7 +8,7 @@ from glimpse.ledger import Ledger
 from support.postgres import Postgres
 
 
-# Each but `off` has a commit on this database's disk before it is acknowledged.
+# Every setting except `off` has a commit on this database's disk before it is acknowledged.
 @pytest.mark.parametrize(
     ("setting", "held"),
     [("off", "on"), *((one, one) for one in ("local", "remote_write", "on", "remote_apply"))],
@@ -19,6 +19,6 @@ def test_a_commit_is_on_the_disk_whatever_is_set(server: Postgres, setting: str,
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = {setting}')  # type: ignore[arg-type,unused-ignore]
     with Ledger.open(url) as ledger:
-        for _ in range(2):  # a connection that is used again stays as it is
+        for _ in range(2):  # a reused connection keeps its setting
             with ledger.begin() as writer:
                 assert writer.connection.scalar(text("SHOW synchronous_commit")) == held

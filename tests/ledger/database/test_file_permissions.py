@@ -1,4 +1,4 @@
-"""What holds a ledger's content is its owner's alone, whatever the umask."""
+"""Tests that only the owner can read files with a ledger's content, for any umask."""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def usual_umask() -> Iterator[None]:
 
 
 def modes(*places: Path) -> dict[str, str]:
-    """By path, of files and folders."""
+    """Returns the modes of files and folders by path."""
     return {str(one): oct(one.stat().st_mode & 0o777) for place in places for one in (place, *place.rglob("*"))}
 
 
@@ -53,7 +53,7 @@ def test_what_is_there_keeps_its_mode(full_sqlite: Path, tmp_path: Path) -> None
     (tmp_path / "data").mkdir(0o755)
     (tmp_path / "data" / "ledger.sqlite").touch(0o640)
     Direct.of(sqlite_url(tmp_path / "data")).ledger.close()
-    told = modes(tmp_path / "out", tmp_path / "data")
-    assert told[str(tmp_path / "out")] == "0o750"
-    assert told[str(tmp_path / "data")] == "0o755"
-    assert told[str(tmp_path / "data" / "ledger.sqlite")] == "0o640"
+    found = modes(tmp_path / "out", tmp_path / "data")
+    assert found[str(tmp_path / "out")] == "0o750"
+    assert found[str(tmp_path / "data")] == "0o755"
+    assert found[str(tmp_path / "data" / "ledger.sqlite")] == "0o640"

@@ -1,4 +1,4 @@
-"""What any released version wrote comes through unchanged, in either database."""
+"""Tests that data of every released version survive the migration unchanged, in either database."""
 
 import logging
 from pathlib import Path
@@ -24,7 +24,7 @@ def _versions() -> list[str]:
     return sorted(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())
 
 
-# What a version's server would have written of each table; a column that the version lacks is left out.
+# Rows of each table as a version's server wrote them; columns that the version lacks are left out.
 _COLLECTION = {
     "id": "birds",
     "display_name": "Birds ☃",
@@ -76,7 +76,7 @@ _PROMPT = {"collection_id": "birds", "label_id": "robin", "turn": 1, "problem": 
 
 
 def _changes() -> list[dict[str, Any]]:
-    told = [
+    expected = [
         ("create_collection", {}),
         ("create_label", {"label": "robin"}),
         ("enroll", {"labels": ["wren"], "examples": ["e7", "e8"]}),
@@ -86,7 +86,7 @@ def _changes() -> list[dict[str, Any]]:
         ("create_key", {"key": "somebody"}),
     ]
     rows, digest = [], FIRST
-    for number, (kind, subject) in enumerate(told, 1):
+    for number, (kind, subject) in enumerate(expected, 1):
         of = "" if kind == "create_key" else "birds"
         change = {"revision": number, "kind": kind, "collection_id": of, "subject": subject, "time": 10 + number}
         digest = link(digest, number, kind, of, subject, 10 + number, "")
@@ -126,12 +126,12 @@ def _tables(url: str) -> list[Table]:
 
 
 def _write(url: str) -> dict[str, list[dict[str, Any]]]:
-    """Rows of every table of the schema that is there; returns those that were written."""
+    """Inserts rows into every table of the schema; returns those that were written."""
     engine, written = create_engine(url), {}
     with engine.begin() as connection:
         for table in _tables(url):
             rows = [{name: row[name] for name in row if name in table.c} for row in _rows()[table.name]]
-            connection.execute(table.delete())  # the head that migrations make
+            connection.execute(table.delete())  # migrations create the head
             connection.execute(insert(table), rows)
             written[table.name] = rows
     engine.dispose()
@@ -139,7 +139,7 @@ def _write(url: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def _read(url: str, written: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """The same columns of what is there now."""
+    """Reads the same columns from the current tables."""
     engine, found = create_engine(url), {}
     with engine.connect() as connection:
         for table in _tables(url):
@@ -162,9 +162,9 @@ def test_what_a_version_wrote_is_there_unchanged(place: Path | str, version: str
         assert (head.revision, head.digest) == (7, _changes()[-1]["digest"])
         assert head.sequence >= 7
         assert [one.id for one in ledger.examples("birds")] == ["e7"]
-    del written["requests"]  # which opening forgets after a week, but for those of the future
+    del written["requests"]  # opening deletes these after a week, except those of the future
     assert _read(url, written) == written
-    if version >= "0004":  # before, there was no index to tell of
+    if version >= "0004":  # earlier versions had no index
         assert not list(verify(url, quiet))
 
 
@@ -180,7 +180,7 @@ def test_every_table_of_every_version_has_rows(tmp_path: Path) -> None:
     assert _versions()[-1] == current_schema()
 
 
-def test_what_was_migrated_is_told_in_a_line_and_nothing_where_there_was_nothing_to_do(
+def test_what_was_migrated_is_expected_in_a_line_and_nothing_where_there_was_nothing_to_do(
     place: Path | str, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = parse_url(place if isinstance(place, str) else sqlite_url(place))
@@ -189,8 +189,8 @@ def test_what_was_migrated_is_told_in_a_line_and_nothing_where_there_was_nothing
     with caplog.at_level(logging.INFO, "glimpse.ledger"):
         migrate(url)
         migrate(url)
-    told = [one.getMessage() for one in caplog.records if one.name.startswith("glimpse.")]
-    assert told == [f"ledger migrated 0005 → {current_schema()}"]
+    expected = [one.getMessage() for one in caplog.records if one.name.startswith("glimpse.")]
+    assert expected == [f"ledger migrated 0005 → {current_schema()}"]
 
 
 def test_a_later_versions_ledger_is_refused_and_left_as_it_is(full: str) -> None:

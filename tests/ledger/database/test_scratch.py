@@ -1,4 +1,4 @@
-"""A process that is killed while it writes leaves nothing for good."""
+"""Tests that a process that is killed while it writes leaves nothing for good."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ MODULES = [glimpse.ledger.database.scratch, glimpse.index.storage.scratch, glimp
 
 
 def killed(work: Callable[[Progress], object], title: str) -> None:
-    """Does some work in another process, which is killed where its progress comes to a title."""
+    """Does some work in another process, and kills it when its progress reaches a title."""
 
     @contextmanager
     def progress(current: str, _total: int) -> Iterator[Callable[[int], None]]:

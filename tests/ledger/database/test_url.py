@@ -1,4 +1,4 @@
-"""What is said of a ledger that cannot be had: what to do, and never a password."""
+"""Tests the messages for a ledger that cannot be opened: they give advice, and never a password."""
 
 import re
 import traceback
@@ -30,8 +30,8 @@ MALFORMED = (
 def test_a_url_that_cannot_be_read_is_not_repeated(url: str) -> None:
     with pytest.raises(LedgerError, match=r"sqlite:///FILE") as raised:
         parse_url(url)
-    told = "".join(traceback.format_exception(raised.value))
-    assert not re.search("s3cret|1234567890", told)
+    output = "".join(traceback.format_exception(raised.value))
+    assert not re.search("s3cret|1234567890", output)
 
 
 def test_a_password_is_in_no_error_of_a_database(server: Postgres) -> None:
@@ -67,13 +67,13 @@ def test_each_failure_of_postgresql_has_its_advice(server: Postgres) -> None:
         try:
             rules.write_text(f"host all guarded 127.0.0.1/32 scram-sha-256\n{before}", "utf-8")
             connection.execute("SELECT pg_reload_conf()")
-            told = {
+            output = {
                 "guarded:wrong@": "give the password by PGPASSWORD or PGPASSFILE, or in the URL",
                 "guarded@": "give the password by PGPASSWORD or PGPASSFILE, or in the URL",
-                "stranger@": "create it: createuser stranger",
+                "nobody@": "create it: createuser nobody",
                 "poor@": "make the URL's user the database's owner",
             }
-            for user, advice in told.items():
+            for user, advice in output.items():
                 assert last(url.replace("glimpse@", user)) == advice
         finally:
             rules.write_text(before, "utf-8")
@@ -81,25 +81,25 @@ def test_each_failure_of_postgresql_has_its_advice(server: Postgres) -> None:
     assert last(f"{url}x") == f"create it: createdb {name}x"
     assert last(url.replace("127.0.0.1", "nowhere.invalid")) == "check the URL's host"
     assert last(f"{url}?colour=blue") == "check the URL"
-    refused = said_of(url.replace(f":{server.port}", ":1"))
+    refused = message_for(url.replace(f":{server.port}", ":1"))
     assert '"127.0.0.1", port 1' in refused
     assert refused.endswith("; is it running?")
     assert refused.count("unning") == 1
 
 
-def said_of(url: str) -> str:
-    """The message for people."""
+def message_for(url: str) -> str:
+    """Returns the message for people."""
     with pytest.raises(LedgerError) as raised:
         Ledger.open(url)
     return str(raised.value)
 
 
 def last(url: str) -> str:
-    """What it says to do."""
-    return said_of(url).rpartition("; ")[2]
+    """Returns the advice in the message."""
+    return message_for(url).rpartition("; ")[2]
 
 
-def test_a_file_without_a_folder_is_told_of_by_its_folder(tmp_path: Path) -> None:
+def test_a_file_without_a_folder_is_output_of_by_its_folder(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=f"there is no folder {tmp_path}/nodir"):
         Ledger.open(f"sqlite:///{tmp_path}/nodir/x.sqlite")
     assert not (tmp_path / "nodir").exists()

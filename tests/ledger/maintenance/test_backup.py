@@ -1,4 +1,4 @@
-"""A backup holds all that the ledger held at one moment, and comes back into either database."""
+"""Tests that a backup holds one state of the ledger, and can be restored into either database."""
 
 import shutil
 import sqlite3
@@ -19,7 +19,7 @@ from support.ledgers import Direct
 
 @pytest.fixture
 def saved(full_sqlite: Path, tmp_path: Path) -> Path:
-    """A backup of a full ledger."""
+    """Returns a backup of a full ledger."""
     back_up(sqlite_url(full_sqlite), tmp_path / "saved", quiet)
     return tmp_path / "saved"
 
@@ -60,7 +60,7 @@ def test_a_backup_is_of_one_moment_and_holds_up_no_writer(place: Path | str, tmp
         numbers = iter(range(5_000, 6_000))
 
         class Transaction:
-            """Writes whenever progress is told of."""
+            """Writes whenever progress is reported."""
 
             def __init__(self, *_: object) -> None: ...
 
@@ -100,7 +100,7 @@ def test_a_backup_that_fails_leaves_nothing(full: str, tmp_path: Path, monkeypat
 
 
 def test_a_damaged_ledgers_copy_is_kept_under_another_name(full_sqlite: Path, saved: Path, tmp_path: Path) -> None:
-    """The good one that was there is not lost for it."""
+    """The good backup that exists is not lost."""
     folder = shutil.copytree(full_sqlite, tmp_path / "damaged")
     with sqlite3.connect(folder / "ledger.sqlite") as connection:
         connection.execute("UPDATE examples SET domain = 'x' WHERE id = 'e1'")

@@ -1,4 +1,4 @@
-"""A ledger in Parquet files loses nothing, and can be read without Glimpse."""
+"""Tests that Parquet files lose nothing and can be read without Glimpse."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from support.postgres import Postgres
 
 @pytest.fixture
 def folder(full_sqlite: Path, tmp_path: Path) -> Path:
-    """An export of a full ledger."""
+    """Returns an export of a full ledger."""
     export(sqlite_url(full_sqlite), tmp_path / "out", quiet, keys=True)
     return tmp_path / "out"
 
@@ -50,8 +50,8 @@ def test_the_files_are_what_the_page_says(folder: Path) -> None:
                 kind = "map of string to string"
             elif pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type):
                 kind = f"list of {field.type.value_type}"
-            told = f"| `{table}` | `{field.name}` | {kind}{', or none' if field.nullable else ''} |"
-            assert told in page, told
+            expected = f"| `{table}` | `{field.name}` | {kind}{', or none' if field.nullable else ''} |"
+            assert expected in page, expected
 
 
 def test_vectors_are_lists_of_their_collections_dimension(folder: Path) -> None:
@@ -115,7 +115,7 @@ def change_the_format(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "expected"),
     [
         (cut, r"labels\.parquet"),
         (lose_rows, r"rows of examples, and ledger\.json says"),
@@ -128,9 +128,9 @@ def change_the_format(folder: Path) -> None:
         (lambda folder: shutil.rmtree(folder / "examples"), "0 rows of examples"),
     ],
 )
-def test_what_is_not_as_it_was_exported_is_refused(folder: Path, damage: object, told: str, tmp_path: Path) -> None:
+def test_what_is_not_as_it_was_exported_is_refused(folder: Path, damage: object, expected: str, tmp_path: Path) -> None:
     damage(folder)  # type: ignore[operator]
-    with pytest.raises(LedgerError, match=told):
+    with pytest.raises(LedgerError, match=expected):
         import_(folder, sqlite_url(tmp_path / "new"), quiet)
     if (tmp_path / "new").exists():
         with Direct.of(tmp_path / "new") as ledger:

@@ -1,4 +1,4 @@
-"""Whatever is damaged in a ledger, verify says what it is."""
+"""Tests that verification finds every kind of damage and says what it is."""
 
 import shutil
 import sqlite3
@@ -15,7 +15,7 @@ from support.ledgers import Direct
 
 
 def damage(url: str, *statements: str, **values: object) -> None:
-    """What no server does, with nothing in its way."""
+    """Changes rows as no server does, bypassing the ledger's checks."""
     engine = create_engine(url)
     with engine.begin() as connection:
         if url.startswith("postgresql"):
@@ -27,7 +27,7 @@ def damage(url: str, *statements: str, **values: object) -> None:
 
 
 def found(url: str) -> dict[str, list[str]]:
-    """The faults by kind; each says what to do."""
+    """Returns the problems by kind; each has advice."""
     kinds: dict[str, list[str]] = {}
     for fault in verify(url, quiet):
         assert fault.advice
@@ -50,13 +50,13 @@ def flipped(vector: bytes, place: int, bit: int) -> bytes:
 
 @pytest.mark.parametrize("byte", [0, 13, 31])
 def test_a_flipped_bit_of_a_vector(full: str, byte: int) -> None:
-    """However little it changes."""
+    """The smallest change is found."""
     damage(full, "UPDATE examples SET vector = :new WHERE id = 'e1'", new=flipped(unit(1, 8), byte, 1))
     assert "'e1' of collection 'birds' is not what was enrolled" in found(full)["example"][0]
 
 
 @pytest.mark.parametrize(
-    ("vector", "told"),
+    ("vector", "expected"),
     [
         (unit(1, 8)[:-4], "has 28 bytes, not 32"),
         (b"\0\0\xc0\x7f" + unit(1, 8)[4:], "is not finite"),
@@ -64,84 +64,88 @@ def test_a_flipped_bit_of_a_vector(full: str, byte: int) -> None:
     ],
     ids=["short", "not a number", "zero"],
 )
-def test_a_vector_that_is_none(full: str, vector: bytes, told: str) -> None:
+def test_a_vector_that_is_none(full: str, vector: bytes, expected: str) -> None:
     damage(full, "UPDATE examples SET vector = :new WHERE id = 'e1'", new=vector)
     damage(full, "UPDATE labels SET prompt_vector = :new WHERE id = 'kite'", new=vector)
     first, second = found(full)["vector"]
     assert first.startswith("the vector of label 'kite'")
     assert second.startswith("the vector of example 'e1'")
-    assert first.endswith(told)
-    assert second.endswith(told)
+    assert first.endswith(expected)
+    assert second.endswith(expected)
 
 
-# What is done, the kind of fault, and what is said of it.
+# A statement, the kind of problem, and a part of its message.
 _DAMAGES = [
     ("UPDATE api_keys SET revoke_time = NULL WHERE name = 'old'", "key", "the key 'old'"),
-    ("UPDATE api_keys SET name = 'mine' WHERE name = 'phone'", "key", "the key 'mine' is there, and no change says so"),
+    (
+        "UPDATE api_keys SET name = 'mine' WHERE name = 'phone'",
+        "key",
+        "the key 'mine' exists, but no change created it",
+    ),
     (
         "DELETE FROM examples WHERE id = 'e4'",
         "missing",
-        "example 'e4' of collection 'birds', of change 2, is not there",
+        "example 'e4' of collection 'birds', of change 2, is missing",
     ),
     ("DELETE FROM examples WHERE id = 'e52'", "missing", "example 'e52' of collection 'small'"),
-    ("UPDATE examples SET label_id = 'kite' WHERE id = 'e4'", "example", "stands under 'kite', by the changes 'robin'"),
+    ("UPDATE examples SET label_id = 'kite' WHERE id = 'e4'", "example", "has label 'kite', by the changes 'robin'"),
     ("UPDATE examples SET domain = 'elsewhere' WHERE id = 'e4'", "example", "is not what was enrolled"),
     ("UPDATE examples SET metadata = '{\"k\": \"v\"}' WHERE id = 'e4'", "example", "is not what was enrolled"),
     ("UPDATE examples SET sequence = 900 WHERE id = 'e4'", "example", "is number 900, by the changes 4"),
     ("UPDATE examples SET create_time = 5 WHERE id = 'e4'", "example", "was enrolled 5, by the changes"),
-    ("UPDATE examples SET id = 'other' WHERE id = 'e4'", "example", "'other' of collection 'birds' is there, and no"),
-    ("UPDATE examples SET content_digest = 'sha256:a' WHERE id = 'e4'", "digest", "'sha256:a' is no digest"),
-    ("DELETE FROM labels WHERE id = 'kite'", "label", "label 'kite' of collection 'birds' is not there"),
-    ("DELETE FROM labels WHERE id = 'robin'", "reference", "rows of examples refer to labels that are not there"),
-    ("UPDATE labels SET id = 'cat' WHERE id = 'kite'", "label", "label 'cat' of collection 'birds' is there, and no"),
+    ("UPDATE examples SET id = 'other' WHERE id = 'e4'", "example", "'other' of collection 'birds' exists, but no"),
+    ("UPDATE examples SET content_digest = 'sha256:a' WHERE id = 'e4'", "digest", "'sha256:a' is not a content digest"),
+    ("DELETE FROM labels WHERE id = 'kite'", "label", "label 'kite' of collection 'birds' is missing"),
+    ("DELETE FROM labels WHERE id = 'robin'", "reference", "rows of examples refer to missing labels"),
+    ("UPDATE labels SET id = 'cat' WHERE id = 'kite'", "label", "label 'cat' of collection 'birds' exists, but no"),
     ("UPDATE labels SET update_time = 4 WHERE id = 'none'", "label", "was updated 4, by the changes"),
-    ("DELETE FROM collections WHERE id = 'gone'", "collection", "collection 'gone' is not there"),
+    ("DELETE FROM collections WHERE id = 'gone'", "collection", "collection 'gone' is missing"),
     (
         "UPDATE collections SET revision = 2 WHERE id = 'birds'",
         "collection",
         "last changed (revision) 2, by the changes",
     ),
     ("UPDATE collections SET create_time = 2 WHERE id = 'birds'", "collection", "was created 2, by the changes"),
-    ("DELETE FROM attachments", "index", "the index 'folded' is not under collection 'small'"),
+    ("DELETE FROM attachments", "index", "the index 'folded' is not attached to collection 'small'"),
     ("UPDATE attachments SET digest = 'x'", "index", "is that of digest 'x', by the changes"),
-    ("UPDATE attachments SET digest = 'x'", "digest", "'x' is no SHA-256"),
-    ('DELETE FROM tombstones WHERE "row" = 2', "index", "row 2 of the index under collection 'small' is back"),
+    ("UPDATE attachments SET digest = 'x'", "digest", "'x' is not a SHA-256"),
+    ('DELETE FROM tombstones WHERE "row" = 2', "index", "row 2 of the index of collection 'small' is visible"),
     (
         "INSERT INTO tombstones VALUES ('small', 77)",
         "index",
-        "row 77 of the index under collection 'small' was deleted",
+        "row 77 of the index of collection 'small' was deleted",
     ),
-    ("UPDATE requests SET digest = 'zz'", "digest", "requests of collection 'small': 'zz' is no SHA-256"),
+    ("UPDATE requests SET digest = 'zz'", "digest", "requests of collection 'small': 'zz' is not a SHA-256"),
     ("UPDATE head SET revision = revision - 1", "head", "the last change is"),
     ("UPDATE head SET digest = 'aa'", "head", "the head's digest is not the last change's"),
-    ("UPDATE head SET sequence = 3", "head", "the head's last example is number 3, and there was number"),
+    ("UPDATE head SET sequence = 3", "head", "the head's last example is number 3, but number"),
     ("DELETE FROM head", "head", "the ledger has 0 heads"),
     (
         "UPDATE changes SET subject = '{\"label\": \"wren\"}' WHERE kind = 'delete_label'",
         "chain",
-        "is not what its digest",
+        "does not match its digest",
     ),
-    ("UPDATE changes SET subject = '{}' WHERE revision = 2", "chain", "change 2 is not what its digest is of"),
-    ("UPDATE changes SET subject = '[1]' WHERE revision = 2", "chain", "change 2 cannot have been"),
-    ("UPDATE changes SET actor = 'somebody' WHERE revision = 3", "chain", "change 3 is not what its digest is of"),
-    ("UPDATE changes SET time = 3 WHERE revision = 3", "chain", "change 3 is not what its digest is of"),
+    ("UPDATE changes SET subject = '{}' WHERE revision = 2", "chain", "change 2 does not match its digest"),
+    ("UPDATE changes SET subject = '[1]' WHERE revision = 2", "chain", "change 2 is impossible"),
+    ("UPDATE changes SET actor = 'somebody' WHERE revision = 3", "chain", "change 3 does not match its digest"),
+    ("UPDATE changes SET time = 3 WHERE revision = 3", "chain", "change 3 does not match its digest"),
     ("UPDATE changes SET kind = 'explode' WHERE revision = 3", "chain", "there is no change of kind 'explode'"),
-    ("DELETE FROM changes WHERE revision = 2", "chain", "changes 2 to 2 are not there"),
+    ("DELETE FROM changes WHERE revision = 2", "chain", "changes 2 to 2 are missing"),
     ("DELETE FROM changes WHERE revision = (SELECT revision FROM head)", "head", "the last change is"),
 ]
 
 
-@pytest.mark.parametrize(("statement", "kind", "told"), _DAMAGES)
-def test_whatever_is_changed_is_told(full: str, statement: str, kind: str, told: str) -> None:
+@pytest.mark.parametrize(("statement", "kind", "expected"), _DAMAGES)
+def test_every_damage_is_reported(full: str, statement: str, kind: str, expected: str) -> None:
     damage(full, statement)
     faults = found(full)
-    assert any(told in what for what in faults.get(kind, ())), faults
+    assert any(expected in what for what in faults.get(kind, ())), faults
 
 
-def test_a_change_that_was_edited_is_told_once(full: str) -> None:
-    """Those behind it are linked to what it was."""
+def test_a_change_that_was_edited_is_reported_once(full: str) -> None:
+    """The changes after it are linked to the original digest."""
     damage(full, "UPDATE changes SET actor = 'somebody' WHERE revision = 3")
-    assert found(full) == {"chain": ["change 3 is not what its digest is of"]}
+    assert found(full) == {"chain": ["change 3 does not match its digest"]}
 
 
 def test_text_that_is_no_json(full_sqlite: Path, tmp_path: Path) -> None:
@@ -186,7 +190,7 @@ def test_a_file_that_is_no_ledger(tmp_path: Path) -> None:
         verify(f"sqlite:///{tmp_path}/empty.sqlite", quiet)
 
 
-def test_many_faults_of_a_kind_are_counted_and_the_first_told(full: str) -> None:
+def test_many_faults_of_a_kind_are_counted_and_the_first_expected(full: str) -> None:
     damage(full, *(f"INSERT INTO tombstones VALUES ('small', {row})" for row in range(1000, 1150)))
     faults = verify(full, quiet)
     assert (len(faults), len(list(faults)), faults.counts["index"]) == (150, 100, 150)

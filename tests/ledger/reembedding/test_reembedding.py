@@ -1,4 +1,4 @@
-"""Originals that are kept, and a collection's two sides, on a real SQLite file and in a real PostgreSQL."""
+"""Tests stored inputs and re-embedding, on a real SQLite file and in a real PostgreSQL."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Keys in the ledger, on either database."""
+"""Tests API keys in the ledger, on either database."""
 
 from dataclasses import replace
 from pathlib import Path
