@@ -1,4 +1,4 @@
-"""Bundles that strangers made: nothing outside the folder is read, and nothing is believed that is do not store them."""
+"""Bundles from untrusted sources: nothing in them reads, runs or allocates what it should not."""
 
 import json
 import os

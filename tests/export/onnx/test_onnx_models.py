@@ -366,7 +366,10 @@ def changed(model: ModelProto, change: Callable[[ModelProto], Any]) -> ModelProt
         (lambda folder: image(folder, changed(image_model(), in_opset(6))), "opset 6, and ONNX Runtime supports 7"),
         (lambda folder: image(folder, changed(image_model(), in_opset(90))), "update onnxruntime, or export it with"),
         (lambda folder: image(folder, changed(image_model(), of_ir(99))), "update it, or export it again"),
-        (lambda folder: image(folder, changed(image_model(), of_domain("com.mine"))), "com.mine.Relu, which a bundle must not use"),
+        (
+            lambda folder: image(folder, changed(image_model(), of_domain("com.mine"))),
+            "com.mine.Relu, which a bundle must not use",
+        ),
         (lambda folder: image(folder, changed(image_model(), of_sides(8, 16))), "8 x 16 px; .* are square"),
         (lambda folder: image(folder, changed(image_model(), of_channels(1))), "1 channels .* pictures have 3"),
         (lambda folder: image(folder, changed(image_model(), of_integers)), "holds int64, not floats"),

@@ -4,8 +4,8 @@ import faiss
 import numpy as np
 import pytest
 
-from glimpse.index.search.flat_index import Ids, Vectors
 from glimpse.index.search.gpu_copy import Device
+from glimpse.index.types import Ids, Vectors
 
 COUNT, DIMENSION = 5_000, 16
 

@@ -25,7 +25,7 @@ def scratch_beside(target: Path) -> Iterator[Path]:
     Before that, removes the folders of killed processes there. To publish a result, rename it out of the folder.
 
     Raises:
-            OSError: the folder cannot be made.
+        OSError: the folder cannot be made.
     """
     remove_left(target.parent)
     folder, lock = _make(target)
