@@ -106,7 +106,7 @@ def test_sums_of_other_vectors_are_found(folder: Path) -> None:
         columns["label"][1], columns["label"][2] = columns["label"][2], columns["label"][1]
 
     rewritten(folder, swapped)
-    assert verify(folder) == [f"{folder / 'labels.parquet'}: the sums are not those of the vectors"]
+    assert verify(folder) == [f"{folder / 'labels.parquet'}: the sums differ from those of the vectors"]
 
 
 def test_errors_that_were_not_counted_are_found(folder: Path, tmp_path: Path) -> None:

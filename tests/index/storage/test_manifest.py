@@ -37,7 +37,7 @@ def test_what_is_written_is_read(folder: Path) -> None:
 
 
 def test_no_folder_no_index_and_an_unfinished_build_are_told_apart(tmp_path: Path) -> None:
-    for folder, words in (("none", "no such folder"), ("empty", "no index"), ("begun", "has not ended")):
+    for folder, words in (("none", "no such folder"), ("empty", "not an index"), ("begun", "has not finished")):
         if folder != "none":
             (tmp_path / folder).mkdir()
         if folder == "begun":
