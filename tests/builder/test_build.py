@@ -42,7 +42,7 @@ def test_a_folder_becomes_an_index(photos: Path, bundle: Bundle, tmp_path: Path)
     plan = Plan([str(photos)], str(bundle.path), tmp_path / "out", rebuild="glimpse index build photos")
     made = build(plan, watch)
     assert (made.tally.inputs, made.tally.encoded, made.tally.failed) == (20, 20, 0)
-    assert watch.told == [20]
+    assert watch.counts == [20]
     assert made.manifest.embedding_space == bundle.manifest.embedding_space
     assert made.manifest.rebuild == "glimpse index build photos"
     found, reader = rows(tmp_path / "out"), Embedder(bundle, threads=1)

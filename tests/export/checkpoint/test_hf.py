@@ -1,4 +1,4 @@
-"""Sentence encoders as bundles: equal to transformers, pooled as sentence-transformers' files say, or refused."""
+"""Sentence encoders as bundles: equal to transformers, pooled by the files of sentence-transformers, or refused."""
 
 import json
 import shutil
@@ -222,7 +222,7 @@ def test_a_text_without_tokens_has_a_vector(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "told"),
+    ("recipe", "message"),
     [
         ({"modules": [("LSTM", {})]}, "does not support the module LSTM; only Dense"),
         ({"modules": [("my_code.Pooler", {})]}, "does not support the module my_code.Pooler"),
@@ -245,9 +245,9 @@ def test_a_text_without_tokens_has_a_vector(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_what_has_no_place_in_a_bundle_is_named(recipe: dict[str, Any], told: str, folder: Path) -> None:
+def test_what_has_no_place_in_a_bundle_is_named(recipe: dict[str, Any], message: str, folder: Path) -> None:
     save_recipe(folder, *recipe.pop("modules", []), **recipe)
-    with pytest.raises(ExportError, match=told):
+    with pytest.raises(ExportError, match=message):
         load_hf(str(folder), None)
 
 
@@ -275,8 +275,10 @@ def test_a_layer_with_other_weights_is_told(folder: Path) -> None:
 
 @pytest.mark.parametrize("model", ["sentence-transformers/all-MiniLM-L6-v2", "./no-such-folder"])
 def test_without_a_network_a_folder_is_asked_for(model: str) -> None:
-    told = f"there is no folder {model}, and looking for https://huggingface.co/{model} failed.*give as MODEL a folder"
-    with pytest.raises(ExportError, match=told):
+    message = (
+        f"there is no folder {model}, and looking for https://huggingface.co/{model} failed.*give as MODEL a folder"
+    )
+    with pytest.raises(ExportError, match=message):
         load_hf(model, None)
 
 
@@ -307,16 +309,16 @@ def test_a_folder_has_no_revision(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "told"),
+    ("missing", "message"),
     [
         ("config.json", "has no config.json"),
         ("model.safetensors", "transformers cannot load .*model"),
         ("tokenizer.json", "has no tokenizer.json"),
     ],
 )
-def test_a_missing_file_is_told(missing: str, told: str, folder: Path) -> None:
+def test_a_missing_file_is_named(missing: str, message: str, folder: Path) -> None:
     (folder / missing).unlink()
-    with pytest.raises(ExportError, match=told):
+    with pytest.raises(ExportError, match=message):
         load_hf(str(folder), None)
 
 

@@ -1,4 +1,4 @@
-"""The index that suits: by count, dimension and memory."""
+"""The selected index type, by count, dimension and memory."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Several indexes become one, whole or not at all; and shards become one index."""
+"""Several indexes become one, completely or not at all; shards become an index."""
 
 import fcntl
 from pathlib import Path
@@ -156,7 +156,7 @@ def test_a_grown_index_is_the_old_one_until_it_is_whole(tmp_path: Path) -> None:
     finish(folder, old.manifest.header(), [shard, more], factory="Flat")
     assert len(BulkIndex.open(folder)) == 50
     assert verify(folder) == []
-    # What no manifest names goes, and whoever has it open reads on.
+    # Files that no manifest names are removed; a process that has them open can still read them.
     finish(folder, old.manifest.header(), [more], factory="Flat")
     assert sorted(path.name for path in folder.rglob("*.parquet")) == ["part-00001.parquet"]
     assert verify(folder) == []

@@ -1,4 +1,4 @@
-"""Recall, votes and parameters, beside what NumPy finds."""
+"""Recall, votes and search parameters against NumPy."""
 
 from collections.abc import Sequence
 from pathlib import Path

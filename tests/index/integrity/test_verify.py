@@ -1,4 +1,4 @@
-"""Every kind of damage is found, and nothing else."""
+"""Verification finds every kind of damage and reports nothing else."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Candidates against exact search, and their upkeep against a dictionary."""
+"""Approximate search against exact search, and changes against a dictionary."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Indexes opened from their folders, of many FAISS types, against exact search."""
+"""Index folders of many FAISS types against exact search."""
 
 import errno
 import json
@@ -27,7 +27,7 @@ FACTORIES = [
     "RR,IVF64,RaBitQ,Refine(SQfp16)",
     "IVF64,PQ8x4fs,Refine(SQfp16)",
     "IVF64,SQ8",
-    # Neither of these takes a selector.
+    # Neither of these types supports a selector.
     "NSG16",
     "PQ16x4fs,Refine(SQfp16)",
 ]

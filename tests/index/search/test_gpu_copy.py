@@ -1,4 +1,4 @@
-"""What is asked of a copy that takes no selector. The copy is on the processor: it answers as one on a GPU would."""
+"""Requests to a copy without selectors. The copy is on the CPU and answers as one on a GPU would."""
 
 import faiss
 import numpy as np

@@ -1,4 +1,4 @@
-"""What an index folder says of itself: whole or refused, and never a way out of the folder."""
+"""The manifest of an index folder: valid or refused, and never a path out of the folder."""
 
 import json
 from pathlib import Path
