@@ -32,10 +32,10 @@ def test_every_room_is_in_it(wheel: zipfile.ZipFile) -> None:
         "glimpse/client/py.typed",
         "glimpse/cli/main.py",
         "glimpse/server/app.py",
-        "glimpse/fewshot/engine.py",
-        "glimpse/index/flat.py",
-        "glimpse/ledger/migrations/env.py",
-        "glimpse/export/onnx_image.py",
+        "glimpse/fewshot/classifier.py",
+        "glimpse/index/search/flat_index.py",
+        "glimpse/ledger/database/schema_migrations/env.py",
+        "glimpse/export/onnx/onnx_image.py",
         "glimpse/backbone/bundled/glimpse-mini/backbone.json",
         "glimpse/backbone/bundled/glimpse-mini/image.onnx",
         "glimpse/backbone/bundled/glimpse-mini/text.onnx",
@@ -44,6 +44,12 @@ def test_every_room_is_in_it(wheel: zipfile.ZipFile) -> None:
     assert wanted <= names
     assert "glimpse/__init__.py" not in names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"glimpse"}
+
+
+def test_the_recipe_of_the_bundled_backbone_is_not_in_it_but_its_pictures_are(wheel: zipfile.ZipFile) -> None:
+    names = wheel.namelist()
+    assert not [name for name in names if "recipes" in name]
+    assert "glimpse/export/drawings/rendering.py" in names
 
 
 def test_the_bundled_backbone_is_at_most_8_mb(wheel: zipfile.ZipFile) -> None:

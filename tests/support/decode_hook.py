@@ -8,7 +8,7 @@ _HOOK = """
 import sys
 
 if "glimpse.backbone.images.decode_worker" in sys.orig_argv:
-    from glimpse.backbone import decode_cost, preprocess
+    from glimpse.backbone.images import decode_cost, preprocess
 
     decode_cost._SECONDS = {seconds}
     {code}

@@ -151,7 +151,7 @@ def test_a_crash_is_that_pictures_alone(tmp_path: Path, monkeypatch: pytest.Monk
     hook(tmp_path, monkeypatch, "import os; preprocess.fit = lambda *_: os.abort()")
     pool = DecoderPool(1, ImageLimits())
     try:
-        with pytest.raises(InputError, match="ended the decoder") as caught:
+        with pytest.raises(InputError, match="crashed the decoder") as caught:
             pool.decode(picture(), RULE)
         assert caught.value.reason == "IMAGE_DAMAGED"
         monkeypatch.delenv("PYTHONPATH")

@@ -253,9 +253,9 @@ def test_what_is_impossible_is_told_before_anything_is_read(tmp_path: Path) -> N
         "data/*.jpg": "matches nothing",
         "gone/*.jpg": "no folder .*gone",
         "data/**/a/**/*.png": "more than one",
-        "notes.md": "neither a folder",
-        "a.tar.zst": "neither a folder",
-        "pipe.png": "neither a folder",
+        "notes.md": "is not a folder",
+        "a.tar.zst": "is not a folder",
+        "pipe.png": "is not a folder",
         "lines.txt": "cannot read",
     }.items():
         with pytest.raises(BuildError, match=message):

@@ -66,7 +66,7 @@ def test_a_changed_byte_is_found(folder: Path, file: str) -> None:
     content = bytearray((folder / file).read_bytes())
     content[len(content) // 3] ^= 1
     (folder / file).write_bytes(content)
-    assert any(f"{file}: is not the file" in problem for problem in verify(folder))
+    assert any(f"{file}: its sha256 differs" in problem for problem in verify(folder))
 
 
 def test_a_missing_file_and_a_missing_folder_are_found(folder: Path) -> None:
@@ -98,7 +98,7 @@ def test_vectors_in_another_order_than_those_of_faiss_are_found(folder: Path) ->
             columns[name] = values[::-1]
 
     rewritten(folder, turned)
-    assert verify(folder) == [f"{folder / 'index.faiss'}: finds other rows than the shards have"]
+    assert verify(folder) == [f"{folder / 'index.faiss'}: does not find the rows of the shards"]
 
 
 def test_sums_of_other_vectors_are_found(folder: Path) -> None:
