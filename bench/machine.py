@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""Describes the machine and the versions that a measurement ran on."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def describe() -> dict[str, str]:
-    """Processor, cores, memory and the versions that decide speed."""
+    """Returns processor, cores, memory and the versions that affect speed."""
     packages = ("grpcio", "protobuf", "onnxruntime", "faiss-cpu", "numpy", "pillow")
     return {
         "cpu": _field("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),

@@ -54,7 +54,7 @@ def main() -> None:
         there = all(importlib.util.find_spec(package) for package in ("torch", "open_clip"))
         bundles, eager = _from_open_clip(folder, threads) if there else (_of_the_same_shape(folder), None)
         with ExitStack() as servers:
-            # A server each: backbones that share cores do not spin, and only one of them is loaded at a time.
+            # One server per bundle: backbones that share cores do not spin, and only one of them is loaded at a time.
             addresses = {
                 precision: servers.enter_context(server_of(bundle, folder / f"{precision}-server"))
                 for precision, bundle in bundles.items()

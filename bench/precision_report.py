@@ -1,4 +1,4 @@
-"""The tables of bench.precision, on the terminal and in bench/results/."""
+"""Prints the tables of bench.precision and writes them to bench/results/."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from glimpse.export.precision import Precision, int8_instructions
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured in every repeat, by precision; torch's pictures a second by batch, empty without torch."""
+    """The measurements of every repeat by precision, and torch's pictures per second by batch (empty without torch)."""
 
     floors: Mapping[Precision, Sequence[Floor]]
     served: Mapping[Precision, Sequence[Load]]
@@ -53,10 +53,14 @@ def write_report(out: Path | None, figures: Figures, conditions: Mapping[str, st
         "served": {name: [asdict(load) for load in loads] for name, loads in figures.served.items()},
         "torch": {str(batch): list(found) for batch, found in figures.torch_rates.items()},
     }
-    head = ["# ViT-B/32 in fp32 and int8", "", "Made by `python -m bench.precision`, whose head tells how."]
+    head = [
+        "# ViT-B/32 in fp32 and int8",
+        "",
+        "Made by `python -m bench.precision`, whose docstring describes the method.",
+    ]
     aims = "To reach (ratios: median over the repeats)", _targets(figures)
-    told = {**_software(bool(figures.torch_rates)), **conditions}
-    write_tables(out and out / "precision", head, [(title, _HEAD, rates)], aims, record, told)
+    environment = {**_software(bool(figures.torch_rates)), **conditions}
+    write_tables(out and out / "precision", head, [(title, _HEAD, rates)], aims, record, environment)
 
 
 _HEAD = ["", *(str(n) for n in BATCHES), *(f"{n}+dec" for n in BATCHES), "server", "p50 ms", "p99 ms"]
@@ -72,7 +76,7 @@ def _row(figures: Figures, precision: Precision) -> list[str]:
 
 
 def _targets(figures: Figures) -> list[Target]:
-    """What was to be reached, beside what was."""
+    """The targets and the measured values."""
     floors, served = figures.floors, figures.served
     targets = []
     for batch in BATCHES:

@@ -1,4 +1,4 @@
-"""A backbone with the shape and the cost of CLIP's ViT-B/32, and random weights: its speed does not mind."""
+"""A backbone with the shape and cost of CLIP's ViT-B/32 and random weights, which do not affect its speed."""
 
 from pathlib import Path
 from typing import Any

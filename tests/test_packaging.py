@@ -47,6 +47,12 @@ def test_the_wheel_has_every_package(wheel: zipfile.ZipFile) -> None:
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"glimpse"}
 
 
+def test_the_recipe_of_the_bundled_backbone_is_not_in_it_but_its_pictures_are(wheel: zipfile.ZipFile) -> None:
+    names = wheel.namelist()
+    assert not [name for name in names if "recipes" in name]
+    assert "glimpse/export/drawings/rendering.py" in names
+
+
 def test_the_bundled_backbone_is_at_most_8_mb(wheel: zipfile.ZipFile) -> None:
     sizes = [info.file_size for info in wheel.infolist() if "/bundled/glimpse-mini/" in info.filename]
     assert 0 < sum(sizes) <= 8_000_000

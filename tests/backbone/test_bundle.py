@@ -1,4 +1,4 @@
-"""A bundle's folder: whole or refused, with the file at fault named."""
+"""A bundle's folder is complete or refused, with the file at fault named."""
 
 import json
 import shutil
@@ -21,11 +21,11 @@ def change(folder: Path, **fields: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
 
 
-def refused(folder: Path, file: str, *told: str) -> None:
+def refused(folder: Path, file: str, *details: str) -> None:
     with pytest.raises(BundleError) as caught:
         load_bundle(folder)
     assert caught.value.file == folder / file
-    for words in (str(folder / file), *told):
+    for words in (str(folder / file), *details):
         assert words in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Bundles from untrusted sources: nothing outside the folder is read, and no claim is believed without a check."""
+"""Bundles from untrusted sources: nothing in them reads, runs or allocates what it should not."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def resealed(folder: Path, *more: str) -> None:
-    """The manifest with the digests of the files as they are now: a stranger writes it as well."""
+    """Updates the manifest's digests to the current files, as an attacker can."""
     file = folder / "backbone.json"
     values = json.loads(file.read_text())
     values["files"] = {name: digest(folder / name) for name in (*values["files"], *more)}
@@ -37,10 +37,10 @@ def rewritten(folder: Path, change: Callable[[ModelProto], None], *more: str) ->
     resealed(folder, *more)
 
 
-def outside(tensor: TensorProto, **told: str) -> None:
+def outside(tensor: TensorProto, **entries: str) -> None:
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
-    for key, value in told.items():
+    for key, value in entries.items():
         tensor.external_data.add(key=key, value=value)
 
 
@@ -81,12 +81,14 @@ def test_a_file_that_is_not_in_the_folder_itself_is_refused(folder: Path, kind: 
 
 
 @pytest.mark.parametrize(
-    "told",
+    "entries",
     [{"offset": "-1"}, {"offset": "9" * 5_000}, {"length": str(1 << 60)}, {"offset": "1e3"}, {"basepath": "/etc"}],
 )
-def test_weights_beyond_the_end_of_their_file_are_refused(folder: Path, told: dict[str, str]) -> None:
+def test_weights_beyond_the_end_of_their_file_are_refused(folder: Path, entries: dict[str, str]) -> None:
     (folder / "image.onnx.data").write_bytes(bytes(1 << 16))
-    rewritten(folder, lambda m: outside(m.graph.initializer[0], location="image.onnx.data", **told), "image.onnx.data")
+    rewritten(
+        folder, lambda m: outside(m.graph.initializer[0], location="image.onnx.data", **entries), "image.onnx.data"
+    )
     with pytest.raises(BundleError, match=r"image\.onnx: (its weights|keeps weights)"):
         load_bundle(folder)
 
@@ -111,8 +113,8 @@ def _sparse(model: ModelProto) -> None:
 
 
 def _operator(model: ModelProto) -> None:
-    model.graph.node.append(helper.make_node("Run", ["images"], ["ran"], domain="stranger.ops"))
-    model.opset_import.append(helper.make_opsetid("stranger.ops", 1))
+    model.graph.node.append(helper.make_node("Run", ["images"], ["ran"], domain="unknown.ops"))
+    model.opset_import.append(helper.make_opsetid("unknown.ops", 1))
 
 
 def _compiled(model: ModelProto) -> None:
@@ -128,7 +130,7 @@ def _in_a_branch(model: ModelProto) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (_terabyte, "do not store them"),
         (_sparse, "sparse"),
@@ -138,10 +140,10 @@ def _in_a_branch(model: ModelProto) -> None:
     ],
 )
 def test_a_graph_that_claims_or_runs_what_it_must_not_is_refused(
-    folder: Path, change: Callable[[ModelProto], None], said: str
+    folder: Path, change: Callable[[ModelProto], None], message: str
 ) -> None:
     rewritten(folder, change)
-    with pytest.raises(BundleError, match=said):
+    with pytest.raises(BundleError, match=message):
         load_bundle(folder)
 
 

@@ -1,4 +1,4 @@
-"""backbone.json: what is refused, and what decides the embedding space."""
+"""backbone.json: invalid manifests, and the fields that decide the embedding space."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def test_what_a_manifest_needs_at_least(fields: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"name": "Not a name"}, "name"),
         ({"dimension": 0}, "dimension"),
@@ -59,10 +59,10 @@ def test_what_a_manifest_needs_at_least(fields: dict[str, Any]) -> None:
         ({"license": None}, "license"),
     ],
 )
-def test_a_wrong_field_is_named(change: dict[str, Any], told: str) -> None:
+def test_a_wrong_field_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Manifest.model_validate({**IMAGE, **change})
-    assert told in problems(caught.value)
+    assert message in problems(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Threads follow what a process may use, not what the machine has."""
+"""The number of threads follows what the process may use, not what the machine has."""
 
 import os
 import subprocess

@@ -42,7 +42,7 @@ def test_a_folder_becomes_an_index(photos: Path, bundle: Bundle, tmp_path: Path)
     plan = Plan([str(photos)], str(bundle.path), tmp_path / "out", rebuild="glimpse index build photos")
     made = build(plan, watch)
     assert (made.tally.inputs, made.tally.encoded, made.tally.failed) == (20, 20, 0)
-    assert watch.inputs_done == [20]
+    assert watch.counts == [20]
     assert made.manifest.embedding_space == bundle.manifest.embedding_space
     assert made.manifest.rebuild == "glimpse index build photos"
     found, reader = rows(tmp_path / "out"), Embedder(bundle, threads=1)
@@ -178,7 +178,7 @@ def test_a_type_that_there_is_not_is_refused_before_anything_is_embedded(
 def test_too_few_rows_for_a_type_are_kept_for_another(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="all vectors are written") as refused:
         built(photos, bundle.path, tmp_path / "out", factory="IVF64,Flat")
-    assert refused.value.next_step == "name another --type, with --resume"
+    assert refused.value.next_step == "give another --type, with --resume"
     assert built(photos, bundle.path, tmp_path / "out", factory="Flat", resume=True).tally.known == 20
 
 
@@ -296,7 +296,7 @@ def test_a_folder_that_is_not_ours_to_write_is_left_alone(photos: Path, bundle: 
     with pytest.raises(BuildError, match="is a file"):
         built(photos, bundle.path, tmp_path / "file")
     (out / ".building").mkdir()
-    with pytest.raises(BuildError, match="has not ended"):
+    with pytest.raises(BuildError, match="has an unfinished build"):
         built(photos, bundle.path, out)
     assert shards(out) == before
 

@@ -1,4 +1,4 @@
-"""Killed at any moment, a build goes on: nothing is lost, nothing that was written is embedded again."""
+"""A build killed at any moment continues: nothing is lost, and written rows are not embedded again."""
 
 import random
 import signal
@@ -40,7 +40,7 @@ class Case:
         return process.returncode
 
     def check(self, out: Path) -> None:
-        """That it is, to the byte, what came of the build that nobody interrupted."""
+        """Checks that the result is, byte for byte, that of a build without interruptions."""
         assert shards(out) == shards(self.whole)
         assert len(rows(out)) == _INPUTS
         assert (out / "errors.parquet").read_bytes() == (self.whole / "errors.parquet").read_bytes()
@@ -83,7 +83,9 @@ def test_killed_again_and_again_at_random_moments(case: Case, tmp_path: Path) ->
 
 @pytest.mark.parametrize("part", range(_ROUNDS))
 def test_killed_before_a_change_to_the_disk(case: Case, part: int, tmp_path: Path) -> None:
-    """Of every eighth of a build, from its first file to its last removal, one moment; and a second within the rest."""
+    """Kills at one moment within each eighth of a build, from its first file to its last removal, and again after
+    resuming.
+    """
     seed = random.randrange(2**32)
     print(f"seed {seed}")
     moments, out = random.Random(seed), tmp_path / "out"

@@ -1,4 +1,4 @@
-"""The last steps of every export: precision, scaled decoding, lineage, proof."""
+"""The last steps of every export: precision, scaled decoding, parent, comparison."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The bundled backbone is what its card says, and its recipe draws the same pictures for the same seed."""
+"""The bundled backbone matches its card, and its recipe draws the same pictures for the same seed."""
 
 import json
 from itertools import combinations, islice

@@ -1,4 +1,4 @@
-"""What is said of errors of other libraries: their cause, and the cure of a torchvision that does not fit torch."""
+"""Reports of other libraries' errors: their cause, and the fix for a torchvision that does not fit torch."""
 
 import sys
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""What needs a GPU is skipped, saying so, where there is none."""
+"""Skips tests that need a GPU if there is none."""
 
 import os
 

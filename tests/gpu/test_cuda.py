@@ -1,4 +1,4 @@
-"""On a GPU: the CPU's vectors, in fixed shapes, at half precision, and over gRPC."""
+"""CUDA gives the CPU's vectors: in fixed shapes, in fp16, and over gRPC."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""On a GPU: lists trained and filled as on the processor, and search of what is copied there."""
+"""FAISS on a GPU: lists trained and filled as on the CPU, and searches in a copy."""
 
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def queries(shards: Shards) -> Vectors:
 
 
 def part_found(shards: Shards, index: Any) -> float:
-    """Of the exact 10 nearest but itself."""
+    """Returns the share of the exact 10 nearest, without the row itself, that the index finds."""
     rows = np.arange(0, COUNT, 100)
     exact = exact_nearest(shards, rows, 10)
     found = index.search(exact.queries, 11)[1]
@@ -70,7 +70,7 @@ def test_rows_go_into_the_lists_they_have_on_the_processor(shards: Shards, facto
     fill(index, shards.blocks(), gpu=True)
     fill(other, shards.blocks())
     same = index.search(queries(shards), 5)[1] == other.search(queries(shards), 5)[1]
-    # Where two centres are as near, rounding decides.
+    # If two centres are equally near, rounding decides.
     assert same.mean() > 0.99
 
 
@@ -87,7 +87,7 @@ def test_lists_are_searched_there_as_here(shards: Shards, factory: str) -> None:
     tune(index, shards, shards.codes("label")[1], 0.9)
     there, where = to_gpu(index)
     assert where.startswith("IndexIVF")
-    # As many lists are read, but codes may be compared at half precision.
+    # The same number of lists is read, but codes may be compared in half precision.
     assert part_found(shards, there) == pytest.approx(part_found(shards, index), abs=0.02)
 
 

@@ -1,4 +1,4 @@
-"""The memory there is: of the machine, or what is left of a container's."""
+"""Available memory: of the machine, or the rest below a container's limit."""
 
 from pathlib import Path
 

@@ -69,13 +69,13 @@ class Quiet:
     def __init__(self) -> None:
         self.totals: list[int] = []
         self.stages: list[str] = []
-        self.inputs_done: list[int] = []
+        self.counts: list[int] = []
 
     def total(self, inputs: int) -> None:
         self.totals.append(inputs)
 
     def advance(self, tally: Tally) -> None:
-        self.inputs_done.append(tally.inputs)
+        self.counts.append(tally.inputs)
 
     @contextmanager
     def stage(self, title: str, total: int) -> Iterator[Callable[[int], None]]:

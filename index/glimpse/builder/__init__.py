@@ -1,4 +1,4 @@
-"""From pictures and texts to an index folder: reading, encoding, writing, and going on where it was killed."""
+"""Builds an index folder from pictures and texts: reads, encodes and writes them, and resumes an interrupted build."""
 
 from glimpse.builder.build import LOCAL, build
 from glimpse.builder.errors import BuildError

@@ -1,8 +1,8 @@
-"""The whole of it: read, embed what is new, write shards, make the index over them.
+"""Builds an index: reads inputs, embeds the new ones, writes shards, and builds the index over them.
 
     built = build(Plan(["photos"], "glimpse-mini", Path("index"), Layout.parse("label")), watch)
 
-Killed at any moment, it goes on with `resume`: what was written is not embedded again.
+A killed build continues with `resume`; rows that were written are not embedded again.
 """
 
 import sqlite3
@@ -39,12 +39,23 @@ def _embed_here(plan: Plan, bundle: Bundle, folder: Folder, inputs: Inputs, writ
         Local(reader, known, rows, plan.threads or cores()).run(inputs, write)
 
 
-#: The engine of one machine.
+#: Runs on this machine.
 LOCAL = Engine(_embed_here)
 
 
 def build(plan: Plan, watch: Watch, engine: Engine = LOCAL) -> Built:
-    """Runs it. Raises BuildError, BundleError, IndexFolderError."""
+    """Builds an index.
+
+    Args:
+        plan: what to build.
+        watch: is informed of progress.
+        engine: runs the work.
+
+    Raises:
+        BuildError: the inputs or the output cannot be used, or the build stopped.
+        BundleError: the backbone is not valid.
+        IndexFolderError: the existing index is not valid.
+    """
     start, tally = time.perf_counter(), Tally()
     limit_libraries()
     bundle = open_bundle(plan.backbone)
@@ -53,11 +64,9 @@ def build(plan: Plan, watch: Watch, engine: Engine = LOCAL) -> Built:
     inputs = inputs_of(plan, bundle, skipped)
     first = next(inputs, None)
     if first is None:
-        beside = f" ({skipped})" if str(skipped) else ""
-        raise BuildError(
-            f"there is no input{beside}", f"the backbone reads {' and '.join(bundle.manifest.modalities)}s"
-        )
-    with _told(plan, tally), locked(plan.out, plan.resume), ExitStack() as opened:
+        files = f" ({skipped})" if str(skipped) else ""
+        raise BuildError(f"there is no input{files}", f"the backbone reads {' and '.join(bundle.manifest.modalities)}s")
+    with _disk_errors(plan, tally), locked(plan.out, plan.resume), ExitStack() as opened:
         folder = Folder(plan.out, _header(plan, bundle), max(1, plan.shard_size // WINDOW))
         _check_labels(plan, folder)
         failures = opened.enter_context(Failures(folder.work / ERRORS_NAME))
@@ -85,51 +94,51 @@ def build(plan: Plan, watch: Watch, engine: Engine = LOCAL) -> Built:
 
 
 def _header(plan: Plan, bundle: Bundle) -> Header:
-    about = bundle.manifest
+    manifest = bundle.manifest
     return Header(
-        backbone=about.name,
-        embedding_space=about.embedding_space,
-        dimension=about.dimension,
+        backbone=manifest.name,
+        embedding_space=manifest.embedding_space,
+        dimension=manifest.dimension,
         vector_type=plan.vectors or vector_type_of(plan.out) or "float16",
         rebuild=plan.rebuild,
     )
 
 
 def _check_type(plan: Plan, bundle: Bundle) -> None:
-    """Before hours of encoding, whether FAISS knows the type. Raises BuildError."""
+    """Checks before hours of encoding that FAISS knows the type. Raises BuildError."""
     try:
         if plan.factory != "auto":
             check_factory(bundle.manifest.dimension, plan.factory)
     except RuntimeError as error:
-        raise BuildError(str(error), "name another --type") from error
+        raise BuildError(str(error), "give another --type") from error
 
 
 def _check_labels(plan: Plan, folder: Folder) -> None:
-    """That no folder's labels are lost because nobody said again where they are. Raises BuildError."""
+    """Checks that no folder loses its labels because --labels is missing. Raises BuildError."""
     if plan.layout.levels:
         return
     with closing(Known(folder.known_path)) as known:
         for name in folders_of(plan.inputs):
             if known.labelled(name):
                 raise BuildError(
-                    f"rows of {name!r} have labels in {plan.out}, and would lose them", "say --labels as before"
+                    f"rows of {name!r} have labels in {plan.out} and would lose them", "give --labels as before"
                 )
 
 
 @contextmanager
-def _told(plan: Plan, tally: Tally) -> Iterator[None]:
-    """A disk that is full, or fails: what is kept, and what to do."""
+def _disk_errors(plan: Plan, tally: Tally) -> Iterator[None]:
+    """Reports a full or failing disk with the rows that are kept and the next step."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         kept = f"{tally.rows:,} new rows are kept in {plan.out}"
-        raise BuildError(f"the build stopped: {why}; {kept}", "once that is mended, go on with --resume") from error
+        raise BuildError(f"the build stopped: {reason}; {kept}", "fix that, then continue with --resume") from error
 
 
 @contextmanager
 def _counted(plan: Plan, bundle: Bundle, watch: Watch) -> Iterator[None]:
-    """Counts beside the work, where that is a matter of names: of folders."""
+    """Counts the inputs during the build, if all are folders and counting only needs names."""
     ended = threading.Event()
 
     def count() -> None:
@@ -139,7 +148,7 @@ def _counted(plan: Plan, bundle: Bundle, watch: Watch) -> Iterator[None]:
                 watch.total(number)
 
     with ThreadPoolExecutor(1, thread_name_prefix="count") as pool:
-        if all(Path(one).is_dir() for one in plan.inputs):
+        if all(Path(given).is_dir() for given in plan.inputs):
             pool.submit(count)
         try:
             yield
@@ -148,23 +157,23 @@ def _counted(plan: Plan, bundle: Bundle, watch: Watch) -> Iterator[None]:
 
 
 def _finish(plan: Plan, folder: Folder, failures: Failures, tally: Tally, watch: Watch, engine: Engine) -> Manifest:
-    """What was written becomes an index, with the manifest last."""
+    """Turns the written shards into an index, the manifest last."""
     shards = folder.without_superseded()
     if not shards:
         failures.path.replace(plan.out / ERRORS_NAME)
-        one = failures.named[0]
+        first = failures.named[0]
         raise BuildError(
-            f"none of the {tally.inputs:,} inputs could be used; {one.source}: {one.reason}: {one.message}",
-            f"see {plan.out / ERRORS_NAME}; then go on with --resume",
+            f"none of the {tally.inputs:,} inputs could be used; {first.source}: {first.reason}: {first.message}",
+            f"see {plan.out / ERRORS_NAME}; then continue with --resume",
         )
     manifest = folder.unchanged(shards)
-    if manifest is None or not _as_asked(plan, manifest):
+    if manifest is None or not _fits_plan(plan, manifest):
         try:
             manifest = _indexed(plan, folder, shards, failures, watch, _kept(plan.out, manifest, engine.make_index))
         except IndexFolderError as error:
             refused = error.path.name == INDEX_NAME
-            step = "name another --type, with --resume" if refused else error.next_step or "go on with --resume"
-            raise BuildError(f"all vectors are written, but they are no index yet: {error}", step) from error
+            step = "give another --type, with --resume" if refused else error.next_step or "continue with --resume"
+            raise BuildError(f"all vectors are written, but the index is not built: {error}", step) from error
     elif failures.count or manifest.error_count:
         manifest = with_errors(plan.out, manifest, failures.path, failures.count)
     folder.end(manifest)
@@ -189,13 +198,13 @@ def _indexed(
 
 
 def _kept(out: Path, manifest: Manifest | None, make: Make) -> Make:
-    """Makes what is not there yet: where only another recall is asked for, nothing is trained again."""
-    there, file = manifest and manifest.index.factory, out / INDEX_NAME
-    return lambda shards, factory, *how: read_faiss(file) if factory == there else make(shards, factory, *how)
+    """Returns a function that builds an index, or reads the existing one if only the recall changed."""
+    existing, file = manifest and manifest.index.factory, out / INDEX_NAME
+    return lambda shards, factory, *rest: read_faiss(file) if factory == existing else make(shards, factory, *rest)
 
 
-def _as_asked(plan: Plan, manifest: Manifest) -> bool:
-    """Whether the FAISS file is of the type, and was measured against the recall, that are wanted."""
+def _fits_plan(plan: Plan, manifest: Manifest) -> bool:
+    """Returns whether the FAISS file has the wanted type and was measured against the wanted recall."""
     index = manifest.index
     same = index.chosen != "given" if plan.factory == "auto" else index.factory == plan.factory
     return same and index.measured is not None and index.measured.min_recall == plan.min_recall

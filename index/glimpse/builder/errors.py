@@ -1,8 +1,13 @@
-"""What makes a whole build impossible. What is wrong with one input alone is an Unreadable, and the rest goes on."""
+"""Errors of a build as a whole. A problem of a single input is an `Unreadable`, and the build continues."""
 
 
 class BuildError(Exception):
-    """An error to be expected, with what to do next."""
+    """Raised for an error that stops a build.
+
+    Attributes:
+        message: what is wrong.
+        next_step: what to do, if known.
+    """
 
     def __init__(self, message: str, next_step: str = "") -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What to build, what is told of it meanwhile, what came of it, and what does the work."""
+"""The settings of a build, its progress, its result, and the engine that runs it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -21,19 +21,22 @@ Write = Callable[[Made], None]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to build.
+    """The settings of a build.
 
     Attributes:
-        inputs: folders, patterns, tables, tars; as `read_inputs` takes them.
+        inputs: folders, patterns, tables and tars; see `read_inputs`.
         backbone: a bundle's folder, or glimpse-mini.
-        resume: whether to go on with what is in `out`, or to add to it.
-        factory: "auto", or as faiss.index_factory takes it.
-        shard_size: rows of a shard, at most, in steps of 256.
-        vectors: None: as the index has them already, or float16.
-        min_recall: of the ten nearest, how many the index has to find.
-        threads: of encoding, and as many that decode; None: every core.
-        limits: of the pictures that are decoded.
-        rebuild: the command that does it again, for the manifest.
+        out: the index folder.
+        layout: the meaning of subfolders.
+        columns: names of the columns of tables.
+        resume: whether to continue the build in `out`, or to add to the index in it.
+        factory: "auto", or a factory string of FAISS.
+        shard_size: most rows of a shard, in steps of 256.
+        vectors: None for the index's type, or float16 for a new one.
+        min_recall: share of the ten nearest rows that the index must find.
+        threads: threads that encode, and as many that decode; None for one per core.
+        limits: limits of pictures.
+        rebuild: the command line, for the manifest.
         allow_outside: whether tables may name files outside of their folders.
     """
 
@@ -54,26 +57,33 @@ class Plan:
 
 
 class Watch(Protocol):
-    """Is told how far a build is."""
+    """Receives the progress of a build."""
 
     def total(self, inputs: int) -> None:
-        """How many inputs there are, where that was quick to find out. From another thread."""
+        """Receives the number of inputs, if it was quick to count. Called from another thread."""
 
     def advance(self, tally: Tally) -> None:
-        """What became of the inputs so far. From another thread."""
+        """Receives the counts so far. Called from another thread."""
 
     def stage(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Something after the inputs, of so many steps: what is yielded is told how many more are done."""
+        """Starts a stage after the inputs, of `total` steps; the context returns a function to call with finished
+        steps.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What came of it.
+    """The result of a build.
 
     Attributes:
-        named: The first few inputs that failed.
-        skipped: What lay in folders and was not read, for people; or empty.
+        out: the index folder.
+        manifest: its manifest.
+        tally: counts of inputs.
+        named: the first inputs that failed.
+        seconds: duration of the build.
+        index_seconds: duration of building the FAISS index.
+        skipped: describes the files in folders that were not read, or "".
     """
 
     out: Path
@@ -86,14 +96,19 @@ class Built:
 
 
 class Engine(NamedTuple):
-    """What does the work. `embed` makes the rows of all inputs, and writes them in the order of the inputs."""
+    """Runs a build's work.
+
+    Attributes:
+        embed: makes the rows of all inputs, and writes them in the order of the inputs.
+        make_index: trains and fills the FAISS index.
+    """
 
     embed: Callable[[Plan, Bundle, Folder, Inputs, Write], None]
     make_index: Make = make_index
 
 
 def inputs_of(plan: Plan, bundle: Bundle, skipped: Skipped | None = None) -> Inputs:
-    """What a plan reads, as the backbone can; what lies in folders beside it is counted. Raises BuildError."""
+    """Yields a plan's inputs that the backbone reads, and counts other files in folders. Raises BuildError."""
     kinds = set(bundle.manifest.modalities)
     return iter(
         read_inputs(*(plan.inputs, plan.layout, plan.columns, kinds), allow_outside=plan.allow_outside, skipped=skipped)

@@ -1,4 +1,4 @@
-"""Vectors to neighbours, through FAISS; and folders of very many of them."""
+"""Vector indexes on FAISS: indexes in memory that change, and immutable index folders of many vectors."""
 
 from glimpse.index.building.finalize import finish
 from glimpse.index.building.merge import compact, merge
@@ -8,7 +8,7 @@ from glimpse.index.integrity.verify import verify
 from glimpse.index.progress import Watch, silent
 from glimpse.index.search.ann_index import CandidateIndex
 from glimpse.index.search.bulk_index import BulkIndex
-from glimpse.index.search.flat_index import FlatIndex, Ids, Vectors
+from glimpse.index.search.flat_index import FlatIndex
 from glimpse.index.search.id_selectors import Mask
 from glimpse.index.search.overlay_index import Among, Base, LayeredIndex, first_id
 from glimpse.index.storage.atomic_files import atomic, digest
@@ -26,6 +26,7 @@ from glimpse.index.storage.manifest import (
 )
 from glimpse.index.storage.shard import SHARD_SIZE, rows_table, schema, write_shard
 from glimpse.index.storage.shard_set import Codes, Shards
+from glimpse.index.types import Ids, Vectors
 
 __all__ = [
     "GIVEN",

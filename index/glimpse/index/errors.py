@@ -1,4 +1,4 @@
-"""What can be wrong with an index folder, and how it is told."""
+"""Errors of index folders."""
 
 import errno
 import re
@@ -6,7 +6,13 @@ from pathlib import Path
 
 
 class IndexFolderError(Exception):
-    """A folder, or a file of it, that is no index, is broken, or does not fit what is asked of it."""
+    """Raised for a folder, or a file in it, that is not an index, is damaged, or does not fit the request.
+
+    Attributes:
+        path: the folder or file.
+        message: what is wrong.
+        next_step: what to do, if known.
+    """
 
     def __init__(self, path: Path | str, message: str, next_step: str = "") -> None:
         super().__init__(f"{path}: {message}")
@@ -14,13 +20,13 @@ class IndexFolderError(Exception):
 
 
 def unreadable(path: Path, error: Exception) -> IndexFolderError:
-    """What to say of a file that cannot be opened or read."""
+    """Returns the error for a file that cannot be opened or read."""
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        step = "raise the limit, `ulimit -n 65536`; `glimpse index compact` then makes fewer files of it"
-        return IndexFolderError(path, "is one file more than may be open at once", step)
-    return IndexFolderError(path, f"cannot be read: {error}", "build the index anew")
+        step = "raise the limit, `ulimit -n 65536`; `glimpse index compact` then reduces the number of files"
+        return IndexFolderError(path, "cannot be opened: too many open files", step)
+    return IndexFolderError(path, f"cannot be read: {error}", "build the index again")
 
 
-def said(error: RuntimeError) -> str:
-    """What FAISS says, without where in its sources it does."""
+def faiss_message(error: RuntimeError) -> str:
+    """Returns FAISS's error message without the location in its sources."""
     return re.sub(r"^Error in .*? at \S+:\d+: (Error: )?", "", str(error), flags=re.DOTALL)

@@ -1,13 +1,14 @@
-"""How far along a long call is."""
+"""Progress of a long call."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-#: A title and how many steps there are → what is told how many more are done.
+#: Takes a title and the total number of steps; the context returns a function to call with the number of finished
+#: steps.
 Watch = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @contextmanager
 def silent(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Tells nobody."""
+    """Reports no progress."""
     yield lambda count: None

@@ -1,4 +1,4 @@
-"""Decoding in processes: the same pixels, bounded in time and memory, ended when asked, alone in a crash."""
+"""Decoding in processes: the same pixels, bounded time and memory, and a crash that affects one picture only."""
 
 import os
 import re

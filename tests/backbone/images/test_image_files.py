@@ -1,4 +1,4 @@
-"""What a file is decides whether it is read; what it says about itself never does."""
+"""The bytes of a file decide whether it is decoded; its metadata and name never do."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ from support.raw_images import GREY, RGB, chunk, png, riff
 
 RULE = ImageRule(size=16, resize="squash")
 COLOURS = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
-# An IFD with one entry, whose type there is not.
+# An IFD with one entry of an unknown type.
 BROKEN_EXIF = bytes.fromhex("0008000201120003")
 LARGE = b"x" * 1_500_000
 

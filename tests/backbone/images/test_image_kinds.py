@@ -1,4 +1,4 @@
-"""Every format, mode, depth and layout beside what its bytes say, pixel by pixel: right, or refused with a reason."""
+"""Every format, mode, depth and layout against its expected pixels: decoded correctly, or refused with a reason."""
 
 import io
 import struct
@@ -28,18 +28,18 @@ ALPHA = ((_x * 2 + 60) % 256).astype(np.uint8)
 BIT = (SHADES > 127).astype(np.uint8)
 MAP = _rng.integers(0, 256, (256, 3)).astype(np.uint8)
 DEEP = COLOURS.astype(np.uint16) * 257
-#: A kind's file and its pixels, or None where it is to be refused.
+#: A file and its expected pixels, or None if it must be refused.
 Case = tuple[bytes, Any]
 
 
 def white_behind(values: Array, alpha: Array) -> Array:
-    """Transparency over white."""
+    """Returns values with transparency over white."""
     alpha = alpha[..., None] if values.ndim == 3 else alpha
     return np.asarray(values * (alpha / 255) + 255 - alpha)
 
 
 def few(bits: int) -> tuple[Array, Array]:
-    """Shades of so many bits, and as 8 bits."""
+    """Returns shades of a few bits, and the same as 8 bits."""
     values = SHADES >> (8 - bits)
     return values, np.asarray(values * (255.0 / (2**bits - 1)))
 
@@ -292,7 +292,7 @@ def tiffs() -> dict[str, Case]:
     return cases
 
 
-# Read in one byte order and refused in the other, or refused in both.
+# Decoded in one byte order and refused in the other, or refused in both.
 REFUSED_TIFFS = {
     *("double float64", "half float16", "float rgb float32", "signed 8 int8", "signed 16 int16"),
     *("unsigned 32 uint32", "unsigned 32, used as 16 uint32", "grey, 0 is white uint16"),

@@ -1,4 +1,4 @@
-"""JPEGs decoded at a part of their size: only where that leaves enough, and with what difference."""
+"""JPEGs decoded at a reduced scale: only if enough pixels remain, and with a small difference."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ def scene(width: int, height: int) -> Image.Image:
 
 @pytest.fixture
 def decoded_size(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, ImageRule], tuple[int, int]]:
-    """How large the picture was that the decoder gave."""
+    """Returns a function that reports the size of the picture that the decoder returned."""
 
     def size_of(data: bytes, rule: ImageRule) -> tuple[int, int]:
         sizes: list[tuple[int, int]] = []

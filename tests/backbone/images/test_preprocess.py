@@ -1,4 +1,4 @@
-"""Every kind of picture as 8-bit RGB of the tower's size; every kind of rubbish as an InputError."""
+"""Every kind of picture becomes 8-bit RGB of the tower's size; every kind of invalid input an InputError."""
 
 import struct
 import zlib

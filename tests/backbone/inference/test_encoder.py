@@ -1,4 +1,4 @@
-"""Graphs in ONNX Runtime, and texts as their ids."""
+"""Graphs in ONNX Runtime, and texts as token ids."""
 
 import shutil
 from pathlib import Path
@@ -79,7 +79,7 @@ def test_a_tower_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 def rewritten(bundle: Bundle, out: Path, name: str, file: Path) -> Bundle:
-    """The same bundle with one file replaced and the digests made anew."""
+    """The same bundle with one file replaced and the digests made again."""
     fields = bundle.manifest.model_dump(exclude={"files", "embedding_space"})
     contents = {**{one: bundle.path / one for one in bundle.manifest.files}, name: file}
     return write_bundle(out, fields, contents)
@@ -92,7 +92,7 @@ def test_a_graph_that_is_no_graph_is_refused(tiny: Bundle, tmp_path: Path) -> No
 
 
 def test_a_graph_that_cannot_run_is_refused(tiny: Bundle, tmp_path: Path) -> None:
-    (tmp_path / "empty").write_bytes(b"")  # which is a graph without nodes
+    (tmp_path / "empty").write_bytes(b"")  # a valid graph without nodes
     broken = rewritten(tiny, tmp_path / "broken", "image.onnx", tmp_path / "empty")
     with pytest.raises(BundleError, match=r"image\.onnx: ONNX Runtime cannot open it"):
         Encoder(broken, threads=1)

@@ -1,4 +1,4 @@
-"""Providers are chosen by what is there, and memory taken for a peak is given back after it."""
+"""Providers are chosen by availability, and memory of an unusually large run is freed after it."""
 
 import subprocess
 import sys
@@ -36,14 +36,14 @@ def test_providers_are_chosen_by_what_is_there_and_asked_for(
     assert choose_providers(tiny, asked) == chosen
 
 
-@pytest.mark.parametrize(("asked", "told"), [("cuda", "glimpse-fewshot[gpu]"), ("tensorrt", "TensorRT libraries")])
+@pytest.mark.parametrize(("asked", "words"), [("cuda", "glimpse-fewshot[gpu]"), ("tensorrt", "TensorRT libraries")])
 def test_a_provider_that_is_not_there_is_refused_and_the_way_to_it_told(
-    tiny: Bundle, monkeypatch: pytest.MonkeyPatch, asked: str, told: str
+    tiny: Bundle, monkeypatch: pytest.MonkeyPatch, asked: str, words: str
 ) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["AzureExecutionProvider", CPU])
     with pytest.raises(BundleError, match=f"cannot run on {asked} here. This ONNX Runtime has cpu; ") as caught:
         Encoder(tiny, threads=1, providers=[asked, "cpu"])
-    assert told in str(caught.value)
+    assert words in str(caught.value)
 
 
 class NoCuda(ort.InferenceSession):  # type: ignore[misc]
@@ -81,7 +81,7 @@ def test_threads_spin_only_where_no_other_encoder_wants_the_cores(tiny: Bundle, 
     options = encoder._image._session.get_session_options()
     try:
         spinning = options.get_session_config_entry("session.intra_op.allow_spinning") != "0"
-    except RuntimeError:  # not said: the library's default
+    except RuntimeError:  # the option is not set: the library's default
         spinning = True
     assert spinning is spins
 

@@ -1,4 +1,4 @@
-"""Fixed shapes: which there are, and that padding to them changes no vector. No GPU is needed to show that."""
+"""Fixed shapes, and padding to them, which changes no vector. The test needs no GPU."""
 
 from typing import Any
 

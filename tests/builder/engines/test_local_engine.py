@@ -1,4 +1,4 @@
-"""The pipeline by itself: order, failures, errors that end it, and how far it reads ahead."""
+"""The pipeline alone: order, failures, errors that stop it, and how far it reads ahead."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ def local(reader: Embedder, tmp_path: Path) -> Iterator[Local]:
         yield Local(reader, known, Rows(reader, Shards([], reader.manifest.dimension), "float32"), 2)
 
 
-def said(count: int) -> list[Entry | Unreadable]:
+def entries_of(count: int) -> list[Entry | Unreadable]:
     words = ("one", "two", "three", "four five six seven", "eight nine")
     return [Entry(f"t{i}", f"/t{i}", "text", None, None, f"{words[i % 5]} {words[i % 3]}") for i in range(count)]
 
@@ -42,12 +42,12 @@ def run(local: Local, entries: Iterable[Entry | Unreadable]) -> list[Made]:
 
 
 def test_rows_come_in_the_order_of_the_inputs_with_their_own_vectors(local: Local, reader: Embedder) -> None:
-    entries = said(2 * WINDOW + 10)
+    entries = entries_of(2 * WINDOW + 10)
     made = run(local, entries)
     assert [one.tally.inputs for one in made] == [WINDOW, WINDOW, 10]
     found = [row for one in made if one.table for row in one.table.to_pylist()]
     assert [row["id"] for row in found] == [one.id for one in entries]
-    # Fifteen texts are said in all; each is encoded once in a window.
+    # There are fifteen different texts; each is encoded once per window.
     assert [one.tally.encoded for one in made] == [15, 15, 10]
     for i in (0, 3, WINDOW + 7):
         content = entries[i].content  # type: ignore[union-attr]
@@ -57,7 +57,7 @@ def test_rows_come_in_the_order_of_the_inputs_with_their_own_vectors(local: Loca
 
 
 def test_what_fails_fails_alone(local: Local, tmp_path: Path) -> None:
-    entries: list[Entry | Unreadable] = said(3)
+    entries: list[Entry | Unreadable] = entries_of(3)
     entries[1:1] = [
         Unreadable("x.csv:2", None, "ROW_MALFORMED", "no row"),
         Entry("gone", "gone.png", "image", None, None, tmp_path / "gone.png"),
@@ -93,7 +93,7 @@ def test_an_input_without_a_vector_fails_and_the_rest_of_its_batch_does_not(
 
 
 def test_the_same_id_twice_is_an_error_of_the_later(tmp_path: Path) -> None:
-    entries = [*said(2), *said(1), Unreadable("t0", "t0", "ROW_MALFORMED", "")]
+    entries = [*entries_of(2), *entries_of(1), Unreadable("t0", "t0", "ROW_MALFORMED", "")]
     with closing(Ids(tmp_path / "ids")) as ids:
         found = list(each_once(entries, ids))
     assert [one.id for one in found] == ["t0", "t1", "t0", "t0"]
@@ -109,13 +109,13 @@ def test_nothing_is_written_after_what_could_not_be(local: Local) -> None:
         written.append(made.tally.inputs)
 
     with pytest.raises(OSError, match="No space"):
-        local.run(iter(said(6 * WINDOW)), write)
+        local.run(iter(entries_of(6 * WINDOW)), write)
     assert written == [WINDOW]
 
 
 def test_inputs_that_end_in_an_error_end_it_after_the_windows_before(local: Local) -> None:
     def entries() -> Iterator[Entry | Unreadable]:
-        yield from said(2 * WINDOW + 5)
+        yield from entries_of(2 * WINDOW + 5)
         raise RuntimeError("the list ends here")
 
     made: list[Made] = []
@@ -141,7 +141,7 @@ def test_an_interruption_keeps_what_was_made_and_ends_every_thread(
     monkeypatch.setattr(local.rows, "make", interrupted)
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        local.run(iter(said(10 * WINDOW)), made.append)
+        local.run(iter(entries_of(10 * WINDOW)), made.append)
     assert [one.tally.inputs for one in made] == [WINDOW, WINDOW]
     assert threading.active_count() == before
 
@@ -152,7 +152,7 @@ def test_it_reads_no_more_than_some_windows_ahead(local: Local) -> None:
 
     def entries() -> Iterator[Entry | Unreadable]:
         nonlocal taken
-        for one in said(20 * WINDOW):
+        for one in entries_of(20 * WINDOW):
             taken += 1
             yield one
 

@@ -20,7 +20,7 @@ from support.bundles import tiny_dual_bundle
 pytest.importorskip("ray", reason="ray is not installed: pip install 'glimpse-fewshot[server,ray]'")
 pytestmark = [pytest.mark.rest, pytest.mark.timeout(300)]
 _IN_PART = 3
-# A head that works for nobody, and two workers of a CPU each; until it is told to end.
+# A head without work and two workers of one CPU each, until it is stopped.
 _CLUSTER = """
 import pathlib, sys
 from ray.cluster_utils import Cluster
@@ -155,7 +155,7 @@ def test_what_fails_in_a_worker_is_told_in_a_line(cluster: str, bundle: Bundle, 
 def test_of_all_that_ray_tells_the_workers_own_error_is_told() -> None:
     from glimpse.builder.engines.ray_cluster import cause
 
-    told = """ray::Map() (pid=1)
+    message = """ray::Map() (pid=1)
 KeyError: 'x'
 
 The above exception was the direct cause of the following exception:
@@ -167,5 +167,5 @@ OSError: [Errno 28] No space left on device: '/a/b'
 ray.exceptions.UserCodeException: UDF failed to process a data block.
 Failed to apply UDF transform after 1/1 attempts (total backoff 0.0s).
 """
-    assert cause(told) == "OSError: [Errno 28] No space left on device: '/a/b'"
+    assert cause(message) == "OSError: [Errno 28] No space left on device: '/a/b'"
     assert cause("The node is gone.\nIts address was 1.2.3.4.") == "The node is gone."

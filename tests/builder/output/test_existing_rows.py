@@ -1,4 +1,4 @@
-"""What is there already: by id, by content, and which of two rows of an id counts."""
+"""Existing rows by id and by content, and which of two rows of an id counts."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""What a build is given: which entries come of it, in which order, and what is said of the rest."""
+"""Inputs of a build: the entries they give, their order, and the errors of the others."""
 
 import csv
 import gzip
@@ -239,7 +239,7 @@ def test_the_order_is_that_of_the_command_line(tmp_path: Path) -> None:
     assert ids(read(tmp_path / "b", tmp_path / "a")) == ["b/1.png", "a/1.png"]
 
 
-# What makes the whole impossible
+# Errors that stop a build before it starts
 
 
 def test_what_is_impossible_is_told_before_anything_is_read(tmp_path: Path) -> None:
@@ -248,17 +248,17 @@ def test_what_is_impossible_is_told_before_anything_is_read(tmp_path: Path) -> N
     write(tmp_path / "a.tar.zst")
     write(tmp_path / "lines.txt", "a")
     os.mkfifo(tmp_path / "pipe.png")
-    for name, said in {
+    for name, message in {
         "missing": "no file or folder .*missing",
         "data/*.jpg": "matches nothing",
         "gone/*.jpg": "no folder .*gone",
         "data/**/a/**/*.png": "more than one",
-        "notes.md": "neither a folder",
-        "a.tar.zst": "neither a folder",
-        "pipe.png": "neither a folder",
+        "notes.md": "is not a folder",
+        "a.tar.zst": "is not a folder",
+        "pipe.png": "is not a folder",
         "lines.txt": "cannot read",
     }.items():
-        with pytest.raises(BuildError, match=said):
+        with pytest.raises(BuildError, match=message):
             stream(folder, tmp_path / name)
     with pytest.raises(BuildError, match="a picture, which the backbone cannot read"):
         stream(folder / "1.png", kinds="text")
@@ -320,7 +320,7 @@ def test_pictures_come_before_texts_where_the_backbone_reads_both(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("content", "columns", "kinds", "said"),
+    ("content", "columns", "kinds", "message"),
     [
         ("name,label\na,b\n", Columns(), "image", "no column 'path' or 'image'; it has name, label"),
         ("path,label\na,b\n", Columns(), "text", "no column 'text'"),
@@ -331,9 +331,9 @@ def test_pictures_come_before_texts_where_the_backbone_reads_both(tmp_path: Path
     ],
 )
 def test_a_table_without_its_columns_is_refused(
-    tmp_path: Path, content: str, columns: Columns, kinds: str, said: str
+    tmp_path: Path, content: str, columns: Columns, kinds: str, message: str
 ) -> None:
-    with pytest.raises(BuildError, match=said):
+    with pytest.raises(BuildError, match=message):
         stream(write(tmp_path / "t.csv", content), columns=columns, kinds=kinds)
 
 
@@ -449,7 +449,7 @@ def test_folders_too_deep_are_told_and_the_rest_goes_on(tmp_path: Path) -> None:
 
 def test_parquet_holds_bytes_paths_or_texts(tmp_path: Path) -> None:
     for name, columns in {
-        "bytes": {"bytes": [b"one", b"two"], "path": ["said.png", None], "label": [3, None]},
+        "bytes": {"bytes": [b"one", b"two"], "path": ["message.png", None], "label": [3, None]},
         "paths": {"path": ["1.png", "2.png"], "label": ["3", None]},
         "datasets": {"image": [{"bytes": b"one", "path": None}, {"bytes": None, "path": "2.png"}]},
         "texts": {"text": ["one", "two"], "label": pa.array(["3", None]).dictionary_encode()},
@@ -669,8 +669,8 @@ def _folder(path: Path, count: int) -> Path:
     return fill(path, *(f"{row // 500}/{row}.png" for row in range(count)))
 
 
-# Bytes. Paths are interned, and Python's table of such strings grows by this once, whoever comes first. Entries that
-# were kept would be twice as much.
+# Bytes. Paths are interned, and Python's table of interned strings grows by this once, in whichever test is first.
+# Keeping entries would take twice as much.
 _TABLE = 12_000_000
 WRITERS = {"t.csv": _csv, "t.jsonl": _jsonl, "t.parquet": _parquet, "t.tar": _tar}
 
@@ -714,7 +714,7 @@ def test_the_first_entry_comes_before_the_rest_is_read(
 
     def watched(self: Path, *args: object, **kwargs: object) -> object:
         file = real(self, *args, **kwargs)  # type: ignore[call-overload]
-        drawn.append(file.tell)
+        drawn.append(lambda: file.seek(0, os.SEEK_CUR))
         return file
 
     monkeypatch.setattr(Path, "open", watched)

@@ -65,7 +65,7 @@ def test_an_existing_index_is_continued_only_with_resume(photos: Path, toy_bundl
     assert index(tmp_path, toy_bundle).code == 0
     again = index(tmp_path, toy_bundle)
     assert (again.code, again.out) == (1, "")
-    assert again.err == "glimpse: out is an index already — add what is new with --resume, or name another --out\n"
+    assert again.err == "glimpse: out is an index already — add new inputs with --resume, or give another --out\n"
     painted(photos, ["cat/one-more"])
     grown = index(tmp_path, toy_bundle, "--resume")
     assert grown.code == 0, grown.err

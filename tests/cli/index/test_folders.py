@@ -141,7 +141,7 @@ def test_one_query_that_fails_leaves_the_others(place: Path) -> None:
     ("words", "record"),
     [
         (["nowhere", "--text", "x"], "nowhere: no such folder"),
-        (["shapes", "--text", "x"], "shapes: no index: it has no manifest.json"),
+        (["shapes", "--text", "x"], "shapes: is not an index: it has no manifest.json"),
         (["drawings"], "there is nothing to read"),
         (["drawings", "nothing.png"], "nothing.png: no such file"),
         (["drawings", "--text", "x", "--label", "red square"], "it has blue square, green star, red circle"),
@@ -208,9 +208,9 @@ def test_an_unfinished_build_is_not_an_index(toy_bundle: Path, place: Path, tmp_
     process.communicate()
     for command in (["info", "half"], ["search", "half", "--text", "red"], ["merge", "half", "--out", "new"]):
         done = index(tmp_path, *command)
-        assert (done.code, done.err) == (1, "glimpse: half: its build has not ended — end it with --resume\n")
+        assert (done.code, done.err) == (1, "glimpse: half: its build has not finished — continue it with --resume\n")
     done = index(tmp_path, "verify", "half")
-    assert (done.code, done.out) == (1, "half: its build has not ended\n")
+    assert (done.code, done.out) == (1, "half: its build has not finished\n")
 
 
 def test_verify_reports_an_intact_index(place: Path) -> None:
@@ -263,8 +263,8 @@ def test_a_merged_index_keeps_the_last_row_of_each_id(place: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["drawings", "toys", "--out", "new"], "— merge indexes that one backbone made"),
-        (["drawings", "--out", "toys"], "toys: is there already — name a folder that is not there, or an empty one"),
+        (["drawings", "toys", "--out", "new"], "— merge only indexes of the same backbone"),
+        (["drawings", "--out", "toys"], "toys: exists already and is not empty — give a new or an empty folder"),
         (["drawings", "nowhere", "--out", "new"], "nowhere: no such folder"),
         (["drawings", "--out", "new", "--type", "Nonsense"], "FAISS cannot make Nonsense"),
     ],

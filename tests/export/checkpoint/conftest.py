@@ -1,4 +1,4 @@
-"""No network, and the one real sentence encoder there is."""
+"""Tests run without a network; one real sentence encoder comes from a package."""
 
 import importlib.util
 import os

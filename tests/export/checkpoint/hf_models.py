@@ -1,4 +1,4 @@
-"""Small, randomly initialised transformers with tokenizers of their own, saved as people have them."""
+"""Small, randomly initialised transformers with their own tokenizers, saved in the usual forms."""
 
 import json
 from collections.abc import Callable
@@ -102,7 +102,7 @@ def save_recipe(
         pooling: the pooling's config.json; by default the mean.
         transformer: sentence_bert_config.json.
         model: config_sentence_transformers.json.
-        types: where the classes are said to be.
+        types: the module that the files name for the classes.
     """
     pooling = pooling or {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True}
     listed = [("Transformer", ""), ("Pooling", "1_Pooling")]

@@ -1,4 +1,4 @@
-"""A torchvision that does not fit torch, as it comes of two package indexes: each export says so, and what to do."""
+"""A torchvision that does not fit torch, as two package indexes can cause: each export reports it and the fix."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Sentence encoders as bundles: equal to transformers, pooled as sentence-transformers' files say, or refused."""
+"""Sentence encoders as bundles: equal to transformers, pooled by the files of sentence-transformers, or refused."""
 
 import json
 import shutil
@@ -222,15 +222,15 @@ def test_a_text_without_tokens_has_a_vector(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "told"),
+    ("recipe", "message"),
     [
         ({"modules": [("LSTM", {})]}, "does not support the module LSTM; only Dense"),
         ({"modules": [("my_code.Pooler", {})]}, "does not support the module my_code.Pooler"),
         ({"pooling": {"pooling_mode": "attention"}}, "no pooling 'attention'; it has mean"),
         ({"modules": [("Dense", {**TANH, "activation_function": "my_code.Swish"})]}, "no activation 'my_code.Swish'"),
         ({"modules": [("Dense", {**TANH, "activation_function": "torch.nn.Nothing"})]}, "no activation"),
-        ({"modules": [("Dense", {**TANH, "module_input_name": "token_embeddings"})]}, "from vector to vector"),
-        ({"modules": [("Dense", {**TANH, "use_residual": True})]}, "from vector to vector"),
+        ({"modules": [("Dense", {**TANH, "module_input_name": "token_embeddings"})]}, "maps a vector to a vector"),
+        ({"modules": [("Dense", {**TANH, "use_residual": True})]}, "maps a vector to a vector"),
         ({"modules": [("Normalize", {"module_input_name": "token_embeddings"})]}, "normalises vectors"),
         ({"transformer": {"transformer_task": "text-generation"}}, "does not support the task 'text-generation'"),
         ({"transformer": {"modality_config": {"message": {}}}}, "reads plain text"),
@@ -245,9 +245,9 @@ def test_a_text_without_tokens_has_a_vector(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_what_has_no_place_in_a_bundle_is_named(recipe: dict[str, Any], told: str, folder: Path) -> None:
+def test_what_has_no_place_in_a_bundle_is_named(recipe: dict[str, Any], message: str, folder: Path) -> None:
     save_recipe(folder, *recipe.pop("modules", []), **recipe)
-    with pytest.raises(ExportError, match=told):
+    with pytest.raises(ExportError, match=message):
         load_hf(str(folder), None)
 
 
@@ -275,8 +275,10 @@ def test_a_layer_with_other_weights_is_told(folder: Path) -> None:
 
 @pytest.mark.parametrize("model", ["sentence-transformers/all-MiniLM-L6-v2", "./no-such-folder"])
 def test_without_a_network_a_folder_is_asked_for(model: str) -> None:
-    told = f"there is no folder {model}, and looking for https://huggingface.co/{model} failed.*give as MODEL a folder"
-    with pytest.raises(ExportError, match=told):
+    message = (
+        f"there is no folder {model}, and looking for https://huggingface.co/{model} failed.*give as MODEL a folder"
+    )
+    with pytest.raises(ExportError, match=message):
         load_hf(model, None)
 
 
@@ -307,16 +309,16 @@ def test_a_folder_has_no_revision(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "told"),
+    ("missing", "message"),
     [
         ("config.json", "has no config.json"),
         ("model.safetensors", "transformers cannot load .*model"),
         ("tokenizer.json", "has no tokenizer.json"),
     ],
 )
-def test_a_missing_file_is_told(missing: str, told: str, folder: Path) -> None:
+def test_a_missing_file_is_named(missing: str, message: str, folder: Path) -> None:
     (folder / missing).unlink()
-    with pytest.raises(ExportError, match=told):
+    with pytest.raises(ExportError, match=message):
         load_hf(str(folder), None)
 
 

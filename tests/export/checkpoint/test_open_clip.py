@@ -1,4 +1,4 @@
-"""open_clip's towers as bundles: equal to the checkpoint on the whole path, or refused."""
+"""open_clip's towers as bundles: equal to the checkpoint from input to vector, or refused."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def exported(model: str, pretrained: Path | None, out: Path) -> Bundle:
 
 
 def proven(bundle: Bundle) -> dict[str, float]:
-    """What was measured, by part; every part of both towers passed."""
+    """Returns the measured values by part; every part of both towers passed."""
     checks = {check["part"]: check for check in bundle.manifest.provenance["proof"]}
     assert all(check["passed"] for check in checks.values())
     return {part: check["measured"] for part, check in checks.items()}

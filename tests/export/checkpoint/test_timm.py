@@ -151,7 +151,7 @@ def test_the_rule_is_timms_own_preprocessing(changes: dict[str, Any], tiny: Path
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"input_size": [3, 64, 96]}, "takes 3 x 64 x 96; a bundle's pictures are 3 x S x S"),
         ({"input_size": [1, 64, 64]}, "takes 1 x 64 x 64"),
@@ -162,10 +162,10 @@ def test_the_rule_is_timms_own_preprocessing(changes: dict[str, Any], tiny: Path
     ],
     ids=str,
 )
-def test_what_a_bundle_cannot_do_is_named(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
+def test_what_a_bundle_cannot_do_is_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     folder = save_config(tmp_path / "model", TINY, 64, {}, **changes)
     network = random_network(TINY, in_chans=changes.get("input_size", [3])[0])
-    with pytest.raises(ExportError, match=re.escape(told)):
+    with pytest.raises(ExportError, match=re.escape(message)):
         load_timm(str(folder), str(saved(network, tmp_path / "weights.pth")))
 
 
@@ -222,7 +222,7 @@ def test_the_provenance_says_where_from_and_under_which_license(tiny: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("model", "pretrained", "told"),
+    ("model", "pretrained", "message"),
     [
         ("resnet55", None, r"no architecture 'resnet55'.*did you mean resnet50"),
         ("/no/such/folder", None, r"no architecture '/no/such/folder', and there is no such folder"),
@@ -233,8 +233,8 @@ def test_the_provenance_says_where_from_and_under_which_license(tiny: Path) -> N
         ("hf-hub:timm/resnet18.a1_in1k", "x", "omit --pretrained"),
     ],
 )
-def test_what_is_not_to_be_had_is_told(model: str, pretrained: str | None, told: str) -> None:
-    with pytest.raises(ExportError, match=told):
+def test_what_is_unavailable_is_named(model: str, pretrained: str | None, message: str) -> None:
+    with pytest.raises(ExportError, match=message):
         load_timm(model, pretrained)
 
 
@@ -249,8 +249,10 @@ def test_what_is_not_to_be_had_is_told(model: str, pretrained: str | None, told:
     ],
 )
 def test_without_a_network_a_local_checkpoint_is_asked_for(model: str, pretrained: str | None) -> None:
-    told = r"timm looked for the weights of .*vit_small_patch14_dinov2\.lvd142m at .*give a local .*--pretrained FILE"
-    with pytest.raises(ExportError, match=told):
+    message = (
+        r"timm looked for the weights of .*vit_small_patch14_dinov2\.lvd142m at .*give a local .*--pretrained FILE"
+    )
+    with pytest.raises(ExportError, match=message):
         load_timm(model, pretrained)
 
 
@@ -260,15 +262,15 @@ def test_an_architectures_old_name_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "told"),
+    ("architecture", "message"),
     [
         ("test_vit", "missing are first conv1.0.weight.*unexpected are first"),
         ("resnet18", "is not a checkpoint of test_resnet"),
     ],
 )
-def test_a_checkpoint_of_another_architecture_is_refused(architecture: str, told: str, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_architecture_is_refused(architecture: str, message: str, tmp_path: Path) -> None:
     file = saved(random_network(architecture), tmp_path / "weights.pth")
-    with pytest.raises(ExportError, match=told):
+    with pytest.raises(ExportError, match=message):
         load_timm(TINY, str(file))
 
 

@@ -16,7 +16,7 @@ from .open_clip_models import save_siglip
 
 
 def glimpse(*arguments: str, cwd: Path) -> tuple[int, list[Any], str]:
-    """Exit code, the lines of JSON, and what was told."""
+    """Exit code, the lines of JSON, and what was output."""
     command = [sys.executable, "-m", "glimpse.cli.main", *arguments, "--format", "json"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100, check=False)
@@ -29,17 +29,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("verify")
     (folder / "siglip").mkdir()
     save_siglip(folder / "siglip")
-    code, [made], told = glimpse("export", "open_clip", "siglip", "--out", "out", cwd=folder)
-    assert code == 0, told
+    code, [made], output = glimpse("export", "open_clip", "siglip", "--out", "out", cwd=folder)
+    assert code == 0, output
     assert made["modalities"] == ["image", "text"]
     assert all(check["passed"] for check in made["proof"])
-    assert "tracing the image tower" in told
+    assert "tracing the image tower" in output
     return folder
 
 
 def test_it_is_compared_with_its_checkpoint_anew(folder: Path) -> None:
-    code, [found], told = glimpse("backbone", "verify", "out", cwd=folder)
-    assert code == 0, told
+    code, [found], output = glimpse("backbone", "verify", "out", cwd=folder)
+    assert code == 0, output
     assert found["compared"]
     assert len(found["proof"]) == 6
 
@@ -67,7 +67,7 @@ def test_another_checkpoint_differs(folder: Path) -> None:
     changed = {name: value.flip(0) if name == "text.text_projection.weight" else value for name, value in state.items()}
     assert not changed["text.text_projection.weight"].equal(state["text.text_projection.weight"])
     torch.save(changed, weights)
-    code, [found], told = glimpse("backbone", "verify", "out", "--model", "other", cwd=folder)
+    code, [found], output = glimpse("backbone", "verify", "out", "--model", "other", cwd=folder)
     assert code == 1
     assert {check["part"] for check in found["proof"] if not check["passed"]} >= {"text graph: smallest cosine"}
-    assert "differs from its checkpoint in text graph" in told
+    assert "differs from its checkpoint in text graph" in output

@@ -1,4 +1,4 @@
-"""Randomly initialised timm networks, and the files that people have of them."""
+"""Randomly initialised timm networks, and the files that users have of them."""
 
 import json
 from pathlib import Path
@@ -58,7 +58,7 @@ def transform_of(folder: Path | str) -> Any:
 
 
 def by_hand(network: nn.Module, transform: Any, pictures: list[Image.Image]) -> Tensor:
-    """What the classifier would see of pictures, (n, d), of length 1."""
+    """Returns the classifier's input for pictures, (n, d), with unit length."""
     with torch.inference_mode():
         features = network.forward_features(torch.stack([transform(picture) for picture in pictures]))
         return functional.normalize(network.forward_head(features, pre_logits=True), dim=-1)

@@ -1,4 +1,4 @@
-"""Any ONNX image encoder as a bundle: equal to the original with its normalisation done by hand, or refused."""
+"""ONNX image encoders as bundles: equal to the original with normalisation in NumPy, or refused."""
 
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("traits", "changes", "told"),
+    ("traits", "changes", "message"),
     [
         ({}, {"size": 16}, "give --size 12"),
         ({}, {"layout": "NHWC"}, "try --layout NCHW"),
@@ -88,10 +88,10 @@ def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_and_writes_nothing(
-    tmp_path: Path, traits: dict[str, Any], changes: dict[str, Any], told: str
+    tmp_path: Path, traits: dict[str, Any], changes: dict[str, Any], message: str
 ) -> None:
     file = conv_encoder(tmp_path / "model.onnx", **traits)
-    with pytest.raises(ExportError, match=told):
+    with pytest.raises(ExportError, match=message):
         wrap_image_encoder(file, tmp_path / "bundle", source(**changes), name="conv")
     assert not (tmp_path / "bundle").exists()
 

@@ -1,4 +1,4 @@
-"""ONNX models as people have them: each is exported with vectors equal to its own, or refused with what to do."""
+"""ONNX models in the forms that users have: exported with equal vectors, or refused with what to do."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -283,9 +283,9 @@ def linked_outside(file: Path) -> None:
 def relocated(folder: Path, location: str, **entries: str) -> None:
     model = onnx.load(folder / "model.onnx", load_external_data=False)
     [tensor, *_] = (one for one in model.graph.initializer if one.data_location == TensorProto.EXTERNAL)
-    told = {entry.key: entry.value for entry in tensor.external_data} | {"location": location} | entries
+    entries_of = {entry.key: entry.value for entry in tensor.external_data} | {"location": location} | entries
     del tensor.external_data[:]
-    for key, value in told.items():
+    for key, value in entries_of.items():
         tensor.external_data.add(key=key, value=value)
     onnx.save(model, folder / "model.onnx")
 

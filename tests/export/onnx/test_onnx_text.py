@@ -1,4 +1,4 @@
-"""Any ONNX text encoder as a bundle: its states pooled by hand in NumPy, or refused."""
+"""ONNX text encoders as bundles: equal to states pooled in NumPy, or refused."""
 
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,6 @@ def test_inputs_nobody_can_fill_are_named(tmp_path: Path) -> None:
 def test_a_missing_tokenizer_is_said(tmp_path: Path) -> None:
     file = text_encoder(tmp_path / "model.onnx")
     (tmp_path / "broken.json").write_text("{}")
-    for name, told in (("none.json", "there is no file"), ("broken.json", "is not a tokenizer.json")):
-        with pytest.raises(ExportError, match=told):
+    for name, message in (("none.json", "there is no file"), ("broken.json", "is not a tokenizer.json")):
+        with pytest.raises(ExportError, match=message):
             wrap_text_encoder(file, tmp_path / "bundle", TextEncoderSource(tmp_path / name, 6), name="words")

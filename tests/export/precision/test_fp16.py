@@ -1,4 +1,4 @@
-"""fp16: what is halved, what stays single, and values too large for half."""
+"""fp16: nodes that are converted, nodes that stay in fp32, and values too large for fp16."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -103,10 +103,10 @@ def test_nodes_of_values_too_large_for_half_stay_in_single(tmp_path: Path) -> No
 
 
 def test_overflow_is_seen_though_processors_compute_in_single(tmp_path: Path) -> None:
-    told: list[str] = []
+    lines: list[str] = []
     graph = transformer(tmp_path / "graph.onnx", loud=300)
-    convert_precision(graph, tmp_path / "out.onnx", "fp16", IMAGES, told.append)
-    assert told[0] == "fp16 with 0 more nodes in float: smallest cosine -1.000000"
+    convert_precision(graph, tmp_path / "out.onnx", "fp16", IMAGES, lines.append)
+    assert lines[0] == "fp16 with 0 more nodes in float: smallest cosine -1.000000"
 
 
 def test_constants_too_large_for_half_become_its_largest() -> None:

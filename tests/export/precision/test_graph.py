@@ -1,4 +1,4 @@
-"""Graphs made ready, their layers and their files."""
+"""Prepared graphs, their layers and their files."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""int8: products and convolutions in eight bits, layers in float where they must be, and refusals."""
+"""int8: matrix products and convolutions in 8 bits, layers kept in float, and refusals."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -130,7 +130,7 @@ def test_large_columns_are_smoothed_away(tmp_path: Path) -> None:
 
 
 def test_smoothing_changes_nothing_but_the_rounding(tmp_path: Path) -> None:
-    """Without quantising, the smoothed graph is the graph."""
+    """Checks that the smoothed graph gives the same vectors."""
     from glimpse.export.precision.graph import find_layers, prepare, save
     from glimpse.export.precision.smoothquant import smooth
 
@@ -158,11 +158,11 @@ def test_a_graph_without_weights_to_quantise_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_try_is_told(tmp_path: Path) -> None:
-    told: list[str] = []
+    lines: list[str] = []
     graph = transformer(tmp_path / "graph.onnx", trouble="row")
-    convert_precision(graph, tmp_path / "out.onnx", "int8", IMAGES, told.append)
-    assert "smoothing the matrix products" in told
-    assert told[-1].startswith("int8 with 1 of 19 layers in float: smallest cosine 0.99")
+    convert_precision(graph, tmp_path / "out.onnx", "int8", IMAGES, lines.append)
+    assert "smoothing the matrix products" in lines
+    assert lines[-1].startswith("int8 with 1 of 19 layers in float: smallest cosine 0.99")
 
 
 def test_fp32_is_the_graph_as_it_was(tmp_path: Path) -> None:

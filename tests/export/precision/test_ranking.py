@@ -1,4 +1,4 @@
-"""The search for layers that must be spared, and what a processor can do."""
+"""The search for layers that must stay in float, and the processor's instructions."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_as_few_are_kept_as_reach_the_goal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "wanted"),
+    ("cpuinfo", "wanted"),
     [
         ("flags\t\t: fpu avx2 avx512_vnni avx_vnni\n", ("avx512_vnni", "avx_vnni")),
         ("processor : 0\nFeatures : fp asimd asimddp i8mm\n", ("i8mm", "asimddp")),
@@ -53,8 +53,8 @@ def test_as_few_are_kept_as_reach_the_goal() -> None:
         ("", ()),
     ],
 )
-def test_the_instructions_for_eight_bits_are_read_off(told: str, wanted: tuple[str, ...], tmp_path: Path) -> None:
-    (tmp_path / "cpuinfo").write_text(told)
+def test_the_instructions_for_eight_bits_are_read_off(cpuinfo: str, wanted: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
     assert int8_instructions(tmp_path / "cpuinfo") == wanted
 
 

@@ -1,4 +1,4 @@
-"""A trained network on real photographs: MobileNet V2, which eight bits are hard on."""
+"""A trained network on real photographs: MobileNet V2, which is hard to quantise."""
 
 from pathlib import Path
 

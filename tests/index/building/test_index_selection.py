@@ -1,4 +1,4 @@
-"""The index that suits: by count, dimension and memory."""
+"""The selected index type, by count, dimension and memory."""
 
 import re
 
@@ -70,6 +70,6 @@ def test_lists_grow_with_the_root_up_to_what_can_be_trained() -> None:
     assert lists(1_000_000_000) == lists(100_000_000)
 
 
-def test_layers_are_told_from_the_outside_in() -> None:
+def test_layers_are_listed_outermost_first() -> None:
     index = faiss.index_factory(16, "RR,IVF4,RaBitQ,Refine(SQfp16)", faiss.METRIC_INNER_PRODUCT)
     assert [type(layer).__name__ for layer in layers(index)] == ["IndexRefine", "IndexPreTransform", "IndexIVFRaBitQ"]

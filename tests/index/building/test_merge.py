@@ -1,4 +1,4 @@
-"""Several indexes become one, whole or not at all; and shards become one index."""
+"""Several indexes become one, completely or not at all; shards become an index."""
 
 import fcntl
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_errors_of_all_are_kept(tmp_path: Path) -> None:
 def test_a_taken_folder_stays_as_it_is(tmp_path: Path) -> None:
     first = make_index(tmp_path / "1", SPACE, unit(10, 1), ["a"] * 10)
     for taken in (first, tmp_path):
-        with pytest.raises(IndexFolderError, match="there already"):
+        with pytest.raises(IndexFolderError, match="exists already"):
             compact(first, taken)
     assert verify(first) == []
     (tmp_path / "empty").mkdir()
@@ -114,7 +114,7 @@ def test_what_a_killed_process_left_goes_and_what_another_writes_stays(tmp_path:
         assert sorted(path.name for path in tmp_path.iterdir()) == [held.name, "1", "2"]
 
 
-def test_a_type_that_there_is_not_is_told_of_the_folder_that_was_named(tmp_path: Path) -> None:
+def test_an_unknown_type_is_reported_for_the_folder_given(tmp_path: Path) -> None:
     first = make_index(tmp_path / "1", SPACE, unit(10, 1), ["a"] * 10)
     with pytest.raises(IndexFolderError, match="FAISS cannot make Nonsense") as refused:
         compact(first, tmp_path / "2", factory="Nonsense")
@@ -156,7 +156,7 @@ def test_a_grown_index_is_the_old_one_until_it_is_whole(tmp_path: Path) -> None:
     finish(folder, old.manifest.header(), [shard, more], factory="Flat")
     assert len(BulkIndex.open(folder)) == 50
     assert verify(folder) == []
-    # What no manifest names goes, and whoever has it open reads on.
+    # Files that no manifest names are removed; a process that has them open can still read them.
     finish(folder, old.manifest.header(), [more], factory="Flat")
     assert sorted(path.name for path in folder.rglob("*.parquet")) == ["part-00001.parquet"]
     assert verify(folder) == []

@@ -1,4 +1,4 @@
-"""Recall, votes and parameters, beside what NumPy finds."""
+"""Recall, votes and search parameters against NumPy."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,7 +104,7 @@ def test_the_same_index_gets_the_same_parameters(shards: Shards) -> None:
     assert tuned(shards, "IVF60,PQ12x4fs,Refine(SQ8)", 0.97)[1] == tuned(shards, "IVF60,PQ12x4fs,Refine(SQ8)", 0.97)[1]
 
 
-def test_what_cannot_be_reached_is_told(shards: Shards) -> None:
+def test_an_unreachable_recall_is_reported(shards: Shards) -> None:
     _, search, measured = tuned(shards, "IVF60,PQ2x4", 0.95)
     assert not measured.reached
     assert measured.recall_at_10 < 0.95

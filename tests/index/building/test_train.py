@@ -1,4 +1,4 @@
-"""An index is the same whoever fills it: at once, or in parts that are merged."""
+"""An index does not depend on how it is filled: at once, or in merged parts."""
 
 from pathlib import Path
 from typing import Any
@@ -108,9 +108,9 @@ def test_what_has_no_inner_product_is_refused(shards: Shards) -> None:
 
 
 def test_progress_ends_with_every_row(shards: Shards) -> None:
-    told: list[int] = []
-    fill(trained_empty(shards, "SQ8"), shards.blocks(700), advance=told.append)
-    assert told == [700, 700, 700, 700, 200]
+    counts: list[int] = []
+    fill(trained_empty(shards, "SQ8"), shards.blocks(700), advance=counts.append)
+    assert counts == [700, 700, 700, 700, 200]
 
 
 def test_threads_are_put_back() -> None:

@@ -1,4 +1,4 @@
-"""Every kind of damage is found, and nothing else."""
+"""Verification finds every kind of damage and reports nothing else."""
 
 import json
 from collections.abc import Callable
@@ -66,7 +66,7 @@ def test_a_changed_byte_is_found(folder: Path, file: str) -> None:
     content = bytearray((folder / file).read_bytes())
     content[len(content) // 3] ^= 1
     (folder / file).write_bytes(content)
-    assert any(f"{file}: is not the file" in problem for problem in verify(folder))
+    assert any(f"{file}: its sha256 differs" in problem for problem in verify(folder))
 
 
 def test_a_missing_file_and_a_missing_folder_are_found(folder: Path) -> None:
@@ -98,7 +98,7 @@ def test_vectors_in_another_order_than_those_of_faiss_are_found(folder: Path) ->
             columns[name] = values[::-1]
 
     rewritten(folder, turned)
-    assert verify(folder) == [f"{folder / 'index.faiss'}: finds other rows than the shards have"]
+    assert verify(folder) == [f"{folder / 'index.faiss'}: does not find the rows of the shards"]
 
 
 def test_sums_of_other_vectors_are_found(folder: Path) -> None:
@@ -106,7 +106,7 @@ def test_sums_of_other_vectors_are_found(folder: Path) -> None:
         columns["label"][1], columns["label"][2] = columns["label"][2], columns["label"][1]
 
     rewritten(folder, swapped)
-    assert verify(folder) == [f"{folder / 'labels.parquet'}: the sums are not those of the vectors"]
+    assert verify(folder) == [f"{folder / 'labels.parquet'}: the sums differ from those of the vectors"]
 
 
 def test_errors_that_were_not_counted_are_found(folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Candidates against exact search, and their upkeep against a dictionary."""
+"""Approximate search against exact search, and changes against a dictionary."""
 
 import threading
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glimpse.index import CandidateIndex
-from glimpse.index.search.flat_index import Ids, Vectors
+from glimpse.index.types import Ids, Vectors
 
 COUNT, DIMENSION, FIRST = 20_000, 64, 1_000_000_000_000
 IDS = FIRST + 7 * np.arange(COUNT)

@@ -1,4 +1,4 @@
-"""Indexes opened from their folders, of many FAISS types, against exact search."""
+"""Index folders of many FAISS types against exact search."""
 
 import errno
 import json
@@ -27,7 +27,7 @@ FACTORIES = [
     "RR,IVF64,RaBitQ,Refine(SQfp16)",
     "IVF64,PQ8x4fs,Refine(SQfp16)",
     "IVF64,SQ8",
-    # Neither of these takes a selector.
+    # Neither of these types supports a selector.
     "NSG16",
     "PQ16x4fs,Refine(SQfp16)",
 ]
@@ -180,7 +180,7 @@ def test_sums_of_more_rows_than_there_are_are_refused(folder: Path, tmp_path: Pa
     shutil.copytree(folder, copy)
     more = ["label 0", "label 1", "label 2", "label 3"] * (COUNT // 4)
     shutil.copy(make_index(tmp_path / "more", SPACE, VECTORS, more) / "labels.parquet", copy)
-    with pytest.raises(IndexFolderError, match="other rows than the shards") as refused:
+    with pytest.raises(IndexFolderError, match="does not belong to these shards") as refused:
         BulkIndex.open(copy).label_sums()
     assert "--resume" in refused.value.next_step
 
@@ -231,12 +231,12 @@ def test_a_faiss_file_of_other_vectors_is_refused(folder: Path, tmp_path: Path) 
     for dimension, count, metric, words in (
         (DIMENSION, COUNT - 1, faiss.METRIC_INNER_PRODUCT, "vectors"),
         (DIMENSION // 2, COUNT, faiss.METRIC_INNER_PRODUCT, "dimension"),
-        (DIMENSION, COUNT, faiss.METRIC_L2, "cannot be given"),
+        (DIMENSION, COUNT, faiss.METRIC_L2, "is not a safe FAISS file"),
     ):
         other: Any = faiss.index_factory(dimension, "Flat", metric)
         other.add(np.zeros((count, dimension), np.float32))
         faiss.write_index(other, str(copy / "index.faiss"))
-        _told(copy, {"bytes": (copy / "index.faiss").stat().st_size})
+        _changed(copy, {"bytes": (copy / "index.faiss").stat().st_size})
         with pytest.raises(IndexFolderError, match=words):
             BulkIndex.open(copy)
 
@@ -256,7 +256,7 @@ def test_what_is_no_faiss_file_is_refused(folder: Path, tmp_path: Path, content:
     copy = tmp_path / "index"
     shutil.copytree(folder, copy)
     (copy / "index.faiss").write_bytes(content)
-    _told(copy, {"bytes": len(content)})
+    _changed(copy, {"bytes": len(content)})
     with pytest.raises(IndexFolderError):
         BulkIndex.open(copy)
 
@@ -271,7 +271,7 @@ def test_shards_of_another_count_are_refused(folder: Path, tmp_path: Path) -> No
         BulkIndex.open(copy)
 
 
-def _told(folder: Path, change: dict[str, Any]) -> None:
+def _changed(folder: Path, change: dict[str, Any]) -> None:
     path = folder / MANIFEST_NAME
     values = json.loads(path.read_text())
     values["index"] |= change

@@ -1,11 +1,11 @@
-"""What is asked of a copy that takes no selector. The copy is on the processor: it answers as one on a GPU would."""
+"""Requests to a copy without selectors. The copy is on the CPU and answers as one on a GPU would."""
 
 import faiss
 import numpy as np
 import pytest
 
-from glimpse.index.search.flat_index import Ids, Vectors
 from glimpse.index.search.gpu_copy import Device
+from glimpse.index.types import Ids, Vectors
 
 COUNT, DIMENSION = 5_000, 16
 

@@ -1,4 +1,4 @@
-"""What an index folder says of itself: whole or refused, and never a way out of the folder."""
+"""The manifest of an index folder: valid or refused, and never a path out of the folder."""
 
 import json
 from pathlib import Path
@@ -36,8 +36,8 @@ def test_what_is_written_is_read(folder: Path) -> None:
     assert read_manifest(folder) == manifest.model_copy(update={"backbone": "übung"})
 
 
-def test_no_folder_no_index_and_an_unfinished_build_are_told_apart(tmp_path: Path) -> None:
-    for folder, words in (("none", "no such folder"), ("empty", "no index"), ("begun", "has not ended")):
+def test_no_folder_no_index_and_an_unfinished_build_differ(tmp_path: Path) -> None:
+    for folder, words in (("none", "no such folder"), ("empty", "not an index"), ("begun", "has not finished")):
         if folder != "none":
             (tmp_path / folder).mkdir()
         if folder == "begun":

@@ -1,4 +1,4 @@
-"""Shards: the same bytes for the same rows, and any row read from where it lies."""
+"""Shards: the same bytes for the same rows, and any row read in place."""
 
 import threading
 from pathlib import Path

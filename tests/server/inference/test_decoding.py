@@ -41,7 +41,7 @@ def test_large_pictures_of_one_call_do_not_add_up(tmp_path: Path, bundles: tuple
 def test_a_signal_ends_the_server_when_its_drain_ends_whatever_it_decodes(
     tmp_path: Path, bundles: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hook(tmp_path, monkeypatch, "import time; preprocess._fit = lambda *_: time.sleep(100)")
+    hook(tmp_path, monkeypatch, "import time; preprocess.fit = lambda *_: time.sleep(100)")
     with ServerProcess(tmp_path, bundles[0], decode_threads=2, drain_seconds=0.5) as server:
         stubs = Stubs(server.address)
         calls = [stubs.embedding.Embed.future(request(picture())) for _ in range(5)]

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Runs the work of a build: on one machine, or on a Ray cluster."""

@@ -1,8 +1,8 @@
-"""From a window of inputs to its rows: read, look whether it is known, decode, encode.
+"""Turns a window of inputs into rows: reads each input, checks whether it is known, decodes and encodes it.
 
     entry → bytes → digest → known? → prepared → vector → row
 
-`look` is for many threads; `Rows` is for one, beside them.
+`look` runs in many threads; `Rows` runs in one thread beside them.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from glimpse.backbone import Embedder, InputError, Kind, Prepared
 from glimpse.builder.output.existing_rows import Known
-from glimpse.index.search.flat_index import Vectors
 from glimpse.index.storage.manifest import VectorType
 from glimpse.index.storage.shard import rows_table
 from glimpse.index.storage.shard_set import Shards
+from glimpse.index.types import Vectors
 from glimpse.inputs import Entry, Unreadable, read_text
 from glimpse.inputs.errors import FILE_UNREADABLE, Rejected
 from glimpse.inputs.fields import MAX_BYTES
@@ -29,12 +29,13 @@ from glimpse.inputs.fields import MAX_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """An input that was read, without its content.
+    """An input after reading, without its content.
 
     Attributes:
-        state: of its id in the index: "new", "same" or "changed".
-        copied: the row of the index that has a vector of this content, or None.
-        prepared: what the encoder takes; None where no encoding is wanted.
+        digest: SHA-256 of the content.
+        state: "new", "same" or "changed", compared with the index.
+        copied: the row of the index that has the vector of this content, or None.
+        prepared: the encoder's input; None if nothing needs encoding.
     """
 
     id: str
@@ -50,7 +51,7 @@ class Looked:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of inputs, and the seconds it took; those of reading and decoding are all threads' together."""
+    """Counts of inputs by result, and seconds spent; those of reading and decoding are summed over all threads."""
 
     inputs: int = 0
     known: int = 0
@@ -64,14 +65,20 @@ class Tally:
     write_seconds: float = 0.0
 
     def add(self, other: "Tally") -> None:
-        """Sums up."""
+        """Adds another tally."""
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(slots=True)
 class Made:
-    """What a window came to: rows of the index, or None, and inputs that failed."""
+    """The result of a window.
+
+    Attributes:
+        table: rows of the index, or None.
+        failures: inputs that failed.
+        tally: counts of the window.
+    """
 
     table: pa.Table | None = None
     failures: list[Unreadable] = field(default_factory=list)
@@ -79,62 +86,77 @@ class Made:
 
 
 def look(entry: Entry | Unreadable, known: Known, reader: Embedder) -> tuple[Looked | Unreadable, float]:
-    """Reads an input and makes it ready, if it has to be encoded; and the seconds that took. Fails by itself."""
+    """Reads an input and prepares it for encoding if needed. Problems of the input become an `Unreadable`.
+
+    Args:
+        entry: the input.
+        known: the rows that exist already.
+        reader: prepares inputs.
+
+    Returns:
+        The result, and the seconds it took.
+    """
     start = time.perf_counter()
-    found: Looked | Unreadable
+    result: Looked | Unreadable
     try:
-        found = entry if isinstance(entry, Unreadable) else _look(entry, known, reader)
+        result = entry if isinstance(entry, Unreadable) else _look(entry, known, reader)
     except (InputError, Rejected) as error:
-        found = Unreadable(entry.source, entry.id, error.reason, str(error))
+        result = Unreadable(entry.source, entry.id, error.reason, str(error))
     except MemoryError:
-        found = Unreadable(entry.source, entry.id, "OUT_OF_MEMORY", "it needs more memory than there is")
+        result = Unreadable(entry.source, entry.id, "OUT_OF_MEMORY", "it needs more memory than is available")
     except OSError as error:
-        found = Unreadable(entry.source, entry.id, FILE_UNREADABLE, error.strerror or str(error))
-    return found, time.perf_counter() - start
+        result = Unreadable(entry.source, entry.id, FILE_UNREADABLE, error.strerror or str(error))
+    return result, time.perf_counter() - start
 
 
 def _look(entry: Entry, known: Known, reader: Embedder) -> Looked:
     data = _read(entry.content, entry.kind) if isinstance(entry.content, Path) else entry.content
     content = data.encode() if isinstance(data, str) else data
     digest = hashlib.sha256(content).digest()
-    told = (entry.id, entry.source, entry.label, entry.domain, entry.kind, digest)
+    fields = (entry.id, entry.source, entry.label, entry.domain, entry.kind, digest)
     state = known.state(entry, digest)
     if state == "same":
-        return Looked(*told, state)
+        return Looked(*fields, state)
     if (row := known.row(digest)) is not None:
-        return Looked(*told, state, copied=row)
-    return Looked(*told, state, prepared=_prepared(entry.kind, content, reader))
+        return Looked(*fields, state, copied=row)
+    return Looked(*fields, state, prepared=_prepared(entry.kind, content, reader))
 
 
 def _read(path: Path, kind: Kind) -> bytes | str:
-    """Raises OSError, Rejected."""
+    """Reads a file. Raises OSError or Rejected."""
     state = path.stat()
-    if not stat.S_ISREG(state.st_mode):  # a pipe, which may never end
-        raise Rejected(FILE_UNREADABLE, "no regular file")
+    if not stat.S_ISREG(state.st_mode):  # a pipe may never end
+        raise Rejected(FILE_UNREADABLE, "not a regular file")
     if state.st_size > MAX_BYTES:
         raise Rejected("FILE_TOO_LARGE", f"{state.st_size:,} bytes; at most {MAX_BYTES:,}")
     return read_text(path) if kind == "text" else path.read_bytes()
 
 
 def _prepared(kind: Kind, content: bytes, reader: Embedder) -> Prepared:
-    """Raises InputError, Rejected, MemoryError."""
+    """Prepares content for the encoder. Raises InputError, Rejected or MemoryError."""
     try:
         return reader.prepare(kind, content)
     except (InputError, MemoryError):
         raise
-    except Exception as error:  # what a tokenizer makes of odd texts is of no one family
+    except Exception as error:  # exceptions of tokenizers on unusual texts have no common base
         raise Rejected(f"{kind.upper()}_UNREADABLE", str(error) or type(error).__name__) from error
 
 
 class Rows:
-    """Encodes windows. The same window makes the same rows, whatever came before it in the run."""
+    """Encodes windows. A window always gives the same rows, whatever came before it."""
 
     def __init__(self, reader: Embedder, base: Shards, vector_type: VectorType) -> None:
-        """`base`: the rows that `Looked.copied` numbers."""
+        """Prepares the encoding.
+
+        Args:
+            reader: the encoder.
+            base: the rows that `Looked.copied` refers to.
+            vector_type: the type of stored vectors.
+        """
         self._reader, self._base, self._type = reader, base, vector_type
 
     def make(self, window: Sequence[tuple[Looked | Unreadable, float]]) -> Made:
-        """The rows of what was looked at, with the seconds that took."""
+        """Returns the result of a window of looked-at inputs, each with the seconds it took."""
         failures = [one for one, _ in window if isinstance(one, Unreadable)]
         looked = [one for one, _ in window if isinstance(one, Looked)]
         wanted = [one for one in looked if one.state != "same"]
@@ -146,7 +168,7 @@ class Rows:
             vectors |= zip(copied, self._base.vectors(list(copied.values())), strict=True)
         kept = [one for one in wanted if vectors[one.digest].any()]
         failures += [
-            Unreadable(one.source, one.id, "VECTOR_NOT_FINITE", "the backbone gives no vector for it")
+            Unreadable(one.source, one.id, "VECTOR_NOT_FINITE", "the backbone returns no vector for it")
             for one in wanted
             if not vectors[one.digest].any()
         ]
@@ -164,13 +186,13 @@ class Rows:
         return Made(self._table(kept, vectors) if kept else None, failures, tally)
 
     def _encoded(self, wanted: Sequence[Looked]) -> dict[bytes, Vectors]:
-        """By content, each encoded once; 0 where the backbone gives no vector."""
-        found: dict[bytes, Vectors] = {}
+        """Returns vectors by digest, each content encoded once; 0 if the backbone returns no vector."""
+        result: dict[bytes, Vectors] = {}
         for kind in dict.fromkeys(one.kind for one in wanted):
             once = {one.digest: one.prepared for one in wanted if one.kind == kind and one.prepared is not None}
             vectors, _ = self._reader.encode_all(kind, list(once.values()))
-            found |= zip(once, vectors, strict=True)
-        return found
+            result |= zip(once, vectors, strict=True)
+        return result
 
     def _table(self, kept: Sequence[Looked], vectors: dict[bytes, Vectors]) -> pa.Table:
         return rows_table(

@@ -1,7 +1,7 @@
-"""A build on one machine: threads read and decode ahead, one encodes, one writes.
+"""Builds on one machine: several threads read and decode, one encodes, one writes.
 
-A window is 256 inputs that follow one another, known ones included: so its batches, and with them the last bits of its
-vectors, do not hang on what was interrupted before.
+A window is 256 consecutive inputs, including known ones. So its batches, and the last bits of its vectors, do not
+depend on earlier interruptions.
 """
 
 import threading
@@ -17,16 +17,16 @@ from glimpse.builder.output.existing_rows import Ids, Known
 from glimpse.inputs import Entry, Unreadable
 
 WINDOW = 256
-# Windows that are read while one is encoded; rows that wait to be written.
+# Windows that are read while one is encoded, and windows that wait to be written.
 _AHEAD, _BEHIND = 2, 2
-# Inputs that each thread has waiting, with what they hold: the pictures of a tar are in memory.
+# Waiting inputs per thread, with their content: the pictures of a tar are in memory.
 _WAITING = 4
 
 _Look = Future[tuple[Looked | Unreadable, float]]
 
 
 def each_once(inputs: Iterable[Entry | Unreadable], ids: Ids) -> Iterator[Entry | Unreadable]:
-    """The inputs; one whose id another had before is no entry."""
+    """Yields the inputs; an input with an id that occurred before becomes an `Unreadable`."""
     for one in inputs:
         if isinstance(one, Unreadable) or ids.add(one.id):
             yield one
@@ -36,7 +36,7 @@ def each_once(inputs: Iterable[Entry | Unreadable], ids: Ids) -> Iterator[Entry 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Runs windows through threads of this process."""
+    """Runs windows in threads of this process."""
 
     reader: Embedder
     known: Known
@@ -44,14 +44,14 @@ class Local:
     threads: int
 
     def run(self, inputs: Iterator[Entry | Unreadable], write: Callable[[Made], None]) -> None:
-        """Makes and writes all rows, in order. What was made is written, even where an error or Ctrl-C ends it."""
+        """Makes and writes all rows, in order. Rows made so far are written even if an error or Ctrl-C stops it."""
         room = threading.Semaphore(_WAITING * self.threads)
         decoding = ThreadPoolExecutor(self.threads, thread_name_prefix="decode")
         feeding = ThreadPoolExecutor(1, thread_name_prefix="feed")
         writing = ThreadPoolExecutor(1, thread_name_prefix="write")
 
         def feed() -> list[_Look]:
-            """The next window, on its way."""
+            """Starts reading the next window."""
             looks = []
             for one in islice(inputs, WINDOW):
                 room.acquire()
@@ -62,7 +62,7 @@ class Local:
         broken = threading.Event()
 
         def put(made: Made) -> None:
-            """Writes, in order: nothing after what could not be."""
+            """Writes a result, unless an earlier one could not be written."""
             if not broken.is_set():
                 try:
                     write(made)
@@ -70,11 +70,11 @@ class Local:
                     broken.set()
                     raise
 
-        coming = deque(feeding.submit(feed) for _ in range(_AHEAD))
+        reading = deque(feeding.submit(feed) for _ in range(_AHEAD))
         written: deque[Future[None]] = deque()
         try:
-            while looks := coming.popleft().result():
-                coming.append(feeding.submit(feed))
+            while looks := reading.popleft().result():
+                reading.append(feeding.submit(feed))
                 made = self.rows.make([one.result() for one in looks])
                 if len(written) == _BEHIND:
                     written.popleft().result()
@@ -82,7 +82,7 @@ class Local:
             for one in written:
                 one.result()
         finally:
-            # What waits for room gets it as what is cancelled is done with.
+            # Cancelling releases the semaphore that the feeding thread may wait for.
             feeding.shutdown(wait=False, cancel_futures=True)
             decoding.shutdown(wait=True, cancel_futures=True)
             feeding.shutdown(wait=True)

@@ -1,4 +1,4 @@
-"""A Ray cluster: joined, quiet, and its failures told in a line."""
+"""Connects to a Ray cluster, silences its logs, and shortens its errors to a line."""
 
 import logging
 import re
@@ -11,15 +11,15 @@ from ray.exceptions import RayError
 
 from glimpse.builder.errors import BuildError
 
-# Of a CPU: a slot is shared by one that encodes and one that makes ready, and what lists the inputs hardly works. Of
-# such parts the last finds room on some machine, wherever the others have been put: more than half a CPU might not.
-ENCODING, LOOKING, LISTING = 0.4, 0.2, 0.1
-# What an error is told by, in a text with the calls of every process on its way.
+# Shares of a CPU. One encoder and one decoder share a slot, and the lister needs little. With these shares the lister
+# fits on some machine, wherever the others are; with more than half a CPU it might not.
+ENCODING, DECODING, LISTING = 0.4, 0.2, 0.1
+# The line of an error, in a text with the call stacks of every process involved.
 _ERROR = re.compile(r"^(?!ray\.)[A-Za-z_][\w.]*: .+", re.MULTILINE)
 
 
 def join() -> None:
-    """The cluster that RAY_ADDRESS names; none: one on this machine. What it tells of itself is in its log files."""
+    """Connects to the cluster in RAY_ADDRESS, or starts one on this machine. Ray's messages go to its log files."""
     if not ray.is_initialized():
         ray.init(log_to_driver=False, logging_level=logging.ERROR)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
@@ -28,16 +28,16 @@ def join() -> None:
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """What fails in a worker, or Ray itself, as a BuildError of one line."""
+    """Translates errors of a worker, or of Ray itself, to a BuildError of one line."""
     try:
         yield
     except RayError as error:
         raise BuildError(
-            f"the cluster stopped: {cause(str(error))}", "once that is mended, go on with --resume"
+            f"the cluster stopped: {cause(str(error))}", "fix that, then continue with --resume"
         ) from error
 
 
-def cause(told: str) -> str:
-    """Of what Ray tells, the line with the error that is the worker's own."""
-    found: list[str] = _ERROR.findall(told)
-    return found[-1] if found else told.strip().partition("\n")[0]
+def cause(message: str) -> str:
+    """Returns the line with the worker's own error from Ray's message."""
+    lines: list[str] = _ERROR.findall(message)
+    return lines[-1] if lines else message.strip().partition("\n")[0]

@@ -1,9 +1,9 @@
-"""The same build on Ray Data: one task lists the inputs, pools of actors read, decode and encode them.
+"""Builds on Ray Data: one task lists the inputs, pools of actors read, decode and encode them.
 
-    windows ─▶ look (an actor a slot) ─▶ encode (an actor a GPU, or a slot of a CPU) ─▶ fragment, shard (by workers)
+    windows ─▶ look (one actor per slot) ─▶ encode (one actor per GPU or CPU slot) ─▶ fragment, shard (workers)
 
-Windows are those of one machine, and so are their batches: the same inputs in the same order make the same bytes.
-Inputs, backbone and the index's folder lie where every machine of the cluster sees them under the same path.
+Windows and batches are those of a build on one machine, so the same inputs in the same order give the same bytes. Every
+machine of the cluster must see inputs, backbone and index folder under the same paths.
 """
 
 import os
@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-# Read when it is imported.
+# Ray reads this when it is imported.
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 import ray
 from ray.data import ActorPoolStrategy, DataContext
@@ -28,7 +28,7 @@ from ray.data.datasource import Datasource, ReadTask
 from glimpse.backbone import Bundle, Embedder, load_bundle
 from glimpse.builder.engines.encode_rows import Made, Rows, look
 from glimpse.builder.engines.local_engine import WINDOW, each_once
-from glimpse.builder.engines.ray_cluster import ENCODING, LISTING, LOOKING, join, plain
+from glimpse.builder.engines.ray_cluster import DECODING, ENCODING, LISTING, join, plain
 from glimpse.builder.engines.ray_index import index_made, shard_made
 from glimpse.builder.options import Engine, Inputs, Plan, Write, inputs_of
 from glimpse.builder.output.existing_rows import Ids, Known
@@ -37,14 +37,14 @@ from glimpse.builder.output.output_folder import Folder
 from glimpse.index.storage.manifest import VectorType
 from glimpse.index.storage.shard_set import Shards
 
-# Windows on their way to an actor.
+# Windows in flight per actor.
 _AHEAD = 2
 _Batch = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """What every worker has to know. `cwd`: where relative inputs are looked for."""
+    """The settings of a worker; `cwd` is the folder that relative inputs refer to."""
 
     plan: Plan
     cwd: Path
@@ -57,19 +57,19 @@ class _Site:
 
 
 class _Windows(Datasource):
-    """The inputs, a row a window, listed by one task that goes on as far as the others follow."""
+    """Lists the inputs, one window per row, in one task that proceeds as fast as the others follow."""
 
     def __init__(self, site: _Site) -> None:
         super().__init__()
         self._site = site
 
     def get_read_tasks(self, parallelism: int, *_: Any, **__: Any) -> list[ReadTask]:
-        """One task, as inputs have an order."""
-        about = BlockMetadata(num_rows=None, size_bytes=None, exec_stats=None)
-        return [ReadTask(partial(_listed, self._site), about)]
+        """Returns one task, because inputs are ordered."""
+        metadata = BlockMetadata(num_rows=None, size_bytes=None, exec_stats=None)
+        return [ReadTask(partial(_listed, self._site), metadata)]
 
     def estimate_inmemory_data_size(self) -> int | None:
-        """Nobody knows."""
+        """Returns None: the size is unknown."""
         return None
 
 
@@ -92,13 +92,13 @@ class _Look:
         self._reader = Embedder(load_bundle(site.bundle), threads=1, limits=site.plan.limits)
 
     def __call__(self, batch: _Batch) -> pa.Table:
-        """A window as what was found of each of its inputs."""
+        """Reads the inputs of a window."""
         [number], [window] = batch["number"], batch["window"]
         return _row(number, [look(one, self._known, self._reader) for one in pickle.loads(window)])
 
 
 class _Encode:
-    """Encodes windows, and writes their rows."""
+    """Encodes windows and writes their rows."""
 
     def __init__(self, site: _Site) -> None:
         base = Shards(site.base, site.dimension)
@@ -106,7 +106,7 @@ class _Encode:
         self._windows = site.windows
 
     def __call__(self, batch: _Batch) -> pa.Table:
-        """A window as what it came to, its rows in a file."""
+        """Encodes a window and writes its rows to a file."""
         [number], [window] = batch["number"], batch["window"]
         made = self._rows.make(pickle.loads(window))
         if made.table is not None:
@@ -115,7 +115,7 @@ class _Encode:
 
 
 def _embed(plan: Plan, bundle: Bundle, folder: Folder, _inputs: Inputs, write: Write) -> None:
-    """Runs the windows through the cluster. The inputs are listed anew where they are read."""
+    """Runs the windows in the cluster, which lists the inputs itself."""
     join()
     site = _Site(
         plan,
@@ -137,7 +137,7 @@ def _embed(plan: Plan, bundle: Bundle, folder: Folder, _inputs: Inputs, write: W
 
 def _pipeline(site: _Site) -> Any:
     context = DataContext.get_current()
-    # A window a block, so that each goes its way as soon as it can; and in order, as shards are.
+    # One window per block, so that each proceeds as soon as possible; in order, because shards are ordered.
     context.target_max_block_size = 1
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
@@ -145,11 +145,11 @@ def _pipeline(site: _Site) -> Any:
     slots, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
     place: dict[str, float] = {"num_gpus": 1, "num_cpus": ENCODING} if gpus else {"num_cpus": ENCODING}
     listed = ray.data.read_datasource(_Windows(site), override_num_blocks=1, num_cpus=LISTING)
-    looked = listed.map_batches(_Look, compute=_pool(slots), num_cpus=LOOKING, **_given(site))
-    return looked.map_batches(_Encode, compute=_pool(gpus or slots), **place, **_given(site))
+    looked = listed.map_batches(_Look, compute=_pool(slots), num_cpus=DECODING, **_batching(site))
+    return looked.map_batches(_Encode, compute=_pool(gpus or slots), **place, **_batching(site))
 
 
-def _given(site: _Site) -> dict[str, Any]:
+def _batching(site: _Site) -> dict[str, Any]:
     return {"batch_size": 1, "fn_constructor_args": (site,), "batch_format": "numpy"}
 
 
@@ -158,12 +158,12 @@ def _pool(size: int) -> ActorPoolStrategy:
 
 
 def _in_order(windows: Any) -> Iterator[tuple[int, Made]]:
-    """What became of each window."""
+    """Yields the result of each window, in order."""
     for row in windows.iter_rows():
         yield int(row["number"]), pickle.loads(row["window"])
 
 
-#: The engine of a cluster, that RAY_ADDRESS names; none: one on this machine, begun for the build.
+#: Runs on the cluster in RAY_ADDRESS, or on one started on this machine for the build.
 ON_RAY = Engine(_embed, index_made)
 
 

@@ -1,4 +1,4 @@
-"""Shards and FAISS indexes, made by the workers of a Ray cluster."""
+"""Writes shards and builds FAISS indexes with the workers of a Ray cluster."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,18 +15,21 @@ from glimpse.index.storage.shard_set import Shards
 
 
 def shard_made(path: Path, fragments: Sequence[Path]) -> None:
-    """By a worker: rows do not come through here."""
-    made = ray.remote(num_cpus=LISTING)(make_shard).remote(path.resolve(), [one.resolve() for one in fragments])
+    """Writes a shard in a worker; its rows do not pass through this process."""
+    made = ray.remote(num_cpus=LISTING)(make_shard).remote(path.resolve(), [path.resolve() for path in fragments])
     with plain():
         ray.get(made)
 
 
 def index_made(shards: Shards, factory: str, threads: int, progress: Watch) -> Any:
-    """Trained once, here; workers add a shard each; merged in order. What cannot be merged is made here alone."""
+    """Builds an index: trains it here, lets workers add one shard each, and merges in order.
+
+    An index that cannot be merged is built here.
+    """
     if factory == CAGRA or not len(shards):
         return make_index(shards, factory, threads, progress)
     with progress("training", 1) as advance:
-        # By way of bytes, as those of the workers come: some types are called otherwise then.
+        # Serialize it like the workers' indexes: some types have another class afterwards.
         index = from_bytes(faiss_bytes(trained_empty(shards, factory, threads)))
         advance(1)
     if not can_merge(index):
@@ -45,7 +48,7 @@ def index_made(shards: Shards, factory: str, threads: int, progress: Watch) -> A
 
 
 def _added(empty: Any, path: Path, dimension: int) -> Any:
-    """A shard's rows in an index of their own."""
+    """Adds a shard's rows to a copy of the empty index."""
     index = from_bytes(empty)
     fill(index, Shards([path], dimension).blocks())
     return faiss_bytes(index)

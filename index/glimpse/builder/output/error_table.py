@@ -1,4 +1,4 @@
-"""errors.parquet: every input of a run that failed, and why."""
+"""errors.parquet: every failed input of a run, with the reason."""
 
 import shutil
 from collections.abc import Sequence
@@ -21,24 +21,24 @@ _SCHEMA = pa.schema(
         pa.field("message", pa.string(), nullable=False),
     ]
 )
-# Rows in memory; and how many are named at the end.
+# Rows kept in memory, and the number of failures named at the end.
 _HELD, _NAMED = 4_096, 5
 
 
 class Failures:
-    """Written as they come, in order; of use once it is closed."""
+    """Writes failed inputs in order; the file is complete after `close`."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError."""
+        """Opens the file. Raises OSError."""
         self.path = path
         self.count = 0
-        #: The first few.
+        #: The first failures.
         self.named: list[Unreadable] = []
         self._held: list[Unreadable] = []
         self._writer: Any = pq.ParquetWriter(path, _SCHEMA, compression="zstd", write_statistics=False)
 
     def add(self, failures: Sequence[Unreadable]) -> None:
-        """Raises OSError."""
+        """Adds failed inputs. Raises OSError."""
         self.count += len(failures)
         self.named += failures[: _NAMED - len(self.named)]
         self._held += failures
@@ -46,7 +46,7 @@ class Failures:
             self._write()
 
     def close(self) -> None:
-        """The file is whole, and has reached the disk. Raises OSError."""
+        """Completes the file and waits until it is on the disk. Raises OSError."""
         self._write()
         self._writer.close()
         synced(self.path)
@@ -55,38 +55,38 @@ class Failures:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Lets go of the file, whatever is in it."""
-        # Of a full disk enough was said.
+        """Closes the file in any state."""
+        # An error of a full disk was reported before.
         with suppress(OSError):
             self._writer.close()
 
     def _write(self) -> None:
         rows = [
             {
-                "source": _carried(one.source),
-                "id": one.id and _carried(one.id),
-                "reason": one.reason,
-                "message": _carried(one.message),
+                "source": _escaped(failure.source),
+                "id": failure.id and _escaped(failure.id),
+                "reason": failure.reason,
+                "message": _escaped(failure.message),
             }
-            for one in self._held
+            for failure in self._held
         ]
         self._writer.write_table(pa.Table.from_pylist(rows, _SCHEMA))
         self._held.clear()
 
 
 def with_errors(folder: Path, manifest: Manifest, file: Path, count: int) -> Manifest:
-    """Gives an index other errors, of a file with so many rows. Raises OSError."""
+    """Replaces an index's errors by those of a file with `count` rows. Raises OSError."""
     if count:
         with atomic(folder / ERRORS_NAME) as beside:
             shutil.copyfile(file, beside)
-    told = {"error_count": count, "errors_sha256": digest(file) if count else None}
-    fresh = manifest.model_copy(update=told)
-    write_manifest(folder, fresh)
+    fields = {"error_count": count, "errors_sha256": digest(file) if count else None}
+    updated = manifest.model_copy(update=fields)
+    write_manifest(folder, updated)
     if not count:
         (folder / ERRORS_NAME).unlink(missing_ok=True)
-    return fresh
+    return updated
 
 
-def _carried(text: str) -> str:
+def _escaped(text: str) -> str:
     """A text with what UTF-8 cannot carry written out: a file may be named by any bytes."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""A folder that one build writes at a time, and only where that is ours to write."""
+"""Locks an output folder, so that only one build writes to it."""
 
 import fcntl
 import os
@@ -13,9 +13,13 @@ from glimpse.index.storage.manifest import MANIFEST_NAME
 
 @contextmanager
 def locked(out: Path, resume: bool) -> Iterator[None]:
-    """Alone in the folder, which is made where there is none. Raises BuildError where it is not ours to write."""
+    """Locks the folder, which is created if needed.
+
+    Raises:
+        BuildError: another build holds the lock, or the folder does not belong to a build.
+    """
     if out.exists() and not out.is_dir():
-        raise BuildError(f"{out} is a file", "name another folder with --out")
+        raise BuildError(f"{out} is a file", "give another folder with --out")
     out.mkdir(parents=True, exist_ok=True)
     handle = os.open(out, os.O_RDONLY)
     try:
@@ -23,7 +27,7 @@ def locked(out: Path, resume: bool) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BuildError(
-                f"another build is writing to {out}", "wait until it ends, or name another --out"
+                f"another build is writing to {out}", "wait until it ends, or give another --out"
             ) from error
         _check(out, resume)
         yield
@@ -34,8 +38,8 @@ def locked(out: Path, resume: bool) -> Iterator[None]:
 def _check(out: Path, resume: bool) -> None:
     unfinished, built = (out / WORK).is_dir(), (out / MANIFEST_NAME).is_file()
     if not unfinished and not built and any(out.iterdir()):
-        raise BuildError(f"{out} is neither empty nor an index", "name another folder with --out")
+        raise BuildError(f"{out} is neither empty nor an index", "give another folder with --out")
     if unfinished and not resume:
-        raise BuildError(f"{out} has a build that has not ended", "go on with --resume, or name another --out")
+        raise BuildError(f"{out} has an unfinished build", "continue it with --resume, or give another --out")
     if built and not resume:
-        raise BuildError(f"{out} is an index already", "add what is new with --resume, or name another --out")
+        raise BuildError(f"{out} is an index already", "add new inputs with --resume, or give another --out")

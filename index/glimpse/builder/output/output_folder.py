@@ -1,10 +1,10 @@
-"""The folder that a build writes: alone, begun anew or gone on with, and what is in it so far.
+"""The output folder of a build, new or resumed.
 
-.building/build.json       what the build is of; as long as it is there, the build has not ended
+.building/build.json       what is built; exists until the build has finished
 .building/fragments/       rows of windows that are in no shard yet
-.building/windows/*/       rows that an engine's workers have made, of one run
-.building/*.sqlite         scratch of one run
-.building/errors.parquet   of one run; takes its place in the folder at the end
+.building/windows/*/       rows that an engine's workers made in one run
+.building/*.sqlite         temporary files of one run
+.building/errors.parquet   errors of one run; moved to the folder at the end
 """
 
 import json
@@ -42,12 +42,12 @@ _STATE = "build.json"
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What a build is of, for good.
+    """The fixed settings of a build.
 
     Attributes:
-        per_shard: fragments in a shard.
-        first_shard: the number of the first that the build makes.
-        base: the shards that the index had before.
+        per_shard: fragments per shard.
+        first_shard: number of the first shard that the build writes.
+        base: names of the shards that the index had before.
     """
 
     backbone: str
@@ -59,21 +59,24 @@ class _State:
 
 
 class Folder:
-    """An index that is being built. Opened with the lock held; one thread at a time writes."""
+    """An index that is being built. It is opened with the lock held; only one thread at a time may write."""
 
     def __init__(self, out: Path, header: Header, per_shard: int) -> None:
-        """Begins a build, or goes on with the one that is there, which keeps its `per_shard`.
+        """Starts a build, or resumes the existing one, which keeps its `per_shard`.
 
-        Raises BuildError, IndexFolderError and OSError.
+        Raises:
+            BuildError: the index has vectors of another backbone or type.
+            IndexFolderError: the existing index is not valid.
+            OSError: a file cannot be read or written.
         """
         self.out, self.header, self.work, self._vectors = out, header, out / WORK, out / VECTORS_FOLDER
         for folder in (out, self.work, self._vectors, self.work / "fragments"):
-            for left in folder.glob(".*.tmp"):  # of a process that was killed
+            for left in folder.glob(".*.tmp"):  # files of a killed process
                 left.unlink()
         state = self._state(per_shard)
         if (state.embedding_space, state.vector_type) != (header.embedding_space, header.vector_type):
             theirs, ours = f"{state.backbone} in {state.vector_type}", f"{header.backbone} in {header.vector_type}"
-            raise BuildError(f"{out} has vectors of {theirs}, and these would be of {ours}", _step(state, header))
+            raise BuildError(f"{out} has vectors of {theirs}, the new ones would be of {ours}", _step(state, header))
         #: The shards that the index had before the build, in order.
         self.base_paths = [self._vectors / name for name in state.base]
         self.fragments = Fragments(self.work / "fragments", self._vectors, state.first_shard, state.per_shard)
@@ -81,8 +84,8 @@ class Folder:
         for left in sorted(windows.glob("*/[!.]*.arrow")):
             self.fragments.adopt(left)
         shutil.rmtree(windows, ignore_errors=True)
-        #: Where an engine's workers leave the rows of windows that wait for those before. Each run has its own, in
-        #: which no worker of a run that was killed writes: their names ascend with time.
+        #: Folder for rows of windows that wait for earlier ones. Each run has its own, named by time, so that workers
+        #: of a killed run cannot write to it.
         self.windows = windows / f"{time.time_ns():020d}"
         make_known(self.known_path, _tables(self.base_paths), self._made())
 
@@ -91,16 +94,16 @@ class Folder:
         if path.is_file():
             values = json.loads(path.read_text("utf-8"))
             state = _State(**{**values, "base": tuple(values["base"])})
-            # The base goes once there is a manifest without it: then the build had ended but for its work folder.
+            # The base is removed after a manifest without it was written; then only the work folder was left to remove.
             if all((self._vectors / name).is_file() for name in state.base):
                 return state
         state = _State(header.backbone, header.embedding_space, header.vector_type, per_shard, 0, ())
         if (self.out / MANIFEST_NAME).is_file():
             manifest = read_manifest(self.out)
             names = [Path(shard.file).name for shard in manifest.shards]
-            for path_there in newest_shards(self._vectors).values():
-                if path_there.name not in names:  # what the last build had no time to remove
-                    path_there.unlink()
+            for shard in newest_shards(self._vectors).values():
+                if shard.name not in names:  # left over from the last build
+                    shard.unlink()
             first = max(newest_shards(self._vectors), default=-1) + 1
             of = (manifest.backbone, manifest.embedding_space, manifest.vector_type)
             state = _State(*of, per_shard, first, tuple(names))
@@ -111,15 +114,15 @@ class Folder:
 
     @property
     def known_path(self) -> Path:
-        """The scratch file of `Known`."""
+        """The temporary file of `Known`."""
         return self.work / "known.sqlite"
 
     def base(self) -> Shards:
-        """The rows that the index had before the build, as `Known.row` numbers them."""
+        """Opens the rows that the index had before the build; `Known.row` returns their numbers."""
         return Shards(self.base_paths, self.header.dimension)
 
     def shards(self) -> list[Path]:
-        """All of them, in order."""
+        """Returns all shards, in order."""
         return list(newest_shards(self._vectors).values())
 
     def _later(self) -> list[Path]:
@@ -131,7 +134,7 @@ class Folder:
         yield from self.fragments.tables()
 
     def without_superseded(self) -> list[Path]:
-        """All shards, those with rows whose id has a later one written anew without them. Raises OSError."""
+        """Returns all shards, after removing rows that a later row of the same id replaces. Raises OSError."""
         rows, paths, at = Shards(self.shards(), self.header.dimension), list[Path](), 0
         last = last_of_each(rows.pieces("id"))
         for path, count in zip(rows.paths, rows.rows, strict=True):
@@ -145,10 +148,11 @@ class Folder:
         return paths
 
     def unchanged(self, shards: Sequence[Path]) -> Manifest | None:
-        """The manifest there is, if it is of just these shards and of what was made of them; else None.
+        """Returns the existing manifest if it describes exactly these shards and the files made from them; otherwise
+        None.
 
-        A build that was killed between its last renames leaves other files than the manifest names. Raises
-        IndexFolderError and OSError.
+        A build killed between its last renames leaves other files than the manifest names. Raises IndexFolderError and
+        OSError.
         """
         if not (self.out / MANIFEST_NAME).is_file():
             return None
@@ -159,27 +163,27 @@ class Folder:
         return manifest if same else None
 
     def end(self, manifest: Manifest) -> None:
-        """There is a manifest of all shards: the build is over. Raises OSError."""
+        """Finishes the build after the manifest was written. Raises OSError."""
         tidy(self.out, manifest)
         (self.work / _STATE).unlink(missing_ok=True)
         shutil.rmtree(self.work)
 
 
 def vector_type_of(out: Path) -> VectorType | None:
-    """Of the build that has not ended, or else of the index; None where there is neither. Raises IndexFolderError."""
+    """Returns the vector type of the unfinished build or of the index; None without either. Raises IndexFolderError."""
     if (state := out / WORK / _STATE).is_file():
-        found: VectorType = json.loads(state.read_text("utf-8"))["vector_type"]
-        return found
+        vector_type: VectorType = json.loads(state.read_text("utf-8"))["vector_type"]
+        return vector_type
     return read_manifest(out).vector_type if (out / MANIFEST_NAME).is_file() else None
 
 
 def _step(state: _State, header: Header) -> str:
     same_space = state.embedding_space == header.embedding_space
-    return f"say --vectors {state.vector_type}, or name another --out" if same_space else "name another --out"
+    return f"give --vectors {state.vector_type}, or another --out" if same_space else "give another --out"
 
 
 def _tables(paths: Sequence[Path]) -> Iterator[pa.Table]:
-    """Of each shard what is known of its rows, without the vectors."""
+    """Yields the columns of each shard that describe its rows, without vectors."""
     for path in paths:
         shard = Shards([path])
         yield pa.table({name: shard.column(name) for name in COLUMNS})

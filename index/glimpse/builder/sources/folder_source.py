@@ -1,4 +1,4 @@
-"""Pictures, or texts, of folders and of patterns like `photos/*/*.jpg`; labels from the names of subfolders."""
+"""Reads pictures or texts of folders and of patterns such as `photos/*/*.jpg`; labels come from subfolders."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ _LEVELS = ("label", "domain", "*")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What each level of subfolders stands for: `label`, `domain`, or `*` for nothing. No level: no labels."""
+    """The meaning of each level of subfolders: `label`, `domain`, or `*` for none. Without levels: no labels."""
 
     levels: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str | None) -> "Layout":
-        """`label`, `domain/label`, `*/label`; `label/label` is joined by a colon. Raises BuildError."""
+        """Parses `label`, `domain/label`, `*/label` or `label/label`; a colon joins labels. Raises BuildError."""
         if text is None:
             return cls()
         levels = tuple(text.split("/"))
@@ -41,12 +41,12 @@ class Layout:
         if unknown or "label" not in levels or levels[-1] == "*" or levels.count("domain") > 1:
             raise BuildError(
                 f"{text!r} does not say where labels are",
-                "name each level of subfolders: label, domain/label, */label or label/label",
+                "give each level of subfolders: label, domain/label, */label or label/label",
             )
         return cls(levels)
 
     def named(self, subfolders: Sequence[str]) -> tuple[str | None, str | None]:
-        """A file's label and domain; no label where the file lies less deep. Raises Rejected."""
+        """Returns a file's label and domain; no label if the file is less deep than the levels. Raises Rejected."""
         labels, domain = list[str](), None
         for level, name in zip(self.levels, subfolders, strict=False):
             if level == "label":
@@ -60,9 +60,15 @@ class Layout:
 def read_folder(
     folder: Path, layout: Layout, kinds: Collection[Kind], skipped: Skipped
 ) -> Iterator[Entry | Unreadable]:
-    """The pictures of a folder and its subfolders, by name; the .txt files where there are no pictures to read.
+    """Yields the pictures of a folder and its subfolders by name, or its .txt files if there are no pictures to read.
 
-    One folder's names at a time are in memory, and those of the folders around it.
+    Memory holds the names of one folder and of its parents.
+
+    Args:
+        folder: the folder.
+        layout: the meaning of subfolders.
+        kinds: what the backbone reads.
+        skipped: counts files that are not read.
     """
     (kind,) = kinds if len(kinds) == 1 else (kind_of(folder),)
     begins = folder.resolve().name
@@ -71,7 +77,7 @@ def read_folder(
 
 
 def file_entry(folder: Path, begins: str, parts: Sequence[str], layout: Layout, kind: Kind) -> Entry | Unreadable:
-    """A file by the names that lead to it below a folder; its id begins with the folder's name."""
+    """Returns the entry of a file below a folder; its id starts with the folder's name."""
     path = folder.joinpath(*parts)
     id_, source = legible("/".join((begins, *parts))), legible(str(path))
     try:
@@ -82,7 +88,7 @@ def file_entry(folder: Path, begins: str, parts: Sequence[str], layout: Layout, 
 
 
 def matches(folder: Path, parts: Sequence[str], depth: int = 0) -> Iterator[Path | Unreadable]:
-    """What a pattern's parts match below a folder, by name; `**` is any depth, and follows no links."""
+    """Yields the paths below a folder that match a pattern's parts, by name; `**` is any depth and follows no links."""
     if not parts or parts == ["**"]:
         yield folder
         return

@@ -1,4 +1,4 @@
-"""What a build is given, as a stream of entries: folders, patterns, tables, tars, texts and pictures."""
+"""Reads the inputs of a build as a stream of entries: folders, patterns, tables, tars, texts and pictures."""
 
 import logging
 import os
@@ -38,20 +38,27 @@ _MAGIC = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """One thing to read: a path, what it is, and for a pattern's match the folder the pattern hangs on."""
+    """One path to read.
+
+    Attributes:
+        path: the path.
+        form: what it is.
+        given: the argument that named it.
+        hangs_on: for a match of a pattern, the folder before the pattern, as given and resolved.
+    """
 
     path: Path
     form: _Form
     given: str
-    hangs_on: tuple[Path, Path] | None = None  # as given, and resolved
+    hangs_on: tuple[Path, Path] | None = None
 
     @property
     def below(self) -> tuple[Path, Path] | None:
-        """For a picture that a pattern matched: the folder its id begins with, as if that folder had been named."""
+        """The folder that the id of a picture matched by a pattern starts with, as if that folder had been given."""
         return self.hangs_on if self.form == "picture" else None
 
     def begins(self, has_ids: bool) -> str | None:
-        """How its ids begin; None where its rows say their own."""
+        """Returns the start of its ids; None if its rows have their own ids."""
         if self.form == "folder":
             return f"{self.path.resolve().name}/"
         if self.below:
@@ -72,33 +79,35 @@ def read_inputs(
     allow_outside: bool = False,
     skipped: Skipped | None = None,
 ) -> Iterator[Entry | Unreadable]:
-    """Every input, in the order given and by name within a folder; memory does not grow with their number.
+    """Yields every input, in the given order and by name within a folder; memory does not depend on their number.
 
     Args:
-        inputs: Paths and patterns.
-        kinds: What the backbone reads.
-        allow_outside: Whether tables may name files outside of their folders.
-        skipped: Where files of folders that are not read are counted.
+        inputs: paths and patterns.
+        layout: the meaning of subfolders.
+        columns: names of the columns of tables.
+        kinds: what the backbone reads.
+        allow_outside: whether tables may name files outside of their folders.
+        skipped: counts files of folders that are not read.
 
     Raises:
-        BuildError: Before anything is read: a path that is not there, that is no input, or whose column is not
-            there; two inputs whose ids would begin alike.
+        BuildError: before anything is read: a path is missing or of an unknown form, a column is missing, or the ids of
+            two inputs would start alike.
     """
     claims: dict[str, _Input] = {}
     for given in inputs:
-        found = False
-        for one in _named(given):
-            found = True
-            if isinstance(one, _Input):
-                _check(one, claims, columns, kinds)
-        if not found:
+        matched = False
+        for source in _named(given):
+            matched = True
+            if isinstance(source, _Input):
+                _check(source, claims, columns, kinds)
+        if not matched:
             raise BuildError(f"{given} matches nothing")
-    how = _Reading(layout, columns, kinds, allow_outside, Skipped() if skipped is None else skipped)
-    return (entry for given in inputs for one in _named(given) for entry in how.read(one))
+    reading = _Reading(layout, columns, kinds, allow_outside, Skipped() if skipped is None else skipped)
+    return (entry for given in inputs for source in _named(given) for entry in reading.read(source))
 
 
 def folders_of(inputs: Sequence[str]) -> Iterator[str]:
-    """The names of the folders among inputs, and of those that patterns hang on: ids of their files begin so."""
+    """Yields the names of folders among inputs and before patterns: ids of their files start with them."""
     for given in inputs:
         folder, _ = _split(given)
         if folder.is_dir():
@@ -106,7 +115,7 @@ def folders_of(inputs: Sequence[str]) -> Iterator[str]:
 
 
 def _split(given: str) -> tuple[Path, Sequence[str]]:
-    """A path; and, of a pattern, the parts that follow the folder it hangs on."""
+    """Returns a path; and for a pattern, the folder before it and the pattern's parts."""
     parts = Path(given).parts
     plain = os.path.exists(given) or not _MAGIC & set(given)
     fixed = parts if plain else tuple(takewhile(lambda part: not _MAGIC & set(part), parts))
@@ -114,18 +123,18 @@ def _split(given: str) -> tuple[Path, Sequence[str]]:
 
 
 def _named(given: str) -> Iterator[_Input | Unreadable]:
-    """What a path, or a pattern, names. Raises BuildError."""
+    """Yields what a path or a pattern names. Raises BuildError."""
     folder, pattern = _split(given)
     if not pattern:
         yield _Input(folder, _form(folder), given)
         return
     if pattern.count("**") > 1:
-        raise BuildError(f"{given} has more than one **", "one stands for any depth")
+        raise BuildError(f"{given} has more than source **", "a single ** stands for any depth")
     if not folder.is_dir():
         raise BuildError(f"there is no folder {folder}, for {given}")
     hangs_on = (folder, folder.resolve())
-    for one in matches(folder, pattern):
-        yield one if isinstance(one, Unreadable) else _Input(one, _form(one), given, hangs_on)
+    for source in matches(folder, pattern):
+        yield source if isinstance(source, Unreadable) else _Input(source, _form(source), given, hangs_on)
 
 
 def _form(path: Path) -> _Form:
@@ -145,43 +154,43 @@ def _form(path: Path) -> _Form:
         if path.suffix.lower() in PICTURES | HEIF:
             return "picture"
     step = "unpack it: zstd -d" if name.endswith(".tar.zst") else f"it may be {' '.join((*TABLES, *TARS, '.txt'))}"
-    raise BuildError(f"{path} is neither a folder, a picture, a table, a tar nor a .txt file", step)
+    raise BuildError(f"{path} is not a folder, picture, table, tar or .txt file", step)
 
 
-def _check(one: _Input, claims: dict[str, _Input], columns: Columns, kinds: Collection[Kind]) -> None:
-    """What would make the whole impossible. Raises BuildError."""
+def _check(source: _Input, claims: dict[str, _Input], columns: Columns, kinds: Collection[Kind]) -> None:
+    """Checks one input before the build starts. Raises BuildError."""
     for form, kind, named in (("picture", "image", "a picture"), ("lines", "text", "text")):
-        if one.form == form and kind not in kinds:
-            raise BuildError(f"{one.path} is {named}, which the backbone cannot read")
+        if source.form == form and kind not in kinds:
+            raise BuildError(f"{source.path} is {named}, which the backbone cannot read")
     has_ids = False
     try:
-        if one.form == "table":
-            table = open_table(one.path, columns, kinds)
+        if source.form == "table":
+            table = open_table(source.path, columns, kinds)
             has_ids = table.has_ids
             if table.warning:
                 logger.warning("%s", table.warning)
-        elif one.form == "lines":
-            open_text(one.path).close()
+        elif source.form == "lines":
+            open_text(source.path).close()
     except InputsError as error:
         raise BuildError(error.message, error.next_step) from error
-    except (OSError, TableDamaged):  # reported when its turn comes; the rest goes on
+    except (OSError, TableDamaged):  # reported when it is read; the build continues
         has_ids = False
-    begins = one.begins(has_ids)
+    begins = source.begins(has_ids)
     if begins is None:
         return
-    other = claims.setdefault(begins, one)
-    # Patterns may meet in one folder: there, what has the same id is the same file.
-    same_folder = other.below and one.below and other.below[1] == one.below[1]
-    if other is not one and not same_folder:
+    other = claims.setdefault(begins, source)
+    # Patterns may match in the same folder; there, equal ids mean the same file.
+    same_folder = other.below and source.below and other.below[1] == source.below[1]
+    if other is not source and not same_folder:
         raise BuildError(
-            f"{other.path} and {one.path} would have the same ids: both begin with {begins!r}",
-            "rename one, name the folder around them, or build two indexes and merge them",
+            f"{other.path} and {source.path} would have the same ids: both begin with {begins!r}",
+            "rename one, give the folder around them, or build two indexes and merge them",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """How inputs are read; the arguments of `read_inputs`."""
+    """Reads inputs with the settings of `read_inputs`."""
 
     layout: Layout
     columns: Columns
@@ -189,22 +198,22 @@ class _Reading:
     allow_outside: bool
     skipped: Skipped
 
-    def read(self, one: _Input | Unreadable) -> Iterator[Entry | Unreadable]:
-        if isinstance(one, Unreadable):
-            yield one
-        elif one.form == "folder":
-            yield from read_folder(one.path, self.layout, self.kinds, self.skipped)
-        elif one.form == "table":
-            yield from self._table(one.path)
-        elif one.form == "tar":
-            yield from read_tar(one.path, self.columns, self.kinds)
-        elif one.form == "lines":
-            yield from read_lines(one.path)
-        elif one.below:
-            folder, resolved = one.below
-            yield file_entry(folder, resolved.name, one.path.relative_to(folder).parts, self.layout, "image")
+    def read(self, source: _Input | Unreadable) -> Iterator[Entry | Unreadable]:
+        if isinstance(source, Unreadable):
+            yield source
+        elif source.form == "folder":
+            yield from read_folder(source.path, self.layout, self.kinds, self.skipped)
+        elif source.form == "table":
+            yield from self._table(source.path)
+        elif source.form == "tar":
+            yield from read_tar(source.path, self.columns, self.kinds)
+        elif source.form == "lines":
+            yield from read_lines(source.path)
+        elif source.below:
+            folder, resolved = source.below
+            yield file_entry(folder, resolved.name, source.path.relative_to(folder).parts, self.layout, "image")
         else:
-            yield Entry(legible(one.path.name), legible(str(one.path)), "image", None, None, one.path)
+            yield Entry(legible(source.path.name), legible(str(source.path)), "image", None, None, source.path)
 
     def _table(self, path: Path) -> Iterator[Entry | Unreadable]:
         source = legible(str(path))

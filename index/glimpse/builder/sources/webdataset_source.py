@@ -1,4 +1,4 @@
-"""Webdataset tars: the files of one key, one after the other, are one input. Nothing in them is a path on this disk."""
+"""Reads webdataset tars: consecutive files with the same key form one input. No name in a tar is used as a path."""
 
 import bz2
 import gzip
@@ -27,55 +27,55 @@ from glimpse.inputs.errors import FILE_UNREADABLE, ROW_MALFORMED
 from glimpse.inputs.fields import MAX_BYTES
 from glimpse.inputs.folders import is_hidden
 
-# Its types lack a name or two.
+# tarfile's type stubs lack some names.
 _tarfile: Any = tarfile
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-_SAID = ("cls", "json")
-_MAX_HEADER = 1 << 20  # bytes of a name or an attribute list, which tarfile reads whole
-_BLOCK = 1 << 20  # bytes of a tar that are read at a time
+_METADATA = ("cls", "json")
+_MAX_HEADER = 1 << 20  # bytes of a name or attribute list, which tarfile reads at once
+_BLOCK = 1 << 20  # bytes of a tar read at a time
 _COMPRESSED: dict[bytes, Callable[[BinaryIO], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-_ENDS = 16  # of a file, that tarfile may run into at the end of a whole tar
-_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, *(b"x", b"g", b"X"))  # GNU's, POSIX's, Solaris'
+_ENDS = 16  # times that tarfile may reach the end of a valid file
+_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, *(b"x", b"g", b"X"))  # of GNU, POSIX and Solaris
 
 
 class _Damaged(Exception):
-    """What follows in the tar cannot be read."""
+    """Raised if the rest of a tar cannot be read."""
 
 
 class _Ending:
-    """A file whose end is seen: to skip a member, tarfile would read on past it for as long as the size claimed."""
+    """A file that notices its end: to skip a member, tarfile would otherwise read for as long as the claimed size."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._ends = file, 0
 
     def read(self, size: int) -> bytes:
-        found = self._file.read(size)
-        self._ends += not found
+        data = self._file.read(size)
+        self._ends += not data
         if self._ends > _ENDS:
             raise _Damaged("unexpected end of data")
-        return found
+        return data
 
 
 class _Header(tarfile.TarInfo):
-    """A header, which tarfile would take for the tar's end when it is broken or missing."""
+    """A header that raises if it is broken or missing, where tarfile would assume the end of the tar."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
         try:
-            found = super().frombuf(buf, encoding, errors)
+            header = super().frombuf(buf, encoding, errors)
         except _tarfile.EOFHeaderError:
             raise
         except tarfile.HeaderError as error:
             raise _Damaged(f"{error}, where a file or the end should be") from error
-        if found.type in _HEADERS and found.size > _MAX_HEADER:
-            raise _Damaged(f"a header of {found.size} bytes")
-        return found
+        if header.type in _HEADERS and header.size > _MAX_HEADER:
+            raise _Damaged(f"a header of {header.size} bytes")
+        return header
 
 
 @dataclass(slots=True)
 class _Sample:
-    """What the files of one key hold, by suffix; and what may have been meant, and does not count."""
+    """The files of one key, by suffix; `passed_over` describes a file that may have been meant but does not count."""
 
     key: str
     parts: dict[str, bytes] = field(default_factory=dict)
@@ -83,7 +83,13 @@ class _Sample:
 
 
 def read_tar(path: Path, columns: Columns, kinds: Collection[Kind]) -> Iterator[Entry | Unreadable]:
-    """A tar's samples in order; one at a time is in memory. Labels: `.cls`, or the key `label` in `.json`."""
+    """Yields a tar's samples in order, with one at a time in memory. Labels are in `.cls`, or under `label` in `.json`.
+
+    Args:
+        path: the tar, which may be compressed.
+        columns: names of the keys in `.json`.
+        kinds: what the backbone reads.
+    """
     source = legible(str(path))
     try:
         file = path.open("rb")
@@ -94,7 +100,7 @@ def read_tar(path: Path, columns: Columns, kinds: Collection[Kind]) -> Iterator[
     sample: _Sample | None = None
     with file:
         try:
-            for member, content in _members(file, {*contents, *_SAID}):
+            for member, content in _members(file, {*contents, *_METADATA}):
                 key, suffix = _split(member.name)
                 if sample is None or key != sample.key:
                     if sample:
@@ -105,47 +111,47 @@ def read_tar(path: Path, columns: Columns, kinds: Collection[Kind]) -> Iterator[
                 else:
                     sample.passed_over = sample.passed_over or content
         except _Damaged as error:
-            # Its next part may have been the label.
-            beside = f"; {sample.key!r}, its last sample, may lack a part and is left out" if sample else ""
-            yield Unreadable(source, None, "TAR_DAMAGED", f"{source} is damaged: {error}{beside}")
+            # A missing part may have been the label.
+            omitted = f"; {sample.key!r}, its last sample, may lack a part and is left out" if sample else ""
+            yield Unreadable(source, None, "TAR_DAMAGED", f"{source} is damaged: {error}{omitted}")
             return
     if sample:
         yield _read(path, sample, contents, columns)
 
 
 def _suffixes(kinds: Collection[Kind]) -> list[str]:
-    """Of contents, those preferred first."""
+    """Returns the suffixes of contents, preferred ones first."""
     pictures = sorted(suffix[1:] for suffix in picture_suffixes()) if "image" in kinds else []
     return [*pictures, *(["txt"] if "text" in kinds else [])]
 
 
 def _members(file: BinaryIO, wanted: Collection[str]) -> Iterator[tuple[tarfile.TarInfo, bytes | str]]:
-    """The files with a suffix that is wanted, and their bytes or why they do not count. Raises _Damaged."""
+    """Yields files with a wanted suffix, with their bytes or the reason why they do not count. Raises _Damaged."""
     try:
         plain = _decompressed(file)
         with _tarfile.open(fileobj=_Ending(plain), mode="r|", tarinfo=_Header, bufsize=_BLOCK) as tar:
             while (member := tar.next()) is not None:
-                tar.members.clear()  # else it keeps them all
+                tar.members.clear()  # tarfile would keep all of them
                 suffix = _split(member.name)[1]
                 if member.isdir() or _hidden(member.name) or suffix.rpartition(".")[2] not in wanted:
                     continue
                 if not member.isreg() or member.issparse():
-                    yield member, f"{legible(member.name)!r} is no regular file"
+                    yield member, f"{legible(member.name)!r} is not a regular file"
                 elif suffix not in wanted:
-                    yield member, f"{legible(member.name)!r} has more than a suffix after its first dot"
+                    yield member, f"{legible(member.name)!r} has more than one suffix after its first dot"
                 elif member.size > MAX_BYTES:
                     yield member, f"{legible(member.name)!r} has {member.size} bytes; at most {MAX_BYTES}"
                 elif (opened := tar.extractfile(member)) is not None:
                     yield member, opened.read()
-    except Exception as error:  # what tarfile lets through from hostile bytes is of no one family
+    except Exception as error:  # exceptions of tarfile on hostile bytes have no common base
         raise _Damaged(str(error) or type(error).__name__) from error
 
 
 def _decompressed(file: BinaryIO) -> BinaryIO:
-    """The tar itself, of a file that may be compressed."""
+    """Returns the uncompressed tar of a file that may be compressed."""
     begin = file.read(6)
     file.seek(0)
-    # tarfile would decompress a whole block at once, whatever comes of it, and so in blocks too small to be quick.
+    # tarfile decompresses a whole block at once, whatever its size, and would need blocks too small to be fast.
     for magic, opened in _COMPRESSED.items():
         if begin.startswith(magic):
             return cast(BinaryIO, opened(file))
@@ -153,7 +159,7 @@ def _decompressed(file: BinaryIO) -> BinaryIO:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """A member's key, and its suffix without the first dot, in lower case."""
+    """Returns a member's key, and its suffix without the first dot in lower case."""
     folder, slash, base = name.removeprefix("./").rpartition("/")
     stem, _, suffix = base.partition(".")
     return f"{folder}{slash}{stem}", suffix.lower()
@@ -167,16 +173,16 @@ def _read(path: Path, sample: _Sample, contents: list[str], columns: Columns) ->
     key = legible(sample.key)
     id_, source = f"{legible(path.name)}/{key}", f"{legible(str(path))}/{key}"
     try:
-        said, id_key = _said(sample), columns.name("id")
+        metadata, id_key = _metadata(sample), columns.name("id")
         suffix = next((suffix for suffix in contents if suffix in sample.parts), None)
         if suffix is None:
-            there = sample.passed_over or f"only .{', .'.join(sample.parts)}"
-            raise Rejected(ROW_MALFORMED, f"{source} has nothing that the backbone reads: {there}")
-        if said.get(id_key) is not None:
-            id_ = id_of(said[id_key], id_key)
-        label = sample.parts["cls"].decode() if "cls" in sample.parts else said.get(columns.name("label"))
+            content_of = sample.passed_over or f"only .{', .'.join(sample.parts)}"
+            raise Rejected(ROW_MALFORMED, f"{source} has nothing that the backbone reads: {content_of}")
+        if metadata.get(id_key) is not None:
+            id_ = id_of(metadata[id_key], id_key)
+        label = sample.parts["cls"].decode() if "cls" in sample.parts else metadata.get(columns.name("label"))
         content = sample.parts[suffix]
-        named = (label_of(label), domain_of(said.get(columns.name("domain"))))
+        named = (label_of(label), domain_of(metadata.get(columns.name("domain"))))
         if suffix == "txt":
             return Entry(id_, source, "text", *named, text_of(content.decode(), "the text"))
         if not content:
@@ -188,12 +194,12 @@ def _read(path: Path, sample: _Sample, contents: list[str], columns: Columns) ->
         return Unreadable(source, id_, error.reason, str(error))
 
 
-def _said(sample: _Sample) -> dict[str, Any]:
-    """What the sample's JSON says. Raises Rejected."""
+def _metadata(sample: _Sample) -> dict[str, Any]:
+    """Returns the sample's JSON. Raises Rejected."""
     try:
-        said = json.loads(sample.parts.get("json", b"{}"))
+        metadata = json.loads(sample.parts.get("json", b"{}"))
     except (ValueError, RecursionError) as error:
         raise Rejected(ROW_MALFORMED, f".json is not JSON: {error}") from error
-    if not isinstance(said, dict):
+    if not isinstance(metadata, dict):
         raise Rejected(ROW_MALFORMED, ".json is not a JSON object")
-    return said
+    return metadata

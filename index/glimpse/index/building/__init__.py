@@ -1,1 +1,1 @@
-"""TODO."""
+"""Builds indexes: chooses, trains, fills and measures them, and writes index folders."""

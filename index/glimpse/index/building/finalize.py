@@ -1,4 +1,6 @@
-"""Shards become an index: sums, FAISS file and manifest are made beside, and named one after the other, it last."""
+"""Turns shards into an index: writes label sums, FAISS file and manifest to temporary files and renames them, the
+manifest last.
+"""
 
 import importlib.metadata
 import shutil
@@ -12,7 +14,7 @@ import faiss
 from glimpse.index.building.index_selection import choices, gpus
 from glimpse.index.building.recall import tune
 from glimpse.index.building.train import Make, make_index
-from glimpse.index.errors import IndexFolderError, said
+from glimpse.index.errors import IndexFolderError, faiss_message
 from glimpse.index.faiss_validation.faiss_io import write_faiss
 from glimpse.index.memory_limit import memory_bytes
 from glimpse.index.progress import Watch, silent
@@ -49,31 +51,38 @@ def finish(
     make: Make = make_index,
     progress: Watch = silent,
 ) -> Manifest:
-    """Makes a folder the index of its shards, at once; until then it is the index that it was.
-
-    Raises IndexFolderError and OSError.
+    """Turns a folder of shards into an index in one step; until then it stays the index it was.
 
     Args:
-        folder: of the index.
-        header: what has to be told of the vectors.
-        shards: files in `folder`/vectors, in the order of their rows. All others there are removed at the end.
-        errors: a file of what failed, with `error_count` rows; it becomes errors.parquet.
-        error_count: its rows.
-        factory: of FAISS; None: what suits.
-        min_recall: recall@10 that search parameters are raised for.
-        threads: for training, adding and comparing.
-        make: trains and fills.
-        progress: is told of.
+        folder: the folder of the index.
+        header: describes the vectors.
+        shards: files in `folder`/vectors, in the order of their rows. All other files there are removed at the end.
+        errors: a file of failed inputs, which becomes errors.parquet.
+        error_count: rows of `errors`.
+        factory: FAISS's factory string; None to choose one.
+        min_recall: recall@10 for which search parameters are raised.
+        threads: threads for training, adding and comparing.
+        make: trains and fills an index.
+        progress: reports progress.
+
+    Returns:
+        The manifest written.
+
+    Raises:
+        IndexFolderError: the shards are not valid, or FAISS cannot build the type.
+        OSError: a file cannot be written.
     """
     rows = Shards(shards, header.dimension)
     labels, codes = rows.codes("label")
     with ExitStack() as whole:
-        beside = {name: whole.enter_context(atomic(folder / name)) for name in _NAMES if _needed(name, labels, errors)}
+        temporary = {
+            name: whole.enter_context(atomic(folder / name)) for name in _NAMES if _needed(name, labels, errors)
+        }
         if labels:
-            write_sums(beside[LABELS_NAME], rows, labels, codes)
+            write_sums(temporary[LABELS_NAME], rows, labels, codes)
         if errors:
-            shutil.copyfile(errors, beside[ERRORS_NAME])
-        index = _index(rows, codes, beside[INDEX_NAME], factory, min_recall, threads, make, progress)
+            shutil.copyfile(errors, temporary[ERRORS_NAME])
+        index = _index(rows, codes, temporary[INDEX_NAME], factory, min_recall, threads, make, progress)
         manifest = Manifest(
             **header.model_dump(),
             count=len(rows),
@@ -81,15 +90,15 @@ def finish(
             domain_count=len(rows.codes("domain")[0]),
             error_count=error_count,
             shards=_digested(shards, rows.rows, progress),
-            labels_sha256=digest(beside[LABELS_NAME]) if labels else None,
-            errors_sha256=digest(beside[ERRORS_NAME]) if errors else None,
+            labels_sha256=digest(temporary[LABELS_NAME]) if labels else None,
+            errors_sha256=digest(temporary[ERRORS_NAME]) if errors else None,
             index=index,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             glimpse=importlib.metadata.version("glimpse-fewshot"),
             faiss=faiss.__version__,
         )
-        # What takes long is over, so that the names change in one moment.
-        for path in beside.values():
+        # Sync after all long work, so that the renames follow one another immediately.
+        for path in temporary.values():
             synced(path)
     write_manifest(folder, manifest)
     tidy(folder, manifest)
@@ -110,52 +119,51 @@ def _index(
     make: Make,
     progress: Watch,
 ) -> FaissIndex:
-    """Trained, filled, its search parameters set, and written: the first type that finds enough, or the one that finds
-    most."""
+    """Trains, fills, tunes and writes an index: the first type with enough recall, or the one with the most."""
     kept: FaissIndex | None = None
-    for given, chosen in [(factory, GIVEN)] if factory else _chosen(rows):
+    for candidate, chosen in [(factory, GIVEN)] if factory else _chosen(rows):
         try:
-            index = make(rows, given, threads, progress)
+            index = make(rows, candidate, threads, progress)
             search, measured = tune(index, rows, codes, min_recall, threads, progress)
             if kept is None or kept.measured is None or measured is None or _better(measured, kept.measured):
                 write_faiss(index, path)
                 kept = FaissIndex(
                     sha256=digest(path),
                     bytes=path.stat().st_size,
-                    factory=given,
+                    factory=candidate,
                     chosen=chosen,
                     search=search,
                     measured=measured,
                 )
         except RuntimeError as error:
-            file, message = path.parent / INDEX_NAME, f"FAISS cannot make {given}: {said(error)}"
+            file, message = path.parent / INDEX_NAME, f"FAISS cannot make {candidate}: {faiss_message(error)}"
             raise IndexFolderError(file, message, "name another --type") from None
         if measured is None or measured.reached:
             break
-    assert kept is not None  # noqa: S101 (there is at least one to choose)
+    assert kept is not None  # noqa: S101 (there is at least one candidate)
     return kept
 
 
-def _better(one: Measured, other: Measured) -> bool:
-    return one.recall_at_10 > other.recall_at_10
+def _better(measured: Measured, best: Measured) -> bool:
+    return measured.recall_at_10 > best.recall_at_10
 
 
 def _chosen(rows: Shards) -> list[tuple[str, str]]:
-    found = choices(len(rows), rows.dimension, memory_bytes(), gpus())
-    return [(factory, f"auto: {reason}") for factory, reason in found]
+    candidates = choices(len(rows), rows.dimension, memory_bytes(), gpus())
+    return [(factory, f"auto: {reason}") for factory, reason in candidates]
 
 
 def _digested(paths: Sequence[Path], rows: Sequence[int], progress: Watch) -> tuple[Shard, ...]:
-    found = []
+    shards = []
     with progress("digests", len(paths)) as advance:
         for path, count in zip(paths, rows, strict=True):
-            found.append(Shard(file=f"{VECTORS_FOLDER}/{path.name}", rows=count, sha256=digest(path)))
+            shards.append(Shard(file=f"{VECTORS_FOLDER}/{path.name}", rows=count, sha256=digest(path)))
             advance(1)
-    return tuple(found)
+    return tuple(shards)
 
 
 def tidy(folder: Path, manifest: Manifest) -> None:
-    """Removes the files that no manifest names any more; who has them open keeps them. Raises OSError."""
+    """Removes files that the manifest does not name; processes that have them open keep them. Raises OSError."""
     named = {Path(shard.file).name for shard in manifest.shards}
     for path in (folder / VECTORS_FOLDER).iterdir():
         if path.name not in named and path.is_file():

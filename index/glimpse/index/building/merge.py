@@ -1,4 +1,4 @@
-"""Several index folders of one space become a new one, and one becomes one without gaps."""
+"""Merges index folders of one embedding space, and compacts a folder without gaps."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,18 +25,20 @@ def merge(
     rebuild: str = "",
     progress: Watch = silent,
 ) -> Manifest:
-    """Makes a new index of the rows of all; of an id that is there twice the last counts. 24 bytes an id are held.
-
-    Raises IndexFolderError where they are not of one embedding space, and OSError.
+    """Builds a new index from the rows of several. If an id occurs twice, its last row counts. Needs 24 bytes per id.
 
     Args:
         folders: at least one; in order.
-        out: a folder that is not there, or empty.
-        factory: of FAISS; None: what suits.
-        min_recall: recall@10 that search parameters are raised for.
-        threads: for training, adding and comparing.
-        rebuild: the command that does this.
-        progress: is told of.
+        out: a folder that does not exist or is empty.
+        factory: FAISS's factory string; None to choose one.
+        min_recall: recall@10 for which search parameters are raised.
+        threads: threads for training, adding and comparing.
+        rebuild: the command line, for the manifest.
+        progress: reports progress.
+
+    Raises:
+        IndexFolderError: the folders are not of one embedding space, or one is not valid.
+        OSError: a file cannot be written.
     """
     check_new(out)
     manifests = [read_manifest(folder) for folder in folders]
@@ -64,16 +66,20 @@ def compact(
     rebuild: str = "",
     progress: Watch = silent,
 ) -> Manifest:
-    """Makes a new index of the rows of one, in full shards. Raises IndexFolderError and OSError.
+    """Builds a new index from the rows of one, in full shards.
 
     Args:
-        folder: of the index.
-        out: a folder that is not there, or empty.
-        factory: of FAISS; None: that which was given to the index, or what suits now.
-        min_recall: recall@10 that search parameters are raised for.
-        threads: for training, adding and comparing.
-        rebuild: the command that does this.
-        progress: is told of.
+        folder: the folder of the index.
+        out: a folder that does not exist or is empty.
+        factory: FAISS's factory string; None for the one the user gave to the index, or to choose one.
+        min_recall: recall@10 for which search parameters are raised.
+        threads: threads for training, adding and comparing.
+        rebuild: the command line, for the manifest.
+        progress: reports progress.
+
+    Raises:
+        IndexFolderError: the folder is not valid.
+        OSError: a file cannot be written.
     """
     index = read_manifest(folder).index
     if factory is None and index.chosen == GIVEN:
@@ -89,30 +95,30 @@ def _common(folders: Sequence[Path], manifests: Sequence[Manifest], rebuild: str
         if (manifest.embedding_space, manifest.dimension) != (first.embedding_space, first.dimension):
             raise IndexFolderError(
                 folder,
-                f"is of the embedding space {manifest.embedding_space}, {manifest.dimension} coordinates; "
-                f"{folders[0]} of {first.embedding_space}, {first.dimension}",
-                "merge indexes that one backbone made",
+                f"has the embedding space {manifest.embedding_space} of {manifest.dimension} coordinates; "
+                f"{folders[0]} has {first.embedding_space} of {first.dimension}",
+                "merge only indexes of the same backbone",
             )
     return Header(
         backbone=first.backbone,
         embedding_space=first.embedding_space,
         dimension=first.dimension,
-        # Nothing is rounded that was not.
-        vector_type="float32" if any(one.vector_type == "float32" for one in manifests) else "float16",
+        # Keep full precision if one of the folders has it.
+        vector_type="float32" if any(manifest.vector_type == "float32" for manifest in manifests) else "float16",
         rebuild=rebuild,
     )
 
 
 def _tables(shards: Sequence[Shards], progress: Watch) -> Iterator[pa.Table]:
-    keep, at = last_of_each(part for some in shards for part in some.pieces("id")), 0
+    keep, at = last_of_each(part for folder in shards for part in folder.pieces("id")), 0
     with progress("rows", len(keep)) as advance:
-        for some in shards:
-            for table in some.tables(keep[at : at + len(some)]):
+        for folder in shards:
+            for table in folder.tables(keep[at : at + len(folder)]):
                 yield table
                 advance(len(table))
-            at += len(some)
+            at += len(folder)
 
 
 def _errors(folders: Sequence[Path], manifests: Sequence[Manifest]) -> pa.Table | None:
-    named = [folder for folder, one in zip(folders, manifests, strict=True) if one.errors_sha256]
+    named = [folder for folder, manifest in zip(folders, manifests, strict=True) if manifest.errors_sha256]
     return pa.concat_tables([pq.read_table(folder / ERRORS_NAME) for folder in named]) if named else None

@@ -1,4 +1,4 @@
-"""How well an index finds what is nearest, beside exact search; and its search parameters raised until it does."""
+"""Measures an index against exact search, and raises its search parameters until its recall suffices."""
 
 import time
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from glimpse.index.building.index_selection import layers
 from glimpse.index.building.train import thread_count
 from glimpse.index.faiss_validation.faiss_io import file_bytes
 from glimpse.index.progress import Watch, silent
-from glimpse.index.search.flat_index import Ids, Vectors
 from glimpse.index.storage.manifest import Measured, Search
 from glimpse.index.storage.shard_set import Codes, Shards
+from glimpse.index.types import Ids, Vectors
 
-# The generated types lack a name or two.
+# FAISS's type stubs lack some names.
 _faiss: Any = faiss
 
 _QUERIES = 500
-_TIMED, _TIMED_BATCHES, _BATCH = 100, 9, 64
+_SINGLE_RUNS, _BATCH_RUNS, _BATCH = 100, 9, 64
 _SEED = 1
 
 
-class _Knob(NamedTuple):
-    """A search parameter: where it is, what it starts from, and how far it goes."""
+class _Parameter(NamedTuple):
+    """A search parameter of one layer, with its smallest and largest value and the factor of a step."""
 
     owner: Any
     name: str
@@ -41,51 +41,52 @@ class _Knob(NamedTuple):
     def next(self) -> float:
         return min(self.most, float(round(self.value * self.step)))
 
-    def turn(self, value: float) -> None:
+    def set(self, value: float) -> None:
         setattr(self.owner, self.name, value if self.name == "k_factor" else int(value))
 
 
 def tune(
     index: Any, shards: Shards, codes: Codes, min_recall: float = 0.95, threads: int = 1, progress: Watch = silent
 ) -> tuple[Search, Measured | None]:
-    """Sets in the index the least search parameters that have the recall, or the most there are, and measures so.
+    """Sets the smallest search parameters that reach the recall, or the largest there are, and measures the index.
 
-    Up to 500 sampled rows are queries, each itself left out. The same index and shards get the same parameters.
+    Up to 500 sampled rows are queries; each row itself is left out of its results. The same index and shards get the
+    same parameters.
 
     Args:
-        index: of the rows of `shards`.
-        shards: what is exact.
-        codes: of each row's label, (N,); -1 none.
+        index: an index of the rows of `shards`; changed.
+        shards: the exact rows.
+        codes: label code of each row, (N,); -1 for none.
         min_recall: recall@10.
-        threads: for exact search and to find the parameters. Latency is that of one thread.
-        progress: is told of.
+        threads: threads for exact search and for finding the parameters. Latency is measured with one thread.
+        progress: reports progress.
 
     Returns:
-        What is set, and what was measured; None of an index without rows.
+        The parameters set, and the measurements; None for an index without rows.
     """
-    knobs = _knobs(index)
-    for knob in knobs:
-        knob.turn(knob.least)
+    parameters = _parameters(index)
+    for parameter in parameters:
+        parameter.set(parameter.least)
     if not len(shards):
-        return _search(knobs), None
+        return _search(parameters), None
     rows = np.sort(np.random.default_rng(_SEED).choice(len(shards), min(_QUERIES, len(shards)), replace=False))
     exact = exact_nearest(shards, rows, threads=threads, progress=progress)
     with progress("search parameters", 1) as advance, thread_count(threads):
-        reached = _raise(knobs, lambda: recall(exact, _found(index, exact)[1], shards), min_recall)
+        reached = _raise(parameters, lambda: recall(exact, _found(index, exact)[1], shards), min_recall)
         advance(1)
-    return _search(knobs), measure(index, exact, shards, codes, min_recall, reached)
+    return _search(parameters), measure(index, exact, shards, codes, min_recall, reached)
 
 
 def measure(index: Any, exact: Exact, shards: Shards, codes: Codes, min_recall: float, reached: bool) -> Measured:
-    """Recall, votes and latency, with one thread, as the index is."""
+    """Measures recall, agreement of votes and latency of an index as it is, with one thread."""
     with thread_count(1):
         cosines, found = _found(index, exact)
         return Measured(
             queries=len(exact.rows),
             recall_at_10=recall(exact, found, shards),
             vote_agreement=agreement(exact, cosines, found, codes),
-            batch_1_ms=_median_ms(index, exact.queries, 1, _TIMED),
-            batch_64_ms=_median_ms(index, exact.queries, _BATCH, _TIMED_BATCHES),
+            batch_1_ms=_median_ms(index, exact.queries, 1, _SINGLE_RUNS),
+            batch_64_ms=_median_ms(index, exact.queries, _BATCH, _BATCH_RUNS),
             threads=1,
             bytes_per_vector=file_bytes(index) / index.ntotal,
             min_recall=min_recall,
@@ -94,54 +95,56 @@ def measure(index: Any, exact: Exact, shards: Shards, codes: Codes, min_recall: 
 
 
 def _found(index: Any, exact: Exact) -> tuple[Vectors, Ids]:
-    """(q, 10) each: what the index finds, but for the query's own row."""
+    """Returns cosines and rows that the index finds, (q, 10) each, without the query's own row."""
     cosines, rows = index.search(exact.queries, NEAREST + 1)
-    # Where it is not found, the last goes.
+    # If the own row is not found, the last result is dropped.
     order = np.argsort(rows == exact.rows[:, None], axis=1, kind="stable")[:, :NEAREST]
     return np.take_along_axis(cosines, order, 1), np.take_along_axis(rows, order, 1)
 
 
-def _knobs(index: Any) -> list[_Knob]:
-    found = []
+def _parameters(index: Any) -> list[_Parameter]:
+    parameters = []
     for layer in layers(index):
         if isinstance(layer, _faiss.IndexRefine):
-            found.append(_Knob(layer, "k_factor", 4, 128, 2))
+            parameters.append(_Parameter(layer, "k_factor", 4, 128, 2))
         elif isinstance(layer, _faiss.IndexIVF):
-            found.append(_Knob(layer, "nprobe", min(layer.nlist, max(8, layer.nlist // 64)), layer.nlist, 1.5))
+            parameters.append(
+                _Parameter(layer, "nprobe", min(layer.nlist, max(8, layer.nlist // 64)), layer.nlist, 1.5)
+            )
         elif isinstance(layer, _faiss.IndexHNSW):
-            found.append(_Knob(layer.hnsw, "efSearch", 32, 2048, 1.5))
-    return found
+            parameters.append(_Parameter(layer.hnsw, "efSearch", 32, 2048, 1.5))
+    return parameters
 
 
-def _raise(knobs: list[_Knob], measured: Callable[[], float], wanted: float) -> bool:
-    """Turns up, each time, the one that finds the more by it; False: all are at their most, and it is not enough."""
+def _raise(parameters: list[_Parameter], measured: Callable[[], float], wanted: float) -> bool:
+    """Raises the parameter that improves recall most, step by step; returns False if all are at their maximum."""
     reached = measured()
     while reached < wanted:
         gains = []
-        for knob in knobs:
-            before = knob.value
-            if before < knob.most:
-                knob.turn(knob.next)
-                gains.append((measured(), knob, knob.value))
-                knob.turn(before)
+        for parameter in parameters:
+            before = parameter.value
+            if before < parameter.most:
+                parameter.set(parameter.next)
+                gains.append((measured(), parameter, parameter.value))
+                parameter.set(before)
         if not gains:
             return False
         reached, best, value = max(gains, key=lambda gain: gain[0])
-        best.turn(value)
+        best.set(value)
     return True
 
 
-def _search(knobs: list[_Knob]) -> Search:
+def _search(parameters: list[_Parameter]) -> Search:
     fields = {"k_factor": "k_factor", "nprobe": "nprobe", "efSearch": "ef_search"}
-    return Search.model_validate({fields[knob.name]: knob.value for knob in knobs})
+    return Search.model_validate({fields[parameter.name]: parameter.value for parameter in parameters})
 
 
 def _median_ms(index: Any, queries: Vectors, batch: int, times: int) -> float:
-    """Of a call with so many; the first is not counted."""
-    taken = []
+    """Returns the median time of a call with `batch` queries, in milliseconds; the first call is not counted."""
+    times_ms = []
     for i in range(times + 1):
         rows = queries[np.arange(i * batch, (i + 1) * batch) % len(queries)]
         started = time.perf_counter()
         index.search(rows, NEAREST)
-        taken.append(1e3 * (time.perf_counter() - started))
-    return float(np.median(taken[1:]))
+        times_ms.append(1e3 * (time.perf_counter() - started))
+    return float(np.median(times_ms[1:]))

@@ -1,4 +1,4 @@
-"""A FAISS index of the rows of shards: trained on a sample, filled block by block."""
+"""Trains a FAISS index on a sample of the rows of shards, and fills it block by block."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -8,43 +8,43 @@ import faiss
 import numpy as np
 
 from glimpse.index.building.index_selection import CAGRA, gpus, layers
-from glimpse.index.errors import said
+from glimpse.index.errors import faiss_message
 from glimpse.index.faiss_validation.validator import readable
 from glimpse.index.progress import Watch, silent
 from glimpse.index.search import gpu as on_gpu
-from glimpse.index.search.flat_index import Vectors
 from glimpse.index.storage.shard_set import Shards
+from glimpse.index.types import Vectors
 
-# The generated types lack a name or two.
+# FAISS's type stubs lack some names.
 _faiss: Any = faiss
 
-# About the least that FAISS asks for (39): k-means takes much of the time of building.
+# About the minimum that FAISS asks for (39); k-means takes much of the build time.
 _TRAINED_PER_LIST, _ROUNDS = 40, 6
-# Without lists: ranges of coordinates, or 256 centres of some of them, are known from these.
+# Sample size without lists: enough for ranges of coordinates, or for 256 centres of some of them.
 _TRAINED = 65_536
-_MOST_TRAINED_BYTES = 1 << 30
+_MAX_TRAINING_BYTES = 1 << 30
 _SEED = 1
-#: Trains and fills an index: of shards, a factory string and threads.
+#: Trains and fills an index; takes shards, factory string, threads and progress.
 Make = Callable[[Shards, str, int, Watch], Any]
 
 
 def make_index(
     shards: Shards, factory: str, threads: int = 1, progress: Watch = silent, gpu: bool | None = None
 ) -> Any:
-    """Trains and fills. Memory is that of the index, of the sample (a gigabyte at most) and of a block.
+    """Trains and fills an index. Memory holds the index, the sample (at most a gigabyte) and a block.
 
-    The same shards and threads make the same index on the same kind of machine, but for an HNSW: what several threads
-    add at once may find each other in another order. Without rows it is a flat one, as there is nothing to train on.
+    The same shards and threads give the same index on the same kind of machine, except HNSW: vectors that several
+    threads add at once may be linked in another order. Without rows the index is flat, as there is nothing to train on.
 
     Args:
-        shards: rows become ids.
-        factory: of FAISS; by inner product. Or `kinds.CAGRA`.
-        threads: of FAISS and its BLAS.
-        progress: is told of.
-        gpu: whether to train and to assign on GPUs; None: where there are some.
+        shards: the rows; row numbers become ids.
+        factory: FAISS's factory string, by inner product, or `index_selection.CAGRA`.
+        threads: threads of FAISS and its BLAS.
+        progress: reports progress.
+        gpu: whether to train and assign on GPUs; None if there are some.
 
     Raises:
-        RuntimeError: FAISS cannot make it, or not of so few rows.
+        RuntimeError: FAISS cannot build the type, or not from so few rows.
     """
     if not len(shards):
         return faiss.IndexFlatIP(shards.dimension)
@@ -60,18 +60,18 @@ def make_index(
 
 
 def trained_empty(shards: Shards, factory: str, threads: int = 1, gpu: bool = False) -> Any:
-    """An index trained on a sample of the rows, and with none of them. Raises RuntimeError."""
+    """Returns an index trained on a sample of the rows and without rows. Raises RuntimeError."""
     index = untrained(shards.dimension, factory)
     if index.is_trained:
         return index
     wanted, lists = _TRAINED, _lists(index)
-    for quiet in _clusterings(index):
-        # Fewer than FAISS likes are no reason to write to stderr.
-        quiet.min_points_per_centroid = 1
+    for clustering in _clusterings(index):
+        # Silences FAISS's warning about few training vectors on stderr.
+        clustering.min_points_per_centroid = 1
     if lists is not None:
         lists.cp.niter, lists.cp.seed = _ROUNDS, _SEED
         wanted = max(wanted, _TRAINED_PER_LIST * lists.nlist)
-    sample = _sample(shards, min(wanted, _MOST_TRAINED_BYTES // (4 * shards.dimension)))
+    sample = _sample(shards, min(wanted, _MAX_TRAINING_BYTES // (4 * shards.dimension)))
     clustered = on_gpu.nearest_centre(None, lists.d) if gpu and lists is not None else None
     with thread_count(threads):
         if clustered is not None:
@@ -85,7 +85,7 @@ def trained_empty(shards: Shards, factory: str, threads: int = 1, gpu: bool = Fa
 
 
 def untrained(dimension: int, factory: str) -> Any:
-    """What FAISS makes of a factory string, before it has seen a vector. Raises RuntimeError where that is nothing."""
+    """Returns FAISS's index for a factory string. Raises RuntimeError if there is none by inner product."""
     index = faiss.index_factory(dimension, factory, faiss.METRIC_INNER_PRODUCT)
     if index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise RuntimeError(f"FAISS has no {factory} by inner product")
@@ -95,15 +95,19 @@ def untrained(dimension: int, factory: str) -> Any:
 
 
 def check_factory(dimension: int, factory: str) -> None:
-    """Whether there is such a type at all; a few rows may still be too few for it. Raises RuntimeError."""
+    """Checks that a type exists and that its files can be validated; a few rows may still be too few for it.
+
+    Raises:
+        RuntimeError: the type is not supported.
+    """
     try:
         if factory != CAGRA:
             if not readable(untrained(dimension, factory)):
-                raise RuntimeError("such an index could be written, but is not opened: its file cannot be checked")
+                raise RuntimeError("Glimpse cannot validate files of this type, so it could not be opened")
         elif not (gpus() and hasattr(faiss, "GpuIndexCagra")):
-            raise RuntimeError("it needs a GPU, and a FAISS with cuVS")
+            raise RuntimeError("it needs a GPU and a FAISS with cuVS")
     except RuntimeError as error:
-        raise RuntimeError(f"FAISS cannot make {factory}: {said(error)}") from None
+        raise RuntimeError(f"FAISS cannot make {factory}: {faiss_message(error)}") from None
 
 
 def fill(
@@ -113,7 +117,10 @@ def fill(
     advance: Callable[[int], object] = lambda count: None,
     gpu: bool = False,
 ) -> None:
-    """Adds blocks, (n, d) each. Other blocks of the same rows may, by rounding, put a row into another list."""
+    """Adds blocks of vectors, (n, d) each.
+
+    Other block sizes may, by rounding, put a row into another list.
+    """
     lists, centres = _lists(index), None
     if gpu and lists is not None:
         centres = on_gpu.nearest_centre(lists.quantizer.reconstruct_n(0, lists.nlist), lists.d)
@@ -127,10 +134,10 @@ def fill(
 
 
 def can_merge(index: Any) -> bool:
-    """Whether `merge_into` makes of parts what filling one after the other does.
+    """Returns whether `merge_into` gives the same index as filling parts one after the other.
 
-    A graph does not. Nor do codes packed for fast scanning ("x4fs"): what pads their blocks differs, and FAISS's
-    BlockInvertedLists.add_entries copies past the end where a list holds a multiple of its block's bytes.
+    A graph cannot be merged, nor can codes packed for fast scanning ("x4fs"): the padding of their blocks differs, and
+    FAISS's BlockInvertedLists.add_entries copies beyond the end if a list has a multiple of its block's bytes.
     """
     index = faiss.downcast_index(index)
     if isinstance(index, _faiss.IndexRefine):
@@ -143,27 +150,35 @@ def can_merge(index: Any) -> bool:
 
 
 def merge_into(index: Any, parts: Iterable[Any]) -> None:
-    """Moves the rows of parts behind those of an index that `can_merge`, in order; parts are empty afterwards.
+    """Moves the rows of parts behind those of an index, in order; the parts are empty afterwards.
 
-    All are of one `trained_empty`. RuntimeError where FAISS finds that they are not.
+    Args:
+        index: an index for which `can_merge` is true.
+        parts: indexes of the same `trained_empty`.
+
+    Raises:
+        RuntimeError: FAISS finds that the indexes differ.
     """
     for part in parts:
         _merge(faiss.downcast_index(index), faiss.downcast_index(part))
 
 
 def faiss_bytes(index: Any) -> Vectors:
-    """An index as bytes, (n,), to be sent to another process."""
+    """Serializes an index to bytes, uint8 (n,), for another process."""
     return np.asarray(faiss.serialize_index(index))
 
 
-def from_bytes(given: Any) -> Any:
-    """An index of what `faiss_bytes` gave."""
-    return faiss.deserialize_index(np.asarray(given))
+def from_bytes(serialized: Any) -> Any:
+    """Deserializes an index from `faiss_bytes`."""
+    return faiss.deserialize_index(np.asarray(serialized))
 
 
 @contextmanager
 def thread_count(threads: int) -> Iterator[None]:
-    """Of what FAISS does from this thread: OpenMP keeps the number by thread, and FAISS's BLAS follows it."""
+    """Sets the number of FAISS's threads within the context, for calls from this thread.
+
+    OpenMP keeps the number per thread, and FAISS's BLAS follows it.
+    """
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(threads)
     try:
@@ -181,12 +196,12 @@ def _merge(index: Any, part: Any) -> None:
         _merge(faiss.downcast_index(index.index), faiss.downcast_index(part.index))
         index.ntotal, part.ntotal = index.index.ntotal, 0
     else:
-        # Lists name their rows; elsewhere the place is the name.
+        # Lists store row numbers; elsewhere the position is the number.
         index.merge_from(part, index.ntotal if isinstance(index, _faiss.IndexIVF) else 0)
 
 
 def _graph(shards: Shards, progress: Watch) -> Any:
-    """All vectors are in memory as float16."""
+    """Builds a CAGRA graph; all vectors are in memory as float16."""
     vectors, at = np.empty((len(shards), shards.dimension), np.float16), 0
     with progress("adding", len(shards)) as advance:
         for block in shards.blocks():
@@ -197,12 +212,12 @@ def _graph(shards: Shards, progress: Watch) -> Any:
 
 
 def _lists(index: Any) -> Any:
-    """The layer with lists, or None."""
+    """Returns the layer with inverted lists, or None."""
     return next((layer for layer in layers(index) if isinstance(layer, _faiss.IndexIVF)), None)
 
 
 def _clusterings(index: Any) -> Iterator[Any]:
-    """The settings of every k-means within."""
+    """Yields the settings of every k-means in an index."""
     for layer in layers(index):
         for part in (layer, getattr(layer, "pq", None)):
             if part is not None and hasattr(part, "cp"):

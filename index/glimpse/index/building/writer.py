@@ -1,4 +1,4 @@
-"""A new index folder of rows that come one table after the other."""
+"""Writes a new index folder from tables of rows."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +15,7 @@ from glimpse.index.storage.manifest import VECTORS_FOLDER, Header, Manifest
 from glimpse.index.storage.scratch import scratch_beside
 from glimpse.index.storage.shard import SHARD_SIZE, schema, write_shard
 
-_ERRORS = ".errors.given.parquet"
+_ERRORS_INPUT = ".errors.given.parquet"
 
 
 def write_index(
@@ -30,20 +30,22 @@ def write_index(
     shard_size: int = SHARD_SIZE,
     progress: Watch = silent,
 ) -> Manifest:
-    """Makes an index of rows of `shard.schema`, which is whole or not there. Memory is that of a shard and of FAISS.
-
-    Raises IndexFolderError and OSError.
+    """Writes an index folder completely or not at all. Memory holds a shard and FAISS's index.
 
     Args:
-        out: a folder that is not there, or empty.
-        tables: rows, each id once.
-        header: what has to be told of the vectors.
-        errors: what could not become a row, as in errors.parquet.
-        factory: of FAISS; None: what suits.
-        min_recall: recall@10 that search parameters are raised for.
-        threads: for training, adding and comparing.
+        out: a folder that does not exist or is empty.
+        tables: rows of `shard.schema`; each id occurs once.
+        header: describes the vectors.
+        errors: inputs that could not become a row, as in errors.parquet.
+        factory: FAISS's factory string; None to choose one.
+        min_recall: recall@10 for which search parameters are raised.
+        threads: threads for training, adding and comparing.
         shard_size: rows of a shard.
-        progress: is told of.
+        progress: reports progress.
+
+    Raises:
+        IndexFolderError: `out` is in use, or FAISS cannot build the type.
+        OSError: a file cannot be written.
     """
     with _beside(out) as folder:
         (folder / VECTORS_FOLDER).mkdir()
@@ -55,26 +57,26 @@ def write_index(
             folder,
             header,
             paths,
-            errors=_written(folder / _ERRORS, errors),
+            errors=_written(folder / _ERRORS_INPUT, errors),
             error_count=0 if errors is None else len(errors),
             factory=factory,
             min_recall=min_recall,
             threads=threads,
             progress=progress,
         )
-        (folder / _ERRORS).unlink(missing_ok=True)
+        (folder / _ERRORS_INPUT).unlink(missing_ok=True)
         return manifest
 
 
 def check_new(out: Path) -> None:
-    """Raises IndexFolderError where a folder is taken."""
+    """Checks that a folder does not exist or is empty. Raises IndexFolderError."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise IndexFolderError(out, "is there already", "name a folder that is not there, or an empty one")
+        raise IndexFolderError(out, "exists already and is not empty", "give a new or an empty folder")
 
 
 @contextmanager
 def _beside(out: Path) -> Iterator[Path]:
-    """A folder to fill, that takes the name at the end."""
+    """Yields a temporary folder, and renames it to `out` at the end."""
     check_new(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with scratch_beside(out) as scratch:
@@ -101,7 +103,7 @@ def _written(path: Path, errors: pa.Table | None) -> Path | None:
 
 
 def _full(tables: Iterable[pa.Table], header: Header, size: int) -> Iterator[pa.Table]:
-    """The same rows in tables of `size`, but the last."""
+    """Regroups rows into tables of `size`; the last may be smaller."""
     form = schema(header.dimension, header.vector_type)
     waiting: list[pa.Table] = []
     for table in tables:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Validates FAISS files before FAISS reads them, and writes FAISS files safely."""

@@ -1,4 +1,4 @@
-"""What FAISS's types are made of, walked: quantizers, lists, graphs, transforms; and what each points to, checked."""
+"""Validates the components of FAISS indexes: quantizers, inverted lists, graphs and transforms."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from glimpse.index.faiss_validation.reader import FaissReader, Shape, check
 
-# The generated types lack a name or two.
+# FAISS's type stubs lack some names.
 _faiss: Any = faiss
 
-# Bytes of d coordinates, by FAISS's number for the type: 8 and 4 bits, the same with one range for all, fp16, 6 bits,
-# bf16. And how many values each has learnt.
+# Bytes of a code of d coordinates, by FAISS's number of the quantizer type: 8 and 4 bits, the same with one range for
+# all coordinates, fp16, 6 bits, bf16. Below, the number of trained values of each type.
 _SCALAR_BYTES: dict[int, Callable[[int], int]] = {
     0: lambda d: d,
     1: lambda d: (d + 1) // 2,
@@ -23,42 +23,48 @@ _SCALAR_BYTES: dict[int, Callable[[int], int]] = {
     6: lambda d: (6 * d + 7) // 8,
     7: lambda d: 2 * d,
 }
-_LEARNT: dict[int, Callable[[int], int]] = {
+_TRAINED_VALUES: dict[int, Callable[[int], int]] = {
     0: lambda d: 2 * d,
     1: lambda d: 2 * d,
     2: lambda d: 2,
     3: lambda d: 2,
     6: lambda d: 2 * d,
 }
-_MOST_BITS, _MOST_RABITS = 16, 9
-_MOST_LEVELS, _MOST_KEPT = 64, 1 << 20
+_MAX_BITS, _MAX_RABITQ_BITS = 16, 9
+_MAX_LEVELS, _MAX_CANDIDATES = 64, 1 << 20
 _EVERY_SIZE, _SOME_SIZES = b"full", b"sprs"
 
 
-def scalar(walk: FaissReader, dimension: int) -> int:
-    """A ScalarQuantizer; returns the bytes of a code."""
-    kind, _, _, d, _ = walk.number("i"), walk.number("i"), walk.real(), walk.number("Q"), walk.number("Q")
+def scalar(reader: FaissReader, dimension: int) -> int:
+    """Reads a ScalarQuantizer and returns the bytes of a code."""
+    kind, _, _, d, _ = reader.number("i"), reader.number("i"), reader.real(), reader.number("Q"), reader.number("Q")
     check(kind in _SCALAR_BYTES, f"scalars of type {kind}")
     check(d == dimension, "a quantizer of another dimension")
-    walk.vector("f4", _LEARNT[kind](d) if kind in _LEARNT else 0)
+    reader.vector("f4", _TRAINED_VALUES[kind](d) if kind in _TRAINED_VALUES else 0)
     return _SCALAR_BYTES[kind](dimension)
 
 
-def product(walk: FaissReader, dimension: int) -> tuple[int, int]:
-    """A ProductQuantizer; returns its parts, and the bits of each."""
-    d, parts, bits = (int(walk.number("Q")) for _ in range(3))
+def product(reader: FaissReader, dimension: int) -> tuple[int, int]:
+    """Reads a ProductQuantizer and returns the number of its parts and the bits of each."""
+    d, parts, bits = (int(reader.number("Q")) for _ in range(3))
     check(d == dimension and 1 <= parts <= d and d % parts == 0, "product codes of another dimension")
-    check(1 <= bits <= _MOST_BITS, f"product codes of {bits} bits")
-    walk.vector("f4", d << bits)
+    check(1 <= bits <= _MAX_BITS, f"product codes of {bits} bits")
+    reader.vector("f4", d << bits)
     return parts, bits
 
 
-def rabitq(walk: FaissReader, dimension: int, *, several: bool) -> int:
-    """A RaBitQuantizer; returns the bytes of a code. `several`: its number of bits is told."""
-    d, size, metric = walk.number("Q"), walk.number("Q"), walk.number("i")
-    bits = walk.number("Q") if several else 1
+def rabitq(reader: FaissReader, dimension: int, *, several: bool) -> int:
+    """Reads a RaBitQuantizer and returns the bytes of a code.
+
+    Args:
+        reader: the file.
+        dimension: expected dimension.
+        several: whether the file states the number of bits; 1 otherwise.
+    """
+    d, size, metric = reader.number("Q"), reader.number("Q"), reader.number("i")
+    bits = reader.number("Q") if several else 1
     check(
-        d == dimension and metric == faiss.METRIC_INNER_PRODUCT and 1 <= bits <= _MOST_RABITS,
+        d == dimension and metric == faiss.METRIC_INNER_PRODUCT and 1 <= bits <= _MAX_RABITQ_BITS,
         "bits of another dimension",
     )
     wanted = int(_faiss.RaBitQuantizer(dimension, metric, bits).code_size if several else dimension_bytes(dimension))
@@ -67,29 +73,29 @@ def rabitq(walk: FaissReader, dimension: int, *, several: bool) -> int:
 
 
 def dimension_bytes(dimension: int) -> int:
-    """Of a code of one bit a coordinate, and the two numbers beside."""
+    """Returns the bytes of a code of one bit per coordinate, with the two numbers stored beside it."""
     return (dimension + 7) // 8 + 8
 
 
-def transform(walk: FaissReader, dimension: int) -> int:
-    """A VectorTransform of so many coordinates; returns how many come out."""
-    kind = walk.array("u1", 4).tobytes()
+def transform(reader: FaissReader, dimension: int) -> int:
+    """Reads a VectorTransform of `dimension` coordinates, and returns the number of its output coordinates."""
+    kind = reader.array("u1", 4).tobytes()
     bias, matrix, shift = False, None, None
     if kind in (b"PcAm", b"Pcam"):
-        walk.real()
+        reader.real()
         if kind == b"Pcam":
-            walk.real()
-        walk.flag()
-        walk.number("i")
+            reader.real()
+        reader.flag()
+        reader.number("i")
         for _ in range(3):
-            walk.vector("f4")
+            reader.vector("f4")
     if kind == b"VNrm":
-        walk.real()
+        reader.real()
     else:
         check(kind in (b"rrot", b"LTra", b"PcAm", b"Pcam"), f"a transform of type {kind!r}")
-        bias, matrix, shift = walk.flag(), walk.vector("f4"), walk.vector("f4")
-    d_in, d_out = walk.number("i"), walk.number("i")
-    check(walk.flag() and d_in == dimension and d_out >= 1, "a transform of another dimension")
+        bias, matrix, shift = reader.flag(), reader.vector("f4"), reader.vector("f4")
+    d_in, d_out = reader.number("i"), reader.number("i")
+    check(reader.flag() and d_in == dimension and d_out >= 1, "a transform of another dimension")
     if matrix is None or shift is None:
         check(d_in == d_out, "a transform of another dimension")
     else:
@@ -97,85 +103,106 @@ def transform(walk: FaissReader, dimension: int) -> int:
     return int(d_out)
 
 
-def lists(walk: FaissReader, shape: Shape, count: int, code: int) -> None:
-    """Inverted lists, so many, of codes of so many bytes, which together have every row once."""
-    kind = walk.array("u1", 4).tobytes()
+def lists(reader: FaissReader, shape: Shape, count: int, code: int) -> None:
+    """Reads inverted lists and checks that together they have each row once.
+
+    Args:
+        reader: the file.
+        shape: the index's shape.
+        count: expected number of lists.
+        code: expected bytes of a code.
+    """
+    kind = reader.array("u1", 4).tobytes()
     check(kind == b"ilar", f"lists of type {kind!r}")
-    check((walk.number("Q"), walk.number("Q")) == (count, code), "lists of other codes")
+    check((reader.number("Q"), reader.number("Q")) == (count, code), "lists of other codes")
     rows = []
-    for size in _sizes(walk, count).tolist():
-        walk.array("u1", size * code)
-        rows.append(walk.array("i8", size))
+    for size in _sizes(reader, count).tolist():
+        reader.array("u1", size * code)
+        rows.append(reader.array("i8", size))
     _check_rows(rows, shape.count)
 
 
-def blocks(walk: FaissReader, shape: Shape, count: int, vectors: int, size: int) -> None:
-    """Inverted lists of codes packed for fast scanning, in blocks of so many vectors and bytes."""
-    kind = walk.array("u1", 4).tobytes()
+def blocks(reader: FaissReader, shape: Shape, count: int, vectors: int, size: int) -> None:
+    """Reads inverted lists of codes packed for fast scanning, and checks that together they have each row once.
+
+    Args:
+        reader: the file.
+        shape: the index's shape.
+        count: expected number of lists.
+        vectors: expected vectors per block.
+        size: expected bytes per block.
+    """
+    kind = reader.array("u1", 4).tobytes()
     check(kind == b"ilbl", f"lists of type {kind!r}")
-    found, _, a_block, block_bytes = (int(walk.number("Q")) for _ in range(4))
-    check((found, a_block, block_bytes) == (count, vectors, size), "lists of other codes")
+    list_count, _, block_vectors, block_bytes = (int(reader.number("Q")) for _ in range(4))
+    check((list_count, block_vectors, block_bytes) == (count, vectors, size), "lists of other codes")
     rows = []
     for _ in range(count):
-        rows.append(walk.vector("i8"))
-        walk.vector("u1", -(-len(rows[-1]) // vectors) * size)
+        rows.append(reader.vector("i8"))
+        reader.vector("u1", -(-len(rows[-1]) // vectors) * size)
     _check_rows(rows, shape.count)
 
 
-def _sizes(walk: FaissReader, count: int) -> npt.NDArray[np.int64]:
-    kind = walk.array("u1", 4).tobytes()
+def _sizes(reader: FaissReader, count: int) -> npt.NDArray[np.int64]:
+    kind = reader.array("u1", 4).tobytes()
     check(kind in (_EVERY_SIZE, _SOME_SIZES), f"sizes of type {kind!r}")
     if kind == _EVERY_SIZE:
-        sizes = walk.vector("i8", count)
+        sizes = reader.vector("i8", count)
     else:
-        pairs = walk.vector("i8")
+        pairs = reader.vector("i8")
         check(len(pairs) % 2 == 0, "sizes without a list")
-        which, some = pairs[::2], pairs[1::2]
-        check(_within(which, 0, count), "sizes of lists that are not there")
+        numbers, list_sizes = pairs[::2], pairs[1::2]
+        check(_within(numbers, 0, count), "sizes of missing lists")
         sizes = np.zeros(count, np.int64)
-        sizes[which] = some
-    check(_within(sizes, 0, walk.left + 1), "lists of more than the file holds")
+        sizes[numbers] = list_sizes
+    check(_within(sizes, 0, reader.left + 1), "lists larger than the file")
     return sizes
 
 
 def _check_rows(lists: list[npt.NDArray[Any]], count: int) -> None:
     rows = np.concatenate([np.empty(0, np.int64), *lists])
-    check(len(rows) == count and _within(rows, 0, count), "rows that are not there")
-    there = np.zeros(count, np.bool_)
-    there[rows] = True
-    check(bool(there.all()), "rows that are there twice")
+    check(len(rows) == count and _within(rows, 0, count), "row numbers out of range")
+    present = np.zeros(count, np.bool_)
+    present[rows] = True
+    check(bool(present.all()), "duplicate rows")
 
 
-def hnsw(walk: FaissReader, count: int, *, base_only: bool) -> None:
-    """A graph of so many nodes. `base_only`: it is not entered from above, and may have no entry."""
-    walk.vector("f8")
-    ends, levels = walk.vector("i4"), walk.vector("i4", count)
-    starts, links = walk.vector("i8", count + 1), walk.vector("i4")
-    entry, top, _, kept, _ = (int(walk.number("i")) for _ in range(5))
-    check(2 <= len(ends) <= _MOST_LEVELS and ends[0] == 0 and bool((np.diff(ends) >= 0).all()), "levels in disorder")
-    check(_within(levels, 1, len(ends)), "nodes of levels that are not there")
-    check(starts[0] == 0 and starts[-1] == len(links), "links that are not there")
-    check(bool((np.diff(starts) == ends[levels]).all()), "links that are not there")
-    check(_within(links, -1, count), "links to nodes that are not there")
+def hnsw(reader: FaissReader, count: int, *, base_only: bool) -> None:
+    """Reads an HNSW graph and checks its links.
+
+    Args:
+        reader: the file.
+        count: expected number of nodes.
+        base_only: whether the graph is searched only on its base level, and may have no entry point.
+    """
+    reader.vector("f8")
+    ends, levels = reader.vector("i4"), reader.vector("i4", count)
+    starts, links = reader.vector("i8", count + 1), reader.vector("i4")
+    entry, top, _, kept, _ = (int(reader.number("i")) for _ in range(5))
+    check(2 <= len(ends) <= _MAX_LEVELS and ends[0] == 0 and bool((np.diff(ends) >= 0).all()), "levels out of order")
+    check(_within(levels, 1, len(ends)), "nodes of missing levels")
+    check(starts[0] == 0 and starts[-1] == len(links), "links out of range")
+    check(bool((np.diff(starts) == ends[levels]).all()), "links out of range")
+    check(_within(links, -1, count), "links to missing nodes")
     for level in range(1, int(levels.max(initial=1))):
         nodes = np.flatnonzero(levels > level)
-        there = links[starts[nodes][:, None] + np.arange(ends[level], ends[level + 1])]
-        check(bool((levels[there[there >= 0]] > level).all()), "links to nodes that are not so high")
+        level_links = links[starts[nodes][:, None] + np.arange(ends[level], ends[level + 1])]
+        check(bool((levels[level_links[level_links >= 0]] > level).all()), "links to nodes below their level")
     entered = 0 <= entry < count and 0 <= top < levels[entry]
-    check(entered or (base_only and entry == -1 and -1 <= top < len(ends)), "it is entered where nothing is")
-    check(1 <= kept <= _MOST_KEPT, f"{kept} candidates kept")
+    check(entered or (base_only and entry == -1 and -1 <= top < len(ends)), "the entry point is a missing node")
+    check(1 <= kept <= _MAX_CANDIDATES, f"{kept} search candidates")
 
 
-def nsg(walk: FaissReader, count: int) -> None:
-    """A graph of so many nodes, each with links up to a -1."""
-    found, degree, _, _, kept, entry = (int(walk.number("i")) for _ in range(6))
-    check(walk.flag() and found == count and degree >= 1, "a graph of other nodes")
-    check(0 <= entry < count and 1 <= kept <= _MOST_KEPT, "it is entered where nothing is")
-    links = walk.rest("i4", count * (degree + 1))
+def nsg(reader: FaissReader, count: int) -> None:
+    """Reads an NSG graph and checks its links; the links of each node end with -1."""
+    node_count, degree, _, _, kept, entry = (int(reader.number("i")) for _ in range(6))
+    check(reader.flag() and node_count == count and degree >= 1, "a graph of other nodes")
+    check(0 <= entry < count and 1 <= kept <= _MAX_CANDIDATES, "the entry point is a missing node")
+    links = reader.rest("i4", count * (degree + 1))
     ends = np.flatnonzero(links == -1)[:count]
     check(len(ends) == count, "links without end")
     check(int(np.diff(ends, prepend=-1).max(initial=0)) <= degree + 1, "more links than a node has")
-    check(_within(walk.array("i4", int(ends[-1]) + 1 if count else 0), -1, count), "links to nodes that are not there")
+    check(_within(reader.array("i4", int(ends[-1]) + 1 if count else 0), -1, count), "links to missing nodes")
 
 
 def _within(values: npt.NDArray[Any], least: int, below: int) -> bool:

@@ -1,4 +1,4 @@
-"""A FAISS index as a file: whole, or an error."""
+"""Writes and reads FAISS files; a file is complete, or there is an error."""
 
 import errno
 import os
@@ -7,30 +7,34 @@ from typing import Any
 
 import faiss
 
-from glimpse.index.errors import said
+from glimpse.index.errors import faiss_message
 
-# The generated types lack a name or two.
+# FAISS's type stubs lack some names.
 _faiss: Any = faiss
 
 
 def write_faiss(index: Any, path: Path) -> None:
-    """Writes the file. Raises OSError where not all of it is there: a disk is full."""
+    """Writes an index to a file.
+
+    Raises:
+        OSError: the file is not complete, for example because the disk is full.
+    """
     try:
         _faiss.write_index(index, str(path))
     except RuntimeError as error:
-        raise OSError(errno.EIO, said(error), str(path)) from None
-    # What fails as the file is closed, FAISS tells nobody but stderr.
+        raise OSError(errno.EIO, faiss_message(error), str(path)) from None
+    # FAISS reports errors of closing a file only on stderr.
     if path.stat().st_size != file_bytes(index):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def read_faiss(path: Path) -> Any:
-    """Into memory, to be changed. Raises RuntimeError."""
+    """Reads an index into memory, where it can be changed. Raises RuntimeError."""
     return _faiss.read_index(str(path))
 
 
 def file_bytes(index: Any) -> int:
-    """How many bytes its file has, which is not written."""
+    """Returns the size of an index's file in bytes, without writing it."""
     counted = 0
 
     def count(part: bytes) -> None:

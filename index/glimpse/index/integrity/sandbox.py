@@ -1,10 +1,10 @@
-"""An index folder from anybody, opened and read by a process of its own first: what crashes that refuses the folder.
+"""Opens and reads an untrusted index folder in a separate process first; a crash there refuses the folder.
 
     python -m glimpse.index.integrity.sandbox FOLDER
 
-FAISS's file is looked through byte by byte (`faiss_check`). Parquet is too wide for that: pages may be packed in many
-ways, and some bytes of a page can stand for gigabytes. So every column is decoded once, whole, where memory and time
-have an end.
+FAISS's file is validated byte by byte (`faiss_validation`). Parquet is too complex for that: pages can be packed in
+many ways, and a few bytes of a page can expand to gigabytes. So every column is decoded completely once, with limits on
+memory and time.
 """
 
 import resource
@@ -22,15 +22,19 @@ from glimpse.index.storage.manifest import read_manifest
 from glimpse.index.storage.shard import schema
 
 _REFUSED = 3
-# Beside the interpreter and the libraries: ids and labels are packed, and Python's strings are wide.
+# Memory beside interpreter and libraries. Ids and labels are packed in the file, and Python's strings are wide.
 _BYTES, _WIDER = 2 << 30, 64
-# Of one processor, where a million rows take 1.5; and how much longer that may last on a busy machine.
-_SECONDS, _BYTES_A_SECOND, _BUSY = 30, 10_000_000, 30
-_ASKED, _NEAREST = 16, 10
+# Processor seconds; a million rows take 1.5. On a busy machine the wall time may be this many times longer.
+_SECONDS, _BYTES_PER_SECOND, _BUSY = 30, 10_000_000, 30
+_QUERIES, _NEAREST = 16, 10
 
 
 def try_out(folder: Path) -> None:
-    """Some seconds for a million rows. Raises IndexFolderError where the folder does not hold what it says."""
+    """Tries to read a folder in another process; takes some seconds for a million rows.
+
+    Raises:
+        IndexFolderError: the folder does not contain what its manifest says, or reading it failed.
+    """
     size = _size(folder)
     try:
         done = subprocess.run(
@@ -43,16 +47,16 @@ def try_out(folder: Path) -> None:
             timeout=_BUSY * _seconds(size),
         )
     except subprocess.TimeoutExpired:
-        raise IndexFolderError(folder, "takes too long to read", "build the index anew") from None
+        raise IndexFolderError(folder, "takes too long to read", "build the index again") from None
     if done.returncode == _REFUSED:
-        raise IndexFolderError(folder, done.stdout.strip(), "build the index anew")
+        raise IndexFolderError(folder, done.stdout.strip(), "build the index again")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
-        raise IndexFolderError(folder, f"a process that read it failed: {last}", "build the index anew")
+        raise IndexFolderError(folder, f"a process that read it failed: {last}", "build the index again")
 
 
 def look(folder: Path) -> None:
-    """Reads all but the vectors, and finds some of them. Raises IndexFolderError."""
+    """Reads everything except the vectors, and searches for some of them. Raises IndexFolderError."""
     manifest = read_manifest(folder)
     shards = open_shards(folder, manifest)
     for name in schema(1, "float32").names[:-1]:
@@ -62,12 +66,12 @@ def look(folder: Path) -> None:
     index = BulkIndex.open(folder)
     index.label_sums()
     index.row_of("")
-    rows = np.unique(np.linspace(0, max(0, len(index) - 1), min(_ASKED, len(index))).astype(np.int64))
+    rows = np.unique(np.linspace(0, max(0, len(index) - 1), min(_QUERIES, len(index))).astype(np.int64))
     index.search(index.vectors(rows), _NEAREST)
 
 
 def _check(piece: pa.Array, required: bool, folder: Path) -> None:
-    """That text is UTF-8, that a name is one, and that what has to be there is there."""
+    """Checks that text is UTF-8 and that required values are present."""
     try:
         piece.validate(full=True)
     except (pa.ArrowException, ValueError) as error:
@@ -77,17 +81,17 @@ def _check(piece: pa.Array, required: bool, folder: Path) -> None:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of what is read: a number that nobody can only declare."""
+    """Returns the bytes of the files that are read, by their actual size."""
     manifest = read_manifest(folder)
     return sum(path.stat().st_size for path in (folder / manifest.index.file, *manifest.shard_paths(folder)))
 
 
 def _seconds(size: int) -> float:
-    return _SECONDS + size / _BYTES_A_SECOND
+    return _SECONDS + size / _BYTES_PER_SECOND
 
 
 def main() -> None:
-    """See above."""
+    """Reads the folder of the command line within limits of memory and time."""
     folder = Path(sys.argv[1])
     try:
         size = _size(folder)
@@ -101,7 +105,7 @@ def main() -> None:
         print(error)
         sys.exit(_REFUSED)
     except MemoryError:
-        print(f"{folder}: takes more memory than its rows do")
+        print(f"{folder}: takes more memory than its rows should")
         sys.exit(_REFUSED)
 
 

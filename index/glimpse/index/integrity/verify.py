@@ -1,4 +1,4 @@
-"""Whether an index folder holds what its manifest says."""
+"""Verifies that an index folder contains what its manifest says."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,16 +16,17 @@ from glimpse.index.storage.label_sums import summed
 from glimpse.index.storage.manifest import ERRORS_NAME, LABELS_NAME, Manifest, read_manifest
 from glimpse.index.storage.shard_set import Shards
 
-# Rounding to float16 changes a length of 1 by less than a tenth of this.
-_OFF = 0.005
-# What float32 may lose of a sum, for each row in it.
-_LOST = 1e-4
-# Rows that have to find themselves; of a coarse type without refinement some do not.
-_ASKED, _NEAREST, _SAME, _FOUND = 256, 10, 0.999, 0.25
+# Rounding to float16 changes a unit length by less than a tenth of this.
+_LENGTH_TOLERANCE = 0.005
+# Error of a float32 sum, for each row in it.
+_SUM_TOLERANCE = 1e-4
+# Number of rows that are searched for, results per row, the cosine that counts as the same row, and the share of rows
+# that must be found. A coarse type without refinement does not find all.
+_QUERIES, _NEAREST, _SAME, _FOUND = 256, 10, 0.999, 0.25
 
 
 def verify(folder: Path, progress: Watch = silent) -> list[str]:
-    """Reads all of it, and says what is wrong: nothing, if all is well. Raises OSError."""
+    """Reads the whole folder and returns its problems, none if it is valid. Raises OSError."""
     try:
         manifest = read_manifest(folder)
     except IndexFolderError as error:
@@ -36,18 +37,18 @@ def verify(folder: Path, progress: Watch = silent) -> list[str]:
             problems += check(folder, manifest, progress)
         except IndexFolderError as error:
             problems.append(str(error))
-    # Two checks may fail of one thing.
+    # Two checks may report the same problem.
     return list(dict.fromkeys(problems))
 
 
 def _contents(folder: Path, manifest: Manifest, progress: Watch) -> Iterator[str]:
     files = {shard.file: shard.sha256 for shard in manifest.shards} | {manifest.index.file: manifest.index.sha256}
-    told = {LABELS_NAME: manifest.labels_sha256, ERRORS_NAME: manifest.errors_sha256}
-    files |= {name: sha256 for name, sha256 in told.items() if sha256}
+    optional = {LABELS_NAME: manifest.labels_sha256, ERRORS_NAME: manifest.errors_sha256}
+    files |= {name: sha256 for name, sha256 in optional.items() if sha256}
     with progress("files", len(files)) as advance:
         for name, sha256 in files.items():
             if digest(folder / name) != sha256:
-                yield f"{folder / name}: is not the file that the manifest has the sha256 of"
+                yield f"{folder / name}: its sha256 differs from the manifest's"
             advance(1)
 
 
@@ -68,14 +69,14 @@ def _rows(folder: Path, manifest: Manifest, progress: Watch) -> Iterator[str]:
     off = 0
     with progress("vectors", len(shards)) as advance:
         for lengths in shards.lengths():
-            # So that what is no number is counted as well.
-            off += len(lengths) - int((np.abs(lengths - 1) < _OFF).sum())
+            # Count the others, so that NaN counts too.
+            off += len(lengths) - int((np.abs(lengths - 1) < _LENGTH_TOLERANCE).sum())
             advance(len(lengths))
     if off:
-        yield f"{folder}: {off} vectors are not of length 1"
-    again = len(shards) - int(last_of_each(shards.pieces("id")).sum())
-    if again:
-        yield f"{folder}: {again} rows have the id of another"
+        yield f"{folder}: {off} vectors do not have unit length"
+    duplicates = len(shards) - int(last_of_each(shards.pieces("id")).sum())
+    if duplicates:
+        yield f"{folder}: {duplicates} rows have a duplicate id"
 
 
 def _opened(folder: Path, manifest: Manifest, progress: Watch) -> Iterator[str]:
@@ -83,19 +84,19 @@ def _opened(folder: Path, manifest: Manifest, progress: Watch) -> Iterator[str]:
     yield from _sums(folder, index, open_shards(folder, manifest))
     if not len(index):
         return
-    rows = np.unique(np.linspace(0, len(index) - 1, _ASKED).astype(np.int64))
+    rows = np.unique(np.linspace(0, len(index) - 1, _QUERIES).astype(np.int64))
     queries = index.vectors(rows)
     _, found = index.search(queries, _NEAREST)
-    # Not what FAISS says of them: its file may be of other vectors. Of many copies any will do.
+    # Compute the cosines from the shards, because FAISS's file may be of other vectors. Any copy of a vector counts.
     cosines = np.stack([index.vectors(near) @ query for near, query in zip(np.maximum(found, 0), queries, strict=True)])
     if ((found >= 0) & (cosines > _SAME)).any(1).mean() < _FOUND:
-        yield f"{folder / manifest.index.file}: finds other rows than the shards have"
+        yield f"{folder / manifest.index.file}: does not find the rows of the shards"
 
 
 def _sums(folder: Path, index: BulkIndex, shards: Shards) -> Iterator[str]:
     _, sums = index.label_sums()
     for first, own_counts, own_sums in summed(shards, len(index.labels), index.label_codes):
         part = slice(first, first + len(own_counts))
-        if not (np.abs(sums[part] - own_sums).max(1) <= _LOST * own_counts).all():
-            yield f"{folder / LABELS_NAME}: the sums are not those of the vectors"
+        if not (np.abs(sums[part] - own_sums).max(1) <= _SUM_TOLERANCE * own_counts).all():
+            yield f"{folder / LABELS_NAME}: the sums differ from those of the vectors"
             return

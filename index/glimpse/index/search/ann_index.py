@@ -1,4 +1,4 @@
-"""Approximate search over very many vectors that come and go."""
+"""Approximate search over very many vectors that change."""
 
 import threading
 from collections.abc import Sequence
@@ -7,68 +7,75 @@ from typing import Any, Self
 import faiss
 import numpy as np
 
-from glimpse.index.search.flat_index import Ids, Vectors
+from glimpse.index.types import Ids, Vectors
 
-# The generated types lack a name or two.
+# FAISS's type stubs lack some names.
 _faiss: Any = faiss
 
-# 4 sqrt(n) lists: of a million, more is found than with sqrt(n) lists when the same part is read. Each has its few
-# vectors, so that a small index reads all its lists.
+# 4 sqrt(n) lists: for a million vectors they find more than sqrt(n) lists when the same share is read. Each list has at
+# least a few vectors, so a small index reads all of its lists.
 _LISTS, _LEAST_IN_LIST = 4, 8
-# About the least that FAISS asks for (39): k-means takes much of the time of building.
+# About the minimum that FAISS asks for (39); k-means takes much of the build time.
 _TRAINED_PER_LIST, _ROUNDS = 40, 6
-# Of a million, an eighth of the lists has just 99 in 100 of the nearest, a sixth has more: `things` in
+# With a million vectors, an eighth of the lists has barely 99 % of the nearest, a sixth has more: `things` in
 # bench/results/gallery.md.
 _PROBED_PART, _LEAST_PROBED = 6, 64
-# Bits of a query's coordinates. Eight hardly find more than four.
+# Bits of a query's coordinates; eight hardly find more than four.
 _QUERY_BITS = 4
 _SEED = 1
-# Under one hold of the lock: some milliseconds, of codes read and of vectors written.
+# Codes read and vectors written while holding the lock once: some milliseconds.
 _LOCKED_CODES, _LOCKED_VECTORS = 500_000, 32
-# Turned and written at a time when building: it bounds the copy.
+# Vectors added at a time when building, which bounds the copy.
 _FILLED = 50_000
 
 
 class CandidateIndex:
-    """The likely nearest of very many unit vectors, named by 64-bit ids. Safe to use from several threads.
+    """Finds the likely nearest of very many unit vectors, which have 64-bit ids. It is thread-safe.
 
-    Lists around k-means centres, of which a search reads some; in them one bit a coordinate, turned at random (RaBitQ,
-    Gao and Long 2024). So similarities are estimates, off by some hundredths, and so is their order: ask for more than
-    are needed and compare those exactly. About 165 bytes a vector for 512 coordinates.
+    Vectors are in lists around k-means centres, and a search reads some of the lists. Each coordinate is stored as one
+    bit after a random rotation (RaBitQ, Gao and Long 2024). Similarities are therefore estimates with an error of some
+    hundredths, and so is their order: ask for more results than needed and compare those exactly. A vector of 512
+    coordinates takes about 165 bytes.
     """
 
     def __init__(self, dimension: int, lists: int) -> None:
-        """Untrained: `build` makes one that can be used."""
-        # FAISS's own wrappers take arrays; the generated types know only pointers.
+        """Creates an untrained index; `build` returns one that can be used."""
+        # FAISS's Python wrappers take arrays; the type stubs only know pointers.
         self._lists: Any = faiss.IndexIVFRaBitQ(
             faiss.IndexFlatIP(dimension), dimension, lists, faiss.METRIC_INNER_PRODUCT
         )
         self._lists.nprobe = min(lists, max(_LEAST_PROBED, lists // _PROBED_PART))
         self._lists.qb = _QUERY_BITS
         self._lists.cp.niter, self._lists.cp.seed = _ROUNDS, _SEED
-        # Fewer than FAISS likes are no reason to write to stderr.
+        # Silences FAISS's warning about few training vectors on stderr.
         self._lists.cp.min_points_per_centroid = 1
-        # Real embeddings have strong and weak coordinates; turned, every bit tells as much.
+        # Real embeddings have strong and weak coordinates. After a rotation every bit carries the same information.
         turn: Any = faiss.RandomRotationMatrix(dimension, dimension)
         turn.init(_SEED)
         self._index: Any = faiss.IndexPreTransform(turn, self._lists)
         self._trained = 0
-        # FAISS allows searches side by side, but none beside a change.
+        # FAISS allows concurrent searches, but not during a change.
         self._lock = threading.Lock()
 
     @classmethod
     def build(cls, ids: Sequence[int] | Ids, vectors: Vectors) -> Self:
-        """Trains on the vectors, (n, d), and fills: some minutes for a million.
+        """Trains on the vectors and adds them; takes some minutes for a million.
 
-        The same ids and vectors, in the same order, make the same index. Of an id that is there twice the last vector
-        counts. Raises ValueError without vectors.
+        The same ids and vectors in the same order give the same index. If an id occurs twice, its last vector counts.
+
+        Args:
+            ids: ids, (n,).
+            vectors: unit vectors, (n, d).
+
+        Raises:
+            ValueError: there are no vectors.
         """
         if not len(vectors):
             raise ValueError("no vectors to train on")
         lists = min(int(_LISTS * len(vectors) ** 0.5), len(vectors) // _LEAST_IN_LIST)
         index = cls(vectors.shape[1], max(1, lists))
         index._index.train(_sample(vectors, _TRAINED_PER_LIST * index._lists.nlist))
-        # So that ids are found without a pass over the lists.
+        # Finds ids without a pass over the lists.
         index._lists.set_direct_map_type(_faiss.DirectMap.Hashtable)
         given, rows = _last(ids)
         for start in range(0, len(given), _FILLED):
@@ -82,13 +89,17 @@ class CandidateIndex:
 
     @property
     def due(self) -> bool:
-        """Whether the contents have doubled or halved since training, and are worth a new build."""
+        """True if the number of vectors doubled or halved since training, so that a new build is worthwhile."""
         return len(self) >= 2 * self._trained or 2 * len(self) <= self._trained
 
     def put(self, ids: Sequence[int] | Ids, vectors: Vectors) -> None:
-        """Adds vectors, (n, d), under their ids, (n,), in the place of what was there; of an id given twice, the last.
+        """Adds vectors or replaces those with the same ids.
 
-        A search beside a long call may find some of it; each id always has its old vector or its new one.
+        During a long call, a search may see a part of the changes; each id always has its old or its new vector.
+
+        Args:
+            ids: ids, (n,); if an id occurs twice, its last vector counts.
+            vectors: unit vectors, (n, d).
         """
         given, rows = _last(ids)
         for start in range(0, len(given), _LOCKED_VECTORS):
@@ -99,21 +110,24 @@ class CandidateIndex:
                 self._index.add_with_ids(new, given[part])
 
     def remove(self, ids: Sequence[int] | Ids) -> None:
-        """Removes ids; unknown ones are ignored. Takes as long as the ids are many, whatever is stored."""
+        """Removes ids and ignores unknown ones. The time depends on the number of ids only."""
         with self._lock:
             self._index.remove_ids(faiss.IDSelectorArray(np.ascontiguousarray(ids, np.int64)))
 
     def search(self, queries: Vectors, k: int) -> tuple[Vectors, Ids]:
-        """Likely the k nearest: estimated cosines and ids, each (n, k), nearest first; id -1 where there are fewer.
+        """Finds the likely k nearest of each query.
 
         Args:
-            queries: (n, d), unit rows.
+            queries: unit vectors, (n, d).
             k: at least 1.
+
+        Returns:
+            Estimated cosines and ids, each (n, k), nearest first; id -1 if there are fewer.
         """
         rows = np.ascontiguousarray(queries, np.float32)
         similarities, ids = np.empty((len(rows), k), np.float32), np.empty((len(rows), k), np.int64)
         read = max(1, len(self) * self._lists.nprobe // self._lists.nlist)
-        # A change waits for the lock, so a long list of queries gives it away now and then.
+        # A change waits for the lock, so a long list of queries releases it now and then.
         step = max(1, _LOCKED_CODES // read)
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
@@ -130,7 +144,7 @@ def _sample(vectors: Vectors, count: int) -> Vectors:
 
 
 def _last(ids: Sequence[int] | Ids) -> tuple[Ids, Ids]:
-    """Every id once, and the last place it has."""
+    """Returns every id once, sorted, and the position of its last occurrence."""
     given = np.asarray(ids, np.int64)
     once, places = np.unique(given[::-1], return_index=True)
     return once, len(given) - 1 - places

@@ -1,4 +1,4 @@
-"""An index folder, opened: searched where it lies, whatever FAISS type it has."""
+"""Opens an index folder and searches it on disk, whatever its FAISS type."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -10,70 +10,80 @@ import faiss
 import numpy as np
 import pyarrow as pa
 
-from glimpse.index.errors import IndexFolderError, said
+from glimpse.index.errors import IndexFolderError, faiss_message
 from glimpse.index.faiss_validation.validator import check_file
-from glimpse.index.search.flat_index import Ids, Vectors
 from glimpse.index.search.gpu_copy import Device
 from glimpse.index.search.id_selectors import Mask, search_among
 from glimpse.index.storage.id_table import IdTable
 from glimpse.index.storage.label_sums import Counts, Sums, mapped, read_sums
 from glimpse.index.storage.manifest import LABELS_NAME, Manifest, read_manifest
 from glimpse.index.storage.shard_set import Shards
+from glimpse.index.types import Ids, Vectors
 
-# The generated types lack a name or two.
+# FAISS's type stubs lack some names.
 _faiss: Any = faiss
 
-# So few are compared one by one, in tens of milliseconds: what allows some rows of a thousand leaves lists and graphs
-# with hardly a neighbour in reach. 20,000 rows take 40 to 100 ms, and a type that is asked with a selector less.
+# With fewer allowed rows than this, all are compared, in tens of milliseconds: with one allowed row in thousands, lists
+# and graphs have hardly an allowed neighbour in reach. 20,000 rows take 40 to 100 ms, and a search with a selector
+# less.
 _COMPARED = 5_000
 
 
 class BulkIndex:
-    """The rows of an index folder, numbered from 0. Never changes; safe to use from several threads.
+    """The rows of an index folder, numbered from 0. It never changes and is thread-safe.
 
-    Files are mapped into memory rather than read, and stay readable when the folder is replaced or removed. Where FAISS
-    sees a GPU, a copy there is searched, if GPUs can hold the type.
+    Files are mapped into memory and stay readable if the folder is replaced or removed. If FAISS sees a GPU that can
+    hold the type, a copy on the GPU is searched.
+
+    Attributes:
+        manifest: the folder's manifest.
+        labels: label names, sorted.
+        label_codes: position of each row's label in `labels`, (N,); -1 for none.
+        domains: domain names, sorted.
+        domain_codes: position of each row's domain in `domains`, (N,); -1 for none.
     """
 
     def __init__(self, manifest: Manifest, shards: Shards, index: Any, folder: Path) -> None:
-        """`open` makes one."""
+        """Wraps opened parts; use `open`."""
         self.manifest = manifest
         self._shards, self._index = shards, index
         self._device = Device.of(index)
-        # On a GPU some are compared at half precision.
+        # Some GPU searches compute in half precision.
         self._exact = self._device is None and _has_cosines(index)
         self._sums = mapped(folder / LABELS_NAME) if manifest.labels_sha256 else None
         self._ids = shards.column("id")
-        #: The names there are, sorted, and the place of each row's in them, (N,); -1 none.
         self.labels, self.label_codes = shards.codes("label")
         self.domains, self.domain_codes = shards.codes("domain")
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Some tenths of a second for a million rows; what files hold is not compared with digests, see `verify`.
+        """Opens a folder; takes some tenths of a second for a million rows.
 
-        Raises IndexFolderError.
+        Files are not compared with their digests; see `verify`.
+
+        Raises:
+            IndexFolderError: the folder is not a valid index.
         """
         manifest = read_manifest(folder)
         shards = open_shards(folder, manifest)
         opened = cls(manifest, shards, open_faiss(folder, manifest), folder)
-        found = {"labels": len(opened.labels), "domains": len(opened.domains)}
+        counts = {"labels": len(opened.labels), "domains": len(opened.domains)}
         wanted = {"labels": manifest.label_count, "domains": manifest.domain_count}
-        if found != wanted:
-            raise IndexFolderError(folder, f"the shards have {found}, the manifest {wanted}", "build the index anew")
+        if counts != wanted:
+            raise IndexFolderError(folder, f"the shards have {counts}, the manifest {wanted}", "build the index again")
         return opened
 
     def __len__(self) -> int:
         return self.manifest.count
 
     def id(self, row: int) -> str:
-        """Of a row. Raises IndexError."""
+        """Returns the id of a row. Raises IndexError."""
         if row < 0:
             raise IndexError(row)
         return str(self._ids[row].as_py())
 
     def row_of(self, id: str) -> int | None:
-        """Where an id is; None: nowhere. The first call makes a table, some tenths of a second for a million."""
+        """Returns the row of an id, or None. The first call builds a table: some tenths of a second for a million."""
         return self._table.row(id)
 
     @cached_property
@@ -81,79 +91,88 @@ class BulkIndex:
         return IdTable(self._ids)
 
     def source(self, row: int) -> str:
-        """What was read. Raises IndexError."""
+        """Returns the source of a row, such as a path. Raises IndexError."""
         return str(self._shards.cell("source", row))
 
     def digest(self, row: int) -> bytes:
-        """The sha256 of the content. Raises IndexError."""
+        """Returns the SHA-256 of a row's content. Raises IndexError."""
         return bytes(self._shards.cell("digest", row))
 
     def label(self, row: int) -> str | None:
-        """Of a row; None: it has none."""
+        """Returns the label of a row, or None."""
         code = int(self.label_codes[row])
         return self.labels[code] if code >= 0 else None
 
     def domain(self, row: int) -> str | None:
-        """Of a row; None: it has none."""
+        """Returns the domain of a row, or None."""
         code = int(self.domain_codes[row])
         return self.domains[code] if code >= 0 else None
 
     def among(self, labels: Collection[str], domains: Collection[str]) -> Mask:
-        """The rows of some labels and domains, (N,); empty: of all."""
-        found = np.ones(len(self), bool)
+        """Returns a mask (N,) of the rows with one of these labels and one of these domains; empty allows all."""
+        mask = np.ones(len(self), bool)
         for wanted, names, codes in (
             (labels, self.labels, self.label_codes),
             (domains, self.domains, self.domain_codes),
         ):
             if wanted:
-                # The last is of those that have none, whose code is -1.
-                found &= np.array([*(name in wanted for name in names), False])[codes]
-        return found
+                # The last entry is for rows without a name, whose code is -1.
+                mask &= np.array([*(name in wanted for name in names), False])[codes]
+        return mask
 
     @property
     def exhaustive(self) -> bool:
-        """Whether every row is compared in a search."""
+        """True if a search compares every row."""
         return self.manifest.index.factory.startswith(("Flat", "SQ"))
 
     def about(self, row: int) -> dict[str, Any]:
-        """What else is known of a row; nothing, where it is no JSON object. Raises IndexError."""
+        """Returns a row's metadata; {} if it is not a JSON object. Raises IndexError."""
         try:
-            found = json.loads(self._shards.cell("about", row) or "{}")
+            metadata = json.loads(self._shards.cell("about", row) or "{}")
         except (ValueError, RecursionError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return metadata if isinstance(metadata, dict) else {}
 
     def digests(self) -> list[bytes]:
-        """The sha256 of every row's content: some tenths of a second for a million."""
+        """Returns the SHA-256 of every row's content; takes some tenths of a second for a million rows."""
         return list(self._shards.column("digest").to_pylist())
 
     def label_sums(self) -> tuple[Counts, Sums]:
-        """How many rows each of `labels` has, (C,), and the sum of their vectors, (C, d). Raises IndexFolderError."""
+        """Returns the number of rows of each label, (C,), and the sums of their vectors, (C, d). Raises
+        IndexFolderError.
+        """
         if self._sums is None:
             return np.empty(0, np.int64), np.empty((0, self.manifest.dimension))
         counts, sums = read_sums(self._sums, self.labels, self.manifest.dimension)
         if (counts != np.bincount(self.label_codes[self.label_codes >= 0], minlength=len(self.labels))).any():
             # A build was killed between its last renames.
-            raise IndexFolderError(self._sums.path, "is of other rows than the shards have", "build with --resume")
+            raise IndexFolderError(self._sums.path, "does not belong to these shards", "build with --resume")
         return counts, sums
 
     def vectors(self, rows: Ids | Sequence[int]) -> Vectors:
-        """Those of rows, (n,): (n, d), of unit length. Raises IndexError."""
+        """Returns the unit vectors, (n, d), of rows, (n,). Raises IndexError."""
         return self._shards.vectors(rows)
 
     def tables(self, keep: Mask | None = None) -> Iterator[pa.Table]:
-        """All rows as they are stored, or those to keep, (N,), in order and in parts: for another index."""
+        """Yields rows as they are stored, in order and in parts, to copy them to another index.
+
+        Args:
+            keep: mask of the rows, (N,); None for all.
+        """
         return self._shards.tables(keep)
 
     def search(self, queries: Vectors, k: int, allowed: Mask | None = None) -> tuple[Vectors, Ids]:
-        """The k nearest: cosines and rows, each (n, k), nearest first; row -1, cosine -1 where there are fewer.
+        """Finds the k nearest rows of each query.
 
-        As sure as the manifest's measurements say; cosines are exact in any case.
+        The manifest's measurements say how many of the true nearest are found. Cosines are exact in any case.
 
         Args:
-            queries: (n, d), unit rows.
+            queries: unit vectors, (n, d).
             k: at least 1.
-            allowed: only these rows, (N,).
+            allowed: mask of the rows to search, (N,); None for all.
+
+        Returns:
+            Cosines and rows, each (n, k), nearest first; row -1 and cosine -1 if there are fewer.
         """
         rows = np.ascontiguousarray(queries, np.float32)
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
@@ -182,40 +201,42 @@ class BulkIndex:
         return ordered(np.take_along_axis(cosines, nearest, 1), rows[nearest])
 
     def _corrected(self, queries: Vectors, rows: Ids) -> tuple[Vectors, Ids]:
-        there, place = np.unique(rows[rows >= 0], return_inverse=True)
+        distinct, place = np.unique(rows[rows >= 0], return_inverse=True)
         cosines = np.full(rows.shape, -1, np.float32)
-        which = np.nonzero(rows >= 0)
-        cosines[which] = np.einsum("ij,ij->i", queries[which[0]], self.vectors(there)[place])
+        cells = np.nonzero(rows >= 0)
+        cosines[cells] = np.einsum("ij,ij->i", queries[cells[0]], self.vectors(distinct)[place])
         return ordered(cosines, rows)
 
 
 def open_shards(folder: Path, manifest: Manifest) -> Shards:
-    """The shards that a manifest names, if they are what it says. Raises IndexFolderError."""
+    """Opens the shards of a manifest and checks their size and type. Raises IndexFolderError."""
     paths = manifest.shard_paths(folder)
     shards = Shards(paths, manifest.dimension)
     for path, shard, rows in zip(paths, manifest.shards, shards.rows, strict=True):
         if rows != shard.rows:
-            raise IndexFolderError(path, f"has {rows} rows, the manifest {shard.rows}", "build the index anew")
+            raise IndexFolderError(path, f"has {rows} rows, the manifest {shard.rows}", "build the index again")
     if shards.vector_types - {manifest.vector_type}:
-        raise IndexFolderError(folder, f"its vectors are not {manifest.vector_type}", "build the index anew")
+        raise IndexFolderError(folder, f"its vectors are not {manifest.vector_type}", "build the index again")
     return shards
 
 
 def open_faiss(folder: Path, manifest: Manifest) -> Any:
-    """The FAISS index, mapped, if it is what a manifest says. Raises IndexFolderError."""
+    """Validates and maps the FAISS index of a manifest. Raises IndexFolderError."""
     path = folder / manifest.index.file
     size = path.stat().st_size
     if size != manifest.index.bytes:
-        raise IndexFolderError(path, f"has {size} bytes, the manifest {manifest.index.bytes}", "build the index anew")
+        raise IndexFolderError(path, f"has {size} bytes, the manifest {manifest.index.bytes}", "build the index again")
     check_file(path, manifest.dimension, manifest.count)
     try:
         return faiss.read_index(str(path), _faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
-        raise IndexFolderError(path, f"FAISS cannot read it: {said(error)}", "build the index anew") from None
+        raise IndexFolderError(path, f"FAISS cannot read it: {faiss_message(error)}", "build the index again") from None
 
 
 def _has_cosines(index: Any) -> bool:
-    """Whether what it finds has its cosine, to 0.0002. Others have estimates, up to some tenths off."""
+    """Returns whether search results have exact cosines, to 0.0002; other types return estimates that are off by some
+    tenths.
+    """
     index = faiss.downcast_index(index)
     if isinstance(index, _faiss.IndexRefine):
         return _has_cosines(index.refine_index)
@@ -227,15 +248,15 @@ def _has_cosines(index: Any) -> bool:
 
 
 def _filled(cosines: Vectors, rows: Ids, k: int) -> tuple[Vectors, Ids]:
-    """(n, at most k) → (n, k); FAISS leaves huge negative numbers where it found nothing."""
+    """Pads results to k columns; FAISS leaves large negative numbers where it found nothing."""
     wider = ((0, 0), (0, k - rows.shape[1]))
-    # A file may hold vectors that are no numbers, or of any length.
+    # A file may hold vectors of any length, or NaN.
     cosines = np.clip(np.nan_to_num(np.where(rows < 0, np.float32(-1), cosines), nan=-1), -1, 1)
     cosines = np.pad(cosines, wider, constant_values=-1)
     return cosines, np.pad(rows, wider, constant_values=-1)
 
 
 def ordered(cosines: Vectors, rows: Ids) -> tuple[Vectors, Ids]:
-    """Nearest first, (n, k) each; those that are not there, -1, last, though a cosine may be -1 as well."""
+    """Sorts results by cosine, (n, k) each. Missing rows, -1, come last, even after a cosine of -1."""
     order = np.argsort(-np.where(rows < 0, -np.inf, cosines), axis=1, kind="stable")
     return np.take_along_axis(cosines, order, 1), np.take_along_axis(rows, order, 1)

@@ -1,4 +1,4 @@
-"""Exact search over vectors that come and go."""
+"""Exact search over vectors that change."""
 
 import threading
 from collections.abc import Sequence
@@ -6,48 +6,45 @@ from typing import Any
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 
-Vectors = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int64]
+from glimpse.index.types import Ids, Vectors
 
-
-# Multiply-adds under one hold of the lock: some milliseconds.
+# Multiply-adds while holding the lock once: some milliseconds.
 _LOCKED_SEARCH = 30_000_000
 _READ_AT_ONCE = 1_000
 
 
 class FlatIndex:
-    """Cosine search, exact, over unit vectors named by 64-bit ids. Safe to use from several threads."""
+    """Exact cosine search over unit vectors with 64-bit ids. It is thread-safe."""
 
     def __init__(self, dimension: int) -> None:
-        # FAISS's own wrappers take arrays; the generated types know only pointers.
+        # FAISS's Python wrappers take arrays; the type stubs only know pointers.
         self._index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
-        # FAISS allows searches side by side, but none beside a change.
+        # FAISS allows concurrent searches, but not during a change.
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
     def reserve(self, count: int) -> None:
-        """Takes the memory of so many vectors at once, into an empty index: growing by parts would copy them all."""
+        """Allocates memory for `count` vectors in an empty index, because growing in steps would copy them."""
         with self._lock:
             flat: Any = faiss.downcast_index(self._index.index)
             flat.codes.resize(count * flat.code_size)
-            flat.codes.resize(0)  # which keeps what it took
+            flat.codes.resize(0)  # keeps the capacity
 
     def add(self, ids: Sequence[int] | Ids, vectors: Vectors) -> None:
-        """Adds vectors, (n, d), under new ids, (n,)."""
+        """Adds vectors, (n, d), with new ids, (n,)."""
         with self._lock:
             self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.asarray(ids, np.int64))
 
     def remove(self, ids: Sequence[int] | Ids) -> None:
-        """Removes ids; unknown ones are ignored. One pass over everything stored."""
+        """Removes ids and ignores unknown ones; makes one pass over all vectors."""
         with self._lock:
             self._index.remove_ids(np.asarray(ids, np.int64))
 
     def vector(self, id: int) -> Vectors:
-        """The vector, (d,), of an id. Raises KeyError."""
+        """Returns the vector of an id, (d,). Raises KeyError."""
         with self._lock:
             try:
                 return np.asarray(self._index.reconstruct(int(id)), np.float32)
@@ -55,7 +52,7 @@ class FlatIndex:
                 raise KeyError(id) from error
 
     def vectors(self, ids: Ids) -> Vectors:
-        """The vectors of ids, (n,): (n, d). Raises KeyError where one is not there."""
+        """Returns the vectors, (n, d), of ids, (n,). Raises KeyError if an id is unknown."""
         found = np.empty((len(ids), self._index.d), np.float32)
         for start in range(0, len(ids), _READ_AT_ONCE):
             with self._lock:
@@ -67,19 +64,22 @@ class FlatIndex:
         return found
 
     def search(self, queries: Vectors, k: int, among: Ids | None = None) -> tuple[Vectors, Ids]:
-        """The k nearest: cosines and ids, each (n, min(k, stored)), nearest first; id -1 where `among` has fewer.
+        """Finds the k nearest vectors of each query.
 
         Args:
-            queries: (n, d), unit rows.
+            queries: unit vectors, (n, d).
             k: at least 1.
-            among: only these ids.
+            among: ids to search; None for all.
+
+        Returns:
+            Cosines and ids, each (n, min(k, stored)), nearest first; id -1 if `among` has fewer.
         """
         parameters = _among(among) if among is not None else None
         k = min(k, len(self))
         if k == 0 or not len(queries):
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         rows = np.ascontiguousarray(queries, np.float32)
-        # A change waits for the lock, so a long list of queries gives it away now and then.
+        # A change waits for the lock, so a long list of queries releases it now and then.
         step = max(1, _LOCKED_SEARCH // (len(self) * rows.shape[1]))
         if len(rows) <= step:
             return self._search(rows, k, parameters)

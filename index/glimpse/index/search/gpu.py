@@ -1,7 +1,7 @@
-"""What FAISS does on GPUs: the centres of lists, graphs, and search of what is copied there.
+"""FAISS on GPUs: list centres, graphs, and search in a copy.
 
-An index is filled on the processor and written from there, so that a file is the same thing wherever it was made: of
-building, what takes the time is to compare vectors with centres, and that alone is on the GPU.
+An index is filled and written on the CPU, so its file does not depend on where it was built. Building spends its time
+on comparing vectors with centres, and only that runs on the GPU.
 """
 
 from typing import Any
@@ -10,15 +10,20 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.index.search.flat_index import Vectors
+from glimpse.index.types import Vectors
 
-# The package for processors lacks what is of GPUs.
+# The CPU package lacks the names of GPU classes.
 _faiss: Any = faiss
 _GRAPH_DEGREE, _FIRST_DEGREE = 64, 128
 
 
 def nearest_centre(centres: Vectors | None, dimension: int) -> Any:
-    """An index of centres, (n, d), by inner product, on all GPUs; None: empty, for k-means to fill."""
+    """Returns an index of centres on all GPUs, by inner product.
+
+    Args:
+        centres: (n, d); None for an empty index that k-means fills.
+        dimension: d.
+    """
     flat: Any = faiss.IndexFlatIP(dimension)
     if centres is not None:
         flat.add(centres)
@@ -26,9 +31,14 @@ def nearest_centre(centres: Vectors | None, dimension: int) -> Any:
 
 
 def add_assigned(index: Any, block: Vectors, centres: Any) -> None:
-    """Adds a block, (n, d), as `index.add` does, with each row's list found by `centres`, an index of them.
+    """Adds a block of vectors as `index.add` does, but finds each row's list with `centres`.
 
-    Codes packed for fast scanning ("x4fs") take no list that was found elsewhere, and find their own.
+    Codes packed for fast scanning ("x4fs") accept no external list numbers, so FAISS finds the lists itself.
+
+    Args:
+        index: a trained index.
+        block: vectors, (n, d).
+        centres: an index of the lists' centres.
     """
     index = faiss.downcast_index(index)
     if isinstance(index, _faiss.IndexRefine):
@@ -49,9 +59,9 @@ def add_assigned(index: Any, block: Vectors, centres: Any) -> None:
 
 
 def make_graph(vectors: npt.NDArray[np.float16]) -> Any:
-    """CAGRA's graph (Ootomo et al. 2023) of (n, d), as an IndexHNSWCagra, which is written and searched without a GPU.
+    """Builds CAGRA's graph (Ootomo et al. 2023) of vectors (n, d), as an IndexHNSWCagra that needs no GPU afterwards.
 
-    It takes a FAISS with cuVS, as conda's faiss-gpu-cuvs; PyPI's faiss-gpu has none.
+    It needs FAISS with cuVS, such as conda's faiss-gpu-cuvs; PyPI's faiss-gpu has none.
     """
     config = _faiss.GpuIndexCagraConfig()
     config.graph_degree, config.intermediate_graph_degree = _GRAPH_DEGREE, _FIRST_DEGREE
@@ -62,11 +72,14 @@ def make_graph(vectors: npt.NDArray[np.float16]) -> Any:
 
 
 def to_gpu(index: Any) -> tuple[Any, str]:
-    """For search on all GPUs, and what it is there. What they cannot hold is returned as it came.
+    """Copies an index to all GPUs for search.
 
-    Of an index that rescores, and of a graph, the vectors themselves are copied, and all are compared: exact, and
-    sooner than their candidates would be found. Rows keep their numbers. FAISS's GPU indexes take no selector, and one
-    search at a time.
+    Of an index that rescores, and of a graph, the vectors are copied and all of them compared, which is exact and
+    faster than finding candidates. Rows keep their numbers. FAISS's GPU indexes support neither selectors nor
+    concurrent searches.
+
+    Returns:
+        The copy and a description; the index itself if GPUs cannot hold it.
     """
     if not faiss.get_num_gpus():
         return index, "on the processor: FAISS sees no GPU"
@@ -75,7 +88,7 @@ def to_gpu(index: Any) -> tuple[Any, str]:
         there = _faiss.index_cpu_to_all_gpus(held)
     except RuntimeError as error:
         return index, f"on the processor: {str(error).splitlines()[-1]}"
-    # A graph there reads vectors that stay here.
+    # A graph on the GPU reads vectors in host memory.
     there.referenced_objects = [index]
     return there, f"{what} on the GPU"
 

@@ -1,33 +1,45 @@
-"""An index copied to GPUs, where FAISS sees some. There it takes no selector: deleted rows are sieved out."""
+"""Searches a copy of an index on GPUs. A GPU search supports no selector, so rows that are not allowed are filtered
+out.
+"""
 
 import threading
 from typing import Any, Self
 
-from glimpse.index.search.flat_index import Ids, Vectors
 from glimpse.index.search.gpu import to_gpu
 from glimpse.index.search.id_selectors import Mask, sieved
+from glimpse.index.types import Ids, Vectors
 
-# FAISS's searches on a GPU give no more.
-_MOST = 2_048
+# FAISS's limit of results of a GPU search.
+_MAX_RESULTS = 2_048
 
 
 class Device:
-    """Searches a copy. Safe to use from several threads, of which one at a time is served."""
+    """A searchable copy on GPUs. It is thread-safe and serves one thread at a time."""
 
     def __init__(self, index: Any) -> None:
-        """`of` makes one."""
+        """Wraps a copy; use `of`."""
         self._index, self._lock = index, threading.Lock()
 
     @classmethod
     def of(cls, index: Any) -> Self | None:
-        """A copy on all GPUs; None where there is none, or it is nothing that they hold."""
-        there, _ = to_gpu(index)
-        return None if there is index else cls(there)
+        """Copies an index to all GPUs; returns None if there is no GPU or the GPUs cannot hold it."""
+        copy, _ = to_gpu(index)
+        return None if copy is index else cls(copy)
 
     def search(self, queries: Vectors, k: int, allowed: Mask | None, count: int) -> tuple[Vectors, Ids] | None:
-        """The k nearest, of `count` allowed rows or of all (None): (n, k) each; None: too few of them come back."""
+        """Finds the k nearest rows of each query.
+
+        Args:
+            queries: unit vectors, (n, d).
+            k: at least 1.
+            allowed: mask of the allowed rows, (N,); None for all.
+            count: number of allowed rows.
+
+        Returns:
+            Cosines and rows, each (n, k); None if too few allowed rows are among the results.
+        """
         asked = k if allowed is None else min(len(allowed), k + 2 * k * len(allowed) // count)
-        if asked > _MOST:
+        if asked > _MAX_RESULTS:
             return None
         with self._lock:
             similarities, rows = self._index.search(queries, asked)

@@ -1,4 +1,4 @@
-"""A FAISS index asked for the nearest among some of its rows."""
+"""Searches a FAISS index among some of its rows."""
 
 from typing import Any
 
@@ -6,20 +6,30 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from glimpse.index.search.flat_index import Ids, Vectors
+from glimpse.index.types import Ids, Vectors
 
 Mask = npt.NDArray[np.bool_]
-# The generated types lack a name or two.
+# FAISS's type stubs lack some names.
 _faiss: Any = faiss
 
-# These ask the selector of every row they compare. The others search without, and take parameters amiss.
+# These types check the selector for every row they compare. Other types do not support it correctly.
 _ASK_OF_EACH = (_faiss.IndexFlat, _faiss.IndexScalarQuantizer, _faiss.IndexRaBitQ)
 
 
 def search_among(index: Any, queries: Vectors, k: int, allowed: Mask, count: int) -> tuple[Vectors, Ids]:
-    """The k nearest of `count` allowed rows: (n, k) each, row -1 where there are fewer.
+    """Finds the k nearest of the allowed rows.
 
-    The fewer are allowed, the farther from a query are they, and the more lists or nodes between are read for as many.
+    The fewer rows are allowed, the farther they are from a query, so proportionally more lists or nodes are read.
+
+    Args:
+        index: a FAISS index.
+        queries: unit vectors, (n, d).
+        k: at least 1.
+        allowed: mask of the allowed rows, (N,).
+        count: number of allowed rows.
+
+    Returns:
+        Similarities and rows, each (n, k); row -1 if there are fewer.
     """
     selector = _faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
     kept: list[Any] = []
@@ -27,13 +37,13 @@ def search_among(index: Any, queries: Vectors, k: int, allowed: Mask, count: int
     if parameters is not None:
         similarities, rows = index.search(queries, k, params=parameters)
         return similarities, rows
-    return _asked_for_more(index, queries, k, allowed, count)
+    return _search_and_filter(index, queries, k, allowed, count)
 
 
 def _parameters(index: Any, selector: Any, wider: float, kept: list[Any]) -> Any:
-    """Of a search with a selector, beside what is set in the index; None: it can have none.
+    """Returns search parameters with a selector, in addition to the index's own; None if the type supports none.
 
-    `kept`: what C++ only points to, and Python would let go of.
+    `kept` collects objects that C++ only points to, so that Python does not free them.
     """
     index, made = faiss.downcast_index(index), None
     if isinstance(index, _faiss.IndexRefine):
@@ -56,8 +66,8 @@ def _parameters(index: Any, selector: Any, wider: float, kept: list[Any]) -> Any
     return made
 
 
-def _asked_for_more(index: Any, queries: Vectors, k: int, allowed: Mask, count: int) -> tuple[Vectors, Ids]:
-    """For types that take no selector: more than k are asked for, until enough of them are allowed."""
+def _search_and_filter(index: Any, queries: Vectors, k: int, allowed: Mask, count: int) -> tuple[Vectors, Ids]:
+    """Searches a type without selectors: asks for more results until enough of them are allowed."""
     asked = k
     while True:
         asked = min(len(allowed), max(2 * asked, 2 * k * len(allowed) // count))
@@ -70,14 +80,22 @@ def _asked_for_more(index: Any, queries: Vectors, k: int, allowed: Mask, count: 
 def sieved(
     similarities: Vectors, rows: Ids, allowed: Mask, k: int, *, whole: bool = False
 ) -> tuple[Vectors, Ids] | None:
-    """The first k allowed of what was found, (n, k'): (n, k) each, row -1 where there are fewer.
+    """Returns the first k allowed results, (n, k) each; row -1 if there are fewer.
 
-    None: there are fewer, though more may be found; `whole`: no more may.
+    Args:
+        similarities: results, (n, k').
+        rows: rows of the results, (n, k').
+        allowed: mask of the allowed rows, (N,).
+        k: results to return.
+        whole: whether the results are all rows.
+
+    Returns:
+        None if there are fewer than k allowed rows and a larger search could find more.
     """
     fits = (rows >= 0) & allowed[rows]
     if not whole and (fits.sum(1) < k).any():
         return None
-    # Those that fit first, in their order.
+    # Puts allowed results first, in their order.
     order = np.argsort(~fits, axis=1, kind="stable")[:, :k]
     rows = np.where(np.take_along_axis(fits, order, 1), np.take_along_axis(rows, order, 1), -1)
     return np.take_along_axis(similarities, order, 1), rows

@@ -1,4 +1,4 @@
-"""Vectors that come and go, on top of an index built in bulk whose rows only go."""
+"""Vectors that change, above an index folder whose rows can only be deleted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,43 +6,59 @@ from dataclasses import dataclass
 import numpy as np
 
 from glimpse.index.search.bulk_index import BulkIndex, ordered
-from glimpse.index.search.flat_index import FlatIndex, Ids, Vectors
+from glimpse.index.search.flat_index import FlatIndex
 from glimpse.index.search.id_selectors import Mask
+from glimpse.index.types import Ids, Vectors
 
-# Rows of an index have ids above those of what was added one by one.
+# Rows of an index folder have larger ids than vectors that were added one by one.
 _ROW_BITS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Among:
-    """Which vectors a search is limited to: ids of what was added one by one, and rows below, (N,)."""
+    """The vectors that a search is limited to.
+
+    Attributes:
+        ids: ids of vectors that were added one by one.
+        rows: mask of the index folder's rows, (N,).
+    """
 
     ids: Ids
     rows: Mask
 
 
 def first_id(generation: int) -> int:
-    """The id of the first row of a bulk index. `generation`: 1 and up, another for each that a row could be of."""
+    """Returns the id of the first row of an index folder.
+
+    Args:
+        generation: at least 1, different for each folder that a row may belong to.
+    """
     return generation << _ROW_BITS
 
 
 @dataclass(slots=True)
 class Base:
-    """Some rows of a bulk index, known by the ids from `first` on."""
+    """Some rows of an index folder, with the ids from `first` on.
+
+    Attributes:
+        index: the opened folder.
+        first: id of its first row.
+        live: mask of the rows that are not deleted, (N,).
+        count: number of live rows.
+    """
 
     index: BulkIndex
     first: int
-    #: The rows that count, (N,); those deleted are taken out of it.
     live: Mask
     count: int
 
     @classmethod
     def of(cls, index: BulkIndex, generation: int, live: Mask) -> "Base":
-        """`generation`: as for `first_id`."""
+        """Creates the layer; see `first_id` for `generation`."""
         return cls(index, first_id(generation), live, int(live.sum()))
 
     def rows(self, ids: Ids) -> Ids:
-        """The rows of ids, (n,). Raises KeyError where one is of another index, or deleted."""
+        """Returns the rows of ids, (n,). Raises KeyError if an id is of another index or deleted."""
         rows = ids - self.first
         if not ((rows >= 0) & (rows < len(self.live))).all() or not self.live[rows].all():
             raise KeyError("one of the ids")
@@ -50,10 +66,10 @@ class Base:
 
 
 class LayeredIndex:
-    """Cosine search over unit vectors named by 64-bit ids: as FlatIndex, with the rows of a bulk index below.
+    """Cosine search over unit vectors with 64-bit ids, like FlatIndex, with the rows of an index folder below.
 
-    Deleted rows are tombstones, in every type of index alike. Safe to search from several threads, and beside changes;
-    changed by one.
+    Deleted rows are tombstones in every type of index. Several threads may search, also during a change; only one
+    thread may change it.
     """
 
     def __init__(self, dimension: int) -> None:
@@ -66,45 +82,45 @@ class LayeredIndex:
 
     @property
     def scanned(self) -> int:
-        """How many vectors a search compares one by one."""
+        """The number of vectors that a search compares one by one."""
         base = self._base
         return len(self._living) + (base.count if base and base.index.exhaustive else 0)
 
     @property
     def based(self) -> bool:
-        """Whether rows of a bulk index are among them."""
+        """True if there are live rows of an index folder."""
         return self._base is not None and self._base.count > 0
 
     def lay(self, base: Base | None) -> None:
-        """Puts rows of a bulk index below, in the place of those before."""
+        """Replaces the layer of an index folder."""
         self._base = base
 
     def reserve(self, count: int) -> None:
-        """Takes the memory of so many vectors, before the first is added."""
+        """Allocates memory for `count` vectors, before the first is added."""
         self._living.reserve(count)
 
     def add(self, ids: Sequence[int] | Ids, vectors: Vectors) -> None:
-        """Adds vectors, (n, d), under new ids, (n,)."""
+        """Adds vectors, (n, d), with new ids, (n,)."""
         self._living.add(ids, vectors)
 
     def remove(self, ids: Sequence[int] | Ids) -> None:
-        """Removes ids; unknown ones are ignored."""
-        given = np.asarray(ids, np.int64)
-        low = given < 1 << _ROW_BITS
+        """Removes ids and ignores unknown ones."""
+        requested = np.asarray(ids, np.int64)
+        low = requested < 1 << _ROW_BITS
         if low.any():
-            self._living.remove(given[low])
+            self._living.remove(requested[low])
         if (base := self._base) is not None and not low.all():
-            rows = given[~low] - base.first
+            rows = requested[~low] - base.first
             rows = rows[(rows >= 0) & (rows < len(base.live))]
             base.live[rows] = False
             base.count = int(np.count_nonzero(base.live))
 
     def vector(self, id: int) -> Vectors:
-        """The vector, (d,), of an id. Raises KeyError."""
+        """Returns the vector of an id, (d,). Raises KeyError."""
         return np.asarray(self.vectors(np.array([id], np.int64))[0], np.float32)
 
     def vectors(self, ids: Ids) -> Vectors:
-        """The vectors of ids, (n,): (n, d). Raises KeyError where one is not there."""
+        """Returns the vectors, (n, d), of ids, (n,). Raises KeyError if an id is unknown."""
         low, base = ids < 1 << _ROW_BITS, self._base
         if low.all():
             return self._living.vectors(ids)
@@ -118,19 +134,22 @@ class LayeredIndex:
         return found
 
     def search(self, queries: Vectors, k: int, among: Among | None = None) -> tuple[Vectors, Ids]:
-        """The k nearest: cosines and ids, each (n, at most k), nearest first; id -1 where there are fewer.
+        """Finds the k nearest vectors of each query.
 
-        Exact but for the rows below, which their index finds as it was built to.
+        The search is exact, except for the index folder's rows, which are found as its type allows.
 
         Args:
-            queries: (n, d), unit rows.
+            queries: unit vectors, (n, d).
             k: at least 1.
-            among: only these.
+            among: the vectors to search; None for all.
+
+        Returns:
+            Cosines and ids, each (n, at most k), nearest first; id -1 if there are fewer.
         """
         base, low = self._base, None if among is None else among.ids
         if base is None or not base.count:
             return self._living.search(queries, k, low)
-        # A copy: rows may be deleted meanwhile.
+        # A copy, because rows may be deleted during the search.
         live = base.live.copy() if among is None else base.live & among.rows
         parts = []
         if len(self._living) and (low is None or len(low)):
@@ -142,7 +161,7 @@ class LayeredIndex:
 
 
 def _nearest(parts: Sequence[tuple[Vectors, Ids]], count: int, k: int) -> tuple[Vectors, Ids]:
-    """Of what several indexes found, (n, k') each, the k nearest."""
+    """Merges results of several indexes, (n, k') each, and keeps the k nearest."""
     if len(parts) == 1:
         return parts[0]
     if not parts:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever ends the process or the machine."""
+"""Writes files completely or not at all, even if the process or the machine stops."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A path beside to write to; on success it takes the name, and has reached the disk. Raises OSError."""
+    """Yields a temporary path; on success it replaces `path` and has reached the disk. Raises OSError."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield beside
@@ -22,7 +22,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def synced(path: Path) -> None:
-    """Waits until a file's content, or a folder's names, are on the disk. Raises OSError."""
+    """Waits until a file's content, or a folder's entries, are on the disk. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -31,6 +31,6 @@ def synced(path: Path) -> None:
 
 
 def digest(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal. Raises OSError."""
+    """Returns a file's SHA-256 in hexadecimal. Raises OSError."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

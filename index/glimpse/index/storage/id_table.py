@@ -1,4 +1,4 @@
-"""Ids to rows, and ids that are there twice, in some bytes an id: a dictionary of strings has some 150."""
+"""Finds rows by id, and duplicate ids, with few bytes per id; a dictionary of strings needs about 150."""
 
 import hashlib
 from collections.abc import Iterable
@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from glimpse.index.search.flat_index import Ids
+from glimpse.index.types import Ids
 
 
 class IdTable:
-    """The rows of an Arrow column of ids, by their hashes: 16 bytes an id. Safe to use from several threads."""
+    """Maps the ids of an Arrow column to rows by their hashes, with 16 bytes per id. It is thread-safe."""
 
     def __init__(self, ids: pa.ChunkedArray) -> None:
-        """Some tenths of a second for a million."""
+        """Builds the table; takes some tenths of a second for a million ids."""
         self._ids = ids
         parts = [_hashes(chunk) for chunk in ids.chunks]
         hashes = np.concatenate([np.empty(0, np.int64), *parts])
@@ -22,7 +22,7 @@ class IdTable:
         self._hashes = hashes[self._order]
 
     def row(self, id: str) -> int | None:
-        """Where an id is; None: nowhere."""
+        """Returns the row of an id, or None."""
         wanted = np.int64(hash(id))
         first = int(np.searchsorted(self._hashes, wanted))
         for place in range(first, len(self._hashes)):
@@ -39,17 +39,17 @@ def _hashes(ids: pa.Array) -> Ids:
 
 
 def last_of_each(parts: Iterable[pa.Array]) -> npt.NDArray[np.bool_]:
-    """Of n ids, in parts, which are the last of their name, (n,): 24 bytes an id, while it runs."""
-    # 128 bits, which no two ids ever share.
+    """Returns which ids are the last of their name, bool (n,); needs 24 bytes per id while it runs."""
+    # Hashes of 128 bits do not collide in practice.
     ids = np.concatenate([np.empty((0, 2), np.uint64), *map(_digests, parts)])
-    # Stable: equal ids stay in their order.
+    # The sort is stable: equal ids stay in their order.
     order = np.lexsort((ids[:, 1], ids[:, 0]))
-    again = (ids[order[1:]] == ids[order[:-1]]).all(1)
+    duplicate = (ids[order[1:]] == ids[order[:-1]]).all(1)
     last = np.ones(len(ids), np.bool_)
-    last[order[:-1][again]] = False
+    last[order[:-1][duplicate]] = False
     return last
 
 
 def _digests(ids: pa.Array) -> npt.NDArray[np.uint64]:
-    found = b"".join(hashlib.blake2b(id.encode(), digest_size=16).digest() for id in ids.to_pylist())
-    return np.frombuffer(found, np.uint64).reshape(-1, 2)
+    hashes = b"".join(hashlib.blake2b(id.encode(), digest_size=16).digest() for id in ids.to_pylist())
+    return np.frombuffer(hashes, np.uint64).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""labels.parquet: how many rows each label has, and the sum of their vectors. Heads start from it at once."""
+"""labels.parquet: the number of rows of each label and the sum of their vectors, from which heads start immediately."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from glimpse.index.storage.shard_set import Codes, Shards
 Counts = npt.NDArray[np.int64]
 Sums = npt.NDArray[np.float64]
 
-# Of float64, at a time: 256 MB.
+# Number of float64 values at a time (256 MB).
 _SUMMED = 1 << 25
 
 
 def write_sums(path: Path, shards: Shards, labels: Sequence[str], codes: Codes) -> None:
-    """Writes the file, in memory that does not grow with the labels. Raises OSError.
+    """Writes the file, with memory that does not depend on the number of labels. Raises OSError.
 
     Args:
-        path: of the file.
+        path: the file.
         shards: N rows.
-        labels: (C,), sorted.
-        codes: the place of each row's label, (N,); -1 none.
+        labels: label names, sorted, (C,).
+        codes: position of each row's label in `labels`, (N,); -1 for none.
     """
     form = _schema(shards.dimension)
     with pq.ParquetWriter(path, form, compression="none", write_statistics=False) as writer:
@@ -44,7 +44,7 @@ def write_sums(path: Path, shards: Shards, labels: Sequence[str], codes: Codes) 
 
 
 def summed(shards: Shards, labels: int, codes: Codes) -> Iterator[tuple[int, Counts, Sums]]:
-    """Some labels at a time: the place of the first, the rows of each, (C,), and the sum of their vectors, (C, d)."""
+    """Yields counts and sums of some labels at a time: position of the first label, counts (C,), sums (C, d)."""
     step = max(1, _SUMMED // shards.dimension)
     for first in range(0, labels, step):
         yield first, *_sum(shards, codes - first, min(step, labels - first))
@@ -52,14 +52,14 @@ def summed(shards: Shards, labels: int, codes: Codes) -> Iterator[tuple[int, Cou
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """The file, which stays readable when another takes its name."""
+    """A mapped file, which stays readable if another file takes its name."""
 
     path: Path
     content: pa.Buffer
 
 
 def mapped(path: Path) -> Mapped:
-    """Opens the file, and reads nothing. Raises IndexFolderError."""
+    """Maps the file without reading it. Raises IndexFolderError."""
     try:
         return Mapped(path, pa.memory_map(str(path)).read_buffer())
     except OSError as error:
@@ -67,12 +67,15 @@ def mapped(path: Path) -> Mapped:
 
 
 def read_sums(file: Mapped, labels: Sequence[str], dimension: int) -> tuple[Counts, Sums]:
-    """Rows of each label, (C,), and the sum of their vectors, (C, d). Raises IndexFolderError.
+    """Returns the number of rows of each label, (C,), and the sums of their vectors, (C, d).
 
     Args:
         file: labels.parquet.
-        labels: that it has to have, in this order, (C,).
-        dimension: of a vector.
+        labels: expected label names, in order, (C,).
+        dimension: dimension of a vector.
+
+    Raises:
+        IndexFolderError: the file is damaged or has other labels.
     """
     try:
         table = pq.ParquetFile(pa.BufferReader(file.content)).read(use_threads=False).cast(_schema(dimension))
@@ -80,10 +83,10 @@ def read_sums(file: Mapped, labels: Sequence[str], dimension: int) -> tuple[Coun
     except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(file.path, error) from None
     if names != list(labels):
-        raise IndexFolderError(file.path, "has not the labels of the shards", "build the index anew")
+        raise IndexFolderError(file.path, "has other labels than the shards", "build the index again")
     sums = table["sum"].combine_chunks().flatten().to_numpy().reshape(-1, dimension)
     if not np.isfinite(sums).all():
-        raise IndexFolderError(file.path, "has sums that are no numbers", "build the index anew")
+        raise IndexFolderError(file.path, "has sums that are not finite", "build the index again")
     return table["count"].to_numpy(), sums.astype(np.float64)
 
 
@@ -99,7 +102,7 @@ def _schema(dimension: int) -> pa.Schema:
 
 
 def _sum(shards: Shards, codes: Codes, labels: int) -> tuple[Counts, Sums]:
-    """Of the codes from 0 on that are of `labels`; others are left out."""
+    """Sums the vectors of codes from 0 to `labels`; others are left out."""
     sums, at = np.zeros((labels, shards.dimension)), 0
     inside = (codes >= 0) & (codes < labels)
     for block in shards.blocks():
@@ -108,6 +111,6 @@ def _sum(shards: Shards, codes: Codes, labels: int) -> tuple[Counts, Sums]:
         at += len(block)
         if len(part):
             order = np.argsort(part, kind="stable")
-            there, starts = np.unique(part[order], return_index=True)
-            sums[there] += np.add.reduceat(block[rows[order]], starts, axis=0, dtype=np.float64)
+            present, starts = np.unique(part[order], return_index=True)
+            sums[present] += np.add.reduceat(block[rows[order]], starts, axis=0, dtype=np.float64)
     return np.bincount(codes[inside], minlength=labels).astype(np.int64), sums

@@ -19,13 +19,13 @@ from glimpse.index.storage.shard import schema_of
 
 
 class MappedShard:
-    """One shard, mapped: it stays readable when its name goes to another file, or goes."""
+    """A mapped shard, which stays readable if its file is replaced or removed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             with path.open("rb") as stream:
-                # Empty, it cannot be mapped: ValueError.
+                # mmap raises ValueError for an empty file.
                 self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             self._parquet = pq.ParquetFile(pa.BufferReader(self._map))
         except (OSError, ValueError, pa.ArrowException) as error:
@@ -34,47 +34,47 @@ class MappedShard:
         self._vectors = self.schema.field("vector").type
         self._dtype = np.dtype(self._vectors.value_type.to_pandas_dtype())
         self.vector_type = self._dtype.name
-        about = self._parquet.metadata
-        self.rows = int(about.num_rows)
-        self.groups = int(about.num_row_groups)
-        sizes = [about.row_group(i).num_rows for i in range(self.groups)]
+        metadata = self._parquet.metadata
+        self.rows = int(metadata.num_rows)
+        self.groups = int(metadata.num_row_groups)
+        sizes = [metadata.row_group(i).num_rows for i in range(self.groups)]
         self._starts = [0, *accumulate(sizes)]
         if self._starts[-1] != self.rows:
-            raise IndexFolderError(path, "has not the rows that it says", "build the index anew")
+            raise IndexFolderError(path, "does not have the rows that it declares", "build the index again")
         self._groups: list[npt.NDArray[Any] | None] | None = None
-        # pyarrow does not say that one ParquetFile may be read by several threads.
+        # pyarrow does not document that several threads may read one ParquetFile.
         self._lock = threading.Lock()
 
     def column(self, name: str, group: int | None = None) -> pa.ChunkedArray:
-        """All of one, or what a row group has of it. Raises IndexFolderError."""
+        """Returns a column, or its part in one row group. Raises IndexFolderError."""
         groups = range(self.groups) if group is None else [group]
         return self._read(groups, [name]).column(0)
 
     def tables(self) -> Iterator[pa.Table]:
-        """The row groups, as they are stored. Raises IndexFolderError."""
+        """Yields the row groups as they are stored. Raises IndexFolderError."""
         for group in range(self.groups):
             yield self._read([group], self.schema.names).cast(self.schema)
             self.forget(group)
 
     def group(self, row: int) -> tuple[int, int, int]:
-        """The row group that a row is in, its first row, and its rows' count."""
+        """Returns the row group of a row, the group's first row and its number of rows."""
         group = bisect_right(self._starts, row) - 1
         return group, self._starts[group], self._starts[group + 1] - self._starts[group]
 
     def vectors(self, group: int) -> npt.NDArray[Any]:
-        """As stored, (rows of the group, d). Raises IndexFolderError."""
+        """Returns the stored vectors of a row group, (rows, d). Raises IndexFolderError."""
         if self._groups is None:
             self._groups = self._in_place()
-        found = self._groups[group]
-        if found is not None:
-            return found
+        vectors = self._groups[group]
+        if vectors is not None:
+            return vectors
         values = self.column("vector", group).combine_chunks().flatten()
         if values.null_count:
-            raise IndexFolderError(self.path, "has vectors with nothing in them", "build the index anew")
+            raise IndexFolderError(self.path, "has vectors with missing values", "build the index again")
         return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(-1, self._vectors.list_size)
 
     def forget(self, group: int) -> None:
-        """Lets go of a row group's memory, of which the system keeps a copy while it has room."""
+        """Releases a row group's memory; the system keeps a copy while it has room."""
         column = self._parquet.metadata.row_group(group).column(len(self.schema) - 1)
         start = column.data_page_offset // mmap.PAGESIZE * mmap.PAGESIZE
         self._map.madvise(mmap.MADV_DONTNEED, start, column.data_page_offset + column.total_compressed_size - start)
@@ -82,17 +82,17 @@ class MappedShard:
     def _read(self, groups: Sequence[int], names: list[str]) -> pa.Table:
         try:
             with self._lock:
-                # Threads of pyarrow's own would be beside those that the caller gave.
-                found = self._parquet.read_row_groups(groups, columns=names, use_threads=False)
+                # pyarrow's own threads would come on top of those of the caller.
+                table = self._parquet.read_row_groups(groups, columns=names, use_threads=False)
         except (OSError, pa.ArrowException) as error:
             raise unreadable(self.path, error) from None
-        # A file may say one thing of its row groups and hold another.
-        if len(found) != sum(self._starts[group + 1] - self._starts[group] for group in groups):
-            raise IndexFolderError(self.path, "has not the rows that it says", "build the index anew")
-        return found
+        # A file may declare other row groups than it has.
+        if len(table) != sum(self._starts[group + 1] - self._starts[group] for group in groups):
+            raise IndexFolderError(self.path, "does not have the rows that it declares", "build the index again")
+        return table
 
     def _in_place(self) -> list[npt.NDArray[Any] | None]:
-        content, about = np.frombuffer(self._map, np.uint8), self._parquet.metadata
+        content, metadata = np.frombuffer(self._map, np.uint8), self._parquet.metadata
         last, d = len(self.schema) - 1, self._vectors.list_size
-        groups = [about.row_group(i) for i in range(self.groups)]
-        return [values_in_place(content, one.column(last), one.num_rows, d, self._dtype) for one in groups]
+        groups = [metadata.row_group(i) for i in range(self.groups)]
+        return [values_in_place(content, group.column(last), group.num_rows, d, self._dtype) for group in groups]

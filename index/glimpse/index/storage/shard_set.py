@@ -1,4 +1,4 @@
-"""The shards of an index as one list of rows."""
+"""The shards of an index as one sequence of rows."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from glimpse.index.errors import IndexFolderError
-from glimpse.index.search.flat_index import Ids, Vectors
 from glimpse.index.storage.mmap_shard import MappedShard
 from glimpse.index.storage.shard import GROUP, SHARD_SIZE, rows_table, schema, write_shard
+from glimpse.index.types import Ids, Vectors
 
 __all__ = ["GROUP", "SHARD_SIZE", "Codes", "Shards", "rows_table", "schema", "write_shard"]
 
@@ -21,14 +21,17 @@ Codes = npt.NDArray[np.int32]
 
 
 class Shards:
-    """The rows of several shards, numbered through in their order. Safe to use from several threads."""
+    """The rows of several shards, numbered in order. It is thread-safe."""
 
     def __init__(self, paths: Sequence[Path], dimension: int | None = None) -> None:
-        """Opens them, and reads nothing but where things are. Raises IndexFolderError.
+        """Opens the shards and reads only their metadata.
 
         Args:
             paths: in order.
-            dimension: that all have to have; None: that of the first. Needed where there are no paths.
+            dimension: expected dimension; None for that of the first shard. Required without paths.
+
+        Raises:
+            IndexFolderError: a shard is not valid or has another dimension.
         """
         self._files = [MappedShard(path) for path in paths]
         found = {file.schema.field("vector").type.list_size for file in self._files}
@@ -44,40 +47,42 @@ class Shards:
 
     @property
     def paths(self) -> list[Path]:
-        """Of the shards, in order."""
+        """The shards' paths, in order."""
         return [file.path for file in self._files]
 
     @property
     def rows(self) -> list[int]:
-        """Of each shard."""
+        """The number of rows of each shard."""
         return [file.rows for file in self._files]
 
     @property
     def vector_types(self) -> set[str]:
-        """Of all shards; one in an index."""
+        """The vector types of all shards; an index has one."""
         return {file.vector_type for file in self._files}
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """A whole column but `vector`."""
+        """Returns a whole column other than `vector`."""
         return pa.chunked_array(list(self.pieces(name)), schema(1, "float32").field(name).type)
 
     def pieces(self, name: str) -> Iterator[pa.Array]:
-        """A column but `vector`, a shard after the other."""
+        """Yields a column other than `vector`, shard by shard."""
         return (chunk for file in self._files for chunk in file.column(name).chunks)
 
     def codes(self, name: str) -> tuple[list[str], Codes]:
-        """Of `label` or `domain`: the names there are, sorted, and the place of each row's in them, (N,); -1 none."""
+        """Returns the distinct names of `label` or `domain`, sorted, and each row's position in them, (N,); -1 for
+        none.
+        """
         parts = self.column(name).dictionary_encode().chunks
-        # Each piece has the names of those before it, and its own.
-        found = [str(one) for one in parts[-1].dictionary.to_pylist()] if parts else []
-        order = sorted(range(len(found)), key=found.__getitem__)
-        places = np.full(len(found) + 1, -1, np.int32)
-        places[order] = np.arange(len(found))
+        # Each chunk's dictionary has the names of the chunks before it, and its own.
+        names = [str(name) for name in parts[-1].dictionary.to_pylist()] if parts else []
+        order = sorted(range(len(names)), key=names.__getitem__)
+        places = np.full(len(names) + 1, -1, np.int32)
+        places[order] = np.arange(len(names))
         codes = [places[part.indices.fill_null(-1).to_numpy()] for part in parts]
-        return [found[i] for i in order], np.concatenate([np.empty(0, np.int32), *codes])
+        return [names[i] for i in order], np.concatenate([np.empty(0, np.int32), *codes])
 
     def cell(self, name: str, row: int) -> Any:
-        """One row's, as Python has it. Raises IndexError."""
+        """Returns one value as a Python object. Raises IndexError."""
         if not 0 <= row < len(self):
             raise IndexError(row)
         file, within = self._place(row)
@@ -85,9 +90,10 @@ class Shards:
         return file.column(name, group)[within - first].as_py()
 
     def blocks(self, rows: int = 8 * GROUP) -> Iterator[Vectors]:
-        """All vectors in order: (rows, d) each, but the last of a shard may be shorter. Memory is that of a block.
+        """Yields all vectors in order, (rows, d) each; the last block of a shard may be shorter. Memory holds one
+        block.
 
-        None is of two shards: those who work on shards apart get the same blocks.
+        A block never spans two shards, so workers that process shards separately get the same blocks.
         """
         for begin, end in pairwise(self._starts):
             for start in range(begin, end, rows):
@@ -99,28 +105,32 @@ class Shards:
                 yield _unit(block)
 
     def lengths(self) -> Iterator[Vectors]:
-        """Of the vectors as they are stored, in order, in parts."""
+        """Yields the lengths of the stored vectors, in order and in parts."""
         for file in self._files:
             for group in range(file.groups):
                 yield np.linalg.norm(file.vectors(group).astype(np.float32), axis=1)
                 file.forget(group)
 
     def tables(self, keep: "npt.NDArray[np.bool_] | None" = None) -> Iterator[pa.Table]:
-        """All rows as they are stored, or those to keep, (N,), in order, in parts of at most a row group."""
+        """Yields rows as they are stored, in order, in parts of at most a row group.
+
+        Args:
+            keep: mask of the rows, (N,); None for all.
+        """
         at = 0
         for file in self._files:
             for table in file.tables():
-                some = table if keep is None else table.filter(pa.array(keep[at : at + len(table)]))
+                kept = table if keep is None else table.filter(pa.array(keep[at : at + len(table)]))
                 at += len(table)
-                if len(some):
-                    yield some
+                if len(kept):
+                    yield kept
 
     def vectors(self, rows: Ids | Sequence[int]) -> Vectors:
-        """Those of rows, (n,), in that order: (n, d). Raises IndexError."""
+        """Returns the unit vectors, (n, d), of rows, (n,), in that order. Raises IndexError."""
         wanted = np.asarray(rows, np.int64)
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(self)):
             raise IndexError("no such row")
-        found = np.empty((len(wanted), self.dimension), np.float32)
+        vectors = np.empty((len(wanted), self.dimension), np.float32)
         order = np.argsort(wanted, kind="stable")
         ordered, at = wanted[order], 0
         while at < len(ordered):
@@ -128,16 +138,16 @@ class Shards:
             group, first, size = file.group(within)
             first += int(ordered[at]) - within
             end = int(np.searchsorted(ordered, first + size))
-            found[order[at:end]] = file.vectors(group)[ordered[at:end] - first]
+            vectors[order[at:end]] = file.vectors(group)[ordered[at:end] - first]
             at = end
-        return _unit(found)
+        return _unit(vectors)
 
     def _place(self, row: int) -> tuple[MappedShard, int]:
         shard = bisect_right(self._starts, row) - 1
         return self._files[shard], row - self._starts[shard]
 
     def _groups(self, start: int, stop: int) -> Iterator[tuple[MappedShard, int, int, int, int]]:
-        """File, row group, the part of it, and where it stands in the rows from `start` to `stop`."""
+        """Yields file, row group, the part of it, and its position in the rows from `start` to `stop`."""
         at = start
         while at < stop:
             file, within = self._place(at)
@@ -149,9 +159,11 @@ class Shards:
 
 
 def _unit(vectors: Vectors) -> Vectors:
-    """Rounded to float16 they are no longer quite of length 1; what has no direction stays as it is."""
+    """Normalises vectors in place, as float16 rounding changes their length; vectors without direction become or stay
+    0.
+    """
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     vectors /= np.where(lengths > 0, lengths, 1)[:, None]
-    # What is no number at all has none either.
+    # NaN has no direction either.
     vectors[~np.isfinite(lengths)] = 0
     return vectors
