@@ -213,7 +213,7 @@ def test_a_clock_that_runs_ahead_forgets_no_request(ledger: Ledger, monkeypatch:
     request = EnrollRequest("r", "digest", lambda _: b"the answer")
     enroll(ledger, enrollment(example("one"), request=request))
     now = now_microseconds()
-    monkeypatch.setattr("glimpse.ledger.writes.enrollment.present", lambda: now + 20 * _DAY)
+    monkeypatch.setattr("glimpse.ledger.writes.enrollment.now_microseconds", lambda: now + 20 * _DAY)
     ledger.delete_expired_requests()
     assert ledger.stored_response("birds", request) == b"the answer"
 
@@ -224,8 +224,8 @@ def test_a_request_is_forgotten_a_week_after_it_where_others_came(
     requests = [EnrollRequest(name, "digest", lambda _: b"the answer") for name in ("old", "new")]
     enroll(ledger, enrollment(example("one"), request=requests[0]))
     now = now_microseconds() + 8 * _DAY
-    for module in ("ledger.enrollment", "ledger.writing"):
-        monkeypatch.setattr(f"glimpse.{module}.present", lambda: now)
+    for module in ("ledger.writes.enrollment", "ledger.database.transactions"):
+        monkeypatch.setattr(f"glimpse.{module}.now_microseconds", lambda: now)
     enroll(ledger, enrollment(example("two"), request=requests[1]))
     ledger.delete_expired_requests()
     assert [ledger.stored_response("birds", one) for one in requests] == [None, b"the answer"]
