@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.report import Target, write_tables
+from bench.report import Target, page_head, write_tables
 from bench.vectors import DATA
 from bench.vit import vit_bundle
 from glimpse.backbone import Bundle, Embedder, cores
@@ -153,7 +153,7 @@ def _report(out: Path, rates: dict[str, float], memory: dict[int, dict[str, floa
     ]
     write_tables(
         out / "build",
-        ["# Building an index", "", "Made by `python -m bench.build`, whose head tells how."],
+        page_head("Building an index", "bench.build"),
         [
             (f"ViT-B/32, photographs, {cores()} threads", columns, speed),
             ("Peak memory in MiB", ["rows", "at start", "rows written", "at the end", "rows/s"], sizes),

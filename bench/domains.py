@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench.report import Section, Target, write_tables
+from bench.report import Section, Target, page_head, write_tables
 from bench.vectors import DATA, cached, embed_pictures, mobilenet
 from glimpse.fewshot.domains.adaptation_selection import ADAPTATIONS, AdaptationChoice, lda_scores, select_adaptation
 from glimpse.fewshot.domains.domains import Adaptation
@@ -67,7 +67,7 @@ def main() -> None:
     for setting, draws in zip(settings, found, strict=True):
         sections.append((setting.title, ["asked", *_WAYS], list(_lines(draws, setting.labelled))))
     sections.append(_choices(settings, found))
-    head = ["# Adaptation to domains", "", "Made by `python -m bench.domains`, whose head tells how."]
+    head = page_head("Adaptation to domains", "bench.domains")
     record = {
         "percent": {
             setting.title: [_flat(draw) for draw in draws] for setting, draws in zip(settings, found, strict=True)

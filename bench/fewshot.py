@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench.report import Section, Target, write_tables
+from bench.report import Section, Target, page_head, write_tables
 from bench.vectors import DATA, Array, Labelled, label_names, pictures, texts
 from glimpse.evaluate.figures.metrics import auroc
 from glimpse.evaluate.trials.trial import train_classifier
@@ -74,7 +74,7 @@ def main() -> None:
             more, aims = part(given.data)
             sections += more
             targets += aims
-    head = ["# The few-shot engine on real data", "", "Made by `python -m bench.fewshot`, whose head tells how."]
+    head = page_head("The few-shot engine on real data", "bench.fewshot")
     record = {"tables": {title: [columns, *rows] for title, columns, rows in sections}}
     write_tables(given.out / "fewshot", head, sections, ("To reach", targets), record, {})
 

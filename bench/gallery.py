@@ -25,7 +25,7 @@ import faiss
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench.report import Section, Target, write_tables
+from bench.report import Section, Target, page_head, write_tables
 from bench.vectors import DATA, Labelled, pictures
 from glimpse.fewshot.statistics.unit_vectors import Array, Floats, normalize
 from glimpse.index import CandidateIndex
@@ -66,7 +66,7 @@ def main() -> None:
         Target("things: query, 64 candidates, p50 ms", usual["p50"], "<=", 10.0),
         Target("things: recall of the exact nearest", usual["recall"], ">=", 0.99),
     ]
-    head = ["# Candidates among very many labels", "", "Made by `python -m bench.gallery`, whose head tells how."]
+    head = page_head("Candidates among very many labels", "bench.gallery")
     told = {"labels": f"{given.labels:,}", "default": "the row with a star"}
     write_tables(given.out / "gallery", head, sections, ("To reach", targets), {"found": found}, told)
 

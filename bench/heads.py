@@ -15,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from bench.baselines import median_seconds
-from bench.report import Target, write_tables
+from bench.report import Target, page_head, write_tables
 from glimpse.fewshot import DecisionSettings, Examples, FewShotClassifier, NearestSimilarities, Policy, fit, predict
 from glimpse.fewshot.decision import EXAMPLE_SCALE
 from glimpse.fewshot.statistics.class_statistics import Moments
@@ -40,7 +40,7 @@ def main() -> None:
         Target("d = 512: query and decision, ms", found[512]["query + decision"], "<=", 1.0),
     ]
     title = f"Milliseconds, C = {LABELS:,}, N = {LABELS * SHOTS:,}, one thread (medians)"
-    head = ["# Head and decision alone", "", "Made by `python -m bench.heads`, whose head tells how."]
+    head = page_head("Head and decision alone", "bench.heads")
     write_tables(given.out / "heads", head, [(title, columns, rows)], ("To reach", targets), {"ms": found}, {})
 
 

@@ -24,7 +24,7 @@ import faiss
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench.report import Section, Target, write_tables
+from bench.report import Section, Target, page_head, write_tables
 from bench.synthetic_vectors import DIMENSION, KEPT, draw, shards_of
 from bench.vectors import DATA, ROOT
 from glimpse.index import Codes, Shards
@@ -187,7 +187,7 @@ def _report(out: Path, count: int, found: dict[str, Any], drawn: dict[str, dict[
         )
     ours = {name: facts for name, facts in found.items() if not name.startswith("autofaiss")}
     targets = [Target(f"{name}: recall@10", facts["recall_at_10"], ">=", MIN_RECALL) for name, facts in ours.items()]
-    head = ["# A million vectors in each type of index", "", "Made by `python -m bench.index`, whose head tells how."]
+    head = page_head("A million vectors in each type of index", "bench.index")
     record = {"found": found, "drawn": drawn}
     write_tables(
         out / "index", head, sections, ("To reach", targets), record, {"vectors": f"{count:,}", "d": str(DIMENSION)}

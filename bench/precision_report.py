@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.baselines import BATCHES, Floor
 from bench.closed_loop import Load
-from bench.report import Target, write_tables
+from bench.report import Target, page_head, write_tables
 from glimpse.export.precision import Precision, int8_instructions
 
 
@@ -53,11 +53,7 @@ def write_report(out: Path | None, figures: Figures, conditions: Mapping[str, st
         "served": {name: [asdict(load) for load in loads] for name, loads in figures.served.items()},
         "torch": {str(batch): list(found) for batch, found in figures.torch_rates.items()},
     }
-    head = [
-        "# ViT-B/32 in fp32 and int8",
-        "",
-        "Made by `python -m bench.precision`, whose docstring describes the method.",
-    ]
+    head = page_head("ViT-B/32 in fp32 and int8", "bench.precision")
     aims = "To reach (ratios: median over the repeats)", _targets(figures)
     environment = {**_software(bool(figures.torch_rates)), **conditions}
     write_tables(out and out / "precision", head, [(title, _HEAD, rates)], aims, record, environment)
