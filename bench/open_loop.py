@@ -96,6 +96,17 @@ async def _send(call: Call, number: int, due: float, outcomes: Outcomes, retries
             return
 
 
+async def until_answered(call: Call, number: int) -> object:
+    """Sends a call, and again after the delay that the server asks for, until it is answered."""
+    while True:
+        try:
+            return await call(number)
+        except grpc.aio.AioRpcError as error:
+            if (delay := retry_delay(error)) is None:
+                raise
+        await asyncio.sleep(delay)
+
+
 def retry_delay(error: grpc.aio.AioRpcError) -> float | None:
     """Returns the delay in seconds after which the server asks to retry; None if it does not ask for it."""
     if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:

@@ -28,7 +28,7 @@ import numpy as np
 from bench.baselines import measure_floor
 from bench.closed_loop import closed_loop
 from bench.inputs import drawings, photographs
-from bench.open_loop import Call, Outcomes, open_loop, retry_delay
+from bench.open_loop import Call, Outcomes, open_loop, until_answered
 from bench.report import Target, page_head, write_tables
 from bench.serve import Subject, echo_server, enroll
 from bench.server import serving
@@ -94,22 +94,12 @@ async def _connect(address: str, subject: Subject) -> AsyncIterator[Call]:
         yield lambda number: stub.Classify(requests[number % len(requests)])
 
 
-async def _until_answered(call: Call, number: int) -> object:
-    while True:
-        try:
-            return await call(number)
-        except grpc.aio.AioRpcError as error:
-            if (delay := retry_delay(error)) is None:
-                raise
-        await asyncio.sleep(delay)
-
-
 async def _measure(address: str, echo: str, subject: Subject, seconds: float) -> tuple[dict[str, float], list[Row]]:
     name = subject.name
     async with _connect(echo, subject) as empty:
         floor = (await closed_loop(empty, _CALLERS, seconds / 2)).per_second
     async with _connect(address, subject) as call, _connect(address, subject) as other:
-        closed = (await closed_loop(lambda number: _until_answered(call, number), _CALLERS, seconds)).per_second
+        closed = (await closed_loop(lambda number: until_answered(call, number), _CALLERS, seconds)).per_second
         capacity = max(closed, (await open_loop(call, 2 * closed, seconds)).goodput)
         without_retries = [_row(name, "go", load, await open_loop(call, load * capacity, seconds)) for load in LOADS]
         with_retries = [

@@ -23,7 +23,7 @@ _TIMED_MODULES = (classification_service, classifier, zero_shot, embedder, enrol
 _make_server = grpc.aio.server
 
 
-def _server_without_telemetry(interceptors: Sequence[object], **options: Any) -> Any:
+def _server_without_telemetry(interceptors: Sequence[Any], **options: Any) -> Any:
     kept = [interceptor for interceptor in interceptors if not isinstance(interceptor, TelemetryInterceptor)]
     return _make_server(interceptors=kept, **options)
 
