@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Load:
-    """What a loop saw. Times in milliseconds."""
+    """The calls per second and the latencies in milliseconds of one loop."""
 
     per_second: float
     p50_ms: float
@@ -18,10 +18,17 @@ class Load:
 
 
 async def closed_loop(call: Callable[[int], Awaitable[object]], callers: int, seconds: float) -> Load:
-    """`callers` at once for `seconds`, after a warm-up of a quarter of that; `call` gets a running number."""
+    """Runs a closed loop after a warm-up of a quarter of its time.
+
+    Args:
+        call: Sends one call; its argument is a running number.
+        callers: How many callers run at once.
+        seconds: The duration, without the warm-up.
+    """
     number = 0
-    done: list[tuple[float, float]] = []  # when, and after how long
-    start = time.perf_counter() + seconds / 4
+    done: list[tuple[float, float]] = []  # the time of each answer, and its latency
+    began = time.perf_counter()
+    start = began + seconds / 4
     end = start + seconds
 
     async def caller() -> None:
@@ -34,9 +41,12 @@ async def closed_loop(call: Callable[[int], Awaitable[object]], callers: int, se
 
     await asyncio.gather(*(caller() for _ in range(callers)))
     times, latencies = np.array(done).T
-    # Answers come in bursts of a batch: from the end of one burst to the end of another, no part of one is counted.
+    # Answers come in bursts, one for each batch. From the end of one burst to the end of another, every burst is whole.
     first = times[times <= start].max(initial=times.min())
     last = times[times <= end].max(initial=times.min())
-    within = (times > first) & (times <= last)
-    p50, p99 = np.percentile(latencies[within], [50, 99]) * 1e3
-    return Load(float(within.sum() / (last - first)), float(p50), float(p99))
+    counted = (times > first) & (times <= last)
+    if not counted.any():
+        # The machine is too slow for a whole burst in this time: count every answer.
+        first, last, counted = began, times.max(), times > began
+    p50, p99 = np.percentile(latencies[counted], [50, 99]) * 1e3
+    return Load(float(counted.sum() / (last - first)), float(p50), float(p99))

@@ -1,14 +1,15 @@
-"""A million real-shaped vectors, d = 512, in each type of index, beside IndexFlatIP and what autofaiss chooses.
+"""Measures each type of index with a million vectors, d = 512, and the index that autofaiss selects.
 
     python -m bench.index [--vectors 1000000] [--kinds flat,sq8,hnsw,ivf-pq,ivf-rabitq,autofaiss] [--out DIR]
 
-bench/synthetic_vectors.py tells how they are drawn; labels overlap as much as real ones do.
+bench/synthetic_vectors.py draws the vectors; their labels overlap as much as real ones do.
 
-Every type is built by `glimpse.index` with all cores, its search parameters raised until recall@10 is 0.95, and asked
-by one thread. autofaiss runs in an environment of its own (build/venv-autofaiss, made here), on the same vectors with
-the same cores and its own settings for the rest; its index is measured as it came and with its parameters raised.
+`glimpse.index` builds every type with all cores and raises its search parameters until recall@10 is 0.95; one thread
+searches. autofaiss runs in an environment of its own (build/venv-autofaiss, which the script makes), with the same
+vectors and cores and its own defaults for the rest. Its index is measured as it is, and with its parameters raised.
 
-A kind's figures are kept in build/bench, so that a broken run goes on. About two hours on two cores, and 6 GB.
+The figures of each type are stored in build/bench, so that an interrupted run can resume. The script takes about two
+hours on two cores, and 6 GB.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import faiss
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench.report import Section, Target, write_tables
+from bench.report import Section, Target, page_head, write_tables
 from bench.synthetic_vectors import DIMENSION, KEPT, draw, shards_of
 from bench.vectors import DATA, ROOT
 from glimpse.index import Codes, Shards
@@ -35,9 +36,9 @@ from glimpse.index.building.train import make_index
 KINDS = ("flat", "sq8", "hnsw", "ivf-pq", "ivf-rabitq", "autofaiss")
 MIN_RECALL = 0.95
 _ENVIRONMENT = ROOT / "build" / "venv-autofaiss"
-# In all, and of the index: autofaiss builds nothing where the second is not well under the first.
+# Limits of all memory and of the index. autofaiss refuses if the second is not far below the first.
 _MEMORY = ("16G", "4G")
-# autofaiss asks for NumPy 1, and newer pyarrow for NumPy 2.
+# autofaiss requires NumPy 1, and newer pyarrow requires NumPy 2.
 _PACKAGES = ("autofaiss==2.18.0", "faiss-cpu==1.15.1", "pyarrow<20")
 _AUTOFAISS = """
 import sys
@@ -53,20 +54,20 @@ def main() -> None:
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    given = parser.parse_args()
-    drawn = draw(given.vectors, given.data)
-    found: dict[str, Any] = {}
-    for kind in given.kinds.split(","):
-        kept = KEPT / f"index-{given.vectors}-{kind}.json"
-        if not kept.is_file():
+    options = parser.parse_args()
+    drawn = draw(options.vectors, options.data)
+    figures: dict[str, Any] = {}
+    for kind in options.kinds.split(","):
+        file = KEPT / f"index-{options.vectors}-{kind}.json"
+        if not file.is_file():
             print(f"{kind} …", flush=True)
-            kept.write_text(json.dumps(_measured(kind, given.vectors)), "utf-8")
-        found |= json.loads(kept.read_text("utf-8"))
-    _report(given.out, given.vectors, found, drawn)
+            file.write_text(json.dumps(_measure(kind, options.vectors)), "utf-8")
+        figures |= json.loads(file.read_text("utf-8"))
+    _report(options.out, options.vectors, figures, drawn)
 
 
-def _measured(kind: str, count: int) -> dict[str, Any]:
-    """Rows of the table, by name."""
+def _measure(kind: str, count: int) -> dict[str, Any]:
+    """Returns the figures of this type, by the names of their rows in the table."""
     shards, codes = shards_of(count)
     threads = len(os.sched_getaffinity(0))
     if kind == "autofaiss":
@@ -75,7 +76,7 @@ def _measured(kind: str, count: int) -> dict[str, Any]:
     started = time.perf_counter()
     index = make_index(shards, factory, threads, gpu=False)
     built = time.perf_counter() - started
-    facts = _tuned(index, shards, codes, threads) | {"factory": factory, "build s": built}
+    facts = _tune(index, shards, codes, threads) | {"factory": factory, "build s": built}
     if kind == "flat":
         facts["bandwidth"] = _bandwidth()
     return {kind: facts}
@@ -92,7 +93,7 @@ def _factories(count: int) -> dict[str, str]:
     }
 
 
-def _tuned(index: Any, shards: Shards, codes: Codes, threads: int) -> dict[str, Any]:
+def _tune(index: Any, shards: Shards, codes: Codes, threads: int) -> dict[str, Any]:
     started = time.perf_counter()
     search, measured = tune(index, shards, codes, MIN_RECALL, threads)
     assert measured is not None
@@ -100,7 +101,7 @@ def _tuned(index: Any, shards: Shards, codes: Codes, threads: int) -> dict[str, 
 
 
 def _autofaiss(count: int, shards: Shards, codes: Codes, threads: int) -> dict[str, Any]:
-    """Its own choice, twice: as it came, and raised. Or why there is none."""
+    """Returns the figures of autofaiss's index, as it is and with raised parameters; or the error."""
     out = KEPT / f"index-{count}.autofaiss"
     try:
         python = _environment()
@@ -115,12 +116,12 @@ def _autofaiss(count: int, shards: Shards, codes: Codes, threads: int) -> dict[s
     index = faiss.read_index(str(out))
     rows = np.sort(np.random.default_rng(1).choice(count, 500, replace=False))
     exact = exact_nearest(shards, rows, 64, threads)
-    came = measure(index, exact, shards, codes, MIN_RECALL, reached=False).model_dump()
+    unchanged = measure(index, exact, shards, codes, MIN_RECALL, reached=False).model_dump()
     name = str(infos["index_key"])
     facts = {"factory": name, "build s": built, "infos": {key: str(value) for key, value in infos.items()}}
-    raised = _tuned(index, shards, codes, threads)
+    raised = _tune(index, shards, codes, threads)
     return {
-        "autofaiss": came | facts | {"search": infos.get("index_param", "")},
+        "autofaiss": unchanged | facts | {"search": infos.get("index_param", "")},
         "autofaiss, raised": raised | facts,
     }
 
@@ -133,22 +134,22 @@ def _environment() -> Path:
 
 
 def _array(count: int, shards: Shards) -> Path:
-    """The vectors as autofaiss reads them: a folder with an array."""
+    """Writes the vectors as a single array, in a folder for autofaiss."""
     file = KEPT / f"index-{count}-array" / "vectors.npy"
     if not file.is_file():
         file.parent.mkdir(exist_ok=True)
         rows = np.lib.format.open_memmap(file.with_suffix(".part"), "w+", np.float32, (count, DIMENSION))
-        at = 0
+        start = 0
         for block in shards.blocks():
-            rows[at : at + len(block)] = block
-            at += len(block)
+            rows[start : start + len(block)] = block
+            start += len(block)
         rows.flush()
         file.with_suffix(".part").rename(file)
     return file
 
 
 def _bandwidth() -> float:
-    """GB/s that one thread reads: a product of 1 GB with itself, best of three."""
+    """Returns the GB/s that one thread reads: the best of three dot products of 1 GB with itself."""
     rows, best = np.ones(1 << 28, np.float32), np.inf
     with threadpool_limits(1):
         for _ in range(3):
@@ -158,43 +159,53 @@ def _bandwidth() -> float:
     return rows.nbytes / best / 1e9
 
 
-_COLUMNS = ["", "factory", "parameters", "build s", "bytes a vector", "recall@10", "votes alike", "p50 ms", "of 64, ms"]
+_COLUMNS = [
+    "",
+    "factory",
+    "parameters",
+    "build s",
+    "bytes a vector",
+    "recall@10",
+    "same votes",
+    "p50 ms",
+    "batch of 64, ms",
+]
 
 
-def _report(out: Path, count: int, found: dict[str, Any], drawn: dict[str, dict[str, float]]) -> None:
-    lines = [_line(name, facts) for name, facts in found.items()]
-    near = [
+def _report(out: Path, count: int, figures: dict[str, Any], drawn: dict[str, dict[str, float]]) -> None:
+    lines = [_cells(name, facts) for name, facts in figures.items()]
+    nearness = [
         [name, *(f"{value:,}" if isinstance(value, int) else f"{value:.3f}" for value in facts.values())]
         for name, facts in drawn.items()
     ]
     sections: list[Section] = [
-        ("Each type, at the least parameters with a recall of 0.95; asked by one thread", _COLUMNS, lines),
+        ("Each type with the lowest parameters that reach a recall of 0.95; one thread searches", _COLUMNS, lines),
         (
-            "What was drawn, beside what is real",
+            "Drawn vectors and real ones",
             ["", "rows", "labels", "own label of 10 nearest", "cosine to the nearest", "to the tenth"],
-            near,
+            nearness,
         ),
     ]
-    if "flat" in found:
-        flat = found["flat"]
+    if "flat" in figures:
+        flat = figures["flat"]
         rate = 4 * count * DIMENSION / flat["batch_1_ms"] / 1e6
         sections.append(
             (
-                "IndexFlatIP beside memory, one thread",
-                ["reads GB/s", "memory GB/s", "part"],
+                "IndexFlatIP and the memory bandwidth, one thread",
+                ["reads GB/s", "memory GB/s", "ratio"],
                 [[f"{rate:.1f}", f"{flat['bandwidth']:.1f}", f"{rate / flat['bandwidth']:.2f}"]],
             )
         )
-    ours = {name: facts for name, facts in found.items() if not name.startswith("autofaiss")}
-    targets = [Target(f"{name}: recall@10", facts["recall_at_10"], ">=", MIN_RECALL) for name, facts in ours.items()]
-    head = ["# A million vectors in each type of index", "", "Made by `python -m bench.index`, whose head tells how."]
-    record = {"found": found, "drawn": drawn}
+    own = {name: facts for name, facts in figures.items() if not name.startswith("autofaiss")}
+    targets = [Target(f"{name}: recall@10", facts["recall_at_10"], ">=", MIN_RECALL) for name, facts in own.items()]
+    head = page_head("A million vectors in each type of index", "bench.index")
+    record = {"found": figures, "drawn": drawn}
     write_tables(
         out / "index", head, sections, ("To reach", targets), record, {"vectors": f"{count:,}", "d": str(DIMENSION)}
     )
 
 
-def _line(name: str, facts: dict[str, Any]) -> list[str]:
+def _cells(name: str, facts: dict[str, Any]) -> list[str]:
     if "error" in facts:
         return [name, facts["error"], *[""] * (len(_COLUMNS) - 2)]
     search = facts["search"]

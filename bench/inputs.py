@@ -1,4 +1,4 @@
-"""Pictures to send: drawings as the bundled backbone likes them, and files of a photograph's size and texture."""
+"""Pictures to send: drawings, which the bundled backbone is trained on, and files with the size of a photograph."""
 
 import io
 
@@ -9,7 +9,7 @@ _COUNT = 16
 
 
 def drawings() -> list[bytes]:
-    """Line drawings, PNG, 105 x 105."""
+    """Returns line drawings, PNG, 105 x 105."""
     files = []
     for seed in range(_COUNT):
         rng = np.random.default_rng(seed)
@@ -21,7 +21,7 @@ def drawings() -> list[bytes]:
 
 
 def photographs() -> list[bytes]:
-    """Blurred noise under grain, JPEG, 320 x 240: about 20 KB, and as slow to decode as a photograph."""
+    """Returns blurred noise with grain, JPEG, 320 x 240. It has about 20 KB and decodes as slowly as a photograph."""
     files = []
     for seed in range(_COUNT):
         rng = np.random.default_rng(seed)

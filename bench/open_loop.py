@@ -1,4 +1,4 @@
-"""An open loop of calls: they come at a rate, however long answers take, as from people who know not of each other."""
+"""An open loop of calls: they arrive at a rate, however long the answers take, as from independent callers."""
 
 import asyncio
 import time
@@ -11,75 +11,104 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 Call = Callable[[int], Awaitable[object]]
+# A refused caller gives up this many seconds after its call was due.
+_MAX_RETRY_SECONDS = 10
 
 
 @dataclass
-class Shed:
-    """What became of the calls of one loop. Times in seconds; those of calls from when they were due."""
+class Outcomes:
+    """The outcomes of the calls of one loop.
+
+    Attributes:
+        offered: The number of calls.
+        attempts: The number of times they were sent.
+        late: How much later than due each call was sent, in seconds.
+        answered: The latency of each answered attempt; the first attempt counts from when it was due.
+        whole: The latency of each answered call from when it was due, with the attempts that were refused.
+        refused: The latency of each refusal.
+        other: All other errors.
+        seconds: The duration of the loop, without the warm-up.
+    """
 
     offered: int = 0
     attempts: int = 0
-    late: list[float] = field(default_factory=list)  # how much later than due a call was sent
-    answered: list[float] = field(default_factory=list)  # the attempt that was answered
-    whole: list[float] = field(default_factory=list)  # with what went before it
+    late: list[float] = field(default_factory=list)
+    answered: list[float] = field(default_factory=list)
+    whole: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     other: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def goodput(self) -> float:
-        """Answers a second, of calls that were due in the time that counts."""
+        """Answered calls per second, of the calls that were due after the warm-up."""
         return len(self.answered) / self.seconds
 
 
-async def open_loop(call: Call, rate: float, seconds: float, *, returns: bool = False, seed: int = 0) -> Shed:
-    """Calls at `rate` a second (Poisson) for `seconds`, after a warm-up of a quarter of that, which does not count.
+async def open_loop(call: Call, rate: float, seconds: float, *, retries: bool = False, seed: int = 0) -> Outcomes:
+    """Sends calls at random times (a Poisson process), after a warm-up of a quarter of the duration.
 
-    `returns`: a refused caller comes back when he is told to, for at most 10 seconds in all.
+    Args:
+        call: Sends one call; its argument is a running number.
+        rate: The mean number of calls per second.
+        seconds: The duration, without the warm-up.
+        retries: A refused caller retries after the delay that the server asks for, for at most 10 seconds.
+        seed: Seeds the times of the calls.
     """
     rng = np.random.default_rng(seed)
     warm_up = seconds / 4
-    due = np.cumsum(rng.exponential(1 / rate, int(2 * rate * (seconds + warm_up)) + 10))
-    shed = Shed(seconds=seconds)
+    due_times = np.cumsum(rng.exponential(1 / rate, int(2 * rate * (seconds + warm_up)) + 10))
+    outcomes = Outcomes(seconds=seconds)
     start = time.perf_counter() + 0.1
     tasks = []
-    for number, at in enumerate(due[due < seconds + warm_up]):
-        if (wait := start + at - time.perf_counter()) > 0:
+    for number, due in enumerate(due_times[due_times < seconds + warm_up]):
+        if (wait := start + due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
-        one = _one(call, number, start + at, shed if at >= warm_up else Shed(), returns)
-        tasks.append(asyncio.create_task(one))
+        target = outcomes if due >= warm_up else Outcomes()
+        tasks.append(asyncio.create_task(_send(call, number, start + due, target, retries)))
     await asyncio.gather(*tasks)
-    return shed
+    return outcomes
 
 
-async def _one(call: Call, number: int, due: float, shed: Shed, returns: bool) -> None:
-    shed.offered += 1
-    shed.late.append(time.perf_counter() - due)
+async def _send(call: Call, number: int, due: float, outcomes: Outcomes, retries: bool) -> None:
+    outcomes.offered += 1
+    outcomes.late.append(time.perf_counter() - due)
     began = due
     while True:
-        shed.attempts += 1
+        outcomes.attempts += 1
         try:
             await call(number)
         except grpc.aio.AioRpcError as error:
-            taken = time.perf_counter() - began
+            latency = time.perf_counter() - began
             delay = retry_delay(error)
             if delay is None:
-                shed.other.append(f"{error.code().name}: {error.details()}")
+                outcomes.other.append(f"{error.code().name}: {error.details()}")
                 return
-            shed.refused.append(taken)
-            if not returns or time.perf_counter() + delay > due + 10:
+            outcomes.refused.append(latency)
+            if not retries or time.perf_counter() + delay > due + _MAX_RETRY_SECONDS:
                 return
             await asyncio.sleep(delay * float(np.random.uniform(1.0, 1.2)))
             began = time.perf_counter()
         else:
             now = time.perf_counter()
-            shed.answered.append(now - began)
-            shed.whole.append(now - due)
+            outcomes.answered.append(now - began)
+            outcomes.whole.append(now - due)
             return
 
 
+async def until_answered(call: Call, number: int) -> object:
+    """Sends a call, and again after the delay that the server asks for, until it is answered."""
+    while True:
+        try:
+            return await call(number)
+        except grpc.aio.AioRpcError as error:
+            if (delay := retry_delay(error)) is None:
+                raise
+        await asyncio.sleep(delay)
+
+
 def retry_delay(error: grpc.aio.AioRpcError) -> float | None:
-    """When the server says to come back, in seconds; None: it refuses nothing of the kind."""
+    """Returns the delay in seconds after which the server asks to retry; None if it does not ask for it."""
     if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
         return None
     status = rpc_status.from_call(error)  # type: ignore[arg-type]

@@ -1,18 +1,19 @@
-"""ViT-B/32 in fp32 and int8: bare sessions, torch, and a real server with JPEG in, all in the same run.
+"""Measures a ViT-B/32 in fp32 and int8: bare sessions, torch, and a real server with JPEG input, in the same run.
 
     python -m bench.precision [--quick] [--seconds S] [--repeats N] [--out DIR]
 
-Random weights, whose speed is that of trained ones; exported by the project itself from open_clip where torch and
-open_clip are installed (`pip install '.[server,export]'`), else of the same shape and without torch's row. Each has a
-`glimpse serve` process; callers send Embed with one JPEG a call and run on the same cores. What is compared is
-measured in turn, and every figure is the median of the repeats. About 6 minutes on two cores.
+The weights are random; trained ones have the same speed. If torch and open_clip are installed (`pip install
+'.[server,export]'`), `glimpse export` makes the bundles from open_clip; otherwise they have the same shape, and the row
+for torch is absent. Each precision has a `glimpse serve` process. Callers send Embed with one JPEG per call and run on
+the same cores. Measurements that are compared alternate, and every figure is the median of the repeats. The script
+takes about 6 minutes on two cores.
 """
 
 import argparse
 import asyncio
 import importlib.util
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from rich.progress import Progress
 from bench.baselines import BATCHES, Floor, measure_floor, median_seconds
 from bench.closed_loop import Load, closed_loop
 from bench.inputs import photographs
+from bench.open_loop import until_answered
 from bench.precision_report import Figures, write_report
 from bench.server import server_of
 from bench.vit import vit_bundle
@@ -43,16 +45,16 @@ Eager = Callable[[npt.NDArray[np.uint8]], object]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one short repeat; for trying out, not for recording")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of every measurement")
+    parser.add_argument("--seconds", type=float, default=3.0, help="duration of every measurement")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    given = parser.parse_args()
-    seconds, repeats = (1.0, 1) if given.quick else (given.seconds, given.repeats)
+    options = parser.parse_args()
+    seconds, repeats = (1.0, 1) if options.quick else (options.seconds, options.repeats)
     threads = load_settings().encode_threads or cores()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        there = all(importlib.util.find_spec(package) for package in ("torch", "open_clip"))
-        bundles, eager = _from_open_clip(folder, threads) if there else (_of_the_same_shape(folder), None)
+        exported = all(importlib.util.find_spec(package) for package in ("torch", "open_clip"))
+        bundles, eager = _from_open_clip(folder, threads) if exported else (_same_shape(folder), None)
         with ExitStack() as servers:
             # One server per bundle: backbones that share cores do not spin, and only one of them is loaded at a time.
             addresses = {
@@ -61,16 +63,16 @@ def main() -> None:
             }
             figures = _repeat(addresses, bundles, eager, threads, seconds, repeats)
     conditions = {
-        "weights": "random, exported from open_clip ViT-B-32" if there else "random, shaped like ViT-B/32",
+        "weights": "random, exported from open_clip ViT-B-32" if exported else "random, shaped like ViT-B/32",
         "threads": str(threads),
         "seconds a measurement": str(seconds),
         "repeats": str(repeats),
     }
-    write_report(None if given.quick else given.out, figures, conditions)
+    write_report(None if options.quick else options.out, figures, conditions)
 
 
 def _from_open_clip(folder: Path, threads: int) -> tuple[dict[Precision, Bundle], Eager]:
-    """Both bundles by the way of `glimpse export open_clip`, and the checkpoint's own image tower in torch."""
+    """Returns both bundles as `glimpse export open_clip` makes them, and the checkpoint's image tower in torch."""
     import open_clip
     import torch
 
@@ -100,11 +102,11 @@ def _from_open_clip(folder: Path, threads: int) -> tuple[dict[Precision, Bundle]
     return bundles, eager
 
 
-def _of_the_same_shape(folder: Path) -> dict[Precision, Bundle]:
+def _same_shape(folder: Path) -> dict[Precision, Bundle]:
     exact = vit_bundle(folder / "fp32")
-    rule = exact.manifest.image
-    assert rule
-    pixels = np.stack([decode_image(picture, rule) for picture in photographs()])
+    preprocessing = exact.manifest.image
+    assert preprocessing
+    pixels = np.stack([decode_image(picture, preprocessing) for picture in photographs()])
     graph = folder / "lowered" / "image.onnx"
     graph.parent.mkdir()
     convert_precision(exact.path / graph.name, graph, "int8", [{"images": pixels}], print)
@@ -122,14 +124,14 @@ def _repeat(
     seconds: float,
     repeats: int,
 ) -> Figures:
-    """Sessions, torch and the server in turn, so that the machine's moods fall on all alike."""
+    """Measures sessions, torch and the server in turn, so that a slow moment of the machine affects all of them."""
     pictures = photographs()
     floors: dict[Precision, list[Floor]] = {precision: [] for precision in bundles}
     served: dict[Precision, list[Load]] = {precision: [] for precision in bundles}
     torch_rates: dict[int, list[float]] = {batch: [] for batch in BATCHES}
-    rule = bundles["fp32"].manifest.image
-    assert rule
-    pixels = np.stack([decode_image(pictures[i % len(pictures)], rule) for i in range(max(BATCHES))])
+    preprocessing = bundles["fp32"].manifest.image
+    assert preprocessing
+    pixels = np.stack([decode_image(pictures[i % len(pictures)], preprocessing) for i in range(max(BATCHES))])
     with Progress() as progress:
         task = progress.add_task("measuring", total=repeats * (2 * len(bundles) + 1))
         for _ in range(repeats):
@@ -140,8 +142,8 @@ def _repeat(
                 progress.advance(task)
             if eager:
                 for batch in BATCHES:
-                    taken = median_seconds(lambda _, n=batch: eager(pixels[:n]), seconds / 2)  # type: ignore[misc]
-                    torch_rates[batch].append(batch / taken)
+                    seconds_per_run = median_seconds(lambda _, n=batch: eager(pixels[:n]), seconds / 2)  # type: ignore[misc]
+                    torch_rates[batch].append(batch / seconds_per_run)
             progress.advance(task)
     return Figures(floors, served, torch_rates if eager else {})
 
@@ -151,7 +153,12 @@ async def _load(address: str, bundle: Bundle, pictures: list[bytes], seconds: fl
     requests = [pb.EmbedRequest(backbone=backbone, inputs=[types_pb2.Input(image=picture)]) for picture in pictures]
     async with grpc.aio.insecure_channel(address) as channel:
         stub = EmbeddingServiceStub(channel)
-        return await closed_loop(lambda i: stub.Embed(requests[i % len(requests)]), CALLERS, seconds)
+
+        def embed(number: int) -> Awaitable[object]:
+            return stub.Embed(requests[number % len(requests)])
+
+        # On a slow machine the server refuses calls; these callers wait as it asks.
+        return await closed_loop(lambda number: until_answered(embed, number), CALLERS, seconds)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.baselines import BATCHES, Floor
 from bench.closed_loop import Load
-from bench.report import Target, write_tables
+from bench.report import Target, page_head, write_tables
 from glimpse.export.precision import Precision, int8_instructions
 
 
@@ -21,7 +21,7 @@ class Figures:
     torch_rates: Mapping[int, Sequence[float]]
 
     def session(self, precision: Precision, batch: int, *, decoding: bool = False) -> float:
-        """The bare session's pictures a second."""
+        """Returns the bare session's pictures per second."""
 
         def rates(floor: Floor) -> dict[int, float]:
             return floor.decode_and_session_rate if decoding else floor.session_rate
@@ -29,35 +29,31 @@ class Figures:
         return statistics.median(rates(floor)[batch] for floor in self.floors[precision])
 
     def service(self, precision: Precision) -> float:
-        """Pictures a second through the server."""
+        """Returns the server's pictures per second."""
         return statistics.median(load.per_second for load in self.served[precision])
 
     def torch(self, batch: int) -> float:
-        """Torch's pictures a second."""
+        """Returns torch's pictures per second."""
         return statistics.median(self.torch_rates[batch])
 
     def ratio(self, over: Callable[[int], float], under: Callable[[int], float]) -> float:
-        """The median of the ratios within a repeat, where the machine's mood was one."""
+        """Returns the median of the ratios within a repeat, in which the machine's speed changes little."""
         repeats = len(next(iter(self.served.values())))
         return statistics.median(over(i) / under(i) for i in range(repeats))
 
 
 def write_report(out: Path | None, figures: Figures, conditions: Mapping[str, str]) -> None:
-    """Prints the tables; with `out`, writes precision.md and precision.json there too."""
+    """Prints the tables; with `out`, also writes precision.md and precision.json there."""
     rates = [_row(figures, precision) for precision in figures.floors]
     if figures.torch_rates:
         rates.append(["torch fp32", *(f"{figures.torch(batch):.1f}" for batch in BATCHES), *[""] * 6])
-    title = "ViT-B/32, pictures a second: session by batch, without and with decoding; server, 8 callers"
+    title = "ViT-B/32, pictures per second: session by batch, without and with decoding; server, 8 callers"
     record = {
         "floors": {name: [asdict(floor) for floor in floors] for name, floors in figures.floors.items()},
         "served": {name: [asdict(load) for load in loads] for name, loads in figures.served.items()},
-        "torch": {str(batch): list(found) for batch, found in figures.torch_rates.items()},
+        "torch": {str(batch): list(rates) for batch, rates in figures.torch_rates.items()},
     }
-    head = [
-        "# ViT-B/32 in fp32 and int8",
-        "",
-        "Made by `python -m bench.precision`, whose docstring describes the method.",
-    ]
+    head = page_head("ViT-B/32 in fp32 and int8", "bench.precision")
     aims = "To reach (ratios: median over the repeats)", _targets(figures)
     environment = {**_software(bool(figures.torch_rates)), **conditions}
     write_tables(out and out / "precision", head, [(title, _HEAD, rates)], aims, record, environment)
@@ -67,16 +63,16 @@ _HEAD = ["", *(str(n) for n in BATCHES), *(f"{n}+dec" for n in BATCHES), "server
 
 
 def _row(figures: Figures, precision: Precision) -> list[str]:
-    bare = [figures.session(precision, batch, decoding=decoding) for decoding in (False, True) for batch in BATCHES]
+    sessions = [figures.session(precision, batch, decoding=decoding) for decoding in (False, True) for batch in BATCHES]
     p50, p99 = (
-        statistics.median(getattr(one, name) for one in figures.served[precision]) for name in ("p50_ms", "p99_ms")
+        statistics.median(getattr(load, name) for load in figures.served[precision]) for name in ("p50_ms", "p99_ms")
     )
-    rates = [f"{rate:.1f}" for rate in (*bare, figures.service(precision))]
+    rates = [f"{rate:.1f}" for rate in (*sessions, figures.service(precision))]
     return [precision, *rates, f"{p50:.0f}", f"{p99:.0f}"]
 
 
 def _targets(figures: Figures) -> list[Target]:
-    """The targets and the measured values."""
+    """Returns the targets and the measured values."""
     floors, served = figures.floors, figures.served
     targets = []
     for batch in BATCHES:
@@ -89,22 +85,22 @@ def _targets(figures: Figures) -> list[Target]:
         for decoding in (True, False):
             ratio = figures.ratio(
                 lambda i, p=precision: served[p][i].per_second,  # type: ignore[misc]
-                lambda i, p=precision, d=decoding: _bare(floors[p][i], d),  # type: ignore[misc]
+                lambda i, p=precision, d=decoding: _session_rate(floors[p][i], d),  # type: ignore[misc]
             )
-            what = "with" if decoding else "without"
-            targets.append(Target(f"{precision} server to session of 8 {what} decoding", ratio, ">=", 0.95))
+            phrase = "with" if decoding else "without"
+            targets.append(Target(f"{precision} server to session of 8 {phrase} decoding", ratio, ">=", 0.95))
     if figures.torch_rates:
         ratio = figures.ratio(lambda i: served["int8"][i].per_second, lambda i: figures.torch_rates[8][i])
         targets.append(Target("int8 server to torch eager fp32, batch 8", ratio, ">=", 2.0))
     return targets
 
 
-def _bare(floor: Floor, decoding: bool) -> float:
+def _session_rate(floor: Floor, decoding: bool) -> float:
     return (floor.decode_and_session_rate if decoding else floor.session_rate)[8]
 
 
 def _software(torch: bool) -> dict[str, str]:
-    found = {"8-bit instructions": ", ".join(int8_instructions()) or "none"}
+    software = {"8-bit instructions": ", ".join(int8_instructions()) or "none"}
     if torch:
-        found |= {name: version(name) for name in ("torch", "open_clip_torch")}
-    return found
+        software |= {name: version(name) for name in ("torch", "open_clip_torch")}
+    return software

@@ -1,4 +1,4 @@
-"""The table on the terminal and in bench/results/."""
+"""Prints tables and writes them to bench/results/."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from bench.machine import describe
 
 @dataclass(frozen=True)
 class Row:
-    """One load and the echo's under the same; the ratios are of calls a second."""
+    """One load, and the same load on the echo server. The ratios compare calls per second."""
 
     backbone: str
     kind: str
@@ -31,7 +31,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Target:
-    """A figure that was to be reached."""
+    """A figure and the value that it should reach."""
 
     what: str
     measured: float | None
@@ -49,25 +49,30 @@ _HEAD = ["backbone", "input", "n", "calls/s", "p50 ms", "p99 ms", "echo/s", "/ e
 
 
 Section = tuple[str, list[str], list[list[str]]]
-"""A table: title, head, rows."""
+"""A table: its title, the names of its columns, its rows."""
 
 
 def write_report(
     out: Path | None, rows: list[Row], targets: list[Target], floors: dict[str, Floor], conditions: dict[str, str]
 ) -> None:
-    """Prints the tables; with `out`, writes serve.md and serve.json there too."""
+    """Prints the tables of bench.serve; with `out`, also writes serve.md and serve.json there."""
     cells = [_cells(row) for row in rows]
-    bare = [_floor_cells(name, floor) for name, floor in floors.items()]
+    floor_cells = [_floor_cells(name, floor) for name, floor in floors.items()]
     sections = [
         ("Classify over gRPC, one input a call, n callers", _HEAD, cells),
-        ("Bare session: ms, and pictures/s by batch, without and with decoding", _FLOOR_HEAD, bare),
+        ("Bare session: ms, and pictures/s by batch, without and with decoding", _FLOOR_HEAD, floor_cells),
     ]
     record = {
         "rows": [asdict(row) for row in rows],
         "floors": {name: asdict(floor) for name, floor in floors.items()},
     }
-    head = ["# Classify over gRPC, beside its floors", "", "Made by `make bench`; how is told in `bench/serve.py`."]
+    head = page_head("Classify over gRPC, beside its floors", "bench.serve")
     write_tables(out and out / "serve", head, sections, ("To reach", targets), record, conditions)
+
+
+def page_head(title: str, script: str) -> list[str]:
+    """Returns the first lines of a page: its title, and the script that makes it."""
+    return [f"# {title}", "", f"Made by `python -m {script}`, whose docstring describes the method."]
 
 
 def write_tables(
@@ -78,14 +83,20 @@ def write_tables(
     record: Mapping[str, Any],
     conditions: Mapping[str, str],
 ) -> None:
-    """Prints tables, the last that of the targets; with `file`, writes them to its .md, and `record` to its .json.
+    """Prints tables and the targets; with `file`, also writes a page and a record.
 
-    `head`: the page's first lines. `conditions`: of this run, told with the machine's description.
+    Args:
+        file: The path of both files, without a suffix: the tables go to its .md, the record to its .json.
+        head: The first lines of the page.
+        sections: The tables.
+        aims: The title and the rows of the last table, that of the targets.
+        record: The figures for the .json.
+        conditions: The conditions of this run, listed after the description of the machine.
     """
     title, targets = aims
     reached = [
-        [one.what, f"{one.measured:.2f}", f"{one.relation} {one.wanted}", "yes" if one.reached else "NO"]
-        for one in targets
+        [target.what, f"{target.measured:.2f}", f"{target.relation} {target.wanted}", "yes" if target.reached else "NO"]
+        for target in targets
     ]
     sections = [*sections, (title, ["what", "measured", "wanted", "reached"], reached)]
     console = Console()
@@ -98,10 +109,10 @@ def write_tables(
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     machine = {**describe(), **conditions, "date": datetime.now(UTC).strftime("%Y-%m-%d")}
-    told = [{**asdict(target), "reached": target.reached} for target in targets]
+    target_records = [{**asdict(target), "reached": target.reached} for target in targets]
     page, data = file.with_suffix(".md"), file.with_suffix(".json")
     page.write_text(_markdown(head, machine, sections), "utf-8")
-    data.write_text(json.dumps({"machine": machine, **record, "targets": told}, indent=1) + "\n", "utf-8")
+    data.write_text(json.dumps({"machine": machine, **record, "targets": target_records}, indent=1) + "\n", "utf-8")
     console.print(f"written: {page}, {data}")
 
 

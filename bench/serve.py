@@ -1,11 +1,11 @@
-"""Classify over gRPC beside its floors, all in the same run.
+"""Measures Classify over gRPC and its floors in the same run.
 
     make bench            or: python -m bench.serve [--quick] [--seconds S] [--repeats N] [--out DIR]
 
-A real `glimpse serve` process for each of two backbones, the bundled glimpse-mini and a ViT-B/32 of random weights,
-under a closed loop of 1, 8 and 32 callers with one input a call. Floors: the bare ONNX Runtime session at batches of
-the same size, and a grpc.aio server that only returns a reply of the same size. Every figure is the median of the
-repeats; the callers run on the same cores as the server.
+Two real `glimpse serve` processes have one backbone each: the bundled glimpse-mini, and a ViT-B/32 with random weights.
+A closed loop of 1, 8 and 32 callers sends one input per call. The floors are the bare ONNX Runtime session at batches
+of the same size, and a grpc.aio server that only returns a response of the same size. Every figure is the median of the
+repeats. The callers run on the same cores as the server.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from rich.progress import Progress
 from bench.baselines import BATCHES, Floor, measure_floor
 from bench.closed_loop import Load, closed_loop
 from bench.inputs import drawings, photographs
+from bench.open_loop import until_answered
 from bench.report import Row, Target, write_report
 from bench.server import server_of
 from bench.vit import vit_bundle
@@ -52,14 +53,14 @@ class Subject:
         return self.bundle.manifest.name
 
     def requests(self, kind: str) -> list[pb.ClassifyRequest]:
-        """One input a call, by image or by vector."""
+        """Returns requests with one input each, of this kind: "image" or "vector"."""
         if kind == "image":
             inputs = [types_pb2.Input(image=picture) for picture in self.pictures]
         else:
             space = self.bundle.manifest.embedding_space
             rows = _vectors(len(self.pictures), self.bundle.manifest.dimension, seed=1)
             inputs = [types_pb2.Input(vector=types_pb2.Vector(data=v.tobytes(), embedding_space=space)) for v in rows]
-        return [pb.ClassifyRequest(collections=[f"collections/{self.name}"], inputs=[one]) for one in inputs]
+        return [pb.ClassifyRequest(collections=[f"collections/{self.name}"], inputs=[query]) for query in inputs]
 
 
 def _vectors(count: int, dimension: int, seed: int) -> np.ndarray:
@@ -70,24 +71,27 @@ def _vectors(count: int, dimension: int, seed: int) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one short repeat; for trying out, not for recording")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of every load")
+    parser.add_argument("--seconds", type=float, default=4.0, help="duration of every load")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    given = parser.parse_args()
-    seconds, repeats = (1.0, 1) if given.quick else (given.seconds, given.repeats)
+    options = parser.parse_args()
+    seconds, repeats = (1.0, 1) if options.quick else (options.seconds, options.repeats)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subjects = [Subject(load_bundle(bundled()), drawings()), Subject(vit_bundle(folder / "vit"), photographs())]
         with ExitStack() as servers:
-            addresses = {one.name: servers.enter_context(server_of(one.bundle, folder / one.name)) for one in subjects}
-            replies = {subject.name: _enroll(addresses[subject.name], subject) for subject in subjects}
-            rows, floors = _repeat(folder, addresses, subjects, replies, seconds, repeats)
+            addresses = {
+                subject.name: servers.enter_context(server_of(subject.bundle, folder / subject.name))
+                for subject in subjects
+            }
+            responses = {subject.name: enroll(addresses[subject.name], subject) for subject in subjects}
+            rows, floors = _repeat(folder, addresses, subjects, responses, seconds, repeats)
     conditions = {"seconds a load": str(seconds), "repeats": str(repeats)}
-    write_report(None if given.quick else given.out, rows, _targets(rows, floors), floors, conditions)
+    write_report(None if options.quick else options.out, rows, _targets(rows, floors), floors, conditions)
 
 
-def _enroll(address: str, subject: Subject) -> pb.ClassifyResponse:
-    """Fills the subject's collection; returns a reply as it will come."""
+def enroll(address: str, subject: Subject) -> pb.ClassifyResponse:
+    """Fills the subject's collection; returns a response of the size that the measured calls get."""
     manifest = subject.bundle.manifest
     rows = _vectors(_LABELS * _SHOTS, manifest.dimension, seed=0)
     with Client(address) as client:
@@ -102,14 +106,15 @@ def _enroll(address: str, subject: Subject) -> pb.ClassifyResponse:
             request_serializer=pb.ClassifyRequest.SerializeToString,
             response_deserializer=pb.ClassifyResponse.FromString,
         )
-        reply: pb.ClassifyResponse = call(subject.requests("vector")[0])
-        return reply
+        response: pb.ClassifyResponse = call(subject.requests("vector")[0])
+        return response
 
 
 @contextmanager
-def _echo(folder: Path, reply: pb.ClassifyResponse) -> Iterator[str]:
-    file = folder / "reply"
-    file.write_bytes(reply.SerializeToString())
+def echo_server(folder: Path, response: pb.ClassifyResponse) -> Iterator[str]:
+    """Runs a server that always returns `response`; yields its address."""
+    file = folder / "response"
+    file.write_bytes(response.SerializeToString())
     process = subprocess.Popen([sys.executable, "-m", "bench.echo", file], stdout=subprocess.PIPE, text=True)
     assert process.stdout
     try:
@@ -124,11 +129,11 @@ def _repeat(
     folder: Path,
     addresses: dict[str, str],
     subjects: list[Subject],
-    replies: dict[str, pb.ClassifyResponse],
+    responses: dict[str, pb.ClassifyResponse],
     seconds: float,
     repeats: int,
 ) -> tuple[list[Row], dict[str, Floor]]:
-    """Floor, echo and server in turn, so that the machine's moods fall on all alike."""
+    """Measures floor, echo and server in turn, so that a slow moment of the machine affects all of them."""
     loads: dict[tuple[str, str, int], list[tuple[Load, Load]]] = {}
     floors: dict[str, list[Floor]] = {subject.name: [] for subject in subjects}
     threads = load_settings().encode_threads or cores()
@@ -138,54 +143,61 @@ def _repeat(
             for subject in subjects:
                 floors[subject.name].append(measure_floor(subject.bundle, subject.pictures, threads, seconds / 2))
                 progress.advance(task)
-                with _echo(folder, replies[subject.name]) as echo:
+                with echo_server(folder, responses[subject.name]) as echo:
                     for kind in ("image", "vector"):
                         for callers in CALLERS:
                             address = addresses[subject.name]
                             pair = asyncio.run(_pair(subject.requests(kind), echo, address, callers, seconds))
                             loads.setdefault((subject.name, kind, callers), []).append(pair)
                             progress.advance(task)
-    middle = {name: _middle_floor(several) for name, several in floors.items()}
-    return [_row(*key, several, middle[key[0]]) for key, several in loads.items()], middle
+    medians = {name: _median_floor(repeated) for name, repeated in floors.items()}
+    return [_row(*key, pairs, medians[key[0]]) for key, pairs in loads.items()], medians
 
 
 async def _pair(
     requests: list[pb.ClassifyRequest], echo: str, address: str, callers: int, seconds: float
 ) -> tuple[Load, Load]:
-    """The echo under load, then the server under the same load."""
-    found = []
+    """Returns the loads of the echo server and of the real one."""
+    loads = []
     for target in (echo, address):
         async with grpc.aio.insecure_channel(target) as channel:
             stub = ClassificationServiceStub(channel)
-            found.append(await closed_loop(lambda i, s=stub: s.Classify(requests[i % len(requests)]), callers, seconds))  # type: ignore[misc]
-    return found[0], found[1]
+
+            def classify(number: int, stub: ClassificationServiceStub = stub) -> Awaitable[object]:
+                return stub.Classify(requests[number % len(requests)])  # type: ignore[return-value]
+
+            # On a slow machine the server refuses calls; these callers wait as it asks.
+            loads.append(
+                await closed_loop(lambda number, call=classify: until_answered(call, number), callers, seconds)  # type: ignore[misc]
+            )
+    return loads[0], loads[1]
 
 
-def _middle(several: list[Load]) -> Load:
-    return Load(*(statistics.median(getattr(one, name) for one in several) for name in Load.__dataclass_fields__))
+def _median_load(loads: list[Load]) -> Load:
+    return Load(*(statistics.median(getattr(load, name) for load in loads) for name in Load.__dataclass_fields__))
 
 
-def _middle_floor(several: list[Floor]) -> Floor:
+def _median_floor(floors: list[Floor]) -> Floor:
     def rates(pick: Callable[[Floor], dict[int, float]]) -> dict[int, float]:
-        return {n: statistics.median(pick(one)[n] for one in several) for n in BATCHES}
+        return {n: statistics.median(pick(floor)[n] for floor in floors) for n in BATCHES}
 
     return Floor(
-        statistics.median(one.decode_ms for one in several),
-        statistics.median(one.session_ms for one in several),
-        rates(lambda one: one.session_rate),
-        rates(lambda one: one.decode_and_session_rate),
+        statistics.median(floor.decode_ms for floor in floors),
+        statistics.median(floor.session_ms for floor in floors),
+        rates(lambda floor: floor.session_rate),
+        rates(lambda floor: floor.decode_and_session_rate),
     )
 
 
-def _row(name: str, kind: str, callers: int, several: list[tuple[Load, Load]], floor: Floor) -> Row:
-    echo, load = (_middle([pair[i] for pair in several]) for i in (0, 1))
-    to_echo = statistics.median(server.per_second / empty.per_second for empty, server in several)
+def _row(name: str, kind: str, callers: int, pairs: list[tuple[Load, Load]], floor: Floor) -> Row:
+    echo, load = (_median_load([pair[i] for pair in pairs]) for i in (0, 1))
+    to_echo = statistics.median(server.per_second / empty.per_second for empty, server in pairs)
     to_session = load.per_second / floor.session_rate[callers] if kind == "image" else None
     return Row(name, kind, callers, load, echo, to_echo, to_session)
 
 
 def _targets(rows: list[Row], floors: dict[str, Floor]) -> list[Target]:
-    """What was to be reached, beside what was."""
+    """Returns the targets and the measured values."""
     by_key = {(row.backbone, row.kind, row.callers): row for row in rows}
     slow = max(floors, key=lambda name: floors[name].session_ms)
     targets = []

