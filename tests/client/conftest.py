@@ -30,9 +30,13 @@ SPACE = "sha256:toy"
 Fault = tuple[grpc.StatusCode, str, float | None]
 
 
-def status_of(code: grpc.StatusCode, reason: str, field: str = "", retry_delay: float | None = None) -> grpc.Status:
+def status_of(
+    code: grpc.StatusCode, reason: str, field: str = "", retry_delay: float | None = None, queue: str = ""
+) -> grpc.Status:
     """Returns a status with google.rpc details, built with the packages that the client does not use."""
     details: list[Any] = [error_details_pb2.ErrorInfo(reason=reason, domain="glimpse")]
+    if queue:
+        details[0].metadata["queue"] = queue
     if field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description="no")
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))

@@ -178,6 +178,6 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, not TOML
         raise SettingsError(f"{file} cannot be read as TOML: {error}") from error
     if unknown := sorted(values.keys() - Settings.model_fields.keys()):
-        known = ", ".join(Settings.model_fields)
-        raise SettingsError(f"{file}: there is no setting {unknown[0]!r}; the settings are {known}")
+        names = ", ".join(Settings.model_fields)
+        raise SettingsError(f"{file}: there is no setting {unknown[0]!r}; the settings are {names}")
     return values

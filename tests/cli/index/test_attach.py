@@ -212,7 +212,7 @@ def test_detached_the_collection_has_what_was_enrolled(glimpse: Glimpse, attache
     [
         (["attach", "on-it", "nowhere"], ["copy its folder there", "`glimpse serve --indexes`"]),
         (["attach", "on-it", "elsewhere/shapes"], ["no index 'shapes'", "`glimpse serve --indexes`"]),
-        (["attach", "on-it", "linked"], ["stands on index 'drawings'", "glimpse index detach COLLECTION"]),
+        (["attach", "on-it", "linked"], ["has index 'drawings'", "glimpse index detach COLLECTION"]),
         (["attach", "without", "toys"], ["index 'toys' is of toy's embedding space", "the collection's backbone"]),
         (["attach", "without", "empty"], ["index 'empty': its folder: is not an index: it has no manifest.json"]),
         (["attach", "without", "a b"], ["'a b': letters, digits"]),

@@ -35,9 +35,11 @@ def test_every_code_has_its_own_class(code: grpc.StatusCode) -> None:
 
 
 def test_details_are_read_without_their_stubs() -> None:
-    status = status_of(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", "inputs[3].image", 1.25)
+    status = status_of(grpc.StatusCode.RESOURCE_EXHAUSTED, "QUEUE_FULL", "inputs[3].image", 1.25, "inputs")
     details = read_details(status.trailing_metadata)
     assert (details.reason, details.field, details.retry_delay) == ("QUEUE_FULL", "inputs[3].image", 1.25)
+    assert details.queue == "inputs"
+    assert read_details(status_of(grpc.StatusCode.NOT_FOUND, "GONE").trailing_metadata).queue == ""
 
 
 @pytest.mark.parametrize("trailer", [b"", b"\xff", b"\x1a\x05\x0a\x03abc", b"\x1a\x04\x0a\x02\xff\xfe"])

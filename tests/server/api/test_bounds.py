@@ -205,11 +205,11 @@ def test_a_full_collection_names_the_limit_of_labels(bundles: tuple[Path, Path],
             stubs.collections.CreateLabel(col.CreateLabelRequest(parent=name, label_id=label_id))
         with refused(Code.RESOURCE_EXHAUSTED, "TOO_MANY_LABELS") as refusal:
             stubs.collections.CreateLabel(col.CreateLabelRequest(parent=name, label_id="d"))
-        assert refusal.message.endswith("has 3 labels; at most 3 labels")
+        assert refusal.message.endswith("has 3 labels; the limit is 3")
         [backbone] = stubs.embedding.ListBackbones(emb.ListBackbonesRequest()).backbones
         rows = np.eye(backbone.dimension, dtype=np.float32)[:2]
         make_index(tmp_path / "data" / "indexes" / "two", backbone.embedding_space, rows, ["d", "e"])
         with refused(Code.RESOURCE_EXHAUSTED, "TOO_MANY_LABELS", "index") as refusal:
             stubs.collections.AttachIndex(col.AttachIndexRequest(collection=name, index="indexes/two"))
-        assert refusal.message.endswith("would have 5 labels with this index; at most 3 labels")
+        assert refusal.message.endswith("would have 5 labels with this index; the limit is 3")
         stubs.channel.close()

@@ -296,14 +296,14 @@ def test_every_write_is_audited(stubs: Stubs, collection: str, folder: Path) -> 
     def audit_lines() -> list[dict[str, Any]]:
         return [one for one in lines((folder / "audit.jsonl").read_text()) if one["request_id"] == mine[0][1]]
 
-    lines = soon(lambda: audit_lines() if len(audit_lines()) == 3 else None)
-    assert [one["rpc"].partition("/")[2] for one in lines] == ["EnrollExamples", "DeleteLabel", "CreateLabel"]
-    assert {one["collection"] for one in lines} == {name}
-    enrolled, deleted, refused = lines
+    entries = soon(lambda: audit_lines() if len(audit_lines()) == 3 else None)
+    assert [one["rpc"].partition("/")[2] for one in entries] == ["EnrollExamples", "DeleteLabel", "CreateLabel"]
+    assert {one["collection"] for one in entries} == {name}
+    enrolled, deleted, refused = entries
     assert len(enrolled["subjects"]) == 20 < enrolled["subject_count"] == 25
     assert (deleted["subjects"], deleted["revision"]) == (["red"], enrolled["revision"] + 1)
     assert (refused["code"], refused["reason"], refused["revision"]) == ("INVALID_ARGUMENT", "INVALID_ID", 0)
-    assert all(one["time"] and one["caller"] == "" for one in lines)
+    assert all(one["time"] and one["caller"] == "" for one in entries)
 
 
 def test_the_metrics_are_at_their_path_alone(seen: ServerProcess) -> None:

@@ -5,7 +5,7 @@ google.rpc stubs:
 
     Status         1 code, 2 message, 3 details (Any)
     Any            1 type_url, 2 value
-    ErrorInfo      1 reason, 2 domain
+    ErrorInfo      1 reason, 2 domain, 3 metadata (a map: entries of 1 key, 2 value)
     BadRequest     1 field_violations (FieldViolation: 1 field)
     RetryInfo      1 retry_delay (Duration: 1 seconds, 2 nanos)
 """
@@ -29,11 +29,13 @@ class Details:
         reason: Reason of ErrorInfo. Empty: none.
         field: First field of BadRequest. Empty: none.
         retry_delay: Delay of RetryInfo, in seconds. None: none.
+        queue: Entry `queue` of ErrorInfo's metadata. Empty: none.
     """
 
     reason: str = ""
     field: str = ""
     retry_delay: float | None = None
+    queue: str = ""
 
 
 def read_details(trailers: Iterable[tuple[str, str | bytes]] | None) -> Details:
@@ -48,18 +50,20 @@ def read_details(trailers: Iterable[tuple[str, str | bytes]] | None) -> Details:
 
 
 def _parse(status: bytes) -> Details:
-    reason, field, retry_delay = "", "", None
+    reason, field, retry_delay, queue = "", "", None, ""
     for packed in values_of(status, 3):
         kind = _text(packed, 1).rpartition("/")[2]
         value = next(values_of(packed, 2), b"")
         if kind == "google.rpc.ErrorInfo":
             reason = _text(value, 1)
+            metadata = {_text(entry, 1): _text(entry, 2) for entry in values_of(value, 3) if isinstance(entry, bytes)}
+            queue = metadata.get("queue", "")
         elif kind == "google.rpc.BadRequest":
             field = _text(next(values_of(value, 1), b""), 1)
         elif kind == "google.rpc.RetryInfo":
             duration = next(values_of(value, 1), b"")
             retry_delay = next(values_of(duration, 1), 0) + next(values_of(duration, 2), 0) / 1e9
-    return Details(reason, field, retry_delay)
+    return Details(reason, field, retry_delay, queue)
 
 
 def values_of(message: bytes, number: int) -> Iterator[Any]:

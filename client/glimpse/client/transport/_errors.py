@@ -39,6 +39,8 @@ class GlimpseError(Exception):
             Empty: none.
         field: The request field at fault, for example `inputs[3].image`. Empty: none.
         retry_delay: Seconds after which the call or item may be sent again. None: the server names no delay.
+        queue: The queue that is full if `reason` is QUEUE_FULL: `inputs`, `searches`, `writes`, `calls`, `messages` or
+            `memory`. Empty: another reason, or the error of an item.
         attempts: How often the call was sent. If a create call ends with AlreadyExists, or a delete call with NotFound,
             after more than one attempt, an earlier attempt may have succeeded.
         request_id: Id of the call in the server's log. Empty: no server answered, or it is the error of an item.
@@ -56,6 +58,7 @@ class GlimpseError(Exception):
         retry_delay: float | None = None,
         attempts: int = 1,
         request_id: str = "",
+        queue: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -65,6 +68,7 @@ class GlimpseError(Exception):
         self.retry_delay = retry_delay
         self.attempts = attempts
         self.request_id = request_id
+        self.queue = queue
 
     def __str__(self) -> str:
         where = f" ({self.field})" if self.field else ""

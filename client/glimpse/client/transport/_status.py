@@ -73,6 +73,7 @@ def from_rpc_error(error: grpc.RpcError, attempts: int = 1) -> GlimpseError:
         retry_delay=details.retry_delay,
         attempts=attempts,
         request_id=next((str(value) for key, value in trailers if key == _REQUEST_ID), ""),
+        queue=details.queue,
     )
 
 

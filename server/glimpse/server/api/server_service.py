@@ -78,8 +78,8 @@ def _decisions(runtime: Runtime) -> Mapping[Decision, int]:
     caller = current_caller()
     if caller.everywhere:
         return runtime.query_stats.total.decisions
-    mine = [tally.decisions for view, tally in runtime.query_stats if caller.may(view.record.id)]
-    return {decision: sum(decisions[decision] for decisions in mine) for decision in Decision}
+    readable = [tally.decisions for view, tally in runtime.query_stats if caller.may(view.record.id)]
+    return {decision: sum(decisions[decision] for decisions in readable) for decision in Decision}
 
 
 def _decision_figures(decisions: Mapping[Decision, int]) -> pb.DecisionFigures:

@@ -72,17 +72,17 @@ class Tokens:
     async def find(self, token: str) -> Caller:
         """Returns the caller of a token. The token may have expired: see Caller.recheck. Raises RequestError."""
         digest = hashlib.sha256(token.encode()).digest()
-        known = self._verified.get(digest)
+        verified = self._verified.get(digest)
         try:
-            key_id = known.key_id if known else jwt.get_unverified_header(token).get("kid")
+            key_id = verified.key_id if verified else jwt.get_unverified_header(token).get("kid")
             key = await self._keys.find(key_id)
-            if known is None or known.key is not key:  # a new token, or the key was read again
-                known = _Verified(key_id, key, self._caller(self._claims(token, key)))
+            if verified is None or verified.key is not key:  # a new token, or the key was read again
+                verified = _Verified(key_id, key, self._caller(self._claims(token, key)))
         except jwt.PyJWTError as error:
             # The error's message may repeat a claim, so only its type is given.
             raise unknown(f"invalid token ({type(error).__name__})") from error
-        _remember(self._verified, digest, known)
-        return known.caller
+        _remember(self._verified, digest, verified)
+        return verified.caller
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         subject = _subject(claims["sub"])

@@ -27,8 +27,8 @@ class Limits:
 
     def over(self, defaults: "Limits") -> "Limits":
         """Returns these limits, with the defaults for those that are None."""
-        mine = {name: rate for name, rate in asdict(self).items() if rate is not None}
-        return replace(defaults, **mine)
+        own = {name: rate for name, rate in asdict(self).items() if rate is not None}
+        return replace(defaults, **own)
 
 
 class Bucket:

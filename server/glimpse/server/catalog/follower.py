@@ -144,9 +144,9 @@ class LedgerFollower:
 
     async def _read_head_once(self) -> None:
         """Reads the ledger's head; concurrent calls share one read. Raises LedgerUnavailable."""
-        asked = time.monotonic()
+        called_at = time.monotonic()
         async with self._head_lock:
-            if self._head_read_at < asked:  # otherwise another waiting call has read it since
+            if self._head_read_at < called_at:  # otherwise another waiting call has read it since
                 began, self._head_error = time.monotonic(), None
                 try:
                     await self._read_head()

@@ -50,11 +50,11 @@ class Fitter:
         Raises:
             RequestError: UNAVAILABLE if the fit did not end in time.
         """
-        asked = view.classifier.version
+        version = view.classifier.version
         seconds = min(deadline - time.monotonic() - _REPLY_SECONDS, _MAX_WAIT_SECONDS)
         try:
             async with asyncio.timeout(seconds), self._ended:
-                while view.classifier.fitted_version < asked:
+                while view.classifier.fitted_version < version:
                     self.schedule(view)
                     self._hurry[view].set()
                     await self._ended.wait()

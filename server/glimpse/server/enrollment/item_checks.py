@@ -67,14 +67,16 @@ class ItemChecks:
             raise not_found("LABEL_NOT_FOUND", message, field)
         if label_id not in self._pending_labels:
             if self._label_count >= self._limits.max_labels:
-                message = f"the collection has the most labels that the server allows: {self._limits.max_labels}"
+                limit, name = self._limits.max_labels, self._view.record.id
+                message = f"collection {name!r} would have more than {limit} labels, the limit"
                 raise exhausted("TOO_MANY_LABELS", message).at(field)
             self._label_count += 1
         self._new_labels.add(label_id)
 
     def _check_capacity(self) -> None:
         if self._count >= self._limits.max_examples:
-            message = f"the collection has the most examples that the server allows: {self._limits.max_examples}"
+            limit, name = self._limits.max_examples, self._view.record.id
+            message = f"collection {name!r} would have more than {limit} enrolled examples, the limit"
             raise exhausted("TOO_MANY_EXAMPLES", message)
         self._count += 1
 

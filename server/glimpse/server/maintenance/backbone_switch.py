@@ -169,8 +169,8 @@ def _target(view: CollectionView, embedding_space: str) -> ReembeddingRecord:
     if embedding_space == view.record.embedding_space:
         raise NothingToDo
     if embedding_space != reembedding.embedding_space:
-        known = f"{view.record.embedding_space!r} or {reembedding.embedding_space!r}"
-        raise invalid("EMBEDDING_SPACE_MISMATCH", f"{embedding_space!r} is neither {known}", "embedding_space")
+        spaces = f"{view.record.embedding_space!r} or {reembedding.embedding_space!r}"
+        raise invalid("EMBEDDING_SPACE_MISMATCH", f"{embedding_space!r} is neither {spaces}", "embedding_space")
     return reembedding
 
 

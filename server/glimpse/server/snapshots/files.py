@@ -85,6 +85,7 @@ def read_array(file: Path, sha256: str) -> np.ndarray[Any, Any]:
     stream = io.BytesIO(data)
     np.lib.format.read_magic(stream)
     shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+    # The values follow the header, to the end of the file.
     offset = len(data) - math.prod(shape) * dtype.itemsize
     return np.frombuffer(data, dtype, offset=offset).reshape(shape)
 

@@ -93,14 +93,14 @@ def write_snapshot(capture: ViewCapture, folder: Path, previous: tuple[Path, Man
     parts, kept = list[Part](), np.zeros(len(columns), bool)
     for number, run in enumerate(runs):
         rows = np.arange(run.start, run.end)
-        vectors, found = _vectors(indexes, columns, rows, dimension)
-        kept[rows] = found
-        rows, vectors = rows[found], vectors if found.all() else vectors[found]
+        vectors, exist = _vectors(indexes, columns, rows, dimension)
+        kept[rows] = exist
+        rows, vectors = rows[exist], vectors if exist.all() else vectors[exist]
         if sums is not None:
             _add_to_sums(sums, columns.codes[rows], vectors)
         if len(rows):
             name = f"vectors-{number:05d}.npy"
-            linked = previous and run.part and found.all() and _link(previous[0] / run.part.file, folder / name)
+            linked = previous and run.part and exist.all() and _link(previous[0] / run.part.file, folder / name)
             sha256 = run.part.sha256 if linked and run.part else write_array(folder / name, vectors)
             parts.append(_part(name, sha256, columns.sequences[rows]))
     if not kept.all():

@@ -89,7 +89,7 @@ class IndexCalls(ResourceCalls):
     def _check_can_attach(self, view: CollectionView, opened: AttachedIndex) -> None:
         """Checks that a collection has no index and no re-embedding, and that the labels fit. Raises RequestError."""
         if (attached := view.examples.attached_index) is not None:
-            message = f"collection {view.record.id!r} stands on index {attached.record.index_id!r}; detach that first"
+            message = f"collection {view.record.id!r} has index {attached.record.index_id!r}; detach that first"
             raise failed_precondition("INDEX_ATTACHED", message, "collection")
         if view.reembedding:
             message = f"collection {view.record.id!r} has a re-embedding; end it first"
@@ -98,7 +98,7 @@ class IndexCalls(ResourceCalls):
         _check_spelling(view, opened)
         count, limit = len(view.labels.keys() | set(opened.labels)), self.settings.max_labels
         if count > limit:
-            message = f"collection {view.record.id!r} would have {count} labels with this index; at most {limit} labels"
+            message = f"collection {view.record.id!r} would have {count} labels with this index; the limit is {limit}"
             raise exhausted("TOO_MANY_LABELS", message).at("index")
 
 

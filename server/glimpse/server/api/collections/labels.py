@@ -40,7 +40,7 @@ class LabelCalls(ResourceCalls):
                 message = f"label {existing!r} exists in collection {view.record.id!r}"
                 raise already_exists("LABEL_EXISTS", message, "label_id")
             if len(view.labels) >= (limit := self.settings.max_labels):
-                message = f"collection {view.record.id!r} has {len(view.labels)} labels; at most {limit} labels"
+                message = f"collection {view.record.id!r} has {len(view.labels)} labels; the limit is {limit}"
                 raise exhausted("TOO_MANY_LABELS", message)
             return lambda writer: writer.create_label(view.record.id, record)
 

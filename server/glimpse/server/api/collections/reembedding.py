@@ -105,16 +105,19 @@ def _check_can_start(view: CollectionView, backbone: LoadedBackbone) -> None:
         message = f"collection {record.id!r} has the embedding space of {backbone.name} already"
         raise invalid("SAME_EMBEDDING_SPACE", message, "backbone")
     if view.reembedding and view.reembedding.switches < 0:
-        message = f"the server is removing the last re-embedding of {record.id!r}; send the call again"
+        message = f"the server is removing the last re-embedding of collection {record.id!r}; retry"
         raise RequestError(Code.UNAVAILABLE, "REEMBEDDING_ENDING", message, "collection", retry_delay=0.5)
     if view.reembedding and view.reembedding.embedding_space == space:
         raise NothingToDo
     if view.reembedding:
-        message = f"collection {record.id!r} has a re-embedding, with {view.reembedding.backbone}; end that first"
+        message = f"collection {record.id!r} has a re-embedding with {view.reembedding.backbone}; end it first"
         raise already_exists("REEMBEDDING_EXISTS", message, "collection")
     if view.examples.attached_index:
-        message = f"the index of {record.id!r} is of one space: build one with {backbone.name}, detach this, switch"
-        raise failed_precondition("INDEX_ATTACHED", f"{message}, attach that", "collection")
+        message = (
+            f"the index of collection {record.id!r} cannot be re-embedded: build another one with {backbone.name}, "
+            "detach the old one, re-embed and switch, then attach the new one"
+        )
+        raise failed_precondition("INDEX_ATTACHED", message, "collection")
     if not record.keep_inputs:
         message = f"collection {record.id!r} keeps no inputs to embed again; set keep_inputs"
         raise failed_precondition("INPUTS_NOT_KEPT", message, "collection")
