@@ -213,7 +213,7 @@ def _report(out: Path, vectors: int, labels: int, figures: dict[str, float], loa
         Target("longest pause, processor ms", figures["longest pause: processor ms"], "<=", 50.0),
     ]
     head = page_head("Start from a snapshot", "bench.snapshot")
-    write_tables(out / "snapshot", head, sections, ("To reach", targets), {"found": figures}, {"load average": load})
+    write_tables(out / "snapshot", head, sections, ("Targets", targets), {"found": figures}, {"load average": load})
 
 
 if __name__ == "__main__":

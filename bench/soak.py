@@ -311,7 +311,7 @@ def report(
     }
     head = page_head("Memory under a random mix of calls", "bench.soak")
     conditions = {"minutes": str(minutes), "callers": str(_CALLERS)}
-    write_tables(out / "soak", head, sections, ("To reach", targets), record, conditions)
+    write_tables(out / "soak", head, sections, ("Targets", targets), record, conditions)
 
 
 if __name__ == "__main__":
