@@ -112,7 +112,7 @@ def test_the_distribution_is_named_glimpse_fewshot(wheel: zipfile.ZipFile) -> No
     assert str(wheel.filename).rpartition("/")[2].startswith("glimpse_fewshot-")
 
 
-@pytest.mark.parametrize("pattern", [r"pip (un)?install [^\n]*\bglimpse(?!-fewshot)", r"glimpse\[[a-z]"])
+@pytest.mark.parametrize("pattern", [r"pip (un)?install [^\n#]*\bglimpse(?!-fewshot)", r"glimpse\[[a-z]"])
 def test_no_install_command_names_another_project(pattern: str) -> None:
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     suffixes = {".py", ".md", ".toml", ".yaml", ".yml", ".sh", ""}
@@ -126,12 +126,16 @@ def test_no_install_command_names_another_project(pattern: str) -> None:
     assert not wrong
 
 
-@pytest.mark.parametrize("file", ["README.md", *(f"docs/{name}.md" for name in ("backbones", "indexes", "ray"))])
+# The README installs the server without another extra; these pages add one.
+PAGES_WITH_EXTRAS = ["docs/backbones.md", "docs/indexes.md", "docs/ray.md"]
+
+
+@pytest.mark.parametrize("file", ["README.md", *PAGES_WITH_EXTRAS])
 def test_an_install_command_for_an_extra_with_the_server_also_names_the_gpu(file: str) -> None:
     commands = [
         line for line in (ROOT / file).read_text("utf-8").splitlines() if re.search(r"pip install .*\[server,", line)
     ]
-    assert commands
+    assert commands or file not in PAGES_WITH_EXTRAS
     assert [line for line in commands if "[gpu," not in line] == []
 
 
