@@ -70,12 +70,12 @@ def test_names_alone_with_a_backbone_that_reads_no_text_beside(
     ]
     done = evaluate(drawings, *backbones, "--shots", "0", "--seeds", "2")
     assert done.code == 0, done.err
-    assert "shots 0: left out for tiny, other, which read no text and so have no prompts" in done.err
+    assert "shots 0: left out for tiny, other, which read no text and have no prompts" in done.err
     assert [one["backbone"] for one in done.record["results"]] == ["glimpse-mini"]
     assert done.record["verdict"].startswith("glimpse-mini calls ")
     assert "<summary>tiny</summary>" not in done.page  # nothing was measured for it
     refused = evaluate(drawings, *backbones[:4], "--shots", "0")
-    assert (refused.code, "ask for other --shots" in refused.err) == (1, True)
+    assert (refused.code, "choose other --shots" in refused.err) == (1, True)
 
 
 def test_prediction_sets_hold_what_they_promise(evaluate: Evaluate, drawings: Path, unknown: Path) -> None:
@@ -100,7 +100,7 @@ def test_without_strangers_labels_are_withheld(evaluate: Evaluate, drawings: Pat
     assert sum(found["histograms"][0]["known"]) == 3 * 4 * 5
     assert found["auroc"]["mean"] > 0.6
     assert 0 <= found["expected"]["mean"] <= 1
-    assert "Labels withheld" in done.page
+    assert "Held-out labels" in done.page
     assert "A third of the labels withheld" in done.out
     assert max(map(len, done.out.splitlines()[:-1])) <= 80
 
@@ -112,7 +112,7 @@ def test_labels_are_not_withheld_beside_strangers_nor_where_they_are_few(
         done = evaluate(data, "--shots", "2", "--seeds", "2", *arguments)
         assert done.code == 0, done.err
         assert done.record["labels_withheld"] == []
-        assert "Labels withheld" not in done.page
+        assert "Held-out labels" not in done.page
 
 
 def test_strangers_that_lie_in_the_data_have_no_label(evaluate: Evaluate, drawings: Path, tmp_path: Path) -> None:
@@ -259,10 +259,10 @@ def test_what_is_wrong_is_said_with_what_to_do(evaluate: Evaluate, drawings: Pat
         ("broken.jsonl", [], "broken.jsonl:2: not JSON"),
         ("missing", [], "there is no file or folder"),
         ("empty", [], "has no subfolders to take labels from"),
-        ("texts.csv", ["--backbone", tmp_path / "tiny"], "backbone 'tiny-image' reads image, and the data are texts"),
+        ("texts.csv", ["--backbone", tmp_path / "tiny"], "backbone 'tiny-image' reads image, but the data are texts"),
         ("texts.csv", ["--backbone", "nothing"], "nothing: there is no such bundle"),
         ("texts.csv", ["--backbone", tmp_path / "empty"], "backbone.json: is missing"),
-        ("texts.csv", ["--unknown", drawings], "holds images, and the data are texts"),
+        ("texts.csv", ["--unknown", drawings], "holds images, but the data are texts"),
         ("texts.csv", ["--shots", "50"], "no label has more than 8 inputs"),
     ):
         done = evaluate(tmp_path / data, *arguments)

@@ -42,9 +42,10 @@ from support.bundles import tiny_dual_bundle
 from support.pictures import encoded
 
 #: How often each call is recorded. Background work can only add to a count, so the smallest one is taken.
-REPEATS = 30
+REPEATS = 25
 _WARM_UP_CALLS, _LABELS = 5, 4
 _SETTLE_SECONDS = 0.05  # until the server has recorded a call whose response has arrived
+_PAUSE_SECONDS = 0.3  # between two calls, so that the fit after an enrolment does not run during the next one
 _PACKAGES = ("glimpse.server", "glimpse.fewshot", "glimpse.ledger", "glimpse.index", "glimpse.backbone")
 _Entries = list[tuple[str, str]]
 
@@ -75,6 +76,7 @@ class Profiler:
 
     def record(self, call: Callable[[], object]) -> _Entries:
         """Returns (module, function) of each function that starts during `call` and shortly after it."""
+        time.sleep(_PAUSE_SECONDS)
         self._entries = []
         self._on = True
         call()

@@ -3,12 +3,13 @@
 A Classify passes these parts, in this order:
 
     TelemetryInterceptor    starts the call's record                            telemetry/interceptor.py
-    AuthInterceptor         finds the caller, checks scope and rate limits      auth/interceptor.py
+    AuthInterceptor         finds the caller, checks scope and requests/s       auth/interceptor.py
     TolerantParsing         reads the message within limits                     api/unparsable.py
-    @unary                  sheds load, limits memory, turns errors into codes  api/handlers.py
+    @unary                  sheds load, limits rates and memory, maps errors    api/handlers.py
     ClassificationService   checks the request, finds its collections           api/classification_service.py
     Classifier              embeds, searches, decides                           classification/classifier.py
     embed_all               decodes and batches inputs for the encoder          inference/embedder.py
+    predict                 scores the labels and decides                       ../fewshot/predict.py
 """
 
 import asyncio
@@ -46,7 +47,7 @@ from glimpse.server.telemetry.stage_timer import export_traces
 
 logger = logging.getLogger(__name__)
 
-# Open streams get this long to end after the server has stopped. A stream that watches its health would never end.
+# The time for open streams to end once the server stops. A stream that watches the server's health would never end.
 _STREAM_END_SECONDS = 0.5
 
 

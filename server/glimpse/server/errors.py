@@ -26,7 +26,7 @@ from glimpse.ledger import (
     RequestIdReused,
     UnstorableText,
 )
-from glimpse.server.request_context import REQUEST_ID, current
+from glimpse.server.request_context import REQUEST_ID, current_call
 from glimpse.v1 import types_pb2
 
 logger = logging.getLogger(__name__)
@@ -202,7 +202,7 @@ def call_status(error: RequestError) -> grpc.Status:
         status.details.append(packed)
     plain: Any = rpc_status.to_status(status)  # a named tuple
     # This metadata replaces the trailing metadata that the call got at its start, so the request id is repeated.
-    request_id = ((REQUEST_ID, call.request_id),) if (call := current()) else ()
+    request_id = ((REQUEST_ID, call.request_id),) if (call := current_call()) else ()
     with_id: grpc.Status = plain._replace(trailing_metadata=(*plain.trailing_metadata, *request_id))
     return with_id
 

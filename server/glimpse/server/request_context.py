@@ -36,17 +36,17 @@ class Call:
     began: float = 0.0
 
 
-_current: ContextVar[Call | None] = ContextVar("call", default=None)
+_call: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-#: Returns the call that this task works for; None where it works for none. Not a function around it, as every call
-#: asks for it many times.
-current = _current.get
+#: Returns the call that this task works for, or None. It is the method itself and not a function around it, because
+#: each call uses it many times.
+current_call = _call.get
 
 
-def enter(call: Call) -> None:
+def set_call(call: Call) -> None:
     """Sets the call that this task, and every task that it starts, works for."""
-    _current.set(call)
+    _call.set(call)
 
 
 def request_id_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:

@@ -47,7 +47,7 @@ def test_a_collection_switches_to_another_backbone_and_back(ask: Run, server: st
     assert "next, compare both backbones: glimpse collections re-embed status c\n" in started
     record = run(*reembed, "status", "c")
     rows = {line.split("  ")[0]: line.split() for line in record.splitlines()}
-    assert rows["backbone"] == ["backbones", "old", "new"]
+    assert rows["backbone"] == ["backbone", "old", "new"]
     assert rows["leave-one-out accuracy"][-1] == rows["leave-one-out accuracy"][-3] == "%"
     assert "match_threshold 0.25" in run(*reembed, "switch", "c")
     assert "new" in run("collections", "show", "c")

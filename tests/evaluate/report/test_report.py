@@ -79,7 +79,7 @@ def test_the_page_is_whole_and_loads_nothing(evaluate: Evaluate, drawings: Path,
     assert "script" not in page.tags
     assert not re.search(r"@import|url\(", done.page)
     assert _HOSTILE in page.text
-    for title in ("Accuracy", "Can the probabilities be trusted?", "Sure and wrong", "How it was measured"):
+    for title in ("Accuracy", "Can the probabilities be trusted?", "Most certain mistakes", "How it was measured"):
         assert title in page.text
     assert page.first == done.record["verdict"]
     assert ".wide { overflow-x: auto; }" in done.page

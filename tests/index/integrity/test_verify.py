@@ -81,7 +81,7 @@ def test_vectors_of_other_lengths_are_found(folder: Path) -> None:
         columns["vector"][4, 0] = np.nan
 
     rewritten(folder, longer)
-    assert any("2 vectors are not of length 1" in problem for problem in verify(folder))
+    assert any("2 vectors do not have unit length" in problem for problem in verify(folder))
 
 
 def test_an_id_that_is_there_twice_is_found(folder: Path) -> None:
@@ -89,7 +89,7 @@ def test_an_id_that_is_there_twice_is_found(folder: Path) -> None:
         columns["id"][7] = columns["id"][8]
 
     rewritten(folder, twice)
-    assert verify(folder) == [f"{folder}: 1 rows have the id of another"]
+    assert verify(folder) == [f"{folder}: 1 rows have a duplicate id"]
 
 
 def test_vectors_in_another_order_than_those_of_faiss_are_found(folder: Path) -> None:

@@ -99,7 +99,7 @@ def last(url: str) -> str:
     return message_for(url).rpartition("; ")[2]
 
 
-def test_a_file_without_a_folder_is_output_of_by_its_folder(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_by_name(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=f"there is no folder {tmp_path}/nodir"):
         Ledger.open(f"sqlite:///{tmp_path}/nodir/x.sqlite")
     assert not (tmp_path / "nodir").exists()

@@ -118,10 +118,10 @@ def change_the_format(folder: Path) -> None:
     ("damage", "expected"),
     [
         (cut, r"labels\.parquet"),
-        (lose_rows, r"rows of examples, and ledger\.json says"),
+        (lose_rows, r"rows of examples, but ledger\.json says"),
         (change_a_row, "rolled back: example"),
-        (change_a_column, r"labels\.parquet: the column 'role' is not as an export has it"),
-        (change_the_format, "is of format 2"),
+        (change_a_column, r"labels\.parquet: the column 'role' differs"),
+        (change_the_format, "has format 2"),
         (lambda folder: (folder / "ledger.json").unlink(), "is no exported ledger"),
         (lambda folder: (folder / "ledger.json").write_text("[]"), "is no exported ledger"),
         (lambda folder: (folder / "tombstones.parquet").unlink(), r"tombstones\.parquet cannot be read"),

@@ -154,8 +154,8 @@ def test_text_that_is_no_json(full_sqlite: Path, tmp_path: Path) -> None:
     damage(url, "UPDATE changes SET subject = '{' WHERE revision = 3")
     damage(url, "UPDATE examples SET metadata = 'no' WHERE id = 'e1'")
     faults = found(url)
-    assert "change 3: what it is about is not JSON" in faults["chain"]
-    assert "example 'e1' of collection 'birds': its metadata are not JSON" in faults["example"]
+    assert "change 3: its subject is not JSON" in faults["chain"]
+    assert "example 'e1' of collection 'birds': its metadata is not JSON" in faults["example"]
 
 
 def test_a_file_that_is_cut(full_sqlite: Path, tmp_path: Path) -> None:

@@ -197,8 +197,8 @@ def test_one_at_a_time_has_a_claim(ledger: Direct, place: Path | str) -> None:
     claim = ledger.try_lock("birds")
     assert claim
     with Direct.of(place) as other:
-        assert (other.claim("birds") is None) == isinstance(place, str), "a folder has one server"
+        assert (other.try_lock("birds") is None) == isinstance(place, str), "a folder has one server"
         claim.release()
-        again = other.claim("birds")
+        again = other.try_lock("birds")
         assert again
         again.release()

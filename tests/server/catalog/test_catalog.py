@@ -1,7 +1,9 @@
 """Tests that the views follow the ledger despite long work, failures and a restored history."""
 
+import ast
 import asyncio
 import itertools
+import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
+import glimpse.ledger as ledger_package
 from glimpse.ledger import (
     AttachmentRecord,
     CollectionRecord,
@@ -25,12 +28,13 @@ from glimpse.ledger import (
     LabelRecord,
     Ledger,
     LedgerUnavailable,
+    ReembeddingRecord,
     Writer,
     sqlite_url,
 )
 from glimpse.server.auth import caller
 from glimpse.server.auth.caller import Caller
-from glimpse.server.catalog import follower, write_queue
+from glimpse.server.catalog import apply_changes, follower, write_queue
 from glimpse.server.catalog.apply_changes import ChangeApplier
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.catalog.write_plan import PendingEnrollments
@@ -182,6 +186,37 @@ def test_view_is_rebuilt_after_a_change_of_another_server_cannot_be_applied(
         assert held(catalog) == stored(other) == {"theirs"}
 
     run(url, tmp_path, work)
+
+
+def test_view_has_no_reembedding_once_another_server_has_removed_it(url: str, other: Ledger, tmp_path: Path) -> None:
+    async def work(catalog: Catalog) -> None:
+        view = catalog.find("birds", "name")
+        with other.begin() as writer:
+            writer.start_reembedding("birds", ReembeddingRecord("backbones/c", "other-space", 2))
+        await write(catalog)
+        assert view.reembedding
+        assert view.reembedding.backbone == "backbones/c"
+        with other.begin() as writer:
+            writer.end_reembedding("birds")
+        await write(catalog, lambda writer: writer.create_label("birds", LabelRecord("crow")))
+        assert view.reembedding.switches == -1
+        with other.begin() as writer:
+            writer.clean_up_reembedding("birds", 100)
+        await write(catalog, lambda writer: writer.create_label("birds", LabelRecord("jay")))
+        assert view.reembedding is None
+
+    run(url, tmp_path, work)
+
+
+def test_the_kinds_of_change_that_views_apply_are_those_that_the_ledger_writes() -> None:
+    """The kinds are stored in ledgers, so a renamed method must not rename its kind on one side."""
+    sources = Path(ledger_package.__file__).parent.rglob("*.py")
+    written = {kind for file in sources for kind in re.findall(r'self\.append\(\s*"(\w+)"', file.read_text("utf-8"))}
+    tree = ast.parse(Path(apply_changes.__file__).read_text("utf-8"))
+    patterns = [node.value for node in ast.walk(tree) if isinstance(node, ast.MatchValue)]
+    matched = {pattern.value for pattern in patterns if isinstance(pattern, ast.Constant)}
+    # Views hold no keys, and read the vectors of a re-embedding only when it is switched to.
+    assert matched | apply_changes._REBUILDING == written - {"create_key", "revoke_key", "embed_shadow"}
 
 
 @pytest.mark.parametrize("more", [0, 1, 3])

@@ -5,7 +5,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from glimpse.server.auth.caller import Caller, current, set_caller, set_peer
+from glimpse.server.auth.caller import Caller, current_caller, set_caller, set_peer
 from glimpse.server.errors import Queue, RequestError
 from glimpse.server.scheduling.admission import Admission, RetryScheduler, ServiceTimeEstimator
 from glimpse.server.scheduling.fair_queue import FairQueue
@@ -189,11 +189,11 @@ async def test_what_was_never_served_says_nothing_of_the_pace() -> None:
 def test_without_a_name_a_connection_is_a_caller() -> None:
     set_caller(Caller())
     set_peer("ipv4:127.0.0.1:1")
-    assert current() == Caller("", peer="ipv4:127.0.0.1:1")
-    assert current().fairness_key == "ipv4:127.0.0.1:1"
+    assert current_caller() == Caller("", peer="ipv4:127.0.0.1:1")
+    assert current_caller().fairness_key == "ipv4:127.0.0.1:1"
     set_caller(Caller("key"))
     set_peer("ipv4:127.0.0.1:1")
-    assert current().fairness_key == "key"
+    assert current_caller().fairness_key == "key"
 
 
 def test_memory_is_shared_too_and_one_caller_alone_has_all_of_it() -> None:

@@ -12,7 +12,7 @@ from glimpse.cli.demo.run import Report, Result
 _WIDTH, _MARGIN, _GAP = 1280, 40, 12
 _PAPER, _INK, _FAINT = "#f7f6f2", "#22252a", "#7b8087"
 _FRAMES = {"good": "#2e9e5b", "bad": "#d64545", "unsure": "#e0a526"}
-_SHOWN_QUERIES, _SHOWN_UNKNOWN, _SHOWN_ZERO_SHOT = 32, 16, 20
+_SHOWN_QUERIES, _SHOWN_UNKNOWN, _SHOWN_ZERO_SHOT = 16, 8, 10
 
 Draw = Callable[["Sheet", int, int, int, Result], None]
 

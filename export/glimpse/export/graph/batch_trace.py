@@ -1,8 +1,8 @@
-"""Follows the batch through a graph that was exported for a batch of 1, and frees it wherever it is fixed.
+"""Follows the batch through a graph exported for a batch of 1, and frees it wherever it is fixed.
 
-The graph is run once on one input, so that the shape of every value is known. The batch's axis is then followed from
-operator to operator: Transpose moves it, Reshape may join it with heads, Squeeze must not take it away. An export
-compares the outcome with the original, so what is not followed here costs no correctness.
+The graph runs once on one input, which gives the shape of every value. Then the batch axis is followed from operator to
+operator: Transpose moves it, Reshape may join it with heads, Squeeze must keep it. An export compares the result with
+the original, so an operator that is not followed here costs speed but not correctness.
 """
 
 import math
@@ -19,12 +19,12 @@ from glimpse.export.graph.subgraphs import replace
 from glimpse.export.onnx.onnx_model import Inputs, quiet_session
 
 _BATCH = "glimpse_batch"
-#: In place of an axis: the batch is there, and the traced shape does not have it.
+#: Value of an axis: the batch exists, but the traced shape does not have it.
 _BESIDE = -1
 
 
 class NotFollowed(Exception):
-    """An operator that the batch cannot be followed through."""
+    """Raised for an operator that the batch cannot be followed through."""
 
 
 def free_traced(model: ModelProto, inputs: Inputs, probe: Path) -> None:
@@ -35,17 +35,18 @@ def free_traced(model: ModelProto, inputs: Inputs, probe: Path) -> None:
         inputs: one input, a batch of 1.
         probe: a file to write beside the graph's weights.
 
-    Raises NotFollowed.
+    Raises:
+        NotFollowed: the batch cannot be followed.
     """
     try:
         _Follower(model, _shapes(model, inputs, probe)).run()
-    except (LookupError, ValueError, ArithmeticError) as error:  # an operator's attributes or ranks are not the usual
+    except (LookupError, ValueError, ArithmeticError) as error:  # attributes or ranks of an operator are unusual
         raise NotFollowed(str(error)) from error
     free_shapes(model)
 
 
 def _shapes(model: ModelProto, inputs: Inputs, probe: Path) -> dict[str, list[int]]:
-    """The shape of every value of the outermost graph."""
+    """Runs the graph and returns the shape of every value of the outermost graph."""
     shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     names = [name for node in model.graph.node for name in node.output if name]
     exposed = ModelProto()
@@ -58,17 +59,18 @@ def _shapes(model: ModelProto, inputs: Inputs, probe: Path) -> dict[str, list[in
     try:
         onnx.save(exposed, probe)
         values = quiet_session(probe).run(names, dict(inputs))
-    except Exception as error:  # protobuf's and ONNX Runtime's have no common base
+    except Exception as error:  # the exceptions of protobuf and of ONNX Runtime have no common base
         raise NotFollowed(str(error)) from error
     shapes |= {name: list(value.shape) for name, value in inputs.items()}
     return shapes | {name: list(np.shape(value)) for name, value in zip(names, values, strict=True)}
 
 
 class _Follower:
-    """One walk over the outermost graph.
+    """Walks over the outermost graph once.
 
-    `axes`: the batch's axis in every value that has it. `minor`: those where other numbers come before it in this axis,
-    as tokens do in (tokens x batch, width); elsewhere it comes before the others, as in (batch x heads, ...).
+    `_axes` has the batch axis of every value with a batch. `_minor` has the values in which other indices come before
+    the batch within that axis, such as tokens in (tokens x batch, width); elsewhere the batch comes first, as in (batch
+    x heads, ...).
     """
 
     def __init__(self, model: ModelProto, shapes: dict[str, list[int]]) -> None:
@@ -99,7 +101,7 @@ class _Follower:
         replace(self._model.graph.node, [*first, *nodes])
 
     def _follow(self, node: NodeProto, source: str) -> None:
-        """Changes one node that reads the batch, where it has to, and marks where its output has it."""
+        """Changes a node that reads the batch, if needed, and records the batch axis of its output."""
         axis = self._axes[source]
         if axis == _BESIDE and node.op_type != "Identity":
             raise NotFollowed(node.op_type)
@@ -130,18 +132,18 @@ class _Follower:
             self._axes[name] = place
 
     def _reshape(self, node: NodeProto, axis: int) -> int:
-        """-1 where as many numbers come before as come before the batch; every other number is known."""
-        given, shape = self._shapes[node.input[0]], list(self._shapes[node.output[0]])
-        before = math.prod(given[: axis + (node.input[0] in self._minor)])
+        """Puts -1 at the axis before which as many numbers come as before the batch; all other sizes are known."""
+        sizes, shape = self._shapes[node.input[0]], list(self._shapes[node.output[0]])
+        before = math.prod(sizes[: axis + (node.input[0] in self._minor)])
         places = [i for i in range(len(shape) + 1) if math.prod(shape[:i]) == before]
         if not places:
             raise NotFollowed("Reshape")
         own = [i for i in places if i < len(shape) and shape[i] == 1]
         place, result = (own or places)[0], (own or places)[0]
-        if not own and shape == [math.prod(given)] and before == given[axis] == 1:
+        if not own and shape == [math.prod(sizes)] and before == sizes[axis] == 1:
             shape, result = [1, *shape], _BESIDE  # a vector without a batch
-        elif not own and place and (len(shape) == 2 or shape[place:] == given[len(given) - len(shape) + place :]):
-            # The width stays, or it is rows for Gemm: (tokens, batch, width) to (tokens x batch, width).
+        elif not own and place and (len(shape) == 2 or shape[place:] == sizes[len(sizes) - len(shape) + place :]):
+            # The width stays, or the result is rows for Gemm: (tokens, batch, width) to (tokens x batch, width).
             place = result = place - 1
             self._minor.add(node.output[0])
         elif place == len(shape):
@@ -152,10 +154,10 @@ class _Follower:
         return result
 
     def _squeeze(self, node: NodeProto, axis: int) -> int:
-        """The axes without the batch's, written out."""
+        """Removes the axes without the batch's, by a Reshape with explicit sizes."""
         shape = self._shapes[node.input[0]]
-        given = self._axes_of(node)
-        axes = [i for i, size in enumerate(shape) if size == 1] if given is None else [i % len(shape) for i in given]
+        listed = self._axes_of(node)
+        axes = [i for i, size in enumerate(shape) if size == 1] if listed is None else [i % len(shape) for i in listed]
         kept = [i for i in axes if i != axis]
         left = [-1 if i == axis else size for i, size in enumerate(shape) if i not in kept]
         constant = add_constant(self._model, f"glimpse_shape_of_{node.output[0]}", np.array(left, np.int64))
@@ -194,9 +196,9 @@ class _Follower:
         return axis if kept else axis - sum(i < axis for i in axes)
 
     def _concat(self, node: NodeProto, axis: int) -> int:
-        """One row of constants, such as a class token, is repeated for every row of the batch."""
+        """Repeats one row of constants, such as a class token, for every row of the batch."""
         rank = len(self._shapes[node.output[0]])
-        if _ints(node, "axis")[0] % rank == axis or opset_of(self._model) < 8:  # Expand's first
+        if _ints(node, "axis")[0] % rank == axis or opset_of(self._model) < 8:  # Expand exists since opset 8
             raise NotFollowed("Concat")
         for i, name in enumerate(node.input):
             if name in self._axes:
@@ -210,7 +212,7 @@ class _Follower:
         return axis
 
     def _axes_of(self, node: NodeProto) -> Sequence[int] | None:
-        """An operator's axes, from its attribute or a constant; None where it has none."""
+        """Returns an operator's axes, from its attribute or a constant; None if it has none."""
         if len(node.input) > 1 and node.input[1]:
             if node.input[1] not in self._constants:
                 raise NotFollowed(node.op_type)
@@ -220,5 +222,5 @@ class _Follower:
 
 
 def _ints(node: NodeProto, name: str) -> list[int]:
-    """An attribute's integer or integers; none where the node does not have it."""
-    return next(([*one.ints] or [one.i] for one in node.attribute if one.name == name), [])
+    """Returns an attribute's integer or integers; [] if the node does not have it."""
+    return next(([*attribute.ints] or [attribute.i] for attribute in node.attribute if attribute.name == name), [])

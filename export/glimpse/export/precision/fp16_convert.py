@@ -1,4 +1,9 @@
-"""Float32 nodes made float16, and casts where the two meet."""
+"""Converts fp32 nodes to fp16, and adds casts where the two precisions meet.
+
+`convert_float_to_float16` of onnxruntime.transformers 1.32.0 was measured in its place, with the same nodes excluded:
+16 of the 20 cases in tests/export/precision/test_fp16.py end in an error and one fails. On the test transformer the
+smallest cosine is 0.99965, even with 11 more layers in fp32, and the limit is 0.9999.
+"""
 
 from collections.abc import Collection, Iterator
 
@@ -12,15 +17,16 @@ _GREATEST = float(np.finfo(np.float16).max)
 
 
 def convert_nodes(model: ModelProto, single: Collection[str]) -> ModelProto:
-    """The model in half precision but for some nodes; its inputs and outputs keep their types.
+    """Returns the model in fp16 except for some nodes; its inputs and outputs keep their types.
 
     Args:
-        model: with the types of its values inferred, and every node named.
-        single: names of the nodes that stay in float32. Those with graphs of their own, and what these read, do too.
+        model: a model with inferred types and named nodes; not changed.
+        single: names of the nodes that stay in fp32. Nodes with subgraphs, and nodes that subgraphs read from, stay
+            too.
     """
-    halved = ModelProto()
-    halved.CopyFrom(model)
-    graph = halved.graph
+    converted = ModelProto()
+    converted.CopyFrom(model)
+    graph = converted.graph
     single = {*single, *bound_to_subgraphs(graph)}
     converter = _NodeConverter(graph)
     nodes = list(graph.node)
@@ -33,56 +39,56 @@ def convert_nodes(model: ModelProto, single: Collection[str]) -> ModelProto:
     for place in reversed(range(len(graph.initializer))):
         if graph.initializer[place].name not in used:
             del graph.initializer[place]
-    return halved
+    return converted
 
 
 class _NodeConverter:
-    """Goes through a graph in the order of its running and remembers which value is there in which precision."""
+    """Converts nodes in execution order, and remembers the name of each value in each precision."""
 
     def __init__(self, graph: GraphProto) -> None:
         self._graph = graph
         self._constants = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == FLOAT}
         self._outputs = [value.name for value in graph.output]
         self._floats = floats_of(graph)
-        # Which names a value has, by its precision.
-        self._there = {(name, FLOAT): name for name in [*self._constants, *(value.name for value in graph.input)]}
+        # Names of values, by original name and precision.
+        self._names = {(name, FLOAT): name for name in [*self._constants, *(value.name for value in graph.input)]}
 
     def convert(self, node: NodeProto, precision: int) -> Iterator[NodeProto]:
-        """The node in this precision, after the casts that it needs."""
+        """Yields the casts that the node needs, then the node in this precision."""
         for place, name in enumerate(node.input):
             if name in self._floats:
                 yield from self._provide(name, precision)
-                node.input[place] = self._there[name, precision]
+                node.input[place] = self._names[name, precision]
         for place, name in enumerate(node.output):
             if name in self._floats:
                 own = f"{name}_half" if precision == HALF else name
-                self._there[name, precision] = node.output[place] = own
+                self._names[name, precision] = node.output[place] = own
         if precision == HALF:
             _convert_attributes(node)
         yield node
 
     def give_outputs(self) -> Iterator[NodeProto]:
-        """Casts for outputs of the graph that are there in half precision alone."""
+        """Yields casts for outputs of the graph that exist only in fp16."""
         for name in self._outputs:
-            if (name, HALF) in self._there:
+            if (name, HALF) in self._names:
                 yield from self._provide(name, FLOAT)
 
     def _provide(self, name: str, precision: int) -> Iterator[NodeProto]:
-        if (name, precision) in self._there:
+        if (name, precision) in self._names:
             return
         own = f"{name}_half" if precision == HALF else name if name in self._outputs else f"{name}_single"
-        self._there[name, precision] = own
+        self._names[name, precision] = own
         if name in self._constants:
             values = half_constant(numpy_helper.to_array(self._constants[name]))
             self._graph.initializer.append(numpy_helper.from_array(values, own))
             return
-        other = self._there[name, FLOAT if precision == HALF else HALF]
-        # Some versions of ONNX Runtime look for a cast's value by the name of its node.
+        other = self._names[name, FLOAT if precision == HALF else HALF]
+        # Some versions of ONNX Runtime look up a cast's value by the name of its node.
         yield helper.make_node("Cast", [other], [own], name=f"{own}_cast" if own == name else own, to=precision)
 
 
 def _convert_attributes(node: NodeProto) -> None:
-    """Makes a node give half precision where an attribute says which."""
+    """Changes attributes that set a node's output type to fp16."""
     for attribute in node.attribute:
         if attribute.name in ("to", "dtype") and attribute.i == FLOAT:
             attribute.i = HALF
@@ -93,19 +99,19 @@ def _convert_attributes(node: NodeProto) -> None:
 
 
 def half_constant(constant: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-    """A constant in half precision; what is too large for it, as masks are, becomes the largest there is."""
+    """Returns a constant in fp16; larger values, such as those of masks, become the largest fp16 number."""
     return np.clip(constant, -_GREATEST, _GREATEST).astype(np.float16)
 
 
 def floats_of(graph: GraphProto) -> set[str]:
-    """The names of float32 values and constants."""
+    """Returns the names of fp32 values and constants."""
     values = [*graph.input, *graph.value_info, *graph.output]
     found = {value.name for value in values if value.type.tensor_type.elem_type == FLOAT}
     return found | {tensor.name for tensor in graph.initializer if tensor.data_type == FLOAT}
 
 
 def bound_to_subgraphs(graph: GraphProto) -> Iterator[str]:
-    """Nodes with graphs in them, and those that make what is read there by its name."""
+    """Yields the names of nodes with subgraphs, and of nodes whose outputs subgraphs read."""
     inside = set(_read_inside(graph.node))
     for node in graph.node:
         if any(attribute.HasField("g") for attribute in node.attribute) or not inside.isdisjoint(node.output):

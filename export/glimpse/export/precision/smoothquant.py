@@ -47,7 +47,7 @@ def smooth(
         readers = [layer for layer in products if layer.activation == read]
         values = {layer.weight: numpy_helper.to_array(weights[layer.weight]) for layer in readers}
         scale = _scale(columns, np.max([np.abs(value).max(1) for value in values.values()], 0))
-        graph.initializer.append(numpy_helper.from_array(1 / scale, f"{read}_evener"))
+        graph.initializer.append(numpy_helper.from_array(1 / scale, f"{read}_scale"))
         for layer in readers:
             # A weight may be shared, so each layer gets its own copy.
             own = f"{layer.weight}_of_{layer.name}"
@@ -59,7 +59,7 @@ def smooth(
             node.input[0], node.input[1] = moved[node.name].activation, moved[node.name].weight
         nodes.append(node)
         for read in largest.keys() & set(node.output):
-            divide = helper.make_node("Mul", [read, f"{read}_evener"], [f"{read}_smoothed"], name=f"{read}_smoothed")
+            divide = helper.make_node("Mul", [read, f"{read}_scale"], [f"{read}_smoothed"], name=f"{read}_smoothed")
             nodes.append(divide)
     replace(graph.node, nodes)
     inferred: ModelProto = save_and_reload_model_with_shape_infer(smoothed)

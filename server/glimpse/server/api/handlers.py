@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 
 from glimpse.server.api.unparsable import UnparsableMessage
-from glimpse.server.auth.caller import current, set_peer
+from glimpse.server.auth.caller import current_caller, set_peer
 from glimpse.server.catalog.catalog import Catalog
 from glimpse.server.errors import INTERNAL, RequestError, abort, as_request_error, exhausted, invalid
 from glimpse.server.scheduling.inflight import InflightLimiter
@@ -36,7 +36,7 @@ def unary(method: Callable[[S, Q, Context], Awaitable[R]]) -> Callable[[S, Q, Co
     @functools.wraps(method)
     async def answer(self: S, request: Q, context: Context) -> R:
         try:
-            if not current().peer:  # otherwise it is known since the message was received
+            if not current_caller().peer:  # otherwise it is known since the message was received
                 set_peer(context.peer())
             inflight = inflight_of(self)
             _load_shedder_of(self).enter()
@@ -97,7 +97,7 @@ def account_request(servicer: Any, request: Any) -> int:
             refuses only messages that are far larger.
     """
     size = size_of(request)
-    current().spend(request, size)
+    current_caller().spend(request, size)
     check_message(request)
     limit = servicer.settings.max_message_bytes
     if size > limit:

@@ -10,11 +10,11 @@ import onnxruntime
 
 from glimpse.fewshot import Decision
 from glimpse.server.api.handlers import Context, unary
-from glimpse.server.auth.caller import current
+from glimpse.server.auth.caller import current_caller
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.drift import Tally, similarity
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.monitoring.collector import asked, ledger_kind
+from glimpse.server.monitoring.collector import ledger_kind, queried_collections
 from glimpse.server.resource_names import collection_name
 from glimpse.server.runtime import Runtime
 from glimpse.server.telemetry import stage_timer
@@ -40,13 +40,13 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
     @unary
     async def GetServerInfo(self, request: pb.GetServerInfoRequest, context: Context) -> pb.GetServerInfoResponse:
         """Returns the state of the server; the figures of collections are limited to those that the caller may read."""
-        runtime, catalog, may = self.runtime, self.runtime.catalog, current().may
+        runtime, catalog, may = self.runtime, self.runtime.catalog, current_caller().may
         decisions = _decisions(runtime)
         return pb.GetServerInfoResponse(
             versions=pb.Versions(**versions()),
             limits=pb.Limits(**{name: getattr(runtime.settings, name) for name in _LIMITS}),
             providers=onnxruntime.get_available_providers(),
-            backbones=[_backbone(one) for one in runtime.backbones],
+            backbones=[_backbone(backbone) for backbone in runtime.backbones],
             collection_count=sum(may(view.record.id) for view in catalog),
             ledger=pb.LedgerState(
                 kind=ledger_kind(runtime),
@@ -59,34 +59,37 @@ class ServerService(server_service_pb2_grpc.ServerServiceServicer):
             draining=runtime.inflight.stopping.is_set(),
             memory_bytes=_memory(),
             in_flight=runtime.calls.in_flight,
-            calls=[_figures(rpc, one) for rpc, one in sorted(runtime.calls.methods.items())],
+            calls=[_figures(rpc, figures) for rpc, figures in sorted(runtime.calls.methods.items())],
             decisions=_decision_figures(decisions),
             caller_limits=_caller_limits(),
             stages=_stages(),
-            collections=[_collection(view, tally) for view, tally in asked(runtime) if may(view.record.id)],
+            collections=[
+                _collection(view, tally) for view, tally in queried_collections(runtime) if may(view.record.id)
+            ],
         )
 
 
 def _decisions(runtime: Runtime) -> Mapping[Decision, int]:
-    """Counts decisions of the collections that the caller may read.
+    """Returns the number of each decision on the collections that the caller may read.
 
-    A caller who may read all collections also gets the decisions of deleted collections, and of those that are counted
-    together.
+    A caller that may read all collections also gets the decisions on deleted collections, and on those that share one
+    tally.
     """
-    caller = current()
+    caller = current_caller()
     if caller.everywhere:
         return runtime.query_stats.total.decisions
     mine = [tally.decisions for view, tally in runtime.query_stats if caller.may(view.record.id)]
-    return {one: sum(decisions[one] for decisions in mine) for one in Decision}
+    return {decision: sum(decisions[decision] for decisions in mine) for decision in Decision}
 
 
 def _decision_figures(decisions: Mapping[Decision, int]) -> pb.DecisionFigures:
-    return pb.DecisionFigures(**{one.value: decisions[one] for one in Decision})
+    return pb.DecisionFigures(**{decision.value: decisions[decision] for decision in Decision})
 
 
 def _caller_limits() -> pb.CallerLimits | None:
-    meter = current().meter
-    return pb.CallerLimits(**asdict(meter.limits)) if meter and any(asdict(meter.limits).values()) else None
+    rate_limiter = current_caller().rate_limiter
+    limits = asdict(rate_limiter.limits) if rate_limiter else {}
+    return pb.CallerLimits(**limits) if any(limits.values()) else None
 
 
 def _stages() -> list[pb.StageFigures]:

@@ -1,8 +1,8 @@
-"""The innermost interceptor: receives the message of a unary call and sends its response, within the server's limits.
+"""The innermost interceptor: receives the message of a unary call within limits, and counts its response.
 
-gRPC by itself reads the whole message before it calls a handler, however long that takes. It also answers INTERNAL
-where the bytes are no message of the call. So this interceptor gives gRPC a streaming handler for each unary call, and
-reads the one message itself.
+gRPC itself reads the whole message before it calls a handler, however long that takes. If it cannot parse the bytes, it
+answers INTERNAL without a reason. So for each unary method this interceptor gives gRPC a handler that takes a stream,
+reads the one message itself, and passes bytes that cannot be parsed on as an UnparsableMessage.
 """
 
 import time
@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from glimpse.server.auth.caller import set_peer
 from glimpse.server.errors import RequestError, abort
-from glimpse.server.request_context import current
+from glimpse.server.request_context import current_call
 from glimpse.server.scheduling.inbound import Inbound
 from glimpse.server.scheduling.inflight import InflightLimiter
 from glimpse.server.telemetry.audit import is_write
@@ -34,15 +34,15 @@ class UnparsableMessage:
 
 
 class TolerantParsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Wraps the handlers of calls.
+    """Wraps the handlers of unary methods, so that they receive their message within limits.
 
     It must be the innermost interceptor, so that nothing is read of a call that another interceptor refuses.
     """
 
     def __init__(self, inbound: Inbound, inflight: InflightLimiter) -> None:
         self._inbound, self._inflight = inbound, inflight
-        # A method's handler is the same at each call.
-        self._kept: dict[str, _Handler] = {}
+        # The wrapped handlers by method: gRPC returns the same handler for every call of a method.
+        self._wrapped: dict[str, _Handler] = {}
 
     async def intercept_service(
         self,
@@ -54,16 +54,16 @@ class TolerantParsing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         method = handler_call_details.method
         if handler is None or handler.request_deserializer is None or not method.startswith(_SERVICES):
             return handler
-        if method not in self._kept:
+        if method not in self._wrapped:
             service, _, name = method.rpartition("/")
             # The response of a write is sent even when memory is full: the write is done.
             refusable = not is_write(f"{service.rpartition('.')[2]}/{name}")
-            self._kept[method] = _bounded(forgiving(handler), self._inbound, self._inflight, refusable=refusable)
-        return self._kept[method]
+            self._wrapped[method] = _receiving(tolerant(handler), self._inbound, self._inflight, refusable=refusable)
+        return self._wrapped[method]
 
 
-def forgiving(handler: Any) -> Any:
-    """Returns a handler that gets an UnparsableMessage for bytes that cannot be parsed, instead of failing."""
+def tolerant(handler: Any) -> Any:
+    """Returns the handler, but with an UnparsableMessage in place of an error for bytes that cannot be parsed."""
     strict = handler.request_deserializer
 
     def parse(content: bytes) -> object:
@@ -75,8 +75,15 @@ def forgiving(handler: Any) -> Any:
     return handler._replace(request_deserializer=parse)
 
 
-def _bounded(handler: Any, inbound: Inbound, inflight: InflightLimiter, *, refusable: bool) -> Any:
-    """A handler that receives its one message itself; one that takes a stream of them is as it was."""
+def _receiving(handler: Any, inbound: Inbound, inflight: InflightLimiter, *, refusable: bool) -> Any:
+    """Returns a handler that receives its one message within limits; a handler of streams is returned unchanged.
+
+    Args:
+        handler: The handler of the method.
+        inbound: Receives the message.
+        inflight: Counts the bytes of the response until it is sent.
+        refusable: Whether the response may be refused if memory is full.
+    """
     if handler.request_streaming:
         return handler
 
@@ -85,18 +92,18 @@ def _bounded(handler: Any, inbound: Inbound, inflight: InflightLimiter, *, refus
         try:
             message = await inbound.receive(context)
             if handler.response_streaming:
-                # Such a call may stay open, and whatever else its caller sent would stay in memory, unread.
+                # Such a call may stay open, and further messages of its caller would stay in memory, unread.
                 await inbound.end(context)
         except RequestError as refusal:
             await abort(context, refusal)
-        if call := current():
+        if call := current_call():
             call.request, call.began = message, time.monotonic()
         return message
 
     async def answer_one(_: object, context: Context) -> bytes:
         response = await handler.unary_unary(await receive(context), context)
         content: bytes = handler.response_serializer(response)
-        if call := current():
+        if call := current_call():
             call.response = response
         try:
             inflight.track_response(context, len(content), refusable=refusable)

@@ -2,5 +2,5 @@
 
     metadata ─▶ key or token ─▶ scope of the rpc ─▶ requests/s ─▶ handler ─▶ inputs/s, bytes/s ─▶ collection
 
-The interceptor reads nothing of a message. `glimpse.server.auth.caller.current()` returns the caller from there on.
+The interceptor reads nothing of a message. From there on, `current_caller()` in caller.py returns the caller.
 """

@@ -102,5 +102,5 @@ class Keyring:
     def _caller(self, record: KeyRecord) -> Caller:
         scope = Scope.named(record.scope)
         grants = tuple(Grant(scope, pattern) for pattern in record.collections) if scope else ()
-        meter = RateLimiter(Limits(**record.limits).over(self._defaults))
-        return Caller(record.name, grants, meter, partial(self._check, record.id))
+        rate_limiter = RateLimiter(Limits(**record.limits).over(self._defaults))
+        return Caller(record.name, grants, rate_limiter, partial(self._check, record.id))

@@ -20,7 +20,7 @@ class Caller:
     name: str = ""
     grants: tuple[Grant, ...] = (Grant(Scope.ADMIN),)
     #: Rate limits; None if there are none.
-    meter: RateLimiter | None = None
+    rate_limiter: RateLimiter | None = None
     #: Raises RequestError if the key or token has expired or was revoked.
     recheck: Callable[[], None] = lambda: None
     #: Scope that the current rpc needs.
@@ -70,8 +70,8 @@ class Caller:
                 began.
         """
         self.recheck()
-        if self.meter:
-            self.meter.spend(inputs=_inputs(message), size=size)
+        if self.rate_limiter:
+            self.rate_limiter.spend(inputs=_inputs(message), size=size)
 
     def spend_texts(self, count: int, message: Any) -> None:
         """Counts `count` texts of a request's prompts as inputs, in addition to the inputs that `spend` counted.
@@ -79,8 +79,8 @@ class Caller:
         Raises:
             RequestError: RESOURCE_EXHAUSTED over a limit.
         """
-        if self.meter:
-            self.meter.spend_more(count, _inputs(message))
+        if self.rate_limiter:
+            self.rate_limiter.spend_more(count, _inputs(message))
 
     def _denied(self, scope: Scope, where: str) -> RequestError:
         message = f"permission denied: {self.name} lacks the scope {scope} {where}".rstrip()
@@ -103,7 +103,7 @@ _caller: ContextVar[Caller] = ContextVar("caller", default=_ANONYMOUS)
 #: The current caller's key in fair queues. It is set once per call, since every queue and limit reads it.
 fairness_key: ContextVar[str] = ContextVar("fairness_key", default="")
 #: Returns the caller of the current call.
-current = _caller.get
+current_caller = _caller.get
 
 
 def set_caller(caller: Caller) -> None:

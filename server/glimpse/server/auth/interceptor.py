@@ -69,8 +69,8 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # 
         # Set before the checks, so that a refusal is logged with the caller and counts against its limits.
         set_caller(caller := replace(caller, scope=need.scope, admitted=True))
         caller.recheck()
-        if caller.meter:
-            caller.meter.spend(requests=1)
+        if caller.rate_limiter:
+            caller.rate_limiter.spend(requests=1)
         caller.check_need(need)
 
     async def _find(self, presented: str) -> Caller:

@@ -61,7 +61,7 @@ class Tokens:
     def __init__(self, issuer: str, audience: str, keys: SigningKeys, limits: Limits) -> None:
         """`limits` are the rate limits of each subject."""
         self._issuer, self._audience, self._keys, self._limits = issuer, audience, keys, limits
-        self._meters: OrderedDict[str, RateLimiter] = OrderedDict()
+        self._rate_limiters: OrderedDict[str, RateLimiter] = OrderedDict()
         # Verifying a signature takes as long as a Classify: half a millisecond.
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
@@ -86,14 +86,14 @@ class Tokens:
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         subject = _subject(claims["sub"])
-        meter = self._meters.get(subject) or RateLimiter(self._limits)
-        _remember(self._meters, subject, meter)
+        rate_limiter = self._rate_limiters.get(subject) or RateLimiter(self._limits)
+        _remember(self._rate_limiters, subject, rate_limiter)
         grants = tuple(islice(_grants(claims.get("scope")), _MAX_GRANTS + 1))
         if len(grants) > _MAX_GRANTS:
             raise unknown(
                 f"the token has more than {_MAX_GRANTS} glimpse scopes, the limit; use patterns such as `birds-*`"
             )
-        return Caller(f"jwt:{subject}", grants, meter, partial(_check, _expiry(claims["exp"])))
+        return Caller(f"jwt:{subject}", grants, rate_limiter, partial(_check, _expiry(claims["exp"])))
 
     def _claims(self, token: str, key: PyJWK) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(

@@ -78,7 +78,7 @@ class ChangeApplier:
                 view.reembedding_progress = ReembeddingProgress()
             case "end_migration" if view.reembedding:
                 view.reembedding, view.reembedding_report = replace(view.reembedding, switches=-1), None
-            case "clean_up_reembedding" if subject["done"]:
+            case "fold_shadow" if subject["done"]:
                 view.reembedding = None
             case "create_label" | "update_label":
                 self._put_label(view, subject["label"])

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Self, TypeVar
 
 from glimpse.ledger import CollectionRecord, Head, KeyRecord, Ledger, LedgerUnavailable
-from glimpse.server.auth.caller import current
+from glimpse.server.auth.caller import current_caller
 from glimpse.server.catalog.follower import UNREADABLE, LedgerFollower, log_unreadable
 from glimpse.server.catalog.loader import Loader
 from glimpse.server.catalog.write_plan import Apply, EnrollmentPlan, EnrollOutcome, Plan
@@ -99,7 +99,7 @@ class Catalog:
             RequestError: PERMISSION_DENIED is checked before NOT_FOUND, so that a caller learns nothing about
                 collections it may not see. With `usable`, the collection's problem.
         """
-        current().check(collection_id, field)
+        current_caller().check(collection_id, field)
         view = self._views.get(collection_id)
         if view is None:
             raise _not_found(collection_id, field)

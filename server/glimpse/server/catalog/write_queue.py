@@ -20,7 +20,7 @@ from inspect import isawaitable
 from typing import Any, Generic, TypeVar, overload
 
 from glimpse.ledger import Enrollment, Head, Ledger, LedgerUnavailable, Writer
-from glimpse.server.auth.caller import current
+from glimpse.server.auth.caller import current_caller
 from glimpse.server.catalog.write_plan import (
     Apply,
     EnrollmentPlan,
@@ -104,7 +104,7 @@ class WriteQueue:
         if len(self._waiting) >= _MAX_WAITING:
             message = f"the queue of writes is full ({len(self._waiting)} waiting); retry later"
             raise queue_full(Queue.WRITES, message, _RETRY_SECONDS)
-        write: _Write[T] = _Write(plan, apply, self._loop.create_future(), current().name, enrolls)
+        write: _Write[T] = _Write(plan, apply, self._loop.create_future(), current_caller().name, enrolls)
         self._waiting.append(write)
         self._arrived.set()
         self._idle.clear()
@@ -195,17 +195,18 @@ class WriteQueue:
         await self._views.finish_group(committed.head, failed)
 
     async def _transact(self, group: list[_Write[Any]]) -> _Committed:
+        """Commits a group in a transaction that finds the views at the ledger's head."""
         far = False
         while True:
             try:
-                return await self._loop.run_in_executor(self._thread, self._try, group, far)
+                return await self._loop.run_in_executor(self._thread, self._run_transaction, group, far)
             except _BehindError:
                 if not await self._views.follow():
                     message = "the ledger's head does not match its last change; run `glimpse ledger verify`"
                     raise LedgerUnavailable(message) from None
                 far = True  # others write so much that the views would fall behind again
 
-    def _try(self, group: list[_Write[Any]], far: bool) -> _Committed:
+    def _run_transaction(self, group: list[_Write[Any]], far: bool) -> _Committed:
         """Runs one transaction, in the writer's thread. Raises _BehindError if nothing was done."""
         with self._ledger.begin() as writer:
             planned = asyncio.run_coroutine_threadsafe(self._plan(group, writer.head, far), self._loop).result()

@@ -102,7 +102,7 @@ class Classifier:
         Args:
             views: The collections.
             inputs: The inputs.
-            fields: The field of each input in the request, for errors.
+            fields: The field of each input in the request, for errors; None: `inputs[0]`, `inputs[1]`, and so on.
             options: The request's options.
             deadline: In time.monotonic() seconds.
 
@@ -130,14 +130,16 @@ class Classifier:
             embedded = by_pass[key]
             queries = good_vectors([embedded[i] for i in good], view.record.dimension)
             await prompt_names(source, view, deadline)
-            around = await self._neighbors.find_neighborhood(view, queries, options.evidence)
-            # No await from here on, so that the revision and the classifier belong together.
+            neighborhood = await self._neighbors.find_neighborhood(view, queries, options.evidence)
+            # No await until the next collection, so that the revision and the classifier belong together.
             revision, settings = view.record.revision, decision_settings(view.record, source)
+            nearest, candidates = neighborhood.nearest, neighborhood.candidates
             predictions = predict(
-                view.classifier, queries, around.nearest, settings, options.top_k, around.candidates, options.domain
+                view.classifier, queries, nearest, settings, options.top_k, candidates, options.domain
             )
-            self._stats.add(view, map(attrgetter("decision"), predictions.predictions), around.nearest.examples)
-            for result, message, neighbors in zip(results, classifications(predictions), around.neighbors, strict=True):
+            self._stats.add(view, map(attrgetter("decision"), predictions.predictions), nearest.examples)
+            messages = zip(results, classifications(predictions), neighborhood.neighbors, strict=True)
+            for result, message, neighbors in messages:
                 add_provenance(message, view, revision, neighbors)
                 result.append(message)
                 check_answer_bytes(size := size + message.ByteSize(), "options.top_k")

@@ -6,7 +6,7 @@ from functools import partial
 
 from glimpse.backbone import name_as_prompt, with_templates
 from glimpse.fewshot import DecisionSettings, FewShotClassifier, NearestSimilarities, Policy, predict
-from glimpse.server.auth.caller import current
+from glimpse.server.auth.caller import current_caller
 from glimpse.server.classification.messages import classifications
 from glimpse.server.errors import invalid
 from glimpse.server.inference.backbones import LoadedBackbone
@@ -45,7 +45,7 @@ async def classify_zero_shot(
     manifest, source = backbone.manifest, source_of_backbone(backbone)
     labels = _labels_with_prompts(request, manifest.prompt_templates if request.use_templates else ())
     prompt_fields = [f"labels[{i}].prompts" for i in range(len(labels))]
-    spend = partial(current().spend_texts, message=request)
+    spend = partial(current_caller().spend_texts, message=request)
     directions = await prompt_directions(source, list(labels.values()), prompt_fields, deadline, spend)
     classifier = FewShotClassifier(manifest.dimension)
     for label, direction in zip(labels, directions, strict=True):

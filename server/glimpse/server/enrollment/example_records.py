@@ -21,6 +21,7 @@ def remembered_request(request: pb.EnrollExamplesRequest) -> EnrollRequest | Non
     content.CopyFrom(request)
     content.request_id = ""
     digest = hashlib.sha256(content.SerializeToString(deterministic=True)).hexdigest()
+    # A plan that has the ledger remember the response replaces the function that builds it.
     return EnrollRequest(request.request_id, digest, lambda _: b"")
 
 

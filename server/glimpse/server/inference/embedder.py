@@ -18,6 +18,8 @@ from glimpse.server.validation import MAX_NAME
 from glimpse.v1 import types_pb2
 
 Vector = npt.NDArray[np.float32]
+# Holds the place of an input in the results until its task has ended.
+_NOT_YET = RequestError(Code.INTERNAL, "INTERNAL", "not embedded")
 
 
 @dataclass(slots=True)
@@ -82,9 +84,6 @@ async def embed_all(
 def input_fields(inputs: Sequence[types_pb2.Input]) -> list[str]:
     """Returns the names of a list's inputs in errors: `inputs[0]`, `inputs[1]`, and so on."""
     return [f"inputs[{position}]" for position in range(len(inputs))]
-
-
-_NOT_YET = RequestError(Code.INTERNAL, "INTERNAL", "not embedded")
 
 
 def _refusal(source: Source, kind: str | None, deadline: float) -> RequestError | None:

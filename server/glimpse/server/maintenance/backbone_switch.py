@@ -34,8 +34,8 @@ _MAX_PENDING, _MAX_ROUNDS = 1_000, 48
 _MAX_INSIDE = 8
 
 
-class AlreadySwitched(Exception):
-    """Raised if the collection is in the requested embedding space already: there is nothing to do."""
+class NothingToDo(Exception):
+    """Raised if a repeated request asks for the state that the collection is in already."""
 
 
 class _Overtaken(Exception):
@@ -90,7 +90,7 @@ class BackboneSwitch:
             request: The request, with the embedding space to switch to.
 
         Raises:
-            AlreadySwitched: The collection is in that space.
+            NothingToDo: The collection is in that space.
             RequestError: The collection is not switched.
             LedgerError: The ledger is unavailable.
         """
@@ -110,7 +110,7 @@ class BackboneSwitch:
         raise RequestError(Code.UNAVAILABLE, "REEMBEDDING_OVERTAKEN", message, "collection", retry_delay=1.0)
 
     async def _commit(self, view: CollectionView, request: pb.SwitchBackboneRequest, before: _State) -> SwitchResult:
-        """Commits the switch. Raises RequestError, AlreadySwitched and _Overtaken."""
+        """Commits the switch. Raises RequestError, NothingToDo and _Overtaken."""
         result = SwitchResult()
 
         async def plan() -> Callable[[Writer], int]:
@@ -164,10 +164,10 @@ class BackboneSwitch:
 
 
 def _target(view: CollectionView, embedding_space: str) -> ReembeddingRecord:
-    """Returns the re-embedding to switch to. Raises RequestError and AlreadySwitched."""
+    """Returns the re-embedding to switch to. Raises RequestError and NothingToDo."""
     reembedding = reembedding_of(view)
     if embedding_space == view.record.embedding_space:
-        raise AlreadySwitched
+        raise NothingToDo
     if embedding_space != reembedding.embedding_space:
         known = f"{view.record.embedding_space!r} or {reembedding.embedding_space!r}"
         raise invalid("EMBEDDING_SPACE_MISMATCH", f"{embedding_space!r} is neither {known}", "embedding_space")

@@ -22,6 +22,7 @@ from glimpse.server.collections.index_directory import IndexDirectory
 from glimpse.server.errors import INTERNAL, RequestError, as_request_error, failed_precondition, not_found
 from glimpse.server.maintenance.compacted_index import CompactedRows, write_compacted_index
 from glimpse.server.scheduling.background import run_in_background
+from glimpse.server.scheduling.inflight import stopping
 
 logger = logging.getLogger(__name__)
 # The suffix of an index that is no longer used and is being removed.
@@ -95,6 +96,9 @@ class Compactor:
         """Compacts, and records the outcome; raises only if it is cancelled."""
         try:
             compaction.revision = await self._compact(view)
+        except asyncio.CancelledError:  # without a failure it would look complete
+            compaction.failure = stopping()
+            raise
         except Exception as error:
             compaction.failure = as_request_error(error) or INTERNAL
             if compaction.failure is INTERNAL:

@@ -15,8 +15,8 @@ from glimpse.server.telemetry.versions import versions
 OTHERS = "(others)"
 
 
-class State(Collector):
-    """Collects the metrics in the thread of the request. Values may change between two reads, never within one."""
+class StateCollector(Collector):
+    """Collects the metrics in the thread of the metrics endpoint, while the event loop may change their values."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -24,22 +24,24 @@ class State(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yields every metric."""
         runtime = self._runtime
-        yield _gauge("build_info", "1; its labels are versions.", 1, versions())
+        yield _gauge("build_info", "Always 1; the labels are versions.", 1, versions())
         ready = runtime.inflight.ready and not runtime.inflight.stopping.is_set()
         yield _gauge("ready", "1 when every backbone is warm and the server is not stopping.", ready)
-        yield _gauge("uptime_seconds", "Since the server started.", time.monotonic() - runtime.calls.started)
+        yield _gauge("uptime_seconds", "Seconds since the server started.", time.monotonic() - runtime.calls.started)
         yield _gauge("requests_in_flight", "Calls that have not ended.", runtime.calls.in_flight)
-        yield _gauge("collections", "How many there are.", len(list(runtime.catalog)))
+        yield _gauge("collections", "Number of collections.", len(list(runtime.catalog)))
         yield self._queues()
         yield _gauge(
-            "ledger_revision", "The last revision that this server answers by.", runtime.catalog.follower.revision
+            "ledger_revision",
+            "Ledger revision that this server answers with.",
+            runtime.catalog.follower.revision,
         )
         yield _gauge(
-            "ledger_head", "The last revision there is, as far as this server knows.", runtime.catalog.follower.head
+            "ledger_head", "Last revision of the ledger that this server knows of.", runtime.catalog.follower.head
         )
         yield _gauge(
             "ledger_seconds_since_reached",
-            "Since this server read the ledger last, which it does every second.",
+            "Seconds since this server last read the ledger, which it does every second.",
             runtime.catalog.follower.health.seconds_since_read,
         )
         yield self._decisions()
@@ -59,7 +61,7 @@ class State(Collector):
         counter = CounterMetricFamily(
             "glimpse_decisions", "Inputs classified, by collection and decision.", labels=("collection", "decision")
         )
-        named = [(view.record.id, tally) for view, tally in asked(self._runtime)]
+        named = [(view.record.id, tally) for view, tally in queried_collections(self._runtime)]
         for name, tally in (*named, (OTHERS, self._runtime.query_stats.others)):
             for decision, count in tally.decisions.items():
                 counter.add_metric((name, decision.name), count)
@@ -69,12 +71,12 @@ class State(Collector):
         queries, examples, drift = (
             GaugeMetricFamily(f"glimpse_{name}", meaning, labels=("collection",))
             for name, meaning in (
-                ("query_similarity", "Mean cosine of some 1,000 late queries to their nearest example."),
-                ("example_similarity", "Mean cosine of examples to the nearest other one, when they were last fitted."),
-                ("drift", "example_similarity less query_similarity, in standard deviations of the former."),
+                ("query_similarity", "Mean cosine of about 1,000 recent queries to their nearest example."),
+                ("example_similarity", "Mean cosine of each example to the nearest other one, at the last fit."),
+                ("drift", "example_similarity minus query_similarity, in standard deviations of the former."),
             )
         )
-        for view, tally in asked(self._runtime):
+        for view, tally in queried_collections(self._runtime):
             if (mean := similarity(view, tally)) is not None:
                 queries.add_metric((view.record.id,), mean.queries)
                 examples.add_metric((view.record.id,), mean.examples)
@@ -82,7 +84,7 @@ class State(Collector):
         yield from (queries, examples, drift)
 
 
-def asked(runtime: Runtime) -> list[tuple[CollectionView, Tally]]:
+def queried_collections(runtime: Runtime) -> list[tuple[CollectionView, Tally]]:
     """Returns the existing collections that were queried, with their tallies."""
     current = {view.record.id: view for view in runtime.catalog}
     return [(view, tally) for view, tally in runtime.query_stats if current.get(view.record.id) is view]

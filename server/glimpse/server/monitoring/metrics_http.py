@@ -14,7 +14,7 @@ from threading import Thread
 from prometheus_client.exposition import choose_encoder
 
 from glimpse.server.auth.listener import is_loopback
-from glimpse.server.monitoring.collector import State
+from glimpse.server.monitoring.collector import StateCollector
 from glimpse.server.runtime import Runtime
 from glimpse.server.settings import Settings, SettingsError
 from glimpse.server.telemetry.metrics import registry
@@ -44,7 +44,7 @@ def serve_metrics(settings: Settings, runtime: Runtime) -> Iterator[None]:
             "metrics_insecure (GLIMPSE_METRICS_INSECURE=1) if only Prometheus can reach it, or listen on 127.0.0.1"
         )
     listening = _bind(listen)
-    registry.register(State(runtime))
+    registry.register(StateCollector(runtime))
     logger.info("metrics at http://%s:%d/metrics", listen.rpartition(":")[0], listening.getsockname()[1])
     server = _Server(listening)
     try:

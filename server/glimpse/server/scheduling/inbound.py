@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from glimpse.server.auth.caller import current, fairness_key
+from glimpse.server.auth.caller import current_caller, fairness_key
 from glimpse.server.errors import invalid
 from glimpse.server.scheduling.grpc_options import receive_limit
 from glimpse.server.scheduling.inbound_limiter import WAIT_SECONDS, InboundLimiter
@@ -55,7 +55,7 @@ class Inbound:
 
     async def next(self, read: Callable[[], Awaitable[T]]) -> T:
         """Returns the result of `read` for the current caller, within its limits. Raises RequestError."""
-        caller = current()
+        caller = current_caller()
         if caller.admitted:
             return await self._admitted.receive(fairness_key.get(), read)
         # Grouped by address, so that many connections of one machine cannot keep out another machine's health checks.

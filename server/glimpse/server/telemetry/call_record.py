@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from glimpse.server.auth.caller import Caller, current
+from glimpse.server.auth.caller import Caller, current_caller
 from glimpse.server.auth.rate_limits import LogRateLimiter
 from glimpse.server.request_context import REQUEST_ID, Call
 from glimpse.server.telemetry import audit, metrics, stage_timer
@@ -70,11 +70,11 @@ class CallRecord:
                 metrics.inputs_rejected.labels(reason).inc()
 
     def _audit(self, code: Code, reason: str) -> None:
-        caller = current()
+        caller = current_caller()
         # A call without a message was refused by the auth interceptor. An anonymous one is not audited.
         left_out = None if self.call.request is None else 0
-        if code in _TURNED_AWAY and caller.meter:
-            left_out = caller.meter.lines.next()
+        if code in _TURNED_AWAY and caller.rate_limiter:
+            left_out = caller.rate_limiter.lines.next()
         if left_out is not None:
             audit.write(self.call.rpc, caller.name, self.call.request, self.call.response, code.name, reason, left_out)
 
@@ -102,7 +102,7 @@ def record_call(
         peer: Address of the caller's connection.
         writes: Whether the call changes the ledger.
     """
-    succeeded, caller = code is Code.OK, current()
+    succeeded, caller = code is Code.OK, current_caller()
     metrics.requests.labels(call.rpc, code.name, reason).inc()
     metrics.request_seconds.labels(call.rpc).observe(seconds)
     figures.add(call.rpc, seconds, succeeded=succeeded)
@@ -131,8 +131,8 @@ def _is_left_out(caller: Caller, code: Code) -> bool:
     if not caller.admitted:
         return _anonymous_lines.next() is None
     # An ended key has a limit of its own, so that anonymous calls do not hide who still uses it.
-    if code is Code.UNAUTHENTICATED and caller.meter:
-        return caller.meter.lines.next() is None
+    if code is Code.UNAUTHENTICATED and caller.rate_limiter:
+        return caller.rate_limiter.lines.next() is None
     return code is Code.RESOURCE_EXHAUSTED and _overload_lines.next() is None
 
 

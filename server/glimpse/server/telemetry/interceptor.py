@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 from google.protobuf import descriptor_pool
 
-from glimpse.server.request_context import Call, enter, request_id_of
+from glimpse.server.request_context import Call, request_id_of, set_call
 from glimpse.server.telemetry import stage_timer
 from glimpse.server.telemetry.call_record import CallRecord, Context, record_call
 from glimpse.server.telemetry.latency_stats import CallFigures
@@ -51,7 +51,7 @@ class TelemetryInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
         request_id, span, trace_id = request_id_of(metadata), None, ""
         if stage_timer.tracing is not None:
             span, trace_id = stage_timer.tracing.begin(rpc, metadata, request_id)
-        enter(call := Call(request_id, rpc, trace_id))
+        set_call(call := Call(request_id, rpc, trace_id))
         handler = await continuation(handler_call_details)
         if handler is None:
             record_call(call, grpc.StatusCode.UNIMPLEMENTED, "", 0.0, self._figures, span, "")

@@ -5,7 +5,7 @@ import logging
 import logging.handlers
 from datetime import UTC, datetime
 
-from glimpse.server.request_context import current
+from glimpse.server.request_context import current_call
 from glimpse.server.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the record as text."""
-        about = f" [{call.request_id}]" if (call := current()) else ""
+        about = f" [{call.request_id}]" if (call := current_call()) else ""
         message = escaped(_clipped(record.getMessage()))
         lines = [f"{self.formatTime(record)} {record.levelname} {record.name}: {message}{about}"]
         if record.exc_info:
@@ -56,7 +56,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _clipped(record.getMessage()),
         }
-        if call := current():
+        if call := current_call():
             fields |= {"request_id": call.request_id, "rpc": call.rpc}
             if call.trace_id:
                 fields["trace_id"] = call.trace_id

@@ -8,7 +8,7 @@ from glimpse.ledger import CollectionRecord, Writer
 from glimpse.server import resource_names, validation
 from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.pages import page_of
-from glimpse.server.auth.caller import current
+from glimpse.server.auth.caller import current_caller
 from glimpse.server.collections.messages import collection_message
 from glimpse.server.errors import RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.inference.embedding_spaces import source_of_collection
@@ -23,7 +23,7 @@ class CollectionCalls(ResourceCalls):
         """Checks the request, writes a new collection bound to a loaded backbone, and returns it."""
         collection_id = request.collection_id
         validation.check_collection_id(collection_id, "collection_id")
-        current().check(collection_id, "collection_id")
+        current_caller().check(collection_id, "collection_id")
         record = self._new_record(collection_id, request.collection)
 
         def plan() -> Callable[[Writer], CollectionRecord]:
@@ -43,7 +43,7 @@ class CollectionCalls(ResourceCalls):
     def list_page(self, request: pb.ListCollectionsRequest) -> pb.ListCollectionsResponse:
         """Returns a page of the collections that the caller may read, ordered by id."""
         after = resource_names.page_after(request.page_token)
-        may = current().may
+        may = current_caller().may
         later = (view for view in self.catalog if view.record.id > after and may(view.record.id))
         page, more = page_of(map(collection_message, later), request.page_size)
         return pb.ListCollectionsResponse(

@@ -55,16 +55,16 @@ class ExampleCalls(ResourceCalls):
             raise not_found("LABEL_NOT_FOUND", message, "label_id")
         start, most = _PageStart.read(request.page_token, view), resource_names.page_size(request.page_size)
         while True:
-            attachment, page = view.examples.attached_index, Page[ExampleRecord](most)
+            attached, page = view.examples.attached_index, Page[ExampleRecord](most)
             space = await self._fill(page, view, start, label_id, vectors=request.include_vector)
-            if view.examples.attached_index is attachment:
+            if view.examples.attached_index is attached:
                 break
             # A compaction moved the enrolled examples into a new index: read the same page there.
             start = _PageStart.read(request.page_token, view)
         space = space if request.include_vector else ""
         return pb.ListExamplesResponse(
             examples=[example_message(view.record.id, record, space) for record in page.items],
-            next_page_token=_PageStart.token(page.items[-1], attachment) if page.more else "",
+            next_page_token=_PageStart.token(page.items[-1], attached) if page.more else "",
         )
 
     async def delete(self, request: pb.DeleteExampleRequest) -> pb.DeleteExampleResponse:
@@ -73,8 +73,8 @@ class ExampleCalls(ResourceCalls):
 
         def plan() -> Callable[[Writer], int]:
             self.check_example(view, example_id)
-            if (row := _row(view, example_id)) is not None:
-                return lambda writer: writer.tombstone(view.record.id, row - _attachment(view).first)
+            if (row_id := _row_id(view, example_id)) is not None:
+                return lambda writer: writer.tombstone(view.record.id, row_id - _attached_index(view).first)
             return lambda writer: writer.delete_example(view.record.id, example_id)
 
         def apply(revision: int) -> int:
@@ -86,23 +86,23 @@ class ExampleCalls(ResourceCalls):
 
     async def _record(self, view: CollectionView, example_id: str) -> tuple[ExampleRecord, str]:
         """Reads an example, and the embedding space that the collection had at the same moment."""
-        if (row := _row(view, example_id)) is None:
+        if (row_id := _row_id(view, example_id)) is None:
             try:
                 return await self._read(view, lambda ledger: ledger.example(view.record.id, example_id))
             except NotFound:
                 # A compaction may have moved it into the index since.
-                if (row := _row(view, example_id)) is None:
+                if (row_id := _row_id(view, example_id)) is None:
                     raise
-        [record] = await asyncio.to_thread(_attachment(view).records, np.array([row], np.int64))
+        [record] = await asyncio.to_thread(_attached_index(view).records, np.array([row_id], np.int64))
         return record, view.record.embedding_space
 
     async def _read(self, view: CollectionView, query: Callable[[Ledger], T]) -> tuple[T, str]:
         """Reads the ledger, and the collection's embedding space, which differs from the view's during a switch."""
 
         def read(ledger: Ledger) -> tuple[T, str]:
-            with ledger.consistent_view() as moment:
-                record = moment.collection(view.record.id)
-                return query(moment), record.embedding_space if record else ""
+            with ledger.consistent_view() as reader:
+                record = reader.collection(view.record.id)
+                return query(reader), record.embedding_space if record else ""
 
         return await self.catalog.read(read)
 
@@ -110,7 +110,7 @@ class ExampleCalls(ResourceCalls):
         self, page: Page[ExampleRecord], view: CollectionView, start: "_PageStart", label: str | None, *, vectors: bool
     ) -> str:
         """Fills a page with the examples from `start` on; returns their embedding space."""
-        attachment, collection_id, space = view.examples.attached_index, view.record.id, view.record.embedding_space
+        attached, collection_id, space = view.examples.attached_index, view.record.id, view.record.embedding_space
 
         def read_enrolled(ledger: Ledger) -> None:
             records = ledger.examples(
@@ -120,10 +120,10 @@ class ExampleCalls(ResourceCalls):
 
         if start.row is None:
             _, space = await self._read(view, read_enrolled)
-        if attachment and not page.more:
+        if attached and not page.more:
             last_row = -1 if start.row is None else start.row
-            rows = attachment.page(last_row, page.most + 1 - len(page.items), label)
-            await asyncio.to_thread(page.fill, _rows(attachment, rows, vectors=vectors))
+            ids = attached.page(last_row, page.most + 1 - len(page.items), label)
+            await asyncio.to_thread(page.fill, _rows(attached, ids, vectors=vectors))
         return space
 
 
@@ -140,24 +140,24 @@ class _PageStart:
         digest, dot, row = resource_names.page_after(token).partition(".")
         if not dot:
             return cls(resource_names.page_number(token))
-        attachment = view.examples.attached_index
-        if attachment is None or not attachment.record.digest.startswith(digest) or not row.isdecimal():
+        attached = view.examples.attached_index
+        if attached is None or not attached.record.digest.startswith(digest) or not row.isdecimal():
             message = "this page token belongs to an index that is no longer attached; start from the first page"
             raise invalid("INVALID_PAGE_TOKEN", message, "page_token")
         return cls(row=int(row))
 
     @staticmethod
-    def token(last: ExampleRecord, attachment: AttachedIndex | None) -> str:
+    def token(last: ExampleRecord, attached: AttachedIndex | None) -> str:
         """Returns the token of the page after an example."""
-        if attachment is None or last.sequence < attachment.first:
+        if attached is None or last.sequence < attached.first:
             return resource_names.page_token(str(last.sequence))
-        return resource_names.page_token(f"{attachment.record.digest[:16]}.{last.sequence - attachment.first}")
+        return resource_names.page_token(f"{attached.record.digest[:16]}.{last.sequence - attached.first}")
 
 
-def _rows(attachment: AttachedIndex, rows: Ids, *, vectors: bool) -> Iterator[tuple[ExampleRecord, int]]:
+def _rows(attached: AttachedIndex, ids: Ids, *, vectors: bool) -> Iterator[tuple[ExampleRecord, int]]:
     """Reads rows of an index in blocks; yields each as an example, with its size in bytes."""
-    for start in range(0, len(rows), _READ_AHEAD):
-        records = attachment.records(rows[start : start + _READ_AHEAD])
+    for start in range(0, len(ids), _READ_AHEAD):
+        records = attached.records(ids[start : start + _READ_AHEAD])
         yield from ((record, _size(record, vectors=vectors)) for record in records)
 
 
@@ -168,12 +168,12 @@ def _size(record: ExampleRecord, *, vectors: bool) -> int:
     return sum(len(text.encode()) + 4 for text in texts) + (len(record.vector) if vectors else 0)
 
 
-def _row(view: CollectionView, example_id: str) -> int | None:
-    """Returns the sequence number of an example that is a row of the attached index; None for an enrolled one."""
-    number = view.examples.find(example_id)
-    return number if number is not None and view.examples.attached_index and number >= _attachment(view).first else None
+def _row_id(view: CollectionView, example_id: str) -> int | None:
+    """Returns the id of an example that is a row of the attached index; None for an enrolled one."""
+    id, attached = view.examples.find(example_id), view.examples.attached_index
+    return id if id is not None and attached and id >= attached.first else None
 
 
-def _attachment(view: CollectionView) -> AttachedIndex:
+def _attached_index(view: CollectionView) -> AttachedIndex:
     assert view.examples.attached_index is not None  # noqa: S101  (the caller found a row of it)
     return view.examples.attached_index

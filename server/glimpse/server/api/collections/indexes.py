@@ -36,7 +36,7 @@ class IndexCalls(ResourceCalls):
 
         def plan() -> Callable[[Writer], tuple[list[LabelRecord], int]]:
             self.catalog.check_current(view, "collection")
-            if (attachment := view.examples.attached_index) and attachment.is_same_index(opened):
+            if (attached := view.examples.attached_index) and attached.is_same_index(opened):
                 raise _AlreadyAttachedError
             self._check_can_attach(view, opened)
             return lambda writer: writer.attach(view.record.id, opened.record, labels)
@@ -88,8 +88,8 @@ class IndexCalls(ResourceCalls):
 
     def _check_can_attach(self, view: CollectionView, opened: AttachedIndex) -> None:
         """Checks that a collection has no index and no re-embedding, and that the labels fit. Raises RequestError."""
-        if (attachment := view.examples.attached_index) is not None:
-            message = f"collection {view.record.id!r} stands on index {attachment.record.index_id!r}; detach that first"
+        if (attached := view.examples.attached_index) is not None:
+            message = f"collection {view.record.id!r} stands on index {attached.record.index_id!r}; detach that first"
             raise failed_precondition("INDEX_ATTACHED", message, "collection")
         if view.reembedding:
             message = f"collection {view.record.id!r} has a re-embedding; end it first"

@@ -9,7 +9,7 @@ from glimpse.ledger import LabelRecord, Writer
 from glimpse.server import resource_names, validation
 from glimpse.server.api.collections.base import ResourceCalls
 from glimpse.server.api.pages import page_of
-from glimpse.server.auth.caller import current
+from glimpse.server.auth.caller import current_caller
 from glimpse.server.collections.collection import CollectionView
 from glimpse.server.collections.messages import label_message
 from glimpse.server.errors import already_exists, exhausted, failed_precondition, invalid
@@ -93,8 +93,8 @@ class LabelCalls(ResourceCalls):
             if (count := view.examples.count(label_id)) and not request.force:
                 message = f"label {label_id!r} has {count} examples, which would be deleted too; say force"
                 raise failed_precondition("LABEL_NOT_EMPTY", message, "force")
-            attachment = view.examples.attached_index
-            rows = (attachment.ids_of_label(label_id) - attachment.first).tolist() if attachment else []
+            attached = view.examples.attached_index
+            rows = (attached.ids_of_label(label_id) - attached.first).tolist() if attached else []
             return lambda writer: writer.delete_label(view.record.id, label_id, rows)
 
         def apply(revision: int) -> int:
@@ -122,7 +122,7 @@ class LabelCalls(ResourceCalls):
             fields |= {"prompts": prompts, "prompt_vector": None}
             if prompts:
                 source = source_of_collection(view.record, self.runtime.backbones)
-                spend = partial(current().spend_texts, message=request)
+                spend = partial(current_caller().spend_texts, message=request)
                 [direction] = await prompt_directions(source, [prompts], ["label.prompts"], deadline, spend)
                 fields["prompt_vector"] = direction.astype("<f4").tobytes()
         return fields

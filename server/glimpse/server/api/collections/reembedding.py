@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from glimpse.ledger import ReembeddingRecord, Writer
 from glimpse.server.api.collections.base import ResourceCalls
-from glimpse.server.auth.caller import current
+from glimpse.server.auth.caller import current_caller
 from glimpse.server.auth.scopes import Scope
 from glimpse.server.collections.collection import CollectionView, ReembeddingProgress
 from glimpse.server.collections.messages import collection_message
 from glimpse.server.errors import Code, RequestError, already_exists, failed_precondition, invalid
 from glimpse.server.inference.backbones import LoadedBackbone
-from glimpse.server.maintenance.backbone_switch import AlreadySwitched, SwitchResult, reembedding_of
+from glimpse.server.maintenance.backbone_switch import NothingToDo, SwitchResult, reembedding_of
 from glimpse.v1 import collection_service_pb2 as pb
 
 
@@ -36,7 +36,7 @@ class ReembeddingCalls(ResourceCalls):
 
         try:
             _, revision = await self.catalog.write(plan, apply)
-        except AlreadySwitched:
+        except NothingToDo:
             revision = view.record.revision
         reembedding = await self.runtime.reembedding_status.message(view, reembedding_of(view))
         return pb.StartReembeddingResponse(reembedding=reembedding, revision=revision)
@@ -50,7 +50,7 @@ class ReembeddingCalls(ResourceCalls):
         """
         view = self.view(request.collection, "collection", usable=False)
         if request.measure:
-            replace(current(), scope=Scope.ADMIN).check(view.record.id, "measure")
+            replace(current_caller(), scope=Scope.ADMIN).check(view.record.id, "measure")
         shadow = reembedding_of(view)
         reembedding = await self.runtime.reembedding_status.message(view, shadow)
         if request.measure:
@@ -62,7 +62,7 @@ class ReembeddingCalls(ResourceCalls):
         view = self.view(request.collection, "collection")
         try:
             switched = await self.runtime.backbone_switch.switch(view, request)
-        except AlreadySwitched:
+        except NothingToDo:
             switched = SwitchResult(view.record.revision)
         former = switched.former
         return pb.SwitchBackboneResponse(
@@ -98,7 +98,7 @@ def _check_can_start(view: CollectionView, backbone: LoadedBackbone) -> None:
 
     Raises:
         RequestError: The collection cannot be re-embedded.
-        AlreadySwitched: The same re-embedding is under way.
+        NothingToDo: The same re-embedding is under way.
     """
     record, space = view.record, backbone.manifest.embedding_space
     if space == record.embedding_space:
@@ -108,7 +108,7 @@ def _check_can_start(view: CollectionView, backbone: LoadedBackbone) -> None:
         message = f"the server is removing the last re-embedding of {record.id!r}; send the call again"
         raise RequestError(Code.UNAVAILABLE, "REEMBEDDING_ENDING", message, "collection", retry_delay=0.5)
     if view.reembedding and view.reembedding.embedding_space == space:
-        raise AlreadySwitched
+        raise NothingToDo
     if view.reembedding:
         message = f"collection {record.id!r} has a re-embedding, with {view.reembedding.backbone}; end that first"
         raise already_exists("REEMBEDDING_EXISTS", message, "collection")
