@@ -176,7 +176,9 @@ def _serve(folder: Path, ledger: str, *, separate: bool) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert process.stdout
-        yield process.stdout.readline().split()[-1]
+        if not (line := process.stdout.readline()):
+            raise RuntimeError((folder / "log").read_text())
+        yield line.split()[-1]
     finally:
         process.terminate()
         process.communicate()

@@ -114,7 +114,9 @@ def _serve(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     assert process.stdout is not None
     try:
-        yield process, process.stdout.readline().split()[-1]
+        if not (line := process.stdout.readline()):
+            raise RuntimeError((folder / "server.log").read_text())
+        yield process, line.split()[-1]
     finally:
         process.kill()
         process.wait()
