@@ -251,7 +251,7 @@ def _report(out: Path, vectors: int, factory: str, figures: dict[str, float], ro
         busy, idle = rows[f"served: {name}, busy"][0], rows[f"served: {name}"][0]
         targets.append(Target(f"{name}: served while encoders work / idle, p50", busy / idle, "<=", 1.5))
     head = page_head("A server with an index", "bench.attach")
-    write_tables(out / "attach", head, sections, ("To reach", targets), {"found": figures, "rows": rows}, {})
+    write_tables(out / "attach", head, sections, ("Targets", targets), {"found": figures, "rows": rows}, {})
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def _report(out: Path, rates: dict[str, float], memory: dict[int, dict[str, floa
             (f"ViT-B/32, photographs, {cores()} threads", columns, speed),
             ("Peak memory in MiB", ["rows", "at start", "rows written", "at the end", "rows/s"], sizes),
         ],
-        ("To reach", targets),
+        ("Targets", targets),
         {"rates": rates, "memory": memory},
         {"threads": str(cores())},
     )

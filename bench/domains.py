@@ -77,7 +77,7 @@ def main() -> None:
             setting.title: [_by_name(draw) for draw in draws] for setting, draws in zip(settings, trials, strict=True)
         }
     }
-    write_tables(options.out / "domains", head, sections, ("To reach", _targets(trials[0], trials[1:4])), record, {})
+    write_tables(options.out / "domains", head, sections, ("Targets", _targets(trials[0], trials[1:4])), record, {})
 
 
 def _pictures(data: Path) -> Pictures:

@@ -84,7 +84,7 @@ def main() -> None:
             targets += part_targets
     head = page_head("The few-shot engine on real data", "bench.fewshot")
     record = {"tables": {title: [columns, *rows] for title, columns, rows in sections}}
-    write_tables(options.out / "fewshot", head, sections, ("To reach", targets), record, {})
+    write_tables(options.out / "fewshot", head, sections, ("Targets", targets), record, {})
 
 
 def draw(

@@ -72,7 +72,7 @@ def main() -> None:
     ]
     head = page_head("Candidates among very many labels", "bench.gallery")
     conditions = {"labels": f"{options.labels:,}", "default": "the row with a star"}
-    write_tables(options.out / "gallery", head, sections, ("To reach", targets), {"found": figures}, conditions)
+    write_tables(options.out / "gallery", head, sections, ("Targets", targets), {"found": figures}, conditions)
 
 
 def _measure(gallery: Gallery, name: str, sections: list[Section]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def main() -> None:
     ]
     title = f"Milliseconds, C = {LABELS:,}, N = {LABELS * SHOTS:,}, one thread (medians)"
     head = page_head("Head and decision alone", "bench.heads")
-    write_tables(options.out / "heads", head, [(title, columns, rows)], ("To reach", targets), {"ms": milliseconds}, {})
+    write_tables(options.out / "heads", head, [(title, columns, rows)], ("Targets", targets), {"ms": milliseconds}, {})
 
 
 def _measure(dimension: int) -> dict[str, float]:

@@ -201,7 +201,7 @@ def _report(out: Path, count: int, figures: dict[str, Any], drawn: dict[str, dic
     head = page_head("A million vectors in each type of index", "bench.index")
     record = {"found": figures, "drawn": drawn}
     write_tables(
-        out / "index", head, sections, ("To reach", targets), record, {"vectors": f"{count:,}", "d": str(DIMENSION)}
+        out / "index", head, sections, ("Targets", targets), record, {"vectors": f"{count:,}", "d": str(DIMENSION)}
     )
 
 

@@ -62,7 +62,7 @@ def main() -> None:
             targets.append(Target(f"{name}: 64 callers, shared / one each", shared / separate, ">=", 3.0))
     head = page_head("Enrolments of vectors, and the database's commits", "bench.ledger")
     conditions = {"dimension": str(DIMENSION), "rounds": f"median of {ROUNDS}, {options.seconds:g} s each"}
-    write_tables(options.out / "ledger", head, sections, ("To reach", targets), record, conditions)
+    write_tables(options.out / "ledger", head, sections, ("Targets", targets), record, conditions)
 
 
 def _measure(url: str, folder: Path, seconds: float) -> Figures:
@@ -176,7 +176,9 @@ def _serve(folder: Path, ledger: str, *, separate: bool) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert process.stdout
-        yield process.stdout.readline().split()[-1]
+        if not (line := process.stdout.readline()):
+            raise RuntimeError((folder / "log").read_text())
+        yield line.split()[-1]
     finally:
         process.terminate()
         process.communicate()

@@ -180,7 +180,7 @@ def _report(
     ]
     page = page_head("A server under overload", "bench.overload")
     record = {"rows": [asdict(row) for row in rows], "figures": figures}
-    write_tables(out and out / "overload", page, sections, ("To reach", _targets(rows, figures)), record, conditions)
+    write_tables(out and out / "overload", page, sections, ("Targets", _targets(rows, figures)), record, conditions)
 
 
 def _targets(rows: list[Row], figures: _Figures) -> list[Target]:

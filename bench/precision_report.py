@@ -54,7 +54,7 @@ def write_report(out: Path | None, figures: Figures, conditions: Mapping[str, st
         "torch": {str(batch): list(rates) for batch, rates in figures.torch_rates.items()},
     }
     head = page_head("ViT-B/32 in fp32 and int8", "bench.precision")
-    aims = "To reach (ratios: median over the repeats)", _targets(figures)
+    aims = "Targets (ratios: median over the repeats)", _targets(figures)
     environment = {**_software(bool(figures.torch_rates)), **conditions}
     write_tables(out and out / "precision", head, [(title, _HEAD, rates)], aims, record, environment)
 

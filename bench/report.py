@@ -33,7 +33,7 @@ class Row:
 class Target:
     """A figure and the value that it should reach."""
 
-    what: str
+    name: str
     measured: float | None
     relation: str
     wanted: float
@@ -67,7 +67,7 @@ def write_report(
         "floors": {name: asdict(floor) for name, floor in floors.items()},
     }
     head = page_head("Classify over gRPC, beside its floors", "bench.serve")
-    write_tables(out and out / "serve", head, sections, ("To reach", targets), record, conditions)
+    write_tables(out and out / "serve", head, sections, ("Targets", targets), record, conditions)
 
 
 def page_head(title: str, script: str) -> list[str]:
@@ -95,10 +95,10 @@ def write_tables(
     """
     title, targets = aims
     reached = [
-        [target.what, f"{target.measured:.2f}", f"{target.relation} {target.wanted}", "yes" if target.reached else "NO"]
+        [target.name, f"{target.measured:.2f}", f"{target.relation} {target.wanted}", "yes" if target.reached else "NO"]
         for target in targets
     ]
-    sections = [*sections, (title, ["what", "measured", "wanted", "reached"], reached)]
+    sections = [*sections, (title, ["figure", "measured", "wanted", "reached"], reached)]
     console = Console()
     for title, columns, lines in sections:
         table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD)

@@ -114,7 +114,9 @@ def _serve(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     assert process.stdout is not None
     try:
-        yield process, process.stdout.readline().split()[-1]
+        if not (line := process.stdout.readline()):
+            raise RuntimeError((folder / "server.log").read_text())
+        yield process, line.split()[-1]
     finally:
         process.kill()
         process.wait()
@@ -213,7 +215,7 @@ def _report(out: Path, vectors: int, labels: int, figures: dict[str, float], loa
         Target("longest pause, processor ms", figures["longest pause: processor ms"], "<=", 50.0),
     ]
     head = page_head("Start from a snapshot", "bench.snapshot")
-    write_tables(out / "snapshot", head, sections, ("To reach", targets), {"found": figures}, {"load average": load})
+    write_tables(out / "snapshot", head, sections, ("Targets", targets), {"found": figures}, {"load average": load})
 
 
 if __name__ == "__main__":

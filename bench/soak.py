@@ -255,7 +255,7 @@ def active_work(served: Served) -> ActiveWork:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=16.0, help="duration; the first minute is warm-up")
+    parser.add_argument("--minutes", type=float, default=16.0, help="duration, at least 3; the first minute is warm-up")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     with (
@@ -311,7 +311,7 @@ def report(
     }
     head = page_head("Memory under a random mix of calls", "bench.soak")
     conditions = {"minutes": str(minutes), "callers": str(_CALLERS)}
-    write_tables(out / "soak", head, sections, ("To reach", targets), record, conditions)
+    write_tables(out / "soak", head, sections, ("Targets", targets), record, conditions)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The wheel holds what a user needs, and asks for no more."""
+"""The wheel has everything that a user needs, and requires nothing else."""
 
 import os
 import re
@@ -42,12 +42,12 @@ def test_the_wheel_has_every_package(wheel: zipfile.ZipFile) -> None:
         "glimpse/backbone/bundled/glimpse-mini/tokenizer.json",
     }
     assert wanted <= names
-    assert not [name for name in names if name.startswith("recipes/")], "recipes are for a clone alone"
+    assert not [name for name in names if name.startswith("recipes/")], "recipes belong in a clone only"
     assert "glimpse/__init__.py" not in names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"glimpse"}
 
 
-def test_the_recipe_of_the_bundled_backbone_is_not_in_it_but_its_pictures_are(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_has_the_drawings_but_no_recipe(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     assert not [name for name in names if "recipes" in name]
     assert "glimpse/export/drawings/rendering.py" in names
@@ -58,10 +58,10 @@ def test_the_bundled_backbone_is_at_most_8_mb(wheel: zipfile.ZipFile) -> None:
     assert 0 < sum(sizes) <= 8_000_000
 
 
-def test_the_base_asks_for_the_wire_and_arrays_alone(wheel: zipfile.ZipFile) -> None:
+def test_the_base_requires_only_grpc_protobuf_and_numpy(wheel: zipfile.ZipFile) -> None:
     [name] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
-    needed = Parser().parsestr(wheel.read(name).decode()).get_all("Requires-Dist") or []
-    base = {re.split(r"[^\w.-]", line)[0] for line in needed if "extra ==" not in line}
+    requirement_lines = Parser().parsestr(wheel.read(name).decode()).get_all("Requires-Dist") or []
+    base = {re.split(r"[^\w.-]", line)[0] for line in requirement_lines if "extra ==" not in line}
     assert base == {"grpcio", "protobuf", "numpy"}
 
 
@@ -72,10 +72,10 @@ def test_the_wheel_has_its_licence_and_command(wheel: zipfile.ZipFile) -> None:
 
 
 def _requirements(wheel: zipfile.ZipFile, *extras: str) -> dict[str, Requirement]:
-    """Returns what the given extras bring, by name, with the extras of this project that they name resolved."""
+    """Returns the requirements of these extras by name; extras that name other extras of this project are resolved."""
     [name] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
     lines = Parser().parsestr(wheel.read(name).decode()).get_all("Requires-Dist") or []
-    found: dict[str, Requirement] = {}
+    resolved: dict[str, Requirement] = {}
     waiting, seen = list(extras), set(extras)
     while waiting:
         extra = waiting.pop()
@@ -85,22 +85,22 @@ def _requirements(wheel: zipfile.ZipFile, *extras: str) -> dict[str, Requirement
                     waiting += requirement.extras - seen
                     seen |= requirement.extras
                 else:
-                    found[requirement.name] = requirement
-    return found
+                    resolved[requirement.name] = requirement
+    return resolved
 
 
 CPU, GPU = {"onnxruntime", "faiss-cpu"}, {"onnxruntime-gpu", "faiss-gpu"}
 
 
-@pytest.mark.parametrize("beside", ["", "ray", "vectors", "export", "evaluate", "postgres", "otel"])
-def test_no_extra_brings_one_library_twice(wheel: zipfile.ZipFile, beside: str) -> None:
-    extras = [beside] if beside else []
+@pytest.mark.parametrize("other_extra", ["", "ray", "vectors", "export", "evaluate", "postgres", "otel"])
+def test_no_extra_installs_two_builds_of_a_library(wheel: zipfile.ZipFile, other_extra: str) -> None:
+    extras = [other_extra] if other_extra else []
     assert (CPU | GPU) & _requirements(wheel, *extras).keys() == set()
     assert (CPU | GPU) & _requirements(wheel, "server", *extras).keys() == CPU
     assert (CPU | GPU) & _requirements(wheel, "gpu", *extras).keys() == GPU
 
 
-def test_the_gpu_extra_brings_cuda_13_with_cudnn_and_cublas(wheel: zipfile.ZipFile) -> None:
+def test_the_gpu_extra_installs_cuda_13_with_cudnn_and_cublas(wheel: zipfile.ZipFile) -> None:
     needed = _requirements(wheel, "gpu")
     assert needed["onnxruntime-gpu"].extras == {"cuda", "cudnn"}
     assert needed["onnxruntime-gpu"].specifier == SpecifierSet(">=1.28")
@@ -108,35 +108,39 @@ def test_the_gpu_extra_brings_cuda_13_with_cudnn_and_cublas(wheel: zipfile.ZipFi
     assert needed["faiss-gpu"].specifier == SpecifierSet(">=1.14.3")
 
 
-def test_the_distribution_is_not_the_other_project_of_that_name(wheel: zipfile.ZipFile) -> None:
+def test_the_distribution_is_named_glimpse_fewshot(wheel: zipfile.ZipFile) -> None:
     assert str(wheel.filename).rpartition("/")[2].startswith("glimpse_fewshot-")
 
 
-@pytest.mark.parametrize("pattern", [r"pip (un)?install [^\n]*\bglimpse(?!-fewshot)", r"glimpse\[[a-z]"])
-def test_no_hint_names_the_other_project(pattern: str) -> None:
+@pytest.mark.parametrize("pattern", [r"pip (un)?install [^\n#]*\bglimpse(?!-fewshot)", r"glimpse\[[a-z]"])
+def test_no_install_command_names_another_project(pattern: str) -> None:
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    texts = {".py", ".md", ".toml", ".yaml", ".yml", ".sh", ""}
-    own = Path(__file__).relative_to(ROOT).as_posix()
-    found = [
+    suffixes = {".py", ".md", ".toml", ".yaml", ".yml", ".sh", ""}
+    this_file = Path(__file__).relative_to(ROOT).as_posix()
+    wrong = [
         f"{file}: {match.group()}"
         for file in files
-        if Path(file).suffix in texts and file != own and (ROOT / file).is_file()
+        if Path(file).suffix in suffixes and file != this_file and (ROOT / file).is_file()
         for match in re.finditer(pattern, (ROOT / file).read_text("utf-8"))
     ]
-    assert not found
+    assert not wrong
 
 
-@pytest.mark.parametrize("file", ["README.md", *(f"docs/{name}.md" for name in ("backbones", "indexes", "ray"))])
-def test_a_hint_for_an_extra_beside_an_engine_names_both_engines(file: str) -> None:
-    hints = [
+# The README installs the server without another extra; these pages add one.
+PAGES_WITH_EXTRAS = ["docs/backbones.md", "docs/indexes.md", "docs/ray.md"]
+
+
+@pytest.mark.parametrize("file", ["README.md", *PAGES_WITH_EXTRAS])
+def test_an_install_command_for_an_extra_with_the_server_also_names_the_gpu(file: str) -> None:
+    commands = [
         line for line in (ROOT / file).read_text("utf-8").splitlines() if re.search(r"pip install .*\[server,", line)
     ]
-    assert hints
-    assert [line for line in hints if "[gpu," not in line] == []
+    assert commands or file not in PAGES_WITH_EXTRAS
+    assert [line for line in commands if "[gpu," not in line] == []
 
 
 @pytest.mark.parametrize("second", ["onnxruntime-gpu", "faiss-gpu"])
-def test_a_server_refuses_to_start_beside_both_builds_of_a_library(second: str, tmp_path: Path) -> None:
+def test_a_server_does_not_start_with_two_builds_of_a_library(second: str, tmp_path: Path) -> None:
     folder = tmp_path / f"{second.replace('-', '_')}-1.28.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {second}\nVersion: 1.28.0\n")

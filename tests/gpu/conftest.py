@@ -10,7 +10,7 @@ from glimpse.backbone import BundleError, Encoder, bundled, load_bundle
 
 @pytest.fixture(scope="session", autouse=True)
 def cuda() -> None:
-    """Skips unless ONNX Runtime really starts on a GPU."""
+    """Skips all tests unless ONNX Runtime starts a session on a GPU."""
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         pytest.skip(
             "this ONNX Runtime has no CUDAExecutionProvider; pip install 'glimpse-fewshot[gpu]' on a machine with a GPU"

@@ -1,4 +1,4 @@
-"""CUDA gives the CPU's vectors: in fixed shapes, in fp16, and over gRPC."""
+"""CUDA computes the same vectors as the CPU: in fixed shapes, in fp16, and over gRPC."""
 
 import shutil
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ def on_gpu(bundle: Bundle, threads: int) -> Encoder:
 
 @pytest.fixture(scope="module")
 def half(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The bundle with both graphs in fp16."""
+    """Returns the bundle with both graphs in fp16."""
     folder = tmp_path_factory.mktemp("fp16")
     contents = {name: bundle.path / name for name in bundle.manifest.files}
     ids, mask = tokens(bundle)
     inputs = {"image.onnx": {"images": pixels(bundle, 2)}, "text.onnx": {"input_ids": ids, "attention_mask": mask}}
-    for graph, given in inputs.items():
-        convert_precision(bundle.path / graph, folder / graph, "fp16", [given], lambda _: None)
+    for graph, feeds in inputs.items():
+        convert_precision(bundle.path / graph, folder / graph, "fp16", [feeds], lambda _: None)
         contents[graph] = folder / graph
     fields = bundle.manifest.model_dump(exclude={"files", "embedding_space"}, exclude_none=True)
     return write_bundle(folder / "bundle", {**fields, "precision": "fp16"}, contents)
@@ -63,40 +63,42 @@ def smallest_cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("count", [1, 3, 8, 11])
-def test_pictures_have_the_cpus_vectors(bundle: Bundle, on_cpu: Encoder, on_gpu: Encoder, count: int) -> None:
-    given = pixels(bundle, count)
-    assert smallest_cosine(on_gpu.encode_images(given), on_cpu.encode_images(given)) >= 0.9999
+def test_pictures_have_the_same_vectors_as_on_the_cpu(
+    bundle: Bundle, on_cpu: Encoder, on_gpu: Encoder, count: int
+) -> None:
+    images = pixels(bundle, count)
+    assert smallest_cosine(on_gpu.encode_images(images), on_cpu.encode_images(images)) >= 0.9999
 
 
-def test_texts_have_the_cpus_vectors(bundle: Bundle, on_cpu: Encoder, on_gpu: Encoder) -> None:
-    given = tokens(bundle)
-    assert smallest_cosine(on_gpu.encode_texts(*given), on_cpu.encode_texts(*given)) >= 0.9999
+def test_texts_have_the_same_vectors_as_on_the_cpu(bundle: Bundle, on_cpu: Encoder, on_gpu: Encoder) -> None:
+    texts = tokens(bundle)
+    assert smallest_cosine(on_gpu.encode_texts(*texts), on_cpu.encode_texts(*texts)) >= 0.9999
 
 
-def test_runs_use_the_shapes_that_were_made_ready(on_gpu: Encoder, bundle: Bundle) -> None:
+def test_runs_use_only_the_warmed_up_shapes(on_gpu: Encoder, bundle: Bundle) -> None:
     assert on_gpu._image
     assert on_gpu._image._bound
-    ready = set(on_gpu._image._bound._buffers)
+    warm = set(on_gpu._image._bound._buffers)
     for count in range(1, 9):
         on_gpu.encode_images(pixels(bundle, count))
-    assert set(on_gpu._image._bound._buffers) == ready
+    assert set(on_gpu._image._bound._buffers) == warm
 
 
 def test_half_precision_keeps_the_vectors(half: Bundle, on_cpu: Encoder, threads: int) -> None:
     encoder = Encoder(half, threads=threads, providers=["cuda"])
     encoder.warm_up()
-    given, texts = pixels(half, 5), tokens(half)
-    assert smallest_cosine(encoder.encode_images(given), on_cpu.encode_images(given)) >= 0.9999
+    images, texts = pixels(half, 5), tokens(half)
+    assert smallest_cosine(encoder.encode_images(images), on_cpu.encode_images(images)) >= 0.9999
     assert smallest_cosine(encoder.encode_texts(*texts), on_cpu.encode_texts(*texts)) >= 0.9999
 
 
-def test_tensorrt_is_used_where_asked_for(bundle: Bundle, on_cpu: Encoder, threads: int) -> None:
+def test_tensorrt_computes_the_same_vectors(bundle: Bundle, on_cpu: Encoder, threads: int) -> None:
     try:
         encoder = Encoder(bundle, threads=threads, providers=["tensorrt", "cuda", "cpu"], max_batch=2)
     except BundleError as error:
         pytest.skip(str(error))
-    given = pixels(bundle, 2)
-    assert smallest_cosine(encoder.encode_images(given), on_cpu.encode_images(given)) >= 0.999
+    images = pixels(bundle, 2)
+    assert smallest_cosine(encoder.encode_images(images), on_cpu.encode_images(images)) >= 0.999
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +114,10 @@ def test_a_server_answers_from_the_gpu(client: Client) -> None:
     assert backbone.providers[0] == "CUDAExecutionProvider"
 
 
-def test_vectors_over_grpc_are_the_cpus(client: Client, tmp_path: Path) -> None:
+def test_vectors_over_grpc_equal_those_of_the_cpu(client: Client, tmp_path: Path) -> None:
     inputs = [picture((20 * i, 90, 250 - 20 * i), size=(100, 80)) for i in range(12)]
     with ServerProcess(tmp_path, providers="cpu") as server, Client(server.address) as other:
-        there, here = (np.stack([r.unwrap().values for r in one.embed(inputs)]) for one in (client, other))
-    assert smallest_cosine(there, here) >= 0.9999
+        on_gpu, on_cpu = (
+            np.stack([result.unwrap().values for result in connection.embed(inputs)]) for connection in (client, other)
+        )
+    assert smallest_cosine(on_gpu, on_cpu) >= 0.9999

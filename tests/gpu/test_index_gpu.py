@@ -1,4 +1,4 @@
-"""FAISS on a GPU: lists trained and filled as on the CPU, and searches in a copy."""
+"""FAISS on a GPU trains and fills lists as on the CPU, and searches copies of an index."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ LISTS += ["IVF100,PQ32x4fs,Refine(SQfp16)", "RR,IVF100,RaBitQ,Refine(SQfp16)"]
 
 @pytest.fixture(scope="session", autouse=True)
 def cuda() -> None:
-    """In the place of the folder's, which asks ONNX Runtime: here FAISS has to see a GPU."""
+    """Skips all tests unless FAISS sees a GPU; overrides the fixture that asks ONNX Runtime."""
     if not faiss.get_num_gpus():
         pytest.skip("this FAISS sees no GPU; pip install 'glimpse-fewshot[gpu]' on a machine with one")
 
@@ -42,7 +42,7 @@ def queries(shards: Shards) -> Vectors:
     return shards.vectors(range(0, COUNT, 100))
 
 
-def part_found(shards: Shards, index: Any) -> float:
+def recall_at_10(shards: Shards, index: Any) -> float:
     """Returns the share of the exact 10 nearest, without the row itself, that the index finds."""
     rows = np.arange(0, COUNT, 100)
     exact = exact_nearest(shards, rows, 10)
@@ -51,68 +51,68 @@ def part_found(shards: Shards, index: Any) -> float:
 
 
 @pytest.mark.parametrize("factory", LISTS)
-def test_an_index_made_on_a_gpu_reaches_the_recall_on_the_processor(shards: Shards, factory: str) -> None:
+def test_an_index_made_on_a_gpu_reaches_its_recall_on_the_cpu(shards: Shards, factory: str) -> None:
     index = make_index(shards, factory, gpu=True)
     other = make_index(shards, factory, gpu=False)
     assert type(faiss.downcast_index(index)) is type(faiss.downcast_index(other))
     assert index.ntotal == COUNT
-    wanted = 0.95 if "PQ16" not in factory else 0.3
+    min_recall = 0.95 if "PQ16" not in factory else 0.3
     written = faiss.deserialize_index(faiss.serialize_index(index))
-    _, measured = tune(written, shards, shards.codes("label")[1], wanted)
+    _, measured = tune(written, shards, shards.codes("label")[1], min_recall)
     assert measured
     assert measured.reached
 
 
 @pytest.mark.parametrize("factory", LISTS)
-def test_rows_go_into_the_lists_they_have_on_the_processor(shards: Shards, factory: str) -> None:
+def test_rows_go_into_the_same_lists_as_on_the_cpu(shards: Shards, factory: str) -> None:
     index = trained_empty(shards, factory)
     other = faiss.clone_index(index)
     fill(index, shards.blocks(), gpu=True)
     fill(other, shards.blocks())
     same = index.search(queries(shards), 5)[1] == other.search(queries(shards), 5)[1]
-    # If two centres are equally near, rounding decides.
+    # If two centroids are equally near, rounding decides.
     assert same.mean() > 0.99
 
 
 @pytest.mark.parametrize("factory", ["Flat", "SQfp16", "SQ8,Refine(SQfp16)", "HNSW16,SQfp16", *LISTS[3:]])
 def test_vectors_copied_to_a_gpu_are_searched_exactly(shards: Shards, factory: str) -> None:
-    there, where = to_gpu(make_index(shards, factory, gpu=False))
-    assert where.endswith("on the GPU")
-    assert part_found(shards, there) > 0.99
+    copy, description = to_gpu(make_index(shards, factory, gpu=False))
+    assert description.endswith("on the GPU")
+    assert recall_at_10(shards, copy) > 0.99
 
 
 @pytest.mark.parametrize("factory", LISTS[:3])
-def test_lists_are_searched_there_as_here(shards: Shards, factory: str) -> None:
+def test_lists_on_a_gpu_have_the_same_recall(shards: Shards, factory: str) -> None:
     index = make_index(shards, factory, gpu=False)
     tune(index, shards, shards.codes("label")[1], 0.9)
-    there, where = to_gpu(index)
-    assert where.startswith("IndexIVF")
-    # The same number of lists is read, but codes may be compared in half precision.
-    assert part_found(shards, there) == pytest.approx(part_found(shards, index), abs=0.02)
+    copy, description = to_gpu(index)
+    assert description.startswith("IndexIVF")
+    # The search probes the same number of lists, but may compare codes in half precision.
+    assert recall_at_10(shards, copy) == pytest.approx(recall_at_10(shards, index), abs=0.02)
 
 
-def test_what_a_gpu_cannot_hold_stays_and_says_so(shards: Shards) -> None:
+def test_an_index_type_without_a_gpu_version_stays_on_the_cpu_and_reports_it(shards: Shards) -> None:
     index = make_index(shards, "SQ6", gpu=False)
-    there, where = to_gpu(index)
-    assert there is index
-    assert where.startswith("on the processor")
+    copy, description = to_gpu(index)
+    assert copy is index
+    assert description.startswith("on the processor")
 
 
-def test_an_index_folder_is_searched_there_and_what_is_deleted_is_not_found(shards: Shards, tmp_path: Path) -> None:
+def test_an_index_folder_is_searched_on_the_gpu_without_deleted_rows(shards: Shards, tmp_path: Path) -> None:
     header = Header(backbone="b", embedding_space="s", dimension=DIMENSION)
     write_index(tmp_path / "index", shards.tables(), header, factory="SQ8,Refine(SQfp16)")
-    index, asked = BulkIndex.open(tmp_path / "index"), queries(shards)
-    nearest = index.search(asked, 10)[1]
+    index, unit_queries = BulkIndex.open(tmp_path / "index"), queries(shards)
+    nearest = index.search(unit_queries, 10)[1]
     live = np.ones(COUNT, bool)
     live[nearest[:, 0]] = False
-    cosines, rows = index.search(asked, 9, live)
+    cosines, rows = index.search(unit_queries, 9, live)
     assert live[rows].all()
     assert (rows[:, 0] == nearest[:, 1]).mean() > 0.9
     assert (np.diff(cosines, axis=1) <= 1e-6).all()
 
 
-@pytest.mark.skipif(not hasattr(faiss, "GpuIndexCagra"), reason="this FAISS is without cuVS, which has CAGRA")
-def test_a_graph_is_made_there_written_and_searched_in_both_places(shards: Shards, tmp_path: Path) -> None:
+@pytest.mark.skipif(not hasattr(faiss, "GpuIndexCagra"), reason="this FAISS has no cuVS, which provides CAGRA")
+def test_a_graph_is_built_on_the_gpu_and_searched_on_both(shards: Shards, tmp_path: Path) -> None:
     assert choices(1_000_000, 512, 10**12, gpus=1)[0].factory == CAGRA
     file = str(tmp_path / "index.faiss")
     faiss.write_index(make_index(shards, CAGRA), file)
@@ -120,6 +120,6 @@ def test_a_graph_is_made_there_written_and_searched_in_both_places(shards: Shard
     _, measured = tune(index, shards, shards.codes("label")[1])
     assert measured
     assert measured.reached
-    there, where = to_gpu(index)
-    assert where == "CAGRA on the GPU"
-    assert part_found(shards, there) > 0.95
+    copy, description = to_gpu(index)
+    assert description == "CAGRA on the GPU"
+    assert recall_at_10(shards, copy) > 0.95
