@@ -1,7 +1,7 @@
 """The image: a clean Dockerfile, no torch, and stages whose commands make a server that a container can hold.
 
-Where there is no Docker, nothing is built: the commands of the stages run in a folder, with the image's variables, user
-and read-only root.
+No image is built, so the test needs no Docker: the commands of the stages run in a folder, with the image's variables,
+user and read-only root.
 """
 
 import os
@@ -43,7 +43,7 @@ def test_hadolint_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_processors_are_the_default_and_no_target_runs_as_root() -> None:
+def test_the_cpu_target_is_the_default_and_no_target_runs_as_root() -> None:
     assert [*STAGES][-1] == "cpu"
     for target in ("cpu", "gpu"):
         assert STAGES[target][-1] == "USER 10001:10001"
@@ -59,8 +59,8 @@ def test_only_what_the_stages_copy_is_sent_to_the_builder() -> None:
     assert allowed == copied
 
 
-def asked_for(requirement: Requirement, seen: set[tuple[str, frozenset[str]]]) -> set[str]:
-    """The names of all distributions that a requirement brings, as they are installed here."""
+def required(requirement: Requirement, seen: set[tuple[str, frozenset[str]]]) -> set[str]:
+    """Returns the names of all distributions that a requirement brings, as they are installed here."""
     key = (requirement.name, frozenset(requirement.extras))
     if key in seen:
         return set()
@@ -69,14 +69,14 @@ def asked_for(requirement: Requirement, seen: set[tuple[str, frozenset[str]]]) -
     for line in requires(requirement.name) or []:
         needed = Requirement(line)
         if not needed.marker or any(needed.marker.evaluate({"extra": extra}) for extra in ("", *requirement.extras)):
-            found |= asked_for(needed, seen)
+            found |= required(needed, seen)
     return found
 
 
 def test_the_server_image_brings_no_torch() -> None:
     [install] = [command for command in commands("cpu-requirements") if "pip install" in command]
     [extras] = re.findall(r"'\.(\[[\w,]+\])'", install)
-    found = asked_for(Requirement(f"glimpse-fewshot{extras}"), set())
+    found = required(Requirement(f"glimpse-fewshot{extras}"), set())
     assert {"grpcio", "onnxruntime", "psycopg-binary", "opentelemetry-sdk"} <= found
     assert not found & {"torch", "torchvision", "transformers", "ray", "matplotlib", "gensim", "pytest"}
     assert not [name for name in found if name.startswith("nvidia-")]
@@ -84,7 +84,7 @@ def test_the_server_image_brings_no_torch() -> None:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that another user can reach, as pytest's own are not."""
+    """Yields a folder that another user can reach, unlike pytest's own."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -92,7 +92,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def built(open_folder: Path) -> Path:
-    """/opt/glimpse as the stages of the default target make it; a folder of that name here."""
+    """Returns a folder with the content of /opt/glimpse as the stages of the default target make it."""
     folder = open_folder
     sources = folder / "src"
     places = {"/opt/glimpse": str(folder / "glimpse"), "/wheels": str(folder / "wheels")}
@@ -117,8 +117,8 @@ def copy(source: Path, target: Path) -> None:
 
 
 def run_as_built(command: str, folder: Path, places: dict[str, str]) -> None:
-    for there, here in places.items():
-        command = command.replace(there, here)
+    for in_image, here in places.items():
+        command = command.replace(in_image, here)
     base = Path(sys.base_prefix) / "bin"
     environment = {"PATH": f"{places['/opt/glimpse']}/bin:{base}:{os.environ['PATH']}", "HOME": str(folder)}
     environment |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
@@ -139,8 +139,8 @@ def test_the_image_serves_on_a_root_that_cannot_be_written(built: Path, open_fol
         name: value.replace("/opt/glimpse", str(built)).replace("/data", str(data)).replace("$PATH", os.environ["PATH"])
         for name, value in variables().items()
     } | {"GLIMPSE_LISTEN": "127.0.0.1:0", "HOME": str(data)}
-    # Its own view of the files: all is read-only but the data folder. It may read everything, as the interpreter may
-    # lie in someone's home; nothing else is left of root.
+    # The process has its own view of the file system, read-only except the data folder. It may read every file,
+    # because the interpreter may be in a home folder; it has no other right of root.
     only = "dac_read_search"
     someone = f"setpriv --reuid=10001 --regid=10001 --clear-groups --no-new-privs --inh-caps=-all,+{only} "
     someone += f"--ambient-caps=+{only} --bounding-set=-all,+{only}"

@@ -1,4 +1,4 @@
-"""Real pictures built into an index by the real command, put under a collection of a real server, and asked for."""
+"""Builds indexes of real pictures with the real command, attaches them to collections, and classifies by them."""
 
 import tarfile
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from support.attached_index_server import Answers, Served, served
 
 pytestmark = pytest.mark.timeout(300)
 
-# Nearest class mean, whole picture squashed to 224, 10 shots, percent; here are 20.
+# Accuracy in percent at 10 shots: nearest class mean, whole picture squashed to 224. This test has 20 shots.
 CALTECH_REFERENCE = 88.1
 CLUTTER = "BACKGROUND_Google"
 
@@ -29,7 +29,7 @@ def caltech_files(evaluation_data: Path) -> dict[str, list[Path]]:
 def caltech(
     evaluation_data: Path, caltech_files: dict[str, list[Path]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Served]:
-    """Of four fifths of the pictures, through MobileNet V2."""
+    """Serves an index of four fifths of the pictures, embedded with MobileNet V2."""
     model = evaluation_data / MOBILENET
     if not model.is_file():
         pytest.skip(f"no model at {model}")
@@ -47,37 +47,39 @@ def caltech(
 
 @pytest.fixture(scope="module")
 def caltech_answers(caltech: Served, caltech_files: dict[str, list[Path]]) -> tuple[Answers, Answers]:
-    """Of every fifth picture of each label, and of the clutter."""
+    """Returns the answers on every fifth picture of each label, and on the clutter."""
     known = caltech.embed(
         (name, file) for name, files in caltech_files.items() if name != CLUTTER for file in files[::5]
     )
-    strangers = caltech.embed(("", file) for file in caltech_files[CLUTTER])
+    clutter = caltech.embed(("", file) for file in caltech_files[CLUTTER])
     caltech.attach()
     print(f"caltech101 at once: {caltech.ask(known).accuracy:.1f} % (class mean, 10 shots: {CALTECH_REFERENCE})")
-    itself = caltech.fit()
-    asked = caltech.ask(known)
-    print(f"caltech101 fitted: {asked.accuracy:.1f} %, {asked.matched:.1f} % MATCH; it says itself: {itself:.1f} %")
-    assert itself == pytest.approx(asked.accuracy, abs=5)
-    return asked, caltech.ask(strangers)
+    estimate = caltech.fit()
+    known_answers = caltech.ask(known)
+    print(
+        f"caltech101 fitted: {known_answers.accuracy:.1f} %, {known_answers.matched:.1f} % MATCH; report {estimate:.1f}"
+    )
+    assert estimate == pytest.approx(known_answers.accuracy, abs=5)
+    return known_answers, caltech.ask(clutter)
 
 
-def test_caltech_is_known_as_well_as_by_its_class_means(caltech_answers: tuple[Answers, Answers]) -> None:
-    asked, _ = caltech_answers
-    assert len(asked.found) == 505
-    assert asked.accuracy > CALTECH_REFERENCE
-    assert all(one.calibrated for one in asked.found)
+def test_caltech_is_classified_at_least_as_well_as_by_class_means(caltech_answers: tuple[Answers, Answers]) -> None:
+    known, _ = caltech_answers
+    assert len(known.found) == 505
+    assert known.accuracy > CALTECH_REFERENCE
+    assert all(answer.calibrated for answer in known.found)
 
 
-def test_clutter_is_no_match_and_what_belongs_is(caltech_answers: tuple[Answers, Answers]) -> None:
-    asked, strangers = caltech_answers
-    print(f"MATCH: of what belongs {asked.matched:.1f} %, of clutter {strangers.matched:.1f} %")
-    assert strangers.matched < 50
-    assert asked.matched > strangers.matched + 30
+def test_clutter_is_rarely_a_match_and_known_labels_are(caltech_answers: tuple[Answers, Answers]) -> None:
+    known, clutter = caltech_answers
+    print(f"MATCH: known labels {known.matched:.1f} %, clutter {clutter.matched:.1f} %")
+    assert clutter.matched < 50
+    assert known.matched > clutter.matched + 30
 
 
 def test_the_evidence_is_a_picture_of_the_index(caltech: Served, caltech_answers: tuple[Answers, Answers]) -> None:
-    asked, _ = caltech_answers
-    for answer in asked.found[::25]:
+    known, _ = caltech_answers
+    for answer in known.found[::25]:
         file = Path(caltech.file_of(answer))
         assert file.is_file()
         assert file.parent.name == answer.evidence[0].label
@@ -85,7 +87,7 @@ def test_the_evidence_is_a_picture_of_the_index(caltech: Served, caltech_answers
 
 @pytest.fixture(scope="module")
 def omniglot_folder(evaluation_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`built/ALPHABET/CHARACTER/*.png`, and in `asked/` two drawings of each character."""
+    """Returns a folder with `built/ALPHABET/CHARACTER/*.png`, and with two drawings of each character in `asked/`."""
     archive = evaluation_data / "omniglot" / "background.tar.gz"
     if not archive.is_file():
         pytest.skip(f"no Omniglot at {archive}")
@@ -94,32 +96,32 @@ def omniglot_folder(evaluation_data: Path, tmp_path_factory: pytest.TempPathFact
         tar.extractall(folder, filter="data")
     (folder / "images_background").rename(folder / "built")
     for character in sorted((folder / "built").glob("*/*")):
-        beside = folder / "asked" / character.relative_to(folder / "built")
-        beside.mkdir(parents=True)
+        target = folder / "asked" / character.relative_to(folder / "built")
+        target.mkdir(parents=True)
         for file in sorted(character.iterdir())[::10]:
-            file.rename(beside / file.name)
+            file.rename(target / file.name)
     return folder
 
 
-def test_omniglot_is_known_by_alphabet_and_character(omniglot_folder: Path) -> None:
-    words = [omniglot_folder / "built", "--labels", "label/label"]
+def test_omniglot_is_classified_by_alphabet_and_character(omniglot_folder: Path) -> None:
+    inputs = [omniglot_folder / "built", "--labels", "label/label"]
     files = sorted((omniglot_folder / "asked").glob("*/*/*.png"))
-    with served(omniglot_folder, None, words) as server:
+    with served(omniglot_folder, None, inputs) as server:
         queries = server.embed((f"{file.parts[-3]}:{file.parts[-2]}", file) for file in files)
         server.attach()
         at_once = server.ask(queries)
-        itself = server.fit()
-        asked = server.ask(queries)
-        print(f"omniglot: {at_once.accuracy:.1f} % at once, {asked.accuracy:.1f} % fitted; itself: {itself:.1f} %")
-        print(f"{asked.matched:.1f} % MATCH")
+        estimate = server.fit()
+        fitted = server.ask(queries)
+        print(f"omniglot: {at_once.accuracy:.1f} % at once, {fitted.accuracy:.1f} % fitted; report {estimate:.1f}")
+        print(f"{fitted.matched:.1f} % MATCH")
         assert len(set(queries.labels)) == 964
-        assert len(asked.found) == 1_928
-        # Here: 84.0 and 87.2, of 964.
+        assert len(fitted.found) == 1_928
+        # Measured: 84.0 % at once and 87.2 % fitted, with 964 labels.
         assert at_once.accuracy > 80
-        assert asked.accuracy > at_once.accuracy - 1
-        assert asked.accuracy > 83
-        assert itself == pytest.approx(asked.accuracy, abs=5)
-        for answer in asked.found[::100]:
+        assert fitted.accuracy > at_once.accuracy - 1
+        assert fitted.accuracy > 83
+        assert estimate == pytest.approx(fitted.accuracy, abs=5)
+        for answer in fitted.found[::100]:
             file = Path(server.file_of(answer))
             assert file.is_file()
             assert f"{file.parts[-3]}:{file.parts[-2]}" == answer.evidence[0].label

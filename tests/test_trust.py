@@ -1,4 +1,4 @@
-"""What no file from anybody may be given to: held for every module, as one line would be enough."""
+"""Checks that no module passes a file to a function that can execute it; a single line would be enough to do harm."""
 
 import ast
 from collections.abc import Iterator
@@ -10,47 +10,47 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(
     file for root in ("client", "server", "index", "export", "bench", "docs") for file in (ROOT / root).rglob("*.py")
 )
-# Each makes any object that its bytes ask for.
+# Each of these modules creates any object that its input names.
 _UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
-# Windows between the tasks of one build, by way of Ray, which pickles whatever it carries itself.
-_AMONG_OWN = {"index/glimpse/builder/engines/ray_engine.py": {"pickle"}}
+# The tasks of one build exchange windows of inputs through Ray, which pickles everything that it carries.
+_ALLOWED = {"index/glimpse/builder/engines/ray_engine.py": {"pickle"}}
 
 
 def _calls(tree: ast.AST) -> Iterator[tuple[str, dict[str, object]]]:
-    """What is called, in full where it is an attribute of a name, and the constants given by name."""
+    """Yields the full name of each function that is called, and its constant keyword arguments."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             values = {one.arg or "**": one.value for one in node.keywords}
-            given: dict[str, object] = {
+            constants: dict[str, object] = {
                 name: one.value if isinstance(one, ast.Constant) else ... for name, one in values.items()
             }
-            yield ast.unparse(node.func), given
+            yield ast.unparse(node.func), constants
 
 
 def _wrong(name: str, code: str) -> Iterator[str]:
     tree = ast.parse(code)
-    allowed = _AMONG_OWN.get(name, set())
+    allowed = _ALLOWED.get(name, set())
     for node in ast.walk(tree):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
             modules = [node.module or ""]
         yield from (f"imports {one}" for one in modules if one.split(".")[0] in _UNSAFE - allowed)
-    for called, given in _calls(tree):
+    for called, constants in _calls(tree):
         last = called.rpartition(".")[2]
-        if given.get("allow_pickle", False) is not False:
+        if constants.get("allow_pickle", False) is not False:
             yield f"{called} with allow_pickle"
-        if called in ("np.load", "numpy.load") and given.get("allow_pickle") is not False:
+        if called in ("np.load", "numpy.load") and constants.get("allow_pickle") is not False:
             yield f"{called} without allow_pickle=False"
-        if called in ("torch.load", "load_state_dict") and given.get("weights_only") is not True:
+        if called in ("torch.load", "load_state_dict") and constants.get("weights_only") is not True:
             yield f"{called} without weights_only=True"
-        if last in ("extractall", "unpack_archive") and given.get("filter") != "data":
+        if last in ("extractall", "unpack_archive") and constants.get("filter") != "data":
             yield f"{called}: members are read as streams"
-        if called in ("eval", "exec", "yaml.load", "yaml.unsafe_load", "os.system") or given.get("shell") is True:
-            yield f"{called} runs what it is given"
+        if called in ("eval", "exec", "yaml.load", "yaml.unsafe_load", "os.system") or constants.get("shell") is True:
+            yield f"{called} executes its argument"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
-def test_nothing_that_runs_what_it_reads_is_called(file: Path) -> None:
+def test_no_module_calls_a_function_that_executes_its_input(file: Path) -> None:
     assert not list(_wrong(file.relative_to(ROOT).as_posix(), file.read_text("utf-8")))
 
 
@@ -70,5 +70,5 @@ def test_nothing_that_runs_what_it_reads_is_called(file: Path) -> None:
         "run('ls', shell=True)",
     ],
 )
-def test_each_rule_sees_what_it_is_for(line: str) -> None:
+def test_each_rule_finds_its_case(line: str) -> None:
     assert list(_wrong("", line))

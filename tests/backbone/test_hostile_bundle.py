@@ -50,7 +50,7 @@ def outside(tensor: TensorProto, **entries: str) -> None:
 def test_weights_elsewhere_are_refused(folder: Path, location: str) -> None:
     (folder.parent / "secret").write_bytes(bytes(1 << 16))
     rewritten(folder, lambda model: outside(model.graph.initializer[0], location=location))
-    # The graph itself is in the folder and named after itself, but it does not hold the weights it says.
+    # The file that the graph names for its weights is the graph itself, which does not hold them.
     with pytest.raises(BundleError, match=r"keeps weights in|do not store them"):
         load_bundle(folder)
 

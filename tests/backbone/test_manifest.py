@@ -74,9 +74,9 @@ def test_a_wrong_field_is_named(change: dict[str, Any], message: str) -> None:
         ({"decision": {"match_threshold": 0.9}}, True),
         ({"prompt_templates": ["a {}"]}, True),
         ({"files": {**IMAGE["files"], "CARD.md": "d" * 64}}, True),
-        ({"image": {"size": 16, "mean": [0.5, 0.5, 0.5]}}, True),  # says again what the graph does
+        ({"image": {"size": 16, "mean": [0.5, 0.5, 0.5]}}, True),  # repeats what the graph does, for information
         ({"parent": {"embedding_space": "a" * 32, "min_cosine": 0.99}}, True),
-        ({"image": {"size": 16, "scaled_decode": False}}, True),  # the default, which older bundles do not say
+        ({"image": {"size": 16, "scaled_decode": False}}, True),  # the default, which older bundles leave out
         ({"image": {"size": 16, "scaled_decode": True}}, False),
         ({"image": {"size": 18}}, False),
         ({"image": {"size": 16, "resize": "squash"}}, False),

@@ -1,4 +1,4 @@
-"""Builds in this process: what is in the folder, what grows it, and what stops it."""
+"""Builds in this process: the folder's content, how it grows, and errors that stop a build."""
 
 import errno
 import fcntl
@@ -143,7 +143,7 @@ def test_what_is_there_under_another_name_or_label_is_not_embedded(
 
     monkeypatch.setattr(Embedder, "encode", refuse)
     again = built(photos, bundle.path, out, resume=True)
-    assert (again.tally.copied, again.manifest.count) == (1, 21)  # what lies there no more stays in the index
+    assert (again.tally.copied, again.manifest.count) == (1, 21)  # rows stay in the index when their files are gone
     moved = rows(out)["photos/cat/moved.png"]
     assert np.allclose(moved["vector"], before["photos/cat/0.png"]["vector"], atol=1e-3)
     relabelled = built(photos, bundle.path, out, labels="domain/label", resume=True)
@@ -161,7 +161,7 @@ def test_labels_are_not_lost_because_nobody_said_again_where_they_are(
             built(given, bundle.path, out, labels=None, resume=True)
         assert "--labels" in refused.value.next_step
     assert read_manifest(out) == first
-    # A folder that never had any may come to it.
+    # A folder whose rows have no labels may be built without --labels.
     assert built(more, bundle.path, out, labels=None, resume=True).manifest.count == 21
 
 
@@ -183,10 +183,10 @@ def test_too_few_rows_for_a_type_are_kept_for_another(photos: Path, bundle: Bund
 
 
 @pytest.mark.parametrize("file", ["index.faiss", "labels.parquet"])
-def test_files_that_the_manifest_does_not_name_are_made_anew(
+def test_files_that_the_manifest_does_not_name_are_built_again(
     file: str, photos: Path, bundle: Bundle, tmp_path: Path
 ) -> None:
-    """As a build leaves them that was killed between its last renames."""
+    """A build that is killed between its last renames leaves such files."""
     out, other = tmp_path / "out", tmp_path / "other"
     built(photos, bundle.path, out)
     built(painted(tmp_path / "photos", ["emu/0"]), bundle.path, other, factory="SQ8")
@@ -372,7 +372,7 @@ def test_a_full_disk_stops_it_and_what_was_written_is_kept(
 def test_how_many_there_are_is_found_out_of_folders(photos: Path, bundle: Bundle, tmp_path: Path) -> None:
     watch = Quiet()
     build(Plan([str(photos)], str(bundle.path), tmp_path / "out"), watch)
-    assert watch.totals in ([20], [])  # none where the build was quicker
+    assert watch.totals in ([20], [])  # there is none if the build was faster
     watch = Quiet()
     build(Plan([str(texts(tmp_path / "t.jsonl", 5))], str(bundle.path), tmp_path / "texts"), watch)
     assert watch.totals == []

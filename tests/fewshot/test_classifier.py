@@ -67,7 +67,7 @@ SHOTS = [row for row in range(5) for _ in range(8)]
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1_000), st.permutations(range(40)), st.integers(3, 40))
-def test_what_is_deleted_leaves_no_trace(seed: int, order: list[int], kept: int) -> None:
+def test_a_deleted_example_leaves_no_trace(seed: int, order: list[int], kept: int) -> None:
     """Holds with or without a fit in between, to 1e-5 of the scores' size."""
     vectors = blobs(seed, SHOTS)
     engine = engine_of(vectors, SHOTS)
@@ -444,16 +444,17 @@ def tagged(seed: int, count: int, most: int = 3) -> tuple[Array, list[tuple[int,
     return normalize(values.astype(np.float32)), sets
 
 
-def test_copies_under_other_labels_neither_make_nor_mar_an_independent_label() -> None:
+def test_copies_under_other_labels_do_not_change_an_independent_label() -> None:
     """A left-out example is compared with the labels that it lacks, and its copies are not its neighbours."""
     base, sets = tagged(1, 200, 2)
     pairs = [(place, row) for place, one in enumerate(sets) for row in one]
     places, rows = (np.array(one, np.intp) for one in zip(*pairs, strict=True))
     found = fit(Examples(base[places], rows, NAMES, contents=places), independent=True)
-    judged = found.evaluations[HeadKind.LDA]
-    assert judged.accuracy > 0.8
+    evaluation = found.evaluations[HeadKind.LDA]
+    assert evaluation.accuracy > 0.8
     wrong = [
-        (int(places[i]), found.labels[judged.predicted[i]]) for i in np.flatnonzero(judged.predicted != found.rows)
+        (int(places[i]), found.labels[evaluation.predicted[i]])
+        for i in np.flatnonzero(evaluation.predicted != found.rows)
     ]
     assert wrong
     assert not {*wrong} & {(place, NAMES[row]) for place, row in pairs}

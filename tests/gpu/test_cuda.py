@@ -35,7 +35,7 @@ def on_gpu(bundle: Bundle, threads: int) -> Encoder:
 
 @pytest.fixture(scope="module")
 def half(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The bundle with both graphs in fp16."""
+    """Returns the bundle with both graphs in fp16."""
     folder = tmp_path_factory.mktemp("fp16")
     contents = {name: bundle.path / name for name in bundle.manifest.files}
     ids, mask = tokens(bundle)

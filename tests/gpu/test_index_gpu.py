@@ -21,7 +21,7 @@ LISTS += ["IVF100,PQ32x4fs,Refine(SQfp16)", "RR,IVF100,RaBitQ,Refine(SQfp16)"]
 
 @pytest.fixture(scope="session", autouse=True)
 def cuda() -> None:
-    """In the place of the folder's, which asks ONNX Runtime: here FAISS has to see a GPU."""
+    """Replaces the folder's fixture, which checks ONNX Runtime: these tests need a GPU that FAISS sees."""
     if not faiss.get_num_gpus():
         pytest.skip("this FAISS sees no GPU; pip install 'glimpse-fewshot[gpu]' on a machine with one")
 

@@ -79,7 +79,7 @@ def test_a_tower_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 def rewritten(bundle: Bundle, out: Path, name: str, file: Path) -> Bundle:
-    """The same bundle with one file replaced and the digests made again."""
+    """Returns a copy of the bundle with one file replaced and new digests."""
     fields = bundle.manifest.model_dump(exclude={"files", "embedding_space"})
     contents = {**{one: bundle.path / one for one in bundle.manifest.files}, name: file}
     return write_bundle(out, fields, contents)

@@ -20,7 +20,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture
 def bucketed(tiny: Bundle) -> Encoder:
-    """An encoder on the CPU that pads as one on a GPU does."""
+    """Returns an encoder on the CPU that pads like an encoder on a GPU."""
     encoder = Encoder(tiny, threads=1)
     assert encoder._image
     assert encoder._text

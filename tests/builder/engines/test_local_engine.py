@@ -147,7 +147,7 @@ def test_an_interruption_keeps_what_was_made_and_ends_every_thread(
 
 
 def test_it_reads_no_more_than_some_windows_ahead(local: Local) -> None:
-    """Otherwise memory would grow with the inputs where encoding is slow."""
+    """Otherwise memory would grow with the number of inputs if encoding is slow."""
     taken, most = 0, 0
 
     def entries() -> Iterator[Entry | Unreadable]:
@@ -171,7 +171,7 @@ def test_it_reads_no_more_than_some_windows_ahead(local: Local) -> None:
 def test_pictures_that_wait_to_be_decoded_are_few(
     local: Local, reader: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their bytes are in memory."""
+    """Each waiting picture holds its bytes in memory."""
     lock, held, most = threading.Lock(), 0, 0
 
     def entries() -> Iterator[Entry | Unreadable]:

@@ -20,7 +20,7 @@ from support.bundles import tiny_dual_bundle
 pytest.importorskip("ray", reason="ray is not installed: pip install 'glimpse-fewshot[server,ray]'")
 pytestmark = [pytest.mark.rest, pytest.mark.timeout(300)]
 _IN_PART = 3
-# A head without work and two workers of one CPU each, until it is stopped.
+# Starts a head without work and two workers of one CPU each, until it is stopped.
 _CLUSTER = """
 import pathlib, sys
 from ray.cluster_utils import Cluster
@@ -36,7 +36,7 @@ cluster.shutdown()
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Its address."""
+    """Yields the address of the cluster."""
     folder = tmp_path_factory.mktemp("cluster")
     with (folder / "log").open("w") as log:  # no pipe: what Ray starts writes to it too, and nobody would read
         process = subprocess.Popen(
@@ -64,7 +64,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def command(arguments: Sequence[object], address: str | None, cwd: Path | None = None) -> "subprocess.Popen[str]":
-    """`glimpse index build`, on the cluster where there is one."""
+    """Returns the command line of `glimpse index build`, on the cluster if an address is passed."""
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
     engine = [] if address is None else ["--engine", "ray"]
     if address:
@@ -74,7 +74,7 @@ def command(arguments: Sequence[object], address: str | None, cwd: Path | None =
 
 
 def run(arguments: Sequence[object], address: str | None = None, cwd: Path | None = None) -> tuple[int, dict[str, Any]]:
-    """The exit code, and what came of it."""
+    """Runs the command; returns its exit code and output."""
     process = command([*arguments, "--format", "json"], address, cwd)
     out, err = process.communicate()
     assert process.returncode in (0, _IN_PART), err
@@ -93,7 +93,7 @@ def test_it_makes_the_bytes_that_one_machine_makes(cluster: str, bundle: Bundle,
         assert (code, found["inputs"], found["encoded"], found["failed"]) == (_IN_PART, 2_103, 2_100, 3)
     assert len(shards(tmp_path / "one")) == 3
     assert shards(tmp_path / "many") == shards(tmp_path / "one")
-    # Trained once; each shard added by itself, and merged.
+    # The index is trained once; each shard is added separately, and the parts are merged.
     assert (tmp_path / "many" / "index.faiss").read_bytes() == (tmp_path / "one" / "index.faiss").read_bytes()
     assert failed(tmp_path / "many") == failed(tmp_path / "one")
     assert set(failed(tmp_path / "many").values()) == {"IMAGE_FORMAT_UNKNOWN", "ROW_MALFORMED", "DUPLICATE_ID"}

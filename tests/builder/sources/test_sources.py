@@ -175,7 +175,7 @@ def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_goes_on(
     real = os.scandir
 
     def closed(path: Path) -> object:
-        if Path(path).name == "b":  # root may list everything, so that a mode alone would not do
+        if Path(path).name == "b":  # root may list every folder, so a mode alone would not prevent it
             raise PermissionError(13, "Permission denied")
         return real(path)
 
@@ -489,7 +489,7 @@ def test_a_damaged_table_is_told_and_the_next_input_goes_on(tmp_path: Path) -> N
     for content in (b"no parquet", whole[:-10], bytes(broken)):
         found = reasons(read(write(table, content), beside))
         assert found[-2:] == ["TABLE_DAMAGED", "data/1.png"]
-    assert found[0] == "t.parquet:1"  # what lay before the damage
+    assert found[0] == "t.parquet:1"  # the entries before the damage
     assert 100 < len(found) < 2_000
 
 
@@ -676,7 +676,7 @@ WRITERS = {"t.csv": _csv, "t.jsonl": _jsonl, "t.parquet": _parquet, "t.tar": _ta
 
 
 def _peak(path: object) -> tuple[int, int]:
-    """Python's and Arrow's most, in bytes, over what was there before."""
+    """Returns the peak of Python's and Arrow's memory, in bytes, above that of before."""
     before, arrow = pa.total_allocated_bytes(), 0
     tracemalloc.start()
     try:
@@ -691,7 +691,7 @@ def _peak(path: object) -> tuple[int, int]:
 @pytest.mark.parametrize("name", WRITERS)
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path, name: str) -> None:
     few, many = (WRITERS[name](tmp_path / f"{count}{name}", count) for count in (5_000, 50_000))
-    _peak(few)  # what is imported or cached on first use
+    _peak(few)  # load the modules that are imported on first use
     small, large = _peak(few), _peak(many)
     assert large[0] < small[0] + _TABLE
     assert large[1] < small[1] + 2_000_000

@@ -39,14 +39,14 @@ def exported(folder: Path, out: Path) -> Bundle:
 
 
 def vectors(bundle: Bundle, texts: tuple[str, ...] = TEXTS) -> np.ndarray:
-    """All in one batch, padded."""
+    """Returns the vectors of all texts, in one padded batch."""
     tokenizer = Tokenizer.of(bundle)
     ids, mask = tokenizer.pad([tokenizer.encode(text).ids for text in texts])
     return Encoder(bundle, threads=2).encode_texts(ids, mask)
 
 
 def assert_equal(bundle: Bundle, wanted: list[torch.Tensor]) -> None:
-    """Proven, and each text's vector its own: equal to the wanted one, and farther from the others."""
+    """Checks that a bundle has passed its comparison, and that each vector equals the expected one and no other."""
     assert all(check["passed"] for check in bundle.manifest.provenance["proof"])
     cosines = vectors(bundle) @ functional.normalize(torch.stack(wanted), dim=-1).numpy().T
     assert cosines.diagonal().min() > 0.99999
@@ -76,7 +76,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(bert: Path, tmp_path: Path) -> Path:
-    """A small BERT, to put files beside."""
+    """Returns the folder of a small BERT, to which a test adds files."""
     return Path(shutil.copytree(bert, tmp_path / "model"))
 
 
@@ -115,7 +115,7 @@ LAYERS: list[list[tuple[str, dict[str, Any]]]] = [
 
 
 def through(layers: list[tuple[str, dict[str, Any]]], folder: Path, vector: torch.Tensor) -> torch.Tensor:
-    """A pooled vector through layers, by hand."""
+    """Applies layers to a pooled vector in NumPy."""
     from safetensors.torch import load_file
 
     for i, (kind, settings) in enumerate(layers, 2):

@@ -24,13 +24,13 @@ from support.server import ServerProcess, Stubs
 
 from .timm_models import SMALL, by_hand, random_network, save_config, transform_of
 
-# Sides that no resize goes into evenly.
+# Sides that are no multiple of any resized size.
 ODD_SIZES = ((97, 131), (641, 479), (333, 500), (50, 51), (1023, 257))
 TINY = "test_resnet"
 
 
 def noise(size: tuple[int, int], seed: int = 0) -> Image.Image:
-    """A rough picture with fine noise."""
+    """Returns a coarse picture with fine noise."""
     rng = np.random.default_rng(seed)
     rough = Image.fromarray(rng.integers(0, 256, (5, 4, 3), np.uint8)).resize(size, Image.Resampling.BICUBIC)
     values = np.asarray(rough, np.int16) + rng.integers(-40, 40, (size[1], size[0], 3))
@@ -52,7 +52,7 @@ def vectors(bundle: Bundle) -> np.ndarray:
 
 
 def assert_equal(bundle: Bundle, wanted: torch.Tensor) -> None:
-    """Proven, and each picture's vector its own: equal to the wanted one, and farther from the others."""
+    """Checks that a bundle has passed its comparison, and that each vector equals the expected one and no other."""
     assert all(check["passed"] for check in bundle.manifest.provenance["proof"])
     cosines = vectors(bundle) @ wanted.numpy().T
     assert cosines.diagonal().min() > 0.99999
@@ -98,7 +98,7 @@ def test_a_real_architecture(architecture: str, size: int, dimension: int, tmp_p
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the hub has it, of timm's own test network."""
+    """Returns a folder like those of the hub, with timm's own test network."""
     from safetensors.torch import save_file
 
     folder = save_config(tmp_path_factory.mktemp("tiny"), TINY, 64, {}, license="mit", num_classes=7)
@@ -174,7 +174,7 @@ def test_what_a_bundle_cannot_do_is_named(changes: dict[str, Any], message: str,
 def test_a_classifier_is_left_out(num_classes: int, wrapped: bool, tiny: Path, tmp_path: Path) -> None:
     network = random_network(TINY, num_classes=num_classes)
     state = network.state_dict()
-    # As training saves it: in parallel, with the step beside it.
+    # A checkpoint as parallel training saves it, with the number of the step.
     training = {"epoch": 3, "state_dict": {f"module.{key}": value for key, value in state.items()}}
     torch.save(training if wrapped else state, tmp_path / "weights.pth")
     image = load_timm(TINY, str(tmp_path / "weights.pth")).image

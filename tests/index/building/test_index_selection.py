@@ -14,7 +14,7 @@ DIMENSIONS = [1, 2, 3, 64, 127, 383, 384, 512, 1_280, 4_096]
 
 
 def choose(count: int, dimension: int, memory: int) -> Choice:
-    """The one that is tried first."""
+    """Returns the type that is tried first."""
     return choices(count, dimension, memory)[0]
 
 

@@ -38,7 +38,7 @@ def test_of_an_id_twice_the_last_counts(tmp_path: Path) -> None:
     manifest = merge([first, second], tmp_path / "out", factory="Flat", rebuild="glimpse index merge")
     merged = BulkIndex.open(tmp_path / "out")
     assert (manifest.count, manifest.rebuild) == (2_000, "glimpse index merge")
-    # What was not superseded keeps its order; the second's rows follow.
+    # Rows that were not replaced keep their order; the rows of the second index follow.
     assert [merged.id(row) for row in (0, 1_699, 1_700, 1_999)] == ["set/300", "set/1999", "set/0", "set/299"]
     row = merged.row_of("set/5")
     assert row is not None
@@ -132,7 +132,7 @@ def test_compaction_fills_shards_and_keeps_a_given_type(tmp_path: Path) -> None:
     after = compact(tmp_path / "1", tmp_path / "2")
     assert [shard.rows for shard in after.shards] == [3_000]
     assert after.index.factory == "IVF8,SQ8"
-    # The vectors are what they were, to the bit.
+    # The vectors are equal to the bit.
     write_shard(tmp_path / "whole.parquet", table)
     assert after.shards[0].sha256 == digest(tmp_path / "whole.parquet")
 

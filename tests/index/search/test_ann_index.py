@@ -19,8 +19,8 @@ def directions(count: int, seed: int = 0) -> Vectors:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def beside(vectors: Vectors, seed: int = 1) -> Vectors:
-    """Other vectors in about the same directions: cosines of about 0.8."""
+def similar(vectors: Vectors, seed: int = 1) -> Vectors:
+    """Returns other vectors in similar directions, with cosines of about 0.8."""
     near = vectors + 0.75 * directions(len(vectors), seed)
     return np.asarray(near / np.linalg.norm(near, axis=1, keepdims=True), np.float32)
 
@@ -32,7 +32,7 @@ def vectors() -> Vectors:
 
 @pytest.fixture
 def small() -> CandidateIndex:
-    """500 of them: few enough lists for a search to read them all, so that it misses none."""
+    """Returns an index of 500 vectors: it has so few lists that a search reads all of them and misses none."""
     return CandidateIndex.build(IDS[:500], directions(500))
 
 
@@ -42,7 +42,7 @@ def nearest(index: CandidateIndex, queries: Vectors, k: int = 16) -> list[set[in
 
 def test_the_exact_nearest_is_among_the_candidates(vectors: Vectors) -> None:
     index = CandidateIndex.build(IDS, vectors)
-    queries = beside(vectors[:400])
+    queries = similar(vectors[:400])
     exact = IDS[np.argmax(queries @ vectors.T, axis=1)]
     similarities, found = index.search(queries, 64)
     there = found == exact[:, None]
@@ -56,7 +56,7 @@ def test_what_is_put_later_is_found_as_well_as_what_was_built(vectors: Vectors) 
     index.put(IDS[10_500:], vectors[10_500:])
     assert len(index) == COUNT
     assert not index.due
-    found = index.search(beside(vectors[-400:]), 64)[1]
+    found = index.search(similar(vectors[-400:]), 64)[1]
     assert (found == IDS[-400:, None]).any(axis=1).mean() >= 0.98
 
 
@@ -139,7 +139,7 @@ def test_searching_beside_changes_is_safe(small: CandidateIndex, vectors: Vector
 
     def search() -> None:
         while not stop.is_set():
-            # Replaced all the time, by the same vector: it must never be missed, nor what is gone be found.
+            # One vector is replaced again and again by itself. A search must always find it, and never a removed one.
             found = small.search(stays, 20)[1]
             if found[:, 0].tolist() != IDS[:3].tolist() or np.isin(found, IDS[400:500]).any():
                 wrong.append(found)

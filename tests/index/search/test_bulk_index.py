@@ -91,7 +91,7 @@ def test_only_allowed_rows_are_found_and_mostly_the_nearest(bare: Any, part: flo
 def test_all_allowed_changes_nothing(bare: Any) -> None:
     plain = bare.search(QUERIES, 10)[1]
     _, found = search_among(bare, QUERIES, 10, np.ones(COUNT, np.bool_), COUNT)
-    # A graph asked for more has seen more.
+    # A graph that searches for more results visits more nodes.
     assert alike(found, [set(row.tolist()) for row in plain]) > (0.98 if isinstance(bare, faiss.IndexNSG) else 0.9999)
 
 
@@ -107,7 +107,7 @@ def test_every_type_is_served_from_its_folder(tmp_path: Path, factory: str) -> N
     opened = BulkIndex.open(make_index(tmp_path / "index", SPACE, VECTORS, [None] * COUNT, factory=factory))
     cosines, found = opened.search(QUERIES, 10)
     assert alike(found, exact(QUERIES, 10, np.arange(COUNT))) > 0.85
-    # Estimates, of types that have them, are corrected.
+    # Types that return estimates correct them.
     assert np.allclose(cosines, np.einsum("nd,nkd->nk", QUERIES, VECTORS[found]), atol=2e-3)
     assert (np.diff(cosines, axis=1) <= 1e-3).all()
     one = np.zeros(COUNT, np.bool_)
@@ -132,7 +132,7 @@ def test_more_than_there_is_is_asked_for(tmp_path: Path, factory: str) -> None:
 def test_few_allowed_rows_are_compared_exactly(index: BulkIndex) -> None:
     allowed = np.random.default_rng(3).random(COUNT) < 0.5
     _, found = index.search(QUERIES, 10, allowed)
-    # But for what float16 rounds to a tie.
+    # Rows that float16 rounds to a tie may change places.
     assert alike(found, exact(QUERIES, 10, np.flatnonzero(allowed))) > 0.99
 
 

@@ -42,7 +42,7 @@ def vector_type(request: pytest.FixtureRequest) -> VectorType:
 
 @pytest.fixture
 def paths(tmp_path: Path, vector_type: VectorType) -> list[Path]:
-    """3,000, 1 and 1,500 rows."""
+    """Returns the paths of shards with 3,000, 1 and 1,500 rows."""
     found, first = [], 0
     for number, count in enumerate((3_000, 1, 1_500)):
         found.append(tmp_path / f"part-{number:05d}.parquet")
@@ -74,7 +74,7 @@ def test_blocks_are_all_rows_in_order(paths: list[Path], rows: int) -> None:
     shards = Shards(paths)
     blocks = list(shards.blocks(rows))
     assert max(map(len, blocks)) <= rows
-    # None is of two shards.
+    # No block spans two shards.
     ends = set(np.cumsum([len(block) for block in blocks]).tolist())
     assert ends.issuperset(np.cumsum(shards.rows).tolist())
     assert (np.concatenate(blocks) == shards.vectors(range(4_501))).all()
@@ -126,7 +126,7 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_vectors_lie_as_they_are(paths: list[Path]) -> None:
-    # If a pyarrow writes pages otherwise, rows are still right and very slow.
+    # If a version of pyarrow writes pages differently, rows are still correct, but slow to read.
     assert all(group is not None for path in paths for group in MappedShard(path)._in_place())
 
 

@@ -1,4 +1,4 @@
-"""Tests that a process that is killed while it writes leaves nothing for good."""
+"""Tests that a process that is killed while it writes leaves nothing behind permanently."""
 
 import os
 import signal

@@ -78,7 +78,7 @@ def test_the_scope_an_rpc_needs_is_enough_for_it(place: Place, method: str) -> N
     code = None
     try:
         call(place.server.address, method, None, bearer(place.keys[NEEDS[method].scope]))
-    except grpc.RpcError as error:  # an empty request is not right for most
+    except grpc.RpcError as error:  # an empty request is invalid for most rpcs
         code = error.code()
     assert code in (None, CODE.INVALID_ARGUMENT, CODE.NOT_FOUND)
 
@@ -100,7 +100,7 @@ def test_a_key_for_one_collection_does_nothing_to_another(place: Place, method: 
     if rpc in OF_NO_COLLECTION:
         return
     key = place.of_birds[Scope.ADMIN]
-    # Whether there is such a collection or not: nobody learns that.
+    # The refusal does not reveal whether the collection exists.
     for other in ("fish", "nowhere"):
         with refused(CODE.PERMISSION_DENIED, "SCOPE_REQUIRED") as found:
             call(place.server.address, method, collection_requests(other)[rpc], bearer(key))
@@ -164,7 +164,7 @@ def test_what_the_server_says_of_itself_is_bounded_like_every_call(place: Place,
     with grpc.insecure_channel(place.server.address) as channel:
         ask = channel.unary_unary(method, None, None)
         with refused(CODE.RESOURCE_EXHAUSTED, "RATE_LIMITED"):
-            for _ in range(3):  # until_known's calls cost nothing: they are empty
+            for _ in range(3):  # the calls of until_known are empty, so they cost nothing
                 ask(b"\x78\x01", timeout=30, metadata=(bearer(key),))
 
 
@@ -211,7 +211,7 @@ async def test_reflections_messages_and_streams_count_like_those_of_any_call(pla
     async with grpc.aio.insecure_channel(address) as channel:
 
         async def stream(request: bytes) -> Any:
-            """One that is answered, and stays open."""
+            """Yields the messages of a stream that is answered and stays open."""
             call: Any = channel.stream_stream(method, None, None)
             opened = call(metadata=(reader,), timeout=60)
             await opened.write(request)
@@ -242,7 +242,7 @@ def test_reflection_can_be_switched_off(bundles: tuple[Path, ...], tmp_path: Pat
 
 
 def altered(key: str) -> str:
-    """A key whose secret's last digit is another."""
+    """Returns a key with another last digit of the secret."""
     return key[:-1] + ("0" if key[-1] != "0" else "1")
 
 

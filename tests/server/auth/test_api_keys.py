@@ -1,4 +1,4 @@
-"""The keys that a server knows, as the ledger is there, out of reach, or another."""
+"""The keys that a server knows while the ledger is available, unavailable, or replaced."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Token buckets by a clock of the test's own."""
+"""Token buckets, with a clock that the test sets."""
 
 import grpc
 import pytest
@@ -97,7 +97,7 @@ def test_the_retry_delay_includes_the_request_limit() -> None:
     of.spend(requests=1)
     of.spend(inputs=100)
     clock.now += 0.1
-    # In 0.1 s there are inputs again, but another request only in 0.9.
+    # Inputs are allowed again after 0.1 s, but another request only after 0.9 s.
     assert wait(of, inputs=20) == pytest.approx(0.9)
 
 

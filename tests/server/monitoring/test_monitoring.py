@@ -200,7 +200,7 @@ def test_stages_and_batches_are_timed(seen: ServerProcess, stubs: Stubs, collect
         info = client.server_info()
     assert [one.stage for one in info.stages] == ["decode", "queue", "encode", "head", "commit"]
     assert all(one.p99_ms >= one.p50_ms > 0 for one in info.stages)
-    assert [one.mean_batch >= 1 for one in info.backbones] == [True, False]  # nothing came to the other
+    assert [one.mean_batch >= 1 for one in info.backbones] == [True, False]  # the other server got no call
     assert samples(seen, "glimpse_queue_depth") == {
         ("tiny", "image"): 0,
         ("tiny", "text"): 0,
@@ -271,7 +271,7 @@ def test_a_callers_own_request_id_is_kept(seen: ServerProcess, stubs: Stubs, col
     assert (line["level"], line["caller"]) == ("INFO", "")
     assert line["seconds"] > 0
     assert line["peer"].startswith("ipv4:127.0.0.1")
-    assert not [one for one in lines(seen.log()) if one.get("request_id") == "my-request"]  # well, and no write
+    assert not [one for one in lines(seen.log()) if one.get("request_id") == "my-request"]  # succeeded, and is no write
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "two words"])
@@ -322,13 +322,13 @@ def test_a_slow_metrics_client_delays_neither_others_nor_the_server(seen: Server
     with ExitStack() as stack:
         several = [stack.enter_context(socket.create_connection((host, int(port)), timeout=10)) for _ in range(60)]
         for one in several:
-            with suppress(OSError):  # it was given up already, for others
+            with suppress(OSError):  # the server closed it already to make room
                 one.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
         assert samples(seen, "glimpse_ready") == {(): 1}
-        assert len(list(tasks.iterdir())) <= before + 1  # another server's own thread may have come
+        assert len(list(tasks.iterdir())) <= before + 1  # another server in this process may have started its thread
         with suppress(ConnectionError):
             assert several[0].recv(1) == b""
-        several[-1].sendall(b"\r\n")  # one that comes to its end after all is answered
+        several[-1].sendall(b"\r\n")  # a connection that ends after everything is answered
         assert several[-1].recv(12) == b"HTTP/1.1 200"
 
 

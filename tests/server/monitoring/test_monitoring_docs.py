@@ -22,13 +22,13 @@ _SUFFIXES = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], 
 
 @pytest.fixture(scope="module")
 def kinds(bundles: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The metrics of a server and their types."""
+    """Returns the metrics of a server and their types."""
     with ServerProcess(tmp_path_factory.mktemp("metrics"), bundles[0], metrics_listen="127.0.0.1:0") as server:
         yield {family.name: family.type for family in families(server)}
 
 
 def expressions() -> list[str]:
-    """Every query of the dashboard and the alerts."""
+    """Yields every query of the dashboard and the alerts."""
     rules = [rule["expr"] for group in ALERTS["groups"] for rule in group["rules"]]
     panels = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
     variables = [one["query"] for one in DASHBOARD["templating"]["list"] if one["type"] == "query"]

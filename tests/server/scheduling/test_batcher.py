@@ -1,4 +1,4 @@
-"""The batcher by itself, with encoders that wait, fail or lie: faults a real one cannot be asked for."""
+"""The batcher alone, with encoders that wait, fail or return wrong results at the moment that a test needs."""
 
 import asyncio
 import threading
@@ -87,7 +87,7 @@ async def test_an_idle_device_starts_at_once_and_a_busy_one_batches(make: Make, 
     encoder.gate.set()
     results = await asyncio.gather(*tasks)
     assert [float(result.vector[0]) for result in results] == [2.0 * value for value in range(7)]
-    assert encoder.batches[0] in ([0.0], [0.0, 1.0, 2.0, 3.0])  # what had arrived when it was free
+    assert encoder.batches[0] in ([0.0], [0.0, 1.0, 2.0, 3.0])  # the inputs that had arrived when the device was free
     assert max(map(len, encoder.batches)) <= 4
     assert sum(map(len, encoder.batches)) == 7
     started = time.monotonic()
@@ -183,7 +183,7 @@ async def test_callers_that_come_back_together_are_waited_for_and_share_runs(mak
 async def test_a_patient_batcher_does_not_wait_if_no_input_is_expected(make: Make, encoder: Encoder) -> None:
     encoder.seconds = 0.04
     batcher = make(patient=True)
-    for _ in range(8):  # one caller, who is back at once
+    for _ in range(8):  # one caller, which returns immediately
         assert (await encode(batcher, item(1))).queue_seconds < 0.01
     assert (await asyncio.gather(*(encode(batcher, item(1)) for _ in range(2))))[0].batch_size == 2
 
@@ -194,7 +194,7 @@ async def test_callers_that_do_not_come_back_are_soon_not_waited_for(make: Make,
         arrivals.admitted(now)
         arrivals.ready()
         arrivals.answered(1, now, 2.0)
-    assert arrivals.expected_until() == 21  # they came back so far
+    assert arrivals.expected_until() == 21  # all callers have returned so far
     for now in range(100, 200, 10):
         arrivals.admitted(now)
         arrivals.ready()
@@ -233,7 +233,7 @@ async def test_a_caller_in_a_hurry_is_not_made_to_wait_for_others(make: Make, en
     for _ in range(6):
         await encode(batcher, item(1))  # from here on an input is known to take about 0.2 s
     encoder.seconds = 0.0
-    with batcher.place():  # being decoded all the while
+    with batcher.place():  # an input is being decoded during that time
         found = await encode(batcher, item(2), time.monotonic() + 0.05)
     assert found.queue_seconds < 0.05
 

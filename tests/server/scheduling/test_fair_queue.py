@@ -1,4 +1,4 @@
-"""Callers in turn, and room for each."""
+"""Callers are served in turn, and each finds room in the queue."""
 
 import asyncio
 from contextlib import ExitStack, suppress
@@ -15,7 +15,7 @@ from glimpse.server.settings import load_settings
 
 
 class Clock:
-    """Stands still until it is set."""
+    """A clock that stands still until the test sets it."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -91,7 +91,7 @@ async def test_a_cancelled_caller_keeps_no_slot_of_a_semaphore() -> None:
         waiting = [asyncio.create_task(visit()) for _ in range(3)]
         await asyncio.sleep(0)
         waiting[0].cancel()
-    waiting[1].cancel()  # its turn has come, and it has not run since
+    waiting[1].cancel()  # its turn has come, but it has not run yet
     await asyncio.gather(*waiting, return_exceptions=True)
     assert entered == 1
     await asyncio.wait_for(visit(), 1)
@@ -116,7 +116,7 @@ def test_what_is_ahead_is_counted_as_turns_are_taken() -> None:
     with ExitStack() as stack:
         held(stack, admission, "greedy", 60)
         assert refused(admission, "greedy") == pytest.approx(6, rel=0.01)
-        assert refused(admission, "modest") is None  # one of the other's is ahead
+        assert refused(admission, "modest") is None  # one input of the other caller is ahead
         held(stack, admission, "modest", 9)
         assert refused(admission, "modest") is not None  # ten inputs of the other caller, and nine of its own
 
