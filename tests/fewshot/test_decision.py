@@ -103,12 +103,12 @@ def test_a_rate_of_false_accepts_is_held_among_outside() -> None:
 
 
 def test_known_outside_are_a_ceiling() -> None:
-    alone, beside = typical(100), typical(100, negatives=3)
-    least, raised = alone.min_fit(0.05, None), beside.min_fit(0.05, None)
+    alone, with_negatives = typical(100), typical(100, negatives=3)
+    least, raised = alone.min_fit(0.05, None), with_negatives.min_fit(0.05, None)
     assert least is not None
     assert raised is not None
     assert least < raised
-    assert (beside.negatives < raised).all()
+    assert (with_negatives.negatives < raised).all()
 
 
 def test_prediction_sets_need_enough_examples() -> None:

@@ -22,7 +22,7 @@ class Call:
     Attributes:
         request_id: The caller's id of the request, or one that the server made.
         rpc: `Service/Method`.
-        trace_id: The trace id in hexadecimal; empty where the call is not traced.
+        trace_id: The trace id in hexadecimal; empty if the call is not traced.
         request: The message of a unary call; None until it has arrived.
         response: The response of a unary call; None until it is made.
         began: When the message arrived, or the stream was opened, in time.monotonic() seconds.
@@ -39,8 +39,8 @@ class Call:
 _current: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-#: Returns the call that this task works for; None where it works for none. Not a function around it, as every call
-#: asks for it many times.
+#: Returns the call that this task works for; None if it works for none. This is the bound method itself, because a
+#: function around it would cost time in every call.
 current = _current.get
 
 

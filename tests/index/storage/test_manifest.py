@@ -120,13 +120,13 @@ def test_a_missing_file_is_named(folder: Path, file: str) -> None:
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic(path) as beside:  # noqa: PT012
-        beside.write_text("ne")
+    with pytest.raises(ZeroDivisionError), atomic(path) as temporary:  # noqa: PT012
+        temporary.write_text("ne")
         raise ZeroDivisionError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-    with atomic(path) as beside:
-        beside.write_text("new")
+    with atomic(path) as temporary:
+        temporary.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]

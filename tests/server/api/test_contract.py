@@ -19,7 +19,7 @@ from support.server import Stubs, make_collection
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 MARKER = re.compile(r"^(REQUIRED|OUTPUT_ONLY)\. [A-Z]")
 # The comment of a field that may be empty on a server with one backbone; the server of these tests has two.
-ONE_BACKBONE = "where the server has loaded exactly one"
+ONE_BACKBONE = "if the server has loaded exactly one"
 TEXT = types_pb2.Input(text="a red circle")
 
 
