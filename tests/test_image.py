@@ -53,7 +53,7 @@ def test_the_image_does_not_allow_plaintext_by_itself() -> None:
     assert not [line for line in LINES if "GLIMPSE_INSECURE" in line and not line.startswith("#")]
 
 
-def test_only_what_the_stages_copy_is_sent_to_the_builder() -> None:
+def test_only_copied_files_are_sent_to_the_builder() -> None:
     copied = {name for line in STAGES["wheel"] if line.startswith("COPY ") for name in line.split()[1:-1]}
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert allowed == copied

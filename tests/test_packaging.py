@@ -127,7 +127,7 @@ def test_no_hint_names_the_other_project(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("file", ["README.md", *(f"docs/{name}.md" for name in ("backbones", "indexes", "ray"))])
-def test_a_hint_for_an_extra_beside_an_engine_names_both_engines(file: str) -> None:
+def test_a_hint_for_an_extra_of_an_engine_names_both_engines(file: str) -> None:
     hints = [
         line for line in (ROOT / file).read_text("utf-8").splitlines() if re.search(r"pip install .*\[server,", line)
     ]
@@ -136,7 +136,7 @@ def test_a_hint_for_an_extra_beside_an_engine_names_both_engines(file: str) -> N
 
 
 @pytest.mark.parametrize("second", ["onnxruntime-gpu", "faiss-gpu"])
-def test_a_server_refuses_to_start_beside_both_builds_of_a_library(second: str, tmp_path: Path) -> None:
+def test_a_server_refuses_to_start_with_both_builds_of_a_library(second: str, tmp_path: Path) -> None:
     folder = tmp_path / f"{second.replace('-', '_')}-1.28.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {second}\nVersion: 1.28.0\n")

@@ -64,7 +64,7 @@ def test_an_index_made_on_a_gpu_reaches_the_recall_on_the_processor(shards: Shar
 
 
 @pytest.mark.parametrize("factory", LISTS)
-def test_rows_go_into_the_lists_they_have_on_the_processor(shards: Shards, factory: str) -> None:
+def test_rows_are_in_the_same_lists_as_on_the_cpu(shards: Shards, factory: str) -> None:
     index = trained_empty(shards, factory)
     other = faiss.clone_index(index)
     fill(index, shards.blocks(), gpu=True)
@@ -91,14 +91,14 @@ def test_lists_are_searched_there_as_here(shards: Shards, factory: str) -> None:
     assert part_found(shards, there) == pytest.approx(part_found(shards, index), abs=0.02)
 
 
-def test_what_a_gpu_cannot_hold_stays_and_says_so(shards: Shards) -> None:
+def test_a_type_that_a_gpu_cannot_hold_stays_on_the_cpu(shards: Shards) -> None:
     index = make_index(shards, "SQ6", gpu=False)
     there, where = to_gpu(index)
     assert there is index
     assert where.startswith("on the processor")
 
 
-def test_an_index_folder_is_searched_there_and_what_is_deleted_is_not_found(shards: Shards, tmp_path: Path) -> None:
+def test_an_index_folder_is_searched_on_the_gpu_without_deleted_rows(shards: Shards, tmp_path: Path) -> None:
     header = Header(backbone="b", embedding_space="s", dimension=DIMENSION)
     write_index(tmp_path / "index", shards.tables(), header, factory="SQ8,Refine(SQfp16)")
     index, asked = BulkIndex.open(tmp_path / "index"), queries(shards)

@@ -21,12 +21,12 @@ def test_it_is_that_of_this_machine() -> None:
     assert 10_000_000 < memory_bytes() < 10**14
 
 
-def test_without_groups_it_is_what_the_machine_has(tmp_path: Path) -> None:
+def test_without_groups_it_is_the_memory_of_the_machine(tmp_path: Path) -> None:
     assert memory_bytes(system(tmp_path, {})) == 1000 * MB
 
 
 @pytest.mark.parametrize("own", ["", "service", "service/inner"])
-def test_it_is_what_is_left_of_a_groups_limit_or_of_one_around_it(tmp_path: Path, own: str) -> None:
+def test_it_is_the_rest_of_the_smallest_limit_of_the_groups(tmp_path: Path, own: str) -> None:
     group = "sys/fs/cgroup/service" if own else "sys/fs/cgroup"
     files = {
         "proc/self/cgroup": f"0::/{own}\n",

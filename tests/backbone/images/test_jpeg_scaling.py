@@ -53,7 +53,7 @@ def decoded_size(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes, ImageRule]
         ((640, 480), EXACT, (640, 480)),
     ],
 )
-def test_twice_what_the_resize_makes_is_left(
+def test_scaling_leaves_twice_the_pixels_of_the_resize(
     decoded_size: Callable[[bytes, ImageRule], tuple[int, int]],
     size: tuple[int, int],
     rule: ImageRule,
@@ -100,7 +100,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     return Encoder(tiny_image_bundle(tmp_path_factory.mktemp("bundles") / "tiny", size=32), threads=1)
 
 
-def test_the_smallest_cosine_is_told(encoder: Encoder) -> None:
+def test_the_smallest_cosine_is_returned(encoder: Encoder) -> None:
     photos = [encoded(scene(size, 300), "JPEG") for size in range(300, 640, 20)]
     found = scaled_decode_cosine(encoder, EXACT, photos)
     pairs = [[encoder.encode_images(decode_image(one, rule)[None])[0] for rule in (EXACT, SCALED)] for one in photos]
@@ -109,6 +109,6 @@ def test_the_smallest_cosine_is_told(encoder: Encoder) -> None:
     assert found < 1
 
 
-def test_where_nothing_would_be_scaled_nothing_is_told(encoder: Encoder) -> None:
+def test_without_scaled_photographs_nothing_is_returned(encoder: Encoder) -> None:
     small, drawing = encoded(scene(60, 60), "JPEG"), encoded(scene(600, 600), "PNG")
     assert scaled_decode_cosine(encoder, EXACT, [small, drawing]) is None

@@ -159,7 +159,7 @@ def bomb() -> bytes:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "IMAGE_FORMAT_UNSUPPORTED"),
     ],
 )
-def test_what_is_no_picture_is_refused(data: bytes, reason: str) -> None:
+def test_a_file_that_is_no_picture_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(InputError) as caught:
         decode_image(data, SQUASH)
     assert caught.value.reason == reason

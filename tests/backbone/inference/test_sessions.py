@@ -29,7 +29,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         ([TENSORRT, CUDA, CPU], ("cpu",), [CPU]),
     ],
 )
-def test_providers_are_chosen_by_what_is_there_and_asked_for(
+def test_providers_are_chosen_by_availability_and_request(
     tiny: Bundle, monkeypatch: pytest.MonkeyPatch, there: list[str], asked: tuple[str, ...], chosen: list[str]
 ) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: there)
@@ -37,7 +37,7 @@ def test_providers_are_chosen_by_what_is_there_and_asked_for(
 
 
 @pytest.mark.parametrize(("asked", "words"), [("cuda", "glimpse-fewshot[gpu]"), ("tensorrt", "TensorRT libraries")])
-def test_a_provider_that_is_not_there_is_refused_and_the_way_to_it_told(
+def test_a_missing_provider_is_refused_with_advice(
     tiny: Bundle, monkeypatch: pytest.MonkeyPatch, asked: str, words: str
 ) -> None:
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["AzureExecutionProvider", CPU])
@@ -120,7 +120,7 @@ def test_a_tower_that_reads_its_whole_context_is_warmed_up(tmp_path: Path) -> No
     assert encoder.encode_texts(*tokenizer.pad([tokenizer.encode("a red circle").ids])).shape == (1, 8)
 
 
-def test_a_graph_that_does_not_run_is_told_of(tmp_path: Path) -> None:
+def test_a_graph_that_does_not_run_is_reported(tmp_path: Path) -> None:
     bundle = tiny_dual_bundle(tmp_path / "fixed", fixed=True)
     lying = Bundle(bundle.path, bundle.manifest.model_copy(update={"text": TextRule(context_length=6)}))
     with pytest.raises(BundleError, match=r"text\.onnx.*does not run"):

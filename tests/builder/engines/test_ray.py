@@ -120,7 +120,7 @@ def test_killed_there_it_goes_on_anywhere(cluster: str, bundle: Bundle, tmp_path
     assert not verify(tmp_path / "out")
 
 
-def test_on_a_cluster_it_grows_what_one_machine_made(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_cluster_grows_an_index_of_one_machine(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
     photos = painted(tmp_path / "photos", [f"cat/{i}" for i in range(300)])
     arguments = [photos, "--backbone", bundle.path, "--labels", "label", "--out", tmp_path / "out"]
     run(arguments)
@@ -132,7 +132,7 @@ def test_on_a_cluster_it_grows_what_one_machine_made(cluster: str, bundle: Bundl
     assert not verify(tmp_path / "out")
 
 
-def test_relative_inputs_are_those_of_who_builds(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
+def test_relative_inputs_belong_to_the_folder_of_the_command(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
     painted(tmp_path / "photos", [f"cat/{i}" for i in range(20)])
     arguments = ["photos", "--backbone", bundle.path, "--labels", "label", "--out", "out"]
     code, found = run(arguments, cluster, tmp_path)
@@ -140,7 +140,7 @@ def test_relative_inputs_are_those_of_who_builds(cluster: str, bundle: Bundle, t
     assert rows(tmp_path / "out")["photos/cat/7.png"]["source"] == "photos/cat/7.png"
 
 
-def test_what_fails_in_a_worker_is_told_in_a_line(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
+def test_an_error_in_a_worker_is_one_line(cluster: str, bundle: Bundle, tmp_path: Path) -> None:
     photos = painted(tmp_path / "photos", [f"cat/{i}" for i in range(20)])
     (tmp_path / "out" / ".building").mkdir(parents=True)
     (tmp_path / "out" / ".building" / "windows").touch()
@@ -152,7 +152,7 @@ def test_what_fails_in_a_worker_is_told_in_a_line(cluster: str, bundle: Bundle, 
     assert "--resume" in err.splitlines()[-1]
 
 
-def test_of_all_that_ray_tells_the_workers_own_error_is_told() -> None:
+def test_the_workers_own_error_is_reported() -> None:
     from glimpse.builder.engines.ray_cluster import cause
 
     message = """ray::Map() (pid=1)

@@ -126,7 +126,7 @@ def test_few_shot_accuracy_is_the_references(client: Client, name: str, embedded
     assert found == pytest.approx(reference, abs=2)
 
 
-def test_labels_names_alone_do_what_the_references_do(client: Client, name: str, embedded: Embedded) -> None:
+def test_label_names_alone_reach_the_reference(client: Client, name: str, embedded: Embedded) -> None:
     collection = f"{name.replace('_', '-')}-names"
     client.create_collection(collection, names_as_prompts=True)
     for label in sorted({label for label, _ in embedded.unprompted}):
@@ -152,7 +152,7 @@ def test_a_text_is_enrolled_and_classified_as_text(client: Client) -> None:
     assert (result.unwrap().label, result.unwrap().head) == ("card", Head.CLASS_MEAN)
 
 
-def test_int8_stands_in_for_fp32_where_the_policy_lets_it(
+def test_int8_replaces_fp32_if_the_policy_allows_it(
     bundles: dict[str, Bundle], evaluation_data: Path, tmp_path: Path
 ) -> None:
     texts = read("banking77", evaluation_data / "text")

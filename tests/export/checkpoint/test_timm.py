@@ -162,7 +162,7 @@ def test_the_rule_is_timms_own_preprocessing(changes: dict[str, Any], tiny: Path
     ],
     ids=str,
 )
-def test_what_a_bundle_cannot_do_is_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_features_that_a_bundle_lacks_are_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     folder = save_config(tmp_path / "model", TINY, 64, {}, **changes)
     network = random_network(TINY, in_chans=changes.get("input_size", [3])[0])
     with pytest.raises(ExportError, match=re.escape(message)):
@@ -233,7 +233,7 @@ def test_the_provenance_says_where_from_and_under_which_license(tiny: Path) -> N
         ("hf-hub:timm/resnet18.a1_in1k", "x", "omit --pretrained"),
     ],
 )
-def test_what_is_unavailable_is_named(model: str, pretrained: str | None, message: str) -> None:
+def test_an_unavailable_checkpoint_is_named(model: str, pretrained: str | None, message: str) -> None:
     with pytest.raises(ExportError, match=message):
         load_timm(model, pretrained)
 
@@ -248,7 +248,7 @@ def test_what_is_unavailable_is_named(model: str, pretrained: str | None, messag
         ("hf-hub:timm/vit_small_patch14_dinov2.lvd142m", None),
     ],
 )
-def test_without_a_network_a_local_checkpoint_is_asked_for(model: str, pretrained: str | None) -> None:
+def test_without_a_network_the_error_asks_for_a_local_checkpoint(model: str, pretrained: str | None) -> None:
     message = (
         r"timm looked for the weights of .*vit_small_patch14_dinov2\.lvd142m at .*give a local .*--pretrained FILE"
     )
@@ -290,7 +290,7 @@ def test_a_half_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
-def test_what_is_no_checkpoint_is_told(name: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_checkpoint_is_reported(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("nothing of the kind")
     with pytest.raises(ExportError, match=f"{name} cannot be read as a checkpoint"):
         load_timm(TINY, str(tmp_path / name))
@@ -307,7 +307,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_folder_without_weights_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_weights_is_reported(tmp_path: Path) -> None:
     folder = save_config(tmp_path / "model", TINY, 64, {})
     with pytest.raises(ExportError, match=r"needs a config.json and weights, say model.safetensors"):
         load_timm(str(folder), None)

@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_it_is_compared_with_its_checkpoint_anew(folder: Path) -> None:
+def test_it_is_compared_with_its_checkpoint_again(folder: Path) -> None:
     code, [found], output = glimpse("backbone", "verify", "out", cwd=folder)
     assert code == 0, output
     assert found["compared"]

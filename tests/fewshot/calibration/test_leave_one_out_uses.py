@@ -53,7 +53,7 @@ def test_the_temperature_is_the_best_of_a_fine_grid(seed: int, heat: float) -> N
     assert log_loss(scores / found, rows) <= grid + 1e-4
 
 
-def test_examples_that_are_all_told_apart_do_not_promise_certainty() -> None:
+def test_examples_that_are_all_predicted_correctly_do_not_promise_certainty() -> None:
     rows = np.arange(6) % 3
     scores = np.eye(3)[rows]
     probabilities = np.exp(scores[0] / best_temperature(scores, rows))
@@ -67,7 +67,7 @@ def test_a_label_without_another_example_takes_no_part() -> None:
     assert np.isfinite(best_temperature(scores, np.array([0, 1, 2])))
 
 
-def test_where_there_is_nothing_to_tell_apart_nobody_is_sure() -> None:
+def test_equal_scores_give_no_certainty() -> None:
     rows = np.zeros(5, np.intp)
     assert best_temperature(np.ones((5, 1)), rows) == best_temperature(np.ones((5, 3)), rows) == 1
     rng = np.random.default_rng(0)

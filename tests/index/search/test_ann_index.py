@@ -51,7 +51,7 @@ def test_the_exact_nearest_is_among_the_candidates(vectors: Vectors) -> None:
     assert (np.diff(similarities, axis=1) < 1e-6).all()
 
 
-def test_what_is_put_later_is_found_as_well_as_what_was_built(vectors: Vectors) -> None:
+def test_later_vectors_are_found_as_well_as_built_ones(vectors: Vectors) -> None:
     index = CandidateIndex.build(IDS[:10_500], vectors[:10_500])
     index.put(IDS[10_500:], vectors[10_500:])
     assert len(index) == COUNT
@@ -68,7 +68,7 @@ def test_put_replaces(small: CandidateIndex) -> None:
     assert IDS[0] not in nearest(small, old, 1)[0]
 
 
-def test_of_an_id_given_twice_the_last_vector_counts(small: CandidateIndex) -> None:
+def test_the_last_vector_of_an_id_counts(small: CandidateIndex) -> None:
     first, last = directions(2, seed=9)
     small.put([5, 5], np.stack([first, last]))
     assert len(small) == 501
@@ -88,7 +88,7 @@ def test_removed_ids_are_never_found(small: CandidateIndex) -> None:
     assert len(small) == 400
 
 
-def test_fewer_than_asked_for_end_in_no_id(small: CandidateIndex) -> None:
+def test_missing_results_have_no_id(small: CandidateIndex) -> None:
     similarities, found = small.search(directions(3), 600)
     assert similarities.shape == found.shape == (3, 600)
     assert (found[:, :500] >= FIRST).all()
@@ -133,7 +133,7 @@ def test_the_same_contents_make_the_same_index(vectors: Vectors) -> None:
     assert np.array_equal(found, also)
 
 
-def test_searching_beside_changes_is_safe(small: CandidateIndex, vectors: Vectors) -> None:
+def test_searching_during_changes_is_safe(small: CandidateIndex, vectors: Vectors) -> None:
     stop, wrong = threading.Event(), []
     stays = vectors[:3]
 
@@ -164,7 +164,7 @@ _CHANGES = st.lists(st.tuples(st.booleans(), st.lists(st.integers(0, 12), max_si
 
 @given(changes=_CHANGES)
 @settings(max_examples=40, deadline=None)
-def test_any_changes_leave_what_a_dictionary_holds(changes: list[tuple[bool, list[int]]]) -> None:
+def test_any_changes_match_a_dictionary(changes: list[tuple[bool, list[int]]]) -> None:
     start = directions(8)
     index, held = CandidateIndex.build(range(8), start), dict(enumerate(start))
     for step, (adds, ids) in enumerate(changes):

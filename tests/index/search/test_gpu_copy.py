@@ -38,7 +38,7 @@ def test_deleted_rows_are_not_among_the_nearest(vectors: Vectors) -> None:
     assert copy.asked == [15]
 
 
-def test_all_are_asked_for_as_they_are(vectors: Vectors) -> None:
+def test_without_deleted_rows_the_results_are_returned_unchanged(vectors: Vectors) -> None:
     copy = Copy(vectors)
     found = Device(copy).search(vectors[:2], 5, None, COUNT)
     assert found is not None
@@ -46,7 +46,7 @@ def test_all_are_asked_for_as_they_are(vectors: Vectors) -> None:
     assert copy.asked == [5]
 
 
-def test_where_too_few_come_back_it_is_for_the_processor(vectors: Vectors) -> None:
+def test_if_too_few_results_remain_the_cpu_searches(vectors: Vectors) -> None:
     few = np.zeros(COUNT, bool)
     few[:10] = True
     copy = Copy(vectors)

@@ -133,7 +133,7 @@ def test_vectors_lie_as_they_are(paths: list[Path]) -> None:
 @pytest.mark.parametrize(
     "how", [{"compression": "zstd"}, {"data_page_size": 4_096}, {"use_dictionary": True}, {"data_page_version": "2.0"}]
 )
-def test_vectors_that_lie_otherwise_are_read_all_the_same(
+def test_vectors_in_another_layout_are_still_read(
     tmp_path: Path, how: dict[str, object], vector_type: VectorType
 ) -> None:
     vectors = np.repeat(unit(300), 10, axis=0)
@@ -144,7 +144,7 @@ def test_vectors_that_lie_otherwise_are_read_all_the_same(
     assert np.allclose(Shards([path]).vectors(rows), vectors[rows], atol=1e-3)
 
 
-def test_rows_stay_readable_when_their_file_goes(paths: list[Path]) -> None:
+def test_rows_stay_readable_after_their_file_is_removed(paths: list[Path]) -> None:
     shards, vectors = Shards(paths), unit(4_501)
     write_shard(paths[0], table(unit(3_000, seed=5)))
     paths[2].unlink()
@@ -169,7 +169,7 @@ def test_threads_read_side_by_side(paths: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no Parquet", b"PAR1" + bytes(100) + b"PAR1"])
-def test_what_is_no_shard_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_shard_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "part.parquet"
     path.write_bytes(content)
     with pytest.raises(IndexFolderError):

@@ -77,7 +77,7 @@ def test_an_original_is_kept_once_and_goes_with_its_last_example(ledger: Direct)
     assert list(missing(ledger).values()) == [b"sha256:c", None]
 
 
-def test_what_is_enrolled_again_has_its_original_kept_and_nothing_else(ledger: Direct) -> None:
+def test_enrolling_again_stores_the_original_and_nothing_else(ledger: Direct) -> None:
     before = enroll(ledger, example("a"), kept=False)
     start(ledger)
     [sequence] = missing(ledger)
@@ -108,7 +108,7 @@ def test_the_sides_change_places_and_back(ledger: Direct) -> None:
     assert (held(ledger), ledger.labels("birds"), record.match_threshold) == (before, labels, 0.5)
 
 
-def test_what_a_side_lacks_is_hidden_while_it_answers(ledger: Direct) -> None:
+def test_examples_that_a_backbone_lacks_are_hidden_while_it_answers(ledger: Direct) -> None:
     enroll(ledger, example("kept"), example("also", "wren"))
     enroll(ledger, example("lost"), example("repeated", "wren"), kept=False)
     before = held(ledger)
@@ -140,7 +140,7 @@ def test_what_a_side_lacks_is_hidden_while_it_answers(ledger: Direct) -> None:
         assert (reader.counts().failed, reader.counts().hidden, reader.counts().left) == (1, 0, 0)
 
 
-def test_what_was_deleted_or_prompted_otherwise_meanwhile_has_no_row(ledger: Direct) -> None:
+def test_examples_deleted_and_prompts_changed_during_embedding_have_no_row(ledger: Direct) -> None:
     enroll(ledger, example("a"), example("b", "wren"))
     start(ledger)
     first, second = missing(ledger)

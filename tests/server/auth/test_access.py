@@ -131,7 +131,7 @@ def test_to_measure_a_migration_takes_more_than_to_see_it(place: Place) -> None:
         call(place.server.address, method, request, bearer(place.of_birds[Scope.ADMIN]))
 
 
-def test_what_the_server_says_of_itself_tells_of_no_collection_that_may_not_be_read(place: Place) -> None:
+def test_server_info_hides_collections_that_the_caller_may_not_read(place: Place) -> None:
     with place.client(place.keys[Scope.CLASSIFY]) as client:
         client.classify("fish", ["a"] * 3)
         client.classify("birds", ["a"])
@@ -145,7 +145,7 @@ def test_what_the_server_says_of_itself_tells_of_no_collection_that_may_not_be_r
     assert [one.name for one in of_birds.collections] == ["collections/birds"]
 
 
-def test_what_the_server_says_of_itself_has_the_limits_of_the_key_that_asks(place: Place) -> None:
+def test_server_info_has_the_limits_of_the_callers_key(place: Place) -> None:
     limits = ("--requests-per-second", "50", "--bytes-per-second", "1000")
     key = make_key(place.server.folder, "bounded", "read", *limits)
     until_known(place.server.address, key)
@@ -155,7 +155,7 @@ def test_what_the_server_says_of_itself_has_the_limits_of_the_key_that_asks(plac
         assert client.server_info().caller_limits == {}
 
 
-def test_what_the_server_says_of_itself_is_bounded_like_every_call(place: Place, tmp_path: Path) -> None:
+def test_server_info_is_limited_like_every_call(place: Place, tmp_path: Path) -> None:
     method, content = "/glimpse.v1.ServerService/GetServerInfo", b"\x7a\x80\x80\x80\x10" + bytes(32 << 20)
     with grpc.insecure_channel(place.server.address) as channel, refused(CODE.RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE"):
         channel.unary_unary(method, None, None)(content, timeout=30, metadata=(bearer(place.keys[Scope.READ]),))
@@ -168,13 +168,13 @@ def test_what_the_server_says_of_itself_is_bounded_like_every_call(place: Place,
                 ask(b"\x78\x01", timeout=30, metadata=(bearer(key),))
 
 
-def test_a_list_shows_only_what_may_be_read(place: Place) -> None:
+def test_a_list_shows_only_readable_collections(place: Place) -> None:
     for keys, seen in ((place.keys, {"birds", "fish"}), (place.of_birds, {"birds"})):
         with place.client(keys[Scope.READ]) as client:
             assert {one.id for one in client.list_collections()} == seen
 
 
-def test_a_key_for_a_pattern_makes_what_it_matches(place: Place) -> None:
+def test_a_key_for_a_pattern_creates_matching_collections(place: Place) -> None:
     with place.client(place.of_birds[Scope.ADMIN]) as client:
         client.create_collection("birds-too")
         client.delete_collection("birds-too")
@@ -246,7 +246,7 @@ def altered(key: str) -> str:
     return key[:-1] + ("0" if key[-1] != "0" else "1")
 
 
-def test_what_is_no_key_is_refused_and_never_repeated(place: Place) -> None:
+def test_an_invalid_key_is_refused_and_never_repeated(place: Place) -> None:
     good = place.keys[Scope.READ]
     bad = [
         altered(good),
@@ -271,7 +271,7 @@ def test_what_is_no_key_is_refused_and_never_repeated(place: Place) -> None:
             call(place.server.address, "/glimpse.v1.EmbeddingService/ListBackbones", None, header)
 
 
-def test_a_key_stands_in_either_header(place: Place) -> None:
+def test_a_key_may_be_in_either_header(place: Place) -> None:
     key = place.keys[Scope.READ]
     for header in (bearer(key), ("authorization", f"bearer {key}"), ("x-api-key", key)):
         assert call(place.server.address, "/glimpse.v1.EmbeddingService/ListBackbones", None, header)

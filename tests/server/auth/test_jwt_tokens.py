@@ -113,7 +113,7 @@ def part(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
 
-def test_a_good_token_is_let_in_and_keys_are_beside_it(server: ServerProcess, signer: Signer) -> None:
+def test_a_valid_token_is_accepted_and_so_are_keys(server: ServerProcess, signer: Signer) -> None:
     key = make_key(server.folder, "beside", "read")
     for good in (signer.sign(), signer.sign(aud=["other", "glimpse"]), signer.sign(scope=["glimpse:read"])):
         ask(server, good)
@@ -359,7 +359,7 @@ async def seen(look: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_whose_key_is_known_never_waits_for_the_issuer() -> None:
+async def test_a_token_with_a_known_key_never_waits_for_the_issuer() -> None:
     issuer = Slow()
     keys = SigningKeys(issuer, seconds=0.05, pause=0.01)
     await keys.find("a")

@@ -77,14 +77,14 @@ def test_more_than_a_second_brings_passes_and_is_paid_for_later() -> None:
     of.spend(inputs=1)
 
 
-def test_what_was_not_used_is_kept_for_a_second_alone() -> None:
+def test_unused_rate_is_kept_for_one_second_only() -> None:
     of, clock = meter(bytes=1_000)
     clock.now += 3_600
     of.spend(size=1_000)
     assert wait(of, size=500) == pytest.approx(0.5)
 
 
-def test_what_is_refused_takes_nothing_of_any_limit() -> None:
+def test_a_refused_call_takes_nothing_of_any_limit() -> None:
     of, _ = meter(inputs=10, bytes=100)
     of.spend(inputs=1, size=100)
     wait(of, inputs=1, size=100)
@@ -106,6 +106,6 @@ def test_without_limits_nothing_is_refused() -> None:
     of.spend(requests=10**9, inputs=10**9, size=10**12)
 
 
-def test_a_keys_own_limits_stand_before_the_servers() -> None:
+def test_a_keys_own_limits_replace_the_servers() -> None:
     defaults = Limits(10, 20, 30)
     assert Limits(inputs_per_second=5).over(defaults) == Limits(10, 5, 30)

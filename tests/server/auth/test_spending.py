@@ -93,7 +93,7 @@ def test_a_labels_prompts_are_inputs(place: Place) -> None:
         call(place.server.address, f"{LABELS}/UpdateLabel", update, other)
 
 
-def test_prompts_in_templates_are_inputs_beside_what_is_classified(place: Place) -> None:
+def test_prompts_in_templates_count_as_inputs(place: Place) -> None:
     key = place.key("--inputs-per-second", FEW, scope="classify")
     request = classify_zero_shot("crow", "rook", "magpie", use_templates=True)
     call(place.server.address, ZERO_SHOT, request, key)

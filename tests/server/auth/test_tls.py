@@ -38,7 +38,7 @@ def served_certificate(address: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate(ssl.get_server_certificate((host, int(port))).encode())
 
 
-def test_calls_go_over_tls_and_not_beside_it(authority: Authority, bundles: tuple[Path, ...], tmp_path: Path) -> None:
+def test_calls_need_tls(authority: Authority, bundles: tuple[Path, ...], tmp_path: Path) -> None:
     cert, key = authority.sign("server")
     other = Authority(tmp_path, "other")
     with ServerProcess(tmp_path, bundles[0], tls_cert=cert, tls_key=key) as server:
@@ -196,7 +196,7 @@ def test_no_plain_text_where_others_listen(tmp_path: Path, listen: str) -> None:
     assert not (tmp_path / "ledger.sqlite").exists(), f"it began, {time.monotonic() - started:.1f} s"
 
 
-def test_insecure_says_that_it_is_meant(bundles: tuple[Path, ...], tmp_path: Path) -> None:
+def test_insecure_allows_plain_text(bundles: tuple[Path, ...], tmp_path: Path) -> None:
     server = ServerProcess(tmp_path, bundles[0], insecure=True)
     server.listen = "0.0.0.0:0"
     with server, Client(server.address.replace("0.0.0.0", "127.0.0.1")) as client:

@@ -109,7 +109,7 @@ def test_a_policy_unset_again_lets_nothing_in(collection: str, child: Bundle, tm
         assert classify(stubs, collection, image=RED).status.reason == "EMBEDDING_SPACE_MISMATCH"
 
 
-def test_a_childs_vectors_are_taken_as_the_policy_says(collection: str, child: Bundle, tmp_path: Path) -> None:
+def test_a_childs_vectors_are_accepted_as_the_policy_says(collection: str, child: Bundle, tmp_path: Path) -> None:
     with serving(tmp_path, child) as stubs:
         vector = embedded(stubs)
         assert vector.embedding_space == child.manifest.embedding_space
@@ -172,7 +172,9 @@ def test_prompts_are_refused_and_let_in_like_examples(collection: str, child: Bu
         stubs.collections.CreateLabel(label)
 
 
-def test_where_both_are_loaded_the_collections_own_is_asked(collection: str, parent: Bundle, tmp_path: Path) -> None:
+def test_if_both_are_loaded_the_collections_own_backbone_is_used(
+    collection: str, parent: Bundle, tmp_path: Path
+) -> None:
     small = child_bundle(parent, tmp_path / "small", COSINE, name="tiny-int8")
     with serving(tmp_path, small, parent) as stubs:
         let_in(stubs, collection, 0.99)

@@ -53,14 +53,14 @@ async def label(counted: Counted, *prompts: str, templates: bool = False) -> cls
     return result.classification
 
 
-async def test_prompts_that_came_before_are_not_embedded_again(counted: Counted) -> None:
+async def test_earlier_prompts_are_not_embedded_again(counted: Counted) -> None:
     first = await label(counted, "red circle", "blue square")
     assert counted.texts == 2
     assert await label(counted, "red circle", "blue square") == first
     assert counted.texts == 2
 
 
-async def test_only_what_is_new_in_a_call_is_embedded(counted: Counted) -> None:
+async def test_only_new_prompts_of_a_call_are_embedded(counted: Counted) -> None:
     await label(counted, "red circle", "blue square")
     await label(counted, "blue square", "green triangle", templates=True)  # unchanged, and with "a" in front
     assert counted.texts == 2 + 3
@@ -86,7 +86,7 @@ def test_the_prompts_used_longest_ago_go_first() -> None:
     assert [text for text in "abcd" if cache.get(text) is not None] == ["a", "c", "d"]
 
 
-def test_what_is_put_twice_counts_once() -> None:
+def test_a_text_that_is_put_twice_counts_once() -> None:
     cache = PromptCache(max_bytes=2 * 1_412)
     for text in "aaaab":
         cache.put(text, np.ones(256, np.float32))

@@ -80,7 +80,7 @@ def refused_classify(stubs: Stubs, **options: Any) -> Any:
     return caught.value
 
 
-def test_it_says_what_it_is(stubs: Stubs, collection: str) -> None:
+def test_server_info_has_the_versions(stubs: Stubs, collection: str) -> None:
     info = ServerServiceStub(stubs.channel).GetServerInfo(srv.GetServerInfoRequest())
     assert info.versions.python.startswith("3.")
     assert all((info.versions.glimpse, info.versions.onnxruntime, info.versions.faiss))
@@ -275,7 +275,7 @@ def test_a_callers_own_request_id_is_kept(seen: ServerProcess, stubs: Stubs, col
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "two words"])
-def test_a_request_id_that_cannot_stand_in_a_log_is_replaced(stubs: Stubs, given: str) -> None:
+def test_a_request_id_that_is_invalid_in_a_log_is_replaced(stubs: Stubs, given: str) -> None:
     error = refused_classify(stubs, metadata=(("x-request-id", given),))
     assert len(trailer(error)) == 16
     assert trailer(error) != given
@@ -365,7 +365,7 @@ def serve_in_json(folder: Path, *options: object) -> list[dict[str, Any]]:
     return lines(done.stderr)
 
 
-def test_what_ends_a_start_is_a_line_of_the_log(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_error_that_ends_a_start_is_a_line_of_the_log(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -211,7 +211,7 @@ def test_over_tls_it_knows_its_own_server_by_whatever_name(chain: list[Pair], tm
         assert done.returncode == 0, done.stderr
 
 
-def test_where_clients_show_certificates_it_shows_the_servers(tmp_path: Path) -> None:
+def test_with_client_certificates_the_probe_presents_the_servers(tmp_path: Path) -> None:
     with behind_tls(tmp_path, issue("glimpse.example", AUTHORITY), clients=AUTHORITY) as (address, files):
         done = check(address, **files)
         assert done.returncode == 0, done.stderr

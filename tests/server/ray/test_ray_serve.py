@@ -138,7 +138,7 @@ def enroll(stubs: Stubs, collection: str, label: str, number: int) -> int:
     return int(response.revision)
 
 
-def test_what_is_enrolled_at_one_replica_both_answer_with(cluster: RayServe, stubs: Stubs) -> None:
+def test_both_replicas_answer_with_enrolments_of_either(cluster: RayServe, stubs: Stubs) -> None:
     collection = make_collection(stubs)
     for number, label in enumerate(("robin", "wren", "owl")):
         revision = enroll(stubs, collection, label, number)
@@ -286,7 +286,7 @@ def test_replicas_have_every_rpc_that_the_proxy_takes() -> None:
     assert [name for name in proxy.rpcs if not callable(getattr(Replica, name, None))] == []
 
 
-def test_who_shows_a_key_that_is_none_is_refused(cluster: RayServe) -> None:
+def test_an_unknown_key_is_refused(cluster: RayServe) -> None:
     with Client(cluster.address, api_key="glimpse_0000_0000") as client, pytest.raises(Unauthenticated) as caught:
         client.server_info()
     assert caught.value.reason
@@ -307,9 +307,7 @@ def key(cluster: RayServe, tmp_path_factory: pytest.TempPathFactory) -> str:
     return make_key(tmp_path_factory.mktemp("keys"), "operator", "admin", "--ledger", cluster.ledger)
 
 
-def test_who_shows_no_key_where_one_is_asked_for_is_refused_and_a_key_lets_in(
-    cluster: RayServe, reach: Metadata, key: str
-) -> None:
+def test_calls_need_a_key_if_one_is_required(cluster: RayServe, reach: Metadata, key: str) -> None:
     with Client(cluster.address, metadata=reach) as nobody:
         nobody.wait_ready(_SECONDS)  # health needs no key
         with pytest.raises(Unauthenticated) as caught:
@@ -382,13 +380,15 @@ def test_a_file_is_no_ledger_for_several_replicas(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("name", ["TLS_CERT", "TLS_CLIENT_CA"])
-def test_what_would_be_open_against_its_settings_does_not_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_deployment_that_contradicts_its_security_settings_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setenv(f"GLIMPSE_{name}", "1")
     with pytest.raises(SettingsError, match=f"GLIMPSE_{name} is not supported on Ray"):
         settings_of(Options(max_replicas=1))
 
 
-def test_what_anybody_could_call_does_not_start_unless_that_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_deployment_does_not_start_unless_insecure_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GLIMPSE_INSECURE")
     with pytest.raises(SettingsError, match="GLIMPSE_REQUIRE_AUTH=1"):
         settings_of(Options(max_replicas=1))
@@ -415,7 +415,7 @@ DOCUMENTED["env_vars"] = OF_A_CLUSTER["runtime_env"]["env_vars"]
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
-def test_what_is_documented_starts_and_asks_for_keys(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_documented_deployment_starts_and_requires_keys(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv("GLIMPSE_INSECURE")
     for variable, value in DOCUMENTED[name].items():
         monkeypatch.setenv(variable, value)

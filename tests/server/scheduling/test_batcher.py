@@ -149,7 +149,7 @@ async def test_a_full_queue_says_when_to_return(make: Make, encoder: Encoder) ->
         assert float((await place.encode(item(1))).vector[0]) == 2
 
 
-async def test_closing_cancels_what_waits(make: Make, encoder: Encoder) -> None:
+async def test_closing_cancels_waiting_work(make: Make, encoder: Encoder) -> None:
     batcher = make(max_batch=1)
     encoder.gate.clear()
     tasks = [asyncio.create_task(encode(batcher, item(value))) for value in range(3)]
@@ -203,7 +203,7 @@ async def test_callers_that_do_not_come_back_are_soon_not_waited_for(make: Make,
     assert arrivals.expected_until() < 190
 
 
-async def test_an_input_whose_decoding_fails_is_waited_for_no_longer(make: Make, encoder: Encoder) -> None:
+async def test_a_failed_decode_ends_the_wait_for_its_input(make: Make, encoder: Encoder) -> None:
     encoder.seconds = 0.5
     batcher = make(patient=True)
     await encode(batcher, item(1))  # from here on an input is known to take long
@@ -238,7 +238,7 @@ async def test_a_caller_in_a_hurry_is_not_made_to_wait_for_others(make: Make, en
     assert found.queue_seconds < 0.05
 
 
-async def test_what_comes_after_closing_is_cancelled(make: Make) -> None:
+async def test_work_after_closing_is_cancelled(make: Make) -> None:
     batcher = make()
     with batcher.place() as place:
         await batcher.close()
@@ -259,7 +259,7 @@ async def test_time_spent_waiting_for_another_batchers_run_is_queueing(encoder: 
     assert found.encode_seconds < 0.08
 
 
-async def test_a_caller_with_few_inputs_gets_its_turn_beside_one_with_many(make: Make, encoder: Encoder) -> None:
+async def test_a_caller_with_few_inputs_gets_its_turn_next_to_one_with_many(make: Make, encoder: Encoder) -> None:
     batcher = make(max_batch=2)
     encoder.gate.clear()
     set_caller(Caller("greedy"))

@@ -38,7 +38,9 @@ def own_connection(address: str) -> Stubs:
     return stubs
 
 
-def test_who_has_the_whole_queue_is_refused_more_and_another_is_not(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
+def test_a_caller_with_the_whole_queue_is_refused_and_another_is_not(
+    tmp_path: Path, bundles: tuple[Path, Path]
+) -> None:
     large = Input(image=picture(size=(5_000, 5_000)))
     with ServerProcess(tmp_path, bundles[0], queue_limit=_LIMIT, decode_threads=1) as server:
         greedy, modest = own_connection(server.address), own_connection(server.address)
@@ -102,9 +104,7 @@ def test_a_caller_is_a_key_whatever_connections_it_comes_by(keyed: Keyed, connec
             one.channel.close()
 
 
-def test_what_a_stream_keeps_while_it_is_open_is_held_against_its_caller(
-    tmp_path: Path, bundles: tuple[Path, Path]
-) -> None:
+def test_bytes_that_an_open_stream_keeps_count_for_its_caller(tmp_path: Path, bundles: tuple[Path, Path]) -> None:
     config = emb.StreamEmbedRequest(config=emb.StreamEmbedConfig(backbone="backbones/tiny")).SerializeToString()
     unknown = b"\x7a" + encode(900 << 10) + bytes(900 << 10)  # unknown fields are kept too
     sent: queue.Queue[bytes | None] = queue.Queue()

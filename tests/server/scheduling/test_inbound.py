@@ -222,7 +222,7 @@ async def test_a_slow_message_has_its_time_and_no_more_while_others_wait(monkeyp
         one.cancel()
 
 
-async def test_a_message_whose_time_is_over_can_be_ended_once_more() -> None:
+async def test_a_message_that_timed_out_can_be_ended_again() -> None:
     found: list[inbound_limiter._Read] = []
 
     async def read() -> None:
